@@ -1,0 +1,58 @@
+"""What pytest-benchmark lacks: proof before timing, pairs beside absolute times, a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from mlpperf import tables
+from mlpperf.devices import threads
+from mlpperf.hotpath import Case, HotPath
+from mlpperf.machine import describe
+from mlpperf.measure import Result, race
+
+# Seconds of interleaved rounds per path and case; pytest-benchmark's own rounds come on top.
+PAIRED_BUDGET = 0.5
+RESULTS = pytest.StashKey[dict[tuple[str, str], list[Result]]]()
+
+
+@pytest.fixture
+def paired(request: pytest.FixtureRequest) -> Callable[[HotPath, Case], list[Result]]:
+    """Race the selected variants of a path at a case; once for all tests of that group."""
+    done = request.config.stash.setdefault(RESULTS, {})
+
+    def run(path: HotPath, case: Case) -> list[Result]:
+        key = (path.name, case.name)
+        if key not in done:
+            selected = [
+                item.callspec.params["contestant"]
+                for item in request.session.items
+                if isinstance(item, pytest.Function)
+                and hasattr(item, "callspec")
+                and (item.callspec.params.get("path"), item.callspec.params.get("case"))
+                == (path, case)
+            ]
+            variants = [v for v in path.variants if v in selected]
+            done[key] = race(path, case, variants, budget=PAIRED_BUDGET)
+        return done[key]
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """One table of all paired speedups, after pytest-benchmark's own tables."""
+    results = [
+        r for group in terminalreporter.config.stash.get(RESULTS, {}).values() for r in group
+    ]
+    if results:
+        terminalreporter.section("paired speedups: reference ÷ variant, interleaved in one process")
+        terminalreporter.write(tables.as_text(tables.paired(results)))
+        terminalreporter.line(tables.summary(results))
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
+    """Where it ran, in our terms: pytest-benchmark itself names only the processor."""
+    machine_info["mlpperf"] = {**asdict(describe()), "device": "cpu", "threads": threads()}

@@ -1,0 +1,46 @@
+"""Every hot path under pytest-benchmark: a group per path and case, the reference in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from mlpperf.agreement import compare
+from mlpperf.catalogue import catalogue
+from mlpperf.hotpath import Case, HotPath, Variant, fresh, problem, verify
+from mlpperf.measure import Result
+
+ROWS = [
+    pytest.param(path, case, contestant, id=f"{path.name}-{case.name}-{contestant.name}")
+    for path in catalogue()
+    for case in path.cases
+    for contestant in path.contestants
+]
+
+
+@pytest.mark.parametrize(("path", "case", "contestant"), ROWS)
+def test_path(
+    benchmark: BenchmarkFixture,
+    paired: Callable[[HotPath, Case], list[Result]],
+    path: HotPath,
+    case: Case,
+    contestant: Variant,
+) -> None:
+    benchmark.group = f"{path.name}/{case.name}"
+    info: dict[str, Any] = {"path_version": path.version, "backend": contestant.backend}
+    proof = verify(path, contestant, case)  # raises before anything wrong is timed
+    if benchmark.enabled:
+        result = next((r for r in paired(path, case) if r.variant == contestant.name), None)
+        if result is not None:
+            interval = result.speedup
+            info |= {"speedup": interval.median, "speedup_interval": [interval.low, interval.high]}
+            info |= {"verdict": result.verdict, "ceiling_share": result.ceiling_share}
+    benchmark.extra_info = {**info, "error": proof.error, "tolerance": proof.tolerance}
+
+    inputs, _, expected = problem(path, case)
+    got = benchmark(contestant.fn, *contestant.prepare(*fresh(path, inputs)))
+    if not (path.updates and benchmark.enabled):  # there, every timed call went on from the last
+        compare(got, expected, contestant.agreement, path.cost(case).depth)

@@ -1,0 +1,132 @@
+"""How equal two results must be: derived tolerances and the comparison that applies them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import MlpperfError
+
+Arrays = tuple[NDArray[Any], ...]
+
+# Probability that correct code exceeds a tolerance in one comparison, in the model of `tolerance`.
+FALSE_ALARM = 1e-9
+
+
+class WrongResultError(MlpperfError):
+    """A variant does not compute what its reference computes."""
+
+
+class Agreement(Enum):
+    """How equal a variant must be to its reference, and why."""
+
+    IDENTICAL = "same operations in the same order: equal to the last bit"
+    REASSOCIATED = "same mathematics in another order: equal within the rounding of the dtype"
+    FLOAT32 = "float32 instead of float64: equal within the rounding of float32"
+
+    def dtype(self, expected: NDArray[Any]) -> np.dtype[Any]:
+        """The dtype that a result must have where the reference gives `expected`."""
+        cast = self is Agreement.FLOAT32 and np.issubdtype(expected.dtype, np.floating)
+        return np.dtype(np.float32) if cast else expected.dtype
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That a result was equal: its largest error and the tolerance, both relative to max|array|."""
+
+    error: float = 0.0
+    tolerance: float = 0.0
+
+    @property
+    def used(self) -> float:
+        """Share of the tolerance that the error takes."""
+        return self.error / self.tolerance if self.tolerance else 0.0
+
+
+def tolerance(expected: NDArray[Any], agreement: Agreement, depth: int) -> float:
+    """Largest difference that rounding explains, relative to max|expected|.
+
+    Rounding errors that are independent and of mean zero grow as u·√depth: with probability 1 − p
+    none of N elements exceeds λ·u·√depth, λ = √(2·ln(2N/p)) (Higham and Mary, SIAM J. Sci. Comput.
+    41(5), 2019). Twice that, because reference and variant both round.
+    """
+    dtype = agreement.dtype(expected)
+    if agreement is Agreement.IDENTICAL or not np.issubdtype(dtype, np.floating):
+        return 0.0
+    unit_roundoff = float(np.finfo(dtype).eps) / 2
+    confidence = math.sqrt(2 * math.log(2 * max(expected.size, 1) / FALSE_ALARM))
+    return 2 * confidence * unit_roundoff * math.sqrt(depth)
+
+
+def compare(got: Any, expected: Arrays, agreement: Agreement, depth: int) -> Proof:
+    """Prove that `got` equals `expected`, a tuple of arrays of any shapes.
+
+    Raises
+    ------
+    WrongResultError
+        On a missing or extra output, a wrong shape or dtype, NaN or infinity, or a difference
+        beyond the tolerance; the message says which output and by how much.
+    """
+    if not isinstance(got, tuple) or len(got) != len(expected):
+        what = f"{len(got)} outputs" if isinstance(got, tuple) else f"a {type(got).__name__}"
+        raise WrongResultError(f"returned {what} instead of a tuple of {len(expected)}")
+    worst = Proof()
+    for i, (g, e) in enumerate(zip(got, expected, strict=True)):
+        if not isinstance(g, np.ndarray | np.generic):
+            raise WrongResultError(f"output {i} is a {type(g).__name__} instead of an array")
+        if g.shape != e.shape or g.dtype != agreement.dtype(e):
+            raise WrongResultError(
+                f"output {i} is {g.dtype} {g.shape} instead of {agreement.dtype(e)} {e.shape}"
+            )
+        if not np.issubdtype(e.dtype, np.inexact) and not np.array_equal(g, e):
+            raise WrongResultError(f"output {i} differs, and whole numbers must not")
+        error = 0.0 if np.array_equal(g, e) else _largest(g - e) / (_largest(e) or 1.0)
+        if not np.isfinite(error):
+            raise WrongResultError(f"output {i} holds NaN or infinity")
+        proof = Proof(error, tolerance(e, agreement, depth))
+        if not proof.error <= proof.tolerance:  # so written that NaN fails
+            raise WrongResultError(
+                f"output {i} is off by {error:.2g} of its largest element, "
+                f"tolerance {proof.tolerance:.2g} ({agreement.value})"
+            )
+        worst = max(worst, proof, key=lambda p: (p.used, p.tolerance))
+    return worst
+
+
+def _largest(array: NDArray[Any]) -> float:
+    """max|array|, without the copy that `abs` would make; NaN if there is one."""
+    return float(np.maximum(array.max(initial=0), -array.min(initial=0)))
+
+
+def arrays_in(args: Any) -> Iterator[NDArray[Any]]:
+    """Every array in (nested tuples of) arguments."""
+    if isinstance(args, np.ndarray):
+        yield args
+    elif isinstance(args, tuple | list):
+        for item in args:
+            yield from arrays_in(item)
+
+
+def fingerprint(inputs: Any) -> tuple[int, ...]:
+    """A sum over the bytes of every array: NumPy respects read-only arrays, other code may not."""
+    return tuple(_sum_of_bytes(array) for array in arrays_in(inputs))
+
+
+def _sum_of_bytes(array: NDArray[Any]) -> int:
+    contiguous = np.ascontiguousarray(array.T if array.flags.f_contiguous else array)
+    raw = contiguous.reshape(-1).view(np.uint8)
+    whole = raw.size // 8 * 8  # in words of eight bytes, at the speed of the memory
+    return int(raw[:whole].view(np.uint64).sum()) + int(raw[whole:].sum())
+
+
+def poison(outputs: Arrays) -> None:
+    """Overwrite what was returned, so that a second call cannot pass by returning it again."""
+    for array in outputs:
+        if isinstance(array, np.ndarray) and array.flags.writeable:
+            array.fill(np.nan if np.issubdtype(array.dtype, np.inexact) else 0)

@@ -1,0 +1,95 @@
+"""Which hot paths there are: ours, and those of the project in the current folder."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from .errors import MlpperfError
+from .hotpath import Case, HotPath
+from .paths import PATHS
+
+
+def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
+    """Our hot paths, then those that `[tool.mlpperf] paths` in `folder`/pyproject.toml names.
+
+    An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder and its `src`
+    are importable meanwhile, so the project need not be installed.
+
+    Raises
+    ------
+    MlpperfError
+        If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
+    """
+    here = folder or Path.cwd()
+    paths = list(PATHS)
+    for entry in _entries(here / "pyproject.toml"):
+        paths += _imported(entry, here)
+    names = [path.name for path in paths]
+    for name in names:
+        if names.count(name) > 1:
+            raise MlpperfError(f"Two hot paths are called {name!r}; names must be unique.")
+    return tuple(paths)
+
+
+def _entries(pyproject: Path) -> list[str]:
+    if not pyproject.is_file():
+        return []
+    try:
+        table = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as reason:
+        raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+    entries = table.get("tool", {}).get("mlpperf", {}).get("paths", [])
+    if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
+        raise MlpperfError(
+            f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
+        )
+    return entries
+
+
+def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
+    module, _, attribute = entry.partition(":")
+    for place in (str(folder), str(folder / "src")):
+        if place not in sys.path:
+            sys.path.insert(0, place)
+    try:
+        found = getattr(import_module(module), attribute or "PATHS")
+    except Exception as reason:  # anything may go wrong in somebody else's module
+        raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.") from reason
+    if not isinstance(found, tuple | list) or not all(isinstance(p, HotPath) for p in found):
+        raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
+    return found
+
+
+def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...]:
+    """The paths called `names`, in their order; all of them for no names.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown name, with the nearest ones.
+    """
+    known = {path.name: path for path in paths}
+    check("hot path", names, known)
+    return tuple(known[name] for name in names) or tuple(paths)
+
+
+def select_cases(path: HotPath, names: Sequence[str]) -> tuple[Case, ...]:
+    """The cases of `path` called `names` (all for no names); those it lacks are left out."""
+    return tuple(case for case in path.cases if not names or case.name in names)
+
+
+def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `MlpperfError`, with the nearest names, for a name of `kind` that is not `known`."""
+    choices = list(dict.fromkeys(known))
+    for name in names:
+        if name not in choices:
+            near = get_close_matches(name, choices, n=3, cutoff=0.4)
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
+            )
+            raise MlpperfError(f"There is no {kind} {name!r}; {hint}")

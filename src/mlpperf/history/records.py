@@ -1,0 +1,162 @@
+"""Records: one JSON line per result, with everything that is needed to read it years later.
+
+Lines are only ever appended, whole or not at all. A damaged line is reported and skipped; it never
+makes the others unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ..devices import keep_freed_memory, threads
+from ..errors import MlpperfError
+from ..machine import describe
+from ..measure import Result
+
+SCHEMA = 1
+VERSIONS = ("numpy", "scipy", "scikit-learn", "tensorflow", "tensorflow-cpu")
+
+
+def records_folder() -> Path:
+    """Where records go: `MLPPERF_RECORDS`, or `.mlpperf` in the current folder."""
+    return Path(os.environ.get("MLPPERF_RECORDS") or ".mlpperf")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The version of the code in the current folder."""
+
+    hash: str | None  # None outside a git repository
+    dirty: bool  # files that git tracks were changed
+
+
+def current_commit(folder: Path | None = None) -> Commit:
+    """The commit checked out in `folder` (default: the current one)."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return Commit(git("rev-parse", "--verify", "HEAD"), bool(changes))
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the numerical packages that are installed."""
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def race_records(
+    results: Sequence[Result], *, commit: Commit, device: str = "cpu"
+) -> list[dict[str, Any]]:
+    """`results` as records, each with when, where and of what version of the code."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    context = {
+        "schema": SCHEMA,
+        "kind": "race",
+        "time": now,
+        "commit": asdict(commit),
+        "machine": asdict(describe()),
+        "device": device,
+        "threads": threads(),
+        "freed_memory": "kept" if keep_freed_memory() else "returned",
+        "versions": installed_versions(),
+    }
+    return [_finite({**context, **asdict(r), "verdict": r.verdict}) for r in results]
+
+
+def append(records: Iterable[dict[str, Any]], folder: Path) -> Path:
+    """Append `records` to `folder`/races.jsonl, all of them or none; gives the file's path.
+
+    Raises
+    ------
+    MlpperfError
+        If the folder cannot be written or the disk is full; the file is then as it was before.
+    """
+    path = folder / "races.jsonl"
+    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
+    text = "".join(line + "\n" for line in lines).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"), path.open("ab") as file:
+            before = file.tell()
+            try:
+                if before and not _ends_a_line(path):
+                    text = b"\n" + text  # a killed writer's last line stays the only damaged one
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(path, before)
+                raise
+    except OSError as reason:
+        why = reason.strerror or reason
+        raise MlpperfError(
+            f"Records cannot be written to {folder} ({why}); "
+            "set MLPPERF_RECORDS to a folder that can."
+        ) from reason
+    return path
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _finite(value: Any) -> Any:
+    """`value` as JSON can hold it: what was not measured (NaN) or has no bound is null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    infinite = isinstance(value, float) and value - value != 0
+    return None if infinite else value
+
+
+def read(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """All records of `folder`, and one sentence for every line that could not be read.
+
+    Raises
+    ------
+    MlpperfError
+        If there are no records.
+    """
+    path = folder / "races.jsonl"
+    if not path.exists():
+        raise MlpperfError(f"There are no records in {folder}; `mlpperf race` makes some.")
+    records, damaged = [], []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:  # of JSON or of UTF-8
+            damaged.append(f"{path}, line {number}: not a whole JSON record")
+            continue
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            damaged.append(f"{path}, line {number}: not a record of schema {SCHEMA}")
+            continue
+        records.append(record)
+    return records, damaged

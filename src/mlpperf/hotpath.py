@@ -1,0 +1,202 @@
+"""The one central idea: a reference and its variants, proven equal before anything is timed.
+
+A `HotPath` is plain data over plain functions. Everything else in the package (races, benchmarks,
+records, reports) sees hot paths only through this page and knows none of them by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from .agreement import (
+    Agreement,
+    Arrays,
+    Proof,
+    WrongResultError,
+    arrays_in,
+    compare,
+    fingerprint,
+    poison,
+)
+from .errors import MlpperfError
+
+Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
+
+ARTICLE_LAYERS = (784, 70, 30, 10)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size of the problem: `batch` samples of `data` through a network of `layers` nodes."""
+
+    batch: int
+    layers: tuple[int, ...] = ARTICLE_LAYERS
+    data: str = "mnist"
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or len(self.layers) < 2 or min(self.layers) < 1:
+            raise MlpperfError(
+                "A case needs at least one sample and two layers of at least one node, "
+                f"not batch={self.batch}, layers={self.layers}."
+            )
+
+    @property
+    def name(self) -> str:
+        """Such as `batch-500` or `batch-500-784x200x10`."""
+        shape = "" if self.layers == ARTICLE_LAYERS else "-" + "x".join(map(str, self.layers))
+        return f"batch-{self.batch}{shape}" + ("" if self.data == "mnist" else f"-{self.data}")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the work needs at least, whatever the code: the basis of its ceiling and tolerance.
+
+    `bytes`: inputs read once and outputs written once, in float32. `products`: the matrix products
+    as (rows, inner, columns). `depth`: roundings behind one output element, one after the other.
+    """
+
+    bytes: int
+    products: tuple[tuple[int, int, int], ...] = ()
+    depth: int = 1
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the products."""
+        return sum(2 * rows * inner * columns for rows, inner, columns in self.products)
+
+
+def as_given(*args: Any) -> Args:
+    """Nothing to prepare."""
+    return args
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to do the work: `fn.__name__` is its name, `fn.__doc__` explains it.
+
+    `prepare` is not timed: cast, layout, buffers; its docstring says how often training pays it.
+    """
+
+    fn: Callable[..., Arrays]
+    agreement: Agreement = Agreement.REASSOCIATED
+    prepare: Callable[..., Args] = as_given
+    backend: str = "numpy"
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.fn.__name__
+
+
+@dataclass(frozen=True)
+class HotPath:
+    """A reference, its variants, and all that is needed to prove and to time them.
+
+    `story` is the page's docstring; its first line is the title. `updates` are the positions of
+    the arguments that the code may change in place, as training does with weights. `version` is
+    raised when inputs or cases change: timings of different versions are not compared.
+    """
+
+    name: str
+    story: str
+    reference: Callable[..., Arrays]
+    variants: tuple[Variant, ...]
+    inputs: Callable[[Case, Generator], Args]
+    cases: tuple[Case, ...]
+    cost: Callable[[Case], Cost]
+    updates: tuple[int, ...] = ()
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        names = [v.name for v in self.contestants]
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or len(set(names)) < len(names):
+            raise MlpperfError(f"Hot path {self.name!r}: names must be identifiers and unique.")
+        documented = self.story.strip() and all(v.fn.__doc__ for v in self.contestants)
+        if not self.cases or not documented:
+            raise MlpperfError(f"Hot path {self.name!r} needs cases, a story and docstrings.")
+
+    @property
+    def title(self) -> str:
+        """First line of the story."""
+        return self.story.strip().splitlines()[0].rstrip(".")
+
+    @property
+    def contestants(self) -> tuple[Variant, ...]:
+        """The reference first, then the variants."""
+        return (Variant(self.reference, Agreement.IDENTICAL), *self.variants)
+
+
+class Problem(NamedTuple):
+    """The inputs of a case, read-only; their fingerprint; and what the reference makes of them."""
+
+    inputs: Args
+    fingerprint: tuple[int, ...]
+    expected: Arrays
+
+
+@lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
+def problem(path: HotPath, case: Case) -> Problem:
+    """Draw the inputs of `case`, always the same ones, and run the reference on them."""
+    inputs = path.inputs(case, np.random.default_rng(case.batch))
+    for array in arrays_in(inputs):
+        array.flags.writeable = False
+    before = fingerprint(inputs)
+    try:
+        expected = copy.deepcopy(path.reference(*fresh(path, inputs)))
+    except Exception as reason:
+        raise WrongResultError(f"{path.name}: the reference raised {reason!r}.") from reason
+    return Problem(inputs, before, expected)
+
+
+def fresh(path: HotPath, inputs: Args) -> Args:
+    """The inputs, with copies where the path may change them in place."""
+    return tuple(copy.deepcopy(a) if i in path.updates else a for i, a in enumerate(inputs))
+
+
+def verify(path: HotPath, variant: Variant, case: Case) -> Proof:
+    """Prove that `variant` equals the reference of `path` at `case`.
+
+    Raises
+    ------
+    WrongResultError
+        On a missing or extra output, a wrong shape or dtype, NaN or infinity, overflow or another
+        floating-point alarm, a changed input, a second call that gives something else, any
+        exception of the variant, or a difference beyond the derived tolerance.
+    """
+    return proven(path, variant, case)[0]
+
+
+def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
+    """Verify, and give the prepared arguments too: they can be timed without preparing again."""
+    inputs, before, expected = problem(path, case)
+    depth = path.cost(case).depth
+    worst = Proof()
+    try:
+        args = variant.prepare(*fresh(path, inputs))
+        for call in ("first", "second"):
+            with np.errstate(divide="raise", over="raise", invalid="raise"):
+                got = variant.fn(*args)
+            try:
+                proof = compare(got, expected, variant.agreement, depth)
+            except WrongResultError as wrong:
+                raise WrongResultError(f"{wrong}, in the {call} call") from None
+            worst = max(worst, proof, key=lambda p: (p.used, p.tolerance))
+            poison(got)
+            if path.updates:
+                args = variant.prepare(*fresh(path, inputs))
+        if fingerprint(inputs) != before:
+            raise WrongResultError("changed an input")
+    except Exception as reason:
+        problem.cache_clear()  # the inputs may be spoilt
+        text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
+        name = f"{path.name}/{variant.name}/{case.name}"
+        raise WrongResultError(f"{name} is wrong: {text}.") from reason
+    return worst, args

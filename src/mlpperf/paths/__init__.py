@@ -1,0 +1,35 @@
+"""The hot paths of the articles, one page each, in the order in which the articles meet them."""
+
+from __future__ import annotations
+
+from . import (
+    batch_gather,
+    bias_backward,
+    bias_forward,
+    derivative,
+    full_set_forward,
+    input_delta,
+    layout,
+    loss_and_error,
+    precision,
+    regularisation,
+    sigmoid,
+    weight_update,
+    whole_step,
+)
+
+PATHS = (
+    precision.PATH,
+    regularisation.PATH,
+    input_delta.PATH,
+    bias_forward.PATH,
+    layout.PATH,
+    full_set_forward.PATH,
+    derivative.PATH,
+    bias_backward.PATH,
+    sigmoid.PATH,
+    batch_gather.PATH,
+    weight_update.PATH,
+    loss_and_error.PATH,
+    whole_step.PATH,
+)

@@ -1,0 +1,123 @@
+"""The bias neurons of the forward pass.
+
+The articles' network has a bias neuron in every layer: a first row of ones in A_N, met by column 0
+of W_N. Their program made that row anew in every layer of every batch: an array of ones with one
+row more, and the activations copied into it. For the input layer the copy also runs against the
+memory order (see the page on layout). Adding the bias once to the data, instead of to every batch,
+was a large part of what took 35 epochs from 11.3 to 9.6 s (Step II).
+
+Here are the three weighted inputs Z_{N+1} = W_N · [1; A_N] of one real batch, without the sigmoids
+between them. Shapes: A_N (n(N), B), W_N (n(N+1), n(N) + 1), Z_{N+1} (n(N+1), B).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.random import Generator
+
+from ..agreement import Arrays
+from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..mlp.network import Array, Weights, batch
+
+
+def add_bias_row(a: Array) -> Array:
+    """[1; A]: a new array (n + 1, B) of ones with A (n, B) copied below its first row."""
+    rows, columns = a.shape
+    extended = np.ones((rows + 1, columns), dtype=a.dtype)
+    extended[1:, :] = a
+    return extended
+
+
+def bias_concatenated(weights: Weights, activations: Weights) -> Arrays:
+    """W · [1; A], the row of ones made anew for every layer and batch."""
+    return tuple(w @ add_bias_row(a) for w, a in zip(weights, activations, strict=True))
+
+
+def bias_column_prepared(weights: Weights, activations: Weights) -> Arrays:
+    """The input's bias comes with the data; only the hidden layers still copy (Step II)."""
+    first, *hidden = activations  # first: (n(0) + 1, B), with its row of ones
+    return (
+        weights[0] @ first,
+        *(w @ add_bias_row(a) for w, a in zip(weights[1:], hidden, strict=True)),
+    )
+
+
+def bias_broadcast(weights: Weights, activations: Weights) -> Arrays:
+    """W[:, 1:] · A + W[:, 0]: no row of ones anywhere, the bias weights are broadcast."""
+    return tuple(
+        w[:, 1:] @ a + w[:, :1] for w, a in zip(weights, activations, strict=True)
+    )  # (m, n)·(n, B) + (m, 1)
+
+
+def bias_broadcast_in_place(weights: Weights, activations: Weights, outs: Weights) -> Arrays:
+    """The same into buffers, the bias added in place."""
+    for w, a, z in zip(weights, activations, outs, strict=True):
+        np.matmul(w[:, 1:], a, out=z)
+        z += w[:, :1]
+    return outs
+
+
+def bias_row_preallocated(weights: Weights, extended: Weights, outs: Weights) -> Arrays:
+    """W · [1; A] where [1; A] lives in a buffer: the sigmoid writes below the row of ones."""
+    for w, a, z in zip(weights, extended, outs, strict=True):
+        np.matmul(w, a, out=z)
+    return outs
+
+
+def with_bias_column(weights: Weights, activations: Weights) -> Args:
+    """The input with its row of ones: once per training, with the data."""
+    first, *hidden = activations
+    samples_major = np.ones((first.shape[1], len(first) + 1), dtype=first.dtype)
+    samples_major[:, 1:] = first.T
+    return weights, (samples_major.T, *hidden)  # as gathered from data with a bias column
+
+
+def with_buffers(weights: Weights, activations: Weights) -> Args:
+    """Buffers for Z: once per training."""
+    outs = tuple(
+        np.empty((len(w), a.shape[1]), dtype=a.dtype)
+        for w, a in zip(weights, activations, strict=True)
+    )
+    return weights, activations, outs
+
+
+def with_bias_rows(weights: Weights, activations: Weights) -> Args:
+    """Buffers for Z, and A in buffers that begin with a row of ones: once per training.
+
+    In training nothing is copied into them: the sigmoid's output goes there (`out=`), and the
+    input comes from data that have a bias column.
+    """
+    _, (first, *hidden) = with_bias_column(weights, activations)
+    extended = (first, *map(add_bias_row, hidden))
+    return weights, extended, with_buffers(weights, activations)[2]
+
+
+def inputs(case: Case, rng: Generator) -> Args:
+    """Weights and activations of a real batch; A_0 is the transpose of the gathered rows."""
+    real = batch(case, rng)
+    return real.weights, (real.rows.T, *real.a[:-1])
+
+
+def cost(case: Case) -> Cost:
+    """One product per layer; activations and weights in, weighted inputs out."""
+    nodes = list(pairwise(case.layers))
+    moved = sum((n + m) * case.batch + m * (n + 1) for n, m in nodes)
+    return Cost(4 * moved, tuple((m, n, case.batch) for n, m in nodes), max(case.layers) + 1)
+
+
+PATH = HotPath(
+    name="bias_forward",
+    story=__doc__,
+    reference=bias_concatenated,
+    variants=(
+        Variant(bias_column_prepared, prepare=with_bias_column),
+        Variant(bias_broadcast),
+        Variant(bias_broadcast_in_place, prepare=with_buffers),
+        Variant(bias_row_preallocated, prepare=with_bias_rows),
+    ),
+    inputs=inputs,
+    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cost=cost,
+)

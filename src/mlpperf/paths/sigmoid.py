@@ -1,0 +1,83 @@
+"""The sigmoid.
+
+Once the copies were gone, the sigmoid of layer L1 dominated the articles' forward pass, and they
+took it for a cost that cannot be lowered. It can: `scipy.special.expit` computes one element at a
+time, while NumPy's float32 `exp` and `tanh` fill whole vector registers, and
+σ(z) = ½·tanh(½·z) + ½ cannot overflow.
+
+Shapes: Z and A are (nodes, B).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import expit as scipy_expit
+
+from ..agreement import Arrays
+from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..mlp.network import Array, batch
+from ..parallel import in_parallel
+
+
+def expit(z: Array) -> Arrays:
+    """The articles' choice: SciPy's logistic function, a new array each time."""
+    return (scipy_expit(z),)
+
+
+def exp_in_place(z: Array, out: Array) -> Arrays:
+    """1 / (1 + exp(−z)), four vectorised passes over one buffer.
+
+    exp overflows to infinity for z < −88 in float32; 1/∞ = 0 is then the right answer.
+    """
+    with np.errstate(over="ignore"):
+        np.negative(z, out=out)
+        np.exp(out, out=out)
+        out += 1
+        np.reciprocal(out, out=out)
+    return (out,)
+
+
+def tanh_in_place(z: Array, out: Array) -> Arrays:
+    """½·tanh(½·z) + ½, four vectorised passes over one buffer; nothing can overflow."""
+    np.multiply(z, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+    return (out,)
+
+
+def tanh_threaded(z: Array, out: Array) -> Arrays:
+    """The same with the rows shared among threads: NumPy's loops release the interpreter lock."""
+    in_parallel(tanh_in_place, z, out)
+    return (out,)
+
+
+def with_buffer(z: Array) -> Args:
+    """A buffer for A: once per training, because every batch has the same size."""
+    return z, np.empty_like(z)
+
+
+def inputs(case: Case, rng: Generator) -> Args:
+    """Z of layer L1 for a real batch."""
+    return (batch(case, rng).z[0],)
+
+
+def cost(case: Case) -> Cost:
+    """One array in, one out; exp or tanh, a product and a sum round one after the other."""
+    return Cost(bytes=2 * 4 * case.layers[1] * case.batch, depth=4)
+
+
+PATH = HotPath(
+    name="sigmoid",
+    story=__doc__,
+    reference=expit,
+    variants=(
+        Variant(exp_in_place, prepare=with_buffer),
+        Variant(tanh_in_place, prepare=with_buffer),
+        Variant(tanh_threaded, prepare=with_buffer),
+    ),
+    inputs=inputs,
+    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(60_000)),
+    cost=cost,
+)

@@ -1,0 +1,236 @@
+"""What the commands print: tables for people, drawn by Rich."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from .agreement import Proof
+from .doctor import Finding
+from .hotpath import HotPath, Variant, as_given
+from .measure import PRECISION, Result
+
+PLAIN_WIDTH = 140  # columns where the output is no terminal: wide enough for every table
+SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
+
+
+@lru_cache(maxsize=1)
+def console() -> Console:
+    """Standard output, plain and wide where it is no terminal; `NO_COLOR` is Rich's own."""
+    plain = not sys.stdout.isatty()
+    return Console(highlight=False, width=PLAIN_WIDTH if plain else None)
+
+
+def progress() -> Progress:
+    """A progress bar on the terminal, wherever there is one; nothing otherwise."""
+    terminal = console() if console().is_terminal else Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
+    )
+
+
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    """A table whose first `left` columns are text and the others numbers."""
+    style = box.SIMPLE_HEAD if console().is_terminal else None
+    table = Table(title=title, title_justify="left", title_style="bold", box=style, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < left else "right", no_wrap=i < left)
+    return table
+
+
+def seconds(value: float) -> str:
+    """Three digits and a unit, such as `12.3 µs`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-9:.3g} ns"
+
+
+def times(value: float, uncertainty: float = 0.01) -> str:
+    """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
+    if not math.isfinite(value):
+        return "–"
+    spread = max(value * uncertainty, 1e-9)
+    digits = max(0, min(2, -math.floor(math.log10(spread))))
+    return f"{value:.{digits}f}×"
+
+
+def overview(paths: Sequence[HotPath]) -> RenderableType:
+    """The catalogue."""
+    table = _table(
+        "Hot paths", "path", "what it is about", "reference", "variants", "cases", left=5
+    )
+    table.columns[4].no_wrap = False
+    for path in paths:
+        variants = "\n".join(variant.name for variant in path.variants)
+        cases = ", ".join(case.name.removeprefix("batch-") for case in path.cases)
+        table.add_row(path.name, path.title, path.reference.__name__, variants, cases)
+    return table
+
+
+def print_page(path: HotPath) -> None:
+    """The story of `path`, then its reference beside each variant."""
+    out = console()
+    title, _, story = inspect.cleandoc(path.story).partition("\n")
+    out.print(Text(title, style="bold"))
+    out.print(Markdown(story) if out.is_terminal else story.strip("\n"))
+    reference, *variants = path.contestants
+    for variant in variants:
+        pair = [_source(reference, "reference"), _source(variant, variant.agreement.value)]
+        if out.is_terminal and out.width >= SIDE_BY_SIDE:
+            out.print(Columns(pair, equal=True, expand=True))
+        else:
+            out.print(Group(*(pair if variant is variants[0] else pair[1:])))
+
+
+def _source(variant: Variant, remark: str) -> RenderableType:
+    code = _code(variant.fn)
+    if variant.prepare is not as_given:
+        code += "\n# not timed:\n" + _code(variant.prepare)
+    if not console().is_terminal:
+        return f"\n--- {variant.name} ({remark})\n{code}"
+    syntax = Syntax(code, "python", background_color="default", word_wrap=True)
+    return Panel(syntax, title=variant.name, subtitle=remark)
+
+
+def _code(function: Callable[..., object]) -> str:
+    return textwrap.dedent(inspect.getsource(function))
+
+
+def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
+    """Largest error of every variant beside its tolerance; one row per variant, its worst case."""
+    table = _table("", "path", "variant", "cases", "largest error", "tolerance", "", left=2)
+    grouped: dict[tuple[str, str], list[Proof | str]] = {}
+    for path, variant, _, outcome in rows:
+        grouped.setdefault((path, variant), []).append(outcome)
+    for (path, variant), outcomes in grouped.items():
+        proven = [o for o in outcomes if isinstance(o, Proof)]
+        worst = max(proven, key=lambda p: (p.used, p.tolerance), default=Proof(math.nan, math.nan))
+        state = "[green]equal[/]" if len(proven) == len(outcomes) else "[bold red]WRONG[/]"
+        figures = (f"{worst.error:.1e}", f"{worst.tolerance:.1e}")
+        table.add_row(path, variant, f"{len(proven)}/{len(outcomes)}", *figures, state)
+    return table
+
+
+def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
+    """All results of one path."""
+    table = _table(
+        f"{path.name}: {path.title}",
+        "case",
+        "variant",
+        "verdict",
+        "speedup",
+        "95 % interval",
+        "time",
+        "reference",
+        "of ceiling",
+        "rounds",
+        left=3,
+    )
+    for r in results:
+        if r.wrong:
+            table.add_row(r.case, r.variant, "[bold red]WRONG[/]")
+            continue
+        style = {"faster": "green", "slower": "red"}.get(r.verdict, "yellow")
+        table.add_row(
+            r.case,
+            r.variant,
+            f"[{style}]{r.verdict}[/]" + (" (?)" if r.doubts else ""),
+            *_speedup(r),
+            seconds(r.seconds),
+            seconds(r.reference_seconds),
+            _share(r),
+            str(r.rounds),
+        )
+    notes = [f"  {r.case} {r.variant}: {r.wrong or '; '.join(r.doubts)}" for r in results]
+    flagged = [n for n, r in zip(notes, results, strict=True) if r.wrong or r.doubts]
+    return Group(table, *([Text("(?)\n" + "\n".join(flagged), style="dim")] if flagged else []), "")
+
+
+def paired(results: Sequence[Result]) -> RenderableType:
+    """Speedups of many paths in one table, without absolute times."""
+    table = _table("", "path", "case", "variant", "verdict", "speedup", "95 % interval", left=4)
+    table.add_column("of ceiling", justify="right")
+    for r in results:
+        if r.wrong:
+            table.add_row(r.path, r.case, r.variant, "WRONG")
+            continue
+        table.add_row(r.path, r.case, r.variant, r.verdict, *_speedup(r), _share(r))
+    return table
+
+
+def _speedup(r: Result) -> tuple[str, str]:
+    """The median speedup, and its interval."""
+    width = r.speedup.half_width
+    low, high = times(r.speedup.low, width), times(r.speedup.high, width)
+    return times(r.speedup.median, width), f"{low} … {high}"
+
+
+def _share(r: Result) -> str:
+    return f"{100 * r.ceiling_share:.0f} %"
+
+
+def as_text(renderable: RenderableType) -> str:
+    """What `renderable` looks like where there is no terminal."""
+    out = Console(file=io.StringIO(), width=PLAIN_WIDTH, no_color=True)
+    out.print(renderable)
+    return out.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def best(results: Sequence[Result]) -> RenderableType:
+    """The fastest proven variant of every path and case."""
+    table = _table("Fastest variant of every path", "path", "case", "variant", "speedup", left=3)
+    table.add_column("of ceiling", justify="right")
+    groups: dict[tuple[str, str], Result] = {}
+    for r in results:
+        key = (r.path, r.case)
+        if not r.wrong and (key not in groups or r.seconds < groups[key].seconds):
+            groups[key] = r
+    for (path, case), r in groups.items():
+        table.add_row(path, case, r.variant, _speedup(r)[0], _share(r))
+    return table
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One paragraph: how many were right, faster, and how sharp the intervals are."""
+    timed = [r for r in results if not r.wrong]
+    faster = sum(r.verdict == "faster" for r in timed)
+    sharp = sum(r.speedup.half_width <= 2 * PRECISION for r in timed)
+    doubted = sum(bool(r.doubts) for r in timed)
+    return (
+        f"{len(timed)} of {len(results)} proven equal and timed; {faster} faster than their "
+        f"reference; {sharp} intervals within ±{200 * PRECISION:.0f} %; "
+        f"{doubted} marked (?) with a reason not to trust them too far."
+    )
+
+
+def findings(found: Sequence[Finding]) -> RenderableType:
+    """What the doctor found, and what to do about it."""
+    table = _table("", "", "", "found", left=3)
+    table.columns[2].no_wrap = False
+    style = {"fine": "green", "note": "yellow", "problem": "bold red"}
+    for finding in found:
+        text = finding.found + (f"\n→ {finding.advice}" if finding.advice else "")
+        table.add_row(f"[{style[finding.state]}]{finding.state}[/]", finding.what, Text(text))
+    return table
