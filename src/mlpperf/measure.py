@@ -188,7 +188,7 @@ def race(
     MlpperfError
         If the budget is not positive.
     """
-    if not budget > 0:
+    if not 0 < budget < math.inf:
         raise MlpperfError(f"The budget must be a positive number of seconds, not {budget:g}.")
     keep_freed_memory()
     rng = np.random.default_rng(seed)

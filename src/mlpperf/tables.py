@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from rich import box
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -37,7 +36,10 @@ def console() -> Console:
 
 
 def progress() -> Progress:
-    """A progress bar on the terminal, wherever there is one; nothing otherwise."""
+    """A progress bar on the terminal, wherever there is one; nothing otherwise.
+
+    It is redrawn when asked, not by a thread of its own, which would disturb what is timed.
+    """
     terminal = console() if console().is_terminal else Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -45,6 +47,7 @@ def progress() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=terminal,
+        auto_refresh=False,
         transient=True,
         disable=not terminal.is_terminal,
     )
@@ -72,7 +75,8 @@ def times(value: float, uncertainty: float = 0.01) -> str:
     if not math.isfinite(value):
         return "–"
     spread = max(value * uncertainty, 1e-9)
-    digits = max(0, min(2, -math.floor(math.log10(spread))))
+    most = 2 if value >= 0.1 else 3
+    digits = max(0, min(most, -math.floor(math.log10(spread))))
     return f"{value:.{digits}f}×"
 
 
@@ -99,7 +103,11 @@ def print_page(path: HotPath) -> None:
     for variant in variants:
         pair = [_source(reference, "reference"), _source(variant, variant.agreement.value)]
         if out.is_terminal and out.width >= SIDE_BY_SIDE:
-            out.print(Columns(pair, equal=True, expand=True))
+            grid = Table.grid(expand=True)
+            grid.add_column(ratio=1)
+            grid.add_column(ratio=1)
+            grid.add_row(*pair)
+            out.print(grid)
         else:
             out.print(Group(*(pair if variant is variants[0] else pair[1:])))
 

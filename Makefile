@@ -1,0 +1,35 @@
+# Everything happens in .venv; the only needs are Python 3.11 or newer, make and git.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: bench test lint smoke clean
+
+bench: $(INSTALLED)  ## set-up, data, proof, races; says where the records are
+	@$(BIN)/mlpperf data
+	@$(BIN)/mlpperf verify
+	@$(BIN)/mlpperf race
+
+test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
+	@$(BIN)/mlpperf data
+	$(BIN)/pytest
+
+lint: $(INSTALLED)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
+	@$(BIN)/mlpperf data
+	@$(BIN)/mlpperf verify --case batch-500
+	@$(BIN)/mlpperf race --case batch-500 --budget 0.05
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into .venv, TensorFlow included: about a minute …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tensorflow]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""`python -m mlpperf`: the same as the `mlpperf` command."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,107 @@
+"""The pytest-benchmark suite as its users run it, on one small group of the catalogue."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GROUP = "regularisation/batch-500-784x1x1x10"  # needs no data, takes microseconds
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    return f"--benchmark-storage={tmp_path / 'storage'}"
+
+
+def run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
+    selection = ["-k", "regularisation and 784x1x1x10"]
+    done = subprocess.run(
+        [*command, *selection, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_plain_run_checks_and_times_nothing() -> None:
+    shown = run()
+    assert "4 passed" in shown
+    assert "paired speedups" not in shown
+    assert "OPS" not in shown
+
+
+def test_only_times_groups_and_sums_up(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    shown = run("--benchmark-only", f"--benchmark-json={report}")
+    assert "paired speedups" in shown
+    assert f"benchmark '{GROUP}': 4 tests" in shown
+    table = shown.split("paired speedups", 1)[1].split("benchmark '", 1)[0]
+    for variant in ("active_terms", "active_terms_in_buffer", "flat_with_decay_vector"):
+        assert variant in table
+
+    stored = json.loads(report.read_text(encoding="utf-8"))
+    machine = stored["machine_info"]["mlpperf"]
+    assert machine["blas"]
+    assert machine["threads"] >= 1
+    assert machine["device"] == "cpu"
+    by_name = {row["name"].rpartition("-")[2].rstrip("]"): row for row in stored["benchmarks"]}
+    assert len(by_name) == 4
+    for name, row in by_name.items():
+        info = row["extra_info"]
+        assert row["group"] == GROUP
+        assert info["error"] <= info["tolerance"]
+        if name != "all_terms":
+            low, high = info["speedup_interval"]
+            assert low <= info["speedup"] <= high
+            assert info["verdict"]
+
+
+def test_selected_variant_is_raced_alone() -> None:
+    shown = run("--benchmark-only", "-k", "784x1x1x10 and active_terms_in_buffer")
+    table = shown.split("paired speedups", 1)[1].split("benchmark '", 1)[0]
+    assert "active_terms_in_buffer" in table
+    assert "flat_with_decay_vector" not in table
+
+
+def test_saving_comparing_and_grouping_work_as_ever(storage: str) -> None:
+    run("--benchmark-only", "--benchmark-save=before", storage)
+    shown = run("--benchmark-only", "--benchmark-compare", "--benchmark-group-by=name", storage)
+    assert "(0001_before)" in shown
+    assert "(NOW)" in shown
+
+
+def test_wrong_variant_is_not_timed(tmp_path: Path) -> None:
+    """A saboteur in the catalogue: the benchmark fails before anything of it is timed."""
+    (tmp_path / "sabotage.py").write_text(
+        "from dataclasses import replace\n"
+        "from mlpperf.hotpath import Variant\n"
+        "from mlpperf.paths.regularisation import PATH, active_terms\n"
+        "def no_regularisation(gradients, weights):\n"
+        '    """Forgets its work."""\n'
+        "    return gradients\n"
+        "PATHS = (replace(PATH, name='sabotaged', cases=PATH.cases[-1:],\n"
+        "                 variants=(Variant(no_regularisation), *PATH.variants)),)\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mlpperf]\npaths = ["sabotage:PATHS"]\n', encoding="utf-8"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", str(ROOT / "benchmarks"), "-k", "sabotaged"),
+            *("--benchmark-only", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"),
+            *("-c", str(tmp_path / "pyproject.toml")),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed, 4 passed" in done.stdout
+    assert "sabotaged/no_regularisation/batch-500-784x1x1x10 is wrong" in done.stdout
+    table = done.stdout.split("paired speedups", 1)[1].split("benchmark '", 1)[0]
+    assert "WRONG" in table

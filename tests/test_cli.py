@@ -1,0 +1,228 @@
+"""The command line as its user meets it: real processes, exit codes, one sentence for bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+QUICK_PATH = '''
+import numpy as np
+from mlpperf.agreement import Agreement
+from mlpperf.hotpath import Case, Cost, HotPath, Variant
+
+def doubled(x):
+    """x + x."""
+    return (x + x,)
+
+def scaled(x):
+    """2·x."""
+    return (2 * x,)
+
+def tripled(x):
+    """Wrong on purpose."""
+    return (3 * x,)
+
+def page(name, *functions):
+    return HotPath(
+        name=name,
+        story="A [bold]small[/] path.\\n\\nOnly for tests.",
+        reference=doubled,
+        variants=tuple(Variant(f, Agreement.REASSOCIATED) for f in functions),
+        inputs=lambda case, rng: (rng.random((3, case.batch)),),
+        cases=(Case(5), Case(8)),
+        cost=lambda case: Cost(48 * case.batch),
+    )
+
+PATHS = (page("right", scaled),)
+MIXED = (page("right", scaled), page("mixed", scaled, tripled))
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder of somebody else's project with hot paths of its own, which need no data."""
+    (tmp_path / "quick.py").write_text(QUICK_PATH, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mlpperf]\npaths = ["quick:PATHS"]\n', encoding="utf-8"
+    )
+    return tmp_path
+
+
+def mixed(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.mlpperf]\npaths = ["quick:MIXED"]\n', encoding="utf-8"
+    )
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlpperf", *arguments],
+        cwd=folder,
+        env={**os.environ, "MLPPERF_RECORDS": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a refusal: exit code 2, nothing but one line, no traceback."""
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("mlpperf: ")
+    return lines[0]
+
+
+def test_help_and_version(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--help")
+    assert shown.returncode == 0
+    for command in ("list", "show", "data", "verify", "race", "doctor"):
+        assert command in shown.stdout
+    assert run(tmp_path, "--version").stdout.startswith("mlpperf ")
+
+
+def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
+    code = (
+        "import sys, mlpperf.cli as c\n"
+        "try: c.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('numpy', 'scipy', 'sklearn', 'tensorflow') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_budget_in_the_help_is_the_real_one(tmp_path: Path) -> None:
+    from mlpperf.measure import BUDGET
+
+    shown = " ".join(run(tmp_path, "race", "--help", COLUMNS="200").stdout.split())
+    assert f"{BUDGET} by default" in shown
+
+
+def test_list_names_every_variant(project: Path) -> None:
+    from mlpperf.paths import PATHS
+
+    shown = run(project, "list").stdout
+    for path in PATHS:
+        assert path.name in shown
+        for variant in path.contestants:
+            assert variant.name in shown
+    assert "right" in shown
+    assert "\x1b" not in shown  # plain where there is no terminal
+
+
+def test_show_prints_story_and_sources(project: Path) -> None:
+    shown = run(project, "show", "derivative").stdout
+    assert "def recomputed_with_bias_row" in shown
+    assert "def from_activation_in_place" in shown
+    assert "def with_buffer" in shown  # what is not timed is shown too
+    assert "9.6 to 7.5 s" in shown
+
+
+def test_verify_right(project: Path) -> None:
+    done = run(project, "verify", "right")
+    assert done.returncode == 0
+    assert "2 of 2 proven equal" in done.stdout
+
+
+def test_verify_wrong_is_a_finding(project: Path) -> None:
+    mixed(project)
+    done = run(project, "verify", "mixed")
+    assert done.returncode == 1
+    assert "WRONG" in done.stdout
+    assert "mixed/tripled/batch-5 is wrong: output 0 is off by" in done.stdout
+
+
+def test_race_records(project: Path) -> None:
+    done = run(project, "race", "right", "--budget", "0.01")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 proven equal and timed" in done.stdout
+    lines = (project / ".mlpperf" / "races.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["case"] for line in lines] == ["batch-5", "batch-8"]
+
+
+def test_race_refuses_to_time_what_is_wrong(project: Path) -> None:
+    mixed(project)
+    done = run(project, "race", "mixed", "--case", "batch-5", "--budget", "0.01", "--json")
+    assert done.returncode == 1
+    right, wrong = json.loads(done.stdout)
+    assert right["variant"] == "scaled"
+    assert right["seconds"] > 0
+    assert wrong["verdict"] == "wrong"
+    assert wrong["seconds"] is None
+    assert "tripled" in wrong["wrong"]
+
+
+def test_json_is_only_json_and_equals_the_records(project: Path) -> None:
+    done = run(project, "race", "right", "--budget", "0.01", "--json", "--records", "elsewhere")
+    lines = (project / "elsewhere" / "races.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(done.stdout) == [json.loads(line) for line in lines]
+
+
+def test_threads_are_set_and_recorded(project: Path) -> None:
+    done = run(project, "race", "right", "--threads", "1", "--budget", "0.01", "--json")
+    assert {record["threads"] for record in json.loads(done.stdout)} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["show", "sigmoit"], "did you mean sigmoid"),
+        (["verify", "sigmoit"], "no hot path 'sigmoit'; did you mean sigmoid"),
+        (["race", "right", "--case", "batch-500"], "no case 'batch-500'; did you mean"),
+        (["race", "right", "--variant", "scale"], "no variant 'scale'; did you mean scaled"),
+        (["race", "right", "--budget", "0"], "positive number of seconds, not 0"),
+        (["race", "right", "--budget", "-1"], "positive number of seconds, not -1"),
+        (["race", "right", "--budget", "nan"], "positive number of seconds, not nan"),
+        (["race", "right", "--threads", "0"], "--threads must be at least 1, not 0"),
+        (["race", "right", "--threads", "9999"], "9999 threads were asked for"),
+        (["race", "right", "--records", "pyproject.toml"], "cannot be written to pyproject.toml"),
+        (["data", "mnst"], "did you mean mnist"),
+        (["data", "synthetic:0"], "samples must be a whole number of at least 1, not 0"),
+        (["race", "right", "--budget", "inf"], "positive number of seconds, not inf"),
+    ],
+)
+def test_bad_input_is_one_sentence(project: Path, arguments: list[str], fragment: str) -> None:
+    assert fragment in sentence(run(project, *arguments))
+    assert not list(project.glob(".mlpperf/races.jsonl"))
+
+
+def test_broken_project_is_one_sentence(project: Path) -> None:
+    (project / "quick.py").write_text("1 / 0", encoding="utf-8")
+    assert "ZeroDivisionError" in sentence(run(project, "list"))
+
+
+def test_interrupted_race_keeps_what_is_finished(project: Path) -> None:
+    command = [sys.executable, "-m", "mlpperf", "race", "right", "--budget", "0.05"]
+    # The second case runs until it is interrupted: its reference waits after its first call.
+    slow = QUICK_PATH.replace(
+        '    """x + x."""',
+        '    """x + x."""\n    import time\n    time.sleep(0 if x.shape[1] == 5 else 5)',
+    )
+    (project / "quick.py").write_text(slow, encoding="utf-8")
+    process = subprocess.Popen(
+        command,
+        cwd=project,
+        env={**os.environ, "MLPPERF_RECORDS": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    records = project / ".mlpperf" / "races.jsonl"
+    while process.poll() is None and not (records.exists() and records.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
+    assert [json.loads(line)["case"] for line in records.read_text().splitlines()] == ["batch-5"]
