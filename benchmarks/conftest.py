@@ -15,7 +15,7 @@ from mlpperf.machine import describe
 from mlpperf.measure import Result, race
 
 # Seconds of interleaved rounds per path and case; pytest-benchmark's own rounds come on top.
-PAIRED_BUDGET = 0.5
+PAIRED_BUDGET = 0.1
 RESULTS = pytest.StashKey[dict[tuple[str, str], list[Result]]]()
 
 

@@ -119,7 +119,7 @@ class HotPath:
         names = [v.name for v in self.contestants]
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or len(set(names)) < len(names):
             raise MlpperfError(f"Hot path {self.name!r}: names must be identifiers and unique.")
-        documented = self.story.strip() and all(v.fn.__doc__ for v in self.contestants)
+        documented = (self.story or "").strip() and all(v.fn.__doc__ for v in self.contestants)
         if not self.cases or not documented:
             raise MlpperfError(f"Hot path {self.name!r} needs cases, a story and docstrings.")
 

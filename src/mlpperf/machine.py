@@ -98,7 +98,7 @@ class Bystanders:
     def share(self) -> float:
         """Share of all processor time since creation that neither we nor the idle task took."""
         total, busy, own = (b - a for a, b in zip(self._start, self._now(), strict=True))
-        return max(0.0, busy - own) / total if total > 0 else 0.0
+        return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0
 
 
 def _best(*works: Callable[[], object]) -> float:

@@ -24,7 +24,7 @@ from .doctor import Finding
 from .hotpath import HotPath, Variant, as_given
 from .measure import PRECISION, Result
 
-PLAIN_WIDTH = 140  # columns where the output is no terminal: wide enough for every table
+PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
 
 
@@ -58,7 +58,7 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     style = box.SIMPLE_HEAD if console().is_terminal else None
     table = Table(title=title, title_justify="left", title_style="bold", box=style, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", no_wrap=i < left)
+        table.add_column(column, justify="left" if i < left else "right", no_wrap=True)
     return table
 
 
@@ -179,7 +179,7 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
 def paired(results: Sequence[Result]) -> RenderableType:
     """Speedups of many paths in one table, without absolute times."""
     table = _table("", "path", "case", "variant", "verdict", "speedup", "95 % interval", left=4)
-    table.add_column("of ceiling", justify="right")
+    table.add_column("of ceiling", justify="right", no_wrap=True)
     for r in results:
         if r.wrong:
             table.add_row(r.path, r.case, r.variant, "WRONG")
@@ -236,7 +236,6 @@ def summary(results: Sequence[Result]) -> str:
 def findings(found: Sequence[Finding]) -> RenderableType:
     """What the doctor found, and what to do about it."""
     table = _table("", "", "", "found", left=3)
-    table.columns[2].no_wrap = False
     style = {"fine": "green", "note": "yellow", "problem": "bold red"}
     for finding in found:
         text = finding.found + (f"\n→ {finding.advice}" if finding.advice else "")

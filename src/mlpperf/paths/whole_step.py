@@ -29,7 +29,7 @@ from ..hotpath import Args, Case, HotPath, Variant
 from ..mlp.network import HYPER, Array, Weights, flatten, step_cost, step_inputs
 from .bias_forward import add_bias_row
 from .regularisation import active_terms, all_terms, decay_vector
-from .sigmoid import tanh_in_place
+from .sigmoid import exp_in_place, tanh_in_place
 
 
 class Activations(NamedTuple):
@@ -200,7 +200,9 @@ def samples_major_in_place(x: Array, y: Array, index: Array, work: Workspace) ->
     for rows, w, a in zip(inputs, work.weights, work.a, strict=True):
         np.matmul(rows, w[:, 1:].T, out=a)  # (B, n)·(n, m)
         a += w[:, 0]
-        tanh_in_place(a, a)
+        # ½·tanh + ½ rounds a small A to 0, whose logarithm the loss could not use.
+        activate = exp_in_place if a is work.a[-1] else tanh_in_place
+        activate(a, a)
 
     delta = np.subtract(work.a[-1], work.y, out=work.delta[-1])
     p = work.y  # |A + (Y − 1)|: A at the label, 1 − A elsewhere
