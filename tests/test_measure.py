@@ -681,6 +681,40 @@ def test_a_variant_is_never_timed_on_inputs_that_another_one_spoilt(
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x,
+        lambda x: x.T,
+        lambda x: x[:, 1:],
+        lambda x: x[:, ::2],
+        lambda x: x.T[:, ::2],
+        lambda x: x[::-1],
+        lambda x: np.broadcast_to(x[0], x.shape),
+        lambda x: x[:0],
+    ],
+    ids=["C", "F", "columns", "strided", "strided F", "backwards", "broadcast", "empty"],
+)
+def test_inputs_keep_their_memory_layout_while_being_timed(
+    clock: FakeClock, view: Callable[[Floats], Floats]
+) -> None:
+    """It is what several hot paths are about, and what decides on their speed."""
+    seen = set()
+
+    def looking(x: Floats) -> Arrays:
+        seen.add(x.strides)
+        return (2 * x,)
+
+    path = hot_path(
+        clock.contestant("usual", LONG),
+        clock.contestant("same", LONG, work=looking),
+        inputs=lambda case, rng: (view(rng.random((6, 8))),),
+    )
+    (result,) = race(path, CASE, seed=0, clock=clock)
+    assert result.rounds >= FEWEST_ROUNDS
+    assert seen == {view(np.empty((6, 8))).strides}
+
+
 def test_inputs_stay_protected_while_being_timed(clock: FakeClock) -> None:
     """So that a write through NumPy fails instead of changing what the others are given."""
     writeable = []

@@ -43,7 +43,10 @@ def _entries(pyproject: Path) -> list[str]:
         table = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except (ValueError, OSError) as reason:
         raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
-    entries = table.get("tool", {}).get("mlpperf", {}).get("paths", [])
+    try:
+        entries = table.get("tool", {}).get("mlpperf", {}).get("paths", [])
+    except AttributeError:  # [tool] or [tool.mlpperf] is no table
+        entries = None
     if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
         raise MlpperfError(
             f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
@@ -53,13 +56,14 @@ def _entries(pyproject: Path) -> list[str]:
 
 def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     module, _, attribute = entry.partition(":")
-    for place in (str(folder), str(folder / "src")):
-        if place not in sys.path:
-            sys.path.insert(0, place)
+    before = sys.path.copy()
+    sys.path[:0] = [str(folder), str(folder / "src")]
     try:
         found = getattr(import_module(module), attribute or "PATHS")
-    except Exception as reason:  # anything may go wrong in somebody else's module
+    except (Exception, SystemExit) as reason:  # anything may go wrong in somebody else's module
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.") from reason
+    finally:
+        sys.path[:] = before
     if not isinstance(found, tuple | list) or not all(isinstance(p, HotPath) for p in found):
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
     return found

@@ -60,11 +60,11 @@ class Setting:
         MlpperfError
             If NumPy is loaded already with another number of threads.
         """
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
         if "numpy" in sys.modules and threads() != self.threads:
             raise MlpperfError(
                 f"NumPy already runs on {threads()} threads; {self.threads} need a fresh process."
             )
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import IO
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -25,14 +26,31 @@ from .hotpath import HotPath, Variant, as_given
 from .measure import PRECISION, Result
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
+WRONG = Text("WRONG", "bold red")
 SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
 
 
 @lru_cache(maxsize=1)
 def console() -> Console:
-    """Standard output, plain and wide where it is no terminal; `NO_COLOR` is Rich's own."""
-    plain = not sys.stdout.isatty()
-    return Console(highlight=False, width=PLAIN_WIDTH if plain else None)
+    """Standard output, plain and wide where it is no terminal; `NO_COLOR` is Rich's own.
+
+    Nothing is taken for markup: names, source code and messages may hold brackets.
+    """
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    return _plain_console(sys.stdout)
+
+
+def _plain_console(file: IO[str]) -> Console:
+    return Console(
+        file=file,
+        width=PLAIN_WIDTH,
+        force_terminal=False,
+        color_system=None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def progress() -> Progress:
@@ -64,16 +82,17 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
 
 def seconds(value: float) -> str:
     """Three digits and a unit, such as `12.3 µs`."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-9:.3g} ns"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if value >= 0.9995 * size or unit == "ns":  # what rounds to 1000 has the next unit
+            break
+    return f"{value / size:.0f} {unit}" if value >= 999.5 else f"{value / size:.3g} {unit}"
 
 
 def times(value: float, uncertainty: float = 0.01) -> str:
     """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
     if not math.isfinite(value):
         return "–"
+    uncertainty = min(uncertainty, 1.0)  # without bounds there is none
     spread = max(value * uncertainty, 1e-9)
     most = 2 if value >= 0.1 else 3
     digits = max(0, min(most, -math.floor(math.log10(spread))))
@@ -135,7 +154,7 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
     for (path, variant), outcomes in grouped.items():
         proven = [o for o in outcomes if isinstance(o, Proof)]
         worst = max(proven, key=lambda p: (p.used, p.tolerance), default=Proof(math.nan, math.nan))
-        state = "[green]equal[/]" if len(proven) == len(outcomes) else "[bold red]WRONG[/]"
+        state = Text("equal", "green") if len(proven) == len(outcomes) else WRONG
         figures = (f"{worst.error:.1e}", f"{worst.tolerance:.1e}")
         table.add_row(path, variant, f"{len(proven)}/{len(outcomes)}", *figures, state)
     return table
@@ -158,13 +177,13 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
     )
     for r in results:
         if r.wrong:
-            table.add_row(r.case, r.variant, "[bold red]WRONG[/]")
+            table.add_row(r.case, r.variant, WRONG)
             continue
         style = {"faster": "green", "slower": "red"}.get(r.verdict, "yellow")
         table.add_row(
             r.case,
             r.variant,
-            f"[{style}]{r.verdict}[/]" + (" (?)" if r.doubts else ""),
+            Text(r.verdict + (" (?)" if r.doubts else ""), style),
             *_speedup(r),
             seconds(r.seconds),
             seconds(r.reference_seconds),
@@ -182,7 +201,7 @@ def paired(results: Sequence[Result]) -> RenderableType:
     table.add_column("of ceiling", justify="right", no_wrap=True)
     for r in results:
         if r.wrong:
-            table.add_row(r.path, r.case, r.variant, "WRONG")
+            table.add_row(r.path, r.case, r.variant, WRONG)
             continue
         table.add_row(r.path, r.case, r.variant, r.verdict, *_speedup(r), _share(r))
     return table
@@ -201,9 +220,9 @@ def _share(r: Result) -> str:
 
 def as_text(renderable: RenderableType) -> str:
     """What `renderable` looks like where there is no terminal."""
-    out = Console(file=io.StringIO(), width=PLAIN_WIDTH, no_color=True)
-    out.print(renderable)
-    return out.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    text = io.StringIO()
+    _plain_console(text).print(renderable)
+    return text.getvalue()
 
 
 def best(results: Sequence[Result]) -> RenderableType:
@@ -239,5 +258,5 @@ def findings(found: Sequence[Finding]) -> RenderableType:
     style = {"fine": "green", "note": "yellow", "problem": "bold red"}
     for finding in found:
         text = finding.found + (f"\n→ {finding.advice}" if finding.advice else "")
-        table.add_row(f"[{style[finding.state]}]{finding.state}[/]", finding.what, Text(text))
+        table.add_row(Text(finding.state, style[finding.state]), finding.what, text)
     return table

@@ -99,13 +99,14 @@ def append(records: Iterable[dict[str, Any]], folder: Path) -> Path:
     text = "".join(line + "\n" for line in lines).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"), path.open("ab") as file:
+        with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
                 if before and not _ends_a_line(path):
                     text = b"\n" + text  # a killed writer's last line stays the only damaged one
-                file.write(text)
-                file.flush()
+                rest = memoryview(text)
+                while rest:  # a disk that fills up takes a part of it
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(path, before)
@@ -144,7 +145,7 @@ def read(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         If there are no records.
     """
     path = folder / "races.jsonl"
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         raise MlpperfError(f"There are no records in {folder}; `mlpperf race` makes some.")
     records, damaged = [], []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
@@ -152,7 +153,7 @@ def read(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError:  # of JSON or of UTF-8
+        except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
             damaged.append(f"{path}, line {number}: not a whole JSON record")
             continue
         if not isinstance(record, dict) or record.get("schema") != SCHEMA:

@@ -1,0 +1,451 @@
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rich.console import RenderableType
+
+from mlpperf import tables
+from mlpperf.agreement import Agreement, Arrays, Proof
+from mlpperf.doctor import Finding
+from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
+from mlpperf.measure import Interval, Result
+from mlpperf.paths import PATHS
+from mlpperf.tables import (
+    PLAIN_WIDTH,
+    as_text,
+    best,
+    findings,
+    overview,
+    paired,
+    print_page,
+    proofs,
+    races,
+    seconds,
+    summary,
+    times,
+)
+
+FORCING = ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CLICOLOR_FORCE")
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Also where the tests themselves run in one."""
+    for name in FORCING:
+        monkeypatch.delenv(name, raising=False)
+    tables.console.cache_clear()
+    yield
+    tables.console.cache_clear()
+
+
+def product(x: Args) -> Arrays:
+    """Two times x."""
+    return (2 * x,)
+
+
+def total(x: Args) -> Arrays:
+    """x and x."""
+    return (x + x,)
+
+
+def hot_path(story: str = "Doubling.\n\nIt takes long.", **changes: object) -> HotPath:
+    made = HotPath(
+        name="doubling",
+        story=story,
+        reference=product,
+        variants=(Variant(total),),
+        inputs=lambda case, rng: (rng.random(case.batch),),
+        cases=(Case(10), Case(20)),
+        cost=lambda case: Cost(bytes=64),
+    )
+    return replace(made, **changes)
+
+
+RIGHT = Result(
+    path="doubling",
+    version=1,
+    case="batch-10",
+    variant="total",
+    backend="numpy",
+    seconds=1.234e-3,
+    reference_seconds=2.5e-3,
+    speedup=Interval(2.026, 2.011, 2.041),
+    rounds=25,
+    proof=Proof(1e-8, 1e-6),
+    floor=6.17e-4,
+)
+SLOWER = replace(RIGHT, variant="slower", seconds=5e-3, speedup=Interval(0.5, 0.495, 0.505))
+EVEN = replace(RIGHT, variant="even", seconds=2.5e-3, speedup=Interval(1.0, 0.99, 1.02))
+DOUBTED = replace(
+    RIGHT, variant="doubted", case="batch-20", doubts=("machine busy", "clock too coarse")
+)
+NAN = Interval(math.nan, math.nan, math.nan)
+WRONG = replace(
+    RIGHT,
+    variant="spoilt",
+    seconds=math.nan,
+    reference_seconds=math.nan,
+    speedup=NAN,
+    rounds=0,
+    proof=Proof(math.nan, math.nan),
+    floor=math.nan,
+    wrong="doubling/spoilt/batch-10 is wrong: output 0 is off.",
+)
+UNDECIDED = replace(RIGHT, variant="undecided", rounds=3, speedup=Interval(1.5, 0.0, math.inf))
+ALL = (RIGHT, SLOWER, EVEN, DOUBTED, WRONG)
+
+
+def row(text: str, *words: str) -> str:
+    """The line of `text` that holds all `words`."""
+    (line,) = (line for line in text.splitlines() if all(word in line for word in words))
+    return " ".join(line.split())
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1 s"),
+        (1.234, "1.23 s"),
+        (59.96, "60 s"),
+        (999.4, "999 s"),
+        (1e-3, "1 ms"),
+        (0.1235, "124 ms"),
+        (0.9994, "999 ms"),
+        (1e-6, "1 µs"),
+        (1.2345e-5, "12.3 µs"),
+        (9.994e-4, "999 µs"),
+        (1e-9, "1 ns"),
+        (9.994e-7, "999 ns"),
+        (4.567e-10, "0.457 ns"),
+        (0.0, "0 ns"),
+        # What rounds up to a thousand of one unit is one of the next.
+        (0.9996, "1 s"),
+        (9.996e-4, "1 ms"),
+        (9.9999e-7, "1 µs"),
+        # There is nothing above seconds.
+        (1000.0, "1000 s"),
+        (3600.0, "3600 s"),
+    ],
+)
+def test_seconds_at_the_boundaries(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+@settings(deadline=None)
+@given(st.floats(1e-9, 999.4))
+@example(9.995e-7)
+@example(0.9995)
+def test_seconds_have_three_digits_and_a_unit(value: float) -> None:
+    text = seconds(value)
+    number, unit = re.fullmatch(r"([\d.]+) (s|ms|µs|ns)", text).groups()  # type: ignore[union-attr]
+    assert float(number) < 1000
+    assert len(number.replace(".", "").lstrip("0")) <= 3
+    assert float(number) * {"s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit] == pytest.approx(
+        value, rel=0.0051
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "text"),
+    [
+        (3.14159, 0.01, "3.14×"),
+        (3.14159, 0.1, "3.1×"),
+        (3.14159, 0.5, "3×"),
+        (3.14159, 1e-9, "3.14×"),  # more would not be read
+        (3.14159, 0.0, "3.14×"),
+        (31.4159, 0.01, "31.4×"),
+        (314.159, 0.01, "314×"),
+        (1.0, 0.01, "1.00×"),
+        (1.0, 0.0999, "1.00×"),
+        (1.0, 0.1, "1.0×"),
+        (0.5, 0.01, "0.50×"),
+        (12345.6, 0.01, "12346×"),
+        (math.nan, 0.01, "–"),
+        (math.inf, 0.01, "–"),
+        (math.nan, math.nan, "–"),
+    ],
+)
+def test_times_at_the_boundaries(value: float, uncertainty: float, text: str) -> None:
+    assert times(value, uncertainty) == text
+
+
+@settings(deadline=None)
+@given(st.floats(0.01, 1e6), st.floats(1e-6, 3))
+def test_times_have_no_more_digits_than_the_interval_supports(
+    value: float, uncertainty: float
+) -> None:
+    text = times(value, uncertainty)
+    _, decimals = re.fullmatch(r"(\d+)\.?(\d*)×", text).groups()  # type: ignore[union-attr]
+    last_digit = 10.0 ** -len(decimals)
+    assert abs(float(text[:-1]) - value) <= 0.5001 * last_digit
+    assert not decimals or last_digit > 0.0999 * value * uncertainty
+
+
+@pytest.mark.parametrize("value", [0.09, 0.0042, 0.00123])
+def test_a_variant_many_times_slower_does_not_vanish(value: float) -> None:
+    """A call of microseconds that is sent to TensorFlow becomes hundreds of times slower."""
+    shown = times(value, 0.01)
+    assert float(shown.removesuffix("×")) == pytest.approx(value, rel=0.2)
+    assert "e" not in shown
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 2.0, math.inf])
+def test_times_without_bounds_can_be_shown(value: float) -> None:
+    assert times(value, math.inf)
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def test_overview_shows_every_path_with_all_its_names() -> None:
+    text = as_text(overview(PATHS))
+    for path in PATHS:
+        assert row(text, path.name, path.title, path.reference.__name__)
+        assert all(variant.name in text for variant in path.variants)
+        for case in path.cases:  # a case's name may be wrapped, never shortened
+            assert case.name.removeprefix("batch-") in re.sub(r"\s+", "", text)
+    assert "…" not in text
+
+
+def test_races_show_each_kind_of_result() -> None:
+    text = as_text(races(hot_path(), ALL))
+    assert "doubling: Doubling" in text.splitlines()[0]
+    assert row(text, "batch-10 ", "total") == (
+        "batch-10 total faster 2.03× 2.01× … 2.04× 1.23 ms 2.5 ms 50 % 25"
+    )
+    assert "slower" in row(text, "slower", "0.50×")
+    assert row(text, "even").startswith("batch-10 even no difference beyond ±2 % 1.00×")
+    assert row(text, "batch-20", "doubted", "faster (?)")
+    assert row(text, "batch-20 doubted:") == "batch-20 doubted: machine busy; clock too coarse"
+    assert row(text, "spoilt", "WRONG") == "batch-10 spoilt WRONG"
+    assert row(text, "spoilt:") == f"batch-10 spoilt: {WRONG.wrong}"
+
+
+def test_races_without_doubts_have_no_notes() -> None:
+    assert "(?)" not in as_text(races(hot_path(), [RIGHT, SLOWER]))
+
+
+def test_paired_has_no_absolute_times() -> None:
+    text = as_text(paired(ALL))
+    assert row(text, " total ") == "doubling batch-10 total faster 2.03× 2.01× … 2.04× 50 %"
+    assert row(text, "spoilt") == "doubling batch-10 spoilt WRONG"
+    assert len(text.split("\n")) >= len(ALL)
+    assert " ms" not in text
+
+
+def test_best_is_the_fastest_of_those_that_are_right() -> None:
+    quickest_but_wrong = replace(WRONG, seconds=1e-9)
+    text = as_text(best([quickest_but_wrong, SLOWER, RIGHT, EVEN, DOUBTED]))
+    assert row(text, "batch-10") == "doubling batch-10 total 2.03× 50 %"
+    assert row(text, "batch-20") == "doubling batch-20 doubted 2.03× 50 %"
+    assert "spoilt" not in text
+
+
+def test_best_of_nothing_right_is_empty() -> None:
+    assert "doubling" not in as_text(best([WRONG]))
+
+
+def test_summary_counts() -> None:
+    assert summary(ALL) == (
+        "4 of 5 proven equal and timed; 2 faster than their reference; "
+        "4 intervals within ±2 %; 1 marked (?) with a reason not to trust them too far."
+    )
+    assert summary([]).startswith("0 of 0 proven equal")
+
+
+def test_results_without_bounds_can_be_shown() -> None:
+    for table in (races(hot_path(), [UNDECIDED]), paired([UNDECIDED]), best([UNDECIDED])):
+        assert "undecided" in as_text(table)
+    assert "0 intervals within" in summary([UNDECIDED])
+
+
+def test_proofs_show_the_worst_case_and_what_is_wrong() -> None:
+    text = as_text(
+        proofs(
+            [
+                ("doubling", "total", "batch-10", Proof(1e-8, 1e-6)),
+                ("doubling", "total", "batch-20", Proof(3e-8, 2e-6)),
+                ("doubling", "total", "batch-30", Proof(1e-8, 9e-6)),
+                ("doubling", "spoilt", "batch-10", Proof(1e-8, 1e-6)),
+                ("doubling", "spoilt", "batch-20", "is wrong"),
+                ("doubling", "hopeless", "batch-10", "is wrong"),
+                ("other", "total", "batch-10", Proof()),
+            ]
+        )
+    )
+    assert row(text, "doubling", "total") == "doubling total 3/3 3.0e-08 2.0e-06 equal"
+    assert row(text, "spoilt") == "doubling spoilt 1/2 1.0e-08 1.0e-06 WRONG"
+    assert re.fullmatch(r"doubling hopeless 0/1 \S+ \S+ WRONG", row(text, "hopeless"))
+    assert row(text, "other") == "other total 1/1 0.0e+00 0.0e+00 equal"
+
+
+def test_findings_show_state_text_and_advice() -> None:
+    text = as_text(
+        findings(
+            [Finding("fine", "clock", "ticks"), Finding("problem", "disk", "full", "Buy one.")]
+        )
+    )
+    assert row(text, "clock") == "fine clock ticks"
+    assert row(text, "disk") == "problem disk full"
+    assert row(text, "→") == "→ Buy one."
+
+
+def test_a_page_shows_story_reference_and_variants(capsys: pytest.CaptureFixture[str]) -> None:
+    def buffered(x: Args) -> Args:
+        """Once per training."""
+        return x
+
+    variants = (Variant(total), Variant(same_total, Agreement.IDENTICAL, prepare=buffered))
+    print_page(hot_path(variants=variants))
+    text = capsys.readouterr().out
+    assert text.startswith("Doubling.\n")
+    assert "It takes long." in text
+    assert text.count("--- product (reference)") == 1
+    assert "def product(x: Args) -> Arrays:" in text
+    assert f"--- total ({Agreement.REASSOCIATED.value})" in text
+    assert f"--- same_total ({Agreement.IDENTICAL.value})" in text
+    assert "# not timed:\ndef buffered(x: Args) -> Args:" in text  # with its own indentation
+    assert "    return (x + x,)" in text
+
+
+def same_total(x: Args) -> Arrays:
+    """x and x again."""
+    return (x + x,)
+
+
+# --- what a table may not do ---------------------------------------------------------------------
+
+MARKED = "[red] tape[/] [bold]x[/bold] [/] [0] :warning: :x: \\[y]"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda: overview([hot_path(MARKED)]),
+        lambda: races(hot_path(MARKED), [RIGHT]),
+        lambda: races(hot_path(), [replace(RIGHT, case=MARKED)]),
+        lambda: races(hot_path(), [replace(RIGHT, variant=MARKED)]),
+        lambda: races(hot_path(), [replace(RIGHT, doubts=(MARKED,))]),
+        lambda: races(hot_path(), [replace(WRONG, wrong=MARKED)]),
+        lambda: races(hot_path(), [replace(WRONG, case=MARKED)]),
+        lambda: paired([replace(RIGHT, path=MARKED)]),
+        lambda: paired([replace(RIGHT, case=MARKED)]),
+        lambda: paired([replace(WRONG, variant=MARKED)]),
+        lambda: best([replace(RIGHT, path=MARKED)]),
+        lambda: best([replace(RIGHT, case=MARKED)]),
+        lambda: best([replace(RIGHT, variant=MARKED)]),
+        lambda: proofs([(MARKED, "total", "batch-10", Proof())]),
+        lambda: proofs([("doubling", MARKED, "batch-10", Proof())]),
+        lambda: findings([Finding("fine", MARKED, "found")]),
+        lambda: findings([Finding("note", "what", MARKED, "advice")]),
+        lambda: findings([Finding("problem", "what", "found", MARKED)]),
+    ],
+)
+def test_markup_in_names_is_not_interpreted(table: Callable[[], RenderableType]) -> None:
+    assert MARKED in as_text(table())
+
+
+def test_markup_in_the_names_of_functions_and_data_is_not_interpreted() -> None:
+    marked = "[red]"
+
+    def run(x: Args) -> Arrays:
+        """Two times x."""
+        return (2 * x,)
+
+    run.__name__ = marked
+    path = hot_path(variants=(Variant(run),), cases=(Case(10, data=f"{marked}data"),))
+    text = as_text(overview([path]))
+    assert row(text, "doubling", marked, f"10-{marked}data")
+    path = hot_path(reference=run)
+    assert row(as_text(overview([path])), "doubling", marked)
+
+
+def indexed(x: Args) -> Arrays:
+    """x[index] of :x: and of weights[n][/]."""
+    index, step = slice(None), 1
+    return (2 * x[index][::step],)
+
+
+def test_source_code_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A subscript looks like markup, a slice with a step like an emoji."""
+    print_page(
+        hot_path("Doubling.\n\nThe [red] tape of x[index] :x:", variants=(Variant(indexed),))
+    )
+    text = capsys.readouterr().out
+    assert "The [red] tape of x[index] :x:" in text
+    assert '"""x[index] of :x: and of weights[n][/]."""' in text
+    assert "return (2 * x[index][::step],)" in text
+
+
+def test_the_pages_of_our_own_paths_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+
+    for path in PATHS:
+        print_page(path)
+        text = capsys.readouterr().out
+        for variant in path.contestants:
+            for line in inspect.getsource(variant.fn).splitlines():
+                # What is longer than the page is wide may be wrapped.
+                assert len(line) >= PLAIN_WIDTH or line.rstrip() in text
+
+
+def test_a_result_of_ordinary_size_is_never_cut() -> None:
+    long = replace(
+        RIGHT,
+        case="batch-500-784x1000x1000x10",
+        variant="samples_major_bias_in_product",
+        speedup=Interval(1.0, 0.9, 1.1234),
+        doubts=("machine busy",),
+    )
+    text = as_text(races(hot_path(), [long, WRONG]))
+    assert row(text, long.case, long.variant, "no difference beyond ±12 % (?)", "1.0× ")
+    assert "0.90× … 1.1×" in text
+
+
+EVERYTHING: list[Callable[[], RenderableType]] = [
+    lambda: overview(PATHS),
+    lambda: races(hot_path(), ALL),
+    lambda: paired(ALL),
+    lambda: best(ALL),
+    lambda: summary(ALL),
+    lambda: proofs([("doubling", "total", "batch-10", Proof()), ("a", "b", "c", "is wrong")]),
+    lambda: findings([Finding("problem", "disk", "full", "Buy one.")]),
+]
+
+
+@pytest.mark.parametrize("table", EVERYTHING)
+def test_output_without_a_terminal_has_no_escape_codes(
+    table: Callable[[], RenderableType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables.console().print(table())
+    printed = capsys.readouterr().out
+    assert printed.strip()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", printed)
+    assert max(map(len, printed.splitlines())) <= PLAIN_WIDTH
+
+
+@pytest.mark.parametrize("table", EVERYTHING)
+def test_text_has_no_escape_codes_even_where_colours_are_wished_for(
+    table: Callable[[], RenderableType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Continuous integration sets FORCE_COLOR for the log, not for a file that is written."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in as_text(table())
+
+
+def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with tables.progress() as bar:
+        task = bar.add_task("examining", total=2)
+        bar.advance(task)
+    assert capsys.readouterr() == ("", "")
