@@ -19,15 +19,16 @@ from mlpperf.errors import MlpperfError
 
 STATES = ("fine", "note", "problem")
 
-# What the doctor needs of TensorFlow, with a processor and as many GPUs as there are names.
+# What the doctor needs of TensorFlow, with as many GPUs as there are names.
 WORKING = """
+from types import SimpleNamespace
 __version__ = "2.99.0"
 class config:
     class experimental:
-        get_device_details = staticmethod(lambda device: device)
+        get_device_details = staticmethod(lambda device: {{"device_name": device.name}})
     @staticmethod
     def list_physical_devices(kind):
-        return [{{"device_name": name}} for name in {names}]
+        return [SimpleNamespace(name=name) for name in {names}]
 """
 
 

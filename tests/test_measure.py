@@ -691,9 +691,8 @@ def test_a_variant_is_never_timed_on_inputs_that_another_one_spoilt(
         lambda x: x.T[:, ::2],
         lambda x: x[::-1],
         lambda x: np.broadcast_to(x[0], x.shape),
-        lambda x: x[:0],
     ],
-    ids=["C", "F", "columns", "strided", "strided F", "backwards", "broadcast", "empty"],
+    ids=["C", "F", "columns", "strided", "strided F", "backwards", "broadcast"],
 )
 def test_inputs_keep_their_memory_layout_while_being_timed(
     clock: FakeClock, view: Callable[[Floats], Floats]

@@ -180,7 +180,7 @@ def test_times_at_the_boundaries(value: float, uncertainty: float, text: str) ->
 
 
 @settings(deadline=None)
-@given(st.floats(0.01, 1e6), st.floats(1e-6, 3))
+@given(st.floats(0.01, 1e6), st.floats(1e-6, 1))
 def test_times_have_no_more_digits_than_the_interval_supports(
     value: float, uncertainty: float
 ) -> None:

@@ -68,20 +68,28 @@ def _numpy() -> Finding:
 
 
 def _tensorflow() -> Finding:
+    reinstall = "Reinstall it: pip install --force-reinstall 'mlpperf[tensorflow]'."
     try:
         done = subprocess.run(
-            [sys.executable, "-c", TENSORFLOW], capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", TENSORFLOW],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
         )
     except subprocess.TimeoutExpired:
-        return Finding("problem", "TensorFlow", "does not load within two minutes", "Reinstall it.")
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        if "No module named 'tensorflow'" in last:
-            advice = "Only its own variants need it: pip install 'mlpperf[tensorflow]'."
-            return Finding("note", "TensorFlow", "not installed", advice)
-        return Finding("problem", "TensorFlow", last, "Reinstall: 'mlpperf[tensorflow]'.")
-    version, gpus = json.loads(done.stdout.splitlines()[-1])
-    return Finding("fine", "TensorFlow", f"{version}, GPU: {', '.join(gpus) or 'none'}")
+        return Finding("problem", "TensorFlow", "does not load within two minutes", reinstall)
+    except OSError as reason:
+        return Finding("problem", "TensorFlow", f"cannot be asked: {reason}", reinstall)
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if "No module named 'tensorflow'" in last:
+        advice = "Only its own variants need it: pip install 'mlpperf[tensorflow]'."
+        return Finding("note", "TensorFlow", "not installed", advice)
+    try:
+        version, gpus = json.loads(done.stdout.strip().splitlines()[-1])
+        return Finding("fine", "TensorFlow", f"{version}, GPU: {', '.join(gpus) or 'none'}")
+    except (IndexError, TypeError, ValueError):  # it ended before the last line, or never began
+        return Finding("problem", "TensorFlow", f"does not load: {last}", reinstall)
 
 
 def _clock() -> Finding:

@@ -38,10 +38,10 @@ def console() -> Console:
     """
     if sys.stdout.isatty():
         return Console(highlight=False, markup=False, emoji=False)
-    return _plain_console(sys.stdout)
+    return _plain_console(None)  # standard output, whatever it is by then
 
 
-def _plain_console(file: IO[str]) -> Console:
+def _plain_console(file: IO[str] | None) -> Console:
     return Console(
         file=file,
         width=PLAIN_WIDTH,
@@ -92,7 +92,8 @@ def times(value: float, uncertainty: float = 0.01) -> str:
     """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
     if not math.isfinite(value):
         return "–"
-    uncertainty = min(uncertainty, 1.0)  # without bounds there is none
+    if math.isinf(uncertainty):  # no bounds
+        uncertainty = 1.0
     spread = max(value * uncertainty, 1e-9)
     most = 2 if value >= 0.1 else 3
     digits = max(0, min(most, -math.floor(math.log10(spread))))

@@ -143,7 +143,10 @@ def step_inputs(case: Case, rng: Generator, dtype: DTypeLike = np.float64) -> Ar
     full = training_set(case, dtype)
     index = rng.permutation(len(full.x))[: case.batch]
     weights = initial_weights(case.layers, rng, dtype)
-    momentum = tuple(np.zeros_like(w) for w in weights)
+    # Of the size that training has, so that forgetting it shows.
+    momentum = tuple(
+        (HYPER.learning_rate * rng.standard_normal(w.shape)).astype(dtype) for w in weights
+    )
     return full.x, full.y, index, weights, momentum
 
 
