@@ -1,7 +1,6 @@
 """The one central idea: a reference and its variants, proven equal before anything is timed.
 
-A `HotPath` is plain data over plain functions. Everything else in the package (races, benchmarks,
-records, reports) sees hot paths only through this page and knows none of them by name.
+A `HotPath` is plain data over plain functions; races and reports know none of them by name.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from .agreement import (
 from .errors import MlpperfError
 
 Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
-
 ARTICLE_LAYERS = (784, 70, 30, 10)
 
 
@@ -177,7 +175,6 @@ def verify(path: HotPath, variant: Variant, case: Case) -> Proof:
 def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
     """Verify, and give the prepared arguments too: they can be timed without preparing again."""
     inputs, before, expected = problem(path, case)
-    depth = path.cost(case).depth
     worst = Proof()
     try:
         args = variant.prepare(*fresh(path, inputs))
@@ -185,7 +182,7 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
             with np.errstate(divide="raise", over="raise", invalid="raise"):
                 got = variant.fn(*args)
             try:
-                proof = compare(got, expected, variant.agreement, depth)
+                proof = compare(got, expected, variant.agreement, path.cost(case).depth)
             except WrongResultError as wrong:
                 raise WrongResultError(f"{wrong}, in the {call} call") from None
             worst = max(worst, proof, key=lambda p: (p.used, p.tolerance))
@@ -197,6 +194,6 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
     except Exception as reason:
         problem.cache_clear()  # the inputs may be spoilt
         text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
-        name = f"{path.name}/{variant.name}/{case.name}"
-        raise WrongResultError(f"{name} is wrong: {text}.") from reason
+        what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
+        raise WrongResultError(what) from reason
     return worst, args
