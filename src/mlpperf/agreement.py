@@ -132,9 +132,7 @@ def _checksum(array: NDArray[Any]) -> int:
     """
     contiguous = np.ascontiguousarray(array.T if array.flags.f_contiguous else array)
     raw = contiguous.reshape(-1).view(np.uint8)
-    words = np.zeros(-(-raw.size // 8), dtype=np.uint64) if raw.size % 8 else raw.view(np.uint64)
-    if raw.size % 8:
-        words.view(np.uint8)[: raw.size] = raw
+    words = (np.pad(raw, (0, -raw.size % 8)) if raw.size % 8 else raw).view(np.uint64)
     columns = _odd_numbers(WORDS)
     rows = words[: words.size // WORDS * WORDS].reshape(-1, WORDS)
     rest = words[rows.size :]
