@@ -202,12 +202,15 @@ def test_broken_project_is_one_sentence(project: Path) -> None:
     assert "ZeroDivisionError" in sentence(run(project, "list"))
 
 
-def test_interrupted_race_keeps_what_is_finished(project: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_race_keeps_what_is_finished(project: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "mlpperf", "race", "right", "--budget", "0.05"]
-    # The second case runs until it is interrupted: its reference waits after its first call.
+    # The second case runs until it is interrupted: its reference says so, and waits.
     slow = QUICK_PATH.replace(
         '    """x + x."""',
-        '    """x + x."""\n    import time\n    time.sleep(0 if x.shape[1] == 5 else 5)',
+        '    """x + x."""\n    import pathlib, time\n'
+        "    if x.shape[1] == 8:\n"
+        '        pathlib.Path("waiting").touch()\n        time.sleep(60)',
     )
     (project / "quick.py").write_text(slow, encoding="utf-8")
     process = subprocess.Popen(
@@ -218,11 +221,11 @@ def test_interrupted_race_keeps_what_is_finished(project: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    records = project / ".mlpperf" / "races.jsonl"
-    while process.poll() is None and not (records.exists() and records.stat().st_size):
+    while process.poll() is None and not (project / "waiting").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
+    records = project / ".mlpperf" / "races.jsonl"
     assert [json.loads(line)["case"] for line in records.read_text().splitlines()] == ["batch-5"]

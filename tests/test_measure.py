@@ -31,6 +31,7 @@ from mlpperf.measure import (
     SCATTER,
     TELLING_ROUNDS,
     Interval,
+    Race,
     Result,
     doubts,
     race,
@@ -345,6 +346,65 @@ def test_a_drift_that_hits_all_alike_does_not_change_the_ratio(clock: FakeClock)
     assert len(clock.log) > 2 * ENOUGH_ROUNDS
     assert result.speedup.median == pytest.approx(1.2, rel=0.02)
     assert result.verdict == "faster"
+
+
+def test_sweeps_are_pooled_and_share_the_budget(clock: FakeClock) -> None:
+    """A host that favours one kind of code by turns: one sweep sees a moment, three the middle."""
+    moment, noise = [0.0], normal(0.002, 0)
+    path = hot_path(
+        clock.contestant("usual", LONG, lambda: moment[0] + noise()),
+        clock.contestant("twice_as_fast", LONG / 2, noise),
+    )
+    whole = Race(path, CASE, sweeps=3, budget=3.0, seed=0, clock=clock)
+    rounds, medians = [], []
+    for moment[0] in (0.2, 0.0, -0.2):
+        whole.sweep()
+        if not rounds:
+            assert 1e9 < clock.now < 1.2e9  # a third, and the calls that prove and calibrate
+        (result,) = whole.results()
+        rounds.append(result.rounds)
+        medians.append(result.speedup.median)
+    assert rounds[0] < rounds[1] < rounds[2]
+    assert medians[0] == pytest.approx(2 * math.exp(0.2), rel=0.01)
+    assert medians[2] == pytest.approx(2, rel=0.03)
+    assert result.speedup.half_width > 0.02
+    assert any("raise the budget" in doubt for doubt in result.doubts)
+
+
+def test_what_is_wrong_is_not_timed_in_any_sweep(clock: FakeClock) -> None:
+    path = hot_path(
+        clock.contestant("usual", LONG),
+        clock.contestant("right", LONG / 2),
+        clock.contestant("wrong", LONG / 3, work=lambda x: (3 * x,)),
+    )
+    whole = Race(path, CASE, sweeps=2, seed=0, clock=clock)
+    whole.sweep()
+    proving = clock.names.count("wrong")
+    whole.sweep()
+    right, wrong = whole.results()
+    assert right.verdict == "faster"
+    assert wrong.verdict == "wrong"
+    assert clock.names.count("wrong") == proving
+
+
+def test_nothing_swept_gives_no_result(clock: FakeClock) -> None:
+    path = hot_path(clock.contestant("usual", LONG), clock.contestant("same", LONG))
+    assert Race(path, CASE, clock=clock).results() == []
+
+
+def test_inputs_that_change_between_sweeps_are_refused(clock: FakeClock) -> None:
+    path = hot_path(clock.contestant("usual", LONG), clock.contestant("same", LONG))
+    drawn = []
+
+    def fickle(case: Case, rng: Generator) -> Args:
+        drawn.append(case)
+        return (np.full((3, 4), float(len(drawn))),)
+
+    whole = Race(replace(path, inputs=fickle), CASE, sweeps=2, clock=clock)
+    whole.sweep()
+    measure.problem.cache_clear()
+    with pytest.raises(MlpperfError, match="not the same when drawn again"):
+        whole.sweep()
 
 
 def test_results_come_in_the_order_asked_for_and_only_those(clock: FakeClock) -> None:

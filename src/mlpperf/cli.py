@@ -6,6 +6,7 @@ Thread counts must be set before NumPy loads, so nothing numerical is imported a
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,6 +61,7 @@ Threads = Annotated[
 
 def main() -> None:
     """Entry point of the `mlpperf` command."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is lost
     app()
 
 
@@ -161,27 +163,47 @@ def race(
     work = _work(paths, case, variant, threads)
     from . import tables
     from .history.records import append, current_commit, race_records, records_folder
-    from .measure import BUDGET
-    from .measure import race as run
+    from .measure import BUDGET, FEWEST_ROUNDS, SWEEPS, Race
 
     console = tables.console()
     folder = records or records_folder()
     commit = current_commit()
     append([], folder)  # an unwritable folder is found out before anything is timed
+    races = [
+        Race(path, at, _chosen(path, variant), sweeps=SWEEPS, budget=budget or BUDGET)
+        for path, cases in work.items()
+        for at in cases
+    ]
     done: list[Result] = []
     written: list[dict[str, Any]] = []
-    with tables.progress() as bar:
-        page: list[Result] = []
-        for path, at in _steps(bar, work):
-            results = run(path, at, _chosen(path, variant), budget=budget or BUDGET)
-            new = race_records(results, commit=commit)
-            append(new, folder)
-            written += new
-            done += results
-            page += results
-            if not as_json and at is work[path][-1]:
-                console.print(tables.races(path, page))
-                page = []
+
+    def finish(run: Race) -> None:
+        results = [r for r in run.results() if r.wrong or r.rounds >= FEWEST_ROUNDS]
+        new = race_records(results, commit=commit)
+        append(new, folder)
+        written.extend(new)
+        done.extend(results)
+
+    left = list(races)
+    try:
+        with tables.progress() as bar:
+            task = bar.add_task("", total=SWEEPS * len(races))
+            for sweep in range(1, SWEEPS + 1):
+                for run in races:
+                    bar.update(task, description=f"{run.name}, sweep {sweep}", refresh=True)
+                    run.sweep()
+                    bar.update(task, advance=1, refresh=True)
+                    if sweep < SWEEPS:
+                        continue
+                    finish(left.pop(0))
+                    if not as_json and run.case is work[run.path][-1]:
+                        console.print(
+                            tables.races(run.path, [r for r in done if r.path == run.path.name])
+                        )
+    except BaseException:
+        for run in left:  # what was timed before the interruption is not lost
+            finish(run)
+        raise
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
     else:

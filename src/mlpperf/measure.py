@@ -17,7 +17,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -35,13 +35,14 @@ from .machine import BUSY, Bystanders, clock_resolution, floor_seconds
 CONFIDENCE = 0.95
 PRECISION = 0.01  # half-width of the interval at which a contestant has run enough
 BUDGET = 0.3  # seconds for the rounds of one path at one case
+SWEEPS = 3  # over the whole catalogue: a pair is timed at so many moments
 BLOCK = 1e-3  # least seconds between two looks at the clock
 # Blocks shorter than this begin with a call that is not timed, so that it does not matter which
 # contestant ran before and what it left in the cache; that alone scatters single calls by ±10 %.
 WARM = 0.02
 MOVABLE = 1 << 25  # bytes of inputs up to which every round gets new copies at new addresses
 FEWEST_ROUNDS = 6  # below, no interval has 95 % confidence
-OVERTIME = 9.0  # while an interval is too wide, the budget may be overrun by this factor
+OVERTIME = 8.0  # while an interval is too wide, the budget may be overrun by this factor
 ENOUGH_ROUNDS = 60  # before these, too few addresses were tried: a narrow interval may be luck
 TELLING_ROUNDS = 20  # from these on, drift and two speeds can be told from chance
 # Medians of identical code loaded twice into one process scatter by up to this much.
@@ -148,25 +149,28 @@ class Result:
 
 
 @dataclass
-class _Runner:
-    """A contestant with its prepared arguments, calls per block, and the times of its blocks."""
+class _Contestant:
+    """A variant, what was found about it, and its times so far."""
 
     variant: Variant
-    args: tuple[Any, ...]
-    clock: Clock
-    calls: int = 1
-    warm: bool = False
+    proof: Proof = field(default_factory=lambda: Proof(math.nan, math.nan))
+    wrong: str = ""
+    dtype: str = "float32"  # in which it computes
+    calls: int = 1  # per block
+    warm: bool = False  # blocks begin with a call that is not timed
+    seconds: list[float] = field(default_factory=list)
+    reference_seconds: list[float] = field(default_factory=list)  # in the same rounds
 
-    def __post_init__(self) -> None:
-        self.seconds: list[float] = []
-        while (elapsed := self.block() * self.calls) < BLOCK:
+    def calibrate(self, args: Args, clock: Clock) -> None:
+        """Find out how many calls make a block of sufficient length."""
+        while (elapsed := self.block(args, clock) * self.calls) < BLOCK:
             # Aim a little beyond, so that the next block is long enough in most cases.
             self.calls *= min(10, max(2, math.ceil(1.2 * BLOCK / max(elapsed, 1e-9))))
         self.warm = elapsed < WARM
 
-    def block(self) -> float:
+    def block(self, args: Args, clock: Clock) -> float:
         """Seconds per call over one block of calls."""
-        fn, args, clock = self.variant.fn, self.args, self.clock
+        fn = self.variant.fn
         if self.warm:
             fn(*args)
         start = clock()
@@ -174,166 +178,216 @@ class _Runner:
             fn(*args)
         return (clock() - start) * 1e-9 / self.calls
 
+    def ratios(self) -> NDArray[np.float64]:
+        """Reference ÷ variant, round by round."""
+        return np.divide(self.reference_seconds, self.seconds)
 
-def race(
-    path: HotPath,
-    case: Case,
-    variants: Sequence[Variant] | None = None,
-    *,
-    budget: float = BUDGET,
-    precision: float = PRECISION,
-    seed: int | None = None,
-    clock: Clock = time.perf_counter_ns,
-) -> list[Result]:
-    """Prove `variants` (default: all of `path`) at `case`, then time them against the reference.
+    def narrow(self, precision: float) -> bool:
+        """Whether the interval of what was timed so far is no wider than that."""
+        return ratio_interval(self.ratios()).half_width <= precision
+
+
+_Ready = tuple[_Contestant, Args]
+
+
+class Race:
+    """One path at one case: its variants, proven once and timed in as many sweeps as one likes.
+
+    The speed of some code against other code changes with what else the host computes, within
+    minutes, and so does luck with addresses. A sweep sees one moment of that; several, with other
+    races in between, see what is typical.
 
     Parameters
     ----------
+    variants
+        Those to time; by default all of `path`.
+    sweeps
+        How many times `sweep` is going to be called.
     budget
-        Seconds for the rounds. It is overrun by up to `OVERTIME` while an interval is wider than
-        twice `precision`, and by as much as `FEWEST_ROUNDS` need.
+        Seconds for the rounds of all sweeps together. It is overrun by up to `OVERTIME` while an
+        interval is wider than twice `precision`, and by as much as `FEWEST_ROUNDS` need.
     precision
         Half-width of the interval at which a variant has run enough.
     seed
         Of the order within the rounds; random by default.
-
-    Returns
-    -------
-    One result for each variant. One that is wrong is not timed; its result says why.
 
     Raises
     ------
     MlpperfError
         If the budget is not positive.
     """
-    if not 0 < budget < math.inf:
-        raise MlpperfError(f"The budget must be a positive number of seconds, not {budget:g}.")
-    keep_freed_memory()
-    rng = np.random.default_rng(seed)
-    contestants = path.variants if variants is None else tuple(variants)
-    ready: list[tuple[Variant, Proof, Args]] = []
-    results: dict[str, Result] = {}
-    for variant in contestants:
-        try:
-            ready.append((variant, *proven(path, variant, case)))
-        except WrongResultError as reason:
-            results[variant.name] = _refused(path, case, variant, str(reason))
 
-    inputs, before, expected = problem(path, case)
-    if results:  # a wrong variant may have spoilt what the others were prepared from
-        ready = [(v, proof, v.prepare(*fresh(path, inputs))) for v, proof, _ in ready]
-    bystanders = Bystanders()
-    reference = _Runner(path.contestants[0], fresh(path, inputs), clock)
-    others = [_Runner(variant, args, clock) for variant, _, args in ready]
-    arrays = list(arrays_in(inputs))
-    movable = sum(a.nbytes for a in arrays) <= MOVABLE and all(
-        a.flags.forc
-        for a in arrays  # a copy of another view would lose its strides
-    )
+    def __init__(
+        self,
+        path: HotPath,
+        case: Case,
+        variants: Sequence[Variant] | None = None,
+        *,
+        sweeps: int = 1,
+        budget: float = BUDGET,
+        precision: float = PRECISION,
+        seed: int | None = None,
+        clock: Clock = time.perf_counter_ns,
+    ) -> None:
+        if not 0 < budget < math.inf:
+            raise MlpperfError(f"The budget must be a positive number of seconds, not {budget:g}.")
+        keep_freed_memory()
+        self.path, self.case = path, case
+        self._sweeps, self._budget, self._precision = sweeps, budget / sweeps, precision
+        self._clock = clock
+        self._swept = 0  # sweeps done
+        self._rng = np.random.default_rng(seed)
+        self._reference = _Contestant(path.contestants[0])
+        self._others = [_Contestant(v) for v in (path.variants if variants is None else variants)]
+        self._busy = 0.0
+        self._fingerprint: tuple[int, ...] = ()
 
-    def relocate(runners: list[_Runner]) -> tuple[object, Args]:
-        """Give all runners new copies of the inputs, at addresses that are free by chance."""
-        shift = np.empty(rng.integers(1 << 24), dtype=np.uint8)
-        moved = copy.deepcopy(inputs)
-        for array in arrays_in(moved):
-            array.flags.writeable = False
-        for runner in runners:
-            runner.args = runner.variant.prepare(*fresh(path, moved))
-        return shift, moved
+    def sweep(self) -> None:
+        """Prove the variants, if that was not done yet, and time those that are right.
 
-    def check(timed: Args) -> None:
+        Raises
+        ------
+        MlpperfError
+            If an input is changed while it is timed.
+        """
+        ready = self._prepared()
+        inputs, before, _ = problem(self.path, self.case)
+        bystanders = Bystanders()
+        ready.insert(0, (self._reference, fresh(self.path, inputs)))
+        for runner, args in ready:
+            runner.calibrate(args, self._clock)
+        arrays = list(arrays_in(inputs))
+        movable = sum(a.nbytes for a in arrays) <= MOVABLE and all(
+            a.flags.forc
+            for a in arrays  # a copy of another view would lose its strides
+        )
+
+        def relocated() -> tuple[object, Args]:
+            """New copies of the inputs, at addresses that are free by chance."""
+            shift = np.empty(self._rng.integers(1 << 24), dtype=np.uint8)
+            moved = copy.deepcopy(inputs)
+            for array in arrays_in(moved):
+                array.flags.writeable = False
+            return shift, moved
+
+        def one_round(active: list[_Ready]) -> None:
+            held = relocated() if movable else None
+            if held:
+                active = [(c, c.variant.prepare(*fresh(self.path, held[1]))) for c, _ in active]
+            times = [0.0] * len(active)
+            for i in self._rng.permutation(len(active)):
+                contestant, args = active[i]
+                times[i] = contestant.block(args, self._clock)
+            for (contestant, _), seconds in zip(active, times, strict=True):
+                contestant.seconds.append(seconds)
+                contestant.reference_seconds.append(times[0])
+            if held:
+                self._check(held[1], before)
+
+        self._run_rounds(ready, one_round)
+        self._check(inputs, before)
+        self._busy = max(self._busy, bystanders.share())
+        self._swept += 1
+
+    def _prepared(self) -> list[_Ready]:
+        """The variants that are right, with their arguments; proven when they come first."""
+        if self._fingerprint:
+            inputs, found, _ = problem(self.path, self.case)
+            if found != self._fingerprint:
+                raise MlpperfError(f"{self.name}: the inputs are not the same when drawn again.")
+            right = [c for c in self._others if not c.wrong]
+            return [(c, c.variant.prepare(*fresh(self.path, inputs))) for c in right]
+        ready = []
+        for contestant in self._others:
+            try:
+                contestant.proof, args = proven(self.path, contestant.variant, self.case)
+                ready.append((contestant, args))
+            except WrongResultError as reason:
+                contestant.wrong = str(reason)
+        inputs, self._fingerprint, expected = problem(self.path, self.case)
+        for contestant, _ in ready:
+            kinds = (contestant.variant.agreement.dtype(a) for a in expected if a.dtype.kind == "f")
+            contestant.dtype = str(next(kinds, "float32"))
+        if len(ready) < len(self._others):  # a wrong variant may have spoilt the others' inputs
+            ready = [(c, c.variant.prepare(*fresh(self.path, inputs))) for c, _ in ready]
+        return ready
+
+    @property
+    def name(self) -> str:
+        """Such as `layout/batch-500`."""
+        return f"{self.path.name}/{self.case.name}"
+
+    def _check(self, timed: Args, before: tuple[int, ...]) -> None:
         if fingerprint(timed) != before:
             problem.cache_clear()
-            name = f"{path.name}/{case.name}"
-            raise WrongResultError(f"{name}: an input was changed while it was timed.")
+            raise WrongResultError(f"{self.name}: an input was changed while it was timed.")
 
-    def one_round(runners: list[_Runner]) -> None:
-        held = relocate(runners) if movable else None
-        for i in rng.permutation(len(runners)):
-            runners[i].seconds.append(runners[i].block())
-        if held:
-            check(held[1])
+    def _run_rounds(self, ready: list[_Ready], one_round: Callable[[list[_Ready]], None]) -> None:
+        """Run rounds; a variant whose interval is narrow enough takes part no more."""
+        # Intervals narrow with the root of the rounds: what to expect of the sweeps so far.
+        precision = self._precision * math.sqrt(self._sweeps / (self._swept + 1))
+        reference, *active = ready
+        rounds = 0
+        start = self._clock()
+        collecting = gc.isenabled()
+        gc.disable()  # a collection would hit one contestant of a round
+        try:
+            while active:
+                one_round([reference, *active])
+                rounds += 1
+                spent = (self._clock() - start) * 1e-9
+                look = rounds < TELLING_ROUNDS or rounds % 5 == 0  # intervals cost time, too
+                enough = spent >= OVERTIME * self._budget or (
+                    spent >= self._budget
+                    and look
+                    and all(c.narrow(2 * precision) for c, _ in active)
+                )
+                if rounds * self._sweeps >= FEWEST_ROUNDS and enough:
+                    break
+                if rounds * self._sweeps >= ENOUGH_ROUNDS and rounds % 5 == 0:
+                    active = [(c, args) for c, args in active if not c.narrow(precision)]
+        finally:
+            if collecting:
+                gc.enable()
 
-    _run_rounds(reference, others, budget, precision, one_round)
-    check(inputs)
+    def results(self) -> list[Result]:
+        """One for each variant that was timed so far or found wrong."""
+        return [self._result(c) for c in self._others if c.seconds or c.wrong]
 
-    busy = bystanders.share()
-    for runner, (_, proof, _) in zip(others, ready, strict=True):
-        rounds = len(runner.seconds)
-        ratios = np.array(reference.seconds[:rounds]) / np.array(runner.seconds)
-        dtype = next(
-            (str(runner.variant.agreement.dtype(a)) for a in expected if a.dtype.kind == "f"),
-            "float32",
-        )
-        speedup = ratio_interval(ratios)
-        results[runner.variant.name] = Result(
+    def _result(self, contestant: _Contestant) -> Result:
+        path, variant, seconds = self.path, contestant.variant, contestant.seconds
+        nan = math.nan
+        wrong = bool(contestant.wrong)
+        speedup = Interval(nan, nan, nan) if wrong else ratio_interval(contestant.ratios())
+        return Result(
             path=path.name,
             version=path.version,
-            case=case.name,
-            variant=runner.variant.name,
-            backend=runner.variant.backend,
-            seconds=float(np.median(runner.seconds)),
-            reference_seconds=float(np.median(reference.seconds[:rounds])),
+            case=self.case.name,
+            variant=variant.name,
+            backend=variant.backend,
+            seconds=nan if wrong else float(np.median(seconds)),
+            reference_seconds=nan if wrong else float(np.median(contestant.reference_seconds)),
             speedup=speedup,
-            rounds=rounds,
-            proof=proof,
-            floor=floor_seconds(path.cost(case), dtype),
-            doubts=tuple(doubts(ratios, speedup, precision, runner.calls, runner.seconds, busy)),
+            rounds=len(seconds),
+            proof=contestant.proof,
+            floor=nan if wrong else floor_seconds(path.cost(self.case), contestant.dtype),
+            doubts=() if wrong else tuple(self._doubts(contestant, speedup)),
+            wrong=contestant.wrong,
         )
-    return [results[v.name] for v in contestants]
+
+    def _doubts(self, contestant: _Contestant, speedup: Interval) -> Iterable[str]:
+        seconds, calls = contestant.seconds, contestant.calls
+        ratios = contestant.ratios()
+        return doubts(ratios, speedup, self._precision, calls, seconds, self._busy)
 
 
-def _run_rounds(
-    reference: _Runner,
-    active: list[_Runner],
-    budget: float,
-    precision: float,
-    one_round: Callable[[list[_Runner]], None],
-) -> None:
-    """Run rounds; a variant whose interval is narrow enough takes part no more."""
-    start = reference.clock()
-    collecting = gc.isenabled()
-    gc.disable()  # a collection would hit one contestant of a round
-    try:
-        while active:
-            one_round([reference, *active])
-            rounds = len(reference.seconds)
-            spent = (reference.clock() - start) * 1e-9
-            look = rounds < TELLING_ROUNDS or rounds % 5 == 0  # intervals cost time, too
-            enough = spent >= OVERTIME * budget or (
-                spent >= budget and look and _all_narrow(reference, active, 2 * precision)
-            )
-            if rounds >= FEWEST_ROUNDS and enough:
-                break
-            if rounds >= ENOUGH_ROUNDS and rounds % 5 == 0:
-                active = [r for r in active if not _all_narrow(reference, [r], precision)]
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _all_narrow(reference: _Runner, runners: list[_Runner], precision: float) -> bool:
-    intervals = (ratio_interval(np.divide(reference.seconds, r.seconds)) for r in runners)
-    return all(interval.half_width <= precision for interval in intervals)
-
-
-def _refused(path: HotPath, case: Case, variant: Variant, why: str) -> Result:
-    nan = math.nan
-    nothing = Interval(nan, nan, nan)
-    return Result(
-        path=path.name,
-        version=path.version,
-        case=case.name,
-        variant=variant.name,
-        backend=variant.backend,
-        seconds=nan,
-        reference_seconds=nan,
-        speedup=nothing,
-        rounds=0,
-        proof=Proof(nan, nan),
-        floor=nan,
-        wrong=why,
-    )
+def race(
+    path: HotPath, case: Case, variants: Sequence[Variant] | None = None, **settings: Any
+) -> list[Result]:
+    """Prove and time `variants` at `case` in one sweep; parameters and errors as of `Race`."""
+    whole = Race(path, case, variants, **settings)
+    whole.sweep()
+    return whole.results()
 
 
 def doubts(
