@@ -367,8 +367,7 @@ def test_sweeps_are_pooled_and_share_the_budget(clock: FakeClock) -> None:
     assert rounds[0] < rounds[1] < rounds[2]
     assert medians[0] == pytest.approx(2 * math.exp(0.2), rel=0.01)
     assert medians[2] == pytest.approx(2, rel=0.03)
-    assert result.speedup.half_width > 0.02
-    assert any("raise the budget" in doubt for doubt in result.doubts)
+    assert any("drifted from" in doubt for doubt in result.doubts)
 
 
 def test_what_is_wrong_is_not_timed_in_any_sweep(clock: FakeClock) -> None:

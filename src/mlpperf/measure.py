@@ -41,8 +41,10 @@ BLOCK = 1e-3  # least seconds between two looks at the clock
 # contestant ran before and what it left in the cache; that alone scatters single calls by ±10 %.
 WARM = 0.02
 MOVABLE = 1 << 25  # bytes of inputs up to which every round gets new copies at new addresses
+BLOCKS = 60  # of memory held during a round, so that its temporaries are somewhere else, too
+BLOCK_SIZES = (10, 21)  # powers of two of their bytes
 FEWEST_ROUNDS = 6  # below, no interval has 95 % confidence
-OVERTIME = 8.0  # while an interval is too wide, the budget may be overrun by this factor
+OVERTIME = 5.0  # while an interval is too wide, the budget may be overrun by this factor
 ENOUGH_ROUNDS = 60  # before these, too few addresses were tried: a narrow interval may be luck
 TELLING_ROUNDS = 20  # from these on, drift and two speeds can be told from chance
 # Medians of identical code loaded twice into one process scatter by up to this much.
@@ -263,12 +265,16 @@ class Race:
         )
 
         def relocated() -> tuple[object, Args]:
-            """New copies of the inputs, at addresses that are free by chance."""
-            shift = np.empty(self._rng.integers(1 << 24), dtype=np.uint8)
+            """New copies of the inputs, and a heap in which everything lands by chance.
+
+            Without the blocks, temporaries would fill the same holes in every round.
+            """
+            sizes = np.exp2(self._rng.uniform(*BLOCK_SIZES, size=BLOCKS)).astype(int)
+            blocks = [np.empty(size, dtype=np.uint8) for size in sizes]
             moved = copy.deepcopy(inputs)
             for array in arrays_in(moved):
                 array.flags.writeable = False
-            return shift, moved
+            return blocks, moved
 
         def one_round(active: list[_Ready]) -> None:
             held = relocated() if movable else None
