@@ -44,7 +44,7 @@ MOVABLE = 1 << 25  # bytes of inputs up to which every round gets new copies at 
 BLOCKS = 60  # of memory held during a round, so that its temporaries are somewhere else, too
 BLOCK_SIZES = (10, 21)  # powers of two of their bytes
 FEWEST_ROUNDS = 6  # below, no interval has 95 % confidence
-OVERTIME = 5.0  # while an interval is too wide, the budget may be overrun by this factor
+OVERTIME = 6.0  # while an interval is too wide, the budget may be overrun by this factor
 ENOUGH_ROUNDS = 60  # before these, too few addresses were tried: a narrow interval may be luck
 TELLING_ROUNDS = 20  # from these on, drift and two speeds can be told from chance
 # Medians of identical code loaded twice into one process scatter by up to this much.
