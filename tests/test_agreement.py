@@ -18,7 +18,7 @@ from mlpperf.agreement import (
     tolerance,
 )
 from mlpperf.errors import MlpperfError
-from mlpperf.mlp.network import Array
+from mlpperf.mlp.equations import Array
 
 IDENTICAL, REASSOCIATED, FLOAT32 = (
     Agreement.IDENTICAL,

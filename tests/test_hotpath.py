@@ -23,7 +23,7 @@ from mlpperf.hotpath import (
     proven,
     verify,
 )
-from mlpperf.mlp.network import Array
+from mlpperf.mlp.equations import Array
 
 SMALL = Case(4, (3, 2), "synthetic")
 OTHER = Case(5, (3, 2), "synthetic")

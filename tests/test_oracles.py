@@ -17,7 +17,9 @@ import pytest
 
 from mlpperf.agreement import Agreement, Arrays, tolerance
 from mlpperf.hotpath import ARTICLE_LAYERS, Args, Case, Variant
-from mlpperf.mlp.network import HYPER, Array, initial_weights, step_cost, step_inputs, training_set
+from mlpperf.mlp.equations import Array
+from mlpperf.mlp.network import HYPER, initial_weights, step_cost, step_inputs, training_set
+from mlpperf.mlp.rungs import NoInputDelta
 from mlpperf.paths import whole_step
 
 EPS = 2.0**-52
@@ -381,13 +383,16 @@ def test_every_rung_has_the_losses_of_step_0_for_ten_steps(
 def rung_with(spoil: Callable[[Gradients], None]) -> Variant:
     """Step I b in float32 with spoilt gradients."""
 
-    def backward(*args: Any) -> Gradients:
-        gradients = whole_step.delta_to_first_hidden(*args)
-        spoil(gradients)
-        return gradients
+    class Spoilt(NoInputDelta):
+        def backward(self, z: list[Array], a: list[Array], y: Array) -> Gradients:
+            gradients = super().backward(z, a, y)
+            spoil(gradients)
+            return gradients
 
-    pieces = replace(whole_step.STEP_1B, backward=backward)
-    return Variant(lambda *args: whole_step.run(pieces, *args), prepare=whole_step.cast_to_float32)
+    def step(x: Array, y: Array, index: Array, weights: Any, momentum: Any) -> Arrays:
+        return Spoilt(x, y, weights, HYPER, momentum).outcome(index)
+
+    return Variant(step, prepare=whole_step.cast_to_float32)
 
 
 # One weight of 55,000 does not show in a loss; it does in the oracles above.

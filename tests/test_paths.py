@@ -12,7 +12,8 @@ from scipy.special import expit
 
 from mlpperf.agreement import Agreement, Arrays, compare, fingerprint, tolerance
 from mlpperf.hotpath import Case, HotPath, Variant, problem, proven, verify
-from mlpperf.mlp.network import HYPER, Array, Weights, flatten, initial_weights, training_set
+from mlpperf.mlp.equations import Array
+from mlpperf.mlp.network import HYPER, Weights, flatten, initial_weights, training_set
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import (
     PATHS,

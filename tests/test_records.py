@@ -206,13 +206,16 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
 def test_without_records_one_sentence_says_how_to_make_some(tmp_path: Path) -> None:
     with pytest.raises(MlpperfError) as raised:
         read(tmp_path)
-    assert str(raised.value) == f"There are no records in {tmp_path}; `mlpperf race` makes some."
+    assert (
+        str(raised.value)
+        == f"There are no races in {tmp_path}; `mlpperf race` or `ladder` makes some."
+    )
 
 
 def test_an_empty_file_holds_no_records_either(tmp_path: Path) -> None:
     """What a race leaves that was interrupted before its first result."""
     append([], tmp_path)
-    with pytest.raises(MlpperfError, match="There are no records"):
+    with pytest.raises(MlpperfError, match="There are no races"):
         read(tmp_path)
 
 

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .errors import MlpperfError
+from .mlp import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,8 @@ class _OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except MlpperfError as error:
-            sentence = str(error).rstrip(".") + "."
+            sentence = str(error).rstrip(".")
+            sentence += "" if sentence.endswith("?") else "."
         except KeyboardInterrupt:
             sentence = "Interrupted; what was finished is kept."
         typer.echo(f"mlpperf: {sentence}", err=True)
@@ -212,6 +214,10 @@ def race(
         console.print(f"Records: {folder / 'races.jsonl'}", soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
+
+
+for _command in (commands.train, commands.ladder, commands.sweep, commands.growth):
+    app.command()(_command)
 
 
 @app.command()

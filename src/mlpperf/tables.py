@@ -71,7 +71,7 @@ def progress() -> Progress:
     )
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
+def new_table(title: str, *columns: str, left: int = 1) -> Table:
     """A table whose first `left` columns are text and the others numbers."""
     style = box.SIMPLE_HEAD if console().is_terminal else None
     table = Table(title=title, title_justify="left", title_style="bold", box=style, pad_edge=False)
@@ -102,7 +102,7 @@ def times(value: float, uncertainty: float = 0.01) -> str:
 
 def overview(paths: Sequence[HotPath]) -> RenderableType:
     """The catalogue."""
-    table = _table(
+    table = new_table(
         "Hot paths", "path", "what it is about", "reference", "variants", "cases", left=5
     )
     table.columns[4].no_wrap = False
@@ -148,7 +148,7 @@ def _code(function: Callable[..., object]) -> str:
 
 def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
     """Largest error of every variant beside its tolerance; one row per variant, its worst case."""
-    table = _table("", "path", "variant", "cases", "largest error", "tolerance", "", left=2)
+    table = new_table("", "path", "variant", "cases", "largest error", "tolerance", "", left=2)
     grouped: dict[tuple[str, str], list[Proof | str]] = {}
     for path, variant, _, outcome in rows:
         grouped.setdefault((path, variant), []).append(outcome)
@@ -163,7 +163,7 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
 
 def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
     """All results of one path."""
-    table = _table(
+    table = new_table(
         f"{path.name}: {path.title}",
         "case",
         "variant",
@@ -198,7 +198,7 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
 
 def paired(results: Sequence[Result]) -> RenderableType:
     """Speedups of many paths in one table, without absolute times."""
-    table = _table("", "path", "case", "variant", "verdict", "speedup", "95 % interval", left=4)
+    table = new_table("", "path", "case", "variant", "verdict", "speedup", "95 % interval", left=4)
     table.add_column("of ceiling", justify="right", no_wrap=True)
     for r in results:
         if r.wrong:
@@ -228,7 +228,7 @@ def as_text(renderable: RenderableType) -> str:
 
 def best(results: Sequence[Result]) -> RenderableType:
     """The fastest proven variant of every path and case."""
-    table = _table("Fastest variant of every path", "path", "case", "variant", "speedup", left=3)
+    table = new_table("Fastest variant of every path", "path", "case", "variant", "speedup", left=3)
     table.add_column("of ceiling", justify="right")
     groups: dict[tuple[str, str], Result] = {}
     for r in results:
@@ -255,7 +255,7 @@ def summary(results: Sequence[Result]) -> str:
 
 def findings(found: Sequence[Finding]) -> RenderableType:
     """What the doctor found, and what to do about it."""
-    table = _table("", "", "", "found", left=3)
+    table = new_table("", "", "", "found", left=3)
     style = {"fine": "green", "note": "yellow", "problem": "bold red"}
     for finding in found:
         text = finding.found + (f"\n→ {finding.advice}" if finding.advice else "")

@@ -67,15 +67,12 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def race_records(
-    results: Sequence[Result], *, commit: Commit, device: str = "cpu"
-) -> list[dict[str, Any]]:
-    """`results` as records, each with when, where and of what version of the code."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    context = {
+def context(kind: str, commit: Commit, device: str = "cpu") -> dict[str, Any]:
+    """What every record of that kind starts with: when, where and of what version of the code."""
+    return {
         "schema": SCHEMA,
-        "kind": "race",
-        "time": now,
+        "kind": kind,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": asdict(commit),
         "machine": asdict(describe()),
         "device": device,
@@ -83,18 +80,25 @@ def race_records(
         "freed_memory": "kept" if keep_freed_memory() else "returned",
         "versions": installed_versions(),
     }
-    return [_finite({**context, **asdict(r), "verdict": r.verdict}) for r in results]
 
 
-def append(records: Iterable[dict[str, Any]], folder: Path) -> Path:
-    """Append `records` to `folder`/races.jsonl, all of them or none; gives the file's path.
+def race_records(
+    results: Sequence[Result], *, commit: Commit, device: str = "cpu"
+) -> list[dict[str, Any]]:
+    """`results` as records."""
+    common = context("race", commit, device)
+    return [finite({**common, **asdict(r), "verdict": r.verdict}) for r in results]
+
+
+def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:
+    """Append `records` to `folder`/`name`.jsonl, all of them or none; gives the file's path.
 
     Raises
     ------
     MlpperfError
         If the folder cannot be written or the disk is full; the file is then as it was before.
     """
-    path = folder / "races.jsonl"
+    path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
     text = "".join(line + "\n" for line in lines).encode()
     try:
@@ -126,17 +130,17 @@ def _ends_a_line(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` as JSON can hold it: what was not measured (NaN) or has no bound is null."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     infinite = isinstance(value, float) and value - value != 0
     return None if infinite else value
 
 
-def read(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[str]]:
     """All records of `folder`, and one sentence for every line that could not be read.
 
     Raises
@@ -144,9 +148,11 @@ def read(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     MlpperfError
         If there are no records.
     """
-    path = folder / "races.jsonl"
+    path = folder / f"{name}.jsonl"
     if not path.exists() or not path.stat().st_size:
-        raise MlpperfError(f"There are no records in {folder}; `mlpperf race` makes some.")
+        raise MlpperfError(
+            f"There are no {name} in {folder}; `mlpperf race` or `ladder` makes some."
+        )
     records, damaged = [], []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():

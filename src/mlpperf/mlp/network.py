@@ -15,27 +15,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 from scipy.special import expit
 
 from .. import data
 from ..errors import MlpperfError
 from ..hotpath import Args, Case, Cost
+from .equations import Array
+from .settings import ARTICLE, Settings
 
-Array = NDArray[Any]
 Weights = tuple[Array, ...]
-
-
-class Hyperparameters(NamedTuple):
-    """Settings of the articles' training run at batch 500."""
-
-    learning_rate: float = 1e-3
-    momentum: float = 5e-5
-    l1: float = 0.0
-    l2: float = 0.01
-
-
-HYPER = Hyperparameters()
+HYPER = ARTICLE  # what hot paths are timed with
 
 
 class TrainingSet(NamedTuple):
@@ -84,13 +74,17 @@ def _standardised(
 
 
 def initial_weights(
-    layers: tuple[int, ...], rng: Generator, dtype: DTypeLike = np.float32
+    layers: tuple[int, ...],
+    rng: Generator,
+    dtype: DTypeLike = np.float32,
+    settings: Settings = HYPER,
 ) -> Weights:
-    """Weights W_N (n(N+1), n(N) + 1), uniform in ±2/√n(N): the articles' `sqrt_nodes`, factor 2."""
-    return tuple(
-        rng.uniform(-2 / np.sqrt(n), 2 / np.sqrt(n), size=(m, n + 1)).astype(dtype)
-        for n, m in pairwise(layers)
-    )
+    """Weights W_N (n(N+1), n(N) + 1), uniform in ±factor/√n(N) or in ±factor."""
+    weights = []
+    for n, m in pairwise(layers):
+        limit = settings.init_factor / (np.sqrt(n) if settings.init == "sqrt_nodes" else 1)
+        weights.append(rng.uniform(-limit, limit, size=(m, n + 1)).astype(dtype))
+    return tuple(weights)
 
 
 def flatten(arrays: Weights) -> tuple[Array, Weights]:

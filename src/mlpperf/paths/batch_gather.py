@@ -18,7 +18,8 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, training_set
+from ..mlp.equations import Array
+from ..mlp.network import training_set
 from ..parallel import in_parallel
 
 

@@ -19,7 +19,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, Weights, batch
+from ..mlp.equations import Array
+from ..mlp.network import Weights, batch
 
 
 def add_bias_row(a: Array) -> Array:

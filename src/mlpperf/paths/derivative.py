@@ -17,7 +17,8 @@ from scipy.special import expit
 
 from ..agreement import Agreement, Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, batch
+from ..mlp.equations import Array
+from ..mlp.network import batch
 from ..parallel import in_parallel
 from .bias_forward import add_bias_row
 

@@ -21,7 +21,8 @@ from scipy.special import expit
 
 from ..agreement import Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, Weights, batch
+from ..mlp.equations import Array
+from ..mlp.network import Weights, batch
 from .bias_forward import add_bias_row
 from .sigmoid import tanh_in_place
 

@@ -10,29 +10,32 @@ Here is the whole training step in float32; shapes as on the page of the whole s
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..hotpath import Args, Case, HotPath, Variant
-from ..mlp.network import Array, Weights, step_cost, step_inputs
-from .whole_step import STEP_0, delta_to_first_hidden, run
+from ..mlp.equations import Array
+from ..mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..mlp.rungs import Float32
 
-STEP = replace(STEP_0, backward=delta_to_first_hidden)
+
+class FirstHidden(Float32):
+    """Step I a, but for the lowest layer that gets a delta."""
+
+    lowest = 1
 
 
 def delta_to_input(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Arrays:
     """Delta and derivative propagated down to layer 0."""
-    return run(STEP_0, x, y, index, weights, momentum)
+    return Float32(x, y, weights, HYPER, momentum).outcome(index)
 
 
 def delta_to_first_hidden_layer(
     x: Array, y: Array, index: Array, weights: Weights, momentum: Weights
 ) -> Arrays:
     """Delta and derivative down to layer 1, which is all that the gradients need (Step I b)."""
-    return run(STEP, x, y, index, weights, momentum)
+    return FirstHidden(x, y, weights, HYPER, momentum).outcome(index)
 
 
 def inputs(case: Case, rng: Generator) -> Args:

@@ -17,7 +17,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, batch
+from ..mlp.equations import Array
+from ..mlp.network import batch
 from .bias_forward import add_bias_row
 
 

@@ -15,7 +15,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, batch
+from ..mlp.equations import Array
+from ..mlp.network import batch
 
 
 def dense_one_hot(a: Array, y: Array) -> Arrays:

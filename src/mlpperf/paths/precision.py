@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from ..agreement import Agreement, Arrays
 from ..hotpath import Case, HotPath, Variant
-from ..mlp.network import Array, Weights, step_cost, step_inputs
+from ..mlp.equations import Array
+from ..mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..mlp.rungs import Float32
 from .whole_step import cast_to_float32, step_0
 
 
@@ -23,7 +25,7 @@ def float64(x: Array, y: Array, index: Array, weights: Weights, momentum: Weight
 
 def float32(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Arrays:
     """The same step on float32 arrays; every result stays float32."""
-    return step_0(x, y, index, weights, momentum)
+    return Float32(x, y, weights, HYPER, momentum).outcome(index)
 
 
 PATH = HotPath(

@@ -18,7 +18,8 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import HYPER, Array, Weights, flatten, initial_weights
+from ..mlp.equations import Array
+from ..mlp.network import HYPER, Weights, flatten, initial_weights
 from .weight_update import LAYERS
 
 

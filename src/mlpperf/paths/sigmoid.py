@@ -16,7 +16,8 @@ from scipy.special import expit as scipy_expit
 
 from ..agreement import Arrays
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.network import Array, batch
+from ..mlp.equations import Array
+from ..mlp.network import batch
 from ..parallel import in_parallel
 
 

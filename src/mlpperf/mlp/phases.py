@@ -1,0 +1,45 @@
+"""Where the time of a batch goes, phase by phase, as the articles print it.
+
+The methods of one rung are replaced by timed ones; a rung that is not watched has nothing in it
+that could cost time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from .rungs import Step0
+
+
+class PhaseClock:
+    """Seconds and calls of every phase of `rung`, from now on.
+
+    On a rung that shares its batches among processes, those of this process.
+    """
+
+    def __init__(self, rung: Step0) -> None:
+        self.seconds: defaultdict[tuple[str, int | None], float] = defaultdict(float)
+        self.batches = 0
+        for method, label in rung.phases.items():
+            setattr(rung, method, self._timed(getattr(rung, method), label))
+
+    def _timed(self, method: Callable[..., Any], label: str) -> Callable[..., Any]:
+        layered, counts = label.startswith("t"), label == "update"
+        seconds, clock = self.seconds, time.perf_counter
+
+        def timed(*args: Any) -> Any:
+            start = clock()
+            result = method(*args)
+            seconds[label, args[0] if layered else None] += clock() - start
+            if counts:
+                self.batches += 1
+            return result
+
+        return timed
+
+    def per_batch(self) -> dict[tuple[str, int | None], float]:
+        """Seconds per batch of every phase; t1 to t6 are parts of backward, per layer."""
+        return {key: spent / max(self.batches, 1) for key, spent in self.seconds.items()}

@@ -1,0 +1,311 @@
+"""What the training commands print, draw and record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from ..errors import MlpperfError
+from ..history.records import Commit, context, finite
+from ..tables import new_table, seconds, times
+from .ladder import Standing
+from .phases import PhaseClock
+from .settings import Settings
+from .training import Epoch, Run
+
+Record = dict[str, Any]
+ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
+    "step_0": 49.5,
+    "no_input_delta": 11.3,
+    "bias_in_data": 9.6,
+    "activation_cached": 7.5,
+}
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share such as `97.31 %`, or a dash."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+# --- one run ----------------------------------------------------------------------------------
+
+
+def so_far(run: Run, epoch: Epoch) -> str:
+    """One line for the progress bar."""
+    rate = len(run.samples) / epoch.seconds
+    known = [e.test_accuracy for e in run.history if e.test_accuracy is not None]
+    accuracy = f", test {percent(known[-1])}" if known else ""
+    left = (run.settings.epochs - epoch.epoch) * epoch.seconds
+    return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
+
+
+def epochs(run: Run) -> RenderableType:
+    """What every epoch recorded."""
+    table = new_table(
+        f"{run.rung.name} on {run.data.name}: {'-'.join(map(str, run.layers))}, "
+        f"batch {run.settings.batch_size}",
+        "epoch",
+        "cost per sample",
+        "regularisation",
+        "error",
+        "rate",
+        "mean |W| per layer",
+        "training set",
+        "test set",
+        "time",
+        left=0,
+    )
+    for e in run.history:
+        table.add_row(
+            str(e.epoch),
+            f"{e.cost:.5f}",
+            percent(e.penalty_share),
+            f"{e.error:.5f}",
+            f"{e.learning_rate:.4g}",
+            " ".join(f"{w:.3f}" for w in e.mean_weights),
+            percent(e.train_accuracy),
+            percent(e.test_accuracy),
+            seconds(e.seconds),
+        )
+    return table
+
+
+def summary(run: Run) -> str:
+    """One sentence about a finished run."""
+    last = run.history[-1]
+    spent = sum(e.seconds for e in run.history)
+    return (
+        f"{len(run.history)} epochs in {spent:.2f} s: {percent(last.train_accuracy)} of the "
+        f"training set and {percent(last.test_accuracy)} of the test set are right."
+    )
+
+
+def as_record(run: Run) -> Record:
+    """A run, finished or not, without when and where."""
+    return {
+        "rung": run.rung.name,
+        "data": run.data.name,
+        "settings": asdict(run.settings),
+        "epochs": [asdict(e) for e in run.history],
+    }
+
+
+def phases(clock: PhaseClock) -> RenderableType:
+    """Time per batch of every phase, and the parts of the backward pass per layer."""
+    table = new_table("Time per batch", "phase", "layer", "time", left=2)
+    found = clock.per_batch()
+    for (label, layer), spent in found.items():
+        if layer is None:
+            table.add_row(label, "", seconds(spent))
+            if label == "backward":
+                for (part, n), its in sorted(
+                    ((key, value) for key, value in found.items() if key[1] is not None),
+                    key=lambda item: (-(item[0][1] or 0), item[0][0]),
+                ):
+                    table.add_row(f"  {part}", f"L{n}", seconds(its))
+    return table
+
+
+# --- plots ------------------------------------------------------------------------------------
+
+
+def _figure(columns: int) -> tuple[Any, Any]:
+    """A figure that no window is needed for."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.5 * columns, 3.6), layout="constrained")
+    return figure, figure.subplots(1, columns, squeeze=False)[0]
+
+
+def _save(figure: Any, path: Path) -> None:
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as reason:
+        raise MlpperfError(f"The plot cannot be written to {path} ({reason}).") from reason
+
+
+def draw_training(run: Run, path: Path) -> None:
+    """Cost, error and accuracies over the epochs.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be written.
+    """
+    figure, (cost, error, accuracy) = _figure(3)
+    numbers = [e.epoch for e in run.history]
+    cost.plot(numbers, [e.cost for e in run.history])
+    cost.set(title="Cost per sample", xlabel="epoch", yscale="log")
+    error.plot(numbers, [e.error for e in run.history])
+    error.set(title="Mean |Y − A|", xlabel="epoch", yscale="log")
+    for name, label in (("train_accuracy", "training set"), ("test_accuracy", "test set")):
+        known = [(e.epoch, 100 * getattr(e, name)) for e in run.history if getattr(e, name)]
+        accuracy.plot(*zip(*known, strict=True) if known else ([], []), marker="o", label=label)
+    accuracy.set(title="Accuracy in %", xlabel="epoch")
+    accuracy.legend()
+    for axes in (cost, error, accuracy):
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    _save(figure, path)
+
+
+def draw_sweep(records: Sequence[Record], path: Path) -> None:
+    """Seconds of 35 epochs over the batch size, a line for each rung and thread count.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be written.
+    """
+    figure, (axes,) = _figure(1)
+    figure.set_size_inches(8, 5)
+    for rung, count in dict.fromkeys((r["rung"], r["threads"]) for r in records):
+        line = [
+            (r["batch_size"], r["seconds"]["median"])
+            for r in records
+            if (r["rung"], r["threads"]) == (rung, count) and r["seconds"]["median"]
+        ]
+        label = f"{rung}, {count} thread{'s' * (count > 1)}"
+        axes.plot(*zip(*sorted(line), strict=True), marker="o", label=label)
+    axes.set(
+        title="35 epochs: who gains from bigger batches?",
+        xlabel="samples in a batch",
+        ylabel="seconds",
+        xscale="log",
+        yscale="log",
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    _save(figure, path)
+
+
+# --- the ladder -------------------------------------------------------------------------------
+
+
+def ladder_records(
+    standings: Sequence[Standing],
+    settings: Settings,
+    data: str,
+    memories: dict[str, int],
+    commit: Commit,
+) -> list[Record]:
+    """A record for each rung."""
+    common = {
+        **context("ladder", commit),
+        "data": data,
+        "batch_size": settings.batch_size,
+        "epochs_timed_as": settings.epochs,
+        "settings": asdict(settings),
+    }
+    return [finite({**common, **asdict(s), "peak_memory": memories.get(s.rung)}) for s in standings]
+
+
+def interval_digits(interval: Record) -> str:
+    """`3.85 (3.63–5.28)`, in seconds."""
+    low, high = interval["low"], interval["high"]
+    if interval["median"] is None:
+        return "–"
+    bounds = f" ({low:.3g}–{high:.3g})" if low and high else ""
+    return f"{interval['median']:.3g}{bounds}"
+
+
+def ratio(interval: Record) -> str:
+    """`9.7×`, with no more digits than its interval supports."""
+    if interval["median"] is None:
+        return "–"
+    low, high = interval["low"] or 0.0, interval["high"]
+    spread = (high - low) / (2 * interval["median"]) if high else 1.0
+    return times(interval["median"], spread)
+
+
+LADDER_COLUMNS = (
+    "rung",
+    "what is replaced",
+    "seconds of 35 epochs",
+    "articles",
+    "gain",
+    "in total",
+    "÷ floor",
+    "training set",
+    "test set",
+    "peak memory",
+)
+
+
+def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the ladder's table, a row for each rung."""
+    rows: list[tuple[str, ...]] = []
+    for i, r in enumerate(records):
+        published = ARTICLE_SECONDS.get(r["rung"]) if r["batch_size"] == 500 else None
+        memory = r["peak_memory"]
+        rows.append(
+            (
+                r["rung"],
+                r["stopped"] or r["what"],
+                interval_digits(r["seconds"]),
+                f"{published:g}" if published else "",
+                ratio(r["gain"]) if i else "",
+                ratio(r["total_gain"]) if i else "",
+                ratio(r["over_floor"]),
+                percent(r["train_accuracy"], 1),
+                percent(r["test_accuracy"], 1),
+                f"{memory / 1e6:.0f} MB" if memory else "–",
+            )
+        )
+    return rows
+
+
+def ladder(records: Sequence[Record]) -> RenderableType:
+    """Seconds, gains, share of the floor, accuracy and memory of every rung."""
+    first = records[0]
+    title = (
+        f"The ladder at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
+    )
+    table = new_table(title, *LADDER_COLUMNS, left=2)
+    table.columns[1].no_wrap = False
+    for row in ladder_rows(records):
+        table.add_row(*row)
+    return table
+
+
+def sweep(records: Sequence[Record]) -> RenderableType:
+    """Seconds of 35 epochs for every rung, thread count and batch size."""
+    table = new_table(
+        "Batch sizes", "rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", left=1
+    )
+    order = sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
+    for r in order:
+        table.add_row(
+            r["rung"],
+            str(r["threads"]),
+            f"{r['batch_size']:,}",
+            r["stopped"] or interval_digits(r["seconds"]),
+            ratio(r["over_floor"]),
+        )
+    return table
+
+
+def growth(records: Sequence[Record]) -> RenderableType:
+    """Time per sample as samples and hidden nodes grow."""
+    table = new_table(
+        "How the cost grows",
+        "samples",
+        "hidden nodes",
+        "time per sample",
+        "bare products",
+        "of the peak",
+        left=0,
+    )
+    for r in records:
+        table.add_row(
+            f"{r['samples']:,}",
+            "-".join(map(str, r["hidden"])),
+            seconds(r["seconds_per_sample"]),
+            seconds(r["floor_per_sample"]),
+            percent(r["peak_share"], 0),
+        )
+    return table
