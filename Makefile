@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: bench test lint smoke clean
+.PHONY: bench test lint smoke readme clean
 
-bench: $(INSTALLED)  ## set-up, data, proof, races; says where the records are
+bench: $(INSTALLED)  ## set-up, data, proof, races, ladder; says where the records are
 	@$(BIN)/mlpperf data
 	@$(BIN)/mlpperf verify
 	@$(BIN)/mlpperf race
+	@$(BIN)/mlpperf ladder
 
 test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
 	@$(BIN)/mlpperf data
@@ -23,6 +24,10 @@ smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf data
 	@$(BIN)/mlpperf verify --case batch-500
 	@$(BIN)/mlpperf race --case batch-500 --budget 0.05
+	@$(BIN)/mlpperf ladder --quick
+
+readme: $(INSTALLED)  ## the README's figures, from the committed records
+	@$(BIN)/python -m mlpperf.history.readme records README.md
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

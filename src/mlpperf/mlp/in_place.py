@@ -19,7 +19,7 @@ from .rungs import Float32
 from .samples import Samples
 from .settings import Settings
 
-CHUNK = 1000  # samples worked on at a time: their rows and activations stay in the cache
+CHUNK = 2500  # samples worked on at a time: their rows and activations stay in the cache
 Allocate = Callable[[tuple[int, ...]], Array]
 
 

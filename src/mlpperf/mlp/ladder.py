@@ -32,8 +32,9 @@ from .training import RUNGS, Run, samples_of
 TURN = 5  # epochs that a rung trains before the next one does
 SETTLE = 0.1  # seconds that a waiting BLAS thread keeps its processor busy, and then some
 
-GROWTH_BATCH = 1_000  # samples in a batch, whatever grows
-NODES_SAMPLES = 10_000  # samples for wide layers
+GROWTH_BATCH = 5_000  # samples in a batch, whatever grows
+NODES_SAMPLES = 20_000  # samples for wide layers
+GROWTH_SAMPLES = 400_000  # samples at least that a point is trained with, over its epochs
 
 
 class Floor:
@@ -187,13 +188,13 @@ def _standing(climbers: list[Climber], k: int, bare: Climber, settings: Settings
 
 
 def grow(
-    rung: type[Step0], samples: Sequence[int], nodes: Sequence[int], *, epochs: int = 3
+    rung: type[Step0], samples: Sequence[int], nodes: Sequence[int], *, epochs: int = 4
 ) -> Iterator[dict[str, Any]]:
     """Seconds of an epoch on synthetic data: for the articles' network, and for wide layers.
 
-    Each point names its samples and hidden layers, the least seconds per sample over `epochs`
-    epochs, those of the bare products, and what share of this machine's fastest large product
-    that is.
+    Each point names its samples and hidden layers, the median seconds per sample over at least
+    `epochs` epochs, those of the bare products, and what share of this machine's fastest large
+    product that is.
     """
     keep_freed_memory()
     side = 2_000
@@ -202,21 +203,20 @@ def grow(
     points += [(NODES_SAMPLES, (width, width)) for width in nodes]
     for size, hidden in points:
         settings = replace(ARTICLE.with_batch(min(GROWTH_BATCH, size)), hidden=hidden)
-        run = Run(synthetic(size), replace(settings, learning_rate=1e-6), rung)
+        run = Run(synthetic(size), replace(settings, learning_rate=1e-6, epochs=10**6), rung)
         floor = Floor(run.layers, settings, size)
-        seconds, bare = [], []
+        count = max(epochs, GROWTH_SAMPLES // size if hidden == ARTICLE.hidden else 0)
+        time.sleep(SETTLE)
         try:
-            for _ in range(epochs):
-                time.sleep(SETTLE)
-                seconds.append(run.epoch().seconds)
-                bare.append(floor.epoch())
+            seconds = float(np.median([run.epoch().seconds for _ in range(count + 1)][1:]))
         finally:
             run.rung.close()
+        bare = float(np.median([floor.epoch() for _ in range(count)]))
         flops = step_cost(Case(settings.batch_size, run.layers)).flops / settings.batch_size * size
         yield {
             "samples": size,
             "hidden": list(hidden),
-            "seconds_per_sample": min(seconds) / size,
-            "floor_per_sample": min(bare) / size,
-            "peak_share": flops / min(seconds) / peak,
+            "seconds_per_sample": seconds / size,
+            "floor_per_sample": bare / size,
+            "peak_share": flops / seconds / peak,
         }

@@ -36,6 +36,7 @@ from .settings import Settings
 
 PATIENCE = 20_000  # looks at a flag before we ask whether the others are still alive
 STOP, TRAIN = 0, 1
+DEAD = "A process that shared the batches has died."
 SMALL = 1 << 28  # bytes of a scaled set that is worth keeping
 
 
@@ -129,8 +130,11 @@ class Team(InPlace):
         """
         self.order[: len(order)] = order
         self.rate_now[0] = self.rate
-        for _, pipe in self.others:
-            pipe.send((TRAIN, len(order)))
+        try:
+            for _, pipe in self.others:
+                pipe.send((TRAIN, len(order)))
+        except OSError as reason:
+            raise MlpperfError(DEAD) from reason
         self._train(len(order))
         course = self.courses.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
         return Course(*course)
@@ -206,4 +210,4 @@ class Team(InPlace):
             if os.getppid() != self.parent:
                 os._exit(1)
         elif self.meetings[:, 1].any() or not all(p.is_alive() for p, _ in self.others):
-            raise MlpperfError("A process that shared the batches has died.")
+            raise MlpperfError(DEAD)

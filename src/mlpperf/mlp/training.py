@@ -128,6 +128,7 @@ class Run:
             course = self.rung.train(order)
         seconds = time.perf_counter() - start
         finite = np.isfinite(course.loss)
+        finite[-1] &= all(np.isfinite(w).all() for w in self.weights)
         if not finite.all():
             raise Diverged(
                 f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
@@ -195,21 +196,24 @@ class Run:
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
     """Classes (n,) of `images` (n, pixels), from W_N in the articles' shapes; in float32."""
     activation = ACTIVATIONS[settings.activation]
-    layers: list[tuple[Array, Array]]
-    layers = [(np.asarray(w[:, 1:], np.float64), np.asarray(w[:, 0], np.float64)) for w in weights]
-    if scaling.affine:  # W·(factor·x + offset) + b: grey values need no scaling
-        (w, b), (factor, offset) = layers[0], scaling.affine
-        layers[0] = w * factor, b + w @ offset
-    single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
-    found = []
-    for start in range(0, len(images), CHUNK):
-        rows = images[start : start + CHUNK]
-        a = rows.astype(np.float32) if scaling.affine else scaling(rows)
-        for i, (w, b) in enumerate(single):
-            a = a @ w.T + b  # (B, n)·(n, m)
-            if i < len(single) - 1:
-                activation.in_place(a)
-        found.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that diverges
+        layers: list[tuple[Array, Array]]
+        layers = [
+            (np.asarray(w[:, 1:], np.float64), np.asarray(w[:, 0], np.float64)) for w in weights
+        ]
+        if scaling.affine:  # W·(factor·x + offset) + b: grey values need no scaling
+            (w, b), (factor, offset) = layers[0], scaling.affine
+            layers[0] = w * factor, b + w @ offset
+        single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
+        found = []
+        for start in range(0, len(images), CHUNK):
+            rows = images[start : start + CHUNK]
+            a = rows.astype(np.float32) if scaling.affine else scaling(rows)
+            for i, (w, b) in enumerate(single):
+                a = a @ w.T + b  # (B, n)·(n, m)
+                if i < len(single) - 1:
+                    activation.in_place(a)
+            found.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
     return np.concatenate(found)
 
 
@@ -230,7 +234,7 @@ def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
     """What `Run.save` wrote."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             layers = range(sum(name.startswith("weights_") for name in file.files))
             weights = [file[f"weights_{i}"] for i in layers]

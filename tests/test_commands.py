@@ -1,0 +1,142 @@
+"""The commands that train, as their user meets them; on the digits, which need no download."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlpperf.history.readme import BLOCKS, update
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mlpperf", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+DIGITS = ("--data", "digits", "--batch-size", "64")
+
+
+def test_train_says_draws_records_and_goes_on(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
+        "--plot", "run.png", "--save", "w.npz", "--phases", "--records", "rec",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "of the test set are right" in done.stdout
+    assert "backward" in done.stdout
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
+    assert record["kind"] == "training"
+    assert len(record["epochs"]) == 2  # type: ignore[arg-type]
+    more = run(tmp_path, "train", "--resume", "w.npz", "--epochs", "3", "--records", "rec")
+    assert more.returncode == 0, more.stderr
+    assert len(lines(tmp_path / "rec" / "trainings.jsonl")[-1]["epochs"]) == 3  # type: ignore[arg-type]
+    again = run(tmp_path, "train", *DIGITS, "--hidden", "20", "--weights", "w.npz", "--epochs", "1")
+    assert again.returncode == 0, again.stderr
+
+
+def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path) -> None:
+    settings = (*DIGITS, "--hidden", "20", "--rung", "float32", "--records", "rec")
+    command = [sys.executable, "-m", "mlpperf", "train", *settings, "--epochs", "100000"]
+    process = subprocess.Popen(
+        [*command, "--save", "w.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (tmp_path / "w.npz").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
+    (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
+    done = len(record["epochs"])  # type: ignore[arg-type]
+    assert done >= 1
+    on = run(tmp_path, "train", "--resume", "w.npz", "--epochs", str(done + 2), "--records", "on")
+    assert on.returncode == 0, on.stderr
+    whole = run(tmp_path, "train", *settings[:-2], "--epochs", str(done + 2), "--records", "whole")
+    assert whole.returncode == 0, whole.stderr
+    costs = [
+        [epoch["cost"] for epoch in lines(tmp_path / name / "trainings.jsonl")[-1]["epochs"]]  # type: ignore[attr-defined,index]
+        for name in ("on", "whole")
+    ]
+    assert costs[0] == costs[1]
+
+
+def test_ladder_prints_and_records(tmp_path: Path) -> None:
+    rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
+    done = run(tmp_path, "ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec")
+    assert done.returncode == 0, done.stderr
+    assert "shared_by_processes" in done.stdout
+    records = lines(tmp_path / "rec" / "ladders.jsonl")
+    assert [r["rung"] for r in records] == ["step_0", "shared_by_processes"]
+    assert all(r["peak_memory"] > 0 for r in records)  # type: ignore[operator]
+    as_json = run(tmp_path, "ladder", *DIGITS, *rungs, "--quick", "--json", "--records", "rec")
+    assert json.loads(as_json.stdout) == lines(tmp_path / "rec" / "ladders.jsonl")[2:]
+
+
+def test_sweep_and_growth(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, "sweep", "--data", "digits", "--batch-size", "64", "--batch-size", "128",
+        "--threads", "1", "--rung", "float32", "--epochs", "1", "--records", "rec",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
+    grown = run(tmp_path, "growth", "--samples", "1000", "--nodes", "20", "--records", "rec")
+    assert grown.returncode == 0, grown.stderr
+    assert len(lines(tmp_path / "rec" / "growth.jsonl")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["train", "--data", "digits", "--batch-size", "0"], "batch_size must be at least 1"),
+        (["train", "--data", "digits", "--batch-size", "5000"], "does not fit"),
+        (["train", "--data", "digits", "--hidden", "70,x"], "--hidden must be numbers"),
+        (["train", "--data", "digits", "--hidden", "0"], "at least one node"),
+        (["train", "--activation", "relux"], "did you mean relu"),
+        (["train", "--loss", "los"], "did you mean log"),
+        (["train", "--scaler", "standart"], "did you mean standard"),
+        (["train", "--rung", "step_1"], "did you mean step_0"),
+        (["train", "--data", "digit"], "did you mean digits"),
+        (["train", "--resume", "missing.npz"], "missing.npz cannot be read"),
+        (["train", "--resume", "x.npz", "--l2", "1"], "only --epochs can be changed"),
+        (["train", "--data", "digits", "--weights", "missing.npz"], "cannot be read"),
+        (["train", "--data", "digits", "--batch-size", "64", "--learning-rate", "1e4",
+          "--rung", "step_0"], "not finite in epoch"),
+        (["train", "--threads", "0"], "--threads must be at least 1"),
+        (["ladder", "--rung", "x"], "no rung 'x'"),
+        (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
+        (["sweep", "--threads", "9999"], "9999 threads were asked for"),
+        (["growth", "--samples", "0"], "at least 1, not 0"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)  # fmt: skip
+def test_bad_input_is_one_sentence(arguments: list[str], fragment: str, tmp_path: Path) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("mlpperf: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert fragment in done.stderr
+
+
+def test_the_readme_says_what_the_committed_records_say() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert update(text, ROOT / "records") == text
+
+
+def test_a_changed_figure_is_noticed() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    start = text.index("| step_0 |")
+    changed = text[:start] + text[start:].replace("1", "2", 1)
+    assert update(changed, ROOT / "records") == text != changed
+    assert all(f"<!-- {name}, by program -->" in text for name in BLOCKS)

@@ -1,0 +1,338 @@
+"""Every rung trains the same network: oracles above step 0, and step 0 above all others."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf import data
+from mlpperf.agreement import Agreement, tolerance
+from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Case
+from mlpperf.mlp import team
+from mlpperf.mlp.equations import ACTIVATIONS, LOSSES, Array
+from mlpperf.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
+from mlpperf.mlp.network import initial_weights, step_cost
+from mlpperf.mlp.phases import PhaseClock
+from mlpperf.mlp.rungs import Course, Float32, Step0
+from mlpperf.mlp.samples import Samples, Scaling
+from mlpperf.mlp.settings import Settings
+from mlpperf.mlp.team import Team
+from mlpperf.mlp.training import RUNGS
+
+DIGITS = data.load("digits")  # 64 pixels, some of them 0 throughout
+STEPS = 10
+
+
+class TwoMembers(Team):
+    """A team of two, however many processors there are."""
+
+    @classmethod
+    def begin(cls, samples: Samples, weights: Any, settings: Settings) -> Team:
+        used = samples.scaling.used_pixels(samples.images)
+        x = samples.scaling(samples.images, np.float32, used)
+        y = samples.one_hot(np.float32)
+        return cls(x, y, weights, settings, used=used, members=2)
+
+
+class LargeSet(Team):
+    """A team of two on bytes, as for a set that is not worth copying."""
+
+    @classmethod
+    def begin(cls, samples: Samples, weights: Any, settings: Settings) -> Team:
+        y, scale = samples.one_hot(np.float32), samples.scaling.affine
+        return cls(samples.images, y, weights, settings, scale=scale, members=2)
+
+
+def samples_for(settings: Settings) -> Samples:
+    scaling = Scaling(settings.scaler, DIGITS.train_images)
+    return Samples(DIGITS.train_images, DIGITS.train_labels, 10, scaling)
+
+
+def layers_of(settings: Settings) -> tuple[int, ...]:
+    return (64, *settings.hidden, 10)
+
+
+def weights_for(settings: Settings) -> tuple[Array, ...]:
+    rng = np.random.default_rng(settings.seed)
+    return initial_weights(layers_of(settings), rng, np.float64, settings)
+
+
+def trained(rung: type[Step0], settings: Settings, order: Array) -> tuple[Course, list[Array]]:
+    """What `order` costs, and the gradients of the last batch."""
+    run = rung.begin(samples_for(settings), weights_for(settings), settings)
+    try:
+        course = run.train(order)
+        return course, [m / settings.learning_rate for m in run.state()[1]]
+    finally:
+        run.close()
+
+
+def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) -> None:
+    """First gradients and the losses of ten steps agree with step 0."""
+    batch = settings.batch_size
+    order = np.random.default_rng(1).permutation(len(DIGITS.train_images))
+    depth = step_cost(Case(batch, layers_of(settings), "digits")).depth
+    _, true = trained(Step0, settings, order[:batch])
+    _, got = trained(rung, settings, order[:batch])
+    for layer, (g, truth) in enumerate(zip(got, true, strict=True)):
+        allowed = tolerance(truth, Agreement.FLOAT32, depth) * np.abs(truth).max()
+        assert g.shape == truth.shape
+        assert np.abs(g - truth).max() <= allowed, f"gradient of layer {layer}"
+    course, _ = trained(rung, settings, order[: samples or STEPS * batch])
+    truth_course, _ = trained(Step0, settings, order[: samples or STEPS * batch])
+    for name, ours, truth in zip(Course._fields, course, truth_course, strict=True):
+        assert len(ours) == len(truth)
+        for step, (value, expected) in enumerate(zip(ours, truth, strict=True), 1):
+            # Rounding of one step goes into the weights of the next.
+            allowed = step * tolerance(np.asarray(expected), Agreement.FLOAT32, depth)
+            assert abs(value - expected) <= allowed * abs(expected), f"{name} of step {step}"
+
+
+BASE = Settings(hidden=(20, 12), batch_size=50, l1=0.02, l2=0.05)
+OTHERS = [*RUNGS[1:-1], TwoMembers, LargeSet]
+
+
+@pytest.mark.parametrize("rung", OTHERS, ids=lambda r: r.__name__)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_rung_agrees_with_step_0(rung: type[Step0], activation: str, loss: str) -> None:
+    check(rung, replace(BASE, activation=activation, loss=loss))
+
+
+@pytest.mark.parametrize("rung", OTHERS, ids=lambda r: r.__name__)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"hidden": ()},
+        {"hidden": (1,)},
+        {"hidden": (9, 8, 7, 6)},
+        {"l1": 0.0, "l2": 0.0},
+        {"momentum": 0.5},
+        {"batch_size": 1},
+        {"batch_size": 33},
+        {"init": "constant", "init_factor": 0.3},
+    ],
+    ids=str,
+)
+def test_every_rung_agrees_in_every_setting(rung: type[Step0], changed: dict[str, Any]) -> None:
+    check(rung, replace(BASE, **changed))
+
+
+@pytest.mark.parametrize("rung", [*OTHERS[:-1]], ids=lambda r: r.__name__)
+@pytest.mark.parametrize("scaler", ["minmax", "per_sample"])
+def test_every_rung_agrees_with_every_scaler(rung: type[Step0], scaler: str) -> None:
+    check(rung, replace(BASE, scaler=scaler))
+
+
+@pytest.mark.parametrize("rung", OTHERS, ids=lambda r: r.__name__)
+def test_a_short_last_batch(rung: type[Step0]) -> None:
+    check(rung, BASE, samples=3 * BASE.batch_size + 1)
+
+
+@pytest.mark.parametrize("rung", [InPlace, BytesFolded, UsedPixels, TwoMembers])
+def test_batches_larger_than_a_chunk(rung: type[Step0], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert BASE.batch_size < CHUNK
+    monkeypatch.setattr("mlpperf.mlp.in_place.CHUNK", 7)
+    check(rung, BASE)
+
+
+# --- saboteurs --------------------------------------------------------------------------------
+
+
+class LastSampleLost(InPlace):
+    def differentiate(self, index: Array) -> tuple[float, float]:
+        return super().differentiate(index[:-1])
+
+
+class StaleMomentum(InPlace):
+    def advance(self) -> None:
+        self.now, self.next = self.next, self.now
+
+
+class BiasRegularised(Float32):
+    def t6_regularise(self, n: int, gradient: Array) -> None:
+        gradient += self.weights[n] * self.settings.l2
+
+
+class HalfPrecision(Float32):
+    def gather(self, index: Array) -> tuple[Array, Array]:
+        rows, labels = super().gather(index)
+        return rows.astype(np.float16).astype(np.float32), labels
+
+
+class ScaledTwice(BytesFolded):
+    def descend(self, low: int, high: int) -> float:
+        penalty = super().descend(low, high)
+        self.momentum_next.w[0][...] *= self.scale[0] if self.scale else 1
+        return penalty
+
+
+class OneMemberOnly(TwoMembers):
+    def descend(self, low: int, high: int) -> float:
+        self.gradients = [self.gradient]
+        return super().descend(low, high)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [LastSampleLost, StaleMomentum, BiasRegularised, HalfPrecision, ScaledTwice, OneMemberOnly],
+    ids=lambda r: r.__name__,
+)
+def test_a_wrong_rung_is_found_out(wrong: type[Step0]) -> None:
+    with pytest.raises(AssertionError, match=r"gradient of layer|of step"):
+        check(wrong, replace(BASE, momentum=0.5))
+
+
+# --- oracles above step 0 ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_step_0_against_central_differences(activation: str, loss: str) -> None:
+    settings = replace(BASE, hidden=(6, 5), activation=activation, loss=loss, batch_size=20)
+    samples, weights = samples_for(settings), weights_for(settings)
+    index = np.arange(20)
+    gradients = [
+        m / settings.learning_rate
+        for m in _stepped(Step0.begin(samples, weights, settings), index).new_momentum
+    ]
+
+    def cost(layer: int, place: tuple[int, ...], h: float) -> float:
+        moved = [w.copy() for w in weights]
+        moved[layer][place] += h
+        return Step0.begin(samples, moved, settings).step(index)[0]
+
+    rng = np.random.default_rng(0)
+    for layer, w in enumerate(weights):
+        for _ in range(12):
+            place = tuple(int(rng.integers(n)) for n in w.shape)
+            if abs(w[place]) < 1e-5:
+                continue  # |W| has no derivative there
+            truth = (cost(layer, place, 1e-6) - cost(layer, place, -1e-6)) / 2e-6
+            assert gradients[layer][place] == pytest.approx(truth, rel=1e-5, abs=1e-6)
+
+
+def _stepped(rung: Step0, index: Array) -> Step0:
+    rung.step(index)
+    return rung
+
+
+def test_relu_against_central_differences_where_it_has_one() -> None:
+    settings = replace(BASE, hidden=(6,), activation="relu", batch_size=20)
+    samples, weights = samples_for(settings), weights_for(settings)
+    index = np.arange(20)
+    rung = _stepped(Step0.begin(samples, weights, settings), index)
+    checked = 0
+    for place in np.ndindex(6, 3):
+        differences = []
+        for h in (1e-6, 1e-7):
+            costs = []
+            for sign in (1, -1):
+                moved = [w.copy() for w in weights]
+                moved[0][place] += sign * h
+                costs.append(Step0.begin(samples, moved, settings).step(index)[0])
+            differences.append((costs[0] - costs[1]) / (2 * h))
+        if differences[0] == pytest.approx(differences[1], rel=1e-4, abs=1e-5):  # no kink between
+            gradient = rung.new_momentum[0][place] / settings.learning_rate
+            assert gradient == pytest.approx(differences[0], rel=1e-4, abs=1e-4)
+            checked += 1
+    assert checked > 10
+
+
+# --- the team ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pair() -> Iterator[TwoMembers]:
+    rung = TwoMembers.begin(samples_for(BASE), weights_for(BASE), BASE)
+    assert isinstance(rung, TwoMembers)
+    yield rung
+    rung.close()
+
+
+def test_a_team_repeats_itself_to_the_last_bit(pair: TwoMembers) -> None:
+    order = np.arange(500)
+    start = pair.state()
+    first = pair.train(order)
+    ended = pair.state()
+    pair.load(*start)
+    second = pair.train(order)
+    for a, b in zip((*first, *ended[0]), (*second, *pair.state()[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_dead_member_is_noticed(
+    pair: TwoMembers, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "PATIENCE", 100)
+    process, pipe = pair.others[0]
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    if busy:  # it dies after it was told to train
+        monkeypatch.setattr(pipe, "send", lambda message: None, raising=False)
+    with pytest.raises(MlpperfError, match="has died"):
+        pair.train(np.arange(100))
+
+
+def test_a_closed_team_leaves_no_process(pair: TwoMembers) -> None:
+    process, _ = pair.others[0]
+    assert process.is_alive()
+    pair.close()
+    assert process.exitcode is not None
+    pair.close()  # once more does no harm
+
+
+def test_a_team_needs_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
+    with pytest.raises(MlpperfError, match="can fork"):
+        TwoMembers.begin(samples_for(BASE), weights_for(BASE), BASE)
+
+
+def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "SMALL", 1)
+    samples = samples_for(BASE)
+    rung = Team.begin(samples, weights_for(BASE), BASE)
+    assert np.shares_memory(rung.x, samples.images)
+    rung.close()
+
+
+# --- phases -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rung", [*RUNGS[:-1], TwoMembers], ids=lambda r: r.__name__)
+def test_the_phases_of_every_rung_are_timed_and_change_nothing(rung: type[Step0]) -> None:
+    watched = rung.begin(samples_for(BASE), weights_for(BASE), BASE)
+    plain = rung.begin(samples_for(BASE), weights_for(BASE), BASE)
+    try:
+        clock = PhaseClock(watched)
+        order = np.arange(300)
+        np.testing.assert_array_equal(watched.train(order).loss, plain.train(order).loss)
+        assert clock.batches == 6
+        labels = {label for label, _ in clock.seconds}
+        assert {"input", "forward", "cost", "backward", "update", "t3", "t4", "t5"} <= labels
+        layers = {n for label, n in clock.seconds if label == "t5"}
+        assert layers == set(range(len(layers_of(BASE)) - 1))
+        parts = sum(s for (label, n), s in clock.seconds.items() if n is not None)
+        assert 0 < parts <= clock.seconds["backward", None]
+        assert not any(
+            callable(value)
+            for value in vars(plain).values()
+            if value is not None and getattr(value, "__name__", "") == "timed"
+        )
+    finally:
+        watched.close()
+        plain.close()
+
+
+def test_rungs_are_distinct_and_documented() -> None:
+    assert len({rung.name for rung in RUNGS}) == len(RUNGS)
+    for above, below in pairwise(RUNGS):
+        assert below.__doc__
+        assert below.__doc__ != above.__doc__

@@ -1,0 +1,323 @@
+"""Training runs: what they record, how they stop, and how they go on."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf import data
+from mlpperf.errors import MlpperfError
+from mlpperf.mlp.in_place import InPlace
+from mlpperf.mlp.ladder import climb, grow
+from mlpperf.mlp.network import initial_weights
+from mlpperf.mlp.rungs import ActivationCached, Step0
+from mlpperf.mlp.samples import Samples, Scaling
+from mlpperf.mlp.settings import ARTICLE, Settings
+from mlpperf.mlp.training import (
+    RUNGS,
+    Diverged,
+    Run,
+    load_weights,
+    predict,
+    resume,
+    rung_named,
+)
+
+DIGITS = data.load("digits")
+SETTINGS = Settings(hidden=(30,), batch_size=64, epochs=4, learning_rate=5e-3, predict_every=2)
+
+
+def finished(run: Run) -> Run:
+    while len(run.history) < run.settings.epochs:
+        run.epoch()
+    return run
+
+
+def test_a_network_learns_and_says_how() -> None:
+    run = finished(Run(DIGITS, replace(SETTINGS, epochs=12, predict_every=5), InPlace))
+    costs = [e.cost for e in run.history]
+    assert costs[-1] < 0.3 * costs[0]
+    assert [e.epoch for e in run.history] == list(range(1, 13))
+    assert [e.epoch for e in run.history if e.test_accuracy is not None] == [5, 10, 12]
+    last = run.history[-1]
+    assert last.test_accuracy is not None
+    assert last.test_accuracy > 0.85
+    assert 0 < last.penalty_share < 1
+    assert last.seconds > 0
+    assert len(last.mean_weights) == 2
+    assert last.mean_weights[0] == pytest.approx(np.abs(run.weights[0][:, 1:]).mean())
+
+
+def test_the_learning_rate_decreases_as_in_the_articles() -> None:
+    rate = ARTICLE.learning_rate
+    for epoch in range(34):
+        rate = ARTICLE.next_rate(rate, epoch)
+    assert rate == pytest.approx(9.994e-4, abs=5e-8)
+
+
+def test_rates_that_go_with_batch_sizes() -> None:
+    rates = [ARTICLE.with_batch(size).learning_rate for size in (1, 500, 20_000)]
+    assert rates == [1e-3, 1e-3, 1e-4]
+
+
+@pytest.mark.parametrize("init", ["sqrt_nodes", "constant"])
+def test_initial_weights_fill_their_interval(init: str) -> None:
+    settings = Settings(init=init, init_factor=1.5)
+    rng = np.random.default_rng(0)
+    below, above = initial_weights((100, 50, 10), rng, np.float64, settings)
+    limits = (0.15, 1.5 / np.sqrt(50)) if init == "sqrt_nodes" else (1.5, 1.5)
+    for w, limit in zip((below, above), limits, strict=True):
+        assert 0.95 * limit < np.abs(w).max() <= limit
+        assert abs(w.mean()) < 0.1 * limit
+
+
+def test_all_rungs_see_the_same_batches() -> None:
+    orders = [Run(DIGITS, SETTINGS, rung).order() for rung in RUNGS[:3]]
+    for order in orders[1:]:
+        np.testing.assert_array_equal(order, orders[0])
+    run = Run(DIGITS, SETTINGS, InPlace)
+    first = run.order()
+    run.epoch()
+    assert not np.array_equal(run.order(), first)
+    assert sorted(run.order()) == list(range(len(DIGITS.train_images)))
+    plain = Run(DIGITS, replace(SETTINGS, shuffle=False), InPlace)
+    np.testing.assert_array_equal(plain.order(), np.arange(len(DIGITS.train_images)))
+
+
+@pytest.mark.parametrize("rung", RUNGS, ids=lambda r: r.name)
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(
+    rung: type[Step0], tmp_path: Path
+) -> None:
+    whole = finished(Run(DIGITS, SETTINGS, rung))
+    part = Run(DIGITS, SETTINGS, rung)
+    part.epoch()
+    part.epoch()
+    part.save(tmp_path / "half.npz")
+    again = finished(resume(tmp_path / "half.npz", DIGITS))
+    for a, b in zip((whole, part), (again, again), strict=True):
+        a.rung.close()
+        b.rung.close()
+    for ours, theirs in zip(again.weights, whole.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(again.history, whole.history, strict=True):
+        assert replace(ours, seconds=0) == replace(theirs, seconds=0)
+
+
+def test_a_resumed_run_can_have_more_epochs(tmp_path: Path) -> None:
+    run = finished(Run(DIGITS, SETTINGS, InPlace))
+    run.save(tmp_path / "w.npz")
+    more = resume(tmp_path / "w.npz", DIGITS, epochs=6)
+    assert (len(more.history), more.settings.epochs) == (4, 6)
+    for ours, theirs in zip(load_weights(tmp_path / "w.npz"), run.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("scaler", ["standard", "minmax", "per_sample"])
+def test_prediction_scales_as_training_does(scaler: str) -> None:
+    run = Run(DIGITS, replace(SETTINGS, scaler=scaler), ActivationCached)
+    run.epoch()
+    a = run.samples.scaling(DIGITS.test_images, np.float64)
+    for w in run.weights:
+        a = 1 / (1 + np.exp(-(a @ w[:, 1:].T + w[:, 0])))
+    expected = a.argmax(axis=1)
+    assert np.mean(run.predict(DIGITS.test_images) == expected) > 0.998  # but for near ties
+    assert len(set(expected.tolist())) > 1
+
+
+def test_nothing_is_pickled(tmp_path: Path) -> None:
+    run = Run(DIGITS, SETTINGS, InPlace)
+    run.save(tmp_path / "w.npz")
+    with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+
+
+# --- bad input --------------------------------------------------------------------------------
+
+
+def test_a_diverging_run_stops_where_its_cost_did(tmp_path: Path) -> None:
+    for rung in (Step0, InPlace):
+        run = Run(DIGITS, replace(SETTINGS, learning_rate=1e4), rung)
+        with pytest.raises(Diverged, match=r"not finite in epoch \d+, batch \d+; a lower"):
+            finished(run)
+        assert len(run.history) < SETTINGS.epochs
+
+
+@pytest.mark.parametrize(
+    ("changed", "fragment"),
+    [
+        ({"hidden": (0,)}, "at least one node"),
+        ({"hidden": (5, -1)}, "at least one node"),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"predict_every": -1}, "predict_every must be at least 0"),
+        ({"activation": "sigmoit"}, "did you mean sigmoid"),
+        ({"loss": "logg"}, "did you mean log"),
+        ({"scaler": "minmaxx"}, "did you mean minmax"),
+        ({"init": "sqrt"}, "did you mean sqrt_nodes"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("nan")}, "finite number"),
+        ({"l2": -1.0}, "l2 must be a finite number of at least 0"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(changed: dict[str, Any], fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        Settings(**changed)
+
+
+def test_a_batch_larger_than_the_set() -> None:
+    with pytest.raises(MlpperfError, match="A batch of 5000 does not fit the 1"):
+        Run(DIGITS, replace(SETTINGS, batch_size=5000), InPlace)
+
+
+def test_an_unknown_rung() -> None:
+    with pytest.raises(MlpperfError, match="did you mean step_0"):
+        rung_named("step_00")
+
+
+def test_images_that_are_not_numbers() -> None:
+    images = np.zeros((3, 4))
+    images[1, 2] = np.nan
+    with pytest.raises(MlpperfError, match="NaN or infinity"):
+        Scaling("standard", images)
+    with pytest.raises(MlpperfError, match="NaN or infinity"):
+        Scaling("per_sample", np.ones((2, 4)))(images)
+    with pytest.raises(MlpperfError, match="must be"):
+        Scaling("standard", np.zeros((0, 4)))
+
+
+def test_labels_that_do_not_fit() -> None:
+    scaling = Scaling("standard", DIGITS.train_images)
+    with pytest.raises(MlpperfError, match="output layer has 9 nodes"):
+        Samples(DIGITS.train_images, DIGITS.train_labels, 9, scaling)
+    with pytest.raises(MlpperfError, match="labels"):
+        Samples(DIGITS.train_images, DIGITS.train_labels[:-1], 10, scaling)
+
+
+def test_weights_of_another_shape() -> None:
+    weights = initial_weights((64, 20, 10), np.random.default_rng(0))
+    with pytest.raises(MlpperfError, match=r"shapes .* this network needs"):
+        Run(DIGITS, SETTINGS, InPlace, weights=weights)
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    elif how == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "other":
+        path.write_text("no checkpoint", encoding="utf-8")
+    elif how == "other arrays":
+        np.savez(path, x=np.zeros(3))
+    else:
+        with np.load(path) as file:
+            arrays = dict(file)
+        about = json.loads(str(arrays["about"]))
+        if how == "rung":
+            about["rung"] = "step_99"
+        elif how == "setting":
+            about["settings"]["temperature"] = 1
+        else:
+            del about["history"]
+        np.savez(path, **{**arrays, "about": np.array(json.dumps(about))})
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["missing", "truncated", "empty", "other", "other arrays", "rung", "setting", "incomplete"],
+)
+def test_a_damaged_checkpoint_is_one_sentence(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    Run(DIGITS, SETTINGS, InPlace).save(path)
+    damage(path, how)
+    with pytest.raises(MlpperfError) as raised:
+        resume(path, DIGITS)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_checkpoint_of_another_set(tmp_path: Path) -> None:
+    Run(DIGITS, SETTINGS, InPlace).save(tmp_path / "w.npz")
+    other = data.synthetic(100, pixels=64)
+    with pytest.raises(MlpperfError, match="was trained on digits"):
+        resume(tmp_path / "w.npz", other)
+
+
+def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
+    run = Run(DIGITS, SETTINGS, InPlace)
+    with pytest.raises(MlpperfError, match="cannot be written"):
+        run.save(tmp_path / "nowhere" / "w.npz")
+    assert not list(tmp_path.iterdir())
+
+
+# --- the ladder -------------------------------------------------------------------------------
+
+
+def test_the_ladder_trains_every_rung_alike() -> None:
+    rounds = list(climb(DIGITS, replace(SETTINGS, epochs=7), RUNGS, seed=0, settle=0))
+    assert [len(standings) for standings in rounds] == [len(RUNGS)] * 2
+    assert [s.epochs for s in rounds[0]] == [5] * len(RUNGS)
+    last = rounds[-1]
+    assert [s.epochs for s in last] == [7] * len(RUNGS)
+    assert [s.rung for s in last] == [r.name for r in RUNGS]
+    accuracies = [s.test_accuracy for s in last]
+    assert max(accuracies) - min(accuracies) <= 0.003 + 1 / len(DIGITS.test_images)
+    for s in last:
+        assert 0 < s.seconds.low <= s.seconds.median <= s.seconds.high
+        assert s.over_floor.median > 0
+        assert not s.stopped
+    assert last[0].total_gain.median == last[0].gain.median == 1
+
+
+def test_a_rung_that_diverges_does_not_stop_the_others() -> None:
+    class Wild(InPlace):
+        """Takes steps a million times too long."""
+
+        name = "wild"
+
+        def descend(self, low: int, high: int) -> float:
+            self.rate *= 1e6
+            return super().descend(low, high)
+
+    (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Wild], seed=0, settle=0)
+    right, wild = standings
+    assert "not finite" in wild.stopped
+    assert np.isnan(wild.test_accuracy)
+    assert right.epochs == SETTINGS.epochs
+    assert not right.stopped
+
+
+def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
+    with pytest.raises(MlpperfError, match="no rung"):
+        list(climb(DIGITS, SETTINGS, []))
+    with pytest.raises(MlpperfError, match="epochs must be at least 1, not 0"):
+        list(climb(DIGITS, SETTINGS, RUNGS[:1], epochs=0))
+
+
+def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpperf.mlp.ladder.NODES_SAMPLES", 100)
+    monkeypatch.setattr("mlpperf.mlp.ladder.SETTLE", 0)
+    points = list(grow(InPlace, [100, 200], [5], epochs=2))
+    assert [(p["samples"], p["hidden"]) for p in points] == [
+        (100, [70, 30]),
+        (200, [70, 30]),
+        (100, [5, 5]),
+    ]
+    assert all(p["seconds_per_sample"] > 0 and p["peak_share"] > 0 for p in points)
+
+
+def test_settings_survive_json() -> None:
+    stored = json.loads(json.dumps(asdict(SETTINGS)))
+    assert Settings(**{**stored, "hidden": tuple(stored["hidden"])}) == SETTINGS
+
+
+def test_predictions_of_a_known_network() -> None:
+    """One layer that copies pixel i to output i."""
+    images = np.eye(10, dtype=np.uint8)[[3, 1, 4]] * 255
+    weights = [np.column_stack((np.zeros(10), np.eye(10)))]
+    scaling = Scaling("minmax", images)
+    assert predict(weights, images, scaling, Settings(hidden=())).tolist() == [3, 1, 4]
