@@ -82,6 +82,7 @@ def best_run(folder: Path) -> str:
         "hidden": ",".join(map(str, settings["hidden"])),
         **{name: settings[name] for name in ("activation", "l2", "learning_rate", "decrease")},
         "init_factor": settings["init_factor"],
+        "scaler": settings["scaler"],
         "epochs": settings["epochs"],
     }
     words = (f"--{name.replace('_', '-')} {value}" for name, value in options.items())
