@@ -2,12 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from mlpperf import data
@@ -95,7 +100,7 @@ def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) 
 
 
 BASE = Settings(hidden=(20, 12), batch_size=50, l1=0.02, l2=0.05)
-OTHERS = [*RUNGS[1:-1], TwoMembers, LargeSet]
+OTHERS = [*(r for r in RUNGS[1:] if r is not Team), TwoMembers, LargeSet]
 
 
 @pytest.mark.parametrize("rung", OTHERS, ids=lambda r: r.__name__)
@@ -279,6 +284,27 @@ def test_a_dead_member_is_noticed(
         monkeypatch.setattr(pipe, "send", lambda message: None, raising=False)
     with pytest.raises(MlpperfError, match="has died"):
         pair.train(np.arange(100))
+
+
+def test_a_killed_parent_leaves_no_process() -> None:
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); import tests.test_rungs as t\n"
+        "pair = t.TwoMembers.begin(t.samples_for(t.BASE), t.weights_for(t.BASE), t.BASE)\n"
+        "print(pair.others[0][0].pid, flush=True); time.sleep(600)"
+    )
+    root = str(Path(__file__).parents[1])
+    parent = subprocess.Popen([sys.executable, "-c", program, root], stdout=subprocess.PIPE)
+    assert parent.stdout
+    member = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(600):
+        if not psutil.pid_exists(member) or psutil.Process(member).status() == "zombie":
+            return
+        time.sleep(0.05)
+    os.kill(member, signal.SIGKILL)
+    pytest.fail("the other process lives on")
 
 
 def test_a_closed_team_leaves_no_process(pair: TwoMembers) -> None:

@@ -150,6 +150,7 @@ def draw_training(run: Run, path: Path) -> None:
     for axes in (cost, error, accuracy):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, numbers[-1] + 0.5)
     _save(figure, path)
 
 
@@ -162,7 +163,10 @@ def draw_sweep(records: Sequence[Record], path: Path) -> None:
         If the file cannot be written.
     """
     figure, (axes,) = _figure(1)
-    figure.set_size_inches(8, 5)
+    figure.set_size_inches(10, 5)
+    rungs = list(dict.fromkeys(r["rung"] for r in records))  # a colour each
+    counts = sorted({r["threads"] for r in records}, reverse=True)  # a line style each
+    styles = ("-", "--", ":", "-.")
     for rung, count in dict.fromkeys((r["rung"], r["threads"]) for r in records):
         line = [
             (r["batch_size"], r["seconds"]["median"])
@@ -170,7 +174,8 @@ def draw_sweep(records: Sequence[Record], path: Path) -> None:
             if (r["rung"], r["threads"]) == (rung, count) and r["seconds"]["median"]
         ]
         label = f"{rung}, {count} thread{'s' * (count > 1)}"
-        axes.plot(*zip(*sorted(line), strict=True), marker="o", label=label)
+        style = {"color": f"C{rungs.index(rung)}", "linestyle": styles[counts.index(count) % 4]}
+        axes.plot(*zip(*sorted(line), strict=True), marker="o", label=label, **style)
     axes.set(
         title="35 epochs: who gains from bigger batches?",
         xlabel="samples in a batch",
@@ -179,7 +184,7 @@ def draw_sweep(records: Sequence[Record], path: Path) -> None:
         yscale="log",
     )
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    figure.legend(loc="outside right upper")
     _save(figure, path)
 
 

@@ -98,7 +98,7 @@ class Team(InPlace):
         context = multiprocessing.get_context("fork")
         for me in range(1, members):
             ours, theirs = context.Pipe()
-            process = context.Process(target=self._serve, args=(me, theirs), daemon=True)
+            process = context.Process(target=self._serve, args=(me, theirs, ours), daemon=True)
             with warnings.catch_warnings():  # BLAS threads idle; the child uses none of them
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
@@ -153,8 +153,10 @@ class Team(InPlace):
         if getattr(self, "others", None) and self.parent == os.getpid():
             self.close()
 
-    def _serve(self, me: int, pipe: Any) -> None:
-        """What another process does all its life."""
+    def _serve(self, me: int, pipe: Any, parents: Any) -> None:
+        """What another process does all its life, which ends with the parent's end of its pipe."""
+        for end in (parents, *(end for _, end in self.others)):
+            end.close()
         self.me, self.others = me, []
         self.gradient = self.gradients[me]
         try:
