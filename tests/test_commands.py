@@ -1,5 +1,6 @@
 """The commands that train, as their user meets them; on the digits, which need no download."""
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -83,6 +84,20 @@ def test_ladder_prints_and_records(tmp_path: Path) -> None:
     assert json.loads(as_json.stdout) == lines(tmp_path / "rec" / "ladders.jsonl")[2:]
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
+)
+def test_keras_trains_draws_and_records(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, "keras", "mlp", *DIGITS, "--epochs", "2", "--plot", "k.png", "--records", "rec"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "of the test set are right" in done.stdout
+    assert (tmp_path / "k.png").read_bytes().startswith(b"\x89PNG")
+    (record,) = lines(tmp_path / "rec" / "keras.jsonl")
+    assert len(record["epochs"]) == 2  # type: ignore[arg-type]
+
+
 def test_sweep_and_growth(tmp_path: Path) -> None:
     done = run(
         tmp_path, "sweep", "--data", "digits", "--batch-size", "64", "--batch-size", "128",
@@ -118,6 +133,8 @@ def test_sweep_and_growth(tmp_path: Path) -> None:
         (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
         (["sweep", "--threads", "9999"], "9999 threads were asked for"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
+        (["keras", "mpl"], "no network 'mpl'; did you mean mlp"),
+        (["keras", "mlp", "--optimizer", "nadam", "--momentum", "0.5"], "takes no momentum"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )  # fmt: skip

@@ -216,7 +216,13 @@ def race(
         raise typer.Exit(1)
 
 
-for _command in (commands.train, commands.ladder, commands.sweep, commands.growth):
+for _command in (
+    commands.train,
+    commands.ladder,
+    commands.sweep,
+    commands.growth,
+    commands.keras,
+):
     app.command()(_command)
 
 

@@ -142,6 +142,69 @@ def train(
     console.print(show.summary(run))
 
 
+def keras(
+    network: Annotated[str, typer.Argument(help="mlp, deep_mlp, cnn (or cnn_2), or cnn_3.")],
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, rmsprop, nadam or adamax.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of sgd and rmsprop.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
+    l2: Annotated[float | None, typer.Option(help="Of the dense hidden layers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the weights and the order.")] = None,
+    data: Data = "mnist",
+    threads: Threads = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw loss and accuracy after every epoch, .png.")
+    ] = None,
+    window: Annotated[bool, typer.Option("--window", help="Show the plot as it grows.")] = False,
+    records: Records = None,
+) -> None:
+    """Train one of the articles' Keras networks; TensorFlow needed."""
+    _apply(threads)
+    from dataclasses import asdict, replace
+
+    from .. import keras_models, tables
+    from ..data import load
+    from ..history.records import append, context, current_commit, finite, records_folder
+    from . import show
+    from .settings import choose
+
+    networks = {**keras_models.NETWORKS, "cnn": keras_models.CNN_2}
+    chosen = networks[choose("network", network, networks)]
+    given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
+    given |= {"momentum": momentum, "l2": l2, "seed": seed}
+    changed = {k: v for k, v in given.items() if v is not None}
+    if learning_rate is not None:
+        changed["schedule"] = replace(chosen.schedule, rate=learning_rate)
+    chosen = replace(chosen, **changed)
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "keras")
+    loaded = load(data, progress=True)
+    keras_models.tensorflow()
+    drawn = keras_models.LivePlot(plot, show=window) if plot or window else None
+    history: list[Any] = []
+    try:
+        with tables.progress() as bar:
+            task = bar.add_task("compiling", total=chosen.epochs)
+
+            def tell(so_far: list[Any]) -> None:
+                nonlocal history
+                history = so_far
+                if drawn:
+                    drawn(so_far)
+                bar.update(task, advance=1, description=show.keras_so_far(so_far[-1]), refresh=True)
+
+            keras_models.train(chosen, loaded, on_epoch=tell)
+    finally:
+        if history:
+            record: dict[str, Any] = {"network": network, "settings": asdict(chosen), "data": data}
+            record["epochs"] = [asdict(e) for e in history]
+            append([finite({**context("keras", commit), **record})], folder, "keras")
+    console = tables.console()
+    console.print(show.keras_epochs(network, history))
+    console.print(show.keras_summary(history))
+
+
 def ladder(
     rung: Rungs = None,
     batch_size: Annotated[int, typer.Option(help="Samples in a batch.")] = 500,

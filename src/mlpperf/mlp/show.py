@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from ..errors import MlpperfError
 from ..history.records import Commit, context, finite
+from ..keras_models import STALL, KerasEpoch, stalls
 from ..tables import new_table, seconds, times
 from .ladder import Standing
 from .phases import PhaseClock
@@ -108,6 +109,56 @@ def phases(clock: PhaseClock) -> RenderableType:
                 ):
                     table.add_row(f"  {part}", f"L{n}", seconds(its))
     return table
+
+
+# --- Keras ------------------------------------------------------------------------------------
+
+
+def keras_so_far(epoch: KerasEpoch) -> str:
+    """One line for the progress bar."""
+    return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
+
+
+def keras_epochs(name: str, history: Sequence[KerasEpoch]) -> RenderableType:
+    """What every epoch of a Keras network recorded."""
+    table = new_table(
+        f"{name}, Keras",
+        "epoch",
+        "loss",
+        "accuracy",
+        "test loss",
+        "test accuracy",
+        "rate",
+        "iterations",
+        "time",
+        "processor time",
+        left=0,
+    )
+    for e in history:
+        table.add_row(
+            str(e.epoch),
+            f"{e.loss:.5f}",
+            percent(e.accuracy),
+            f"{e.validation_loss:.5f}",
+            percent(e.validation_accuracy),
+            f"{e.learning_rate:.4g}",
+            f"{e.iterations:,}",
+            seconds(e.seconds),
+            seconds(e.processor_seconds),
+        )
+    return table
+
+
+def keras_summary(history: list[KerasEpoch]) -> str:
+    """Test accuracy, seconds per epoch, and which epochs stood idle."""
+    later = sorted(e.seconds for e in (history[1:] or history))
+    usual = later[len(later) // 2]
+    stood = [str(e.epoch) for e in stalls(history)]
+    idle = f" Epochs {', '.join(stood)} took more than {STALL:g} times that." if stood else ""
+    return (
+        f"{percent(history[-1].validation_accuracy)} of the test set are right; "
+        f"{seconds(usual)} per epoch, median without the first.{idle}"
+    )
 
 
 # --- plots ------------------------------------------------------------------------------------

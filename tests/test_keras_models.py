@@ -1,0 +1,248 @@
+"""Keras networks: what is built is what the articles built, and what is asked for is in force."""
+
+import importlib.util
+import sys
+import types
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf import data, keras_models
+from mlpperf.errors import MlpperfError
+from mlpperf.keras_models import (
+    CNN_2,
+    CNN_3,
+    DEEP_MLP,
+    MLP,
+    Convolution,
+    KerasEpoch,
+    LivePlot,
+    Network,
+    Schedule,
+    build,
+    compile_again,
+    pipeline,
+    stalls,
+    train,
+)
+
+needs_tensorflow = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None,
+    reason="TensorFlow is not installed: pip install 'mlpperf[tensorflow]'",
+)
+pytestmark = pytest.mark.filterwarnings("ignore")  # of TensorFlow's own imports
+
+SMALL_CNN = Network(
+    convolutions=(Convolution(8, pool=2), Convolution(8)),
+    dense=(20,),
+    activation="relu",
+    output="softmax",
+    batch_size=64,
+    epochs=3,
+    l2=1e-4,
+)
+
+
+@needs_tensorflow
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (MLP, 57_390),
+        (DEEP_MLP, 183_990),
+        (CNN_2, 96_844),
+        (CNN_3, 232_242),
+        (replace(CNN_3, convolutions=(Convolution(64, pool=2), *CNN_3.convolutions[1:])), 250_994),
+    ],
+    ids=["mlp", "deep_mlp", "cnn_2", "cnn_3", "cnn_3 with 64 maps"],
+)
+def test_the_networks_have_the_parameters_of_the_articles(
+    network: Network, parameters: int
+) -> None:
+    assert build(network).count_params() == parameters
+
+
+@needs_tensorflow
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(2e-3),
+        Schedule(1e-3, "inverse_time", decay=1e-3),
+        Schedule(1e-2, "inverse_time", decay=0.5, steps=7),
+        Schedule(1e-2, "exponential", decay=0.9, steps=20),
+    ],
+    ids=str,
+)
+def test_the_rate_in_force_is_that_of_the_formula(schedule: Schedule) -> None:
+    model = build(replace(SMALL_CNN, convolutions=(), schedule=schedule), pixels=4)
+    x = np.zeros((6, 4), np.float32)
+    y = np.eye(10, dtype=np.float32)[:6]
+    for step in range(4):
+        assert float(model.optimizer.learning_rate) == pytest.approx(schedule.at(step), rel=1e-6)
+        model.train_on_batch(x, y)
+
+
+@needs_tensorflow
+def test_a_small_network_learns_and_records() -> None:
+    digits, seen = data.load("digits"), []
+    schedule = Schedule(3e-3, "inverse_time", decay=1e-3)
+    network = replace(SMALL_CNN, epochs=10, schedule=schedule)
+    model, history = train(network, digits, on_epoch=lambda h: seen.append(len(h)))
+    assert seen == list(range(1, 11))
+    batches = -(-len(digits.train_images) // 64)
+    assert [e.iterations for e in history] == [batches * n for n in range(1, 11)]
+    for e in history:
+        assert e.learning_rate == pytest.approx(network.schedule.at(e.iterations), rel=1e-5)
+        assert e.seconds > 0
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_accuracy > 0.8
+    assert model.count_params() > 0
+
+
+@needs_tensorflow
+def test_equal_seeds_and_restored_weights_start_equal() -> None:
+    first, second = build(MLP), build(MLP)
+    other = build(replace(MLP, seed=1))
+    for a, b, c in zip(first.get_weights(), second.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert not a.any() or not np.array_equal(a, c)
+    digits = data.load("digits")
+    network = replace(SMALL_CNN, epochs=1)
+    start = build(network, 64).get_weights()
+    ends = [train(network, digits, weights=start)[0].get_weights() for _ in range(2)]
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@needs_tensorflow
+def test_compiled_again_an_optimizer_starts_from_nothing() -> None:
+    model = build(MLP)
+    model.train_on_batch(np.ones((3, 784), np.float32), np.eye(10, dtype=np.float32)[:3])
+    assert int(model.optimizer.iterations) == 1
+    compile_again(model, MLP)
+    assert int(model.optimizer.iterations) == 0
+
+
+@needs_tensorflow
+def test_regularisers_are_those_of_the_hidden_layers() -> None:
+    regular = [layer.kernel_regularizer for layer in build(replace(MLP, l1=0.5, l2=0.25)).layers]
+    assert regular[-1] is None
+    assert all(float(r.l1) == 0.5 and float(r.l2) == 0.25 for r in regular[:-1])
+    assert all(layer.kernel_regularizer is None for layer in build(replace(MLP, l2=0)).layers)
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("name", keras_models.OPTIMIZERS)
+def test_every_optimizer_can_be_built(name: str) -> None:
+    momentum = 0.3 if keras_models.OPTIMIZERS[name] else 0.0
+    optimizer = build(replace(MLP, optimizer=name, momentum=momentum)).optimizer
+    assert type(optimizer).__name__.lower() == name
+    assert getattr(optimizer, "momentum", 0.0) == momentum or name == "nadam"
+
+
+@needs_tensorflow
+def test_the_pipeline_gives_every_sample_once_in_new_orders_without_autotuning() -> None:
+    x = np.arange(10, dtype=np.float32)[:, None]
+    batches = pipeline(x, x, 4, seed=0)
+    assert batches.options().autotune.enabled is False
+    orders = [np.concatenate([b[0].numpy().ravel() for b in batches]).tolist() for _ in range(2)]
+    assert [sorted(order) for order in orders] == [list(range(10))] * 2
+    assert orders[0] != orders[1]
+    plain = [b[0].numpy().ravel().tolist() for b in pipeline(x, x, 4, seed=None)]
+    assert plain == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def epoch(seconds: float) -> KerasEpoch:
+    return KerasEpoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1, seconds, seconds)
+
+
+def test_a_stall_is_noticed_and_the_compilation_is_none() -> None:
+    assert stalls([epoch(s) for s in (9, 1, 1.1, 0.9, 1.3)]) == []
+    assert stalls([epoch(s) for s in (9, 1, 1.1, 5, 1.3)]) == [epoch(5)]
+    assert stalls([epoch(1)]) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "fragment"),
+    [
+        (lambda: Schedule(kind="inverse"), "did you mean inverse_time"),
+        (lambda: Schedule(rate=0), "positive number, not 0"),
+        (lambda: Schedule(decay=0.1), "takes no decay"),
+        (lambda: Schedule(kind="exponential"), "needs a decay"),
+        (lambda: Schedule(steps=0), "at least 1, not 0"),
+        (lambda: Network(optimizer="adam"), "no optimizer 'adam'; did you mean nadam or adamax"),
+        (lambda: Network(optimizer="nadam", momentum=0.5), "takes no momentum; sgd and rmsprop do"),
+        (lambda: Network(activation="sigmoit"), "did you mean sigmoid"),
+        (lambda: Network(output="tanh"), "did you mean"),
+        (lambda: Network(dense=(0,)), "at least 1"),
+        (lambda: Network(batch_size=0), "at least 1"),
+        (lambda: Network(l2=-1), "not be negative"),
+    ],
+)
+def test_bad_settings_are_one_sentence(make: Any, fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        make()
+
+
+@needs_tensorflow
+def test_data_that_do_not_fit() -> None:
+    digits = data.load("digits")
+    with pytest.raises(MlpperfError, match="square images, not 63"):
+        build(CNN_2, pixels=63)
+    with pytest.raises(MlpperfError, match="too small"):
+        build(CNN_2, pixels=16)
+    with pytest.raises(MlpperfError, match="does not fit"):
+        train(replace(SMALL_CNN, batch_size=5000), digits)
+    with pytest.raises(MlpperfError, match="weights do not fit"):
+        train(SMALL_CNN, digits, weights=[np.zeros(3)])
+
+
+def test_without_tensorflow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+
+    class Missing:
+        def find_spec(self, name: str, *rest: Any) -> None:
+            if name == "tensorflow":
+                raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    with pytest.raises(MlpperfError, match=r"pip install 'mlpperf\[tensorflow\]'"):
+        build(MLP)
+
+
+def test_the_live_plot_is_saved_after_every_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "live.png"
+    plot = LivePlot(path)
+    sizes = []
+    for epochs in (1, 2, 5):
+        plot([replace(epoch(1.0), epoch=n + 1, loss=1 / (n + 1)) for n in range(epochs)])
+        sizes.append(path.stat().st_size)
+        assert path.read_bytes().startswith(b"\x89PNG")
+    assert len(set(sizes)) == 3
+    with pytest.raises(MlpperfError, match="cannot be written"):
+        LivePlot(tmp_path / "nowhere" / "live.png")([epoch(1.0)])
+
+
+def test_a_notebook_shows_one_plot_and_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, figure: object) -> None:
+            shown.append("update")
+
+    def display(figure: object, display_id: bool) -> Handle:
+        shown.append("display")
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    fake = types.ModuleType("IPython.display")
+    fake.display = display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    plot = LivePlot(show=True)
+    for _ in range(3):
+        plot([epoch(1.0)])
+    assert shown == ["display", "update", "update"]
