@@ -266,6 +266,7 @@ def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
         batches = batches.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
     x, y = tf.constant(x), tf.constant(y)
     batches = batches.batch(batch_size).map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+    batches = batches.prefetch(2)  # the next batches are gathered while one is trained on
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
@@ -360,6 +361,7 @@ def train(
         validation_data=ready(data.test_images, data.test_labels, None),
         epochs=network.epochs,
         callbacks=[Recorder()],
+        shuffle=False,  # the pipeline does
         verbose=0,
     )
     return model, history
