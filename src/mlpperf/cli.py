@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .devices import use_threads
 from .errors import MlpperfError
 from .mlp import commands
 
@@ -251,12 +252,7 @@ def _work(
     threads: int | None,
 ) -> dict[HotPath, tuple[Case, ...]]:
     """What was asked for, checked; sets the thread count first, which nothing can do later."""
-    from .devices import Setting
-
-    if threads is not None and threads < 1:
-        raise MlpperfError(f"--threads must be at least 1, not {threads}.")
-    if threads is not None:
-        Setting(threads=threads).apply()
+    use_threads(threads)
     from .catalogue import catalogue, check, select, select_cases
 
     paths = select(catalogue(), names or ())

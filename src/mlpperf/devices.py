@@ -67,6 +67,21 @@ class Setting:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
 
 
+def use_threads(count: int | None) -> None:
+    """Run on so many threads, as `--threads` asks; on all processors if it does not.
+
+    Raises
+    ------
+    MlpperfError
+        For less than one thread or more than the machine has, or when NumPy is loaded already.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise MlpperfError(f"--threads must be at least 1, not {count}.")
+    Setting(threads=count).apply()
+
+
 @lru_cache(maxsize=1)
 def threads() -> int:
     """Threads really in force, as NumPy's BLAS reports them (or all processors if it does not)."""

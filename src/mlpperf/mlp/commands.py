@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..devices import use_threads
 from ..errors import MlpperfError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def train(
     changed = {name: value for name, value in given.items() if value is not None}
     if resume and (changed or batch_size is not None or weights):
         raise MlpperfError("A resumed run keeps its settings: only --epochs can be changed.")
-    _apply(threads)
+    use_threads(threads)
     from .. import tables
     from ..data import load
     from ..history.records import append, context, current_commit, finite, records_folder
@@ -160,7 +161,7 @@ def keras(
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks; TensorFlow needed."""
-    _apply(threads)
+    use_threads(threads)
     from dataclasses import asdict, replace
 
     from .. import keras_models, tables
@@ -226,7 +227,7 @@ def ladder(
     records: Records = None,
 ) -> None:
     """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
-    _apply(threads)
+    use_threads(threads)
     from .. import tables
     from ..data import load
     from ..history.records import append, current_commit, records_folder
@@ -341,7 +342,7 @@ def growth(
     records: Records = None,
 ) -> None:
     """How the cost grows with samples and with hidden nodes, on synthetic data."""
-    _apply(threads)
+    use_threads(threads)
     from .. import tables
     from ..history.records import append, context, current_commit, finite, records_folder
     from . import show
@@ -362,17 +363,6 @@ def growth(
             written.append(record)
             bar.update(task, advance=1, refresh=True)
     tables.console().print(show.growth(written))
-
-
-def _apply(threads: int | None) -> None:
-    """Set the thread count, which must happen before NumPy loads."""
-    from ..devices import Setting
-
-    if threads is None:
-        return
-    if threads < 1:
-        raise MlpperfError(f"--threads must be at least 1, not {threads}.")
-    Setting(threads=threads).apply()
 
 
 def _settings(batch_size: int | None, epochs: int | None, changed: dict[str, Any]) -> Settings:
