@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MlpperfError
-from ..mlp.show import LADDER_COLUMNS, ladder_rows, percent
-from ..tables import seconds
+from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent
 from .records import read
 
 Record = dict[str, Any]
@@ -57,18 +56,7 @@ def ladder(folder: Path) -> str:
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
     newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")[0]}
-    rows = [
-        (
-            f"{r['samples']:,}",
-            "-".join(map(str, r["hidden"])),
-            seconds(r["seconds_per_sample"]),
-            seconds(r["floor_per_sample"]),
-            percent(r["peak_share"], 0),
-        )
-        for r in newest.values()
-    ]
-    columns = ("samples", "hidden nodes", "time per sample", "bare products", "of the GEMM peak")
-    return _markdown(columns, rows, left=0)
+    return _markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
 
 
 def best_run(folder: Path) -> str:

@@ -106,7 +106,7 @@ class InPlace(Float32):
         With `scale`, a (factor, offset) per pixel, the network sees factor·x + offset. Of every
         batch this object works on one part in `share`; what others have to see is made by `new`.
         """
-        layers = [weights[0].shape[1] - 1, *(len(w) for w in weights)]
+        self.layers = layers = [weights[0].shape[1] - 1, *(len(w) for w in weights)]
         self.used = np.ones(layers[0], dtype=bool) if used is None else used
 
         def flat(new: Allocate = new) -> Flat:

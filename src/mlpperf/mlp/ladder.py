@@ -38,12 +38,15 @@ GROWTH_SAMPLES = 400_000  # samples at least that a point is trained with, over 
 
 
 class Floor:
-    """The network's bare float32 products, forward, gradient and delta, in the fastest layout."""
+    """The network's bare float32 products, forward, gradient and delta, in the last rung's layout.
+
+    A layer's products overwrite each other's results and never their first input, so nothing grows.
+    """
 
     def __init__(self, layers: Sequence[int], settings: Settings, samples: int) -> None:
         rng = np.random.default_rng(0)
-        self.samples, self.settings = samples, settings
-        rows = min(CHUNK, settings.batch_size)
+        self.samples = samples
+        self.rows = rows = min(CHUNK, settings.batch_size)
 
         def drawn(*shape: int) -> Array:
             return rng.standard_normal(shape, dtype=np.float32)
@@ -51,7 +54,6 @@ class Floor:
         self.a = [drawn(rows, n) for n in layers]
         self.w = [drawn(m, n) for n, m in pairwise(layers)]
         self.gradients = [np.empty_like(w) for w in self.w]
-        self.rows = rows
 
     def epoch(self) -> float:
         """Seconds that the products of one epoch take."""
@@ -63,8 +65,6 @@ class Floor:
                 np.matmul(self.a[n + 1].T, self.a[n], out=self.gradients[n])  # gradient
                 if n:
                     np.matmul(self.a[n + 1], self.w[n], out=self.a[n])  # delta
-            for a in self.a[1:]:
-                a.fill(0.5)  # what was multiplied over and over would overflow
         seconds = time.perf_counter() - start
         return seconds * self.samples / (self.samples // self.rows * self.rows)
 

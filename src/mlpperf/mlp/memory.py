@@ -58,10 +58,10 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        from .settings import ARTICLE_BIG_BATCH
+        from .settings import ARTICLE
         from .training import Run, rung_named
 
-        settings = ARTICLE_BIG_BATCH.with_batch(batch_size)
+        settings = ARTICLE.with_batch(batch_size)
         run = Run(loaded, settings, rung_named(rung))
         run.rung.train(np.arange(min(len(loaded.train_images), BATCHES * batch_size)))
         run.rung.close()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..data import one_hot
 from ..errors import MlpperfError
 from .settings import SCALERS, choose
 
@@ -37,7 +38,8 @@ class Scaling:
             raise MlpperfError(f"Images must be (samples, pixels), not of shape {images.shape}.")
         self._scaler = makers[kind]()
         if kind != "per_sample":
-            for rows in chunks(images):
+            for start in range(0, len(images), CHUNK):
+                rows = images[start : start + CHUNK]
                 _require_finite(rows)
                 self._scaler.partial_fit(rows.astype(np.float64))
 
@@ -84,11 +86,6 @@ def _require_finite(images: Array) -> None:
         raise MlpperfError("The images hold NaN or infinity; every grey value must be finite.")
 
 
-def chunks(images: Array) -> list[Array]:
-    """Views of so many rows at a time."""
-    return [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-
-
 class Samples:
     """What a network is trained on.
 
@@ -129,4 +126,4 @@ class Samples:
 
     def one_hot(self, dtype: DTypeLike) -> Array:
         """The labels as columns, (classes, n)."""
-        return np.eye(self.classes, dtype=dtype)[:, self.labels]
+        return one_hot(self.labels, self.classes, dtype)

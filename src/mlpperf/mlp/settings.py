@@ -101,4 +101,3 @@ class Settings:
 
 
 ARTICLE = Settings()
-ARTICLE_BIG_BATCH = ARTICLE.with_batch(20_000)

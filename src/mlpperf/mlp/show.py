@@ -345,23 +345,32 @@ def sweep(records: Sequence[Record]) -> RenderableType:
     return table
 
 
-def growth(records: Sequence[Record]) -> RenderableType:
-    """Time per sample as samples and hidden nodes grow."""
-    table = new_table(
-        "How the cost grows",
-        "samples",
-        "hidden nodes",
-        "time per sample",
-        "bare products",
-        "of the peak",
-        left=0,
-    )
-    for r in records:
-        table.add_row(
+GROWTH_COLUMNS = (
+    "samples",
+    "hidden nodes",
+    "time per sample",
+    "bare products",
+    "of the GEMM peak",
+)
+
+
+def growth_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table of growth, a row for each point."""
+    return [
+        (
             f"{r['samples']:,}",
             "-".join(map(str, r["hidden"])),
             seconds(r["seconds_per_sample"]),
             seconds(r["floor_per_sample"]),
             percent(r["peak_share"], 0),
         )
+        for r in records
+    ]
+
+
+def growth(records: Sequence[Record]) -> RenderableType:
+    """Time per sample as samples and hidden nodes grow."""
+    table = new_table("How the cost grows", *GROWTH_COLUMNS, left=0)
+    for row in growth_rows(records):
+        table.add_row(*row)
     return table

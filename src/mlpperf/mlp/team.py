@@ -81,12 +81,8 @@ class Team(InPlace):
         super().__init__(
             x, y, weights, settings, momentum, used=used, scale=scale, share=members, new=shared
         )
-        layers = [len(self.used), *(len(w) for w in weights)]
         self.members, self.me = members, 0
-        self.gradients = [
-            self.gradient,
-            *(Flat(layers, self.used, shared) for _ in range(members - 1)),
-        ]
+        self.gradients += [Flat(self.layers, self.used, shared) for _ in range(members - 1)]
         batches = -(-len(x) // settings.batch_size)
         self.courses = shared((members, 3, batches), np.float64)
         self.order = shared((len(x),), np.int64)

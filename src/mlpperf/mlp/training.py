@@ -127,8 +127,8 @@ class Run:
         with np.errstate(over="ignore", invalid="ignore"):  # it is found below, by its batch
             course = self.rung.train(order)
         seconds = time.perf_counter() - start
-        finite = np.isfinite(course.loss)
-        finite[-1] &= all(np.isfinite(w).all() for w in self.weights)
+        finite, weights = np.isfinite(course.loss), self.weights
+        finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
             raise Diverged(
                 f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
@@ -140,7 +140,7 @@ class Run:
             penalty_share=float(course.penalty.sum() / course.loss.sum()),
             error=float(course.error.mean()),
             learning_rate=rate,
-            mean_weights=tuple(float(np.abs(w[:, 1:]).mean()) for w in self.weights),
+            mean_weights=tuple(float(np.abs(w[:, 1:]).mean()) for w in weights),
             seconds=seconds,
         )
         every = self.settings.predict_every
