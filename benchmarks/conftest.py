@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlpperf import tables
-from mlpperf.devices import threads
+from mlpperf.devices import Setting, threads
 from mlpperf.hotpath import Case, HotPath
 from mlpperf.machine import describe
 from mlpperf.measure import Result, race
@@ -55,4 +55,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: Any) -> None:
     """Where it ran, in our terms: pytest-benchmark itself names only the processor."""
-    machine_info["mlpperf"] = {**asdict(describe()), "device": "cpu", "threads": threads()}
+    machine_info["mlpperf"] = {
+        **asdict(describe()),
+        "device": Setting.current().device,
+        "threads": threads(),
+    }

@@ -128,7 +128,7 @@ def test_sweep_and_growth(tmp_path: Path) -> None:
         (["train", "--data", "digits", "--weights", "missing.npz"], "cannot be read"),
         (["train", "--data", "digits", "--batch-size", "64", "--learning-rate", "1e4",
           "--rung", "step_0"], "not finite in epoch"),
-        (["train", "--threads", "0"], "--threads must be at least 1"),
+        (["train", "--threads", "0"], "0 threads were asked for"),
         (["ladder", "--rung", "x"], "no rung 'x'"),
         (["ladder", "--epochs", "0", "--data", "digits", "--batch-size", "9"], "at least 1, not 0"),
         (["sweep", "--threads", "9999"], "9999 threads were asked for"),

@@ -33,13 +33,15 @@ def fresh_process(code: str, **environment: str) -> object:
 # --- settings ------------------------------------------------------------------------------------
 
 
-def test_no_threads_means_all_of_them() -> None:
-    assert Setting() == Setting("cpu", available_threads())
-    assert Setting(threads=0).threads == available_threads() >= 1
+def test_what_is_not_asked_for_is_left_alone() -> None:
+    assert Setting() == Setting("cpu", threads=None)
+    assert not {*THREAD_VARIABLES, "TF_NUM_INTEROP_THREADS", "TF_XLA_FLAGS"} & {
+        *Setting().environment()
+    }
     assert Setting(threads=1).threads == 1
 
 
-@pytest.mark.parametrize("threads", [-1, -100, available_threads() + 1, 10**9])
+@pytest.mark.parametrize("threads", [0, -1, -100, available_threads() + 1, 10**9])
 def test_impossible_thread_counts_are_refused_in_one_sentence(threads: int) -> None:
     with pytest.raises(MlpperfError) as raised:
         Setting(threads=threads)

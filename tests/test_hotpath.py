@@ -9,9 +9,10 @@ import pytest
 from numpy.random import Generator
 
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError, compare, fingerprint
+from mlpperf.backends import NUMPY, Backend
+from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import (
-    ARTICLE_LAYERS,
     Args,
     Case,
     Cost,
@@ -116,7 +117,8 @@ def test_the_operations_of_a_cost_are_those_of_its_products() -> None:
 def test_a_variant_is_called_what_its_function_is() -> None:
     assert Variant(product).name == "product"
     assert Variant(product).agreement is Agreement.REASSOCIATED
-    assert Variant(product).backend == "numpy"
+    assert Variant(product).backend is NUMPY
+    assert Variant(product, backend=Backend("numpy", "twice")).name == "product_twice"
 
 
 def test_nothing_to_prepare_gives_what_it_got() -> None:
@@ -328,7 +330,7 @@ def test_what_was_proven_can_be_run_again(path: HotPath) -> None:
     for variant in path.contestants:
         proof, args = proven(path, variant, SMALL)
         assert proof == verify(path, variant, SMALL)
-        again = variant.fn(*args)
+        again = variant.call(*args)
         expected = problem(path, SMALL).expected
         assert compare(again, expected, variant.agreement, path.cost(SMALL).depth) == proof
 

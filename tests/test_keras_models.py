@@ -147,9 +147,16 @@ def test_the_pipeline_gives_every_sample_once_in_new_orders_without_autotuning()
     x = np.arange(10, dtype=np.float32)[:, None]
     batches = pipeline(x, x, 4, seed=0)
     assert batches.options().autotune.enabled is False
-    orders = [np.concatenate([b[0].numpy().ravel() for b in batches]).tolist() for _ in range(2)]
+    flowing = iter(batches)  # without end: an epoch is three batches
+    epochs = [[next(flowing)[0].numpy().ravel() for _ in range(3)] for _ in range(2)]
+    assert [[len(b) for b in epoch] for epoch in epochs] == [[4, 4, 2]] * 2
+    orders = [np.concatenate(epoch).tolist() for epoch in epochs]
     assert [sorted(order) for order in orders] == [list(range(10))] * 2
     assert orders[0] != orders[1]
+    again = iter(pipeline(x, x, 4, seed=0))
+    assert np.concatenate([next(again)[0].numpy().ravel() for _ in range(3)]).tolist() == orders[0]
+    other = iter(pipeline(x, x, 4, seed=1))
+    assert np.concatenate([next(other)[0].numpy().ravel() for _ in range(3)]).tolist() != orders[0]
     plain = [b[0].numpy().ravel().tolist() for b in pipeline(x, x, 4, seed=None)]
     assert plain == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 

@@ -20,6 +20,7 @@ from scipy import stats
 
 from mlpperf import hotpath, measure
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError
+from mlpperf.backends import Backend
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
 from mlpperf.measure import (
@@ -415,11 +416,11 @@ def test_results_come_in_the_order_asked_for_and_only_those(clock: FakeClock) ->
 
 
 def test_result_says_what_was_raced(clock: FakeClock) -> None:
-    variant = Variant(clock.contestant("same", LONG), Agreement.IDENTICAL, backend="tensorflow")
+    variant = Variant(clock.contestant("same", LONG), Agreement.IDENTICAL, backend=Backend("other"))
     path = replace(hot_path(clock.contestant("usual", LONG), variant), version=7)
     (result,) = race(path, CASE, clock=clock)
     assert (result.path, result.version, result.case) == ("doubling", 7, "batch-4")
-    assert (result.variant, result.backend, result.wrong) == ("same", "tensorflow", "")
+    assert (result.variant, result.backend, result.wrong) == ("same", "other", "")
     assert result.proof == Proof(0.0, 0.0)
     assert result.floor == 1e-3
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from mlpperf.agreement import Agreement, Arrays, tolerance
-from mlpperf.hotpath import ARTICLE_LAYERS, Args, Case, Variant
+from mlpperf.case import ARTICLE_LAYERS
+from mlpperf.hotpath import Args, Case, Variant
 from mlpperf.mlp.equations import Array
 from mlpperf.mlp.network import HYPER, initial_weights, step_cost, step_inputs, training_set
 from mlpperf.mlp.rungs import NoInputDelta
@@ -239,7 +240,7 @@ def test_every_rung_updates_weights_with_its_momentum(
 ) -> None:
     start = Start(17, layers)
     count = len(layers) - 1
-    out = variant.fn(*variant.prepare(*start.args))
+    out = variant(*start.args)
     new_weights, new_momentum = out[:count], out[count : 2 * count]
     steps = [HYPER.learning_rate * g for g in start.gradients()]
     double = variant.agreement is Agreement.IDENTICAL
@@ -354,8 +355,7 @@ def losses(variant: Variant) -> list[float]:
     seen = []
     for _ in range(STEPS):
         index = rng.permutation(len(full.x))[:BATCH]
-        args = variant.prepare(full.x, full.y, index, weights, momentum)
-        *state, loss, _ = variant.fn(*args)
+        *state, loss, _ = variant(full.x, full.y, index, weights, momentum)
         # Copies, because a variant may return views of its workspace.
         weights = tuple(w.copy() for w in state[:count])
         momentum = tuple(m.copy() for m in state[count:])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mlpperf import hotpath, measure
 from mlpperf.agreement import Arrays
-from mlpperf.devices import threads
+from mlpperf.devices import SETTING, Setting, threads
 from mlpperf.errors import MlpperfError
 from mlpperf.history import records
 from mlpperf.history.records import (
@@ -32,6 +32,7 @@ from mlpperf.history.records import (
     records_folder,
 )
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
+from mlpperf.in_force import InForce
 from mlpperf.machine import describe
 from mlpperf.measure import Interval, Result, race
 
@@ -93,7 +94,7 @@ def test_what_is_appended_can_be_read(results: list[Result], tmp_path: Path) -> 
 
 
 def test_a_record_holds_everything_to_be_read_years_later(results: list[Result]) -> None:
-    record, _ = race_records(results, commit=COMMIT, device="cpu")
+    record, _ = race_records(results, commit=COMMIT)
     halved = results[0]
     assert record["schema"] == SCHEMA
     assert record["kind"] == "race"
@@ -129,8 +130,21 @@ def test_a_record_holds_everything_to_be_read_years_later(results: list[Result])
     assert record["verdict"] == "faster"
 
 
-def test_the_device_is_the_one_given(results: list[Result]) -> None:
-    assert {r["device"] for r in race_records(results, commit=COMMIT, device="gpu")} == {"gpu"}
+def test_what_was_asked_for_stands_beside_what_was_in_force(
+    results: list[Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Setting("gpu:1", gpu_memory="512", xla=True)
+    monkeypatch.setenv(SETTING, asked.environment()[SETTING])
+    monkeypatch.setattr(records, "in_force", lambda: InForce(blas_threads=3, placed="gpu:1"))
+    record = race_records(results, commit=COMMIT)[0]
+    assert record["device"] == "gpu:1"
+    assert record["setting"] == dataclasses.asdict(asked)
+    assert record["in_force"]["blas_threads"] == 3
+    assert record["in_force"]["placed"] == "gpu:1"
+
+
+def test_what_is_in_force_is_seen_in_this_process(results: list[Result]) -> None:
+    assert 1 <= race_records(results, commit=COMMIT)[0]["in_force"]["blas_threads"] <= threads()
 
 
 def test_what_was_not_measured_is_null(results: list[Result]) -> None:

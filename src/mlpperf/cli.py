@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from . import __version__
-from .devices import use_threads
+from .devices import Setting, tensorflow, use
 from .errors import MlpperfError
 from .mlp import commands
+from .options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from .peers.commands import peers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,8 +59,9 @@ Cases = Annotated[
 Variants = Annotated[
     list[str] | None, typer.Option("--variant", help="Only this variant; repeatable.")
 ]
-Threads = Annotated[
-    int | None, typer.Option(help="Threads that share the work; every processor by default.")
+Backends = Annotated[
+    list[str] | None,
+    typer.Option("--backend", help="Only variants of numpy, or of tensorflow; repeatable."),
 ]
 
 
@@ -120,10 +123,16 @@ def data(
 
 @app.command()
 def verify(
-    paths: Paths = None, case: Cases = None, variant: Variants = None, threads: Threads = None
+    paths: Paths = None,
+    case: Cases = None,
+    variant: Variants = None,
+    backend: Backends = None,
+    device: Device = None,
+    threads: Threads = None,
 ) -> None:
     """Prove that every variant equals its reference; exit code 1 if one does not."""
-    work = _work(paths, case, variant, threads)
+    use(device, threads)
+    work = _work(paths, case, variant, backend or _usable())
     from . import tables
     from .agreement import Proof, WrongResultError
     from .hotpath import verify as prove
@@ -131,7 +140,7 @@ def verify(
     rows: list[tuple[str, str, str, Proof | str]] = []
     with tables.progress() as bar:
         for path, at in _steps(bar, work):
-            for contestant in _chosen(path, variant):
+            for contestant in work[path].variants:
                 try:
                     outcome: Proof | str = prove(path, contestant, at)
                 except WrongResultError as reason:
@@ -151,19 +160,24 @@ def race(
     paths: Paths = None,
     case: Cases = None,
     variant: Variants = None,
+    backend: Backends = None,
     budget: Annotated[
         float | None, typer.Option(help="Seconds of timing for each path and case; 0.3 by default.")
     ] = None,
+    device: Device = None,
     threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records instead.")] = False,
-    records: Annotated[
-        Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")
-    ] = None,
+    as_json: AsJson = False,
+    records: Records = None,
 ) -> None:
-    """Time variants against their reference in interleaved pairs; exit code 1 if one is wrong."""
+    """Time variants against their reference in interleaved pairs; exit code 1 if one is wrong.
+
+    Those of NumPy by default, and those of TensorFlow on a GPU.
+    """
     if budget is not None and not 0 < budget < float("inf"):
         raise MlpperfError(f"--budget must be a positive number of seconds, not {budget:g}.")
-    work = _work(paths, case, variant, threads)
+    use(device, threads)
+    usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
+    work = _work(paths, case, variant, backend or usual)
     from . import tables
     from .history.records import append, current_commit, race_records, records_folder
     from .measure import BUDGET, FEWEST_ROUNDS, SWEEPS, Race
@@ -173,9 +187,9 @@ def race(
     commit = current_commit()
     append([], folder)  # an unwritable folder is found out before anything is timed
     races = [
-        Race(path, at, _chosen(path, variant), sweeps=SWEEPS, budget=budget or BUDGET)
-        for path, cases in work.items()
-        for at in cases
+        Race(path, at, chosen.variants, sweeps=SWEEPS, budget=budget or BUDGET)
+        for path, chosen in work.items()
+        for at in chosen.cases
     ]
     done: list[Result] = []
     written: list[dict[str, Any]] = []
@@ -199,7 +213,7 @@ def race(
                     if sweep < SWEEPS:
                         continue
                     finish(left.pop(0))
-                    if not as_json and run.case is work[run.path][-1]:
+                    if not as_json and run.case is work[run.path].cases[-1]:
                         console.print(
                             tables.races(run.path, [r for r in done if r.path == run.path.name])
                         )
@@ -223,8 +237,57 @@ for _command in (
     commands.sweep,
     commands.growth,
     commands.keras,
+    peers,
 ):
     app.command()(_command)
+
+
+@app.command()
+def devices(
+    device: Device = None,
+    threads: Threads = None,
+    inter: Inter = None,
+    gpu_memory: GpuMemory = None,
+    xla: Xla = None,
+    log_placement: LogPlacement = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Show which devices there are, and what a setting comes to in a fresh process.
+
+    Exit code 1 if something that was asked for is not in force.
+    """
+    use(
+        device,
+        threads,
+        inter=inter,
+        gpu_memory=gpu_memory,
+        xla=xla,
+        log_placement=log_placement,
+    )
+    setting = Setting.current()
+    from . import tables
+    from .history.records import append, context, current_commit, records_folder
+    from .in_force import look
+
+    folder = records or records_folder()
+    append([], folder, "devices")
+    seen = look(setting)
+    record = {**context("devices", current_commit()), **seen.about}
+    record["in_force"] = asdict(seen.in_force)  # there, not here
+    append([record], folder, "devices")
+    shortfalls = seen.in_force.shortfalls(setting)
+    if as_json:
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        console = tables.console()
+        console.print(tables.devices(seen))
+        console.print(tables.in_force(setting, seen.in_force))
+        for line in [*seen.placements, *shortfalls]:
+            typer.echo(line)
+        console.print(f"Records: {folder / 'devices.jsonl'}", soft_wrap=True)
+    if shortfalls:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -245,32 +308,57 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+class _Chosen(NamedTuple):
+    """What was asked for of one path."""
+
+    variants: list[Variant]
+    cases: tuple[Case, ...]
+
+
+def _usable() -> list[str]:
+    """The backends that are installed and run on the device in force."""
+    from .backends import installed
+
+    names = ["numpy", "tensorflow"] if Setting.current().device == "cpu" else ["tensorflow"]
+    return [name for name in names if installed(name)]
+
+
 def _work(
     names: Sequence[str] | None,
     cases: Sequence[str] | None,
     variants: Sequence[str] | None,
-    threads: int | None,
-) -> dict[HotPath, tuple[Case, ...]]:
-    """What was asked for, checked; sets the thread count first, which nothing can do later."""
-    use_threads(threads)
+    backends: Sequence[str],
+) -> dict[HotPath, _Chosen]:
+    """What was asked for, checked; a variant that is named needs no backend named too."""
     from .catalogue import catalogue, check, select, select_cases
 
     paths = select(catalogue(), names or ())
+    every = [variant for path in paths for variant in path.variants]
     check("case", cases or (), [case.name for path in paths for case in path.cases])
-    check("variant", variants or (), [v.name for path in paths for v in path.variants])
-    work = {path: select_cases(path, cases or ()) for path in paths if _chosen(path, variants)}
-    return {path: cases for path, cases in work.items() if cases}
+    check("variant", variants or (), [v.name for v in every])
+    check("backend", backends, ["numpy", "tensorflow", *(v.backend.name for v in every)])
+
+    def wanted(variant: Variant) -> bool:
+        return variant.name in variants if variants else variant.backend.name in backends
+
+    work = {
+        path: _Chosen([v for v in path.variants if wanted(v)], select_cases(path, cases or ()))
+        for path in paths
+    }
+    work = {path: chosen for path, chosen in work.items() if all(chosen)}
+    needed = {v.backend.name for chosen in work.values() for v in chosen.variants}
+    if "tensorflow" in needed:
+        tensorflow()  # whatever is wrong with it, or with the device, is said now
+    if Setting.current().device != "cpu" and "numpy" in needed:
+        raise MlpperfError(f"NumPy runs on the cpu, not on {Setting.current().device}.")
+    return work
 
 
-def _chosen(path: HotPath, names: Sequence[str] | None) -> list[Variant]:
-    return [variant for variant in path.variants if not names or variant.name in names]
-
-
-def _steps(bar: Progress, work: dict[HotPath, tuple[Case, ...]]) -> Iterator[tuple[HotPath, Case]]:
+def _steps(bar: Progress, work: dict[HotPath, _Chosen]) -> Iterator[tuple[HotPath, Case]]:
     """Every path and case of `work`, shown on the progress bar."""
-    task = bar.add_task("", total=sum(map(len, work.values())))
-    for path, cases in work.items():
-        for case in cases:
+    task = bar.add_task("", total=sum(len(chosen.cases) for chosen in work.values()))
+    for path, chosen in work.items():
+        for case in chosen.cases:
             bar.update(task, description=f"{path.name} {case.name}", refresh=True)
             yield path, case
             bar.update(task, advance=1, refresh=True)

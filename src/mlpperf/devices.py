@@ -1,16 +1,24 @@
-"""On what the work runs: thread counts, set before any numerical library loads, and read back.
+"""On what the work runs: device, threads, memory and compiler, set before anything numerical loads.
 
-OpenBLAS and its like read their thread count once, when they load, so a process has one setting for
-its whole life: apply it first, or start a fresh process.
+OpenBLAS and TensorFlow read their thread counts once, when they load, so a process has one
+`Setting` for its whole life: apply it first, or start a fresh process. What really came into force
+is measured by `in_force.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import json
 import os
+import re
+import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from .errors import MlpperfError
 
@@ -21,6 +29,9 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
+SETTING = "MLPPERF_SETTING"  # the variable that tells a process its setting
+# Without these TensorFlow clusters operations for XLA on GPUs only.
+XLA_FLAGS = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
 
 
 def available_threads() -> int:
@@ -32,64 +43,201 @@ def available_threads() -> int:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a measurement runs on: the device and how many threads share the work.
+    """What a measurement runs on.
+
+    Attributes
+    ----------
+    device : cpu, or gpu:N as CUDA numbers them.
+    threads : of NumPy's BLAS, and of one operation of TensorFlow; None leaves it to them.
+    inter : operations that TensorFlow runs at a time; as many as `threads` by default.
+    gpu_memory : what TensorFlow takes of it: growth (what it needs), all, or a number of MB.
+    xla : TensorFlow hands all it can to its XLA compiler.
+    log_placement : TensorFlow writes to standard error where every operation runs.
 
     Raises
     ------
     MlpperfError
-        For less than one thread or more than the machine has.
+        For an unknown device, or a number that is out of range.
     """
 
     device: str = "cpu"
-    threads: int = 0  # 0: every processor there is
+    threads: int | None = None
+    inter: int | None = None
+    gpu_memory: str = "growth"
+    xla: bool = False
+    log_placement: bool = False
 
     def __post_init__(self) -> None:
-        most = available_threads()
-        if self.threads == 0:
-            object.__setattr__(self, "threads", most)
-        if not 1 <= self.threads <= most:
+        if not re.fullmatch(r"cpu|gpu:\d{1,3}", self.device):
             raise MlpperfError(
-                f"{self.threads} threads were asked for; this machine allows 1 to {most}."
+                f"There is no device {self.device!r}; write cpu, or gpu:0 for the first GPU."
             )
+        most = available_threads()
+        for count in (self.threads, self.inter):
+            if count is not None and not 1 <= count <= most:
+                raise MlpperfError(
+                    f"{count} threads were asked for; this machine allows 1 to {most}."
+                )
+        if not re.fullmatch(r"growth|all|[1-9]\d{0,6}", self.gpu_memory):
+            raise MlpperfError(
+                f"GPU memory must be growth, all, or a number of MB, not {self.gpu_memory!r}."
+            )
+        if self.device == "cpu" and self.gpu_memory != "growth":
+            raise MlpperfError("GPU memory can be limited on a GPU only; add --device gpu:0.")
+
+    def environment(self) -> dict[str, str]:
+        """The variables that bring it into force in a process that starts with them."""
+        cpu = self.device == "cpu"
+        found = {
+            SETTING: json.dumps(asdict(self)),
+            "CUDA_VISIBLE_DEVICES": "-1" if cpu else self.device.removeprefix("gpu:"),
+            "JAX_PLATFORMS": "cpu" if cpu else "cuda",
+        }
+        if self.threads:
+            found |= dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        if inter := self.inter or self.threads:
+            found["TF_NUM_INTEROP_THREADS"] = str(inter)
+        if self.xla:
+            given = os.environ.get("TF_XLA_FLAGS", "")
+            found["TF_XLA_FLAGS"] = given if XLA_FLAGS in given else f"{given} {XLA_FLAGS}".strip()
+        if self.log_placement:
+            found["TF_CPP_MIN_LOG_LEVEL"] = "0"  # 3 would hide it
+        return found
 
     def apply(self) -> None:
-        """Set the environment for this process and its children, before NumPy loads.
+        """Bring it into force in this process and its children, before NumPy loads.
 
         Raises
         ------
         MlpperfError
-            If NumPy is loaded already with another number of threads.
+            If NumPy or TensorFlow has been loaded under another setting.
         """
-        if "numpy" in sys.modules and threads() != self.threads:
+        if self.threads and "numpy" in sys.modules and threads() != self.threads:
             raise MlpperfError(
                 f"NumPy already runs on {threads()} threads; {self.threads} need a fresh process."
             )
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
+        if "tensorflow" in sys.modules and self != Setting.current():
+            raise MlpperfError(
+                "TensorFlow is loaded already; another setting needs a fresh process."
+            )
+        os.environ.update(self.environment())
+
+    @classmethod
+    def current(cls) -> Setting:
+        """The setting of this process: what was applied here or by the parent, or the default."""
+        return cls(**json.loads(os.environ.get(SETTING, "{}")))
+
+    def start(self, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """A fresh Python process under this setting; `arguments` as after `python`."""
+        environment = {**os.environ, **self.environment()}
+        return subprocess.Popen([sys.executable, *arguments], env=environment, **options)
+
+    def run(self, arguments: Sequence[str]) -> tuple[str, str]:
+        """What a fresh Python process under this setting writes to standard output and error.
+
+        Raises
+        ------
+        MlpperfError
+            If it fails; with the last line that it wrote to standard error.
+        """
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with self.start(arguments, **pipes) as process:
+            out, err = process.communicate()
+        if process.returncode:
+            last = (err.strip().splitlines() or ["A process failed and said nothing."])[-1]
+            raise MlpperfError(last.removeprefix("mlpperf: "))
+        return out, err
 
 
-def use_threads(count: int | None) -> None:
-    """Run on so many threads, as `--threads` asks; on all processors if it does not.
+def use(
+    device: str | None = None, threads: int | None = None, *, numpy_only: str = "", **others: Any
+) -> None:
+    """Run on what `--device`, `--threads` and their like ask for.
+
+    What is None stays as the parent process has set it. `numpy_only` names what is to run, where
+    that is NumPy's and knows no GPU.
 
     Raises
     ------
     MlpperfError
-        For less than one thread or more than the machine has, or when NumPy is loaded already.
+        If that is not possible here, or NumPy or TensorFlow is loaded under another setting.
     """
-    if count is None:
-        return
-    if count < 1:
-        raise MlpperfError(f"--threads must be at least 1, not {count}.")
-    Setting(threads=count).apply()
+    given = {"device": device, "threads": threads, **others}
+    asked = {**asdict(Setting.current()), **{k: v for k, v in given.items() if v is not None}}
+    setting = Setting(**asked)
+    if numpy_only and setting.device != "cpu":
+        raise MlpperfError(f"{numpy_only} is NumPy's, which runs on the cpu, not {setting.device}.")
+    setting.apply()
 
 
 @lru_cache(maxsize=1)
 def threads() -> int:
-    """Threads really in force, as NumPy's BLAS reports them (or all processors if it does not)."""
+    """Threads that NumPy's BLAS reports to have (or all processors if it does not)."""
     import numpy  # noqa: F401  (its BLAS must be loaded to be asked)
     from threadpoolctl import threadpool_info
 
     found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return max((int(pool["num_threads"]) for pool in found), default=available_threads())
+
+
+def tensorflow() -> Any:
+    """TensorFlow under the setting of this process, without the lines that it writes as it loads.
+
+    Raises
+    ------
+    MlpperfError
+        If it is not installed, does not load, or has no such GPU.
+    """
+    try:
+        with _silent_errors():
+            import tensorflow as tf
+    except ModuleNotFoundError as reason:
+        if reason.name != "tensorflow":
+            raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
+        raise MlpperfError(
+            "TensorFlow is not installed: pip install 'mlpperf[tensorflow]'."
+        ) from reason
+    except ImportError as reason:
+        raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
+    _configure(Setting.current())
+    return tf
+
+
+@lru_cache(maxsize=1)
+def _configure(setting: Setting) -> None:
+    """Tell TensorFlow what no environment variable can; once, before its first operation."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if setting.device == "cpu":
+        if gpus:  # it was imported before the setting was applied
+            tf.config.set_visible_devices([], "GPU")
+    elif not gpus:
+        built = "" if tf.test.is_built_with_cuda() else ", and this build of it knows none"
+        raise MlpperfError(f"There is no {setting.device}: TensorFlow finds no such GPU{built}.")
+    elif setting.gpu_memory == "growth":
+        tf.config.experimental.set_memory_growth(gpus[0], True)
+    elif setting.gpu_memory != "all":
+        limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(setting.gpu_memory))
+        tf.config.set_logical_device_configuration(gpus[0], [limit])
+    # Otherwise products on recent GPUs have 10 bits of mantissa, and are not those of float32.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.debugging.set_log_device_placement(setting.log_placement)
+    # Every case has a shape of its own, for which a function is meant to be traced again.
+    tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+
+
+@contextlib.contextmanager
+def _silent_errors() -> Iterator[None]:
+    """Standard error, C libraries included, goes nowhere."""
+    saved = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 @lru_cache(maxsize=1)

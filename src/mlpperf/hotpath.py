@@ -25,50 +25,12 @@ from .agreement import (
     fingerprint,
     poison,
 )
+from .backends import NUMPY, Backend
+from .case import Case, Cost
 from .errors import MlpperfError
 
+__all__ = ["Args", "Case", "Cost", "HotPath", "Variant", "as_given", "verify"]  # what a page needs
 Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
-ARTICLE_LAYERS = (784, 70, 30, 10)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One size of the problem: `batch` samples of `data` through a network of `layers` nodes."""
-
-    batch: int
-    layers: tuple[int, ...] = ARTICLE_LAYERS
-    data: str = "mnist"
-
-    def __post_init__(self) -> None:
-        if self.batch < 1 or len(self.layers) < 2 or min(self.layers) < 1:
-            raise MlpperfError(
-                "A case needs at least one sample and two layers of at least one node, "
-                f"not batch={self.batch}, layers={self.layers}."
-            )
-
-    @property
-    def name(self) -> str:
-        """Such as `batch-500` or `batch-500-784x200x10`."""
-        shape = "" if self.layers == ARTICLE_LAYERS else "-" + "x".join(map(str, self.layers))
-        return f"batch-{self.batch}{shape}" + ("" if self.data == "mnist" else f"-{self.data}")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the work needs at least, whatever the code: the basis of its ceiling and tolerance.
-
-    `bytes`: inputs read once and outputs written once, in float32. `products`: the matrix products
-    as (rows, inner, columns). `depth`: roundings behind one output element, one after the other.
-    """
-
-    bytes: int
-    products: tuple[tuple[int, int, int], ...] = ()
-    depth: int = 1
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of the products."""
-        return sum(2 * rows * inner * columns for rows, inner, columns in self.products)
 
 
 def as_given(*args: Any) -> Args:
@@ -81,17 +43,33 @@ class Variant:
     """One way to do the work: `fn.__name__` is its name, `fn.__doc__` explains it.
 
     `prepare` is not timed: cast, layout, buffers; its docstring says how often training pays it.
+    The same function may be run by several backends, each a variant of its own.
     """
 
     fn: Callable[..., Arrays]
     agreement: Agreement = Agreement.REASSOCIATED
     prepare: Callable[..., Args] = as_given
-    backend: str = "numpy"
+    backend: Backend = NUMPY
 
     @property
     def name(self) -> str:
-        """The function's name."""
-        return self.fn.__name__
+        """The function's name, and how the backend runs it."""
+        return "_".join(filter(None, (self.fn.__name__, self.backend.mode)))
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """What is timed: the function, compiled if the backend does that."""
+        return self.backend.compiled(self.fn)
+
+    def ready(self, *inputs: Any) -> Args:
+        """What `call` is given: the inputs prepared, and converted for the backend."""
+        args: Args = self.backend.given(self.prepare(*inputs))
+        return args
+
+    def __call__(self, *inputs: Any) -> Arrays:
+        """What the variant makes of the inputs; for whoever wants the arrays and not the time."""
+        arrays: Arrays = self.backend.arrays(self.call(*self.ready(*inputs)))
+        return arrays
 
 
 @dataclass(frozen=True)
@@ -177,10 +155,10 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
     inputs, before, expected = problem(path, case)
     worst = Proof()
     try:
-        args = variant.prepare(*fresh(path, inputs))
+        args = variant.ready(*fresh(path, inputs))
         for call in ("first", "second"):
             with np.errstate(divide="raise", over="raise", invalid="raise"):
-                got = variant.fn(*args)
+                got = variant.backend.arrays(variant.call(*args))
             try:
                 proof = compare(got, expected, variant.agreement, path.cost(case).depth)
             except WrongResultError as wrong:
@@ -188,7 +166,7 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
             worst = max(worst, proof, key=lambda p: (p.used, p.tolerance))
             poison(got)
             if path.updates:
-                args = variant.prepare(*fresh(path, inputs))
+                args = variant.ready(*fresh(path, inputs))
         if fingerprint(inputs) != before:
             raise WrongResultError("changed an input")
     except Exception as reason:

@@ -6,11 +6,9 @@ TensorFlow is loaded by the functions that need it; settings can be made and che
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Dataset
+from .devices import Setting, tensorflow
 from .errors import MlpperfError
 from .mlp.samples import Scaling
 from .mlp.settings import choose
@@ -152,41 +151,6 @@ CNN_3 = Network(
 NETWORKS = {"mlp": MLP, "deep_mlp": DEEP_MLP, "cnn_2": CNN_2, "cnn_3": CNN_3}
 
 
-def tensorflow() -> Any:
-    """TensorFlow, loaded without the lines that it writes while it loads.
-
-    Raises
-    ------
-    MlpperfError
-        If it is not installed, or does not load.
-    """
-    try:
-        with _silent_errors():
-            import tensorflow as tf
-    except ModuleNotFoundError as reason:
-        if reason.name != "tensorflow":
-            raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
-        raise MlpperfError(
-            "TensorFlow is not installed: pip install 'mlpperf[tensorflow]'."
-        ) from reason
-    except ImportError as reason:
-        raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
-    return tf
-
-
-@contextlib.contextmanager
-def _silent_errors() -> Iterator[None]:
-    """Standard error, C libraries included, goes nowhere."""
-    saved = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
 def build(network: Network, pixels: int = 784, classes: int = 10) -> Any:
     """The compiled Keras model of `network`, with initial weights that its seed decides.
 
@@ -224,7 +188,7 @@ def compile_again(model: Any, network: Network) -> None:
         optimizer=_optimizer(network),
         loss="categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=False,  # "auto" would decide by the device
+        jit_compile=Setting.current().xla,  # "auto" would decide by the device
     )
 
 
@@ -256,16 +220,31 @@ def input_shape(network: Network, pixels: int) -> tuple[int, ...]:
 
 
 def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
-    """Batches of x and y in a new random order every epoch; in their own order without a seed.
+    """Batches of x and y, without end, every epoch in another order; without a seed once, in order.
 
-    Autotuning is off: its thread makes epochs idle for seconds when an iterator is torn down.
+    What is shuffled is one tensor of indices, and batches are slices of it: shuffling elements one
+    by one, as `Dataset.shuffle` does, takes longer than training on them. One iterator serves all
+    epochs, and autotuning is off: its thread makes epochs idle for seconds when one is torn down.
+    Give `fit` the batches of an epoch as `steps_per_epoch`.
     """
     tf = tensorflow()
-    batches = tf.data.Dataset.from_tensor_slices(np.arange(len(x)))
-    if seed is not None:
-        batches = batches.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+    indices = np.arange(len(x), dtype=np.int32)
+    whole = len(x) // batch_size * batch_size
     x, y = tf.constant(x), tf.constant(y)
-    batches = batches.batch(batch_size).map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+
+    def epoch(order: Any) -> Any:
+        batches = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, batch_size)))
+        if whole < len(indices):
+            batches = batches.concatenate(tf.data.Dataset.from_tensors(order[whole:]))
+        return batches.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+
+    def shuffled(number: Any) -> Any:
+        shuffle = tf.random.experimental.stateless_shuffle
+        return epoch(shuffle(indices, seed=tf.stack([tf.cast(seed, tf.int64), number])))
+
+    batches = epoch(tf.constant(indices))
+    if seed is not None:
+        batches = tf.data.Dataset.counter().flat_map(shuffled)
     batches = batches.prefetch(2)  # the next batches are gathered while one is trained on
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -360,6 +339,7 @@ def train(
         ready(data.train_images, data.train_labels, network.seed),
         validation_data=ready(data.test_images, data.test_labels, None),
         epochs=network.epochs,
+        steps_per_epoch=-(-len(data.train_images) // network.batch_size),
         callbacks=[Recorder()],
         shuffle=False,  # the pipeline does
         verbose=0,

@@ -43,6 +43,9 @@ WARM = 0.02
 MOVABLE = 1 << 25  # bytes of inputs up to which every round gets new copies at new addresses
 BLOCKS = 60  # of memory held during a round, so that its temporaries are somewhere else, too
 BLOCK_SIZES = (10, 21)  # powers of two of their bytes
+# The threads of one library wait for more work, spinning, while another library begins; an
+# operation of TensorFlow right after a product of NumPy takes up to a third longer for it.
+SETTLE = 0.1  # seconds between blocks of two backends
 FEWEST_ROUNDS = 6  # below, no interval has 95 % confidence
 OVERTIME = 6.0  # while an interval is too wide, the budget may be overrun by this factor
 ENOUGH_ROUNDS = 60  # before these, too few addresses were tried: a narrow interval may be luck
@@ -172,12 +175,14 @@ class _Contestant:
 
     def block(self, args: Args, clock: Clock) -> float:
         """Seconds per call over one block of calls."""
-        fn = self.variant.fn
+        call, wait = self.variant.call, self.variant.backend.wait
         if self.warm:
-            fn(*args)
+            call(*args)
+            wait()
         start = clock()
         for _ in repeat(None, self.calls):
-            fn(*args)
+            call(*args)
+        wait()
         return (clock() - start) * 1e-9 / self.calls
 
     def ratios(self) -> NDArray[np.float64]:
@@ -242,6 +247,8 @@ class Race:
         self._reference = _Contestant(path.contestants[0])
         self._others = [_Contestant(v) for v in (path.variants if variants is None else variants)]
         self._busy = 0.0
+        self._backend = "numpy"  # of the block before
+        self._settled = 0.0  # seconds, which do not count against the budget
         self._fingerprint: tuple[int, ...] = ()
 
     def sweep(self) -> None:
@@ -279,10 +286,13 @@ class Race:
         def one_round(active: list[_Ready]) -> None:
             held = relocated() if movable else None
             if held:
-                active = [(c, c.variant.prepare(*fresh(self.path, held[1]))) for c, _ in active]
+                active = [(c, c.variant.ready(*fresh(self.path, held[1]))) for c, _ in active]
             times = [0.0] * len(active)
-            for i in self._rng.permutation(len(active)):
+            for i in self._order([c for c, _ in active]):
                 contestant, args = active[i]
+                if self._backend != (backend := contestant.variant.backend.name):
+                    time.sleep(SETTLE)
+                    self._backend, self._settled = backend, self._settled + SETTLE
                 times[i] = contestant.block(args, self._clock)
             for (contestant, _), seconds in zip(active, times, strict=True):
                 contestant.seconds.append(seconds)
@@ -295,6 +305,13 @@ class Race:
         self._busy = max(self._busy, bystanders.share())
         self._swept += 1
 
+    def _order(self, contestants: Sequence[_Contestant]) -> list[int]:
+        """A random order in which contestants of one backend, the last one first, stay together."""
+        order = self._rng.permutation(len(contestants)).tolist()
+        names = [contestant.variant.backend.name for contestant in contestants]
+        first_seen = [self._backend, *(names[i] for i in order)]
+        return sorted(order, key=lambda i: first_seen.index(names[i]))
+
     def _prepared(self) -> list[_Ready]:
         """The variants that are right, with their arguments; proven when they come first."""
         if self._fingerprint:
@@ -302,7 +319,7 @@ class Race:
             if found != self._fingerprint:
                 raise MlpperfError(f"{self.name}: the inputs are not the same when drawn again.")
             right = [c for c in self._others if not c.wrong]
-            return [(c, c.variant.prepare(*fresh(self.path, inputs))) for c in right]
+            return [(c, c.variant.ready(*fresh(self.path, inputs))) for c in right]
         ready = []
         for contestant in self._others:
             try:
@@ -315,7 +332,7 @@ class Race:
             kinds = (contestant.variant.agreement.dtype(a) for a in expected if a.dtype.kind == "f")
             contestant.dtype = str(next(kinds, "float32"))
         if len(ready) < len(self._others):  # a wrong variant may have spoilt the others' inputs
-            ready = [(c, c.variant.prepare(*fresh(self.path, inputs))) for c, _ in ready]
+            ready = [(c, c.variant.ready(*fresh(self.path, inputs))) for c, _ in ready]
         return ready
 
     @property
@@ -333,7 +350,7 @@ class Race:
         # Intervals narrow with the root of the rounds: what to expect of the sweeps so far.
         precision = self._precision * math.sqrt(self._sweeps / (self._swept + 1))
         reference, *active = ready
-        rounds = 0
+        rounds, settled = 0, self._settled
         start = self._clock()
         collecting = gc.isenabled()
         gc.disable()  # a collection would hit one contestant of a round
@@ -341,7 +358,7 @@ class Race:
             while active:
                 one_round([reference, *active])
                 rounds += 1
-                spent = (self._clock() - start) * 1e-9
+                spent = (self._clock() - start) * 1e-9 - (self._settled - settled)
                 look = rounds < TELLING_ROUNDS or rounds % 5 == 0  # intervals cost time, too
                 enough = spent >= OVERTIME * self._budget or (
                     spent >= self._budget
@@ -370,7 +387,7 @@ class Race:
             version=path.version,
             case=self.case.name,
             variant=variant.name,
-            backend=variant.backend,
+            backend=variant.backend.name,
             seconds=nan if wrong else float(np.median(seconds)),
             reference_seconds=nan if wrong else float(np.median(contestant.reference_seconds)),
             speedup=speedup,

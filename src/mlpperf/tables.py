@@ -21,8 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .agreement import Proof
+from .devices import Setting
 from .doctor import Finding
 from .hotpath import HotPath, Variant, as_given
+from .in_force import InForce, Seen
+from .machine import describe
 from .measure import PRECISION, Result
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
@@ -119,7 +122,9 @@ def print_page(path: HotPath) -> None:
     title, _, story = inspect.cleandoc(path.story).partition("\n")
     out.print(Text(title, style="bold"))
     out.print(Markdown(story) if out.is_terminal else story.strip("\n"))
-    reference, *variants = path.contestants
+    reference, *others = path.contestants
+    # One for each function, whichever backends run it.
+    variants = [v for i, v in enumerate(others) if v.fn not in [o.fn for o in others[:i]]]
     for variant in variants:
         pair = [_source(reference, "reference"), _source(variant, variant.agreement.value)]
         if out.is_terminal and out.width >= SIDE_BY_SIDE:
@@ -251,6 +256,50 @@ def summary(results: Sequence[Result]) -> str:
         f"reference; {sharp} intervals within ±{200 * PRECISION:.0f} %; "
         f"{doubted} marked (?) with a reason not to trust them too far."
     )
+
+
+def devices(seen: Seen) -> RenderableType:
+    """The processor, and the GPUs that TensorFlow sees."""
+    machine = describe()
+    table = new_table("Devices", "device", "what it is", left=2)
+    memory = f"{machine.memory / 2**30:.0f} GiB"
+    table.add_row("cpu", f"{machine.processor}, {machine.cores} processors, {memory}")
+    for i, gpu in enumerate(seen.about["gpus"]):
+        table.add_row(f"gpu:{i}", gpu)
+    if not seen.about["gpus"]:
+        version, cuda = seen.about["tensorflow"], seen.about["cuda"]
+        why = "it finds none" if cuda else "this build of it knows none"
+        asked = f"TensorFlow {version}: {why}" if version else "TensorFlow is not installed"
+        table.add_row("no gpu", asked)
+    return table
+
+
+def in_force(asked: Setting, seen: InForce) -> RenderableType:
+    """What was asked for beside what was seen in a fresh process."""
+    table = new_table("A setting in a fresh process", "", "asked for", "in force", left=3)
+
+    def words(value: object, usual: str = "–") -> str:
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return usual if value is None else str(value)
+
+    free = "as many as there are"
+    table.add_row("device", asked.device, words(seen.placed))
+    table.add_row(
+        "threads in a product of NumPy", words(asked.threads, free), words(seen.blas_threads)
+    )
+    table.add_row(
+        "threads in a product of TensorFlow",
+        words(asked.threads, free),
+        words(seen.operation_threads),
+    )
+    inter = asked.inter or asked.threads
+    table.add_row("operations of TensorFlow at a time", words(inter, free), words(seen.operations))
+    table.add_row("XLA", words(asked.xla), words(seen.xla))
+    if asked.device != "cpu":
+        taken = "–" if seen.gpu_memory is None else f"{seen.gpu_memory / 1e6:.0f} MB taken"
+        table.add_row("GPU memory", asked.gpu_memory, taken)
+    return table
 
 
 def findings(found: Sequence[Finding]) -> RenderableType:

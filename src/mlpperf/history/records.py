@@ -18,8 +18,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from ..devices import keep_freed_memory, threads
+from ..devices import Setting, keep_freed_memory, threads
 from ..errors import MlpperfError
+from ..in_force import in_force
 from ..machine import describe
 from ..measure import Result
 
@@ -67,26 +68,30 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def context(kind: str, commit: Commit, device: str = "cpu") -> dict[str, Any]:
-    """What every record of that kind starts with: when, where and of what version of the code."""
+def context(kind: str, commit: Commit) -> dict[str, Any]:
+    """What every record of that kind starts with: when, where and of what version of the code.
+
+    `setting` is what was asked for, `in_force` what was seen in this process.
+    """
+    setting = Setting.current()
     return {
         "schema": SCHEMA,
         "kind": kind,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": asdict(commit),
         "machine": asdict(describe()),
-        "device": device,
+        "device": setting.device,
         "threads": threads(),
+        "setting": asdict(setting),
+        "in_force": asdict(in_force()),
         "freed_memory": "kept" if keep_freed_memory() else "returned",
         "versions": installed_versions(),
     }
 
 
-def race_records(
-    results: Sequence[Result], *, commit: Commit, device: str = "cpu"
-) -> list[dict[str, Any]]:
+def race_records(results: Sequence[Result], *, commit: Commit) -> list[dict[str, Any]]:
     """`results` as records."""
-    common = context("race", commit, device)
+    common = context("race", commit)
     return [finite({**common, **asdict(r), "verdict": r.verdict}) for r in results]
 
 

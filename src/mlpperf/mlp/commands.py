@@ -6,34 +6,25 @@ As in `cli.py`, everything numerical is imported by the command that needs it.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..devices import use_threads
+from ..devices import Setting, available_threads, tensorflow, use
 from ..errors import MlpperfError
+from ..options import AsJson, Data, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .ladder import Standing
     from .settings import Settings
 
 QUICK_EPOCHS = 6  # the fewest that give an interval
 BATCH_SIZES = [100, 500, 2_000, 10_000, 20_000, 60_000]
 
-Data = Annotated[str, typer.Option("--data", help="mnist, digits, or synthetic:N.")]
-Threads = Annotated[
-    int | None, typer.Option(help="Threads that share the work; every processor by default.")
-]
-Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
 Rungs = Annotated[
     list[str] | None, typer.Option("--rung", help="Only this rung; repeatable. All by default.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]
 
 
 def train(
@@ -63,6 +54,7 @@ def train(
         int | None, typer.Option(help="Epochs between two predictions of both sets; 0: at the end.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and the order.")] = None,
+    device: Device = None,
     threads: Threads = None,
     weights: Annotated[Path | None, typer.Option(help="Start from these weights.")] = None,
     save: Annotated[Path | None, typer.Option(help="Keep a checkpoint here, .npz.")] = None,
@@ -93,7 +85,7 @@ def train(
     changed = {name: value for name, value in given.items() if value is not None}
     if resume and (changed or batch_size is not None or weights):
         raise MlpperfError("A resumed run keeps its settings: only --epochs can be changed.")
-    use_threads(threads)
+    use(device, threads, numpy_only="Training by a rung")
     from .. import tables
     from ..data import load
     from ..history.records import append, context, current_commit, finite, records_folder
@@ -153,7 +145,12 @@ def keras(
     l2: Annotated[float | None, typer.Option(help="Of the dense hidden layers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and the order.")] = None,
     data: Data = "mnist",
+    device: Device = None,
     threads: Threads = None,
+    inter: Inter = None,
+    gpu_memory: GpuMemory = None,
+    xla: Xla = None,
+    log_placement: LogPlacement = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw loss and accuracy after every epoch, .png.")
     ] = None,
@@ -161,7 +158,14 @@ def keras(
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks; TensorFlow needed."""
-    use_threads(threads)
+    use(
+        device,
+        threads,
+        inter=inter,
+        gpu_memory=gpu_memory,
+        xla=xla,
+        log_placement=log_placement,
+    )
     from dataclasses import asdict, replace
 
     from .. import keras_models, tables
@@ -181,7 +185,7 @@ def keras(
     folder, commit = records or records_folder(), current_commit()
     append([], folder, "keras")
     loaded = load(data, progress=True)
-    keras_models.tensorflow()
+    tensorflow()
     drawn = keras_models.LivePlot(plot, show=window) if plot or window else None
     history: list[Any] = []
     try:
@@ -222,12 +226,13 @@ def ladder(
         bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
     ] = True,
     data: Data = "mnist",
+    device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
     """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
-    use_threads(threads)
+    use(device, threads, numpy_only="The ladder")
     from .. import tables
     from ..data import load
     from ..history.records import append, current_commit, records_folder
@@ -281,18 +286,18 @@ def sweep(
     threads: Annotated[
         list[int] | None, typer.Option("--threads", help="Repeatable; 1 and all by default.")
     ] = None,
+    device: Device = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = QUICK_EPOCHS,
     data: Data = "mnist",
     plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("sweep.png"),
     records: Records = None,
 ) -> None:
     """Batch sizes × threads × rungs: who gains from bigger batches? A process per setting."""
-    from ..devices import Setting, available_threads
+    use(device, numpy_only="The ladder")
     from ..history.records import records_folder
 
     counts = threads or sorted({1, available_threads()})
-    for count in counts:
-        Setting(threads=count)  # says what is wrong before anything is measured
+    settings = [Setting(threads=count) for count in counts]  # says what is wrong at once
     folder = records or records_folder()
     chosen = rung or [
         "step_0",
@@ -300,16 +305,19 @@ def sweep(
         "samples_major_in_place",
         "shared_by_processes",
     ]
-    work = [(size, count) for size in (batch_size or BATCH_SIZES) for count in counts]
+    work = [(size, setting) for size in (batch_size or BATCH_SIZES) for setting in settings]
     written: list[dict[str, Any]] = []
     from .. import tables
     from . import show
 
     with tables.progress() as bar:
         task = bar.add_task("", total=len(work))
-        for size, count in work:
-            bar.update(task, description=f"batch {size}, {count} threads", refresh=True)
+        for size, setting in work:
+            what = f"batch {size}, {setting.threads} threads"
+            bar.update(task, description=what, refresh=True)
             arguments = [
+                "-m",
+                "mlpperf",
                 "ladder",
                 "--batch-size",
                 str(size),
@@ -317,9 +325,9 @@ def sweep(
                 str(epochs),
                 "--no-memory",
             ]
-            arguments += ["--threads", str(count), "--data", data, "--json"]
-            arguments += ["--records", str(folder)]
-            written += _in_fresh_process(arguments + [a for r in chosen for a in ("--rung", r)])
+            arguments += ["--data", data, "--json", "--records", str(folder)]
+            arguments += [a for r in chosen for a in ("--rung", r)]
+            written += json.loads(setting.run(arguments)[0])
             bar.update(task, advance=1, refresh=True)
     console = tables.console()
     console.print(show.sweep(written))
@@ -338,11 +346,12 @@ def growth(
         ),
     ] = None,
     rung: Annotated[str, typer.Option(help="The rung that trains.")] = "shared_by_processes",
+    device: Device = None,
     threads: Threads = None,
     records: Records = None,
 ) -> None:
     """How the cost grows with samples and with hidden nodes, on synthetic data."""
-    use_threads(threads)
+    use(device, threads, numpy_only="The ladder")
     from .. import tables
     from ..history.records import append, context, current_commit, finite, records_folder
     from . import show
@@ -381,14 +390,3 @@ def _nodes(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise MlpperfError(f"--hidden must be numbers such as 70,30, not {text!r}.") from None
-
-
-def _in_fresh_process(arguments: Sequence[str]) -> list[dict[str, Any]]:
-    """What `mlpperf` prints with those arguments, as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mlpperf", *arguments], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise MlpperfError(done.stderr.strip().removeprefix("mlpperf: ") or "A process failed.")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found

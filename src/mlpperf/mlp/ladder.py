@@ -21,7 +21,7 @@ from ..devices import keep_freed_memory
 from ..errors import MlpperfError
 from ..hotpath import Case
 from ..machine import product_seconds
-from ..measure import Interval, ratio_interval
+from ..measure import SETTLE, Interval, ratio_interval
 from .equations import Array
 from .in_place import CHUNK
 from .network import step_cost
@@ -30,7 +30,6 @@ from .settings import ARTICLE, Settings
 from .training import RUNGS, Run, samples_of
 
 TURN = 5  # epochs that a rung trains before the next one does
-SETTLE = 0.1  # seconds that a waiting BLAS thread keeps its processor busy, and then some
 
 GROWTH_BATCH = 5_000  # samples in a batch, whatever grows
 NODES_SAMPLES = 20_000  # samples for wide layers

@@ -13,11 +13,14 @@ between them. Shapes: A_N (n(N), B), W_N (n(N+1), n(N) + 1), Z_{N+1} (n(N+1), B)
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
+from ..backends import CONVERTED, EAGER, FUNCTION, XLA
+from ..devices import tensorflow
 from ..hotpath import Args, Case, Cost, HotPath, Variant
 from ..mlp.equations import Array
 from ..mlp.network import Weights, batch
@@ -65,6 +68,21 @@ def bias_row_preallocated(weights: Weights, extended: Weights, outs: Weights) ->
     for w, a, z in zip(weights, extended, outs, strict=True):
         np.matmul(w, a, out=z)
     return outs
+
+
+def tf_concat(weights: Any, activations: Any) -> Any:
+    """W · [1; A] with `tf.concat`: the row of ones made anew for every layer and batch."""
+    tf = tensorflow()
+    rows = (tf.concat([tf.ones_like(a[:1]), a], axis=0) for a in activations)
+    return tuple(tf.matmul(w, a) for w, a in zip(weights, rows, strict=True))
+
+
+def tf_bias_add(weights: Any, activations: Any) -> Any:
+    """W[:, 1:] · A + W[:, 0]: the bias weights are broadcast."""
+    tf = tensorflow()
+    return tuple(
+        tf.matmul(w[:, 1:], a) + w[:, :1] for w, a in zip(weights, activations, strict=True)
+    )
 
 
 def with_bias_column(weights: Weights, activations: Weights) -> Args:
@@ -117,6 +135,8 @@ PATH = HotPath(
         Variant(bias_broadcast),
         Variant(bias_broadcast_in_place, prepare=with_buffers),
         Variant(bias_row_preallocated, prepare=with_bias_rows),
+        *(Variant(tf_concat, backend=way) for way in (EAGER, FUNCTION)),
+        *(Variant(tf_bias_add, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
     cases=(Case(1), Case(487), Case(500), Case(20_000)),

@@ -11,11 +11,14 @@ Shapes: Z, A and the derivative D are (nodes, B).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 from scipy.special import expit
 
 from ..agreement import Agreement, Arrays
+from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..hotpath import Args, Case, Cost, HotPath, Variant
 from ..mlp.equations import Array
 from ..mlp.network import batch
@@ -48,6 +51,11 @@ def from_activation_threaded(z: Array, a: Array, out: Array) -> Arrays:
     return (out,)
 
 
+def tf_derivative(z: Any, a: Any) -> Any:
+    """A·(1 − A) in tensors: two operations, which XLA makes one loop of."""
+    return (a * (1.0 - a),)
+
+
 def with_buffer(z: Array, a: Array) -> Args:
     """A buffer for D: once per training."""
     return z, a, np.empty_like(a)
@@ -72,6 +80,7 @@ PATH = HotPath(
         Variant(from_activation, Agreement.IDENTICAL),
         Variant(from_activation_in_place, Agreement.IDENTICAL, with_buffer),
         Variant(from_activation_threaded, Agreement.IDENTICAL, with_buffer),
+        *(Variant(tf_derivative, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
     cases=(Case(1), Case(487), Case(500), Case(20_000)),

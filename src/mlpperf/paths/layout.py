@@ -4,7 +4,8 @@ A batch is gathered as rows of the data, (B, 784) in C order; its transpose, whi
 wants, is a view in F order. Copying that view into a new C-ordered array strides through memory,
 one element per cache line. For big batches this single statement dominated the articles'
 forward pass (Step II). The copy is cheap when the target has the matching order, and it is not
-needed at all: BLAS multiplies transposed operands as they lie.
+needed at all: BLAS multiplies transposed operands as they lie. So does TensorFlow, which otherwise
+copies for every transpose.
 
 Here is the weighted input of layer L1, Z = W · [1; Xᵀ]. Shapes: gathered rows X (B, n),
 W (m, n + 1) with the bias weights in column 0, Z (m, B).
@@ -12,10 +13,14 @@ W (m, n + 1) with the bias weights in column 0, Z (m, B).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
+from ..backends import CONVERTED, EAGER, FUNCTION, XLA
+from ..devices import tensorflow
 from ..hotpath import Args, Case, Cost, HotPath, Variant
 from ..mlp.equations import Array
 from ..mlp.network import batch
@@ -58,6 +63,23 @@ def samples_major_bias_in_product(rows: Array, w: Array, out: Array) -> Arrays:
     return (out.T,)
 
 
+def tf_transpose(rows: Any, w: Any) -> Any:
+    """`tf.transpose`, which copies, and then the product."""
+    tf = tensorflow()
+    return (tf.matmul(w[:, 1:], tf.transpose(rows)) + w[:, :1],)
+
+
+def tf_transpose_b(rows: Any, w: Any) -> Any:
+    """The product is told that its second operand lies transposed."""
+    return (tensorflow().matmul(w[:, 1:], rows, transpose_b=True) + w[:, :1],)
+
+
+def tf_samples_major(rows: Any, w: Any) -> Any:
+    """Samples first as the data lie, and Z transposed: less to copy where n is larger than m."""
+    tf = tensorflow()
+    return (tf.transpose(tf.matmul(rows, w[:, 1:], transpose_b=True) + w[:, 0]),)
+
+
 def with_buffer(rows: Array, w: Array) -> Args:
     """A samples-major buffer for Z: once per training."""
     return rows, w, np.empty((len(rows), len(w)), dtype=rows.dtype)
@@ -93,6 +115,9 @@ PATH = HotPath(
         Variant(samples_major),
         Variant(samples_major_in_place, prepare=with_buffer),
         Variant(samples_major_bias_in_product, prepare=with_bias_column),
+        *(Variant(tf_transpose, backend=way) for way in (EAGER, FUNCTION)),
+        *(Variant(tf_transpose_b, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
+        Variant(tf_samples_major, backend=EAGER),
     ),
     inputs=inputs,
     cases=(Case(1), Case(487), Case(500), Case(20_000)),

@@ -3,18 +3,23 @@
 Once the copies were gone, the sigmoid of layer L1 dominated the articles' forward pass, and they
 took it for a cost that cannot be lowered. It can: `scipy.special.expit` computes one element at a
 time, while NumPy's float32 `exp` and `tanh` fill whole vector registers, and
-σ(z) = ½·tanh(½·z) + ½ cannot overflow.
+σ(z) = ½·tanh(½·z) + ½ cannot overflow. TensorFlow's sigmoid is vectorised and threaded; it pays
+where the batch is large and Z is a tensor already, not where one operation is handed over to it.
 
 Shapes: Z and A are (nodes, B).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
 from scipy.special import expit as scipy_expit
 
 from ..agreement import Arrays
+from ..backends import CONVERTED, EAGER, FUNCTION, XLA
+from ..devices import tensorflow
 from ..hotpath import Args, Case, Cost, HotPath, Variant
 from ..mlp.equations import Array
 from ..mlp.network import batch
@@ -54,6 +59,11 @@ def tanh_threaded(z: Array, out: Array) -> Arrays:
     return (out,)
 
 
+def tf_sigmoid(z: Any) -> Any:
+    """`tf.sigmoid`, a new tensor each time."""
+    return (tensorflow().sigmoid(z),)
+
+
 def with_buffer(z: Array) -> Args:
     """A buffer for A: once per training, because every batch has the same size."""
     return z, np.empty_like(z)
@@ -77,6 +87,7 @@ PATH = HotPath(
         Variant(exp_in_place, prepare=with_buffer),
         Variant(tanh_in_place, prepare=with_buffer),
         Variant(tanh_threaded, prepare=with_buffer),
+        *(Variant(tf_sigmoid, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
     cases=(Case(1), Case(487), Case(500), Case(20_000), Case(60_000)),

@@ -9,6 +9,7 @@ rung before it:
 * Step II: the bias column comes with the data (→ 9.6 s)
 * Step III: derivative from the cached activation, slices instead of bias rows (→ 7.5 s)
 * beyond: samples first, every result into a buffer, the sigmoid by tanh, one flat weight vector
+* TensorFlow: the same step by its tape, called from Python or compiled as a whole
 
 The code is that of the ladder, `mlp/rungs.py` and `mlp/in_place.py`, which trains with it for whole
 epochs. Shapes: data x (n, 784), y one-hot (10, n), indices (B,); weights and momentum of layer N
@@ -19,15 +20,19 @@ new weights, new momentum, the loss with its regularisation, and the averaged er
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..agreement import Agreement, Arrays
+from ..backends import EAGER, FUNCTION, XLA
+from ..devices import tensorflow
 from ..hotpath import Args, Case, HotPath, Variant
 from ..mlp.equations import Array
 from ..mlp.in_place import InPlace
 from ..mlp.network import HYPER, Weights, step_cost, step_inputs
 from ..mlp.rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0, with_bias_column
+from ..mlp.tensor_step import step
 
 
 def step_0(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Arrays:
@@ -65,6 +70,14 @@ def samples_major_in_place(rung: InPlace, index: Array) -> Arrays:
     return rung.outcome(index)
 
 
+def tf_tape(x: Any, y: Any, index: Any, weights: Any, momentum: Any) -> Any:
+    """Rows gathered, loss recorded on a `GradientTape`, weights updated; y is (n, 10) here."""
+    tf = tensorflow()
+    rows, labels = tf.gather(x, index), tf.gather(y, index)
+    done = step(rows, labels, weights, momentum, HYPER.learning_rate, HYPER)
+    return (*done.weights, *done.momentum, done.loss, done.error)
+
+
 def cast_to_float32(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
     """Everything in float32: once per training, when the data are loaded."""
     single = [tuple(a.astype(np.float32) for a in layers) for layers in (weights, momentum)]
@@ -74,6 +87,12 @@ def cast_to_float32(x: Array, y: Array, index: Array, weights: Weights, momentum
 def with_bias(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
     """float32, and a column of ones in front of the data: once per training."""
     return with_bias_column(x), *cast_to_float32(x, y, index, weights, momentum)[1:]
+
+
+def with_label_rows(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
+    """float32, and labels as rows: once per training."""
+    x, y, *rest = cast_to_float32(x, y, index, weights, momentum)
+    return x, np.ascontiguousarray(y.T), *rest
 
 
 def with_workspace(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
@@ -93,6 +112,10 @@ PATH = HotPath(
         Variant(bias_in_data, Agreement.FLOAT32, with_bias),
         Variant(activation_cached, Agreement.FLOAT32, with_bias),
         Variant(samples_major_in_place, Agreement.FLOAT32, with_workspace),
+        *(
+            Variant(tf_tape, Agreement.FLOAT32, with_label_rows, way)
+            for way in (EAGER, FUNCTION, XLA)
+        ),
     ),
     inputs=step_inputs,
     cases=(Case(1), Case(487), Case(500), Case(20_000)),

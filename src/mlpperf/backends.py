@@ -1,0 +1,96 @@
+"""How the functions of a hot path are called: as they are, or by TensorFlow in one of its ways.
+
+A variant's function is plain code over arrays or tensors. Its backend converts what it gets and
+gives, which is not timed, compiles it where that is wanted, and waits until the device is done.
+Another library needs another `Backend` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from .devices import tensorflow
+
+Function = Callable[..., Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _nothing() -> None:
+    """NumPy is done when it returns."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A library, by the name of its package, and a way to call it.
+
+    `mode` is added to the names of its variants, unless there is only one. `compiled` makes of the
+    function what is called, once per process. `given` turns arrays into what that takes, `arrays`
+    turns what it gives into arrays; neither is timed. `wait` returns when the device is done.
+    """
+
+    name: str = "numpy"
+    mode: str = ""
+    compiled: Callable[[Function], Function] = _same
+    given: Callable[[Any], Any] = _same
+    arrays: Callable[[Any], Any] = _same
+    wait: Callable[[], None] = _nothing
+
+
+def each(convert: Callable[[Any], Any], wanted: type | tuple[type, ...], value: Any) -> Any:
+    """`value` with everything of the `wanted` types converted, within (nested) tuples too."""
+    if isinstance(value, tuple | list):
+        return tuple(each(convert, wanted, item) for item in value)
+    return convert(value) if isinstance(value, wanted) else value
+
+
+def _tensors(value: Any) -> Any:
+    return each(tensorflow().constant, (np.ndarray, np.generic), value)
+
+
+def _arrays(value: Any) -> Any:
+    return each(lambda tensor: tensor.numpy(), tensorflow().Tensor, value)
+
+
+def _wait() -> None:
+    tensorflow().test.experimental.sync_devices()
+
+
+@lru_cache
+def _function(fn: Function) -> Function:
+    return tensorflow().function(fn, autograph=False)  # type: ignore[no-any-return]
+
+
+@lru_cache
+def _xla(fn: Function) -> Function:
+    return tensorflow().function(fn, autograph=False, jit_compile=True)  # type: ignore[no-any-return]
+
+
+@lru_cache
+def _converting(fn: Function) -> Function:
+    @wraps(fn)
+    def converted(*args: Any) -> Any:
+        return _arrays(fn(*_tensors(args)))
+
+    return converted
+
+
+NUMPY = Backend()
+EAGER = Backend("tensorflow", "eager", _same, _tensors, _arrays, _wait)
+FUNCTION = Backend("tensorflow", "function", _function, _tensors, _arrays, _wait)
+XLA = Backend("tensorflow", "xla", _xla, _tensors, _arrays, _wait)
+# What a NumPy program pays that calls TensorFlow for this one operation.
+CONVERTED = Backend("tensorflow", "converted", _converting)
+
+
+def installed(backend: str) -> bool:
+    """Whether the package of that name is there."""
+    return find_spec(backend) is not None

@@ -1,0 +1,31 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu (the default), or gpu:N as CUDA numbers them.")
+]
+Threads = Annotated[
+    int | None, typer.Option(help="Threads that share the work; every processor by default.")
+]
+Inter = Annotated[
+    int | None, typer.Option(help="Operations that TensorFlow runs at a time; as --threads.")
+]
+GpuMemory = Annotated[
+    str | None, typer.Option(help="What TensorFlow takes of it: growth, all, or a number of MB.")
+]
+Xla = Annotated[
+    bool | None, typer.Option("--xla/--no-xla", help="Hand all that is possible to XLA.")
+]
+LogPlacement = Annotated[
+    bool | None,
+    typer.Option("--log-placement", help="Write where every operation of TensorFlow runs."),
+]
+Data = Annotated[str, typer.Option("--data", help="mnist, digits, or synthetic:N.")]
+Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]

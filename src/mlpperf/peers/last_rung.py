@@ -1,0 +1,18 @@
+"""Our own: the last rung of the ladder."""
+
+from __future__ import annotations
+
+from ..mlp.equations import Array
+from ..mlp.training import RUNGS, Run
+from .task import Epochs, Task
+
+
+def train(task: Task, epochs: Epochs) -> list[Array]:
+    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    run = Run(task.data, task.settings, RUNGS[-1], weights=task.weights, samples=task.samples)
+    try:
+        for order in epochs:
+            run.rung.train(order)
+        return run.weights
+    finally:
+        run.rung.close()
