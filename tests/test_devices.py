@@ -1,15 +1,30 @@
 """Thread counts hold for the life of a process, so most of this happens in fresh ones."""
 
 import ctypes
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from mlpperf import devices
-from mlpperf.devices import THREAD_VARIABLES, Setting, available_threads, keep_freed_memory
+from mlpperf.devices import (
+    SETTING,
+    THREAD_VARIABLES,
+    XLA_FLAGS,
+    Setting,
+    available_threads,
+    keep_freed_memory,
+    use,
+)
 from mlpperf.errors import MlpperfError
 
 PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
@@ -33,6 +48,27 @@ def fresh_process(code: str, **environment: str) -> object:
 # --- settings ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if this process had just begun, on a machine of eight processors; undone afterwards."""
+    monkeypatch.setattr(devices, "available_threads", lambda: 8)
+    monkeypatch.setattr(devices, "threads", lambda: 2)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with patch.dict(os.environ):
+        for name in (SETTING, "TF_XLA_FLAGS", "CUDA_VISIBLE_DEVICES", *THREAD_VARIABLES):
+            os.environ.pop(name, None)
+        yield
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The sentence in which `call` is refused, after which the environment is as before."""
+    before = dict(os.environ)
+    with pytest.raises(MlpperfError) as raised:
+        call()
+    assert dict(os.environ) == before
+    return str(raised.value)
+
+
 def test_what_is_not_asked_for_is_left_alone() -> None:
     assert Setting() == Setting("cpu", threads=None)
     assert not {*THREAD_VARIABLES, "TF_NUM_INTEROP_THREADS", "TF_XLA_FLAGS"} & {
@@ -48,6 +84,221 @@ def test_impossible_thread_counts_are_refused_in_one_sentence(threads: int) -> N
     most = available_threads()
     expected = f"{threads} threads were asked for; this machine allows 1 to {most}."
     assert str(raised.value) == expected
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("inter", [0, -1, 9])
+def test_impossible_numbers_of_operations_at_a_time_are_refused_likewise(inter: int) -> None:
+    expected = f"{inter} threads were asked for; this machine allows 1 to 8."
+    assert refusal(lambda: Setting(inter=inter)) == expected
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu:0", "gpu:7", "gpu:15"])
+def test_a_device_is_the_cpu_or_a_numbered_gpu(device: str) -> None:
+    assert Setting(device).device == device
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["tpu", "gpu", "gpu:", "gpu:-1", "gpu:1000", "gpu:0,1", "GPU:0", "cpu:0", "cpu\n", " cpu", ""],
+)
+def test_an_unknown_device_is_refused_in_one_sentence(device: str) -> None:
+    expected = f"There is no device {device!r}; write cpu, or gpu:0 for the first GPU."
+    assert refusal(lambda: Setting(device)) == expected
+
+
+@pytest.mark.parametrize("memory", ["growth", "all", "1", "512", "143771"])
+def test_gpu_memory_is_growth_all_or_a_number_of_mb(memory: str) -> None:
+    assert Setting("gpu:0", gpu_memory=memory).gpu_memory == memory
+
+
+@pytest.mark.parametrize("memory", ["lots", "0", "-1", "1.5", "0512", "512MB", "", "All"])
+def test_any_other_gpu_memory_is_refused_in_one_sentence(memory: str) -> None:
+    expected = f"GPU memory must be growth, all, or a number of MB, not {memory!r}."
+    assert refusal(lambda: Setting("gpu:0", gpu_memory=memory)) == expected
+
+
+@pytest.mark.parametrize("memory", ["all", "512"])
+def test_gpu_memory_cannot_be_limited_on_the_cpu(memory: str) -> None:
+    expected = "GPU memory can be limited on a GPU only; add --device gpu:0."
+    assert refusal(lambda: Setting(gpu_memory=memory)) == expected
+
+
+def test_on_the_cpu_no_library_sees_a_gpu() -> None:
+    variables = Setting().environment()
+    assert (variables["CUDA_VISIBLE_DEVICES"], variables["JAX_PLATFORMS"]) == ("-1", "cpu")
+
+
+def test_on_a_gpu_every_library_sees_that_one_only() -> None:
+    variables = Setting("gpu:1").environment()
+    assert (variables["CUDA_VISIBLE_DEVICES"], variables["JAX_PLATFORMS"]) == ("1", "cuda")
+
+
+@pytest.mark.usefixtures("anew")
+def test_threads_are_those_of_every_library_and_of_operations_at_a_time() -> None:
+    variables = Setting(threads=3).environment()
+    assert {variables[name] for name in THREAD_VARIABLES} == {"3"}
+    assert variables["TF_NUM_INTEROP_THREADS"] == "3"
+
+
+@pytest.mark.usefixtures("anew")
+def test_operations_at_a_time_can_be_fewer_or_more_than_threads() -> None:
+    assert Setting(threads=3, inter=1).environment()["TF_NUM_INTEROP_THREADS"] == "1"
+    assert Setting(threads=1, inter=3).environment()["TF_NUM_INTEROP_THREADS"] == "3"
+    alone = Setting(inter=3).environment()
+    assert alone["TF_NUM_INTEROP_THREADS"] == "3"
+    assert not {*THREAD_VARIABLES} & {*alone}
+
+
+@pytest.mark.usefixtures("anew")
+def test_xla_is_a_flag_among_others_and_is_given_once() -> None:
+    setting = Setting(xla=True)
+    assert setting.environment()["TF_XLA_FLAGS"] == XLA_FLAGS
+    os.environ["TF_XLA_FLAGS"] = "--tf_xla_clustering_debug"
+    both = f"--tf_xla_clustering_debug {XLA_FLAGS}"
+    assert setting.environment()["TF_XLA_FLAGS"] == both
+    os.environ["TF_XLA_FLAGS"] = both
+    assert setting.environment()["TF_XLA_FLAGS"] == both
+
+
+@pytest.mark.usefixtures("anew")
+def test_without_xla_the_flags_of_the_parent_are_taken_away() -> None:
+    Setting(xla=True).apply()
+    use(xla=False)
+    assert XLA_FLAGS not in os.environ.get("TF_XLA_FLAGS", "")
+
+
+def test_placement_can_be_read_only_where_tensorflow_writes_it() -> None:
+    assert Setting(log_placement=True).environment()["TF_CPP_MIN_LOG_LEVEL"] == "0"
+    assert "TF_CPP_MIN_LOG_LEVEL" not in Setting().environment()
+
+
+# --- from process to process ---------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("anew")
+def test_a_process_that_was_told_nothing_has_the_default() -> None:
+    assert Setting.current() == Setting()
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("given", [{}, {"threads": 2}, {"device": "gpu:1", "gpu_memory": "512"}])
+def test_an_applied_setting_is_the_current_one(given: dict[str, Any]) -> None:
+    Setting(**given).apply()
+    assert Setting.current() == Setting(**given)
+
+
+CHILD = "from mlpperf.devices import Setting; print(Setting.current())"
+GRANDCHILD = f"from mlpperf.devices import Setting; print(Setting.current().run(['-c', {CHILD!r}]))"
+
+
+@pytest.mark.parametrize("code", [CHILD, GRANDCHILD], ids=["child", "grandchild"])
+def test_a_setting_is_that_of_children_and_their_children(code: str) -> None:
+    setting = Setting("gpu:1", threads=1, gpu_memory="512", xla=True, log_placement=True)
+    out, err = setting.run(["-c", code])
+    assert str(setting) in out
+    assert err == ""
+
+
+def test_a_child_has_its_own_setting_and_leaves_that_of_its_parent_alone() -> None:
+    before = dict(os.environ)
+    out, _ = Setting(threads=1).run(["-c", CHILD])
+    assert out.strip() == str(Setting(threads=1))
+    assert dict(os.environ) == before
+
+
+@pytest.mark.usefixtures("anew")
+def test_what_is_not_given_stays_as_the_parent_set_it() -> None:
+    parent = Setting("gpu:1", threads=2, inter=3, gpu_memory="512", xla=True, log_placement=True)
+    parent.apply()
+    use()
+    assert Setting.current() == parent
+    use(None, None, inter=None, gpu_memory=None, xla=None, log_placement=None)
+    assert Setting.current() == parent
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"device": "gpu:0"},
+        {"inter": 1},
+        {"gpu_memory": "all"},
+        {"xla": False},
+        {"log_placement": False},
+        {"device": "gpu:2", "inter": 5},
+    ],
+    ids=str,
+)
+def test_what_is_given_goes_before_what_the_parent_set(given: dict[str, Any]) -> None:
+    parent = Setting("gpu:1", threads=2, inter=3, gpu_memory="512", xla=True, log_placement=True)
+    parent.apply()
+    use(**given)
+    assert Setting.current() == replace(parent, **given)
+
+
+@pytest.mark.usefixtures("anew")
+def test_the_cpu_can_be_asked_for_where_the_parent_limited_gpu_memory() -> None:
+    Setting("gpu:1", gpu_memory="512").apply()
+    use("cpu")
+    assert Setting.current().device == "cpu"
+
+
+@pytest.mark.usefixtures("anew")
+@pytest.mark.parametrize("inherited", [True, False])
+def test_what_is_numpys_refuses_a_gpu_in_one_sentence(inherited: bool) -> None:
+    if inherited:
+        Setting("gpu:1").apply()
+    said = refusal(lambda: use(None if inherited else "gpu:1", numpy_only="The ladder"))
+    assert said == "The ladder is NumPy's, which runs on the cpu, not gpu:1."
+
+
+@pytest.mark.usefixtures("anew")
+def test_what_is_numpys_runs_on_the_cpu() -> None:
+    use(threads=2, numpy_only="The ladder")
+    assert Setting.current() == Setting(threads=2)
+
+
+@pytest.mark.usefixtures("anew")
+def test_once_tensorflow_is_loaded_another_setting_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Setting(xla=True).apply()
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    expected = "TensorFlow is loaded already; another setting needs a fresh process."
+    assert refusal(Setting("gpu:0").apply) == expected
+    assert refusal(lambda: use(xla=False)) == expected
+
+
+@pytest.mark.usefixtures("anew")
+def test_once_tensorflow_is_loaded_its_own_setting_may_come_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Setting(xla=True).apply()
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    Setting(xla=True).apply()
+    use(xla=True)
+    assert Setting.current() == Setting(xla=True)
+
+
+def test_running_gives_what_the_process_wrote() -> None:
+    code = "import sys; print('out'); print('err', file=sys.stderr)"
+    assert Setting().run(["-c", code]) == ("out\n", "err\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import sys; print('first', file=sys.stderr); sys.exit('last')", "last"),
+        ("import sys; sys.exit('mlpperf: There is no gpu:0.')", "There is no gpu:0."),
+        ("import sys; sys.exit('last\\n\\n')", "last"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import sys; print('only out'); sys.exit(1)", "A process failed and said nothing."),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "A process failed and said"),
+    ],
+)
+def test_a_process_that_fails_is_told_by_the_last_line_that_it_wrote(code: str, said: str) -> None:
+    assert refusal(lambda: Setting().run(["-c", code])).startswith(said)
 
 
 def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +336,7 @@ def test_applying_a_setting_limits_the_blas(threads: int, environment: dict[str,
 
 REFUSE = """
 import json, os
-import numpy
+import numpy, threadpoolctl  # which sets a variable of its own
 from mlpperf import devices
 before = dict(os.environ)
 said = ""
@@ -113,12 +364,177 @@ def test_a_refused_setting_does_not_reach_the_processes_started_later() -> None:
     assert unchanged
 
 
-def test_a_setting_that_is_in_force_already_may_come_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in THREAD_VARIABLES:
-        monkeypatch.setenv(name, "to be restored")
-    monkeypatch.setattr(devices, "threads", lambda: 1)
-    Setting(threads=1).apply()
-    assert {os.environ[name] for name in THREAD_VARIABLES} == {"1"}
+@pytest.mark.usefixtures("anew")
+def test_a_setting_that_is_in_force_already_may_come_late() -> None:
+    Setting(threads=devices.threads()).apply()
+    assert {os.environ[name] for name in THREAD_VARIABLES} == {"2"}
+
+
+# --- TensorFlow ----------------------------------------------------------------------------------
+
+# What `devices.tensorflow` needs of TensorFlow; it keeps a list of what it was told.
+STAND_IN = """
+import logging, sys
+from types import SimpleNamespace as Names
+print("a line of a C library", file=sys.stderr)
+told = []
+def tell(what):
+    return lambda *given: told.append(" ".join([what, *map(str, given)]))
+config = Names(
+    list_physical_devices=lambda kind: {gpus},
+    set_visible_devices=tell("visible"),
+    set_logical_device_configuration=tell("limit"),
+    LogicalDeviceConfiguration=lambda memory_limit: f"{{memory_limit}} MB",
+    experimental=Names(
+        set_memory_growth=tell("growth"),
+        enable_tensor_float_32_execution=tell("tf32"),
+    ),
+)
+test = Names(is_built_with_cuda=lambda: {cuda})
+debugging = Names(set_log_device_placement=tell("log"))
+get_logger = logging.getLogger
+"""
+
+# Prints what TensorFlow was told, or the sentence in which it is refused.
+LOAD = """
+import json
+from mlpperf import devices
+try:
+    print(json.dumps([devices.tensorflow() for _ in range(3)][0].told))
+except devices.MlpperfError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Any]:
+    """What loading TensorFlow comes to in a fresh process, where it consists of the given text."""
+
+    def run(text: str, setting: Setting | None = None) -> Any:
+        (tmp_path / "tensorflow").mkdir()
+        (tmp_path / "tensorflow" / "__init__.py").write_text(text, encoding="utf-8")
+        environment = (setting or Setting()).environment()
+        return fresh_process(LOAD, **environment, PYTHONPATH=str(tmp_path))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "raise ModuleNotFoundError(\"No module named 'tensorflow'\", name='tensorflow')",
+            "TensorFlow is not installed: pip install 'mlpperf[tensorflow]'.",
+        ),
+        (
+            "raise ImportError('libcudart.so: no such file')",
+            "TensorFlow does not load (libcudart.so: no such file).",
+        ),
+        (
+            "import no_such_module_as_this",
+            "TensorFlow does not load (No module named 'no_such_module_as_this').",
+        ),
+        (
+            "import tensorflow.python",
+            "TensorFlow does not load (No module named 'tensorflow.python').",
+        ),
+    ],
+    ids=["missing", "a library is missing", "a module is missing", "half of it is missing"],
+)
+def test_a_tensorflow_that_is_missing_or_does_not_load_is_told_in_one_sentence(
+    text: str, said: str, load: Callable[..., Any]
+) -> None:
+    assert load(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raise OSError('libcudart.so: no such file')",  # of ctypes
+        "raise TypeError('Descriptors cannot be created directly.')",  # of another protobuf
+        "raise AttributeError('_ARRAY_API not found')",  # of another NumPy
+        "(",
+        "",  # an empty folder that an uninstallation left
+    ],
+    ids=["OSError", "TypeError", "AttributeError", "SyntaxError", "empty"],
+)
+def test_a_tensorflow_that_fails_in_another_way_is_told_in_one_sentence_too(
+    text: str, load: Callable[..., Any]
+) -> None:
+    assert load(text).startswith("TensorFlow does not load (")
+
+
+def test_what_tensorflow_writes_as_it_loads_is_not_shown_and_what_it_writes_later_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tensorflow.py").write_text(STAND_IN.format(gpus=[], cuda=False), "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    later = f"{LOAD}\nimport sys; print('later', file=sys.stderr)"
+    assert Setting().run(["-c", later])[1] == "later\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (Setting(), "visible [] GPU"),
+        (Setting("gpu:0"), "growth first True"),
+        (Setting("gpu:0", gpu_memory="512"), "limit first ['512 MB']"),
+        (Setting("gpu:0", gpu_memory="all"), None),
+        (Setting(log_placement=True), "log True"),
+        (Setting(), "log False"),
+        (Setting(), "tf32 False"),
+        (Setting("gpu:0"), "tf32 False"),
+    ],
+    ids=str,
+)
+def test_tensorflow_is_told_once_what_no_variable_can_say(
+    setting: Setting, told: str | None, load: Callable[..., Any]
+) -> None:
+    found = load(STAND_IN.format(gpus=["first", "second"], cuda=True), setting)
+    if told:
+        assert found.count(told) == 1
+    else:
+        assert {line.split()[0] for line in found} == {"tf32", "log"}
+
+
+@pytest.mark.parametrize(
+    ("cuda", "said"),
+    [
+        (True, "There is no gpu:3: TensorFlow finds no such GPU."),
+        (
+            False,
+            "There is no gpu:3: TensorFlow finds no such GPU, and this build of it knows none.",
+        ),
+    ],
+)
+def test_a_gpu_that_tensorflow_does_not_find_is_told_in_one_sentence(
+    cuda: bool, said: str, load: Callable[..., Any]
+) -> None:
+    assert load(STAND_IN.format(gpus=[], cuda=cuda), Setting("gpu:3")) == said
+
+
+REAL = """
+import json
+from mlpperf import devices
+said = ""
+try:
+    devices.tensorflow()
+except devices.MlpperfError as error:
+    said = str(error)
+import tensorflow as tf
+print(json.dumps([said, [gpu.name for gpu in tf.config.list_physical_devices("GPU")]]))
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None,
+    reason="TensorFlow is not installed: pip install 'mlpperf[tensorflow]'",
+)
+def test_the_real_tensorflow_says_so_too_where_there_is_no_gpu() -> None:
+    said, gpus = fresh_process(REAL, **Setting("gpu:0").environment())
+    if gpus:
+        pytest.skip("there is a GPU")
+    assert said.startswith("There is no gpu:0: TensorFlow finds no such GPU")
 
 
 # --- memory --------------------------------------------------------------------------------------

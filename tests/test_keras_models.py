@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf import data, keras_models
+from mlpperf import data, devices, keras_models
 from mlpperf.errors import MlpperfError
 from mlpperf.keras_models import (
     CNN_2,
@@ -216,6 +216,7 @@ def test_without_tensorflow_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.delitem(sys.modules, "tensorflow")
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    devices.tensorflow.cache_clear()
     with pytest.raises(MlpperfError, match=r"pip install 'mlpperf\[tensorflow\]'"):
         build(MLP)
 

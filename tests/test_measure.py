@@ -415,7 +415,8 @@ def test_results_come_in_the_order_asked_for_and_only_those(clock: FakeClock) ->
     assert race(path, CASE, [], clock=clock) == []
 
 
-def test_result_says_what_was_raced(clock: FakeClock) -> None:
+def test_result_says_what_was_raced(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SETTLE", 0)
     variant = Variant(clock.contestant("same", LONG), Agreement.IDENTICAL, backend=Backend("other"))
     path = replace(hot_path(clock.contestant("usual", LONG), variant), version=7)
     (result,) = race(path, CASE, clock=clock)

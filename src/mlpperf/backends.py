@@ -48,7 +48,8 @@ class Backend:
 def each(convert: Callable[[Any], Any], wanted: type | tuple[type, ...], value: Any) -> Any:
     """`value` with everything of the `wanted` types converted, within (nested) tuples too."""
     if isinstance(value, tuple | list):
-        return tuple(each(convert, wanted, item) for item in value)
+        items = (each(convert, wanted, item) for item in value)
+        return list(items) if isinstance(value, list) else tuple(items)
     return convert(value) if isinstance(value, wanted) else value
 
 

@@ -68,7 +68,7 @@ class Setting:
     log_placement: bool = False
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"cpu|gpu:\d{1,3}", self.device):
+        if not re.fullmatch(r"cpu|gpu:(0|[1-9][0-9]?)", self.device):
             raise MlpperfError(
                 f"There is no device {self.device!r}; write cpu, or gpu:0 for the first GPU."
             )
@@ -78,7 +78,7 @@ class Setting:
                 raise MlpperfError(
                     f"{count} threads were asked for; this machine allows 1 to {most}."
                 )
-        if not re.fullmatch(r"growth|all|[1-9]\d{0,6}", self.gpu_memory):
+        if not re.fullmatch(r"growth|all|[1-9][0-9]{0,6}", self.gpu_memory):
             raise MlpperfError(
                 f"GPU memory must be growth, all, or a number of MB, not {self.gpu_memory!r}."
             )
@@ -97,9 +97,10 @@ class Setting:
             found |= dict.fromkeys(THREAD_VARIABLES, str(self.threads))
         if inter := self.inter or self.threads:
             found["TF_NUM_INTEROP_THREADS"] = str(inter)
-        if self.xla:
-            given = os.environ.get("TF_XLA_FLAGS", "")
-            found["TF_XLA_FLAGS"] = given if XLA_FLAGS in given else f"{given} {XLA_FLAGS}".strip()
+        given = os.environ.get("TF_XLA_FLAGS", "")
+        if self.xla or XLA_FLAGS in given:
+            others = given.replace(XLA_FLAGS, "").strip()
+            found["TF_XLA_FLAGS"] = f"{others} {XLA_FLAGS}".strip() if self.xla else others
         if self.log_placement:
             found["TF_CPP_MIN_LOG_LEVEL"] = "0"  # 3 would hide it
         return found
@@ -140,8 +141,8 @@ class Setting:
         MlpperfError
             If it fails; with the last line that it wrote to standard error.
         """
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        with self.start(arguments, **pipes) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with self.start(arguments, **pipes, text=True, errors="replace") as process:
             out, err = process.communicate()
         if process.returncode:
             last = (err.strip().splitlines() or ["A process failed and said nothing."])[-1]
@@ -164,6 +165,8 @@ def use(
     """
     given = {"device": device, "threads": threads, **others}
     asked = {**asdict(Setting.current()), **{k: v for k, v in given.items() if v is not None}}
+    if device == "cpu" and others.get("gpu_memory") is None:
+        del asked["gpu_memory"]  # the parent's, which was on a GPU
     setting = Setting(**asked)
     if numpy_only and setting.device != "cpu":
         raise MlpperfError(f"{numpy_only} is NumPy's, which runs on the cpu, not {setting.device}.")
@@ -180,6 +183,7 @@ def threads() -> int:
     return max((int(pool["num_threads"]) for pool in found), default=available_threads())
 
 
+@lru_cache(maxsize=1)  # variants call it for every operation
 def tensorflow() -> Any:
     """TensorFlow under the setting of this process, without the lines that it writes as it loads.
 
@@ -197,17 +201,16 @@ def tensorflow() -> Any:
         raise MlpperfError(
             "TensorFlow is not installed: pip install 'mlpperf[tensorflow]'."
         ) from reason
-    except ImportError as reason:
+    except Exception as reason:  # whatever a damaged or unfitting installation raises
         raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
-    _configure(Setting.current())
+    if not hasattr(tf, "config"):  # a folder that an uninstallation left
+        raise MlpperfError("TensorFlow does not load (its installation is not whole).")
+    _configure(tf, Setting.current())
     return tf
 
 
-@lru_cache(maxsize=1)
-def _configure(setting: Setting) -> None:
+def _configure(tf: Any, setting: Setting) -> None:
     """Tell TensorFlow what no environment variable can; once, before its first operation."""
-    import tensorflow as tf
-
     gpus = tf.config.list_physical_devices("GPU")
     if setting.device == "cpu":
         if gpus:  # it was imported before the setting was applied

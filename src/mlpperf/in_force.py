@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from .devices import SETTING, Setting, tensorflow
+from .devices import SETTING, Setting, available_threads, tensorflow, threads
 from .errors import MlpperfError
 
 LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
@@ -45,23 +45,22 @@ class InForce:
     def shortfalls(self, asked: Setting) -> list[str]:
         """A sentence for everything that was asked for and is not in force."""
         found = []
-        loaded = self.placed is not None
         if asked.threads:
             if self.blas_threads != asked.threads:
                 found.append(
                     f"{asked.threads} threads were asked for; {self.blas_threads} worked in NumPy."
                 )
-            if loaded and self.operation_threads != asked.threads:
+            if self.operation_threads not in (None, asked.threads):
                 found.append(
                     f"{asked.threads} threads were asked for; "
                     f"{self.operation_threads} worked in TensorFlow."
                 )
         operations = asked.inter or asked.threads
-        if loaded and operations and self.operations != operations:
+        if operations and self.operations not in (None, operations):
             found.append(
                 f"{operations} operations at a time were asked for; {self.operations} ran."
             )
-        if loaded and self.placed != asked.device:
+        if self.placed not in (None, asked.device):
             found.append(f"{asked.device} was asked for; it ran on {self.placed}.")
         if self.xla is not None and self.xla != asked.xla:
             words = ("off", "on")
@@ -70,14 +69,14 @@ class InForce:
 
 
 def in_force() -> InForce:
-    """Look at this process; takes up to two seconds, once."""
+    """Look at this process; takes up to three seconds, once."""
     return _seen("tensorflow" in sys.modules)
 
 
 @lru_cache(maxsize=2)
 def _seen(with_tensorflow: bool) -> InForce:
     square = np.ones((1000, 1000), dtype=np.float32)
-    blas = working_threads(lambda: square @ square)
+    blas = working_threads(lambda: square @ square, threads())
     if not with_tensorflow:
         return InForce(blas)
     tf = tensorflow()
@@ -87,19 +86,20 @@ def _seen(with_tensorflow: bool) -> InForce:
     sorts = tf.function(
         lambda v: [tf.reduce_sum(tf.sort(v + i)) for i in range(8)], autograph=False
     )
-    gpu = Setting.current().device != "cpu"
+    asked = Setting.current()
+    gpu, most = asked.device != "cpu", asked.threads or available_threads()
     return InForce(
         blas,
-        None if gpu else working_threads(lambda: product(tensor)),
-        None if gpu else working_threads(lambda: sorts(vector)),
+        None if gpu else working_threads(lambda: product(tensor), most),
+        None if gpu else working_threads(lambda: sorts(vector), asked.inter or most),
         short_name(product(tensor).device),
         clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
         _gpu_memory(tf) if gpu else None,
     )
 
 
-def working_threads(work: Callable[[], object]) -> int:
-    """How many threads of this process share `work`; the most of some tries."""
+def working_threads(work: Callable[[], object], hoped: int | None = None) -> int:
+    """How many threads of this process share `work`; the most of some tries, or `hoped`."""
     process = psutil.Process()
     work()
     most = 1
@@ -114,6 +114,8 @@ def working_threads(work: Callable[[], object]) -> int:
         # Work that wanders from thread to thread is seen in several, but takes the time of one.
         together = math.ceil(sum(shares) - 0.15)
         most = max(most, min(sum(share > WORKED for share in shares), together))
+        if hoped is not None and most >= hoped:
+            break
     return most
 
 
@@ -122,13 +124,22 @@ def _processor_seconds(process: psutil.Process) -> dict[int, float]:
 
 
 def short_name(device: str) -> str:
-    """`cpu` or `gpu:0` for TensorFlow's full name of a device; the GPU's number is CUDA's."""
-    kind = device.rsplit("device:", 1)[-1].split(":")[0].lower()
-    return Setting.current().device if kind == "gpu" else kind
+    """`cpu` or `gpu:0` for TensorFlow's full name of a device.
+
+    The one GPU that a setting shows is number 0 to TensorFlow, and has its own number here.
+    """
+    kind, _, number = device.rsplit("device:", 1)[-1].lower().partition(":")
+    asked = Setting.current().device
+    if kind == "cpu":
+        return kind
+    return asked if (number, asked != "cpu") == ("0", True) else f"{kind}:{number}"
 
 
 def clustered(call: Callable[[], object]) -> bool | None:
-    """Whether XLA took part in `call`: its operations stand in the graphs that really ran."""
+    """Whether XLA took part in `call` unasked: its operations stand in the graphs that really ran.
+
+    A function that was compiled as a whole stands in no graph, and is not seen.
+    """
     try:
         from tensorflow.python.eager import context
     except ImportError:  # not part of TensorFlow's public interface
@@ -179,8 +190,8 @@ def look(setting: Setting) -> Seen:
     found = InForce(**about.pop("in_force"))
     if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
         about["gpus"] = json.loads(Setting("gpu:0").run(["-m", "mlpperf.in_force", "gpus"])[0])
-    lines = [*printed, *log.splitlines()]
-    return Seen(about, found, sorted({line for line in lines if "device:" in line}))
+    lines = [line for line in [*printed, *log.splitlines()] if "device:" in line]
+    return Seen(about, found, sorted({line.rpartition("] ")[2] for line in lines}))
 
 
 def _report() -> dict[str, Any]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from .agreement import Proof, WrongResultError, arrays_in, fingerprint
-from .devices import keep_freed_memory
+from .devices import Setting, keep_freed_memory
 from .errors import MlpperfError
 from .hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from .machine import BUSY, Bystanders, clock_resolution, floor_seconds
@@ -129,7 +129,7 @@ class Result:
     speedup: Interval  # reference ÷ variant
     rounds: int
     proof: Proof
-    floor: float  # seconds that the bare products or the bare memory traffic take
+    floor: float  # seconds of the bare products or the bare memory traffic; NaN on a GPU
     doubts: tuple[str, ...] = ()
     wrong: str = ""  # why it was not timed
 
@@ -263,6 +263,8 @@ class Race:
         inputs, before, _ = problem(self.path, self.case)
         bystanders = Bystanders()
         ready.insert(0, (self._reference, fresh(self.path, inputs)))
+        if len({c.variant.backend.name for c, _ in ready}) > 1:
+            self._backend = ""  # whoever ran before this sweep
         for runner, args in ready:
             runner.calibrate(args, self._clock)
         arrays = list(arrays_in(inputs))
@@ -381,6 +383,7 @@ class Race:
         path, variant, seconds = self.path, contestant.variant, contestant.seconds
         nan = math.nan
         wrong = bool(contestant.wrong)
+        gpu = Setting.current().device != "cpu"  # its ceilings are not those that NumPy can measure
         speedup = Interval(nan, nan, nan) if wrong else ratio_interval(contestant.ratios())
         return Result(
             path=path.name,
@@ -393,7 +396,7 @@ class Race:
             speedup=speedup,
             rounds=len(seconds),
             proof=contestant.proof,
-            floor=nan if wrong else floor_seconds(path.cost(self.case), contestant.dtype),
+            floor=nan if wrong or gpu else floor_seconds(path.cost(self.case), contestant.dtype),
             doubts=() if wrong else tuple(self._doubts(contestant, speedup)),
             wrong=contestant.wrong,
         )

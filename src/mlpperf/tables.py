@@ -123,10 +123,10 @@ def print_page(path: HotPath) -> None:
     out.print(Text(title, style="bold"))
     out.print(Markdown(story) if out.is_terminal else story.strip("\n"))
     reference, *others = path.contestants
-    # One for each function, whichever backends run it.
-    variants = [v for i, v in enumerate(others) if v.fn not in [o.fn for o in others[:i]]]
-    for variant in variants:
-        pair = [_source(reference, "reference"), _source(variant, variant.agreement.value)]
+    first = True
+    for fn in dict.fromkeys(v.fn for v in others):
+        variants = [v for v in others if v.fn is fn]  # one for each backend that runs it
+        pair = [_source([reference], "reference"), _source(variants, variants[0].agreement.value)]
         if out.is_terminal and out.width >= SIDE_BY_SIDE:
             grid = Table.grid(expand=True)
             grid.add_column(ratio=1)
@@ -134,17 +134,19 @@ def print_page(path: HotPath) -> None:
             grid.add_row(*pair)
             out.print(grid)
         else:
-            out.print(Group(*(pair if variant is variants[0] else pair[1:])))
+            out.print(Group(*(pair if first else pair[1:])))
+        first = False
 
 
-def _source(variant: Variant, remark: str) -> RenderableType:
+def _source(variants: Sequence[Variant], remark: str) -> RenderableType:
+    names, variant = ", ".join(v.name for v in variants), variants[0]
     code = _code(variant.fn)
     if variant.prepare is not as_given:
         code += "\n# not timed:\n" + _code(variant.prepare)
     if not console().is_terminal:
-        return f"\n--- {variant.name} ({remark})\n{code}"
+        return f"\n--- {names} ({remark})\n{code}"
     syntax = Syntax(code, "python", background_color="default", word_wrap=True)
-    return Panel(syntax, title=variant.name, subtitle=remark)
+    return Panel(syntax, title=names, subtitle=remark)
 
 
 def _code(function: Callable[..., object]) -> str:
@@ -221,7 +223,7 @@ def _speedup(r: Result) -> tuple[str, str]:
 
 
 def _share(r: Result) -> str:
-    return f"{100 * r.ceiling_share:.0f} %"
+    return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"
 
 
 def as_text(renderable: RenderableType) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MlpperfError
-from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent
+from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent, ratio
+from ..peers import show as peer_table
+from ..tables import seconds
 from .records import read
 
 Record = dict[str, Any]
@@ -82,10 +84,81 @@ def best_run(folder: Path) -> str:
     )
 
 
+def peers(folder: Path) -> str:
+    """Every batch size at which peers met: the newest contest of each, on every device."""
+    newest: dict[tuple[int, str], list[Record]] = {}
+    for record in read(folder, "peers")[0]:
+        group = newest.setdefault((record["batch_size"], record["device"]), [])
+        if group and group[0]["time"] != record["time"]:
+            group.clear()
+        group.append(record)
+    parts = []
+    for (size, _), contest in sorted(newest.items()):
+        rows = _markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
+        verdict = peer_table.verdict(contest)
+        notes = "\n".join(f"- {note}" for note in peer_table.notes(contest))
+        parts.append(f"Batch {size:,}:\n\n{rows}\n\n{verdict}\n\n{notes}")
+    last = contest[-1]
+    libraries = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
+    versions = ", ".join(f"{n} {last['versions'][n]}" for n in libraries if n in last["versions"])
+    return "\n\n".join([*parts, f"{_where(last)[:-1]}; {versions}."])
+
+
+MODES = ("eager", "function", "xla", "converted")
+OPERATIONS_COLUMNS = ("hot path", "batch", "device", "in TensorFlow", "fastest of NumPy", *MODES)
+
+
+def operations(folder: Path) -> str:
+    """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
+    newest = {
+        (r["path"], r["case"], r["variant"], r["device"]): r for r in read(folder, "races")[0]
+    }
+    best: dict[tuple[str, str], Record] = {}
+    table: dict[tuple[str, str, str, str], dict[str, Record]] = {}
+    for (path, case, variant, device), r in newest.items():
+        if r["backend"] == "numpy":
+            usual = best.setdefault((path, case), r)
+            if r["speedup"]["median"] > usual["speedup"]["median"]:
+                best[path, case] = r
+        else:
+            function, _, mode = variant.rpartition("_")
+            table.setdefault((path, case, device, function), {})[mode] = r
+    rows = []
+    for (path, case, device, function), found in table.items():
+        numpy = best.get((path, case))
+        fastest = f"{ratio(numpy['speedup'])} ({numpy['variant']})" if numpy else "–"
+        cells = [ratio(found[m]["speedup"]) if m in found else "" for m in MODES]
+        rows.append((path, case.removeprefix("batch-"), device, function, fastest, *cells))
+    gpu = any(device != "cpu" for _, _, device, _ in table)
+    lines = [_markdown(OPERATIONS_COLUMNS, rows, left=5), _where(r)]
+    if not gpu:
+        lines.append("There is no record of a GPU yet; `mlpperf race --device gpu:0` makes one.")
+    return "\n\n".join(lines)
+
+
+KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch", "time per epoch")
+
+
+def keras(folder: Path) -> str:
+    """The newest run of every Keras network on every device."""
+    newest = {(r["network"], r["device"]): r for r in read(folder, "keras")[0]}
+    rows = []
+    for (network, device), r in newest.items():
+        seen = [e["validation_accuracy"] for e in r["epochs"]]
+        later = sorted(e["seconds"] for e in r["epochs"][1:] or r["epochs"])
+        size = str(r["settings"]["batch_size"])
+        cells = (percent(seen[-1]), percent(max(seen)), seconds(later[len(later) // 2]))
+        rows.append((network, device, str(len(seen)), size, *cells))
+    return _markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + _where(r)
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "ladder": ladder,
     "growth": growth,
     "best run": best_run,
+    "peers": peers,
+    "operations": operations,
+    "keras": keras,
 }
 
 

@@ -25,7 +25,16 @@ from ..machine import describe
 from ..measure import Result
 
 SCHEMA = 1
-VERSIONS = ("numpy", "scipy", "scikit-learn", "tensorflow", "tensorflow-cpu")
+VERSIONS = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "torch",
+    "jax",
+)
 
 
 def records_folder() -> Path:

@@ -88,7 +88,8 @@ class Contestant:
         if self.process:
             self.process.kill()
             self.process.wait()
-            self.process.stdin.close()
+            with contextlib.suppress(OSError):  # what it did not read any more
+                self.process.stdin.close()
             self.process.stdout.close()
             self.process = None
 

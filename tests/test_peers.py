@@ -1,0 +1,338 @@
+"""Peers train the same network with the same mathematics, in turns, and whatever happens to one."""
+
+import importlib.util
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf.agreement import Agreement, compare
+from mlpperf.data import synthetic
+from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Case
+from mlpperf.measure import Interval
+from mlpperf.mlp.equations import Array
+from mlpperf.mlp.network import step_cost
+from mlpperf.mlp.rungs import Step0
+from mlpperf.mlp.settings import ARTICLE
+from mlpperf.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
+from mlpperf.peers.contest import Contestant, Place
+from mlpperf.peers.task import Task
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
+
+BATCH = 60
+STEPS = 10
+SMALL = replace(ARTICLE, batch_size=BATCH, epochs=STEPS, decrease=0.0, l2=0.5, momentum=1e-3)
+QUICK = replace(ARTICLE, batch_size=500, epochs=7)
+
+
+def available(peer: Peer) -> Any:
+    missing = importlib.util.find_spec(peer.package) is None
+    skip = [pytest.mark.skip(f"{peer.package} is not installed")] if missing else []
+    return pytest.param(peer, id=peer.name, marks=skip)
+
+
+TRAIN = """
+import json, sys
+from importlib import import_module
+import numpy as np
+from mlpperf.data import synthetic
+from mlpperf.mlp.settings import Settings
+from mlpperf.peers.task import Task
+page, peer, samples, settings = sys.argv[1:]
+given = json.loads(settings)
+task = Task(synthetic(int(samples)), Settings(**{**given, "hidden": tuple(given["hidden"])}), peer)
+orders = (np.random.default_rng(e).permutation(len(task.x)) for e in range(given["epochs"]))
+weights = import_module(f"mlpperf.peers.{page}").train(task, orders)
+assert next(orders, None) is None  # it took them all
+print(json.dumps([w.astype(float).tolist() for w in weights]))
+"""
+
+
+def trained(peer: Peer, task: Task) -> list[Array]:
+    """What the peer makes of it, in a fresh process where its library bears no other."""
+    if peer.extra != "peers":
+        page = import_module(f"mlpperf.peers.{peer.page}")
+        orders = (np.random.default_rng(e).permutation(len(task.x)) for e in range(STEPS))
+        weights: list[Array] = page.train(replace(task, peer=peer.name), orders)
+        assert next(orders, None) is None  # it took them all
+        return weights
+    arguments = [peer.page, peer.name, str(len(task.x)), json.dumps(asdict(task.settings))]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return [np.array(w) for w in json.loads(done.stdout.splitlines()[-1])]
+
+
+def by_step_0(task: Task) -> list[Array]:
+    """What the articles' program makes of it in float64."""
+    rung = Step0.begin(task.samples, task.weights, task.settings)
+    for epoch in range(STEPS):
+        rung.train(np.random.default_rng(epoch).permutation(len(task.x)))
+    return rung.weights
+
+
+# --- the same mathematics -------------------------------------------------------------------------
+
+
+def agree(got: list[Array], expected: list[Array], task: Task) -> None:
+    """Raise unless ten steps in float32 explain the difference: ten times the depth of one."""
+    depth = STEPS * step_cost(Case(BATCH, task.layers)).depth
+    single = tuple(np.asarray(w, np.float32) for w in got)
+    compare(single, tuple(expected), Agreement.FLOAT32, depth)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    # One batch is the whole set, so it does not matter how a library shuffles.
+    return Task(synthetic(BATCH), SMALL)
+
+
+@pytest.mark.parametrize("peer", [available(p) for p in PEERS])
+def test_after_ten_steps_every_peer_has_the_weights_of_step_0(peer: Peer, task: Task) -> None:
+    agree(trained(peer, task), by_step_0(task), task)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"l2": 0.45}, {"learning_rate": 0.99e-3}, {"loss": "mse"}],
+    ids=["regularisation", "rate", "loss"],
+)
+def test_a_peer_that_does_something_else_is_noticed(changed: dict[str, Any], task: Task) -> None:
+    other = Task(task.data, replace(SMALL, **changed))
+    with pytest.raises(MlpperfError, match="off by"):
+        agree(trained(LAST_RUNG, task), by_step_0(other), task)
+
+
+def test_batches_are_whole_but_for_the_rest() -> None:
+    task = Task(synthetic(70), replace(SMALL, batch_size=30))
+    whole, rest = task.batches(np.arange(70))
+    assert whole.tolist() == np.arange(60).reshape(2, 30).tolist()
+    assert rest.tolist() == [list(range(60, 70))]
+    (all_of_it,) = Task(synthetic(60), replace(SMALL, batch_size=30)).batches(np.arange(60))
+    assert all_of_it.shape == (2, 30)
+
+
+@pytest.mark.parametrize("peer", [available(p) for p in PEERS if p.page == "tensorflow_epoch"])
+def test_a_shorter_last_batch_is_trained_on_too(peer: Peer) -> None:
+    task = Task(synthetic(100), SMALL)  # batches of 60 and 40
+    agree(trained(peer, task), by_step_0(task), task)
+
+
+# --- the contest ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def places() -> list[Place]:
+    *_, last = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
+    return last
+
+
+def test_the_last_rung_is_always_there_and_the_yardstick(places: list[Place]) -> None:
+    assert [place.peer for place in places] == ["last_rung", "scikit_learn"]
+    assert places[0].over_last_rung == Interval(1, 1, 1)
+    assert places[1].over_last_rung.low > 0
+
+
+def test_a_place_holds_what_was_measured(places: list[Place]) -> None:
+    for place in places:
+        assert place.epochs == QUICK.epochs
+        assert 0 < place.seconds.low <= place.seconds.median <= place.seconds.high < math.inf
+        assert place.start_up > 0
+        assert place.compilation >= 0
+        assert 0.1 < place.test_accuracy <= 1
+        assert place.peak_memory is not None
+        assert place.peak_memory > 5e7
+        assert place.in_force is not None
+        assert place.in_force["blas_threads"] >= 1
+        assert not place.stopped
+
+
+def test_what_is_not_installed_says_so_and_the_others_go_on() -> None:
+    absent = Peer("absent", "nobody", "last_rung", "no_such_package", extra="peers")
+    *_, places = contest.contest([absent], QUICK, "digits", epochs=2)
+    assert [p.stopped for p in places] == [
+        "",
+        "no_such_package is not installed: pip install 'mlpperf[peers]'.",
+    ]
+    assert places[0].epochs == 2
+
+
+def test_a_peer_that_fails_says_why_and_the_others_go_on() -> None:
+    lost = Peer("last_run", "misspelt", "last_rung", "numpy")
+    *_, places = contest.contest([lost], QUICK, "digits", epochs=2)
+    assert places[1].stopped.startswith("There is no peer 'last_run'; did you mean last_rung")
+    assert places[0].epochs == 2
+
+
+def test_a_peer_that_is_killed_keeps_what_it_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
+    started: list[Contestant] = []
+    start = Contestant.start
+
+    def remember(self: Contestant, *args: Any) -> None:
+        started.append(self)
+        start(self, *args)
+
+    monkeypatch.setattr(Contestant, "start", remember)
+    next(rounds)
+    os.kill(started[1].process.pid, signal.SIGKILL)
+    *_, places = rounds
+    assert places[1].stopped == "Its process died without a word."
+    assert places[1].epochs == contest.TURN
+    assert places[0].epochs == QUICK.epochs
+
+
+def test_processes_end_with_the_contest(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[subprocess.Popen[str]] = []
+    start = Contestant.start
+
+    def remember(self: Contestant, *args: Any) -> None:
+        start(self, *args)
+        processes.append(self.process)
+
+    monkeypatch.setattr(Contestant, "start", remember)
+    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits")
+    next(rounds)
+    assert [p.poll() for p in processes] == [None, None]
+    rounds.close()  # as an interruption does
+    assert all(p.poll() is not None for p in processes)
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    arguments = ["last_rung", json.dumps(asdict(QUICK)), "digits"]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "mlpperf.peers.worker", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert json.loads(worker.stdout.readline())["start_up"] > 0
+        worker.stdin.close()  # as when the parent is killed
+        assert worker.wait(timeout=60) == 3
+
+
+def test_too_few_epochs_are_refused() -> None:
+    with pytest.raises(MlpperfError, match="at least 2 epochs"):
+        next(contest.contest([], QUICK, "digits", epochs=1))
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> dict[str, Any]:
+    place = Place(
+        peer=name,
+        what="what it is",
+        differs="",
+        ran_on="cpu",
+        seconds=Interval(4 * over, 3.9 * over, 4.1 * over),
+        over_last_rung=Interval(over, 0.95 * over, 1.05 * over),
+        epochs=35,
+        stalls=0,
+        start_up=1.5,
+        compilation=0.5,
+        train_accuracy=0.99,
+        test_accuracy=accuracy,
+        peak_memory=600_000_000,
+        in_force=None,
+    )
+    common = {"batch_size": 500, "threads": 2, "data": "mnist", "in_force": {}}
+    return {**common, **show.as_record(replace(place, **changed))}
+
+
+def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:
+    records = [record("last_rung", 1.0), record("slow", 3.0), record("quick", 1.4)]
+    assert [row[0] for row in show.rows(records)] == ["last_rung", "quick", "slow"]
+    said = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
+    assert show.verdict(records) == said
+
+
+def test_who_reaches_another_accuracy_is_not_compared() -> None:
+    records = [record("last_rung", 1.0), record("cheat", 0.5, 0.91), record("honest", 1.4)]
+    assert "honest" in show.verdict(records)
+    assert "cheat: reaches another accuracy: not compared." in show.notes(records)
+    assert not show.notes([record("last_rung", 1.0), record("honest", 1.4, 0.957)])
+
+
+def test_notes_group_peers_and_name_stalls_and_failures() -> None:
+    records = [
+        record("last_rung", 1.0),
+        record("a", 2.0, differs="records the loss"),
+        record("b", 2.0, differs="records the loss", stalls=2),
+        record("c", 2.0, stopped="torch is not installed."),
+    ]
+    assert show.notes(records) == [
+        "a, b: records the loss.",
+        "b: 2 of 35 epochs took more than 2× the median.",
+        "c: torch is not installed.",
+    ]
+
+
+def test_alone_there_is_nobody_to_compare_with() -> None:
+    assert show.verdict([record("last_rung", 1.0)]) == "There is no peer to compare with."
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mlpperf", "peers", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
+    quick = ["--peer", "scikit_learn", "--data", "synthetic:1000", "--quick", "--records", "rec"]
+    done = run(tmp_path, *quick, "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert "The fastest peer, scikit_learn, takes" in done.stdout
+    lines = (tmp_path / "rec/peers.jsonl").read_text(encoding="utf-8").splitlines()
+    written = [json.loads(line) for line in lines]
+    assert [r["peer"] for r in written] == ["last_rung", "scikit_learn"]
+    assert {r["kind"] for r in written} == {"peers"}
+    assert {r["threads"] for r in written} == {1}
+    assert {r["in_force"]["blas_threads"] for r in written} == {1}  # of the peers' own processes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--peer", "scikit"], "There is no peer 'scikit'; did you mean scikit_learn?"),
+        (["--epochs", "1", "--data", "digits"], "at least 2 epochs"),
+        (["--batch-size", "5000", "--data", "digits"], "A batch of 5000 does not fit"),
+        (["--batch-size", "0"], "batch_size must be at least 1, not 0"),
+        (["--device", "gpu"], "There is no device 'gpu'"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], says: str, refused: Callable[..., str]
+) -> None:
+    assert says in refused("peers", *arguments)
+
+
+def test_names_of_peers_are_unique_and_their_pages_exist() -> None:
+    names = [peer.name for peer in PEERS]
+    assert len(set(names)) == len(names)
+    for peer in PEERS:
+        page = Path(sys.modules["mlpperf.peers"].__path__[0], f"{peer.page}.py")
+        assert "def train(task: Task, epochs: Epochs)" in page.read_text(encoding="utf-8")
