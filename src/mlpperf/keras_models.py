@@ -186,6 +186,7 @@ def compile_again(model: Any, network: Network) -> None:
     """A new optimizer, whose moments and iterations start from nothing."""
     model.compile(
         optimizer=_optimizer(network),
+        # Of sigmoid outputs, as the articles' MLPs have, Keras takes the softmax of what went in.
         loss="categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=Setting.current().xla,  # "auto" would decide by the device

@@ -28,17 +28,27 @@ def allocate(shape: tuple[int, ...]) -> Array:
     return np.zeros(shape, dtype=np.float32)
 
 
+def padded(layers: Sequence[int], multiple: int) -> list[int]:
+    """Nodes of every layer, the hidden ones filled up to a multiple."""
+    hidden = [-(-nodes // multiple) * multiple for nodes in layers[1:-1]]
+    return [layers[0], *hidden, layers[-1]]
+
+
 class Flat:
     """All weights, or gradients, of a network in one vector, and views of its parts.
 
-    Pixels that are 0 in every sample have `idle` weights: no product needs them.
+    Pixels that are 0 in every sample have `idle` weights: no product needs them. Hidden layers have
+    a `multiple` of nodes; those that fill them up have weights of 0, which stay 0.
     """
 
-    def __init__(self, layers: Sequence[int], used: Array, new: Allocate = allocate) -> None:
-        self.used = used
+    def __init__(
+        self, layers: Sequence[int], used: Array, new: Allocate = allocate, multiple: int = 1
+    ) -> None:
+        self.used, self.nodes = used, layers[1:]
         widths = [int(used.sum()), *layers[1:-1]]
-        shapes: list[tuple[int, ...]] = [(m, n) for n, m in zip(widths, layers[1:], strict=True)]
-        shapes += [(layers[1], layers[0] - widths[0])] + [(m,) for m in layers[1:]]
+        rows = padded(layers, multiple)[1:]
+        shapes: list[tuple[int, ...]] = [(m, n) for n, m in zip(widths, rows, strict=True)]
+        shapes += [(layers[1], layers[0] - widths[0])] + [(m,) for m in rows]
         ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
         self.vector = new((int(ends[-1]),))
         parts = zip(pairwise(ends.tolist()), shapes, strict=True)
@@ -51,24 +61,25 @@ class Flat:
         """Copy from the articles' shapes, (n(N+1), n(N) + 1) with the bias in column 0."""
         below, *above = [given[:, 1:] for given in weights]
         for w, given in zip(self.w, [below[:, self.used], *above], strict=True):
-            w[...] = given
+            w[: len(given)] = given
         self.idle[...] = below[:, ~self.used]
         for b, given in zip(self.b, weights, strict=True):
-            b[...] = given[:, 0]
+            b[: len(given)] = given[:, 0]
 
     def in_layers(self, out: Sequence[Array] | None = None) -> list[Array]:
         """Copies in the articles' shapes, into `out` if given."""
-        shapes = [(len(self.b[0]), len(self.used) + 1)]
-        shapes += [(len(w), w.shape[1] + 1) for w in self.w[1:]]
+        below = [len(self.used), *self.nodes[:-1]]
+        shapes = [(m, n + 1) for n, m in zip(below, self.nodes, strict=True)]
         layers = [np.empty(s, self.vector.dtype) for s in shapes] if out is None else list(out)
+        first = self.w[0][: self.nodes[0]]
         if self.idle.size:
-            layers[0][:, 1:][:, self.used], layers[0][:, 1:][:, ~self.used] = self.w[0], self.idle
+            layers[0][:, 1:][:, self.used], layers[0][:, 1:][:, ~self.used] = first, self.idle
         else:
-            layers[0][:, 1:] = self.w[0]
+            layers[0][:, 1:] = first
         for layer, w in zip(layers[1:], self.w[1:], strict=True):
-            layer[:, 1:] = w
+            layer[:, 1:] = w[: len(layer)]
         for layer, b in zip(layers, self.b, strict=True):
-            layer[:, 0] = b
+            layer[:, 0] = b[: len(layer)]
         return layers
 
 
@@ -76,6 +87,7 @@ class InPlace(Float32):
     """Samples first, every result into a buffer, sigmoid by tanh, all weights in one vector."""
 
     name = "samples_major_in_place"
+    multiple: ClassVar[int] = 1  # of nodes in a hidden layer
     phases: ClassVar[dict[str, str]] = {
         "collect": "input",
         "activate": "forward",
@@ -110,14 +122,16 @@ class InPlace(Float32):
         self.used = np.ones(layers[0], dtype=bool) if used is None else used
 
         def flat(new: Allocate = new) -> Flat:
-            return Flat(layers, self.used, new)
+            return Flat(layers, self.used, new, self.multiple)
 
         rows = min(CHUNK, -(-min(settings.batch_size, len(x)) // share))
         self.rows = np.empty((rows, x.shape[1]), dtype=x.dtype)
         self.input = self.rows if x.dtype == np.float32 else allocate(self.rows.shape)
         self.labels = allocate((rows, len(y)))
-        self.a = [allocate((rows, n)) for n in layers[1:]]
-        self.delta = [allocate((rows, n)) for n in layers[1:]]
+        # The nodes that fill a layer up have A = f(0), which no product reads, and δ = 0.
+        widths = padded(layers, self.multiple)[1:]
+        self.a = [allocate((rows, n)) for n in widths]
+        self.delta = [allocate((rows, n)) for n in widths]
         self.ones = np.ones(rows, dtype=np.float32)
         self.now, self.next = flat(), flat()
         self.momentum_now, self.momentum_next = flat(), flat()
@@ -207,7 +221,7 @@ class InPlace(Float32):
         layers = [first, *zip(self.now.w[1:], self.now.b[1:], strict=True)]
         for (w, b), buffer in zip(layers, self.a, strict=True):
             a = buffer[: len(x)]
-            np.matmul(activations[-1], w.T, out=a)  # (1): (B, n)·(n, m)
+            np.matmul(activations[-1][:, : w.shape[1]], w.T, out=a)  # (1): (B, n)·(n, m)
             a += b
             if buffer is self.a[-1]:
                 output_in_place(a)
@@ -233,7 +247,9 @@ class InPlace(Float32):
 
     def t3_into(self, n: int, above: Array) -> Array:
         """δ_{N+1}·W_N: (B, m)·(m, n)."""
-        return np.matmul(above, self.now.w[n], out=self.delta[n - 1][: len(above)])
+        w, delta = self.now.w[n], self.delta[n - 1][: len(above)]
+        np.matmul(above, w, out=delta[:, : w.shape[1]])
+        return delta
 
     def t4_into(self, n: int, delta: Array, a: Array) -> None:
         """(4)."""
@@ -241,7 +257,7 @@ class InPlace(Float32):
 
     def t5_into(self, n: int, above: Array, a: Array, gradient: Flat) -> None:
         """(5): (m, B)·(B, n), and Σ over samples for the bias."""
-        np.matmul(above.T, a, out=gradient.w[n])
+        np.matmul(above.T, a[:, : gradient.w[n].shape[1]], out=gradient.w[n])
         np.matmul(self.ones[: len(above)], above, out=gradient.b[n])
 
     def descend(self, low: int, high: int) -> float:
@@ -317,3 +333,10 @@ class UsedPixels(InPlace):
         used = samples.scaling.used_pixels(samples.images)
         x = samples.scaling(samples.images, np.float32, used)
         return cls(x, samples.one_hot(np.float32), weights, settings, used=used)
+
+
+class PaddedLayers(UsedPixels):
+    """Hidden layers are filled up to multiples of 8 nodes, the widths that products like best."""
+
+    name = "padded_layers"
+    multiple = 8

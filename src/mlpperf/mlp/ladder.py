@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,11 @@ from ..hotpath import Case
 from ..machine import product_seconds
 from ..measure import SETTLE, Interval, ratio_interval
 from .equations import Array
-from .in_place import CHUNK
+from .in_place import CHUNK, padded
 from .network import step_cost
 from .rungs import Step0
 from .settings import ARTICLE, Settings
+from .team import Team
 from .training import RUNGS, Run, samples_of
 
 TURN = 5  # epochs that a rung trains before the next one does
@@ -50,8 +50,9 @@ class Floor:
         def drawn(*shape: int) -> Array:
             return rng.standard_normal(shape, dtype=np.float32)
 
-        self.a = [drawn(rows, n) for n in layers]
-        self.w = [drawn(m, n) for n, m in pairwise(layers)]
+        widths = padded(layers, Team.multiple)
+        self.a = [drawn(rows, n) for n in widths]
+        self.w = [drawn(m, n) for n, m in zip(layers, widths[1:], strict=False)]
         self.gradients = [np.empty_like(w) for w in self.w]
 
     def epoch(self) -> float:
@@ -59,11 +60,12 @@ class Floor:
         start = time.perf_counter()
         for _ in range(self.samples // self.rows):
             for n, w in enumerate(self.w):
-                np.matmul(self.a[n], w.T, out=self.a[n + 1])  # forward
+                np.matmul(self.a[n][:, : w.shape[1]], w.T, out=self.a[n + 1])  # forward
             for n in reversed(range(len(self.w))):
-                np.matmul(self.a[n + 1].T, self.a[n], out=self.gradients[n])  # gradient
+                below = self.a[n][:, : self.w[n].shape[1]]
+                np.matmul(self.a[n + 1].T, below, out=self.gradients[n])  # gradient
                 if n:
-                    np.matmul(self.a[n + 1], self.w[n], out=self.a[n])  # delta
+                    np.matmul(self.a[n + 1], self.w[n], out=below)  # delta
         seconds = time.perf_counter() - start
         return seconds * self.samples / (self.samples // self.rows * self.rows)
 

@@ -29,7 +29,7 @@ from threadpoolctl import ThreadpoolController
 from ..devices import threads
 from ..errors import MlpperfError
 from .equations import Array
-from .in_place import Flat, InPlace
+from .in_place import Flat, PaddedLayers
 from .rungs import Course
 from .samples import Samples
 from .settings import Settings
@@ -52,7 +52,7 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class Team(InPlace):
+class Team(PaddedLayers):
     """Processes share every batch, each with one BLAS thread of its own."""
 
     name = "shared_by_processes"
@@ -82,7 +82,9 @@ class Team(InPlace):
             x, y, weights, settings, momentum, used=used, scale=scale, share=members, new=shared
         )
         self.members, self.me = members, 0
-        self.gradients += [Flat(self.layers, self.used, shared) for _ in range(members - 1)]
+        self.gradients += [
+            Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
+        ]
         batches = -(-len(x) // settings.batch_size)
         self.courses = shared((members, 3, batches), np.float64)
         self.order = shared((len(x),), np.int64)

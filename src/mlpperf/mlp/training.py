@@ -17,7 +17,7 @@ import numpy as np
 from ..data import Dataset
 from ..errors import MlpperfError
 from .equations import ACTIVATIONS, Array
-from .in_place import BytesFolded, InPlace, UsedPixels
+from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
 from .samples import CHUNK, Samples, Scaling
@@ -34,6 +34,7 @@ RUNGS: tuple[type[Step0], ...] = (
     InPlace,
     BytesFolded,
     UsedPixels,
+    PaddedLayers,
     Team,
 )
 
