@@ -128,7 +128,8 @@ def operations(folder: Path) -> str:
         numpy = best.get((path, case))
         fastest = f"{ratio(numpy['speedup'])} ({numpy['variant']})" if numpy else "–"
         cells = [ratio(found[m]["speedup"]) if m in found else "" for m in MODES]
-        rows.append((path, case.removeprefix("batch-"), device, function, fastest, *cells))
+        size = f"{int(case.removeprefix('batch-')):,}" if case[6:].isdigit() else case
+        rows.append((path, size, device, function, fastest, *cells))
     gpu = any(device != "cpu" for _, _, device, _ in table)
     lines = [_markdown(OPERATIONS_COLUMNS, rows, left=5), _where(r)]
     if not gpu:

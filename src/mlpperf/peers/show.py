@@ -49,8 +49,8 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
                 ratio(r["over_last_rung"]),
                 percent(r["test_accuracy"]),
                 f"{memory / 1e6:.0f} MB" if memory else "–",
-                seconds(r["start_up"]) if r["start_up"] is not None else "–",
-                seconds(r["compilation"]) if r["compilation"] is not None else "–",
+                seconds(r["start_up"]) if r["start_up"] else "–",
+                seconds(r["compilation"]) if r["compilation"] else "–",
             )
         )
     return found
