@@ -1,6 +1,7 @@
 """The commands that train, as their user meets them; on the digits, which need no download."""
 
 import importlib.util
+import io
 import json
 import signal
 import subprocess
@@ -10,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from mlpperf import tables
+from mlpperf.devices import Setting
+from mlpperf.errors import MlpperfError
 from mlpperf.history.readme import BLOCKS, update
 
 ROOT = Path(__file__).parents[1]
@@ -149,6 +154,25 @@ def test_bad_input_is_one_sentence(
     arguments: list[str], fragment: str, refused: Callable[..., str]
 ) -> None:
     assert fragment in refused(*arguments)
+
+
+def test_a_setting_that_fails_does_not_end_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    real = Setting.run
+
+    def fails_at_64(self: Setting, arguments: list[str]) -> tuple[str, str]:
+        if "64" in arguments:
+            raise MlpperfError("It has died.")
+        return real(self, arguments)
+
+    monkeypatch.setattr(Setting, "run", fails_at_64)
+    sizes = ["--batch-size", "64", "--batch-size", "128", "--threads", "1", "--rung", "float32"]
+    monkeypatch.setattr(tables, "console", lambda: Console(file=io.StringIO()))
+    said = refused("sweep", *sizes, "--data", "digits", "--epochs", "1", "--records", "rec")
+    assert said == "mlpperf: batch 64, 1 threads: It has died.\n"
+    assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]
+    assert (tmp_path / "sweep.png").stat().st_size
 
 
 def test_bad_input_is_one_sentence_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -604,3 +604,32 @@ def test_tensorflow_and_plotting_are_loaded_by_their_users_only(module: str) -> 
     loaded = fresh_process(LOADED.format(module=module))
     assert isinstance(loaded, list)
     assert not {"tensorflow", "matplotlib", "plotly", "pandas"} & set(loaded)
+
+
+def test_a_process_that_hangs_is_told_with_the_last_it_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "PATIENCE", 1.0)
+    code = "import sys, time; print('working', file=sys.stderr, flush=True); time.sleep(600)"
+    with pytest.raises(MlpperfError) as raised:
+        Setting().run(["-c", code])
+    assert str(raised.value) == "A process did not end within 1 s; the last it said: working"
+
+
+@pytest.mark.parametrize(("said", "expected"), [("8192", 8192), ("No devices were found", None)])
+def test_the_memory_of_a_gpu_is_what_its_own_tool_says(
+    said: str, expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert devices._gpu_megabytes("0") == expected
+
+
+def test_more_memory_than_the_gpu_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_gpu_megabytes", lambda number: 8192)
+    gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: ["gpu"]))
+    with pytest.raises(MlpperfError) as raised:
+        devices._configure(gpu, Setting("gpu:0", gpu_memory="9000"))
+    assert str(raised.value) == "gpu:0 has 8192 MB of memory; 9000 were asked for."

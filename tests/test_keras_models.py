@@ -254,3 +254,27 @@ def test_a_notebook_shows_one_plot_and_renews_it(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         plot([epoch(1.0)])
     assert shown == ["display", "update", "update"]
+
+
+@needs_tensorflow
+def test_every_layer_can_have_penalties_of_its_own() -> None:
+    network = replace(
+        MLP, l1=(0.0, 0.25), l2=(0.5, 0.0), convolutions=(Convolution(2, l2=0.125),), epochs=1
+    )
+    penalties = [layer.kernel_regularizer for layer in build(network, 64).layers if layer.weights]
+    assert [p and (float(p.l1), float(p.l2)) for p in penalties] == [
+        (0.0, 0.125), (0.0, 0.5), (0.25, 0.0), None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"l2": (0.1,)}, "one for each of 2 layers"),
+        ({"l1": (0.1, -0.1)}, "must not be negative"),
+        ({"convolutions": (Convolution(2, l2=-1.0),)}, "must not be negative"),
+    ],
+)
+def test_penalties_that_do_not_fit_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(MlpperfError, match=says):
+        replace(MLP, **wrong)

@@ -195,6 +195,25 @@ def test_a_peer_that_is_killed_keeps_what_it_measured(monkeypatch: pytest.Monkey
     assert places[0].epochs == QUICK.epochs
 
 
+def test_a_peer_that_hangs_says_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
+    started: list[Contestant] = []
+    start = Contestant.start
+
+    def remember(self: Contestant, *args: Any) -> None:
+        started.append(self)
+        start(self, *args)
+
+    monkeypatch.setattr(Contestant, "start", remember)
+    next(rounds)
+    os.kill(started[1].process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(contest, "PATIENCE", 5.0)
+    *_, places = rounds
+    assert places[1].stopped.startswith("It said nothing for 5 s")
+    assert places[1].epochs == contest.TURN
+    assert places[0].epochs == QUICK.epochs
+
+
 def test_processes_end_with_the_contest(monkeypatch: pytest.MonkeyPatch) -> None:
     processes: list[subprocess.Popen[str]] = []
     start = Contestant.start

@@ -30,6 +30,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
 )
 SETTING = "MLPPERF_SETTING"  # the variable that tells a process its setting
+PATIENCE = 900.0  # seconds after which a process that says nothing counts as hanging
 # Without these TensorFlow clusters operations for XLA on GPUs only.
 XLA_FLAGS = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
 
@@ -139,14 +140,20 @@ class Setting:
         Raises
         ------
         MlpperfError
-            If it fails; with the last line that it wrote to standard error.
+            If it fails or hangs; with the last line that it wrote to standard error.
         """
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        hangs = ""
         with self.start(arguments, **pipes, text=True, errors="replace") as process:
-            out, err = process.communicate()
+            try:
+                out, err = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, err = process.communicate()
+                hangs = f"A process did not end within {PATIENCE:g} s; the last it said: "
         if process.returncode:
             last = (err.strip().splitlines() or ["A process failed and said nothing."])[-1]
-            raise MlpperfError(last.removeprefix("mlpperf: "))
+            raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
         return out, err
 
 
@@ -221,6 +228,11 @@ def _configure(tf: Any, setting: Setting) -> None:
     elif setting.gpu_memory == "growth":
         tf.config.experimental.set_memory_growth(gpus[0], True)
     elif setting.gpu_memory != "all":
+        total = _gpu_megabytes(setting.device.removeprefix("gpu:"))
+        if total is not None and int(setting.gpu_memory) > total:
+            raise MlpperfError(
+                f"{setting.device} has {total} MB of memory; {setting.gpu_memory} were asked for."
+            )
         limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(setting.gpu_memory))
         tf.config.set_logical_device_configuration(gpus[0], [limit])
     # Otherwise products on recent GPUs have 10 bits of mantissa, and are not those of float32.
@@ -228,6 +240,18 @@ def _configure(tf: Any, setting: Setting) -> None:
     tf.debugging.set_log_device_placement(setting.log_placement)
     # Every case has a shape of its own, for which a function is meant to be traced again.
     tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+
+
+def _gpu_megabytes(number: str) -> int | None:
+    """Memory of a GPU in MB, as NVIDIA's own tool tells; None if it does not."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(
+            [*command, f"--id={number}"], capture_output=True, text=True, timeout=60
+        )
+        return int(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
 
 
 @contextlib.contextmanager

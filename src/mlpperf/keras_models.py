@@ -80,14 +80,17 @@ class Convolution:
     kernel: int = 3
     pool: int = 0  # side of the pooling window; 0 for none
     activation: str = "relu"
+    l1: float = 0.0
+    l2: float = 0.0
 
 
 @dataclass(frozen=True)
 class Network:
     """A Keras network and how it is trained.
 
-    `l1` and `l2` are those of the dense hidden layers, in Keras' terms: of a mean loss. The
-    articles' NumPy program has λ/2·ΣW² in a sum over the batch, which is l2 = λ / (2·batch).
+    `l1` and `l2` are those of the dense hidden layers, one number for all or one for each, in
+    Keras' terms: of a mean loss. The articles' NumPy program has λ/2·ΣW² in a sum over the batch,
+    which is l2 = λ / (2·batch).
 
     Raises
     ------
@@ -99,8 +102,8 @@ class Network:
     convolutions: tuple[Convolution, ...] = ()
     activation: str = "sigmoid"
     output: str = "sigmoid"
-    l1: float = 0.0
-    l2: float = 0.0
+    l1: float | tuple[float, ...] = 0.0
+    l2: float | tuple[float, ...] = 0.0
     optimizer: str = "rmsprop"
     momentum: float = 0.0
     schedule: Schedule = field(default_factory=Schedule)
@@ -121,8 +124,18 @@ class Network:
         sizes = (*self.dense, *(c.maps for c in self.convolutions))
         if any(size < 1 for size in (*sizes, self.batch_size, self.epochs)):
             raise MlpperfError("Layers, batch_size and epochs must be at least 1.")
-        if min(self.l1, self.l2, self.momentum) < 0:
+        given = [*self.penalties, *((c.l1, c.l2) for c in self.convolutions), (self.momentum, 0.0)]
+        if any(min(pair) < 0 for pair in given):
             raise MlpperfError("l1, l2 and momentum must not be negative.")
+
+    @property
+    def penalties(self) -> list[tuple[float, float]]:
+        """(l1, l2) of every dense hidden layer."""
+        layers = len(self.dense)
+        both = [p if isinstance(p, tuple) else (p,) * layers for p in (self.l1, self.l2)]
+        if any(len(p) != layers for p in both):
+            raise MlpperfError(f"l1 and l2 need one number, or one for each of {layers} layers.")
+        return list(zip(*both, strict=True))
 
 
 # What the NumPy program calls λ2 = 0.01. Taken literally, Keras reaches 64 to 74 %.
@@ -166,20 +179,27 @@ def build(network: Network, pixels: int = 784, classes: int = 10) -> Any:
     model = keras.Sequential([keras.Input(input_shape(network, pixels))])
     try:
         for c in network.convolutions:
-            model.add(layers.Conv2D(c.maps, c.kernel, activation=c.activation))
+            penalty = _penalty(c.l1, c.l2)
+            model.add(
+                layers.Conv2D(c.maps, c.kernel, activation=c.activation, kernel_regularizer=penalty)
+            )
             if c.pool:
                 model.add(layers.MaxPooling2D(c.pool))
         if network.convolutions:
             model.add(layers.Flatten())
     except ValueError as reason:
         raise MlpperfError(f"Images of {pixels} pixels are too small for it.") from reason
-    for nodes in network.dense:
-        penalty = keras.regularizers.L1L2(l1=network.l1, l2=network.l2)
-        regular = penalty if network.l1 or network.l2 else None
-        model.add(layers.Dense(nodes, activation=network.activation, kernel_regularizer=regular))
+    for nodes, pair in zip(network.dense, network.penalties, strict=True):
+        model.add(
+            layers.Dense(nodes, activation=network.activation, kernel_regularizer=_penalty(*pair))
+        )
     model.add(layers.Dense(classes, activation=network.output))
     compile_again(model, network)
     return model
+
+
+def _penalty(l1: float, l2: float) -> Any:
+    return tensorflow().keras.regularizers.L1L2(l1=l1, l2=l2) if l1 or l2 else None
 
 
 def compile_again(model: Any, network: Network) -> None:

@@ -307,6 +307,7 @@ def sweep(
     ]
     work = [(size, setting) for size in (batch_size or BATCH_SIZES) for setting in settings]
     written: list[dict[str, Any]] = []
+    failed: list[str] = []
     from .. import tables
     from . import show
 
@@ -327,12 +328,18 @@ def sweep(
             ]
             arguments += ["--data", data, "--json", "--records", str(folder)]
             arguments += [a for r in chosen for a in ("--rung", r)]
-            written += json.loads(setting.run(arguments)[0])
+            try:
+                written += json.loads(setting.run(arguments)[0])
+            except MlpperfError as reason:  # the others go on
+                failed.append(f"{what}: {reason}")
             bar.update(task, advance=1, refresh=True)
-    console = tables.console()
-    console.print(show.sweep(written))
-    show.draw_sweep(written, plot)
-    console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
+    if written:
+        console = tables.console()
+        console.print(show.sweep(written))
+        show.draw_sweep(written, plot)
+        console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
+    if failed:
+        raise MlpperfError("; ".join(failed))
 
 
 def growth(

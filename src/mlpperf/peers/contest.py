@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import select
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..devices import Setting
+from ..devices import PATIENCE, Setting
 from ..errors import MlpperfError
 from ..measure import SETTLE, Interval, ratio_interval
 from ..mlp.ladder import TURN
@@ -71,7 +72,9 @@ class Contestant:
         return self._hear()
 
     def _hear(self) -> dict[str, Any]:
-        line = self.process.stdout.readline()
+        # It says one line at a time, so nothing waits in a buffer.
+        heard, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        line = self.process.stdout.readline() if heard else ""
         try:
             said: dict[str, Any] = json.loads(line)
         except ValueError:
@@ -80,6 +83,8 @@ class Contestant:
             self.errors.seek(0)
             lines = self.errors.read().strip().splitlines()
             self.stopped = lines[-1] if lines else "Its process died without a word."
+            if not heard:
+                self.stopped = f"It said nothing for {PATIENCE:g} s; the last was: {self.stopped}"
             return {}
         return said
 
