@@ -177,16 +177,22 @@ def test_a_peer_that_fails_says_why_and_the_others_go_on() -> None:
     assert places[0].epochs == 2
 
 
-def test_a_peer_that_is_killed_keeps_what_it_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
-    started: list[Contestant] = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Contestant]:
+    """Those that a contest has started."""
+    known: list[Contestant] = []
     start = Contestant.start
 
     def remember(self: Contestant, *args: Any) -> None:
-        started.append(self)
+        known.append(self)
         start(self, *args)
 
     monkeypatch.setattr(Contestant, "start", remember)
+    return known
+
+
+def test_a_peer_that_is_killed_keeps_what_it_measured(started: list[Contestant]) -> None:
+    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
     next(rounds)
     os.kill(started[1].process.pid, signal.SIGKILL)
     *_, places = rounds
@@ -195,16 +201,10 @@ def test_a_peer_that_is_killed_keeps_what_it_measured(monkeypatch: pytest.Monkey
     assert places[0].epochs == QUICK.epochs
 
 
-def test_a_peer_that_hangs_says_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_hangs_says_so_and_the_others_go_on(
+    started: list[Contestant], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
-    started: list[Contestant] = []
-    start = Contestant.start
-
-    def remember(self: Contestant, *args: Any) -> None:
-        started.append(self)
-        start(self, *args)
-
-    monkeypatch.setattr(Contestant, "start", remember)
     next(rounds)
     os.kill(started[1].process.pid, signal.SIGSTOP)
     monkeypatch.setattr(contest, "PATIENCE", 5.0)
@@ -214,17 +214,10 @@ def test_a_peer_that_hangs_says_so_and_the_others_go_on(monkeypatch: pytest.Monk
     assert places[0].epochs == QUICK.epochs
 
 
-def test_processes_end_with_the_contest(monkeypatch: pytest.MonkeyPatch) -> None:
-    processes: list[subprocess.Popen[str]] = []
-    start = Contestant.start
-
-    def remember(self: Contestant, *args: Any) -> None:
-        start(self, *args)
-        processes.append(self.process)
-
-    monkeypatch.setattr(Contestant, "start", remember)
+def test_processes_end_with_the_contest(started: list[Contestant]) -> None:
     rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits")
     next(rounds)
+    processes = [contestant.process for contestant in started]
     assert [p.poll() for p in processes] == [None, None]
     rounds.close()  # as an interruption does
     assert all(p.poll() is not None for p in processes)

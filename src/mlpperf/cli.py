@@ -257,14 +257,7 @@ def devices(
 
     Exit code 1 if something that was asked for is not in force.
     """
-    use(
-        device,
-        threads,
-        inter=inter,
-        gpu_memory=gpu_memory,
-        xla=xla,
-        log_placement=log_placement,
-    )
+    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
     setting = Setting.current()
     from . import tables
     from .history.records import append, context, current_commit, records_folder

@@ -132,7 +132,7 @@ def short_name(device: str) -> str:
     asked = Setting.current().device
     if kind == "cpu":
         return kind
-    return asked if (number, asked != "cpu") == ("0", True) else f"{kind}:{number}"
+    return asked if number == "0" and asked != "cpu" else f"{kind}:{number}"
 
 
 def clustered(call: Callable[[], object]) -> bool | None:

@@ -158,14 +158,7 @@ def keras(
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks; TensorFlow needed."""
-    use(
-        device,
-        threads,
-        inter=inter,
-        gpu_memory=gpu_memory,
-        xla=xla,
-        log_placement=log_placement,
-    )
+    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
     from dataclasses import asdict, replace
 
     from .. import keras_models, tables

@@ -30,6 +30,19 @@ def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
     return int(done.stdout)
 
 
+def children_memory() -> int:
+    """Bytes that belong to child processes alone."""
+    import psutil
+
+    taken = 0
+    for child in psutil.Process().children():
+        try:
+            taken += child.memory_full_info().uss
+        except psutil.Error:
+            continue
+    return taken
+
+
 def _measure(rung: str, batch_size: int, data: str) -> int:
     import threading
 
@@ -46,13 +59,7 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
         """Look at what is really taken, because the kernel's own peak knows nothing of sharing."""
         nonlocal peak
         while not stop.is_set():
-            taken = process.memory_info().rss
-            for child in process.children():
-                try:
-                    taken += child.memory_full_info().uss
-                except psutil.Error:
-                    continue
-            peak = max(peak, taken)
+            peak = max(peak, process.memory_info().rss + children_memory())
             stop.wait(0.005)
 
     watcher = threading.Thread(target=watch)

@@ -20,12 +20,11 @@ import numpy as np
 
 from ..devices import PATIENCE, Setting
 from ..errors import MlpperfError
+from ..keras_models import STALL
 from ..measure import SETTLE, Interval, ratio_interval
 from ..mlp.ladder import TURN
 from ..mlp.settings import Settings
 from . import LAST_RUNG, Peer
-
-STALL = 2.0  # an epoch that takes so many times the median has stalled
 
 
 @dataclass

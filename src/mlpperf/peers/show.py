@@ -8,10 +8,11 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..keras_models import STALL
 from ..mlp.show import Record, interval_digits, percent, ratio
 from ..tables import new_table, seconds
 from . import LAST_RUNG
-from .contest import STALL, Place
+from .contest import Place
 
 COLUMNS = (
     "peer",

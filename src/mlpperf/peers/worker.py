@@ -31,6 +31,8 @@ def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -
     """
     import numpy as np
 
+    from ..mlp.memory import children_memory
+
     allowed, seconds = 0, list[float]()
     news: dict[str, Any] = {"start_up": time.perf_counter() - started}
     for epoch in range(task.settings.epochs):
@@ -60,19 +62,6 @@ def tell(replies: IO[str], news: dict[str, Any]) -> None:
     """Send a line of JSON to the parent."""
     replies.write(json.dumps(news) + "\n")
     replies.flush()
-
-
-def children_memory() -> int:
-    """Bytes that belong to child processes alone."""
-    import psutil
-
-    taken = 0
-    for child in psutil.Process().children(recursive=True):
-        try:
-            taken += child.memory_full_info().uss
-        except psutil.Error:
-            continue
-    return taken
 
 
 def peak_memory() -> int:
@@ -118,7 +107,6 @@ def main(name: str, settings: str, data: str) -> None:
         "in_force": asdict(in_force()),
     }
     tell(replies, result)
-    replies.flush()
     os._exit(0)
 
 
