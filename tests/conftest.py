@@ -1,6 +1,7 @@
 """What tests of several commands need."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -28,3 +29,129 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         return done.stderr
 
     return sentence
+
+
+# --- a little project with hot paths of its own, in a git repository ------------------------------
+
+PYPROJECT = """[project]
+name = "tiny"
+dependencies = ["numpy>=2"]
+
+[tool.mlpperf]
+paths = ["pkg.hotpaths:PATHS"]
+"""
+WORK = '''"""What the hot paths do; apart from them, so that they have something to import."""
+
+REPEATS = {repeats}
+
+
+def added(x):
+    """x + x."""
+    return (x + x,)
+
+
+def scaled(x):
+    """2·x, as often as this version finds necessary."""
+    for _ in range(REPEATS):
+        doubled = {factor} * x
+    return (doubled,)
+
+
+def summed(x):
+    """Σ over the last axis."""
+    return (x.sum(axis=1),)
+
+
+def multiplied(x):
+    """The same by a product with ones, as it was imported at the first call."""
+    from .ones import ones
+
+    return (x @ ones(x.shape[1]),)
+'''
+HOTPATHS = '''"""The catalogue."""
+
+from mlpperf.agreement import Agreement
+from mlpperf.hotpath import Case, Cost, HotPath, Variant
+
+from .work import added, multiplied, scaled, summed
+
+
+def page(name, reference, *functions):
+    return HotPath(
+        name=name,
+        story="A path.\\n\\nOnly for tests.",
+        reference=reference,
+        variants=tuple(Variant(f, Agreement.REASSOCIATED) for f in functions),
+        inputs=lambda case, rng: (rng.random((64, case.batch)),),
+        cases=(Case(128), Case(256)),
+        cost=lambda case: Cost(bytes=8 * 64 * case.batch, depth=case.batch),
+    )
+
+
+PATHS = (page("doubling", added, scaled), page("sums", summed, multiplied))
+'''
+ONES = '''"""Imported late."""
+
+import numpy as np
+
+
+def ones(n):
+    """Of length n."""
+    return np.ones(n)
+'''
+
+
+class Project:
+    """The project in `folder`, which has a `src` folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.write("pyproject.toml", PYPROJECT)
+        self.write("src/pkg/__init__.py", '"""A package."""\n')
+        self.write("src/pkg/hotpaths.py", HOTPATHS)
+        self.write("src/pkg/ones.py", ONES)
+        self.work()
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def work(self, repeats: int = 1, factor: float = 2) -> None:
+        """Write the functions; `scaled` multiplies by `factor`, so often."""
+        self.write("src/pkg/work.py", WORK.format(repeats=repeats, factor=factor))
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replace something in a file that is there."""
+        text = (self.folder / name).read_text(encoding="utf-8")
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def git(self, *arguments: str) -> str:
+        """What git says, whoever runs the tests and however git is set up there."""
+        names = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gc.auto=0"]
+        done = subprocess.run(
+            ["git", *names, *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def commit(self, message: str = "a commit") -> str:
+        """Commit everything; gives the hash."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", f"--message={message}")
+        return self.git("rev-parse", "HEAD").strip()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A tiny project with one commit."""
+    found = Project(tmp_path / "project")
+    found.commit("first")
+    return found

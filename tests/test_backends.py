@@ -375,7 +375,7 @@ def test_within_those_bounds_the_order_is_random(clock: FakeClock) -> None:
 def test_the_order_depends_on_the_backend_of_the_block_before(clock: FakeClock) -> None:
     variants = [clock.contestant("a", OTHER), clock.contestant("b", THIRD)]
     whole = Race(HotPath("d", "D.", doubled, (), inputs, (CASE,), lambda c: Cost(1)), CASE)
-    contestants = [measure._Contestant(variant) for variant in variants]
+    contestants = [measure.Contestant(variant) for variant in variants]
     for _ in range(20):
         whole._backend = "third"
         assert whole._order(contestants) == [1, 0]

@@ -25,18 +25,30 @@ def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
     MlpperfError
         If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
     """
+    return tuple(path for _, path in sources(folder))
+
+
+def sources(folder: Path | None = None) -> list[tuple[str, HotPath]]:
+    """The paths of `catalogue(folder)`, each with the entry that names the tuple it is in."""
     here = folder or Path.cwd()
-    paths = list(PATHS)
-    for entry in _entries(here / "pyproject.toml"):
-        paths += _imported(entry, here)
-    names = [path.name for path in paths]
+    found = [("mlpperf.paths:PATHS", path) for path in PATHS]
+    for entry in entries(here / "pyproject.toml"):
+        found += [(entry, path) for path in _imported(entry, here)]
+    names = [path.name for _, path in found]
     for name in names:
         if names.count(name) > 1:
             raise MlpperfError(f"Two hot paths are called {name!r}; names must be unique.")
-    return tuple(paths)
+    return found
 
 
-def _entries(pyproject: Path) -> list[str]:
+def entries(pyproject: Path) -> list[str]:
+    """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be read, or holds something else there.
+    """
     if not pyproject.is_file():
         return []
     try:

@@ -129,10 +129,12 @@ class Setting:
         """The setting of this process: what was applied here or by the parent, or the default."""
         return cls(**json.loads(os.environ.get(SETTING, "{}")))
 
-    def start(self, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """A fresh Python process under this setting; `arguments` as after `python`."""
+    def start(
+        self, arguments: Sequence[str], python: str = sys.executable, **options: Any
+    ) -> subprocess.Popen[Any]:
+        """A fresh process of that interpreter under this setting; `arguments` as after `python`."""
         environment = {**os.environ, **self.environment()}
-        return subprocess.Popen([sys.executable, *arguments], env=environment, **options)
+        return subprocess.Popen([python, *arguments], env=environment, **options)
 
     def run(self, arguments: Sequence[str]) -> tuple[str, str]:
         """What a fresh Python process under this setting writes to standard output and error.
@@ -142,7 +144,7 @@ class Setting:
         MlpperfError
             If it fails or hangs; with the last line that it wrote to standard error.
         """
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         hangs = ""
         with self.start(arguments, **pipes, text=True, errors="replace") as process:
             try:

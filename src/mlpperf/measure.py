@@ -154,7 +154,7 @@ class Result:
 
 
 @dataclass
-class _Contestant:
+class Contestant:
     """A variant, what was found about it, and its times so far."""
 
     variant: Variant
@@ -194,7 +194,7 @@ class _Contestant:
         return ratio_interval(self.ratios()).half_width <= precision
 
 
-_Ready = tuple[_Contestant, Args]
+_Ready = tuple[Contestant, Args]
 
 
 class Race:
@@ -244,8 +244,8 @@ class Race:
         self._clock = clock
         self._swept = 0  # sweeps done
         self._rng = np.random.default_rng(seed)
-        self._reference = _Contestant(path.contestants[0])
-        self._others = [_Contestant(v) for v in (path.variants if variants is None else variants)]
+        self._reference = Contestant(path.contestants[0])
+        self._others = [Contestant(v) for v in (path.variants if variants is None else variants)]
         self._busy = 0.0
         self._backend = "numpy"  # of the block before
         self._settled = 0.0  # seconds, which do not count against the budget
@@ -307,7 +307,7 @@ class Race:
         self._busy = max(self._busy, bystanders.share())
         self._swept += 1
 
-    def _order(self, contestants: Sequence[_Contestant]) -> list[int]:
+    def _order(self, contestants: Sequence[Contestant]) -> list[int]:
         """A random order in which contestants of one backend, the last one first, stay together."""
         order = self._rng.permutation(len(contestants)).tolist()
         names = [contestant.variant.backend.name for contestant in contestants]
@@ -379,7 +379,7 @@ class Race:
         """One for each variant that was timed so far or found wrong."""
         return [self._result(c) for c in self._others if c.seconds or c.wrong]
 
-    def _result(self, contestant: _Contestant) -> Result:
+    def _result(self, contestant: Contestant) -> Result:
         path, variant, seconds = self.path, contestant.variant, contestant.seconds
         nan = math.nan
         wrong = bool(contestant.wrong)
@@ -401,7 +401,7 @@ class Race:
             wrong=contestant.wrong,
         )
 
-    def _doubts(self, contestant: _Contestant, speedup: Interval) -> Iterable[str]:
+    def _doubts(self, contestant: Contestant, speedup: Interval) -> Iterable[str]:
         seconds, calls = contestant.seconds, contestant.calls
         ratios = contestant.ratios()
         return doubts(ratios, speedup, self._precision, calls, seconds, self._busy)
