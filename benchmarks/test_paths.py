@@ -47,7 +47,8 @@ def test_path(
     contestant: Variant,
 ) -> None:
     benchmark.group = f"{path.name}/{case.name}"
-    info: dict[str, Any] = {"path_version": path.version, "backend": contestant.backend.name}
+    info: dict[str, Any] = {"path": path.name, "path_version": path.version, "case": case.name}
+    info |= {"variant": contestant.name, "backend": contestant.backend.name}
     proof = verify(path, contestant, case)  # raises before anything wrong is timed
     if benchmark.enabled:
         result = next((r for r in paired(path, case) if r.variant == contestant.name), None)

@@ -1,9 +1,14 @@
 """What tests of several commands need."""
 
+import gc
+import json
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -155,3 +160,65 @@ def project(tmp_path: Path) -> Project:
     found = Project(tmp_path / "project")
     found.commit("first")
     return found
+
+
+# --- comparisons of it ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files and the lock are: nobody else's comparison is in the way."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def traced() -> Any:
+    """What counts the memory of a call."""
+    from mlpperf.history import worker
+
+    return worker._traced
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
+    """The work of a comparison's processes is done in this one; gives what they were asked.
+
+    A process takes a second to start. They are as few as can judge anything, and memory is not
+    counted, which takes longer than all the rest where arrays are so small.
+    """
+    from mlpperf import hotpath
+    from mlpperf.history import compare, worker
+
+    asked: list[str] = []
+    monkeypatch.setattr(compare, "SCREENING", 2)
+    monkeypatch.setattr(compare, "JUDGEMENT", 5)
+    monkeypatch.setattr(compare, "FALSE_ALARM", 0.4)
+    monkeypatch.setattr(worker, "LOADS", 2)
+    monkeypatch.setattr(worker, "_traced", lambda call: None)
+    work = {"look": worker._look, "prove": worker._prove, "time": worker._time}
+
+    def ask(self: Any, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
+        asked.append(f"{kind} {' '.join(sides)}")
+        versions = {side: str(self._roots[side]) for side in sides}
+        line = {"kind": kind, "versions": versions, "inputs": self._inputs, "seed": 1, **task}
+        self.failed = False
+        try:
+            for answer in work[kind](worker.Task(**json.loads(json.dumps(line)))):
+                yield json.loads(json.dumps(answer))
+        except Exception as reason:
+            self.failed = True
+            self.trouble.append(f"A process ended early ({reason!r})")
+
+    before = set(sys.modules)
+    monkeypatch.setattr(compare.Crew, "ask", ask)
+    yield asked
+    gc.enable()  # timing switches it off
+    worker._array.cache_clear()
+    hotpath.problem.cache_clear()
+    for name in set(sys.modules) - before:
+        if "_version_" in name:
+            del sys.modules[name]

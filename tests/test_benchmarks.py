@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mlpperf.history.table import history
+
 ROOT = Path(__file__).parents[1]
 GROUP = "regularisation/batch-500-784x1x1x10"  # needs no data, takes microseconds
 
@@ -57,6 +59,15 @@ def test_only_times_groups_and_sums_up(tmp_path: Path) -> None:
             low, high = info["speedup_interval"]
             assert low <= info["speedup"] <= high
             assert info["verdict"]
+
+    found = history(pytest_benchmark=report)
+    assert found.unreadable == []
+    rows = found.table
+    assert set(rows["path"].astype(str) + "/" + rows["case"].astype(str)) == {GROUP}
+    assert set(rows.loc[rows["quantity"] == "seconds", "variant"]) == set(by_name)
+    assert set(rows.loc[rows["quantity"] == "ratio", "variant"]) == set(by_name) - {"all_terms"}
+    assert set(rows["threads"]) == {machine["threads"]}
+    assert rows["proven"].all()
 
 
 def test_selected_variant_is_raced_alone() -> None:

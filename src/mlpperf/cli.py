@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .devices import Setting, tensorflow, use
 from .errors import MlpperfError
+from .history.commands import calibrate, compare, freeze, history
 from .mlp import commands
 from .options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
 from .peers.commands import peers
@@ -238,6 +239,10 @@ for _command in (
     commands.growth,
     commands.keras,
     peers,
+    compare,
+    calibrate,
+    freeze,
+    history,
 ):
     app.command()(_command)
 

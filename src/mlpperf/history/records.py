@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -154,6 +154,27 @@ def finite(value: Any) -> Any:
     return None if infinite else value
 
 
+def scan(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """Where each line of `path` is, and its record; or, if it cannot be read, why not.
+
+    One line at a time, because the records of years need not fit into memory together.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
+                yield where, "not a whole JSON record"
+                continue
+            if isinstance(record, dict) and record.get("schema") == SCHEMA:
+                yield where, record
+            else:
+                yield where, f"not a record of schema {SCHEMA}"
+
+
 def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[str]]:
     """All records of `folder`, and one sentence for every line that could not be read.
 
@@ -168,16 +189,9 @@ def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[
             f"There are no {name} in {folder}; `mlpperf race` or `ladder` makes some."
         )
     records, damaged = [], []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
-            damaged.append(f"{path}, line {number}: not a whole JSON record")
-            continue
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            damaged.append(f"{path}, line {number}: not a record of schema {SCHEMA}")
-            continue
-        records.append(record)
+    for where, found in scan(path):
+        if isinstance(found, str):
+            damaged.append(f"{where}: {found}")
+        else:
+            records.append(found)
     return records, damaged

@@ -1,0 +1,569 @@
+"""Is this commit slower? Two versions of the code, timed side by side, and what may be concluded.
+
+Both versions are loaded into one process and take turns on the same arrays, because two processes
+differ by ten times more than two versions inside one. What one process says is one value; the
+processes are the sample.
+
+1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
+   timed. The memory that a call takes is counted.
+2. *Screening.* A few processes time every series (a contestant of a path at a case).
+3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed again by
+   fresh processes, and those alone decide: the screening chose, so it may not judge. The interval
+   is the signed-rank interval over the processes, so confident that all judgements of a comparison
+   together raise a false alarm with probability `FALSE_ALARM` at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+from scipy.special import stdtrit
+
+from ..catalogue import check
+from ..devices import Setting
+from ..errors import MlpperfError
+from ..machine import Bystanders
+from ..measure import CONFIDENCE, Interval, ratio_interval
+from .versions import Version
+
+FALSE_ALARM = 0.01  # probability that a comparison of equal versions finds any series slower
+THRESHOLD = 0.005  # slowdowns below are not told
+UNCLEAR = 0.03  # an interval that reaches further on either side has not excluded enough
+BUDGET = 120.0  # seconds of timing
+PROVING = 4  # processes, if one after the other is ended by what it proves
+SCREENING = 4  # processes
+JUDGEMENT = 14  # processes of a round
+ROUNDS = 2  # of judgement, the second for what the first leaves open
+MOST = 40  # series that a round can judge: with more, no interval would be confident enough
+SCREENING_SHARE = 0.6  # of the budget
+LONGEST = 0.3  # seconds of timing for a series in one process
+SHORTEST = 0.02
+SILENCE = 180.0  # seconds without a word after which a process counts as hanging
+# Peak memory and allocations are counted, not timed; threads may add a little by chance.
+MEMORY_RISE = 0.02
+MEMORY_LEAST = 4096  # bytes
+# In another environment this package is not installed.
+HERE = str(Path(__file__).parents[2])
+START = f"import sys; sys.path.append({HERE!r}); from mlpperf.history.worker import main; main()"
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+class Series(NamedTuple):
+    """A contestant of a path at a case."""
+
+    path: str
+    case: str
+    variant: str
+
+    @property
+    def name(self) -> str:
+        """Such as `sigmoid/batch-500/tanh_in_place`."""
+        return "/".join(self)
+
+
+@dataclass
+class Finding:
+    """What is known about one series.
+
+    `note`: why it was not timed, such as that the base does not have it. `wrong`: what is wrong in
+    which version. `seconds`: of a call, in each version. `visits`: processes that `ratio` is based
+    on, and `judged` whether they were others than those that chose it. `memory`: peak bytes and
+    allocations of a call.
+    """
+
+    series: Series
+    note: str = ""
+    wrong: dict[str, str] = field(default_factory=dict)
+    error: float = math.nan
+    tolerance: float = math.nan
+    seconds: dict[str, float] = field(default_factory=dict)
+    ratio: Interval = UNKNOWN  # head ÷ base
+    visits: int = 0
+    judged: bool = False
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    threshold: float = THRESHOLD
+
+    @property
+    def slower(self) -> bool:
+        """Judged, and slower by the threshold."""
+        return self.judged and self.ratio.low > 1 and self.ratio.median >= 1 + self.threshold
+
+    @property
+    def faster(self) -> bool:
+        """Judged, and faster by the threshold."""
+        return self.judged and self.ratio.high < 1 and self.ratio.median <= 1 / (1 + self.threshold)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes any larger change."""
+        ratio, most = self.ratio, 1 + max(UNCLEAR, self.threshold)
+        return ratio.high <= most and ratio.low >= 1 / most
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it looks changed by the threshold."""
+        return abs(math.log(self.ratio.median)) >= math.log1p(self.threshold)
+
+    @property
+    def grown(self) -> list[str]:
+        """How the memory rose: clauses such as `peak memory 1.2 → 3.4 MB`."""
+        if len(self.memory) < 2:
+            return []
+        base, head = self.memory["base"], self.memory["head"]
+        found = []
+        if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_LEAST:
+            found.append(f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB")
+        if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE) + 1:
+            found.append(f"allocations {base['allocations']} → {head['allocations']}")
+        return found
+
+    @property
+    def regression(self) -> bool:
+        """Whether the head must not go in like this."""
+        return bool(self.slower or "head" in self.wrong or self.grown)
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if "head" in self.wrong:
+            return "wrong"
+        if self.wrong:
+            return "mended"
+        if self.note:
+            return self.note
+        if not self.visits:
+            return "undecided: not timed"
+        if self.slower or self.faster:
+            return "slower" if self.slower else "faster"
+        beyond = (
+            max(self.ratio.high - 1, 1 / self.ratio.low - 1) if self.ratio.low > 0 else math.inf
+        )
+        if self.clear and not (self.suspicious and not self.judged):
+            return f"unchanged within ±{_percent(beyond)} %"
+        if not math.isfinite(beyond):
+            return f"undecided: only {self.visits} processes timed it"
+        if self.suspicious and not self.judged:
+            return "undecided: looks changed, but was not judged"
+        return f"undecided: ±{_percent(beyond)} % is as far as this machine lets see"
+
+
+def _percent(share: float) -> str:
+    """With two digits, but never as a power of ten."""
+    return f"{100 * share:.2g}" if share < 0.995 else f"{100 * share:.0f}"
+
+
+@dataclass
+class Comparison:
+    """What came of it.
+
+    `same`: the code is, and nothing was done. `broken`: why a version has no hot paths. `isolated`:
+    why each version had processes of its own, whose sight is coarser. `trouble`: what went wrong on
+    the way. `busy`: the share of the machine that others took. `total`: seconds.
+    """
+
+    base: str
+    head: str
+    commits: dict[str, str | None]
+    threshold: float
+    budget: float
+    same: bool = False
+    findings: dict[Series, Finding] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    isolated: str = ""
+    trouble: list[str] = field(default_factory=list)
+    busy: float = 0.0
+    total: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def regressions(self) -> list[Finding]:
+        """What makes the exit code 1, the worst first."""
+        found = [finding for finding in self.findings.values() if finding.regression]
+        return sorted(found, key=lambda f: ("head" not in f.wrong, -f.ratio.median))
+
+    @property
+    def timed(self) -> list[Finding]:
+        """The series that both versions have and that were timed."""
+        return [finding for finding in self.findings.values() if finding.visits]
+
+    @property
+    def exit_code(self) -> int:
+        """0 no regression, 1 regression, 2 could not be measured."""
+        if self.same:
+            return 0
+        if "base" in self.broken:
+            return 2
+        if "head" in self.broken or self.regressions:
+            return 1
+        return 0 if self.timed and not self.missing and not self.interrupted else 2
+
+    @property
+    def missing(self) -> list[Finding]:
+        """The series that should have been timed, and were not."""
+        findings = self.findings.values()
+        return [f for f in findings if not (f.visits or f.note or f.wrong)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is compared: paths and cases by name (all for none), and libraries."""
+
+    paths: Sequence[str] = ()
+    cases: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
+
+
+def compare(
+    base: Version,
+    head: Version,
+    selection: Selection,
+    *,
+    threshold: float = THRESHOLD,
+    budget: float = BUDGET,
+    isolated: str = "",
+    pythons: dict[str, str] | None = None,
+    seed: int | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Iterator[Comparison]:
+    """Compare two versions; gives the same comparison after every stage, more complete each time.
+
+    Parameters
+    ----------
+    threshold
+        Slowdowns below it are not told; 0.005 is half a percent.
+    budget
+        Seconds of timing, of all processes together.
+    isolated
+        A reason to give each version processes of its own.
+    pythons
+        The interpreter of each version, if it is not this one.
+    seed
+        Of all random orders.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown path or case, a threshold or budget out of range, or when another comparison
+        is running on this machine.
+    """
+    if not 0 < budget < math.inf:
+        raise MlpperfError(f"The budget must be a positive number of seconds, not {budget:g}.")
+    if not 0 < threshold < 1:
+        raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
+    result = Comparison(
+        base.name,
+        head.name,
+        {"base": base.commit, "head": head.commit},
+        threshold,
+        budget,
+        isolated=isolated,
+    )
+    start, bystanders = time.perf_counter(), Bystanders()
+    with alone(), tempfile.TemporaryDirectory(prefix="mlpperf-inputs-") as folder:
+        crew = Crew(
+            {"base": base.root, "head": head.root}, pythons or {}, folder, result.trouble, seed
+        )
+        stages = _stages(crew, result, selection, progress)
+        while True:
+            done = next(stages, None) is None
+            result.busy, result.total = bystanders.share(), time.perf_counter() - start
+            yield result
+            if done:
+                return
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the machine: two comparisons at once would disturb each other.
+
+    Raises
+    ------
+    MlpperfError
+        If another one is running.
+    """
+    lock = FileLock(Path(tempfile.gettempdir()) / "mlpperf-compare.lock", mode=0o666)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MlpperfError(
+            "Another comparison is running on this machine; two would disturb each other."
+        ) from None
+    except OSError as reason:  # for example another user's, in a folder of both
+        raise MlpperfError(
+            f"Whether another comparison is running cannot be seen from {lock.lock_file} "
+            f"({reason.strerror}); set TMPDIR to a folder of your own."
+        ) from reason
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _stages(
+    crew: Crew, result: Comparison, selection: Selection, progress: Callable[[str], None]
+) -> Iterator[bool]:
+    """Proof, screening, judgement; one step each."""
+    progress("loading both versions")
+    series = _plan(crew, result, selection)
+    if not series:
+        return
+    progress("proving")
+    _prove(crew, result, series)
+    yield True
+    right = [f for f in result.findings.values() if not (f.wrong or f.note) and f.tolerance >= 0]
+    if not right:
+        return
+    together = [s for s in crew.together if not result.isolated]
+    seconds = result.budget * SCREENING_SHARE / (SCREENING * len(right))
+    values: dict[Series, list[float]] = {finding.series: [] for finding in right}
+    for visit in range(SCREENING):
+        progress(f"screening {len(right)} series, process {visit + 1} of {SCREENING}")
+        _visit(crew, result, [f.series for f in right], together, seconds, values)
+    for finding in right:
+        _conclude(finding, values[finding.series], judged=False)
+    yield True
+    for round_ in range(1, ROUNDS + 1):
+        open_ = [f for f in right if _open(f, round_)]
+        # Slower first, then what is unclear: the most suspicious if there are too many.
+        open_ = sorted(open_, key=_suspicion, reverse=True)[:MOST]
+        if not open_:
+            return
+        seconds = result.budget * (1 - SCREENING_SHARE) / (ROUNDS * JUDGEMENT * len(open_))
+        values = {finding.series: [] for finding in open_}
+        for visit in range(JUDGEMENT):
+            progress(f"judging {len(open_)} series, process {visit + 1} of {JUDGEMENT}")
+            _visit(crew, result, [f.series for f in open_], together, seconds, values)
+        for finding in open_:
+            _conclude(finding, values[finding.series], judged=True, tests=ROUNDS * len(open_))
+        yield True
+
+
+def _open(finding: Finding, round_: int) -> bool:
+    """Whether a round of judgement has to look at it."""
+    if round_ == 1 or not finding.judged:
+        return not finding.visits or finding.suspicious or not finding.clear
+    return not (finding.slower or finding.faster or finding.clear)
+
+
+def _suspicion(finding: Finding) -> tuple[bool, float]:
+    slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
+    return slowdown >= math.log1p(finding.threshold), abs(slowdown)
+
+
+def _plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
+    """The series to prove, in the head's order; what cannot be compared is noted."""
+    about: dict[str, dict[str, Any]] = {}
+    for side in ("base", "head"):
+        for answer in crew.ask("look", [side]):
+            if "broken" in answer:
+                result.broken[side] = answer["broken"]
+            else:
+                about[side] = answer["paths"]
+        if side not in about:
+            result.broken.setdefault(side, crew.trouble[-1] if crew.trouble else "it said nothing")
+    if result.broken:
+        return []
+    known = about["base"] | about["head"]
+    check("hot path", selection.paths, known)
+    cases = [case for path in known.values() for case in path["cases"]]
+    check("case", selection.cases, cases)
+    backends = [name for path in known.values() for name in path["variants"].values()]
+    check("backend", selection.backends, ["numpy", "tensorflow", *backends])
+    found = []
+    for path, new in known.items():
+        if selection.paths and path not in selection.paths:
+            continue
+        old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
+        now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
+        for case in dict.fromkeys([*now["cases"], *old["cases"]]):
+            for variant, backend in (old["variants"] | now["variants"]).items():
+                if backend not in selection.backends:
+                    continue
+                if selection.cases and case not in selection.cases:
+                    continue
+                series = Series(path, case, variant)
+                finding = Finding(series, threshold=result.threshold)
+                in_base = case in old["cases"] and variant in old["variants"]
+                in_head = case in now["cases"] and variant in now["variants"]
+                if not in_head:
+                    finding.note = "gone"
+                elif not in_base:
+                    finding.note = "new"
+                elif old["version"] != now["version"]:
+                    finding.note = "not comparable: its inputs or cases changed"
+                result.findings[series] = finding
+                if in_head:
+                    found.append(series)
+    return found
+
+
+def _prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
+    groups = [["head"], ["base"]] if result.isolated else [["base", "head"]]
+    for group in groups:
+        # What is not comparable has other inputs at the base.
+        left = [s for s in series if "head" in group or not result.findings[s].note]
+        for _ in range(PROVING):
+            for answer in crew.ask("prove", group, series=tuple(left)):
+                finding = result.findings[Series(*answer["series"])]
+                left.remove(finding.series)
+                finding.wrong |= answer["wrong"]
+                finding.memory |= answer["memory"]
+                if "head" in group:
+                    finding.error = answer.get("error", math.nan)
+                    finding.tolerance = answer.get("tolerance", math.nan)
+                if answer["together"]:
+                    crew.together.append(finding.series)
+            left = left[1:]  # the first has ended the process; the others are still to be proven
+            if not left or not crew.failed:
+                break
+
+
+def _visit(
+    crew: Crew,
+    result: Comparison,
+    series: Sequence[Series],
+    together: Sequence[Series],
+    seconds: float,
+    values: dict[Series, list[float]],
+) -> None:
+    """Let one process (or one of each version, if isolated) time `series`; add what it says."""
+    seconds = min(LONGEST, max(SHORTEST, seconds))
+    seen: dict[Series, dict[str, list[float]]] = {}
+    sides = ["base", "head"]
+    for group in [[side] for side in crew.shuffled(sides)] if result.isolated else [sides]:
+        asked = {"series": series, "together": together, "seconds": seconds}
+        for answer in crew.ask("time", group, **asked):
+            seen.setdefault(Series(*answer["series"]), {}).update(answer["seconds"])
+    for name, times in seen.items():
+        if len(times) < len(sides):
+            continue
+        if result.isolated:
+            ratio = np.median(np.log(times["head"])) - np.median(np.log(times["base"]))
+        else:
+            ratio = _pseudo_median(np.log(np.divide(times["head"], times["base"])))
+        values[name].append(float(ratio))
+        finding = result.findings[name]
+        finding.seconds = {
+            side: min(finding.seconds.get(side, math.inf), float(np.median(times[side])))
+            for side in sides
+        }
+
+
+def _pseudo_median(logs: Any) -> float:
+    """The median of all pairwise averages: as robust as it need be, and sharper than the median."""
+    averages = (logs[:, None] + logs)[np.triu_indices(len(logs))] / 2
+    return float(np.median(averages))
+
+
+def _conclude(finding: Finding, logs: Sequence[float], *, judged: bool, tests: int = 1) -> None:
+    """Take over what the processes said: `logs` of head ÷ base, one of each.
+
+    After the screening an interval of Student's t, because four values have no signed-rank one.
+    A judgement is one of `tests`; one side each of all of them may fail with `FALSE_ALARM`.
+    """
+    if not logs:
+        return
+    if judged:
+        finding.ratio = ratio_interval(np.exp(logs), 1 - 2 * FALSE_ALARM / tests)
+    else:
+        mean, n = float(np.mean(logs)), len(logs)
+        error = float(np.std(logs, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+        half = float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)) * error
+        low, high = math.exp(mean - half), math.exp(min(mean + half, 700.0))
+        finding.ratio = Interval(math.exp(mean), low, high)
+    finding.visits, finding.judged = len(logs), judged
+
+
+class Crew:
+    """The processes that do the work, one at a time.
+
+    `together`: the series whose versions can take the same arguments, found when proving.
+    `failed`: whether the last process did.
+    """
+
+    def __init__(
+        self,
+        roots: dict[str, Path],
+        pythons: dict[str, str],
+        inputs: str,
+        trouble: list[str],
+        seed: int | None,
+    ) -> None:
+        self._roots, self._pythons, self._inputs = roots, pythons, inputs
+        self.trouble = trouble
+        self.together: list[Series] = []
+        self.failed = False
+        self._rng = np.random.default_rng(seed)
+
+    def shuffled(self, names: Sequence[str]) -> list[str]:
+        """`names` in random order."""
+        return [str(name) for name in self._rng.permutation(names)]
+
+    def ask(self, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
+        """Start a process, and give its answers as they come.
+
+        One that hangs, dies or fails adds its last words to `trouble`; what it answered counts.
+        """
+        line = {
+            "kind": kind,
+            "versions": {side: str(self._roots[side]) for side in sides},
+            "inputs": self._inputs,
+            "seed": int(self._rng.integers(2**31)),
+            **task,
+        }
+        python = self._pythons.get(sides[0], sys.executable)
+        with tempfile.TemporaryFile() as errors:
+            process: Any = Setting.current().start(
+                ["-c", START], python, stdin=-1, stdout=-1, stderr=errors
+            )
+            rest, silent = b"", False
+            try:
+                with contextlib.suppress(OSError):  # if it has died, that is found out at once
+                    process.stdin.write(json.dumps(line).encode() + b"\n")
+                    process.stdin.flush()
+                while True:
+                    ready, _, _ = select.select([process.stdout], [], [], SILENCE)
+                    said = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
+                    silent = not ready
+                    if not said:
+                        break
+                    *lines, rest = (rest + said).split(b"\n")
+                    for answer in lines:
+                        yield json.loads(answer)
+                if not silent:
+                    process.wait(SILENCE)
+            except subprocess.TimeoutExpired:  # it is done, and does not end
+                silent = True
+            finally:
+                process.kill()
+                process.wait()
+                with contextlib.suppress(OSError):
+                    process.stdin.close()
+                process.stdout.close()
+            self.failed = bool(silent or process.returncode)
+            if self.failed:
+                self.trouble.append(_last_words(errors, process.returncode, silent))
+
+
+def _last_words(errors: IO[bytes], code: int, silent: bool) -> str:
+    errors.seek(0)
+    said = errors.read().decode(errors="replace").strip().splitlines()
+    last = said[-1].removeprefix("mlpperf: ") if said else "it said nothing"
+    how = f"said nothing for {SILENCE:g} s" if silent else "ended early"
+    if not silent and code < 0:
+        how = f"was killed by signal {-code}"
+    return f"A process {how} ({last})"

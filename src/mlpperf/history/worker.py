@@ -1,0 +1,373 @@
+"""What a comparison does in a fresh process: prove two versions, or time them side by side.
+
+Run as `python -m mlpperf.history.worker`, it reads its task from standard input, one line of JSON,
+and answers with a line for each series (a contestant of a path at a case), so that what is done is
+not lost if the process is. Whatever the versions print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agreement import Agreement, WrongResultError, arrays_in, compare, fingerprint
+from ..devices import keep_freed_memory
+from ..errors import MlpperfError
+from ..hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ..measure import MOVABLE, Contestant
+from .versions import BrokenVersionError, load
+
+# Each version is loaded so often: where its code happens to lie in memory is averaged out.
+LOADS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of a process.
+
+    `kind`: look (what do the versions have?), prove or time. `versions`: their folders by name,
+    `base` and `head` or one of them. `inputs`: the folder that proving writes the inputs to, and
+    timing reads them from. `series`: as (path, case, variant); `together`: those of them whose
+    versions can take the same prepared arguments. `seconds`: of timing for each. `seed`: of the
+    order.
+    """
+
+    kind: str
+    versions: dict[str, str]
+    inputs: str = ""
+    series: Sequence[Sequence[str]] = ()
+    together: Sequence[Sequence[str]] = ()
+    seconds: float = 0.0
+    seed: int = 0
+
+
+def main() -> None:
+    """Do the task on standard input."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # nothing else may be written there
+    task = Task(**json.loads(sys.stdin.readline()))
+    if len(task.versions) == 1:  # then whatever it imports by its own name is found, too
+        (root,) = map(Path, task.versions.values())
+        sys.path[:0] = [str(root / "src"), str(root)]
+    keep_freed_memory()
+    work = {"look": _look, "prove": _prove, "time": _time}[task.kind]
+    try:
+        for answer in work(task):
+            print(json.dumps(answer), file=replies, flush=True)
+    except MlpperfError as reason:
+        sys.exit(f"mlpperf: {reason}")
+
+
+def _look(task: Task) -> Iterator[dict[str, Any]]:
+    """The hot paths of each version, or why it has none."""
+    for name, root in task.versions.items():
+        try:
+            paths = load(Path(root)).values()
+            yield {"version": name, "paths": {path.name: _about(path) for path in paths}}
+        except BrokenVersionError as reason:
+            yield {"version": name, "broken": str(reason)}
+
+
+def _about(path: HotPath) -> dict[str, Any]:
+    return {
+        "version": path.version,
+        "cases": [case.name for case in path.cases],
+        "variants": {variant.name: variant.backend.name for variant in path.contestants},
+    }
+
+
+def _grouped(series: Iterable[Sequence[str]]) -> dict[tuple[str, str], list[str]]:
+    """The variants of each path and case."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path, case, variant in series:
+        groups.setdefault((path, case), []).append(variant)
+    return groups
+
+
+def _contestant(path: HotPath, name: str) -> Variant:
+    return next(variant for variant in path.contestants if variant.name == name)
+
+
+def _prove(task: Task) -> Iterator[dict[str, Any]]:
+    """For each series: whether it is right in each version, and what memory it takes.
+
+    The inputs are the head's. If the versions have a process each, it is asked first.
+    """
+    versions = {name: load(Path(root)) for name, root in task.versions.items()}
+    folder = Path(task.inputs)
+    for (name, case_name), variants in _grouped(task.series).items():
+        paths = {side: found[name] for side, found in versions.items() if name in found}
+        first = paths.get("head") or paths.get("base")
+        case = (
+            next((case for case in first.cases if case.name == case_name), None) if first else None
+        )
+        if not first or not case:
+            continue
+        wrong = ""
+        if "head" in paths:
+            try:
+                write(problem(first, case).inputs, folder, f"{name}-{case_name}")
+            except WrongResultError as reason:
+                wrong = str(reason)
+            except MlpperfError:
+                raise
+            except Exception as reason:  # anything may go wrong in some commit
+                wrong = f"{name}: the inputs of {case_name} raised {reason!r}."
+            inputs = first.inputs
+        else:
+            inputs = partial(_written, folder, f"{name}-{case_name}")
+        if "base" in paths:
+            if paths["base"].version != first.version:  # then nothing is to be compared
+                del paths["base"]
+            else:
+                paths["base"] = replace(paths["base"], inputs=inputs)
+        for variant in variants:
+            about = {"wrong": {"head": wrong}} if wrong else _proof(paths, case, variant)
+            yield {"series": (name, case_name, variant), "memory": {}, "together": False, **about}
+
+
+def _written(folder: Path, name: str, case: Case, rng: np.random.Generator) -> Args:
+    """The inputs that the process of the head has written."""
+    return read(folder, name)
+
+
+def _proof(paths: dict[str, HotPath], case: Case, name: str) -> dict[str, Any]:
+    base, head = paths.get("base"), paths.get("head")
+    sides: _Sides = {
+        side: (paths[side], variant)
+        for side in ("base", "head")
+        if side in paths
+        for variant in paths[side].contestants
+        if variant.name == name
+    }
+    wrong: dict[str, str] = {}
+    ready: dict[str, Args] = {}
+    found: dict[str, Any] = {"wrong": wrong}
+    for side, (path, variant) in sides.items():
+        try:
+            proof, ready[side] = proven(path, variant, case)
+            found |= {"error": proof.error, "tolerance": proof.tolerance}  # the head's remain
+        except WrongResultError as reason:
+            wrong[side] = str(reason)
+    if base and head and not wrong and name == head.contestants[0].name:
+        try:
+            proven(base, Variant(head.reference, Agreement.REASSOCIATED), case)
+        except WrongResultError as reason:
+            wrong["head"] = (
+                f"{str(reason).rstrip('.')}: the reference gives something else than before; "
+                "if that is meant, raise the path's version."
+            )
+    if not wrong and sides:
+        if len(sides) == 2:
+            found["together"] = _interchangeable(sides, ready, case)
+        found["memory"] = _memory(sides, problem(next(iter(sides.values()))[0], case).inputs)
+    return found
+
+
+_Sides = dict[str, tuple[HotPath, Variant]]
+
+
+def _interchangeable(sides: _Sides, ready: dict[str, Args], case: Case) -> bool:
+    """Whether each version's contestant gives the right result on the other's arguments."""
+    if _form(ready["base"]) != _form(ready["head"]):
+        return False
+    path, _ = sides["head"]
+    expected, depth = problem(path, case).expected, path.cost(case).depth
+    for side, other in (("base", "head"), ("head", "base")):
+        variant = sides[side][1]
+        try:
+            given = variant.backend.arrays(variant.call(*ready[other]))
+            compare(given, expected, variant.agreement, depth)
+        except Exception:  # then they are not the same arguments
+            return False
+    return True
+
+
+def _form(args: Any) -> Any:
+    """Types, shapes and strides: what must be equal if two versions take the same arguments."""
+    if isinstance(args, tuple | list):
+        return [type(args).__name__, *map(_form, args)]
+    if isinstance(args, np.ndarray):
+        return [str(args.dtype), args.shape, args.strides]
+    return args if isinstance(args, int | float | str | None) else object()
+
+
+def _memory(sides: _Sides, inputs: Args) -> dict[str, Any]:
+    """Peak bytes and allocations of one call of each side; the least of three, if they rose."""
+    least: dict[str, list[int]] = {}
+    for _ in range(3):
+        for side, (path, variant) in sides.items():
+            args = variant.ready(*fresh(path, inputs))
+            variant.call(*args)
+            seen = _traced(partial(variant.call, *args))
+            if seen is None:
+                return {}
+            least[side] = [min(pair) for pair in zip(least.get(side, seen), seen, strict=True)]
+        if len(least) == 2 and all(old >= new for old, new in zip(*least.values(), strict=True)):
+            break
+    return {side: {"peak": peak, "allocations": count} for side, (peak, count) in least.items()}
+
+
+def _traced(call: Callable[[], object]) -> list[int] | None:
+    """Peak of the bytes that a call has allocated at a time, and how many allocations it makes."""
+    try:
+        from memray import FileReader, Tracker
+    except ImportError:  # there is none for Windows
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "allocations"
+        with Tracker(file):
+            call()
+        with FileReader(file) as reader:
+            about = reader.metadata
+    return [about.peak_memory, about.total_allocations]
+
+
+def _time(task: Task) -> Iterator[dict[str, Any]]:
+    """Seconds of each series in each version, by blocks that alternate in random order."""
+    rng = np.random.default_rng(task.seed)
+    loaded: dict[str, list[dict[str, HotPath]]] = {name: [] for name in task.versions}
+    for name in rng.permutation(LOADS * list(task.versions)):
+        loaded[name].append(load(Path(task.versions[name])))
+    together = {tuple(series) for series in task.together}
+    groups = list(_grouped(task.series).items())
+    gc.disable()  # a collection would hit one of a pair
+    for i in rng.permutation(len(groups)):
+        (path, case), variants = groups[i]
+        inputs = read(Path(task.inputs), f"{path}-{case}")
+        for variant in rng.permutation(variants):
+            series = (path, case, str(variant))
+            sides = {
+                name: [(paths[path], _contestant(paths[path], str(variant))) for paths in loads]
+                for name, loads in loaded.items()
+            }
+            seconds = _blocks(sides, inputs, series in together, task.seconds, rng)
+            yield {"series": series, "seconds": seconds}
+        del inputs
+        gc.collect()
+
+
+def _blocks(
+    sides: dict[str, list[tuple[HotPath, Variant]]],
+    inputs: Args,
+    together: bool,
+    seconds: float,
+    rng: np.random.Generator,
+) -> dict[str, list[float]]:
+    """Seconds per call of each side, which is a contestant as often as its version is loaded.
+
+    A value for each group of blocks: two of each side, the second half in the reverse order of the
+    first, so that what changes steadily meanwhile hits all sides alike. Versions that can take the
+    same arguments get the same arrays, so that nothing depends on where each has its own.
+    """
+    clock = time.perf_counter_ns
+    names = [str(name) for name in rng.permutation(list(sides))]
+
+    def prepared(name: str) -> Args:
+        path, variant = sides[name][0]
+        return variant.ready(*fresh(path, inputs))
+
+    args = dict.fromkeys(names, prepared(names[0]))
+    if not together:
+        args |= {name: prepared(name) for name in names[1:]}
+    runners = {name: [Contestant(variant) for _, variant in sides[name]] for name in names}
+    firsts = {name: loads[0] for name, loads in runners.items()}
+    for name, first in firsts.items():
+        first.calibrate(args[name], clock)
+    # Of the slower one: if a version takes a thousand times longer, that is to be told in time.
+    calls, warm = min((first.calls, first.warm) for first in firsts.values())
+    if not warm:  # calls so long that it does not matter where their code lies
+        runners = {name: loads[:1] for name, loads in runners.items()}
+    for name, loads in runners.items():
+        for runner in loads:
+            runner.calls, runner.warm = calls, warm
+            if runner is not firsts[name]:
+                runner.variant.call(*args[name])  # what compiles does it now
+    movable = not together and sum(a.nbytes for a in arrays_in(inputs)) <= MOVABLE
+    found: dict[str, list[float]] = {name: [] for name in names}
+    start = clock()
+    while True:
+        order = [str(name) for name in rng.permutation(names)]
+        chosen = {name: runners[name][rng.integers(len(runners[name]))] for name in names}
+        times = dict.fromkeys(names, 0.0)
+        for name in (*order, *reversed(order)):
+            times[name] += math.log(chosen[name].block(args[name], clock)) / 2
+        for name in names:
+            found[name].append(math.exp(times[name]))
+        spent = (clock() - start) * 1e-9
+        if spent + spent / len(found[names[0]]) / 2 > seconds:
+            break
+        if movable:  # each has its own arrays: at other addresses, so that those average out
+            args = {name: prepared(name) for name in order}
+    return found
+
+
+def write(inputs: Args, folder: Path, name: str) -> None:
+    """Write the inputs of a case to `folder`; an array that is there already is not written again.
+
+    Raises
+    ------
+    MlpperfError
+        If that fails, for example because the disk is full.
+    """
+
+    def written(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return [written(item) for item in value]
+        if not isinstance(value, np.ndarray):
+            return value.item() if isinstance(value, np.generic) else value
+        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        shape = "x".join(map(str, value.shape))
+        file = f"{fingerprint(value)[0]:016x}-{value.dtype}-{shape}-{order}.npy"
+        if not (folder / file).exists():
+            np.save(folder / file, value)
+        return {"array": file}
+
+    try:
+        _listed(folder, name).write_text(json.dumps(written(inputs)), encoding="utf-8")
+    except (OSError, TypeError) as reason:
+        raise MlpperfError(
+            f"The inputs of {name} cannot be kept in {folder}: {reason}."
+        ) from reason
+
+
+def read(folder: Path, name: str) -> Args:
+    """The inputs that `write` has written, read-only; large arrays in common are read once."""
+
+    def found(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(found(item) for item in value)
+        return _array(folder / value["array"]) if isinstance(value, dict) else value
+
+    inputs = json.loads(_listed(folder, name).read_text(encoding="utf-8"))
+    return tuple(found(value) for value in inputs)
+
+
+def _listed(folder: Path, name: str) -> Path:
+    """The file for inputs of that name, which may hold anything."""
+    return folder / f"{quote(name, safe='')}.json"
+
+
+@lru_cache(maxsize=8)  # the data set in its forms, which most cases have in common
+def _array(file: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(file)
+    array.flags.writeable = False
+    return array
+
+
+if __name__ == "__main__":
+    main()

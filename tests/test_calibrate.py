@@ -1,0 +1,490 @@
+"""Mutants do what a careless commit does, in the right function only; what comes of them is counted.
+
+The work of a comparison's processes is done in this one, on a tiny project.
+"""
+
+import ast
+import contextlib
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf.cli import app
+from mlpperf.errors import MlpperfError
+from mlpperf.history import compare as comparing
+from mlpperf.history.calibrate import (
+    Rate,
+    Sight,
+    Target,
+    Trial,
+    calibrate,
+    choose,
+    judged,
+    loop_seconds,
+    mutate,
+    sights,
+    smallest,
+)
+from mlpperf.history.compare import Comparison, Finding, Selection, Series
+from mlpperf.history.versions import Version, load, same_code
+from mlpperf.hotpath import HotPath, verify
+from mlpperf.measure import Interval
+
+pytestmark = pytest.mark.usefixtures("temporary")
+SCALED = Series("doubling", "batch-128", "scaled")
+SUMMED = Series("sums", "batch-128", "summed")
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a test has loaded is no module of the next one."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if "_version_" in name:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def original(project: Any) -> Version:
+    """As it comes from a repository: without git's own files."""
+    shutil.rmtree(project.folder / ".git")
+    return Version("the original", None, project.folder)
+
+
+def function(paths: dict[str, HotPath], series: Series) -> Callable[..., Any]:
+    return next(v.fn for v in paths[series.path].contestants if v.name == series.variant)
+
+
+def files(version: Version) -> dict[str, bytes]:
+    found = (file for file in version.root.rglob("*") if file.is_file())
+    return {
+        str(file.relative_to(version.root)): file.read_bytes()
+        for file in found
+        if "__pycache__" not in file.parts
+    }
+
+
+def loops(paths: dict[str, HotPath], series: Series) -> list[int]:
+    """How many rounds the empty loops of a function have, from its own source, and its originals.
+
+    Counted and not timed: a timer would depend on the machine.
+    """
+    fn, found = function(paths, series), []
+    while (original := fn.__globals__.get(_original(fn))) is not None:
+        found += [c for c in fn.__code__.co_consts if isinstance(c, int)]
+        fn = original
+    return found
+
+
+def _original(fn: Callable[..., Any]) -> str:
+    return next((name for name in fn.__code__.co_names if name.startswith("_original_")), "")
+
+
+# --- mutants --------------------------------------------------------------------------------------
+
+
+def test_a_mutant_has_the_loops_in_its_functions_and_nowhere_else(
+    original: Version, tmp_path: Path
+) -> None:
+    before = files(original)
+    targets = [Target(SCALED, 0.02, 1234), Target(SUMMED, 0.02, 77)]
+    mutant = mutate(original, targets, tmp_path / "mutant")
+    assert mutant == Version("a mutant of 2 %", None, tmp_path / "mutant")
+    assert files(original) == before
+    changed = {name for name, text in files(mutant).items() if before[name] != text}
+    assert changed == {"src/pkg/hotpaths.py"}
+    assert not same_code(original.root, mutant.root)
+    paths = load(mutant.root)
+    every = [
+        Series(path.name, "batch-128", v.name) for path in paths.values() for v in path.contestants
+    ]
+    assert {series: loops(paths, series) for series in every} == {
+        SCALED: [1234],
+        SUMMED: [77],
+        SCALED._replace(variant="added"): [],
+        SUMMED._replace(variant="multiplied"): [],
+    }
+
+
+def test_a_mutant_computes_the_same(original: Version, tmp_path: Path) -> None:
+    targets = [Target(SCALED, 0.02, 100), Target(SUMMED, 0.02, 100)]
+    paths = load(mutate(original, targets, tmp_path / "mutant").root)
+    assert list(paths) == ["doubling", "sums"]
+    for path in paths.values():
+        for case in path.cases:
+            for variant in path.contestants:
+                verify(path, variant, case)
+    x = np.arange(12.0).reshape(3, 4)
+    unchanged = load(original.root)
+    for series in (SCALED, SUMMED):
+        mine, theirs = function(paths, series), function(unchanged, series)
+        assert np.array_equal(mine(x)[0], theirs(x)[0])
+        assert (mine.__name__, mine.__doc__) == (theirs.__name__, theirs.__doc__)
+
+
+def test_other_users_of_the_function_are_not_slowed(project: Any, tmp_path: Path) -> None:
+    """A variant of one path may be the reference of another, or a helper of a third."""
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "PATHS = (",
+        'PATHS = (page("again", scaled), page("also", added, scaled), ',
+    )
+    original = Version("x", None, project.folder)
+    paths = load(mutate(original, [Target(SCALED, 0.05, 9)], tmp_path / "mutant").root)
+    assert loops(paths, SCALED) == [9]
+    for path in ("again", "also"):
+        assert loops(paths, SCALED._replace(path=path)) == []
+    helper = function(paths, SCALED._replace(path="again"))
+    assert helper is sys.modules[helper.__module__].scaled  # type: ignore[attr-defined]
+
+
+def test_a_reference_can_be_slowed(original: Version, tmp_path: Path) -> None:
+    target = Target(SCALED._replace(variant="added"), 0.05, 5)
+    paths = load(mutate(original, [target], tmp_path / "mutant").root)
+    assert loops(paths, target.series) == [5]
+    assert paths["doubling"].contestants[0].name == "added"
+    assert loops(paths, SCALED) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "call"),
+    [
+        ("x", "x"),
+        ("x, factor=2", "x"),
+        ("*arrays", "*arrays"),
+        ("x, *, factor=2", "x"),
+        ("x, /", "x"),
+        ("x, **options", "x"),
+    ],
+)
+def test_functions_may_take_their_arguments_in_any_way(
+    parameters: str, call: str, project: Any, tmp_path: Path
+) -> None:
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "\n\ndef page",
+        f"\n\ndef scaled({parameters}, _original=scaled):\n    '''2·x.'''\n    return _original({call})"
+        "\n\n\ndef page"
+        if "*" not in parameters
+        else f"\n\n_scaled = scaled\n\n\ndef scaled({parameters}):\n    '''2·x.'''\n"
+        f"    return _scaled({call})\n\n\ndef page",
+    )
+    original = Version("x", None, project.folder)
+    paths = load(mutate(original, [Target(SCALED, 0.05, 5)], tmp_path / "mutant").root)
+    path = paths["doubling"]
+    assert loops(paths, SCALED) == [5]
+    verify(path, path.variants[0], path.cases[0])
+
+
+def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
+    original: Version, tmp_path: Path
+) -> None:
+    mutant = mutate(original, [], tmp_path / "mutant")
+    assert mutant.name == "a mutant of 0 %"
+    assert files(mutant) == files(original)
+    assert same_code(original.root, mutant.root)
+
+
+def test_this_package_can_be_mutated(tmp_path: Path) -> None:
+    """All its paths are in one tuple; what is added there is the whole difference."""
+    root = Path(__file__).parents[1]
+    hidden = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(root / "src", tmp_path / "original/src", ignore=hidden)
+    shutil.copy(root / "pyproject.toml", tmp_path / "original")
+    original = Version("ours", None, tmp_path / "original")
+    targets = [
+        Target(Series(path.name, path.cases[0].name, path.contestants[-1].name), 0.02, 10 + i)
+        for i, path in enumerate(load(original.root).values())
+    ]
+    numpy_only = [t for t in targets if not t.series.variant.endswith(("eager", "xla", "function"))]
+    mutant = mutate(original, numpy_only, tmp_path / "mutant")
+    paths = load(mutant.root)
+    for target in numpy_only:
+        assert loops(paths, target.series) == [target.loops]
+    added = files(mutant)["src/mlpperf/paths/__init__.py"]
+    assert added.startswith(files(original)["src/mlpperf/paths/__init__.py"])
+    assert ast.parse(added)
+
+
+def test_what_cannot_be_written_is_one_sentence(original: Version, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MlpperfError, match="A mutant cannot be written to") as caught:
+        mutate(original, [], tmp_path / "file" / "mutant")
+    assert "\n" not in str(caught.value)
+
+
+# --- which functions ------------------------------------------------------------------------------
+
+LOOP = (1e-8, 1e-7)  # seconds of a round, and of the call
+
+
+def test_loops_are_as_long_as_is_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    for seconds in (1e-3, 1e-2):
+        for size in (0.01, 0.02, 0.1, 3.0):
+            (target,) = choose({SCALED: seconds}, size, rng, LOOP)
+            assert (target.series, target.size) == (SCALED, size)
+            added = target.loops * LOOP[0] + LOOP[1]
+            assert added == pytest.approx(size * seconds, abs=LOOP[0])
+
+
+def test_one_function_of_each_path_is_chosen_by_chance() -> None:
+    times = {
+        Series(path, case, variant): 1e-3
+        for path in ("a", "b")
+        for case in ("1", "2")
+        for variant in ("x", "y")
+    }
+    rng = np.random.default_rng(1)
+    seen = set()
+    for _ in range(100):
+        targets = choose(times, 0.05, rng, LOOP)
+        assert [target.series.path for target in targets] == ["a", "b"]
+        seen |= {target.series for target in targets}
+    assert seen == set(times)
+
+
+def test_calls_too_short_for_a_loop_are_left_out() -> None:
+    short, long = SCALED, SCALED._replace(case="batch-256")
+    times = {short: 1e-6, long: 1e-3, SUMMED: 1e-6}
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        (target,) = choose(times, 0.02, rng, LOOP)
+        assert target.series == long
+    assert choose({short: 1e-6}, 0.02, rng, LOOP) == []
+    assert all(t.loops >= 1 for t in choose({short: 1.2e-5}, 0.01, rng, LOOP))
+    assert choose({}, 0.02, rng, LOOP) == []
+
+
+def test_a_loop_takes_time() -> None:
+    each, call = loop_seconds()
+    assert 0 < each < 1e-5
+    assert 0 <= call < 1e-4
+
+
+# --- what comes of it -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [  # Clopper and Pearson 1934, as any table gives them
+        (0, 0, 0.0, 1.0),
+        (0, 10, 0.0, 0.3085),
+        (10, 10, 0.6915, 1.0),
+        (1, 10, 0.0025, 0.4450),
+        (5, 10, 0.1871, 0.8129),
+        (0, 50, 0.0, 0.0711),
+        (95, 100, 0.8872, 0.9836),
+    ],
+)
+def test_bounds_of_a_rate(hits: int, of: int, low: float, high: float) -> None:
+    assert Rate(hits, of).bounds == pytest.approx((low, high), abs=5e-5)
+
+
+def test_a_share_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(Rate(0, 0).share)
+    assert Rate(1, 4).share == 0.25
+
+
+def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
+    low, high = (median - 0.001, median + 0.001) if slower else (0.9, 1.1)
+    ratio = Interval(median, low, high)
+    return Finding(series, ratio=ratio, visits=14, judged=True)
+
+
+def test_a_comparison_is_judged() -> None:
+    other_case = SCALED._replace(case="batch-256")
+    bystander = SUMMED._replace(variant="multiplied")
+    found = [
+        finding(SCALED, 1.02, slower=True),
+        finding(other_case, 1.03, slower=True),  # of the same function: no false alarm
+        finding(SUMMED, 1.001),
+        finding(bystander, 1.05, slower=True),
+        Finding(SCALED._replace(variant="added"), note="new"),
+    ]
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
+    result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]
+    trial = judged(0.02, [Target(SCALED, 0.02, 9), Target(SUMMED, 0.02, 9)], result)
+    assert trial.size == 0.02
+    assert trial.targets == (SCALED.name, SUMMED.name)
+    assert trial.found == (SCALED.name,)
+    assert trial.unrelated == (bystander.name,)
+    assert trial.measured == pytest.approx({SCALED.name: 0.02, SUMMED.name: 0.001})
+    assert trial.series == 4
+    assert trial.undecided == 1
+    assert (trial.seconds, trial.busy, trial.trouble) == (12.0, 0.3, ("It died.",))
+
+
+def test_whatever_is_found_in_the_same_code_is_a_false_alarm() -> None:
+    found = [finding(SCALED, 1.02, slower=True), finding(SUMMED, 1.0)]
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
+    trial = judged(0.0, [], result)
+    assert trial.targets == trial.found == ()
+    assert trial.unrelated == (SCALED.name,)
+
+
+def trial(size: float, found: int, of: int, unrelated: int = 0) -> Trial:
+    names = tuple(f"path{i}/case/variant" for i in range(of))
+    return Trial(
+        size=size,
+        targets=names,
+        measured=dict.fromkeys(names, size),
+        found=names[:found],
+        unrelated=("x/y/z",) * unrelated,
+        series=20,
+        undecided=0,
+        seconds=10.0,
+        busy=0.0,
+    )
+
+
+def test_rates_are_those_of_all_trials_of_a_size() -> None:
+    some = [
+        trial(0.02, 9, 10),
+        trial(0.0, 0, 0, unrelated=3),
+        trial(0.02, 10, 10),
+        trial(0.0, 0, 0),
+    ]
+    none, two = sights(some)
+    assert (none.size, two.size) == (0.0, 0.02)
+    assert none.alarms == Rate(1, 2)  # comparisons, and not series
+    assert none.found == Rate(0, 0)
+    assert math.isnan(none.measured)
+    assert two.found == Rate(19, 20)
+    assert two.alarms == Rate(0, 2)
+    assert two.measured == pytest.approx(0.02)
+
+
+def sight(size: float, hits: int, of: int = 100) -> Sight:
+    return Sight(size, Rate(hits, of), Rate(0, 3), size, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ([], None),
+        ([sight(0.0, 0, 0)], None),
+        ([sight(0.01, 50), sight(0.02, 90)], None),
+        ([sight(0.01, 90), sight(0.02, 100)], 0.015),
+        ([sight(0.01, 95), sight(0.02, 100)], 0.01),
+        ([sight(0.01, 97)], 0.01),  # nothing smaller was tried
+        ([sight(0.01, 50), sight(0.02, 95), sight(0.03, 94)], 0.02),
+        ([sight(0.0, 0, 0), sight(0.01, 90), sight(0.02, 100)], 0.015),
+        ([sight(0.01, 0, 0), sight(0.02, 100)], 0.02),
+    ],
+)
+def test_the_smallest_slowdown_that_is_found(table: list[Sight], expected: float | None) -> None:
+    assert smallest(table) == (expected if expected is None else pytest.approx(expected))
+
+
+# --- from one end to the other --------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_a_large_slowdown_is_found_and_none_is_not(
+    original: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 %, and judged from 100 % on: no noise of a machine can make or hide that."""
+    monkeypatch.setattr(comparing, "FALSE_ALARM", 0.5)
+    real = comparing.compare
+
+    def coarse(*versions: Any, **options: Any) -> Any:
+        return real(*versions, **{**options, "threshold": 0.9})
+
+    monkeypatch.setattr("mlpperf.history.calibrate.compare", coarse)
+    told: list[str] = []
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    trials = list(
+        calibrate(
+            original,
+            Selection(cases=["batch-256"]),
+            folder,
+            sizes=(0.0, 3.0),
+            trials=1,
+            budget=0.2,
+            seed=1,
+            progress=told.append,
+        )
+    )
+    none, large = trials
+    assert none.targets == none.found == none.unrelated == ()
+    assert none.series == large.series == 4
+    assert len(large.targets) == 2
+    assert large.found == large.targets
+    assert large.unrelated == ()
+    assert all(1 < value < 12 for value in large.measured.values())
+    assert told[0].startswith("0 %, 1 of 2: ")
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sizes": ()}, "at least one trial"),
+        ({"sizes": (-0.01,)}, "not -1 and 1"),
+        ({"sizes": (math.nan,)}, "not nan and 1"),
+        ({"sizes": (10.0,)}, "not 1000 and 1"),
+        ({"trials": 0}, "not 0, 1, 2, 3, 5, 10 and 0"),
+        ({"budget": 0.0}, "positive number of seconds, not 0"),
+    ],
+)
+def test_what_cannot_be_calibrated(
+    options: dict[str, Any], says: str, original: Version, tmp_path: Path
+) -> None:
+    with pytest.raises(MlpperfError, match=says):
+        list(calibrate(original, Selection(), tmp_path / "mutants", **{"trials": 1, **options}))
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_wrong_everywhere_cannot_be_calibrated(project: Any, tmp_path: Path) -> None:
+    project.write("src/pkg/work.py", "1 / 0")
+    original = Version("x", None, project.folder)
+    with pytest.raises(MlpperfError, match="ZeroDivisionError"):
+        list(calibrate(original, Selection(), tmp_path / "mutants", sizes=(0.0,), trials=1))
+
+
+@pytest.mark.usefixtures("here")
+def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
+    given = ["--size", "0", "--trials", "1", "--case", "batch-128", "--budget", "0.1", "--json"]
+    before = project.git("status", "--porcelain")
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        done = CliRunner().invoke(app, ["calibrate", *given], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (told,) = json.loads(done.stdout)
+    (line,) = (project.folder / ".mlpperf/calibrations.jsonl").read_text().splitlines()
+    assert json.loads(line) == told
+    assert (told["kind"], told["size"], told["targets"]) == ("calibration", 0.0, [])
+    assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
+    assert {file.name for file in temporary.iterdir()} <= {"mlpperf-compare.lock"}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["--size", "x"], "not 'x'"),
+        (["--size", "-1"], "sizes of 0 to 1000 %"),
+        (["--trials", "0"], "at least one trial"),
+        (["--budget", "0"], "positive number of seconds, not 0"),
+        (["--against", "hyperfine"], "There is no tracker 'hyperfine'"),
+        (["--paths", "nonsense"], "There is no hot path 'nonsense'"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], fragment: str, refused: Callable[..., str], project: Any
+) -> None:
+    os.chdir(project.folder)
+    assert fragment in refused("calibrate", *arguments)

@@ -1,0 +1,949 @@
+"""Whether a commit is slower: decisions on simulated times, and whole comparisons of tiny projects.
+
+No test depends on how quiet the machine is: times that matter are simulated, or differ by a factor
+that no noise can produce. Where processes do not matter, their work is done in this one.
+"""
+
+import contextlib
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf.cli import app
+from mlpperf.errors import MlpperfError
+from mlpperf.history import compare as module
+from mlpperf.history import show, worker
+from mlpperf.history.commands import percentage
+from mlpperf.history.compare import (
+    JUDGEMENT,
+    SCREENING,
+    Comparison,
+    Crew,
+    Finding,
+    Selection,
+    Series,
+    _conclude,
+    _stages,
+)
+from mlpperf.history.records import finite
+from mlpperf.history.versions import Version
+from mlpperf.hotpath import Case
+from mlpperf.measure import Interval
+
+PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
+ONE = Series("path", "case", "variant")
+
+
+pytestmark = pytest.mark.usefixtures("temporary")
+
+
+# --- simulated comparisons ------------------------------------------------------------------------
+
+
+class Simulated(Crew):
+    """Processes whose times are drawn: a series' slowdown, and the noise of a process.
+
+    `between` gives the deviations that a process adds to the logarithm of every series' ratio.
+    """
+
+    def __init__(
+        self,
+        series: Sequence[Series],
+        slowdowns: dict[Series, float],
+        between: Callable[[int], Any],
+    ) -> None:
+        self.series, self.slowdowns, self.between = series, slowdowns, between
+        self.together, self.trouble, self.failed = [], [], False
+        self._rng = np.random.default_rng(0)
+        self.asked: list[str] = []
+
+    def ask(self, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
+        self.asked.append(kind)
+        if kind == "look":
+            paths: dict[str, Any] = {}
+            for path, case, variant in self.series:
+                page = paths.setdefault(path, {"version": 1, "cases": [], "variants": {}})
+                page["cases"] = list(dict.fromkeys([*page["cases"], case]))
+                page["variants"][variant] = "numpy"
+            yield {"version": sides[0], "paths": paths}
+            return
+        for series in map(Series._make, task["series"]):
+            proof = {"wrong": {}, "memory": {}, "together": True, "error": 0.0, "tolerance": 1.0}
+            yield {"series": series, **proof}
+
+    def visit(
+        self,
+        crew: Crew,
+        result: Comparison,
+        series: Sequence[Series],
+        together: Sequence[Series],
+        seconds: float,
+        values: dict[Series, list[float]],
+    ) -> None:
+        """One process that times them all."""
+        self.asked.append("time")
+        for name, noise in zip(series, self.between(len(series)), strict=True):
+            values[name].append(math.log1p(self.slowdowns.get(name, 0.0)) + noise)
+
+
+def simulated(crew: Simulated) -> Comparison:
+    result = Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 120.0)
+    with mock.patch.object(module, "_visit", crew.visit):
+        for _ in _stages(crew, result, Selection(), lambda text: None):
+            pass
+    return result
+
+
+def catalogue(n: int) -> list[Series]:
+    return [Series(f"path{i // 10}", f"case{i % 2}", f"variant{i % 10 // 2}") for i in range(n)]
+
+
+def normal(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
+    return lambda n: scale * rng.standard_normal(n)
+
+
+def heavy(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
+    """Student's t with three degrees of freedom: now and then a process is far off."""
+    return lambda n: scale * rng.standard_t(3, n)
+
+
+@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.004), (heavy, 0.003), (heavy, 0.02)])
+def test_equal_versions_raise_an_alarm_as_seldom_as_is_said(
+    noise: Callable[[np.random.Generator, float], Any], scale: float
+) -> None:
+    """A comparison in a hundred may; the processes of one that does are drawn with a fixed seed."""
+    between = noise(np.random.default_rng(1), scale)
+    series, trials = catalogue(200), 150
+    alarms = sum(bool(simulated(Simulated(series, {}, between)).regressions) for _ in range(trials))
+    assert alarms <= 6  # 1.5 are expected at most
+
+
+def judgement(finding: Finding, logs: Any, tests: int) -> Finding:
+    _conclude(finding, list(logs), judged=True, tests=tests)
+    return finding
+
+
+def test_the_share_of_false_alarms_of_one_judgement() -> None:
+    """Many more than whole comparisons: a judgement of 14 processes, as one of 2 · 10."""
+    rng, tests, trials = np.random.default_rng(2), 20, 5000
+    for scale in (0.01, 0.1):  # so much that the threshold is no help
+        found = 0
+        for logs in scale * rng.standard_t(3, (trials, JUDGEMENT)):
+            ratio = judgement(Finding(ONE, threshold=1e-9), logs, tests)
+            found += ratio.slower
+        assert found <= 8  # 2.5 are expected at most
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.005])
+@pytest.mark.parametrize(
+    ("slowdown", "least"), [(0.01, 0.9), (0.02, 1.0), (0.05, 1.0)], ids=["1%", "2%", "5%"]
+)
+def test_a_slowdown_of_one_series_is_found_and_no_other(
+    slowdown: float, least: float, noise: float
+) -> None:
+    rng = np.random.default_rng(3)
+    series, trials, found = catalogue(200), 40, 0
+    for _ in range(trials):
+        guilty = series[rng.integers(len(series))]
+        result = simulated(Simulated(series, {guilty: slowdown}, normal(rng, noise)))
+        found += result.findings[guilty].slower
+        assert {f.series for f in result.regressions} <= {guilty}
+        assert result.exit_code == result.findings[guilty].slower
+    assert found >= least * trials
+
+
+def test_a_gain_is_no_regression() -> None:
+    crew = Simulated(
+        catalogue(20), {catalogue(20)[3]: -0.05}, normal(np.random.default_rng(4), 1e-3)
+    )
+    result = simulated(crew)
+    assert [f.series for f in result.timed if f.faster] == [catalogue(20)[3]]
+    assert result.findings[catalogue(20)[3]].verdict == "faster"
+    assert result.exit_code == 0
+    assert "path0/case1/variant1 is faster" in show.verdict(result)
+
+
+def test_everything_slower_is_found_although_not_all_can_be_judged() -> None:
+    series = catalogue(100)
+    crew = Simulated(series, dict.fromkeys(series, 0.1), normal(np.random.default_rng(5), 1e-3))
+    result = simulated(crew)
+    slower = [f for f in result.timed if f.slower]
+    assert module.MOST <= len(slower) <= 100
+    rest = [f for f in result.timed if not f.slower]
+    assert all(f.verdict == "undecided: looks changed, but was not judged" for f in rest)
+    assert result.exit_code == 1
+
+
+def test_what_is_clear_is_not_judged_again() -> None:
+    crew = Simulated(catalogue(20), {}, lambda n: np.full(n, 1e-4))
+    result = simulated(crew)
+    assert crew.asked == ["look", "look", "prove", *["time"] * SCREENING]
+    assert not any(f.judged for f in result.timed)
+    assert {f.verdict for f in result.timed} == {"unchanged within ±0.01 %"}
+    assert result.exit_code == 0
+
+
+def test_noise_beyond_all_bounds_is_undecided() -> None:
+    crew = Simulated(catalogue(10), {}, normal(np.random.default_rng(6), 0.5))
+    result = simulated(crew)
+    assert crew.asked.count("time") == SCREENING + module.ROUNDS * JUDGEMENT
+    assert result.exit_code == 0
+    for finding in result.timed:
+        assert re.fullmatch(
+            r"undecided: ±\d+ % is as far as this machine lets see", finding.verdict
+        ), finding.verdict
+    assert "10 of 10 are undecided" in show.verdict(result)
+
+
+def test_the_screening_never_decides() -> None:
+    """It has chosen: what is slower there by luck alone is not slower afterwards."""
+    calls = iter(range(1000))
+    crew = Simulated(catalogue(5), {}, lambda n: np.full(n, 0.1 if next(calls) < SCREENING else 0))
+    result = simulated(crew)
+    assert all(f.judged and not f.slower for f in result.timed)
+    assert result.exit_code == 0
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def finding(low: float, median: float, high: float, **about: Any) -> Finding:
+    given = {"visits": 14, "judged": True, **about}
+    return Finding(ONE, ratio=Interval(median, low, high), **given)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (finding(1.001, 1.006, 1.01), "slower"),
+        (finding(1.001, 1.004, 1.01), "unchanged within ±1 %"),  # below the threshold
+        (finding(0.99, 1.004, 1.02), "unchanged within ±2 %"),
+        (finding(0.99, 1.03, 1.02, threshold=0.05), "unchanged within ±2 %"),
+        (finding(0.9, 0.95, 0.99), "faster"),
+        (finding(0.9, 0.95, 0.99, judged=False), "undecided: looks changed, but was not judged"),
+        (finding(1.1, 1.2, 1.3, judged=False), "undecided: looks changed, but was not judged"),
+        (finding(0.9, 1.0, 1.1), "undecided: ±11 % is as far as this machine lets see"),
+        (finding(0.0, 1.0, math.inf, visits=3), "undecided: only 3 processes timed it"),
+        (finding(0.0, 1.2, math.inf, visits=1), "undecided: only 1 processes timed it"),
+        (Finding(ONE), "undecided: not timed"),
+        (Finding(ONE, note="new"), "new"),
+        (Finding(ONE, note="gone"), "gone"),
+        (Finding(ONE, wrong={"head": "x"}), "wrong"),
+        (Finding(ONE, wrong={"base": "x", "head": "y"}), "wrong"),
+        (Finding(ONE, note="new", wrong={"head": "x"}), "wrong"),
+        (Finding(ONE, wrong={"base": "x"}), "mended"),
+    ],
+)
+def test_verdicts(found: Finding, verdict: str) -> None:
+    assert found.verdict == verdict
+    assert found.slower == (verdict == "slower")
+    assert found.faster == (verdict == "faster")
+    assert found.regression == (verdict in ("slower", "wrong"))
+
+
+def test_the_threshold_is_what_is_told() -> None:
+    assert finding(1.015, 1.02, 1.025, threshold=0.02).slower
+    assert not finding(1.015, 1.02, 1.025, threshold=0.03).slower
+    assert finding(0.97, 1 / 1.02, 0.99, threshold=0.02).faster
+    assert not finding(0.97, 1 / 1.02, 0.99, threshold=0.03).faster
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "grown"),
+    [
+        ((1_000_000, 10), (1_000_000, 10), []),
+        ((1_000_000, 10), (1_019_000, 10), []),  # 2 % are allowed
+        ((1_000_000, 10), (2_000_000, 10), ["peak memory 1 → 2 MB"]),
+        ((100, 1), (4_000, 1), []),  # a page more is no rise
+        ((100, 1), (5_000, 1), ["peak memory 0.0001 → 0.005 MB"]),
+        ((100, 10), (100, 11), []),
+        ((100, 10), (100, 12), ["allocations 10 → 12"]),
+        ((2_000_000, 12), (1_000_000, 10), []),
+    ],
+)
+def test_memory(base: tuple[int, int], head: tuple[int, int], grown: list[str]) -> None:
+    sides = {"base": base, "head": head}
+    memory = {side: {"peak": peak, "allocations": n} for side, (peak, n) in sides.items()}
+    found = finding(0.99, 1.0, 1.01, memory=memory)
+    assert found.grown == grown
+    assert found.regression == bool(grown)
+
+
+def test_memory_that_was_not_counted_is_no_rise() -> None:
+    assert Finding(ONE, memory={}).grown == []
+    assert Finding(ONE, memory={"head": {"peak": 1, "allocations": 1}}).grown == []
+
+
+def comparison(*found: Finding, **about: Any) -> Comparison:
+    commits = {"base": "1", "head": None}
+    findings = {replaced(f, i).series: f for i, f in enumerate(found)}
+    return Comparison("main", "HEAD", commits, 0.005, 120.0, findings=findings, **about)
+
+
+def replaced(found: Finding, number: int) -> Finding:
+    found.series = Series(f"path{number}", "case", "variant")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("result", "code", "says"),
+    [
+        (comparison(same=True), 0, "HEAD has the same code as main"),
+        (comparison(finding(0.99, 1.0, 1.01)), 0, "No regression at HEAD against main."),
+        (comparison(finding(1.01, 1.02, 1.03)), 1, "path0/case/variant is slower by +2.0 %"),
+        (
+            comparison(finding(1.01, 1.02, 1.03), finding(1.01, 1.04, 1.05)),
+            1,
+            "path1, path0 are slower by up to +4.0 %",
+        ),
+        (comparison(Finding(ONE, wrong={"head": "x"})), 1, "path0/case/variant is wrong"),
+        (comparison(Finding(ONE, wrong={"base": "x"})), 2, "could not be compared"),
+        (
+            comparison(Finding(ONE, wrong={"base": "x"}), finding(0.99, 1.0, 1.01)),
+            0,
+            "No regression",
+        ),
+        (comparison(Finding(ONE, note="new")), 2, "could not be compared"),
+        (comparison(Finding(ONE, note="gone"), finding(0.99, 1.0, 1.01)), 0, "No regression"),
+        (comparison(Finding(ONE), trouble=["It died."]), 2, "could not be compared with main (It"),
+        (
+            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), trouble=["It died."]),
+            2,
+            "(It died.)",
+        ),
+        (comparison(Finding(ONE), finding(1.01, 1.02, 1.03)), 1, "slower"),
+        (comparison(finding(0.99, 1.0, 1.01), interrupted=True), 2, "could not be compared"),
+        (comparison(finding(1.01, 1.02, 1.03), interrupted=True), 1, "slower"),
+        (comparison(broken={"base": "It is."}), 2, "main cannot be used: It is."),
+        (comparison(broken={"head": "It is."}), 1, "HEAD cannot be used: It is."),
+        (comparison(broken={"base": "x", "head": "y"}), 2, "main cannot be used"),
+        (comparison(), 2, "HEAD could not be compared with main."),
+    ],
+)
+def test_exit_codes_and_sentences(result: Comparison, code: int, says: str) -> None:
+    assert result.exit_code == code
+    assert says in show.verdict(result)
+    record = finite(show.record(result))
+    assert json.loads(json.dumps(record, allow_nan=False))["exit_code"] == code
+    assert show.markdown(result).startswith("### ❌" if code else "### ✅")
+
+
+def test_the_worst_comes_first() -> None:
+    some = [
+        finding(1.01, 1.02, 1.03),
+        finding(1.1, 1.2, 1.3),
+        Finding(ONE, wrong={"head": "x"}),
+        finding(1.01, 1.05, 1.1),
+    ]
+    assert [f.series.path for f in comparison(*some).regressions] == [
+        "path2",
+        "path1",
+        "path3",
+        "path0",
+    ]
+
+
+HOSTILE = [
+    "a|b",
+    "<img src=x onerror=alert(1)>",
+    "[click](http://example.org)",
+    "[bold]x[/]",
+    "[/red]",
+    "`code` @everyone #1 **b** _i_ &amp; \\|",
+    "new\nline\r\n| x |",
+    "\x1b[31m",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from mlpperf.tables import console
+
+    series = Series("path", name, name)
+    slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), visits=14, judged=True)
+    wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
+    findings = {slower.series: slower, wrong.series: wrong}
+    result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, trouble=[name])
+    text = show.markdown(result)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 4
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {8}
+    assert not re.search(r"<(?!/?details|/?summary)", text)
+    assert not re.search(r"(?<!\\)[\]\[`*]", text)
+    assert "@" not in text
+    assert "\x1b" not in text
+    console().print(show.text(result))
+    assert "slower" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2%", 0.02), ("2", 0.02), (" 0.5 % ", 0.005), ("1e1%", 0.1)]
+)
+def test_percentages(text: str, value: float) -> None:
+    assert percentage(text) == pytest.approx(value)
+
+
+# --- whole comparisons, with the work of the processes done in this one ---------------------------
+
+Told = tuple[int, dict[str, Any], str]
+
+
+def command(project: Any, *arguments: str, format: str = "json") -> Told:
+    """Run it on the project: its exit code, what it gave, and what it said on standard error."""
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        given = ["compare", *arguments, "--format", format]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    shown = done.stdout
+    if format == "json":
+        return done.exit_code, json.loads(shown or "null"), done.stderr
+    return done.exit_code, {"text": shown}, done.stderr
+
+
+QUICK = ("--budget", "0.2", "--threshold", "60%")
+
+
+def verdicts(record: dict[str, Any]) -> dict[str, str]:
+    return {"/".join((s["path"], s["case"], s["variant"])): s["verdict"] for s in record["series"]}
+
+
+def judged(record: dict[str, Any], *words: str) -> set[str]:
+    return {name for name, verdict in verdicts(record).items() if verdict.startswith(words)}
+
+
+@pytest.mark.usefixtures("here")
+def test_a_commit_that_does_its_work_five_times_is_found_and_named(
+    project: Any, temporary: Path
+) -> None:
+    project.work(repeats=5)
+    project.commit()
+    before = project.git("status", "--porcelain")
+    code, record, said = command(project, "main~1", "main", *QUICK)
+    assert code == 1
+    assert judged(record, "slower") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+    assert not judged(record, "faster", "wrong")
+    assert record["verdict"].startswith("Regression at main: doubling is slower by up to")
+    assert record["commits"]["head"] == project.git("rev-parse", "HEAD").strip()
+    assert said == ""
+    # What it came to is kept, and nothing else is left behind.
+    (line,) = (project.folder / ".mlpperf/comparisons.jsonl").read_text().splitlines()
+    kept = json.loads(line)
+    assert kept["kind"] == "comparison"
+    assert {**kept, "time": ""} == {**record, "time": ""}
+    assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
+    assert {file.name for file in temporary.iterdir()} <= {"mlpperf-compare.lock"}
+
+
+@pytest.mark.usefixtures("here")
+def test_uncommitted_changes_are_what_is_judged_by_default(project: Any) -> None:
+    project.work(repeats=5)
+    code, record, _ = command(project, "HEAD", *QUICK, "--paths", "doubling")
+    assert code == 1
+    assert record["head"] == "the working tree"
+    assert record["commits"]["head"] is None
+    assert judged(record, "slower") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+
+
+@pytest.mark.usefixtures("here")
+def test_the_other_way_round_it_is_a_gain(project: Any) -> None:
+    project.work(repeats=5)
+    project.commit()
+    given = ("main", "main~1", *QUICK, "--case", "batch-256")
+    code, told, _ = command(project, *given, format="markdown")
+    assert code == 0
+    assert told["text"].startswith(
+        "### ✅ No regression at main\\~1 against main".replace("\\", "")
+    )
+    assert "doubling/batch-256/scaled is faster" in told["text"]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
+    project.commit()
+    code, record, _ = command(project, "main~1", "main")
+    assert code == 0
+    assert record["same"]
+    assert record["verdict"] == "main has the same code as main~1: there is nothing to compare."
+    code, record, _ = command(project, "main~1", "main", "--same", "--threshold", "90%", *QUICK[:2])
+    assert code == 0
+    assert record["verdict"].startswith("No regression at main against main~1")
+    assert len(judged(record, "unchanged", "undecided")) == len(record["series"]) == 8
+
+
+@pytest.mark.usefixtures("here")
+def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> None:
+    project.work(factor=3)
+    code, record, _ = command(project, "HEAD", *QUICK)
+    assert code == 1
+    assert judged(record, "wrong") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+    assert record["verdict"].startswith("Regression at the working tree: doubling is wrong")
+    assert sum(series["visits"] > 0 for series in record["series"]) == 6
+    project.commit()
+    project.work()
+    code, record, _ = command(project, "HEAD", *QUICK)
+    assert code == 0
+    assert judged(record, "mended") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+
+
+@pytest.mark.usefixtures("here")
+def test_a_reference_that_gives_something_else_is_wrong(project: Any) -> None:
+    """Both agree with each other, and not with what the base gives."""
+    project.work(factor=3)
+    project.replace("src/pkg/work.py", "return (x + x,)", "return (3 * x,)")
+    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    assert code == 1
+    assert judged(record, "wrong") == {"doubling/batch-128/added"}
+    (why,) = (s["wrong"]["head"] for s in record["series"] if s["wrong"])
+    assert "gives something else than before; if that is meant, raise the path's version" in why
+
+
+@pytest.mark.usefixtures("here")
+def test_a_raised_version_says_that_it_is_meant(project: Any) -> None:
+    project.work(factor=3)
+    project.replace("src/pkg/work.py", "return (x + x,)", "return (3 * x,)")
+    project.replace("src/pkg/hotpaths.py", 'page("doubling", added, scaled)', "NEXT")
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "PATHS =",
+        "from dataclasses import replace\n\n"
+        'NEXT = replace(page("doubling", added, scaled), version=2)\nPATHS =',
+    )
+    for options in ((), ("--isolate",)):
+        code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128", *options)
+        assert code == 0, record["verdict"]
+        assert judged(record, "not comparable: its inputs or cases changed") == {
+            "doubling/batch-128/added",
+            "doubling/batch-128/scaled",
+        }
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return (x + x,)", "raise ValueError('no')"),
+        ("return (x + x,)", "return 1 / 0"),
+    ],
+)
+def test_a_reference_that_fails_is_a_finding_and_the_others_are_timed(
+    old: str, new: str, project: Any
+) -> None:
+    project.replace("src/pkg/work.py", old, new)
+    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    assert code == 1
+    assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
+    assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
+
+
+@pytest.mark.usefixtures("here")
+def test_inputs_that_fail_are_a_finding_and_the_others_are_timed(project: Any) -> None:
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "inputs=lambda case, rng: (rng.random((64, case.batch)),)",
+        "inputs=lambda case, rng: (rng.random((64, case.batch if name == 'sums' else 'x')),)",
+    )
+    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    assert code == 1
+    assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
+    assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_new_or_gone_is_told_and_no_regression(project: Any) -> None:
+    project.write(
+        "src/pkg/more.py", '"""More."""\n\n\ndef halved(x):\n    """x."""\n    return (x,)\n'
+    )
+    project.replace(
+        "src/pkg/hotpaths.py", 'page("doubling", added, scaled)', 'page("doubling", added)'
+    )
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "PATHS = (",
+        'from .more import halved\n\nPATHS = (page("new", halved), ',
+    )
+    project.replace("src/pkg/hotpaths.py", "Case(256)", "Case(64)")
+    code, record, _ = command(project, "HEAD", *QUICK)
+    assert code == 0, record["verdict"]
+    found = verdicts(record)
+    assert found["new/batch-128/halved"] == "new"
+    assert found["sums/batch-64/summed"] == "new"
+    assert found["doubling/batch-128/scaled"] == "gone"
+    assert found["sums/batch-256/summed"] == "gone"
+    assert found["doubling/batch-128/added"].startswith(("unchanged", "undecided"))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_version_that_does_not_import(project: Any) -> None:
+    project.write("src/pkg/work.py", "1 / 0")
+    code, record, _ = command(project, "HEAD", *QUICK)
+    assert code == 1
+    assert record["verdict"].startswith("the working tree cannot be used: 'pkg.hotpaths:PATHS'")
+    assert "ZeroDivisionError" in record["verdict"]
+    project.commit()
+    project.work()
+    code, record, said = command(project, "HEAD", *QUICK)
+    assert code == 2
+    assert said.startswith("mlpperf: HEAD cannot be used: 'pkg.hotpaths:PATHS' gives ")
+    assert len(said.splitlines()) == 1
+    assert "ZeroDivisionError" in record["broken"]["base"]
+
+
+def test_a_process_for_each_version(here: list[str], project: Any) -> None:
+    project.work(repeats=5)
+    given = ("HEAD", *QUICK, "--isolate", "--case", "batch-256")
+    code, record, _ = command(project, *given)
+    assert not any("base head" in asked for asked in here)
+    assert code == 1
+    assert judged(record, "slower") == {"doubling/batch-256/scaled"}
+    assert record["isolated"] == "as asked"
+    said = show.notes(comparison(finding(0.9, 1.0, 1.1), isolated="as asked"))
+    assert any("Each version had processes of its own (as asked)" in note for note in said)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_wrong_variant_is_found_in_a_process_of_its_own(project: Any) -> None:
+    project.work(factor=3)
+    code, record, _ = command(project, "HEAD", *QUICK, "--isolate", "--case", "batch-128")
+    assert code == 1
+    assert judged(record, "wrong") == {"doubling/batch-128/scaled"}
+
+
+@pytest.mark.usefixtures("here")
+def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
+    project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
+) -> None:
+    pytest.importorskip("memray")
+    monkeypatch.setattr(worker, "_traced", traced)
+    project.replace(
+        "src/pkg/work.py",
+        "    return (x.sum(axis=1),)",
+        "    import numpy\n\n    numpy.ones(1_250_000)\n    return (x.sum(axis=1),)",
+    )
+    code, record, _ = command(
+        project, "HEAD", *QUICK[:2], "--threshold", "99%", "--case", "batch-128"
+    )
+    assert code == 1
+    (grown,) = (s for s in record["series"] if s["grown"])
+    assert grown["variant"] == "summed"
+    assert grown["grown"][0].startswith("peak memory ")
+    assert grown["memory"]["head"]["peak"] - grown["memory"]["base"]["peak"] > 9e6
+    assert "sums/batch-128/summed takes more memory" in record["verdict"]
+
+
+@pytest.mark.usefixtures("here")
+def test_names_of_cases_may_hold_anything(project: Any) -> None:
+    data = "../a|b [/red] <i>@x"
+    project.replace("src/pkg/hotpaths.py", "Case(256)", f"Case(256, data={data!r})")
+    project.commit()
+    project.work(repeats=5)
+    name = Case(256, data=data).name
+    code, record, _ = command(project, "HEAD", *QUICK)
+    assert code == 1
+    assert f"doubling/{name}/scaled" in judged(record, "slower")
+    code, told, _ = command(project, "HEAD", *QUICK, "--case", name, format="text")
+    assert code == 1
+    assert "Regression at the working tree" in told["text"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_version_a_thousand_times_slower_is_told_in_time(project: Any) -> None:
+    """As many calls as the fast one needs for a block would take the slow one forever."""
+    project.replace(
+        "src/pkg/work.py",
+        "    return (x + x,)",
+        "    import time\n\n    time.sleep(0.02)\n    return (x + x,)",
+    )
+    code, record, _ = command(project, "HEAD", *QUICK, "--path", "doubling", "--case", "batch-128")
+    assert code == 1
+    assert "doubling/batch-128/added" in judged(record, "slower")
+
+
+# --- what depends on where the files are ----------------------------------------------------------
+
+
+def test_absolute_imports_get_processes_of_their_own(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here in the root of the project, where Python would find the working tree's first."""
+    few(monkeypatch)
+    (project.folder / "src/pkg").rename(project.folder / "pkg")
+    project.replace("pkg/hotpaths.py", "from .work", "from pkg.work")
+    project.commit()
+    project.replace("pkg/work.py", "REPEATS = 1", "REPEATS = 5")
+    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-256")
+    _, record, _ = command(project, *given)
+    assert record["isolated"].startswith("HEAD imports itself by its own name: pkg/hotpaths.py")
+    ratios = {s["variant"]: s["ratio"]["median"] for s in record["series"]}
+    assert ratios["scaled"] > 1.6 > ratios["added"]
+
+
+def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
+    """As few processes as can measure anything, and none that judges."""
+    monkeypatch.setattr(module, "SCREENING", screening)
+    monkeypatch.setattr(module, "ROUNDS", 0)
+
+
+# --- processes and what may happen to them --------------------------------------------------------
+
+FATAL = """
+
+def scaled(x, _original=scaled):
+    '''2·x, or the end.'''
+    {what}
+    return _original(x)
+"""
+
+
+def crew(project: Any, tmp_path: Path, head: Path | None = None) -> Crew:
+    roots = {"base": project.folder, "head": head or project.folder}
+    return Crew(roots, {}, str(tmp_path), [], 0)
+
+
+def test_a_process_answers_and_ends(project: Any, tmp_path: Path) -> None:
+    asked = crew(project, tmp_path)
+    (answer,) = asked.ask("look", ["head"])
+    assert answer["paths"].keys() == {"doubling", "sums"}
+    assert asked.trouble == []
+    assert not asked.failed
+    assert not psutil.Process().children()
+
+
+def test_what_a_version_prints_is_no_answer(project: Any, tmp_path: Path) -> None:
+    project.write("src/pkg/__init__.py", "print('{}')\nimport os\nos.write(1, b'[]\\n')\n")
+    asked = crew(project, tmp_path)
+    (answer,) = asked.ask("look", ["head"])
+    assert answer["paths"].keys() == {"doubling", "sums"}
+    assert asked.trouble == []
+
+
+def test_a_process_that_is_killed_leaves_the_others_results(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch)
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "\n\ndef page",
+        FATAL.format(what=kill) + "\n\ndef page",
+    )
+    given = ("HEAD", "--budget", "1", "--threshold", "95%", "--case", "batch-128")
+    code, record, said = command(project, *given)
+    assert code == 2
+    found = verdicts(record)
+    assert found.pop("doubling/batch-128/scaled") == "undecided: not timed"
+    assert len(found) == 3
+    assert all(
+        verdict.startswith(("unchanged", "undecided: ±", "undecided: only"))
+        for verdict in found.values()
+    )
+    assert set(record["trouble"]) == {"A process was killed by signal 9 (it said nothing)"}
+    assert said == (
+        "mlpperf: the working tree could not be compared with HEAD "
+        "(A process was killed by signal 9 (it said nothing)).\n"
+    )
+    assert (project.folder / ".mlpperf/comparisons.jsonl").read_text().count("\n") == 1
+
+
+def test_a_process_that_is_killed_while_it_times_is_not_alone(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it told before counts, and so does what the next one tells."""
+    few(monkeypatch, screening=3)
+    kill = "import gc, os, signal; gc.isenabled() or os.kill(os.getpid(), signal.SIGKILL)"
+    project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
+    version = Version("x", None, project.folder)
+    selection = Selection(cases=["batch-128"])
+    *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=1)
+    visits = {f.series.variant: f.visits for f in result.findings.values()}
+    assert visits.pop("scaled") == 0
+    assert any(visits.values())
+    assert result.trouble == ["A process was killed by signal 9 (it said nothing)"] * 3
+    assert result.exit_code == 2
+    assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
+
+
+def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
+    asked = crew(project, tmp_path)
+    assert list(asked.ask("prove", ["base", "head"], series=[("doubling", "none", "scaled")])) == []
+    asked._inputs = str(tmp_path / "missing")
+    series = [("doubling", "batch-128", "scaled")]
+    assert list(asked.ask("prove", ["base", "head"], series=series)) == []
+    (trouble,) = asked.trouble
+    assert trouble.startswith("A process ended early (The inputs of doubling-batch-128 cannot be")
+    assert asked.failed
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "import time; time.sleep(600)",  # before it has said anything
+        "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()",
+    ],
+    ids=["silent", "does not end"],
+)
+def test_a_process_that_hangs_is_killed(
+    what: str, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE", 3.0)
+    project.write("src/pkg/__init__.py", what)
+    asked = crew(project, tmp_path)
+    answers = list(asked.ask("look", ["head"]))
+    assert len(answers) == ("threading" in what)
+    assert asked.trouble == ["A process said nothing for 3 s (it said nothing)"]
+    assert not psutil.Process().children()
+
+
+def test_an_answer_that_nobody_waits_for_ends_its_process(project: Any, tmp_path: Path) -> None:
+    answers = crew(project, tmp_path).ask("look", ["base", "head"])
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert not psutil.Process().children()
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["itself", "and its processes"])
+def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary: Path) -> None:
+    """By Ctrl-C, which a terminal sends to all of them, or by a message to the one."""
+    project.replace(
+        "src/pkg/hotpaths.py",
+        "\n\ndef page",
+        FATAL.format(
+            what=f"import pathlib, time; pathlib.Path({str(temporary / 'waiting')!r}).touch(); "
+            "time.sleep(600)"
+        )
+        + "\n\ndef page",
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlpperf", "compare", "HEAD"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and not (temporary / "waiting").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    if group:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert errors == "mlpperf: Interrupted; what was finished is kept.\n"
+    assert out == ""
+    assert not [child for child in children if child.is_running()]
+    assert {file.name for file in temporary.iterdir()} <= {"mlpperf-compare.lock", "waiting"}
+    assert project.git("worktree", "list").count("\n") == 1
+
+
+# --- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_two_at_once_are_refused(refused: Callable[..., str], project: Any) -> None:
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with module.alone():
+            ready.set()
+            done.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        os.chdir(project.folder)
+        assert "Another comparison is running on this machine" in refused(
+            "compare", "HEAD", "--same"
+        )
+    finally:
+        done.set()
+        thread.join()
+    with module.alone():
+        pass
+
+
+def test_a_lock_that_cannot_be_had_is_one_sentence(temporary: Path) -> None:
+    (temporary / "mlpperf-compare.lock").mkdir()
+    with pytest.raises(MlpperfError, match="set TMPDIR to a folder of your own"), module.alone():
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["nonsense"], "There is no commit 'nonsense' here"),
+        (["HEAD", "$(touch stolen)"], "There is no commit '$(touch stolen)' here"),
+        (["HEAD", "--", "--help"], "There is no commit '--help' here"),
+        (["HEAD", "--threshold", "x"], "A threshold is a percentage such as 2%, not 'x'"),
+        (["HEAD", "--threshold", "0", "--same"], "must lie between 0 and 100 %, not at 0"),
+        (["HEAD", "--threshold", "-1", "--same"], "between 0 and 100 %"),
+        (["HEAD", "--threshold", "nan", "--same"], "between 0 and 100 %"),
+        (["HEAD", "--threshold", "100%", "--same"], "between 0 and 100 %"),
+        (["HEAD", "--budget", "-1", "--same"], "positive number of seconds, not -1"),
+        (["HEAD", "--budget", "nan", "--same"], "positive number of seconds, not nan"),
+        (["HEAD", "--threads", "0"], "0 threads were asked for"),
+        (["HEAD", "--path", "double", "--same"], "no hot path 'double'; did you mean doubling"),
+        (["HEAD", "--paths", "sums,double", "--same"], "no hot path 'double'"),
+        (["HEAD", "--case", "batch-12", "--same"], "no case 'batch-12'; did you mean batch-128"),
+        (["HEAD", "--backend", "nunpy", "--same"], "no backend 'nunpy'; did you mean numpy"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_bad_input_is_one_sentence(
+    arguments: list[str], fragment: str, refused: Callable[..., str], project: Any
+) -> None:
+    os.chdir(project.folder)
+    assert fragment in refused("compare", *arguments)
+    records = project.folder / ".mlpperf/comparisons.jsonl"
+    assert not records.exists() or not records.read_bytes()
+    assert not (project.folder / "stolen").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_project_without_hot_paths_is_one_sentence(
+    refused: Callable[..., str], project: Any
+) -> None:
+    project.write("pyproject.toml", "")
+    project.commit()
+    os.chdir(project.folder)
+    assert "could not be compared" in command(project, "HEAD~0", "--same")[2]
+
+
+def test_outside_a_repository(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "is not in a git repository" in refused("compare", "HEAD")
+
+
+def test_versions_are_compared_stage_by_stage(here: list[str], project: Any) -> None:
+    """Each stage gives the same comparison, more complete: what is known is known early."""
+    version = Version("x", None, project.folder)
+    stages = module.compare(
+        version, version, Selection(["sums"], ["batch-128"]), threshold=0.9, budget=1
+    )
+    first = next(stages)
+    assert here == ["look base", "look head", "prove base head"]
+    assert [f.visits for f in first.findings.values()] == [0, 0]
+    *_, last = stages
+    assert last is first
+    assert all(f.visits for f in last.timed)
+    assert last.total > 0
