@@ -1,6 +1,5 @@
 """What tests of several commands need."""
 
-import gc
 import json
 import os
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -47,23 +47,28 @@ paths = ["pkg.hotpaths:PATHS"]
 """
 WORK = '''"""What the hot paths do; apart from them, so that they have something to import."""
 
+from .effort import work
+
 REPEATS = {repeats}
 
 
 def added(x):
     """x + x."""
+    work()
     return (x + x,)
 
 
 def scaled(x):
     """2·x, as often as this version finds necessary."""
     for _ in range(REPEATS):
+        work()
         doubled = {factor} * x
     return (doubled,)
 
 
 def summed(x):
     """Σ over the last axis."""
+    work()
     return (x.sum(axis=1),)
 
 
@@ -71,6 +76,7 @@ def multiplied(x):
     """The same by a product with ones, as it was imported at the first call."""
     from .ones import ones
 
+    work()
     return (x @ ones(x.shape[1]),)
 '''
 HOTPATHS = '''"""The catalogue."""
@@ -95,6 +101,16 @@ def page(name, reference, *functions):
 
 PATHS = (page("doubling", added, scaled), page("sums", summed, multiplied))
 '''
+EFFORT = '''"""Work that is counted, where a test does so, and takes no time."""
+
+import sys
+
+
+def work(n=1):
+    """So much of it."""
+    if counter := sys.modules.get("work_done"):
+        counter.nanoseconds += 100_000 * n
+'''
 ONES = '''"""Imported late."""
 
 import numpy as np
@@ -117,6 +133,7 @@ class Project:
         self.write("src/pkg/__init__.py", '"""A package."""\n')
         self.write("src/pkg/hotpaths.py", HOTPATHS)
         self.write("src/pkg/ones.py", ONES)
+        self.write("src/pkg/effort.py", EFFORT)
         self.work()
 
     def write(self, name: str, text: str) -> None:
@@ -187,17 +204,20 @@ def traced() -> Any:
 def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
     """The work of a comparison's processes is done in this one; gives what they were asked.
 
-    A process takes a second to start. They are as few as can judge anything, and memory is not
-    counted, which takes longer than all the rest where arrays are so small.
+    A process takes a second to start. They are fewer than usual, but still too many to be fooled by
+    all of them about a factor of two. Memory is not counted, which takes longer than all the rest
+    where arrays are so small.
     """
     from mlpperf import hotpath
     from mlpperf.history import compare, worker
 
     asked: list[str] = []
     monkeypatch.setattr(compare, "SCREENING", 2)
-    monkeypatch.setattr(compare, "JUDGEMENT", 5)
-    monkeypatch.setattr(compare, "FALSE_ALARM", 0.4)
+    monkeypatch.setattr(compare, "JUDGEMENT", 9)
+    monkeypatch.setattr(compare, "FALSE_ALARM", 0.1)
     monkeypatch.setattr(worker, "LOADS", 2)
+    # Of all that pytest holds, a collection takes longer than what is timed in between.
+    monkeypatch.setattr(worker, "gc", SimpleNamespace(disable=lambda: None, collect=lambda: 0))
     monkeypatch.setattr(worker, "_traced", lambda call: None)
     work = {"look": worker._look, "prove": worker._prove, "time": worker._time}
 
@@ -216,9 +236,23 @@ def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
     before = set(sys.modules)
     monkeypatch.setattr(compare.Crew, "ask", ask)
     yield asked
-    gc.enable()  # timing switches it off
     worker._array.cache_clear()
     hotpath.problem.cache_clear()
     for name in set(sys.modules) - before:
         if "_version_" in name:
             del sys.modules[name]
+
+
+@pytest.fixture
+def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of timing is the work that the tiny project's functions say to do.
+
+    So a comparison is quick, and knows no noise.
+    """
+    from mlpperf.history import worker
+
+    done = SimpleNamespace(nanoseconds=0)
+    monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
+    clock = SimpleNamespace(perf_counter_ns=lambda: done.nanoseconds)
+    monkeypatch.setattr(worker, "time", clock)
+    return done

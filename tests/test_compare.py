@@ -122,7 +122,7 @@ def heavy(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
     return lambda n: scale * rng.standard_t(3, n)
 
 
-@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.004), (heavy, 0.003), (heavy, 0.02)])
+@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.004), (heavy, 0.003)])
 def test_equal_versions_raise_an_alarm_as_seldom_as_is_said(
     noise: Callable[[np.random.Generator, float], Any], scale: float
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_slowdown_of_one_series_is_found_and_no_other(
     slowdown: float, least: float, noise: float
 ) -> None:
     rng = np.random.default_rng(3)
-    series, trials, found = catalogue(200), 40, 0
+    series, trials, found = catalogue(200), 25, 0
     for _ in range(trials):
         guilty = series[rng.integers(len(series))]
         result = simulated(Simulated(series, {guilty: slowdown}, normal(rng, noise)))
@@ -425,7 +425,7 @@ def judged(record: dict[str, Any], *words: str) -> set[str]:
     return {name for name, verdict in verdicts(record).items() if verdict.startswith(words)}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_commit_that_does_its_work_five_times_is_found_and_named(
     project: Any, temporary: Path
 ) -> None:
@@ -448,7 +448,7 @@ def test_a_commit_that_does_its_work_five_times_is_found_and_named(
     assert {file.name for file in temporary.iterdir()} <= {"mlpperf-compare.lock"}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_uncommitted_changes_are_what_is_judged_by_default(project: Any) -> None:
     project.work(repeats=5)
     code, record, _ = command(project, "HEAD", *QUICK, "--paths", "doubling")
@@ -458,7 +458,7 @@ def test_uncommitted_changes_are_what_is_judged_by_default(project: Any) -> None
     assert judged(record, "slower") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_the_other_way_round_it_is_a_gain(project: Any) -> None:
     project.work(repeats=5)
     project.commit()
@@ -471,7 +471,7 @@ def test_the_other_way_round_it_is_a_gain(project: Any) -> None:
     assert "doubling/batch-256/scaled is faster" in told["text"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
     project.commit()
     code, record, _ = command(project, "main~1", "main")
@@ -484,7 +484,7 @@ def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
     assert len(judged(record, "unchanged", "undecided")) == len(record["series"]) == 8
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> None:
     project.work(factor=3)
     code, record, _ = command(project, "HEAD", *QUICK)
@@ -499,7 +499,7 @@ def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> 
     assert judged(record, "mended") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_reference_that_gives_something_else_is_wrong(project: Any) -> None:
     """Both agree with each other, and not with what the base gives."""
     project.work(factor=3)
@@ -511,7 +511,7 @@ def test_a_reference_that_gives_something_else_is_wrong(project: Any) -> None:
     assert "gives something else than before; if that is meant, raise the path's version" in why
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_raised_version_says_that_it_is_meant(project: Any) -> None:
     project.work(factor=3)
     project.replace("src/pkg/work.py", "return (x + x,)", "return (3 * x,)")
@@ -531,7 +531,7 @@ def test_a_raised_version_says_that_it_is_meant(project: Any) -> None:
         }
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -549,7 +549,7 @@ def test_a_reference_that_fails_is_a_finding_and_the_others_are_timed(
     assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_inputs_that_fail_are_a_finding_and_the_others_are_timed(project: Any) -> None:
     project.replace(
         "src/pkg/hotpaths.py",
@@ -562,7 +562,7 @@ def test_inputs_that_fail_are_a_finding_and_the_others_are_timed(project: Any) -
     assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_what_is_new_or_gone_is_told_and_no_regression(project: Any) -> None:
     project.write(
         "src/pkg/more.py", '"""More."""\n\n\ndef halved(x):\n    """x."""\n    return (x,)\n'
@@ -586,7 +586,7 @@ def test_what_is_new_or_gone_is_told_and_no_regression(project: Any) -> None:
     assert found["doubling/batch-128/added"].startswith(("unchanged", "undecided"))
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_version_that_does_not_import(project: Any) -> None:
     project.write("src/pkg/work.py", "1 / 0")
     code, record, _ = command(project, "HEAD", *QUICK)
@@ -602,6 +602,7 @@ def test_a_version_that_does_not_import(project: Any) -> None:
     assert "ZeroDivisionError" in record["broken"]["base"]
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_process_for_each_version(here: list[str], project: Any) -> None:
     project.work(repeats=5)
     given = ("HEAD", *QUICK, "--isolate", "--case", "batch-256")
@@ -614,7 +615,7 @@ def test_a_process_for_each_version(here: list[str], project: Any) -> None:
     assert any("Each version had processes of its own (as asked)" in note for note in said)
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_wrong_variant_is_found_in_a_process_of_its_own(project: Any) -> None:
     project.work(factor=3)
     code, record, _ = command(project, "HEAD", *QUICK, "--isolate", "--case", "batch-128")
@@ -622,7 +623,7 @@ def test_a_wrong_variant_is_found_in_a_process_of_its_own(project: Any) -> None:
     assert judged(record, "wrong") == {"doubling/batch-128/scaled"}
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
@@ -644,7 +645,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     assert "sums/batch-128/summed takes more memory" in record["verdict"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_names_of_cases_may_hold_anything(project: Any) -> None:
     data = "../a|b [/red] <i>@x"
     project.replace("src/pkg/hotpaths.py", "Case(256)", f"Case(256, data={data!r})")
@@ -659,17 +660,17 @@ def test_names_of_cases_may_hold_anything(project: Any) -> None:
     assert "Regression at the working tree" in told["text"]
 
 
-@pytest.mark.usefixtures("here")
-def test_a_version_a_thousand_times_slower_is_told_in_time(project: Any) -> None:
-    """As many calls as the fast one needs for a block would take the slow one forever."""
-    project.replace(
-        "src/pkg/work.py",
-        "    return (x + x,)",
-        "    import time\n\n    time.sleep(0.02)\n    return (x + x,)",
-    )
-    code, record, _ = command(project, "HEAD", *QUICK, "--path", "doubling", "--case", "batch-128")
+def test_a_version_a_thousand_times_slower_is_told_in_time(project: Any, counted: Any) -> None:
+    """As many calls as the fast one needs for a block would take the slow one too long."""
+    old = "    work()\n    return (x + x,)"
+    project.replace("src/pkg/work.py", old, old.replace("work()", "work(1000)"))
+    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-128")
+    code, record, _ = command(project, *given)
     assert code == 1
-    assert "doubling/batch-128/added" in judged(record, "slower")
+    assert judged(record, "slower") == {"doubling/batch-128/added"}
+    (seconds,) = (s["seconds"]["head"] for s in record["series"] if s["variant"] == "added")
+    assert seconds == pytest.approx(0.1)
+    assert counted.nanoseconds * 1e-9 < 20  # with ten calls in a block it is 27
 
 
 # --- what depends on where the files are ----------------------------------------------------------
@@ -683,12 +684,12 @@ def test_absolute_imports_get_processes_of_their_own(
     (project.folder / "src/pkg").rename(project.folder / "pkg")
     project.replace("pkg/hotpaths.py", "from .work", "from pkg.work")
     project.commit()
-    project.replace("pkg/work.py", "REPEATS = 1", "REPEATS = 5")
+    project.replace("pkg/work.py", "REPEATS = 1", "REPEATS = 60")
     given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-256")
     _, record, _ = command(project, *given)
     assert record["isolated"].startswith("HEAD imports itself by its own name: pkg/hotpaths.py")
     ratios = {s["variant"]: s["ratio"]["median"] for s in record["series"]}
-    assert ratios["scaled"] > 1.6 > ratios["added"]
+    assert ratios["scaled"] > 6
 
 
 def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
@@ -746,10 +747,7 @@ def test_a_process_that_is_killed_leaves_the_others_results(
     found = verdicts(record)
     assert found.pop("doubling/batch-128/scaled") == "undecided: not timed"
     assert len(found) == 3
-    assert all(
-        verdict.startswith(("unchanged", "undecided: ±", "undecided: only"))
-        for verdict in found.values()
-    )
+    assert "undecided: not timed" not in found.values()
     assert set(record["trouble"]) == {"A process was killed by signal 9 (it said nothing)"}
     assert said == (
         "mlpperf: the working tree could not be compared with HEAD "
@@ -762,7 +760,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it told before counts, and so does what the next one tells."""
-    few(monkeypatch, screening=3)
+    few(monkeypatch, screening=2)
     kill = "import gc, os, signal; gc.isenabled() or os.kill(os.getpid(), signal.SIGKILL)"
     project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
     version = Version("x", None, project.folder)
@@ -771,7 +769,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     visits = {f.series.variant: f.visits for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
-    assert result.trouble == ["A process was killed by signal 9 (it said nothing)"] * 3
+    assert result.trouble == ["A process was killed by signal 9 (it said nothing)"] * 2
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
 
@@ -787,23 +785,30 @@ def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
     assert asked.failed
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "import time; time.sleep(600)",  # before it has said anything
-        "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()",
-    ],
-    ids=["silent", "does not end"],
-)
-def test_a_process_that_hangs_is_killed(
-    what: str, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_says_nothing_is_killed(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENCE", 3.0)
-    project.write("src/pkg/__init__.py", what)
+    monkeypatch.setattr(module, "SILENCE", 0.5)
+    project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     asked = crew(project, tmp_path)
-    answers = list(asked.ask("look", ["head"]))
-    assert len(answers) == ("threading" in what)
-    assert asked.trouble == ["A process said nothing for 3 s (it said nothing)"]
+    assert list(asked.ask("look", ["head"])) == []
+    assert asked.trouble == ["A process said nothing for 0.5 s (it said nothing)"]
+    assert asked.failed
+    assert not psutil.Process().children()
+
+
+def test_a_process_that_does_not_end_is_killed(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because a thread of some commit's is waiting for something; what it has said counts."""
+    wait = "import threading, time\n\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+    project.write("src/pkg/__init__.py", wait)
+    asked = crew(project, tmp_path)
+    answers = asked.ask("look", ["head"])
+    assert next(answers)["paths"].keys() == {"doubling", "sums"}
+    monkeypatch.setattr(module, "SILENCE", 0.5)  # from now on
+    assert list(answers) == []
+    assert asked.trouble == ["A process said nothing for 0.5 s (it said nothing)"]
     assert not psutil.Process().children()
 
 
@@ -817,15 +822,8 @@ def test_an_answer_that_nobody_waits_for_ends_its_process(project: Any, tmp_path
 @pytest.mark.parametrize("group", [False, True], ids=["itself", "and its processes"])
 def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary: Path) -> None:
     """By Ctrl-C, which a terminal sends to all of them, or by a message to the one."""
-    project.replace(
-        "src/pkg/hotpaths.py",
-        "\n\ndef page",
-        FATAL.format(
-            what=f"import pathlib, time; pathlib.Path({str(temporary / 'waiting')!r}).touch(); "
-            "time.sleep(600)"
-        )
-        + "\n\ndef page",
-    )
+    touch = f"pathlib.Path({str(temporary / 'waiting')!r}).touch()"
+    project.write("src/pkg/__init__.py", f"import pathlib, time\n{touch}\ntime.sleep(600)\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "mlpperf", "compare", "HEAD"],
         cwd=project.folder,
@@ -917,7 +915,7 @@ def test_bad_input_is_one_sentence(
     assert not (project.folder / "stolen").exists()
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("counted")
 def test_a_project_without_hot_paths_is_one_sentence(
     refused: Callable[..., str], project: Any
 ) -> None:
@@ -934,6 +932,7 @@ def test_outside_a_repository(
     assert "is not in a git repository" in refused("compare", "HEAD")
 
 
+@pytest.mark.usefixtures("counted")
 def test_versions_are_compared_stage_by_stage(here: list[str], project: Any) -> None:
     """Each stage gives the same comparison, more complete: what is known is known early."""
     version = Version("x", None, project.folder)

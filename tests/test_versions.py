@@ -251,7 +251,7 @@ def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path])
     (two[0] / "src/core").mkdir()
     (two[0] / "src/core/__init__.py").write_text("FACTOR = 2\n", encoding="utf-8")
     edit(two[0], "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")
-    assert absolute_imports(two[0]) == ["src/pkg/work.py, line 3"]
+    assert absolute_imports(two[0]) == ["src/pkg/work.py, line 5"]
 
 
 def test_versions_that_cannot_share_a_process_say_why(
