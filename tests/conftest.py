@@ -213,7 +213,7 @@ def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
 
     asked: list[str] = []
     monkeypatch.setattr(compare, "SCREENING", 2)
-    monkeypatch.setattr(compare, "JUDGEMENT", 9)
+    monkeypatch.setattr(compare, "SPARE", 1)
     monkeypatch.setattr(compare, "FALSE_ALARM", 0.1)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.

@@ -310,10 +310,13 @@ def test_a_comparison_is_judged() -> None:
     ]
     result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
     result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]
-    trial = judged(0.02, [Target(SCALED, 0.02, 9), Target(SUMMED, 0.02, 9)], result)
+    wide = SCALED._replace(case="batch-1")
+    targets = [Target(series, 0.02, 9) for series in (SCALED, SUMMED, wide)]
+    trial = judged(0.02, targets, result)
     assert trial.size == 0.02
-    assert trial.targets == (SCALED.name, SUMMED.name)
-    assert trial.found == (SCALED.name,)
+    assert trial.targets == (SCALED.name, SUMMED.name, wide.name)
+    assert trial.found == (SCALED.name, wide.name)
+    assert trial.there == (SCALED.name,)
     assert trial.unrelated == (bystander.name,)
     assert trial.measured == pytest.approx({SCALED.name: 0.02, SUMMED.name: 0.001})
     assert trial.series == 4
@@ -336,6 +339,7 @@ def trial(size: float, found: int, of: int, unrelated: int = 0) -> Trial:
         targets=names,
         measured=dict.fromkeys(names, size),
         found=names[:found],
+        there=names[: found - 1],
         unrelated=("x/y/z",) * unrelated,
         series=20,
         undecided=0,
@@ -357,12 +361,13 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
     assert none.found == Rate(0, 0)
     assert math.isnan(none.measured)
     assert two.found == Rate(19, 20)
+    assert two.there == Rate(17, 20)
     assert two.alarms == Rate(0, 2)
     assert two.measured == pytest.approx(0.02)
 
 
 def sight(size: float, hits: int, of: int = 100) -> Sight:
-    return Sight(size, Rate(hits, of), Rate(0, 3), size, 10.0)
+    return Sight(size, Rate(hits, of), Rate(hits, of), Rate(0, 3), size, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +412,7 @@ def test_a_large_slowdown_is_found_and_none_is_not(
             folder,
             sizes=(0.0, 3.0),
             trials=1,
-            budget=0.2,
+            budget=2.0,
             seed=1,
             progress=told.append,
         )

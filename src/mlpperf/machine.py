@@ -82,7 +82,10 @@ def clock_resolution() -> float:
 
 
 class Bystanders:
-    """How much of the machine other processes take, from its creation on."""
+    """How much of the machine other processes take, from its creation on.
+
+    Processes that this one has started are not others, once they have ended.
+    """
 
     def __init__(self) -> None:
         self._start = self._now()
@@ -90,10 +93,11 @@ class Bystanders:
     @staticmethod
     def _now() -> tuple[float, float, float]:
         cpu, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        children = getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0)
         idle = cpu.idle + getattr(cpu, "iowait", 0.0)
         # Guest time is counted in user time already.
         total = sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0)
-        return total, total - idle, own.user + own.system
+        return total, total - idle, own.user + own.system + children
 
     def share(self) -> float:
         """Share of all processor time since creation that neither we nor the idle task took."""

@@ -166,11 +166,11 @@ class Contestant:
     seconds: list[float] = field(default_factory=list)
     reference_seconds: list[float] = field(default_factory=list)  # in the same rounds
 
-    def calibrate(self, args: Args, clock: Clock) -> None:
-        """Find out how many calls make a block of sufficient length."""
-        while (elapsed := self.block(args, clock) * self.calls) < BLOCK:
+    def calibrate(self, args: Args, clock: Clock, least: float = BLOCK) -> None:
+        """Find out how many calls make a block of `least` seconds."""
+        while (elapsed := self.block(args, clock) * self.calls) < least:
             # Aim a little beyond, so that the next block is long enough in most cases.
-            self.calls *= min(10, max(2, math.ceil(1.2 * BLOCK / max(elapsed, 1e-9))))
+            self.calls *= min(10, max(2, math.ceil(1.2 * least / max(elapsed, 1e-9))))
         self.warm = elapsed < WARM
 
     def block(self, args: Args, clock: Clock) -> float:

@@ -77,14 +77,16 @@ class Target:
 class Trial:
     """One comparison with a mutant.
 
-    `measured`: of each target, by how much a call took longer as the comparison saw it. `found`:
-    targets that were found slower. `unrelated`: other series that were, and whose function is none
-    that was slowed down.
+    `found`: the targets whose function was found slower, and `there` those that were at the very
+    case that it was slowed down for (at smaller ones it is slower by more). `unrelated`: series
+    that were found slower, and whose function was not slowed down. `measured`: of each target, by
+    how much a call took longer as the comparison saw it.
     """
 
     size: float
     targets: tuple[str, ...]
     found: tuple[str, ...]
+    there: tuple[str, ...]
     unrelated: tuple[str, ...]
     series: int
     seconds: float
@@ -292,10 +294,12 @@ def _trial(
     aimed = [target.series for target in targets]
     changed = {(target.path, target.variant) for target in aimed}
     slower = list(slower)
+    told = {(series.path, series.variant) for series in slower}
     return Trial(
         size=size,
         targets=tuple(target.name for target in aimed),
-        found=tuple(target.name for target in aimed if target in slower),
+        found=tuple(t.name for t in aimed if (t.path, t.variant) in told),
+        there=tuple(t.name for t in aimed if t in slower),
         unrelated=tuple(s.name for s in slower if (s.path, s.variant) not in changed),
         series=series,
         seconds=seconds,
@@ -308,6 +312,7 @@ class Sight:
 
     size: float
     found: Rate
+    there: Rate
     alarms: Rate
     measured: float  # median over the targets
     seconds: float  # median of a comparison
@@ -323,6 +328,7 @@ def sights(trials: Sequence[Trial]) -> list[Sight]:
             Sight(
                 size=size,
                 found=Rate(sum(len(t.found) for t in here), sum(len(t.targets) for t in here)),
+                there=Rate(sum(len(t.there) for t in here), sum(len(t.targets) for t in here)),
                 alarms=Rate(sum(bool(t.unrelated) for t in here), len(here)),
                 measured=float(np.median(measured)) if measured else math.nan,
                 seconds=float(np.median([trial.seconds for trial in here])),

@@ -6,7 +6,8 @@ processes are the sample.
 
 1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
    timed. The memory that a call takes is counted.
-2. *Screening.* A few processes time every series (a contestant of a path at a case).
+2. *Screening.* A few processes time every series (a contestant of a path at a case): the first a
+   little, and the others those the longest that scatter most.
 3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed again by
    fresh processes, and those alone decide: the screening chose, so it may not judge. The interval
    is the signed-rank interval over the processes, so confident that all judgements of a comparison
@@ -31,7 +32,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
-from scipy.special import stdtrit
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from ..catalogue import check
 from ..devices import Setting
@@ -42,16 +44,18 @@ from .versions import Version
 
 FALSE_ALARM = 0.01  # probability that a comparison of equal versions finds any series slower
 THRESHOLD = 0.005  # slowdowns below are not told
-UNCLEAR = 0.03  # an interval that reaches further on either side has not excluded enough
-BUDGET = 120.0  # seconds of timing
+UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
+BUDGET = 120.0  # seconds for screening and judgement, proofs apart
 PROVING = 4  # processes, if one after the other is ended by what it proves
-SCREENING = 4  # processes
-JUDGEMENT = 14  # processes of a round
-ROUNDS = 2  # of judgement, the second for what the first leaves open
-MOST = 40  # series that a round can judge: with more, no interval would be confident enough
-SCREENING_SHARE = 0.6  # of the budget
-LONGEST = 0.3  # seconds of timing for a series in one process
-SHORTEST = 0.02
+SCREENING = 3  # processes
+SCREENING_SHARE = 0.5  # of the budget
+FEW = 6  # pairs of blocks in a process, of which a disturbed one would be too large a part
+PART = 200  # values whose averages, all twenty thousand, are taken
+LEAST = 0.03  # seconds of timing for each series in a process
+FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
+MOST = 40  # series that can be judged: with more, no interval would be confident enough
+SPARE = 2  # processes of a judgement beyond those that an interval so confident needs
+SCATTER = 0.03  # of a pair of blocks, as long as nothing is known
 SILENCE = 180.0  # seconds without a word after which a process counts as hanging
 # Peak memory and allocations are counted, not timed; threads may add a little by chance.
 MEMORY_RISE = 0.02
@@ -246,7 +250,7 @@ def compare(
     threshold
         Slowdowns below it are not told; 0.005 is half a percent.
     budget
-        Seconds of timing, of all processes together.
+        Seconds for all processes that time, one after the other; proofs come before.
     isolated
         A reason to give each version processes of its own.
     pythons
@@ -327,41 +331,138 @@ def _stages(
     right = [f for f in result.findings.values() if not (f.wrong or f.note) and f.tolerance >= 0]
     if not right:
         return
-    together = [s for s in crew.together if not result.isolated]
-    seconds = result.budget * SCREENING_SHARE / (SCREENING * len(right))
-    values: dict[Series, list[float]] = {finding.series: [] for finding in right}
+    timings = {finding.series: Timing() for finding in right}
+    now = time.perf_counter
+    end = now() + result.budget * SCREENING_SHARE
+    starting = 0.0
     for visit in range(SCREENING):
         progress(f"screening {len(right)} series, process {visit + 1} of {SCREENING}")
-        _visit(crew, result, [f.series for f in right], together, seconds, values)
+        left = (end - now()) / (SCREENING - visit) - starting
+        seconds = shares(timings, left) if visit else dict.fromkeys(timings, LEAST)
+        starting = _visit(crew, result, seconds, timings)
     for finding in right:
-        _conclude(finding, values[finding.series], judged=False)
+        _conclude(finding, timings[finding.series])
     yield True
-    for round_ in range(1, ROUNDS + 1):
-        open_ = [f for f in right if _open(f, round_)]
-        # Slower first, then what is unclear: the most suspicious if there are too many.
-        open_ = sorted(open_, key=_suspicion, reverse=True)[:MOST]
-        if not open_:
+    end += result.budget * (1 - SCREENING_SHARE)
+    suspects = _suspects(right, timings, end - now(), starting)
+    if not suspects:
+        return
+    tests, processes = len(suspects), judges(len(suspects))
+    timings = {f.series: timings[f.series].again() for f in suspects}
+    for visit in range(processes):
+        progress(f"judging {tests} series, process {visit + 1} of {processes}")
+        seconds = shares(timings, (end - now()) / (processes - visit) - starting)
+        starting = _visit(crew, result, seconds, timings)
+    for finding in suspects:
+        _conclude(finding, timings[finding.series], tests)
+    yield True
+
+
+_Times = Sequence[float] | NDArray[np.float64]
+
+
+@dataclass
+class Timing:
+    """What processes found about one series.
+
+    `values`: the logarithm of head ÷ base, one of each process; `deviations` of pairs of blocks
+    from them. `each`: seconds that a pair takes; `rest`: what a process needs besides. `scatter`:
+    standard deviation of a pair, had its noise no tails.
+    """
+
+    values: list[float] = field(default_factory=list)
+    deviations: list[NDArray[np.float64]] = field(default_factory=list)
+    pairs: int = 0
+    each: float = 0.0
+    rest: float = 0.0
+    scatter: float = SCATTER
+
+    def add(self, base: _Times, head: _Times, each: float, rest: float) -> None:
+        """Take in what one process found: the seconds of blocks, in pairs.
+
+        Of the ratios of pairs the pseudo-median: as robust as it need be, and sharper than the
+        median. Of few pairs the ratio of the quickest blocks, because a disturbance makes a block
+        only slower.
+        """
+        self.each, self.rest = each, rest
+        if len(head) < FEW:
+            self.values.append(math.log(np.min(head) / np.min(base)))
             return
-        seconds = result.budget * (1 - SCREENING_SHARE) / (ROUNDS * JUDGEMENT * len(open_))
-        values = {finding.series: [] for finding in open_}
-        for visit in range(JUDGEMENT):
-            progress(f"judging {len(open_)} series, process {visit + 1} of {JUDGEMENT}")
-            _visit(crew, result, [f.series for f in open_], together, seconds, values)
-        for finding in open_:
-            _conclude(finding, values[finding.series], judged=True, tests=ROUNDS * len(open_))
-        yield True
+        logs = np.log(np.divide(head, base))
+        both = logs[: len(logs) // 2 * 2].reshape(-1, 2).mean(axis=1)  # of each order one
+        parts = [both[i :: math.ceil(len(both) / PART)] for i in range(math.ceil(len(both) / PART))]
+        self.values.append(float(np.mean([_pseudo_median(part) for part in parts])))
+        self.deviations.append((both - self.values[-1]) * math.sqrt(2))
+        self.pairs += len(logs)
+        deviations = np.concatenate(self.deviations)
+        # Of fewer values than there are deviations, as each has its own middle.
+        share = 1 - len(self.deviations) / len(deviations)
+        self.scatter = 1.4826 * float(np.median(np.abs(deviations))) / math.sqrt(share)
+
+    @property
+    def within(self) -> float:
+        """Standard error of the middle of `values` by the pairs of each process; 0 if unknown."""
+        return self.scatter / math.sqrt(self.pairs) if self.pairs else 0.0
+
+    @property
+    def between(self) -> float:
+        """That by the values of the processes."""
+        n = len(self.values)
+        return float(np.std(self.values, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+
+    def again(self) -> Timing:
+        """With nothing found yet, but with what is known about how it scatters."""
+        return Timing(each=self.each, rest=self.rest, scatter=self.scatter)
 
 
-def _open(finding: Finding, round_: int) -> bool:
-    """Whether a round of judgement has to look at it."""
-    if round_ == 1 or not finding.judged:
-        return not finding.visits or finding.suspicious or not finding.clear
-    return not (finding.slower or finding.faster or finding.clear)
+def _pseudo_median(values: NDArray[np.float64]) -> float:
+    """The median of the averages of any two."""
+    return float(np.median((values[:, None] + values)[np.triu_indices(len(values))] / 2))
 
 
-def _suspicion(finding: Finding) -> tuple[bool, float]:
-    slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
-    return slowdown >= math.log1p(finding.threshold), abs(slowdown)
+def shares(timings: dict[Series, Timing], seconds: float) -> dict[Series, float]:
+    """How long a process that has so many `seconds` is to time each series.
+
+    `LEAST`, or a pair of blocks. Beyond that the longer, the more it scatters, so that the sum of
+    the squared errors is least; but no longer than is fine enough. What is over is not spent.
+    """
+    least = {s: max(LEAST, t.each) for s, t in timings.items()}
+    seconds -= sum(timing.rest + least[s] for s, timing in timings.items())
+    most = {s: max(t.each * (t.scatter / FINE) ** 2 - least[s], 0.0) for s, t in timings.items()}
+    wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
+    given: dict[Series, float] = {}
+    for series in sorted(timings, key=lambda s: most[s] / max(wanted[s], 1e-12)):
+        left = sum(wanted[s] for s in timings if s not in given)
+        share = max(seconds - sum(given.values()), 0.0) * wanted[series] / max(left, 1e-12)
+        given[series] = min(most[series], share)
+    return {series: least[series] + given[series] for series in timings}
+
+
+def judges(tests: int) -> int:
+    """How many processes judge `tests` series: that they all agree by chance is rare enough."""
+    return math.ceil(math.log2(tests / FALSE_ALARM)) + SPARE
+
+
+def _suspects(
+    findings: Sequence[Finding], timings: dict[Series, Timing], seconds: float, starting: float
+) -> list[Finding]:
+    """What has to be judged and can be in so many `seconds`: the most suspicious, slower first."""
+
+    def suspicion(finding: Finding) -> tuple[bool, float]:
+        slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
+        timing = timings[finding.series]
+        error = max(timing.within, timing.between, 1e-9)
+        return slowdown >= math.log1p(finding.threshold), abs(slowdown) / error
+
+    found: list[Finding] = []
+    for finding in sorted(findings, key=suspicion, reverse=True):
+        if finding.clear and not finding.suspicious:
+            continue
+        chosen = [timings[f.series] for f in [*found, finding]]
+        each = starting + sum(timing.rest + max(LEAST, timing.each) for timing in chosen)
+        if len(found) < MOST and (not found or judges(len(chosen)) * each <= seconds):
+            found.append(finding)
+    return found
 
 
 def _plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
@@ -435,57 +536,62 @@ def _prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
 def _visit(
     crew: Crew,
     result: Comparison,
-    series: Sequence[Series],
-    together: Sequence[Series],
-    seconds: float,
-    values: dict[Series, list[float]],
-) -> None:
-    """Let one process (or one of each version, if isolated) time `series`; add what it says."""
-    seconds = min(LONGEST, max(SHORTEST, seconds))
+    seconds: dict[Series, float],
+    timings: dict[Series, Timing],
+) -> float:
+    """Let one process (or one of each version, if isolated) time series, so many seconds each.
+
+    Adds what it says to `timings`, and gives the seconds that were not spent on any series.
+    """
+    start, spent = time.perf_counter(), 0.0
     seen: dict[Series, dict[str, list[float]]] = {}
+    rest: dict[Series, float] = {}
+    timed: dict[Series, float] = {}
     sides = ["base", "head"]
+    asked = {
+        "series": list(seconds),
+        "seconds": list(seconds.values()),
+        "together": [] if result.isolated else [s for s in crew.together if s in seconds],
+    }
     for group in [[side] for side in crew.shuffled(sides)] if result.isolated else [sides]:
-        asked = {"series": series, "together": together, "seconds": seconds}
         for answer in crew.ask("time", group, **asked):
-            seen.setdefault(Series(*answer["series"]), {}).update(answer["seconds"])
+            name = Series(*answer["series"])
+            seen.setdefault(name, {}).update(answer["seconds"])
+            rest[name] = rest.get(name, 0.0) + answer["rest"]
+            timed[name] = timed.get(name, 0.0) + answer["spent"]
+            spent += answer["rest"] + answer["spent"]
     for name, times in seen.items():
         if len(times) < len(sides):
             continue
-        if result.isolated:
-            ratio = np.median(np.log(times["head"])) - np.median(np.log(times["base"]))
-        else:
-            ratio = _pseudo_median(np.log(np.divide(times["head"], times["base"])))
-        values[name].append(float(ratio))
         finding = result.findings[name]
+        middles = {side: float(np.median(times[side])) for side in sides}
         finding.seconds = {
-            side: min(finding.seconds.get(side, math.inf), float(np.median(times[side])))
-            for side in sides
+            side: min(finding.seconds.get(side, math.inf), middles[side]) for side in sides
         }
+        base: _Times = times["base"]
+        if result.isolated:  # nothing is in pairs
+            base = [min(base) if len(base) < FEW else middles["base"]] * len(times["head"])
+        timings[name].add(base, times["head"], timed[name] / len(base), rest[name])
+    return time.perf_counter() - start - spent
 
 
-def _pseudo_median(logs: Any) -> float:
-    """The median of all pairwise averages: as robust as it need be, and sharper than the median."""
-    averages = (logs[:, None] + logs)[np.triu_indices(len(logs))] / 2
-    return float(np.median(averages))
+def _conclude(finding: Finding, timing: Timing, tests: int = 0) -> None:
+    """Take over what was found, as one of `tests` judgements, or for 0 tests of the screening.
 
-
-def _conclude(finding: Finding, logs: Sequence[float], *, judged: bool, tests: int = 1) -> None:
-    """Take over what the processes said: `logs` of head ÷ base, one of each.
-
-    After the screening an interval of Student's t, because four values have no signed-rank one.
-    A judgement is one of `tests`; one side each of all of them may fail with `FALSE_ALARM`.
+    Of all judgements together one side each may fail with `FALSE_ALARM`. After the screening there
+    are too few values for that, and Student's t has to do.
     """
+    logs = timing.values
     if not logs:
         return
-    if judged:
+    if tests:
         finding.ratio = ratio_interval(np.exp(logs), 1 - 2 * FALSE_ALARM / tests)
     else:
-        mean, n = float(np.mean(logs)), len(logs)
-        error = float(np.std(logs, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
-        half = float(stdtrit(max(n - 1, 1), (1 + CONFIDENCE) / 2)) * error
-        low, high = math.exp(mean - half), math.exp(min(mean + half, 700.0))
-        finding.ratio = Interval(math.exp(mean), low, high)
-    finding.visits, finding.judged = len(logs), judged
+        middle, normal = float(np.median(logs)), float(ndtri((1 + CONFIDENCE) / 2))
+        student = float(stdtrit(max(len(logs) - 1, 1), (1 + CONFIDENCE) / 2))
+        half = min(max(student * timing.between, normal * timing.within), 700.0)
+        finding.ratio = Interval(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
+    finding.visits, finding.judged = len(logs), bool(tests)
 
 
 class Crew:

@@ -7,9 +7,9 @@ not lost if the process is. Whatever the versions print goes to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
-import math
 import os
 import sys
 import tempfile
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,11 @@ from .versions import BrokenVersionError, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
 LOADS = 3
+# Seconds of a block at least: the shorter the blocks, the less comes between those of a pair, and
+# the more pairs there are. Of blocks of 1 ms a pair scatters as much, and takes ten times longer.
+BLOCK = 1e-4
+LONG = 0.001  # calls of so many seconds do not depend on where their code lies
+STAY = 0.01  # seconds until arrays that can be elsewhere are
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ class Task:
     `kind`: look (what do the versions have?), prove or time. `versions`: their folders by name,
     `base` and `head` or one of them. `inputs`: the folder that proving writes the inputs to, and
     timing reads them from. `series`: as (path, case, variant); `together`: those of them whose
-    versions can take the same prepared arguments. `seconds`: of timing for each. `seed`: of the
-    order.
+    versions can take the same prepared arguments. `seconds`: of timing, for each of them. `seed`:
+    of the order.
     """
 
     kind: str
@@ -51,7 +57,7 @@ class Task:
     inputs: str = ""
     series: Sequence[Sequence[str]] = ()
     together: Sequence[Sequence[str]] = ()
-    seconds: float = 0.0
+    seconds: Sequence[float] = ()
     seed: int = 0
 
 
@@ -127,16 +133,15 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
                 raise
             except Exception as reason:  # anything may go wrong in some commit
                 wrong = f"{name}: the inputs of {case_name} raised {reason!r}."
-            inputs = first.inputs
-        else:
-            inputs = partial(_written, folder, f"{name}-{case_name}")
         if "base" in paths:
             if paths["base"].version != first.version:  # then nothing is to be compared
                 del paths["base"]
             else:
-                paths["base"] = replace(paths["base"], inputs=inputs)
+                written = partial(_written, folder, f"{name}-{case_name}")
+                paths["base"] = replace(paths["base"], inputs=written)
+        changed = "" if wrong or len(paths) < 2 else _changed(paths["head"], paths["base"], case)
         for variant in variants:
-            about = {"wrong": {"head": wrong}} if wrong else _proof(paths, case, variant)
+            about = {"wrong": {"head": wrong}} if wrong else _proof(paths, case, variant, changed)
             yield {"series": (name, case_name, variant), "memory": {}, "together": False, **about}
 
 
@@ -145,11 +150,14 @@ def _written(folder: Path, name: str, case: Case, rng: np.random.Generator) -> A
     return read(folder, name)
 
 
-def _proof(paths: dict[str, HotPath], case: Case, name: str) -> dict[str, Any]:
-    base, head = paths.get("base"), paths.get("head")
+def _proof(paths: dict[str, HotPath], case: Case, name: str, changed: str) -> dict[str, Any]:
+    """The head is proven like any variant; the base is held against what the head's gives.
+
+    Unless the reference has `changed`: that is wrong, and told of the first contestant.
+    """
     sides: _Sides = {
         side: (paths[side], variant)
-        for side in ("base", "head")
+        for side in ("head", "base")
         if side in paths
         for variant in paths[side].contestants
         if variant.name == name
@@ -159,42 +167,65 @@ def _proof(paths: dict[str, HotPath], case: Case, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"wrong": wrong}
     for side, (path, variant) in sides.items():
         try:
-            proof, ready[side] = proven(path, variant, case)
-            found |= {"error": proof.error, "tolerance": proof.tolerance}  # the head's remain
+            if "head" in ready and not changed:
+                ready[side], found["together"] = _held(sides, ready["head"], case)
+            else:
+                proof, ready[side] = proven(path, variant, case)
+                found = {"error": proof.error, "tolerance": proof.tolerance} | found
         except WrongResultError as reason:
             wrong[side] = str(reason)
-    if base and head and not wrong and name == head.contestants[0].name:
-        try:
-            proven(base, Variant(head.reference, Agreement.REASSOCIATED), case)
-        except WrongResultError as reason:
-            wrong["head"] = (
-                f"{str(reason).rstrip('.')}: the reference gives something else than before; "
-                "if that is meant, raise the path's version."
-            )
-    if not wrong and sides:
-        if len(sides) == 2:
-            found["together"] = _interchangeable(sides, ready, case)
-        found["memory"] = _memory(sides, problem(next(iter(sides.values()))[0], case).inputs)
+        if side == "head" and changed and name == path.contestants[0].name:
+            wrong.setdefault("head", changed)
+    if ready and not wrong:
+        found["memory"] = _memory(sides, ready)
     return found
 
 
 _Sides = dict[str, tuple[HotPath, Variant]]
 
 
-def _interchangeable(sides: _Sides, ready: dict[str, Args], case: Case) -> bool:
-    """Whether each version's contestant gives the right result on the other's arguments."""
-    if _form(ready["base"]) != _form(ready["head"]):
-        return False
-    path, _ = sides["head"]
-    expected, depth = problem(path, case).expected, path.cost(case).depth
-    for side, other in (("base", "head"), ("head", "base")):
-        variant = sides[side][1]
-        try:
-            given = variant.backend.arrays(variant.call(*ready[other]))
-            compare(given, expected, variant.agreement, depth)
-        except Exception:  # then they are not the same arguments
-            return False
-    return True
+def _changed(head: HotPath, base: HotPath, case: Case) -> str:
+    """What is wrong if the base's reference gives something else than the head's."""
+    inputs, _, expected = problem(head, case)
+    try:
+        before = base.reference(*fresh(base, inputs))
+        compare(before, expected, Agreement.REASSOCIATED, head.cost(case).depth)
+    except Exception as reason:  # anything may go wrong in some commit
+        said = str(reason) if isinstance(reason, WrongResultError) else f"it raised {reason!r}"
+        return (
+            f"{head.name}/{case.name}: the reference gives something else than before; "
+            f"if that is meant, raise the path's version ({said})."
+        )
+    return ""
+
+
+def _held(sides: _Sides, given: Args, case: Case) -> tuple[Args, bool]:
+    """The base's arguments, proven right, and whether they are `given`, those of the head.
+
+    Raises
+    ------
+    WrongResultError
+        If the base's contestant is wrong.
+    """
+    (head, _), (path, variant) = sides["head"], sides["base"]
+    inputs, _, expected = problem(head, case)
+
+    def agrees(args: Args) -> None:
+        result = variant.backend.arrays(variant.call(*args))
+        compare(result, expected, variant.agreement, head.cost(case).depth)
+
+    try:
+        args = variant.ready(*fresh(path, inputs))
+        if _form(args) == _form(given):
+            with contextlib.suppress(Exception):  # then they are not the same arguments
+                agrees(given)
+                return given, True
+        agrees(args)
+    except Exception as reason:
+        text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
+        what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
+        raise WrongResultError(what) from reason
+    return args, False
 
 
 def _form(args: Any) -> Any:
@@ -206,18 +237,18 @@ def _form(args: Any) -> Any:
     return args if isinstance(args, int | float | str | None) else object()
 
 
-def _memory(sides: _Sides, inputs: Args) -> dict[str, Any]:
+def _memory(sides: _Sides, ready: dict[str, Args]) -> dict[str, Any]:
     """Peak bytes and allocations of one call of each side; the least of three, if they rose."""
     least: dict[str, list[int]] = {}
     for _ in range(3):
-        for side, (path, variant) in sides.items():
-            args = variant.ready(*fresh(path, inputs))
-            variant.call(*args)
-            seen = _traced(partial(variant.call, *args))
+        for side, (_, variant) in sides.items():
+            seen = _traced(partial(variant.call, *ready[side]))
             if seen is None:
                 return {}
             least[side] = [min(pair) for pair in zip(least.get(side, seen), seen, strict=True)]
-        if len(least) == 2 and all(old >= new for old, new in zip(*least.values(), strict=True)):
+        if len(least) == 1 or all(
+            old >= new for old, new in zip(least["base"], least["head"], strict=True)
+        ):
             break
     return {side: {"peak": peak, "allocations": count} for side, (peak, count) in least.items()}
 
@@ -244,6 +275,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     for name in rng.permutation(LOADS * list(task.versions)):
         loaded[name].append(load(Path(task.versions[name])))
     together = {tuple(series) for series in task.together}
+    limits = {tuple(series): limit for series, limit in zip(task.series, task.seconds, strict=True)}
     groups = list(_grouped(task.series).items())
     gc.disable()  # a collection would hit one of a pair
     for i in rng.permutation(len(groups)):
@@ -255,65 +287,75 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
                 name: [(paths[path], _contestant(paths[path], str(variant))) for paths in loads]
                 for name, loads in loaded.items()
             }
-            seconds = _blocks(sides, inputs, series in together, task.seconds, rng)
-            yield {"series": series, "seconds": seconds}
+            start = time.perf_counter_ns()
+            seconds, spent = _pairs(sides, inputs, series in together, limits[series], rng)
+            rest = (time.perf_counter_ns() - start) * 1e-9 - spent
+            yield {"series": series, "seconds": seconds, "spent": spent, "rest": rest}
         del inputs
         gc.collect()
 
 
-def _blocks(
+def _pairs(
     sides: dict[str, list[tuple[HotPath, Variant]]],
     inputs: Args,
     together: bool,
     seconds: float,
     rng: np.random.Generator,
-) -> dict[str, list[float]]:
-    """Seconds per call of each side, which is a contestant as often as its version is loaded.
+) -> tuple[dict[str, list[float]], float]:
+    """Seconds per call of each side, and those that the pairs took.
 
-    A value for each group of blocks: two of each side, the second half in the reverse order of the
-    first, so that what changes steadily meanwhile hits all sides alike. Versions that can take the
-    same arguments get the same arrays, so that nothing depends on where each has its own.
+    A side is a contestant as often as its version is loaded.
+
+    A value for each pair of blocks, one of each side, in the reverse order of the pair before, so
+    that what changes steadily meanwhile hits all sides alike. Versions that can take the same
+    arguments get the same arrays, so that nothing depends on where each has its own. If calls are
+    long, the first ones count, too.
     """
     clock = time.perf_counter_ns
-    names = [str(name) for name in rng.permutation(list(sides))]
+    order = [str(name) for name in rng.permutation(list(sides))]
 
     def prepared(name: str) -> Args:
         path, variant = sides[name][0]
         return variant.ready(*fresh(path, inputs))
 
-    args = dict.fromkeys(names, prepared(names[0]))
-    if not together:
-        args |= {name: prepared(name) for name in names[1:]}
-    runners = {name: [Contestant(variant) for _, variant in sides[name]] for name in names}
+    if together:
+        args = dict.fromkeys(order, prepared("head"))
+    else:
+        args = {name: prepared(name) for name in order}
+    runners = {name: [Contestant(variant) for _, variant in sides[name]] for name in order}
     firsts = {name: loads[0] for name, loads in runners.items()}
-    for name, first in firsts.items():
-        first.calibrate(args[name], clock)
+    found = {name: [first.block(args[name], clock)] for name, first in firsts.items()}
+    long = max(times[0] for times in found.values()) >= LONG
+    if not long:
+        found = {name: [] for name in order}
+        for name, first in firsts.items():
+            first.calibrate(args[name], clock, BLOCK)
     # Of the slower one: if a version takes a thousand times longer, that is to be told in time.
-    calls, warm = min((first.calls, first.warm) for first in firsts.values())
-    if not warm:  # calls so long that it does not matter where their code lies
-        runners = {name: loads[:1] for name, loads in runners.items()}
+    calls = min(first.calls for first in firsts.values())
     for name, loads in runners.items():
+        if long:
+            del loads[1:]
         for runner in loads:
-            runner.calls, runner.warm = calls, warm
+            # Both versions do the same: what one leaves in the cache is no advantage to either.
+            runner.calls, runner.warm = calls, False
             if runner is not firsts[name]:
                 runner.variant.call(*args[name])  # what compiles does it now
     movable = not together and sum(a.nbytes for a in arrays_in(inputs)) <= MOVABLE
-    found: dict[str, list[float]] = {name: [] for name in names}
-    start = clock()
-    while True:
-        order = [str(name) for name in rng.permutation(names)]
-        chosen = {name: runners[name][rng.integers(len(runners[name]))] for name in names}
-        times = dict.fromkeys(names, 0.0)
-        for name in (*order, *reversed(order)):
-            times[name] += math.log(chosen[name].block(args[name], clock)) / 2
-        for name in names:
-            found[name].append(math.exp(times[name]))
-        spent = (clock() - start) * 1e-9
-        if spent + spent / len(found[names[0]]) / 2 > seconds:
+    start = moved = clock()
+    for pairs in count(1):
+        order.reverse()
+        for name in order:
+            runner = runners[name][rng.integers(len(runners[name]))]
+            found[name].append(runner.block(args[name], clock))
+        now = clock()
+        spent = (now - start) * 1e-9
+        if spent + spent / pairs / 2 > seconds:
             break
-        if movable:  # each has its own arrays: at other addresses, so that those average out
+        if movable and (now - moved) * 1e-9 > STAY:
+            # Each has its own arrays: at other addresses, so that those average out.
             args = {name: prepared(name) for name in order}
-    return found
+            moved = clock()
+    return found, spent
 
 
 def write(inputs: Args, folder: Path, name: str) -> None:
