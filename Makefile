@@ -26,6 +26,7 @@ smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf race --case batch-500 --budget 0.05
 	@$(BIN)/mlpperf ladder --quick
 	@$(BIN)/mlpperf peers --quick --peer keras_fit --peer tf_epoch_xla
+	@$(BIN)/mlpperf compare HEAD --same --paths sigmoid --case batch-500 --budget 5 --threshold 50%
 
 readme: $(INSTALLED)  ## the README's figures, from the committed records
 	@$(BIN)/python -m mlpperf.history.readme records README.md

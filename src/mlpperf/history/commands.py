@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,7 +44,7 @@ def compare(
         str, typer.Option(help="The smallest slowdown that is told, such as 2%.")
     ] = "0.5%",
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing in all; 120 by default.")
+        float | None, typer.Option(help="Seconds for all that is timed; 120 by default.")
     ] = None,
     isolate: Annotated[
         bool, typer.Option("--isolate", help="A process for each version; its sight is coarser.")
@@ -67,7 +66,7 @@ def compare(
     least = percentage(threshold)
     from .. import tables
     from . import show
-    from .checkouts import project_folder
+    from .checkouts import project_folder, scratch
     from .compare import BUDGET, Comparison, Selection
     from .compare import compare as compared
     from .records import append, context, current_commit, finite, records_folder
@@ -79,16 +78,16 @@ def compare(
     names = [name for listed in paths or () for name in listed.split(",")]
     selection = Selection(names, case or (), backend or usual)
     result: Comparison | None = None
-    with tempfile.TemporaryDirectory(prefix="mlpperf-versions-") as temporary:
+    with scratch("versions") as temporary:
         top, project = project_folder(Path.cwd())
-        old = checked_out(base, top, project, Path(temporary) / "base")
-        new = checked_out(head, top, project, Path(temporary) / "head")
+        old = checked_out(base, top, project, temporary / "base")
+        new = checked_out(head, top, project, temporary / "head")
         if same_code(old.root, new.root) and not same:
             commits = {"base": old.commit, "head": new.commit}
             result = Comparison(old.name, new.name, commits, least, 0.0, same=True)
         else:
             reason = "as asked" if isolate else ""
-            reason, pythons = coexistence(old, new, Path(temporary), reason)
+            reason, pythons = coexistence(old, new, temporary, reason)
             try:
                 with tables.progress() as bar:
                     task = bar.add_task("", total=None)
@@ -136,7 +135,7 @@ def calibrate(
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing of a comparison; 120 by default.")
+        float | None, typer.Option(help="Seconds for the timing of a comparison; 120 by default.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Calibrate another tracker: asv, or pytest-benchmark.")
@@ -147,7 +146,7 @@ def calibrate(
 ) -> None:
     """Put slowdowns of known size into every hot path, and count how many `compare` finds.
 
-    Two to three minutes for each trial of each size; fewer with --case batch-500 --budget 30.
+    Three minutes for each trial of each size; less with --case batch-500 --budget 20.
     """
     use(None, threads, numpy_only="What is calibrated")
     from dataclasses import asdict
@@ -157,7 +156,7 @@ def calibrate(
     from . import show
     from .calibrate import SIZES, Trial, sights
     from .calibrate import calibrate as calibrated
-    from .checkouts import project_folder
+    from .checkouts import project_folder, scratch
     from .compare import BUDGET, Selection
     from .others import TRACKERS
     from .records import append, context, current_commit, finite, records_folder
@@ -174,26 +173,21 @@ def calibrate(
     asked = {"tracker": against or "mlpperf", "budget": seconds, "cases": list(case or ())}
     done: list[Trial] = []
     written: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="mlpperf-mutants-") as temporary:
+    with scratch("mutants") as temporary:
         top, project = project_folder(Path.cwd())
-        original = checked_out(None, top, project, Path(temporary) / "original")
+        original = checked_out(None, top, project, temporary / "original")
         with tables.progress() as bar:
             task = bar.add_task("", total=trials * len(sizes))
             for trial in calibrated(
                 original,
                 selection,
-                Path(temporary),
+                temporary,
                 sizes=sizes,
                 trials=trials,
                 budget=seconds,
                 tracker=TRACKERS[against] if against else None,
                 progress=lambda text: bar.update(task, description=text, refresh=True),
             ):
-                asked = {
-                    "tracker": against or "mlpperf",
-                    "budget": seconds,
-                    "cases": list(case or ()),
-                }
                 record = context("calibration", commit) | asked | asdict(trial)
                 append([finite(record)], folder, "calibrations")
                 written.append(record)

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ from ..devices import Setting
 from ..errors import MlpperfError
 from ..machine import Bystanders
 from ..measure import CONFIDENCE, Interval, ratio_interval
+from .checkouts import scratch
 from .versions import Version
 
 FALSE_ALARM = 0.01  # probability that a comparison of equal versions finds any series slower
@@ -53,6 +55,9 @@ FEW = 6  # pairs of blocks in a process, of which a disturbed one would be too l
 PART = 200  # values whose averages, all twenty thousand, are taken
 LEAST = 0.03  # seconds of timing for each series in a process
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
+PLAIN = 0.1  # and the same as a share of the change that was seen
+CALLS = 8  # of each series, at least, in the rest of the screening
+LONG = 0.02  # share of the budget beyond which they take too long
 MOST = 40  # series that can be judged: with more, no interval would be confident enough
 SPARE = 2  # processes of a judgement beyond those that an interval so confident needs
 SCATTER = 0.03  # of a pair of blocks, as long as nothing is known
@@ -277,9 +282,9 @@ def compare(
         isolated=isolated,
     )
     start, bystanders = time.perf_counter(), Bystanders()
-    with alone(), tempfile.TemporaryDirectory(prefix="mlpperf-inputs-") as folder:
+    with alone(), scratch("inputs") as folder:
         crew = Crew(
-            {"base": base.root, "head": head.root}, pythons or {}, folder, result.trouble, seed
+            {"base": base.root, "head": head.root}, pythons or {}, str(folder), result.trouble, seed
         )
         stages = _stages(crew, result, selection, progress)
         while True:
@@ -334,17 +339,21 @@ def _stages(
     timings = {finding.series: Timing() for finding in right}
     now = time.perf_counter
     end = now() + result.budget * SCREENING_SHARE
-    starting = 0.0
-    for visit in range(SCREENING):
-        progress(f"screening {len(right)} series, process {visit + 1} of {SCREENING}")
+    progress(f"screening {len(right)} series, process 1 of {SCREENING}")
+    starting = _visit(crew, result, dict.fromkeys(timings, LEAST), timings)
+    for finding in right:
+        if CALLS * finding.seconds.get("base", 0.0) > LONG * result.budget:
+            finding.note = "undecided: a call takes too long for this budget"
+    short = {f.series: timings[f.series] for f in right if not f.note}
+    for visit in range(1, SCREENING):
+        progress(f"screening {len(short)} series, process {visit + 1} of {SCREENING}")
         left = (end - now()) / (SCREENING - visit) - starting
-        seconds = shares(timings, left) if visit else dict.fromkeys(timings, LEAST)
-        starting = _visit(crew, result, seconds, timings)
+        starting = _visit(crew, result, shares(short, left), timings)
     for finding in right:
         _conclude(finding, timings[finding.series])
     yield True
     end += result.budget * (1 - SCREENING_SHARE)
-    suspects = _suspects(right, timings, end - now(), starting)
+    suspects = _suspects([f for f in right if not f.note], timings, end - now(), starting)
     if not suspects:
         return
     tests, processes = len(suspects), judges(len(suspects))
@@ -367,7 +376,7 @@ class Timing:
 
     `values`: the logarithm of head ÷ base, one of each process; `deviations` of pairs of blocks
     from them. `each`: seconds that a pair takes; `rest`: what a process needs besides. `scatter`:
-    standard deviation of a pair, had its noise no tails.
+    standard deviation of a pair, had its noise no tails. `fine`: the error that will do.
     """
 
     values: list[float] = field(default_factory=list)
@@ -376,6 +385,7 @@ class Timing:
     each: float = 0.0
     rest: float = 0.0
     scatter: float = SCATTER
+    fine: float = FINE
 
     def add(self, base: _Times, head: _Times, each: float, rest: float) -> None:
         """Take in what one process found: the seconds of blocks, in pairs.
@@ -412,7 +422,9 @@ class Timing:
 
     def again(self) -> Timing:
         """With nothing found yet, but with what is known about how it scatters."""
-        return Timing(each=self.each, rest=self.rest, scatter=self.scatter)
+        seen = abs(float(np.median(self.values))) if self.values else 0.0
+        fine = max(FINE, PLAIN * seen)
+        return Timing(each=self.each, rest=self.rest, scatter=self.scatter, fine=fine)
 
 
 def _pseudo_median(values: NDArray[np.float64]) -> float:
@@ -428,7 +440,7 @@ def shares(timings: dict[Series, Timing], seconds: float) -> dict[Series, float]
     """
     least = {s: max(LEAST, t.each) for s, t in timings.items()}
     seconds -= sum(timing.rest + least[s] for s, timing in timings.items())
-    most = {s: max(t.each * (t.scatter / FINE) ** 2 - least[s], 0.0) for s, t in timings.items()}
+    most = {s: max(t.each * (t.scatter / t.fine) ** 2 - least[s], 0.0) for s, t in timings.items()}
     wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
     given: dict[Series, float] = {}
     for series in sorted(timings, key=lambda s: most[s] / max(wanted[s], 1e-12)):
@@ -446,7 +458,11 @@ def judges(tests: int) -> int:
 def _suspects(
     findings: Sequence[Finding], timings: dict[Series, Timing], seconds: float, starting: float
 ) -> list[Finding]:
-    """What has to be judged and can be in so many `seconds`: the most suspicious, slower first."""
+    """What has to be judged and can be in so many `seconds`.
+
+    One case of each contestant comes first, so that all that are slower can be named; of these the
+    slower ones, and of these the most suspicious.
+    """
 
     def suspicion(finding: Finding) -> tuple[bool, float]:
         slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
@@ -454,10 +470,15 @@ def _suspects(
         error = max(timing.within, timing.between, 1e-9)
         return slowdown >= math.log1p(finding.threshold), abs(slowdown) / error
 
+    open_ = [f for f in findings if f.suspicious or not f.clear]
+    cases: Counter[tuple[str, str]] = Counter()
+    order = []
+    for finding in sorted(open_, key=suspicion, reverse=True):
+        contestant = finding.series.path, finding.series.variant
+        order.append((cases[contestant], finding))
+        cases[contestant] += 1
     found: list[Finding] = []
-    for finding in sorted(findings, key=suspicion, reverse=True):
-        if finding.clear and not finding.suspicious:
-            continue
+    for _, finding in sorted(order, key=lambda pair: pair[0]):
         chosen = [timings[f.series] for f in [*found, finding]]
         each = starting + sum(timing.rest + max(LEAST, timing.each) for timing in chosen)
         if len(found) < MOST and (not found or judges(len(chosen)) * each <= seconds):

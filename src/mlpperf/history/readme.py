@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import MlpperfError
+from ..machine import BUSY
 from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent, ratio
 from ..peers import show as peer_table
 from ..tables import seconds
+from .calibrate import Trial, sights
 from .records import read
+from .show import CALIBRATION_COLUMNS, calibration_rows, sight
 
 Record = dict[str, Any]
 
@@ -153,6 +157,30 @@ def keras(folder: Path) -> str:
     return _markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + _where(r)
 
 
+def calibration(folder: Path) -> str:
+    """What each tracker found at every size of slowdown, with the command that repeats it."""
+    groups: dict[str, list[Record]] = {}
+    for r in read(folder, "calibrations")[0]:
+        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
+        if r["tracker"] == "mlpperf":
+            words.append(f"--budget {r['budget']:g}")
+        else:
+            words.append(f"--against {r['tracker']}")
+        told = f"`{' '.join(words)}`, {r['series']} series"
+        if r["busy"] > BUSY:
+            told += ", while other processes kept the machine busy"
+        groups.setdefault(told, []).append(r)
+    parts = []
+    known = [field.name for field in fields(Trial)]
+    for told, found in groups.items():
+        table = sights([Trial(**{name: r[name] for name in known}) for r in found])
+        rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
+        parts.append(f"{told}:\n\n{rows}")
+        if any(line.found.of for line in table):
+            parts.append(sight(table))
+    return "\n\n".join([*parts, _where(found[-1])])
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "ladder": ladder,
     "growth": growth,
@@ -160,6 +188,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "peers": peers,
     "operations": operations,
     "keras": keras,
+    "calibration": calibration,
 }
 
 
