@@ -1,8 +1,8 @@
 """What can this tracker see here? Known slowdowns, put into the code, and how many are found.
 
 A mutant is a copy of the project in which some functions do more than they need to: before its own
-work, each runs through an empty loop, so long that a call of it at one of the cases takes, say,
-2 % more. That is how a careless commit acts, and nothing is added to any result. Each hot path gets
+work, each runs through an empty loop, so long that a call of it at a short case takes, say, 2 %
+more. That is how a careless commit acts, and nothing is added to any result. Each hot path gets
 one such function, chosen by chance, in every trial; then the mutant is compared with the original
 like any two commits. A mutant of 0 % is the same code: whatever is found there is a false alarm.
 """
@@ -77,16 +77,14 @@ class Target:
 class Trial:
     """One comparison with a mutant.
 
-    `found`: the targets whose function was found slower, and `there` those that were at the very
-    case that it was slowed down for (at smaller ones it is slower by more). `unrelated`: series
-    that were found slower, and whose function was not slowed down. `measured`: of each target, by
-    how much a call took longer as the comparison saw it.
+    `found`: the targets that were found slower. `unrelated`: other series that were, and whose
+    function was not slowed down. `measured`: of each target, by how much a call took longer as the
+    comparison saw it.
     """
 
     size: float
     targets: tuple[str, ...]
     found: tuple[str, ...]
-    there: tuple[str, ...]
     unrelated: tuple[str, ...]
     series: int
     seconds: float
@@ -154,15 +152,20 @@ def loop_seconds() -> tuple[float, float]:
 def choose(
     times: dict[Series, float], size: float, rng: np.random.Generator, loop: tuple[float, float]
 ) -> list[Target]:
-    """For each hot path one function and case, by chance, of those long enough for such a loop.
+    """For each hot path one function, by chance, and the shortest case that has room for the loop.
+
+    At longer ones it is a smaller share, so that nothing larger than `size` helps to find it but
+    at cases that are too short, which do not count.
 
     `times` are seconds of a call; `loop` those of a round and of a call, as of `loop_seconds`.
     """
     found = []
     for path in dict.fromkeys(series.path for series in times):
         able = [s for s in times if s.path == path and size * times[s] > loop[1] + loop[0]]
+        variants = list(dict.fromkeys(series.variant for series in able))
         if able:
-            series = able[rng.integers(len(able))]
+            variant = variants[rng.integers(len(variants))]
+            series = min((s for s in able if s.variant == variant), key=lambda s: times[s])
             found.append(Target(series, size, round((size * times[series] - loop[1]) / loop[0])))
     return found
 
@@ -294,12 +297,10 @@ def _trial(
     aimed = [target.series for target in targets]
     changed = {(target.path, target.variant) for target in aimed}
     slower = list(slower)
-    told = {(series.path, series.variant) for series in slower}
     return Trial(
         size=size,
         targets=tuple(target.name for target in aimed),
-        found=tuple(t.name for t in aimed if (t.path, t.variant) in told),
-        there=tuple(t.name for t in aimed if t in slower),
+        found=tuple(target.name for target in aimed if target in slower),
         unrelated=tuple(s.name for s in slower if (s.path, s.variant) not in changed),
         series=series,
         seconds=seconds,
@@ -312,7 +313,6 @@ class Sight:
 
     size: float
     found: Rate
-    there: Rate
     alarms: Rate
     measured: float  # median over the targets
     seconds: float  # median of a comparison
@@ -328,7 +328,6 @@ def sights(trials: Sequence[Trial]) -> list[Sight]:
             Sight(
                 size=size,
                 found=Rate(sum(len(t.found) for t in here), sum(len(t.targets) for t in here)),
-                there=Rate(sum(len(t.there) for t in here), sum(len(t.targets) for t in here)),
                 alarms=Rate(sum(bool(t.unrelated) for t in here), len(here)),
                 measured=float(np.median(measured)) if measured else math.nan,
                 seconds=float(np.median([trial.seconds for trial in here])),

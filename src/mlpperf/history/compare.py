@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,9 +55,10 @@ PART = 200  # values whose averages, all twenty thousand, are taken
 LEAST = 0.03  # seconds of timing for each series in a process
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
 PLAIN = 0.1  # and the same as a share of the change that was seen
+DECISIVE = 0.1  # seconds of timing for each series in a process that judges, if it needs them
 CALLS = 8  # of each series, at least, in the rest of the screening
 LONG = 0.02  # share of the budget beyond which they take too long
-MOST = 40  # series that can be judged: with more, no interval would be confident enough
+MOST = 60  # series that can be judged: with more, no interval would be confident enough
 SPARE = 2  # processes of a judgement beyond those that an interval so confident needs
 SCATTER = 0.03  # of a pair of blocks, as long as nothing is known
 SILENCE = 180.0  # seconds without a word after which a process counts as hanging
@@ -458,29 +458,23 @@ def judges(tests: int) -> int:
 def _suspects(
     findings: Sequence[Finding], timings: dict[Series, Timing], seconds: float, starting: float
 ) -> list[Finding]:
-    """What has to be judged and can be in so many `seconds`.
-
-    One case of each contestant comes first, so that all that are slower can be named; of these the
-    slower ones, and of these the most suspicious.
-    """
+    """What has to be judged and can be in so many `seconds`: the most suspicious, slower first."""
 
     def suspicion(finding: Finding) -> tuple[bool, float]:
         slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
         timing = timings[finding.series]
-        error = max(timing.within, timing.between, 1e-9)
+        error = max(timing.within or timing.between, 1e-9)
         return slowdown >= math.log1p(finding.threshold), abs(slowdown) / error
 
-    open_ = [f for f in findings if f.suspicious or not f.clear]
-    cases: Counter[tuple[str, str]] = Counter()
-    order = []
-    for finding in sorted(open_, key=suspicion, reverse=True):
-        contestant = finding.series.path, finding.series.variant
-        order.append((cases[contestant], finding))
-        cases[contestant] += 1
+    def cost(timing: Timing) -> float:
+        enough = timing.each * (timing.scatter / timing.again().fine) ** 2
+        return timing.rest + max(LEAST, timing.each, min(enough, DECISIVE))
+
+    open_ = [f for f in findings if (f.suspicious and suspicion(f)[1] >= 1) or not f.clear]
     found: list[Finding] = []
-    for _, finding in sorted(order, key=lambda pair: pair[0]):
+    for finding in sorted(open_, key=suspicion, reverse=True):
         chosen = [timings[f.series] for f in [*found, finding]]
-        each = starting + sum(timing.rest + max(LEAST, timing.each) for timing in chosen)
+        each = starting + sum(map(cost, chosen))
         if len(found) < MOST and (not found or judges(len(chosen)) * each <= seconds):
             found.append(finding)
     return found
