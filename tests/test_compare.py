@@ -70,7 +70,7 @@ class Simulated(Crew):
         between: Callable[[int], Any],
     ) -> None:
         self.series, self.slowdowns, self.between = series, slowdowns, between
-        self.together, self.trouble, self.failed = [], [], False
+        self.together, self.calls, self.trouble, self.failed = [], {}, [], False
         self._rng = np.random.default_rng(0)
         self.asked: list[str] = []
 
@@ -86,7 +86,8 @@ class Simulated(Crew):
             return
         for series in map(Series._make, task["series"]):
             proof = {"wrong": {}, "memory": {}, "together": True, "error": 0.0, "tolerance": 1.0}
-            yield {"series": series, **proof}
+            seconds = 1.0 if series.case == "long" else 1e-3
+            yield {"series": series, **proof, "seconds": seconds}
 
     def visit(
         self,
@@ -189,6 +190,17 @@ def test_everything_slower_is_found_although_not_all_can_be_judged() -> None:
     rest = [f for f in result.timed if not f.slower]
     assert all(f.verdict == "undecided: looks changed, but was not judged" for f in rest)
     assert result.exit_code == 1
+
+
+def test_what_takes_too_long_is_told() -> None:
+    long = Series("path0", "long", "variant0")
+    crew = Simulated([*catalogue(4), long], {long: 0.5}, normal(np.random.default_rng(9), 1e-4))
+    result = simulated(crew)
+    left = [f for f in result.findings.values() if not f.visits]
+    assert [f.verdict for f in left] == ["undecided: a call takes too long for this budget"] * 2
+    assert all(f.series.case == "long" for f in left)
+    assert result.exit_code == 0
+    assert "2 of 6 are undecided" in show.verdict(result)
 
 
 def test_what_is_clear_is_not_judged_again() -> None:

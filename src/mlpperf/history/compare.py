@@ -52,12 +52,12 @@ SCREENING = 3  # processes
 SCREENING_SHARE = 0.5  # of the budget
 FEW = 6  # pairs of blocks in a process, of which a disturbed one would be too large a part
 PART = 200  # values whose averages, all twenty thousand, are taken
-LEAST = 0.03  # seconds of timing for each series in a process
+LEAST = 0.015  # seconds of timing for each series in a process
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
 PLAIN = 0.1  # and the same as a share of the change that was seen
 DECISIVE = 0.1  # seconds of timing for each series in a process that judges, if it needs them
-CALLS = 8  # of each series, at least, in the rest of the screening
-LONG = 0.02  # share of the budget beyond which they take too long
+CALLS = 12  # of each series, at least, in the screening
+LONG = 0.01  # share of the budget, or else a second, beyond which they take too long
 MOST = 60  # series that can be judged: with more, no interval would be confident enough
 SPARE = 2  # processes of a judgement beyond those that an interval so confident needs
 SCATTER = 0.03  # of a pair of blocks, as long as nothing is known
@@ -161,11 +161,12 @@ class Finding:
         beyond = (
             max(self.ratio.high - 1, 1 / self.ratio.low - 1) if self.ratio.low > 0 else math.inf
         )
-        if self.clear and not (self.suspicious and not self.judged):
+        looks = self.suspicious and not self.judged and not self.ratio.low <= 1 <= self.ratio.high
+        if self.clear and not looks:
             return f"unchanged within ±{_percent(beyond)} %"
         if not math.isfinite(beyond):
             return f"undecided: only {self.visits} processes timed it"
-        if self.suspicious and not self.judged:
+        if looks:
             return "undecided: looks changed, but was not judged"
         return f"undecided: ±{_percent(beyond)} % is as far as this machine lets see"
 
@@ -333,27 +334,26 @@ def _stages(
     progress("proving")
     _prove(crew, result, series)
     yield True
+    for finding in result.findings.values():
+        if CALLS * crew.calls.get(finding.series, 0.0) > max(LONG * result.budget, 1.0):
+            finding.note = finding.note or "undecided: a call takes too long for this budget"
     right = [f for f in result.findings.values() if not (f.wrong or f.note) and f.tolerance >= 0]
     if not right:
         return
     timings = {finding.series: Timing() for finding in right}
     now = time.perf_counter
     end = now() + result.budget * SCREENING_SHARE
-    progress(f"screening {len(right)} series, process 1 of {SCREENING}")
-    starting = _visit(crew, result, dict.fromkeys(timings, LEAST), timings)
-    for finding in right:
-        if CALLS * finding.seconds.get("base", 0.0) > LONG * result.budget:
-            finding.note = "undecided: a call takes too long for this budget"
-    short = {f.series: timings[f.series] for f in right if not f.note}
-    for visit in range(1, SCREENING):
-        progress(f"screening {len(short)} series, process {visit + 1} of {SCREENING}")
+    starting = 0.0
+    for visit in range(SCREENING):
+        progress(f"screening {len(right)} series, process {visit + 1} of {SCREENING}")
         left = (end - now()) / (SCREENING - visit) - starting
-        starting = _visit(crew, result, shares(short, left), timings)
+        seconds = shares(timings, left) if visit else dict.fromkeys(timings, LEAST)
+        starting = _visit(crew, result, seconds, timings)
     for finding in right:
         _conclude(finding, timings[finding.series])
     yield True
     end += result.budget * (1 - SCREENING_SHARE)
-    suspects = _suspects([f for f in right if not f.note], timings, end - now(), starting)
+    suspects = _suspects(right, timings, end - now(), starting)
     if not suspects:
         return
     tests, processes = len(suspects), judges(len(suspects))
@@ -541,6 +541,8 @@ def _prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
                 if "head" in group:
                     finding.error = answer.get("error", math.nan)
                     finding.tolerance = answer.get("tolerance", math.nan)
+                if "seconds" in answer:
+                    crew.calls[finding.series] = answer["seconds"]
                 if answer["together"]:
                     crew.together.append(finding.series)
             left = left[1:]  # the first has ended the process; the others are still to be proven
@@ -612,7 +614,8 @@ def _conclude(finding: Finding, timing: Timing, tests: int = 0) -> None:
 class Crew:
     """The processes that do the work, one at a time.
 
-    `together`: the series whose versions can take the same arguments, found when proving.
+    Found when proving: `together`, the series whose versions can take the same arguments, and
+    `calls`, seconds of a call at the base.
     `failed`: whether the last process did.
     """
 
@@ -627,6 +630,7 @@ class Crew:
         self._roots, self._pythons, self._inputs = roots, pythons, inputs
         self.trouble = trouble
         self.together: list[Series] = []
+        self.calls: dict[Series, float] = {}
         self.failed = False
         self._rng = np.random.default_rng(seed)
 

@@ -44,8 +44,9 @@ def verdict(result: Comparison) -> str:
     if result.exit_code == 2:
         why = f" ({result.trouble[-1]})" if result.trouble else ""
         return f"{result.head} could not be compared with {result.base}{why}."
-    undecided = [f for f in result.timed if f.verdict.startswith("undecided")]
-    but = f"; {len(undecided)} of {len(result.timed)} are undecided" if undecided else ""
+    undecided = [f for f in result.findings.values() if f.verdict.startswith("undecided")]
+    every = {f.series for f in [*result.timed, *undecided]}
+    but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
     faster = [f for f in result.timed if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{but}."

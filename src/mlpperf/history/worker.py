@@ -109,7 +109,7 @@ def _contestant(path: HotPath, name: str) -> Variant:
 
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
-    """For each series: whether it is right in each version, and what memory it takes.
+    """For each series: whether it is right in each version, how long and what memory it takes.
 
     The inputs are the head's. If the versions have a process each, it is asked first.
     """
@@ -177,6 +177,9 @@ def _proof(paths: dict[str, HotPath], case: Case, name: str, changed: str) -> di
         if side == "head" and changed and name == path.contestants[0].name:
             wrong.setdefault("head", changed)
     if ready and not wrong:
+        start = time.perf_counter_ns()
+        sides[side][1].call(*ready[side])
+        found["seconds"] = (time.perf_counter_ns() - start) * 1e-9
         found["memory"] = _memory(sides, ready)
     return found
 
