@@ -36,6 +36,7 @@ from mlpperf.history.calibrate import (
     smallest,
 )
 from mlpperf.history.compare import Comparison, Finding, Selection, Series
+from mlpperf.history.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.history.versions import Version, load, same_code
 from mlpperf.hotpath import HotPath, verify
 from mlpperf.measure import Interval
@@ -363,6 +364,12 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
     assert two.found == Rate(19, 20)
     assert two.alarms == Rate(0, 2)
     assert two.measured == pytest.approx(0.02)
+    cells = dict(zip(CALIBRATION_COLUMNS, calibration_rows([none, two])[1], strict=False))
+    assert (cells["slowdown"], cells["found"], cells["as measured"]) == (
+        "2 %",
+        "19 of 20",
+        "+2.0 %",
+    )
 
 
 def sight(size: float, hits: int, of: int = 100) -> Sight:
@@ -466,7 +473,7 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     assert json.loads(line) == told
     assert (told["kind"], told["size"], told["targets"]) == ("calibration", 0.0, [])
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
-    assert {file.name for file in temporary.iterdir()} <= {"mlpperf-compare.lock"}
+    assert {file.name for file in temporary.glob("mlpperf-*")} <= {"mlpperf-compare.lock"}
 
 
 @pytest.mark.usefixtures("here")

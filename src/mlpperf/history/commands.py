@@ -146,7 +146,7 @@ def calibrate(
 ) -> None:
     """Put slowdowns of known size into every hot path, and count how many `compare` finds.
 
-    Three minutes for each trial of each size; less with --case batch-500 --budget 20.
+    Three minutes for each trial of each size; less with --case batch-500 --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
     from dataclasses import asdict

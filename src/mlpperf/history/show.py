@@ -204,7 +204,7 @@ def calibration_rows(table: Sequence[Sight]) -> list[tuple[str, ...]]:
                 f"{100 * sight.size:g} %",
                 found,
                 _bounds(sight.found) if found else "",
-                change(sight.measured) if found else "",
+                change(1 + sight.measured) if found else "",
                 f"{sight.alarms.hits} of {sight.alarms.of}",
                 _bounds(sight.alarms),
                 seconds(sight.seconds),
