@@ -201,7 +201,17 @@ def traced() -> Any:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
+def forgotten() -> Iterator[None]:
+    """What a test has loaded is no module of the next one."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if "_version_" in name:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, traced: Any, forgotten: None) -> Iterator[list[str]]:
     """The work of a comparison's processes is done in this one; gives what they were asked.
 
     A process takes a second to start. They are fewer than usual, but still too many to be fooled by
@@ -233,14 +243,10 @@ def here(monkeypatch: pytest.MonkeyPatch, traced: Any) -> Iterator[list[str]]:
             self.failed = True
             self.trouble.append(f"A process ended early ({reason!r})")
 
-    before = set(sys.modules)
     monkeypatch.setattr(compare.Crew, "ask", ask)
     yield asked
     worker._array.cache_clear()
     hotpath.problem.cache_clear()
-    for name in set(sys.modules) - before:
-        if "_version_" in name:
-            del sys.modules[name]
 
 
 @pytest.fixture

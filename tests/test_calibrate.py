@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,19 +41,9 @@ from mlpperf.history.versions import Version, load, same_code
 from mlpperf.hotpath import HotPath, verify
 from mlpperf.measure import Interval
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = pytest.mark.usefixtures("temporary", "forgotten")
 SCALED = Series("doubling", "batch-128", "scaled")
 SUMMED = Series("sums", "batch-128", "summed")
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """What a test has loaded is no module of the next one."""
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if "_version_" in name:
-            del sys.modules[name]
 
 
 @pytest.fixture

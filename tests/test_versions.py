@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,7 @@ from mlpperf.hotpath import Case, Cost, HotPath, as_given, verify
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """What a test has loaded is no module of the next one."""
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if "_version_" in name:
-            del sys.modules[name]
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture
