@@ -88,6 +88,12 @@ def _critical_rank(n: int, level: float) -> int:
     return int(np.searchsorted(2 * np.cumsum(ways / 2.0**n), level, side="right")) - 1
 
 
+def walsh_averages(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The averages of any two of n values, each with itself too; shape (n·(n + 1)/2,)."""
+    averages: NDArray[np.float64] = (values[:, None] + values)[np.triu_indices(len(values))] / 2
+    return averages
+
+
 def ratio_interval(ratios: Iterable[float], confidence: float = CONFIDENCE) -> Interval:
     """Hodges-Lehmann median of positive ratios, in logarithms, with its signed-rank interval.
 
@@ -107,7 +113,7 @@ def ratio_interval(ratios: Iterable[float], confidence: float = CONFIDENCE) -> I
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
         raise MlpperfError("A ratio interval needs positive, finite ratios.")
     logs, n = np.log(values), values.size
-    walsh = np.sort((logs[:, None] + logs)[np.triu_indices(n)] / 2)
+    walsh = np.sort(walsh_averages(logs))
     median = math.exp(float(np.median(walsh)))
     rank = _critical_rank(n, 1 - confidence)
     if rank < 0:

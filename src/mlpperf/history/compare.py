@@ -39,7 +39,7 @@ from ..catalogue import check
 from ..devices import Setting
 from ..errors import MlpperfError
 from ..machine import Bystanders
-from ..measure import CONFIDENCE, Interval, ratio_interval
+from ..measure import CONFIDENCE, Interval, ratio_interval, walsh_averages
 from .checkouts import scratch
 from .versions import Version
 
@@ -401,7 +401,7 @@ class Timing:
         logs = np.log(np.divide(head, base))
         both = logs[: len(logs) // 2 * 2].reshape(-1, 2).mean(axis=1)  # of each order one
         parts = [both[i :: math.ceil(len(both) / PART)] for i in range(math.ceil(len(both) / PART))]
-        self.values.append(float(np.mean([_pseudo_median(part) for part in parts])))
+        self.values.append(float(np.mean([np.median(walsh_averages(part)) for part in parts])))
         self.deviations.append((both - self.values[-1]) * math.sqrt(2))
         self.pairs += len(logs)
         deviations = np.concatenate(self.deviations)
@@ -420,16 +420,16 @@ class Timing:
         n = len(self.values)
         return float(np.std(self.values, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
 
+    @property
+    def enough(self) -> float:
+        """Seconds of pairs after which the error is `fine`."""
+        return self.each * (self.scatter / self.fine) ** 2
+
     def again(self) -> Timing:
         """With nothing found yet, but with what is known about how it scatters."""
         seen = abs(float(np.median(self.values))) if self.values else 0.0
         fine = max(FINE, PLAIN * seen)
         return Timing(each=self.each, rest=self.rest, scatter=self.scatter, fine=fine)
-
-
-def _pseudo_median(values: NDArray[np.float64]) -> float:
-    """The median of the averages of any two."""
-    return float(np.median((values[:, None] + values)[np.triu_indices(len(values))] / 2))
 
 
 def shares(timings: dict[Series, Timing], seconds: float) -> dict[Series, float]:
@@ -440,7 +440,7 @@ def shares(timings: dict[Series, Timing], seconds: float) -> dict[Series, float]
     """
     least = {s: max(LEAST, t.each) for s, t in timings.items()}
     seconds -= sum(timing.rest + least[s] for s, timing in timings.items())
-    most = {s: max(t.each * (t.scatter / t.fine) ** 2 - least[s], 0.0) for s, t in timings.items()}
+    most = {s: max(t.enough - least[s], 0.0) for s, t in timings.items()}
     wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
     given: dict[Series, float] = {}
     for series in sorted(timings, key=lambda s: most[s] / max(wanted[s], 1e-12)):
@@ -467,8 +467,7 @@ def _suspects(
         return slowdown >= math.log1p(finding.threshold), abs(slowdown) / error
 
     def cost(timing: Timing) -> float:
-        enough = timing.each * (timing.scatter / timing.again().fine) ** 2
-        return timing.rest + max(LEAST, timing.each, min(enough, DECISIVE))
+        return timing.rest + max(LEAST, timing.each, min(timing.again().enough, DECISIVE))
 
     open_ = [f for f in findings if (f.suspicious and suspicion(f)[1] >= 1) or not f.clear]
     found: list[Finding] = []

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MlpperfError
+from .checkouts import git
 from .compare import Series
 from .versions import Version
 
@@ -73,18 +74,18 @@ def asv_continuous(base: Version, head: Version, series: Sequence[Series], folde
     repository = folder / "repository"
     if not repository.exists():
         shutil.copytree(base.root, repository)
-        _git(repository, "init", "--quiet", "--initial-branch=main")
+        git("init", "--quiet", "--initial-branch=main", folder=repository)
         _commit(repository, "The original")
         _run(["-m", "asv", "machine", "--yes"], repository)
         _run(["-m", "asv", "setup"], repository)
-    _git(repository, "checkout", "--quiet", "-B", "mutant", "main")
+    git("checkout", "--quiet", "-B", "mutant", "main", folder=repository)
     shutil.copytree(head.root, repository, dirs_exist_ok=True)
     _commit(repository, "A mutant")
     start = time.perf_counter()
     limit = ["--factor", f"{1 + LIMIT:g}"]
     said = _run(["-m", "asv", "continuous", *limit, "main", "mutant"], repository, allowed=(0, 1))
     seconds = time.perf_counter() - start
-    _git(repository, "checkout", "--quiet", "main")
+    git("checkout", "--quiet", "main", folder=repository)
     found = (Series(path, case, variant) for path, variant, case in ASV_REGRESSION.findall(said))
     return Said(tuple(dict.fromkeys(found)), seconds)
 
@@ -93,15 +94,9 @@ TRACKERS: dict[str, Tracker] = {"asv": asv_continuous, "pytest-benchmark": pytes
 
 
 def _commit(repository: Path, message: str) -> None:
-    _git(repository, "add", "--all")
+    git("add", "--all", folder=repository)
     who = ["-c", "user.name=mlpperf", "-c", "user.email=mlpperf@localhost"]
-    _git(repository, *who, "commit", "--quiet", "--allow-empty", "--message", message)
-
-
-def _git(repository: Path, *arguments: str) -> None:
-    done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, text=True)
-    if done.returncode:
-        raise MlpperfError(f"git {arguments[0]}: {done.stderr.strip() or 'failed'}.")
+    git(*who, "commit", "--quiet", "--allow-empty", "--message", message, folder=repository)
 
 
 def _run(
