@@ -5,6 +5,7 @@ that no noise can produce. Where processes do not matter, their work is done in 
 """
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -273,6 +275,31 @@ def test_of_few_blocks_the_quickest_count() -> None:
     assert timing.between == math.inf
     timing.add([1.0, 1.0], [1.1, 1.1], 1.0, 0.0)
     assert timing.between == pytest.approx(0.0)
+
+
+def test_each_pair_is_in_the_reverse_order_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Recorded(SimpleNamespace):
+        def block(self, args: Any, clock: Any) -> float:
+            asked.append(self.variant.name)
+            return 1.0
+
+    ticks = itertools.count(0, 10**6)  # nanoseconds
+    monkeypatch.setattr(worker, "time", SimpleNamespace(perf_counter_ns=lambda: next(ticks)))
+    monkeypatch.setattr(worker, "Contestant", lambda variant: Recorded(variant=variant, calls=1))
+    sides: Any = {
+        name: [(SimpleNamespace(updates=()), SimpleNamespace(name=name, ready=lambda *a: a))]
+        for name in ("base", "head")
+    }
+    found, _ = worker._pairs(sides, (), True, 0.02, np.random.default_rng(0))
+    orders = list(zip(asked[2::2], asked[3::2], strict=True))
+    assert len(orders) > 4
+    assert all(set(order) == {"base", "head"} for order in orders)
+    assert all(a == b[::-1] for a, b in itertools.pairwise(orders))
+    assert len(found["base"]) == len(found["head"]) == len(orders) + 1  # with the first calls
 
 
 def known(scatter: float, each: float, rest: float = 0.0) -> Timing:
