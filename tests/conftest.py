@@ -227,7 +227,8 @@ def here(monkeypatch: pytest.MonkeyPatch, traced: Any, forgotten: None) -> Itera
     monkeypatch.setattr(compare, "FALSE_ALARM", 0.1)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
-    monkeypatch.setattr(worker, "gc", SimpleNamespace(disable=lambda: None, collect=lambda: 0))
+    quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
+    monkeypatch.setattr(worker, "gc", quiet)
     monkeypatch.setattr(worker, "_traced", lambda call: None)
     work = {"look": worker._look, "prove": worker._prove, "time": worker._time}
 

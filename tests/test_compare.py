@@ -97,6 +97,7 @@ class Simulated(Crew):
         result: Comparison,
         seconds: dict[Series, float],
         timings: dict[Series, Timing],
+        windows: int = 1,
     ) -> float:
         """One process that times them all."""
         self.asked.append("time")
@@ -323,14 +324,51 @@ def test_what_scatters_more_is_timed_longer_and_what_is_fine_is_not() -> None:
         assert error == pytest.approx(module.FINE)
 
 
+def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Timing:
+    return Timing(
+        values=[math.log1p(change)] * 3,
+        weights=[100] * 3,
+        pairs=300,
+        each=each,
+        rest=rest,
+        scatter=scatter,
+    )
+
+
+def suspects(timings: dict[str, Timing], seconds: float) -> list[str]:
+    """The cases that are judged, if a process takes a second to start."""
+    found, known = [], {}
+    for case, timing in timings.items():
+        change = math.exp(timing.middle)
+        found.append(finding(change / 1.01, change, change * 1.01, judged=False))
+        found[-1].series = ONE._replace(case=case)
+        known[found[-1].series] = timing
+    return [series.case for series in module._suspects(found, known, seconds, 1.0)]
+
+
 def test_what_takes_too_long_to_be_judged_is_left_undecided() -> None:
-    short, long = ONE, ONE._replace(case="long")
-    found = [finding(1.04, 1.05, 1.06, judged=False) for _ in range(2)]
-    found[1].series = long
-    timings = {short: known(0.01, 1e-3), long: known(0.01, 2.0, 2.0)}
-    assert module._suspects(found, timings, 30.0, 1.0) == [found[0]]
-    assert module._suspects(found, timings, 90.0, 1.0) == found
-    assert module._suspects(found[1:], timings, 1.0, 1.0) == found[1:]  # better than none at all
+    timings = {"short": seen(0.05, 1e-3), "long": seen(0.05, 2.0, rest=2.0)}
+    assert suspects(timings, 30.0) == ["short"]
+    assert suspects(timings, 90.0) == ["short", "long"]
+    long = {"long": timings["long"]}
+    assert suspects(long, 1.0) == ["long"]  # better than none at all
+
+
+def test_what_is_surest_for_its_time_is_judged_first() -> None:
+    timings = {
+        "faster": seen(-0.05, 1e-3),
+        "noise": seen(0.0002, 1e-3),
+        "costly": seen(0.01, 0.02, scatter=0.02),
+        "unsure": seen(0.01, 1e-3, scatter=0.05),
+        "sure": seen(0.01, 1e-3, scatter=0.005),
+    }
+    assert suspects(timings, 1e3) == ["sure", "unsure", "costly", "faster"]
+
+
+def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
+    timing = Timing(values=[0.05, 0.01, 0.01], weights=[10, 95, 95])
+    assert timing.middle == pytest.approx(0.012)
+    assert timing.between < float(np.std(timing.values, ddof=1)) / math.sqrt(3)
 
 
 # --- verdicts -------------------------------------------------------------------------------------

@@ -52,10 +52,12 @@ SCREENING = 3  # processes
 SCREENING_SHARE = 0.5  # of the budget
 FEW = 6  # pairs of blocks in a process, of which a disturbed one would be too large a part
 PART = 200  # values whose averages, all twenty thousand, are taken
-LEAST = 0.015  # seconds of timing for each series in a process
+LEAST = 0.015  # seconds of timing for each series in a process of the screening
+SURE = 0.03  # and in one that judges
+WINDOWS = 3  # moments at which a process that judges times a series: a disturbance hits one of them
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
-PLAIN = 0.1  # and the same as a share of the change that was seen
-DECISIVE = 0.1  # seconds of timing for each series in a process that judges, if it needs them
+PLAIN = 0.25  # and in a process that judges, as a share of the change that was seen
+DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs them
 CALLS = 12  # of each series, at least, in the screening
 LONG = 0.01  # share of the budget, or else a second, beyond which they take too long
 MOST = 60  # series that can be judged: with more, no interval would be confident enough
@@ -353,17 +355,16 @@ def _stages(
         _conclude(finding, timings[finding.series])
     yield True
     end += result.budget * (1 - SCREENING_SHARE)
-    suspects = _suspects(right, timings, end - now(), starting)
-    if not suspects:
+    timings = _suspects(right, timings, end - now(), starting)
+    if not timings:
         return
-    tests, processes = len(suspects), judges(len(suspects))
-    timings = {f.series: timings[f.series].again() for f in suspects}
+    tests, processes = len(timings), judges(len(timings))
     for visit in range(processes):
         progress(f"judging {tests} series, process {visit + 1} of {processes}")
-        seconds = shares(timings, (end - now()) / (processes - visit) - starting)
-        starting = _visit(crew, result, seconds, timings)
-    for finding in suspects:
-        _conclude(finding, timings[finding.series], tests)
+        left = (end - now()) / (processes - visit) - starting
+        starting = _visit(crew, result, shares(timings, left, SURE), timings, WINDOWS)
+    for judged, timing in timings.items():
+        _conclude(result.findings[judged], timing, tests)
     yield True
 
 
@@ -374,12 +375,14 @@ _Times = Sequence[float] | NDArray[np.float64]
 class Timing:
     """What processes found about one series.
 
-    `values`: the logarithm of head ÷ base, one of each process; `deviations` of pairs of blocks
-    from them. `each`: seconds that a pair takes; `rest`: what a process needs besides. `scatter`:
-    standard deviation of a pair, had its noise no tails. `fine`: the error that will do.
+    `values`: the logarithm of head ÷ base, one of each process; `weights`: pairs of blocks that
+    each is based on; `deviations` of pairs from them. `each`: seconds that a pair takes; `rest`:
+    what a process needs besides. `scatter`: standard deviation of a pair, had its noise no tails.
+    `fine`: the error that will do.
     """
 
     values: list[float] = field(default_factory=list)
+    weights: list[int] = field(default_factory=list)
     deviations: list[NDArray[np.float64]] = field(default_factory=list)
     pairs: int = 0
     each: float = 0.0
@@ -395,6 +398,7 @@ class Timing:
         only slower.
         """
         self.each, self.rest = each, rest
+        self.weights.append(len(head))
         if len(head) < FEW:
             self.values.append(math.log(np.min(head) / np.min(base)))
             return
@@ -410,6 +414,11 @@ class Timing:
         self.scatter = 1.4826 * float(np.median(np.abs(deviations))) / math.sqrt(share)
 
     @property
+    def middle(self) -> float:
+        """Of `values`, by their weights."""
+        return float(np.average(self.values, weights=self.weights)) if self.values else 0.0
+
+    @property
     def within(self) -> float:
         """Standard error of the middle of `values` by the pairs of each process; 0 if unknown."""
         return self.scatter / math.sqrt(self.pairs) if self.pairs else 0.0
@@ -417,37 +426,44 @@ class Timing:
     @property
     def between(self) -> float:
         """That by the values of the processes."""
-        n = len(self.values)
-        return float(np.std(self.values, ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+        if len(self.values) < 2:
+            return math.inf
+        square = np.average((np.array(self.values) - self.middle) ** 2, weights=self.weights)
+        return math.sqrt(square / (len(self.values) - 1))
 
     @property
     def enough(self) -> float:
         """Seconds of pairs after which the error is `fine`."""
         return self.each * (self.scatter / self.fine) ** 2
 
-    def again(self) -> Timing:
-        """With nothing found yet, but with what is known about how it scatters."""
-        seen = abs(float(np.median(self.values))) if self.values else 0.0
+    def again(self, suspicious: bool) -> Timing:
+        """With nothing found yet, but with what is known about how it scatters.
+
+        As fine as it takes to tell the change that was seen if there is one, or that there is none.
+        """
+        seen = abs(self.middle) if suspicious else UNCLEAR
         fine = max(FINE, PLAIN * seen)
         return Timing(each=self.each, rest=self.rest, scatter=self.scatter, fine=fine)
 
 
-def shares(timings: dict[Series, Timing], seconds: float) -> dict[Series, float]:
+def shares(
+    timings: dict[Series, Timing], seconds: float, least: float = LEAST
+) -> dict[Series, float]:
     """How long a process that has so many `seconds` is to time each series.
 
-    `LEAST`, or a pair of blocks. Beyond that the longer, the more it scatters, so that the sum of
+    `least`, or a pair of blocks. Beyond that the longer, the more it scatters, so that the sum of
     the squared errors is least; but no longer than is fine enough. What is over is not spent.
     """
-    least = {s: max(LEAST, t.each) for s, t in timings.items()}
-    seconds -= sum(timing.rest + least[s] for s, timing in timings.items())
-    most = {s: max(t.enough - least[s], 0.0) for s, t in timings.items()}
+    short = {s: max(least, t.each) for s, t in timings.items()}
+    seconds -= sum(timing.rest + short[s] for s, timing in timings.items())
+    most = {s: max(t.enough - short[s], 0.0) for s, t in timings.items()}
     wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
     given: dict[Series, float] = {}
     for series in sorted(timings, key=lambda s: most[s] / max(wanted[s], 1e-12)):
         left = sum(wanted[s] for s in timings if s not in given)
         share = max(seconds - sum(given.values()), 0.0) * wanted[series] / max(left, 1e-12)
         given[series] = min(most[series], share)
-    return {series: least[series] + given[series] for series in timings}
+    return {series: short[series] + given[series] for series in timings}
 
 
 def judges(tests: int) -> int:
@@ -457,25 +473,33 @@ def judges(tests: int) -> int:
 
 def _suspects(
     findings: Sequence[Finding], timings: dict[Series, Timing], seconds: float, starting: float
-) -> list[Finding]:
-    """What has to be judged and can be in so many `seconds`: the most suspicious, slower first."""
+) -> dict[Series, Timing]:
+    """What is to be judged in so many `seconds`, with what is known about how it scatters.
 
-    def suspicion(finding: Finding) -> tuple[bool, float]:
-        slowdown = math.log(finding.ratio.median) if finding.visits else 0.0
-        timing = timings[finding.series]
-        error = max(timing.within or timing.between, 1e-9)
-        return slowdown >= math.log1p(finding.threshold), abs(slowdown) / error
+    What looks slower comes first, then what looks faster, then what is only unclear; and of these
+    what is the surest for its time.
+    """
+    found: dict[Series, Timing] = {}
 
     def cost(timing: Timing) -> float:
-        return timing.rest + max(LEAST, timing.each, min(timing.again().enough, DECISIVE))
+        return timing.rest + max(SURE, timing.each, min(timing.enough, DECISIVE))
 
-    open_ = [f for f in findings if (f.suspicious and suspicion(f)[1] >= 1) or not f.clear]
-    found: list[Finding] = []
-    for finding in sorted(open_, key=suspicion, reverse=True):
-        chosen = [timings[f.series] for f in [*found, finding]]
-        each = starting + sum(map(cost, chosen))
-        if len(found) < MOST and (not found or judges(len(chosen)) * each <= seconds):
-            found.append(finding)
+    def urgency(finding: Finding) -> tuple[int, float]:
+        timing = timings[finding.series]
+        error = max(timing.within or timing.between, 1e-9)
+        sure = abs(timing.middle) / error
+        if sure < 1 or abs(timing.middle) < math.log1p(finding.threshold) / 2:
+            return 0, -cost(timing.again(False))
+        needed = timing.rest + max(SURE, timing.each, timing.again(True).enough)
+        return 2 if timing.middle > 0 else 1, sure / needed
+
+    urgent = {f.series: urgency(f) for f in findings}
+    open_ = [f for f in findings if urgent[f.series][0] or not f.clear]
+    for finding in sorted(open_, key=lambda f: urgent[f.series], reverse=True):
+        timing = timings[finding.series].again(urgent[finding.series][0] > 0)
+        each = starting + cost(timing) + sum(map(cost, found.values()))
+        if len(found) < MOST and (not found or judges(len(found) + 1) * each <= seconds):
+            found[finding.series] = timing
     return found
 
 
@@ -554,25 +578,32 @@ def _visit(
     result: Comparison,
     seconds: dict[Series, float],
     timings: dict[Series, Timing],
+    windows: int = 1,
 ) -> float:
     """Let one process (or one of each version, if isolated) time series, so many seconds each.
 
-    Adds what it says to `timings`, and gives the seconds that were not spent on any series.
+    At up to so many moments as `windows` says, if enough pairs fit into each. Adds what it says to
+    `timings`, and gives the seconds that were not spent on any series.
     """
     start, spent = time.perf_counter(), 0.0
     seen: dict[Series, dict[str, list[float]]] = {}
     rest: dict[Series, float] = {}
     timed: dict[Series, float] = {}
     sides = ["base", "head"]
+    fit = {s: given / max(FEW * timings[s].each, 1e-9) for s, given in seconds.items()}
+    moments = {s: int(min(max(1, fit[s]), windows)) for s in seconds}
     asked = {
-        "series": list(seconds),
-        "seconds": list(seconds.values()),
+        "series": [s for s, n in moments.items() for _ in range(n)],
+        "seconds": [seconds[s] / n for s, n in moments.items() for _ in range(n)],
         "together": [] if result.isolated else [s for s in crew.together if s in seconds],
     }
     for group in [[side] for side in crew.shuffled(sides)] if result.isolated else [sides]:
         for answer in crew.ask("time", group, **asked):
             name = Series(*answer["series"])
-            seen.setdefault(name, {}).update(answer["seconds"])
+            for side, blocks in answer["seconds"].items():
+                # Of each order as many, so that those of two moments keep alternating.
+                whole = len(blocks) // 2 * 2 if moments[name] > 1 else 0
+                seen.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
             rest[name] = rest.get(name, 0.0) + answer["rest"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
             spent += answer["rest"] + answer["spent"]
@@ -603,7 +634,7 @@ def _conclude(finding: Finding, timing: Timing, tests: int = 0) -> None:
     if tests:
         finding.ratio = ratio_interval(np.exp(logs), 1 - 2 * FALSE_ALARM / tests)
     else:
-        middle, normal = float(np.median(logs)), float(ndtri((1 + CONFIDENCE) / 2))
+        middle, normal = timing.middle, float(ndtri((1 + CONFIDENCE) / 2))
         student = float(stdtrit(max(len(logs) - 1, 1), (1 + CONFIDENCE) / 2))
         half = min(max(student * timing.between, normal * timing.within), 700.0)
         finding.ratio = Interval(math.exp(middle), math.exp(middle - half), math.exp(middle + half))

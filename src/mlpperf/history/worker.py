@@ -14,9 +14,10 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ class Task:
     `kind`: look (what do the versions have?), prove or time. `versions`: their folders by name,
     `base` and `head` or one of them. `inputs`: the folder that proving writes the inputs to, and
     timing reads them from. `series`: as (path, case, variant); `together`: those of them whose
-    versions can take the same prepared arguments. `seconds`: of timing, for each of them. `seed`:
-    of the order.
+    versions can take the same prepared arguments. `seconds`: of timing, for each of `series`, in
+    which one may be several times, so that it is timed at several moments. `seed`: of the order.
     """
 
     kind: str
@@ -278,20 +279,26 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     for name in rng.permutation(LOADS * list(task.versions)):
         loaded[name].append(load(Path(task.versions[name])))
     together = {tuple(series) for series in task.together}
-    limits = {tuple(series): limit for series, limit in zip(task.series, task.seconds, strict=True)}
-    groups = list(_grouped(task.series).items())
+    windows: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
+    met: Counter[tuple[str, ...]] = Counter()
+    for (path, case, variant), limit in zip(task.series, task.seconds, strict=True):
+        met[path, case, variant] += 1
+        windows.setdefault((path, case, met[path, case, variant]), []).append((variant, limit))
+    groups = list(windows.items())
     gc.disable()  # a collection would hit one of a pair
+    gc.freeze()  # and the next ones need not look at modules
     for i in rng.permutation(len(groups)):
-        (path, case), variants = groups[i]
+        (path, case, _), variants = groups[i]
         inputs = read(Path(task.inputs), f"{path}-{case}")
-        for variant in rng.permutation(variants):
-            series = (path, case, str(variant))
+        for j in rng.permutation(len(variants)):
+            variant, limit = variants[j]
+            series = (path, case, variant)
             sides = {
-                name: [(paths[path], _contestant(paths[path], str(variant))) for paths in loads]
+                name: [(paths[path], _contestant(paths[path], variant)) for paths in loads]
                 for name, loads in loaded.items()
             }
             start = time.perf_counter_ns()
-            seconds, spent = _pairs(sides, inputs, series in together, limits[series], rng)
+            seconds, spent = _pairs(sides, inputs, series in together, limit, rng)
             rest = (time.perf_counter_ns() - start) * 1e-9 - spent
             yield {"series": series, "seconds": seconds, "spent": spent, "rest": rest}
         del inputs
@@ -391,7 +398,7 @@ def write(inputs: Args, folder: Path, name: str) -> None:
 
 
 def read(folder: Path, name: str) -> Args:
-    """The inputs that `write` has written, read-only; large arrays in common are read once."""
+    """The inputs that `write` has written, read-only."""
 
     def found(value: Any) -> Any:
         if isinstance(value, list):
@@ -407,10 +414,10 @@ def _listed(folder: Path, name: str) -> Path:
     return folder / f"{quote(name, safe='')}.json"
 
 
-@lru_cache(maxsize=8)  # the data set in its forms, which most cases have in common
+@cache
 def _array(file: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(file)
-    array.flags.writeable = False
+    """The file itself as an array: processes share it, and nothing is read that is not used."""
+    array: NDArray[Any] = np.load(file, mmap_mode="r").view(np.ndarray)
     return array
 
 
