@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: bench test lint smoke readme clean
+# Commits that `make history` measures, the newest ones.
+COMMITS ?= 10
 
-bench: $(INSTALLED)  ## set-up, data, proof, races, ladder; says where the records are
+.PHONY: bench test lint smoke history readme clean
+
+bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
 	@$(BIN)/mlpperf data
 	@$(BIN)/mlpperf verify
 	@$(BIN)/mlpperf race
 	@$(BIN)/mlpperf ladder
+	@$(BIN)/mlpperf report
 
 test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
 	@$(BIN)/mlpperf data
@@ -27,9 +31,16 @@ smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf ladder --quick
 	@$(BIN)/mlpperf peers --quick --peer keras_fit --peer tf_epoch_xla
 	@$(BIN)/mlpperf compare HEAD --same --paths sigmoid --case batch-500 --budget 5 --threshold 50%
+	@$(BIN)/mlpperf report
+
+history: $(INSTALLED)  ## asv measures the last commits, and the report shows their history
+	@$(BIN)/mlpperf data
+	@test -e $(HOME)/.asv-machine.json || $(BIN)/asv machine --yes
+	@$(BIN)/asv run --skip-existing-successful "HEAD --max-count=$(COMMITS)"
+	@$(BIN)/mlpperf report
 
 readme: $(INSTALLED)  ## the README's figures, from the committed records
-	@$(BIN)/python -m mlpperf.history.readme records README.md
+	@$(BIN)/mlpperf report --readme
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

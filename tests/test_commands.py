@@ -16,7 +16,7 @@ from rich.console import Console
 from mlpperf import tables
 from mlpperf.devices import Setting
 from mlpperf.errors import MlpperfError
-from mlpperf.history.readme import BLOCKS, update
+from mlpperf.report.readme import BLOCKS, update
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from .errors import MlpperfError
 from .hotpath import Case, HotPath
@@ -49,14 +50,8 @@ def entries(pyproject: Path) -> list[str]:
     MlpperfError
         If the file cannot be read, or holds something else there.
     """
-    if not pyproject.is_file():
-        return []
     try:
-        table = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as reason:
-        raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
-    try:
-        entries = table.get("tool", {}).get("mlpperf", {}).get("paths", [])
+        entries = _toml(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
     except AttributeError:  # [tool] or [tool.mlpperf] is no table
         entries = None
     if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
@@ -64,6 +59,22 @@ def entries(pyproject: Path) -> list[str]:
             f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
         )
     return entries
+
+
+def project_name(folder: Path) -> str:
+    """The name that `folder`/pyproject.toml gives the project, or else the folder's own."""
+    project = _toml(folder / "pyproject.toml").get("project")
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) else folder.resolve().name
+
+
+def _toml(pyproject: Path) -> dict[str, Any]:
+    if not pyproject.is_file():
+        return {}
+    try:
+        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as reason:
+        raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
 
 
 def _imported(entry: str, folder: Path) -> Sequence[HotPath]:

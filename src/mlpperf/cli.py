@@ -20,6 +20,7 @@ from .history.commands import calibrate, compare, freeze, history
 from .mlp import commands
 from .options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
 from .peers.commands import peers
+from .report.commands import report, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -239,6 +240,8 @@ for _command in (
     commands.growth,
     commands.keras,
     peers,
+    report,
+    serve,
     compare,
     calibrate,
     freeze,

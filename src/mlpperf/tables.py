@@ -192,7 +192,7 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
             r.case,
             r.variant,
             Text(r.verdict + (" (?)" if r.doubts else ""), style),
-            *_speedup(r),
+            *speedup(r),
             seconds(r.seconds),
             seconds(r.reference_seconds),
             _share(r),
@@ -211,11 +211,11 @@ def paired(results: Sequence[Result]) -> RenderableType:
         if r.wrong:
             table.add_row(r.path, r.case, r.variant, WRONG)
             continue
-        table.add_row(r.path, r.case, r.variant, r.verdict, *_speedup(r), _share(r))
+        table.add_row(r.path, r.case, r.variant, r.verdict, *speedup(r), _share(r))
     return table
 
 
-def _speedup(r: Result) -> tuple[str, str]:
+def speedup(r: Result) -> tuple[str, str]:
     """The median speedup, and its interval."""
     width = r.speedup.half_width
     low, high = times(r.speedup.low, width), times(r.speedup.high, width)
@@ -243,7 +243,7 @@ def best(results: Sequence[Result]) -> RenderableType:
         if not r.wrong and (key not in groups or r.seconds < groups[key].seconds):
             groups[key] = r
     for (path, case), r in groups.items():
-        table.add_row(path, case, r.variant, _speedup(r)[0], _share(r))
+        table.add_row(path, case, r.variant, speedup(r)[0], _share(r))
     return table
 
 

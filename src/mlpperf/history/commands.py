@@ -233,6 +233,11 @@ def freeze(
     typer.echo(f"{file}: {len(entries)} hot paths, {contestants} contestants{state}.")
 
 
+def usual(folder: Path, pattern: str) -> Path | None:
+    """`folder`, if there is anything in it to read."""
+    return folder if any(folder.glob(pattern)) else None
+
+
 class TableFormat(StrEnum):
     """How the history is written."""
 
@@ -267,9 +272,6 @@ def history(
     from . import listing, table
     from .changes import changes
     from .records import records_folder
-
-    def usual(folder: Path, pattern: str) -> Path | None:
-        return folder if any(folder.glob(pattern)) else None
 
     found = table.history(
         records or usual(records_folder(), "races.jsonl"),

@@ -25,13 +25,13 @@ def listing(found: Sequence[Change], history: History) -> RenderableType:
         subject = history.subjects.get(commit, "")
         head = f"{commit[:SHORT]}  {first.date:%Y-%m-%d}  {subject}"
         parts.append(Text(plain(head).rstrip(), style="bold"))
-        by_place = sorted([first, *others], key=lambda change: _place(change.curve))
-        for place, at_place in groupby(by_place, key=lambda change: _place(change.curve)):
-            parts.append(_table(place, list(at_place)))
+        by_place = sorted([first, *others], key=lambda change: place(change.curve))
+        for where, at_place in groupby(by_place, key=lambda change: place(change.curve)):
+            parts.append(_table(where, list(at_place)))
     return Group(*parts)
 
 
-def _table(place: str, found: Sequence[Change]) -> RenderableType:
+def _table(where: str, found: Sequence[Change]) -> RenderableType:
     columns = ("", "path", "case", "variant", "what", "last before", "by", "95 % interval")
     table = new_table("", *columns, left=6)
     style = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
@@ -42,10 +42,10 @@ def _table(place: str, found: Sequence[Change]) -> RenderableType:
             Text(how, style.get(change.direction, "yellow")),
             *(plain(text) for text in (curve.path, curve.case, curve.variant, curve.quantity)),
             plain(change.previous[:SHORT]),
-            _percent(ratio.median),
-            f"{_percent(ratio.low)} … {_percent(ratio.high)}",
+            by_percent(ratio.median),
+            f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
         )
-    return Group(Text(plain(place)), table, "")
+    return Group(Text(plain(where)), table, "")
 
 
 def summary(found: Sequence[Change], history: History) -> str:
@@ -55,8 +55,8 @@ def summary(found: Sequence[Change], history: History) -> str:
     sources = table["source"].value_counts(sort=False)
     counts = ", ".join(f"{n:,} of {source}" for source, n in sources.items() if n)
     lines = [
-        f"{_count(len(found), 'change')} in {_count(len(lengths), 'curve')} over "
-        f"{_count(curves['commit'].nunique(), 'commit')}; {_count(len(table), 'number')}: {counts}."
+        f"{count(len(found), 'change')} in {count(len(lengths), 'curve')} over "
+        f"{count(curves['commit'].nunique(), 'commit')}; {count(len(table), 'number')}: {counts}."
     ]
     if found:
         lines.append(
@@ -64,12 +64,12 @@ def summary(found: Sequence[Change], history: History) -> str:
         )
     if short := int((lengths < 2 * FEWEST).sum()):
         lines.append(
-            f"Too short to tell, with fewer than {2 * FEWEST} commits: {_count(short, 'curve')}."
+            f"Too short to tell, with fewer than {2 * FEWEST} commits: {count(short, 'curve')}."
         )
     if outside := len(table) - int(curves["measurements"].sum()):
         lines.append(
             "In no curve, as measured with changed files or outside a repository, or not right: "
-            f"{_count(outside, 'number')}."
+            f"{count(outside, 'number')}."
         )
     return "\n".join([*lines, *(f"Skipped: {plain(line)}." for line in history.unreadable)])
 
@@ -89,15 +89,18 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _place(curve: Curve) -> str:
-    threads = "" if curve.threads is None else _count(curve.threads, "thread")
+def place(curve: Curve) -> str:
+    """Source, machine, device, threads and software, in words."""
+    threads = "" if curve.threads is None else count(curve.threads, "thread")
     known = (curve.device, threads, curve.software)
     return "; ".join([f"{curve.source} on {curve.machine}", *filter(None, known)])
 
 
-def _percent(ratio: float) -> str:
+def by_percent(ratio: float) -> str:
+    """A ratio as a change, such as `+3.1 %`."""
     return f"{100 * (ratio - 1):+,.1f} %"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """`1 commit`, `2 commits`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -7,6 +7,7 @@ makes the others unreadable.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +19,12 @@ from typing import Any
 
 from filelock import FileLock
 
+from ..agreement import Proof
 from ..devices import Setting, keep_freed_memory, threads
 from ..errors import MlpperfError
 from ..in_force import in_force
 from ..machine import describe
-from ..measure import Result
+from ..measure import Interval, Result
 
 SCHEMA = 1
 VERSIONS = (
@@ -102,6 +104,44 @@ def race_records(results: Sequence[Result], *, commit: Commit) -> list[dict[str,
     """`results` as records."""
     common = context("race", commit)
     return [finite({**common, **asdict(r), "verdict": r.verdict}) for r in results]
+
+
+def race_result(record: dict[str, Any]) -> Result:
+    """The result that `race_records` made a record of.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If something is missing, or is nothing of its kind.
+    """
+
+    def number(value: float | None) -> float:
+        return math.nan if value is None else float(value)
+
+    def text(value: str) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+
+    speedup, proof, doubts = record["speedup"], record["proof"], record["doubts"]
+    if not isinstance(doubts, list):
+        raise TypeError
+    high = number(speedup["high"])
+    return Result(
+        **{name: text(record[name]) for name in ("path", "case", "variant", "backend", "wrong")},
+        version=int(record["version"]),
+        seconds=number(record["seconds"]),
+        reference_seconds=number(record["reference_seconds"]),
+        speedup=Interval(
+            number(speedup["median"]),
+            number(speedup["low"]),
+            math.inf if math.isnan(high) else high,
+        ),
+        rounds=int(record["rounds"]),
+        proof=Proof(number(proof["error"]), number(proof["tolerance"])),
+        floor=number(record["floor"]),
+        doubts=tuple(map(text, doubts)),
+    )
 
 
 def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..machine import BUSY, describe
 from ..tables import new_table, seconds
-from .calibrate import WANTED, Rate, Sight, smallest
+from .calibrate import WANTED, Rate, Sight, Trial, smallest
 from .compare import FALSE_ALARM, Comparison, Finding
 
 MOST_TOLD = 10  # names in a sentence
@@ -181,6 +181,11 @@ def _escaped(cell: str) -> str:
     printable = (c for c in cell if c.isprintable() or c.isspace())
     characters = (f"\\{c}" if c in "\\`*_[]|" else entities.get(c, c) for c in printable)
     return " ".join("".join(characters).split())
+
+
+def trial_of(record: dict[str, Any]) -> Trial:
+    """What `mlpperf calibrate` has made a record of."""
+    return Trial(**{field.name: record[field.name] for field in fields(Trial)})
 
 
 CALIBRATION_COLUMNS = (

@@ -154,6 +154,7 @@ def history(
     asv: Path | None = None,
     pytest_benchmark: Path | None = None,
     repository: Path | None = None,
+    seen: Callable[[dict[str, Any]], object] = lambda race: None,
 ) -> History:
     """Read the history from all sources that are given.
 
@@ -163,6 +164,7 @@ def history(
     asv : asv's folder of results.
     pytest_benchmark : one of its JSON files, or a folder with such files at any depth.
     repository : a folder whose git knows the commits; by default the current one.
+    seen : gets the whole record of every race; what it raises makes that one unreadable.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def history(
         If something that is given is not there, or there is nothing that can be read.
     """
     unreadable: list[str] = []
-    table = _table(_rows(records, asv, pytest_benchmark, unreadable))
+    table = _table(_rows(records, asv, pytest_benchmark, unreadable, seen))
     if table.empty and unreadable:
         raise MlpperfError(
             f"Nothing of the history can be read ({len(unreadable)} damaged), such as "
@@ -324,12 +326,16 @@ def _commits(wanted: set[str], repository: Path | None) -> dict[str, tuple[int, 
 
 
 def _rows(
-    records: Path | None, asv: Path | None, pytest_benchmark: Path | None, unreadable: list[str]
+    records: Path | None,
+    asv: Path | None,
+    pytest_benchmark: Path | None,
+    unreadable: list[str],
+    seen: Callable[[dict[str, Any]], object],
 ) -> Iterator[Row]:
     """The rows of all sources; what cannot be read is appended to `unreadable`."""
     if records is not None:
         for file in _there([*records.glob("races.jsonl")], "races", records, "`mlpperf race`"):
-            yield from _races(file, unreadable)
+            yield from _races(file, unreadable, seen)
     if asv is not None:
         files = [file for file in asv.glob("*/*.json") if file.name != "machine.json"]
         about = _benchmarks(asv, unreadable) if files else {}
@@ -349,11 +355,16 @@ def _there(files: Sequence[Path], what: str, where: Path, command: str) -> list[
     return sorted(files)
 
 
-def _races(file: Path, unreadable: list[str]) -> Iterator[Row]:
+def _races(
+    file: Path, unreadable: list[str], seen: Callable[[dict[str, Any]], object]
+) -> Iterator[Row]:
     try:
         for where, record in scan(file):
             try:
-                rows = None if isinstance(record, str) else _race(record)
+                rows = None
+                if not isinstance(record, str):
+                    rows = _race(record)
+                    seen(record)
             except DAMAGE:
                 rows = None
             if rows is None:

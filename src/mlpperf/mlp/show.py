@@ -44,35 +44,48 @@ def so_far(run: Run, epoch: Epoch) -> str:
     return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
 
 
+TRAINING_COLUMNS = (
+    "epoch",
+    "cost per sample",
+    "regularisation",
+    "error",
+    "rate",
+    "mean |W| per layer",
+    "training set",
+    "test set",
+    "time",
+)
+
+
 def epochs(run: Run) -> RenderableType:
     """What every epoch recorded."""
     table = new_table(
         f"{run.rung.name} on {run.data.name}: {'-'.join(map(str, run.layers))}, "
         f"batch {run.settings.batch_size}",
-        "epoch",
-        "cost per sample",
-        "regularisation",
-        "error",
-        "rate",
-        "mean |W| per layer",
-        "training set",
-        "test set",
-        "time",
+        *TRAINING_COLUMNS,
         left=0,
     )
-    for e in run.history:
-        table.add_row(
-            str(e.epoch),
-            f"{e.cost:.5f}",
-            percent(e.penalty_share),
-            f"{e.error:.5f}",
-            f"{e.learning_rate:.4g}",
-            " ".join(f"{w:.3f}" for w in e.mean_weights),
-            percent(e.train_accuracy),
-            percent(e.test_accuracy),
-            seconds(e.seconds),
-        )
+    for row in training_rows([asdict(e) for e in run.history]):
+        table.add_row(*row)
     return table
+
+
+def training_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table of a run, a row for each epoch."""
+    return [
+        (
+            str(e["epoch"]),
+            f"{e['cost']:.5f}",
+            percent(e["penalty_share"]),
+            f"{e['error']:.5f}",
+            f"{e['learning_rate']:.4g}",
+            " ".join(f"{w:.3f}" for w in e["mean_weights"]),
+            percent(e["train_accuracy"]),
+            percent(e["test_accuracy"]),
+            seconds(e["seconds"]),
+        )
+        for e in epochs
+    ]
 
 
 def summary(run: Run) -> str:
@@ -119,34 +132,43 @@ def keras_so_far(epoch: KerasEpoch) -> str:
     return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
 
 
+KERAS_COLUMNS = (
+    "epoch",
+    "loss",
+    "accuracy",
+    "test loss",
+    "test accuracy",
+    "rate",
+    "iterations",
+    "time",
+    "processor time",
+)
+
+
 def keras_epochs(name: str, history: Sequence[KerasEpoch]) -> RenderableType:
     """What every epoch of a Keras network recorded."""
-    table = new_table(
-        f"{name}, Keras",
-        "epoch",
-        "loss",
-        "accuracy",
-        "test loss",
-        "test accuracy",
-        "rate",
-        "iterations",
-        "time",
-        "processor time",
-        left=0,
-    )
-    for e in history:
-        table.add_row(
-            str(e.epoch),
-            f"{e.loss:.5f}",
-            percent(e.accuracy),
-            f"{e.validation_loss:.5f}",
-            percent(e.validation_accuracy),
-            f"{e.learning_rate:.4g}",
-            f"{e.iterations:,}",
-            seconds(e.seconds),
-            seconds(e.processor_seconds),
-        )
+    table = new_table(f"{name}, Keras", *KERAS_COLUMNS, left=0)
+    for row in keras_rows([asdict(e) for e in history]):
+        table.add_row(*row)
     return table
+
+
+def keras_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of that table, a row for each epoch."""
+    return [
+        (
+            str(e["epoch"]),
+            f"{e['loss']:.5f}",
+            percent(e["accuracy"]),
+            f"{e['validation_loss']:.5f}",
+            percent(e["validation_accuracy"]),
+            f"{e['learning_rate']:.4g}",
+            f"{e['iterations']:,}",
+            seconds(e["seconds"]),
+            seconds(e["processor_seconds"]),
+        )
+        for e in epochs
+    ]
 
 
 def keras_summary(history: list[KerasEpoch]) -> str:
@@ -328,21 +350,29 @@ def ladder(records: Sequence[Record]) -> RenderableType:
     return table
 
 
+SWEEP_COLUMNS = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor")
+
+
 def sweep(records: Sequence[Record]) -> RenderableType:
     """Seconds of 35 epochs for every rung, thread count and batch size."""
-    table = new_table(
-        "Batch sizes", "rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", left=1
-    )
-    order = sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
-    for r in order:
-        table.add_row(
+    table = new_table("Batch sizes", *SWEEP_COLUMNS)
+    for row in sweep_rows(records):
+        table.add_row(*row)
+    return table
+
+
+def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of that table, a row for each rung, thread count and batch size."""
+    return [
+        (
             r["rung"],
             str(r["threads"]),
             f"{r['batch_size']:,}",
             r["stopped"] or interval_digits(r["seconds"]),
             ratio(r["over_floor"]),
         )
-    return table
+        for r in sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
+    ]
 
 
 GROWTH_COLUMNS = (

@@ -1,25 +1,23 @@
 """The figures in a README, written from records between markers, never by hand.
 
-Run as `python -m mlpperf.history.readme RECORDS README.md`.
+`mlpperf report --readme` does it.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import MlpperfError
+from ..history.calibrate import sights
+from ..history.records import race_result, read
+from ..history.show import CALIBRATION_COLUMNS, calibration_rows, sight, trial_of
 from ..machine import BUSY
 from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent, ratio
 from ..peers import show as peer_table
-from ..tables import seconds
-from .calibrate import Trial, sights
-from .records import read
-from .show import CALIBRATION_COLUMNS, calibration_rows, sight
+from ..tables import seconds, speedup
 
 Record = dict[str, Any]
 
@@ -112,6 +110,28 @@ MODES = ("eager", "function", "xla", "converted")
 OPERATIONS_COLUMNS = ("hot path", "batch", "device", "in TensorFlow", "fastest of NumPy", *MODES)
 
 
+PATHS_COLUMNS = ("hot path", "fastest in NumPy", "speedup", "95 % interval", "of ceiling")
+
+
+def paths(folder: Path) -> str:
+    """The fastest variant of every hot path at the articles' batch, from the newest races."""
+    newest: dict[tuple[str, str, str, int], Record] = {}
+    for r in read(folder, "races")[0]:
+        if r["case"] == "batch-500" and r["backend"] == "numpy":
+            newest[r["path"], r["variant"], r["device"], r["threads"]] = r
+    best: dict[str, Record] = {}
+    for (path, *_), r in newest.items():
+        usual = best.setdefault(path, r)
+        if (r["speedup"]["median"] or 0) > (usual["speedup"]["median"] or 0):
+            best[path] = r
+    rows = []
+    for path, r in best.items():
+        result = race_result(r)
+        share = f"{100 * result.ceiling_share:.0f} %" if result.floor > 0 else "–"
+        rows.append((path, result.variant, *speedup(result), share))
+    return f"{_markdown(PATHS_COLUMNS, rows, left=2)}\n\n{_where(r)}"
+
+
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
     newest = {
@@ -171,9 +191,8 @@ def calibration(folder: Path) -> str:
             told += ", while other processes kept the machine busy"
         groups.setdefault(told, []).append(r)
     parts = []
-    known = [field.name for field in fields(Trial)]
     for told, found in groups.items():
-        table = sights([Trial(**{name: r[name] for name in known}) for r in found])
+        table = sights([trial_of(r) for r in found])
         rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
         parts.append(f"{told}:\n\n{rows}")
         if any(line.found.of for line in table):
@@ -182,6 +201,7 @@ def calibration(folder: Path) -> str:
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
+    "hot paths": paths,
     "ladder": ladder,
     "growth": growth,
     "best run": best_run,
@@ -209,6 +229,20 @@ def update(text: str, folder: Path) -> str:
     return text
 
 
-if __name__ == "__main__":
-    readme = Path(sys.argv[2])
-    readme.write_text(update(readme.read_text("utf-8"), Path(sys.argv[1])), "utf-8")
+def rewrite(readme: Path, folder: Path) -> str:
+    """Write the blocks of the file `readme` anew; gives a sentence.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be read or written, lacks a marker, or there are no records.
+    """
+    try:
+        old = readme.read_text("utf-8")
+        new = update(old, folder)
+        if new == old:
+            return f"{readme}: {len(BLOCKS)} blocks, all as before."
+        readme.write_text(new, "utf-8")
+    except (OSError, UnicodeError) as reason:
+        raise MlpperfError(f"{readme} cannot be written anew ({reason}).") from reason
+    return f"{readme}: {len(BLOCKS)} blocks written from {folder}."

@@ -1,0 +1,235 @@
+"""The report in a real browser, from the file system and without a network."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf.catalogue import catalogue
+from mlpperf.report.gather import gather
+from mlpperf.report.site import NAVIGATION, write
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+RECORDS = Path(__file__).parents[1] / "records"
+COMMITS, STEP = 30, 20
+MACHINES = ("vm", "other")
+PATIENCE = 60_000  # milliseconds until something that should be there counts as missing
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no browser at {CHROMIUM}"),
+    # Playwright leaves its own loop's sockets to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+def write_history(file: Path) -> None:
+    """Two hot paths on two machines; one becomes slower on one of them."""
+    rng = np.random.default_rng(2)
+    kept = [json.loads(line) for line in (RECORDS / "races.jsonl").read_text().splitlines()]
+    kept = [r for r in kept if r["path"] in ("sigmoid", "layout") and r["backend"] == "numpy"]
+    with file.open("w") as out:
+        for number in range(COMMITS):
+            for machine in MACHINES:
+                for r in kept:
+                    slow = machine == "vm" and r["path"] == "sigmoid" and number >= STEP
+                    factor = (1.3 if slow else 1.0) * rng.normal(1, 0.005)
+                    made = {
+                        **r,
+                        "time": f"2026-{number // 28 + 3:02d}-{number % 28 + 1:02d}T12:00:00+00:00",
+                        "commit": {"hash": f"{number + 1:040x}", "dirty": False},
+                        "machine": {**r["machine"], "host": machine},
+                        "seconds": r["seconds"] * factor,
+                        "speedup": {k: v / factor for k, v in r["speedup"].items()},
+                    }
+                    out.write(json.dumps(made) + "\n")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    shutil.copytree(RECORDS, folder / "records")
+    write_history(folder / "records" / "races.jsonl")
+    return write(
+        folder / "site", gather(folder / "records", None, None), catalogue(), "demo"
+    ).parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Any]:
+    """A page in a browser without a network; whatever it complains about fails the test."""
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else 0)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("requestfailed", lambda request: said.append(f"{request.url} failed"))
+    yield page
+    context.close()
+    assert said == []
+
+
+def opened(tab: Any, file: Path) -> Any:
+    tab.goto(file.as_uri())
+    tab.wait_for_selector("html[data-ready]")
+    return tab
+
+
+def traces(tab: Any) -> list[int]:
+    """How many traces every plot of the page has drawn, once all have come into sight."""
+    tab.wait_for_function(
+        "document.querySelectorAll('.curves').length === 0 || "
+        "document.querySelectorAll('.panels .plot').length > 0"
+    )
+    count = tab.locator(".plot").count()
+    for i in range(count):
+        tab.locator(".plot").nth(i).scroll_into_view_if_needed()
+    tab.wait_for_function(
+        "[...document.querySelectorAll('.plot')].every("
+        "plot => plot.querySelector('.main-svg') && plot._fullData.length > 0)"
+    )
+    drawn: list[int] = tab.evaluate(
+        "[...document.querySelectorAll('.plot')].map("
+        "plot => plot.querySelectorAll('.trace').length)"
+    )
+    return drawn
+
+
+PAGES = [*(name for name, _ in NAVIGATION), "paths/sigmoid.html", "paths/precision.html"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_plot_of_a_page_draws_its_traces(name: str, site: Path, tab: Any) -> None:
+    opened(tab, site / name)
+    plots = tab.locator("figure > .plot").count()
+    drawn = traces(tab)
+    assert all(drawn)
+    assert len(drawn) >= plots
+    if name in ("index.html", "batches.html", "peers.html", "training.html", "calibration.html"):
+        assert plots
+
+
+def test_the_navigation_leads_to_every_page(site: Path, tab: Any) -> None:
+    opened(tab, site / "index.html")
+    for name, title in NAVIGATION:
+        tab.get_by_role("link", name=title, exact=True).first.click()
+        tab.wait_for_selector("html[data-ready]")
+        assert tab.url.endswith(name)
+        assert tab.locator("nav [aria-current=page]").inner_text() == title
+    tab.go_back()
+    opened(tab, site / "index.html")
+    tab.get_by_role("link", name="sigmoid", exact=True).first.click()
+    assert tab.locator("h1").inner_text() == "The sigmoid"
+
+
+def test_choices_change_the_curves(site: Path, tab: Any) -> None:
+    opened(tab, site / "paths/sigmoid.html")
+    traces(tab)
+    assert tab.locator(".panels .plot").count() == len(MACHINES)
+    assert tab.locator(".panels h3").all_inner_texts()[0].startswith("race on vm:")
+
+    def titles() -> list[str]:
+        found: list[str] = tab.evaluate(
+            "[...document.querySelectorAll('.panels .plot')].map("
+            "plot => plot._fullLayout.yaxis.title.text)"
+        )
+        return found
+
+    assert set(titles()) == {"time ÷ time of the reference"}
+    steps = "document.querySelector('.panels .plot')._fullLayout.shapes.length"
+    assert tab.evaluate(steps) > 0
+    tab.locator("[data-choice=quantity]").select_option("seconds")
+    traces(tab)
+    assert set(titles()) == {"seconds of a call"}
+    tab.locator("[data-choice=variant]").select_option("tanh_in_place")
+    traces(tab)
+    names = "[...document.querySelector('.panels .plot')._fullData].map(trace => trace.name)"
+    assert set(tab.evaluate(names)) == {"tanh_in_place"}
+
+
+def test_filters_hide_what_is_not_asked_for(site: Path, tab: Any) -> None:
+    opened(tab, site / "history.html")
+    rows = tab.locator("#changes tbody tr")
+    everything = rows.count()
+    assert everything > 0
+    assert tab.locator("#changes tbody tr:visible").count() == everything
+    machines = tab.locator("[data-choice=machine] option")
+    assert machines.count() == 2, "all, and the one that became slower"
+    assert tab.locator("output").inner_text() == f"{everything} of {everything} shown"
+    tab.evaluate("document.querySelector('#changes tbody tr').dataset.path = 'other'")
+    tab.locator("[data-choice=path]").select_option("sigmoid")
+    assert tab.locator("#changes tbody tr:visible").count() == everything - 1
+
+
+def test_two_commits_are_compared(site: Path, tab: Any) -> None:
+    opened(tab, site / "compare.html")
+    tab.wait_for_selector(".result table")
+    assert tab.locator("[data-side=newer]").input_value() == f"{COMMITS:040x}"
+    assert tab.locator("[data-side=older]").input_value() == f"{COMMITS - 1:040x}"
+    tab.locator("[data-side=older]").select_option(f"{STEP:040x}")
+    tab.wait_for_function("parseFloat(document.querySelector('.result .number').textContent) > 1.2")
+    first = tab.locator(".result tbody tr").first
+    assert first.locator("th").inner_text() == "sigmoid"
+    assert "vm" in first.inner_text()
+    last = tab.locator(".result tbody tr").last.locator(".number").inner_text()
+    assert 0.9 < float(last.removesuffix("×")) < 1.1
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [*product(PAGES, ["light"]), *product(["index.html", "paths/sigmoid.html"], ["dark"])],
+)
+def test_nobody_is_shut_out(name: str, scheme: Any, site: Path, tab: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab.emulate_media(color_scheme=scheme)
+    opened(tab, site / name)
+    if tab.locator(".commits").count():
+        tab.wait_for_selector(".result table")
+    # What it would fetch itself, the page forbids.
+    found = Axe().run(tab, options={"preload": False}).response["violations"]
+    grave = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not grave, json.dumps(
+        [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in grave], indent=1
+    )
+
+
+@pytest.mark.parametrize("name", ["index.html", "paths/sigmoid.html", "history.html"])
+def test_a_phone_shows_all_of_a_page(name: str, site: Path, tab: Any) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    opened(tab, site / name)
+    traces(tab)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_missing_data_file_is_told(site: Path, tmp_path: Path, browser: Any) -> None:
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / "site" / "data" / "history-sigmoid.js").unlink()
+    page = browser.new_page()
+    page.goto((tmp_path / "site" / "paths" / "sigmoid.html").as_uri())
+    page.get_by_text("The data file of this history is missing").wait_for(timeout=PATIENCE)
+    page.close()

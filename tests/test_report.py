@@ -1,0 +1,431 @@
+"""The report: what stands in its files, and what must never be done with them."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf.catalogue import catalogue
+from mlpperf.cli import app
+from mlpperf.errors import MlpperfError
+from mlpperf.history.records import Commit, race_records, race_result
+from mlpperf.report import figures
+from mlpperf.report.blocks import WIDTH, sparkline
+from mlpperf.report.gather import commit_url, gather
+from mlpperf.report.serve import serve
+from mlpperf.report.site import MANIFEST, write
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "records"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+COMMITS = 24
+STEP = 14  # the first slower commit
+
+
+class Reader(HTMLParser):
+    """Elements with their attributes, and the texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self._inside == "script" else self.texts).append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def pages(folder: Path) -> dict[str, Reader]:
+    found = {
+        str(f.relative_to(folder)): Reader(f.read_text("utf-8")) for f in folder.rglob("*.html")
+    }
+    assert found
+    return found
+
+
+def committed(name: str) -> list[dict[str, Any]]:
+    lines = (RECORDS / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def races(names: Sequence[str] = ("sigmoid",), commits: int = COMMITS) -> Iterator[str]:
+    """A history of real records with other figures: slower by a fifth from `STEP` on."""
+    rng = np.random.default_rng(1)
+    kept = [r for r in committed("races") if r["path"] in names and r["backend"] == "numpy"]
+    assert kept
+    for number in range(commits):
+        for r in kept:
+            slower = (1.2 if number >= STEP else 1.0) * rng.normal(1, 0.005)
+            speedup = {key: value / slower for key, value in r["speedup"].items()}
+            yield json.dumps(
+                {
+                    **r,
+                    "time": f"2026-{number // 28 + 3:02d}-{number % 28 + 1:02d}T12:00:00+00:00",
+                    "commit": {"hash": f"{number + 1:040x}", "dirty": False},
+                    "seconds": r["seconds"] * slower,
+                    "speedup": speedup,
+                }
+            )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That of the records that come with the project, and of a history with a step."""
+    folder = tmp_path_factory.mktemp("report")
+    shutil.copytree(RECORDS, folder / "records")
+    with (folder / "records" / "races.jsonl").open("a") as file:
+        file.writelines(f"{line}\n" for line in races())
+    material = gather(folder / "records", None, None)
+    assert not material.unreadable
+    return write(folder / "site", material, catalogue(), "demo").parent
+
+
+# --- what is there -------------------------------------------------------------------------------
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    for name, page in pages(site).items():
+        for tag, key in (("a", "href"), ("link", "href"), ("script", "src")):
+            for attributes in page.all(tag):
+                address = attributes.get(key)
+                if address is None or address.startswith(("#", "data:")):
+                    continue
+                assert "://" not in address, "the report needs no network"
+                assert (site / name).parent.joinpath(unquote(address)).resolve().exists(), address
+
+
+def test_there_is_a_page_for_every_hot_path(site: Path) -> None:
+    for path in catalogue():
+        page = pages(site)[f"paths/{path.name}.html"]
+        assert path.title in page.texts
+        assert any(variant.name in text for variant in path.variants for text in page.texts)
+
+
+def test_pages_can_be_read_by_everybody(site: Path) -> None:
+    for page in pages(site).values():
+        assert page.elements[0][0] == "html"
+        assert page.all("html")[0]["lang"] == "en"
+        assert len(page.all("h1")) == 1
+        assert len(page.all("caption")) == len(page.all("table"))
+        plots = [div for div in page.all("div") if div.get("class") == "plot"]
+        assert all(plot["aria-label"] for plot in plots)
+
+
+def test_no_script_but_the_sites_own_may_run(site: Path) -> None:
+    for page in pages(site).values():
+        policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv"))
+        assert policy is not None
+        assert "script-src 'self';" in policy
+        assert "default-src 'none'" in policy
+        for script in page.all("script"):
+            assert script.get("type") == "application/json" or script.get("src")
+        assert not any(key.startswith("on") for _, found in page.elements for key in found)
+
+
+def test_plotly_understands_every_figure(site: Path) -> None:
+    found = [json.loads(s) for page in pages(site).values() for s in page.scripts if s.strip()]
+    assert len(found) > 10
+    for figure in found:
+        go.Figure(figure)  # raises for what it does not know
+        assert figure["data"]
+        assert all(len(trace["x"]) == len(trace["y"]) for trace in figure["data"])
+
+
+def test_files_have_what_the_tables_show(site: Path) -> None:
+    names = {f.stem for f in (site / "data").glob("*.csv")}
+    assert {"ladder", "speedups", "changes", "batch-sizes", "calibration-1"} <= names
+    for name in names:
+        rows = list(csv.DictReader(io.StringIO((site / "data" / f"{name}.csv").read_text("utf-8"))))
+        assert rows
+        content = json.loads((site / "data" / f"{name}.json").read_text("utf-8"))
+        if isinstance(content, list):
+            assert len(content) == len(rows)
+        else:
+            assert sum(len(curve["value"]) for curve in content["curves"]) == len(rows)
+
+
+def test_a_step_is_told_everywhere(site: Path) -> None:
+    first = f"{STEP + 1:040x}"
+    for name in ("index.html", "history.html", "paths/sigmoid.html"):
+        assert any(first[:10] in text for text in pages(site)[name].texts), name
+    assert "for the worse" in " ".join(pages(site)["index.html"].texts)
+    content = json.loads((site / "data" / "history-sigmoid.json").read_text("utf-8"))
+    changed = [
+        content["commits"][change["at"]][0]
+        for curve in content["curves"]
+        for change in curve.get("changes", ())
+    ]
+    assert changed
+    assert set(changed) == {first}
+
+
+def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "races.jsonl").write_text("\n".join(races(commits=STEP)))
+    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    page = pages(tmp_path / "site")["index.html"]
+    assert "Nothing became slower along the history." in " ".join(page.texts)
+    assert "Nothing changed" in " ".join(pages(tmp_path / "site")["history.html"].texts)
+
+
+def test_the_figures_are_those_of_the_records(site: Path) -> None:
+    rungs = [r for r in committed("ladders") if r["batch_size"] == 500]
+    figure = figures.ladder(rungs, None)
+    assert figure["data"][0]["x"] == [r["seconds"]["median"] for r in rungs]
+    assert figure["data"][1]["x"] == [49.5, 11.3, 9.6, 7.5]
+    text = " ".join(pages(site)["index.html"].texts)
+    assert f"{rungs[-1]['total_gain']['median']:.1f}× as fast as step_0" in text
+
+
+def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
+    right, *others = committed("races")
+    wrong = {
+        **right,
+        "wrong": "differs by 0.1",
+        "speedup": dict.fromkeys(("median", "low", "high")),
+        "seconds": None,
+        "reference_seconds": None,
+        "floor": None,
+        "rounds": 0,
+        "proof": {"error": None, "tolerance": None},
+    }
+    lines = map(json.dumps, [*others, wrong])
+    (tmp_path / "races.jsonl").write_text("\n".join(lines))
+    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    found = pages(tmp_path / "site")
+    name = f"{right['path']}/{right['variant']}"
+    assert any(t.startswith(f"Wrong: {name}.") for t in found["index.html"].texts)
+    assert "differs by 0.1" in found[f"paths/{right['path']}.html"].texts
+
+
+def test_a_record_gives_back_the_result_that_it_was_made_of() -> None:
+    for record in committed("races"):
+        made = race_records([race_result(record)], commit=Commit(None, False))[0]
+        for key in ("path", "seconds", "speedup", "proof", "floor", "doubts", "wrong", "verdict"):
+            assert json.loads(json.dumps(made[key])) == record[key]
+
+
+def test_machines_are_never_mixed(tmp_path: Path) -> None:
+    lines = list(races(commits=3))
+    others = [line.replace('"host": "vm"', '"host": "elsewhere"') for line in lines]
+    assert others != lines
+    (tmp_path / "races.jsonl").write_text("\n".join([*lines, *others]))
+    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    captions = [
+        t for t in pages(tmp_path / "site")["index.html"].texts if t.startswith("Hot paths on")
+    ]
+    assert len(set(captions)) == 2
+    content = json.loads((tmp_path / "site" / "data" / "history-sigmoid.json").read_text())
+    assert all(len(curve["at"]) == 3 for curve in content["curves"])
+
+
+def test_a_flat_line_is_drawn_flat() -> None:
+    def heights(values: Sequence[float]) -> list[float]:
+        points = re.search('points="([^"]*)"', sparkline(values, "a line"))
+        assert points
+        return [float(pair.split(",")[1]) for pair in points[1].split()]
+
+    assert np.ptp(heights([1.0, 1.01, 1.0])) < 4
+    assert np.ptp(heights([1.0, 2.0])) > 15
+    assert len(heights(list(np.linspace(1, 2, 10_000)))) <= WIDTH
+
+
+# --- what must never happen ----------------------------------------------------------------------
+
+
+def test_hostile_records_are_text(tmp_path: Path) -> None:
+    lines = []
+    for line in races(commits=COMMITS):
+        record = json.loads(line)
+        record |= {"path": f"../../{HOSTILE}", "variant": HOSTILE, "case": HOSTILE}
+        record["machine"] = record["machine"] | {"host": HOSTILE, "blas": HOSTILE}
+        record["doubts"] = [HOSTILE]
+        lines.append(json.dumps(record))
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (folder / "races.jsonl").write_text("\n".join([*lines, f'{{"{HOSTILE}']))
+    for name, key in (("ladders", "rung"), ("peers", "what"), ("keras", "network")):
+        text = "\n".join(json.dumps({**r, key: HOSTILE}) for r in committed(name))
+        (folder / f"{name}.jsonl").write_text(text)
+    write(folder / "site", gather(folder, None, None), catalogue(), HOSTILE)
+    assert {f.name for f in tmp_path.iterdir()} == {"inside"}
+    for page in pages(folder / "site").values():
+        assert not page.all("img")
+        assert not [s for s in page.all("script") if not s.get("src") and not s.get("type")]
+        for text in page.scripts:
+            assert "<" not in text
+    assert any("<script>alert(1)" in text for text in pages(folder / "site")["index.html"].texts)
+    for file in (folder / "site" / "data").glob("*.js"):
+        assert json.loads(file.read_text("utf-8").removeprefix("mlpperf.history(")[:-3])
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://example.org/a/b.git", "https://example.org/a/b/commit/"),
+        ("git@example.org:a/b.git", "https://example.org/a/b/commit/"),
+        ("ssh://git@example.org/a/b", "https://example.org/a/b/commit/"),
+        ("javascript:alert(1)//example.org/a/b", ""),
+        ("https://user:secret@example.org/a/b", ""),
+        ("/some/folder", ""),
+    ],
+)
+def test_commits_are_linked_where_they_have_a_page(
+    remote: str, expected: str, project: Any
+) -> None:
+    project.git("remote", "add", "origin", remote)
+    assert commit_url(project.folder) == expected
+
+
+def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    shutil.copytree(RECORDS, folder)
+    for name in ("races", "ladders", "growth", "keras", "trainings", "peers", "calibrations"):
+        lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
+        newer = json.dumps({**json.loads(lines[0]), "schema": 99})
+        short = json.dumps({"schema": 1, "kind": name})
+        cut = lines[0][: len(lines[0]) // 2]
+        (folder / f"{name}.jsonl").write_text("\n".join([*lines, newer, short, cut]) + "\n")
+    material = gather(folder, None, None)
+    assert len(material.unreadable) == 3 * 7
+    assert sum("schema 1" in line for line in material.unreadable) == 7
+    assert len(material.kinds["ladders"]) == len(committed("ladders"))
+    write(tmp_path / "site", material, catalogue(), "demo")
+    texts = pages(tmp_path / "site")["index.html"].texts
+    assert "21 lines could not be read, and the others were" in texts
+    assert any("races.jsonl, line 89" in text for text in texts)
+
+
+@pytest.mark.parametrize("field", ["speedup", "proof", "doubts", "rounds", "machine", "version"])
+def test_a_race_that_lacks_something_is_told(field: str, tmp_path: Path) -> None:
+    good, bad = committed("races")[:2]
+    (tmp_path / "races.jsonl").write_text(
+        f"{json.dumps(good)}\n{json.dumps({**bad, field: 'x'})}\n"
+    )
+    material = gather(tmp_path, None, None)
+    assert len(material.unreadable) == 1
+    assert len(material.races) == 1
+
+
+def test_what_is_in_the_folder_stays_there(site: Path, tmp_path: Path) -> None:
+    own = tmp_path / "site"
+    shutil.copytree(site, own)
+    (own / "mine.txt").write_text("mine")
+    (own / "paths" / "mine.html").write_text("mine")
+    only = tmp_path / "records"
+    only.mkdir()
+    shutil.copy(RECORDS / "keras.jsonl", only)
+    write(own, gather(only, None, None), catalogue()[:1], "demo")
+    assert (own / "mine.txt").exists()
+    left = {file.name for file in (own / "paths").iterdir()}
+    assert left == {"mine.html", f"{catalogue()[0].name}.html"}
+    assert not (own / "data" / "ladder.csv").exists()
+
+
+def test_a_changed_manifest_deletes_nothing_elsewhere(site: Path, tmp_path: Path) -> None:
+    own, mine = tmp_path / "site", tmp_path / "mine.txt"
+    shutil.copytree(site, own)
+    mine.write_text("mine")
+    (own / MANIFEST).write_text(json.dumps(["../mine.txt", str(mine), "gone.html"]))
+    write(own, gather(RECORDS, None, None), catalogue(), "demo")
+    assert mine.exists()
+
+
+@pytest.mark.parametrize("content", [{"a.txt": "mine"}, {MANIFEST: "{damaged"}, {MANIFEST: "3"}])
+def test_a_folder_of_somebody_elses_is_left_alone(
+    content: dict[str, str], tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, text in content.items():
+        (out / name).write_text(text)
+    said = refused("report", "--records", str(RECORDS), "--out", str(out))
+    assert "nothing was written" in said
+    assert {f.name: f.read_text() for f in out.iterdir()} == content
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
+    assert "There are no records yet; `make bench`" in refused("report")
+    file = tmp_path / "file"
+    file.write_text("")
+    records = ("--records", str(RECORDS))
+    assert "is no folder" in refused("report", *records, "--out", str(file))
+    assert "cannot be written" in refused("report", *records, "--out", str(file / "below"))
+    assert "There is no folder" in refused("report", "--records", str(tmp_path / "none"))
+    assert "README.md cannot be" in refused("report", "--readme", *records)
+    assert "from 0 to 65535" in refused("serve", *records, "--port", "70000")
+    (tmp_path / "races.jsonl").write_text("{\n")
+    assert "(1 damaged" in refused("report", "--records", str(tmp_path))
+
+
+def test_the_command_says_where_the_report_is(tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    done = CliRunner().invoke(app, ["report", "--records", str(RECORDS), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"Report: {out / 'index.html'}\n"
+    again = CliRunner().invoke(app, ["report", "--records", str(RECORDS), "--out", str(out)])
+    assert again.exit_code == 0, again.output
+
+
+# --- serving -------------------------------------------------------------------------------------
+
+
+def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
+    shutil.copy(RECORDS / "keras.jsonl", tmp_path)
+    out = tmp_path / "site"
+    built: list[int] = []
+
+    def build() -> None:
+        write(out, gather(tmp_path, None, None), catalogue()[:1], "demo")
+        built.append(1)
+
+    build()
+    with serve(out, 0, build, lambda: tmp_path.glob("*.jsonl")) as server:
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(MlpperfError, match="cannot be used"):
+            serve(out, server.server_address[1], build, list)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+
+            def get(name: str) -> str:
+                with urllib.request.urlopen(f"{address}/{name}", timeout=60) as answer:
+                    text: str = answer.read().decode()
+                return text
+
+            assert "no records of this yet" in get("batches.html")
+            get("index.html")
+            assert len(built) == 1
+            shutil.copy(RECORDS / "ladders.jsonl", tmp_path)
+            assert "Who gains" in get("batches.html")
+            assert len(built) == 2
+            (tmp_path / "ladders.jsonl").unlink()
+            (tmp_path / "keras.jsonl").unlink()
+            assert "Who gains" in get("batches.html"), "what cannot be built leaves the old pages"
+        finally:
+            server.shutdown()
+            thread.join()
