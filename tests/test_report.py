@@ -243,6 +243,38 @@ def test_machines_are_never_mixed(tmp_path: Path) -> None:
     assert all(len(curve["at"]) == 3 for curve in content["curves"])
 
 
+def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
+    """Of our suite, and of any other."""
+    columns = ["result", "params", "version", "started_at", "duration"]
+    variants, cases = ["'expit'", "'tanh_in_place'"], ["'batch-500'"]
+    for number in (1, 2):
+        ours = [[1.0, number / 8], [variants, cases], "1", None, 1.0]
+        content = {
+            "version": 2,
+            "commit_hash": f"{number:040x}",
+            "date": 1_777_000_000_000 + number,
+            "params": {"machine": "m", "cpu": "c", "num_cpu": "2"},
+            "python": "3.11",
+            "requirements": {},
+            "env_vars": {"OMP_NUM_THREADS": "1"},
+            "result_columns": columns,
+            "results": {
+                "paths.sigmoid.track_relative_time": ours,
+                "other.Suite.time_it": [[0.5], [], "1", None, 1.0],
+            },
+        }
+        file = tmp_path / "results" / "m" / f"{number}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+    (tmp_path / "results" / "benchmarks.json").write_text("{}")
+    write(tmp_path / "site", gather(None, tmp_path / "results", None), catalogue(), "demo")
+    page = pages(tmp_path / "site")["index.html"]
+    assert {"asv on m: c, 2 processors; 1 thread", "tanh_in_place", "4.00×"} <= set(page.texts)
+    addresses = {link["href"] for link in page.all("a")}
+    assert {"paths/sigmoid.html", "paths/other.Suite.time_it.html"} <= addresses
+    assert (tmp_path / "site" / "paths" / "other.Suite.time_it.html").exists()
+
+
 def test_a_flat_line_is_drawn_flat() -> None:
     def heights(values: Sequence[float]) -> list[float]:
         points = re.search('points="([^"]*)"', sparkline(values, "a line"))

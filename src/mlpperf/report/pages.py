@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import count as count_from
+from typing import Any, cast
 from urllib.parse import quote
 
 import pandas as pd
@@ -34,7 +35,7 @@ from ..mlp.show import (
     training_rows,
 )
 from ..peers import show as peers_show
-from ..tables import seconds, speedup
+from ..tables import seconds, speedup, times
 from . import figures
 from .blocks import (
     Badge,
@@ -96,12 +97,15 @@ def draft(material: Material, catalogue: Sequence[HotPath]) -> Draft:
     if material.history is not None:
         site.points = points(material.history.table)
         known += list(site.points["path"].unique())
+    taken: set[str] = set()
     for name in dict.fromkeys(known):
-        file = quote(name.replace("/", "-"), safe="")[:100]
-        taken = set(site.files.values())
-        site.files[name] = next(
-            f for f in (file, *(f"{file}-{n}" for n in range(2, 10**6))) if f not in taken
-        )
+        file = first = quote(name.replace("/", "-"), safe="")[:100]
+        for number in count_from(2):
+            if file not in taken:
+                break
+            file = f"{first}-{number}"
+        taken.add(file)
+        site.files[name] = file
     for build in (_overview, _paths, _history, _compare, _batches, _peers, _training, _calibration):
         build(site)
     return site
@@ -127,13 +131,14 @@ def _overview(site: Draft) -> None:
         sections.append(_ladder_section(site, here, best))
     for where in m.places:
         sections.append(_paths_section(site, where))
+    sections += _tracked(site)
     sections.append(_measured(site))
-    site.pages.append(Page("index.html", "Overview", _verdict(m, climbed), sections, "Overview"))
+    site.pages.append(Page("index.html", "Overview", _verdict(site, climbed), sections, "Overview"))
 
 
-def _verdict(m: Material, ladder: Records) -> str:
+def _verdict(site: Draft, ladder: Records) -> str:
     """Three answers: is it still right, how much faster is it, and since when slower."""
-    parts = []
+    m, parts = site.material, []
     results = [race.result for race in m.races]
     if results:
         wrong = [r for r in results if r.wrong]
@@ -149,9 +154,9 @@ def _verdict(m: Material, ladder: Records) -> str:
             f"{last['rung']} trains {last['total_gain']['median']:.1f}× as fast as "
             f"{ladder[0]['rung']}."
         )
-    if m.history is not None:
+    if site.points is not None:
         slower = [c for c in m.changes if c.direction in ("slower", "more")]
-        lengths = points(m.history.table).groupby("curve").size()
+        lengths = site.points.groupby("curve").size()
         if not (lengths >= 2 * FEWEST).any():
             parts.append(f"The history is too short to tell changes: {2 * FEWEST} commits are.")
         elif slower:
@@ -252,19 +257,67 @@ def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
     if site.points is None or best is None:
         return ""
     p = site.points
-    curve = p[
-        (p["path"] == path)
-        & (p["variant"] == best.variant)
-        & (p["case"] == best.case)
-        & (p["quantity"] == "ratio")
-        & (p["machine"] == where.machine)
-    ]
-    if curve.empty:
+    return _longest(
+        p[
+            (p["source"] == "race")
+            & (p["path"] == path)
+            & (p["variant"] == best.variant)
+            & (p["case"] == best.case)
+            & (p["quantity"] == "ratio")
+            & (p["machine"] == where.machine)
+            & (p["device"] == where.device)
+            & (p["threads"] == where.threads)
+        ]
+    )
+
+
+def _longest(found: pd.DataFrame) -> Cell:
+    """The line of the curve with most commits."""
+    if found.empty:
         return ""
-    longest = curve["curve"].value_counts().index[0]
-    values = curve.loc[curve["curve"] == longest, "value"].to_numpy()
-    meaning = f"time of {best.variant} over {len(values)} commits, relative to the reference"
-    return sparkline(values, meaning)
+    longest = found[found["curve"] == found["curve"].value_counts().index[0]]
+    about = longest.iloc[0]
+    variant = f" of {plain(about['variant'])}" if about["variant"] else ""
+    return sparkline(
+        longest["value"].to_list(),
+        f"{plain(about['quantity'])}{variant} over {count(len(longest), 'commit')}",
+    )
+
+
+def _tracked(site: Draft) -> list[Section]:
+    """What asv and pytest-benchmark have measured: the newest commit of every path, per place."""
+    if site.points is None:
+        return []
+    sections = []
+    others = site.points[site.points["source"] != "race"]
+    keys = ["source", "machine", "device", "threads"]
+    for where, here in others.groupby(keys, observed=True, sort=False, dropna=False):
+        source_, machine, device, threads = cast("tuple[str, str, str, int]", where)
+        cells: list[Sequence[Cell]] = []
+        for path, found in here.groupby("path", observed=True, sort=False):
+            ratios = found[found["quantity"] == "ratio"]
+            usual = ratios[ratios["case"] == USUAL]
+            newest = (ratios if usual.empty else usual).groupby("curve").tail(1)
+            shown: list[Cell] = ["–", "–"]
+            curve = found
+            if not newest.empty:
+                best = newest.iloc[int(newest["value"].argmin())]
+                faster = 1 / best["value"]
+                low, high = 1 / best["high"], 1 / best["low"]
+                wide = 0.01 if math.isnan(low) else (high - low) / (2 * faster)
+                bounds = "" if math.isnan(low) else f" ({times(low, wide)} … {times(high, wide)})"
+                at = "" if best["case"] == USUAL else f" at {best['case']}"
+                shown = [plain(best["variant"] + at), times(faster, wide) + bounds]
+                curve = ratios[ratios["curve"] == best["curve"]]
+            link = Link(plain(str(path)), f"paths/{site.files[str(path)]}.html")
+            changed = _last_change(site, str(path), Place(machine, "", 0))
+            cells.append([link, *shown, _longest(curve), changed])
+        columns = ("path", "fastest", "speedup (interval)", "history", "last change")
+        shared = "" if pd.isna(threads) else count(threads, "thread")
+        name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))
+        table = Table("The newest commit of every curve", columns, rows(cells), left=2)
+        sections.append(Section(name, [table]))
+    return sections
 
 
 def _last_change(site: Draft, path: str, where: Place) -> Cell:
@@ -352,8 +405,8 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
         parts.append("all variants were equal to the reference.")
     if best:
         middle, interval = speedup(best)
-        times = f"{middle} ({interval}) as fast as the reference"
-        parts.append(f"{best.variant} is {times} at {best.case}.")
+        faster = f"{middle} ({interval}) as fast as the reference"
+        parts.append(f"{best.variant} is {faster} at {best.case}.")
     change = next((c for c in site.material.changes if c.curve.path == name), None)
     if change:
         parts.append(
@@ -460,7 +513,8 @@ def _path_history(site: Draft, name: str, found: pd.DataFrame) -> Section:
     file = f"history-{site.files[name]}"
     told = [change for change in site.material.changes if change.curve.path == name]
     site.curves[file] = _curves(site, name, found, told)
-    site.keep(file, found.drop(columns=["curve", "path"]))
+    days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype("category")
+    site.keep(file, found.drop(columns=["curve", "path"]).assign(date=days))
     quantities = list(dict.fromkeys(found["quantity"]))
     quantities.sort(key=lambda quantity: quantity != "ratio")
     cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != USUAL)

@@ -120,7 +120,8 @@ def _files(site: Draft, material: Material, project: str) -> Iterator[tuple[str,
         else:
             yield f"data/{name}.json", json.dumps(finite(list(data)), indent=1).encode()
         table = data if isinstance(data, pd.DataFrame) else pd.json_normalize(list(data))
-        yield f"data/{name}.csv", table.to_csv(index=False).encode("utf-8", "backslashreplace")
+        text = table.to_csv(index=False, float_format="%.6g")
+        yield f"data/{name}.csv", text.encode("utf-8", "backslashreplace")
     template = _environment().get_template("page.html")
     for page in reversed(site.pages):
         text = template.render(
