@@ -17,7 +17,7 @@ bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
 
 test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
 	@$(BIN)/mlpperf data
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)  ## ruff and mypy
 	$(BIN)/ruff check .

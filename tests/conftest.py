@@ -18,6 +18,10 @@ from mlpperf.cli import app
 
 Refused = Callable[..., str]
 
+# A pytest that a test starts is no part of the one that shares these tests among processes.
+for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[_name]
+
 
 @pytest.fixture
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
@@ -211,7 +215,9 @@ def forgotten() -> Iterator[None]:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, traced: Any, forgotten: None) -> Iterator[list[str]]:
+def here(
+    monkeypatch: pytest.MonkeyPatch, traced: Any, forgotten: None, temporary: Path
+) -> Iterator[list[str]]:
     """The work of a comparison's processes is done in this one; gives what they were asked.
 
     A process takes a second to start. They are fewer than usual, but still too many to be fooled by
