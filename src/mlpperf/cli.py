@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .accuracy.commands import accuracy, clusters
 from .devices import Setting, tensorflow, use
 from .errors import MlpperfError
 from .history.commands import calibrate, compare, freeze, history
@@ -239,6 +240,8 @@ for _command in (
     commands.growth,
     commands.keras,
     peers,
+    accuracy,
+    clusters,
     compare,
     calibrate,
     freeze,
