@@ -154,7 +154,9 @@ def notes(records: Sequence[Record]) -> list[str]:
         f"Seconds until the test accuracy has held the target for {HELD} epochs: fit of the "
         "clusters, distances, scaling and training; loading data and predicting not counted.",
         f"Median of {seeds} seeds; in brackets order statistics that hold the true median with "
-        f"{percent(confidence, 0)}, of factors what the intervals of both allow.",
+        f"{percent(confidence, 0)}, of factors what the intervals of both allow."
+        if seeds > 1
+        else "One seed: how much others differ is not known.",
     ]
     if any(r["same_course"] for r in records):
         lines.append(
