@@ -19,6 +19,7 @@ from mlpperf.accuracy.contenders import CONTENDERS, FEW, contender_named
 from mlpperf.accuracy.course import Course, extrapolated, held
 from mlpperf.accuracy.show import order_interval, time_of
 from mlpperf.accuracy.worker import EnoughError, by_keras, by_rung
+from mlpperf.data import FewClustersWarning
 from mlpperf.errors import MlpperfError
 from mlpperf.keras_models import KerasEpoch, Network
 from mlpperf.mlp.settings import Settings
@@ -70,9 +71,13 @@ def test_a_target_must_be_held(accuracies: list[float], expected: tuple[int, flo
 def test_a_slow_contender_is_extrapolated_by_the_epochs_of_a_quick_one() -> None:
     whole = record("last_rung_pixels", [0.8] * 9 + [0.95] * 3, each=0.5)
     slow = record("step_0_pixels", [0.8] * 3, each=10.0)
-    assert extrapolated(slow, whole, 0.9) == (12, 1 + 12 * 10.0)
-    assert extrapolated(slow, whole, 0.96) is None
-    assert extrapolated(record("step_0_pixels", []), whole, 0.9) is None
+    assert held(extrapolated(slow, whole), 0.9) == (12, 1 + 12 * 10.0)
+    assert held(extrapolated(slow, whole), 0.96) is None
+    assert extrapolated(record("step_0_pixels", []), whole)["accuracies"] == []
+    found = time_of([slow], 0.96, [whole])
+    assert found.cells == ("not within ≈ 121", "–", "0 of 1")
+    quick = time_of([record("clusters_70", [0.97] * 3)], 0.96, [whole])
+    assert quick.sooner_than(found) == "> 17×"
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -131,6 +136,14 @@ def test_rows_are_sorted_and_say_what_is_extrapolated() -> None:
     assert not any("extrapolated" in note for note in show.notes(pixels))
 
 
+def test_interrupted_runs_and_other_data_are_not_in_the_table() -> None:
+    made = times_of(10, 20, 30)
+    partial = record("clusters_70", [0.5], seed=1, stopped=course.INTERRUPTED)
+    other = record("clusters_70", [0.5], seed=2, data="digits")
+    assert show.rows([other, *made, partial]) == show.rows(made)
+    assert show.rows(made)[0][5] == "3 of 3"
+
+
 def test_notes_tell_who_stopped_and_what_was_reached() -> None:
     made = [record("clusters_70", [0.9, 0.97]), record("cnn_2", [], seed=0, stopped="It has died.")]
     notes = show.notes(made)
@@ -156,6 +169,12 @@ def test_contenders_are_those_of_the_articles() -> None:
         assert not contender.same_course or contender.same_course in names
     with pytest.raises(MlpperfError, match="did you mean last_rung_pixels"):
         contender_named("last_rung")
+
+
+def test_few_clusters_are_told_before_anything_is_trained() -> None:
+    with pytest.warns(FewClustersWarning, match="9 clusters are few for 10 classes"):
+        contender_named("clusters_9").check(DIGITS)
+    contender_named("clusters_10").check(DIGITS)
 
 
 def followed(name: str, target: float = 2.0, epochs: int = 5) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Cluster distances: right, an estimator as scikit-learn wants it, and inputs for every rung."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from mlpperf import clusters, data
 from mlpperf.agreement import Agreement, tolerance
-from mlpperf.clusters import ClusterDistances, FewClustersWarning, in_clusters
+from mlpperf.clusters import ClusterDistances, in_clusters
+from mlpperf.data import FewClustersWarning
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
 from mlpperf.mlp.equations import Array
@@ -337,6 +340,18 @@ def test_fewer_clusters_than_classes_are_told() -> None:
     with pytest.warns(FewClustersWarning, match="9 clusters are few for 10 classes"):
         in_clusters(DIGITS, 9)
     in_clusters(DIGITS, 10)  # warnings are errors here
+
+
+def test_a_command_tells_it_in_one_sentence(tmp_path: Path) -> None:
+    words = ["train", "--data", "clusters:5:digits", "--epochs", "1", "--records", "rec"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlpperf", *words, "--rung", "float32"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0
+    said = "mlpperf: 5 clusters are few for 10 classes: some cannot be told apart.\n"
+    assert done.stderr == said
+    assert "clusters:5:digits: 5-70-30-10" in done.stdout
 
 
 # --- the rungs ------------------------------------------------------------------------------------

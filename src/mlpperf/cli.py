@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -69,6 +70,7 @@ Backends = Annotated[
 
 def main() -> None:
     """Entry point of the `mlpperf` command."""
+    warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is lost
     app()
 

@@ -9,7 +9,6 @@ training, as any features are, by the network's own scaler.
 from __future__ import annotations
 
 import numbers
-import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +19,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import archives
-from .data import Dataset, Features
+from .data import Dataset, Features, warn_of_few
 from .errors import MlpperfError
 from .mlp.samples import Scaling
 from .mlp.settings import choose
@@ -30,15 +29,10 @@ from .paths.cluster_distances import CHUNK, centres_ready, distances_into
 Array = NDArray[Any]
 FEWEST = 2  # clusters: the distance to a single one is the distance to the mean
 SCALERS = ("standard", "per_sample")
-CLASSES = 10
 
 
 class UnusableFeaturesError(MlpperfError, ValueError):
     """Samples that have no clusters or no distances; scikit-learn expects a ValueError."""
-
-
-class FewClustersWarning(UserWarning):
-    """There are fewer inputs than classes to tell apart."""
 
 
 class ClusterDistances(
@@ -230,8 +224,8 @@ class ClusterDistances(
 def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) -> Features:
     """`data` as distances to clusters; a number of them is looked for in its training images.
 
-    Images of length 1 are what suits MNIST best: ten times fewer epochs to the same accuracy than
-    with standardised pixels, three times fewer than with grey values as they are.
+    In images of length 1: to 97.4 % of MNIST it took more than twice as many epochs with clusters
+    of the grey values as they are, and more still with those of standardised pixels.
 
     Raises
     ------
@@ -249,11 +243,6 @@ def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) 
         transformer.fit(data.train_images)
     train, test = (transformer.transform(x) for x in (data.train_images, data.test_images))
     count = train.shape[1]
-    if count < CLASSES:
-        warnings.warn(
-            f"{count} clusters are few for {CLASSES} classes: some cannot be told apart.",
-            FewClustersWarning,
-            stacklevel=2,
-        )
+    warn_of_few(count)
     of = "" if data.name == "mnist" else f":{data.name}"
     return Features(f"clusters:{count}{of}", train, data.train_labels, test, data.test_labels)

@@ -5,6 +5,7 @@ network eats is made of it by `standardise` (samples × pixels) and `one_hot` (c
 """
 
 import difflib
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from .errors import MlpperfError
 from .mnist_files import mnist_arrays
 
+CLASSES = 10
 _CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
 _CHUNK_BYTES = 1 << 22
 
@@ -89,6 +91,20 @@ class Dataset:
                 f"{self.name}: train_images have {self.train_images.shape[1]} pixels and "
                 f"test_images {self.test_images.shape[1]}: they must have the same number"
             )
+
+
+class FewClustersWarning(UserWarning):
+    """There are fewer clusters than classes to tell apart."""
+
+
+def warn_of_few(clusters: int) -> None:
+    """Warn if a network with ten outputs gets the distances to fewer clusters."""
+    if clusters < CLASSES:
+        warnings.warn(
+            f"{clusters} clusters are few for {CLASSES} classes: some cannot be told apart.",
+            FewClustersWarning,
+            stacklevel=3,
+        )
 
 
 class Features(Dataset):

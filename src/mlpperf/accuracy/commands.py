@@ -46,7 +46,7 @@ def accuracy(
     from ..mlp.show import percent
     from . import show
     from .contenders import CONTENDERS, contender_named
-    from .course import Course, check
+    from .course import INTERRUPTED, Course, check
 
     targets = sorted(set(target or TARGETS))
     check(targets, seeds, epochs, limit)
@@ -73,7 +73,7 @@ def accuracy(
                 finally:
                     about = {**context("accuracy", commit), "data": data, "targets": targets}
                     record = finite({**about, **course.as_record()})
-                    if course.accuracies or course.stopped != "interrupted":
+                    if course.accuracies or course.stopped != INTERRUPTED:
                         append([record], folder, "accuracies")
                         written.append(record)
                 bar.update(task, advance=1, refresh=True)

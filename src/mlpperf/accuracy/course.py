@@ -18,6 +18,7 @@ from . import HELD
 from .contenders import Contender
 
 Record = dict[str, Any]
+INTERRUPTED = "interrupted"
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Course:
     about: Record = field(default_factory=dict)
     accuracies: list[float] = field(default_factory=list)  # of the test set after every epoch
     seconds: list[float] = field(default_factory=list)  # until then
-    stopped: str = "interrupted"  # why it did not end by itself
+    stopped: str = INTERRUPTED  # why it did not end by itself
 
     def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
         """Train in a fresh process until it ends, whichever way."""
@@ -102,18 +103,19 @@ def held(record: Record, target: float) -> tuple[int, float] | None:
     return None
 
 
-def extrapolated(record: Record, whole: Record, target: float) -> tuple[int, float] | None:
-    """The same for a contender that takes the course of `whole` at another speed.
+def extrapolated(record: Record, whole: Record) -> Record:
+    """The record of a contender that takes the course of `whole` at another speed.
 
-    Both start from the same weights and see the same batches, so they need the same epochs; each
-    takes the median seconds of those that were trained.
+    Both start from the same weights and see the same batches, so they have the same accuracies;
+    each epoch takes the median seconds of those that were trained.
     """
-    found = held(whole, target)
-    if found is None or not record["seconds"]:
-        return None
+    if not record["seconds"]:
+        return record
     start = record["start_seconds"]
     each = float(np.median(np.diff([start, *record["seconds"]])))
-    return found[0], start + found[0] * each
+    epochs = range(1, len(whole["accuracies"]) + 1)
+    seconds = [start + each * epoch for epoch in epochs]
+    return {**record, "accuracies": whole["accuracies"], "seconds": seconds}
 
 
 def check(targets: Sequence[float], seeds: int, epochs: int | None, limit: float) -> None:

@@ -13,7 +13,7 @@ from ..mlp.show import Record, percent
 from ..tables import new_table, times
 from . import HELD
 from .contenders import LAST_RUNG, STEP_0
-from .course import extrapolated, held
+from .course import INTERRUPTED, extrapolated, held
 
 CONFIDENCE = 0.95
 COLUMNS = (
@@ -63,7 +63,7 @@ class Time:
         about = "≈ " if self.extrapolated else ""
         got = f"{self.reached} of {self.seeds}"
         if math.isinf(self.median):
-            return f"not within {self.longest:.3g}", "–", got
+            return f"not within {about}{self.longest:.3g}", "–", got
         bounds = f" ({_bound(self.low)}–{_bound(self.high)})" if self.seeds > 1 else ""
         return f"{about}{self.median:.3g}{bounds}", f"{self.epochs:g}", got
 
@@ -72,7 +72,7 @@ class Time:
         if other is None or math.isinf(self.median):
             return "–"
         if math.isinf(other.median):
-            return f"> {times(other.longest / self.median, 0.1)}"
+            return f"> {times(other.longest / self.median, 0.1)}"  # as long as was tried
         low, high = other.low / self.high, other.high / self.low
         ratio = other.median / self.median
         about = "≈ " if other.extrapolated or self.extrapolated else ""
@@ -96,18 +96,15 @@ def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) 
     Where it trained a few epochs only, it is extrapolated from the `others` with its seeds that
     took the same course.
     """
+    courses = {(r["contender"], r["seed"]): r for r in others}
     found, tried, by_others = [], [], False
     for r in records:
-        reached = held(r, target)
-        tried.append(r["seconds"][-1] if r["seconds"] else 0.0)
-        whole = next(
-            (o for o in others if (o["contender"], o["seed"]) == (r["same_course"], r["seed"])),
-            None,
-        )
+        reached, whole = held(r, target), courses.get((r["same_course"], r["seed"]))
         if reached is None and whole is not None:
-            reached = extrapolated(r, whole, target)
-            by_others |= reached is not None
+            r = extrapolated(r, whole)
+            reached, by_others = held(r, target), True
         found.append(reached or (math.inf, math.inf))
+        tried.append(r["seconds"][-1] if r["seconds"] else 0.0)
     seconds = [spent for _, spent in found]
     low, high, _ = order_interval(seconds)
     return Time(
@@ -123,15 +120,20 @@ def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) 
 
 
 def newest(records: Sequence[Record]) -> list[Record]:
-    """The last record of every contender, seed and data set."""
-    found = {(r["contender"], r["seed"], r["data"]): r for r in records}
-    return list(found.values())
+    """The last record of every contender and seed on the data of the last one.
+
+    What somebody has interrupted tells nothing; what failed is a run that did not get there.
+    """
+    data = records[-1]["data"] if records else ""
+    ended = (r for r in records if r["data"] == data and r["stopped"] != INTERRUPTED)
+    return list({(r["contender"], r["seed"]): r for r in ended}.values())
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
     """The cells of the table: for every target a row for each contender, the soonest first."""
     groups: dict[str, list[Record]] = {}
-    for r in newest(records):
+    records = newest(records)
+    for r in records:
         groups.setdefault(r["contender"], []).append(r)
     targets = sorted({target for r in records for target in r["targets"]})
     table: list[tuple[str, ...]] = []
