@@ -16,8 +16,9 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
+from threadpoolctl import threadpool_info
 
-from mlpperf import clusters, data
+from mlpperf import clusters, data, parallel
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.clusters import ClusterDistances, in_clusters
 from mlpperf.data import FewClustersWarning
@@ -29,6 +30,7 @@ from mlpperf.mlp.network import initial_weights, step_cost
 from mlpperf.mlp.rungs import Course, Step0
 from mlpperf.mlp.settings import Settings
 from mlpperf.mlp.training import RUNGS, Run, resume, samples_of
+from mlpperf.parallel import in_parallel
 from mlpperf.paths import cluster_distances as page
 
 DIGITS = data.load("digits")
@@ -94,6 +96,43 @@ def test_without_looking_for_what_cancels_they_are_not(monkeypatch: pytest.Monke
     truth = exact(x, centres)
     wrong = ~(np.abs(got - truth) <= 1e-4 * truth)
     assert wrong.sum() > 7
+
+
+@pytest.mark.parametrize("shares", [2, 3, 8])
+@pytest.mark.parametrize("rows", [1, 2, 7, 1000])
+def test_every_row_is_worked_on_once(
+    shares: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "threads", lambda: shares)
+    monkeypatch.setattr(parallel, "SMALL", 0)
+    done = np.zeros(rows)
+
+    def work(part: Array) -> None:
+        part += 1
+        (pool,) = {p["num_threads"] for p in blas_pools()}
+        assert rows == 1 or pool == 1
+
+    in_parallel(work, done, products=True)
+    assert (done == 1).all()
+
+
+def blas_pools() -> list[dict[str, Any]]:
+    return [p for p in threadpool_info() if p["user_api"] == "blas"]
+
+
+def test_the_blas_has_its_threads_again_also_after_an_exception(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parallel, "threads", lambda: 2)
+    monkeypatch.setattr(parallel, "SMALL", 0)
+    before = [p["num_threads"] for p in blas_pools()]
+
+    def fails(part: Array) -> None:
+        raise ValueError("as it should")
+
+    with pytest.raises(ValueError, match="as it should"):
+        in_parallel(fails, np.zeros(9), products=True)
+    assert [p["num_threads"] for p in blas_pools()] == before
 
 
 def test_the_tolerance_of_the_page_is_what_is_promised() -> None:

@@ -27,7 +27,7 @@ from ..mlp.equations import Array
 from ..mlp.network import training_set
 from ..parallel import in_parallel
 
-CHUNK = 1000  # images whose distances stay in the cache until their roots are taken
+CHUNK = 500  # images whose distances stay in the cache until their roots are taken
 NEAR = 0.09  # of ‖x‖² + ‖c‖²: below it, a squared distance is computed from the differences
 TRAINING = 60_000  # images of MNIST's training set; the test set is transformed, too
 
@@ -43,14 +43,15 @@ class Centres(NamedTuple):
     """Centres (K, n) in float32, and what every image needs of them."""
 
     at: Array
-    doubled: Array  # −2·C, (K, n)
+    doubled: Array  # −2·Cᵀ, (n, K)
     squares: Array  # ‖c‖², (K,)
 
 
 def centres_ready(centres: Array) -> Centres:
     """What can be computed once the centres are known."""
     squares = np.square(centres, dtype=np.float64).sum(axis=1)
-    return Centres(centres, -2 * centres, squares.astype(centres.dtype))
+    doubled = np.ascontiguousarray(-2 * centres.T)
+    return Centres(centres, doubled, squares.astype(centres.dtype))
 
 
 def distances_into(x: Array, centres: Centres, out: Array, sizes: Array) -> None:
@@ -58,7 +59,7 @@ def distances_into(x: Array, centres: Centres, out: Array, sizes: Array) -> None
 
     Where D² < NEAR·(‖x‖² + ‖c‖²), it is computed again as Σ(x − c)², which cancels nothing.
     """
-    np.matmul(x, centres.doubled.T, out=out)  # (B, n)·(n, K)
+    np.matmul(x, centres.doubled, out=out)  # (B, n)·(n, K)
     np.add(np.vecdot(x, x)[:, None], centres.squares, out=sizes)
     out += sizes
     sizes *= NEAR
@@ -93,7 +94,7 @@ def threaded(x: Array, centres: Centres, out: Array) -> Arrays:
 
 
 def with_squares(x: Array, centres: Array) -> Args:
-    """‖c‖² and −2·C: once per set of clusters."""
+    """‖c‖² and −2·Cᵀ: once per set of clusters."""
     return x, centres_ready(centres)
 
 
