@@ -102,6 +102,18 @@ def test_a_small_network_learns_and_records() -> None:
 
 
 @needs_tensorflow
+def test_batches_of_one_execution_train_as_those_of_many() -> None:
+    network = replace(MLP, dense=(20,), epochs=2)
+    _, one_by_one = train(network, data.load("digits"))
+    _, together = train(replace(network, steps_per_execution=3), data.load("digits"))
+    for a, b in zip(one_by_one, together, strict=True):
+        assert a.iterations == b.iterations
+        assert a.loss == pytest.approx(b.loss, rel=1e-4)
+        assert a.validation_accuracy == pytest.approx(b.validation_accuracy, abs=0.01)
+        assert b.seconds > 0
+
+
+@needs_tensorflow
 def test_equal_seeds_and_restored_weights_start_equal() -> None:
     first, second = build(MLP), build(MLP)
     other = build(replace(MLP, seed=1))

@@ -224,4 +224,23 @@ FROZEN = {
         ],
         "largest": "batch-20000",
     },
+    "cluster_distances": {
+        "source": "mlpperf.paths:PATHS",
+        "version": 1,
+        "contestants": [
+            "euclidean_distances",
+            "product",
+            "chunked",
+            "threaded",
+        ],
+        "cases": [
+            "batch-1",
+            "batch-487",
+            "batch-500",
+            "batch-20000",
+            "batch-60000",
+            "batch-70000",
+        ],
+        "largest": "batch-70000",
+    },
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -14,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .accuracy.commands import accuracy, clusters
 from .devices import Setting, tensorflow, use
 from .errors import MlpperfError
 from .history.commands import calibrate, compare, freeze, history
@@ -69,6 +71,7 @@ Backends = Annotated[
 
 def main() -> None:
     """Entry point of the `mlpperf` command."""
+    warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is lost
     app()
 
@@ -240,6 +243,8 @@ for _command in (
     commands.growth,
     commands.keras,
     peers,
+    accuracy,
+    clusters,
     report,
     serve,
     compare,

@@ -1,12 +1,13 @@
-"""MNIST, scikit-learn's digits, and synthetic sets of any size.
+"""MNIST, scikit-learn's digits, and synthetic sets of any size; images, or features of them.
 
 Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk. What a
 network eats is made of it by `standardise` (samples × pixels) and `one_hot` (classes × samples).
 """
 
 import difflib
+import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,10 +15,12 @@ from numpy.typing import DTypeLike, NDArray
 from .errors import MlpperfError
 from .mnist_files import mnist_arrays
 
+CLASSES = 10
 _CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
 _CHUNK_BYTES = 1 << 22
 
 _UINT8 = ("uint8", "B")  # a name for error messages, and NumPy's type codes
+_FLOAT32 = ("float32", "f")
 _INTEGER = ("integer", np.typecodes["AllInteger"])
 _REAL = ("integer or floating", np.typecodes["AllInteger"] + np.typecodes["Float"])
 
@@ -54,16 +57,18 @@ class Dataset:
     """
 
     name: str
-    train_images: NDArray[np.uint8]
+    train_images: NDArray[Any]
     train_labels: NDArray[np.uint8]
-    test_images: NDArray[np.uint8]
+    test_images: NDArray[Any]
     test_labels: NDArray[np.uint8]
+
+    values: ClassVar = _UINT8  # what an image is made of
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             what = f"{self.name}: {part}_images"
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            _require(what, images, ("samples", "pixels"), _UINT8)
+            _require(what, images, ("samples", "pixels"), self.values)
             _require(f"{self.name}: {part}_labels", labels, ("samples",), _UINT8)
             if not images.flags.c_contiguous:
                 raise MlpperfError(f"{what} must be C-ordered: use numpy.ascontiguousarray")
@@ -88,20 +93,41 @@ class Dataset:
             )
 
 
+class FewClustersWarning(UserWarning):
+    """There are fewer clusters than classes to tell apart."""
+
+
+def warn_of_few(clusters: int) -> None:
+    """Warn if a network with ten outputs gets the distances to fewer clusters."""
+    if clusters < CLASSES:
+        warnings.warn(
+            f"{clusters} clusters are few for {CLASSES} classes: some cannot be told apart.",
+            FewClustersWarning,
+            stacklevel=3,
+        )
+
+
+class Features(Dataset):
+    """The same with features in the place of pixels: float32 (samples, features)."""
+
+    values = _FLOAT32
+
+
 def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
     """Return the data set of that name.
 
     Parameters
     ----------
     name : str
-        ``mnist``, ``digits``, or ``synthetic:N`` for N training samples.
+        ``mnist``, ``digits``, ``synthetic:N`` for N training samples, or ``clusters:K`` for MNIST
+        as distances to K cluster centres (``clusters:K:digits`` for digits).
     progress : bool
         Show a download's progress if standard error is a terminal.
 
     Raises
     ------
     MlpperfError
-        If there is no such set, or MNIST cannot be had.
+        If there is no such set, MNIST cannot be had, or a number is out of range.
     """
     kind, _, samples = name.partition(":")
     if name == "mnist":
@@ -112,7 +138,14 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
         if not samples.isdecimal():
             raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
         return synthetic(int(samples))
-    names = ["mnist", "digits", "synthetic:N"]
+    if kind == "clusters":
+        count, _, of = samples.partition(":")
+        if not count.isdecimal():
+            raise MlpperfError(f"{name!r} lacks a number of clusters: write clusters:70, say")
+        from .clusters import in_clusters
+
+        return in_clusters(load(of or "mnist", progress=progress), int(count))
+    names = ["mnist", "digits", "synthetic:N", "clusters:K"]
     near = difflib.get_close_matches(name.lower(), names) or names
     raise MlpperfError(f"There is no data set {name!r}; did you mean {' or '.join(near)}?")
 

@@ -110,6 +110,7 @@ class Network:
     batch_size: int = 500
     epochs: int = 35
     seed: int = 0
+    steps_per_execution: int = 1  # batches that are trained on before Python has its turn
 
     def __post_init__(self) -> None:
         choose("optimizer", self.optimizer, OPTIMIZERS)
@@ -122,8 +123,11 @@ class Network:
                 f"{' and '.join(name for name, takes in OPTIMIZERS.items() if takes)} do."
             )
         sizes = (*self.dense, *(c.maps for c in self.convolutions))
-        if any(size < 1 for size in (*sizes, self.batch_size, self.epochs)):
-            raise MlpperfError("Layers, batch_size and epochs must be at least 1.")
+        counts = (self.batch_size, self.epochs, self.steps_per_execution)
+        if any(size < 1 for size in (*sizes, *counts)):
+            raise MlpperfError(
+                "Layers, batch_size, epochs and steps_per_execution must be at least 1."
+            )
         given = [*self.penalties, *((c.l1, c.l2) for c in self.convolutions), (self.momentum, 0.0)]
         if any(min(pair) < 0 for pair in given):
             raise MlpperfError("l1, l2 and momentum must not be negative.")
@@ -209,6 +213,7 @@ def compile_again(model: Any, network: Network) -> None:
         # Of sigmoid outputs, as the articles' MLPs have, Keras takes the softmax of what went in.
         loss="categorical_crossentropy",
         metrics=["accuracy"],
+        steps_per_execution=network.steps_per_execution,
         jit_compile=Setting.current().xla,  # "auto" would decide by the device
     )
 

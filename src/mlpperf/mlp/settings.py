@@ -99,5 +99,13 @@ class Settings:
         rate = min(type(self).learning_rate, 2 / max(batch_size, 1))
         return replace(self, batch_size=batch_size, learning_rate=rate)
 
+    def with_clusters(self, clusters: int, inputs: int) -> Settings:
+        """The same for distances to `clusters` centres in the place of `inputs` features.
+
+        Fewer inputs need larger weights for the same Z, and the regularisation counts their
+        squares. The articles' rule of thumb (ANN XIV): λ2·K / inputs.
+        """
+        return replace(self, l2=self.l2 * clusters / inputs)
+
 
 ARTICLE = Settings()

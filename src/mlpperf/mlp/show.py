@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import RenderableType
 
+from ..cluster_counts import FEWEST_POINTS, Elbow, elbow
 from ..errors import MlpperfError
 from ..history.records import Commit, context, finite
 from ..keras_models import STALL, KerasEpoch, stalls
@@ -258,6 +260,108 @@ def draw_sweep(records: Sequence[Record], path: Path) -> None:
     )
     axes.grid(alpha=0.3, which="both")
     figure.legend(loc="outside right upper")
+    _save(figure, path)
+
+
+# --- clusters ---------------------------------------------------------------------------------
+
+CLUSTER_MEASURES = {  # and how each is written
+    "fit_seconds": ("fit", seconds),
+    "transform_seconds": ("transformation", seconds),
+    "inertia": ("inertia", "{:.4g}".format),
+    "silhouette": ("silhouette", "{:.4f}".format),
+}
+CLUSTER_COLUMNS = ("clusters", "seeds", *(title for title, _ in CLUSTER_MEASURES.values()))
+
+
+def _by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
+    """The last record of every seed, for every number of clusters."""
+    newest = {(r["clusters"], r["seed"]): r for r in records}
+    groups: dict[int, list[Record]] = {}
+    for (count, _), record in sorted(newest.items()):
+        groups.setdefault(count, []).append(record)
+    return groups
+
+
+def _spread(group: Sequence[Record], name: str) -> tuple[float, float, float] | None:
+    """Median, lowest and highest over the seeds."""
+    values = sorted(r[name] for r in group if r[name] is not None)
+    return (median(values), values[0], values[-1]) if values else None
+
+
+def cluster_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table, a row for each number of clusters: median (lowest–highest)."""
+    rows = []
+    for count, group in _by_count(records).items():
+        cells = []
+        for name, (_, written) in CLUSTER_MEASURES.items():
+            spread = _spread(group, name)
+            if spread is None:
+                cells.append("–")
+                continue
+            middle, low, high = map(written, spread)
+            cells.append(middle if len(group) == 1 else f"{middle} ({low}–{high})")
+        rows.append((str(count), str(len(group)), *cells))
+    return rows
+
+
+def clusters(records: Sequence[Record]) -> RenderableType:
+    """Seconds, inertia and silhouette of every number of clusters."""
+    first = records[0]
+    title = (
+        f"Clusters of {first['data']}, images scaled: {first['scaler'] or 'none'}; "
+        f"silhouette of {first['silhouette_samples']:,} training images"
+    )
+    table = new_table(title, *CLUSTER_COLUMNS, left=0)
+    for row in cluster_rows(records):
+        table.add_row(*row)
+    return table
+
+
+def _elbow(records: Sequence[Record]) -> Elbow | None:
+    groups = _by_count(records)
+    return elbow(list(groups), [median(r["inertia"] for r in group) for group in groups.values()])
+
+
+def elbow_found(records: Sequence[Record]) -> str:
+    """Where the median inertia bends, and whether to believe it."""
+    found = _elbow(records)
+    if found is None:
+        return f"An elbow is looked for in {2 * FEWEST_POINTS - 1} numbers of clusters or more."
+    if found.whole is None:
+        return "The inertia has no elbow."
+    if found.clear:
+        return f"The inertia has its elbow at K = {found.whole}, also when only half is looked at."
+    half = "nowhere" if found.half is None else f"at {found.half}"
+    return (
+        f"No clear elbow: the inertia bends most at K = {found.whole}, but over the lower half of "
+        f"the range {half}; it flattens steadily, and no number of clusters is marked out."
+    )
+
+
+def draw_clusters(records: Sequence[Record], path: Path) -> None:
+    """Seconds, inertia and silhouette over the number of clusters, with the range over the seeds.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be written.
+    """
+    figure, axes = _figure(3)
+    groups = _by_count(records)
+    labels = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
+    for ax, (name, label) in zip(axes, labels.items(), strict=True):
+        found = [(count, spread) for count, g in groups.items() if (spread := _spread(g, name))]
+        counts = [count for count, _ in found]
+        middle, low, high = ([spread[i] for _, spread in found] for i in range(3))
+        ax.plot(counts, middle, marker="o")
+        ax.fill_between(counts, low, high, alpha=0.25)
+        ax.set(xlabel="clusters K", ylabel=label)
+        ax.grid(alpha=0.3)
+    bend = _elbow(records)
+    if bend and bend.whole is not None:
+        axes[1].axvline(bend.whole, linestyle="--" if bend.clear else ":", color="grey")
+        axes[1].set_title("elbow" if bend.clear else "strongest bend, no clear elbow")
     _save(figure, path)
 
 

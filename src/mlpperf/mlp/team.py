@@ -20,14 +20,13 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from ..devices import threads
 from ..errors import MlpperfError
+from ..parallel import blas
 from .equations import Array
 from .in_place import Flat, PaddedLayers
 from .rungs import Course
@@ -45,11 +44,6 @@ def shared(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
     count = int(np.prod(shape))
     memory = mmap.mmap(-1, max(count * np.dtype(dtype).itemsize, 1))
     return np.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 class Team(PaddedLayers):
@@ -175,7 +169,7 @@ class Team(PaddedLayers):
         size = self.settings.batch_size
         nodes = len(self.now.b[0])
         low, high = (nodes * (self.me + i) // self.members for i in (0, 1))
-        limit = _blas().limit(limits=1 if self.members > 1 else None)
+        limit = blas().limit(limits=1 if self.members > 1 else None)
         with limit, np.errstate(over="ignore", invalid="ignore"):  # `Run` finds what diverges
             for i, start in enumerate(range(0, count, size)):
                 length = min(size, count - start)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -14,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import archives
 from ..data import Dataset
 from ..errors import MlpperfError
 from .equations import ACTIVATIONS, Array
@@ -183,15 +181,7 @@ class Run:
             "settings": asdict(self.settings),
             "history": [asdict(epoch) for epoch in self.history],
         }
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-            unfinished.replace(path)
-        except OSError as reason:
-            unfinished.unlink(missing_ok=True)
-            why = reason.strerror or reason
-            raise MlpperfError(f"The weights cannot be written to {path} ({why}).") from reason
+        archives.write(path, "weights", about, arrays)
 
 
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
@@ -234,19 +224,17 @@ def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
     """What `Run.save` wrote."""
+    about, arrays = archives.read(path, "weights")
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            layers = range(sum(name.startswith("weights_") for name in file.files))
-            weights = [file[f"weights_{i}"] for i in layers]
-            momentum = [file[f"momentum_{i}"] for i in layers]
-        missing = {"data", "rung", "rate", "settings", "history"} - set(about)
-        if missing or not weights:
-            raise ValueError(f"it lacks {', '.join(sorted(missing)) or 'weights'}")
-    except OSError as reason:
-        raise MlpperfError(f"{path} cannot be read ({reason.strerror or reason}).") from reason
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as reason:
-        raise MlpperfError(f"{path} is damaged or no file of weights ({reason}).") from reason
+        layers = range(sum(name.startswith("weights_") for name in arrays))
+        weights = [arrays[f"weights_{i}"] for i in layers]
+        momentum = [arrays[f"momentum_{i}"] for i in layers]
+    except KeyError as reason:
+        raise archives.damaged(path, "weights", reason) from reason
+    missing = {"data", "rung", "rate", "settings", "history"} - set(about)
+    if missing or not weights:
+        lacks = f"it lacks {', '.join(sorted(missing)) or 'weights'}"
+        raise archives.damaged(path, "weights", lacks)
     return about, weights, momentum
 
 

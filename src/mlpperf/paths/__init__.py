@@ -6,6 +6,7 @@ from . import (
     batch_gather,
     bias_backward,
     bias_forward,
+    cluster_distances,
     derivative,
     full_set_forward,
     input_delta,
@@ -32,4 +33,5 @@ PATHS = (
     weight_update.PATH,
     loss_and_error.PATH,
     whole_step.PATH,
+    cluster_distances.PATH,
 )

@@ -1,0 +1,199 @@
+"""How many clusters: what is measured, the elbow, and the command."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from sklearn.metrics import silhouette_score
+from typer.testing import CliRunner
+
+from mlpperf import cluster_counts, data
+from mlpperf.cli import app
+from mlpperf.cluster_counts import Elbow, elbow, measure
+from mlpperf.clusters import ClusterDistances
+from mlpperf.errors import MlpperfError
+from mlpperf.mlp import show
+
+DIGITS = data.load("digits")
+COUNTS = list(range(10, 171, 10))
+
+
+def test_inertia_and_silhouette_are_what_they_should_be() -> None:
+    found = measure(DIGITS, 20, seed=3, scaler=None, sample=300)
+    transformer = ClusterDistances(20, random_state=3).fit(DIGITS.train_images)
+    x = DIGITS.train_images.astype(np.float64)
+    squares = np.square(x[:, None] - transformer.cluster_centers_).sum(axis=2)
+    assert found["inertia"] == pytest.approx(squares.min(axis=1).sum(), rel=1e-4)
+    drawn = np.random.default_rng(3).permutation(1500)[:300]
+    expected = silhouette_score(x[drawn], squares[drawn].argmin(axis=1))
+    assert found["silhouette"] == pytest.approx(expected, rel=1e-4)
+    assert found["silhouette_samples"] == 300
+    assert found["fit_seconds"] > 0
+    assert found["transform_seconds"] > 0
+
+
+def test_a_sample_in_one_cluster_has_no_silhouette() -> None:
+    images = np.zeros((40, 4), np.uint8)
+    images[0] = 255  # a cluster of its own, and not in the sample
+    far = data.Dataset("far", images, np.zeros(40, np.uint8), images, np.zeros(40, np.uint8))
+    seed = next(s for s in range(99) if 0 not in np.random.default_rng(s).permutation(40)[:5])
+    assert measure(far, 2, seed, None, sample=5)["silhouette"] is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "sample", "fragment"),
+    [
+        ([], 50, "range is empty"),
+        ([0, 10], 50, "not 0"),
+        ([1], 50, "not 1"),
+        ([10, 1501], 50, "2 to 1500 clusters in the 1500 training samples of digits, not 1501"),
+        ([10], 1, "a sample of 2 to 1500 training samples, not 1"),
+        ([10], 1501, "not 1501"),
+    ],
+)
+def test_numbers_out_of_range(counts: list[int], sample: int, fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        cluster_counts.check(counts, DIGITS, sample)
+
+
+# --- the elbow ------------------------------------------------------------------------------------
+
+
+def bent(at: int) -> list[float]:
+    """Steep until there, nearly flat afterwards."""
+    return [100 - min(k, at) - 0.01 * max(k - at, 0) for k in COUNTS]
+
+
+def test_a_bend_is_found_and_believed() -> None:
+    assert elbow(COUNTS, bent(40)) == Elbow(40, 40)
+    assert Elbow(40, 40).clear
+
+
+def test_a_curve_that_flattens_steadily_has_no_clear_elbow() -> None:
+    found = elbow(COUNTS, [k**-0.3 for k in COUNTS])
+    assert found is not None
+    assert found.whole is not None  # the library finds one in any such curve
+    assert not found.clear
+
+
+def test_a_straight_line_has_none() -> None:
+    assert elbow(COUNTS, [200.0 - k for k in COUNTS]) == Elbow(None, None)
+
+
+def test_too_few_points_are_not_looked_at() -> None:
+    assert elbow(COUNTS[:8], bent(40)[:8]) is None
+
+
+def records(inertias: list[float], seeds: int = 2) -> list[dict[str, Any]]:
+    return [
+        {
+            "clusters": k,
+            "seed": seed,
+            "scaler": "per_sample",
+            "data": "mnist",
+            "fit_seconds": 0.5 + seed,
+            "transform_seconds": 0.1,
+            "inertia": inertia * (1 + 0.01 * seed),
+            "silhouette": None if k == 10 else 0.1,
+            "silhouette_samples": 2_000,
+        }
+        for seed in range(seeds)
+        for k, inertia in zip(COUNTS, inertias, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inertias", "says"),
+    [
+        (bent(40), "The inertia has its elbow at K = 40"),
+        ([k**-0.3 for k in COUNTS], "No clear elbow: the inertia bends most at K ="),
+        ([200.0 - k for k in COUNTS], "The inertia has no elbow."),
+    ],
+)
+def test_what_is_said_about_the_elbow(inertias: list[float], says: str, tmp_path: Path) -> None:
+    made = records(inertias)
+    assert show.elbow_found(made).startswith(says)
+    show.draw_clusters(made, tmp_path / "c.png")
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_few_numbers_have_no_elbow_to_speak_of() -> None:
+    assert show.elbow_found(records(bent(40))[:3]).startswith("An elbow is looked for in 9 numbers")
+
+
+def test_rows_show_the_spread_over_the_seeds() -> None:
+    made = records(bent(40), seeds=3)
+    rows = show.cluster_rows([*made, made[0]])  # the newest record of a seed counts
+    assert [row[0] for row in rows] == [str(k) for k in COUNTS]
+    assert rows[0] == (
+        "10", "3", "1.5 s (500 ms–2.5 s)", "100 ms (100 ms–100 ms)", "90.9 (90–91.8)", "–",
+    )  # fmt: skip
+    assert show.cluster_rows(made[:1]) == [("10", "1", "500 ms", "100 ms", "90", "–")]
+    assert all(len(row) == len(show.CLUSTER_COLUMNS) for row in rows)
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+QUICK = ("--data", "digits", "--from", "5", "--to", "15", "--step", "5", "--sample", "200")
+
+
+def test_the_command_prints_draws_and_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with mock.patch.dict(os.environ):
+        done = CliRunner().invoke(app, ["clusters", *QUICK, "--seeds", "2", "--records", "rec"])
+    assert done.exit_code == 0, done.output
+    assert "silhouette of 200 training images" in done.stdout
+    assert "An elbow is looked for" in done.stdout
+    assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
+    lines = (tmp_path / "rec/clusters.jsonl").read_text("utf-8").splitlines()
+    written = [json.loads(line) for line in lines]
+    assert [(r["clusters"], r["seed"]) for r in written] == [
+        (5, 0), (10, 0), (15, 0), (5, 1), (10, 1), (15, 1),
+    ]  # fmt: skip
+    assert {r["kind"] for r in written} == {"clusters"}
+    assert {r["scaler"] for r in written} == {"per_sample"}
+
+
+def test_an_interrupted_sweep_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    real, done = cluster_counts.measure, []
+
+    def interrupted(*args: Any) -> dict[str, Any]:
+        if done:
+            raise KeyboardInterrupt
+        done.append(real(*args))
+        return done[0]
+
+    monkeypatch.setattr(cluster_counts, "measure", interrupted)
+    assert "Interrupted" in refused("clusters", *QUICK, "--records", "rec")
+    assert len((tmp_path / "rec/clusters.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--from", "0"], "2 to 1500 clusters in the 1500 training samples of digits, not 0"),
+        (["--from", "1"], "not 1"),
+        (["--to", "1501", "--step", "1"], "not 1501"),
+        (["--from", "20", "--to", "10"], "the range is empty"),
+        (["--step", "0"], "must be at least 1, not 0"),
+        (["--seeds", "0"], "must be at least 1"),
+        (["--sample", "1"], "a sample of 2 to 1500"),
+        (["--scaler", "standart"], "did you mean standard"),
+        (["--device", "gpu:0"], "which runs on the cpu, not gpu:0"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    arguments: list[str], says: str, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    assert says in refused("clusters", *QUICK[:2], *arguments, "--records", "rec")
+    file = tmp_path / "rec/clusters.jsonl"
+    assert not file.exists() or not file.stat().st_size

@@ -1,0 +1,466 @@
+"""Cluster distances: right, an estimator as scikit-learn wants it, and inputs for every rung."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+from threadpoolctl import threadpool_info
+
+from mlpperf import clusters, data, parallel
+from mlpperf.agreement import Agreement, tolerance
+from mlpperf.clusters import ClusterDistances, in_clusters
+from mlpperf.data import FewClustersWarning
+from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Case
+from mlpperf.mlp.equations import Array
+from mlpperf.mlp.in_place import InPlace
+from mlpperf.mlp.network import initial_weights, step_cost
+from mlpperf.mlp.rungs import Course, Step0
+from mlpperf.mlp.settings import Settings
+from mlpperf.mlp.training import RUNGS, Run, resume, samples_of
+from mlpperf.parallel import in_parallel
+from mlpperf.paths import cluster_distances as page
+
+DIGITS = data.load("digits")
+SCALERS = [None, *clusters.SCALERS]
+Change = Callable[[ClusterDistances], Any]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> ClusterDistances:
+    return ClusterDistances(20, random_state=0).fit(DIGITS.train_images)
+
+
+# --- the transformation ---------------------------------------------------------------------------
+
+
+def exact(x: Array, centres: Array) -> Array:
+    """√Σ(x − c)² in float64, which cancels nothing."""
+    difference = x[:, None, :].astype(np.float64) - centres.astype(np.float64)
+    return np.sqrt(np.square(difference).sum(axis=2))
+
+
+@pytest.mark.parametrize("scaler", SCALERS)
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+def test_distances_are_those_to_the_centres(scaler: str | None, kind: type) -> None:
+    images = DIGITS.train_images.astype(kind)
+    found = ClusterDistances(20, scaler=scaler, random_state=0).fit(images)
+    x = images.astype(np.float64)
+    if scaler == "standard":
+        x = StandardScaler().fit_transform(x)
+    elif scaler == "per_sample":
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+    got = found.transform(images)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, exact(x, found.cluster_centers_), rtol=1e-4)
+
+
+def around(centres: Array, size: float) -> Array:
+    """Samples at the centres, and at distances of 1e-6 to 1 times `size` from them."""
+    rng = np.random.default_rng(1)
+    directions = rng.standard_normal((6, *centres.shape))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    steps = size * np.array([1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1])[:, None, None]
+    moved = (centres + steps * directions).reshape(-1, centres.shape[1])
+    return np.concatenate([centres, moved.astype(np.float32)])
+
+
+@pytest.mark.parametrize("variant", page.PATH.variants, ids=lambda v: v.name)
+def test_every_distance_is_right_however_near_a_centre(variant: Any) -> None:
+    centres = np.random.default_rng(0).normal(50, 20, (7, 784)).astype(np.float32)
+    x = around(centres, size=float(np.linalg.norm(centres[0])))
+    (got,) = variant(x, centres)
+    truth = exact(x, centres)
+    assert (got[range(7), range(7)] == 0).all()
+    np.testing.assert_allclose(got, truth, rtol=1e-4, atol=0)
+
+
+def test_without_looking_for_what_cancels_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "NEAR", 0.0)
+    centres = np.random.default_rng(0).normal(50, 20, (7, 784)).astype(np.float32)
+    x = around(centres, size=float(np.linalg.norm(centres[0])))
+    with np.errstate(invalid="ignore"):  # of roots of negative numbers
+        (got,) = page.product(x, page.centres_ready(centres))
+    truth = exact(x, centres)
+    wrong = ~(np.abs(got - truth) <= 1e-4 * truth)
+    assert wrong.sum() > 7
+
+
+@pytest.mark.parametrize("shares", [2, 3, 8])
+@pytest.mark.parametrize("rows", [1, 2, 7, 1000])
+def test_every_row_is_worked_on_once(
+    shares: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "threads", lambda: shares)
+    monkeypatch.setattr(parallel, "SMALL", 0)
+    done = np.zeros(rows)
+
+    def work(part: Array) -> None:
+        part += 1
+        (pool,) = {p["num_threads"] for p in blas_pools()}
+        assert rows == 1 or pool == 1
+
+    in_parallel(work, done, products=True)
+    assert (done == 1).all()
+
+
+def blas_pools() -> list[dict[str, Any]]:
+    return [p for p in threadpool_info() if p["user_api"] == "blas"]
+
+
+def test_the_blas_has_its_threads_again_also_after_an_exception(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parallel, "threads", lambda: 2)
+    monkeypatch.setattr(parallel, "SMALL", 0)
+    before = [p["num_threads"] for p in blas_pools()]
+
+    def fails(part: Array) -> None:
+        raise ValueError("as it should")
+
+    with pytest.raises(ValueError, match="as it should"):
+        in_parallel(fails, np.zeros(9), products=True)
+    assert [p["num_threads"] for p in blas_pools()] == before
+
+
+def test_the_tolerance_of_the_page_is_what_is_promised() -> None:
+    for case in page.PATH.cases:
+        depth = page.cost(case).depth
+        result = np.broadcast_to(np.float32(1), (case.batch, case.layers[1]))
+        assert tolerance(result, Agreement.REASSOCIATED, depth) <= 1e-4
+
+
+def test_the_whole_of_mnist_is_a_case() -> None:
+    assert page.PATH.cases[-1] == Case(70_000)
+    layers = (9, 4, 3)
+    x, centres = page.inputs(Case(90, layers, "synthetic"), np.random.default_rng(0))
+    assert x.shape == (90, 9)
+    assert centres.shape == (4, 9)
+
+
+def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "TRAINING", 1_500)
+    x, _ = page.inputs(Case(1_600, (64, 20, 10), "digits"), np.random.default_rng(0))
+    wanted = data.standardise(DIGITS.test_images[:100], DIGITS.train_images)
+    assert x.shape == (1_600, 64)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x[1_500:], wanted, atol=1e-5)
+
+
+# --- an estimator ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaler", SCALERS)
+def test_it_behaves_as_an_estimator(scaler: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "FEWEST", 1)  # scikit-learn tries one
+    check_estimator(ClusterDistances(2, scaler=scaler, random_state=0), on_skip=None)
+
+
+def test_it_works_in_a_pipeline() -> None:
+    pipeline = make_pipeline(
+        ClusterDistances(60, scaler="per_sample", random_state=0),
+        StandardScaler(),
+        RidgeClassifier(),
+    )
+    pipeline.fit(DIGITS.train_images, DIGITS.train_labels)
+    assert pipeline.score(DIGITS.test_images, DIGITS.test_labels) > 0.9
+    names = pipeline[:-1].get_feature_names_out()
+    assert list(names[:2]) == ["clusterdistances0", "clusterdistances1"]
+    assert len(names) == 60
+    again = clone(pipeline).set_params(clusterdistances__n_clusters=5)
+    assert again.fit(DIGITS.train_images, DIGITS.train_labels)[0].cluster_centers_.shape[0] == 5
+
+
+def test_the_same_seed_finds_the_same_clusters(fitted: ClusterDistances) -> None:
+    again = clone(fitted).fit(DIGITS.train_images)
+    np.testing.assert_array_equal(again.cluster_centers_, fitted.cluster_centers_)
+    other = clone(fitted).set_params(random_state=1).fit(DIGITS.train_images)
+    assert (other.cluster_centers_ != fitted.cluster_centers_).any()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fragment"),
+    [
+        ({"n_clusters": 0}, "n_clusters must be a whole number of at least 2, not 0"),
+        ({"n_clusters": 1}, "n_clusters must be a whole number of at least 2, not 1"),
+        ({"n_clusters": 2.5}, "not 2.5"),
+        ({"n_clusters": 1_501}, "1501 clusters cannot be found in n_samples=1500"),
+        ({"n_init": 0}, "n_init must be a whole number of at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
+        ({"scaler": "standart"}, "did you mean standard"),
+    ],
+)
+def test_parameters_out_of_range(parameters: dict[str, Any], fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        ClusterDistances(**parameters).fit(DIGITS.train_images)
+
+
+def spoilt(value: float) -> Array:
+    x = DIGITS.train_images.astype(np.float64)
+    x[3, 5] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("images", "fragment"),
+    [
+        (np.full((90, 64), 7, np.uint8), r"All samples are the same \(n_samples=90\)"),
+        (spoilt(np.nan), "contains NaN"),
+        (spoilt(np.inf), "contains infinity"),
+        (DIGITS.train_images[:, 0], "Expected 2D array"),
+        (DIGITS.train_images[:0], "0 sample"),
+    ],
+)
+def test_samples_without_clusters(images: Array, fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment) as raised:
+        ClusterDistances(2).fit(images)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "fragment"),
+    [
+        (DIGITS.test_images[:, :63], "63 features, but ClusterDistances is expecting 64"),
+        (spoilt(np.nan), "contains NaN"),
+        (spoilt(1e30), "too large for float32"),
+    ],
+)
+def test_samples_without_distances(images: Array, fragment: str, fitted: ClusterDistances) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        fitted.transform(images)
+
+
+def test_before_it_is_fitted_it_says_so() -> None:
+    with pytest.raises(NotFittedError):
+        ClusterDistances().transform(DIGITS.train_images)
+
+
+def test_constant_features_do_no_harm() -> None:
+    images = DIGITS.train_images.copy()
+    images[:, :30] = 3
+    for scaler in SCALERS:
+        got = ClusterDistances(5, scaler=scaler, random_state=0).fit_transform(images)
+        assert np.isfinite(got).all()
+
+
+def test_an_image_of_zeros_has_a_distance() -> None:
+    found = ClusterDistances(5, scaler="per_sample", random_state=0).fit(DIGITS.train_images)
+    lengths = np.linalg.norm(found.cluster_centers_, axis=1)
+    np.testing.assert_allclose(found.transform(np.zeros((1, 64)))[0], lengths, rtol=1e-5)
+
+
+# --- saved and loaded -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaler", SCALERS)
+def test_what_was_saved_transforms_alike(scaler: str | None, tmp_path: Path) -> None:
+    found = ClusterDistances(20, scaler=scaler, random_state=3).fit(DIGITS.train_images)
+    found.save(tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
+        assert "centres" in file.files
+    again = ClusterDistances.load(tmp_path / "c.npz")
+    assert again.get_params() == found.get_params()
+    images = DIGITS.test_images
+    np.testing.assert_array_equal(again.transform(images), found.transform(images))
+    with pytest.raises(MlpperfError, match="expecting 64"):
+        again.transform(images[:, 1:])
+
+
+def test_a_generator_is_not_saved(tmp_path: Path) -> None:
+    state = np.random.RandomState(0)
+    ClusterDistances(5, random_state=state).fit(DIGITS.train_images).save(tmp_path / "c.npz")
+    assert ClusterDistances.load(tmp_path / "c.npz").random_state is None
+
+
+def rewritten(path: Path, **changed: Any) -> None:
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays |= {name: np.asarray(value) for name, value in changed.items()}
+    np.savez(path, **arrays)
+
+
+def damaged_byte(path: Path) -> bytearray:
+    content = bytearray(path.read_bytes())
+    content[700] ^= 255
+    return content
+
+
+PARAMETERS = {"n_clusters": 20, "scaler": None, "n_init": 1, "batch_size": 9, "random_state": 0}
+DAMAGE: dict[str, Callable[[Path], Any]] = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "a byte": lambda path: path.write_bytes(
+        path.read_bytes()[:700] + b"?" + path.read_bytes()[701:]
+    ),
+    "other": lambda path: path.write_text("no clusters", encoding="utf-8"),
+    "other arrays": lambda path: np.savez(path, x=np.zeros(3)),
+    "no JSON": lambda path: rewritten(path, about="{"),
+    "a list": lambda path: rewritten(path, about="[]"),
+    "nothing": lambda path: rewritten(path, about="{}"),
+    "a parameter": lambda path: rewritten(path, about='{"parameters": {"temperature": 1}}'),
+    "fewer": lambda path: rewritten(path, centres=np.zeros((19, 64), np.float32)),
+    "a number": lambda path: rewritten(path, centres=np.float32(1)),
+    "float64": lambda path: rewritten(path, centres=np.zeros((20, 64))),
+    "NaN": lambda path: rewritten(path, centres=np.full((20, 64), np.nan, np.float32)),
+    "a pickle": lambda path: np.savez(path, about=np.array([{}], dtype=object)),
+    "unscaled": lambda path: rewritten(
+        path, about=json.dumps({"parameters": {**PARAMETERS, "scaler": "standard"}})
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_one_sentence(
+    damage: Callable[[Path], Any], fitted: ClusterDistances, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.npz"
+    fitted.save(path)
+    damage(path)
+    with pytest.raises(MlpperfError, match=r"c\.npz (is damaged|cannot be read)") as raised:
+        ClusterDistances.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_cannot_be_written(fitted: ClusterDistances, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match="clusters cannot be written"):
+        fitted.save(tmp_path / "nowhere" / "c.npz")
+    assert not list(tmp_path.iterdir())
+
+
+# --- data sets ------------------------------------------------------------------------------------
+
+
+def test_only_training_images_decide() -> None:
+    other = replace(DIGITS, test_images=DIGITS.test_images[::-1] // 2)
+    ours, others = in_clusters(DIGITS, 20), in_clusters(other, 20)
+    np.testing.assert_array_equal(ours.train_images, others.train_images)
+    assert (ours.test_images != others.test_images).any()
+
+
+def test_a_set_of_distances_has_a_name() -> None:
+    loaded = data.load("clusters:20:digits")
+    assert loaded.name == "clusters:20:digits"
+    assert loaded.train_images.shape == (1500, 20)
+    assert loaded.test_images.dtype == np.float32
+    np.testing.assert_array_equal(data.load(loaded.name).train_images, loaded.train_images)
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment"),
+    [
+        ("clusters", "lacks a number of clusters"),
+        ("clusters:x", "lacks a number of clusters"),
+        ("clusters:0:digits", "at least 2, not 0"),
+        ("clusters:1:digits", "at least 2, not 1"),
+        ("clusters:1501:digits", "1501 clusters cannot be found"),
+        ("clusters:20:digit", "did you mean digits"),
+        ("cluster:20", "did you mean clusters:K"),
+    ],
+)
+def test_a_set_that_there_is_not(name: str, fragment: str) -> None:
+    with pytest.raises(MlpperfError, match=fragment):
+        data.load(name)
+
+
+def test_fewer_clusters_than_classes_are_told() -> None:
+    with pytest.warns(FewClustersWarning, match="9 clusters are few for 10 classes"):
+        in_clusters(DIGITS, 9)
+    in_clusters(DIGITS, 10)  # warnings are errors here
+
+
+def test_a_command_tells_it_in_one_sentence(tmp_path: Path) -> None:
+    words = ["train", "--data", "clusters:5:digits", "--epochs", "1", "--records", "rec"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mlpperf", *words, "--rung", "float32"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0
+    said = "mlpperf: 5 clusters are few for 10 classes: some cannot be told apart.\n"
+    assert done.stderr == said
+    assert "clusters:5:digits: 5-70-30-10" in done.stdout
+
+
+# --- the rungs ------------------------------------------------------------------------------------
+
+SETTINGS = Settings(hidden=(20, 12), batch_size=50, l2=0.2, epochs=2).with_clusters(30, 64)
+STEPS = 10
+
+
+@pytest.fixture(scope="module")
+def distances() -> data.Features:
+    return in_clusters(DIGITS, 30)
+
+
+def test_the_rule_for_the_regularisation() -> None:
+    assert Settings(l2=0.2).with_clusters(70, 784).l2 == pytest.approx(0.2 * 70 / 784)
+
+
+def trained(rung: type[Step0], distances: data.Features, count: int) -> tuple[Course, list[Array]]:
+    """What `count` samples cost, and the gradients of the last batch."""
+    layers = (30, *SETTINGS.hidden, 10)
+    weights = initial_weights(layers, np.random.default_rng(0), np.float64, SETTINGS)
+    run = rung.begin(samples_of(distances, SETTINGS), weights, SETTINGS)
+    try:
+        course = run.train(np.random.default_rng(1).permutation(1500)[:count])
+        return course, [m / SETTINGS.learning_rate for m in run.state()[1]]
+    finally:
+        run.close()
+
+
+def check(rung: type[Step0], distances: data.Features) -> None:
+    """First gradients, and costs of ten steps, agree with step 0 in float64."""
+    depth = step_cost(Case(SETTINGS.batch_size, (30, *SETTINGS.hidden, 10), "digits")).depth
+    _, got = trained(rung, distances, SETTINGS.batch_size)
+    _, true = trained(Step0, distances, SETTINGS.batch_size)
+    for g, truth in zip(got, true, strict=True):
+        allowed = tolerance(truth, Agreement.FLOAT32, depth) * np.abs(truth).max()
+        assert np.abs(g - truth).max() <= allowed, "gradient"
+    ours, _ = trained(rung, distances, STEPS * SETTINGS.batch_size)
+    theirs, _ = trained(Step0, distances, STEPS * SETTINGS.batch_size)
+    for step, (loss, truth) in enumerate(zip(ours.loss, theirs.loss, strict=True), 1):
+        allowed = step * tolerance(np.asarray(truth), Agreement.FLOAT32, depth) * truth
+        assert abs(loss - truth) <= allowed, f"step {step}"
+
+
+@pytest.mark.parametrize("rung", RUNGS[1:], ids=lambda rung: rung.name)
+def test_every_rung_trains_on_distances_as_step_0_does(
+    rung: type[Step0], distances: data.Features
+) -> None:
+    check(rung, distances)
+
+
+class LastDistanceLost(InPlace):
+    def collect(self, index: Array) -> tuple[Array, Array]:
+        x, y = super().collect(index)
+        x[:, -1] = 0
+        return x, y
+
+
+def test_a_rung_that_loses_a_distance_is_found_out(distances: data.Features) -> None:
+    with pytest.raises(AssertionError, match="gradient"):
+        check(LastDistanceLost, distances)
+
+
+def test_a_run_on_distances_learns_and_goes_on(distances: data.Features, tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    run = Run(distances, replace(SETTINGS, learning_rate=0.01, epochs=20), InPlace)
+    for _ in range(20):
+        run.epoch()
+    assert run.history[-1].test_accuracy is not None
+    assert run.history[-1].test_accuracy > 0.9
+    run.save(path)
+    again = resume(path, data.load("clusters:30:digits"), epochs=21)
+    assert again.epoch().cost == run.epoch().cost
