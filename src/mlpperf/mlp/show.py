@@ -274,7 +274,7 @@ CLUSTER_MEASURES = {  # and how each is written
 CLUSTER_COLUMNS = ("clusters", "seeds", *(title for title, _ in CLUSTER_MEASURES.values()))
 
 
-def _by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
+def by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
     """The last record of every seed, for every number of clusters."""
     newest = {(r["clusters"], r["seed"]): r for r in records}
     groups: dict[int, list[Record]] = {}
@@ -283,7 +283,7 @@ def _by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
     return groups
 
 
-def _spread(group: Sequence[Record], name: str) -> tuple[float, float, float] | None:
+def spread_of(group: Sequence[Record], name: str) -> tuple[float, float, float] | None:
     """Median, lowest and highest over the seeds."""
     values = sorted(r[name] for r in group if r[name] is not None)
     return (median(values), values[0], values[-1]) if values else None
@@ -292,10 +292,10 @@ def _spread(group: Sequence[Record], name: str) -> tuple[float, float, float] | 
 def cluster_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
     """The cells of the table, a row for each number of clusters: median (lowest–highest)."""
     rows = []
-    for count, group in _by_count(records).items():
+    for count, group in by_count(records).items():
         cells = []
         for name, (_, written) in CLUSTER_MEASURES.items():
-            spread = _spread(group, name)
+            spread = spread_of(group, name)
             if spread is None:
                 cells.append("–")
                 continue
@@ -319,7 +319,7 @@ def clusters(records: Sequence[Record]) -> RenderableType:
 
 
 def _elbow(records: Sequence[Record]) -> Elbow | None:
-    groups = _by_count(records)
+    groups = by_count(records)
     return elbow(list(groups), [median(r["inertia"] for r in group) for group in groups.values()])
 
 
@@ -348,10 +348,10 @@ def draw_clusters(records: Sequence[Record], path: Path) -> None:
         If the file cannot be written.
     """
     figure, axes = _figure(3)
-    groups = _by_count(records)
+    groups = by_count(records)
     labels = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
-        found = [(count, spread) for count, g in groups.items() if (spread := _spread(g, name))]
+        found = [(count, spread) for count, g in groups.items() if (spread := spread_of(g, name))]
         counts = [count for count, _ in found]
         middle, low, high = ([spread[i] for _, spread in found] for i in range(3))
         ax.plot(counts, middle, marker="o")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..history.calibrate import Sight
 from ..measure import Result
-from ..mlp.show import ARTICLE_SECONDS
+from ..mlp.show import ARTICLE_SECONDS, by_count, spread_of
 
 Figure = dict[str, Any]
 Record = dict[str, Any]
@@ -240,6 +240,71 @@ def curves(epochs: Sequence[Record], lines: dict[str, str], title: str, scale: f
             }
         )
     return _over(data, "epoch", title)
+
+
+def courses(records: Sequence[Record]) -> Figure:
+    """Test accuracy over the seconds so far, a line for each seed of a contender."""
+    names = list(dict.fromkeys(r["contender"] for r in records))
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": _plain(r["contender"]),
+            "legendgroup": _plain(r["contender"]),
+            "showlegend": r["contender"] not in [other["contender"] for other in records[:i]],
+            "line": {"width": 1.5},
+            "meta": names.index(r["contender"]),
+            "x": r["seconds"],
+            "y": [100 * a for a in r["accuracies"]],
+            "hovertemplate": "%{x:.3g} s: %{y:.2f} %<extra>" + _plain(r["contender"]) + "</extra>",
+        }
+        for i, r in enumerate(records)
+        if r["seconds"]
+    ]
+    figure = _over(data, "seconds of fit, transformation and training", "right in %", "log")
+    figure["layout"]["height"] = 460
+    figure["layout"]["yaxis"]["range"] = [90, 100]
+    targets = sorted({100 * target for r in records for target in r["targets"]})
+    figure["layout"]["shapes"] = [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": y,
+            "y1": y,
+            "line": {"dash": "dot", "width": 1},
+        }
+        for y in targets
+    ]
+    return figure
+
+
+def cluster_counts(records: Sequence[Record], name: str, title: str) -> Figure:
+    """One measure over the number of clusters: median and range over the seeds."""
+    found = [
+        (count, spread)
+        for count, group in by_count(records).items()
+        if (spread := spread_of(group, name))
+    ]
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": title,
+            "showlegend": False,
+            "x": [count for count, _ in found],
+            "y": [middle for _, (middle, _, _) in found],
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [high - middle for _, (middle, _, high) in found],
+                "arrayminus": [middle - low for _, (middle, low, _) in found],
+            },
+            "hovertemplate": "K = %{x}: %{y:.4g}<extra></extra>",
+        }
+    ]
+    return _over(data, "clusters K", title)
 
 
 def detection(sights: Sequence[Sight]) -> Figure:

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..accuracy.show import notes as accuracy_notes
+from ..accuracy.show import rows as accuracy_rows
 from ..errors import MlpperfError
 from ..history.changes import Change, changes
 from ..history.records import race_result, scan
 from ..history.show import trial_of
 from ..history.table import DAMAGE, History, history
 from ..measure import Result
-from ..mlp.show import growth_rows, keras_rows, ladder_rows, training_rows
+from ..mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
 from ..peers.show import rows as peer_rows
 
 Record = dict[str, Any]
@@ -28,6 +30,8 @@ SHOWN: dict[str, Callable[[Record], object]] = {
     "growth": lambda r: growth_rows([r]),
     "keras": lambda r: (keras_rows(r["epochs"]), r["epochs"][-1], r["network"] + r["device"]),
     "trainings": lambda r: (training_rows(r["epochs"]), r["epochs"][-1], r["rung"]),
+    "accuracies": lambda r: (accuracy_rows([r]), accuracy_notes([r]), r["seed"] + 0),
+    "clusters": lambda r: (cluster_rows([r]), r["silhouette_samples"] + 0),
     "peers": lambda r: (peer_rows([r]), r["batch_size"] + r["threads"], r["device"] + r["peer"]),
     "calibrations": lambda r: (trial_of(r), r["tracker"] + "", r["budget"] + 0.0, r["cases"]),
     "comparisons": lambda r: (r["base"] + r["head"] + r["verdict"], r["exit_code"] + 0),

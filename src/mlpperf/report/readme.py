@@ -10,12 +10,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..accuracy import show as accuracy_show
 from ..errors import MlpperfError
 from ..history.calibrate import sights
 from ..history.records import race_result, read
 from ..history.show import CALIBRATION_COLUMNS, calibration_rows, sight, trial_of
 from ..machine import BUSY
-from ..mlp.show import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, percent, ratio
+from ..mlp.show import (
+    CLUSTER_COLUMNS,
+    GROWTH_COLUMNS,
+    LADDER_COLUMNS,
+    cluster_rows,
+    elbow_found,
+    growth_rows,
+    ladder_rows,
+    percent,
+    ratio,
+)
 from ..peers import show as peer_table
 from ..tables import seconds, speedup
 
@@ -177,6 +188,21 @@ def keras(folder: Path) -> str:
     return _markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + _where(r)
 
 
+def accuracy(folder: Path) -> str:
+    """Seconds to each target accuracy: the newest run of every contender and seed."""
+    found = read(folder, "accuracies")[0]
+    table = _markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
+    notes = "\n".join(f"- {note}" for note in accuracy_show.notes(found))
+    return f"{table}\n\n{notes}\n\n{_where(found[-1])}"
+
+
+def clusters(folder: Path) -> str:
+    """How many clusters: seconds, inertia and silhouette over their number."""
+    found = read(folder, "clusters")[0]
+    table = _markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
+    return f"{table}\n\n{elbow_found(found)}\n\n{_where(found[-1])}"
+
+
 def calibration(folder: Path) -> str:
     """What each tracker found at every size of slowdown, with the command that repeats it."""
     groups: dict[str, list[Record]] = {}
@@ -208,6 +234,8 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "peers": peers,
     "operations": operations,
     "keras": keras,
+    "accuracy": accuracy,
+    "clusters": clusters,
     "calibration": calibration,
 }
 

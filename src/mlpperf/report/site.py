@@ -19,8 +19,13 @@ from ..errors import MlpperfError
 from ..history.records import finite
 from ..hotpath import HotPath
 from .blocks import highlighting
+from .calibration_page import calibration
+from .draft import Draft, started
 from .gather import Material
-from .pages import Draft, draft
+from .history_pages import compare, history
+from .overview import overview
+from .path_pages import paths
+from .training_pages import accuracy, batches, peers, training
 
 MANIFEST = ".mlpperf-report.json"  # what was written, so that only that is ever deleted
 NAVIGATION = (
@@ -30,7 +35,12 @@ NAVIGATION = (
     ("batches.html", "Batch sizes"),
     ("peers.html", "Peers"),
     ("training.html", "Training"),
+    ("accuracy.html", "Time to accuracy"),
     ("calibration.html", "Calibration"),
+)
+BUILDERS = (
+    *(overview, paths, history, compare),
+    *(batches, peers, training, accuracy, calibration),
 )
 # No script but the site's own files; Plotly sets styles of its own.
 POLICY = (
@@ -54,7 +64,10 @@ def write(out: Path, material: Material, catalogue: Sequence[HotPath], project: 
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Listed before they are written: if that is interrupted, they are known to be ours.
-        content = _files(draft(material, catalogue), material, project)
+        site = started(material, catalogue)
+        for build in BUILDERS:
+            build(site)
+        content = _files(site, material, project)
         written: set[str] = set()
         for name, data in content:
             written.add(name)

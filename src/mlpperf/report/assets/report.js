@@ -30,6 +30,12 @@
     };
     layout.xaxis = axis(layout.xaxis);
     layout.yaxis = axis(layout.yaxis);
+    // Lines of one name have one colour.
+    for (const trace of figure.data) {
+      if (trace.meta !== undefined) {
+        trace.line = { ...trace.line, color: layout.colorway[trace.meta % layout.colorway.length] };
+      }
+    }
     for (const shape of layout.shapes || []) shape.line = { ...shape.line, color: style("--quiet") };
     return Plotly.react(place, figure.data, layout, { responsive: true, displaylogo: false,
       displayModeBar: false });

@@ -1,0 +1,57 @@
+"""What this tracker, and others, can see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..history.calibrate import sights
+from ..history.listing import count
+from ..history.show import CALIBRATION_COLUMNS, calibration_rows, sight, trial_of
+from ..machine import BUSY
+from . import figures
+from .blocks import (
+    Page,
+    Plot,
+    Prose,
+    Section,
+    Table,
+    rows,
+)
+from .draft import Draft, grouped, measured_where, none_yet
+
+
+def calibration(site: Draft) -> None:
+    """What was found of slowdowns that were put into the code."""
+    groups = grouped(
+        site.material.kinds["calibrations"],
+        lambda r: (r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY, r["series"]),
+    )
+    sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
+    for number, ((tracker, cases, budget, busy, series), found) in enumerate(groups.items(), 1):
+        table = sights([trial_of(r) for r in found])
+        if number == 1:
+            alarms = [line.alarms for line in table]
+            verdict = (
+                f"{sight(table)} {sum(a.hits for a in alarms)} of "
+                f"{count(sum(a.of for a in alarms), 'comparison')} raised a false alarm."
+            )
+        at = f" at {', '.join(cases)}" if cases else ""
+        crowd = ", while other processes kept the machine busy" if busy else ""
+        limit = f", {budget:g} s each" if tracker == "mlpperf" else ""
+        name = f"{tracker}: {series:,} series{at}{limit}{crowd}"
+        blocks: list[Any] = [Prose(sight(table))] if any(t.found.of for t in table) else []
+        if any(t.found.of for t in table):
+            alt = "Share of injected slowdowns that were found, over their size; as in the table."
+            blocks.append(Plot(figures.detection(table), alt))
+        blocks.append(
+            Table(
+                f"{name}: what was found of slowdowns put into the code",
+                CALIBRATION_COLUMNS,
+                rows(calibration_rows(table)),
+                data=site.keep(f"calibration-{number}", found),
+            )
+        )
+        sections.append(Section(name, [*blocks, measured_where(found)]))
+    if not sections:
+        sections.append(Section("Calibration", [none_yet("`mlpperf calibrate`")]))
+    site.pages.append(Page("calibration.html", "Calibration", verdict, sections, "Calibration"))
