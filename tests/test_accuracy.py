@@ -115,7 +115,8 @@ def test_factors_are_ratios_of_medians() -> None:
     slow = time_of(times_of(99, 119, 139, name="last_rung_pixels"), 0.9, [])
     quick = time_of(times_of(9, 11, 13), 0.9, [])
     assert quick.sooner_than(slow) == "10× (7.14–14)"
-    assert slow.sooner_than(slow).startswith("1×")
+    assert slow.sooner_than(quick) == "0.1× (0.0714–0.14)"
+    assert slow.sooner_than(slow) == ""
     never = time_of(times_of(math.inf, math.inf, math.inf, name="last_rung_pixels"), 0.9, [])
     assert quick.sooner_than(never) == "> 8.4×"  # 101 seconds were tried
     assert never.sooner_than(quick) == quick.sooner_than(None) == "–"
