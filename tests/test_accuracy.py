@@ -22,7 +22,6 @@ from mlpperf.accuracy.worker import EnoughError, by_keras, by_rung
 from mlpperf.data import FewClustersWarning
 from mlpperf.errors import MlpperfError
 from mlpperf.keras_models import KerasEpoch, Network
-from mlpperf.mlp.settings import Settings
 
 DIGITS = data.load("digits")
 
@@ -188,7 +187,7 @@ def followed(name: str, target: float = 2.0, epochs: int = 5) -> list[dict[str, 
             raise EnoughError
 
     contender = contender_named(name)
-    way = by_rung if isinstance(contender.settings, Settings) else by_keras
+    way = by_keras if contender.by_keras else by_rung
     way(contender, DIGITS, 3, epochs, tell)
     return said
 
@@ -261,6 +260,7 @@ def test_a_course_ends_when_its_target_is_held() -> None:
     made = run.as_record()
     assert made["stopped"] == ""
     assert made["clusters"] == 30
+    assert made["ran_on"] == "cpu"
     assert len(made["accuracies"]) < 30
     assert held(made, 0.2) == (len(made["accuracies"]), made["seconds"][-1])
     assert told == list(range(1, len(told) + 1))
