@@ -22,7 +22,6 @@ from mlpperf.accuracy.worker import EnoughError, by_keras, by_rung
 from mlpperf.data import FewClustersWarning
 from mlpperf.errors import MlpperfError
 from mlpperf.keras_models import KerasEpoch, Network
-from mlpperf.mlp.settings import Settings
 
 DIGITS = data.load("digits")
 
@@ -115,7 +114,8 @@ def test_factors_are_ratios_of_medians() -> None:
     slow = time_of(times_of(99, 119, 139, name="last_rung_pixels"), 0.9, [])
     quick = time_of(times_of(9, 11, 13), 0.9, [])
     assert quick.sooner_than(slow) == "10× (7.14–14)"
-    assert slow.sooner_than(slow).startswith("1×")
+    assert slow.sooner_than(quick) == "0.1× (0.0714–0.14)"
+    assert slow.sooner_than(slow) == ""
     never = time_of(times_of(math.inf, math.inf, math.inf, name="last_rung_pixels"), 0.9, [])
     assert quick.sooner_than(never) == "> 8.4×"  # 101 seconds were tried
     assert never.sooner_than(quick) == quick.sooner_than(None) == "–"
@@ -187,7 +187,7 @@ def followed(name: str, target: float = 2.0, epochs: int = 5) -> list[dict[str, 
             raise EnoughError
 
     contender = contender_named(name)
-    way = by_rung if isinstance(contender.settings, Settings) else by_keras
+    way = by_keras if contender.by_keras else by_rung
     way(contender, DIGITS, 3, epochs, tell)
     return said
 
@@ -260,6 +260,7 @@ def test_a_course_ends_when_its_target_is_held() -> None:
     made = run.as_record()
     assert made["stopped"] == ""
     assert made["clusters"] == 30
+    assert made["ran_on"] == "cpu"
     assert len(made["accuracies"]) < 30
     assert held(made, 0.2) == (len(made["accuracies"]), made["seconds"][-1])
     assert told == list(range(1, len(told) + 1))

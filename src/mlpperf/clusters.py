@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from . import archives
 from .data import Dataset, Features, warn_of_few
@@ -42,8 +43,8 @@ class ClusterDistances(
 ):
     """Distances to the centres of clusters, as a transformer for scikit-learn's pipelines.
 
-    `fit` finds the centres by `MiniBatchKMeans`; `transform` computes √‖x − c‖² in float32, chunk
-    by chunk on all threads (`mlpperf show cluster_distances`).
+    `fit` finds the centres by `MiniBatchKMeans`, on one thread; `transform` computes √‖x − c‖² in
+    float32, chunk by chunk on all threads (`mlpperf show cluster_distances`).
 
     Parameters
     ----------
@@ -119,7 +120,10 @@ class ClusterDistances(
             random_state=self.random_state,
             compute_labels=False,
         )
-        search.fit(self.scaled(x))
+        # Its batches are small: threads gain little where the machine is quiet, and wait for one
+        # another many times longer than they work where it is not.
+        with threadpool_limits(1):
+            search.fit(self.scaled(x))
         self.cluster_centers_: Array = search.cluster_centers_
         return self
 

@@ -37,6 +37,11 @@ class Contender:
     same_course: str = ""
 
     @property
+    def by_keras(self) -> bool:
+        """Whether it is Keras that trains, and not a rung of ours."""
+        return isinstance(self.settings, Network)
+
+    @property
     def epochs(self) -> int:
         """How many it trains at most."""
         return FEW if self.same_course else self.settings.epochs

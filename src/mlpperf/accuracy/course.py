@@ -70,6 +70,7 @@ class Course:
             "what": contender.what,
             "clusters": contender.clusters,
             "same_course": contender.same_course,
+            "ran_on": Setting.current().device if contender.by_keras else "cpu",
             "seed": self.seed,
             "most_epochs": self.epochs,
             **self.about,

@@ -23,8 +23,8 @@ COLUMNS = (
     "seconds",
     "epochs",
     "got there",
-    "than step 0 on pixels",
-    "than the last rung on pixels",
+    "sooner than step 0 on pixels",
+    "sooner than last rung on pixels",
 )
 
 
@@ -68,9 +68,14 @@ class Time:
         return f"{about}{self.median:.3g}{bounds}", f"{self.epochs:g}", got
 
     def sooner_than(self, other: Time | None) -> str:
-        """How many times sooner: the ratio of the medians, with what the intervals allow."""
+        """How many times sooner: the ratio of the medians, with what the intervals allow.
+
+        Nothing for the other itself.
+        """
         if other is None or math.isinf(self.median):
             return "–"
+        if other == self:
+            return ""
         if math.isinf(other.median):
             return f"> {times(other.longest / self.median, 0.1)}"  # as long as was tried
         low, high = other.low / self.high, other.high / self.low
@@ -179,7 +184,7 @@ def notes(records: Sequence[Record]) -> list[str]:
 def table(records: Sequence[Record]) -> RenderableType:
     """All contenders and targets, and notes below."""
     first = records[0]
-    title = f"Time to accuracy on {first['data']}, {first['threads']} threads: sooner …"
+    title = f"Time to accuracy on {first['data']}, {first['threads']} threads"
     drawn = new_table(title, *COLUMNS, left=2)
     for row in rows(records):
         drawn.add_row(*row)

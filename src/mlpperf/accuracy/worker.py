@@ -106,7 +106,7 @@ def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) 
         if held == HELD or news.get("seconds", 0.0) > float(limit):
             raise EnoughError
 
-    way = by_rung if isinstance(contender.settings, Settings) else by_keras
+    way = by_keras if contender.by_keras else by_rung
     with contextlib.suppress(EnoughError):
         way(contender, load(data), int(seed), int(epochs), tell)
     replies.close()

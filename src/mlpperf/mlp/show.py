@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -265,10 +265,10 @@ def draw_sweep(records: Sequence[Record], path: Path) -> None:
 
 # --- clusters ---------------------------------------------------------------------------------
 
-CLUSTER_MEASURES = {  # and how each is written
+CLUSTER_MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {  # and how each is written
     "fit_seconds": ("fit", seconds),
     "transform_seconds": ("transformation", seconds),
-    "inertia": ("inertia", "{:.4g}".format),
+    "inertia": ("inertia", lambda value: f"{value:,.0f}" if value > 999 else f"{value:.4g}"),
     "silhouette": ("silhouette", "{:.4f}".format),
 }
 CLUSTER_COLUMNS = ("clusters", "seeds", *(title for title, _ in CLUSTER_MEASURES.values()))
