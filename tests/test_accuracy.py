@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def record(
         "threads": 2,
         "targets": [0.9],
         "inputs": 784,
+        "settings": asdict(contender.settings),
         "start_seconds": 1.0,
         "accuracies": accuracies,
         "seconds": [1 + each * (i + 1) for i in range(len(accuracies))],
@@ -134,6 +136,12 @@ def test_rows_are_sorted_and_say_what_is_extrapolated() -> None:
     assert all(len(row) == len(show.COLUMNS) for row in rows)
     assert any("extrapolated" in note for note in show.notes(made))
     assert not any("extrapolated" in note for note in show.notes(pixels))
+
+
+def test_what_is_not_counted_of_keras_is_said_where_it_runs() -> None:
+    told = show.notes([record("keras_best", [0.95] * 3)])
+    assert any(note.startswith("Of Keras scaling") for note in told)
+    assert not any("Keras" in note for note in show.notes([record("clusters_70", [0.95] * 3)]))
 
 
 def test_interrupted_runs_and_other_data_are_not_in_the_table() -> None:

@@ -170,6 +170,8 @@ def notes(records: Sequence[Record]) -> list[str]:
             "≈: extrapolated from the seconds of its epochs and the epochs of the last rung on "
             "pixels, which starts from the same weights and sees the same batches."
         )
+    if any("convolutions" in r.get("settings", {}) for r in records):  # a network of Keras
+        lines.append("Of Keras scaling and building the model are not counted, in its favour.")
     groups: dict[str, list[Record]] = {}
     for r in records:
         groups.setdefault(r["contender"], []).append(r)
