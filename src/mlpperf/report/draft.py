@@ -36,18 +36,18 @@ Records = Sequence[Record]
 class Draft:
     """A site as it grows: pages, and the data behind them.
 
-    `data`: rows by the name of their files. `curves`: the history of each path, as JSON.
+    `data`: rows, or CSV, by the name of their files. `curves`: the history of each path, as JSON.
     """
 
     material: Material
     catalogue: dict[str, HotPath]
     pages: list[Page] = field(default_factory=list)
-    data: dict[str, Records | pd.DataFrame] = field(default_factory=dict)
+    data: dict[str, Records | str] = field(default_factory=dict)
     curves: dict[str, str] = field(default_factory=dict)
     points: pd.DataFrame | None = None
     files: dict[str, str] = field(default_factory=dict)  # of each path, without its ending
 
-    def keep(self, name: str, data: Records | pd.DataFrame) -> str:
+    def keep(self, name: str, data: Records | str) -> str:
         """Have `data` written beside the page; gives the name of the files."""
         self.data[name] = data
         return name

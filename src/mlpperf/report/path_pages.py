@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -97,6 +99,7 @@ def _code(path: HotPath) -> list[Code | Prose]:
     ]
 
 
+NUMBERS = ("value", "low", "high", "measurements")
 RACE_COLUMNS = (
     *("case", "variant", "verdict", "speedup", "95 % interval"),
     *("time", "reference", "of ceiling", "rounds"),
@@ -161,8 +164,7 @@ def _path_history(site: Draft, name: str, found: pd.DataFrame) -> Section:
     file = f"history-{site.files[name]}"
     told = [change for change in site.material.changes if change.curve.path == name]
     site.curves[file] = _curves(site, name, found, told)
-    days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").astype("category")
-    site.keep(file, found.drop(columns=["curve", "path"]).assign(date=days))
+    site.keep(file, _csv(found))
     quantities = list(dict.fromkeys(found["quantity"]))
     quantities.sort(key=lambda quantity: quantity != "ratio")
     cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != USUAL)
@@ -222,6 +224,33 @@ def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change])
         curves.append(curve)
     content = {"path": plain(name), "commits": commits, "curves": curves}
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def _csv(found: pd.DataFrame) -> str:
+    """The curves of a path, a line for each number; what a curve has in common is written once."""
+    named = [column for column in CURVE if column != "path"]
+    days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = [_line([*named, "commit", "date", *NUMBERS])]
+    for _, rows_ in found.assign(date=days).groupby("curve", sort=False):
+        shared = _line(["" if pd.isna(value) else value for value in rows_.iloc[0][named]])
+        numbers = (rows_[column].tolist() for column in NUMBERS)
+        lines += [
+            f"{shared},{commit},{day},{value:.6g},{_bound(low)},{_bound(high)},{number}"
+            for commit, day, value, low, high, number in zip(
+                rows_["commit"], rows_["date"], *numbers, strict=True
+            )
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _line(cells: Sequence[object]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue()
+
+
+def _bound(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def _short(values: pd.Series[float]) -> list[float | None]:

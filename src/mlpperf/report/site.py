@@ -128,12 +128,12 @@ def _files(site: Draft, material: Material, project: str) -> Iterator[tuple[str,
     for name, text in site.curves.items():
         yield f"data/{name}.js", f"mlpperf.history({text});\n".encode()
     for name, data in site.data.items():
-        if name in site.curves:
+        if isinstance(data, str):  # curves, which are there as JSON already
+            text = data
             yield f"data/{name}.json", site.curves[name].encode()
         else:
+            text = pd.json_normalize(list(data)).to_csv(index=False)
             yield f"data/{name}.json", json.dumps(finite(list(data)), indent=1).encode()
-        table = data if isinstance(data, pd.DataFrame) else pd.json_normalize(list(data))
-        text = table.to_csv(index=False, float_format="%.6g")
         yield f"data/{name}.csv", text.encode("utf-8", "backslashreplace")
     template = _environment().get_template("page.html")
     for page in reversed(site.pages):
