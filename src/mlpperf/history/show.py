@@ -188,6 +188,12 @@ def trial_of(record: dict[str, Any]) -> Trial:
     return Trial(**{field.name: record[field.name] for field in fields(Trial)})
 
 
+def series_of(records: Sequence[dict[str, Any]]) -> str:
+    """How many series were timed: as many as could be within the budget."""
+    least, most = min(r["series"] for r in records), max(r["series"] for r in records)
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 CALIBRATION_COLUMNS = (
     "slowdown",
     "found",
@@ -233,6 +239,8 @@ def _bounds(rate: Rate) -> str:
 
 def sight(table: Sequence[Sight]) -> str:
     """The smallest slowdown that is found nearly always, in a sentence."""
+    if not any(line.found.of for line in table):
+        return "No slowdown was tried."
     least = smallest(table)
     if least is None:
         return f"No slowdown that was tried is found in {100 * WANTED:g} % of the cases."

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..history.calibrate import sights
 from ..history.listing import count
-from ..history.show import CALIBRATION_COLUMNS, calibration_rows, sight, trial_of
+from ..history.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
 from ..machine import BUSY
 from . import figures
 from .blocks import (
@@ -24,10 +24,10 @@ def calibration(site: Draft) -> None:
     """What was found of slowdowns that were put into the code."""
     groups = grouped(
         site.material.kinds["calibrations"],
-        lambda r: (r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY, r["series"]),
+        lambda r: (r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY),
     )
     sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
-    for number, ((tracker, cases, budget, busy, series), found) in enumerate(groups.items(), 1):
+    for number, ((tracker, cases, budget, busy), found) in enumerate(groups.items(), 1):
         table = sights([trial_of(r) for r in found])
         if number == 1:
             alarms = [line.alarms for line in table]
@@ -38,7 +38,7 @@ def calibration(site: Draft) -> None:
         at = f" at {', '.join(cases)}" if cases else ""
         crowd = ", while other processes kept the machine busy" if busy else ""
         limit = f", {budget:g} s each" if tracker == "mlpperf" else ""
-        name = f"{tracker}: {series:,} series{at}{limit}{crowd}"
+        name = f"{tracker}: {series_of(found)} series{at}{limit}{crowd}"
         blocks: list[Any] = [Prose(sight(table))] if any(t.found.of for t in table) else []
         if any(t.found.of for t in table):
             alt = "Share of injected slowdowns that were found, over their size; as in the table."

@@ -14,7 +14,7 @@ from ..accuracy import show as accuracy_show
 from ..errors import MlpperfError
 from ..history.calibrate import sights
 from ..history.records import race_result, read
-from ..history.show import CALIBRATION_COLUMNS, calibration_rows, sight, trial_of
+from ..history.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
 from ..machine import BUSY
 from ..mlp.show import (
     CLUSTER_COLUMNS,
@@ -212,7 +212,7 @@ def calibration(folder: Path) -> str:
             words.append(f"--budget {r['budget']:g}")
         else:
             words.append(f"--against {r['tracker']}")
-        told = f"`{' '.join(words)}`, {r['series']} series"
+        told = f"`{' '.join(words)}`"
         if r["busy"] > BUSY:
             told += ", while other processes kept the machine busy"
         groups.setdefault(told, []).append(r)
@@ -220,7 +220,7 @@ def calibration(folder: Path) -> str:
     for told, found in groups.items():
         table = sights([trial_of(r) for r in found])
         rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
-        parts.append(f"{told}:\n\n{rows}")
+        parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
         if any(line.found.of for line in table):
             parts.append(sight(table))
     return "\n\n".join([*parts, _where(found[-1])])
