@@ -426,6 +426,19 @@ def test_the_command_says_where_the_report_is(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
 
 
+def test_a_first_run_of_asv_that_is_not_over_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts with a file about the machine."""
+    monkeypatch.chdir(tmp_path)
+    machine = tmp_path / ".asv" / "results" / "vm" / "machine.json"
+    machine.parent.mkdir(parents=True)
+    machine.write_text('{"machine": "vm", "version": 1}')
+    for command in (["report", "--out", "site"], ["history"]):
+        done = CliRunner().invoke(app, [*command, "--records", str(RECORDS)])
+        assert done.exit_code == 0, done.output
+
+
 # --- serving -------------------------------------------------------------------------------------
 
 

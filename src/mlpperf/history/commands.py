@@ -275,7 +275,7 @@ def history(
 
     found = table.history(
         records or usual(records_folder(), "races.jsonl"),
-        asv or usual(Path(".asv/results"), "*/*.json"),
+        asv or usual(Path(".asv/results"), "*/*-*.json"),
         pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
     ).only(paths or (), machine, device)
     if format is TableFormat.CSV:

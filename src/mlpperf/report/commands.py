@@ -45,7 +45,7 @@ class _Site:
         records, asv, pytest_benchmark = self._given
         return (
             records or usual(records_folder(), "*.jsonl"),
-            asv or usual(Path(".asv/results"), "*/*.json"),
+            asv or usual(Path(".asv/results"), "*/*-*.json"),
             pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
         )
 
