@@ -29,3 +29,10 @@ LogPlacement = Annotated[
 Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N, or clusters:K.")]
 Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]
+Asv = Annotated[
+    Path | None, typer.Option(help="asv's results; .asv/results by default, if it is there.")
+]
+PytestBenchmark = Annotated[
+    Path | None,
+    typer.Option(help="A file or folder of its JSON; .benchmarks by default, if it is there."),
+]

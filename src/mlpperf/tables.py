@@ -195,7 +195,7 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
             *speedup(r),
             seconds(r.seconds),
             seconds(r.reference_seconds),
-            _share(r),
+            share_of_ceiling(r),
             str(r.rounds),
         )
     notes = [f"  {r.case} {r.variant}: {r.wrong or '; '.join(r.doubts)}" for r in results]
@@ -211,7 +211,7 @@ def paired(results: Sequence[Result]) -> RenderableType:
         if r.wrong:
             table.add_row(r.path, r.case, r.variant, WRONG)
             continue
-        table.add_row(r.path, r.case, r.variant, r.verdict, *speedup(r), _share(r))
+        table.add_row(r.path, r.case, r.variant, r.verdict, *speedup(r), share_of_ceiling(r))
     return table
 
 
@@ -222,7 +222,8 @@ def speedup(r: Result) -> tuple[str, str]:
     return times(r.speedup.median, width), f"{low} … {high}"
 
 
-def _share(r: Result) -> str:
+def share_of_ceiling(r: Result) -> str:
+    """Such as `85 %`; a dash where no ceiling was measured."""
     return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"
 
 
@@ -243,7 +244,7 @@ def best(results: Sequence[Result]) -> RenderableType:
         if not r.wrong and (key not in groups or r.seconds < groups[key].seconds):
             groups[key] = r
     for (path, case), r in groups.items():
-        table.add_row(path, case, r.variant, speedup(r)[0], _share(r))
+        table.add_row(path, case, r.variant, speedup(r)[0], share_of_ceiling(r))
     return table
 
 

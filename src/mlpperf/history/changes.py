@@ -92,6 +92,11 @@ class Change:
         }.get(self.curve.quantity, ("higher", "lower"))
         return worse if self.ratio.median > 1 else better
 
+    @property
+    def how(self) -> str:
+        """The direction, and whether it went there at once."""
+        return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
+
 
 def changes(table: pd.DataFrame) -> list[Change]:
     """What changed along the curves of `table`, newest first.

@@ -11,7 +11,7 @@ import typer
 
 from ..devices import Setting, use
 from ..errors import MlpperfError
-from ..options import AsJson, Device, Records, Threads
+from ..options import AsJson, Asv, Device, PytestBenchmark, Records, Threads
 
 
 class Format(StrEnum):
@@ -238,6 +238,16 @@ def usual(folder: Path, pattern: str) -> Path | None:
     return folder if any(folder.glob(pattern)) else None
 
 
+def other_trackers(
+    asv: Path | None, pytest_benchmark: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Where results of asv and pytest-benchmark are: as given, or where they usually are."""
+    return (
+        asv or usual(Path(".asv/results"), "*/*-*.json"),  # not what it knows about the machine
+        pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
+    )
+
+
 class TableFormat(StrEnum):
     """How the history is written."""
 
@@ -252,13 +262,8 @@ def history(
         typer.Argument(metavar="[PATH]...", help="Only of these; all by default."),
     ] = None,
     records: Records = None,
-    asv: Annotated[
-        Path | None, typer.Option(help="asv's results; .asv/results by default, if it is there.")
-    ] = None,
-    pytest_benchmark: Annotated[
-        Path | None,
-        typer.Option(help="A file or folder of its JSON; .benchmarks by default, if it is there."),
-    ] = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
     machine: Annotated[str | None, typer.Option(help="Only of this host.")] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Only on this device, such as cpu.")
@@ -275,8 +280,7 @@ def history(
 
     found = table.history(
         records or usual(records_folder(), "races.jsonl"),
-        asv or usual(Path(".asv/results"), "*/*-*.json"),
-        pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
+        *other_trackers(asv, pytest_benchmark),
     ).only(paths or (), machine, device)
     if format is TableFormat.CSV:
         typer.echo(found.table.to_csv(index=False), nl=False)

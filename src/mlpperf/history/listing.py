@@ -37,9 +37,8 @@ def _table(where: str, found: Sequence[Change]) -> RenderableType:
     style = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
     for change in found:
         curve, ratio = change.curve, change.ratio
-        how = change.direction if change.kind == "step" else f"{change.direction}, bit by bit"
         table.add_row(
-            Text(how, style.get(change.direction, "yellow")),
+            Text(change.how, style.get(change.direction, "yellow")),
             *(plain(text) for text in (curve.path, curve.case, curve.variant, curve.quantity)),
             plain(change.previous[:SHORT]),
             by_percent(ratio.median),

@@ -8,17 +8,10 @@ from typing import Annotated
 import typer
 
 from ..errors import MlpperfError
-from ..options import Records
+from ..options import Asv, PytestBenchmark, Records
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the site; .mlpperf/report by default.")
-]
-Asv = Annotated[
-    Path | None, typer.Option(help="asv's results; .asv/results by default, if it is there.")
-]
-PytestBenchmark = Annotated[
-    Path | None,
-    typer.Option(help="A file or folder of its JSON; .benchmarks by default, if it is there."),
 ]
 
 
@@ -39,14 +32,13 @@ class _Site:
 
     def _sources(self) -> tuple[Path | None, Path | None, Path | None]:
         """The folders that are given, or that are there."""
-        from ..history.commands import usual
+        from ..history.commands import other_trackers, usual
         from ..history.records import records_folder
 
         records, asv, pytest_benchmark = self._given
         return (
             records or usual(records_folder(), "*.jsonl"),
-            asv or usual(Path(".asv/results"), "*/*-*.json"),
-            pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
+            *other_trackers(asv, pytest_benchmark),
         )
 
     def files(self) -> list[Path]:

@@ -27,8 +27,6 @@ from .blocks import (
 from .gather import Material, Place, Record, where_from
 
 USUAL = "batch-500"  # the articles' case, by which paths are compared
-
-
 Records = Sequence[Record]
 
 
@@ -52,7 +50,11 @@ class Draft:
         self.data[name] = data
         return name
 
-    def commit(self, commit: str, up: str = "") -> Link:
+    def page_of(self, path: str, up: str = "") -> Link:
+        """A link to the page of a path, from a page that is `up` from the first one."""
+        return Link(plain(path), f"{up}paths/{self.files[path]}.html")
+
+    def commit(self, commit: str) -> Link:
         """A link to a commit, if its page is known."""
         known = self.material.commit_url and commit.isalnum() and commit.isascii()
         return Link(commit[:SHORT], self.material.commit_url + commit if known else "")
@@ -115,11 +117,6 @@ def kind_of(change: Change) -> str:
     """Whether a change is for the worse."""
     words = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
     return words.get(change.direction, "plain")
-
-
-def share_of_ceiling(r: Result) -> str:
-    """Such as `85 %`."""
-    return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"
 
 
 def flat(r: Result) -> Record:

@@ -12,7 +12,6 @@ from .blocks import (
     Cell,
     Commits,
     Filters,
-    Link,
     Page,
     Prose,
     Row,
@@ -73,14 +72,13 @@ def changes_table(
     found = []
     for change in told:
         curve, ratio = change.curve, change.ratio
-        how = change.direction if change.kind == "step" else f"{change.direction}, bit by bit"
         cells: list[Cell] = [
             site.commit(change.commit),
             f"{change.date:%Y-%m-%d}",
             plain(subjects.get(change.commit, "")),
-            Link(plain(curve.path), f"{up}paths/{site.files[curve.path]}.html"),
+            site.page_of(curve.path, up),
             *(plain(text) for text in (curve.variant, curve.case, curve.quantity)),
-            Badge(how, kind_of(change)),
+            Badge(change.how, kind_of(change)),
             plain(place(curve)),
             by_percent(ratio.median),
             f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",

@@ -15,12 +15,11 @@ from ..mlp.show import (
     LADDER_COLUMNS,
     ladder_rows,
 )
-from ..tables import speedup, times
+from ..tables import share_of_ceiling, speedup, times
 from . import figures
 from .blocks import (
     Badge,
     Cell,
-    Link,
     Page,
     Plot,
     Prose,
@@ -40,7 +39,6 @@ from .draft import (
     longest,
     measured_where,
     newest_of,
-    share_of_ceiling,
 )
 from .gather import Place, Record
 
@@ -143,7 +141,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
             shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
         table_rows.append(
             [
-                Link(path, f"paths/{site.files[path]}.html"),
+                site.page_of(path),
                 right,
                 *shown,
                 _line(site, path, where, best),
@@ -154,8 +152,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
         timed = {race.result.path for race in site.material.races}
         for path in site.catalogue.values():
             if path.name not in timed:
-                link = Link(path.name, f"paths/{site.files[path.name]}.html")
-                table_rows.append([link, "not timed yet", *["–"] * 3, "", ""])
+                table_rows.append([site.page_of(path.name), "not timed yet", *["–"] * 3, "", ""])
     columns = (
         *("hot path", "still right?", "fastest"),
         *("speedup (95 % interval)", "of ceiling", "history", "last change"),
@@ -219,9 +216,8 @@ def _tracked(site: Draft) -> list[Section]:
                 at = "" if best["case"] == USUAL else f" at {best['case']}"
                 shown = [plain(best["variant"] + at), times(faster, wide) + bounds]
                 curve = ratios[ratios["curve"] == best["curve"]]
-            link = Link(plain(str(path)), f"paths/{site.files[str(path)]}.html")
             changed = last_change(site, str(path), Place(machine, "", 0))
-            cells.append([link, *shown, longest(curve), changed])
+            cells.append([site.page_of(str(path)), *shown, longest(curve), changed])
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
         shared = "" if pd.isna(threads) else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))

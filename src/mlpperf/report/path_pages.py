@@ -17,7 +17,7 @@ from ..history.listing import SHORT, by_percent, count, plain
 from ..history.table import CURVE
 from ..hotpath import HotPath
 from ..measure import Result
-from ..tables import seconds, speedup
+from ..tables import seconds, share_of_ceiling, speedup
 from . import figures
 from .blocks import (
     Badge,
@@ -33,7 +33,7 @@ from .blocks import (
     source,
     story,
 )
-from .draft import USUAL, Draft, fastest, flat, grouped, index_of, kind_of, share_of_ceiling
+from .draft import USUAL, Draft, fastest, flat, grouped, index_of, kind_of
 from .gather import Place, Record
 from .history_pages import changes_table
 

@@ -28,7 +28,7 @@ from ..mlp.show import (
     ratio,
 )
 from ..peers import show as peer_table
-from ..tables import seconds, speedup
+from ..tables import seconds, share_of_ceiling, speedup
 
 Record = dict[str, Any]
 
@@ -138,8 +138,7 @@ def paths(folder: Path) -> str:
     rows = []
     for path, r in best.items():
         result = race_result(r)
-        share = f"{100 * result.ceiling_share:.0f} %" if result.floor > 0 else "–"
-        rows.append((path, result.variant, *speedup(result), share))
+        rows.append((path, result.variant, *speedup(result), share_of_ceiling(result)))
     return f"{_markdown(PATHS_COLUMNS, rows, left=2)}\n\n{_where(r)}"
 
 

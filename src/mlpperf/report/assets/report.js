@@ -139,7 +139,6 @@
   for (const box of document.querySelectorAll(".curves")) {
     load(box.dataset.file).then((content) => {
       box.addEventListener("change", () => show(box, content));
-      box.addEventListener("plotly_click", () => {});
       // Of the choices that there are, one that has something to show.
       const first = content.curves.find((curve) => curve.case === box.querySelector("[data-choice=case]").value)
         || content.curves[0];
