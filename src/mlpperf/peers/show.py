@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -34,6 +35,19 @@ def as_record(place: Place) -> Record:
     if place.in_force is None:
         del record["in_force"]
     return record
+
+
+def contests(
+    records: Sequence[Record], setting: Sequence[str]
+) -> dict[tuple[Any, ...], list[Record]]:
+    """The newest contest for all that `setting` names; the records of one have the same time."""
+    newest: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        contest = newest.setdefault(tuple(record[name] for name in setting), [])
+        if contest and contest[0]["time"] != record["time"]:
+            contest.clear()
+        contest.append(record)
+    return newest
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:

@@ -99,12 +99,7 @@ def best_run(folder: Path) -> str:
 
 def peers(folder: Path) -> str:
     """Every batch size at which peers met: the newest contest of each, on every device."""
-    newest: dict[tuple[int, str], list[Record]] = {}
-    for record in read(folder, "peers")[0]:
-        group = newest.setdefault((record["batch_size"], record["device"]), [])
-        if group and group[0]["time"] != record["time"]:
-            group.clear()
-        group.append(record)
+    newest = peer_table.contests(read(folder, "peers")[0], ("batch_size", "device"))
     parts = []
     for (size, _), contest in sorted(newest.items()):
         rows = _markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)

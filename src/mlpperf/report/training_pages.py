@@ -87,12 +87,7 @@ def _median(record: Record) -> float:
 def peers(site: Draft) -> None:
     """The newest contest at every batch size."""
     records = site.material.kinds["peers"]
-    newest: dict[tuple[int, str, int], list[Record]] = {}
-    for r in records:
-        contest = newest.setdefault((r["batch_size"], r["device"], r["threads"]), [])
-        if contest and contest[0]["time"] != r["time"]:
-            contest.clear()
-        contest.append(r)
+    newest = peers_show.contests(records, ("batch_size", "device", "threads"))
     sections, verdicts = [], []
     for (size, device, threads), contest in sorted(newest.items()):
         name = f"Batch {size:,}, {device}, {count(threads, 'thread')}"
