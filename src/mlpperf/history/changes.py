@@ -104,7 +104,11 @@ def changes(table: pd.DataFrame) -> list[Change]:
     Changes below ±1 % (`SCATTER`) are not told: so much differs between two builds of one code.
     Curves of fewer than 2 · `FEWEST` commits cannot tell anything.
     """
-    found = points(table)
+    return changes_along(points(table))
+
+
+def changes_along(found: pd.DataFrame) -> list[Change]:
+    """The `changes` of curves that are there as `points` gives them."""
     rng = np.random.default_rng(0)  # only for the order of equal values
     # Only memory can be nothing; as one byte, so that a rise from there has a ratio.
     log = np.log(found["value"].where(found["value"] > 0, 1.0).to_numpy())

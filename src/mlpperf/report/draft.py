@@ -13,7 +13,6 @@ import pandas as pd
 
 from ..history.changes import Change
 from ..history.listing import SHORT, by_percent, count, plain
-from ..history.table import points
 from ..hotpath import HotPath
 from ..measure import Result
 from .blocks import (
@@ -42,8 +41,12 @@ class Draft:
     pages: list[Page] = field(default_factory=list)
     data: dict[str, Records | str] = field(default_factory=dict)
     curves: dict[str, str] = field(default_factory=dict)
-    points: pd.DataFrame | None = None
     files: dict[str, str] = field(default_factory=dict)  # of each path, without its ending
+
+    @property
+    def points(self) -> pd.DataFrame | None:
+        """The curves of the history."""
+        return self.material.points
 
     def keep(self, name: str, data: Records | str) -> str:
         """Have `data` written beside the page; gives the name of the files."""
@@ -64,8 +67,7 @@ def started(material: Material, catalogue: Sequence[HotPath]) -> Draft:
     """A site without pages, in which every path has the name of its file."""
     site = Draft(material, {path.name: path for path in catalogue})
     known = [*site.catalogue, *(race.result.path for race in material.races)]
-    if material.history is not None:
-        site.points = points(material.history.table)
+    if site.points is not None:
         known += list(site.points["path"].unique())
     taken: set[str] = set()
     for name in dict.fromkeys(known):

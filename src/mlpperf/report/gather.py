@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from ..accuracy.show import notes as accuracy_notes
 from ..accuracy.show import rows as accuracy_rows
 from ..errors import MlpperfError
-from ..history.changes import Change, changes
+from ..history.changes import Change, changes_along
 from ..history.records import race_result, scan
 from ..history.show import trial_of
-from ..history.table import DAMAGE, History, history
+from ..history.table import DAMAGE, History, history, points
 from ..measure import Result
 from ..mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
 from ..peers.show import rows as peer_rows
@@ -65,11 +67,12 @@ class Race:
 class Material:
     """What the report is made of.
 
-    `kinds`: the records of each of `SHOWN`. `commit_url`: what a commit's page starts with, or
-    nothing.
+    `points`: the curves of the history. `kinds`: the records of each of `SHOWN`. `commit_url`: what
+    a commit's page starts with, or nothing.
     """
 
     history: History | None = None
+    points: pd.DataFrame | None = None
     changes: list[Change] = field(default_factory=list)
     races: list[Race] = field(default_factory=list)
     kinds: dict[str, list[Record]] = field(default_factory=dict)
@@ -102,7 +105,8 @@ def gather(records: Path | None, asv: Path | None, pytest_benchmark: Path | None
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
         found.history = history(races, asv, pytest_benchmark, seen=seen)
-        found.changes = changes(found.history.table)
+        found.points = points(found.history.table)
+        found.changes = changes_along(found.points)
         found.unreadable += found.history.unreadable
         found.races = list(newest.values())
     for name, shown in SHOWN.items():
