@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -18,6 +19,7 @@ import pytest
 
 from mlpperf.agreement import Agreement, compare
 from mlpperf.data import synthetic
+from mlpperf.devices import Setting
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
 from mlpperf.measure import Interval
@@ -175,6 +177,21 @@ def test_a_peer_that_fails_says_why_and_the_others_go_on() -> None:
     *_, places = contest.contest([lost], QUICK, "digits", epochs=2)
     assert places[1].stopped.startswith("There is no peer 'last_run'; did you mean last_rung")
     assert places[0].epochs == 2
+
+
+def test_a_peer_may_close_its_output_before_it_says_why_it_fails() -> None:
+    lines = "import os, sys, time; sys.stdin.readline(); os.close(1); time.sleep(0.5)"
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        slow = Contestant(PEERS[0], errors=errors)
+        slow.process = Setting.current().start(
+            ["-c", f"{lines}; sys.exit('the reason')"],
+            stdin=-1,
+            stdout=-1,
+            stderr=errors,
+            text=True,
+        )
+        slow.train(1)
+        assert slow.stopped == "the reason"
 
 
 @pytest.fixture

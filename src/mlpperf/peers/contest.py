@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import select
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +78,9 @@ class Contestant:
         try:
             said: dict[str, Any] = json.loads(line)
         except ValueError:
+            if heard and not line:  # it is ending, and says why after it has closed its output
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(PATIENCE)
             self.close()
             assert self.errors is not None
             self.errors.seek(0)
