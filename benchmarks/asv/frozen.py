@@ -238,7 +238,6 @@ FROZEN = {
             "batch-487",
             "batch-500",
             "batch-20000",
-            "batch-60000",
             "batch-70000",
         ],
         "largest": "batch-70000",

@@ -50,7 +50,10 @@ BUDGET = 120.0  # seconds for screening and judgement, proofs apart
 PROVING = 4  # processes, if one after the other is ended by what it proves
 SCREENING = 3  # processes
 SCREENING_SHARE = 0.5  # of the budget
-FEW = 6  # pairs of blocks in a process, of which a disturbed one would be too large a part
+# A disturbance makes a block only slower, so of four in a row the quickest counts. Of disturbed
+# series of this catalogue that halves the error of a process; of longer rows it grows again.
+ROW = 4
+FEW = 2 * ROW  # pairs of blocks that are worth a moment of their own
 PART = 200  # values whose averages, all twenty thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
 SURE = 0.03  # and in one that judges
@@ -371,14 +374,20 @@ def _stages(
 _Times = Sequence[float] | NDArray[np.float64]
 
 
+def _quickest(times: _Times) -> NDArray[np.float64]:
+    """The least of every `ROW`; what is left over at the end counts with the last ones."""
+    starts = np.arange(0, max(len(times) - ROW, 0) + 1, ROW)
+    return np.minimum.reduceat(np.asarray(times), starts)
+
+
 @dataclass
 class Timing:
     """What processes found about one series.
 
     `values`: the logarithm of head ÷ base, one of each process; `weights`: pairs of blocks that
-    each is based on; `deviations` of pairs from them. `each`: seconds that a pair takes; `rest`:
-    what a process needs besides. `scatter`: standard deviation of a pair, had its noise no tails.
-    `fine`: the error that will do.
+    each is based on; `deviations` of rows from them, as if of single pairs. `each`: seconds that a
+    pair takes; `rest`: what a process needs besides. `scatter`: standard deviation of a pair, had
+    its noise no tails. `fine`: the error that will do.
     """
 
     values: list[float] = field(default_factory=list)
@@ -393,21 +402,18 @@ class Timing:
     def add(self, base: _Times, head: _Times, each: float, rest: float) -> None:
         """Take in what one process found: the seconds of blocks, in pairs.
 
-        Of the ratios of pairs the pseudo-median: as robust as it need be, and sharper than the
-        median. Of few pairs the ratio of the quickest blocks, because a disturbance makes a block
-        only slower.
+        Of every `ROW` pairs the quickest block of each side, and of the ratios of these the
+        pseudo-median: as robust as it need be, and sharper than the median.
         """
         self.each, self.rest = each, rest
-        self.weights.append(len(head))
-        if len(head) < FEW:
-            self.values.append(math.log(np.min(head) / np.min(base)))
-            return
-        logs = np.log(np.divide(head, base))
-        both = logs[: len(logs) // 2 * 2].reshape(-1, 2).mean(axis=1)  # of each order one
-        parts = [both[i :: math.ceil(len(both) / PART)] for i in range(math.ceil(len(both) / PART))]
+        logs = np.log(_quickest(head) / _quickest(base))
+        parts = [logs[i :: math.ceil(len(logs) / PART)] for i in range(math.ceil(len(logs) / PART))]
         self.values.append(float(np.mean([np.median(walsh_averages(part)) for part in parts])))
-        self.deviations.append((both - self.values[-1]) * math.sqrt(2))
-        self.pairs += len(logs)
+        self.weights.append(len(head))
+        if len(logs) < 2:
+            return
+        self.deviations.append((logs - self.values[-1]) * math.sqrt(ROW))
+        self.pairs += len(head)
         deviations = np.concatenate(self.deviations)
         # Of fewer values than there are deviations, as each has its own middle.
         share = 1 - len(self.deviations) / len(deviations)
@@ -601,8 +607,8 @@ def _visit(
         for answer in crew.ask("time", group, **asked):
             name = Series(*answer["series"])
             for side, blocks in answer["seconds"].items():
-                # Of each order as many, so that those of two moments keep alternating.
-                whole = len(blocks) // 2 * 2 if moments[name] > 1 else 0
+                # No row is of two moments.
+                whole = len(blocks) // ROW * ROW if moments[name] > 1 else 0
                 seen.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
             rest[name] = rest.get(name, 0.0) + answer["rest"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
@@ -617,8 +623,8 @@ def _visit(
         }
         base: _Times = times["base"]
         if result.isolated:  # nothing is in pairs
-            base = [min(base) if len(base) < FEW else middles["base"]] * len(times["head"])
-        timings[name].add(base, times["head"], timed[name] / len(base), rest[name])
+            base = np.full(len(times["head"]), np.median(_quickest(base)))
+        timings[name].add(base, times["head"], timed[name] / len(times["base"]), rest[name])
     return time.perf_counter() - start - spent
 
 

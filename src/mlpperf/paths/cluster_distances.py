@@ -146,6 +146,6 @@ PATH = HotPath(
         Variant(threaded, prepare=with_buffer),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(60_000), Case(70_000)),
+    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(70_000)),
     cost=cost,
 )
