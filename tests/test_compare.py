@@ -140,7 +140,7 @@ def test_equal_versions_raise_an_alarm_as_seldom_as_is_said(
 
 
 def judgement(finding: Finding, logs: Any, tests: int) -> Finding:
-    _conclude(finding, Timing(list(logs)), tests)
+    _conclude(finding, Timing(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
     return finding
 
 
@@ -343,8 +343,9 @@ def test_what_scatters_more_is_timed_longer_and_what_is_fine_is_not() -> None:
 def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Timing:
     return Timing(
         values=[math.log1p(change)] * 3,
-        weights=[100] * 3,
-        pairs=300,
+        pairs=[100] * 3,
+        own=[0.0] * 3,
+        deviations=[np.zeros(25)] * 3,
         each=each,
         rest=rest,
         scatter=scatter,
@@ -382,9 +383,28 @@ def test_what_is_surest_for_its_time_is_judged_first() -> None:
 
 
 def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
-    timing = Timing(values=[0.05, 0.01, 0.01], weights=[10, 95, 95])
+    timing = Timing(values=[0.05, 0.01, 0.01], pairs=[10, 95, 95], own=[0.0] * 3)
     assert timing.middle == pytest.approx(0.012)
     assert timing.between < float(np.std(timing.values, ddof=1)) / math.sqrt(3)
+
+
+def test_a_process_that_was_disturbed_counts_less() -> None:
+    """Saboteur: noise from elsewhere during one process, which would hide a change of 1 %."""
+    rng, timing = np.random.default_rng(10), Timing()
+    for visit in range(module.judges(30)):
+        noise = 0.2 if visit == 3 else 0.005
+        shift = -0.03 if visit == 3 else 0.01
+        base, head = np.exp(noise * rng.standard_normal((2, 100)) + [[0.0], [shift]])
+        timing.add(base, head, 1e-3, 0.0)
+    assert timing.values[3] < -0.01
+    assert timing.errors[3] > 10 * np.median(timing.errors)
+    assert timing.middle == pytest.approx(0.01, abs=0.001)
+    found = finding(0.0, 1.0, math.inf)
+    _conclude(found, timing, 30)
+    assert found.slower
+    timing.own = [0.0] * len(timing.own)
+    _conclude(found, timing, 30)
+    assert not found.slower
 
 
 # --- verdicts -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from random import Random
 
 import numpy as np
@@ -139,9 +139,10 @@ def rounds_of(clock: FakeClock, contestants: int) -> list[str]:
 # --- the interval --------------------------------------------------------------------------------
 
 
-def walsh_averages(logs: Floats) -> Floats:
-    pairs = itertools.combinations_with_replacement(logs, 2)
-    return np.sort([(a + b) / 2 for a, b in pairs])
+def walsh_averages(logs: Floats, scale: Floats | None = None) -> Floats:
+    scales = np.ones(len(logs)) if scale is None else scale
+    pairs = itertools.combinations_with_replacement(zip(logs, scales, strict=True), 2)
+    return np.sort([(a / s + b / t) / (1 / s + 1 / t) for (a, s), (b, t) in pairs])
 
 
 def critical_value(n: int, confidence: float) -> int:
@@ -173,18 +174,31 @@ def test_interval_has_the_ranks_of_the_exact_signed_rank_test_or_one_more_to_be_
     assert math.log(interval.median) == pytest.approx(np.median(averages))
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("n", [6, 9, 14, 20, 40])
-def test_interval_holds_what_scipys_test_does_not_reject(n: int) -> None:
-    logs = np.random.default_rng(100 + n).standard_normal(n)
-    interval = ratio_interval(np.exp(logs))
+def test_interval_holds_what_scipys_test_does_not_reject(n: int, known: bool) -> None:
+    rng = np.random.default_rng(100 + n)
+    errors = rng.uniform(0.1, 10, n) if known else None
+    scale = np.ones(n) if errors is None else errors
+    logs = scale * rng.standard_normal(n)
+    interval = ratio_interval(np.exp(logs), errors=errors)
     low, high = math.log(interval.low), math.log(interval.high)
-    averages = walsh_averages(logs)
+    averages = walsh_averages(logs, errors)
     inside = averages[(averages > low + 1e-9) & (averages < high - 1e-9)]
     # The outermost average may be the one that the interval includes to be safe.
     for truth in np.linspace(inside[0] + 1e-9, inside[-1] - 1e-9, 7):
-        assert stats.wilcoxon(logs - truth, method="exact").pvalue > 0.05
+        assert stats.wilcoxon((logs - truth) / scale, method="exact").pvalue > 0.05
     for truth in (low - 1e-9, high + 1e-9):
-        assert stats.wilcoxon(logs - truth, method="exact").pvalue <= 0.05
+        assert stats.wilcoxon((logs - truth) / scale, method="exact").pvalue <= 0.05
+
+
+def test_equal_errors_change_nothing_and_the_surest_ratios_decide() -> None:
+    ratios = np.exp(np.random.default_rng(4).standard_normal(12))
+    plain, equal = ratio_interval(ratios), ratio_interval(ratios, errors=np.full(12, 0.3))
+    assert astuple(equal) == pytest.approx(astuple(plain))
+    logs = np.r_[np.full(10, 0.01), -1.0, -2.0]
+    assert ratio_interval(np.exp(logs)).low < 1
+    assert ratio_interval(np.exp(logs), errors=np.r_[np.full(10, 0.001), 1.0, 2.0]).low > 1
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

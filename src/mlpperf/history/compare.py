@@ -54,12 +54,13 @@ SCREENING_SHARE = 0.5  # of the budget
 # series of this catalogue that halves the error of a process; of longer rows it grows again.
 ROW = 4
 FEW = 2 * ROW  # pairs of blocks that are worth a moment of their own
+NORMAL = math.sqrt(math.pi / 2)  # standard deviation ÷ mean deviation of normal noise
 PART = 200  # values whose averages, all twenty thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
 SURE = 0.03  # and in one that judges
 WINDOWS = 3  # moments at which a process that judges times a series: a disturbance hits one of them
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
-PLAIN = 0.25  # and in a process that judges, as a share of the change that was seen
+PLAIN = 0.2  # and in a process that judges, as a share of the change that was seen
 DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs them
 CALLS = 12  # of each series, at least, in the screening
 LONG = 0.01  # share of the budget, or else a second, beyond which they take too long
@@ -384,16 +385,17 @@ def _quickest(times: _Times) -> NDArray[np.float64]:
 class Timing:
     """What processes found about one series.
 
-    `values`: the logarithm of head ÷ base, one of each process; `weights`: pairs of blocks that
-    each is based on; `deviations` of rows from them, as if of single pairs. `each`: seconds that a
-    pair takes; `rest`: what a process needs besides. `scatter`: standard deviation of a pair, had
-    its noise no tails. `fine`: the error that will do.
+    `values`: the logarithm of head ÷ base, one of each process; `pairs` of blocks that each is
+    based on, and its `own` standard error, 0 if it is unknown; `deviations` of rows from the
+    values, as if of single pairs. `each`: seconds that a pair takes; `rest`: what a process needs
+    besides. `scatter`: standard deviation of a pair, had its noise no tails. `fine`: the error that
+    will do.
     """
 
     values: list[float] = field(default_factory=list)
-    weights: list[int] = field(default_factory=list)
+    pairs: list[int] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     deviations: list[NDArray[np.float64]] = field(default_factory=list)
-    pairs: int = 0
     each: float = 0.0
     rest: float = 0.0
     scatter: float = SCATTER
@@ -409,33 +411,45 @@ class Timing:
         logs = np.log(_quickest(head) / _quickest(base))
         parts = [logs[i :: math.ceil(len(logs) / PART)] for i in range(math.ceil(len(logs) / PART))]
         self.values.append(float(np.mean([np.median(walsh_averages(part)) for part in parts])))
-        self.weights.append(len(head))
+        self.pairs.append(len(head))
         if len(logs) < 2:
+            self.own.append(0.0)
             return
+        self.own.append(NORMAL * float(np.mean(np.abs(logs - self.values[-1]))) / len(logs) ** 0.5)
         self.deviations.append((logs - self.values[-1]) * math.sqrt(ROW))
-        self.pairs += len(head)
         deviations = np.concatenate(self.deviations)
         # Of fewer values than there are deviations, as each has its own middle.
         share = 1 - len(self.deviations) / len(deviations)
         self.scatter = 1.4826 * float(np.median(np.abs(deviations))) / math.sqrt(share)
 
     @property
+    def errors(self) -> NDArray[np.float64]:
+        """Standard error of each of `values`: a process that was disturbed counts less.
+
+        None counts more than the scatter of all allows: the own error of a few rows may be small by
+        chance.
+        """
+        usual = max(self.scatter, 1e-9) / np.sqrt(np.array(self.pairs))
+        errors: NDArray[np.float64] = np.maximum(usual, np.array(self.own))
+        return errors
+
+    @property
     def middle(self) -> float:
-        """Of `values`, by their weights."""
-        return float(np.average(self.values, weights=self.weights)) if self.values else 0.0
+        """Of `values`, by their errors."""
+        return float(np.average(self.values, weights=self.errors**-2.0)) if self.values else 0.0
 
     @property
     def within(self) -> float:
-        """Standard error of the middle of `values` by the pairs of each process; 0 if unknown."""
-        return self.scatter / math.sqrt(self.pairs) if self.pairs else 0.0
+        """Standard error of the middle of `values` by the errors of each; 0 if unknown."""
+        return float(np.sum(self.errors**-2.0)) ** -0.5 if self.deviations else 0.0
 
     @property
     def between(self) -> float:
         """That by the values of the processes."""
         if len(self.values) < 2:
             return math.inf
-        square = np.average((np.array(self.values) - self.middle) ** 2, weights=self.weights)
-        return math.sqrt(square / (len(self.values) - 1))
+        squares = (np.array(self.values) - self.middle) ** 2
+        return math.sqrt(np.average(squares, weights=self.errors**-2.0) / (len(self.values) - 1))
 
     @property
     def enough(self) -> float:
@@ -638,7 +652,8 @@ def _conclude(finding: Finding, timing: Timing, tests: int = 0) -> None:
     if not logs:
         return
     if tests:
-        finding.ratio = ratio_interval(np.exp(logs), 1 - 2 * FALSE_ALARM / tests)
+        confidence = 1 - 2 * FALSE_ALARM / tests
+        finding.ratio = ratio_interval(np.exp(logs), confidence, timing.errors)
     else:
         middle, normal = timing.middle, float(ndtri((1 + CONFIDENCE) / 2))
         student = float(stdtrit(max(len(logs) - 1, 1), (1 + CONFIDENCE) / 2))
