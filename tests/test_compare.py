@@ -97,7 +97,6 @@ class Simulated(Crew):
         result: Comparison,
         seconds: dict[Series, float],
         timings: dict[Series, Timing],
-        windows: int = 1,
     ) -> float:
         """One process that times them all."""
         self.asked.append("time")

@@ -57,8 +57,10 @@ FEW = 2 * ROW  # pairs of blocks that are worth a moment of their own
 NORMAL = math.sqrt(math.pi / 2)  # standard deviation ÷ mean deviation of normal noise
 PART = 200  # values whose averages, all twenty thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
-SURE = 0.03  # and in one that judges
-WINDOWS = 3  # moments at which a process that judges times a series: a disturbance hits one of them
+SURE = 0.03  # and in one that judges, or
+SURER = 0.001  # that share of all seconds for judging, if it is more
+MOMENTS = 5  # at which a process times a series: a disturbance hits one of them
+MOMENT = 0.01  # seconds that are worth one
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
 PLAIN = 0.2  # and in a process that judges, as a share of the change that was seen
 DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs them
@@ -359,14 +361,15 @@ def _stages(
         _conclude(finding, timings[finding.series])
     yield True
     end += result.budget * (1 - SCREENING_SHARE)
-    timings = _suspects(right, timings, end - now(), starting)
+    least = max(SURE, SURER * (end - now()))
+    timings = _suspects(right, timings, end - now(), starting, least)
     if not timings:
         return
     tests, processes = len(timings), judges(len(timings))
     for visit in range(processes):
         progress(f"judging {tests} series, process {visit + 1} of {processes}")
         left = (end - now()) / (processes - visit) - starting
-        starting = _visit(crew, result, shares(timings, left, SURE), timings, WINDOWS)
+        starting = _visit(crew, result, shares(timings, left, least), timings)
     for judged, timing in timings.items():
         _conclude(result.findings[judged], timing, tests)
     yield True
@@ -492,9 +495,15 @@ def judges(tests: int) -> int:
 
 
 def _suspects(
-    findings: Sequence[Finding], timings: dict[Series, Timing], seconds: float, starting: float
+    findings: Sequence[Finding],
+    timings: dict[Series, Timing],
+    seconds: float,
+    starting: float,
+    least: float = SURE,
 ) -> dict[Series, Timing]:
     """What is to be judged in so many `seconds`, with what is known about how it scatters.
+
+    A process needs `starting` seconds to start, and times each at least `least` seconds.
 
     What looks slower comes first, then what looks faster, then what is only unclear; and of these
     what is the surest for its time.
@@ -502,7 +511,7 @@ def _suspects(
     found: dict[Series, Timing] = {}
 
     def cost(timing: Timing) -> float:
-        return timing.rest + max(SURE, timing.each, min(timing.enough, DECISIVE))
+        return timing.rest + max(least, timing.each, min(timing.enough, DECISIVE))
 
     def urgency(finding: Finding) -> tuple[int, float]:
         timing = timings[finding.series]
@@ -510,7 +519,7 @@ def _suspects(
         sure = abs(timing.middle) / error
         if sure < 1 or abs(timing.middle) < math.log1p(finding.threshold) / 2:
             return 0, -cost(timing.again(False))
-        needed = timing.rest + max(SURE, timing.each, timing.again(True).enough)
+        needed = timing.rest + max(least, timing.each, timing.again(True).enough)
         return 2 if timing.middle > 0 else 1, sure / needed
 
     urgent = {f.series: urgency(f) for f in findings}
@@ -598,20 +607,19 @@ def _visit(
     result: Comparison,
     seconds: dict[Series, float],
     timings: dict[Series, Timing],
-    windows: int = 1,
 ) -> float:
     """Let one process (or one of each version, if isolated) time series, so many seconds each.
 
-    At up to so many moments as `windows` says, if enough pairs fit into each. Adds what it says to
-    `timings`, and gives the seconds that were not spent on any series.
+    At up to `MOMENTS` moments, if they are worth it and enough pairs fit into each. Adds what it
+    says to `timings`, and gives the seconds that were not spent on any series.
     """
     start, spent = time.perf_counter(), 0.0
     seen: dict[Series, dict[str, list[float]]] = {}
     rest: dict[Series, float] = {}
     timed: dict[Series, float] = {}
     sides = ["base", "head"]
-    fit = {s: given / max(FEW * timings[s].each, 1e-9) for s, given in seconds.items()}
-    moments = {s: int(min(max(1, fit[s]), windows)) for s in seconds}
+    fit = {s: given / max(FEW * timings[s].each, MOMENT) for s, given in seconds.items()}
+    moments = {s: int(min(max(1, fit[s]), MOMENTS)) for s in seconds}
     asked = {
         "series": [s for s, n in moments.items() for _ in range(n)],
         "seconds": [seconds[s] / n for s, n in moments.items() for _ in range(n)],

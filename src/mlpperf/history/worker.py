@@ -38,7 +38,7 @@ LOADS = 3
 # Seconds of a block at least: the shorter the blocks, the less comes between those of a pair, and
 # the more pairs there are. Of blocks of 1 ms a pair scatters as much, and takes ten times longer.
 BLOCK = 1e-4
-LONG = 0.001  # calls of so many seconds do not depend on where their code lies
+LONG = 0.005  # calls of so many seconds do not depend on where their code and threads lie
 STAY = 0.01  # seconds until arrays that can be elsewhere are
 
 
@@ -279,12 +279,12 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     for name in rng.permutation(LOADS * list(task.versions)):
         loaded[name].append(load(Path(task.versions[name])))
     together = {tuple(series) for series in task.together}
-    windows: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
+    moments: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
     met: Counter[tuple[str, ...]] = Counter()
     for (path, case, variant), limit in zip(task.series, task.seconds, strict=True):
         met[path, case, variant] += 1
-        windows.setdefault((path, case, met[path, case, variant]), []).append((variant, limit))
-    groups = list(windows.items())
+        moments.setdefault((path, case, met[path, case, variant]), []).append((variant, limit))
+    groups = list(moments.items())
     gc.disable()  # a collection would hit one of a pair
     gc.freeze()  # and the next ones need not look at modules
     for i in rng.permutation(len(groups)):
@@ -335,7 +335,10 @@ def _pairs(
     runners = {name: [Contestant(variant) for _, variant in sides[name]] for name in order}
     firsts = {name: loads[0] for name, loads in runners.items()}
     found = {name: [first.block(args[name], clock)] for name, first in firsts.items()}
-    long = max(times[0] for times in found.values()) >= LONG
+    if LONG <= max(times[0] for times in found.values()) < 10 * LONG:  # it may start threads
+        for name, first in firsts.items():
+            found[name].append(first.block(args[name], clock))
+    long = max(min(times) for times in found.values()) >= LONG
     if not long:
         found = {name: [] for name in order}
         for name, first in firsts.items():
