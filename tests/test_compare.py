@@ -97,6 +97,7 @@ class Simulated(Crew):
         result: Comparison,
         seconds: dict[Series, float],
         timings: dict[Series, Timing],
+        most: int = 1,
     ) -> float:
         """One process that times them all."""
         self.asked.append("time")

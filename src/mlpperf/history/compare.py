@@ -55,11 +55,11 @@ SCREENING_SHARE = 0.5  # of the budget
 ROW = 4
 FEW = 2 * ROW  # pairs of blocks that are worth a moment of their own
 NORMAL = math.sqrt(math.pi / 2)  # standard deviation ÷ mean deviation of normal noise
-PART = 200  # values whose averages, all twenty thousand, are taken
+PART = 100  # values whose averages, all five thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
 SURE = 0.03  # and in one that judges, or
 SURER = 0.001  # that share of all seconds for judging, if it is more
-MOMENTS = 5  # at which a process times a series: a disturbance hits one of them
+MOMENTS = 5  # at which a process that judges times a series: a disturbance hits one of them
 MOMENT = 0.01  # seconds that are worth one
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
 PLAIN = 0.2  # and in a process that judges, as a share of the change that was seen
@@ -369,7 +369,7 @@ def _stages(
     for visit in range(processes):
         progress(f"judging {tests} series, process {visit + 1} of {processes}")
         left = (end - now()) / (processes - visit) - starting
-        starting = _visit(crew, result, shares(timings, left, least), timings)
+        starting = _visit(crew, result, shares(timings, left, least), timings, MOMENTS)
     for judged, timing in timings.items():
         _conclude(result.findings[judged], timing, tests)
     yield True
@@ -607,10 +607,11 @@ def _visit(
     result: Comparison,
     seconds: dict[Series, float],
     timings: dict[Series, Timing],
+    most: int = 1,
 ) -> float:
     """Let one process (or one of each version, if isolated) time series, so many seconds each.
 
-    At up to `MOMENTS` moments, if they are worth it and enough pairs fit into each. Adds what it
+    At `most` moments, as long as they are worth it and enough pairs fit into each. Adds what it
     says to `timings`, and gives the seconds that were not spent on any series.
     """
     start, spent = time.perf_counter(), 0.0
@@ -619,7 +620,7 @@ def _visit(
     timed: dict[Series, float] = {}
     sides = ["base", "head"]
     fit = {s: given / max(FEW * timings[s].each, MOMENT) for s, given in seconds.items()}
-    moments = {s: int(min(max(1, fit[s]), MOMENTS)) for s in seconds}
+    moments = {s: int(min(max(1, fit[s]), most)) for s in seconds}
     asked = {
         "series": [s for s, n in moments.items() for _ in range(n)],
         "seconds": [seconds[s] / n for s, n in moments.items() for _ in range(n)],
