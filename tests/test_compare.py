@@ -149,7 +149,7 @@ def test_the_share_of_false_alarms_of_one_judgement() -> None:
     rng, tests, trials = np.random.default_rng(2), 20, 5000
     for scale in (0.01, 0.1):  # so much that the threshold is no help
         found = 0
-        for logs in scale * rng.standard_t(3, (trials, judges(tests))):
+        for logs in scale * rng.standard_t(3, (trials, judges(tests, 0.0))):
             ratio = judgement(Finding(ONE, threshold=1e-9), logs, tests)
             found += ratio.slower
         assert found <= 8  # 2.5 are expected at most
@@ -218,7 +218,7 @@ def test_what_is_clear_is_not_judged_again() -> None:
 def test_noise_beyond_all_bounds_is_undecided() -> None:
     crew = Simulated(catalogue(10), {}, normal(np.random.default_rng(6), 0.5))
     result = simulated(crew)
-    assert crew.asked.count("time") == SCREENING + judges(10)
+    assert crew.asked.count("time") == SCREENING + judges(10, 60.0)
     assert result.exit_code == 0
     for finding in result.timed:
         assert re.fullmatch(
@@ -382,6 +382,33 @@ def test_what_is_surest_for_its_time_is_judged_first() -> None:
     assert suspects(timings, 1e3) == ["sure", "unsure", "costly", "faster"]
 
 
+def test_of_a_function_that_is_plainly_slower_less_is_enough_to_suspect_it_elsewhere() -> None:
+    plain, kin, stranger = (ONE._replace(case=case) for case in ("plain", "kin", "stranger"))
+    stranger = stranger._replace(variant="another")
+    timings = {
+        plain: seen(0.5, 1e-3),
+        stranger: seen(0.008, 1e-3, scatter=0.06),
+        kin: seen(0.0075, 1e-3, scatter=0.06),
+    }
+    findings = [finding(0.99, math.exp(t.middle), 1.2, judged=False) for t in timings.values()]
+    for series, found in zip(timings, findings, strict=True):
+        found.series = series
+    assert list(module._suspects(findings, timings, 1e3, 1.0)) == [plain, kin, stranger]
+    timings[plain] = seen(0.0, 1e-3)
+    assert list(module._suspects(findings, timings, 1e3, 1.0))[:2] == [stranger, kin]
+
+
+def test_a_plain_change_is_judged_in_less_time() -> None:
+    assert seen(0.5, 1e-3).again(True).shortest(0.06) == module.LEAST
+    assert seen(0.01, 1e-3).again(True).shortest(0.06) == 0.06
+    assert seen(0.5, 0.1).again(True).shortest(0.06) == 0.1  # a pair
+
+
+def test_the_more_time_the_more_processes_judge() -> None:
+    least = math.ceil(math.log2(10 / module.FALSE_ALARM))
+    assert [judges(10, seconds) - least for seconds in (0, 10, 32, 60, 1e4)] == [2, 2, 4, 6, 6]
+
+
 def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
     timing = Timing(values=[0.05, 0.01, 0.01], pairs=[10, 95, 95], own=[0.0] * 3)
     assert timing.middle == pytest.approx(0.012)
@@ -391,7 +418,7 @@ def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
 def test_a_process_that_was_disturbed_counts_less() -> None:
     """Saboteur: noise from elsewhere during one process, which would hide a change of 1 %."""
     rng, timing = np.random.default_rng(10), Timing()
-    for visit in range(module.judges(30)):
+    for visit in range(judges(30, 0.0)):
         noise = 0.2 if visit == 3 else 0.005
         shift = -0.03 if visit == 3 else 0.01
         base, head = np.exp(noise * rng.standard_normal((2, 100)) + [[0.0], [shift]])

@@ -59,6 +59,7 @@ PART = 100  # values whose averages, all five thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
 SURE = 0.03  # and in one that judges, or
 SURER = 0.001  # that share of all seconds for judging, if it is more
+SAFE = 10  # but no longer than so many times what is fine enough
 MOMENTS = 5  # at which a process that judges times a series: a disturbance hits one of them
 MOMENT = 0.01  # seconds that are worth one
 FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
@@ -67,7 +68,11 @@ DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs
 CALLS = 12  # of each series, at least, in the screening
 LONG = 0.01  # share of the budget, or else a second, beyond which they take too long
 MOST = 60  # series that can be judged: with more, no interval would be confident enough
-SPARE = 2  # processes of a judgement beyond those that an interval so confident needs
+# Processes of a judgement beyond those that an interval so confident needs: one for so many seconds
+# of it, and these at least and at most. The more, the less one that was disturbed can hide.
+SPARE, SPARE_SECONDS, MOST_SPARE = 2, 8.0, 6
+PLAINLY = 5  # standard errors by which a function is plainly slower at one case
+KIN = 3  # and what that is worth to suspect it at its other cases, also in standard errors
 SCATTER = 0.03  # of a pair of blocks, as long as nothing is known
 SILENCE = 180.0  # seconds without a word after which a process counts as hanging
 # Peak memory and allocations are counted, not timed; threads may add a little by chance.
@@ -365,7 +370,7 @@ def _stages(
     timings = _suspects(right, timings, end - now(), starting, least)
     if not timings:
         return
-    tests, processes = len(timings), judges(len(timings))
+    tests, processes = len(timings), judges(len(timings), end - now())
     for visit in range(processes):
         progress(f"judging {tests} series, process {visit + 1} of {processes}")
         left = (end - now()) / (processes - visit) - starting
@@ -459,6 +464,10 @@ class Timing:
         """Seconds of pairs after which the error is `fine`."""
         return self.each * (self.scatter / self.fine) ** 2
 
+    def shortest(self, least: float) -> float:
+        """Seconds of a process at the very least: `least`, unless much less will do, or a pair."""
+        return max(self.each, min(least, max(LEAST, SAFE * self.enough)))
+
     def again(self, suspicious: bool) -> Timing:
         """With nothing found yet, but with what is known about how it scatters.
 
@@ -474,10 +483,11 @@ def shares(
 ) -> dict[Series, float]:
     """How long a process that has so many `seconds` is to time each series.
 
-    `least`, or a pair of blocks. Beyond that the longer, the more it scatters, so that the sum of
-    the squared errors is least; but no longer than is fine enough. What is over is not spent.
+    `least`, or what its `Timing` says. Beyond that the longer, the more it scatters, so that the
+    sum of the squared errors is least; but no longer than is fine enough. What is over is not
+    spent.
     """
-    short = {s: max(least, t.each) for s, t in timings.items()}
+    short = {s: t.shortest(least) for s, t in timings.items()}
     seconds -= sum(timing.rest + short[s] for s, timing in timings.items())
     most = {s: max(t.enough - short[s], 0.0) for s, t in timings.items()}
     wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
@@ -489,9 +499,13 @@ def shares(
     return {series: short[series] + given[series] for series in timings}
 
 
-def judges(tests: int) -> int:
-    """How many processes judge `tests` series: that they all agree by chance is rare enough."""
-    return math.ceil(math.log2(tests / FALSE_ALARM)) + SPARE
+def judges(tests: int, seconds: float) -> int:
+    """How many processes judge `tests` series in so many `seconds`.
+
+    That they all agree by chance is rare enough.
+    """
+    spare = min(max(int(seconds / SPARE_SECONDS), SPARE), MOST_SPARE)
+    return math.ceil(math.log2(tests / FALSE_ALARM)) + spare
 
 
 def _suspects(
@@ -506,28 +520,33 @@ def _suspects(
     A process needs `starting` seconds to start, and times each at least `least` seconds.
 
     What looks slower comes first, then what looks faster, then what is only unclear; and of these
-    what is the surest for its time.
+    what is the surest for its time. Of a function that is plainly slower at one case, less is
+    enough to suspect it at others.
     """
     found: dict[Series, Timing] = {}
+    sure = {s: t.middle / max(t.within or t.between, 1e-9) for s, t in timings.items()}
+    slowed = {(s.path, s.variant) for s in timings if sure[s] >= PLAINLY}
 
     def cost(timing: Timing) -> float:
-        return timing.rest + max(least, timing.each, min(timing.enough, DECISIVE))
+        return timing.rest + max(timing.shortest(least), min(timing.enough, DECISIVE))
 
     def urgency(finding: Finding) -> tuple[int, float]:
-        timing = timings[finding.series]
-        error = max(timing.within or timing.between, 1e-9)
-        sure = abs(timing.middle) / error
-        if sure < 1 or abs(timing.middle) < math.log1p(finding.threshold) / 2:
+        series, timing = finding.series, timings[finding.series]
+        known = abs(sure[series])
+        if timing.middle > 0 and (series.path, series.variant) in slowed:
+            known = math.hypot(known, KIN)
+        if known < 1 or abs(timing.middle) < math.log1p(finding.threshold) / 2:
             return 0, -cost(timing.again(False))
-        needed = timing.rest + max(least, timing.each, timing.again(True).enough)
-        return 2 if timing.middle > 0 else 1, sure / needed
+        again = timing.again(True)
+        needed = timing.rest + max(again.shortest(least), again.enough)
+        return 2 if timing.middle > 0 else 1, known / needed
 
     urgent = {f.series: urgency(f) for f in findings}
     open_ = [f for f in findings if urgent[f.series][0] or not f.clear]
     for finding in sorted(open_, key=lambda f: urgent[f.series], reverse=True):
         timing = timings[finding.series].again(urgent[finding.series][0] > 0)
         each = starting + cost(timing) + sum(map(cost, found.values()))
-        if len(found) < MOST and (not found or judges(len(found) + 1) * each <= seconds):
+        if len(found) < MOST and (not found or judges(len(found) + 1, seconds) * each <= seconds):
             found[finding.series] = timing
     return found
 
