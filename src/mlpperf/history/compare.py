@@ -468,6 +468,10 @@ class Timing:
         """Seconds of a process at the very least: `least`, unless much less will do, or a pair."""
         return max(self.each, min(least, max(LEAST, SAFE * self.enough)))
 
+    def moments(self, seconds: float, most: int) -> int:
+        """At how many moments, `most` at most, a process times it for so many `seconds` in all."""
+        return max(1, min(most, int(seconds / max(FEW * self.each, MOMENT))))
+
     def again(self, suspicious: bool) -> Timing:
         """With nothing found yet, but with what is known about how it scatters.
 
@@ -528,7 +532,8 @@ def _suspects(
     slowed = {(s.path, s.variant) for s in timings if sure[s] >= PLAINLY}
 
     def cost(timing: Timing) -> float:
-        return timing.rest + max(timing.shortest(least), min(timing.enough, DECISIVE))
+        seconds = max(timing.shortest(least), min(timing.enough, DECISIVE))
+        return timing.rest * timing.moments(seconds, MOMENTS) + seconds
 
     def urgency(finding: Finding) -> tuple[int, float]:
         series, timing = finding.series, timings[finding.series]
@@ -631,22 +636,24 @@ def _visit(
     """Let one process (or one of each version, if isolated) time series, so many seconds each.
 
     At `most` moments, as long as they are worth it and enough pairs fit into each. Adds what it
-    says to `timings`, and gives the seconds that were not spent on any series.
+    says to `timings`, and gives the seconds that it took to start.
     """
-    start, spent = time.perf_counter(), 0.0
+    start, starting = time.perf_counter(), 0.0
     seen: dict[Series, dict[str, list[float]]] = {}
     rest: dict[Series, float] = {}
     timed: dict[Series, float] = {}
     sides = ["base", "head"]
-    fit = {s: given / max(FEW * timings[s].each, MOMENT) for s, given in seconds.items()}
-    moments = {s: int(min(max(1, fit[s]), most)) for s in seconds}
+    moments = {s: timings[s].moments(given, most) for s, given in seconds.items()}
     asked = {
         "series": [s for s, n in moments.items() for _ in range(n)],
         "seconds": [seconds[s] / n for s, n in moments.items() for _ in range(n)],
         "together": [] if result.isolated else [s for s in crew.together if s in seconds],
     }
     for group in [[side] for side in crew.shuffled(sides)] if result.isolated else [sides]:
-        for answer in crew.ask("time", group, **asked):
+        began = time.perf_counter()
+        for number, answer in enumerate(crew.ask("time", group, **asked)):
+            if not number:
+                starting += time.perf_counter() - began - answer["rest"] - answer["spent"]
             name = Series(*answer["series"])
             for side, blocks in answer["seconds"].items():
                 # No row is of two moments.
@@ -654,7 +661,8 @@ def _visit(
                 seen.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
             rest[name] = rest.get(name, 0.0) + answer["rest"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
-            spent += answer["rest"] + answer["spent"]
+    known = starting + sum(rest.values()) + sum(timed.values())
+    more = (time.perf_counter() - start - known) / max(len(rest), 1)  # such as telling the answer
     for name, times in seen.items():
         if len(times) < len(sides):
             continue
@@ -666,8 +674,8 @@ def _visit(
         base: _Times = times["base"]
         if result.isolated:  # nothing is in pairs
             base = np.full(len(times["head"]), np.median(_quickest(base)))
-        timings[name].add(base, times["head"], timed[name] / len(times["base"]), rest[name])
-    return time.perf_counter() - start - spent
+        timings[name].add(base, times["head"], timed[name] / len(times["base"]), rest[name] + more)
+    return starting
 
 
 def _conclude(finding: Finding, timing: Timing, tests: int = 0) -> None:
