@@ -323,7 +323,7 @@ def known(scatter: float, each: float, rest: float = 0.0) -> Timing:
     return Timing(each=each, rest=rest, scatter=scatter)
 
 
-def test_what_scatters_more_is_timed_longer_and_what_is_fine_is_not() -> None:
+def test_all_are_timed_equally_long_but_no_longer_than_is_fine_enough() -> None:
     calm, wild, long = (ONE._replace(case=case) for case in ("calm", "wild", "long"))
     timings = {calm: known(0.001, 2e-4), wild: known(0.04, 1e-3), long: known(0.02, 0.5, 0.5)}
     given = shares(timings, 3.0)

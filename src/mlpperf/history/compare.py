@@ -7,7 +7,8 @@ processes are the sample.
 1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
    timed. The memory that a call takes is counted.
 2. *Screening.* A few processes time every series (a contestant of a path at a case): the first a
-   little, and the others those the longest that scatter most.
+   little, to see how it scatters, and the others all of them equally long, or until it is fine
+   enough.
 3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed again by
    fresh processes, and those alone decide: the screening chose, so it may not judge. The interval
    is the signed-rank interval over the processes, so confident that all judgements of a comparison
@@ -62,7 +63,7 @@ SURER = 0.001  # that share of all seconds for judging, if it is more
 SAFE = 10  # but no longer than so many times what is fine enough
 MOMENTS = 5  # at which a process that judges times a series: a disturbance hits one of them
 MOMENT = 0.01  # seconds that are worth one
-FINE = 0.001  # standard error of a ratio that is fine enough: no more time is spent on it
+FINE = 0.002  # standard error of a ratio that is fine enough: no more time is spent on it
 PLAIN = 0.2  # and in a process that judges, as a share of the change that was seen
 DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs them
 CALLS = 12  # of each series, at least, in the screening
@@ -487,20 +488,19 @@ def shares(
 ) -> dict[Series, float]:
     """How long a process that has so many `seconds` is to time each series.
 
-    `least`, or what its `Timing` says. Beyond that the longer, the more it scatters, so that the
-    sum of the squared errors is least; but no longer than is fine enough. What is over is not
-    spent.
+    `least`, or what its `Timing` says; and of what is left all the same, so that each error is less
+    by the same factor, but no longer than is fine enough. What is over is not spent. (The sum of
+    squared errors would be least if all went to a few long calls that can hardly be told at all.)
     """
     short = {s: t.shortest(least) for s, t in timings.items()}
-    seconds -= sum(timing.rest + short[s] for s, timing in timings.items())
+    left = seconds - sum(timing.rest + short[s] for s, timing in timings.items())
     most = {s: max(t.enough - short[s], 0.0) for s, t in timings.items()}
-    wanted = {s: t.scatter * math.sqrt(t.each) for s, t in timings.items()}
-    given: dict[Series, float] = {}
-    for series in sorted(timings, key=lambda s: most[s] / max(wanted[s], 1e-12)):
-        left = sum(wanted[s] for s in timings if s not in given)
-        share = max(seconds - sum(given.values()), 0.0) * wanted[series] / max(left, 1e-12)
-        given[series] = min(most[series], share)
-    return {series: short[series] + given[series] for series in timings}
+    given = dict(short)
+    for number, series in enumerate(sorted(timings, key=lambda s: most[s])):
+        share = min(most[series], max(left, 0.0) / (len(timings) - number))
+        given[series] += share
+        left -= share
+    return given
 
 
 def judges(tests: int, seconds: float) -> int:
