@@ -328,8 +328,8 @@ def test_all_are_timed_equally_long_but_no_longer_than_is_fine_enough() -> None:
     timings = {calm: known(0.001, 2e-4), wild: known(0.04, 1e-3), long: known(0.02, 0.5, 0.5)}
     given = shares(timings, 3.0)
     assert given[calm] == module.LEAST  # 150 pairs, of which one is fine enough
+    assert given[wild] - module.LEAST == pytest.approx(given[long] - 0.5)  # beyond a pair
     assert given[wild] > 5 * module.LEAST
-    assert given[long] >= 0.5
     assert sum(given.values()) == pytest.approx(3.0 - 0.5)
     few = shares(timings, -1.0)
     assert few == {calm: module.LEAST, wild: module.LEAST, long: 0.5}
@@ -396,6 +396,13 @@ def test_of_a_function_that_is_plainly_slower_less_is_enough_to_suspect_it_elsew
     assert list(module._suspects(findings, timings, 1e3, 1.0)) == [plain, kin, stranger]
     timings[plain] = seen(0.0, 1e-3)
     assert list(module._suspects(findings, timings, 1e3, 1.0))[:2] == [stranger, kin]
+
+
+def test_what_waited_for_a_library_to_load_once_is_not_taken_for_costly() -> None:
+    timing = Timing()
+    for rest in (0.01, 0.8, 0.02):
+        timing.add([1.0] * 8, [1.1] * 8, 1e-3, rest)
+    assert timing.rest == 0.01
 
 
 def test_a_plain_change_is_judged_in_less_time() -> None:

@@ -416,7 +416,8 @@ class Timing:
         Of every `ROW` pairs the quickest block of each side, and of the ratios of these the
         pseudo-median: as robust as it need be, and sharper than the median.
         """
-        self.each, self.rest = each, rest
+        # What comes first in a process may have to wait for a library to load.
+        self.each, self.rest = each, min(rest, self.rest) if self.values else rest
         logs = np.log(_quickest(head) / _quickest(base))
         parts = [logs[i :: math.ceil(len(logs) / PART)] for i in range(math.ceil(len(logs) / PART))]
         self.values.append(float(np.mean([np.median(walsh_averages(part)) for part in parts])))
