@@ -52,7 +52,7 @@ PROVING = 4  # processes, if one after the other is ended by what it proves
 SCREENING = 3  # processes
 SCREENING_SHARE = 0.5  # of the budget
 # A disturbance makes a block only slower, so of four in a row the quickest counts. Of disturbed
-# series of this catalogue that halves the error of a process; of longer rows it grows again.
+# series of this catalogue the error of a process is a third less; of longer rows it grows again.
 ROW = 4
 FEW = 2 * ROW  # pairs of blocks that are worth a moment of their own
 NORMAL = math.sqrt(math.pi / 2)  # standard deviation ÷ mean deviation of normal noise

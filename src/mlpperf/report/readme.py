@@ -217,7 +217,8 @@ def calibration(folder: Path) -> str:
         parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
         if any(line.found.of for line in table):
             parts.append(sight(table))
-    return "\n\n".join([*parts, _where(found[-1])])
+        parts.append(_where(found[-1]))  # each was measured when it was
+    return "\n\n".join(parts)
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
