@@ -255,6 +255,23 @@ def test_calls_too_short_for_a_loop_are_left_out() -> None:
     assert choose({}, 0.02, rng, LOOP) == []
 
 
+def test_a_round_costs_the_same_in_short_and_long_loops(original: Version, tmp_path: Path) -> None:
+    """None makes an object: `range` would from 257 on, and a short loop be too cheap."""
+    memray = pytest.importorskip("memray")
+
+    def made(rounds: int) -> int:
+        folder = tmp_path / str(rounds)
+        paths = load(mutate(original, [Target(SCALED, 0.02, rounds)], folder).root)
+        work, x = function(paths, SCALED), np.ones((2, 2))
+        work(x)
+        with memray.Tracker(folder / "made", trace_python_allocators=True):
+            work(x)
+        with memray.FileReader(folder / "made") as reader:
+            return int(reader.metadata.total_allocations)
+
+    assert made(5000) < made(10) + 100
+
+
 def test_a_loop_takes_time() -> None:
     each, call = loop_seconds()
     assert 0 < each < 1e-5

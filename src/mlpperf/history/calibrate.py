@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ MUTATION = """
 
 # A slowdown of known size, to see whether it is noticed.
 from dataclasses import replace as _replace
+from itertools import repeat as _repeat
 
 
 def _instead(paths, name, function, slower):
@@ -55,7 +57,7 @@ def _instead(paths, name, function, slower):
 SLOWER = """
 
 def _slower_{number}({given}):
-    for _ in range({loops}):
+    for _ in _repeat(None, {loops}):
         pass
     return _original_{number}({given})
 
@@ -116,13 +118,17 @@ class Rate:
 
 
 def loop_seconds() -> tuple[float, float]:
-    """Seconds of one round of an empty loop, and of calling a function with a loop of no rounds."""
+    """Seconds of one round of an empty loop, and of calling a function with a loop of no rounds.
+
+    A round must cost the same in short loops as in the long one timed here. Of `range` it does not:
+    Python keeps the integers up to 256, and makes every larger one, which takes as long again.
+    """
 
     def inner(a: object) -> object:
         return a
 
     def outer(a: object) -> object:
-        for _ in range(0):
+        for _ in repeat(None, 0):
             pass
         return inner(a)
 
@@ -135,7 +141,7 @@ def loop_seconds() -> tuple[float, float]:
         return min(times)
 
     def empty() -> None:
-        for _ in range(LOOPS):
+        for _ in repeat(None, LOOPS):
             pass
 
     def calls(function: Callable[[object], object]) -> Callable[[], None]:
@@ -241,8 +247,10 @@ def calibrate(
             f"not {', '.join(f'{100 * size:g}' for size in sizes)} and {trials}."
         )
     rng = np.random.default_rng(seed)
-    loop = loop_seconds()
+    loop = (math.inf, math.inf)
     order = [size for _ in range(trials) for size in sizes]
+
+    times: dict[Series, float] = {}
 
     def compared(mutant: Version, told: str) -> Comparison:
         stages = compare(
@@ -254,22 +262,24 @@ def calibrate(
             progress=lambda text: progress(f"{told}: {text}"),
         )
         *_, result = stages
+        for finding in result.timed:
+            known = times.get(finding.series, math.inf)
+            times[finding.series] = min(known, finding.seconds["base"])
         if not result.timed:
             why = [*result.trouble, *result.broken.values(), "nothing is right"]
             raise MlpperfError(f"Nothing could be timed: {why[0]}")
         return result
 
-    times: dict[Series, float] = {}
     for number, size in enumerate(order):
         told = f"{100 * size:g} %, {number + 1} of {len(order)}"
         if not times and (size or tracker):  # how long does a call take?
-            same = compared(mutate(original, [], folder / "same"), "getting ready")
-            times = {f.series: f.seconds["base"] for f in same.timed}
+            compared(mutate(original, [], folder / "same"), "getting ready")
+        once, call = loop_seconds()  # like `times`, in the quietest moment so far
+        loop = (min(loop[0], once), min(loop[1], call))
         targets = choose(times, size, rng, loop) if size else []
         mutant = mutate(original, targets, folder / f"mutant-{number}")
         if tracker is None:
             result = compared(mutant, told)
-            times |= {f.series: f.seconds["base"] for f in result.timed}
             yield judged(size, targets, result)
         else:
             progress(told)
