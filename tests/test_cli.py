@@ -103,10 +103,16 @@ def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
 
 
 def test_budget_in_the_help_is_the_real_one(tmp_path: Path) -> None:
+    from mlpperf.history import compare
     from mlpperf.measure import BUDGET
 
-    shown = " ".join(run(tmp_path, "race", "--help", COLUMNS="200").stdout.split())
-    assert f"{BUDGET} by default" in shown
+    for command, budget in (
+        ("race", BUDGET),
+        ("compare", compare.BUDGET),
+        ("calibrate", compare.BUDGET),
+    ):
+        shown = " ".join(run(tmp_path, command, "--help", COLUMNS="200").stdout.split())
+        assert f"{budget:g} by default" in shown
 
 
 def test_list_names_every_variant(project: Path) -> None:

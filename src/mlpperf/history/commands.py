@@ -44,7 +44,7 @@ def compare(
         str, typer.Option(help="The smallest slowdown that is told, such as 2%.")
     ] = "0.5%",
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for all that is timed; 120 by default.")
+        float | None, typer.Option(help="Seconds for all that is timed; 115 by default.")
     ] = None,
     isolate: Annotated[
         bool, typer.Option("--isolate", help="A process for each version; its sight is coarser.")
@@ -135,7 +135,7 @@ def calibrate(
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for the timing of a comparison; 120 by default.")
+        float | None, typer.Option(help="Seconds for the timing of a comparison; 115 by default.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Calibrate another tracker: asv, or pytest-benchmark.")

@@ -47,7 +47,7 @@ from .versions import Version
 FALSE_ALARM = 0.01  # probability that a comparison of equal versions finds any series slower
 THRESHOLD = 0.005  # slowdowns below are not told
 UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
-BUDGET = 120.0  # seconds for screening and judgement, proofs apart
+BUDGET = 115.0  # seconds for screening and judgement, proofs apart
 PROVING = 4  # processes, if one after the other is ended by what it proves
 SCREENING = 3  # processes
 SCREENING_SHARE = 0.5  # of the budget
