@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf import data
+from mlpperf import data, workers
 from mlpperf.accuracy import HELD, TARGETS, course, show
 from mlpperf.accuracy.contenders import CONTENDERS, FEW, contender_named
 from mlpperf.accuracy.course import Course, extrapolated, held
@@ -284,7 +284,7 @@ def test_a_course_ends_with_its_limit() -> None:
 def test_a_worker_that_fails_says_why() -> None:
     run = Course(contender_named("clusters_9999"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
-    assert run.stopped.startswith("9999 clusters cannot be found in n_samples=1500")
+    assert "the last it said: 9999 clusters cannot be found in n_samples=1500" in run.stopped
     assert not run.accuracies
 
 
@@ -300,15 +300,15 @@ def test_a_worker_that_is_killed_keeps_what_it_told() -> None:
                     child.kill()
 
     run.follow("digits", kill)
-    assert run.stopped == "Its process died silently."
+    assert run.stopped == "A process was killed by signal 9 and said nothing"
     assert len(run.accuracies) >= 3
 
 
 def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "PATIENCE", 1e-3)
+    monkeypatch.setattr(workers, "PATIENCE", 1e-3)
     run = Course(contender_named("clusters_30"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
-    assert run.stopped == "It said nothing for 0.001 s."
+    assert run.stopped == "A process did not go on within 0.001 s and said nothing"
 
 
 # --- the command ----------------------------------------------------------------------------------

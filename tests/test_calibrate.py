@@ -35,7 +35,9 @@ from mlpperf.history.calibrate import (
     sights,
     smallest,
 )
+from mlpperf.history.checkouts import copy_tree
 from mlpperf.history.compare import Comparison, Finding, Selection, Series
+from mlpperf.history.others import ASV_REGRESSION, TRACKERS
 from mlpperf.history.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.history.versions import Version, load, same_code
 from mlpperf.hotpath import HotPath, verify
@@ -481,6 +483,28 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     assert (told["kind"], told["size"], told["targets"]) == ("calibration", 0.0, [])
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
     assert {file.name for file in temporary.glob("mlpperf-*")} <= {"mlpperf-compare.lock"}
+
+
+def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
+    """Of one short call that takes a hundred times longer."""
+    copy_tree(Path(__file__).parents[1], tmp_path / "original")
+    original = Version("the original", None, tmp_path / "original")
+    slowed = Series("sigmoid", "batch-1", "tanh_in_place")
+    mutant = mutate(original, [Target(slowed, 100.0, 100_000)], tmp_path / "mutant")
+    said = TRACKERS["pytest-benchmark"](original, mutant, [slowed], tmp_path)
+    assert said.slower == (slowed,)
+    assert TRACKERS["pytest-benchmark"](mutant, original, [slowed], tmp_path).slower == ()
+
+
+def test_of_what_asv_prints_only_regressions_count() -> None:
+    said = """
+| Change | Before <main> | After <mutant> | Ratio | Benchmark |
+|--------|---------------|----------------|-------|-----------|
+| +      | 10.0±0.1μs    | 12.0±0.1μs     |  1.20 | paths.sigmoid.time_call('tanh', 'one') |
+| +      | 1.0           | 1.2            |  1.20 | paths.sigmoid.track_allocated('tanh', 'one') |
+| -      | 10.0±0.1μs    | 8.0±0.1μs      |  0.80 | paths.sigmoid.time_call('exp', 'one') |
+"""
+    assert ASV_REGRESSION.findall(said) == 2 * [("sigmoid", "tanh", "one")]
 
 
 @pytest.mark.usefixtures("here")

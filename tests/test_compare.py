@@ -970,10 +970,10 @@ def test_a_process_that_is_killed_leaves_the_others_results(
     assert found.pop("doubling/batch-128/scaled") == "undecided: not timed"
     assert len(found) == 3
     assert "undecided: not timed" not in found.values()
-    assert set(record["trouble"]) == {"A process was killed by signal 9 (it said nothing)"}
+    assert set(record["trouble"]) == {"A process was killed by signal 9 and said nothing"}
     assert said == (
         "mlpperf: the working tree could not be compared with HEAD "
-        "(A process was killed by signal 9 (it said nothing)).\n"
+        "(A process was killed by signal 9 and said nothing).\n"
     )
     assert (project.folder / ".mlpperf/comparisons.jsonl").read_text().count("\n") == 1
 
@@ -991,7 +991,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     visits = {f.series.variant: f.visits for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
-    assert result.trouble == ["A process was killed by signal 9 (it said nothing)"] * 2
+    assert result.trouble == ["A process was killed by signal 9 and said nothing"] * 2
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
 
@@ -1003,7 +1003,8 @@ def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
     series = [("doubling", "batch-128", "scaled")]
     assert list(asked.ask("prove", ["base", "head"], series=series)) == []
     (trouble,) = asked.trouble
-    assert trouble.startswith("A process ended early (The inputs of doubling-batch-128 cannot be")
+    said = "A process ended early; the last it said: The inputs of doubling-batch-128 cannot be"
+    assert trouble.startswith(said)
     assert asked.failed
 
 
@@ -1014,23 +1015,8 @@ def test_a_process_that_says_nothing_is_killed(
     project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     asked = crew(project, tmp_path)
     assert list(asked.ask("look", ["head"])) == []
-    assert asked.trouble == ["A process said nothing for 0.5 s (it said nothing)"]
+    assert asked.trouble == ["A process did not go on within 0.5 s and said nothing"]
     assert asked.failed
-    assert not psutil.Process().children()
-
-
-def test_a_process_that_does_not_end_is_killed(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Because a thread of some commit's is waiting for something; what it has said counts."""
-    wait = "import threading, time\n\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
-    project.write("src/pkg/__init__.py", wait)
-    asked = crew(project, tmp_path)
-    answers = asked.ask("look", ["head"])
-    assert next(answers)["paths"].keys() == {"doubling", "sums"}
-    monkeypatch.setattr(module, "SILENCE", 0.5)  # from now on
-    assert list(answers) == []
-    assert asked.trouble == ["A process said nothing for 0.5 s (it said nothing)"]
     assert not psutil.Process().children()
 
 

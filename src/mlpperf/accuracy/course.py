@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from ..devices import PATIENCE, Setting
+from ..devices import Setting
 from ..errors import MlpperfError
+from ..workers import Worker, WorkerError
 from . import HELD
 from .contenders import Contender
 
@@ -38,12 +35,9 @@ class Course:
     def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
         """Train in a fresh process until it ends, whichever way."""
         words = (self.contender.name, self.seed, self.epochs, self.limit, self.target, data)
-        arguments = ["-m", "mlpperf.accuracy.worker", *map(str, words)]
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-            process = Setting.current().start(arguments, stdout=-1, stderr=errors)
-            assert process.stdout is not None
+        with Worker(["-m", "mlpperf.accuracy.worker", *map(str, words)]) as worker:
             try:
-                for news in _lines(process.stdout):
+                for news in worker:
                     if "accuracy" in news:
                         self.accuracies.append(news["accuracy"])
                         self.seconds.append(news["seconds"])
@@ -51,16 +45,8 @@ class Course:
                     else:
                         self.about = news
                 self.stopped = ""
-                if process.wait(timeout=PATIENCE):
-                    errors.seek(0)
-                    last = errors.read().strip().splitlines() or ["Its process died silently."]
-                    self.stopped = last[-1].removeprefix("mlpperf: ")
-            except TimeoutError:
-                self.stopped = f"It said nothing for {PATIENCE:g} s."
-            finally:
-                process.kill()
-                process.wait()
-                process.stdout.close()
+            except WorkerError as reason:
+                self.stopped = str(reason)
 
     def as_record(self) -> Record:
         """What came of it, without when and where."""
@@ -78,20 +64,6 @@ class Course:
             "seconds": self.seconds,
             "stopped": self.stopped,
         }
-
-
-def _lines(stream: IO[bytes]) -> Iterator[Record]:
-    """What a worker says, line by line, until it ends; a line that was cut off is none."""
-    rest = b""
-    while True:
-        heard, _, _ = select.select([stream], [], [], PATIENCE)
-        if not heard:
-            raise TimeoutError
-        said = os.read(stream.fileno(), 1 << 16)
-        if not said:
-            return
-        *lines, rest = (rest + said).split(b"\n")
-        yield from map(json.loads, lines)
 
 
 def held(record: Record, target: float) -> tuple[int, float] | None:

@@ -20,16 +20,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
-import select
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -37,10 +34,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ..catalogue import check
-from ..devices import Setting
 from ..errors import MlpperfError
 from ..machine import Bystanders
 from ..measure import CONFIDENCE, Interval, ratio_interval, walsh_averages
+from ..workers import Worker, WorkerError
 from .checkouts import scratch
 from .versions import Version
 
@@ -738,45 +735,12 @@ class Crew:
             "seed": int(self._rng.integers(2**31)),
             **task,
         }
+        self.failed = False
         python = self._pythons.get(sides[0], sys.executable)
-        with tempfile.TemporaryFile() as errors:
-            process: Any = Setting.current().start(
-                ["-c", START], python, stdin=-1, stdout=-1, stderr=errors
-            )
-            rest, silent = b"", False
+        with Worker(["-c", START], python, SILENCE) as worker:
+            worker.tell(json.dumps(line))
             try:
-                with contextlib.suppress(OSError):  # if it has died, that is found out at once
-                    process.stdin.write(json.dumps(line).encode() + b"\n")
-                    process.stdin.flush()
-                while True:
-                    ready, _, _ = select.select([process.stdout], [], [], SILENCE)
-                    said = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
-                    silent = not ready
-                    if not said:
-                        break
-                    *lines, rest = (rest + said).split(b"\n")
-                    for answer in lines:
-                        yield json.loads(answer)
-                if not silent:
-                    process.wait(SILENCE)
-            except subprocess.TimeoutExpired:  # it is done, and does not end
-                silent = True
-            finally:
-                process.kill()
-                process.wait()
-                with contextlib.suppress(OSError):
-                    process.stdin.close()
-                process.stdout.close()
-            self.failed = bool(silent or process.returncode)
-            if self.failed:
-                self.trouble.append(_last_words(errors, process.returncode, silent))
-
-
-def _last_words(errors: IO[bytes], code: int, silent: bool) -> str:
-    errors.seek(0)
-    said = errors.read().decode(errors="replace").strip().splitlines()
-    last = said[-1].removeprefix("mlpperf: ") if said else "it said nothing"
-    how = f"said nothing for {SILENCE:g} s" if silent else "ended early"
-    if not silent and code < 0:
-        how = f"was killed by signal {-code}"
-    return f"A process {how} ({last})"
+                yield from worker
+            except WorkerError as reason:
+                self.failed = True
+                self.trouble.append(str(reason))

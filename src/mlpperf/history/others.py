@@ -24,7 +24,7 @@ from .versions import Version
 
 LIMIT = 0.05
 ASV_REGRESSION = re.compile(r"^\|\s*\+\s*\|.*\b(\w+)\.\w+\('([^']*)', '([^']*)'\)", re.M)
-PYTEST_REGRESSION = re.compile(r"^\s+\S*test_path\[(\S+)\] - Field ", re.M)
+PYTEST_REGRESSION = re.compile(r"^\s+\S*test_path\[(\S+)\](?: \(.*\))? - Field '", re.M)
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import select
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from ..devices import PATIENCE, Setting
+from ..devices import Setting
 from ..errors import MlpperfError
 from ..keras_models import STALL
 from ..measure import SETTLE, Interval, ratio_interval
 from ..mlp.ladder import TURN
 from ..mlp.settings import Settings
+from ..workers import Worker, WorkerError
 from . import LAST_RUNG, Peer
 
 
@@ -33,73 +31,50 @@ class Contestant:
     """A peer's process, and what it has said so far."""
 
     peer: Peer
-    process: Any = None
-    errors: IO[str] | None = None
+    worker: Worker | None = None
     start_up: float = math.nan
     seconds: list[float] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
     stopped: str = ""  # why it does not go on
 
-    def start(self, settings: Settings, data: str, errors: IO[str]) -> None:
+    def start(self, settings: Settings, data: str) -> None:
         """Start it, and wait until it could begin to train."""
         arguments = ["-m", "mlpperf.peers.worker", self.peer.name]
         arguments += [json.dumps(asdict(settings)), data]
-        self.errors = errors
         try:
             self.peer.require()
         except MlpperfError as reason:
             self.stopped = str(reason)
             return
-        self.process = Setting.current().start(
-            arguments, stdin=-1, stdout=-1, stderr=errors, text=True, encoding="utf-8"
-        )
+        self.worker = Worker(arguments)
         self.start_up = self._hear().get("start_up", math.nan)
 
     def train(self, epochs: int) -> None:
         """Let it train so many epochs."""
-        self.seconds += self._ask(epochs).get("seconds", [])
+        self.seconds += self._hear(epochs).get("seconds", [])
 
     def finish(self) -> None:
         """Hear what came of it."""
-        self.outcome = self._ask(0)
+        self.outcome = self._hear(0)
 
-    def _ask(self, number: int) -> dict[str, Any]:
-        if self.stopped:
+    def _hear(self, epochs: int | None = None) -> dict[str, Any]:
+        """What it says next, or nothing; asked for so many epochs, if for any."""
+        if self.worker is None:
             return {}
-        with contextlib.suppress(OSError):  # if it has died, that is found out at once
-            self.process.stdin.write(f"{number}\n")
-            self.process.stdin.flush()
-        return self._hear()
-
-    def _hear(self) -> dict[str, Any]:
-        # It says one line at a time, so nothing waits in a buffer.
-        heard, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        line = self.process.stdout.readline() if heard else ""
+        if epochs is not None:
+            self.worker.tell(str(epochs))
         try:
-            said: dict[str, Any] = json.loads(line)
-        except ValueError:
-            if heard and not line:  # it is ending, and says why after it has closed its output
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(PATIENCE)
+            return next(self.worker)
+        except (WorkerError, StopIteration) as reason:
+            self.stopped = str(reason) or "A process ended early."
             self.close()
-            assert self.errors is not None
-            self.errors.seek(0)
-            lines = self.errors.read().strip().splitlines()
-            self.stopped = lines[-1] if lines else "Its process died without a word."
-            if not heard:
-                self.stopped = f"It said nothing for {PATIENCE:g} s; the last was: {self.stopped}"
             return {}
-        return said
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            with contextlib.suppress(OSError):  # what it did not read any more
-                self.process.stdin.close()
-            self.process.stdout.close()
-            self.process = None
+        if self.worker:
+            self.worker.close()
+            self.worker = None
 
 
 @dataclass(frozen=True)
@@ -159,9 +134,8 @@ def contest(
     with contextlib.ExitStack() as stack:
         for contestant in contestants:
             progress(f"{contestant.peer.name} starts")
-            errors = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
             stack.callback(contestant.close)
-            contestant.start(asked, data, errors)
+            contestant.start(asked, data)
         for done in range(0, count, TURN):
             for i in rng.permutation(len(contestants)):
                 progress(contestants[i].peer.name)
