@@ -486,14 +486,16 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
 
 
 def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
-    """Of one short call that takes a hundred times longer."""
+    """One call takes a hundred times longer at the head, and another did at the base."""
     copy_tree(Path(__file__).parents[1], tmp_path / "original")
     original = Version("the original", None, tmp_path / "original")
-    slowed = Series("sigmoid", "batch-1", "tanh_in_place")
-    mutant = mutate(original, [Target(slowed, 100.0, 100_000)], tmp_path / "mutant")
-    said = TRACKERS["pytest-benchmark"](original, mutant, [slowed], tmp_path)
-    assert said.slower == (slowed,)
-    assert TRACKERS["pytest-benchmark"](mutant, original, [slowed], tmp_path).slower == ()
+    slower, faster = (Series("sigmoid", "batch-1", v) for v in ("tanh_in_place", "exp_in_place"))
+    base, head = (
+        mutate(original, [Target(series, 100.0, 100_000)], tmp_path / name)
+        for series, name in ((faster, "base"), (slower, "head"))
+    )
+    said = TRACKERS["pytest-benchmark"](base, head, [slower, faster], tmp_path)
+    assert said.slower == (slower,)
 
 
 def test_of_what_asv_prints_only_regressions_count() -> None:

@@ -300,6 +300,7 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
 
 def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlpperf.mlp.ladder.NODES_SAMPLES", 100)
+    monkeypatch.setattr("mlpperf.mlp.ladder.GROWTH_SAMPLES", 1000)
     monkeypatch.setattr("mlpperf.mlp.ladder.SETTLE", 0)
     points = list(grow(InPlace, [100, 200], [5], epochs=2))
     assert [(p["samples"], p["hidden"]) for p in points] == [

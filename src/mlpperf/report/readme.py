@@ -41,14 +41,15 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) 
     return "\n".join(lines)
 
 
-def _where(record: Record) -> str:
-    """Machine and version of the code, in a sentence."""
+def _where(*records: Record) -> str:
+    """Machine of the last of `records`, and versions of the code of all, in a sentence."""
+    record = records[-1]
     machine, versions = record["machine"], record["versions"]
-    commit = record["commit"]["hash"] or "no commit"
+    hashes = dict.fromkeys(r["commit"]["hash"][:7] for r in records if r["commit"]["hash"])
+    code = f"commit{'s' * (len(hashes) > 1)} {', '.join(hashes)}" if hashes else "no commit"
     return (
         f"{machine['processor']}, {record['threads']} threads, {machine['blas']}, "
-        f"NumPy {versions['numpy']}, Python {machine['python']}; {record['time'][:10]}, "
-        f"commit {commit[:7]}."
+        f"NumPy {versions['numpy']}, Python {machine['python']}; {record['time'][:10]}, {code}."
     )
 
 
@@ -217,7 +218,7 @@ def calibration(folder: Path) -> str:
         parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
         if any(line.found.of for line in table):
             parts.append(sight(table))
-        parts.append(_where(found[-1]))  # each was measured when it was
+        parts.append(_where(*found))
     return "\n\n".join(parts)
 
 
