@@ -26,6 +26,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from mlpperf import tables
 from mlpperf.cli import app
 from mlpperf.errors import MlpperfError
 from mlpperf.history import compare as module
@@ -483,6 +484,20 @@ def test_the_threshold_is_what_is_told() -> None:
     assert not finding(1.015, 1.02, 1.025, threshold=0.03).slower
     assert finding(0.97, 1 / 1.02, 0.99, threshold=0.02).faster
     assert not finding(0.97, 1 / 1.02, 0.99, threshold=0.03).faster
+
+
+def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    series = Series("full_set_forward", "batch-500-784x1000x1000x10", "samples_major_in_place")
+    memory = {
+        "base": {"peak": 1_000_000, "allocations": 12},
+        "head": {"peak": 9_000_000, "allocations": 99},
+    }
+    ratio = Interval(1.123, 1.1, 1.2)
+    tables.console().print(show.table([Finding(series, ratio=ratio, visits=9, memory=memory)], "x"))
+    said = capsys.readouterr().out
+    for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
+        assert word in said
+    assert "…" not in said
 
 
 @pytest.mark.parametrize(

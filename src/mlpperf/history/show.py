@@ -114,6 +114,7 @@ def _time(finding: Finding, side: str) -> str:
 def table(findings: Iterable[Finding], title: str) -> RenderableType:
     """A row for each series."""
     shown = new_table(title, "path", "case", "variant", "base", "head", "change", "verdict", left=3)
+    shown.columns[-1].no_wrap = False  # rather than that anything is cut
     for finding in findings:
         style = "bold red" if finding.regression else "green" if finding.faster else ""
         shown.add_row(
