@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from rich.console import Console
 from mlpperf import tables
 from mlpperf.devices import Setting
 from mlpperf.errors import MlpperfError
-from mlpperf.report.readme import BLOCKS, update
+from mlpperf.report.readme import BLOCKS, calibration, update
 
 ROOT = Path(__file__).parents[1]
 
@@ -184,6 +185,16 @@ def test_bad_input_is_one_sentence_in_a_process_of_its_own(tmp_path: Path) -> No
 def test_the_readme_says_what_the_committed_records_say() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     assert update(text, ROOT / "records") == text
+
+
+def test_calibrations_of_two_machines_are_never_added_up(tmp_path: Path) -> None:
+    kept = (ROOT / "records" / "calibrations.jsonl").read_text("utf-8").splitlines()
+    here = json.loads(kept[0])
+    there = here | {"machine": here["machine"] | {"processor": "another one"}}
+    file = tmp_path / "calibrations.jsonl"
+    for records, told in (([here, here], ["0 of 2"]), ([here, there], ["0 of 1"] * 2)):
+        file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+        assert re.findall(r"\b\d+ of \d+\b", calibration(tmp_path)) == told
 
 
 def test_a_changed_figure_is_noticed() -> None:

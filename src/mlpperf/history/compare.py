@@ -57,11 +57,12 @@ PART = 100  # values whose averages, all five thousand, are taken
 LEAST = 0.015  # seconds of timing for each series in a process of the screening
 SURE = 0.03  # and in one that judges, or
 SURER = 0.001  # that share of all seconds for judging, if it is more
-SAFE = 10  # but no longer than so many times what is fine enough
+SAFE = 60  # but no longer than so many times what is fine enough
 MOMENTS = 3  # at which a process that judges times a series: a disturbance hits one of them
 MOMENT = 0.01  # seconds that are worth one
-FINE = 0.002  # standard error of a ratio that is fine enough: no more time is spent on it
-PLAIN = 0.2  # and in a process that judges, as a share of the change that was seen
+FINE = 0.005  # standard error with which a process's ratio is fine enough
+PLAIN = 0.5  # or in one that judges, as a share of the change that was seen, if that is more
+SPARED = 6  # times as long as that takes is the most that is spent, if time is left
 DECISIVE = 0.4  # seconds of timing for a suspect in such a process, if it needs them
 CALLS = 12  # of each series, at least, in the screening
 LONG = 0.01  # share of the budget, or else a second, beyond which they take too long
@@ -459,6 +460,11 @@ class Timing:
         return math.sqrt(np.average(squares, weights=self.errors**-2.0) / (len(self.values) - 1))
 
     @property
+    def error(self) -> float:
+        """The larger of the two; of a single value, what is known."""
+        return max(self.within, self.between) if len(self.values) > 1 else self.within or math.inf
+
+    @property
     def enough(self) -> float:
         """Seconds of pairs after which the error is `fine`."""
         return self.each * (self.scatter / self.fine) ** 2
@@ -487,12 +493,13 @@ def shares(
     """How long a process that has so many `seconds` is to time each series.
 
     `least`, or what its `Timing` says; and of what is left all the same, so that each error is less
-    by the same factor, but no longer than is fine enough. What is over is not spent. (The sum of
-    squared errors would be least if all went to a few long calls that can hardly be told at all.)
+    by the same factor, but no longer than a few times what is fine enough. What is over is not
+    spent. (The sum of squared errors would be least if all went to a few long calls that can hardly
+    be told at all.)
     """
     short = {s: t.shortest(least) for s, t in timings.items()}
     left = seconds - sum(timing.rest + short[s] for s, timing in timings.items())
-    most = {s: max(t.enough - short[s], 0.0) for s, t in timings.items()}
+    most = {s: max(SPARED * t.enough - short[s], 0.0) for s, t in timings.items()}
     given = dict(short)
     for number, series in enumerate(sorted(timings, key=lambda s: most[s])):
         share = min(most[series], max(left, 0.0) / (len(timings) - number))
@@ -526,7 +533,7 @@ def _suspects(
     enough to suspect it at others.
     """
     found: dict[Series, Timing] = {}
-    sure = {s: t.middle / max(t.within or t.between, 1e-9) for s, t in timings.items()}
+    sure = {s: t.middle / max(t.error, 1e-9) for s, t in timings.items()}
     slowed = {(s.path, s.variant) for s in timings if sure[s] >= PLAINLY}
 
     def cost(timing: Timing) -> float:

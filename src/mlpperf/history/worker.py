@@ -67,6 +67,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # nothing else may be written there
     task = Task(**json.loads(sys.stdin.readline()))
+    sys.dont_write_bytecode = False  # the versions are our own copies: only the first compiles them
     if len(task.versions) == 1:  # then whatever it imports by its own name is found, too
         (root,) = map(Path, task.versions.values())
         sys.path[:0] = [str(root / "src"), str(root)]

@@ -18,16 +18,14 @@ from .blocks import (
     rows,
 )
 from .draft import Draft, grouped, measured_where, none_yet
+from .gather import alike, place_of
 
 
 def calibration(site: Draft) -> None:
     """What was found of slowdowns that were put into the code."""
-    groups = grouped(
-        site.material.kinds["calibrations"],
-        lambda r: (r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY),
-    )
+    groups = grouped(site.material.kinds["calibrations"], alike)
     sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
-    for number, ((tracker, cases, budget, busy), found) in enumerate(groups.items(), 1):
+    for number, found in enumerate(groups.values(), 1):
         table = sights([trial_of(r) for r in found])
         if number == 1:
             alarms = [line.alarms for line in table]
@@ -35,10 +33,12 @@ def calibration(site: Draft) -> None:
                 f"{sight(table)} {sum(a.hits for a in alarms)} of "
                 f"{count(sum(a.of for a in alarms), 'comparison')} raised a false alarm."
             )
-        at = f" at {', '.join(cases)}" if cases else ""
-        crowd = ", while other processes kept the machine busy" if busy else ""
-        limit = f", {budget:g} s each" if tracker == "mlpperf" else ""
-        name = f"{tracker}: {series_of(found)} series{at}{limit}{crowd}"
+        r = found[-1]
+        at = f" at {', '.join(r['cases'])}" if r["cases"] else ""
+        crowd = ", while other processes kept the machine busy" if r["busy"] > BUSY else ""
+        limit = f", {r['budget']:g} s each" if r["tracker"] == "mlpperf" else ""
+        where = place_of(r).machine
+        name = f"{r['tracker']}: {series_of(found)} series{at}{limit}{crowd}; {where}"
         blocks: list[Any] = [Prose(sight(table))] if any(t.found.of for t in table) else []
         if any(t.found.of for t in table):
             alt = "Share of injected slowdowns that were found, over their size; as in the table."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from ..history.changes import Change, changes_along
 from ..history.records import race_result, scan
 from ..history.show import trial_of
 from ..history.table import DAMAGE, History, history, points
+from ..machine import BUSY
 from ..measure import Result
 from ..mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
 from ..peers.show import rows as peer_rows
@@ -157,6 +158,12 @@ def place_of(record: Record) -> Place:
     machine = record["machine"]
     name = f"{machine['host']}: {machine['processor']}, {machine['cores']:d} processors"
     return Place(name, record["device"] + "", int(record["threads"]))
+
+
+def alike(calibration: Record) -> Hashable:
+    """What the calibrations that are told as one have in common."""
+    r = calibration
+    return place_of(r), r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY
 
 
 def where_from(record: Record) -> str:

@@ -29,6 +29,8 @@ from ..mlp.show import (
 )
 from ..peers import show as peer_table
 from ..tables import seconds, share_of_ceiling, speedup
+from .draft import grouped
+from .gather import alike
 
 Record = dict[str, Any]
 
@@ -200,8 +202,9 @@ def clusters(folder: Path) -> str:
 
 def calibration(folder: Path) -> str:
     """What each tracker found at every size of slowdown, with the command that repeats it."""
-    groups: dict[str, list[Record]] = {}
-    for r in read(folder, "calibrations")[0]:
+    parts = []
+    for found in grouped(read(folder, "calibrations")[0], alike).values():
+        r = found[-1]
         words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
         if r["tracker"] == "mlpperf":
             words.append(f"--budget {r['budget']:g}")
@@ -210,9 +213,6 @@ def calibration(folder: Path) -> str:
         told = f"`{' '.join(words)}`"
         if r["busy"] > BUSY:
             told += ", while other processes kept the machine busy"
-        groups.setdefault(told, []).append(r)
-    parts = []
-    for told, found in groups.items():
         table = sights([trial_of(r) for r in found])
         rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
         parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
