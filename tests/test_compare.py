@@ -341,6 +341,13 @@ def test_all_are_timed_equally_long_but_not_for_ever() -> None:
         assert error == pytest.approx(module.FINE / math.sqrt(module.SPARED))
 
 
+def test_a_moment_is_worth_what_it_takes_to_get_ready() -> None:
+    cheap, dear = known(0.1, 1e-3, rest=0.02), known(0.1, 1e-3, rest=0.05)
+    assert [cheap.moments(0.06, 3), dear.moments(0.06, 3), dear.moments(0.2, 3)] == [3, 1, 3]
+    assert shares({ONE: cheap}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 3 * 0.02)
+    assert shares({ONE: dear}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 0.05)
+
+
 def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Timing:
     return Timing(
         values=[math.log1p(change)] * 3,

@@ -28,6 +28,7 @@ from mlpperf.mlp.settings import ARTICLE
 from mlpperf.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
 from mlpperf.peers.contest import Contestant, Place
 from mlpperf.peers.task import Task
+from mlpperf.workers import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
 
@@ -214,6 +215,13 @@ def test_a_peer_that_hangs_says_so_and_the_others_go_on(
     assert places[1].stopped.startswith("A process did not go on within 5 s")
     assert places[1].epochs == contest.TURN
     assert places[0].epochs == QUICK.epochs
+
+
+def test_a_peer_that_ends_without_a_word_is_told() -> None:
+    silent = Contestant(peer_named("scikit_learn"), Worker(["-c", "pass"]))
+    silent.train(2)
+    assert silent.stopped == "A process ended early."
+    assert silent.seconds == []
 
 
 def test_processes_end_with_the_contest(started: list[Contestant]) -> None:

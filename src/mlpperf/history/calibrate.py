@@ -273,9 +273,11 @@ def calibrate(
         told = f"{100 * size:g} %, {number + 1} of {len(order)}"
         if not times and (size or tracker):  # how long does a call take?
             compared(mutate(original, [], folder / "same"), "getting ready")
-        once, call = loop_seconds()  # like `times`, in the quietest moment so far
-        loop = (min(loop[0], once), min(loop[1], call))
-        targets = choose(times, size, rng, loop) if size else []
+        targets = []
+        if size:
+            once, call = loop_seconds()  # like `times`, in the quietest moment so far
+            loop = (min(loop[0], once), min(loop[1], call))
+            targets = choose(times, size, rng, loop)
         mutant = mutate(original, targets, folder / f"mutant-{number}")
         if tracker is None:
             result = compared(mutant, told)

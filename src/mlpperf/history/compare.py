@@ -373,7 +373,8 @@ def _stages(
     for visit in range(processes):
         progress(f"judging {tests} series, process {visit + 1} of {processes}")
         left = (end - now()) / (processes - visit) - starting
-        starting = _visit(crew, result, shares(timings, left, least), timings, MOMENTS)
+        seconds = shares(timings, left, least, MOMENTS)
+        starting = _visit(crew, result, seconds, timings, MOMENTS)
     for judged, timing in timings.items():
         _conclude(result.findings[judged], timing, tests)
     yield True
@@ -395,8 +396,8 @@ class Timing:
     `values`: the logarithm of head ÷ base, one of each process; `pairs` of blocks that each is
     based on, and its `own` standard error, 0 if it is unknown; `deviations` of rows from the
     values, as if of single pairs. `each`: seconds that a pair takes; `rest`: what a process needs
-    besides. `scatter`: standard deviation of a pair, had its noise no tails. `fine`: the error that
-    will do.
+    besides, at every moment. `scatter`: standard deviation of a pair, had its noise no tails.
+    `fine`: the error that will do.
     """
 
     values: list[float] = field(default_factory=list)
@@ -474,8 +475,11 @@ class Timing:
         return max(self.each, min(least, max(LEAST, SAFE * self.enough)))
 
     def moments(self, seconds: float, most: int) -> int:
-        """At how many moments, `most` at most, a process times it for so many `seconds` in all."""
-        return max(1, min(most, int(seconds / max(FEW * self.each, MOMENT))))
+        """At how many moments, `most` at most, a process times it for so many `seconds` in all.
+
+        Each has to be worth what it takes to get ready.
+        """
+        return max(1, min(most, int(seconds / max(FEW * self.each, MOMENT, self.rest))))
 
     def again(self, suspicious: bool) -> Timing:
         """With nothing found yet, but with what is known about how it scatters.
@@ -488,9 +492,9 @@ class Timing:
 
 
 def shares(
-    timings: dict[Series, Timing], seconds: float, least: float = LEAST
+    timings: dict[Series, Timing], seconds: float, least: float = LEAST, moments: int = 1
 ) -> dict[Series, float]:
-    """How long a process that has so many `seconds` is to time each series.
+    """How long a process that has so many `seconds` is to time each series, at so many `moments`.
 
     `least`, or what its `Timing` says; and of what is left all the same, so that each error is less
     by the same factor, but no longer than a few times what is fine enough. What is over is not
@@ -498,7 +502,9 @@ def shares(
     be told at all.)
     """
     short = {s: t.shortest(least) for s, t in timings.items()}
-    left = seconds - sum(timing.rest + short[s] for s, timing in timings.items())
+    left = seconds - sum(
+        timing.rest * timing.moments(short[s], moments) + short[s] for s, timing in timings.items()
+    )
     most = {s: max(SPARED * t.enough - short[s], 0.0) for s, t in timings.items()}
     given = dict(short)
     for number, series in enumerate(sorted(timings, key=lambda s: most[s])):
@@ -679,7 +685,8 @@ def _visit(
         base: _Times = times["base"]
         if result.isolated:  # nothing is in pairs
             base = np.full(len(times["head"]), np.median(_quickest(base)))
-        timings[name].add(base, times["head"], timed[name] / len(times["base"]), rest[name] + more)
+        each, once = timed[name] / len(times["base"]), rest[name] / moments[name]
+        timings[name].add(base, times["head"], each, once + more)
     return starting
 
 
