@@ -660,7 +660,7 @@ def command(project: Any, *arguments: str, format: str = "json") -> Told:
     return done.exit_code, {"text": shown}, done.stderr
 
 
-QUICK = ("--budget", "0.2", "--threshold", "60%")
+QUICK = ("--budget", "1", "--threshold", "60%")
 
 
 def verdicts(record: dict[str, Any]) -> dict[str, str]:
