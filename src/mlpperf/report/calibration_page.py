@@ -27,17 +27,18 @@ def calibration(site: Draft) -> None:
     sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
     for number, found in enumerate(groups.values(), 1):
         table = sights([trial_of(r) for r in found])
+        r = found[-1]
+        where = place_of(r).machine
         if number == 1:
             alarms = [line.alarms for line in table]
             verdict = (
                 f"{sight(table)} {sum(a.hits for a in alarms)} of "
-                f"{count(sum(a.of for a in alarms), 'comparison')} raised a false alarm."
+                f"{count(sum(a.of for a in alarms), 'comparison')} raised a false alarm "
+                f"(on {where})."
             )
-        r = found[-1]
         at = f" at {', '.join(r['cases'])}" if r["cases"] else ""
         crowd = ", while other processes kept the machine busy" if r["busy"] > BUSY else ""
         limit = f", {r['budget']:g} s each" if r["tracker"] == "mlpperf" else ""
-        where = place_of(r).machine
         name = f"{r['tracker']}: {series_of(found)} series{at}{limit}{crowd}; {where}"
         blocks: list[Any] = [Prose(sight(table))] if any(t.found.of for t in table) else []
         if any(t.found.of for t in table):
