@@ -481,6 +481,10 @@ class Timing:
         """
         return max(1, min(most, int(seconds / max(FEW * self.each, MOMENT, self.rest))))
 
+    def cost(self, seconds: float, most: int) -> float:
+        """Seconds that a process takes in all if so many are timed, at `most` moments at most."""
+        return self.rest * self.moments(seconds, most) + seconds
+
     def again(self, suspicious: bool) -> Timing:
         """With nothing found yet, but with what is known about how it scatters.
 
@@ -502,9 +506,7 @@ def shares(
     be told at all.)
     """
     short = {s: t.shortest(least) for s, t in timings.items()}
-    left = seconds - sum(
-        timing.rest * timing.moments(short[s], moments) + short[s] for s, timing in timings.items()
-    )
+    left = seconds - sum(t.cost(short[s], moments) for s, t in timings.items())
     most = {s: max(SPARED * t.enough - short[s], 0.0) for s, t in timings.items()}
     given = dict(short)
     for number, series in enumerate(sorted(timings, key=lambda s: most[s])):
@@ -543,8 +545,7 @@ def _suspects(
     slowed = {(s.path, s.variant) for s in timings if sure[s] >= PLAINLY}
 
     def cost(timing: Timing) -> float:
-        seconds = max(timing.shortest(least), min(timing.enough, DECISIVE))
-        return timing.rest * timing.moments(seconds, MOMENTS) + seconds
+        return timing.cost(max(timing.shortest(least), min(timing.enough, DECISIVE)), MOMENTS)
 
     def urgency(finding: Finding) -> tuple[int, float]:
         series, timing = finding.series, timings[finding.series]
