@@ -160,10 +160,11 @@ def place_of(record: Record) -> Place:
     return Place(name, record["device"] + "", int(record["threads"]))
 
 
-def alike(calibration: Record) -> Hashable:
+def alike(record: Record) -> Hashable:
     """What the calibrations that are told as one have in common."""
-    r = calibration
-    return place_of(r), r["tracker"], tuple(r["cases"]), r["budget"], r["busy"] > BUSY
+    disturbed = record["busy"] > BUSY
+    cases = tuple(record["cases"])
+    return place_of(record), record["tracker"], cases, record["budget"], disturbed
 
 
 def where_from(record: Record) -> str:
