@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mlpperf import tables
 from mlpperf.devices import Setting, threads
+from mlpperf.engine import tables
+from mlpperf.engine.timing.machine import describe
+from mlpperf.engine.timing.race import Result, race
 from mlpperf.hotpath import Case, HotPath
-from mlpperf.machine import describe
-from mlpperf.measure import Result, race
 
 # Seconds of interleaved rounds per path and case; pytest-benchmark's own rounds come on top.
 PAIRED_BUDGET = 0.1

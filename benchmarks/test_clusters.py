@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mlpperf import data
-from mlpperf.accuracy.contenders import DISTANCES
 from mlpperf.agreement import Agreement, tolerance
-from mlpperf.clusters import ClusterDistances, in_clusters
+from mlpperf.articles.accuracy.contenders import DISTANCES
+from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.rungs import Step0
+from mlpperf.articles.mlp.team import Team
+from mlpperf.articles.mlp.training import Run
 from mlpperf.hotpath import Case
-from mlpperf.mlp.network import step_cost
-from mlpperf.mlp.rungs import Step0
-from mlpperf.mlp.team import Team
-from mlpperf.mlp.training import Run
 
 CLUSTERS = 70
 STEPS = 5  # whose losses are compared before anything is timed

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mlpperf import data
 from mlpperf.agreement import Agreement, tolerance
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.keras.models import NETWORKS, build, input_shape
+from mlpperf.articles.mlp.samples import Scaling
 from mlpperf.backends import installed
-from mlpperf.keras_models import NETWORKS, build, input_shape
-from mlpperf.mlp.samples import Scaling
 
 pytestmark = [
     pytest.mark.skipif(not installed("tensorflow"), reason="TensorFlow is not installed"),

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mlpperf import data
 from mlpperf.agreement import Agreement, tolerance
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.rungs import Step0
+from mlpperf.articles.mlp.samples import Samples
+from mlpperf.articles.mlp.settings import ARTICLE
+from mlpperf.articles.mlp.training import RUNGS, Run, samples_of
 from mlpperf.hotpath import Case
-from mlpperf.mlp.network import step_cost
-from mlpperf.mlp.rungs import Step0
-from mlpperf.mlp.samples import Samples
-from mlpperf.mlp.settings import ARTICLE
-from mlpperf.mlp.training import RUNGS, Run, samples_of
 
 STEPS = 5  # whose losses are compared before anything is timed
 

@@ -10,9 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpperf.agreement import compare
 from mlpperf.backends import NUMPY, installed
-from mlpperf.catalogue import catalogue
+from mlpperf.engine.suites.catalogue import catalogue
+from mlpperf.engine.timing.race import Result
 from mlpperf.hotpath import Case, HotPath, Variant, fresh, problem, verify
-from mlpperf.measure import Result
 
 # TensorFlow's variants at one size: `mlpperf race --backend tensorflow` has the others.
 TENSORFLOW_CASE = Case(500)

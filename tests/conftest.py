@@ -12,9 +12,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
-
-from mlpperf.cli import app
 
 Refused = Callable[..., str]
 
@@ -199,7 +198,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traced() -> Any:
     """What counts the memory of a call."""
-    from mlpperf.history import worker
+    from mlpperf.engine.compare import worker
 
     return worker._traced
 
@@ -225,7 +224,8 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.history import compare, worker
+    from mlpperf.engine.compare import stages as compare
+    from mlpperf.engine.compare import worker
 
     asked: list[str] = []
     monkeypatch.setattr(compare, "SCREENING", 2)
@@ -262,7 +262,8 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.history import compare, worker
+    from mlpperf.engine.compare import stages as compare
+    from mlpperf.engine.compare import worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from mlpperf import data, workers
-from mlpperf.accuracy import HELD, TARGETS, course, show
-from mlpperf.accuracy.contenders import CONTENDERS, FEW, contender_named
-from mlpperf.accuracy.course import Course, extrapolated, held
-from mlpperf.accuracy.show import order_interval, time_of
-from mlpperf.accuracy.worker import EnoughError, by_keras, by_rung
-from mlpperf.data import FewClustersWarning
+from mlpperf.articles.accuracy import HELD, TARGETS, course, show
+from mlpperf.articles.accuracy.contenders import CONTENDERS, FEW, contender_named
+from mlpperf.articles.accuracy.course import Course, extrapolated, held
+from mlpperf.articles.accuracy.show import order_interval, time_of
+from mlpperf.articles.accuracy.worker import EnoughError, by_keras, by_rung
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.datasets import FewClustersWarning
+from mlpperf.articles.keras.models import KerasEpoch, Network
+from mlpperf.engine.timing import workers
 from mlpperf.errors import MlpperfError
-from mlpperf.keras_models import KerasEpoch, Network
 
 DIGITS = data.load("digits")
 
@@ -226,7 +227,7 @@ def test_step_0_and_the_last_rung_take_the_same_course() -> None:
 def test_predicting_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
-    from mlpperf.mlp.training import Run
+    from mlpperf.articles.mlp.training import Run
 
     real = Run.predict
 
@@ -249,8 +250,8 @@ def test_keras_tells_validation_accuracy_and_seconds(monkeypatch: pytest.MonkeyP
             history.append(KerasEpoch(epoch, 1, 0.5, 1, 0.1 * epoch, 1e-3, epoch, 2.0, 2.0))
             on_epoch(history)
 
-    monkeypatch.setattr("mlpperf.keras_models.train", train)
-    monkeypatch.setattr("mlpperf.accuracy.worker.tensorflow", lambda: None)
+    monkeypatch.setattr("mlpperf.articles.keras.models.train", train)
+    monkeypatch.setattr("mlpperf.articles.accuracy.worker.tensorflow", lambda: None)
     about, *epochs = followed("keras_best", epochs=4)
     assert about["inputs"] == 64
     assert [(e["accuracy"], e["seconds"]) for e in epochs] == [
@@ -296,7 +297,7 @@ def test_a_worker_that_is_killed_keeps_what_it_told() -> None:
             import psutil
 
             for child in psutil.Process().children():
-                if "mlpperf.accuracy.worker" in " ".join(child.cmdline()):
+                if "mlpperf.articles.accuracy.worker" in " ".join(child.cmdline()):
                     child.kill()
 
     run.follow("digits", kill)

@@ -17,8 +17,8 @@ from mlpperf.agreement import (
     poison,
     tolerance,
 )
+from mlpperf.articles.mlp.equations import Array
 from mlpperf.errors import MlpperfError
-from mlpperf.mlp.equations import Array
 
 IDENTICAL, REASSOCIATED, FLOAT32 = (
     Agreement.IDENTICAL,

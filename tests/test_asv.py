@@ -22,8 +22,8 @@ import pytest
 
 from mlpperf import hotpath
 from mlpperf.agreement import WrongResultError
+from mlpperf.engine.suites.frozen import changes, frozen, read, text, write
 from mlpperf.errors import MlpperfError
-from mlpperf.history.frozen import changes, frozen, read, text, write
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS
 

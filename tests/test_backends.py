@@ -10,12 +10,13 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mlpperf import hotpath, measure
+from mlpperf import hotpath
 from mlpperf.agreement import Arrays, WrongResultError
 from mlpperf.backends import CONVERTED, EAGER, FUNCTION, NUMPY, XLA, Backend, each, installed
 from mlpperf.devices import tensorflow
+from mlpperf.engine.timing import race as measure
+from mlpperf.engine.timing.race import FEWEST_ROUNDS, SETTLE, Race, Result, race
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant, verify
-from mlpperf.measure import FEWEST_ROUNDS, SETTLE, Race, Result, race
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None,
@@ -337,7 +338,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     monkeypatch.setattr(measure, "Bystanders", NobodyElse)
     monkeypatch.setattr(measure, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)
-    monkeypatch.setattr("mlpperf.measure.time.sleep", clock.sleep)
+    monkeypatch.setattr("mlpperf.engine.timing.race.time.sleep", clock.sleep)
     yield clock
     hotpath.problem.cache_clear()  # it holds the functions of the test
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.history.table import history
+from mlpperf.engine.history.table import history
 
 ROOT = Path(__file__).parents[1]
 GROUP = "regularisation/batch-500-784x1x1x10"  # needs no data, takes microseconds

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.catalogue import catalogue
-from mlpperf.report.gather import gather
-from mlpperf.report.site import NAVIGATION, write
+from mlpperf.engine.report.gather import gather
+from mlpperf.engine.report.site import NAVIGATION, write
+from mlpperf.engine.suites.catalogue import catalogue
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

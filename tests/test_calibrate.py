@@ -17,12 +17,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
-from mlpperf.cli import app
-from mlpperf.errors import MlpperfError
-from mlpperf.history import compare as comparing
-from mlpperf.history.calibrate import (
+from mlpperf.engine.calibrate.trackers import ASV_REGRESSION, TRACKERS
+from mlpperf.engine.calibrate.trials import (
     Rate,
     Sight,
     Target,
@@ -35,13 +34,14 @@ from mlpperf.history.calibrate import (
     sights,
     smallest,
 )
-from mlpperf.history.checkouts import copy_tree
-from mlpperf.history.compare import Comparison, Finding, Selection, Series
-from mlpperf.history.others import ASV_REGRESSION, TRACKERS
-from mlpperf.history.show import CALIBRATION_COLUMNS, calibration_rows
-from mlpperf.history.versions import Version, load, same_code
+from mlpperf.engine.compare import stages as comparing
+from mlpperf.engine.compare.checkouts import copy_tree
+from mlpperf.engine.compare.show import CALIBRATION_COLUMNS, calibration_rows
+from mlpperf.engine.compare.stages import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.versions import Version, load, same_code
+from mlpperf.engine.timing.race import Interval
+from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
-from mlpperf.measure import Interval
 
 pytestmark = pytest.mark.usefixtures("temporary", "forgotten")
 SCALED = Series("doubling", "batch-128", "scaled")
@@ -416,7 +416,7 @@ def test_a_large_slowdown_is_found_and_none_is_not(
     def coarse(*versions: Any, **options: Any) -> Any:
         return real(*versions, **{**options, "threshold": 0.9})
 
-    monkeypatch.setattr("mlpperf.history.calibrate.compare", coarse)
+    monkeypatch.setattr("mlpperf.engine.calibrate.trials.compare", coarse)
     told: list[str] = []
     folder = tmp_path / "mutants"
     folder.mkdir()

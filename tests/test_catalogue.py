@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.catalogue import catalogue, check, select, select_cases
+from mlpperf.engine.suites.catalogue import catalogue, check, select, select_cases
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath
 from mlpperf.paths import PATHS

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from mlpperf.errors import MlpperfError
-from mlpperf.history import checkouts
-from mlpperf.history.checkouts import (
+from mlpperf.engine.compare import checkouts
+from mlpperf.engine.compare.checkouts import (
     check_out,
     commit_named,
     copy_tree,
@@ -25,6 +24,7 @@ from mlpperf.history.checkouts import (
     requirements,
     unmet,
 )
+from mlpperf.errors import MlpperfError
 
 
 def refusal(work: Any, *arguments: Any) -> str:

@@ -91,7 +91,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 
 def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
     code = (
-        "import sys, mlpperf.cli as c\n"
+        "import sys, mlpperf.cli.main as c\n"
         "try: c.app(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('numpy', 'scipy', 'sklearn', 'tensorflow') if m in sys.modules])"
@@ -103,8 +103,8 @@ def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
 
 
 def test_budget_in_the_help_is_the_real_one(tmp_path: Path) -> None:
-    from mlpperf.history import compare
-    from mlpperf.measure import BUDGET
+    from mlpperf.engine.compare import stages as compare
+    from mlpperf.engine.timing.race import BUDGET
 
     for command, budget in (
         ("race", BUDGET),

@@ -9,15 +9,16 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from mlpperf.cli.main import app
 from sklearn.metrics import silhouette_score
 from typer.testing import CliRunner
 
-from mlpperf import cluster_counts, data
-from mlpperf.cli import app
-from mlpperf.cluster_counts import Elbow, elbow, measure
-from mlpperf.clusters import ClusterDistances
+from mlpperf.articles.clusters import counts as cluster_counts
+from mlpperf.articles.clusters.counts import Elbow, elbow, measure
+from mlpperf.articles.clusters.features import ClusterDistances
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.mlp import show
 from mlpperf.errors import MlpperfError
-from mlpperf.mlp import show
 
 DIGITS = data.load("digits")
 COUNTS = list(range(10, 171, 10))

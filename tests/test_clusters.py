@@ -18,18 +18,20 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from threadpoolctl import threadpool_info
 
-from mlpperf import clusters, data, parallel
+from mlpperf import parallel
 from mlpperf.agreement import Agreement, tolerance
-from mlpperf.clusters import ClusterDistances, in_clusters
-from mlpperf.data import FewClustersWarning
+from mlpperf.articles.clusters import features as clusters
+from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.datasets import FewClustersWarning
+from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.in_place import InPlace
+from mlpperf.articles.mlp.network import initial_weights, step_cost
+from mlpperf.articles.mlp.rungs import Course, Step0
+from mlpperf.articles.mlp.settings import Settings
+from mlpperf.articles.mlp.training import RUNGS, Run, resume, samples_of
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
-from mlpperf.mlp.equations import Array
-from mlpperf.mlp.in_place import InPlace
-from mlpperf.mlp.network import initial_weights, step_cost
-from mlpperf.mlp.rungs import Course, Step0
-from mlpperf.mlp.settings import Settings
-from mlpperf.mlp.training import RUNGS, Run, resume, samples_of
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import cluster_distances as page
 

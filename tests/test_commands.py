@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mlpperf import tables
+from mlpperf.articles.readme import BLOCKS, calibration, update
 from mlpperf.devices import Setting
+from mlpperf.engine import tables
 from mlpperf.errors import MlpperfError
-from mlpperf.report.readme import BLOCKS, calibration, update
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,15 +24,14 @@ from unittest import mock
 import numpy as np
 import psutil
 import pytest
+from mlpperf.cli.main.commits import percentage
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
-from mlpperf import tables
-from mlpperf.cli import app
-from mlpperf.errors import MlpperfError
-from mlpperf.history import compare as module
-from mlpperf.history import show, worker
-from mlpperf.history.commands import percentage
-from mlpperf.history.compare import (
+from mlpperf.engine import tables
+from mlpperf.engine.compare import show, worker
+from mlpperf.engine.compare import stages as module
+from mlpperf.engine.compare.stages import (
     SCREENING,
     Comparison,
     Crew,
@@ -45,10 +44,11 @@ from mlpperf.history.compare import (
     judges,
     shares,
 )
-from mlpperf.history.records import finite
-from mlpperf.history.versions import Version
+from mlpperf.engine.compare.versions import Version
+from mlpperf.engine.history.records import finite
+from mlpperf.engine.timing.race import Interval
+from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
-from mlpperf.measure import Interval
 
 PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
 ONE = Series("path", "case", "variant")
@@ -618,7 +618,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from mlpperf.tables import console
+    from mlpperf.engine.tables import console
 
     series = Series("path", name, name)
     slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), visits=14, judged=True)

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlpperf import data, mnist_files
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data import mnist_files
 from mlpperf.errors import MlpperfError
 
 LOCK = ".mlpperf.lock"
@@ -564,7 +565,8 @@ def test_load_unknown(name: str, sentence: str) -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, mlpperf.data; print({'sklearn', 'tensorflow', 'rich'} & set(sys.modules))"
+    loaded = "{'sklearn', 'tensorflow', 'rich'} & set(sys.modules)"
+    code = f"import sys, mlpperf.articles.data.datasets; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf import data, doctor, mnist_files
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data import mnist_files
 from mlpperf.devices import available_threads, threads
-from mlpperf.doctor import Finding, examine
+from mlpperf.engine.timing import doctor
+from mlpperf.engine.timing.doctor import Finding, examine
 from mlpperf.errors import MlpperfError
 
 STATES = ("fine", "note", "problem")

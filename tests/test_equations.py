@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 from scipy.special import expit
 
-from mlpperf.mlp.equations import ACTIVATIONS, LOSSES, Array, output_in_place
+from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array, output_in_place
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23}
 

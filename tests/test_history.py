@@ -19,16 +19,16 @@ import pandas as pd
 import pytest
 from asv.results import Results
 from asv.runner import BenchmarkResult
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
 from mlpperf.agreement import Proof
-from mlpperf.cli import app
+from mlpperf.engine.history import changes as changes_module
+from mlpperf.engine.history.changes import ALARMS, FEWEST, Change, changes
+from mlpperf.engine.history.records import Commit, append, race_records
+from mlpperf.engine.history.table import CURVE, history, points
+from mlpperf.engine.timing.race import Interval, Result
 from mlpperf.errors import MlpperfError
-from mlpperf.history import changes as changes_module
-from mlpperf.history.changes import ALARMS, FEWEST, Change, changes
-from mlpperf.history.records import Commit, append, race_records
-from mlpperf.history.table import CURVE, history, points
-from mlpperf.measure import Interval, Result
 
 PATIENCE = 120  # seconds until a hanging process counts as hanging
 HASHES = [f"{i:08x}".ljust(40, "0") for i in range(1, 200)]
@@ -844,7 +844,7 @@ def test_no_history_is_one_sentence(refused: Callable[..., str]) -> None:
 
 def test_only_the_command_loads_pandas() -> None:
     code = (
-        "import sys, mlpperf, mlpperf.cli as c\n"
+        "import sys, mlpperf, mlpperf.cli.main as c\n"
         "try: c.app(['history', '--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('pandas', 'ruptures', 'asv') if m in sys.modules])"
@@ -858,7 +858,7 @@ def test_only_the_command_loads_pandas() -> None:
 def test_asv_need_not_be_installed_to_read_its_results(asv: Path) -> None:
     code = (
         "import sys; sys.modules['asv'] = None\n"
-        "from pathlib import Path; from mlpperf.history.table import history\n"
+        "from pathlib import Path; from mlpperf.engine.history.table import history\n"
         f"print(len(history(asv=Path({str(asv)!r})).table))"
     )
     done = subprocess.run(

@@ -9,6 +9,7 @@ import pytest
 from numpy.random import Generator
 
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError, compare, fingerprint
+from mlpperf.articles.mlp.equations import Array
 from mlpperf.backends import NUMPY, Backend
 from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.errors import MlpperfError
@@ -24,7 +25,6 @@ from mlpperf.hotpath import (
     proven,
     verify,
 )
-from mlpperf.mlp.equations import Array
 
 SMALL = Case(4, (3, 2), "synthetic")
 OTHER = Case(5, (3, 2), "synthetic")

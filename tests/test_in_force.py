@@ -21,13 +21,20 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
-from mlpperf import in_force
-from mlpperf.cli import app
 from mlpperf.devices import SETTING, Setting, available_threads, tensorflow
-from mlpperf.history import records
-from mlpperf.in_force import InForce, Seen, clustered, look, short_name, working_threads
+from mlpperf.engine.history import records
+from mlpperf.engine.timing import in_force
+from mlpperf.engine.timing.in_force import (
+    InForce,
+    Seen,
+    clustered,
+    look,
+    short_name,
+    working_threads,
+)
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None,
@@ -113,7 +120,7 @@ import json
 from dataclasses import asdict
 import numpy as np
 from mlpperf.devices import threads
-from mlpperf.in_force import in_force, working_threads
+from mlpperf.engine.timing.in_force import in_force, working_threads
 square = np.ones((1000, 1000), dtype=np.float32)
 print(json.dumps([threads(), working_threads(lambda: square @ square), asdict(in_force())]))
 """

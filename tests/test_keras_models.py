@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf import data, devices, keras_models
-from mlpperf.errors import MlpperfError
-from mlpperf.keras_models import (
+from mlpperf import devices
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.keras import models as keras_models
+from mlpperf.articles.keras.models import (
     CNN_2,
     CNN_3,
     DEEP_MLP,
@@ -28,6 +29,7 @@ from mlpperf.keras_models import (
     stalls,
     train,
 )
+from mlpperf.errors import MlpperfError
 
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None,

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpperf import machine
 from mlpperf.devices import available_threads
-from mlpperf.hotpath import Cost
-from mlpperf.machine import (
+from mlpperf.engine.timing import machine
+from mlpperf.engine.timing.machine import (
     BUSY,
     Bystanders,
     clock_resolution,
@@ -23,6 +22,7 @@ from mlpperf.machine import (
     floor_seconds,
     product_seconds,
 )
+from mlpperf.hotpath import Cost
 
 
 @pytest.fixture

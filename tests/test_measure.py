@@ -18,12 +18,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import stats
 
-from mlpperf import hotpath, measure
+from mlpperf import hotpath
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError
 from mlpperf.backends import Backend
-from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
-from mlpperf.measure import (
+from mlpperf.engine.timing import race as measure
+from mlpperf.engine.timing.race import (
     BLOCK,
     ENOUGH_ROUNDS,
     FEWEST_ROUNDS,
@@ -39,6 +38,8 @@ from mlpperf.measure import (
     ratio_interval,
     two_modes,
 )
+from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
 
 CASE = Case(4)
 LONG = 0.025  # seconds; a call of this length is a whole block, and nothing is called untimed

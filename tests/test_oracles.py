@@ -16,11 +16,17 @@ import numpy as np
 import pytest
 
 from mlpperf.agreement import Agreement, Arrays, tolerance
+from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import (
+    HYPER,
+    initial_weights,
+    step_cost,
+    step_inputs,
+    training_set,
+)
+from mlpperf.articles.mlp.rungs import NoInputDelta
 from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.hotpath import Args, Case, Variant
-from mlpperf.mlp.equations import Array
-from mlpperf.mlp.network import HYPER, initial_weights, step_cost, step_inputs, training_set
-from mlpperf.mlp.rungs import NoInputDelta
 from mlpperf.paths import whole_step
 
 EPS = 2.0**-52

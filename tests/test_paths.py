@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from mlpperf.agreement import Agreement, Arrays, compare, fingerprint, tolerance
+from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import HYPER, Weights, flatten, initial_weights, training_set
 from mlpperf.backends import EAGER, NUMPY
 from mlpperf.hotpath import Case, HotPath, Variant, problem, proven, verify
-from mlpperf.mlp.equations import Array
-from mlpperf.mlp.network import HYPER, Weights, flatten, initial_weights, training_set
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import (
     PATHS,

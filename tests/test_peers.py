@@ -17,18 +17,18 @@ import numpy as np
 import pytest
 
 from mlpperf.agreement import Agreement, compare
-from mlpperf.data import synthetic
+from mlpperf.articles.data.datasets import synthetic
+from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.rungs import Step0
+from mlpperf.articles.mlp.settings import ARTICLE
+from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
+from mlpperf.articles.peers.contest import Contestant, Place
+from mlpperf.articles.peers.task import Task
+from mlpperf.engine.timing.race import Interval
+from mlpperf.engine.timing.workers import Worker
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
-from mlpperf.measure import Interval
-from mlpperf.mlp.equations import Array
-from mlpperf.mlp.network import step_cost
-from mlpperf.mlp.rungs import Step0
-from mlpperf.mlp.settings import ARTICLE
-from mlpperf.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
-from mlpperf.peers.contest import Contestant, Place
-from mlpperf.peers.task import Task
-from mlpperf.workers import Worker
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
 
@@ -48,14 +48,14 @@ TRAIN = """
 import json, sys
 from importlib import import_module
 import numpy as np
-from mlpperf.data import synthetic
-from mlpperf.mlp.settings import Settings
-from mlpperf.peers.task import Task
+from mlpperf.articles.data.datasets import synthetic
+from mlpperf.articles.mlp.settings import Settings
+from mlpperf.articles.peers.task import Task
 page, peer, samples, settings = sys.argv[1:]
 given = json.loads(settings)
 task = Task(synthetic(int(samples)), Settings(**{**given, "hidden": tuple(given["hidden"])}), peer)
 orders = (np.random.default_rng(e).permutation(len(task.x)) for e in range(given["epochs"]))
-weights = import_module(f"mlpperf.peers.{page}").train(task, orders)
+weights = import_module(f"mlpperf.articles.peers.{page}").train(task, orders)
 assert next(orders, None) is None  # it took them all
 print(json.dumps([w.astype(float).tolist() for w in weights]))
 """
@@ -64,7 +64,7 @@ print(json.dumps([w.astype(float).tolist() for w in weights]))
 def trained(peer: Peer, task: Task) -> list[Array]:
     """What the peer makes of it, in a fresh process where its library bears no other."""
     if peer.extra != "peers":
-        page = import_module(f"mlpperf.peers.{peer.page}")
+        page = import_module(f"mlpperf.articles.peers.{peer.page}")
         orders = (np.random.default_rng(e).permutation(len(task.x)) for e in range(STEPS))
         weights: list[Array] = page.train(replace(task, peer=peer.name), orders)
         assert next(orders, None) is None  # it took them all
@@ -236,7 +236,7 @@ def test_processes_end_with_the_contest(started: list[Contestant]) -> None:
 def test_a_process_ends_with_its_parent() -> None:
     arguments = ["last_rung", json.dumps(asdict(QUICK)), "digits"]
     worker = subprocess.Popen(
-        [sys.executable, "-m", "mlpperf.peers.worker", *arguments],
+        [sys.executable, "-m", "mlpperf.articles.peers.worker", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -356,5 +356,5 @@ def test_names_of_peers_are_unique_and_their_pages_exist() -> None:
     names = [peer.name for peer in PEERS]
     assert len(set(names)) == len(names)
     for peer in PEERS:
-        page = Path(sys.modules["mlpperf.peers"].__path__[0], f"{peer.page}.py")
+        page = Path(sys.modules["mlpperf.articles.peers"].__path__[0], f"{peer.page}.py")
         assert "def train(task: Task, epochs: Epochs)" in page.read_text(encoding="utf-8")

@@ -16,12 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpperf import hotpath, measure
+from mlpperf import hotpath
 from mlpperf.agreement import Arrays
 from mlpperf.devices import SETTING, Setting, threads
-from mlpperf.errors import MlpperfError
-from mlpperf.history import records
-from mlpperf.history.records import (
+from mlpperf.engine.history import records
+from mlpperf.engine.history.records import (
     SCHEMA,
     Commit,
     append,
@@ -31,10 +30,12 @@ from mlpperf.history.records import (
     read,
     records_folder,
 )
+from mlpperf.engine.timing import race as measure
+from mlpperf.engine.timing.in_force import InForce
+from mlpperf.engine.timing.machine import describe
+from mlpperf.engine.timing.race import Interval, Result, race
+from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
-from mlpperf.in_force import InForce
-from mlpperf.machine import describe
-from mlpperf.measure import Interval, Result, race
 
 PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
 COMMIT = Commit("0" * 40, dirty=True)
@@ -286,7 +287,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from mlpperf.errors import MlpperfError
-from mlpperf.history.records import append
+from mlpperf.engine.history.records import append
 folder, limit, length, number = Path(sys.argv[1]), *map(int, sys.argv[2:])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:
@@ -365,7 +366,7 @@ def test_a_full_disk_loses_nothing_and_takes_up_work_when_there_is_room(
 WRITER = """
 import sys
 from pathlib import Path
-from mlpperf.history.records import append
+from mlpperf.engine.history.records import append
 folder, writer = Path(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -16,17 +16,17 @@ from urllib.parse import unquote
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
-from mlpperf.catalogue import catalogue
-from mlpperf.cli import app
+from mlpperf.engine.history.records import Commit, race_records, race_result
+from mlpperf.engine.report import figures
+from mlpperf.engine.report.blocks import WIDTH, sparkline
+from mlpperf.engine.report.gather import commit_url, gather
+from mlpperf.engine.report.serve import serve
+from mlpperf.engine.report.site import MANIFEST, write
+from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.errors import MlpperfError
-from mlpperf.history.records import Commit, race_records, race_result
-from mlpperf.report import figures
-from mlpperf.report.blocks import WIDTH, sparkline
-from mlpperf.report.gather import commit_url, gather
-from mlpperf.report.serve import serve
-from mlpperf.report.site import MANIFEST, write
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "records"

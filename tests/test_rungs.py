@@ -15,20 +15,20 @@ import numpy as np
 import psutil
 import pytest
 
-from mlpperf import data
 from mlpperf.agreement import Agreement, tolerance
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.mlp import team
+from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
+from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
+from mlpperf.articles.mlp.network import initial_weights, step_cost
+from mlpperf.articles.mlp.phases import PhaseClock
+from mlpperf.articles.mlp.rungs import Course, Float32, Step0
+from mlpperf.articles.mlp.samples import Samples, Scaling
+from mlpperf.articles.mlp.settings import Settings
+from mlpperf.articles.mlp.team import Team
+from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case
-from mlpperf.mlp import team
-from mlpperf.mlp.equations import ACTIVATIONS, LOSSES, Array
-from mlpperf.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
-from mlpperf.mlp.network import initial_weights, step_cost
-from mlpperf.mlp.phases import PhaseClock
-from mlpperf.mlp.rungs import Course, Float32, Step0
-from mlpperf.mlp.samples import Samples, Scaling
-from mlpperf.mlp.settings import Settings
-from mlpperf.mlp.team import Team
-from mlpperf.mlp.training import RUNGS
 
 DIGITS = data.load("digits")  # 64 pixels, some of them 0 throughout
 STEPS = 10
@@ -143,7 +143,7 @@ def test_a_short_last_batch(rung: type[Step0]) -> None:
 @pytest.mark.parametrize("rung", [InPlace, BytesFolded, UsedPixels, TwoMembers])
 def test_batches_larger_than_a_chunk(rung: type[Step0], monkeypatch: pytest.MonkeyPatch) -> None:
     assert BASE.batch_size < CHUNK
-    monkeypatch.setattr("mlpperf.mlp.in_place.CHUNK", 7)
+    monkeypatch.setattr("mlpperf.articles.mlp.in_place.CHUNK", 7)
     check(rung, BASE)
 
 

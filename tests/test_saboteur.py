@@ -11,8 +11,8 @@ import pytest
 from numpy.random import Generator
 
 from mlpperf.agreement import Agreement, Arrays, WrongResultError, tolerance
+from mlpperf.articles.mlp.equations import Array
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant, as_given, problem, verify
-from mlpperf.mlp.equations import Array
 from mlpperf.parallel import in_parallel
 
 SIDE = 6

@@ -9,13 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import RenderableType
 
-from mlpperf import tables
 from mlpperf.agreement import Agreement, Arrays, Proof
-from mlpperf.doctor import Finding
-from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
-from mlpperf.measure import Interval, Result
-from mlpperf.paths import PATHS
-from mlpperf.tables import (
+from mlpperf.engine import tables
+from mlpperf.engine.tables import (
     PLAIN_WIDTH,
     as_text,
     best,
@@ -29,6 +25,10 @@ from mlpperf.tables import (
     summary,
     times,
 )
+from mlpperf.engine.timing.doctor import Finding
+from mlpperf.engine.timing.race import Interval, Result
+from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
+from mlpperf.paths import PATHS
 
 FORCING = ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CLICOLOR_FORCE")
 

@@ -13,14 +13,20 @@ import pytest
 from numpy.typing import DTypeLike
 
 from mlpperf.agreement import Agreement, Arrays, compare, tolerance
+from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import (
+    HYPER,
+    initial_weights,
+    step_cost,
+    step_inputs,
+    training_set,
+)
+from mlpperf.articles.mlp.rungs import ActivationCached, Step0, with_bias_column
+from mlpperf.articles.mlp.settings import Settings
+from mlpperf.articles.mlp.tensor_step import outputs, step
 from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.devices import tensorflow
 from mlpperf.hotpath import Case
-from mlpperf.mlp.equations import Array
-from mlpperf.mlp.network import HYPER, initial_weights, step_cost, step_inputs, training_set
-from mlpperf.mlp.rungs import ActivationCached, Step0, with_bias_column
-from mlpperf.mlp.settings import Settings
-from mlpperf.mlp.tensor_step import outputs, step
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of TensorFlow's own imports

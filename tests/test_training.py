@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf import data
-from mlpperf.errors import MlpperfError
-from mlpperf.mlp.in_place import InPlace
-from mlpperf.mlp.ladder import climb, grow
-from mlpperf.mlp.network import initial_weights
-from mlpperf.mlp.rungs import ActivationCached, Step0
-from mlpperf.mlp.samples import Samples, Scaling
-from mlpperf.mlp.settings import ARTICLE, Settings
-from mlpperf.mlp.training import (
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.mlp.in_place import InPlace
+from mlpperf.articles.mlp.ladder import climb, grow
+from mlpperf.articles.mlp.network import initial_weights
+from mlpperf.articles.mlp.rungs import ActivationCached, Step0
+from mlpperf.articles.mlp.samples import Samples, Scaling
+from mlpperf.articles.mlp.settings import ARTICLE, Settings
+from mlpperf.articles.mlp.training import (
     RUNGS,
     Diverged,
     Run,
@@ -25,6 +24,7 @@ from mlpperf.mlp.training import (
     resume,
     rung_named,
 )
+from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")
 SETTINGS = Settings(hidden=(30,), batch_size=64, epochs=4, learning_rate=5e-3, predict_every=2)
@@ -299,9 +299,9 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
 
 
 def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpperf.mlp.ladder.NODES_SAMPLES", 100)
-    monkeypatch.setattr("mlpperf.mlp.ladder.GROWTH_SAMPLES", 1000)
-    monkeypatch.setattr("mlpperf.mlp.ladder.SETTLE", 0)
+    monkeypatch.setattr("mlpperf.articles.mlp.ladder.NODES_SAMPLES", 100)
+    monkeypatch.setattr("mlpperf.articles.mlp.ladder.GROWTH_SAMPLES", 1000)
+    monkeypatch.setattr("mlpperf.articles.mlp.ladder.SETTLE", 0)
     points = list(grow(InPlace, [100, 200], [5], epochs=2))
     assert [(p["samples"], p["hidden"]) for p in points] == [
         (100, [70, 30]),

@@ -11,9 +11,8 @@ import pytest
 
 from mlpperf.agreement import Agreement
 from mlpperf.backends import FUNCTION, NUMPY
-from mlpperf.errors import MlpperfError
-from mlpperf.history import versions
-from mlpperf.history.versions import (
+from mlpperf.engine.compare import versions
+from mlpperf.engine.compare.versions import (
     BrokenVersionError,
     Version,
     absolute_imports,
@@ -25,6 +24,7 @@ from mlpperf.history.versions import (
     load,
     same_code,
 )
+from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, as_given, verify
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
         hidden = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ours, tmp_path / name / "src" / "mlpperf", ignore=hidden)
         shutil.copy(ROOT / "pyproject.toml", tmp_path / name)
-    with (tmp_path / "other/src/mlpperf/mlp/equations.py").open("a", encoding="utf-8") as file:
+    with (tmp_path / "other/src/mlpperf/articles/mlp/equations.py").open("a", encoding="utf-8") as file:
         file.write("\n\ndef sigmoid(Z): raise NotImplementedError('the other one')\n")
     a, b = load(tmp_path / "one"), load(tmp_path / "other")
     mine = set(map(id, (module for name, module in sys.modules.items() if "mlpperf." in name)))

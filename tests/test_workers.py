@@ -6,8 +6,8 @@ import signal
 import psutil
 import pytest
 
-from mlpperf import workers
-from mlpperf.workers import Worker, WorkerError
+from mlpperf.engine.timing import workers
+from mlpperf.engine.timing.workers import Worker, WorkerError
 
 LONG = "import time; time.sleep(600)"
 

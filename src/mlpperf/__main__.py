@@ -1,5 +1,5 @@
 """`python -m mlpperf`: the same as the `mlpperf` command."""
 
-from .cli import main
+from .cli.main import main
 
 main()

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import training_set
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import training_set
 from ..parallel import in_parallel
 
 

@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from .. import data
 from ..agreement import Arrays
+from ..articles.data import datasets as data
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import training_set
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import training_set
 from ..parallel import in_parallel
 
 CHUNK = 500  # images whose distances stay in the cache until their roots are taken

@@ -18,10 +18,10 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import batch
 from ..parallel import in_parallel
 from .bias_forward import add_bias_row
 

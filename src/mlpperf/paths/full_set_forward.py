@@ -20,9 +20,9 @@ from numpy.random import Generator
 from scipy.special import expit
 
 from ..agreement import Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import Weights, batch
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import Weights, batch
 from .bias_forward import add_bias_row
 from .sigmoid import tanh_in_place
 

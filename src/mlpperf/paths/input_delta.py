@@ -14,10 +14,10 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..articles.mlp.rungs import Float32
 from ..hotpath import Args, Case, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import HYPER, Weights, step_cost, step_inputs
-from ..mlp.rungs import Float32
 
 
 class FirstHidden(Float32):

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import batch
 from .bias_forward import add_bias_row
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import batch
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import batch
 
 
 def dense_one_hot(a: Array, y: Array) -> Arrays:

@@ -11,10 +11,10 @@ page of the whole step. The cast happens once, when the data are loaded.
 from __future__ import annotations
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..articles.mlp.rungs import Float32
 from ..hotpath import Case, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import HYPER, Weights, step_cost, step_inputs
-from ..mlp.rungs import Float32
 from .whole_step import cast_to_float32, step_0
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import HYPER, Weights, flatten, initial_weights
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import HYPER, Weights, flatten, initial_weights
 from .weight_update import LAYERS
 
 

@@ -18,11 +18,11 @@ from numpy.random import Generator
 from scipy.special import expit as scipy_expit
 
 from ..agreement import Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.network import batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Case, Cost, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.network import batch
 from ..parallel import in_parallel
 
 

@@ -25,14 +25,21 @@ from typing import Any
 import numpy as np
 
 from ..agreement import Agreement, Arrays
+from ..articles.mlp.equations import Array
+from ..articles.mlp.in_place import InPlace
+from ..articles.mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..articles.mlp.rungs import (
+    ActivationCached,
+    BiasInData,
+    Float32,
+    NoInputDelta,
+    Step0,
+    with_bias_column,
+)
+from ..articles.mlp.tensor_step import step
 from ..backends import EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Case, HotPath, Variant
-from ..mlp.equations import Array
-from ..mlp.in_place import InPlace
-from ..mlp.network import HYPER, Weights, step_cost, step_inputs
-from ..mlp.rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0, with_bias_column
-from ..mlp.tensor_step import step
 
 
 def step_0(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Arrays:

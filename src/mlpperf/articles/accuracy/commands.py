@@ -1,0 +1,143 @@
+"""The commands `accuracy` and `clusters`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...devices import use
+from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...errors import MlpperfError
+from . import SEEDS, TARGETS
+
+LIMIT = 600.0  # seconds
+
+
+def accuracy(
+    contender: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--contender", help="Repeatable; all by default. clusters_K takes K cluster distances."
+        ),
+    ] = None,
+    target: Annotated[
+        list[float] | None,
+        typer.Option("--target", help="Test accuracy, repeatable; 0.95, 0.974, 0.978 by default."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each contender.")] = SEEDS,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs at most; by default what suits each contender.")
+    ] = None,
+    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = LIMIT,
+    data: Data = "mnist",
+    device: Device = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Seconds until the test accuracy holds a target: pixels, cluster distances, Keras, a CNN."""
+    use(device, threads)
+    from ...engine import tables
+    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ..data.datasets import load
+    from ..mlp.show import percent
+    from . import show
+    from .contenders import CONTENDERS, contender_named
+    from .course import INTERRUPTED, Course, check
+
+    targets = sorted(set(target or TARGETS))
+    check(targets, seeds, epochs, limit)
+    chosen = [contender_named(name) for name in contender] if contender else list(CONTENDERS)
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "accuracies")
+    loaded = load(data, progress=True)
+    for each in chosen:
+        each.check(loaded)
+    written: list[dict[str, Any]] = []
+    with tables.progress() as bar:
+        task = bar.add_task("", total=seeds * len(chosen))
+
+        def tell(course: Course) -> None:
+            now = f"{course.seconds[-1]:.1f} s: {percent(course.accuracies[-1])}"
+            what = f"{course.contender.name}, seed {course.seed}, {now}"
+            bar.update(task, description=what, refresh=True)
+
+        for seed in range(seeds):  # one after the other, so that a slow hour hits all alike
+            for each in chosen:
+                course = Course(each, seed, epochs or each.epochs, limit, targets[-1])
+                try:
+                    course.follow(data, tell)
+                finally:
+                    about = {**context("accuracy", commit), "data": data, "targets": targets}
+                    record = finite({**about, **course.as_record()})
+                    if course.accuracies or course.stopped != INTERRUPTED:
+                        append([record], folder, "accuracies")
+                        written.append(record)
+                bar.update(task, advance=1, refresh=True)
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        return
+    console = tables.console()
+    console.print(show.table(written))
+    console.print(f"Records: {folder / 'accuracies.jsonl'}", soft_wrap=True)
+
+
+def clusters(
+    lowest: Annotated[int, typer.Option("--from", help="Fewest clusters.")] = 10,
+    highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
+    step: Annotated[int, typer.Option(help="From one number of clusters to the next.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Runs for each number.")] = 3,
+    scaler: Annotated[
+        str, typer.Option(help="Images to length 1 (per_sample), standard, or none.")
+    ] = "per_sample",
+    sample: Annotated[
+        int, typer.Option(help="Training images that the silhouette is averaged over.")
+    ] = 2_000,
+    data: Data = "mnist",
+    device: Device = None,
+    threads: Threads = None,
+    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("clusters.png"),
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
+    use(device, threads, numpy_only="The search for clusters")
+    from ...engine import tables
+    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ..clusters.counts import check, measure
+    from ..clusters.features import SCALERS
+    from ..data.datasets import load
+    from ..mlp import show
+    from ..mlp.settings import choose
+
+    if step < 1 or seeds < 1:
+        raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
+    choose("scaler of images", scaler, ["none", *SCALERS])
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "clusters")
+    loaded = load(data, progress=True)
+    counts = range(lowest, highest + 1, step)
+    check(counts, loaded, sample)
+    written: list[dict[str, Any]] = []
+    with tables.progress() as bar:
+        task = bar.add_task("", total=seeds * len(counts))
+        for seed in range(seeds):
+            for count in counts:
+                bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
+                kind = None if scaler == "none" else scaler
+                found = measure(loaded, count, seed, kind, sample)
+                record = finite({**context("clusters", commit), "data": data, **found})
+                append([record], folder, "clusters")
+                written.append(record)
+                bar.update(task, advance=1, refresh=True)
+    show.draw_clusters(written, plot)
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        return
+    console = tables.console()
+    console.print(show.clusters(written))
+    console.print(show.elbow_found(written))
+    console.print(f"Plot: {plot}\nRecords: {folder / 'clusters.jsonl'}", soft_wrap=True)

@@ -1,0 +1,104 @@
+"""The course of a contender: its accuracy after every epoch, and when it held a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...devices import Setting
+from ...engine.timing.workers import Worker, WorkerError
+from ...errors import MlpperfError
+from . import HELD
+from .contenders import Contender
+
+Record = dict[str, Any]
+INTERRUPTED = "interrupted"
+
+
+@dataclass
+class Course:
+    """One contender with one seed, and how far it has come; seconds since its data were loaded."""
+
+    contender: Contender
+    seed: int
+    epochs: int  # at most
+    limit: float  # seconds at most
+    target: float  # that it need not go beyond
+    about: Record = field(default_factory=dict)
+    accuracies: list[float] = field(default_factory=list)  # of the test set after every epoch
+    seconds: list[float] = field(default_factory=list)  # until then
+    stopped: str = INTERRUPTED  # why it did not end by itself
+
+    def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
+        """Train in a fresh process until it ends, whichever way."""
+        words = (self.contender.name, self.seed, self.epochs, self.limit, self.target, data)
+        with Worker(["-m", "mlpperf.articles.accuracy.worker", *map(str, words)]) as worker:
+            try:
+                for news in worker:
+                    if "accuracy" in news:
+                        self.accuracies.append(news["accuracy"])
+                        self.seconds.append(news["seconds"])
+                        tell(self)
+                    else:
+                        self.about = news
+                self.stopped = ""
+            except WorkerError as reason:
+                self.stopped = str(reason)
+
+    def as_record(self) -> Record:
+        """What came of it, without when and where."""
+        contender = self.contender
+        return {
+            "contender": contender.name,
+            "what": contender.what,
+            "clusters": contender.clusters,
+            "same_course": contender.same_course,
+            "ran_on": Setting.current().device if contender.by_keras else "cpu",
+            "seed": self.seed,
+            "most_epochs": self.epochs,
+            **self.about,
+            "accuracies": self.accuracies,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+        }
+
+
+def held(record: Record, target: float) -> tuple[int, float] | None:
+    """Epoch and seconds at which the accuracy has held `target` for `HELD` epochs; or None."""
+    in_a_row = 0
+    for epoch, accuracy in enumerate(record["accuracies"], 1):
+        in_a_row = in_a_row + 1 if accuracy >= target else 0
+        if in_a_row == HELD:
+            return epoch, record["seconds"][epoch - 1]
+    return None
+
+
+def extrapolated(record: Record, whole: Record) -> Record:
+    """The record of a contender that takes the course of `whole` at another speed.
+
+    Both start from the same weights and see the same batches, so they have the same accuracies;
+    each epoch takes the median seconds of those that were trained.
+    """
+    if not record["seconds"]:
+        return record
+    start = record["start_seconds"]
+    each = float(np.median(np.diff([start, *record["seconds"]])))
+    epochs = range(1, len(whole["accuracies"]) + 1)
+    seconds = [start + each * epoch for epoch in epochs]
+    return {**record, "accuracies": whole["accuracies"], "seconds": seconds}
+
+
+def check(targets: Sequence[float], seeds: int, epochs: int | None, limit: float) -> None:
+    """Raise `MlpperfError` if these are no targets, seeds, epochs or seconds."""
+    for target in targets:
+        if not 0 < target <= 1:
+            raise MlpperfError(f"An accuracy target lies between 0 and 1, not at {target:g}.")
+    if seeds < 1 or (epochs is not None and epochs < HELD):
+        raise MlpperfError(
+            f"There must be at least one seed and {HELD} epochs, in which a target is held."
+        )
+    if not limit > 0:
+        raise MlpperfError(f"--limit must be a positive number of seconds, not {limit:g}.")

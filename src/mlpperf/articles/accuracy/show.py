@@ -1,0 +1,193 @@
+"""What the command `accuracy` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ...engine.tables import new_table, times
+from ..mlp.show import Record, percent
+from . import HELD
+from .contenders import LAST_RUNG, STEP_0
+from .course import INTERRUPTED, extrapolated, held
+
+CONFIDENCE = 0.95
+COLUMNS = (
+    "target",
+    "contender",
+    "inputs",
+    "seconds",
+    "epochs",
+    "got there",
+    "sooner than step 0 on pixels",
+    "sooner than last rung on pixels",
+)
+
+
+def order_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Two of the values between which the median lies, and the probability that it does.
+
+    The k-th lowest and the k-th highest of n hold it with probability 1 − 2·P(X < k), X being
+    binomial of n and ½; k as large as `CONFIDENCE` allows, or 1 (David and Nagaraja: Order
+    Statistics, 7.1). Nothing is assumed of the distribution; a value may be infinite.
+    """
+    ordered, n = sorted(values), len(values)
+
+    def confidence(k: int) -> float:
+        return 1 - 2 * sum(math.comb(n, i) for i in range(k)) / 2.0**n
+
+    k = max((k for k in range(1, n // 2 + 1) if confidence(k) >= CONFIDENCE), default=1)
+    return ordered[k - 1], ordered[-k], confidence(k)
+
+
+@dataclass(frozen=True)
+class Time:
+    """When a contender held a target, over its seeds; infinite where it never did."""
+
+    median: float  # seconds
+    low: float
+    high: float
+    epochs: float  # median
+    reached: int
+    seeds: int
+    longest: float  # seconds that were tried at least
+    extrapolated: bool
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Seconds with their interval, epochs, and how many seeds got there."""
+        about = "≈ " if self.extrapolated else ""
+        got = f"{self.reached} of {self.seeds}"
+        if math.isinf(self.median):
+            return f"not within {about}{self.longest:.3g}", "–", got
+        bounds = f" ({_bound(self.low)}–{_bound(self.high)})" if self.seeds > 1 else ""
+        return f"{about}{self.median:.3g}{bounds}", f"{self.epochs:g}", got
+
+    def sooner_than(self, other: Time | None) -> str:
+        """How many times sooner: the ratio of the medians, with what the intervals allow.
+
+        Nothing for the other itself.
+        """
+        if other is None or math.isinf(self.median):
+            return "–"
+        if other == self:
+            return ""
+        if math.isinf(other.median):
+            return f"> {times(other.longest / self.median, 0.1)}"  # as long as was tried
+        low, high = other.low / self.high, other.high / self.low
+        ratio = other.median / self.median
+        about = "≈ " if other.extrapolated or self.extrapolated else ""
+        bounds = f" ({_bound(low)}–{_bound(high)})" if self.seeds > 1 else ""
+        return f"{about}{ratio:.3g}×{bounds}"
+
+
+def _bound(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "∞"
+
+
+def _median(values: Sequence[float]) -> float:
+    """The middle one, or the mean of the two; infinite if one of them is."""
+    ordered, n = sorted(values), len(values)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+
+
+def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) -> Time:
+    """When the contender of `records` held `target`.
+
+    Where it trained a few epochs only, it is extrapolated from the `others` with its seeds that
+    took the same course.
+    """
+    courses = {(r["contender"], r["seed"]): r for r in others}
+    found, tried, by_others = [], [], False
+    for r in records:
+        reached, whole = held(r, target), courses.get((r["same_course"], r["seed"]))
+        if reached is None and whole is not None:
+            r = extrapolated(r, whole)
+            reached, by_others = held(r, target), True
+        found.append(reached or (math.inf, math.inf))
+        tried.append(r["seconds"][-1] if r["seconds"] else 0.0)
+    seconds = [spent for _, spent in found]
+    low, high, _ = order_interval(seconds)
+    return Time(
+        median=_median(seconds),
+        low=low,
+        high=high,
+        epochs=_median([epoch for epoch, _ in found]),
+        reached=sum(map(math.isfinite, seconds)),
+        seeds=len(records),
+        longest=min(tried),
+        extrapolated=by_others,
+    )
+
+
+def newest(records: Sequence[Record]) -> list[Record]:
+    """The last record of every contender and seed on the data of the last one.
+
+    What somebody has interrupted tells nothing; what failed is a run that did not get there.
+    """
+    data = records[-1]["data"] if records else ""
+    ended = (r for r in records if r["data"] == data and r["stopped"] != INTERRUPTED)
+    return list({(r["contender"], r["seed"]): r for r in ended}.values())
+
+
+def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table: for every target a row for each contender, the soonest first."""
+    groups: dict[str, list[Record]] = {}
+    records = newest(records)
+    for r in records:
+        groups.setdefault(r["contender"], []).append(r)
+    targets = sorted({target for r in records for target in r["targets"]})
+    table: list[tuple[str, ...]] = []
+    for target in targets:
+        reached = {name: time_of(group, target, records) for name, group in groups.items()}
+        for name in sorted(reached, key=lambda name: (reached[name].median, name)):
+            inputs = str(groups[name][0].get("inputs", "–"))
+            factors = (reached[name].sooner_than(reached.get(base)) for base in (STEP_0, LAST_RUNG))
+            goal = percent(target, 1)
+            table.append((goal, name, inputs, *reached[name].cells, *factors))
+    return table
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """How to read the table, and what did not end as it should."""
+    records = newest(records)
+    seeds = max(len({r["seed"] for r in records}), 1)
+    confidence = order_interval([0.0] * seeds)[2]
+    lines = [
+        f"Seconds until the test accuracy has held the target for {HELD} epochs: fit of the "
+        "clusters, distances, scaling and training; loading data and predicting not counted.",
+        f"Median of {seeds} seeds; in brackets order statistics that hold the true median with "
+        f"{percent(confidence, 0)}, of factors what the intervals of both allow."
+        if seeds > 1
+        else "One seed: how much others differ is not known.",
+    ]
+    if any(r["same_course"] for r in records):
+        lines.append(
+            "≈: extrapolated from the seconds of its epochs and the epochs of the last rung on "
+            "pixels, which starts from the same weights and sees the same batches."
+        )
+    if any("convolutions" in r.get("settings", {}) for r in records):  # a network of Keras
+        lines.append("Of Keras scaling and building the model are not counted, in its favour.")
+    groups: dict[str, list[Record]] = {}
+    for r in records:
+        groups.setdefault(r["contender"], []).append(r)
+    for name, group in groups.items():
+        best = max((max(r["accuracies"]) for r in group if r["accuracies"]), default=math.nan)
+        most = max(len(r["accuracies"]) for r in group)
+        lines.append(f"{name}: {group[0]['what']}; at best {percent(best)} within {most} epochs.")
+        lines += [f"{name}, seed {r['seed']}: {r['stopped']}" for r in group if r["stopped"]]
+    return lines
+
+
+def table(records: Sequence[Record]) -> RenderableType:
+    """All contenders and targets, and notes below."""
+    first = records[0]
+    title = f"Time to accuracy on {first['data']}, {first['threads']} threads"
+    drawn = new_table(title, *COLUMNS, left=2)
+    for row in rows(records):
+        drawn.add_row(*row)
+    return Group(drawn, Text("\n".join(f"  {note}" for note in notes(records)), style="dim"))

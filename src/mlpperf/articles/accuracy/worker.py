@@ -1,0 +1,120 @@
+"""One contender with one seed in a process of its own: trains, and says how far it has come.
+
+Run as `python -m mlpperf.articles.accuracy.worker CONTENDER SEED EPOCHS LIMIT TARGET DATA`, it
+writes a line of JSON before it trains, and one after every epoch. It ends when it has held TARGET,
+or after so many epochs or seconds of its own clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from ...devices import tensorflow
+from ...errors import MlpperfError
+from ..data.datasets import Dataset, load
+from ..keras.models import KerasEpoch, Network
+from ..mlp.settings import Settings
+from . import HELD
+from .contenders import Contender, contender_named
+
+Tell = Callable[..., None]
+
+
+class EnoughError(Exception):
+    """The target is held, or there is no time left; raised by whoever is told."""
+
+
+def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
+    """Train by a rung of the ladder, on pixels or on cluster distances."""
+    from ..clusters.features import ClusterDistances, in_clusters
+    from ..mlp.training import Run, rung_named
+
+    assert isinstance(contender.settings, Settings)
+    settings = replace(contender.settings, seed=seed, epochs=epochs)
+    start = time.perf_counter()
+    fitted = transformed = start
+    if contender.clusters is not None:
+        settings = settings.with_clusters(contender.clusters, data.train_images.shape[1])
+        transformer = ClusterDistances(contender.clusters, scaler="per_sample", random_state=seed)
+        transformer.fit(data.train_images)
+        fitted = time.perf_counter()
+        data = in_clusters(data, transformer)
+        transformed = time.perf_counter()
+    run = Run(data, settings, rung_named(contender.rung))
+    seconds = time.perf_counter() - start
+    try:
+        tell(
+            settings=asdict(settings),
+            inputs=run.layers[0],
+            fit_seconds=fitted - start,
+            transform_seconds=transformed - fitted,
+            start_seconds=seconds,
+        )
+        for _ in range(epochs):
+            seconds += run.epoch().seconds
+            right = run.predict(data.test_images) == data.test_labels
+            tell(accuracy=float(right.mean()), seconds=seconds)
+    finally:
+        run.rung.close()
+
+
+def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
+    """Train by Keras; scaling and building the model are not counted, in its favour."""
+    from ..keras.models import train
+
+    assert isinstance(contender.settings, Network)
+    network = replace(contender.settings, seed=seed, epochs=epochs)
+    batches = -(-len(data.train_images) // network.batch_size)
+    network = replace(network, steps_per_execution=min(network.steps_per_execution, batches))
+    tensorflow()
+    tell(
+        settings=asdict(network),
+        inputs=data.train_images.shape[1],
+        fit_seconds=0.0,
+        transform_seconds=0.0,
+        start_seconds=0.0,
+    )
+
+    def look(history: list[KerasEpoch]) -> None:
+        seconds = sum(epoch.seconds for epoch in history)
+        tell(accuracy=history[-1].validation_accuracy, seconds=seconds)
+
+    train(network, data, on_epoch=look)
+
+
+def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) -> None:
+    """Train as the contender `name` does."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever libraries print
+    contender = contender_named(name)
+    held = 0
+
+    def tell(**news: Any) -> None:
+        nonlocal held
+        replies.write(json.dumps(news) + "\n")
+        replies.flush()
+        held = held + 1 if news.get("accuracy", -np.inf) >= float(target) else 0
+        if held == HELD or news.get("seconds", 0.0) > float(limit):
+            raise EnoughError
+
+    way = by_keras if contender.by_keras else by_rung
+    with contextlib.suppress(EnoughError):
+        way(contender, load(data), int(seed), int(epochs), tell)
+    replies.close()
+    os._exit(0)  # nobody waits for what libraries do when they end
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except MlpperfError as error:
+        sys.exit(str(error))

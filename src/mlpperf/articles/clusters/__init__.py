@@ -1,0 +1,1 @@
+"""Clusters of the images in front of the network."""

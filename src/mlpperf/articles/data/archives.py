@@ -1,0 +1,59 @@
+"""Arrays in an .npz file without pickles, and what is to be known about them as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import MlpperfError
+
+
+def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Write `arrays`, whole or not at all; `what` they are is for the message.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be written.
+    """
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+        unfinished.replace(path)
+    except OSError as reason:
+        unfinished.unlink(missing_ok=True)
+        why = reason.strerror or reason
+        raise MlpperfError(f"The {what} cannot be written to {path} ({why}).") from reason
+
+
+def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What `write` wrote.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be read or is damaged.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays.pop("about")))
+        if not isinstance(about, dict):
+            raise ValueError("what it is about is no JSON object")
+    except OSError as reason:
+        raise MlpperfError(f"{path} cannot be read ({reason.strerror or reason}).") from reason
+    except Exception as reason:  # zip files, arrays and JSON can be damaged in many ways
+        raise damaged(path, what, reason) from reason
+    return about, arrays
+
+
+def damaged(path: Path, what: str, reason: object) -> MlpperfError:
+    """The sentence about a file that is not what it should be."""
+    return MlpperfError(f"{path} is damaged or no file of {what} ({reason}).")

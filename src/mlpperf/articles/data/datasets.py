@@ -1,0 +1,327 @@
+"""MNIST, scikit-learn's digits, and synthetic sets of any size; images, or features of them.
+
+Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk. What a
+network eats is made of it by `standardise` (samples × pixels) and `one_hot` (classes × samples).
+"""
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ...errors import MlpperfError
+from .mnist_files import mnist_arrays
+
+CLASSES = 10
+_CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
+_CHUNK_BYTES = 1 << 22
+
+_UINT8 = ("uint8", "B")  # a name for error messages, and NumPy's type codes
+_FLOAT32 = ("float32", "f")
+_INTEGER = ("integer", np.typecodes["AllInteger"])
+_REAL = ("integer or floating", np.typecodes["AllInteger"] + np.typecodes["Float"])
+
+
+def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, str]) -> None:
+    """Raise MlpperfError unless `array` is a non-empty array of that many axes and that kind."""
+    if not isinstance(array, np.ndarray):
+        got = f"a {type(array).__name__}"
+    elif array.ndim == len(shape) and array.size and array.dtype.char in kind[1]:
+        return
+    else:
+        got = f"{array.dtype} of shape {array.shape}"
+    axes = ", ".join(shape)
+    raise MlpperfError(f"{what} must be a non-empty {kind[0]} array of shape ({axes}), not {got}")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images and labels, split into a training and a test set; the arrays become read-only.
+
+    Attributes
+    ----------
+    name : str
+        What `load` calls it.
+    train_images, test_images : ndarray of uint8, (samples, pixels), C-ordered
+        Grey values.
+    train_labels, test_labels : ndarray of uint8, (samples,)
+        Classes, 0 to 9.
+
+    Raises
+    ------
+    MlpperfError
+        If an array has another shape, type or order, is empty, or holds a label above 9.
+    """
+
+    name: str
+    train_images: NDArray[Any]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[Any]
+    test_labels: NDArray[np.uint8]
+
+    values: ClassVar = _UINT8  # what an image is made of
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            what = f"{self.name}: {part}_images"
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            _require(what, images, ("samples", "pixels"), self.values)
+            _require(f"{self.name}: {part}_labels", labels, ("samples",), _UINT8)
+            if not images.flags.c_contiguous:
+                raise MlpperfError(f"{what} must be C-ordered: use numpy.ascontiguousarray")
+            if len(images) != len(labels):
+                raise MlpperfError(
+                    f"{what} hold {len(images)} samples but there are {len(labels)} labels: "
+                    "there must be one label per image"
+                )
+            if labels.max() > 9:
+                raise MlpperfError(
+                    f"{self.name}: {part}_labels hold {labels.max()}, but classes go from 0 to 9"
+                )
+            for field, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
+                # Many measurements share one set: a variant that writes into it must fail at once.
+                shared = array.view()
+                shared.flags.writeable = False
+                object.__setattr__(self, field, shared)
+        if self.train_images.shape[1] != self.test_images.shape[1]:
+            raise MlpperfError(
+                f"{self.name}: train_images have {self.train_images.shape[1]} pixels and "
+                f"test_images {self.test_images.shape[1]}: they must have the same number"
+            )
+
+
+class FewClustersWarning(UserWarning):
+    """There are fewer clusters than classes to tell apart."""
+
+
+def warn_of_few(clusters: int) -> None:
+    """Warn if a network with ten outputs gets the distances to fewer clusters."""
+    if clusters < CLASSES:
+        warnings.warn(
+            f"{clusters} clusters are few for {CLASSES} classes: some cannot be told apart.",
+            FewClustersWarning,
+            stacklevel=3,
+        )
+
+
+class Features(Dataset):
+    """The same with features in the place of pixels: float32 (samples, features)."""
+
+    values = _FLOAT32
+
+
+def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
+    """Return the data set of that name.
+
+    Parameters
+    ----------
+    name : str
+        ``mnist``, ``digits``, ``synthetic:N`` for N training samples, or ``clusters:K`` for MNIST
+        as distances to K cluster centres (``clusters:K:digits`` for digits).
+    progress : bool
+        Show a download's progress if standard error is a terminal.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such set, MNIST cannot be had, or a number is out of range.
+    """
+    kind, _, samples = name.partition(":")
+    if name == "mnist":
+        return mnist(progress=progress)
+    if name == "digits":
+        return digits()
+    if kind == "synthetic":
+        if not samples.isdecimal():
+            raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
+        return synthetic(int(samples))
+    if kind == "clusters":
+        count, _, of = samples.partition(":")
+        if not count.isdecimal():
+            raise MlpperfError(f"{name!r} lacks a number of clusters: write clusters:70, say")
+        from ..clusters.features import in_clusters
+
+        return in_clusters(load(of or "mnist", progress=progress), int(count))
+    names = ["mnist", "digits", "synthetic:N", "clusters:K"]
+    near = difflib.get_close_matches(name.lower(), names) or names
+    raise MlpperfError(f"There is no data set {name!r}; did you mean {' or '.join(near)}?")
+
+
+def mnist(*, progress: bool = False) -> Dataset:
+    """Return MNIST: 60,000 training and 10,000 test images of 28 × 28 pixels, grey values 0 to 255.
+
+    The first call fetches it (20 MB at most, 55 MB on disk); every call verifies the files.
+
+    Parameters
+    ----------
+    progress : bool
+        Show the download's progress if standard error is a terminal.
+
+    Raises
+    ------
+    MlpperfError
+        If no source delivers, or the cache folder cannot be written.
+
+    References
+    ----------
+    Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits.
+    """
+    return Dataset("mnist", *mnist_arrays(progress))
+
+
+def digits() -> Dataset:
+    """Return scikit-learn's digits: 1,500 training and 297 test images, grey values 0 to 16.
+
+    The images are 8 × 8 pixels, in an order that is shuffled but always the same.
+
+    References
+    ----------
+    E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository.
+    """
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    # NumPy promises that a bit generator's raw stream never changes; `permutation` may.
+    order = np.argsort(np.random.PCG64(0).random_raw(len(labels)), kind="stable")
+    x, y = images[order].astype(np.uint8), labels[order].astype(np.uint8)
+    return Dataset("digits", x[:1500], y[:1500], x[1500:], y[1500:])
+
+
+def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
+    """Return noisy images of ten random patterns: as many as wanted, always the same.
+
+    Each image is its class's pattern plus noise, both uniform over 0 to 127; the classes take
+    turns. A bigger set starts with the images of a smaller one.
+
+    Parameters
+    ----------
+    samples : int
+        Training images; there are a sixth as many test images, at least 10.
+    pixels : int
+        Per image.
+    seed : int
+        At least 0.
+
+    Raises
+    ------
+    MlpperfError
+        If a number is out of range or the images do not fit into memory.
+    """
+    for what, value, least in (("samples", samples, 1), ("pixels", pixels, 1), ("seed", seed, 0)):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise MlpperfError(f"{what} must be a whole number of at least {least}, not {value!r}")
+    samples, pixels = int(samples), int(pixels)  # NumPy's integers could overflow in a product
+    seeds = np.random.SeedSequence(int(seed)).spawn(3)
+    of_patterns, of_train, of_test = (np.random.PCG64(each) for each in seeds)
+    try:
+        patterns = _grey(of_patterns, 10, pixels)
+        train = _noisy(patterns, samples, of_train)
+        test = _noisy(patterns, max(10, samples // 6), of_test)
+    except (MemoryError, OverflowError, ValueError) as error:  # more than memory or NumPy can count
+        raise MlpperfError(
+            f"{samples} samples of {pixels} pixels do not fit into memory: ask for fewer"
+        ) from error
+    return Dataset(f"synthetic:{samples}", *train, *test)
+
+
+def _grey(bits: np.random.PCG64, rows: int, pixels: int) -> NDArray[np.uint8]:
+    """Return uniform values 0 to 127, (rows, pixels), eight to a word of the generator."""
+    words = bits.random_raw(-(-rows * pixels // 8)).astype("<u8", copy=False)
+    return words.view(np.uint8)[: rows * pixels].reshape(rows, pixels) >> np.uint8(1)
+
+
+def _noisy(
+    patterns: NDArray[np.uint8], samples: int, bits: np.random.PCG64
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    classes, pixels = patterns.shape
+    images = np.empty((samples, pixels), np.uint8)
+    labels = np.tile(np.arange(classes, dtype=np.uint8), -(-samples // classes))[:samples]
+    # Eight rows are whole words whatever their length, so chunks do not show in the values.
+    rows = max(1, _CHUNK_BYTES // pixels // 8) * 8
+    for start in range(0, samples, rows):
+        chunk = images[start : start + rows]
+        np.add(_grey(bits, *chunk.shape), patterns[labels[start : start + rows]], out=chunk)
+    return images, labels
+
+
+def standardise(
+    images: NDArray[Any], fitted_on: NDArray[Any], dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Scale every pixel to mean 0 and variance 1 over `fitted_on`.
+
+    This is scikit-learn's StandardScaler: a pixel that is constant over `fitted_on` is shifted but
+    not scaled, so it becomes 0 wherever it has that value.
+
+    Parameters
+    ----------
+    images, fitted_on : ndarray of integers or floats, (n, pixels) and (m, pixels)
+        What to scale, and the training images that say how.
+    dtype : dtype
+        Of the result, whatever that of `images`; the scaling itself happens in float64.
+
+    Returns
+    -------
+    ndarray of `dtype`, (n, pixels), C-ordered
+
+    Raises
+    ------
+    MlpperfError
+        If an array has another shape or type, is empty or not finite, or `dtype` is not floating.
+    """
+    for what, array in (("images", images), ("fitted_on", fitted_on)):
+        _require(what, array, ("samples", "pixels"), _REAL)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise MlpperfError(f"{what} hold NaN or infinity: every grey value must be finite")
+    if images.shape[1] != fitted_on.shape[1]:
+        raise MlpperfError(
+            f"images have {images.shape[1]} pixels but fitted_on has {fitted_on.shape[1]}: "
+            "they must have the same number"
+        )
+    if np.dtype(dtype).kind != "f":
+        raise MlpperfError(f"dtype must be floating, such as float32, not {np.dtype(dtype)}")
+
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler(copy=False)  # each chunk is a copy already, and float64
+    for start in range(0, len(fitted_on), _CHUNK_ROWS):
+        scaler.partial_fit(fitted_on[start : start + _CHUNK_ROWS].astype(np.float64))
+    scaled = np.empty(images.shape, dtype)
+    for start in range(0, len(images), _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        scaled[rows] = scaler.transform(images[rows].astype(np.float64))
+    return scaled
+
+
+def one_hot(
+    labels: NDArray[np.integer[Any]], classes: int = 10, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Return the targets of a network: column i is 1 in row ``labels[i]`` and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, (n,)
+        Classes, 0 to ``classes - 1``.
+    classes : int
+        Rows of the result.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray of `dtype`, (classes, n), C-ordered
+
+    Raises
+    ------
+    MlpperfError
+        If `labels` has another shape or type, is empty, or holds a value out of range.
+    """
+    _require("labels", labels, ("samples",), _INTEGER)
+    for label in (labels.min(), labels.max()):
+        if not 0 <= label < classes:
+            raise MlpperfError(f"labels hold {label}, but they must lie in 0 to {classes - 1}")
+    targets = np.zeros((classes, len(labels)), dtype)
+    targets[labels, np.arange(len(labels))] = 1
+    return targets

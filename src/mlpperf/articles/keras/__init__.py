@@ -1,0 +1,1 @@
+"""The articles' networks in Keras."""

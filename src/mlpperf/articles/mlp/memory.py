@@ -1,0 +1,82 @@
+"""Peak memory of a rung: a fresh process loads the data, trains a little, and says what it took.
+
+Run as `python -m mlpperf.articles.mlp.memory RUNG BATCH_SIZE DATA`, it prints bytes above the
+interpreter with NumPy and the data loaded.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from ...errors import MlpperfError
+
+BATCHES = 40  # as many as it trains
+
+
+def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
+    """Bytes that `rung` takes at most, above NumPy and the data; all its processes together.
+
+    Raises
+    ------
+    MlpperfError
+        If the process fails.
+    """
+    command = [sys.executable, "-m", "mlpperf.articles.mlp.memory", rung, str(batch_size), data]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise MlpperfError(f"The memory of {rung} could not be measured ({why}).")
+    return int(done.stdout)
+
+
+def children_memory() -> int:
+    """Bytes that belong to child processes alone."""
+    import psutil
+
+    taken = 0
+    for child in psutil.Process().children():
+        try:
+            taken += child.memory_full_info().uss
+        except psutil.Error:
+            continue
+    return taken
+
+
+def _measure(rung: str, batch_size: int, data: str) -> int:
+    import threading
+
+    import numpy as np
+    import psutil
+
+    from ..data import datasets as sets
+
+    loaded = sets.load(data)
+    process = psutil.Process()
+    before, peak, stop = process.memory_info().rss, 0, threading.Event()
+
+    def watch() -> None:
+        """Look at what is really taken, because the kernel's own peak knows nothing of sharing."""
+        nonlocal peak
+        while not stop.is_set():
+            peak = max(peak, process.memory_info().rss + children_memory())
+            stop.wait(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        from .settings import ARTICLE
+        from .training import Run, rung_named
+
+        settings = ARTICLE.with_batch(batch_size)
+        run = Run(loaded, settings, rung_named(rung))
+        run.rung.train(np.arange(min(len(loaded.train_images), BATCHES * batch_size)))
+        run.rung.close()
+    finally:
+        stop.set()
+        watcher.join()
+    return peak - before
+
+
+if __name__ == "__main__":
+    print(_measure(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

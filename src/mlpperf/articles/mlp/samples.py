@@ -1,0 +1,129 @@
+"""Training samples as a rung needs them: grey values, labels, and how to scale."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ...errors import MlpperfError
+from ..data.datasets import one_hot
+from .settings import SCALERS, choose
+
+Array = NDArray[Any]
+CHUNK = 2_000  # samples that are scaled at a time: float64 copies stay small
+
+
+class Scaling:
+    """A scaler of scikit-learn, fitted on `images` in chunks, so that no large copy is made.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown kind of scaler, or images that are empty or not finite.
+    """
+
+    def __init__(self, kind: str, images: Array) -> None:
+        from sklearn import preprocessing
+
+        makers: dict[str, Any] = {
+            "standard": preprocessing.StandardScaler,
+            "minmax": preprocessing.MinMaxScaler,
+            "per_sample": preprocessing.Normalizer,
+        }
+        self.kind = choose("scaler", kind, SCALERS)
+        if images.ndim != 2 or not images.size:
+            raise MlpperfError(f"Images must be (samples, pixels), not of shape {images.shape}.")
+        self._scaler = makers[kind]()
+        if kind != "per_sample":
+            for start in range(0, len(images), CHUNK):
+                rows = images[start : start + CHUNK]
+                _require_finite(rows)
+                self._scaler.partial_fit(rows.astype(np.float64))
+
+    def __call__(
+        self, images: Array, dtype: DTypeLike = np.float32, used: Array | None = None
+    ) -> Array:
+        """`images` (n, pixels) scaled in float64, as `dtype`; only the pixels of the mask `used`.
+
+        Raises
+        ------
+        MlpperfError
+            If the images hold NaN or infinity.
+        """
+        columns: Any = slice(None) if used is None else used
+        scaled = np.empty((len(images), images.shape[1] if used is None else used.sum()), dtype)
+        for start in range(0, len(images), CHUNK):
+            rows = images[start : start + CHUNK]
+            _require_finite(rows)
+            transformed = self._scaler.transform(rows.astype(np.float64))
+            scaled[start : start + CHUNK] = transformed[:, columns]
+        return scaled
+
+    def used_pixels(self, images: Array) -> Array:
+        """Mask of the pixels (pixels,) that are not 0 in every one of the scaled `images`."""
+        lowest, highest = images.min(axis=0), images.max(axis=0)
+        zero = self._scaler.transform(images[:1].astype(np.float64))[0].astype(np.float32) == 0
+        constant = (lowest == highest) & zero
+        if self.kind == "per_sample":  # a constant pixel varies with the length of its image
+            constant &= highest == 0
+        return np.asarray(~constant)
+
+    @cached_property
+    def affine(self) -> tuple[Array, Array] | None:
+        """(factor, offset) per pixel, float64, with scaled = factor·pixel + offset; or None."""
+        if self.kind == "standard":
+            return 1 / self._scaler.scale_, -self._scaler.mean_ / self._scaler.scale_
+        if self.kind == "minmax":
+            return self._scaler.scale_, self._scaler.min_
+        return None
+
+
+def _require_finite(images: Array) -> None:
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise MlpperfError("The images hold NaN or infinity; every grey value must be finite.")
+
+
+class Samples:
+    """What a network is trained on.
+
+    Parameters
+    ----------
+    images : (n, pixels), uint8 or floats
+    labels : (n,), 0 to `classes` − 1
+    scaling : fitted on these images
+
+    Raises
+    ------
+    MlpperfError
+        If there is not one label for each image, or a label does not fit the output layer.
+    """
+
+    def __init__(self, images: Array, labels: Array, classes: int, scaling: Scaling) -> None:
+        if len(images) != len(labels):
+            raise MlpperfError(f"There are {len(images)} images but {len(labels)} labels.")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise MlpperfError(
+                f"Labels go from {labels.min()} to {labels.max()}, "
+                f"but the output layer has {classes} nodes."
+            )
+        self.images, self.labels = images, labels
+        self.classes, self.scaling = classes, scaling
+        self._scaled: dict[np.dtype[Any], Array] = {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def scaled(self, dtype: DTypeLike) -> Array:
+        """The images scaled, (n, pixels); kept, because several rungs share them."""
+        wanted = np.dtype(dtype)
+        if wanted not in self._scaled:
+            self._scaled[wanted] = self.scaling(self.images, wanted)
+            self._scaled[wanted].flags.writeable = False
+        return self._scaled[wanted]
+
+    def one_hot(self, dtype: DTypeLike) -> Array:
+        """The labels as columns, (classes, n)."""
+        return one_hot(self.labels, self.classes, dtype)

@@ -1,0 +1,207 @@
+"""The last rung: every batch is shared by as many processes as there are threads.
+
+Inside a product a BLAS with several threads waits for the slowest at every layer, and everything
+between the products runs on one thread. Here each process takes its share of the samples through
+the whole network, with one BLAS thread, and its share of the rows of W_0 through the update: two
+meetings per batch. They are processes and not threads because the interpreter lock, handed over
+some forty times a step between threads that do the same at the same time, costs half as much as the
+step itself.
+
+Processes are forked, so they see the data without a copy; what they write for each other lies in
+shared memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import multiprocessing
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...devices import threads
+from ...errors import MlpperfError
+from ...parallel import blas
+from .equations import Array
+from .in_place import Flat, PaddedLayers
+from .rungs import Course
+from .samples import Samples
+from .settings import Settings
+
+PATIENCE = 20_000  # looks at a flag before we ask whether the others are still alive
+STOP, TRAIN = 0, 1
+DEAD = "A process that shared the batches has died."
+SMALL = 1 << 28  # bytes of a scaled set that is worth keeping
+
+
+def shared(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros in memory that forked processes share."""
+    count = int(np.prod(shape))
+    memory = mmap.mmap(-1, max(count * np.dtype(dtype).itemsize, 1))
+    return np.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
+
+
+class Team(PaddedLayers):
+    """Processes share every batch, each with one BLAS thread of its own."""
+
+    name = "shared_by_processes"
+
+    def __init__(
+        self,
+        x: Array,
+        y: Array,
+        weights: Sequence[Array],
+        settings: Settings,
+        momentum: Sequence[Array] | None = None,
+        *,
+        used: Array | None = None,
+        scale: tuple[Array, Array] | None = None,
+        members: int = 1,
+    ) -> None:
+        """As `InPlace`, with `members` processes, this one included.
+
+        Raises
+        ------
+        MlpperfError
+            If there are to be several, and the system cannot fork.
+        """
+        if members > 1 and "fork" not in multiprocessing.get_all_start_methods():
+            raise MlpperfError(f"{self.name} needs a system that can fork; use --threads 1.")
+        super().__init__(
+            x, y, weights, settings, momentum, used=used, scale=scale, share=members, new=shared
+        )
+        self.members, self.me = members, 0
+        self.gradients += [
+            Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
+        ]
+        batches = -(-len(x) // settings.batch_size)
+        self.courses = shared((members, 3, batches), np.float64)
+        self.order = shared((len(x),), np.int64)
+        self.rate_now = shared((1,), np.float64)
+        # One cache line each: how often a member has come to a meeting, and whether it failed.
+        self.meetings = shared((members, 8), np.int64)
+        self.others: list[tuple[Any, Any]] = []  # process, our end of its pipe
+        self.parent = os.getpid()
+        context = multiprocessing.get_context("fork")
+        for me in range(1, members):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=self._serve, args=(me, theirs, ours), daemon=True)
+            with warnings.catch_warnings():  # BLAS threads idle; the child uses none of them
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
+            theirs.close()
+            self.others.append((process, ours))
+
+    @classmethod
+    def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Team:
+        """The rung at the start of a training run.
+
+        A small set is scaled once; a large one stays as it is, and its scaling is folded into the
+        weights, if the scaler allows that.
+        """
+        y, members = samples.one_hot(np.float32), threads()
+        scale = samples.scaling.affine
+        if scale and samples.images.size * 4 > SMALL:
+            return cls(samples.images, y, weights, settings, scale=scale, members=members)
+        used = samples.scaling.used_pixels(samples.images)
+        x = samples.scaling(samples.images, np.float32, used)
+        return cls(x, y, weights, settings, used=used, members=members)
+
+    def train(self, order: Array) -> Course:
+        """Train on the samples `order`, batch by batch; the last one may be short.
+
+        Raises
+        ------
+        MlpperfError
+            If another process of the team has died.
+        """
+        self.order[: len(order)] = order
+        self.rate_now[0] = self.rate
+        try:
+            for _, pipe in self.others:
+                pipe.send((TRAIN, len(order)))
+        except OSError as reason:
+            raise MlpperfError(DEAD) from reason
+        self._train(len(order))
+        course = self.courses.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
+        return Course(*course)
+
+    def close(self) -> None:
+        """Let the other processes end."""
+        for process, pipe in self.others:
+            with contextlib.suppress(OSError):  # it is dead already
+                pipe.send((STOP, 0))
+            process.join(timeout=1)
+            process.kill()
+            pipe.close()
+        self.others = []
+
+    def __del__(self) -> None:
+        if getattr(self, "others", None) and self.parent == os.getpid():
+            self.close()
+
+    def _serve(self, me: int, pipe: Any, parents: Any) -> None:
+        """What another process does all its life, which ends with the parent's end of its pipe."""
+        for end in (parents, *(end for _, end in self.others)):
+            end.close()
+        self.me, self.others = me, []
+        self.gradient = self.gradients[me]
+        try:
+            while True:
+                what, count = pipe.recv()
+                if what == STOP:
+                    break
+                self.rate = float(self.rate_now[0])
+                self._train(count)
+        except (EOFError, KeyboardInterrupt):
+            pass
+        finally:
+            self.meetings[me, 1] = 1
+            os._exit(0)  # nothing of the parent's is ours to clean up
+
+    def _train(self, count: int) -> None:
+        """Our part of a pass over `order`."""
+        size = self.settings.batch_size
+        nodes = len(self.now.b[0])
+        low, high = (nodes * (self.me + i) // self.members for i in (0, 1))
+        limit = blas().limit(limits=1 if self.members > 1 else None)
+        with limit, np.errstate(over="ignore", invalid="ignore"):  # `Run` finds what diverges
+            for i, start in enumerate(range(0, count, size)):
+                length = min(size, count - start)
+                share = [start + length * (self.me + j) // self.members for j in (0, 1)]
+                loss, error = self.differentiate(self.order[share[0] : share[1]])
+                self._meet()
+                penalty = self.descend(low, high)
+                self.courses[self.me, :, i] = (
+                    loss + penalty,
+                    penalty,
+                    error / (length * self.labels.shape[1]),
+                )
+                self.advance()
+                self._meet()
+
+    def _meet(self) -> None:
+        """Wait until every member has come here as often as we have."""
+        if self.members == 1:
+            return
+        self.meetings[self.me, 0] += 1
+        mine = self.meetings[self.me, 0]
+        for other in range(self.members):
+            looks = 0
+            while self.meetings[other, 0] < mine:
+                looks += 1
+                if looks % PATIENCE == 0:
+                    self._check_alive()
+                    time.sleep(0)
+
+    def _check_alive(self) -> None:
+        if self.me:
+            if os.getppid() != self.parent:
+                os._exit(1)
+        elif self.meetings[:, 1].any() or not all(p.is_alive() for p, _ in self.others):
+            raise MlpperfError(DEAD)

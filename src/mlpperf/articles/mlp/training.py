@@ -1,0 +1,283 @@
+"""A training run: epochs, what they recorded, predictions, and checkpoints without pickles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import MlpperfError
+from ..data import archives
+from ..data.datasets import Dataset
+from .equations import ACTIVATIONS, Array
+from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
+from .network import initial_weights
+from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
+from .samples import CHUNK, Samples, Scaling
+from .settings import Settings, choose
+from .team import Team
+
+# Each is the one before with one thing replaced.
+RUNGS: tuple[type[Step0], ...] = (
+    Step0,
+    Float32,
+    NoInputDelta,
+    BiasInData,
+    ActivationCached,
+    InPlace,
+    BytesFolded,
+    UsedPixels,
+    PaddedLayers,
+    Team,
+)
+
+
+def rung_named(name: str) -> type[Step0]:
+    """The rung of that name.
+
+    Raises
+    ------
+    MlpperfError
+        If there is none; with the nearest names.
+    """
+    names = [rung.name for rung in RUNGS]
+    return RUNGS[names.index(choose("rung", name, names))]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training set recorded."""
+
+    epoch: int  # from 1
+    cost: float  # loss with regularisation, per sample
+    penalty_share: float  # of the regularisation in the cost
+    error: float  # mean of |Y − A|
+    learning_rate: float
+    mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
+    seconds: float  # of training; predictions do not count
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
+class Diverged(MlpperfError):
+    """The cost is no longer finite; what was recorded before remains."""
+
+
+class Run:
+    """A network on its way through its epochs, on one rung.
+
+    Raises
+    ------
+    MlpperfError
+        If the data do not fit the settings.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        settings: Settings,
+        rung: type[Step0] = Team,
+        *,
+        weights: Sequence[Array] | None = None,
+        samples: Samples | None = None,
+    ) -> None:
+        if settings.batch_size > len(data.train_images):
+            raise MlpperfError(
+                f"A batch of {settings.batch_size} does not fit the "
+                f"{len(data.train_images)} training samples of {data.name}."
+            )
+        self.data, self.settings = data, settings
+        self.layers = (data.train_images.shape[1], *settings.hidden, 10)
+        if weights is None:
+            rng = np.random.default_rng(settings.seed)
+            weights = initial_weights(self.layers, rng, np.float64, settings)
+        check_shapes(weights, self.layers)
+        self.samples = samples or samples_of(data, settings)
+        self.rung = rung.begin(self.samples, weights, settings)
+        self.history: list[Epoch] = []
+
+    @property
+    def weights(self) -> list[Array]:
+        """W_N in the articles' shapes, (n(N+1), n(N) + 1)."""
+        return self.rung.state()[0]
+
+    def order(self) -> Array:
+        """The samples in the order of the next epoch, the same on every rung."""
+        samples = len(self.samples)
+        if not self.settings.shuffle:
+            return np.arange(samples)
+        return np.random.default_rng([self.settings.seed, len(self.history)]).permutation(samples)
+
+    def epoch(self) -> Epoch:
+        """Train for one epoch, and predict if it is time to.
+
+        Raises
+        ------
+        Diverged
+            If the cost of a batch is not finite; says which one.
+        """
+        number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
+        start = time.perf_counter()
+        with np.errstate(over="ignore", invalid="ignore"):  # it is found below, by its batch
+            course = self.rung.train(order)
+        seconds = time.perf_counter() - start
+        finite, weights = np.isfinite(course.loss), self.weights
+        finite[-1] &= all(np.isfinite(w).all() for w in weights)
+        if not finite.all():
+            raise Diverged(
+                f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
+                "a lower learning rate or smaller initial weights may help."
+            )
+        record = Epoch(
+            epoch=number,
+            cost=float(course.loss.sum() / len(order)),
+            penalty_share=float(course.penalty.sum() / course.loss.sum()),
+            error=float(course.error.mean()),
+            learning_rate=rate,
+            mean_weights=tuple(float(np.abs(w[:, 1:]).mean()) for w in weights),
+            seconds=seconds,
+        )
+        every = self.settings.predict_every
+        if number == self.settings.epochs or (every and number % every == 0):
+            train, test = self.accuracies()
+            record = replace(record, train_accuracy=train, test_accuracy=test)
+        self.history.append(record)
+        self.rung.rate = self.settings.next_rate(rate, number - 1)
+        return record
+
+    def accuracies(self) -> tuple[float, float]:
+        """Shares of the training and of the test set that are classified rightly."""
+        sets = (
+            (self.data.train_images, self.data.train_labels),
+            (self.data.test_images, self.data.test_labels),
+        )
+        train, test = (float(np.mean(self.predict(images) == labels)) for images, labels in sets)
+        return train, test
+
+    def predict(self, images: Array) -> Array:
+        """Classes (n,) of `images` (n, pixels)."""
+        return predict(self.weights, images, self.samples.scaling, self.settings)
+
+    def save(self, path: Path) -> None:
+        """Write all that `resume` needs, whole or not at all.
+
+        Raises
+        ------
+        MlpperfError
+            If the file cannot be written.
+        """
+        weights, momentum = self.rung.state()
+        arrays = {f"weights_{i}": w for i, w in enumerate(weights)}
+        arrays |= {f"momentum_{i}": m for i, m in enumerate(momentum)}
+        about = {
+            "data": self.data.name,
+            "rung": self.rung.name,
+            "rate": self.rung.rate,
+            "settings": asdict(self.settings),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+        archives.write(path, "weights", about, arrays)
+
+
+def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
+    """Classes (n,) of `images` (n, pixels), from W_N in the articles' shapes; in float32."""
+    activation = ACTIVATIONS[settings.activation]
+    with np.errstate(over="ignore", invalid="ignore"):  # of a network that diverges
+        layers: list[tuple[Array, Array]]
+        layers = [
+            (np.asarray(w[:, 1:], np.float64), np.asarray(w[:, 0], np.float64)) for w in weights
+        ]
+        if scaling.affine:  # W·(factor·x + offset) + b: grey values need no scaling
+            (w, b), (factor, offset) = layers[0], scaling.affine
+            layers[0] = w * factor, b + w @ offset
+        single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
+        found = []
+        for start in range(0, len(images), CHUNK):
+            rows = images[start : start + CHUNK]
+            a = rows.astype(np.float32) if scaling.affine else scaling(rows)
+            for i, (w, b) in enumerate(single):
+                a = a @ w.T + b  # (B, n)·(n, m)
+                if i < len(single) - 1:
+                    activation.in_place(a)
+            found.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
+    return np.concatenate(found)
+
+
+def samples_of(data: Dataset, settings: Settings) -> Samples:
+    """The training set of `data` as a rung needs it."""
+    scaling = Scaling(settings.scaler, data.train_images)
+    return Samples(data.train_images, data.train_labels, 10, scaling)
+
+
+def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
+    """Raise if these are not the weights of a network with such layers."""
+    wanted = [(m, n + 1) for n, m in pairwise(layers)]
+    given = [w.shape for w in weights]
+    if given != wanted:
+        raise MlpperfError(f"The weights have the shapes {given}; this network needs {wanted}.")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
+    """What `Run.save` wrote."""
+    about, arrays = archives.read(path, "weights")
+    try:
+        layers = range(sum(name.startswith("weights_") for name in arrays))
+        weights = [arrays[f"weights_{i}"] for i in layers]
+        momentum = [arrays[f"momentum_{i}"] for i in layers]
+    except KeyError as reason:
+        raise archives.damaged(path, "weights", reason) from reason
+    missing = {"data", "rung", "rate", "settings", "history"} - set(about)
+    if missing or not weights:
+        lacks = f"it lacks {', '.join(sorted(missing)) or 'weights'}"
+        raise archives.damaged(path, "weights", lacks)
+    return about, weights, momentum
+
+
+def load_weights(path: Path) -> list[Array]:
+    """The weights that `Run.save` wrote.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be read or is damaged.
+    """
+    return _read(path)[1]
+
+
+def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
+    """Go on where `Run.save` left off, with the numbers of a run that was never interrupted.
+
+    Raises
+    ------
+    MlpperfError
+        If the file is damaged, or `data` is another set.
+    """
+    about, weights, momentum = _read(path)
+    if about["data"] != data.name:
+        raise MlpperfError(f"{path} was trained on {about['data']}, not on {data.name}.")
+    try:
+        stored = {**about["settings"], "hidden": tuple(about["settings"]["hidden"])}
+        settings = Settings(**stored)
+        if epochs is not None:
+            settings = replace(settings, epochs=epochs)
+        history = [
+            Epoch(**{**e, "mean_weights": tuple(e["mean_weights"])}) for e in about["history"]
+        ]
+    except (TypeError, KeyError, AttributeError) as reason:
+        raise MlpperfError(f"{path} is damaged or of another version ({reason}).") from reason
+    run = Run(data, settings, rung_named(about["rung"]), weights=weights)
+    check_shapes(momentum, run.layers)
+    run.rung.load(weights, momentum)
+    run.rung.rate = float(about["rate"])
+    run.history = history
+    return run
+
+
+def trained_on(path: Path) -> str:
+    """The name of the data set that a checkpoint was trained on."""
+    return str(_read(path)[0]["data"])

@@ -1,0 +1,104 @@
+"""The strongest programs of other libraries that do what the ladder's last rung does.
+
+Every peer is a page with a function `train`, which gets a `Task` and an iterator of epochs: it
+takes the order of the next epoch from it, trains on it, and comes back for the next. What passes
+between two visits is the time of an epoch, so any library can be timed, whoever writes its loop.
+All start from the same weights and do the same mathematics: the log loss of sigmoid outputs summed
+over the batch, ½·λ2·ΣW² without biases, gradient descent with momentum at a constant rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from ...errors import MlpperfError
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A way to train the articles' network; `page` is the module here that holds its `train`."""
+
+    name: str
+    what: str
+    page: str
+    package: str  # that it needs
+    differs: str = ""  # where it does other work than the last rung
+    extra: str = ""  # of this project that installs the package
+    cpu_only: bool = False
+
+    def require(self) -> None:
+        """Raise `MlpperfError` if its package is not installed."""
+        if find_spec(self.package) is None:
+            extra = f": pip install 'mlpperf[{self.extra}]'" if self.extra else ""
+            raise MlpperfError(f"{self.package} is not installed{extra}.")
+
+
+LOSS_ONLY = "records the loss, not the error"
+LAST_RUNG = Peer("last_rung", "NumPy, the ladder's last rung", "last_rung", "numpy", cpu_only=True)
+PEERS = (
+    LAST_RUNG,
+    Peer(
+        "keras_fit",
+        "Keras `fit` on arrays, as its users write it",
+        "keras_fit",
+        "tensorflow",
+        "records loss and accuracy, not the error",
+        "tensorflow",
+    ),
+    Peer(
+        "keras_best",
+        "Keras `fit` with a pipeline of its own, an epoch per execution",
+        "keras_fit",
+        "tensorflow",
+        LOSS_ONLY,
+        "tensorflow",
+    ),
+    Peer(
+        "tf_epoch",
+        "TensorFlow, a whole epoch in one `tf.function`",
+        "tensorflow_epoch",
+        "tensorflow",
+        LOSS_ONLY,
+        "tensorflow",
+    ),
+    Peer(
+        "tf_epoch_xla",
+        "TensorFlow, a whole epoch compiled by XLA",
+        "tensorflow_epoch",
+        "tensorflow",
+        LOSS_ONLY,
+        "tensorflow",
+    ),
+    Peer(
+        "scikit_learn",
+        "scikit-learn's `MLPClassifier`",
+        "scikit_learn",
+        "sklearn",
+        LOSS_ONLY,
+        cpu_only=True,
+    ),
+    Peer("pytorch", "PyTorch, called from Python", "pytorch", "torch", LOSS_ONLY, "peers"),
+    Peer(
+        "pytorch_compiled",
+        "PyTorch, `torch.compile` and fused updates",
+        "pytorch",
+        "torch",
+        LOSS_ONLY,
+        "peers",
+    ),
+    Peer("jax_epoch", "JAX, a whole epoch under `jit`", "jax_epoch", "jax", LOSS_ONLY, "peers"),
+)
+
+
+def peer_named(name: str) -> Peer:
+    """The peer of that name.
+
+    Raises
+    ------
+    MlpperfError
+        If there is none; with the nearest names.
+    """
+    from ..mlp.settings import choose  # loads NumPy
+
+    return {peer.name: peer for peer in PEERS}[choose("peer", name, [p.name for p in PEERS])]

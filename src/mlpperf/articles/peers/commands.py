@@ -1,0 +1,77 @@
+"""The command `peers`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from ...devices import Setting, use
+from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...errors import MlpperfError
+
+QUICK_EPOCHS = 7  # the fewest that give an interval without the first
+
+
+def peers(
+    peer: Annotated[
+        list[str] | None,
+        typer.Option("--peer", help="Only this one and the last rung; repeatable. All by default."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a batch.")] = 500,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each peer; seconds are for 35 in any case.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_EPOCHS} epochs.")] = False,
+    data: Data = "mnist",
+    device: Device = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Train the articles' network by the last rung, Keras, TensorFlow, scikit-learn, PyTorch, JAX.
+
+    In turns, each in a fresh process; what is not installed says so.
+    """
+    use(device, threads)
+    from ...engine import tables
+    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ..data.datasets import load
+    from ..mlp.settings import ARTICLE
+    from . import PEERS, peer_named, show
+    from .contest import Place, contest
+
+    chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
+    settings = ARTICLE.with_batch(batch_size)
+    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "peers")
+    samples = len(load(data, progress=True).train_images)
+    if batch_size > samples:
+        raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
+    places: list[Place] = []
+    written: list[dict[str, Any]] = []
+    try:
+        with tables.progress() as bar:
+            task = bar.add_task("peers", total=None)
+
+            def tell(text: str) -> None:
+                bar.update(task, description=text, refresh=True)
+
+            for now in contest(chosen, settings, data, epochs=count, progress=tell):
+                places = now
+    finally:
+        if places:
+            common = {**context("peers", commit), "data": data, "batch_size": batch_size}
+            written = [finite({**common, **show.as_record(place)}) for place in places]
+            append(written, folder, "peers")
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        return
+    console = tables.console()
+    console.print(show.table(written))
+    console.print(show.verdict(written))
+    if Setting.current().device != "cpu":
+        console.print("What knows no GPU ran on the cpu.")
+    console.print(f"Records: {folder / 'peers.jsonl'}", soft_wrap=True)

@@ -1,0 +1,125 @@
+"""What the command `peers` prints and records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ...engine.tables import new_table, seconds
+from ..keras.models import STALL
+from ..mlp.show import Record, interval_digits, percent, ratio
+from . import LAST_RUNG
+from .contest import Place
+
+COLUMNS = (
+    "peer",
+    "what it is",
+    "device",
+    "seconds of 35 epochs",
+    "÷ last rung",
+    "test set",
+    "peak memory",
+    "start",
+    "compilation",
+)
+SAME = 0.005  # test accuracies that differ by more are not those of the same training
+
+
+def as_record(place: Place) -> Record:
+    """A place, without when and where; what was in force is the peer's own."""
+    record = asdict(place)
+    if place.in_force is None:
+        del record["in_force"]
+    return record
+
+
+def contests(
+    records: Sequence[Record], setting: Sequence[str]
+) -> dict[tuple[Any, ...], list[Record]]:
+    """The newest contest for all that `setting` names; the records of one have the same time."""
+    newest: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        contest = newest.setdefault(tuple(record[name] for name in setting), [])
+        if contest and contest[0]["time"] != record["time"]:
+            contest.clear()
+        contest.append(record)
+    return newest
+
+
+def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table, a row for each peer, the fastest first."""
+    found: list[tuple[str, ...]] = []
+    for r in sorted(records, key=lambda r: r["seconds"]["median"] or float("inf")):
+        memory = r["peak_memory"]
+        found.append(
+            (
+                r["peer"],
+                r["what"],
+                r["ran_on"],
+                interval_digits(r["seconds"]),
+                ratio(r["over_last_rung"]),
+                percent(r["test_accuracy"]),
+                f"{memory / 1e6:.0f} MB" if memory else "–",
+                seconds(r["start_up"]) if r["start_up"] else "–",
+                seconds(r["compilation"]) if r["compilation"] else "–",
+            )
+        )
+    return found
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """What to know about single peers: a sentence for each group that shares it."""
+    groups: dict[str, list[str]] = {}
+    for r in records:
+        if r["stopped"]:
+            groups.setdefault(r["stopped"].rstrip("."), []).append(r["peer"])
+            continue
+        if r["differs"]:
+            groups.setdefault(r["differs"], []).append(r["peer"])
+        if r["stalls"]:
+            stood = f"{r['stalls']} of {r['epochs']} epochs took more than {STALL:g}× the median"
+            groups.setdefault(stood, []).append(r["peer"])
+        if _other_work(r, records):
+            groups.setdefault("reaches another accuracy: not compared", []).append(r["peer"])
+    return [f"{', '.join(names)}: {text}." for text, names in groups.items()]
+
+
+def _other_work(record: Record, records: Sequence[Record]) -> bool:
+    mine = record["test_accuracy"]
+    last = next((r["test_accuracy"] for r in records if r["peer"] == LAST_RUNG.name), None)
+    return mine is not None and last is not None and abs(mine - last) > SAME
+
+
+def verdict(records: Sequence[Record]) -> str:
+    """How the last rung compares with the fastest peer that does the same work."""
+    rivals = [
+        r
+        for r in records
+        if r["peer"] != LAST_RUNG.name
+        and r["over_last_rung"]["median"]
+        and not _other_work(r, records)
+    ]
+    if not rivals:
+        return "There is no peer to compare with."
+    best = min(rivals, key=lambda r: float(r["over_last_rung"]["median"]))
+    interval = best["over_last_rung"]
+    bounds = f" ({interval['low']:.2f}–{interval['high']:.2f})" if interval["high"] else ""
+    return (
+        f"The fastest peer, {best['peer']}, takes {interval['median']:.2f}{bounds} times as long "
+        "as the last rung."
+    )
+
+
+def table(records: Sequence[Record]) -> RenderableType:
+    """All peers, and notes below."""
+    first = records[0]
+    title = f"Peers at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
+    drawn = new_table(title, *COLUMNS, left=3)
+    drawn.columns[1].no_wrap = False
+    for row in rows(records):
+        drawn.add_row(*row)
+    return Group(drawn, Text("\n".join(f"  {note}" for note in notes(records)), style="dim"))

@@ -1,0 +1,117 @@
+"""One peer in a process of its own: trains when its turn comes, and says how long it took.
+
+Run as `python -m mlpperf.articles.peers.worker PEER SETTINGS DATA`, it reads how many epochs to
+train from standard input, a line for each turn, and answers with a line of JSON: `{"start_up":
+seconds}` before the first turn, `{"seconds": […]}` after every turn. One more line, and it says
+what came of it. Whatever the libraries print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib import import_module
+from typing import IO, Any
+
+from ...devices import Setting, available_threads
+from ...errors import MlpperfError
+
+PARENT_LEFT = 3  # exit code
+
+
+def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -> Iterator[Any]:
+    """The order of every epoch, when it may begin; what passes until the next is asked for counts.
+
+    Drawing the order is part of the epoch, as it is in training.
+    """
+    import numpy as np
+
+    from ..mlp.memory import children_memory
+
+    allowed, seconds = 0, list[float]()
+    news: dict[str, Any] = {"start_up": time.perf_counter() - started}
+    for epoch in range(task.settings.epochs):
+        if not allowed:
+            tell(replies, news)
+            allowed, seconds = wait(), []
+        start = time.perf_counter()
+        order = np.random.default_rng([task.settings.seed, epoch]).permutation(len(task.x))
+        yield order
+        seconds.append(time.perf_counter() - start)
+        allowed -= 1
+        news = {"seconds": seconds}
+        if not allowed:
+            memory["children"] = max(memory.get("children", 0), children_memory())
+    tell(replies, {"seconds": seconds})
+
+
+def wait() -> int:
+    """The number that the parent sends next; the process ends with the parent."""
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(PARENT_LEFT)  # nobody waits for what libraries do when they end
+    return int(line)
+
+
+def tell(replies: IO[str], news: dict[str, Any]) -> None:
+    """Send a line of JSON to the parent."""
+    replies.write(json.dumps(news) + "\n")
+    replies.flush()
+
+
+def peak_memory() -> int:
+    """Bytes that this process took at most, its libraries and data included."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def main(name: str, settings: str, data: str) -> None:
+    """Train as the peer `name` does."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    count = Setting.current().threads or available_threads()
+    if hasattr(os, "sched_setaffinity"):  # not every library can be told otherwise
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    from ...engine.timing.in_force import in_force
+    from ..data.datasets import load
+    from ..mlp.settings import Settings
+    from ..mlp.training import predict
+    from . import peer_named
+    from .task import Task
+
+    given = json.loads(settings)
+    given["hidden"] = tuple(given["hidden"])
+    task = Task(load(data), Settings(**given), name, count)
+    task.x, task.y, task.weights  # noqa: B018  (the data are ready before the clock starts)
+    memory: dict[str, int] = {}
+    started = time.perf_counter()
+    page = import_module(f".{peer_named(name).page}", __package__)
+    weights = page.train(task, turns(task, replies, started, memory))
+    wait()  # until nobody is timed any more
+    peak = peak_memory() + memory.get("children", 0)
+
+    def accuracy(images: Any, labels: Any) -> float:
+        found = predict(weights, images, task.samples.scaling, task.settings)
+        return float((found == labels).mean())
+
+    sets = task.data
+    result = {
+        "train_accuracy": accuracy(sets.train_images, sets.train_labels),
+        "test_accuracy": accuracy(sets.test_images, sets.test_labels),
+        "peak_memory": peak,
+        "in_force": asdict(in_force()),
+    }
+    tell(replies, result)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except MlpperfError as error:
+        sys.exit(str(error))

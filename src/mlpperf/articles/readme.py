@@ -1,0 +1,272 @@
+"""The figures in a README, written from records between markers, never by hand.
+
+`mlpperf report --readme` does it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..engine.calibrate.trials import sights
+from ..engine.compare.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
+from ..engine.history.records import race_result, read
+from ..engine.report.draft import grouped
+from ..engine.report.gather import alike
+from ..engine.tables import seconds, share_of_ceiling, speedup
+from ..engine.timing.machine import BUSY
+from ..errors import MlpperfError
+from .accuracy import show as accuracy_show
+from .mlp.show import (
+    CLUSTER_COLUMNS,
+    GROWTH_COLUMNS,
+    LADDER_COLUMNS,
+    cluster_rows,
+    elbow_found,
+    growth_rows,
+    ladder_rows,
+    percent,
+    ratio,
+)
+from .peers import show as peer_table
+
+Record = dict[str, Any]
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A table; all but the first `left` columns are numbers."""
+    lines = ["| " + " | ".join(columns) + " |"]
+    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _where(*records: Record) -> str:
+    """Machine of the last of `records`, and versions of the code of all, in a sentence."""
+    record = records[-1]
+    machine, versions = record["machine"], record["versions"]
+    hashes = dict.fromkeys(r["commit"]["hash"][:7] for r in records if r["commit"]["hash"])
+    code = f"commit{'s' * (len(hashes) > 1)} {', '.join(hashes)}" if hashes else "no commit"
+    return (
+        f"{machine['processor']}, {record['threads']} threads, {machine['blas']}, "
+        f"NumPy {versions['numpy']}, Python {machine['python']}; {record['time'][:10]}, {code}."
+    )
+
+
+def ladder(folder: Path) -> str:
+    """Every batch size that was climbed: the newest record of every rung."""
+    newest: dict[int, dict[str, Record]] = {}
+    for record in read(folder, "ladders")[0]:
+        newest.setdefault(record["batch_size"], {})[record["rung"]] = record
+    parts = []
+    for size, rungs in sorted(newest.items()):
+        columns, rows = list(LADDER_COLUMNS), ladder_rows(list(rungs.values()))
+        published = columns.index("articles")
+        if not any(row[published] for row in rows):
+            del columns[published]
+            rows = [(*row[:published], *row[published + 1 :]) for row in rows]
+        parts.append(f"Batch {size:,}:\n\n" + _markdown(columns, rows, left=2))
+    return "\n\n".join([*parts, _where(record)])
+
+
+def growth(folder: Path) -> str:
+    """How the cost grows with samples and with nodes."""
+    newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")[0]}
+    return _markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
+
+
+def best_run(folder: Path) -> str:
+    """The training run with the best test accuracy, as the command that repeats it."""
+    finished = [
+        r for r in read(folder, "trainings")[0] if r["epochs"][-1]["test_accuracy"] is not None
+    ]
+    best = max(finished, key=lambda r: float(r["epochs"][-1]["test_accuracy"]))
+    settings, last = best["settings"], best["epochs"][-1]
+    options = {
+        "hidden": ",".join(map(str, settings["hidden"])),
+        **{name: settings[name] for name in ("activation", "l2", "learning_rate", "decrease")},
+        "init_factor": settings["init_factor"],
+        "scaler": settings["scaler"],
+        "epochs": settings["epochs"],
+    }
+    words = (f"--{name.replace('_', '-')} {value}" for name, value in options.items())
+    spent = sum(e["seconds"] for e in best["epochs"])
+    return (
+        f"    mlpperf train {' '.join(words)}\n\n"
+        f"reaches {percent(last['test_accuracy'])} of the test set "
+        f"({percent(last['train_accuracy'])} of the training set) in {spent:.1f} s of training."
+    )
+
+
+def peers(folder: Path) -> str:
+    """Every batch size at which peers met: the newest contest of each, on every device."""
+    newest = peer_table.contests(read(folder, "peers")[0], ("batch_size", "device"))
+    parts = []
+    for (size, _), contest in sorted(newest.items()):
+        rows = _markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
+        verdict = peer_table.verdict(contest)
+        notes = "\n".join(f"- {note}" for note in peer_table.notes(contest))
+        parts.append(f"Batch {size:,}:\n\n{rows}\n\n{verdict}\n\n{notes}")
+    last = contest[-1]
+    libraries = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
+    versions = ", ".join(f"{n} {last['versions'][n]}" for n in libraries if n in last["versions"])
+    return "\n\n".join([*parts, f"{_where(last)[:-1]}; {versions}."])
+
+
+MODES = ("eager", "function", "xla", "converted")
+OPERATIONS_COLUMNS = ("hot path", "batch", "device", "in TensorFlow", "fastest of NumPy", *MODES)
+
+
+PATHS_COLUMNS = ("hot path", "fastest in NumPy", "speedup", "95 % interval", "of ceiling")
+
+
+def paths(folder: Path) -> str:
+    """The fastest variant of every hot path at the articles' batch, from the newest races."""
+    newest: dict[tuple[str, str, str, int], Record] = {}
+    for r in read(folder, "races")[0]:
+        if r["case"] == "batch-500" and r["backend"] == "numpy":
+            newest[r["path"], r["variant"], r["device"], r["threads"]] = r
+    best: dict[str, Record] = {}
+    for (path, *_), r in newest.items():
+        usual = best.setdefault(path, r)
+        if (r["speedup"]["median"] or 0) > (usual["speedup"]["median"] or 0):
+            best[path] = r
+    rows = []
+    for path, r in best.items():
+        result = race_result(r)
+        rows.append((path, result.variant, *speedup(result), share_of_ceiling(result)))
+    return f"{_markdown(PATHS_COLUMNS, rows, left=2)}\n\n{_where(r)}"
+
+
+def operations(folder: Path) -> str:
+    """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
+    newest = {
+        (r["path"], r["case"], r["variant"], r["device"]): r for r in read(folder, "races")[0]
+    }
+    best: dict[tuple[str, str], Record] = {}
+    table: dict[tuple[str, str, str, str], dict[str, Record]] = {}
+    for (path, case, variant, device), r in newest.items():
+        if r["backend"] == "numpy":
+            usual = best.setdefault((path, case), r)
+            if r["speedup"]["median"] > usual["speedup"]["median"]:
+                best[path, case] = r
+        else:
+            function, _, mode = variant.rpartition("_")
+            table.setdefault((path, case, device, function), {})[mode] = r
+    rows = []
+    for (path, case, device, function), found in table.items():
+        numpy = best.get((path, case))
+        fastest = f"{ratio(numpy['speedup'])} ({numpy['variant']})" if numpy else "–"
+        cells = [ratio(found[m]["speedup"]) if m in found else "" for m in MODES]
+        size = f"{int(case.removeprefix('batch-')):,}" if case[6:].isdigit() else case
+        rows.append((path, size, device, function, fastest, *cells))
+    gpu = any(device != "cpu" for _, _, device, _ in table)
+    lines = [_markdown(OPERATIONS_COLUMNS, rows, left=5), _where(r)]
+    if not gpu:
+        lines.append("There is no record of a GPU yet; `mlpperf race --device gpu:0` makes one.")
+    return "\n\n".join(lines)
+
+
+KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch", "time per epoch")
+
+
+def keras(folder: Path) -> str:
+    """The newest run of every Keras network on every device."""
+    newest = {(r["network"], r["device"]): r for r in read(folder, "keras")[0]}
+    rows = []
+    for (network, device), r in newest.items():
+        seen = [e["validation_accuracy"] for e in r["epochs"]]
+        later = sorted(e["seconds"] for e in r["epochs"][1:] or r["epochs"])
+        size = str(r["settings"]["batch_size"])
+        cells = (percent(seen[-1]), percent(max(seen)), seconds(later[len(later) // 2]))
+        rows.append((network, device, str(len(seen)), size, *cells))
+    return _markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + _where(r)
+
+
+def accuracy(folder: Path) -> str:
+    """Seconds to each target accuracy: the newest run of every contender and seed."""
+    found = read(folder, "accuracies")[0]
+    table = _markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
+    notes = "\n".join(f"- {note}" for note in accuracy_show.notes(found))
+    return f"{table}\n\n{notes}\n\n{_where(found[-1])}"
+
+
+def clusters(folder: Path) -> str:
+    """How many clusters: seconds, inertia and silhouette over their number."""
+    found = read(folder, "clusters")[0]
+    table = _markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
+    return f"{table}\n\n{elbow_found(found)}\n\n{_where(found[-1])}"
+
+
+def calibration(folder: Path) -> str:
+    """What each tracker found at every size of slowdown, with the command that repeats it."""
+    parts = []
+    for found in grouped(read(folder, "calibrations")[0], alike).values():
+        r = found[-1]
+        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
+        if r["tracker"] == "mlpperf":
+            words.append(f"--budget {r['budget']:g}")
+        else:
+            words.append(f"--against {r['tracker']}")
+        told = f"`{' '.join(words)}`"
+        if r["busy"] > BUSY:
+            told += ", while other processes kept the machine busy"
+        table = sights([trial_of(r) for r in found])
+        rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
+        parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
+        if any(line.found.of for line in table):
+            parts.append(sight(table))
+        parts.append(_where(*found))
+    return "\n\n".join(parts)
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "hot paths": paths,
+    "ladder": ladder,
+    "growth": growth,
+    "best run": best_run,
+    "peers": peers,
+    "operations": operations,
+    "keras": keras,
+    "accuracy": accuracy,
+    "clusters": clusters,
+    "calibration": calibration,
+}
+
+
+def update(text: str, folder: Path) -> str:
+    """`text` with every marked block written anew from the records in `folder`.
+
+    Raises
+    ------
+    MlpperfError
+        If a marker is missing, or there are no records.
+    """
+    for name, write in BLOCKS.items():
+        start, end = f"<!-- {name}, by program -->", f"<!-- end of {name} -->"
+        if text.count(start) != 1 or text.count(end) != 1:
+            raise MlpperfError(f"The text needs the markers {start} and {end} once each.")
+        body = f"{start}\n\n{write(folder)}\n\n{end}"
+        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _: body, text, flags=re.S)  # noqa: B023
+    return text
+
+
+def rewrite(readme: Path, folder: Path) -> str:
+    """Write the blocks of the file `readme` anew; gives a sentence.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be read or written, lacks a marker, or there are no records.
+    """
+    try:
+        old = readme.read_text("utf-8")
+        new = update(old, folder)
+        if new == old:
+            return f"{readme}: {len(BLOCKS)} blocks, all as before."
+        readme.write_text(new, "utf-8")
+    except (OSError, UnicodeError) as reason:
+        raise MlpperfError(f"{readme} cannot be written anew ({reason}).") from reason
+    return f"{readme}: {len(BLOCKS)} blocks written from {folder}."

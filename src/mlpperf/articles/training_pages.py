@@ -1,0 +1,247 @@
+"""Whole trainings: batch sizes, peers, courses of training, time to accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from ..engine.history.listing import count
+from ..engine.report import figures
+from ..engine.report.blocks import Page, Plot, Prose, Section, Table, rows
+from ..engine.report.draft import Draft, measured_where, newest_of, none_yet
+from ..engine.report.gather import Record
+from .accuracy import show as accuracy_show
+from .mlp.show import (
+    CLUSTER_COLUMNS,
+    GROWTH_COLUMNS,
+    KERAS_COLUMNS,
+    SWEEP_COLUMNS,
+    TRAINING_COLUMNS,
+    cluster_rows,
+    elbow_found,
+    growth_rows,
+    keras_rows,
+    percent,
+    sweep_rows,
+    training_rows,
+)
+from .peers import show as peers_show
+
+
+def batches(site: Draft) -> None:
+    """Seconds over batch sizes, and how the cost grows."""
+    found = newest_of(
+        site.material.kinds["ladders"], lambda r: (r["batch_size"], r["rung"], r["threads"])
+    )
+    sections = []
+    verdict = "There is no record of the ladder yet."
+    if found:
+        sizes = sorted({r["batch_size"] for r in found})
+        best = min((r for r in found if r["seconds"]["median"]), key=_median, default=None)
+        if best:
+            verdict = (
+                f"{best['rung']} at batch {best['batch_size']:,} on "
+                f"{count(best['threads'], 'thread')} is the fastest: "
+                f"{best['seconds']['median']:.3g} s for 35 epochs."
+            )
+        alt = f"Seconds of 35 epochs at {len(sizes)} batch sizes; the table below has them."
+        table = Table(
+            "Seconds of 35 epochs, with 95 % intervals in brackets",
+            SWEEP_COLUMNS,
+            rows(sweep_rows(found)),
+            data=site.keep("batch-sizes", found),
+        )
+        blocks: list[Any] = [Plot(figures.batch_sizes(found), alt), table, measured_where(found)]
+        if len(sizes) < 3:
+            blocks.insert(0, Prose("`mlpperf sweep` measures more batch sizes and threads."))
+        sections.append(Section("Who gains from bigger batches?", blocks))
+    else:
+        sections.append(Section("Batch sizes", [none_yet("`mlpperf ladder` or `mlpperf sweep`")]))
+    grown = newest_of(site.material.kinds["growth"], lambda r: (r["samples"], *r["hidden"]))
+    if grown:
+        alt = "Time per sample as samples and hidden nodes grow, beside that of the bare products."
+        table = Table(
+            "How the cost grows with samples and nodes",
+            GROWTH_COLUMNS,
+            rows(growth_rows(grown)),
+            left=0,
+            data=site.keep("growth", grown),
+        )
+        sections.append(
+            Section("Growth", [Plot(figures.growth(grown), alt), table, measured_where(grown)])
+        )
+    site.pages.append(Page("batches.html", "Batch sizes", verdict, sections, "Batch sizes"))
+
+
+def _median(record: Record) -> float:
+    return float(record["seconds"]["median"])
+
+
+def peers(site: Draft) -> None:
+    """The newest contest at every batch size."""
+    records = site.material.kinds["peers"]
+    newest = peers_show.contests(records, ("batch_size", "device", "threads"))
+    sections, verdicts = [], []
+    for (size, device, threads), contest in sorted(newest.items()):
+        name = f"Batch {size:,}, {device}, {count(threads, 'thread')}"
+        verdicts.append(f"Batch {size:,}, {device}: {peers_show.verdict(contest)}")
+        table = Table(
+            f"{name}: medians, with 95 % intervals in brackets",
+            peers_show.COLUMNS,
+            rows(peers_show.rows(contest)),
+            left=3,
+            data=site.keep(f"peers-{size}-{quote(device, safe='')}-{threads}", contest),
+        )
+        alt = f"Seconds of 35 epochs for {len(contest)} peers; the table below has them."
+        notes = [Prose(note, quiet=True) for note in peers_show.notes(contest)]
+        plot = Plot(figures.peers(contest), alt)
+        sections.append(Section(name, [plot, table, *notes, measured_where(contest)]))
+    if not sections:
+        sections.append(Section("Peers", [none_yet("`mlpperf peers`")]))
+    verdict = " ".join(verdicts) or "There is no record of peers yet."
+    site.pages.append(Page("peers.html", "Peers", verdict, sections, "Peers"))
+
+
+def training(site: Draft) -> None:
+    """Accuracy and loss over the epochs of every network."""
+    kinds = site.material.kinds
+    networks = newest_of(kinds["keras"], lambda r: (r["network"], r["device"]))
+    sections, best = [], []
+    for r in networks:
+        epochs = r["epochs"]
+        name = f"{r['network']} in Keras, {r['device']}"
+        accuracy = epochs[-1]["validation_accuracy"]
+        best.append(f"{r['network']} {percent(accuracy)}")
+        lines = {"accuracy": "training set", "validation_accuracy": "test set"}
+        losses = {"loss": "training set", "validation_loss": "test set"}
+        data = site.keep(f"training-{_file(r['network'])}-{_file(r['device'])}", epochs)
+        sections.append(
+            Section(
+                name,
+                [
+                    Prose(
+                        f"After {count(len(epochs), 'epoch')}: {percent(accuracy)} of the test "
+                        "set are right."
+                    ),
+                    Plot(
+                        figures.curves(epochs, lines, "accuracy in %", 100),
+                        "Accuracy on training and test set over the epochs; as in the table.",
+                    ),
+                    Plot(
+                        figures.curves(epochs, losses, "loss"),
+                        "Loss on training and test set over the epochs; as in the table.",
+                    ),
+                    Table(
+                        f"{name}, epoch by epoch",
+                        KERAS_COLUMNS,
+                        rows(keras_rows(epochs)),
+                        left=0,
+                        data=data,
+                    ),
+                    measured_where([r]),
+                ],
+            )
+        )
+    for r in newest_of(kinds["trainings"], lambda r: (r["rung"], str(r["settings"]))):
+        epochs = r["epochs"]
+        hidden = "-".join(map(str, r["settings"]["hidden"]))
+        name = f"{r['rung']} in NumPy, hidden layers {hidden}"
+        lines = {"train_accuracy": "training set", "test_accuracy": "test set"}
+        number = len(sections) + 1
+        sections.append(
+            Section(
+                name,
+                [
+                    Plot(
+                        figures.curves(epochs, {"cost": "cost"}, "cost per sample"),
+                        "Cost per sample over the epochs; as in the table.",
+                    ),
+                    Plot(
+                        figures.curves(epochs, lines, "accuracy in %", 100),
+                        "Accuracy on training and test set over the epochs; as in the table.",
+                    ),
+                    Table(
+                        f"{name}, epoch by epoch",
+                        TRAINING_COLUMNS,
+                        rows(training_rows(epochs)),
+                        left=0,
+                        data=site.keep(f"training-{number}", epochs),
+                    ),
+                    measured_where([r]),
+                ],
+            )
+        )
+    if not sections:
+        sections.append(Section("Training", [none_yet("`mlpperf keras` or `mlpperf train`")]))
+    verdict = "There is no record of a training yet."
+    if kinds["trainings"] or networks:
+        verdict = f"Right on the test set at the end: {', '.join(best)}." if best else ""
+    site.pages.append(Page("training.html", "Training", verdict, sections, "Training"))
+
+
+def _file(name: str) -> str:
+    return quote(name, safe="")
+
+
+def accuracy(site: Draft) -> None:
+    """Seconds to a test accuracy, and how many clusters there should be."""
+    sections = []
+    verdict = "There is no record of the time to an accuracy yet."
+    courses = accuracy_show.newest(site.material.kinds["accuracies"])
+    if courses:
+        cells = accuracy_show.rows(courses)
+        columns = accuracy_show.COLUMNS
+        first = {row[0]: row for row in reversed(cells)}
+        verdict = " ".join(
+            f"{target}: {row[1]} is the soonest, in {row[3]} s."
+            for target, row in sorted(first.items())
+            if not row[3].startswith("not")
+        )
+        alt = f"Test accuracy over the seconds of {len(courses)} runs; the table has when it held."
+        flat = [{k: v for k, v in r.items() if k not in ("in_force", "setting")} for r in courses]
+        sections.append(
+            Section(
+                "Seconds until the test accuracy holds a target",
+                [
+                    Plot(figures.courses(courses), alt),
+                    Table(
+                        "The soonest first; medians, with intervals over the seeds in brackets",
+                        columns,
+                        rows(cells),
+                        left=2,
+                        data=site.keep("accuracies", flat),
+                    ),
+                    *(Prose(note, quiet=True) for note in accuracy_show.notes(courses)),
+                    measured_where(courses),
+                ],
+            )
+        )
+    else:
+        sections.append(Section("Time to accuracy", [none_yet("`mlpperf accuracy`")]))
+    counts = site.material.kinds["clusters"]
+    if counts:
+        plots = [
+            Plot(
+                figures.cluster_counts(counts, name, title), f"{title} over the clusters; as below."
+            )
+            for name, title in (
+                ("fit_seconds", "seconds of the fit"),
+                ("inertia", "inertia"),
+                ("silhouette", "silhouette"),
+            )
+        ]
+        table = Table(
+            "How many clusters? Median (lowest–highest) over the seeds",
+            CLUSTER_COLUMNS,
+            rows(cluster_rows(counts)),
+            left=0,
+            data=site.keep("clusters", counts),
+        )
+        sample = counts[-1]["silhouette_samples"]
+        told = Prose(f"{elbow_found(counts)} The silhouette is that of {sample:,} training images.")
+        sections.append(
+            Section("How many clusters?", [told, *plots, table, measured_where(counts)])
+        )
+    site.pages.append(
+        Page("accuracy.html", "Time to accuracy", verdict, sections, "Time to accuracy")
+    )

@@ -1,0 +1,296 @@
+"""The commands about commits: `compare`, `calibrate`, `history`, `freeze`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..devices import Setting, use
+from ..engine.options import AsJson, Asv, Device, PytestBenchmark, Records, Threads
+from ..errors import MlpperfError
+
+
+class Format(StrEnum):
+    """How a comparison is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--paths", "--path", help="Only these hot paths: a,b or repeated."),
+]
+
+
+def compare(
+    base: Annotated[str, typer.Argument(help="The commit to compare with, such as main.")],
+    head: Annotated[
+        str | None, typer.Argument(help="The commit to judge; the files as they are by default.")
+    ] = None,
+    paths: Names = None,
+    case: Annotated[
+        list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
+    ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", help="numpy, or tensorflow; repeatable.")
+    ] = None,
+    threshold: Annotated[
+        str, typer.Option(help="The smallest slowdown that is told, such as 2%.")
+    ] = "0.5%",
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds for all that is timed; 115 by default.")
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="A process for each version; its sight is coarser.")
+    ] = False,
+    same: Annotated[
+        bool, typer.Option("--same", help="Measure even if the code is the same, as a check.")
+    ] = False,
+    device: Device = None,
+    threads: Threads = None,
+    format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TEXT,
+    records: Records = None,
+) -> None:
+    """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.
+
+    Both versions of the code take turns in one process, several times; and what is wrong, or takes
+    more memory, is a regression too.
+    """
+    use(device, threads)
+    least = percentage(threshold)
+    from ..engine import tables
+    from ..engine.compare import show
+    from ..engine.compare.checkouts import project_folder, scratch
+    from ..engine.compare.stages import BUDGET, Comparison, Selection
+    from ..engine.compare.stages import compare as compared
+    from ..engine.compare.versions import checked_out, coexistence, same_code
+    from ..engine.history.records import append, context, current_commit, finite, records_folder
+
+    folder = records or records_folder()
+    append([], folder, "comparisons")
+    usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
+    names = [name for listed in paths or () for name in listed.split(",")]
+    selection = Selection(names, case or (), backend or usual)
+    result: Comparison | None = None
+    with scratch("versions") as temporary:
+        top, project = project_folder(Path.cwd())
+        old = checked_out(base, top, project, temporary / "base")
+        new = checked_out(head, top, project, temporary / "head")
+        if same_code(old.root, new.root) and not same:
+            commits = {"base": old.commit, "head": new.commit}
+            result = Comparison(old.name, new.name, commits, least, 0.0, same=True)
+        else:
+            reason = "as asked" if isolate else ""
+            reason, pythons = coexistence(old, new, temporary, reason)
+            try:
+                with tables.progress() as bar:
+                    task = bar.add_task("", total=None)
+                    for stage in compared(
+                        old,
+                        new,
+                        selection,
+                        threshold=least,
+                        budget=BUDGET if budget is None else budget,
+                        isolated=reason,
+                        pythons=pythons,
+                        progress=lambda text: bar.update(task, description=text, refresh=True),
+                    ):
+                        result = stage
+            except BaseException:
+                if result is not None:
+                    result.interrupted = True
+                raise
+            finally:
+                if result is not None:
+                    record = context("comparison", current_commit()) | show.record(result)
+                    append([finite(record)], folder, "comparisons")
+    assert result is not None
+    if format is Format.JSON:
+        record = context("comparison", current_commit()) | show.record(result)
+        typer.echo(json.dumps(finite(record), indent=2, ensure_ascii=False))
+    elif format is Format.MARKDOWN:
+        typer.echo(show.markdown(result), nl=False)
+    else:
+        tables.console().print(show.text(result))
+    if result.exit_code == 2:
+        raise MlpperfError(show.verdict(result))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def calibrate(
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", help="A slowdown such as 2%; repeatable. 0, 1, 2, 3, 5, 10 %."),
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Comparisons for each size.")] = 3,
+    paths: Names = None,
+    case: Annotated[
+        list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds for the timing of a comparison; 115 by default.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Calibrate another tracker: asv, or pytest-benchmark.")
+    ] = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Put slowdowns of known size into every hot path, and count how many `compare` finds.
+
+    Three minutes for each trial of each size; less with --case batch-500 --budget 60.
+    """
+    use(None, threads, numpy_only="What is calibrated")
+    from dataclasses import asdict
+
+    from ..engine import tables
+    from ..engine.calibrate.trackers import TRACKERS
+    from ..engine.calibrate.trials import SIZES, Trial, sights
+    from ..engine.calibrate.trials import calibrate as calibrated
+    from ..engine.compare import show
+    from ..engine.compare.checkouts import project_folder, scratch
+    from ..engine.compare.stages import BUDGET, Selection
+    from ..engine.compare.versions import checked_out
+    from ..engine.history.records import append, context, current_commit, finite, records_folder
+    from ..engine.suites.catalogue import check
+
+    check("tracker", [against] if against else [], TRACKERS)
+    folder = records or records_folder()
+    append([], folder, "calibrations")
+    sizes = [percentage(text) for text in size] if size else list(SIZES)
+    names = [name for listed in paths or () for name in listed.split(",")]
+    selection = Selection(names, case or ())
+    seconds = BUDGET if budget is None else budget
+    commit = current_commit()
+    asked = {"tracker": against or "mlpperf", "budget": seconds, "cases": list(case or ())}
+    done: list[Trial] = []
+    written: list[dict[str, Any]] = []
+    with scratch("mutants") as temporary:
+        top, project = project_folder(Path.cwd())
+        original = checked_out(None, top, project, temporary / "original")
+        with tables.progress() as bar:
+            task = bar.add_task("", total=trials * len(sizes))
+            for trial in calibrated(
+                original,
+                selection,
+                temporary,
+                sizes=sizes,
+                trials=trials,
+                budget=seconds,
+                tracker=TRACKERS[against] if against else None,
+                progress=lambda text: bar.update(task, description=text, refresh=True),
+            ):
+                record = context("calibration", commit) | asked | asdict(trial)
+                append([finite(record)], folder, "calibrations")
+                written.append(record)
+                done.append(trial)
+                bar.update(task, advance=1, refresh=True)
+    if as_json:
+        typer.echo(json.dumps(finite(written), indent=2, ensure_ascii=False))
+        return
+    console = tables.console()
+    console.print(show.calibration(sights(done)))
+    typer.echo(show.sight(sights(done)))
+    console.print(f"Records: {folder / 'calibrations.jsonl'}", soft_wrap=True)
+
+
+def percentage(text: str) -> float:
+    """`0.5%` or `0.5` as 0.005.
+
+    Raises
+    ------
+    MlpperfError
+        If it is no number.
+    """
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        raise MlpperfError(f"A threshold is a percentage such as 2%, not {text!r}.") from None
+
+
+def freeze(
+    file: Annotated[
+        Path, typer.Argument(help="Where to write it, in a folder that is there.")
+    ] = Path("benchmarks/asv/frozen.py"),
+) -> None:
+    """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
+    from ..engine.suites.frozen import frozen, write
+
+    entries = frozen()
+    changed = write(file, entries)
+    for line in changed:
+        typer.echo(line)
+    contestants = sum(len(entry["contestants"]) for entry in entries.values())
+    state = "" if changed else ", as before"
+    typer.echo(f"{file}: {len(entries)} hot paths, {contestants} contestants{state}.")
+
+
+def usual(folder: Path, pattern: str) -> Path | None:
+    """`folder`, if there is anything in it to read."""
+    return folder if any(folder.glob(pattern)) else None
+
+
+def other_trackers(
+    asv: Path | None, pytest_benchmark: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Where results of asv and pytest-benchmark are: as given, or where they usually are."""
+    return (
+        asv or usual(Path(".asv/results"), "*/*-*.json"),  # not what it knows about the machine
+        pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
+    )
+
+
+class TableFormat(StrEnum):
+    """How the history is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
+def history(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Only of these; all by default."),
+    ] = None,
+    records: Records = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
+    machine: Annotated[str | None, typer.Option(help="Only of this host.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Only on this device, such as cpu.")
+    ] = None,
+    format: Annotated[
+        TableFormat, typer.Option("--format", help="text: what changed; json, csv: everything.")
+    ] = TableFormat.TEXT,
+) -> None:
+    """Show which commits made something faster or slower, from all that was measured so far."""
+    from ..engine.history import listing, table
+    from ..engine.history.changes import changes
+    from ..engine.history.records import records_folder
+    from ..engine.tables import console
+
+    found = table.history(
+        records or usual(records_folder(), "races.jsonl"),
+        *other_trackers(asv, pytest_benchmark),
+    ).only(paths or (), machine, device)
+    if format is TableFormat.CSV:
+        typer.echo(found.table.to_csv(index=False), nl=False)
+        for sentence in found.unreadable:
+            typer.echo(f"Skipped: {listing.plain(sentence)}.", err=True)
+        return
+    told = changes(found.table)
+    if format is TableFormat.JSON:
+        typer.echo(listing.as_json(told, found))
+        return
+    if told:
+        console().print(listing.listing(told, found))
+    typer.echo(listing.summary(told, found))

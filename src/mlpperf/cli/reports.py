@@ -1,0 +1,113 @@
+"""The commands that show what was measured: `report` and `serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..engine.options import Asv, PytestBenchmark, Records
+from ..errors import MlpperfError
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the site; .mlpperf/report by default.")
+]
+
+
+class _Site:
+    """Where a site's records are, where it goes, and how it is built."""
+
+    def __init__(
+        self,
+        out: Path | None,
+        records: Path | None,
+        asv: Path | None,
+        pytest_benchmark: Path | None,
+    ) -> None:
+        from ..engine.history.records import records_folder
+
+        self.out = out or records_folder() / "report"
+        self._given = records, asv, pytest_benchmark
+
+    def _sources(self) -> tuple[Path | None, Path | None, Path | None]:
+        """The folders that are given, or that are there."""
+        from ..engine.history.records import records_folder
+        from .commits import other_trackers, usual
+
+        records, asv, pytest_benchmark = self._given
+        return (
+            records or usual(records_folder(), "*.jsonl"),
+            *other_trackers(asv, pytest_benchmark),
+        )
+
+    def files(self) -> list[Path]:
+        """What the site is built from."""
+        patterns = ("*.jsonl", "**/*.json", "**/*.json")
+        return [
+            file
+            for folder, pattern in zip(self._sources(), patterns, strict=True)
+            if folder
+            for file in ([folder] if folder.is_file() else folder.glob(pattern))
+        ]
+
+    def build(self) -> Path:
+        """Write the site; gives its first page."""
+        from ..engine.report import gather, site
+        from ..engine.suites.catalogue import catalogue, project_name
+
+        records, *others = self._sources()
+        if self._given[0] is not None and not self._given[0].is_dir():
+            raise MlpperfError(f"There is no folder {self._given[0]}.")
+        material = gather.gather(records, *others)
+        return site.write(self.out, material, catalogue(), project_name(Path.cwd()))
+
+
+def report(
+    out: Out = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    readme: Annotated[
+        bool, typer.Option("--readme", help="Write the README's figures instead, from --records.")
+    ] = False,
+    records: Records = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
+) -> None:
+    """Build the report: a site that opens from the file system, without a network."""
+    if readme:
+        from ..articles import readme as tables
+
+        folder = records or Path("records")
+        typer.echo(tables.rewrite(Path("README.md"), folder))
+        return
+    page = _Site(out, records, asv, pytest_benchmark).build()
+    typer.echo(f"Report: {page}")
+    if open_ and typer.launch(page.resolve().as_uri()):
+        raise MlpperfError(f"No browser could be started; open {page} yourself")
+
+
+def serve(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    out: Out = None,
+    records: Records = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
+) -> None:
+    """Serve the report on 127.0.0.1, built again when the records have changed; Ctrl-C ends it."""
+    from ..engine.report.serve import HOST
+    from ..engine.report.serve import serve as served
+
+    if not 0 <= port < 1 << 16:
+        raise MlpperfError(f"A port is a number from 0 to 65535, not {port}.")
+    site = _Site(out, records, asv, pytest_benchmark)
+    with served(site.out, port, site.build, site.files) as server:
+        site.build()
+        address = f"http://{HOST}:{server.server_address[1]}/"
+        typer.echo(f"Serving {site.out} at {address}; Ctrl-C ends it.")
+        if open_:
+            typer.launch(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("Ended.")

@@ -1,0 +1,199 @@
+"""The files of a commit in a folder of their own, and an environment with what it depends on.
+
+Commits are named by the user: git is called without a shell, and never with a name that it could
+take for an option.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ...errors import MlpperfError
+
+LEFT = 24 * 3600.0  # seconds after which a folder was left by a process that was killed
+
+
+@contextlib.contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A new folder that is removed afterwards; and so is what killed processes have left."""
+    start = f"mlpperf-{name}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{start}*"):
+        with contextlib.suppress(OSError):  # another one may be removing it
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > LEFT:
+                shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=start) as path:
+        yield Path(path)
+
+
+def git(*arguments: str, folder: Path, **variables: str) -> bytes:
+    """What git writes, given these environment variables; no shell is asked.
+
+    Raises
+    ------
+    MlpperfError
+        If git is not there, or refuses; with its own last line.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, env={**os.environ, **variables}
+        )
+    except OSError as reason:
+        raise MlpperfError(f"git cannot be run ({reason.strerror}).") from reason
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise MlpperfError(f"git {arguments[0]}: {said[-1].removeprefix('fatal: ')}.")
+    return done.stdout
+
+
+def project_folder(folder: Path) -> tuple[Path, Path]:
+    """The top of the git repository that holds `folder`, and the path below it of the project.
+
+    That is the nearest folder upwards with a pyproject.toml.
+
+    Raises
+    ------
+    MlpperfError
+        Outside a git repository, or without such a file in it.
+    """
+    try:
+        said = git("rev-parse", "--show-toplevel", folder=folder)
+    except MlpperfError as reason:
+        raise MlpperfError(f"{folder} is not in a git repository ({reason})") from reason
+    top = Path(os.fsdecode(said.rstrip(b"\n")))
+    here = folder.resolve()
+    for candidate in (here, *here.parents):
+        if (candidate / "pyproject.toml").is_file() and candidate.is_relative_to(top.resolve()):
+            return top, candidate.relative_to(top.resolve())
+    raise MlpperfError(f"There is no pyproject.toml in {folder} or above it in {top}.")
+
+
+def commit_named(revision: str, folder: Path) -> str:
+    """The full hash of the commit that `revision` names.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such commit; in a shallow clone, with what to do about it.
+    """
+    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    try:
+        found = git(*asked, folder=folder).decode().strip()
+        if found.startswith("^"):  # everything but that commit
+            raise MlpperfError(found)
+        return found
+    except MlpperfError:
+        shallow = git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true"
+        hint = "this clone is shallow: git fetch --unshallow" if shallow else "see git log --all"
+        raise MlpperfError(f"There is no commit {revision!r} here; {hint}.") from None
+
+
+def check_out(commit: str, folder: Path, into: Path) -> None:
+    """Write the files of `commit` of the repository at `folder` to the folder `into`.
+
+    An export and not a worktree of git's: nothing is left in the repository, whatever happens. No
+    archive either, which leaves out what is not meant for releases.
+
+    Raises
+    ------
+    MlpperfError
+        If that fails, for example because the disk is full.
+    """
+    index = into.with_name(f"{into.name}.index")
+    try:
+        for command in (
+            ("read-tree", "--no-sparse-checkout", commit),
+            ("checkout-index", "--all", f"--prefix={into}/"),
+        ):
+            git(*command, folder=folder, GIT_INDEX_FILE=str(index))
+    except MlpperfError as reason:
+        why = str(reason).rstrip(".")
+        raise MlpperfError(f"Commit {commit[:12]} cannot be written to {into} ({why}).") from reason
+    finally:
+        with contextlib.suppress(OSError):
+            index.unlink()
+
+
+def copy_tree(folder: Path, into: Path) -> None:
+    """Copy the working tree at `folder` to `into`: changes and new files, nothing git ignores.
+
+    Raises
+    ------
+    MlpperfError
+        If a file cannot be copied.
+    """
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=folder)
+    for name in filter(None, listed.split(b"\0")):
+        source, target = folder / os.fsdecode(name), into / os.fsdecode(name)
+        link = source.is_symlink() and source.is_dir()
+        if not (link or source.is_file()):  # deleted, or a link to nowhere
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if link:
+                target.symlink_to(source.readlink())
+            else:
+                shutil.copyfile(source, target)
+        except OSError as reason:
+            raise MlpperfError(f"{source} cannot be copied to {into}: {reason}.") from reason
+
+
+def requirements(root: Path) -> tuple[str, ...]:
+    """What the version at `root` depends on, by its pyproject.toml; nothing if it does not say."""
+    try:
+        text = (root / "pyproject.toml").read_text(encoding="utf-8")
+        found = tomllib.loads(text)["project"].get("dependencies", [])
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def unmet(root: Path) -> list[str]:
+    """Those of its requirements that the packages installed here do not meet."""
+    found = []
+    for text in requirements(root):
+        try:
+            needed = Requirement(text)
+            if needed.marker and not needed.marker.evaluate():
+                continue
+            if not needed.specifier.contains(metadata.version(needed.name), prereleases=True):
+                found.append(text)
+        except (InvalidRequirement, metadata.PackageNotFoundError):
+            found.append(text)
+    return found
+
+
+def environment(root: Path, folder: Path) -> str:
+    """The interpreter of a new environment in `folder` with what the version at `root` depends on.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be made, for example without a network.
+    """
+    ours = [text for text in metadata.requires("mlpperf") or () if "extra ==" not in text]
+    named = {canonicalize_name(Requirement(text).name) for text in requirements(root)}
+    needed = [text for text in ours if canonicalize_name(Requirement(text).name) not in named]
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [*pip, "--", *requirements(root), *needed],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            last = ((done.stderr or done.stdout).strip().splitlines() or ["it said nothing"])[-1]
+            raise MlpperfError(f"No environment with {', '.join(requirements(root))}: {last}.")
+    return str(python)

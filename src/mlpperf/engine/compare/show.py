@@ -1,0 +1,266 @@
+"""What a comparison comes to, for a terminal, for a pull request, and for other programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..calibrate.trials import WANTED, Rate, Sight, Trial, smallest
+from ..tables import new_table, seconds
+from ..timing.machine import BUSY, describe
+from .stages import FALSE_ALARM, Comparison, Finding
+
+MOST_TOLD = 10  # names in a sentence
+
+
+def verdict(result: Comparison) -> str:
+    """The answer, in one sentence."""
+    if result.same:
+        return f"{result.head} has the same code as {result.base}: there is nothing to compare."
+    for side, why in result.broken.items():
+        which = {"base": result.base, "head": result.head}[side]
+        return f"{which} cannot be used: {why}"
+    found = result.regressions
+    wrong = [f for f in found if "head" in f.wrong]
+    slower = [f for f in found if f.slower]
+    grown = [f for f in found if f.grown]
+    clauses = []
+    if wrong:
+        clauses.append(f"{_names(wrong)} {_are(wrong)} wrong")
+    if slower:
+        worst = max(slower, key=lambda f: f.ratio.median)
+        up_to = f" by up to {change(worst.ratio.median)}" if len(slower) > 1 else ""
+        by = f" by {interval(worst)}" if len(slower) == 1 else up_to
+        clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
+    if grown:
+        clauses.append(f"{_names(grown)} {'takes' if len(grown) == 1 else 'take'} more memory")
+    if clauses:
+        return f"Regression at {result.head}: {'; '.join(clauses)}."
+    if result.exit_code == 2:
+        why = f" ({result.trouble[-1]})" if result.trouble else ""
+        return f"{result.head} could not be compared with {result.base}{why}."
+    undecided = [f for f in result.findings.values() if f.verdict.startswith("undecided")]
+    every = {f.series for f in [*result.timed, *undecided]}
+    but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
+    faster = [f for f in result.timed if f.faster]
+    gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
+    return f"No regression at {result.head} against {result.base}{gain}{but}."
+
+
+def _names(found: Sequence[Finding]) -> str:
+    paths = list(dict.fromkeys(f.series.path for f in found))
+    if len(found) == 1:
+        return found[0].series.name
+    return ", ".join(paths[:MOST_TOLD]) + (" and others" if len(paths) > MOST_TOLD else "")
+
+
+def _are(found: Sequence[Finding]) -> str:
+    paths = {f.series.path for f in found}
+    return "is" if len(paths) == 1 else "are"
+
+
+def change(ratio: float) -> str:
+    """Such as `+2.1 %`: by how much longer a call takes."""
+    return f"{100 * (ratio - 1):+.1f} %" if math.isfinite(ratio) else "?"
+
+
+def interval(finding: Finding) -> str:
+    """Such as `+2.1 % (+1.8 to +2.4)`."""
+    ratio = finding.ratio
+    if not ratio.low > 0:
+        return change(ratio.median)
+    low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
+    return f"{change(ratio.median)} ({low} to {high})"
+
+
+def notes(result: Comparison) -> list[str]:
+    """What a reader has to know to judge the judgement, a sentence each."""
+    found = []
+    timed = result.timed
+    if timed:
+        judged = [f for f in timed if f.judged]
+        sight = sorted(f.ratio.half_width for f in timed)[len(timed) // 2]
+        found.append(
+            f"{len(timed)} series in {result.total:.0f} s; {len(judged)} were timed again by other "
+            f"processes, which alone decide. Half of all intervals are narrower than "
+            f"±{100 * sight:.1f} %. A comparison of equal versions raises an alarm with a "
+            f"probability of {100 * FALSE_ALARM:g} % at most; changes below "
+            f"{100 * result.threshold:g} % are not told."
+        )
+    if result.isolated:
+        found.append(
+            f"Each version had processes of its own ({result.isolated}): two processes differ by "
+            "several percent where two versions in one do not, so only larger changes are seen."
+        )
+    if result.busy > BUSY:
+        found.append(f"Other processes took {100 * result.busy:.0f} % of the machine.")
+    if result.interrupted:
+        found.append("Interrupted: what was not judged by then stays undecided.")
+    found += [f"{trouble.rstrip('.')}." for trouble in dict.fromkeys(result.trouble)]
+    machine = describe()
+    found.append(f"{machine.processor}, {machine.cores} threads, NumPy {machine.numpy}.")
+    return found
+
+
+def _time(finding: Finding, side: str) -> str:
+    return seconds(finding.seconds[side]) if side in finding.seconds else ""
+
+
+def table(findings: Iterable[Finding], title: str) -> RenderableType:
+    """A row for each series."""
+    shown = new_table(title, "path", "case", "variant", "base", "head", "change", "verdict", left=3)
+    shown.columns[-1].no_wrap = False  # rather than that anything is cut
+    for finding in findings:
+        style = "bold red" if finding.regression else "green" if finding.faster else ""
+        shown.add_row(
+            *finding.series,
+            *(_time(finding, side) for side in ("base", "head")),
+            interval(finding) if finding.visits else "",
+            Text("; ".join([finding.verdict, *finding.grown]), style),
+        )
+    return shown
+
+
+def text(result: Comparison) -> RenderableType:
+    """Everything, the verdict last, where a terminal's reader looks first."""
+    parts: list[RenderableType] = []
+    for path in dict.fromkeys(series.path for series in result.findings):
+        rows = [f for series, f in result.findings.items() if series.path == path]
+        parts.append(table(rows, path))
+    parts += [Text(sentence) for sentence in _wrong(result)]
+    parts += [Text(sentence) for sentence in notes(result)]
+    style = "bold red" if result.exit_code else "bold"
+    return Group(*parts, Text(verdict(result), style))
+
+
+def _wrong(result: Comparison) -> list[str]:
+    return [why for finding in result.findings.values() for why in finding.wrong.values()]
+
+
+def markdown(result: Comparison) -> str:
+    """For a pull request: the verdict, what changed, and the rest folded."""
+    told = [
+        f
+        for f in result.findings.values()
+        if f.regression or f.faster or f.wrong or f.verdict.startswith("undecided")
+    ]
+    told.sort(key=lambda f: (not f.regression, not f.faster))
+    lines = [f"### {'❌' if result.exit_code else '✅'} {_escaped(verdict(result))}", ""]
+    if told:
+        lines += [*_rows(told), ""]
+    lines += [f"- {_escaped(why)}" for why in _wrong(result)]
+    lines += [f"- {_escaped(note)}" for note in notes(result)]
+    rest = [f for f in result.findings.values() if f not in told]
+    if rest:
+        summary = f"<details><summary>{len(rest)} series without a change</summary>"
+        lines += ["", summary, "", *_rows(rest), "", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(findings: Iterable[Finding]) -> list[str]:
+    lines = ["| path | case | variant | base | head | change | verdict |"]
+    lines.append("|---|---|---|---:|---:|---:|---|")
+    for finding in findings:
+        cells = [
+            *finding.series,
+            *(_time(finding, side) for side in ("base", "head")),
+            interval(finding) if finding.visits else "",
+            "; ".join([finding.verdict, *finding.grown]),
+        ]
+        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
+    return lines
+
+
+def _escaped(cell: str) -> str:
+    """As plain text in Markdown: nothing in it makes a column, a tag, a link or a mention."""
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"}
+    printable = (c for c in cell if c.isprintable() or c.isspace())
+    characters = (f"\\{c}" if c in "\\`*_[]|" else entities.get(c, c) for c in printable)
+    return " ".join("".join(characters).split())
+
+
+def trial_of(record: dict[str, Any]) -> Trial:
+    """What `mlpperf calibrate` has made a record of."""
+    return Trial(**{field.name: record[field.name] for field in fields(Trial)})
+
+
+def series_of(records: Sequence[dict[str, Any]]) -> str:
+    """How many series were timed: as many as could be within the budget."""
+    least, most = min(r["series"] for r in records), max(r["series"] for r in records)
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
+CALIBRATION_COLUMNS = (
+    "slowdown",
+    "found",
+    "95 % interval",
+    "as measured",
+    "comparisons with a false alarm",
+    "95 % interval",
+    "time",
+)
+
+
+def calibration_rows(table: Sequence[Sight]) -> list[tuple[str, ...]]:
+    """A row for each size of slowdown."""
+    rows: list[tuple[str, ...]] = []
+    for sight in table:
+        found = f"{sight.found.hits} of {sight.found.of}" if sight.found.of else ""
+        rows.append(
+            (
+                f"{100 * sight.size:g} %",
+                found,
+                _bounds(sight.found) if found else "",
+                change(1 + sight.measured) if found else "",
+                f"{sight.alarms.hits} of {sight.alarms.of}",
+                _bounds(sight.alarms),
+                seconds(sight.seconds),
+            )
+        )
+    return rows
+
+
+def calibration(table: Sequence[Sight]) -> RenderableType:
+    """The rates at every size."""
+    shown = new_table("What is found", *CALIBRATION_COLUMNS)
+    for row in calibration_rows(table):
+        shown.add_row(*row)
+    return shown
+
+
+def _bounds(rate: Rate) -> str:
+    low, high = rate.bounds
+    return f"{100 * low:.3g}–{100 * high:.3g} %"
+
+
+def sight(table: Sequence[Sight]) -> str:
+    """The smallest slowdown that is found nearly always, in a sentence."""
+    if not any(line.found.of for line in table):
+        return "No slowdown was tried."
+    least = smallest(table)
+    if least is None:
+        return f"No slowdown that was tried is found in {100 * WANTED:g} % of the cases."
+    first = min((s.size for s in table if s.size and s.found.of), default=0.0)
+    smaller = " or less: nothing smaller was tried" if least <= first else ""
+    return f"{100 * WANTED:g} % of all slowdowns by {100 * least:.3g} % are found{smaller}."
+
+
+def record(result: Comparison) -> dict[str, Any]:
+    """The comparison as JSON can hold it."""
+    found = {key: value for key, value in vars(result).items() if key != "findings"}
+    found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
+    found["series"] = [
+        {
+            **{key: value for key, value in asdict(finding).items() if key != "series"},
+            **finding.series._asdict(),
+            "verdict": finding.verdict,
+            "grown": finding.grown,
+        }
+        for finding in result.findings.values()
+    ]
+    return found

@@ -1,0 +1,325 @@
+"""Where a curve changed: from which commit on it runs at another level, and by how much.
+
+All tests are of ranks, so the noise may have any distribution, and a heavy tail or one bad commit
+hardly matters. `ruptures` splits a curve in two, or cuts a stretch out of it, where least squares
+on the ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
+the number of places where the split could have been, bounds the probability that noise alone does
+the same anywhere. What passes is split again, until nothing does.
+
+Commits that were measured one after the other share the machine's mood, so their noise may be
+alike. How much it is, is seen from how often the curves turn: neither steps nor slow drifts change
+that by much. A machine that stays slower for days cannot be told from code that became slower.
+
+Many curves give chance many occasions. The probabilities of all curves together go through the
+procedure of Benjamini and Hochberg (1995): in a history where nothing changed, the probability that
+any change at all is told is at most `ALARMS`; in one where something did, that is the share of
+false ones to expect among the curves that are told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from ruptures import KernelCPD
+from scipy.special import ndtr, ndtri
+from scipy.stats import mannwhitneyu
+
+from ..timing.race import CONFIDENCE, SCATTER, Interval
+from .table import CURVE, points
+
+ALARMS = 0.01  # probability of any false change in a whole history
+# Commits on each side of a change: a few bad ones in a row, measured within an hour, are none.
+FEWEST = 5
+# Curves whose noise is of one kind.
+ALIKE = ("source", "machine", "device", "threads", "software", "quantity")
+NORMAL_QUARTILE = 0.6745  # median absolute deviation ÷ standard deviation
+EXACT = 2500  # pairs of commits up to which probabilities are exact, else by normal approximation
+
+Floats = NDArray[np.float64]
+
+
+class Curve(NamedTuple):
+    """What names a curve; the columns of `table.CURVE`."""
+
+    source: str
+    machine: str
+    device: str
+    threads: int | None
+    software: str
+    path: str
+    version: str
+    variant: str
+    case: str
+    quantity: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A curve runs at another level from some commit on, or drifts from one commit to another.
+
+    Attributes
+    ----------
+    curve : of which there may be many with a change at one commit.
+    kind : a step, or a drift that a straight line describes better than steps do.
+    commit, date : the first commit at the new level; of a drift, where it ended.
+    previous : the last one measured before; of a drift, where it began. What changed the speed is
+        after `previous`, up to and including `commit`.
+    ratio : after ÷ before: Hodges-Lehmann estimate with a 95 % interval.
+    """
+
+    curve: Curve
+    kind: Literal["step", "drift"]
+    commit: str
+    date: pd.Timestamp
+    previous: str
+    ratio: Interval
+
+    @property
+    def direction(self) -> str:
+        """In a word: slower or faster; more or less memory; higher or lower of anything else."""
+        worse, better = {
+            "seconds": ("slower", "faster"),
+            "ratio": ("slower", "faster"),
+            "bytes": ("more", "less"),
+            "peak bytes": ("more", "less"),
+        }.get(self.curve.quantity, ("higher", "lower"))
+        return worse if self.ratio.median > 1 else better
+
+    @property
+    def how(self) -> str:
+        """The direction, and whether it went there at once."""
+        return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
+
+
+def changes(table: pd.DataFrame) -> list[Change]:
+    """What changed along the curves of `table`, newest first.
+
+    Changes below ±1 % (`SCATTER`) are not told: so much differs between two builds of one code.
+    Curves of fewer than 2 · `FEWEST` commits cannot tell anything.
+    """
+    return changes_along(points(table))
+
+
+def changes_along(found: pd.DataFrame) -> list[Change]:
+    """The `changes` of curves that are there as `points` gives them."""
+    rng = np.random.default_rng(0)  # only for the order of equal values
+    # Only memory can be nothing; as one byte, so that a rise from there has a ratio.
+    log = np.log(found["value"].where(found["value"] > 0, 1.0).to_numpy())
+    alike = found.groupby(list(ALIKE), observed=True, sort=False, dropna=False).ngroup().to_numpy()
+    starts = np.flatnonzero(np.diff(found["curve"], prepend=-1))
+    long = [(a, b) for a, b in pairwise([*starts, len(found)]) if b - a >= 2 * FEWEST]
+    kinds = [alike[start] for start, _ in long]
+    curves = [log[start:stop] for start, stop in long]
+    spreads = {
+        kind: _spread([c for c, of in zip(curves, kinds, strict=True) if of == kind], rng)
+        for kind in set(kinds)
+    }
+    tests = [_Test(rng, spreads[kind]) for kind in kinds]
+    first = [test.split(curve) for test, curve in zip(tests, curves, strict=True)]
+    level = _level([split.probability for split in first])
+    told = [
+        change
+        for (start, stop), curve, test, split in zip(long, curves, tests, first, strict=True)
+        for change in _told(found.iloc[start:stop], curve, test.places(curve, level, split))
+    ]
+    order = {commit: i for i, commit in enumerate(found["commit"].cat.categories)}
+    return sorted(told, key=lambda change: -order[change.commit])
+
+
+def _spread(curves: Sequence[Floats], rng: np.random.Generator) -> float:
+    """By how much means are noisier than if commits were independent of each other; 1 if they are.
+
+    In independent noise two of three inner points are turning points, whatever its distribution
+    (Bienaymé). If each is correlated by φ with the one before, the steps into and out of a point
+    are by −(1 − φ) / 2, and turn with the probability ½ + asin((1 − φ) / 2) / π. Only as much
+    of φ counts as exceeds two standard errors.
+    """
+    turns = points = 0
+    for curve in curves:
+        rising = np.diff(_ranks(curve, rng)) > 0
+        turns += int((rising[1:] != rising[:-1]).sum())
+        points += len(rising) - 1
+    share = turns / points
+    error = math.tau * math.cos(math.pi / 6) * math.sqrt(8 / 45 / points)
+    correlation = min(0.9, 1 - 2 * math.sin(math.pi * (share - 0.5)) - 2 * error)
+    return math.sqrt((1 + correlation) / (1 - correlation)) if correlation > 0 else 1.0
+
+
+def _level(probabilities: Sequence[float]) -> float:
+    """Up to which probability a curve counts as changed (Benjamini and Hochberg); −1 for none."""
+    ordered = np.sort(probabilities)
+    allowed = ALARMS * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
+    passing = np.flatnonzero(ordered <= allowed)
+    return float(allowed[passing[-1]]) if passing.size else -1.0
+
+
+class _Split(NamedTuple):
+    """Where a stretch of a curve changes most, and how probable that is by chance."""
+
+    probability: float
+    places: tuple[int, ...]  # one, or two where it goes and comes back
+
+
+@dataclass(frozen=True)
+class _Test:
+    """For curves whose noise has means that are `spread` times noisier than independent ones."""
+
+    rng: np.random.Generator
+    spread: float = 1.0
+
+    def split(self, curve: Floats) -> _Split:
+        """The best single split of `curve`, or the best stretch to cut out of it."""
+        n = len(curve)
+        if n < 2 * FEWEST:
+            return _Split(1.0, ())
+        ranks = _ranks(curve, self.rng)
+        (at,), *cuts = _best(ranks, most=2 if n >= 3 * FEWEST else 1)
+        splits = [_Split((n - 2 * FEWEST + 1) * self._chance(ranks[:at], ranks[at:]), (at,))]
+        for start, stop in cuts:
+            around = np.concatenate([ranks[:start], ranks[stop:]])
+            free = n - 3 * FEWEST
+            ways = (free + 1) * (free + 2) // 2
+            splits.append(_Split(ways * self._chance(ranks[start:stop], around), (start, stop)))
+        best = min(splits)
+        return _Split(min(1.0, len(splits) * best.probability), best.places)
+
+    def places(self, curve: Floats, level: float, split: _Split | None = None) -> list[int]:
+        """All places at which `curve` changes, each tested at `level`."""
+        probability, places = split or self.split(curve)
+        if probability > level:
+            return []
+        inner = [
+            start + place
+            for start, stop in pairwise([0, *places, len(curve)])
+            for place in self.places(curve[start:stop], level)
+        ]
+        return sorted([*places, *inner])
+
+    def _chance(self, a: Floats, b: Floats) -> float:
+        return float(2 * ndtr(ndtri(_rank_sum(a, b) / 2) / self.spread))
+
+
+def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
+    """From 0 on; of equal values in random order, which is as if they were not quite equal."""
+    ranks = np.empty(len(curve))
+    ranks[np.lexsort((rng.random(len(curve)), curve))] = np.arange(len(curve))
+    return ranks
+
+
+def _best(ranks: Floats, most: int) -> list[list[int]]:
+    """The best place to split, the best two, … up to `most` places.
+
+    The best have the least squares around the means of the parts.
+    """
+    model = KernelCPD(kernel="linear", min_size=FEWEST).fit(ranks)
+    model.predict(n_bkps=most)  # finds those of fewer on its way
+    return [[int(place) for place in model.predict(n_bkps=k)[:-1]] for k in range(1, most + 1)]
+
+
+def _rank_sum(a: Floats, b: Floats) -> float:
+    """Two-sided probability of Wilcoxon's rank sum; no two values are equal.
+
+    Extreme sums are rarer than the normal approximation says, so that errs on the safe side.
+    """
+    m, n = len(a), len(b)
+    if m * n <= EXACT or min(m, n) <= 2 * FEWEST:
+        return float(mannwhitneyu(a, b, method="exact").pvalue)
+    rank = np.argsort(np.argsort(np.concatenate([a, b])))
+    above = rank[:m].sum() - m * (m - 1) / 2  # pairs in which that of `a` is larger
+    away = abs(above - m * n / 2) - 0.5
+    return float(2 * ndtr(-away / math.sqrt(m * n * (m + n + 1) / 12)))
+
+
+def _told(rows: pd.DataFrame, curve: Floats, places: list[int]) -> Iterator[Change]:
+    """The changes of a curve; steps one after the other in one direction may be one drift."""
+    places = _settled(curve, places)
+    bounds = [0, *places, len(curve)]
+    shifts = [
+        _shift(curve, *around) for around in zip(bounds, bounds[1:], bounds[2:], strict=False)
+    ]
+    commits, dates = rows["commit"], rows["date"]
+    named = rows.iloc[0][list(CURVE)]
+    threads = None if pd.isna(named["threads"]) else int(named["threads"])
+    name = Curve(**{**named, "threads": threads})
+
+    def change(kind: Literal["step", "drift"], previous: int, now: int, shift: Interval) -> Change:
+        ratio = Interval(*(math.exp(bound) for bound in (shift.median, shift.low, shift.high)))
+        return Change(name, kind, commits.iloc[now], dates.iloc[now], commits.iloc[previous], ratio)
+
+    for _, alike in groupby(range(len(places)), key=lambda i: shifts[i].median > 0):
+        steps = list(alike)
+        start, stop = bounds[steps[0]], bounds[steps[-1] + 2]
+        drift = _drift(curve[start:stop], [places[i] - start for i in steps])
+        if drift:
+            yield change("drift", start, stop - 1, drift)
+        else:
+            yield from (change("step", places[i] - 1, places[i], shifts[i]) for i in steps)
+
+
+def _settled(curve: Floats, places: list[int]) -> list[int]:
+    """`places`, each moved to the best split between its neighbours; without what is too small.
+
+    Ranks tell best that there is a change, but with few commits on one side not quite where:
+    values do, if single ones far outside both levels are brought back to 3 standard deviations.
+    """
+    bounds = [0, *places, len(curve)]
+    for i in range(1, len(bounds) - 1):
+        start, at, stop = bounds[i - 1 : i + 2]
+        sides = curve[start:at], curve[at:stop]
+        levels = [float(np.median(side)) for side in sides]
+        away = np.concatenate([np.abs(s - level) for s, level in zip(sides, levels, strict=True)])
+        far = 3 * float(np.median(away)) / NORMAL_QUARTILE
+        within = np.clip(curve[start:stop], min(levels) - far, max(levels) + far)
+        bounds[i] = start + _best(within, most=1)[0][0]
+    while len(bounds) > 2:
+        sizes = [
+            abs(_shift(curve, *around).median)
+            for around in zip(bounds, bounds[1:], bounds[2:], strict=False)
+        ]
+        least = int(np.argmin(sizes))
+        if sizes[least] >= math.log1p(SCATTER):
+            break
+        del bounds[least + 1]
+    return bounds[1:-1]
+
+
+def _shift(curve: Floats, start: int, at: int, stop: int) -> Interval:
+    """By how much `curve` is higher after `at` than before, by Hodges and Lehmann.
+
+    The median of the differences of all pairs, and the interval that inverts the rank-sum test
+    (Hollander, Wolfe and Chicken: Nonparametric Statistical Methods, 4.2 and 4.3).
+    """
+    m, n = at - start, stop - at
+    differences = np.sort((curve[at:stop, None] - curve[start:at]).ravel())
+    deviation = math.sqrt(m * n * (m + n + 1) / 12)
+    rank = math.floor(m * n / 2 - 0.5 + ndtri((1 - CONFIDENCE) / 2) * deviation)
+    return Interval(float(np.median(differences)), differences[rank], differences[-1 - rank])
+
+
+def _drift(curve: Floats, places: list[int]) -> Interval | None:
+    """By how much a straight line rises over `curve`, if it fits better than steps at `places`.
+
+    The line goes by the difference between the two halves. It has two parameters, and k steps have
+    k places and k + 1 levels; Schwarz's criterion weighs that against the mean absolute residual.
+    """
+    n = len(curve)
+    whole = (n - 1) / (n / 2)  # of the line, over the distance between the middles of its halves
+    rise = whole * _shift(curve, 0, n // 2, n).median
+    line = np.linspace(0, rise, n)
+    levels = np.concatenate([np.full(len(s), np.median(s)) for s in np.split(curve, places)])
+
+    def criterion(residual: Floats, parameters: int) -> float:
+        mean = max(float(np.abs(residual - np.median(residual)).mean()), 1e-300)
+        return 2 * n * math.log(mean) + parameters * math.log(n)
+
+    if criterion(curve - line, 2) >= criterion(curve - levels, 2 * len(places) + 1):
+        return None
+    noise = _shift(curve - line, 0, n // 2, n)
+    return Interval(rise, rise + whole * noise.low, rise + whole * noise.high)

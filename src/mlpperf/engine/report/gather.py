@@ -1,0 +1,192 @@
+"""What the report is about: everything that was recorded, read once.
+
+A line that cannot be read, or that lacks what its page shows, is told in a sentence and left out.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from ...articles.accuracy.show import notes as accuracy_notes
+from ...articles.accuracy.show import rows as accuracy_rows
+from ...articles.mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
+from ...articles.peers.show import rows as peer_rows
+from ...errors import MlpperfError
+from ..compare.show import trial_of
+from ..history.changes import Change, changes_along
+from ..history.records import race_result, scan
+from ..history.table import DAMAGE, History, history, points
+from ..timing.machine import BUSY
+from ..timing.race import Result
+
+Record = dict[str, Any]
+# What is shown of one record must be possible with every one that is kept.
+SHOWN: dict[str, Callable[[Record], object]] = {
+    "ladders": lambda r: (ladder_rows([r]), r["threads"] + r["batch_size"]),
+    "growth": lambda r: growth_rows([r]),
+    "keras": lambda r: (keras_rows(r["epochs"]), r["epochs"][-1], r["network"] + r["device"]),
+    "trainings": lambda r: (training_rows(r["epochs"]), r["epochs"][-1], r["rung"]),
+    "accuracies": lambda r: (accuracy_rows([r]), accuracy_notes([r]), r["seed"] + 0),
+    "clusters": lambda r: (cluster_rows([r]), r["silhouette_samples"] + 0),
+    "peers": lambda r: (peer_rows([r]), r["batch_size"] + r["threads"], r["device"] + r["peer"]),
+    "calibrations": lambda r: (trial_of(r), r["tracker"] + "", r["budget"] + 0.0, r["cases"]),
+    "comparisons": lambda r: (r["base"] + r["head"] + r["verdict"], r["exit_code"] + 0),
+}
+
+
+class Place(NamedTuple):
+    """Where something was measured; figures of different places are never mixed."""
+
+    machine: str
+    device: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.machine}; {self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
+
+
+@dataclass(frozen=True)
+class Race:
+    """The newest result of a variant at a case in a place."""
+
+    place: Place
+    result: Result
+    time: str
+    commit: str
+    dirty: bool
+    software: str
+
+
+@dataclass
+class Material:
+    """What the report is made of.
+
+    `points`: the curves of the history. `kinds`: the records of each of `SHOWN`. `commit_url`: what
+    a commit's page starts with, or nothing.
+    """
+
+    history: History | None = None
+    points: pd.DataFrame | None = None
+    changes: list[Change] = field(default_factory=list)
+    races: list[Race] = field(default_factory=list)
+    kinds: dict[str, list[Record]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+    commit_url: str = ""
+
+    @property
+    def places(self) -> list[Place]:
+        """Of the races, that of the newest first."""
+        newest = sorted(self.races, key=lambda race: race.time, reverse=True)
+        return list(dict.fromkeys(race.place for race in newest))
+
+
+def gather(records: Path | None, asv: Path | None, pytest_benchmark: Path | None) -> Material:
+    """Read everything there is.
+
+    Raises
+    ------
+    MlpperfError
+        If there is nothing, or nothing that can be read.
+    """
+    found = Material(kinds={name: [] for name in SHOWN}, commit_url=commit_url())
+    newest: dict[tuple[Place, str, str, str], Race] = {}
+
+    def seen(record: Record) -> None:
+        race = _race(record)
+        result = race.result
+        newest[race.place, result.path, result.case, result.variant] = race
+
+    races = records if records and (records / "races.jsonl").exists() else None
+    if races or asv or pytest_benchmark:
+        found.history = history(races, asv, pytest_benchmark, seen=seen)
+        found.points = points(found.history.table)
+        found.changes = changes_along(found.points)
+        found.unreadable += found.history.unreadable
+        found.races = list(newest.values())
+    for name, shown in SHOWN.items():
+        file = records / f"{name}.jsonl" if records else None
+        if file and file.exists():
+            found.kinds[name] = _readable(file, shown, found.unreadable)
+    if not found.history and not any(found.kinds.values()):
+        damaged = f" ({len(found.unreadable)} damaged lines)" if found.unreadable else ""
+        raise MlpperfError(
+            f"There are no records yet{damaged}; `make bench`, or `mlpperf race`, makes some."
+        )
+    return found
+
+
+def _readable(file: Path, shown: Callable[[Record], object], unreadable: list[str]) -> list[Record]:
+    kept = []
+    try:
+        for where, record in scan(file):
+            if isinstance(record, str):
+                unreadable.append(f"{where}: {record}")
+                continue
+            try:
+                shown(record)
+                where_from(record)
+            except DAMAGE:
+                unreadable.append(f"{where}: lacks what such a record has")
+            else:
+                kept.append(record)
+    except OSError as reason:
+        unreadable.append(f"{file}: {reason.strerror or reason}")
+    return kept
+
+
+def _race(record: Record) -> Race:
+    machine = record["machine"]
+    return Race(
+        place_of(record),
+        race_result(record),
+        record["time"] + "",
+        (record["commit"]["hash"] or "") + "",
+        bool(record["commit"]["dirty"]),
+        f"{machine['blas']}, NumPy {machine['numpy']}, Python {machine['python']}",
+    )
+
+
+def place_of(record: Record) -> Place:
+    """Where a record of whatever kind is from."""
+    machine = record["machine"]
+    name = f"{machine['host']}: {machine['processor']}, {machine['cores']:d} processors"
+    return Place(name, record["device"] + "", int(record["threads"]))
+
+
+def alike(record: Record) -> Hashable:
+    """What the calibrations that are told as one have in common."""
+    disturbed = record["busy"] > BUSY
+    cases = tuple(record["cases"])
+    return place_of(record), record["tracker"], cases, record["budget"], disturbed
+
+
+def where_from(record: Record) -> str:
+    """Machine, software, date and commit of a record, in a sentence."""
+    commit, machine = record["commit"]["hash"] or "no commit", record["machine"]
+    changed = " with changed files" if record["commit"]["dirty"] else ""
+    return (
+        f"{place_of(record)}; {machine['blas']}, NumPy {machine['numpy']}, "
+        f"Python {machine['python']}; {record['time'][:10]}, commit {commit[:10]}{changed}."
+    )
+
+
+def commit_url(folder: Path | None = None) -> str:
+    """What the addresses of this repository's commits start with, if it has such a home."""
+    try:
+        command = ["git", "config", "--get", "remote.origin.url"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    name = r"[\w.-]+"
+    home = re.fullmatch(
+        rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",
+        done.stdout.strip().removesuffix("/").removesuffix(".git"),
+    )
+    return f"https://{home[1]}/{home[2]}/commit/" if home else ""

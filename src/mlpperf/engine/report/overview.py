@@ -1,0 +1,242 @@
+"""The first page: still right, how much faster, slower since when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pandas as pd
+
+from ...articles.mlp.show import LADDER_COLUMNS, ladder_rows
+from ..history.changes import FEWEST
+from ..history.listing import SHORT, count, plain
+from ..tables import share_of_ceiling, speedup, times
+from ..timing.race import Result
+from . import figures
+from .blocks import Badge, Cell, Page, Plot, Prose, Section, Table, rows
+from .draft import (
+    USUAL,
+    Draft,
+    Records,
+    fastest,
+    flat,
+    grouped,
+    index_of,
+    last_change,
+    longest,
+    measured_where,
+    newest_of,
+)
+from .gather import Place, Record
+
+UNREADABLE = 50  # sentences on the page
+
+
+def overview(site: Draft) -> None:
+    """The ladder, a table of hot paths for each place, and what it is based on."""
+    m = site.material
+    sections = []
+    ladders = newest_of(m.kinds["ladders"], lambda r: (r["batch_size"], r["rung"]))
+    climbed = [r for r in ladders if r["batch_size"] == figures.BATCH] or ladders
+    if climbed:
+        size = climbed[0]["batch_size"]
+        here = [r for r in climbed if r["batch_size"] == size]
+        rivals = [
+            r
+            for r in newest_of(m.kinds["peers"], lambda r: (r["batch_size"], r["peer"]))
+            if r["batch_size"] == size and r["seconds"]["median"] and r["peer"] != "last_rung"
+        ]
+        best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
+        sections.append(_ladder_section(site, here, best))
+    for where in m.places:
+        sections.append(_paths_section(site, where))
+    sections += _tracked(site)
+    sections.append(_measured(site))
+    site.pages.append(Page("index.html", "Overview", _verdict(site, climbed), sections, "Overview"))
+
+
+def _verdict(site: Draft, ladder: Records) -> str:
+    """Three answers: is it still right, how much faster is it, and since when slower."""
+    m, parts = site.material, []
+    results = [race.result for race in m.races]
+    if results:
+        wrong = [r for r in results if r.wrong]
+        variants = len({(r.path, r.variant) for r in results})
+        parts.append(
+            f"Wrong: {', '.join(sorted({f'{r.path}/{r.variant}' for r in wrong}))}."
+            if wrong
+            else f"All {variants} variants were equal to their reference before they were timed."
+        )
+    if ladder and ladder[-1]["total_gain"]["median"]:
+        last = ladder[-1]
+        parts.append(
+            f"{last['rung']} trains {last['total_gain']['median']:.1f}× as fast as "
+            f"{ladder[0]['rung']}."
+        )
+    if site.points is not None:
+        slower = [c for c in m.changes if c.direction in ("slower", "more")]
+        lengths = site.points.groupby("curve").size()
+        if not (lengths >= 2 * FEWEST).any():
+            parts.append(f"The history is too short to tell changes: {2 * FEWEST} commits are.")
+        elif slower:
+            newest = slower[0]
+            parts.append(
+                f"{count(len(slower), 'change')} for the worse, the newest in "
+                f"{newest.curve.path} since {newest.commit[:SHORT]} ({newest.date:%Y-%m-%d})."
+            )
+        else:
+            parts.append("Nothing became slower along the history.")
+    return " ".join(parts)
+
+
+def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
+    size = here[0]["batch_size"]
+    plot = Plot(
+        figures.ladder(here, best),
+        f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them.",
+    )
+    table = Table(
+        f"The ladder at batch {size:,}: medians, with 95 % intervals in brackets",
+        LADDER_COLUMNS,
+        rows(ladder_rows(here)),
+        left=2,
+        data=site.keep("ladder", here),
+    )
+    text = (
+        "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
+        "The floor is what the bare matrix products of the same epochs take here."
+    )
+    return Section("The ladder", [Prose(text), plot, table, measured_where(here)])
+
+
+def _paths_section(site: Draft, where: Place) -> Section:
+    races = [race for race in site.material.races if race.place == where]
+    table_rows: list[Sequence[Cell]] = []
+    for path, found in grouped(races, lambda race: race.result.path).items():
+        results = [race.result for race in found]
+        wrong = sum(bool(r.wrong) for r in results)
+        right: Cell = (
+            Badge(f"{wrong} of {len(results)} wrong", "bad")
+            if wrong
+            else Badge(f"{count(len(results), 'result')} equal", "good")
+        )
+        best = fastest(results)
+        shown: list[Cell] = ["–"] * 3
+        if best:
+            middle, interval = speedup(best)
+            at = "" if best.case == USUAL else f" at {best.case}"
+            shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
+        table_rows.append(
+            [
+                site.page_of(path),
+                right,
+                *shown,
+                _line(site, path, where, best),
+                last_change(site, path, where),
+            ]
+        )
+    if where == site.material.places[0]:
+        timed = {race.result.path for race in site.material.races}
+        for path in site.catalogue.values():
+            if path.name not in timed:
+                table_rows.append([site.page_of(path.name), "not timed yet", *["–"] * 3, "", ""])
+    columns = (
+        *("hot path", "still right?", "fastest"),
+        *("speedup (95 % interval)", "of ceiling", "history", "last change"),
+    )
+    first = races[0]
+    note = f"{first.software}; {first.time[:10]}, commit {first.commit[:SHORT] or 'none'}."
+    table = Table(
+        f"The fastest variant of every hot path at {USUAL} against its reference",
+        columns,
+        rows(table_rows),
+        left=3,
+        data=site.keep(
+            "speedups" if where == site.material.places[0] else f"speedups-{index_of(site, where)}",
+            [flat(race.result) for race in races],
+        ),
+    )
+    return Section(f"Hot paths on {where}", [table, Prose(note, quiet=True)])
+
+
+def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
+    """How the ratio of the fastest variant went."""
+    if site.points is None or best is None:
+        return ""
+    p = site.points
+    return longest(
+        p[
+            (p["source"] == "race")
+            & (p["path"] == path)
+            & (p["variant"] == best.variant)
+            & (p["case"] == best.case)
+            & (p["quantity"] == "ratio")
+            & (p["machine"] == where.machine)
+            & (p["device"] == where.device)
+            & (p["threads"] == where.threads)
+        ]
+    )
+
+
+def _tracked(site: Draft) -> list[Section]:
+    """What asv and pytest-benchmark have measured: the newest commit of every path, per place."""
+    if site.points is None:
+        return []
+    sections = []
+    others = site.points[site.points["source"] != "race"]
+    keys = ["source", "machine", "device", "threads"]
+    for where, here in others.groupby(keys, observed=True, sort=False, dropna=False):
+        source_, machine, device, threads = cast("tuple[str, str, str, int]", where)
+        cells: list[Sequence[Cell]] = []
+        for path, found in here.groupby("path", observed=True, sort=False):
+            ratios = found[found["quantity"] == "ratio"]
+            usual = ratios[ratios["case"] == USUAL]
+            newest = (ratios if usual.empty else usual).groupby("curve").tail(1)
+            shown: list[Cell] = ["–", "–"]
+            curve = found
+            if not newest.empty:
+                best = newest.iloc[int(newest["value"].argmin())]
+                faster = 1 / best["value"]
+                low, high = 1 / best["high"], 1 / best["low"]
+                wide = 0.01 if math.isnan(low) else (high - low) / (2 * faster)
+                bounds = "" if math.isnan(low) else f" ({times(low, wide)} … {times(high, wide)})"
+                at = "" if best["case"] == USUAL else f" at {best['case']}"
+                shown = [plain(best["variant"] + at), times(faster, wide) + bounds]
+                curve = ratios[ratios["curve"] == best["curve"]]
+            changed = last_change(site, str(path), Place(machine, "", 0))
+            cells.append([site.page_of(str(path)), *shown, longest(curve), changed])
+        columns = ("path", "fastest", "speedup (interval)", "history", "last change")
+        shared = "" if pd.isna(threads) else count(threads, "thread")
+        name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))
+        table = Table("The newest commit of every curve", columns, rows(cells), left=2)
+        sections.append(Section(name, [table]))
+    return sections
+
+
+def _measured(site: Draft) -> Section:
+    """What all this is based on, and what could not be read."""
+    m = site.material
+    parts: list[Any] = []
+    if m.history is not None:
+        table = m.history.table
+        sources = ", ".join(
+            f"{n:,} of {name}" for name, n in table["source"].value_counts(sort=False).items() if n
+        )
+        commits = table["commit"].nunique()
+        parts.append(
+            Prose(
+                f"{len(table):,} numbers ({sources}) over {count(commits, 'commit')} are in the "
+                "history. Figures of different machines, devices, numbers of threads and sources "
+                "are never mixed."
+            )
+        )
+    if m.unreadable:
+        shown = [plain(line) for line in m.unreadable[:UNREADABLE]]
+        more = len(m.unreadable) - len(shown)
+        caption = f"{count(len(m.unreadable), 'line')} could not be read, and the others were"
+        cells = [[line] for line in [*shown, *([f"… and {more:,} more"] if more else [])]]
+        parts.append(Table(caption, ["where and why"], rows(cells)))
+    else:
+        parts.append(Prose("Everything that was found could be read."))
+    return Section("What this is based on", parts)

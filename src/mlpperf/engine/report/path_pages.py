@@ -1,0 +1,290 @@
+"""A page for each hot path: its story, its code, its speedups, its history."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from ...hotpath import HotPath
+from ..history.changes import Change
+from ..history.listing import SHORT, by_percent, count, plain
+from ..history.table import CURVE
+from ..tables import seconds, share_of_ceiling, speedup
+from ..timing.race import Result
+from . import figures
+from .blocks import (
+    Badge,
+    Cell,
+    Code,
+    Curves,
+    Page,
+    Plot,
+    Prose,
+    Section,
+    Table,
+    rows,
+    source,
+    story,
+)
+from .draft import USUAL, Draft, fastest, flat, grouped, index_of, kind_of
+from .gather import Place, Record
+from .history_pages import changes_table
+
+
+def paths(site: Draft) -> None:
+    """A page for every path of the catalogue, and every other that was measured."""
+    by_path = grouped(site.material.races, lambda race: race.result.path)
+    curves = {} if site.points is None else dict(iter(site.points.groupby("path", observed=True)))
+    for name, file in site.files.items():
+        races = by_path.get(name, [])
+        results = [race.result for race in races]
+        path = site.catalogue.get(name)
+        sections = []
+        if path:
+            sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
+        for where, here in grouped(races, lambda race: race.place).items():
+            sections.append(_timed(site, name, where, [race.result for race in here]))
+        if results:
+            sections.append(_proofs(results))
+        if name in curves and len(curves[name]):
+            sections.append(_path_history(site, name, curves[name]))
+        sections.append(_how_to_read())
+        title = path.title if path else name
+        newest = next(
+            (where for where in site.material.places if any(r.place == where for r in races)), None
+        )
+        here = [race.result for race in races if race.place == newest]
+        site.pages.append(
+            Page(f"paths/{file}.html", title, _path_verdict(site, name, here), sections, "")
+        )
+
+
+def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
+    wrong = sorted({r.variant for r in results if r.wrong})
+    best = fastest(results)
+    parts = [f"{name}:"]
+    if wrong:
+        parts.append(f"{', '.join(wrong)} differs from the reference and was not timed.")
+    elif results:
+        parts.append("all variants were equal to the reference.")
+    if best:
+        middle, interval = speedup(best)
+        faster = f"{middle} ({interval}) as fast as the reference"
+        parts.append(f"{best.variant} is {faster} at {best.case}.")
+    change = next((c for c in site.material.changes if c.curve.path == name), None)
+    if change:
+        parts.append(
+            f"The newest change: {change.direction} by {by_percent(change.ratio.median)} "
+            f"since {change.commit[:SHORT]} ({change.date:%Y-%m-%d})."
+        )
+    return " ".join(parts)
+
+
+def _code(path: HotPath) -> list[Code | Prose]:
+    reference, *others = path.contestants
+    first = ("reference", reference.name, source(reference))
+    groups = grouped(others, lambda variant: variant.fn)
+    return [
+        Code(
+            [first, (group[0].agreement.value, ", ".join(v.name for v in group), source(group[0]))]
+        )
+        for group in groups.values()
+    ]
+
+
+NUMBERS = ("value", "low", "high", "measurements")
+RACE_COLUMNS = (
+    *("case", "variant", "verdict", "speedup", "95 % interval"),
+    *("time", "reference", "of ceiling", "rounds"),
+)
+
+
+def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> Section:
+    blocks: list[Any] = []
+    for case, found in grouped(results, lambda r: r.case).items():
+        if any(r.speedup.median > 0 for r in found):
+            alt = f"Speedups of {len(found)} variants at {case}, with intervals; as in the table."
+            blocks += [Prose(f"At {case}:"), Plot(figures.forest(found), alt)]
+    if any(math.isfinite(r.ceiling_share) for r in results):
+        alt = "Share of the machine's measured ceiling that every variant reaches."
+        blocks.append(Plot(figures.ceilings(results), alt))
+    cells: list[Sequence[Cell]] = []
+    for r in results:
+        if r.wrong:
+            cells.append([r.case, r.variant, Badge("wrong", "bad"), r.wrong, *[""] * 5])
+            continue
+        kind = {"faster": "good", "slower": "bad"}.get(r.verdict, "plain")
+        verdict = r.verdict + (" (?)" if r.doubts else "")
+        figures_ = (
+            seconds(r.seconds),
+            seconds(r.reference_seconds),
+            share_of_ceiling(r),
+            f"{r.rounds:,}",
+        )
+        cells.append([r.case, r.variant, Badge(verdict, kind), *speedup(r), *figures_])
+    blocks.append(
+        Table(
+            f"{name} on {where}",
+            RACE_COLUMNS,
+            rows(cells),
+            left=3,
+            data=site.keep(
+                f"{site.files[name]}-{index_of(site, where)}", [flat(r) for r in results]
+            ),
+        )
+    )
+    doubts = dict.fromkeys(doubt for r in results for doubt in r.doubts)
+    if doubts:
+        blocks.append(Prose(f"(?) {'; '.join(doubts)}.", quiet=True))
+    return Section(f"Speedups on {where}", blocks)
+
+
+def _proofs(results: Sequence[Result]) -> Section:
+    """The worst case of every variant."""
+    cells: list[Sequence[Cell]] = []
+    for variant, found in grouped(results, lambda r: r.variant).items():
+        worst = max(found, key=lambda r: r.proof.used if r.proof.tolerance >= 0 else -1.0)
+        wrong = [r for r in found if r.wrong]
+        state = Badge("wrong", "bad") if wrong else Badge("equal", "good")
+        error, tolerance = f"{worst.proof.error:.1e}", f"{worst.proof.tolerance:.1e}"
+        cells.append([variant, wrong[0].case if wrong else worst.case, error, tolerance, state])
+    columns = ("variant", "its worst case", "largest error", "tolerance", "")
+    caption = "Largest error beside its tolerance, relative to the largest value of an array"
+    return Section("Still right?", [Table(caption, columns, rows(cells), left=2)])
+
+
+def _path_history(site: Draft, name: str, found: pd.DataFrame) -> Section:
+    file = f"history-{site.files[name]}"
+    told = [change for change in site.material.changes if change.curve.path == name]
+    site.curves[file] = _curves(site, name, found, told)
+    site.keep(file, _csv(found))
+    quantities = list(dict.fromkeys(found["quantity"]))
+    quantities.sort(key=lambda quantity: quantity != "ratio")
+    cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != USUAL)
+    blocks: list[Any] = [
+        Prose(
+            "Lower is better. A panel for each source, machine, device, number of threads and "
+            "version of the libraries; the band is the interval, and a dotted line is where a "
+            "curve changed its level."
+        ),
+        Curves(f"data/{file}.js", quantities, cases, list(dict.fromkeys(found["variant"]))),
+    ]
+    table = changes_table(site, told, "../", f"What changed in {name}")
+    blocks.append(table if told else Prose("Nothing changed, as far as the history can tell."))
+    blocks.append(Prose(Markup("The curves as {} or {}.").format(*_downloads(file))))
+    return Section("History", blocks)
+
+
+def _downloads(file: str) -> list[Markup]:
+    link = Markup('<a href="../data/{0}.{1}">{2}</a>')
+    return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
+
+
+def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change]) -> str:
+    """The curves of a path as compact JSON: the commits once, and what refers to them."""
+    assert site.material.history is not None
+    subjects = site.material.history.subjects
+    order = found.drop_duplicates("commit").sort_values("commit")
+    number = {commit: i for i, commit in enumerate(order["commit"])}
+    commits = [
+        [commit, f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
+        for commit, date in zip(order["commit"], order["date"], strict=True)
+    ]
+    changed: dict[tuple[Any, ...], list[Record]] = {}
+    for change in told:
+        text = f"{change.direction} {by_percent(change.ratio.median)}"
+        entry = {"at": number[change.commit], "text": text, "kind": kind_of(change)}
+        changed.setdefault(tuple(change.curve), []).append(entry)
+    curves = []
+    for _, rows_ in found.groupby("curve", sort=False):
+        first = rows_.iloc[0]
+        threads = None if pd.isna(first["threads"]) else int(first["threads"])
+        key = tuple(threads if column == "threads" else first[column] for column in CURVE)
+        curve: Record = {
+            "place": plain(_place_name(first, threads)),
+            "source": first["source"],
+            "machine": plain(first["machine"]),
+            "variant": plain(first["variant"]),
+            "case": plain(first["case"]),
+            "quantity": plain(first["quantity"]),
+            "at": [number[commit] for commit in rows_["commit"]],
+            "value": _short(rows_["value"]),
+        }
+        if rows_["low"].notna().any():
+            curve |= {"low": _short(rows_["low"]), "high": _short(rows_["high"])}
+        if key in changed:
+            curve["changes"] = changed[key]
+        curves.append(curve)
+    content = {"path": plain(name), "commits": commits, "curves": curves}
+    return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+
+def _csv(found: pd.DataFrame) -> str:
+    """The curves of a path, a line for each number; what a curve has in common is written once."""
+    named = [column for column in CURVE if column != "path"]
+    days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = [_line([*named, "commit", "date", *NUMBERS])]
+    for _, rows_ in found.assign(date=days).groupby("curve", sort=False):
+        shared = _line(["" if pd.isna(value) else value for value in rows_.iloc[0][named]])
+        numbers = (rows_[column].tolist() for column in NUMBERS)
+        lines += [
+            f"{shared},{commit},{day},{value:.6g},{_bound(low)},{_bound(high)},{number}"
+            for commit, day, value, low, high, number in zip(
+                rows_["commit"], rows_["date"], *numbers, strict=True
+            )
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _line(cells: Sequence[object]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue()
+
+
+def _bound(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _short(values: pd.Series[float]) -> list[float | None]:
+    """Five digits: no interval is narrower."""
+    return [None if math.isnan(v) else float(f"{v:.5g}") for v in values.tolist()]
+
+
+def _place_name(first: Any, threads: int | None) -> str:
+    version = f"version {first['version']}" if first["version"] else ""
+    shared = "" if threads is None else count(threads, "thread")
+    known = (first["device"], shared, first["software"], version)
+    return "; ".join([f"{first['source']} on {first['machine']}", *filter(None, known)])
+
+
+def _how_to_read() -> Section:
+    return Section(
+        "How to read this page",
+        [
+            Prose(
+                "Speedup is reference ÷ variant: both take turns in one process, in random order, "
+                "and what counts is the ratio within a round, so that a slow moment of the machine "
+                "hits both. Its median (Hodges and Lehmann) comes with the 95 % signed-rank "
+                "interval. Faster or slower is said only of whole intervals beyond ±1 %, because "
+                "identical code, loaded twice, differs by that much."
+            ),
+            Prose(
+                "What is timed is what training pays for every batch; what it pays once, such as a "
+                "cast or a buffer, is in the code above below “not timed”. The ceiling is the time "
+                "of the bare matrix products, or of the bare memory traffic, at these sizes on "
+                "this machine, measured in the same run."
+            ),
+            Prose(
+                "Nothing is timed that was not proven equal first. The tolerance follows from the "
+                "length of the sums and the precision; it is not tuned."
+            ),
+        ],
+    )

@@ -1,0 +1,85 @@
+"""The report on this machine, built again when the records have changed."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from ...errors import MlpperfError
+
+HOST = "127.0.0.1"  # nobody else's business
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Files of the site; before a page is given, it is looked whether it is still right."""
+
+    def __init__(self, *args: Any, refresh: Callable[[], None], **kwargs: Any) -> None:
+        self._refresh = refresh
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0].endswith(("/", ".html")):
+            self._refresh()
+        super().do_GET()
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing about every file."""
+
+    def list_directory(self, path: Any) -> None:
+        """Show pages, and nothing else."""
+        self.send_error(404)
+
+
+def serve(
+    out: Path, port: int, build: Callable[[], object], sources: Callable[[], Iterable[Path]]
+) -> ThreadingHTTPServer:
+    """A server for the site in `out`; `build` is called when one of `sources` has changed.
+
+    Raises
+    ------
+    MlpperfError
+        If the port is taken.
+    """
+    lock = threading.Lock()
+    last = _state(sources())
+
+    def refresh() -> None:
+        nonlocal last
+        with lock:
+            now = _state(sources())
+            if now != last:
+                last = now
+                try:
+                    build()
+                except MlpperfError as reason:  # the old pages stay
+                    print(f"mlpperf: {reason}", file=sys.stderr)
+
+    handler = partial(_Handler, directory=str(out), refresh=refresh)
+    try:
+        return ThreadingHTTPServer((HOST, port), handler)
+    except (OSError, OverflowError) as reason:
+        why = getattr(reason, "strerror", None) or reason
+        raise MlpperfError(
+            f"Port {port} of {HOST} cannot be used ({why}); --port 0 takes a free one."
+        ) from reason
+
+
+def _state(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """What changes when a file does."""
+    found = []
+    for file in sorted(files):
+        try:
+            about = file.stat()
+        except OSError:  # gone in between
+            continue
+        found.append((str(file), about.st_mtime_ns, about.st_size))
+    return found

@@ -1,0 +1,1 @@
+"""Where the series come from that are timed."""

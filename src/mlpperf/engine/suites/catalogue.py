@@ -1,0 +1,122 @@
+"""Which hot paths there are: ours, and those of the project in the current folder."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...errors import MlpperfError
+from ...hotpath import Case, HotPath
+from ...paths import PATHS
+
+
+def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
+    """Our hot paths, then those that `[tool.mlpperf] paths` in `folder`/pyproject.toml names.
+
+    An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder and its `src`
+    are importable meanwhile, so the project need not be installed.
+
+    Raises
+    ------
+    MlpperfError
+        If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
+    """
+    return tuple(path for _, path in sources(folder))
+
+
+def sources(folder: Path | None = None) -> list[tuple[str, HotPath]]:
+    """The paths of `catalogue(folder)`, each with the entry that names the tuple it is in."""
+    here = folder or Path.cwd()
+    found = [("mlpperf.paths:PATHS", path) for path in PATHS]
+    for entry in entries(here / "pyproject.toml"):
+        found += [(entry, path) for path in _imported(entry, here)]
+    names = [path.name for _, path in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise MlpperfError(f"Two hot paths are called {name!r}; names must be unique.")
+    return found
+
+
+def entries(pyproject: Path) -> list[str]:
+    """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be read, or holds something else there.
+    """
+    try:
+        entries = _toml(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
+    except AttributeError:  # [tool] or [tool.mlpperf] is no table
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
+        raise MlpperfError(
+            f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
+        )
+    return entries
+
+
+def project_name(folder: Path) -> str:
+    """The name that `folder`/pyproject.toml gives the project, or else the folder's own."""
+    project = _toml(folder / "pyproject.toml").get("project")
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) else folder.resolve().name
+
+
+def _toml(pyproject: Path) -> dict[str, Any]:
+    if not pyproject.is_file():
+        return {}
+    try:
+        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as reason:
+        raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+
+
+def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
+    module, _, attribute = entry.partition(":")
+    before = sys.path.copy()
+    sys.path[:0] = [str(folder), str(folder / "src")]
+    try:
+        found = getattr(import_module(module), attribute or "PATHS")
+    except (Exception, SystemExit) as reason:  # anything may go wrong in somebody else's module
+        raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.") from reason
+    finally:
+        sys.path[:] = before
+    if not isinstance(found, tuple | list) or not all(isinstance(p, HotPath) for p in found):
+        raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
+    return found
+
+
+def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...]:
+    """The paths called `names`, in their order; all of them for no names.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown name, with the nearest ones.
+    """
+    known = {path.name: path for path in paths}
+    check("hot path", names, known)
+    return tuple(known[name] for name in names) or tuple(paths)
+
+
+def select_cases(path: HotPath, names: Sequence[str]) -> tuple[Case, ...]:
+    """The cases of `path` called `names` (all for no names); those it lacks are left out."""
+    return tuple(case for case in path.cases if not names or case.name in names)
+
+
+def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `MlpperfError`, with the nearest names, for a name of `kind` that is not `known`."""
+    choices = list(dict.fromkeys(known))
+    for name in names:
+        if name not in choices:
+            near = get_close_matches(name, choices, n=3, cutoff=0.4)
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
+            )
+            raise MlpperfError(f"There is no {kind} {name!r}; {hint}")

@@ -1,0 +1,1 @@
+"""Blocks, pairs, intervals, and the machine that they are measured on."""
