@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlpperf.devices import Setting, threads
-from mlpperf.engine import tables
+from mlpperf.engine import terminal
+from mlpperf.engine.timing import show as tables
 from mlpperf.engine.timing.machine import describe
 from mlpperf.engine.timing.race import Result, race
 from mlpperf.hotpath import Case, HotPath
@@ -49,7 +50,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     ]
     if results:
         terminalreporter.section("paired speedups: reference ÷ variant, interleaved in one process")
-        terminalreporter.write(tables.as_text(tables.paired(results)))
+        terminalreporter.write(terminal.as_text(tables.paired(results)))
         terminalreporter.line(tables.summary(results))
 
 

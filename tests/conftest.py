@@ -12,8 +12,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
+
+from mlpperf.cli.main import app
 
 Refused = Callable[..., str]
 

@@ -17,9 +17,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
+from mlpperf.cli.main import app
 from mlpperf.engine.calibrate.trackers import ASV_REGRESSION, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,

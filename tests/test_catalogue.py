@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.catalogue import catalogue, check, select, select_cases
-from mlpperf.errors import MlpperfError
+from mlpperf.engine.suites.catalogue import catalogue, select, select_cases
+from mlpperf.errors import MlpperfError, check
 from mlpperf.hotpath import HotPath
 from mlpperf.paths import PATHS
 

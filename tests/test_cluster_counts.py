@@ -9,7 +9,6 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from mlpperf.cli.main import app
 from sklearn.metrics import silhouette_score
 from typer.testing import CliRunner
 
@@ -18,6 +17,7 @@ from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.mlp import show
+from mlpperf.cli.main import app
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")

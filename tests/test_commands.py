@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mlpperf.articles.readme import BLOCKS, calibration, update
 from mlpperf.devices import Setting
-from mlpperf.engine import tables
+from mlpperf.engine.timing import show as tables
 from mlpperf.errors import MlpperfError
 
 ROOT = Path(__file__).parents[1]

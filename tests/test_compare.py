@@ -25,10 +25,10 @@ import numpy as np
 import psutil
 import pytest
 from mlpperf.cli.main.commits import percentage
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
-from mlpperf.engine import tables
+from mlpperf.cli.main import app
+from mlpperf.engine import terminal
 from mlpperf.engine.compare import show, worker
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.stages import (
@@ -502,7 +502,9 @@ def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str
         "head": {"peak": 9_000_000, "allocations": 99},
     }
     ratio = Interval(1.123, 1.1, 1.2)
-    tables.console().print(show.table([Finding(series, ratio=ratio, visits=9, memory=memory)], "x"))
+    terminal.console().print(
+        show.table([Finding(series, ratio=ratio, visits=9, memory=memory)], "x")
+    )
     said = capsys.readouterr().out
     for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
         assert word in said
@@ -618,7 +620,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from mlpperf.engine.tables import console
+    from mlpperf.engine.terminal import console
 
     series = Series("path", name, name)
     slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), visits=14, judged=True)

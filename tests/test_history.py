@@ -19,10 +19,10 @@ import pandas as pd
 import pytest
 from asv.results import Results
 from asv.runner import BenchmarkResult
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
 from mlpperf.agreement import Proof
+from mlpperf.cli.main import app
 from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change, changes
 from mlpperf.engine.history.records import Commit, append, race_records

@@ -21,9 +21,9 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
+from mlpperf.cli.main import app
 from mlpperf.devices import SETTING, Setting, available_threads, tensorflow
 from mlpperf.engine.history import records
 from mlpperf.engine.timing import in_force

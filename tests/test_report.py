@@ -16,9 +16,9 @@ from urllib.parse import unquote
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from mlpperf.cli.main import app
 from typer.testing import CliRunner
 
+from mlpperf.cli.main import app
 from mlpperf.engine.history.records import Commit, race_records, race_result
 from mlpperf.engine.report import figures
 from mlpperf.engine.report.blocks import WIDTH, sparkline

@@ -10,23 +10,13 @@ from hypothesis import strategies as st
 from rich.console import RenderableType
 
 from mlpperf.agreement import Agreement, Arrays, Proof
-from mlpperf.engine import tables
-from mlpperf.engine.tables import (
-    PLAIN_WIDTH,
-    as_text,
-    best,
-    findings,
-    overview,
-    paired,
-    print_page,
-    proofs,
-    races,
-    seconds,
-    summary,
-    times,
-)
+from mlpperf.engine import terminal
+from mlpperf.engine.suites.show import overview, print_page
+from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
 from mlpperf.engine.timing.doctor import Finding
 from mlpperf.engine.timing.race import Interval, Result
+from mlpperf.engine.timing.show import best, findings, paired, proofs, races, summary
+from mlpperf.engine.words import seconds, times
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS
 
@@ -40,9 +30,9 @@ def _no_terminal(
     """Also where the tests themselves run in one."""
     for name in FORCING:
         monkeypatch.delenv(name, raising=False)
-    tables.console.cache_clear()
+    terminal.console.cache_clear()
     yield
-    tables.console.cache_clear()
+    terminal.console.cache_clear()
 
 
 def product(x: Args) -> Arrays:
@@ -428,7 +418,7 @@ EVERYTHING: list[Callable[[], RenderableType]] = [
 def test_output_without_a_terminal_has_no_escape_codes(
     table: Callable[[], RenderableType], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tables.console().print(table())
+    terminal.console().print(table())
     printed = capsys.readouterr().out
     assert printed.strip()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", printed)
@@ -445,7 +435,7 @@ def test_text_has_no_escape_codes_even_where_colours_are_wished_for(
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("examining", total=2)
         bar.advance(task)
     assert capsys.readouterr() == ("", "")

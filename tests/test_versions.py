@@ -97,7 +97,9 @@ def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
         hidden = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ours, tmp_path / name / "src" / "mlpperf", ignore=hidden)
         shutil.copy(ROOT / "pyproject.toml", tmp_path / name)
-    with (tmp_path / "other/src/mlpperf/articles/mlp/equations.py").open("a", encoding="utf-8") as file:
+    with (tmp_path / "other/src/mlpperf/articles/mlp/equations.py").open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write("\n\ndef sigmoid(Z): raise NotImplementedError('the other one')\n")
     a, b = load(tmp_path / "one"), load(tmp_path / "other")
     mine = set(map(id, (module for name, module in sys.modules.items() if "mlpperf." in name)))

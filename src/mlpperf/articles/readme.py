@@ -12,11 +12,13 @@ from typing import Any
 
 from ..engine.calibrate.trials import sights
 from ..engine.compare.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
+from ..engine.files import write_whole
 from ..engine.history.records import race_result, read
 from ..engine.report.draft import grouped
 from ..engine.report.gather import alike
-from ..engine.tables import seconds, share_of_ceiling, speedup
 from ..engine.timing.machine import BUSY
+from ..engine.timing.show import share_of_ceiling, speedup
+from ..engine.words import percent, seconds
 from ..errors import MlpperfError
 from .accuracy import show as accuracy_show
 from .mlp.show import (
@@ -27,7 +29,6 @@ from .mlp.show import (
     elbow_found,
     growth_rows,
     ladder_rows,
-    percent,
     ratio,
 )
 from .peers import show as peer_table
@@ -266,7 +267,7 @@ def rewrite(readme: Path, folder: Path) -> str:
         new = update(old, folder)
         if new == old:
             return f"{readme}: {len(BLOCKS)} blocks, all as before."
-        readme.write_text(new, "utf-8")
+        write_whole(readme, new.encode())
     except (OSError, UnicodeError) as reason:
         raise MlpperfError(f"{readme} cannot be written anew ({reason}).") from reason
     return f"{readme}: {len(BLOCKS)} blocks written from {folder}."

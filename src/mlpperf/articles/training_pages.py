@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from ..engine.history.listing import count
 from ..engine.report import figures
 from ..engine.report.blocks import Page, Plot, Prose, Section, Table, rows
 from ..engine.report.draft import Draft, measured_where, newest_of, none_yet
 from ..engine.report.gather import Record
+from ..engine.words import count, percent
 from .accuracy import show as accuracy_show
 from .mlp.show import (
     CLUSTER_COLUMNS,
@@ -21,7 +21,6 @@ from .mlp.show import (
     elbow_found,
     growth_rows,
     keras_rows,
-    percent,
     sweep_rows,
     training_rows,
 )

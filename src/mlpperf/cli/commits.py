@@ -64,7 +64,7 @@ def compare(
     """
     use(device, threads)
     least = percentage(threshold)
-    from ..engine import tables
+    from ..engine import terminal
     from ..engine.compare import show
     from ..engine.compare.checkouts import project_folder, scratch
     from ..engine.compare.stages import BUDGET, Comparison, Selection
@@ -89,7 +89,7 @@ def compare(
             reason = "as asked" if isolate else ""
             reason, pythons = coexistence(old, new, temporary, reason)
             try:
-                with tables.progress() as bar:
+                with terminal.progress() as bar:
                     task = bar.add_task("", total=None)
                     for stage in compared(
                         old,
@@ -117,7 +117,7 @@ def compare(
     elif format is Format.MARKDOWN:
         typer.echo(show.markdown(result), nl=False)
     else:
-        tables.console().print(show.text(result))
+        terminal.console().print(show.text(result))
     if result.exit_code == 2:
         raise MlpperfError(show.verdict(result))
     if result.exit_code:
@@ -151,7 +151,7 @@ def calibrate(
     use(None, threads, numpy_only="What is calibrated")
     from dataclasses import asdict
 
-    from ..engine import tables
+    from ..engine import terminal
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
@@ -160,7 +160,7 @@ def calibrate(
     from ..engine.compare.stages import BUDGET, Selection
     from ..engine.compare.versions import checked_out
     from ..engine.history.records import append, context, current_commit, finite, records_folder
-    from ..engine.suites.catalogue import check
+    from ..errors import check
 
     check("tracker", [against] if against else [], TRACKERS)
     folder = records or records_folder()
@@ -176,7 +176,7 @@ def calibrate(
     with scratch("mutants") as temporary:
         top, project = project_folder(Path.cwd())
         original = checked_out(None, top, project, temporary / "original")
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("", total=trials * len(sizes))
             for trial in calibrated(
                 original,
@@ -196,7 +196,7 @@ def calibrate(
     if as_json:
         typer.echo(json.dumps(finite(written), indent=2, ensure_ascii=False))
         return
-    console = tables.console()
+    console = terminal.console()
     console.print(show.calibration(sights(done)))
     typer.echo(show.sight(sights(done)))
     console.print(f"Records: {folder / 'calibrations.jsonl'}", soft_wrap=True)
@@ -273,10 +273,11 @@ def history(
     ] = TableFormat.TEXT,
 ) -> None:
     """Show which commits made something faster or slower, from all that was measured so far."""
+    from ..engine import words
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder
-    from ..engine.tables import console
+    from ..engine.terminal import console
 
     found = table.history(
         records or usual(records_folder(), "races.jsonl"),
@@ -285,7 +286,7 @@ def history(
     if format is TableFormat.CSV:
         typer.echo(found.table.to_csv(index=False), nl=False)
         for sentence in found.unreadable:
-            typer.echo(f"Skipped: {listing.plain(sentence)}.", err=True)
+            typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
     told = changes(found.table)
     if format is TableFormat.JSON:

@@ -93,10 +93,11 @@ def _options(
 @app.command("list")
 def list_() -> None:
     """Show the catalogue: every hot path with its variants and cases."""
-    from ..engine import tables
+    from ..engine import terminal
+    from ..engine.suites import show
     from ..engine.suites.catalogue import catalogue
 
-    tables.console().print(tables.overview(catalogue()))
+    terminal.console().print(show.overview(catalogue()))
 
 
 @app.command()
@@ -104,10 +105,10 @@ def show(
     path: Annotated[str, typer.Argument(help="A hot path, as `mlpperf list` names it.")],
 ) -> None:
     """Show the story of a hot path, and reference and variants side by side."""
-    from ..engine import tables
+    from ..engine.suites import show
     from ..engine.suites.catalogue import catalogue, select
 
-    tables.print_page(select(catalogue(), [path])[0])
+    show.print_page(select(catalogue(), [path])[0])
 
 
 @app.command()
@@ -139,11 +140,12 @@ def verify(
     use(device, threads)
     work = _work(paths, case, variant, backend or _usable())
     from ..agreement import Proof, WrongResultError
-    from ..engine import tables
+    from ..engine import terminal
+    from ..engine.timing import show as tables
     from ..hotpath import verify as prove
 
     rows: list[tuple[str, str, str, Proof | str]] = []
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         for path, at in _steps(bar, work):
             for contestant in work[path].variants:
                 try:
@@ -151,7 +153,7 @@ def verify(
                 except WrongResultError as reason:
                     outcome = str(reason)
                 rows.append((path.name, contestant.name, at.name, outcome))
-    tables.console().print(tables.proofs(rows))
+    terminal.console().print(tables.proofs(rows))
     wrong = [row[3] for row in rows if isinstance(row[3], str)]
     for sentence in wrong:
         typer.echo(sentence)
@@ -183,11 +185,12 @@ def race(
     use(device, threads)
     usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     work = _work(paths, case, variant, backend or usual)
-    from ..engine import tables
+    from ..engine import terminal
     from ..engine.history.records import append, current_commit, race_records, records_folder
+    from ..engine.timing import show as tables
     from ..engine.timing.race import BUDGET, FEWEST_ROUNDS, SWEEPS, Race
 
-    console = tables.console()
+    console = terminal.console()
     folder = records or records_folder()
     commit = current_commit()
     append([], folder)  # an unwritable folder is found out before anything is timed
@@ -208,7 +211,7 @@ def race(
 
     left = list(races)
     try:
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("", total=SWEEPS * len(races))
             for sweep in range(1, SWEEPS + 1):
                 for run in races:
@@ -272,8 +275,9 @@ def devices(
     """
     use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
     setting = Setting.current()
-    from ..engine import tables
+    from ..engine import terminal
     from ..engine.history.records import append, context, current_commit, records_folder
+    from ..engine.timing import show as tables
     from ..engine.timing.in_force import look
 
     folder = records or records_folder()
@@ -286,7 +290,7 @@ def devices(
     if as_json:
         typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
-        console = tables.console()
+        console = terminal.console()
         console.print(tables.devices(seen))
         console.print(tables.in_force(setting, seen.in_force))
         for line in [*seen.placements, *shortfalls]:
@@ -299,12 +303,13 @@ def devices(
 @app.command()
 def doctor() -> None:
     """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
-    from ..engine import tables
+    from ..engine import terminal
+    from ..engine.timing import show as tables
     from ..engine.timing.doctor import examine
 
-    console = tables.console()
+    console = terminal.console()
     findings = []
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
         for finding in examine():
             findings.append(finding)
@@ -336,7 +341,8 @@ def _work(
     backends: Sequence[str],
 ) -> dict[HotPath, _Chosen]:
     """What was asked for, checked; a variant that is named needs no backend named too."""
-    from ..engine.suites.catalogue import catalogue, check, select, select_cases
+    from ..engine.suites.catalogue import catalogue, select, select_cases
+    from ..errors import check
 
     paths = select(catalogue(), names or ())
     every = [variant for path in paths for variant in path.variants]

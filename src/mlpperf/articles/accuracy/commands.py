@@ -40,10 +40,10 @@ def accuracy(
 ) -> None:
     """Seconds until the test accuracy holds a target: pixels, cluster distances, Keras, a CNN."""
     use(device, threads)
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.words import percent
     from ..data.datasets import load
-    from ..mlp.show import percent
     from . import show
     from .contenders import CONTENDERS, contender_named
     from .course import INTERRUPTED, Course, check
@@ -57,7 +57,7 @@ def accuracy(
     for each in chosen:
         each.check(loaded)
     written: list[dict[str, Any]] = []
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(chosen))
 
         def tell(course: Course) -> None:
@@ -80,7 +80,7 @@ def accuracy(
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return
-    console = tables.console()
+    console = terminal.console()
     console.print(show.table(written))
     console.print(f"Records: {folder / 'accuracies.jsonl'}", soft_wrap=True)
 
@@ -105,7 +105,7 @@ def clusters(
 ) -> None:
     """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
     use(device, threads, numpy_only="The search for clusters")
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ..clusters.counts import check, measure
     from ..clusters.features import SCALERS
@@ -122,7 +122,7 @@ def clusters(
     counts = range(lowest, highest + 1, step)
     check(counts, loaded, sample)
     written: list[dict[str, Any]] = []
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(counts))
         for seed in range(seeds):
             for count in counts:
@@ -137,7 +137,7 @@ def clusters(
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return
-    console = tables.console()
+    console = terminal.console()
     console.print(show.clusters(written))
     console.print(show.elbow_found(written))
     console.print(f"Plot: {plot}\nRecords: {folder / 'clusters.jsonl'}", soft_wrap=True)

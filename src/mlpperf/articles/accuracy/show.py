@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ...engine.tables import new_table, times
-from ..mlp.show import Record, percent
+from ...engine.terminal import new_table
+from ...engine.words import percent, times
+from ..mlp.show import Record
 from . import HELD
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held

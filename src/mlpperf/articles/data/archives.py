@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.files import write_whole
 from ...errors import MlpperfError
 
 
@@ -22,13 +23,11 @@ def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, 
     MlpperfError
         If the file cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    content = io.BytesIO()
+    np.savez(content, about=np.array(json.dumps(about)), **arrays)
     try:
-        with unfinished.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **arrays)
-        unfinished.replace(path)
+        write_whole(path, content.getvalue())
     except OSError as reason:
-        unfinished.unlink(missing_ok=True)
         why = reason.strerror or reason
         raise MlpperfError(f"The {what} cannot be written to {path} ({why}).") from reason
 

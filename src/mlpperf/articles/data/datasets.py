@@ -4,7 +4,6 @@ Every set is a `Dataset`: one sample per row, one byte per pixel, as the images 
 network eats is made of it by `standardise` (samples × pixels) and `one_hot` (classes × samples).
 """
 
-import difflib
 import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, unknown
 from .mnist_files import mnist_arrays
 
 CLASSES = 10
@@ -146,8 +145,7 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
 
         return in_clusters(load(of or "mnist", progress=progress), int(count))
     names = ["mnist", "digits", "synthetic:N", "clusters:K"]
-    near = difflib.get_close_matches(name.lower(), names) or names
-    raise MlpperfError(f"There is no data set {name!r}; did you mean {' or '.join(near)}?")
+    raise unknown("data set", name, names)
 
 
 def mnist(*, progress: bool = False) -> Dataset:

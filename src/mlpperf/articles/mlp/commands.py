@@ -96,7 +96,7 @@ def train(
     if resume and (changed or batch_size is not None or weights):
         raise MlpperfError("A resumed run keeps its settings: only --epochs can be changed.")
     use(device, threads, numpy_only="Training by a rung")
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ..data.datasets import load
     from . import show
@@ -120,9 +120,9 @@ def train(
         raise MlpperfError(
             f"{resume} has its {len(run.history)} epochs already; ask for more with --epochs."
         )
-    console = tables.console()
+    console = terminal.console()
     try:
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("training", total=left)
             for _ in range(left):
                 epoch = run.epoch()
@@ -171,7 +171,7 @@ def keras(
     use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
     from dataclasses import asdict, replace
 
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ..data.datasets import load
     from ..keras import models as keras_models
@@ -193,7 +193,7 @@ def keras(
     drawn = keras_models.LivePlot(plot, show=window) if plot or window else None
     history: list[Any] = []
     try:
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("compiling", total=chosen.epochs)
 
             def tell(so_far: list[Any]) -> None:
@@ -209,7 +209,7 @@ def keras(
             record: dict[str, Any] = {"network": network, "settings": asdict(chosen), "data": data}
             record["epochs"] = [asdict(e) for e in history]
             append([finite({**context("keras", commit), **record})], folder, "keras")
-    console = tables.console()
+    console = terminal.console()
     console.print(show.keras_epochs(network, history))
     console.print(show.keras_summary(history))
 
@@ -237,7 +237,7 @@ def ladder(
 ) -> None:
     """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
     use(device, threads, numpy_only="The ladder")
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, current_commit, records_folder
     from ..data.datasets import load
     from . import show
@@ -256,7 +256,7 @@ def ladder(
     memories: dict[str, int] = {}
     written: list[dict[str, Any]] = []
     try:
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("ladder", total=None)
 
             def tell(text: str) -> None:
@@ -277,7 +277,7 @@ def ladder(
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return
-    console = tables.console()
+    console = terminal.console()
     console.print(show.ladder(written))
     console.print(f"Records: {folder / 'ladders.jsonl'}", soft_wrap=True)
 
@@ -312,10 +312,10 @@ def sweep(
     work = [(size, setting) for size in (batch_size or BATCH_SIZES) for setting in settings]
     written: list[dict[str, Any]] = []
     failed: list[str] = []
-    from ...engine import tables
+    from ...engine import terminal
     from . import show
 
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))
         for size, setting in work:
             what = f"batch {size}, {setting.threads} threads"
@@ -338,7 +338,7 @@ def sweep(
                 failed.append(f"{what}: {reason}")
             bar.update(task, advance=1, refresh=True)
     if written:
-        console = tables.console()
+        console = terminal.console()
         console.print(show.sweep(written))
         show.draw_sweep(written, plot)
         console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
@@ -363,7 +363,7 @@ def growth(
 ) -> None:
     """How the cost grows with samples and with hidden nodes, on synthetic data."""
     use(device, threads, numpy_only="The ladder")
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from . import show
     from .ladder import grow
@@ -375,14 +375,14 @@ def growth(
     sizes = samples or [10_000, 100_000, 1_000_000]
     widths = nodes or [70, 200, 500, 1_000]
     written: list[dict[str, Any]] = []
-    with tables.progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("", total=len(sizes) + len(widths))
         for point in grow(kind, sizes, widths):
             record = finite({**context("growth", commit), "rung": rung, **point})
             append([record], folder, "growth")
             written.append(record)
             bar.update(task, advance=1, refresh=True)
-    tables.console().print(show.growth(written))
+    terminal.console().print(show.growth(written))
 
 
 def _settings(batch_size: int | None, epochs: int | None, changed: dict[str, Any]) -> Settings:

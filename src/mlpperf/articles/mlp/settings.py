@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from .equations import ACTIVATIONS, LOSSES
 
 INITS = ("sqrt_nodes", "constant")
@@ -16,10 +15,7 @@ SCALERS = ("standard", "minmax", "per_sample")
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:
     """`name`, if it is one of `known`; otherwise a sentence with the nearest names."""
-    known = list(known)
-    if name not in known:
-        near = difflib.get_close_matches(name, known) or known
-        raise MlpperfError(f"There is no {what} {name!r}; did you mean {' or '.join(near)}?")
+    check(what, [name], known)
     return name
 
 

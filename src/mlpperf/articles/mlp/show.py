@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import RenderableType
 
 from ...engine.history.records import Commit, context, finite
-from ...engine.tables import new_table, seconds, times
+from ...engine.terminal import new_table
+from ...engine.words import percent, seconds, times
 from ...errors import MlpperfError
 from ..clusters.counts import FEWEST_POINTS, Elbow, elbow
 from ..keras.models import STALL, KerasEpoch, stalls
@@ -27,11 +28,6 @@ ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
     "bias_in_data": 9.6,
     "activation_cached": 7.5,
 }
-
-
-def percent(value: float | None, digits: int = 2) -> str:
-    """A share such as `97.31 %`, or a dash."""
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
 
 
 # --- one run ----------------------------------------------------------------------------------

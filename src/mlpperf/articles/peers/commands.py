@@ -35,7 +35,7 @@ def peers(
     In turns, each in a fresh process; what is not installed says so.
     """
     use(device, threads)
-    from ...engine import tables
+    from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ..data.datasets import load
     from ..mlp.settings import ARTICLE
@@ -53,7 +53,7 @@ def peers(
     places: list[Place] = []
     written: list[dict[str, Any]] = []
     try:
-        with tables.progress() as bar:
+        with terminal.progress() as bar:
             task = bar.add_task("peers", total=None)
 
             def tell(text: str) -> None:
@@ -69,7 +69,7 @@ def peers(
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return
-    console = tables.console()
+    console = terminal.console()
     console.print(show.table(written))
     console.print(show.verdict(written))
     if Setting.current().device != "cpu":

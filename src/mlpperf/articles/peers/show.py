@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ...engine.tables import new_table, seconds
+from ...engine.terminal import new_table
+from ...engine.words import percent, seconds
 from ..keras.models import STALL
-from ..mlp.show import Record, interval_digits, percent, ratio
+from ..mlp.show import Record, interval_digits, ratio
 from . import LAST_RUNG
 from .contest import Place
 

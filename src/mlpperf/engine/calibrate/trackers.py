@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..compare.checkouts import git
 from ..compare.stages import Series
 from ..compare.versions import Version
+from ..git import git
 
 LIMIT = 0.05
 ASV_REGRESSION = re.compile(r"^\|\s*\+\s*\|.*\b(\w+)\.\w+\('([^']*)', '([^']*)'\)", re.M)

@@ -1,8 +1,4 @@
-"""The files of a commit in a folder of their own, and an environment with what it depends on.
-
-Commits are named by the user: git is called without a shell, and never with a name that it could
-take for an option.
-"""
+"""The files of a commit in a folder of their own, and an environment with what it depends on."""
 
 from __future__ import annotations
 
@@ -22,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError
+from ..git import git
 
 LEFT = 24 * 3600.0  # seconds after which a folder was left by a process that was killed
 
@@ -36,26 +33,6 @@ def scratch(name: str) -> Iterator[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=start) as path:
         yield Path(path)
-
-
-def git(*arguments: str, folder: Path, **variables: str) -> bytes:
-    """What git writes, given these environment variables; no shell is asked.
-
-    Raises
-    ------
-    MlpperfError
-        If git is not there, or refuses; with its own last line.
-    """
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, env={**os.environ, **variables}
-        )
-    except OSError as reason:
-        raise MlpperfError(f"git cannot be run ({reason.strerror}).") from reason
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        raise MlpperfError(f"git {arguments[0]}: {said[-1].removeprefix('fatal: ')}.")
-    return done.stdout
 
 
 def project_folder(folder: Path) -> tuple[Path, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -11,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..calibrate.trials import WANTED, Rate, Sight, Trial, smallest
-from ..tables import new_table, seconds
+from ..terminal import new_table
 from ..timing.machine import BUSY, describe
+from ..words import by_percent, seconds
 from .stages import FALSE_ALARM, Comparison, Finding
 
 MOST_TOLD = 10  # names in a sentence
@@ -34,7 +34,7 @@ def verdict(result: Comparison) -> str:
         clauses.append(f"{_names(wrong)} {_are(wrong)} wrong")
     if slower:
         worst = max(slower, key=lambda f: f.ratio.median)
-        up_to = f" by up to {change(worst.ratio.median)}" if len(slower) > 1 else ""
+        up_to = f" by up to {by_percent(worst.ratio.median)}" if len(slower) > 1 else ""
         by = f" by {interval(worst)}" if len(slower) == 1 else up_to
         clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
     if grown:
@@ -64,18 +64,13 @@ def _are(found: Sequence[Finding]) -> str:
     return "is" if len(paths) == 1 else "are"
 
 
-def change(ratio: float) -> str:
-    """Such as `+2.1 %`: by how much longer a call takes."""
-    return f"{100 * (ratio - 1):+.1f} %" if math.isfinite(ratio) else "?"
-
-
 def interval(finding: Finding) -> str:
     """Such as `+2.1 % (+1.8 to +2.4)`."""
     ratio = finding.ratio
     if not ratio.low > 0:
-        return change(ratio.median)
+        return by_percent(ratio.median)
     low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
-    return f"{change(ratio.median)} ({low} to {high})"
+    return f"{by_percent(ratio.median)} ({low} to {high})"
 
 
 def notes(result: Comparison) -> list[str]:
@@ -216,7 +211,7 @@ def calibration_rows(table: Sequence[Sight]) -> list[tuple[str, ...]]:
                 f"{100 * sight.size:g} %",
                 found,
                 _bounds(sight.found) if found else "",
-                change(1 + sight.measured) if found else "",
+                by_percent(1 + sight.measured) if found else "",
                 f"{sight.alarms.hits} of {sight.alarms.of}",
                 _bounds(sight.alarms),
                 seconds(sight.seconds),

@@ -33,8 +33,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from ...errors import MlpperfError
-from ..suites.catalogue import check
+from ...errors import MlpperfError, check
 from ..timing.machine import Bystanders
 from ..timing.race import CONFIDENCE, Interval, ratio_interval, walsh_averages
 from ..timing.workers import Worker, WorkerError

@@ -10,11 +10,10 @@ from itertools import groupby
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..tables import new_table
+from ..terminal import new_table
+from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change, Curve
 from .table import History, points
-
-SHORT = 10  # characters of a hash
 
 
 def listing(found: Sequence[Change], history: History) -> RenderableType:
@@ -83,23 +82,8 @@ def as_json(found: Sequence[Change], history: History) -> str:
     return f'{{"rows": {rows}, {others[1:]}'
 
 
-def plain(text: str) -> str:
-    """`text` from a file for a terminal, which must not be told to do anything by it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def place(curve: Curve) -> str:
     """Source, machine, device, threads and software, in words."""
     threads = "" if curve.threads is None else count(curve.threads, "thread")
     known = (curve.device, threads, curve.software)
     return "; ".join([f"{curve.source} on {curve.machine}", *filter(None, known)])
-
-
-def by_percent(ratio: float) -> str:
-    """A ratio as a change, such as `+3.1 %`."""
-    return f"{100 * (ratio - 1):+,.1f} %"
-
-
-def count(number: int, what: str) -> str:
-    """`1 commit`, `2 commits`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from filelock import FileLock
 from ...agreement import Proof
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
+from ..git import told
 from ..timing.in_force import in_force
 from ..timing.machine import describe
 from ..timing.race import Interval, Result
@@ -54,18 +54,8 @@ class Commit:
 
 def current_commit(folder: Path | None = None) -> Commit:
     """The commit checked out in `folder` (default: the current one)."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=30
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    changes = git("status", "--porcelain", "--untracked-files=no")
-    return Commit(git("rev-parse", "--verify", "HEAD"), bool(changes))
+    changes = told("status", "--porcelain", "--untracked-files=no", folder=folder)
+    return Commit(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
 def installed_versions() -> dict[str, str]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from ...devices import THREAD_VARIABLES
-from ...errors import MlpperfError
-from ..suites.catalogue import check
+from ...errors import MlpperfError, check
+from .. import git
 from .records import scan
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
@@ -304,20 +303,11 @@ def _commits(wanted: set[str], repository: Path | None) -> dict[str, tuple[int, 
     hashes = [name for name in wanted if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name)]
     if not hashes:
         return {}
-    command = ["git", "rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    try:
-        done = subprocess.run(
-            [*command, "--format=%H%x00%ct%x00%s"],
-            cwd=repository,
-            input="\n".join(hashes),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=60,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    lines = (line.split("\0") for line in done.stdout.split("\n"))  # a subject may hold others
+    command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
+    told = git.told(
+        *command, "--format=%H%x00%ct%x00%s", folder=repository, stdin="\n".join(hashes)
+    )
+    lines = (line.split("\0") for line in (told or "").split("\n"))  # a subject may hold others
     found = {line[0]: (int(line[1]), line[2]) for line in lines if len(line) == 3}
     return {commit: about for commit, about in found.items() if commit in wanted}
 

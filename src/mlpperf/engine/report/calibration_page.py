@@ -6,8 +6,8 @@ from typing import Any
 
 from ..calibrate.trials import sights
 from ..compare.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
-from ..history.listing import count
 from ..timing.machine import BUSY
+from ..words import count
 from . import figures
 from .blocks import Page, Plot, Prose, Section, Table, rows
 from .draft import Draft, grouped, measured_where, none_yet

@@ -13,8 +13,8 @@ import pandas as pd
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..history.listing import SHORT, by_percent, count, plain
 from ..timing.race import Result
+from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Link, Page, Prose, sparkline
 from .gather import Material, Place, Record, where_from
 

@@ -6,7 +6,6 @@ A line that cannot be read, or that lacks what its page shows, is told in a sent
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...articles.accuracy.show import rows as accuracy_rows
 from ...articles.mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
 from ...articles.peers.show import rows as peer_rows
 from ...errors import MlpperfError
+from .. import git
 from ..compare.show import trial_of
 from ..history.changes import Change, changes_along
 from ..history.records import race_result, scan
@@ -179,14 +179,10 @@ def where_from(record: Record) -> str:
 
 def commit_url(folder: Path | None = None) -> str:
     """What the addresses of this repository's commits start with, if it has such a home."""
-    try:
-        command = ["git", "config", "--get", "remote.origin.url"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+    told = git.told("config", "--get", "remote.origin.url", folder=folder) or ""
     name = r"[\w.-]+"
     home = re.fullmatch(
         rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",
-        done.stdout.strip().removesuffix("/").removesuffix(".git"),
+        told.strip().removesuffix("/").removesuffix(".git"),
     )
     return f"https://{home[1]}/{home[2]}/commit/" if home else ""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..history.changes import ALARMS, FEWEST, Change
-from ..history.listing import SHORT, by_percent, count, place, plain
+from ..history.listing import place
+from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Commits, Filters, Page, Prose, Row, Section, Table, rows
 from .draft import Draft, kind_of, none_yet
 

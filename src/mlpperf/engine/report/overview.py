@@ -10,9 +10,9 @@ import pandas as pd
 
 from ...articles.mlp.show import LADDER_COLUMNS, ladder_rows
 from ..history.changes import FEWEST
-from ..history.listing import SHORT, count, plain
-from ..tables import share_of_ceiling, speedup, times
 from ..timing.race import Result
+from ..timing.show import share_of_ceiling, speedup
+from ..words import SHORT, count, plain, times
 from . import figures
 from .blocks import Badge, Cell, Page, Plot, Prose, Section, Table, rows
 from .draft import (

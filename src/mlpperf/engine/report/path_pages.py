@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..history.listing import SHORT, by_percent, count, plain
 from ..history.table import CURVE
-from ..tables import seconds, share_of_ceiling, speedup
 from ..timing.race import Result
+from ..timing.show import share_of_ceiling, speedup
+from ..words import SHORT, by_percent, count, plain, seconds
 from . import figures
 from .blocks import (
     Badge,

@@ -18,6 +18,7 @@ from ... import __version__
 from ...articles.training_pages import accuracy, batches, peers, training
 from ...errors import MlpperfError
 from ...hotpath import HotPath
+from ..files import write_whole
 from ..history.records import finite
 from .blocks import highlighting
 from .calibration_page import calibration
@@ -107,15 +108,8 @@ def _owned(out: Path) -> set[str]:
 
 
 def _replace(file: Path, data: bytes) -> None:
-    """Write `file` whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.new")
-    try:
-        new.write_bytes(data)
-        new.replace(file)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    write_whole(file, data)
 
 
 def _files(site: Draft, material: Material, project: str) -> Iterator[tuple[str, bytes]]:

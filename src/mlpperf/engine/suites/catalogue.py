@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ...hotpath import Case, HotPath
 from ...paths import PATHS
 
@@ -108,15 +107,3 @@ def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...
 def select_cases(path: HotPath, names: Sequence[str]) -> tuple[Case, ...]:
     """The cases of `path` called `names` (all for no names); those it lacks are left out."""
     return tuple(case for case in path.cases if not names or case.name in names)
-
-
-def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `MlpperfError`, with the nearest names, for a name of `kind` that is not `known`."""
-    choices = list(dict.fromkeys(known))
-    for name in names:
-        if name not in choices:
-            near = get_close_matches(name, choices, n=3, cutoff=0.4)
-            hint = (
-                f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
-            )
-            raise MlpperfError(f"There is no {kind} {name!r}; {hint}")

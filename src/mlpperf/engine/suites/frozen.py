@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath
+from ..files import write_whole
 from .catalogue import sources
 
 NAME = "FROZEN"
@@ -125,16 +124,7 @@ def write(file: Path, entries: dict[str, Entry]) -> Sequence[str]:
     try:
         if before and file.read_text(encoding="utf-8") == wanted:
             return []
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(wanted)
-            beside.chmod(0o644)  # a temporary file is its owner's only
-            beside.replace(file)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        write_whole(file, wanted.encode())
     except OSError as reason:
         raise MlpperfError(f"{file} cannot be written ({reason.strerror}).") from reason
     return list(changes(before, entries)) or ["  (order or form only)"]

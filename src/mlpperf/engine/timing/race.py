@@ -30,6 +30,7 @@ from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
 from ...devices import Setting, keep_freed_memory
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ..words import rounded
 from .machine import BUSY, Bystanders, clock_resolution, floor_seconds
 
 CONFIDENCE = 0.95
@@ -174,7 +175,7 @@ class Result:
         if not self.speedup.low > 0:
             return "undecided"
         beyond = max(SCATTER, self.speedup.high - 1, 1 / self.speedup.low - 1)
-        return f"no difference beyond ±{_plain(100 * beyond, 2)} %"
+        return f"no difference beyond ±{rounded(100 * beyond, 2)} %"
 
 
 @dataclass
@@ -462,21 +463,13 @@ def doubts(
     if busy > BUSY:
         yield f"other processes took {100 * busy:.0f} % of the machine"
     if modes := two_modes(np.log(ratios)):
-        yield f"two speeds: {_plain(math.exp(modes[0]))}× and {_plain(math.exp(modes[1]))}×"
+        yield f"two speeds: {rounded(math.exp(modes[0]))}× and {rounded(math.exp(modes[1]))}×"
     half = len(ratios) // 2
     if half >= TELLING_ROUNDS:
         first, second = ratio_interval(ratios[:half]), ratio_interval(ratios[half:])
         apart = max(first.low / second.high, second.low / first.high)
         if apart > 1 + precision:
-            yield f"drifted from {_plain(first.median)}× to {_plain(second.median)}×"
-
-
-def _plain(value: float, digits: int = 3) -> str:
-    """`value` with that many digits, never as a power of ten."""
-    text = f"{value:.{digits}g}"
-    if "e" not in text:
-        return text
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
+            yield f"drifted from {rounded(first.median)}× to {rounded(second.median)}×"
 
 
 def two_modes(values: NDArray[np.float64]) -> tuple[float, float] | None:

@@ -1,156 +1,24 @@
-"""What the commands print: tables for people, drawn by Rich."""
+"""Proofs, races, settings and what the doctor found, as tables for a terminal."""
 
 from __future__ import annotations
 
-import inspect
-import io
 import math
-import sys
-import textwrap
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import IO
+from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.syntax import Syntax
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..agreement import Proof
-from ..devices import Setting
-from ..hotpath import HotPath, Variant, as_given
-from .timing.doctor import Finding
-from .timing.in_force import InForce, Seen
-from .timing.machine import describe
-from .timing.race import PRECISION, Result
+from ...agreement import Proof
+from ...devices import Setting
+from ...hotpath import HotPath
+from ..terminal import new_table
+from ..words import seconds, times
+from .doctor import Finding
+from .in_force import InForce, Seen
+from .machine import describe
+from .race import PRECISION, Result
 
-PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 WRONG = Text("WRONG", "bold red")
-SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
-
-
-@lru_cache(maxsize=1)
-def console() -> Console:
-    """Standard output, plain and wide where it is no terminal; `NO_COLOR` is Rich's own.
-
-    Nothing is taken for markup: names, source code and messages may hold brackets.
-    """
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
-    return _plain_console(None)  # standard output, whatever it is by then
-
-
-def _plain_console(file: IO[str] | None) -> Console:
-    return Console(
-        file=file,
-        width=PLAIN_WIDTH,
-        force_terminal=False,
-        color_system=None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-
-
-def progress() -> Progress:
-    """A progress bar on the terminal, wherever there is one; nothing otherwise.
-
-    It is redrawn when asked, not by a thread of its own, which would disturb what is timed.
-    """
-    terminal = console() if console().is_terminal else Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        auto_refresh=False,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
-
-
-def new_table(title: str, *columns: str, left: int = 1) -> Table:
-    """A table whose first `left` columns are text and the others numbers."""
-    style = box.SIMPLE_HEAD if console().is_terminal else None
-    table = Table(title=title, title_justify="left", title_style="bold", box=style, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", no_wrap=True)
-    return table
-
-
-def seconds(value: float) -> str:
-    """Three digits and a unit, such as `12.3 µs`."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-        if value >= 0.9995 * size or unit == "ns":  # what rounds to 1000 has the next unit
-            break
-    return f"{value / size:.0f} {unit}" if value >= 999.5 else f"{value / size:.3g} {unit}"
-
-
-def times(value: float, uncertainty: float = 0.01) -> str:
-    """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
-    if not math.isfinite(value):
-        return "–"
-    if math.isinf(uncertainty):  # no bounds
-        uncertainty = 1.0
-    spread = max(value * uncertainty, 1e-9)
-    most = 2 if value >= 0.1 else 3
-    digits = max(0, min(most, -math.floor(math.log10(spread))))
-    return f"{value:.{digits}f}×"
-
-
-def overview(paths: Sequence[HotPath]) -> RenderableType:
-    """The catalogue."""
-    table = new_table(
-        "Hot paths", "path", "what it is about", "reference", "variants", "cases", left=5
-    )
-    table.columns[4].no_wrap = False
-    for path in paths:
-        variants = "\n".join(variant.name for variant in path.variants)
-        cases = ", ".join(case.name.removeprefix("batch-") for case in path.cases)
-        table.add_row(path.name, path.title, path.reference.__name__, variants, cases)
-    return table
-
-
-def print_page(path: HotPath) -> None:
-    """The story of `path`, then its reference beside each variant."""
-    out = console()
-    title, _, story = inspect.cleandoc(path.story).partition("\n")
-    out.print(Text(title, style="bold"))
-    out.print(Markdown(story) if out.is_terminal else story.strip("\n"))
-    reference, *others = path.contestants
-    first = True
-    for fn in dict.fromkeys(v.fn for v in others):
-        variants = [v for v in others if v.fn is fn]  # one for each backend that runs it
-        pair = [_source([reference], "reference"), _source(variants, variants[0].agreement.value)]
-        if out.is_terminal and out.width >= SIDE_BY_SIDE:
-            grid = Table.grid(expand=True)
-            grid.add_column(ratio=1)
-            grid.add_column(ratio=1)
-            grid.add_row(*pair)
-            out.print(grid)
-        else:
-            out.print(Group(*(pair if first else pair[1:])))
-        first = False
-
-
-def _source(variants: Sequence[Variant], remark: str) -> RenderableType:
-    names, variant = ", ".join(v.name for v in variants), variants[0]
-    code = _code(variant.fn)
-    if variant.prepare is not as_given:
-        code += "\n# not timed:\n" + _code(variant.prepare)
-    if not console().is_terminal:
-        return f"\n--- {names} ({remark})\n{code}"
-    syntax = Syntax(code, "python", background_color="default", word_wrap=True)
-    return Panel(syntax, title=names, subtitle=remark)
-
-
-def _code(function: Callable[..., object]) -> str:
-    return textwrap.dedent(inspect.getsource(function))
 
 
 def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
@@ -213,25 +81,6 @@ def paired(results: Sequence[Result]) -> RenderableType:
             continue
         table.add_row(r.path, r.case, r.variant, r.verdict, *speedup(r), share_of_ceiling(r))
     return table
-
-
-def speedup(r: Result) -> tuple[str, str]:
-    """The median speedup, and its interval."""
-    width = r.speedup.half_width
-    low, high = times(r.speedup.low, width), times(r.speedup.high, width)
-    return times(r.speedup.median, width), f"{low} … {high}"
-
-
-def share_of_ceiling(r: Result) -> str:
-    """Such as `85 %`; a dash where no ceiling was measured."""
-    return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"
-
-
-def as_text(renderable: RenderableType) -> str:
-    """What `renderable` looks like where there is no terminal."""
-    text = io.StringIO()
-    _plain_console(text).print(renderable)
-    return text.getvalue()
 
 
 def best(results: Sequence[Result]) -> RenderableType:
@@ -313,3 +162,15 @@ def findings(found: Sequence[Finding]) -> RenderableType:
         text = finding.found + (f"\n→ {finding.advice}" if finding.advice else "")
         table.add_row(Text(finding.state, style[finding.state]), finding.what, text)
     return table
+
+
+def speedup(r: Result) -> tuple[str, str]:
+    """The median speedup, and its interval."""
+    width = r.speedup.half_width
+    low, high = times(r.speedup.low, width), times(r.speedup.high, width)
+    return times(r.speedup.median, width), f"{low} … {high}"
+
+
+def share_of_ceiling(r: Result) -> str:
+    """Such as `85 %`; a dash where no ceiling was measured."""
+    return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"

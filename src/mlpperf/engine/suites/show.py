@@ -1,0 +1,69 @@
+"""The catalogue and the page of a hot path, for a terminal."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from ...hotpath import HotPath, Variant, as_given
+from ..terminal import console, new_table
+
+SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
+
+
+def overview(paths: Sequence[HotPath]) -> RenderableType:
+    """The catalogue."""
+    table = new_table(
+        "Hot paths", "path", "what it is about", "reference", "variants", "cases", left=5
+    )
+    table.columns[4].no_wrap = False
+    for path in paths:
+        variants = "\n".join(variant.name for variant in path.variants)
+        cases = ", ".join(case.name.removeprefix("batch-") for case in path.cases)
+        table.add_row(path.name, path.title, path.reference.__name__, variants, cases)
+    return table
+
+
+def print_page(path: HotPath) -> None:
+    """The story of `path`, then its reference beside each variant."""
+    out = console()
+    title, _, story = inspect.cleandoc(path.story).partition("\n")
+    out.print(Text(title, style="bold"))
+    out.print(Markdown(story) if out.is_terminal else story.strip("\n"))
+    reference, *others = path.contestants
+    first = True
+    for fn in dict.fromkeys(v.fn for v in others):
+        variants = [v for v in others if v.fn is fn]  # one for each backend that runs it
+        pair = [_source([reference], "reference"), _source(variants, variants[0].agreement.value)]
+        if out.is_terminal and out.width >= SIDE_BY_SIDE:
+            grid = Table.grid(expand=True)
+            grid.add_column(ratio=1)
+            grid.add_column(ratio=1)
+            grid.add_row(*pair)
+            out.print(grid)
+        else:
+            out.print(Group(*(pair if first else pair[1:])))
+        first = False
+
+
+def _source(variants: Sequence[Variant], remark: str) -> RenderableType:
+    names, variant = ", ".join(v.name for v in variants), variants[0]
+    code = _code(variant.fn)
+    if variant.prepare is not as_given:
+        code += "\n# not timed:\n" + _code(variant.prepare)
+    if not console().is_terminal:
+        return f"\n--- {names} ({remark})\n{code}"
+    syntax = Syntax(code, "python", background_color="default", word_wrap=True)
+    return Panel(syntax, title=names, subtitle=remark)
+
+
+def _code(function: Callable[..., object]) -> str:
+    return textwrap.dedent(inspect.getsource(function))

@@ -1,0 +1,56 @@
+"""Numbers and names in words: the only place where either is made text for people."""
+
+from __future__ import annotations
+
+import math
+
+
+def seconds(value: float) -> str:
+    """Three digits and a unit, such as `12.3 µs`."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
+        if value >= 0.9995 * size or unit == "ns":  # what rounds to 1000 has the next unit
+            break
+    return f"{value / size:.0f} {unit}" if value >= 999.5 else f"{value / size:.3g} {unit}"
+
+
+def times(value: float, uncertainty: float = 0.01) -> str:
+    """A ratio such as `3.14×`, with no more digits than its relative uncertainty supports."""
+    if not math.isfinite(value):
+        return "–"
+    if math.isinf(uncertainty):  # no bounds
+        uncertainty = 1.0
+    spread = max(value * uncertainty, 1e-9)
+    most = 2 if value >= 0.1 else 3
+    digits = max(0, min(most, -math.floor(math.log10(spread))))
+    return f"{value:.{digits}f}×"
+
+
+SHORT = 10  # characters of a hash
+
+
+def plain(text: str) -> str:
+    """`text` from a file for a terminal, which must not be told to do anything by it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def by_percent(ratio: float) -> str:
+    """A ratio as a change, such as `+3.1 %`; a question mark for one that is not known."""
+    return f"{100 * (ratio - 1):+,.1f} %" if math.isfinite(ratio) else "?"
+
+
+def count(number: int, what: str) -> str:
+    """`1 commit`, `2 commits`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share such as `97.31 %`, or a dash."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """`value` with that many digits, never as a power of ten."""
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
