@@ -19,10 +19,11 @@ test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
 	@$(BIN)/mlpperf data
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
-lint: $(INSTALLED)  ## ruff and mypy
+lint: $(INSTALLED)  ## ruff, mypy, and that imports only point down
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf data

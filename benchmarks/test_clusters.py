@@ -15,11 +15,10 @@ from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.accuracy.contenders import DISTANCES
 from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
 from mlpperf.articles.data import datasets as data
-from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.training import Run
-from mlpperf.hotpath import Case
 
 CLUSTERS = 70
 STEPS = 5  # whose losses are compared before anything is timed
@@ -64,7 +63,7 @@ def test_epoch(benchmark: BenchmarkFixture, last_rung: Run) -> None:
     settings, order = last_rung.settings, last_rung.order()
     reference = Run(last_rung.data, settings, Step0, samples=last_rung.samples)
     some = order[: STEPS * settings.batch_size]
-    depth = step_cost(Case(settings.batch_size, last_rung.layers)).depth
+    depth = step_cost(NetworkCase(settings.batch_size, last_rung.layers)).depth
     losses = reference.rung.train(some).loss
     error = float(np.abs(last_rung.rung.train(some).loss / losses - 1).max())
     allowed = STEPS * tolerance(losses, Agreement.FLOAT32, depth)

@@ -10,12 +10,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
-from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.samples import Samples
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.mlp.training import RUNGS, Run, samples_of
-from mlpperf.hotpath import Case
 
 STEPS = 5  # whose losses are compared before anything is timed
 
@@ -47,7 +46,7 @@ def test_epoch(benchmark: BenchmarkFixture, run: Run, losses: np.ndarray) -> Non
     benchmark.group = "ladder/batch-500"
     order = run.order()
     got = run.rung.train(order[: STEPS * ARTICLE.batch_size]).loss
-    depth = step_cost(Case(ARTICLE.batch_size, run.layers)).depth
+    depth = step_cost(NetworkCase(ARTICLE.batch_size, run.layers)).depth
     error = float(np.abs(got / losses - 1).max())
     allowed = STEPS * tolerance(losses, Agreement.FLOAT32, depth)
     assert error <= allowed  # before anything wrong is timed

@@ -9,13 +9,14 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpperf.agreement import compare
+from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.backends import NUMPY, installed
 from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.engine.timing.race import Result
 from mlpperf.hotpath import Case, HotPath, Variant, fresh, problem, verify
 
 # TensorFlow's variants at one size: `mlpperf race --backend tensorflow` has the others.
-TENSORFLOW_CASE = Case(500)
+TENSORFLOW_CASE = NetworkCase(500)
 
 
 def skipped(contestant: Variant) -> list[pytest.MarkDecorator]:

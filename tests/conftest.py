@@ -241,7 +241,9 @@ def here(
 
     def ask(self: Any, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
         asked.append(f"{kind} {' '.join(sides)}")
-        versions = {side: str(self._roots[side]) for side in sides}
+        versions = {
+            side: (str(self._versions[side].root), self._versions[side].entries) for side in sides
+        }
         line = {"kind": kind, "versions": versions, "inputs": self._inputs, "seed": 1, **task}
         self.failed = False
         try:

@@ -149,7 +149,9 @@ def test_freeze_knows_hot_paths_of_the_folder(tmp_path: Path) -> None:
         'PATHS = (replace(PATH, name="own"),)\n',
         encoding="utf-8",
     )
-    (tmp_path / "pyproject.toml").write_text('[tool.mlpperf]\npaths = ["own"]\n', encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.mlpperf]\npaths = ["mlpperf.paths:PATHS", "own"]\n', encoding="utf-8"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "mlpperf", "freeze", "list.py"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60,

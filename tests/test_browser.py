@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpperf.articles import HOT_PATHS
+from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.report.gather import gather
-from mlpperf.engine.report.site import NAVIGATION, write
+from mlpperf.engine.report.site import navigation, write
 from mlpperf.engine.suites.catalogue import catalogue
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -64,7 +66,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RECORDS, folder / "records")
     write_history(folder / "records" / "races.jsonl")
     return write(
-        folder / "site", gather(folder / "records", None, None), catalogue(), "demo"
+        folder / "site",
+        gather(folder / "records", None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        "demo",
+        CONTENT,
     ).parent
 
 
@@ -119,7 +125,7 @@ def traces(tab: Any) -> list[int]:
     return drawn
 
 
-PAGES = [*(name for name, _ in NAVIGATION), "paths/sigmoid.html", "paths/precision.html"]
+PAGES = [*(name for name, _ in navigation(CONTENT)), "paths/sigmoid.html", "paths/precision.html"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -135,7 +141,7 @@ def test_every_plot_of_a_page_draws_its_traces(name: str, site: Path, tab: Any) 
 
 def test_the_navigation_leads_to_every_page(site: Path, tab: Any) -> None:
     opened(tab, site / "index.html")
-    for name, title in NAVIGATION:
+    for name, title in navigation(CONTENT):
         tab.get_by_role("link", name=title, exact=True).first.click()
         tab.wait_for_selector("html[data-ready]")
         assert tab.url.endswith(name)

@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.main import app
+from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.engine.calibrate.trackers import ASV_REGRESSION, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
@@ -36,9 +38,8 @@ from mlpperf.engine.calibrate.trials import (
 )
 from mlpperf.engine.compare import stages as comparing
 from mlpperf.engine.compare.checkouts import copy_tree
-from mlpperf.engine.compare.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.engine.compare.stages import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.versions import Version, load, same_code
+from mlpperf.engine.compare.versions import Version, entries_of, load, same_code
 from mlpperf.engine.timing.race import Interval
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
@@ -52,7 +53,7 @@ SUMMED = Series("sums", "batch-128", "summed")
 def original(project: Any) -> Version:
     """As it comes from a repository: without git's own files."""
     shutil.rmtree(project.folder / ".git")
-    return Version("the original", None, project.folder)
+    return Version("the original", None, project.folder, entries_of(project.folder))
 
 
 def function(paths: dict[str, HotPath], series: Series) -> Callable[..., Any]:
@@ -93,12 +94,12 @@ def test_a_mutant_has_the_loops_in_its_functions_and_nowhere_else(
     before = files(original)
     targets = [Target(SCALED, 0.02, 1234), Target(SUMMED, 0.02, 77)]
     mutant = mutate(original, targets, tmp_path / "mutant")
-    assert mutant == Version("a mutant of 2 %", None, tmp_path / "mutant")
+    assert mutant == Version("a mutant of 2 %", None, tmp_path / "mutant", original.entries)
     assert files(original) == before
     changed = {name for name, text in files(mutant).items() if before[name] != text}
     assert changed == {"src/pkg/hotpaths.py"}
-    assert not same_code(original.root, mutant.root)
-    paths = load(mutant.root)
+    assert not same_code(original, mutant)
+    paths = load(mutant)
     every = [
         Series(path.name, "batch-128", v.name) for path in paths.values() for v in path.contestants
     ]
@@ -112,14 +113,14 @@ def test_a_mutant_has_the_loops_in_its_functions_and_nowhere_else(
 
 def test_a_mutant_computes_the_same(original: Version, tmp_path: Path) -> None:
     targets = [Target(SCALED, 0.02, 100), Target(SUMMED, 0.02, 100)]
-    paths = load(mutate(original, targets, tmp_path / "mutant").root)
+    paths = load(mutate(original, targets, tmp_path / "mutant"))
     assert list(paths) == ["doubling", "sums"]
     for path in paths.values():
         for case in path.cases:
             for variant in path.contestants:
                 verify(path, variant, case)
     x = np.arange(12.0).reshape(3, 4)
-    unchanged = load(original.root)
+    unchanged = load(original)
     for series in (SCALED, SUMMED):
         mine, theirs = function(paths, series), function(unchanged, series)
         assert np.array_equal(mine(x)[0], theirs(x)[0])
@@ -133,8 +134,8 @@ def test_other_users_of_the_function_are_not_slowed(project: Any, tmp_path: Path
         "PATHS = (",
         'PATHS = (page("again", scaled), page("also", added, scaled), ',
     )
-    original = Version("x", None, project.folder)
-    paths = load(mutate(original, [Target(SCALED, 0.05, 9)], tmp_path / "mutant").root)
+    original = Version("x", None, project.folder, entries_of(project.folder))
+    paths = load(mutate(original, [Target(SCALED, 0.05, 9)], tmp_path / "mutant"))
     assert loops(paths, SCALED) == [9]
     for path in ("again", "also"):
         assert loops(paths, SCALED._replace(path=path)) == []
@@ -144,7 +145,7 @@ def test_other_users_of_the_function_are_not_slowed(project: Any, tmp_path: Path
 
 def test_a_reference_can_be_slowed(original: Version, tmp_path: Path) -> None:
     target = Target(SCALED._replace(variant="added"), 0.05, 5)
-    paths = load(mutate(original, [target], tmp_path / "mutant").root)
+    paths = load(mutate(original, [target], tmp_path / "mutant"))
     assert loops(paths, target.series) == [5]
     assert paths["doubling"].contestants[0].name == "added"
     assert loops(paths, SCALED) == []
@@ -168,8 +169,8 @@ def test_functions_may_take_their_arguments_in_any_way(
         f"_scaled = scaled\n\n\ndef scaled({parameters}):\n    '2·x.'\n    return _scaled({call})"
     )
     project.replace("src/pkg/hotpaths.py", "def page", f"{text}\n\n\ndef page")
-    original = Version("x", None, project.folder)
-    paths = load(mutate(original, [Target(SCALED, 0.05, 5)], tmp_path / "mutant").root)
+    original = Version("x", None, project.folder, entries_of(project.folder))
+    paths = load(mutate(original, [Target(SCALED, 0.05, 5)], tmp_path / "mutant"))
     path = paths["doubling"]
     assert loops(paths, SCALED) == [5]
     verify(path, path.variants[0], path.cases[0])
@@ -181,7 +182,7 @@ def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
     mutant = mutate(original, [], tmp_path / "mutant")
     assert mutant.name == "a mutant of 0 %"
     assert files(mutant) == files(original)
-    assert same_code(original.root, mutant.root)
+    assert same_code(original, mutant)
 
 
 def test_this_package_can_be_mutated(tmp_path: Path) -> None:
@@ -190,14 +191,16 @@ def test_this_package_can_be_mutated(tmp_path: Path) -> None:
     hidden = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "src", tmp_path / "original/src", ignore=hidden)
     shutil.copy(root / "pyproject.toml", tmp_path / "original")
-    original = Version("ours", None, tmp_path / "original")
+    original = Version(
+        "ours", None, tmp_path / "original", entries_of(tmp_path / "original", HOT_PATHS)
+    )
     targets = [
         Target(Series(path.name, path.cases[0].name, path.contestants[-1].name), 0.02, 10 + i)
-        for i, path in enumerate(load(original.root).values())
+        for i, path in enumerate(load(original).values())
     ]
     numpy_only = [t for t in targets if not t.series.variant.endswith(("eager", "xla", "function"))]
     mutant = mutate(original, numpy_only, tmp_path / "mutant")
-    paths = load(mutant.root)
+    paths = load(mutant)
     for target in numpy_only:
         assert loops(paths, target.series) == [target.loops]
     added = files(mutant)["src/mlpperf/paths/__init__.py"]
@@ -263,7 +266,7 @@ def test_a_round_costs_the_same_in_short_and_long_loops(original: Version, tmp_p
 
     def made(rounds: int) -> int:
         folder = tmp_path / str(rounds)
-        paths = load(mutate(original, [Target(SCALED, 0.02, rounds)], folder).root)
+        paths = load(mutate(original, [Target(SCALED, 0.02, rounds)], folder))
         work, x = function(paths, SCALED), np.ones((2, 2))
         work(x)
         with memray.Tracker(folder / "made", trace_python_allocators=True):
@@ -465,7 +468,7 @@ def test_what_cannot_be_calibrated(
 @pytest.mark.usefixtures("here")
 def test_what_is_wrong_everywhere_cannot_be_calibrated(project: Any, tmp_path: Path) -> None:
     project.write("src/pkg/work.py", "1 / 0")
-    original = Version("x", None, project.folder)
+    original = Version("x", None, project.folder, entries_of(project.folder))
     with pytest.raises(MlpperfError, match="ZeroDivisionError"):
         list(calibrate(original, Selection(), tmp_path / "mutants", sizes=(0.0,), trials=1))
 
@@ -488,7 +491,9 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
 def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
     """One call takes a hundred times longer at the head, and another did at the base."""
     copy_tree(Path(__file__).parents[1], tmp_path / "original")
-    original = Version("the original", None, tmp_path / "original")
+    original = Version(
+        "the original", None, tmp_path / "original", entries_of(tmp_path / "original", HOT_PATHS)
+    )
     slower, faster = (Series("sigmoid", "batch-1", v) for v in ("tanh_in_place", "exp_in_place"))
     base, head = (
         mutate(original, [Target(series, 100.0, 100_000)], tmp_path / name)

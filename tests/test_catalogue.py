@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpperf.articles import HOT_PATHS
 from mlpperf.engine.suites.catalogue import catalogue, select, select_cases
 from mlpperf.errors import MlpperfError, check
 from mlpperf.hotpath import HotPath
@@ -86,9 +87,9 @@ def test_names_are_unique_at_every_level() -> None:
 
 
 def test_without_a_project_there_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert catalogue(tmp_path) == PATHS
+    assert catalogue(tmp_path, HOT_PATHS) == PATHS
     monkeypatch.chdir(tmp_path)
-    assert catalogue() == PATHS
+    assert catalogue(usual=HOT_PATHS) == PATHS
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_without_a_project_there_are_ours(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_projects_that_name_no_paths_add_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
-    assert catalogue(tmp_path) == PATHS
+    assert catalogue(tmp_path, HOT_PATHS) == PATHS
 
 
 # --- somebody else's -----------------------------------------------------------------------------
@@ -115,8 +116,7 @@ def test_a_projects_own_paths_follow_ours(place: str, attribute: str, project: P
     module = f"own_paths_{next(numbers)}"
     text = MODULE.format(name="doubling") + "LIST = [PATH]\n"
     folder = project(f'["{module}{attribute}"]', **{place + module: text})
-    *ours, theirs = catalogue(folder)
-    assert tuple(ours) == PATHS
+    (theirs,) = catalogue(folder, HOT_PATHS)  # and not the usual ones
     assert isinstance(theirs, HotPath)
     assert (theirs.name, theirs.title) == ("doubling", "Doubling")
 
@@ -193,7 +193,8 @@ def test_entries_that_name_no_module_are_quoted(entry: str, project: Project) ->
 
 def test_a_name_of_ours_cannot_be_used_again(project: Project) -> None:
     module = f"own_paths_{next(numbers)}"
-    folder = project(f'["{module}"]', **{module: MODULE.format(name=PATHS[0].name)})
+    both = f'["mlpperf.paths:PATHS", "{module}"]'
+    folder = project(both, **{module: MODULE.format(name=PATHS[0].name)})
     expected = f"Two hot paths are called {PATHS[0].name!r}; names must be unique."
     assert sentence(folder) == expected
 

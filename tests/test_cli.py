@@ -50,7 +50,7 @@ def project(tmp_path: Path) -> Path:
     """A folder of somebody else's project with hot paths of its own, which need no data."""
     (tmp_path / "quick.py").write_text(QUICK_PATH, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.mlpperf]\npaths = ["quick:PATHS"]\n', encoding="utf-8"
+        '[tool.mlpperf]\npaths = ["mlpperf.paths:PATHS", "quick:PATHS"]\n', encoding="utf-8"
     )
     return tmp_path
 

@@ -26,12 +26,11 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.in_place import InPlace
-from mlpperf.articles.mlp.network import initial_weights, step_cost
+from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.rungs import Course, Step0
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.training import RUNGS, Run, resume, samples_of
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Case
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import cluster_distances as page
 
@@ -145,16 +144,16 @@ def test_the_tolerance_of_the_page_is_what_is_promised() -> None:
 
 
 def test_the_whole_of_mnist_is_a_case() -> None:
-    assert page.PATH.cases[-1] == Case(70_000)
+    assert page.PATH.cases[-1] == NetworkCase(70_000)
     layers = (9, 4, 3)
-    x, centres = page.inputs(Case(90, layers, "synthetic"), np.random.default_rng(0))
+    x, centres = page.inputs(NetworkCase(90, layers, "synthetic"), np.random.default_rng(0))
     assert x.shape == (90, 9)
     assert centres.shape == (4, 9)
 
 
 def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "TRAINING", 1_500)
-    x, _ = page.inputs(Case(1_600, (64, 20, 10), "digits"), np.random.default_rng(0))
+    x, _ = page.inputs(NetworkCase(1_600, (64, 20, 10), "digits"), np.random.default_rng(0))
     wanted = data.standardise(DIGITS.test_images[:100], DIGITS.train_images)
     assert x.shape == (1_600, 64)
     assert x.dtype == np.float32
@@ -424,7 +423,7 @@ def trained(rung: type[Step0], distances: data.Features, count: int) -> tuple[Co
 
 def check(rung: type[Step0], distances: data.Features) -> None:
     """First gradients, and costs of ten steps, agree with step 0 in float64."""
-    depth = step_cost(Case(SETTINGS.batch_size, (30, *SETTINGS.hidden, 10), "digits")).depth
+    depth = step_cost(NetworkCase(SETTINGS.batch_size, (30, *SETTINGS.hidden, 10), "digits")).depth
     _, got = trained(rung, distances, SETTINGS.batch_size)
     _, true = trained(Step0, distances, SETTINGS.batch_size)
     for g, truth in zip(got, true, strict=True):

@@ -24,9 +24,10 @@ from unittest import mock
 import numpy as np
 import psutil
 import pytest
-from mlpperf.cli.main.commits import percentage
 from typer.testing import CliRunner
 
+from mlpperf.articles.mlp.network import NetworkCase
+from mlpperf.cli.commits import percentage
 from mlpperf.cli.main import app
 from mlpperf.engine import terminal
 from mlpperf.engine.compare import show, worker
@@ -44,11 +45,10 @@ from mlpperf.engine.compare.stages import (
     judges,
     shares,
 )
-from mlpperf.engine.compare.versions import Version
+from mlpperf.engine.compare.versions import Version, entries_of
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.timing.race import Interval
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Case
 
 PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
 ONE = Series("path", "case", "variant")
@@ -896,10 +896,12 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
 @pytest.mark.usefixtures("counted")
 def test_names_of_cases_may_hold_anything(project: Any) -> None:
     data = "../a|b [/red] <i>@x"
-    project.replace("src/pkg/hotpaths.py", "Case(256)", f"Case(256, data={data!r})")
+    project.replace("src/pkg/hotpaths.py", "Case(256)", f"NetworkCase(256, data={data!r})")
+    imports = "from mlpperf.articles.mlp.network import NetworkCase\nfrom mlpperf.hotpath import "
+    project.replace("src/pkg/hotpaths.py", "from mlpperf.hotpath import ", imports)
     project.commit()
     project.work(repeats=5)
-    name = Case(256, data=data).name
+    name = NetworkCase(256, data=data).name
     code, record, _ = command(project, "HEAD", *QUICK)
     assert code == 1
     assert f"doubling/{name}/scaled" in judged(record, "slower")
@@ -959,7 +961,8 @@ def scaled(x, _original=scaled):
 
 def crew(project: Any, tmp_path: Path, head: Path | None = None) -> Crew:
     roots = {"base": project.folder, "head": head or project.folder}
-    return Crew(roots, {}, str(tmp_path), [], 0)
+    versions = {side: Version(side, None, root, entries_of(root)) for side, root in roots.items()}
+    return Crew(versions, {}, str(tmp_path), [], 0)
 
 
 def test_a_process_answers_and_ends(project: Any, tmp_path: Path) -> None:
@@ -1021,7 +1024,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     few(monkeypatch, screening=2)
     kill = "import gc, os, signal; gc.isenabled() or os.kill(os.getpid(), signal.SIGKILL)"
     project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
-    version = Version("x", None, project.folder)
+    version = Version("x", None, project.folder, entries_of(project.folder))
     selection = Selection(cases=["batch-128"])
     *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=1)
     visits = {f.series.variant: f.visits for f in result.findings.values()}
@@ -1179,7 +1182,7 @@ def test_outside_a_repository(
 @pytest.mark.usefixtures("counted")
 def test_versions_are_compared_stage_by_stage(here: list[str], project: Any) -> None:
     """Each stage gives the same comparison, more complete: what is known is known early."""
-    version = Version("x", None, project.folder)
+    version = Version("x", None, project.folder, entries_of(project.folder))
     stages = module.compare(
         version, version, Selection(["sums"], ["batch-128"]), threshold=0.9, budget=1
     )

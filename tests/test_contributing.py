@@ -48,8 +48,9 @@ def load(copied: Path) -> tuple[ModuleType, dict[str, object]]:
 
 def check(hotpath: ModuleType, path: object, variant_name: str) -> None:
     variant = next(v for v in path.variants if v.name == variant_name)
+    network = import_module(hotpath.__name__.replace("hotpath", "articles.mlp.network"))
     for size in (1, 7, 96):
-        proof = hotpath.verify(path, variant, hotpath.Case(size, (9, 8, 7, 10), "synthetic"))
+        proof = hotpath.verify(path, variant, network.NetworkCase(size, (9, 8, 7, 10), "synthetic"))
         assert proof.error <= proof.tolerance
 
 

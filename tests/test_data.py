@@ -149,7 +149,8 @@ class Server:
 
 def child(url: str) -> list[str]:
     setup = f"mnist_files.KERAS_URL, mnist_files._CONNECT_SECONDS = {url!r}, {PATIENCE}"
-    lines = ("from mlpperf import data, mnist_files", setup, "print('ready', flush=True)")
+    imports = "from mlpperf.articles.data import datasets as data, mnist_files"
+    lines = (imports, setup, "print('ready', flush=True)")
     return [sys.executable, "-c", "\n".join((*lines, "data.mnist(progress=True)"))]
 
 
@@ -551,7 +552,7 @@ def test_load() -> None:
         ("minst", "did you mean mnist"),
         ("digit", "did you mean digits"),
         ("sinthetic:100", "did you mean synthetic:N"),
-        ("cifar", "did you mean mnist or digits or synthetic:N"),
+        ("cifar", "there are mnist, digits, synthetic:N, clusters:K"),
         ("", "no data set ''"),
         ("synthetic", "write synthetic:60000"),
         ("synthetic:1e6", "write synthetic:60000"),

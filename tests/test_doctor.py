@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpperf.articles.checks import CHECKS, mnist_is_there
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data import mnist_files
 from mlpperf.devices import available_threads, threads
@@ -74,7 +75,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tensorflow: Callable[[str], None]) ->
 
 @pytest.mark.usefixtures("quick")
 def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well() -> None:
-    findings = [well_formed(finding) for finding in examine()]
+    findings = [well_formed(finding) for finding in examine(CHECKS)]
     names = [finding.what for finding in findings]
     assert len(set(names)) == len(names)
     assert names == [
@@ -91,7 +92,7 @@ def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well()
 def test_findings_come_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody watches a progress bar meanwhile."""
     monkeypatch.setattr(doctor, "product_seconds", lambda *of: pytest.fail("too early"))
-    findings = examine()
+    findings = examine(CHECKS)
     assert [next(findings).what for _ in range(3)] == ["machine", "Python", "NumPy"]
 
 
@@ -106,7 +107,7 @@ def test_problems_do_not_end_the_examination(
     monkeypatch.setattr(data, "mnist", no_data)
     monkeypatch.setattr(doctor, "clock_resolution", lambda: 1e-3)
     monkeypatch.setattr(doctor, "Bystanders", lambda: SimpleNamespace(share=lambda: 0.5))
-    states = {finding.what: well_formed(finding).state for finding in examine()}
+    states = {finding.what: well_formed(finding).state for finding in examine(CHECKS)}
     assert states["TensorFlow"] == states["MNIST"] == "problem"
     assert states["clock"] == states["noise"] == "note"
     assert states["machine"] == states["ceilings"] == "fine"
@@ -280,7 +281,7 @@ def test_missing_mnist_is_a_problem_that_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(mnist_files, "SOURCES", mnist_files.SOURCES[:1])  # an empty cache
-    finding = well_formed(doctor._data())
+    finding = well_formed(mnist_is_there())
     assert (finding.state, finding.what) == ("problem", "MNIST")
     assert "put train-images" in finding.found
     assert str(tmp_path / "cache") in finding.found
@@ -291,5 +292,5 @@ def test_mnist_is_fine_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     images = np.zeros((1234, 1), dtype=np.uint8)
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path))
     monkeypatch.setattr(data, "mnist", lambda: SimpleNamespace(train_images=images))
-    finding = well_formed(doctor._data())
+    finding = well_formed(mnist_is_there())
     assert finding == Finding("fine", "MNIST", f"1,234 images in {tmp_path}")

@@ -10,8 +10,8 @@ from numpy.random import Generator
 
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError, compare, fingerprint
 from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import ARTICLE_LAYERS, NetworkCase
 from mlpperf.backends import NUMPY, Backend
-from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import (
     Args,
@@ -26,8 +26,8 @@ from mlpperf.hotpath import (
     verify,
 )
 
-SMALL = Case(4, (3, 2), "synthetic")
-OTHER = Case(5, (3, 2), "synthetic")
+SMALL = NetworkCase(4, (3, 2), "synthetic")
+OTHER = NetworkCase(5, (3, 2), "synthetic")
 
 
 def product(weights: tuple[Array, ...], x: Array) -> Arrays:
@@ -69,11 +69,11 @@ PATH = HotPath(
 @pytest.mark.parametrize(
     ("case", "name"),
     [
-        (Case(500), "batch-500"),
-        (Case(1), "batch-1"),
-        (Case(500, (784, 200, 10)), "batch-500-784x200x10"),
-        (Case(20_000, data="synthetic"), "batch-20000-synthetic"),
-        (Case(3, (1, 1), "digits"), "batch-3-1x1-digits"),
+        (NetworkCase(500), "batch-500"),
+        (NetworkCase(1), "batch-1"),
+        (NetworkCase(500, (784, 200, 10)), "batch-500-784x200x10"),
+        (NetworkCase(20_000, data="synthetic"), "batch-20000-synthetic"),
+        (NetworkCase(3, (1, 1), "digits"), "batch-3-1x1-digits"),
     ],
 )
 def test_the_name_of_a_case_says_what_differs_from_the_article(case: Case, name: str) -> None:
@@ -81,27 +81,27 @@ def test_the_name_of_a_case_says_what_differs_from_the_article(case: Case, name:
 
 
 def test_a_case_is_the_articles_unless_told_otherwise() -> None:
-    assert Case(500) == Case(500, ARTICLE_LAYERS, "mnist")
+    assert NetworkCase(500) == NetworkCase(500, ARTICLE_LAYERS, "mnist")
     assert ARTICLE_LAYERS == (784, 70, 30, 10)
 
 
 @pytest.mark.parametrize("batch", [0, -1, -500])
 def test_a_case_needs_a_sample(batch: int) -> None:
     with pytest.raises(MlpperfError, match=f"at least one sample .* not batch={batch}, layers="):
-        Case(batch)
+        NetworkCase(batch)
 
 
 @pytest.mark.parametrize("layers", [(), (5,), (5, 0), (0, 5), (5, -1, 5)])
 def test_a_case_needs_two_layers_of_a_node(layers: tuple[int, ...]) -> None:
     with pytest.raises(MlpperfError, match="two layers of at least one node") as caught:
-        Case(1, layers)
+        NetworkCase(1, layers)
     assert f"layers={layers}" in str(caught.value)
 
 
 def test_a_case_can_be_a_key_and_does_not_change() -> None:
-    assert len({Case(1), Case(1), Case(2)}) == 2
+    assert len({NetworkCase(1), NetworkCase(1), NetworkCase(2)}) == 2
     with pytest.raises(FrozenInstanceError):
-        Case(1).batch = 2  # type: ignore[misc]
+        NetworkCase(1).batch = 2  # type: ignore[misc]
 
 
 def test_the_operations_of_a_cost_are_those_of_its_products() -> None:

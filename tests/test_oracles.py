@@ -18,15 +18,16 @@ import pytest
 from mlpperf.agreement import Agreement, Arrays, tolerance
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.network import (
+    ARTICLE_LAYERS,
     HYPER,
+    NetworkCase,
     initial_weights,
     step_cost,
     step_inputs,
     training_set,
 )
 from mlpperf.articles.mlp.rungs import NoInputDelta
-from mlpperf.case import ARTICLE_LAYERS
-from mlpperf.hotpath import Args, Case, Variant
+from mlpperf.hotpath import Args, Variant
 from mlpperf.paths import whole_step
 
 EPS = 2.0**-52
@@ -59,7 +60,7 @@ class Start:
 
     def __init__(self, batch: int, layers: tuple[int, ...]) -> None:
         rng = np.random.default_rng(batch)
-        case = Case(batch, layers, data="synthetic")
+        case = NetworkCase(batch, layers, data="synthetic")
         self.depth = step_cost(case).depth
         self.x, self.y, self.index, self.weights, _ = step_inputs(case, rng)
         self.momentum = tuple(rng.normal(0, 1 / HYPER.momentum, w.shape) for w in self.weights)
@@ -348,7 +349,7 @@ def test_automatic_differentiation_notices_a_wrong_equation(
 
 STEPS = 10
 BATCH = 200
-LONG = Case(600, ARTICLE_LAYERS, data="synthetic")  # three batches are an epoch
+LONG = NetworkCase(600, ARTICLE_LAYERS, data="synthetic")  # three batches are an epoch
 
 
 def losses(variant: Variant) -> list[float]:

@@ -12,7 +12,14 @@ from scipy.special import expit
 
 from mlpperf.agreement import Agreement, Arrays, compare, fingerprint, tolerance
 from mlpperf.articles.mlp.equations import Array
-from mlpperf.articles.mlp.network import HYPER, Weights, flatten, initial_weights, training_set
+from mlpperf.articles.mlp.network import (
+    HYPER,
+    NetworkCase,
+    Weights,
+    flatten,
+    initial_weights,
+    training_set,
+)
 from mlpperf.backends import EAGER, NUMPY
 from mlpperf.hotpath import Case, HotPath, Variant, problem, proven, verify
 from mlpperf.parallel import in_parallel
@@ -35,7 +42,9 @@ LAYERS = (
     (9, 8, 7, 6, 5),  # one layer more than the articles'
     (6, 5, 4),  # one hidden layer is the least
 )
-CASES = [Case(batch, layers, data="synthetic") for layers in LAYERS for batch in (1, 2, 3, 17, 96)]
+CASES = [
+    NetworkCase(batch, layers, data="synthetic") for layers in LAYERS for batch in (1, 2, 3, 17, 96)
+]
 CONTESTANTS = [(path, variant) for path in PATHS for variant in path.contestants]
 TIMELESS = settings(deadline=None, derandomize=True, max_examples=15)
 
@@ -75,7 +84,7 @@ widths = st.integers(1, 24)
 def test_every_variant_equals_its_reference_whatever_the_sizes(
     path: HotPath, batch: int, layers: tuple[int, ...]
 ) -> None:
-    case = Case(batch, layers, data="synthetic")
+    case = NetworkCase(batch, layers, data="synthetic")
     for variant in path.contestants:
         if variant.backend in (NUMPY, EAGER):  # the others would be compiled for every size
             assert verify(path, variant, case).used <= 1
@@ -85,7 +94,7 @@ def test_every_variant_equals_its_reference_whatever_the_sizes(
 def test_what_was_proven_can_be_timed(contestant: tuple[HotPath, Variant]) -> None:
     # The prepared arguments have been through two calls, their results were spoilt on purpose.
     path, variant = contestant
-    case = Case(17, (9, 8, 7, 6, 5), data="synthetic")
+    case = NetworkCase(17, (9, 8, 7, 6, 5), data="synthetic")
     proof, args = proven(path, variant, case)
     again = variant.backend.arrays(variant.call(*args))
     expected = problem(path, case).expected
@@ -95,7 +104,7 @@ def test_what_was_proven_can_be_timed(contestant: tuple[HotPath, Variant]) -> No
 @pytest.mark.parametrize("contestant", CONTESTANTS, ids=name_of)
 def test_the_training_set_stays_as_it_is(contestant: tuple[HotPath, Variant]) -> None:
     # It is shared by all paths of a process, so what one of them writes, all others read.
-    case = Case(17, (9, 8, 7, 6, 5), data="synthetic")
+    case = NetworkCase(17, (9, 8, 7, 6, 5), data="synthetic")
     before = [fingerprint(tuple(training_set(case, dtype))) for dtype in (np.float32, np.float64)]
     verify(*contestant, case)
     after = [fingerprint(tuple(training_set(case, dtype))) for dtype in (np.float32, np.float64)]
@@ -118,7 +127,7 @@ def test_a_page_is_complete(path: HotPath) -> None:
 @each_path
 def test_the_least_cost_is_positive_and_grows_with_the_batch(path: HotPath, case: Case) -> None:
     cost = path.cost(case)
-    more = path.cost(Case(2 * case.batch, case.layers, case.data))
+    more = path.cost(NetworkCase(2 * case.batch, case.layers, case.data))
     assert cost.depth >= 1
     assert 0 < cost.bytes <= more.bytes
     assert cost.flops <= more.flops
@@ -261,7 +270,7 @@ def test_loss_of_confident_mistakes(smallest: float, variant: Variant) -> None:
     loss, error = variant(a, y)
     exact = a.astype(np.float64)
     p = np.where(y == 1, exact, 1 - exact)
-    case = Case(a.shape[1], (1, 1, 10))
+    case = NetworkCase(a.shape[1], (1, 1, 10))
     depth = loss_and_error.PATH.cost(case).depth
     truth = np.asarray(-np.log(p).sum()), np.asarray((1 - p).mean())
     assert compare((loss, error), truth, Agreement.FLOAT32, depth).used < 1
@@ -284,7 +293,7 @@ def test_loss_and_error_of_a_trained_network(elsewhere: float, variant: Variant)
     loss, error = variant(a, y)
     exact = a.astype(np.float64)
     p = np.where(y == 1, exact, 1 - exact)
-    depth = loss_and_error.PATH.cost(Case(500, (1, 1, 10))).depth
+    depth = loss_and_error.PATH.cost(NetworkCase(500, (1, 1, 10))).depth
     allowed = tolerance(np.asarray(1.0), Agreement.FLOAT32, depth)
     assert abs(error - (1 - p).mean()) <= allowed * 1.0
     # 1 − A is rounded to u, which is u / elsewhere of its logarithm.
@@ -299,7 +308,7 @@ def test_every_rung_survives_a_confident_mistake() -> None:
     x, y = rng.normal(size=(3, 2)), np.array([[1.0, 0, 1], [0, 1, 0]])
     hidden, output = np.zeros((1, 3)), np.array([[-20.0, 0], [1, 0]])
     args = x, y, np.arange(3), (hidden, output), (np.zeros((1, 3)), np.zeros((2, 2)))
-    depth = whole_step.PATH.cost(Case(3, layers)).depth
+    depth = whole_step.PATH.cost(NetworkCase(3, layers)).depth
     *_, expected, _ = whole_step.step_0(*args)
     assert expected > 40
     failed = {}
@@ -428,7 +437,7 @@ def test_updates_in_place_change_the_arrays_they_were_given() -> None:
     ids=["one", "ends", "ends-reversed", "one-repeated", "repeated", "all-twice"],
 )
 def test_gathering_in_any_order_and_repeatedly(index: list[int], variant: Variant) -> None:
-    full = training_set(Case(64, (9, 8, 5), data="synthetic"))
+    full = training_set(NetworkCase(64, (9, 8, 5), data="synthetic"))
     raw = full.images, full.mean, full.deviation
     (got,) = variant(full.x, np.array(index), raw)
     expected = np.stack([full.x[i] for i in index], axis=1)
@@ -454,7 +463,7 @@ CHUNK = full_set_forward.CHUNK
 @pytest.mark.parametrize("layers", [(784, 70, 30, 10), (40, 3, 2)], ids=["wide", "narrow"])
 @pytest.mark.parametrize("batch", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 3])
 def test_chunks_at_their_boundaries(batch: int, layers: tuple[int, ...]) -> None:
-    case = Case(batch, layers, data="synthetic")
+    case = NetworkCase(batch, layers, data="synthetic")
     for variant in full_set_forward.PATH.variants:
         assert verify(full_set_forward.PATH, variant, case).used < 1
 
@@ -491,7 +500,7 @@ def test_every_variant_equals_its_reference_when_its_work_is_shared(
     path: HotPath, batch: int, shares: int
 ) -> None:
     # The cases of the other tests are too small to be shared.
-    case = Case(batch, (9, 7, 2, 5), data="synthetic")
+    case = NetworkCase(batch, (9, 7, 2, 5), data="synthetic")
     for variant in path.contestants:
         assert verify(path, variant, case).used <= 1
 

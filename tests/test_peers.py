@@ -19,7 +19,7 @@ import pytest
 from mlpperf.agreement import Agreement, compare
 from mlpperf.articles.data.datasets import synthetic
 from mlpperf.articles.mlp.equations import Array
-from mlpperf.articles.mlp.network import step_cost
+from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
@@ -28,7 +28,6 @@ from mlpperf.articles.peers.task import Task
 from mlpperf.engine.timing.race import Interval
 from mlpperf.engine.timing.workers import Worker
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Case
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
 
@@ -90,7 +89,7 @@ def by_step_0(task: Task) -> list[Array]:
 
 def agree(got: list[Array], expected: list[Array], task: Task) -> None:
     """Raise unless ten steps in float32 explain the difference: ten times the depth of one."""
-    depth = STEPS * step_cost(Case(BATCH, task.layers)).depth
+    depth = STEPS * step_cost(NetworkCase(BATCH, task.layers)).depth
     single = tuple(np.asarray(w, np.float32) for w in got)
     compare(single, tuple(expected), Agreement.FLOAT32, depth)
 

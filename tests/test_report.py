@@ -18,9 +18,11 @@ import plotly.graph_objects as go
 import pytest
 from typer.testing import CliRunner
 
+from mlpperf.articles import HOT_PATHS
+from mlpperf.articles.report import figures as article_figures
+from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.main import app
 from mlpperf.engine.history.records import Commit, race_records, race_result
-from mlpperf.engine.report import figures
 from mlpperf.engine.report.blocks import WIDTH, sparkline
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.serve import serve
@@ -100,9 +102,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RECORDS, folder / "records")
     with (folder / "records" / "races.jsonl").open("a") as file:
         file.writelines(f"{line}\n" for line in races())
-    material = gather(folder / "records", None, None)
+    material = gather(folder / "records", None, None, CONTENT.kinds)
     assert not material.unreadable
-    return write(folder / "site", material, catalogue(), "demo").parent
+    return write(folder / "site", material, catalogue(usual=HOT_PATHS), "demo", CONTENT).parent
 
 
 # --- what is there -------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 
 
 def test_there_is_a_page_for_every_hot_path(site: Path) -> None:
-    for path in catalogue():
+    for path in catalogue(usual=HOT_PATHS):
         page = pages(site)[f"paths/{path.name}.html"]
         assert path.title in page.texts
         assert any(variant.name in text for variant in path.variants for text in page.texts)
@@ -186,7 +188,13 @@ def test_a_step_is_told_everywhere(site: Path) -> None:
 
 def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "races.jsonl").write_text("\n".join(races(commits=STEP)))
-    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    write(
+        tmp_path / "site",
+        gather(tmp_path, None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        "demo",
+        CONTENT,
+    )
     page = pages(tmp_path / "site")["index.html"]
     assert "Nothing became slower along the history." in " ".join(page.texts)
     assert "Nothing changed" in " ".join(pages(tmp_path / "site")["history.html"].texts)
@@ -194,7 +202,7 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
     rungs = [r for r in committed("ladders") if r["batch_size"] == 500]
-    figure = figures.ladder(rungs, None)
+    figure = article_figures.ladder(rungs, None)
     assert figure["data"][0]["x"] == [r["seconds"]["median"] for r in rungs]
     assert figure["data"][1]["x"] == [49.5, 11.3, 9.6, 7.5]
     text = " ".join(pages(site)["index.html"].texts)
@@ -215,7 +223,13 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
     }
     lines = map(json.dumps, [*others, wrong])
     (tmp_path / "races.jsonl").write_text("\n".join(lines))
-    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    write(
+        tmp_path / "site",
+        gather(tmp_path, None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        "demo",
+        CONTENT,
+    )
     found = pages(tmp_path / "site")
     name = f"{right['path']}/{right['variant']}"
     assert any(t.startswith(f"Wrong: {name}.") for t in found["index.html"].texts)
@@ -234,7 +248,13 @@ def test_machines_are_never_mixed(tmp_path: Path) -> None:
     others = [line.replace('"host": "vm"', '"host": "elsewhere"') for line in lines]
     assert others != lines
     (tmp_path / "races.jsonl").write_text("\n".join([*lines, *others]))
-    write(tmp_path / "site", gather(tmp_path, None, None), catalogue(), "demo")
+    write(
+        tmp_path / "site",
+        gather(tmp_path, None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        "demo",
+        CONTENT,
+    )
     captions = [
         t for t in pages(tmp_path / "site")["index.html"].texts if t.startswith("Hot paths on")
     ]
@@ -267,7 +287,13 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content))
     (tmp_path / "results" / "benchmarks.json").write_text("{}")
-    write(tmp_path / "site", gather(None, tmp_path / "results", None), catalogue(), "demo")
+    write(
+        tmp_path / "site",
+        gather(None, tmp_path / "results", None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        "demo",
+        CONTENT,
+    )
     page = pages(tmp_path / "site")["index.html"]
     assert {"asv on m: c, 2 processors; 1 thread", "tanh_in_place", "4.00×"} <= set(page.texts)
     addresses = {link["href"] for link in page.all("a")}
@@ -303,7 +329,13 @@ def test_hostile_records_are_text(tmp_path: Path) -> None:
     for name, key in (("ladders", "rung"), ("peers", "what"), ("keras", "network")):
         text = "\n".join(json.dumps({**r, key: HOSTILE}) for r in committed(name))
         (folder / f"{name}.jsonl").write_text(text)
-    write(folder / "site", gather(folder, None, None), catalogue(), HOSTILE)
+    write(
+        folder / "site",
+        gather(folder, None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS),
+        HOSTILE,
+        CONTENT,
+    )
     assert {f.name for f in tmp_path.iterdir()} == {"inside"}
     for page in pages(folder / "site").values():
         assert not page.all("img")
@@ -344,11 +376,11 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
         short = json.dumps({"schema": 1, "kind": name})
         cut = lines[0][: len(lines[0]) // 2]
         (folder / f"{name}.jsonl").write_text("\n".join([*lines, newer, short, cut]) + "\n")
-    material = gather(folder, None, None)
+    material = gather(folder, None, None, CONTENT.kinds)
     assert len(material.unreadable) == 3 * len(kinds)
     assert sum("schema 1" in line for line in material.unreadable) == len(kinds)
     assert len(material.kinds["ladders"]) == len(committed("ladders"))
-    write(tmp_path / "site", material, catalogue(), "demo")
+    write(tmp_path / "site", material, catalogue(usual=HOT_PATHS), "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
     assert f"{3 * len(kinds)} lines could not be read, and the others were" in texts
     first = len(committed("races")) + 1
@@ -361,7 +393,7 @@ def test_a_race_that_lacks_something_is_told(field: str, tmp_path: Path) -> None
     (tmp_path / "races.jsonl").write_text(
         f"{json.dumps(good)}\n{json.dumps({**bad, field: 'x'})}\n"
     )
-    material = gather(tmp_path, None, None)
+    material = gather(tmp_path, None, None, CONTENT.kinds)
     assert len(material.unreadable) == 1
     assert len(material.races) == 1
 
@@ -374,10 +406,16 @@ def test_what_is_in_the_folder_stays_there(site: Path, tmp_path: Path) -> None:
     only = tmp_path / "records"
     only.mkdir()
     shutil.copy(RECORDS / "keras.jsonl", only)
-    write(own, gather(only, None, None), catalogue()[:1], "demo")
+    write(
+        own,
+        gather(only, None, None, CONTENT.kinds),
+        catalogue(usual=HOT_PATHS)[:1],
+        "demo",
+        CONTENT,
+    )
     assert (own / "mine.txt").exists()
     left = {file.name for file in (own / "paths").iterdir()}
-    assert left == {"mine.html", f"{catalogue()[0].name}.html"}
+    assert left == {"mine.html", f"{catalogue(usual=HOT_PATHS)[0].name}.html"}
     assert not (own / "data" / "ladder.csv").exists()
 
 
@@ -386,7 +424,9 @@ def test_a_changed_manifest_deletes_nothing_elsewhere(site: Path, tmp_path: Path
     shutil.copytree(site, own)
     mine.write_text("mine")
     (own / MANIFEST).write_text(json.dumps(["../mine.txt", str(mine), "gone.html"]))
-    write(own, gather(RECORDS, None, None), catalogue(), "demo")
+    write(
+        own, gather(RECORDS, None, None, CONTENT.kinds), catalogue(usual=HOT_PATHS), "demo", CONTENT
+    )
     assert mine.exists()
 
 
@@ -448,7 +488,13 @@ def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
     built: list[int] = []
 
     def build() -> None:
-        write(out, gather(tmp_path, None, None), catalogue()[:1], "demo")
+        write(
+            out,
+            gather(tmp_path, None, None, CONTENT.kinds),
+            catalogue(usual=HOT_PATHS)[:1],
+            "demo",
+            CONTENT,
+        )
         built.append(1)
 
     build()

@@ -20,7 +20,7 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.mlp import team
 from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
-from mlpperf.articles.mlp.network import initial_weights, step_cost
+from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.phases import PhaseClock
 from mlpperf.articles.mlp.rungs import Course, Float32, Step0
 from mlpperf.articles.mlp.samples import Samples, Scaling
@@ -28,7 +28,6 @@ from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Case
 
 DIGITS = data.load("digits")  # 64 pixels, some of them 0 throughout
 STEPS = 10
@@ -82,7 +81,7 @@ def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) 
     """First gradients and the losses of ten steps agree with step 0."""
     batch = settings.batch_size
     order = np.random.default_rng(1).permutation(len(DIGITS.train_images))
-    depth = step_cost(Case(batch, layers_of(settings), "digits")).depth
+    depth = step_cost(NetworkCase(batch, layers_of(settings), "digits")).depth
     _, true = trained(Step0, settings, order[:batch])
     _, got = trained(rung, settings, order[:batch])
     for layer, (g, truth) in enumerate(zip(got, true, strict=True)):

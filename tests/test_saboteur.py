@@ -12,12 +12,15 @@ from numpy.random import Generator
 
 from mlpperf.agreement import Agreement, Arrays, WrongResultError, tolerance
 from mlpperf.articles.mlp.equations import Array
+from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant, as_given, problem, verify
 from mlpperf.parallel import in_parallel
 
 SIDE = 6
-SQUARE = Case(SIDE, (SIDE, SIDE), "synthetic")  # all matrices are square: shapes hide a transpose
-ODD = Case(SIDE - 1, (SIDE, SIDE), "synthetic")
+SQUARE = NetworkCase(
+    SIDE, (SIDE, SIDE), "synthetic"
+)  # all matrices are square: shapes hide a transpose
+ODD = NetworkCase(SIDE - 1, (SIDE, SIDE), "synthetic")
 L2 = 0.01
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import RenderableType
 
 from mlpperf.agreement import Agreement, Arrays, Proof
+from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.engine import terminal
 from mlpperf.engine.suites.show import overview, print_page
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
@@ -353,7 +354,7 @@ def test_markup_in_the_names_of_functions_and_data_is_not_interpreted() -> None:
         return (2 * x,)
 
     run.__name__ = marked
-    path = hot_path(variants=(Variant(run),), cases=(Case(10, data=f"{marked}data"),))
+    path = hot_path(variants=(Variant(run),), cases=(NetworkCase(10, data=f"{marked}data"),))
     text = as_text(overview([path]))
     assert row(text, "doubling", marked, f"10-{marked}data")
     path = hot_path(reference=run)

@@ -15,7 +15,9 @@ from numpy.typing import DTypeLike
 from mlpperf.agreement import Agreement, Arrays, compare, tolerance
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.network import (
+    ARTICLE_LAYERS,
     HYPER,
+    NetworkCase,
     initial_weights,
     step_cost,
     step_inputs,
@@ -24,9 +26,7 @@ from mlpperf.articles.mlp.network import (
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0, with_bias_column
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.tensor_step import outputs, step
-from mlpperf.case import ARTICLE_LAYERS
 from mlpperf.devices import tensorflow
-from mlpperf.hotpath import Case
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # of TensorFlow's own imports
@@ -82,7 +82,7 @@ class Start:
     """Where a step begins: float64, one batch, and a momentum."""
 
     def __init__(self, batch: int, layers: tuple[int, ...]) -> None:
-        case = Case(batch, layers, data="synthetic")
+        case = NetworkCase(batch, layers, data="synthetic")
         self.layers, self.depth = layers, step_cost(case).depth
         self.inputs = step_inputs(case, np.random.default_rng(batch))
 
@@ -178,7 +178,7 @@ def test_a_wrong_gradient_is_noticed(spoil: Callable[[Step], Step]) -> None:
 
 STEPS = 10
 BATCH = 200
-LONG = Case(600, ARTICLE_LAYERS, data="synthetic")  # three batches are an epoch
+LONG = NetworkCase(600, ARTICLE_LAYERS, data="synthetic")  # three batches are an epoch
 DEPTH = step_cost(replace(LONG, batch=BATCH)).depth
 
 

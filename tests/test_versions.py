@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mlpperf.agreement import Agreement
+from mlpperf.articles import HOT_PATHS
 from mlpperf.backends import FUNCTION, NUMPY
 from mlpperf.engine.compare import versions
 from mlpperf.engine.compare.versions import (
@@ -41,6 +42,10 @@ def two(project: Any, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "one", tmp_path / "other"
 
 
+def version(root: Path) -> Version:
+    return Version(root.name, None, root, entries_of(root, HOT_PATHS))
+
+
 def edit(root: Path, name: str, old: str, new: str) -> None:
     text = (root / name).read_text(encoding="utf-8")
     assert old in text
@@ -60,7 +65,7 @@ def test_a_constant_a_function_and_a_module_changed_in_one_are_not_in_the_other(
     one, other = two
     edit(other, "src/pkg/work.py", "REPEATS = 1", "REPEATS = 7")
     edit(other, "src/pkg/work.py", "return (x + x,)", "return (x - x,)")
-    a, b = load(one), load(other)
+    a, b = load(version(one)), load(version(other))
     x = np.arange(6.0).reshape(2, 3)
     added, subtracted = (function(paths, "doubling", "added") for paths in (a, b))
     assert added.__globals__["REPEATS"] == 1
@@ -76,7 +81,7 @@ def test_a_constant_a_function_and_a_module_changed_in_one_are_not_in_the_other(
 def test_what_is_imported_at_the_first_call_is_of_the_same_version(two: tuple[Path, Path]) -> None:
     one, other = two
     edit(other, "src/pkg/ones.py", "np.ones(n)", "np.zeros(n)")
-    a, b = load(one), load(other)
+    a, b = load(version(one)), load(version(other))
     x = np.ones((2, 3))
     assert not [name for name in sys.modules if name.endswith(".ones") and "_version_" in name]
     for _ in range(2):
@@ -86,7 +91,7 @@ def test_what_is_imported_at_the_first_call_is_of_the_same_version(two: tuple[Pa
 
 def test_one_folder_loaded_twice_is_two_as_well(two: tuple[Path, Path]) -> None:
     one, _ = two
-    a, b = load(one), load(one)
+    a, b = load(version(one)), load(version(one))
     assert function(a, "sums", "summed") is not function(b, "sums", "summed")
     assert not {"pkg", "pkg.work"} & set(sys.modules)
 
@@ -101,7 +106,7 @@ def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
         "a", encoding="utf-8"
     ) as file:
         file.write("\n\ndef sigmoid(Z): raise NotImplementedError('the other one')\n")
-    a, b = load(tmp_path / "one"), load(tmp_path / "other")
+    a, b = load(version(tmp_path / "one")), load(version(tmp_path / "other"))
     mine = set(map(id, (module for name, module in sys.modules.items() if "mlpperf." in name)))
     assert mine
     assert a.keys() == b.keys() == {path.name for path in catalogue_of_this_process()}
@@ -122,7 +127,7 @@ def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
     assert {m.__name__.partition(".")[0] for m in modules["one"]}.isdisjoint(
         m.__name__.partition(".")[0] for m in modules["other"]
     )
-    assert absolute_imports(tmp_path / "one") == []
+    assert absolute_imports(version(tmp_path / "one")) == []
 
 
 def catalogue_of_this_process() -> tuple[HotPath, ...]:
@@ -132,7 +137,7 @@ def catalogue_of_this_process() -> tuple[HotPath, ...]:
 
 
 def test_what_is_loaded_can_be_proven(two: tuple[Path, Path]) -> None:
-    for path in load(two[0]).values():
+    for path in load(version(two[0])).values():
         for variant in path.variants:
             verify(path, variant, path.cases[0])
 
@@ -151,8 +156,8 @@ def test_packages_and_modules_in_src_and_in_the_root(
     module.write_text(text, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text('[tool.mlpperf]\npaths = ["page"]', encoding="utf-8")
     assert entries_of(tmp_path) == ("page",)  # PATHS is what is meant
-    assert load(tmp_path)["page"].reference(1) == (1,)
-    ((file, attribute, paths),) = entry_files(tmp_path)
+    assert load(version(tmp_path))["page"].reference(1) == (1,)
+    ((file, attribute, paths),) = entry_files(version(tmp_path))
     assert (file, attribute, list(paths)) == (module, "PATHS", ["page"])
 
 
@@ -194,23 +199,23 @@ def test_a_version_that_does_not_load_is_broken(
 ) -> None:
     (two[1] / "src/pkg/hotpaths.py").write_text(text, encoding="utf-8")
     with pytest.raises(BrokenVersionError, match=says) as caught:
-        load(two[1])
+        load(version(two[1]))
     assert "'pkg.hotpaths:PATHS'" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert load(two[0]).keys() == {"doubling", "sums"}
+    assert load(version(two[0])).keys() == {"doubling", "sums"}
 
 
 def test_a_package_that_is_not_there_is_broken(two: tuple[Path, Path]) -> None:
     shutil.rmtree(two[0] / "src")
     with pytest.raises(BrokenVersionError, match="no package 'pkg'"):
-        load(two[0])
+        load(version(two[0]))
 
 
 def test_two_paths_of_one_name_are_broken(two: tuple[Path, Path]) -> None:
     """One would hide the other, which would not be compared."""
     edit(two[0], "src/pkg/hotpaths.py", '"sums"', '"doubling"')
     with pytest.raises(BrokenVersionError, match="doubling"):
-        load(two[0])
+        load(version(two[0]))
 
 
 # --- absolute imports -----------------------------------------------------------------------------
@@ -234,10 +239,12 @@ def test_two_paths_of_one_name_are_broken(two: tuple[Path, Path]) -> None:
 def test_where_a_package_imports_itself_by_its_name(
     line: str, found: bool, two: tuple[Path, Path]
 ) -> None:
-    assert absolute_imports(two[0]) == []
+    assert absolute_imports(version(two[0])) == []
     (two[0] / "src/pkg/late.py").write_text(f"# a comment\n{line}\n", encoding="utf-8")
     number = 3 if line.startswith("def") else 2
-    assert absolute_imports(two[0]) == ([f"src/pkg/late.py, line {number}"] if found else [])
+    assert absolute_imports(version(two[0])) == (
+        [f"src/pkg/late.py, line {number}"] if found else []
+    )
 
 
 def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path]) -> None:
@@ -245,13 +252,13 @@ def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path])
     (two[0] / "src/core").mkdir()
     (two[0] / "src/core/__init__.py").write_text("FACTOR = 2\n", encoding="utf-8")
     edit(two[0], "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")
-    assert absolute_imports(two[0]) == ["src/pkg/work.py, line 5"]
+    assert absolute_imports(version(two[0])) == ["src/pkg/work.py, line 5"]
 
 
 def test_versions_that_cannot_share_a_process_say_why(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, head = (Version(root.name, None, root) for root in two)
+    base, head = map(version, two)
     assert coexistence(base, head, tmp_path, "") == ("", {})
     assert coexistence(base, head, tmp_path, "as asked") == ("as asked", {})
     (head.root / "src/pkg/late.py").write_text("import pkg\n", encoding="utf-8")
@@ -279,27 +286,27 @@ def test_the_same_code_is_that_of_the_packages_and_their_requirements(
     two: tuple[Path, Path],
 ) -> None:
     one, other = two
-    assert same_code(one, other)
+    assert same_code(version(one), version(other))
     (other / "README.md").write_text("Changed.", encoding="utf-8")
     (other / "src/pkg/__pycache__").mkdir()
     (other / "src/pkg/__pycache__/work.cpython-311.pyc").write_bytes(b"1")
-    assert same_code(one, other)
+    assert same_code(version(one), version(other))
     edit(other, "pyproject.toml", "numpy>=2", "numpy>=2.1")
-    assert not same_code(one, other)
+    assert not same_code(version(one), version(other))
     edit(other, "pyproject.toml", "numpy>=2.1", "numpy>=2")
-    assert same_code(one, other)
+    assert same_code(version(one), version(other))
     edit(other, "src/pkg/work.py", "REPEATS = 1", "REPEATS = 1 ")
-    assert not same_code(one, other)
+    assert not same_code(version(one), version(other))
 
 
 def test_a_file_that_was_renamed_added_or_is_data_counts(two: tuple[Path, Path]) -> None:
     one, other = two
     (other / "src/pkg/table.csv").write_text("1", encoding="utf-8")
-    assert not same_code(one, other)
+    assert not same_code(version(one), version(other))
     (one / "src/pkg/tables.csv").write_text("1", encoding="utf-8")
-    assert not same_code(one, other)
+    assert not same_code(version(one), version(other))
     (one / "src/pkg/tables.csv").rename(one / "src/pkg/table.csv")
-    assert same_code(one, other)
+    assert same_code(version(one), version(other))
 
 
 def test_other_packages_of_the_project_count(two: tuple[Path, Path]) -> None:
@@ -308,17 +315,17 @@ def test_other_packages_of_the_project_count(two: tuple[Path, Path]) -> None:
         (root / "src/core").mkdir()
         (root / "src/core/__init__.py").write_text(f"FACTOR = {factor}\n", encoding="utf-8")
         edit(root, "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")
-    assert not same_code(*two)
+    assert not same_code(*map(version, two))
 
 
 def test_nothing_is_not_the_same_code(two: tuple[Path, Path]) -> None:
     """Otherwise a misspelt entry, or none, would pass as `no regression`."""
     for root in two:
         edit(root, "pyproject.toml", "pkg.hotpaths", "pgk.hotpaths")
-    assert not same_code(*two)
+    assert not same_code(*map(version, two))
     for root in two:
         (root / "pyproject.toml").write_text("", encoding="utf-8")
-    assert not same_code(*two)
+    assert not same_code(*map(version, two))
 
 
 # --- older versions -------------------------------------------------------------------------------
@@ -431,7 +438,7 @@ def test_an_agreement_that_we_do_not_have_is_told(two: tuple[Path, Path]) -> Non
         "type('A', (), {'name': 'FLOAT16'})",
     )
     with pytest.raises(BrokenVersionError, match="FLOAT16"):
-        load(two[0])
+        load(version(two[0]))
 
 
 # --- from a repository ----------------------------------------------------------------------------
@@ -444,7 +451,7 @@ def test_a_version_is_checked_out(project: Any, tmp_path: Path) -> None:
     new = checked_out(None, project.folder, Path(), tmp_path / "new")
     assert (old.name, old.commit, old.root) == ("HEAD", first, tmp_path / "old")
     assert (new.name, new.commit, new.root) == ("the working tree", None, tmp_path / "new")
-    assert load(old.root).keys() == {"doubling", "sums"}
+    assert load(old).keys() == {"doubling", "sums"}
     assert (new.root / "src/pkg/work.py").read_text(encoding="utf-8") == "changed"
     with pytest.raises(MlpperfError, match="There is no commit '--help'"):
         checked_out("--help", project.folder, Path(), tmp_path / "third")
@@ -457,4 +464,4 @@ def test_a_project_below_the_top_is_checked_out_with_the_rest(project: Any, tmp_
     project.commit()
     version = checked_out("main", project.folder, Path("tools"), tmp_path / "out")
     assert version.root == tmp_path / "out" / "tools"
-    assert load(version.root).keys() == {"page"}
+    assert load(version).keys() == {"page"}

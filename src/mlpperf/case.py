@@ -6,29 +6,30 @@ from dataclasses import dataclass
 
 from .errors import MlpperfError
 
-ARTICLE_LAYERS = (784, 70, 30, 10)
-
 
 @dataclass(frozen=True)
 class Case:
-    """One size of the problem: `batch` samples of `data` through a network of `layers` nodes."""
+    """One size of a problem: `batch` samples, which also seeds the generator of its inputs.
+
+    A suite whose inputs need more than a number of samples adds fields, and a name that tells its
+    cases apart, in a subclass.
+
+    Raises
+    ------
+    MlpperfError
+        For less than one sample.
+    """
 
     batch: int
-    layers: tuple[int, ...] = ARTICLE_LAYERS
-    data: str = "mnist"
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or len(self.layers) < 2 or min(self.layers) < 1:
-            raise MlpperfError(
-                "A case needs at least one sample and two layers of at least one node, "
-                f"not batch={self.batch}, layers={self.layers}."
-            )
+        if self.batch < 1:
+            raise MlpperfError(f"A case needs at least one sample, not batch={self.batch}.")
 
     @property
     def name(self) -> str:
-        """Such as `batch-500` or `batch-500-784x200x10`."""
-        shape = "" if self.layers == ARTICLE_LAYERS else "-" + "x".join(map(str, self.layers))
-        return f"batch-{self.batch}{shape}" + ("" if self.data == "mnist" else f"-{self.data}")
+        """Such as `batch-500`."""
+        return f"batch-{self.batch}"
 
 
 @dataclass(frozen=True)

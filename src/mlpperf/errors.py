@@ -25,6 +25,7 @@ def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
 def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
     """The sentence about a `name` of `kind` that is none of those `known`, with the nearest."""
     choices = list(known)
-    near = get_close_matches(name, choices, n=3, cutoff=0.4)
+    lower = {choice.lower(): choice for choice in choices}
+    near = [lower[found] for found in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
     return MlpperfError(f"There is no {kind} {name!r}; {hint}")

@@ -78,16 +78,17 @@ class HotPath:
 
     `story` is the page's docstring; its first line is the title. `updates` are the positions of
     the arguments that the code may change in place, as training does with weights. `version` is
-    raised when inputs or cases change: timings of different versions are not compared.
+    raised when inputs or cases change: timings of different versions are not compared. `inputs` and
+    `cost` are given one of `cases`, of whichever subclass of `Case` they are.
     """
 
     name: str
     story: str
     reference: Callable[..., Arrays]
     variants: tuple[Variant, ...]
-    inputs: Callable[[Case, Generator], Args]
+    inputs: Callable[[Any, Generator], Args]
     cases: tuple[Case, ...]
-    cost: Callable[[Case], Cost]
+    cost: Callable[[Any], Cost]
     updates: tuple[int, ...] = ()
     version: int = 1
 

@@ -10,8 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..engine.calibrate.show import (
+    CALIBRATION_COLUMNS,
+    calibration_rows,
+    series_of,
+    sight,
+    trial_of,
+)
 from ..engine.calibrate.trials import sights
-from ..engine.compare.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
 from ..engine.files import write_whole
 from ..engine.history.records import race_result, read
 from ..engine.report.draft import grouped

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..articles import HOT_PATHS
 from ..devices import Setting, use
 from ..engine.options import AsJson, Asv, Device, PytestBenchmark, Records, Threads
 from ..errors import MlpperfError
@@ -80,9 +81,9 @@ def compare(
     result: Comparison | None = None
     with scratch("versions") as temporary:
         top, project = project_folder(Path.cwd())
-        old = checked_out(base, top, project, temporary / "base")
-        new = checked_out(head, top, project, temporary / "head")
-        if same_code(old.root, new.root) and not same:
+        old = checked_out(base, top, project, temporary / "base", HOT_PATHS)
+        new = checked_out(head, top, project, temporary / "head", HOT_PATHS)
+        if same_code(old, new) and not same:
             commits = {"base": old.commit, "head": new.commit}
             result = Comparison(old.name, new.name, commits, least, 0.0, same=True)
         else:
@@ -152,10 +153,10 @@ def calibrate(
     from dataclasses import asdict
 
     from ..engine import terminal
+    from ..engine.calibrate import show
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
-    from ..engine.compare import show
     from ..engine.compare.checkouts import project_folder, scratch
     from ..engine.compare.stages import BUDGET, Selection
     from ..engine.compare.versions import checked_out
@@ -175,7 +176,7 @@ def calibrate(
     written: list[dict[str, Any]] = []
     with scratch("mutants") as temporary:
         top, project = project_folder(Path.cwd())
-        original = checked_out(None, top, project, temporary / "original")
+        original = checked_out(None, top, project, temporary / "original", HOT_PATHS)
         with terminal.progress() as bar:
             task = bar.add_task("", total=trials * len(sizes))
             for trial in calibrated(
@@ -224,7 +225,7 @@ def freeze(
     """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
     from ..engine.suites.frozen import frozen, write
 
-    entries = frozen()
+    entries = frozen(usual=HOT_PATHS)
     changed = write(file, entries)
     for line in changed:
         typer.echo(line)

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
+from ..articles import HOT_PATHS
 from ..articles.accuracy.commands import accuracy, clusters
 from ..articles.mlp import commands
 from ..articles.peers.commands import peers
@@ -97,7 +98,7 @@ def list_() -> None:
     from ..engine.suites import show
     from ..engine.suites.catalogue import catalogue
 
-    terminal.console().print(show.overview(catalogue()))
+    terminal.console().print(show.overview(catalogue(usual=HOT_PATHS)))
 
 
 @app.command()
@@ -108,7 +109,7 @@ def show(
     from ..engine.suites import show
     from ..engine.suites.catalogue import catalogue, select
 
-    show.print_page(select(catalogue(), [path])[0])
+    show.print_page(select(catalogue(usual=HOT_PATHS), [path])[0])
 
 
 @app.command()
@@ -303,6 +304,7 @@ def devices(
 @app.command()
 def doctor() -> None:
     """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
+    from ..articles.checks import CHECKS
     from ..engine import terminal
     from ..engine.timing import show as tables
     from ..engine.timing.doctor import examine
@@ -311,7 +313,7 @@ def doctor() -> None:
     findings = []
     with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
-        for finding in examine():
+        for finding in examine(CHECKS):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))
@@ -344,7 +346,7 @@ def _work(
     from ..engine.suites.catalogue import catalogue, select, select_cases
     from ..errors import check
 
-    paths = select(catalogue(), names or ())
+    paths = select(catalogue(usual=HOT_PATHS), names or ())
     every = [variant for path in paths for variant in path.variants]
     check("case", cases or (), [case.name for path in paths for case in path.cases])
     check("variant", variants or (), [v.name for v in every])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..articles import HOT_PATHS
 from ..engine.options import Asv, PytestBenchmark, Records
 from ..errors import MlpperfError
 
@@ -53,14 +54,17 @@ class _Site:
 
     def build(self) -> Path:
         """Write the site; gives its first page."""
+        from ..articles.report.content import CONTENT
         from ..engine.report import gather, site
         from ..engine.suites.catalogue import catalogue, project_name
 
-        records, *others = self._sources()
+        records, asv, pytest_benchmark = self._sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
-        material = gather.gather(records, *others)
-        return site.write(self.out, material, catalogue(), project_name(Path.cwd()))
+        material = gather.gather(records, asv, pytest_benchmark, CONTENT.kinds)
+        return site.write(
+            self.out, material, catalogue(usual=HOT_PATHS), project_name(Path.cwd()), CONTENT
+        )
 
 
 def report(

@@ -18,8 +18,8 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import training_set
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import NetworkCase, training_set
+from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
 
 
@@ -65,14 +65,14 @@ def with_scaling(x: Array, index: Array, raw: tuple[Array, ...]) -> Args:
     return images, index, shift, scale.astype(x.dtype), gathered, np.empty(gathered.shape, x.dtype)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """The training set, standardised and as bytes, and the indices of a random batch."""
     full = training_set(case)
     index = rng.permutation(len(full.x))[: case.batch]
     return full.x, index, (full.images, full.mean, full.deviation)
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """Bytes in, float32 rows out; a product and a difference for every element."""
     return Cost(bytes=(1 + 4) * case.layers[0] * case.batch, depth=3)
 
@@ -87,6 +87,6 @@ PATH = HotPath(
         Variant(bytes_standardised, prepare=with_scaling),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=cost,
 )

@@ -15,8 +15,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import batch
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import NetworkCase, batch
+from ..hotpath import Args, Cost, HotPath, Variant
 from .bias_forward import add_bias_row
 
 
@@ -48,7 +48,7 @@ def with_buffer(w: Array, delta_above: Array, d: Array) -> Args:
     return w, delta_above, d, np.empty_like(d)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Weights, δ and derivative around layer L1 of a real batch (log loss: δ_E = A_E − Y)."""
     real = batch(case, rng)
     delta = real.a[-1] - real.y
@@ -57,7 +57,7 @@ def inputs(case: Case, rng: Generator) -> Args:
     return real.weights[1], delta, real.a[0] * (1 - real.a[0])
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """One product, one element-wise product; weights, δ and derivative in, δ out."""
     n, m = case.layers[1:3]
     moved = (2 * n + m) * case.batch + m * (n + 1)
@@ -74,6 +74,6 @@ PATH = HotPath(
         Variant(weights_sliced_in_place, prepare=with_buffer),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=cost,
 )

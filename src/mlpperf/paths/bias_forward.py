@@ -20,10 +20,10 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import Weights, batch
+from ..articles.mlp.network import NetworkCase, Weights, batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..hotpath import Args, Cost, HotPath, Variant
 
 
 def add_bias_row(a: Array) -> Array:
@@ -113,13 +113,13 @@ def with_bias_rows(weights: Weights, activations: Weights) -> Args:
     return weights, extended, with_buffers(weights, activations)[2]
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Weights and activations of a real batch; A_0 is the transpose of the gathered rows."""
     real = batch(case, rng)
     return real.weights, (real.rows.T, *real.a[:-1])
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """One product per layer; activations and weights in, weighted inputs out."""
     nodes = list(pairwise(case.layers))
     moved = sum((n + m) * case.batch + m * (n + 1) for n, m in nodes)
@@ -139,6 +139,6 @@ PATH = HotPath(
         *(Variant(tf_bias_add, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=cost,
 )

@@ -23,8 +23,8 @@ from numpy.random import Generator
 from ..agreement import Arrays
 from ..articles.data import datasets as data
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import training_set
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import NetworkCase, training_set
+from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
 
 CHUNK = 500  # images whose distances stay in the cache until their roots are taken
@@ -103,7 +103,7 @@ def with_buffer(x: Array, centres: Array) -> Args:
     return x, centres_ready(centres), np.empty((len(x), len(centres)), dtype=x.dtype)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Standardised images of the training set, then of the test set; centres near some of them."""
     full = training_set(replace(case, batch=min(case.batch, TRAINING)))
     x = full.x[rng.permutation(len(full.x))[: case.batch]]
@@ -122,7 +122,7 @@ def centres_of(x: Array, count: int, rng: Generator) -> Array:
     return np.stack([m.mean(axis=0) if len(m) else drawn[k] for k, m in enumerate(members)])
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """Images and centres in, distances out; one product.
 
     ‖x‖², ‖c‖² and 2·x·c are sums of n products each. With S = ‖x‖² + ‖c‖², rounding of mean zero
@@ -146,6 +146,12 @@ PATH = HotPath(
         Variant(threaded, prepare=with_buffer),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(70_000)),
+    cases=(
+        NetworkCase(1),
+        NetworkCase(487),
+        NetworkCase(500),
+        NetworkCase(20_000),
+        NetworkCase(70_000),
+    ),
     cost=cost,
 )

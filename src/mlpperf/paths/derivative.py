@@ -19,9 +19,9 @@ from scipy.special import expit
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import batch
+from ..articles.mlp.network import NetworkCase, batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
 from .bias_forward import add_bias_row
 
@@ -61,13 +61,13 @@ def with_buffer(z: Array, a: Array) -> Args:
     return z, a, np.empty_like(a)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Z and A of layer L1 for a real batch."""
     real = batch(case, rng)
     return real.z[0], real.a[0]
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """A in, D out; a difference and a product, behind the sigmoid's own rounding."""
     return Cost(bytes=2 * 4 * case.layers[1] * case.batch, depth=4)
 
@@ -83,6 +83,6 @@ PATH = HotPath(
         *(Variant(tf_derivative, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=cost,
 )

@@ -21,8 +21,8 @@ from scipy.special import expit
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import Weights, batch
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import NetworkCase, Weights, batch
+from ..hotpath import Args, Cost, HotPath, Variant
 from .bias_forward import add_bias_row
 from .sigmoid import tanh_in_place
 
@@ -88,13 +88,13 @@ def with_chunk_buffers(x: Array, weights: Weights) -> Args:
     return x, weights, np.empty((len(x), len(weights[-1])), dtype=x.dtype), buffers
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Real samples and fresh weights."""
     real = batch(case, rng)
     return real.rows, real.weights
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """The products; samples and weights in, the output layer out."""
     nodes = list(pairwise(case.layers))
     moved = (case.layers[0] + case.layers[-1]) * case.batch + sum(m * (n + 1) for n, m in nodes)
@@ -113,6 +113,12 @@ PATH = HotPath(
         Variant(chunked, prepare=with_chunk_buffers),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(500), Case(997), Case(20_000), Case(60_000)),
+    cases=(
+        NetworkCase(1),
+        NetworkCase(500),
+        NetworkCase(997),
+        NetworkCase(20_000),
+        NetworkCase(60_000),
+    ),
     cost=cost,
 )

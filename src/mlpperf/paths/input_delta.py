@@ -15,9 +15,9 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
 from ..articles.mlp.rungs import Float32
-from ..hotpath import Args, Case, HotPath, Variant
+from ..hotpath import Args, HotPath, Variant
 
 
 class FirstHidden(Float32):
@@ -38,7 +38,7 @@ def delta_to_first_hidden_layer(
     return FirstHidden(x, y, weights, HYPER, momentum).outcome(index)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """What a training step starts from, in float32."""
     return step_inputs(case, rng, np.float32)
 
@@ -49,6 +49,6 @@ PATH = HotPath(
     reference=delta_to_input,
     variants=(Variant(delta_to_first_hidden_layer, Agreement.IDENTICAL),),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500)),
     cost=step_cost,
 )

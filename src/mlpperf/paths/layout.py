@@ -20,10 +20,10 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import batch
+from ..articles.mlp.network import NetworkCase, batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..hotpath import Args, Cost, HotPath, Variant
 from .bias_forward import add_bias_row
 
 
@@ -92,13 +92,13 @@ def with_bias_column(rows: Array, w: Array) -> Args:
     return extended, w, np.empty((len(rows), len(w)), dtype=rows.dtype)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Gathered rows of a real batch and the weights of layer L0."""
     real = batch(case, rng)
     return real.rows, real.weights[0]
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """One product; rows and weights in, weighted inputs out."""
     n, m = case.layers[:2]
     moved = (n + m) * case.batch + m * (n + 1)
@@ -120,6 +120,6 @@ PATH = HotPath(
         Variant(tf_samples_major, backend=EAGER),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=cost,
 )

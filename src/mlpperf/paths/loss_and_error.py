@@ -15,8 +15,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import batch
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import NetworkCase, batch
+from ..hotpath import Args, Cost, HotPath, Variant
 
 
 def dense_one_hot(a: Array, y: Array) -> Arrays:
@@ -64,13 +64,13 @@ def with_labels(a: Array, y: Array) -> Args:
     return a, y.argmax(axis=0), np.arange(a.shape[1]), np.empty_like(a)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Output and one-hot labels of a real batch."""
     real = batch(case, rng)
     return real.a[-1], real.y
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """A and the labels in; NumPy sums blocks of 128 elements and adds these in pairs."""
     elements = case.layers[-1] * case.batch
     return Cost(4 * (elements + case.batch), depth=128 + elements.bit_length())
@@ -86,6 +86,12 @@ PATH = HotPath(
         Variant(label_indexed, prepare=with_labels),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(60_000)),
+    cases=(
+        NetworkCase(1),
+        NetworkCase(487),
+        NetworkCase(500),
+        NetworkCase(20_000),
+        NetworkCase(60_000),
+    ),
     cost=cost,
 )

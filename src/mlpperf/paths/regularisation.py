@@ -18,8 +18,8 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, Weights, flatten, initial_weights
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import HYPER, NetworkCase, Weights, flatten, initial_weights
+from ..hotpath import Args, Cost, HotPath, Variant
 from .weight_update import LAYERS
 
 
@@ -90,13 +90,13 @@ def decay_vector(weights: Weights) -> Array:
     return flatten(factors)[0]
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Gradients of the size that training has, and initial weights."""
     weights = initial_weights(case.layers, rng)
     return tuple(rng.standard_normal(w.shape, dtype=np.float32) for w in weights), weights
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """W and G in, G out; a product and a sum for each of the terms."""
     return Cost(3 * 4 * sum(m * n for n, m in pairwise(case.layers)), depth=4)
 
@@ -111,7 +111,7 @@ PATH = HotPath(
         Variant(flat_with_decay_vector, prepare=in_one_vector),
     ),
     inputs=inputs,
-    cases=tuple(Case(500, layers) for layers in LAYERS),  # no array here knows the batch
+    cases=tuple(NetworkCase(500, layers) for layers in LAYERS),  # no array here knows the batch
     cost=cost,
     updates=(0,),
 )

@@ -19,10 +19,10 @@ from scipy.special import expit as scipy_expit
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import batch
+from ..articles.mlp.network import NetworkCase, batch
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
 
 
@@ -69,12 +69,12 @@ def with_buffer(z: Array) -> Args:
     return z, np.empty_like(z)
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Z of layer L1 for a real batch."""
     return (batch(case, rng).z[0],)
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """One array in, one out; exp or tanh, a product and a sum round one after the other."""
     return Cost(bytes=2 * 4 * case.layers[1] * case.batch, depth=4)
 
@@ -90,6 +90,12 @@ PATH = HotPath(
         *(Variant(tf_sigmoid, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000), Case(60_000)),
+    cases=(
+        NetworkCase(1),
+        NetworkCase(487),
+        NetworkCase(500),
+        NetworkCase(20_000),
+        NetworkCase(60_000),
+    ),
     cost=cost,
 )

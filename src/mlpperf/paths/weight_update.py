@@ -17,8 +17,8 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, Weights, flatten, initial_weights
-from ..hotpath import Args, Case, Cost, HotPath, Variant
+from ..articles.mlp.network import HYPER, NetworkCase, Weights, flatten, initial_weights
+from ..hotpath import Args, Cost, HotPath, Variant
 
 LAYERS = (
     (784, 70, 30, 10),
@@ -63,7 +63,7 @@ def in_one_vector(weights: Weights, momentum: Weights, gradients: Weights) -> Ar
     return w, m, g, w_views, m_views
 
 
-def inputs(case: Case, rng: Generator) -> Args:
+def inputs(case: NetworkCase, rng: Generator) -> Args:
     """Initial weights, and a momentum and gradients of the size that training has."""
     weights = initial_weights(case.layers, rng)
     gradients = tuple(rng.standard_normal(w.shape, dtype=np.float32) for w in weights)
@@ -71,7 +71,7 @@ def inputs(case: Case, rng: Generator) -> Args:
     return weights, momentum, gradients
 
 
-def cost(case: Case) -> Cost:
+def cost(case: NetworkCase) -> Cost:
     """W, M and G in, W and M out."""
     return Cost(5 * 4 * sum(m * (n + 1) for n, m in pairwise(case.layers)), depth=4)
 
@@ -85,7 +85,7 @@ PATH = HotPath(
         Variant(flat_in_place, prepare=in_one_vector),
     ),
     inputs=inputs,
-    cases=tuple(Case(500, layers) for layers in LAYERS),  # no array here knows the batch
+    cases=tuple(NetworkCase(500, layers) for layers in LAYERS),  # no array here knows the batch
     cost=cost,
     updates=(0, 1),
 )

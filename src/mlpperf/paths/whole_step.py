@@ -27,7 +27,7 @@ import numpy as np
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.in_place import InPlace
-from ..articles.mlp.network import HYPER, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
 from ..articles.mlp.rungs import (
     ActivationCached,
     BiasInData,
@@ -39,7 +39,7 @@ from ..articles.mlp.rungs import (
 from ..articles.mlp.tensor_step import step
 from ..backends import EAGER, FUNCTION, XLA
 from ..devices import tensorflow
-from ..hotpath import Args, Case, HotPath, Variant
+from ..hotpath import Args, HotPath, Variant
 
 
 def step_0(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Arrays:
@@ -125,6 +125,6 @@ PATH = HotPath(
         ),
     ),
     inputs=step_inputs,
-    cases=(Case(1), Case(487), Case(500), Case(20_000)),
+    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
     cost=step_cost,
 )

@@ -19,11 +19,10 @@ from ...devices import keep_freed_memory
 from ...engine.timing.machine import product_seconds
 from ...engine.timing.race import SETTLE, Interval, ratio_interval
 from ...errors import MlpperfError
-from ...hotpath import Case
 from ..data.datasets import Dataset, synthetic
 from .equations import Array
 from .in_place import CHUNK, padded
-from .network import step_cost
+from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import ARTICLE, Settings
 from .team import Team
@@ -213,7 +212,11 @@ def grow(
         finally:
             run.rung.close()
         bare = float(np.median([floor.epoch() for _ in range(count)]))
-        flops = step_cost(Case(settings.batch_size, run.layers)).flops / settings.batch_size * size
+        flops = (
+            step_cost(NetworkCase(settings.batch_size, run.layers)).flops
+            / settings.batch_size
+            * size
+        )
         yield {
             "samples": size,
             "hidden": list(hidden),

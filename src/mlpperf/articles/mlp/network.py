@@ -9,6 +9,7 @@ Shapes are nodes × samples, as in the articles. With B samples in a batch and n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,7 +26,29 @@ from .equations import Array
 from .settings import ARTICLE, Settings
 
 Weights = tuple[Array, ...]
+ARTICLE_LAYERS = (784, 70, 30, 10)
 HYPER = ARTICLE  # what hot paths are timed with
+
+
+@dataclass(frozen=True)
+class NetworkCase(Case):
+    """`batch` samples of the data set `data` through a network of `layers` nodes."""
+
+    layers: tuple[int, ...] = ARTICLE_LAYERS
+    data: str = "mnist"
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or len(self.layers) < 2 or min(self.layers) < 1:
+            raise MlpperfError(
+                "A case needs at least one sample and two layers of at least one node, "
+                f"not batch={self.batch}, layers={self.layers}."
+            )
+
+    @property
+    def name(self) -> str:
+        """Such as `batch-500` or `batch-500-784x200x10`."""
+        shape = "" if self.layers == ARTICLE_LAYERS else "-" + "x".join(map(str, self.layers))
+        return f"{super().name}{shape}" + ("" if self.data == "mnist" else f"-{self.data}")
 
 
 class TrainingSet(NamedTuple):
@@ -38,7 +61,7 @@ class TrainingSet(NamedTuple):
     y: Array  # one-hot labels (nodes of the output layer, n)
 
 
-def training_set(case: Case, dtype: DTypeLike = np.float32) -> TrainingSet:
+def training_set(case: NetworkCase, dtype: DTypeLike = np.float32) -> TrainingSet:
     """The whole training set that `case` draws its batches from.
 
     Raises
@@ -119,7 +142,7 @@ class Batch(NamedTuple):
     a: Weights  # A_1 … A_E
 
 
-def batch(case: Case, rng: Generator) -> Batch:
+def batch(case: NetworkCase, rng: Generator) -> Batch:
     """A random batch of the training set, fresh weights, and what the forward pass makes of it."""
     full = training_set(case)
     index = rng.permutation(len(full.x))[: case.batch]
@@ -129,7 +152,7 @@ def batch(case: Case, rng: Generator) -> Batch:
     return Batch(rows, np.ascontiguousarray(full.y[:, index]), weights, z, a)
 
 
-def step_inputs(case: Case, rng: Generator, dtype: DTypeLike = np.float64) -> Args:
+def step_inputs(case: NetworkCase, rng: Generator, dtype: DTypeLike = np.float64) -> Args:
     """What one training step starts from: x, y, the batch's indices, weights, momentum.
 
     x is (n, n(0)), y (n(E), n), the index (B,); weights and momentum one array per layer.
@@ -144,7 +167,7 @@ def step_inputs(case: Case, rng: Generator, dtype: DTypeLike = np.float64) -> Ar
     return full.x, full.y, index, weights, momentum
 
 
-def step_cost(case: Case) -> Cost:
+def step_cost(case: NetworkCase) -> Cost:
     """One training step: three products per layer but the first, which needs no delta below it."""
     nodes = list(pairwise(case.layers))
     products = [(m, n, case.batch) for n, m in nodes]  # forward

@@ -183,9 +183,11 @@ def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
     MlpperfError
         If it cannot be written.
     """
+    size = targets[0].size if targets else 0.0
+    mutant = Version(f"a mutant of {100 * size:g} %", None, into, original.entries)
     try:
         shutil.copytree(original.root, into)
-        for file, attribute, paths in entry_files(into):
+        for file, attribute, paths in entry_files(mutant):
             here = [target for target in targets if target.series.path in paths]
             lines = [MUTATION] if here else []
             for number, target in enumerate(here):
@@ -205,8 +207,7 @@ def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
                 module.writelines(lines)
     except OSError as reason:
         raise MlpperfError(f"A mutant cannot be written to {into}: {reason}.") from reason
-    size = targets[0].size if targets else 0.0
-    return Version(f"a mutant of {100 * size:g} %", None, into)
+    return mutant
 
 
 def _given(function: Callable[..., object]) -> str:

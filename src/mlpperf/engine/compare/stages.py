@@ -297,9 +297,7 @@ def compare(
     )
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(), scratch("inputs") as folder:
-        crew = Crew(
-            {"base": base.root, "head": head.root}, pythons or {}, str(folder), result.trouble, seed
-        )
+        crew = Crew({"base": base, "head": head}, pythons or {}, str(folder), result.trouble, seed)
         stages = _stages(crew, result, selection, progress)
         while True:
             done = next(stages, None) is None
@@ -722,13 +720,13 @@ class Crew:
 
     def __init__(
         self,
-        roots: dict[str, Path],
+        versions: dict[str, Version],
         pythons: dict[str, str],
         inputs: str,
         trouble: list[str],
         seed: int | None,
     ) -> None:
-        self._roots, self._pythons, self._inputs = roots, pythons, inputs
+        self._versions, self._pythons, self._inputs = versions, pythons, inputs
         self.trouble = trouble
         self.together: list[Series] = []
         self.calls: dict[Series, float] = {}
@@ -746,7 +744,10 @@ class Crew:
         """
         line = {
             "kind": kind,
-            "versions": {side: str(self._roots[side]) for side in sides},
+            "versions": {
+                side: (str(self._versions[side].root), self._versions[side].entries)
+                for side in sides
+            },
             "inputs": self._inputs,
             "seed": int(self._rng.integers(2**31)),
             **task,

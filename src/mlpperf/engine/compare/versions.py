@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,25 +26,37 @@ from ...hotpath import HotPath, Variant, as_given
 from ..suites.catalogue import entries
 from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
 
-OURS = "mlpperf.paths:PATHS"
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a project: what it is called, its commit, and the folder with its files."""
+    """A version of a project.
+
+    Attributes
+    ----------
+    name : what it is called, as its user has written it.
+    commit : its full hash; None for a working tree.
+    root : the folder with its files.
+    entries : which hot paths it has, such as `package.module:PATHS`.
+    """
 
     name: str
-    commit: str | None  # None for a working tree
+    commit: str | None
     root: Path
+    entries: tuple[str, ...] = ()
 
 
 class BrokenVersionError(MlpperfError):
     """A version whose hot paths cannot be loaded."""
 
 
-def checked_out(revision: str | None, top: Path, project: Path, into: Path) -> Version:
+def checked_out(
+    revision: str | None, top: Path, project: Path, into: Path, usual: Sequence[str] = ()
+) -> Version:
     """The files of a commit of the repository at `top`, or of its working tree for None, in `into`.
+
+    `usual` are the entries of a version that names none, as far as it has their packages.
 
     Raises
     ------
@@ -57,7 +69,8 @@ def checked_out(revision: str | None, top: Path, project: Path, into: Path) -> V
         copy_tree(top, into)
     else:
         check_out(commit, top, into)
-    return Version(revision or "the working tree", commit, into / project)
+    root = into / project
+    return Version(revision or "the working tree", commit, root, entries_of(root, usual))
 
 
 def coexistence(
@@ -78,19 +91,22 @@ def coexistence(
         if missing := unmet(version.root):
             pythons[side] = environment(version.root, folder / f"{side}-environment")
             reason = reason or f"{version.name} needs {', '.join(missing)}"
-        if absolute := absolute_imports(version.root):
+        if absolute := absolute_imports(version):
             reason = reason or f"{version.name} imports itself by its own name: {absolute[0]}"
     return reason, pythons
 
 
-def entries_of(root: Path) -> tuple[str, ...]:
-    """Which hot paths a version has: those of its `[tool.mlpperf] paths`, or this package's own."""
-    ours = _first_file(root, "mlpperf")
-    own = (OURS,) if ours and (ours.parent / "paths").is_dir() else ()
-    return (*own, *entries(root / "pyproject.toml"))
+def entries_of(root: Path, usual: Sequence[str] = ()) -> tuple[str, ...]:
+    """Which hot paths a version has: what it names itself, or those of `usual` that are in it."""
+    named = entries(root / "pyproject.toml")
+    return tuple(named or (entry for entry in usual if _first_file(root, _module(entry))))
 
 
-def same_code(one: Path, other: Path) -> bool:
+def _module(entry: str) -> str:
+    return entry.partition(":")[0]
+
+
+def same_code(one: Version, other: Version) -> bool:
     """Whether two versions have the same packages and requirements, to the last byte.
 
     Two that have none, for example because an entry is misspelt, have not.
@@ -98,19 +114,19 @@ def same_code(one: Path, other: Path) -> bool:
     return bool(_sources(one)) and _digest(one) == _digest(other)
 
 
-def _digest(root: Path) -> str:
-    digest = hashlib.sha256(repr((entries_of(root), requirements(root))).encode())
-    for file in _sources(root):
-        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+def _digest(version: Version) -> str:
+    digest = hashlib.sha256(repr((version.entries, requirements(version.root))).encode())
+    for file in _sources(version):
+        digest.update(str(file.relative_to(version.root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
-def absolute_imports(root: Path) -> list[str]:
+def absolute_imports(version: Version) -> list[str]:
     """Where a package of this version imports itself by its name, which would find another one."""
-    packages = set(_packages(root))
+    packages = set(_packages(version))
     return [
-        f"{file.relative_to(root)}, line {line}"
-        for file in _sources(root)
+        f"{file.relative_to(version.root)}, line {line}"
+        for file in _sources(version)
         for name, line in _absolute(file.read_bytes())
         if name in packages
     ]
@@ -135,21 +151,22 @@ def _absolute(source: bytes) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def _packages(root: Path) -> list[str]:
+def _packages(version: Version) -> list[str]:
     """Those that its hot paths are in, and those of the same project that these import."""
-    names = (entry.partition(":")[0].partition(".")[0] for entry in entries_of(root))
+    names = (_module(entry).partition(".")[0] for entry in version.entries)
     found = list(dict.fromkeys(names))
     for package in found:  # which grows meanwhile
-        for file in _files(root, package):
+        for file in _files(version.root, package):
             for name, _ in _absolute(file.read_bytes()):
-                if name not in found and _first_file(root, name):
+                if name not in found and _first_file(version.root, name):
                     found.append(name)
     return found
 
 
-def _sources(root: Path) -> list[Path]:
+def _sources(version: Version) -> list[Path]:
     """The files of all its packages."""
-    return [file for package in _packages(root) for file in _files(root, package)]
+    packages = _packages(version)
+    return [file for package in packages for file in _files(version.root, package)]
 
 
 def _files(root: Path, package: str) -> list[Path]:
@@ -161,16 +178,17 @@ def _files(root: Path, package: str) -> list[Path]:
 
 
 def _first_file(root: Path, package: str) -> Path | None:
-    """The file that is run when the package, or module, is imported."""
+    """The file that is run when the package or module of that (dotted) name is imported."""
     for folder in (root / "src", root):
-        for file in (folder / package / "__init__.py", folder / f"{package}.py"):
+        below = folder.joinpath(*package.split("."))
+        for file in (below / "__init__.py", below.with_name(f"{below.name}.py")):
             if file.is_file():
                 return file
     return None
 
 
-def load(root: Path) -> dict[str, HotPath]:
-    """The hot paths of the version at `root` by name, from packages loaded anew under a new name.
+def load(version: Version) -> dict[str, HotPath]:
+    """The hot paths of `version` by name, from packages loaded anew under a new name.
 
     Raises
     ------
@@ -179,8 +197,8 @@ def load(root: Path) -> dict[str, HotPath]:
     """
     packages: dict[str, str] = {}
     found: dict[str, HotPath] = {}
-    for entry in entries_of(root):
-        for path in _load_entry(root, entry, packages):
+    for entry in version.entries:
+        for path in _load_entry(version.root, entry, packages):
             if path.name in found:
                 raise BrokenVersionError(f"two hot paths are called {path.name!r}.")
             found[path.name] = path
@@ -201,7 +219,7 @@ def _load_entry(root: Path, entry: str, packages: dict[str, str]) -> list[HotPat
         raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
 
 
-def entry_files(root: Path) -> Iterator[tuple[Path, str, dict[str, HotPath]]]:
+def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath]]]:
     """For each entry of a version: the file and the name of its tuple, and its hot paths by name.
 
     Raises
@@ -209,14 +227,11 @@ def entry_files(root: Path) -> Iterator[tuple[Path, str, dict[str, HotPath]]]:
     BrokenVersionError
         If it does not import.
     """
-    for entry in entries_of(root):
-        module, _, attribute = entry.partition(":")
-        paths = _load_entry(root, entry, {})
-        for folder in (root / "src", root):
-            below = folder.joinpath(*module.split("."))
-            for file in (below / "__init__.py", below.with_suffix(".py")):
-                if file.is_file():
-                    yield file, attribute or "PATHS", {path.name: path for path in paths}
+    for entry in version.entries:
+        paths = _load_entry(version.root, entry, {})
+        if file := _first_file(version.root, _module(entry)):
+            attribute = entry.partition(":")[2] or "PATHS"
+            yield file, attribute, {path.name: path for path in paths}
 
 
 def _load_package(root: Path, package: str) -> str:

@@ -31,7 +31,7 @@ from ...devices import keep_freed_memory
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from ..timing.race import MOVABLE, Contestant
-from .versions import BrokenVersionError, load
+from .versions import BrokenVersionError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
 LOADS = 3
@@ -46,15 +46,15 @@ STAY = 0.01  # seconds until arrays that can be elsewhere are
 class Task:
     """What is asked of a process.
 
-    `kind`: look (what do the versions have?), prove or time. `versions`: their folders by name,
-    `base` and `head` or one of them. `inputs`: the folder that proving writes the inputs to, and
-    timing reads them from. `series`: as (path, case, variant); `together`: those of them whose
-    versions can take the same prepared arguments. `seconds`: of timing, for each of `series`, in
-    which one may be several times, so that it is timed at several moments. `seed`: of the order.
+    `kind`: look (what do the versions have?), prove or time. `versions`: folder and entries of each
+    by name, `base` and `head` or one of them. `inputs`: the folder that proving writes the inputs
+    to, and timing reads them from. `series`: as (path, case, variant); `together`: those of them
+    whose versions can take the same prepared arguments. `seconds`: of timing, for each of `series`,
+    in which one may be several times, so that it is timed at several moments. `seed`: of the order.
     """
 
     kind: str
-    versions: dict[str, str]
+    versions: dict[str, tuple[str, Sequence[str]]]
     inputs: str = ""
     series: Sequence[Sequence[str]] = ()
     together: Sequence[Sequence[str]] = ()
@@ -69,8 +69,8 @@ def main() -> None:
     task = Task(**json.loads(sys.stdin.readline()))
     sys.dont_write_bytecode = False  # the versions are our own copies: only the first compiles them
     if len(task.versions) == 1:  # then whatever it imports by its own name is found, too
-        (root,) = map(Path, task.versions.values())
-        sys.path[:0] = [str(root / "src"), str(root)]
+        ((root, _),) = task.versions.values()
+        sys.path[:0] = [str(Path(root) / "src"), root]
     keep_freed_memory()
     work = {"look": _look, "prove": _prove, "time": _time}[task.kind]
     try:
@@ -82,12 +82,17 @@ def main() -> None:
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:
     """The hot paths of each version, or why it has none."""
-    for name, root in task.versions.items():
+    for name in task.versions:
         try:
-            paths = load(Path(root)).values()
+            paths = load(_version(task, name)).values()
             yield {"version": name, "paths": {path.name: _about(path) for path in paths}}
         except BrokenVersionError as reason:
             yield {"version": name, "broken": str(reason)}
+
+
+def _version(task: Task, name: str) -> Version:
+    root, entries = task.versions[name]
+    return Version(name, None, Path(root), tuple(entries))
 
 
 def _about(path: HotPath) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
 
     The inputs are the head's. If the versions have a process each, it is asked first.
     """
-    versions = {name: load(Path(root)) for name, root in task.versions.items()}
+    versions = {name: load(_version(task, name)) for name in task.versions}
     folder = Path(task.inputs)
     for (name, case_name), variants in _grouped(task.series).items():
         paths = {side: found[name] for side, found in versions.items() if name in found}
@@ -278,7 +283,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     rng = np.random.default_rng(task.seed)
     loaded: dict[str, list[dict[str, HotPath]]] = {name: [] for name in task.versions}
     for name in rng.permutation(LOADS * list(task.versions)):
-        loaded[name].append(load(Path(task.versions[name])))
+        loaded[name].append(load(_version(task, str(name))))
     together = {tuple(series) for series in task.together}
     moments: dict[tuple[str, str, int], list[tuple[str, float]]] = {}
     met: Counter[tuple[str, ...]] = Counter()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..calibrate.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
 from ..calibrate.trials import sights
-from ..compare.show import CALIBRATION_COLUMNS, calibration_rows, series_of, sight, trial_of
 from ..timing.machine import BUSY
 from ..words import count
 from . import figures

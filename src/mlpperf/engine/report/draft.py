@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count as count_from
 from typing import Any
@@ -15,11 +15,37 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..timing.race import Result
 from ..words import SHORT, by_percent, count, plain
-from .blocks import Badge, Cell, Link, Page, Prose, sparkline
+from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
 from .gather import Material, Place, Record, where_from
 
-USUAL = "batch-500"  # the articles' case, by which paths are compared
 Records = Sequence[Record]
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What stands first on the overview: a sentence of its verdict, and a section."""
+
+    sentence: str
+    section: Section
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a package of hot paths adds to the report of whoever uses it.
+
+    Attributes
+    ----------
+    kinds : by the name of their file, the records that its pages show, and what is shown of one: it
+        raises what a damaged record makes it raise, and that record is then left out.
+    pages : file, name in the navigation, and the function that drafts the page.
+    lead : drafts what stands first on the overview; None where there is nothing yet.
+    usual_case : the case by which hot paths are compared; each path's first one by default.
+    """
+
+    kinds: Mapping[str, Callable[[Record], object]] = field(default_factory=dict)
+    pages: tuple[tuple[str, str, Callable[[Draft], None]], ...] = ()
+    lead: Callable[[Draft], Lead | None] = lambda site: None
+    usual_case: str = ""
 
 
 @dataclass
@@ -31,6 +57,7 @@ class Draft:
 
     material: Material
     catalogue: dict[str, HotPath]
+    content: Content
     pages: list[Page] = field(default_factory=list)
     data: dict[str, Records | str] = field(default_factory=dict)
     curves: dict[str, str] = field(default_factory=dict)
@@ -56,9 +83,9 @@ class Draft:
         return Link(commit[:SHORT], self.material.commit_url + commit if known else "")
 
 
-def started(material: Material, catalogue: Sequence[HotPath]) -> Draft:
+def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:
     """A site without pages, in which every path has the name of its file."""
-    site = Draft(material, {path.name: path for path in catalogue})
+    site = Draft(material, {path.name: path for path in catalogue}, content)
     known = [*site.catalogue, *(race.result.path for race in material.races)]
     if site.points is not None:
         known += list(site.points["path"].unique())
@@ -79,10 +106,10 @@ def index_of(site: Draft, where: Place) -> int:
     return site.material.places.index(where) + 1
 
 
-def fastest(results: Sequence[Result]) -> Result | None:
+def fastest(results: Sequence[Result], usual_case: str) -> Result | None:
     """At the usual case, or the first that there is."""
     timed = [r for r in results if r.speedup.median > 0]
-    usual = [r for r in timed if r.case == USUAL] or timed[:1]
+    usual = [r for r in timed if r.case == usual_case] or timed[:1]
     return max(usual, key=lambda r: r.speedup.median, default=None)
 
 

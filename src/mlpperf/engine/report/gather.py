@@ -6,20 +6,17 @@ A line that cannot be read, or that lacks what its page shows, is told in a sent
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ...articles.accuracy.show import notes as accuracy_notes
-from ...articles.accuracy.show import rows as accuracy_rows
-from ...articles.mlp.show import cluster_rows, growth_rows, keras_rows, ladder_rows, training_rows
-from ...articles.peers.show import rows as peer_rows
 from ...errors import MlpperfError
 from .. import git
-from ..compare.show import trial_of
+from ..calibrate.show import trial_of
 from ..history.changes import Change, changes_along
 from ..history.records import race_result, scan
 from ..history.table import DAMAGE, History, history, points
@@ -27,15 +24,9 @@ from ..timing.machine import BUSY
 from ..timing.race import Result
 
 Record = dict[str, Any]
+Shown = Mapping[str, Callable[[Record], object]]
 # What is shown of one record must be possible with every one that is kept.
-SHOWN: dict[str, Callable[[Record], object]] = {
-    "ladders": lambda r: (ladder_rows([r]), r["threads"] + r["batch_size"]),
-    "growth": lambda r: growth_rows([r]),
-    "keras": lambda r: (keras_rows(r["epochs"]), r["epochs"][-1], r["network"] + r["device"]),
-    "trainings": lambda r: (training_rows(r["epochs"]), r["epochs"][-1], r["rung"]),
-    "accuracies": lambda r: (accuracy_rows([r]), accuracy_notes([r]), r["seed"] + 0),
-    "clusters": lambda r: (cluster_rows([r]), r["silhouette_samples"] + 0),
-    "peers": lambda r: (peer_rows([r]), r["batch_size"] + r["threads"], r["device"] + r["peer"]),
+SHOWN: Shown = {
     "calibrations": lambda r: (trial_of(r), r["tracker"] + "", r["budget"] + 0.0, r["cases"]),
     "comparisons": lambda r: (r["base"] + r["head"] + r["verdict"], r["exit_code"] + 0),
 }
@@ -68,8 +59,8 @@ class Race:
 class Material:
     """What the report is made of.
 
-    `points`: the curves of the history. `kinds`: the records of each of `SHOWN`. `commit_url`: what
-    a commit's page starts with, or nothing.
+    `points`: the curves of the history. `kinds`: the records by the name of their file.
+    `commit_url`: what a commit's page starts with, or nothing.
     """
 
     history: History | None = None
@@ -87,15 +78,21 @@ class Material:
         return list(dict.fromkeys(race.place for race in newest))
 
 
-def gather(records: Path | None, asv: Path | None, pytest_benchmark: Path | None) -> Material:
-    """Read everything there is.
+def gather(
+    records: Path | None,
+    asv: Path | None,
+    pytest_benchmark: Path | None,
+    kinds: Shown = MappingProxyType({}),
+) -> Material:
+    """Read everything there is; `kinds` are the records of others than the engine's own.
 
     Raises
     ------
     MlpperfError
         If there is nothing, or nothing that can be read.
     """
-    found = Material(kinds={name: [] for name in SHOWN}, commit_url=commit_url())
+    every = {**kinds, **SHOWN}
+    found = Material(kinds={name: [] for name in every}, commit_url=commit_url())
     newest: dict[tuple[Place, str, str, str], Race] = {}
 
     def seen(record: Record) -> None:
@@ -110,7 +107,7 @@ def gather(records: Path | None, asv: Path | None, pytest_benchmark: Path | None
         found.changes = changes_along(found.points)
         found.unreadable += found.history.unreadable
         found.races = list(newest.values())
-    for name, shown in SHOWN.items():
+    for name, shown in every.items():
         file = records / f"{name}.jsonl" if records else None
         if file and file.exists():
             found.kinds[name] = _readable(file, shown, found.unreadable)

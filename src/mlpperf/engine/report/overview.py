@@ -8,55 +8,39 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ...articles.mlp.show import LADDER_COLUMNS, ladder_rows
 from ..history.changes import FEWEST
 from ..timing.race import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
-from . import figures
-from .blocks import Badge, Cell, Page, Plot, Prose, Section, Table, rows
+from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
 from .draft import (
-    USUAL,
     Draft,
-    Records,
+    Lead,
     fastest,
     flat,
     grouped,
     index_of,
     last_change,
     longest,
-    measured_where,
-    newest_of,
 )
-from .gather import Place, Record
+from .gather import Place
 
 UNREADABLE = 50  # sentences on the page
 
 
 def overview(site: Draft) -> None:
-    """The ladder, a table of hot paths for each place, and what it is based on."""
+    """What the content leads with, a table of hot paths for each place, and the sources."""
     m = site.material
-    sections = []
-    ladders = newest_of(m.kinds["ladders"], lambda r: (r["batch_size"], r["rung"]))
-    climbed = [r for r in ladders if r["batch_size"] == figures.BATCH] or ladders
-    if climbed:
-        size = climbed[0]["batch_size"]
-        here = [r for r in climbed if r["batch_size"] == size]
-        rivals = [
-            r
-            for r in newest_of(m.kinds["peers"], lambda r: (r["batch_size"], r["peer"]))
-            if r["batch_size"] == size and r["seconds"]["median"] and r["peer"] != "last_rung"
-        ]
-        best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
-        sections.append(_ladder_section(site, here, best))
+    lead = site.content.lead(site)
+    sections = [lead.section] if lead else []
     for where in m.places:
         sections.append(_paths_section(site, where))
     sections += _tracked(site)
     sections.append(_measured(site))
-    site.pages.append(Page("index.html", "Overview", _verdict(site, climbed), sections, "Overview"))
+    site.pages.append(Page("index.html", "Overview", _verdict(site, lead), sections, "Overview"))
 
 
-def _verdict(site: Draft, ladder: Records) -> str:
+def _verdict(site: Draft, lead: Lead | None) -> str:
     """Three answers: is it still right, how much faster is it, and since when slower."""
     m, parts = site.material, []
     results = [race.result for race in m.races]
@@ -68,12 +52,8 @@ def _verdict(site: Draft, ladder: Records) -> str:
             if wrong
             else f"All {variants} variants were equal to their reference before they were timed."
         )
-    if ladder and ladder[-1]["total_gain"]["median"]:
-        last = ladder[-1]
-        parts.append(
-            f"{last['rung']} trains {last['total_gain']['median']:.1f}× as fast as "
-            f"{ladder[0]['rung']}."
-        )
+    if lead and lead.sentence:
+        parts.append(lead.sentence)
     if site.points is not None:
         slower = [c for c in m.changes if c.direction in ("slower", "more")]
         lengths = site.points.groupby("curve").size()
@@ -90,26 +70,6 @@ def _verdict(site: Draft, ladder: Records) -> str:
     return " ".join(parts)
 
 
-def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
-    size = here[0]["batch_size"]
-    plot = Plot(
-        figures.ladder(here, best),
-        f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them.",
-    )
-    table = Table(
-        f"The ladder at batch {size:,}: medians, with 95 % intervals in brackets",
-        LADDER_COLUMNS,
-        rows(ladder_rows(here)),
-        left=2,
-        data=site.keep("ladder", here),
-    )
-    text = (
-        "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
-        "The floor is what the bare matrix products of the same epochs take here."
-    )
-    return Section("The ladder", [Prose(text), plot, table, measured_where(here)])
-
-
 def _paths_section(site: Draft, where: Place) -> Section:
     races = [race for race in site.material.races if race.place == where]
     table_rows: list[Sequence[Cell]] = []
@@ -121,11 +81,11 @@ def _paths_section(site: Draft, where: Place) -> Section:
             if wrong
             else Badge(f"{count(len(results), 'result')} equal", "good")
         )
-        best = fastest(results)
+        best = fastest(results, site.content.usual_case)
         shown: list[Cell] = ["–"] * 3
         if best:
             middle, interval = speedup(best)
-            at = "" if best.case == USUAL else f" at {best.case}"
+            at = "" if best.case == site.content.usual_case else f" at {best.case}"
             shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
         table_rows.append(
             [
@@ -145,10 +105,12 @@ def _paths_section(site: Draft, where: Place) -> Section:
         *("hot path", "still right?", "fastest"),
         *("speedup (95 % interval)", "of ceiling", "history", "last change"),
     )
+    usual = site.content.usual_case
+    at_usual = f" at {usual}" if usual else ""
     first = races[0]
     note = f"{first.software}; {first.time[:10]}, commit {first.commit[:SHORT] or 'none'}."
     table = Table(
-        f"The fastest variant of every hot path at {USUAL} against its reference",
+        f"The fastest variant of every hot path{at_usual} against its reference",
         columns,
         rows(table_rows),
         left=3,
@@ -191,7 +153,7 @@ def _tracked(site: Draft) -> list[Section]:
         cells: list[Sequence[Cell]] = []
         for path, found in here.groupby("path", observed=True, sort=False):
             ratios = found[found["quantity"] == "ratio"]
-            usual = ratios[ratios["case"] == USUAL]
+            usual = ratios[ratios["case"] == site.content.usual_case]
             newest = (ratios if usual.empty else usual).groupby("curve").tail(1)
             shown: list[Cell] = ["–", "–"]
             curve = found
@@ -201,7 +163,7 @@ def _tracked(site: Draft) -> list[Section]:
                 low, high = 1 / best["high"], 1 / best["low"]
                 wide = 0.01 if math.isnan(low) else (high - low) / (2 * faster)
                 bounds = "" if math.isnan(low) else f" ({times(low, wide)} … {times(high, wide)})"
-                at = "" if best["case"] == USUAL else f" at {best['case']}"
+                at = "" if best["case"] == site.content.usual_case else f" at {best['case']}"
                 shown = [plain(best["variant"] + at), times(faster, wide) + bounds]
                 curve = ratios[ratios["curve"] == best["curve"]]
             changed = last_change(site, str(path), Place(machine, "", 0))

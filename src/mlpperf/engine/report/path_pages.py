@@ -33,7 +33,7 @@ from .blocks import (
     source,
     story,
 )
-from .draft import USUAL, Draft, fastest, flat, grouped, index_of, kind_of
+from .draft import Draft, fastest, flat, grouped, index_of, kind_of
 from .gather import Place, Record
 from .history_pages import changes_table
 
@@ -68,7 +68,7 @@ def paths(site: Draft) -> None:
 
 def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
     wrong = sorted({r.variant for r in results if r.wrong})
-    best = fastest(results)
+    best = fastest(results, site.content.usual_case)
     parts = [f"{name}:"]
     if wrong:
         parts.append(f"{', '.join(wrong)} differs from the reference and was not timed.")
@@ -167,7 +167,7 @@ def _path_history(site: Draft, name: str, found: pd.DataFrame) -> Section:
     site.keep(file, _csv(found))
     quantities = list(dict.fromkeys(found["quantity"]))
     quantities.sort(key=lambda quantity: quantity != "ratio")
-    cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != USUAL)
+    cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != site.content.usual_case)
     blocks: list[Any] = [
         Prose(
             "Lower is better. A panel for each source, machine, device, number of threads and "
@@ -277,8 +277,8 @@ def _how_to_read() -> Section:
                 "identical code, loaded twice, differs by that much."
             ),
             Prose(
-                "What is timed is what training pays for every batch; what it pays once, such as a "
-                "cast or a buffer, is in the code above below “not timed”. The ceiling is the time "
+                "What is timed is what is paid for every call; what is paid once, such as a cast "
+                "or a buffer, is in the code above below “not timed”. The ceiling is the time "
                 "of the bare matrix products, or of the bare memory traffic, at these sizes on "
                 "this machine, measured in the same run."
             ),

@@ -15,34 +15,21 @@ import pandas as pd
 from markupsafe import Markup
 
 from ... import __version__
-from ...articles.training_pages import accuracy, batches, peers, training
 from ...errors import MlpperfError
 from ...hotpath import HotPath
 from ..files import write_whole
 from ..history.records import finite
 from .blocks import highlighting
 from .calibration_page import calibration
-from .draft import Draft, started
+from .draft import Content, Draft, started
 from .gather import Material
 from .history_pages import compare, history
 from .overview import overview
 from .path_pages import paths
 
 MANIFEST = ".mlpperf-report.json"  # what was written, so that only that is ever deleted
-NAVIGATION = (
-    ("index.html", "Overview"),
-    ("history.html", "History"),
-    ("compare.html", "Compare"),
-    ("batches.html", "Batch sizes"),
-    ("peers.html", "Peers"),
-    ("training.html", "Training"),
-    ("accuracy.html", "Time to accuracy"),
-    ("calibration.html", "Calibration"),
-)
-BUILDERS = (
-    *(overview, paths, history, compare),
-    *(batches, peers, training, accuracy, calibration),
-)
+FIRST = (("index.html", "Overview"), ("history.html", "History"), ("compare.html", "Compare"))
+LAST = (("calibration.html", "Calibration"),)
 # No script but the site's own files; Plotly sets styles of its own.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -50,8 +37,16 @@ POLICY = (
 )
 
 
-def write(out: Path, material: Material, catalogue: Sequence[HotPath], project: str) -> Path:
+def write(
+    out: Path,
+    material: Material,
+    catalogue: Sequence[HotPath],
+    project: str,
+    content: Content = Content(),  # noqa: B008  (it is frozen)
+) -> Path:
     """Write the site of `material` to the folder `out`; gives its first page.
+
+    `content` is what the hot paths' package adds to it.
 
     A folder that is there must be empty, or hold a site that was written by this; of that, what
     is not written again is deleted. Anybody else's files stay.
@@ -65,12 +60,12 @@ def write(out: Path, material: Material, catalogue: Sequence[HotPath], project: 
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Listed before they are written: if that is interrupted, they are known to be ours.
-        site = started(material, catalogue)
-        for build in BUILDERS:
+        site = started(material, catalogue, content)
+        others = (build for _, _, build in content.pages)
+        for build in (overview, paths, history, compare, *others, calibration):
             build(site)
-        content = _files(site, material, project)
         written: set[str] = set()
-        for name, data in content:
+        for name, data in _files(site, material, project):
             written.add(name)
             if name not in old:
                 old.add(name)
@@ -85,6 +80,11 @@ def write(out: Path, material: Material, catalogue: Sequence[HotPath], project: 
             "--out names another folder."
         ) from reason
     return out / "index.html"
+
+
+def navigation(content: Content) -> tuple[tuple[str, str], ...]:
+    """File and name of every page that all the others link to."""
+    return (*FIRST, *((file, name) for file, name, _ in content.pages), *LAST)
 
 
 def _owned(out: Path) -> set[str]:
@@ -136,7 +136,7 @@ def _files(site: Draft, material: Material, project: str) -> Iterator[tuple[str,
             project=project,
             version=__version__,
             today=f"{datetime.now(UTC):%Y-%m-%d}",
-            navigation=NAVIGATION,
+            navigation=navigation(site.content),
             policy=POLICY,
             commit_url=material.commit_url,
         )

@@ -1,4 +1,4 @@
-"""Which hot paths there are: ours, and those of the project in the current folder."""
+"""Which hot paths there are: those that the project in the current folder names."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from typing import Any
 
 from ...errors import MlpperfError, check
 from ...hotpath import Case, HotPath
-from ...paths import PATHS
 
 
-def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
-    """Our hot paths, then those that `[tool.mlpperf] paths` in `folder`/pyproject.toml names.
+def catalogue(folder: Path | None = None, usual: Sequence[str] = ()) -> tuple[HotPath, ...]:
+    """The hot paths that `[tool.mlpperf] paths` in `folder`/pyproject.toml names.
 
     An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder and its `src`
-    are importable meanwhile, so the project need not be installed.
+    are importable meanwhile, so the project need not be installed. A project that names none has
+    the `usual` entries.
 
     Raises
     ------
     MlpperfError
         If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
     """
-    return tuple(path for _, path in sources(folder))
+    return tuple(path for _, path in sources(folder, usual))
 
 
-def sources(folder: Path | None = None) -> list[tuple[str, HotPath]]:
-    """The paths of `catalogue(folder)`, each with the entry that names the tuple it is in."""
+def sources(folder: Path | None = None, usual: Sequence[str] = ()) -> list[tuple[str, HotPath]]:
+    """The paths of `catalogue`, each with the entry that names the tuple it is in."""
     here = folder or Path.cwd()
-    found = [("mlpperf.paths:PATHS", path) for path in PATHS]
-    for entry in entries(here / "pyproject.toml"):
-        found += [(entry, path) for path in _imported(entry, here)]
+    named = entries(here / "pyproject.toml") or usual
+    found = [(entry, path) for entry in named for path in _imported(entry, here)]
     names = [path.name for _, path in found]
     for name in names:
         if names.count(name) > 1:

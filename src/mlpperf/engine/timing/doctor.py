@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from ...devices import available_threads, threads
-from ...errors import MlpperfError
 from .machine import BUSY, Bystanders, clock_resolution, copy_seconds, describe, product_seconds
 
 # Runs in a process of its own: TensorFlow takes seconds to load and starts its own threads.
@@ -35,8 +34,11 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> Iterator[Finding]:
-    """Look at one thing after the other; takes some ten seconds with TensorFlow installed."""
+def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
+    """Look at one thing after the other; takes some ten seconds with TensorFlow installed.
+
+    `checks` are those of whoever has needs of their own, such as a data set; they come last.
+    """
     machine = describe()
     memory = f"{machine.memory / 2**30:.0f} GiB"
     yield Finding("fine", "machine", f"{machine.processor}, {machine.cores} cores, {memory}")
@@ -50,7 +52,8 @@ def examine() -> Iterator[Finding]:
     yield _tensorflow()
     yield _clock()
     yield _noise()
-    yield _data()
+    for check in checks:
+        yield check()
 
 
 def _numpy() -> Finding:
@@ -121,14 +124,3 @@ def _noise(duration: float = 1.0) -> Finding:
             "note", "noise", text, "Single times will scatter; ratios of pairs much less."
         )
     return Finding("fine", "noise", text)
-
-
-def _data() -> Finding:
-    from ...articles.data.datasets import mnist
-    from ...articles.data.mnist_files import cache_folder
-
-    try:
-        found = mnist()
-    except MlpperfError as reason:
-        return Finding("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
-    return Finding("fine", "MNIST", f"{len(found.train_images):,} images in {cache_folder()}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from ..engine.report import figures
-from ..engine.report.blocks import Page, Plot, Prose, Section, Table, rows
-from ..engine.report.draft import Draft, measured_where, newest_of, none_yet
-from ..engine.report.gather import Record
-from ..engine.words import count, percent
-from .accuracy import show as accuracy_show
-from .mlp.show import (
+from ...engine.report.blocks import Page, Plot, Prose, Section, Table, rows
+from ...engine.report.draft import Draft, measured_where, newest_of, none_yet
+from ...engine.report.gather import Record
+from ...engine.words import count, percent
+from ..accuracy import show as accuracy_show
+from ..mlp.show import (
     CLUSTER_COLUMNS,
     GROWTH_COLUMNS,
     KERAS_COLUMNS,
@@ -24,7 +23,8 @@ from .mlp.show import (
     sweep_rows,
     training_rows,
 )
-from .peers import show as peers_show
+from ..peers import show as peers_show
+from . import figures
 
 
 def batches(site: Draft) -> None:

@@ -1,0 +1,23 @@
+"""What the articles' code needs of a machine, looked at by `mlpperf doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine.timing.doctor import Finding
+from ..errors import MlpperfError
+
+
+def mnist_is_there() -> Finding:
+    """Whether MNIST can be loaded, from the cache folder or by fetching it now."""
+    from .data.datasets import mnist
+    from .data.mnist_files import cache_folder
+
+    try:
+        found = mnist()
+    except MlpperfError as reason:
+        return Finding("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
+    return Finding("fine", "MNIST", f"{len(found.train_images):,} images in {cache_folder()}")
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (mnist_is_there,)

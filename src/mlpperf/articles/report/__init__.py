@@ -1,0 +1,1 @@
+"""What the articles add to the report: pages, figures, and what stands first."""

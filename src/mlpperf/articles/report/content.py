@@ -1,0 +1,90 @@
+"""All that the articles add to the report, as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...engine.report.blocks import Plot, Prose, Section, Table, rows
+from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
+from ..accuracy import show as accuracy
+from ..mlp.show import (
+    LADDER_COLUMNS,
+    cluster_rows,
+    growth_rows,
+    keras_rows,
+    ladder_rows,
+    training_rows,
+)
+from ..peers import show as peers
+from . import figures, training_pages
+
+Record = dict[str, Any]
+
+
+def lead(site: Draft) -> Lead | None:
+    """The ladder at the articles' batch size, or at the one that was climbed."""
+    kinds = site.material.kinds
+    ladders = newest_of(kinds["ladders"], lambda r: (r["batch_size"], r["rung"]))
+    climbed = [r for r in ladders if r["batch_size"] == figures.BATCH] or ladders
+    if not climbed:
+        return None
+    size = climbed[0]["batch_size"]
+    here = [r for r in climbed if r["batch_size"] == size]
+    rivals = [
+        r
+        for r in newest_of(kinds["peers"], lambda r: (r["batch_size"], r["peer"]))
+        if r["batch_size"] == size and r["seconds"]["median"] and r["peer"] != "last_rung"
+    ]
+    best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
+    last, sentence = climbed[-1], ""
+    if last["total_gain"]["median"]:
+        sentence = (
+            f"{last['rung']} trains {last['total_gain']['median']:.1f}× as fast as "
+            f"{climbed[0]['rung']}."
+        )
+    return Lead(sentence, _ladder_section(site, here, best))
+
+
+def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
+    size = here[0]["batch_size"]
+    plot = Plot(
+        figures.ladder(here, best),
+        f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them.",
+    )
+    table = Table(
+        f"The ladder at batch {size:,}: medians, with 95 % intervals in brackets",
+        LADDER_COLUMNS,
+        rows(ladder_rows(here)),
+        left=2,
+        data=site.keep("ladder", here),
+    )
+    text = (
+        "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
+        "The floor is what the bare matrix products of the same epochs take here."
+    )
+    return Section("The ladder", [Prose(text), plot, table, measured_where(here)])
+
+
+CONTENT = Content(
+    kinds={
+        "ladders": lambda r: (ladder_rows([r]), r["threads"] + r["batch_size"]),
+        "growth": lambda r: growth_rows([r]),
+        "keras": lambda r: (keras_rows(r["epochs"]), r["epochs"][-1], r["network"] + r["device"]),
+        "trainings": lambda r: (training_rows(r["epochs"]), r["epochs"][-1], r["rung"]),
+        "accuracies": lambda r: (accuracy.rows([r]), accuracy.notes([r]), r["seed"] + 0),
+        "clusters": lambda r: (cluster_rows([r]), r["silhouette_samples"] + 0),
+        "peers": lambda r: (
+            peers.rows([r]),
+            r["batch_size"] + r["threads"],
+            r["device"] + r["peer"],
+        ),
+    },
+    pages=(
+        ("batches.html", "Batch sizes", training_pages.batches),
+        ("peers.html", "Peers", training_pages.peers),
+        ("training.html", "Training", training_pages.training),
+        ("accuracy.html", "Time to accuracy", training_pages.accuracy),
+    ),
+    lead=lead,
+    usual_case=f"batch-{figures.BATCH}",
+)
