@@ -255,7 +255,7 @@ def here(
 
     monkeypatch.setattr(compare.Crew, "ask", ask)
     yield asked
-    worker._array.cache_clear()
+    exchange._array.cache_clear()
     hotpath.problem.cache_clear()
 
 

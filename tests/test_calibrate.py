@@ -40,7 +40,7 @@ from mlpperf.engine.compare import stages as comparing
 from mlpperf.engine.compare.checkouts import copy_tree
 from mlpperf.engine.compare.stages import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.versions import Version, entries_of, load, same_code
-from mlpperf.engine.timing.race import Interval
+from mlpperf.engine.timing.intervals import Interval
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
 

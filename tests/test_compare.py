@@ -39,7 +39,6 @@ from mlpperf.engine.compare.stages import (
     Finding,
     Selection,
     Series,
-    Timing,
     _conclude,
     _stages,
     judges,
@@ -47,7 +46,9 @@ from mlpperf.engine.compare.stages import (
 )
 from mlpperf.engine.compare.versions import Version, entries_of
 from mlpperf.engine.history.records import finite
-from mlpperf.engine.timing.race import Interval
+from mlpperf.engine.timing import estimates
+from mlpperf.engine.timing.estimates import Timing
+from mlpperf.engine.timing.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
@@ -249,13 +250,13 @@ def test_the_middle_of_pairs_withstands_disturbances(pairs: int) -> None:
     timing.add(base, head, 1e-3, 0.0)
     assert timing.values == pytest.approx([math.log(1.1)], abs=0.05 / math.sqrt(pairs) + 0.002)
     assert timing.within < 0.05 / math.sqrt(pairs)
-    assert (timing.within > 0) == (pairs >= 2 * module.ROW)
+    assert (timing.within > 0) == (pairs >= 2 * estimates.ROW)
 
 
 def test_the_scatter_is_that_of_a_pair_however_many_are_averaged() -> None:
     rng = np.random.default_rng(8)
-    quickest = 0.02 * rng.standard_normal((100_000, module.ROW)).min(axis=1)
-    expected = float(quickest.std()) * math.sqrt(module.ROW)
+    quickest = 0.02 * rng.standard_normal((100_000, estimates.ROW)).min(axis=1)
+    expected = float(quickest.std()) * math.sqrt(estimates.ROW)
     for pairs in (300, 1000, 5000):
         timing = Timing()
         for _ in range(3):

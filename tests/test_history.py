@@ -27,7 +27,8 @@ from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change, changes
 from mlpperf.engine.history.records import Commit, append, race_records
 from mlpperf.engine.history.table import CURVE, history, points
-from mlpperf.engine.timing.race import Interval, Result
+from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.race import Result
 from mlpperf.errors import MlpperfError
 
 PATIENCE = 120  # seconds until a hanging process counts as hanging

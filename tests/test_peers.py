@@ -25,7 +25,7 @@ from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
 from mlpperf.articles.peers.contest import Contestant, Place
 from mlpperf.articles.peers.task import Task
-from mlpperf.engine.timing.race import Interval
+from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.workers import Worker
 from mlpperf.errors import MlpperfError
 

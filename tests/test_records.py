@@ -32,8 +32,9 @@ from mlpperf.engine.history.records import (
 )
 from mlpperf.engine.timing import race as measure
 from mlpperf.engine.timing.in_force import InForce
+from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.machine import describe
-from mlpperf.engine.timing.race import Interval, Result, race
+from mlpperf.engine.timing.race import Result, race
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 

@@ -92,6 +92,10 @@ XLA = Backend("tensorflow", "xla", _xla, _tensors, _arrays, _wait)
 CONVERTED = Backend("tensorflow", "converted", _converting)
 
 
+# The libraries that hot paths may ask for; others are known when a path has them.
+LIBRARIES = (NUMPY.name, EAGER.name)
+
+
 def installed(backend: str) -> bool:
     """Whether the package of that name is there."""
     return find_spec(backend) is not None

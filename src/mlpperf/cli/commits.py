@@ -67,8 +67,9 @@ def compare(
     least = percentage(threshold)
     from ..engine import terminal
     from ..engine.compare import show
+    from ..engine.compare.budget import BUDGET
     from ..engine.compare.checkouts import project_folder, scratch
-    from ..engine.compare.stages import BUDGET, Comparison, Selection
+    from ..engine.compare.findings import Comparison, Selection
     from ..engine.compare.stages import compare as compared
     from ..engine.compare.versions import checked_out, coexistence, same_code
     from ..engine.history.records import append, context, current_commit, finite, records_folder
@@ -157,8 +158,9 @@ def calibrate(
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
+    from ..engine.compare.budget import BUDGET
     from ..engine.compare.checkouts import project_folder, scratch
-    from ..engine.compare.stages import BUDGET, Selection
+    from ..engine.compare.findings import Selection
     from ..engine.compare.versions import checked_out
     from ..engine.history.records import append, context, current_commit, finite, records_folder
     from ..errors import check

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from ..engine.timing.race import Result
+    from ..engine.timing.result import Result
     from ..hotpath import Case, HotPath, Variant
 
 
@@ -177,62 +177,54 @@ def race(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Time variants against their reference in interleaved pairs; exit code 1 if one is wrong.
+    """Time variants beside their reference, in turns and in several processes; 1 if one is wrong.
 
     Those of NumPy by default, and those of TensorFlow on a GPU.
     """
-    if budget is not None and not 0 < budget < float("inf"):
-        raise MlpperfError(f"--budget must be a positive number of seconds, not {budget:g}.")
     use(device, threads)
     usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     work = _work(paths, case, variant, backend or usual)
     from ..engine import terminal
+    from ..engine.compare.checkouts import scratch
     from ..engine.history.records import append, current_commit, race_records, records_folder
     from ..engine.timing import show as tables
-    from ..engine.timing.race import BUDGET, FEWEST_ROUNDS, SWEEPS, Race
+    from ..engine.timing.machine import Bystanders
+    from ..engine.timing.race import BUDGET, PROCESSES, Contest, check_budget, run, written
 
+    seconds = BUDGET if budget is None else budget
+    check_budget(seconds)
     console = terminal.console()
     folder = records or records_folder()
     commit = current_commit()
     append([], folder)  # an unwritable folder is found out before anything is timed
-    races = [
-        Race(path, at, chosen.variants, sweeps=SWEEPS, budget=budget or BUDGET)
-        for path, chosen in work.items()
-        for at in chosen.cases
-    ]
+    contests: list[Contest] = []
     done: list[Result] = []
-    written: list[dict[str, Any]] = []
+    records_written: list[dict[str, Any]] = []
+    bystanders = Bystanders()
 
-    def finish(run: Race) -> None:
-        results = [r for r in run.results() if r.wrong or r.rounds >= FEWEST_ROUNDS]
-        new = race_records(results, commit=commit)
-        append(new, folder)
-        written.extend(new)
-        done.extend(results)
+    def finish() -> None:
+        """Record what was timed, also if that is less than was meant."""
+        busy = bystanders.share()
+        done.extend(result for contest in contests for result in contest.results(busy))
+        records_written.extend(race_records(done, commit=commit))
+        append(records_written, folder)
 
-    left = list(races)
-    try:
-        with terminal.progress() as bar:
-            task = bar.add_task("", total=SWEEPS * len(races))
-            for sweep in range(1, SWEEPS + 1):
-                for run in races:
-                    bar.update(task, description=f"{run.name}, sweep {sweep}", refresh=True)
-                    run.sweep()
-                    bar.update(task, advance=1, refresh=True)
-                    if sweep < SWEEPS:
-                        continue
-                    finish(left.pop(0))
-                    if not as_json and run.case is work[run.path].cases[-1]:
-                        console.print(
-                            tables.races(run.path, [r for r in done if r.path == run.path.name])
-                        )
-    except BaseException:
-        for run in left:  # what was timed before the interruption is not lost
-            finish(run)
-        raise
+    with scratch("inputs") as inputs:
+        try:
+            with terminal.progress() as bar:
+                for path, at in _steps(bar, work):
+                    contests.append(written(path, at, work[path].variants, inputs))
+                task = bar.add_task("", total=PROCESSES.usual * len(contests))
+                for number, contest in run(contests, inputs, entries=HOT_PATHS, budget=seconds):
+                    told = f"{contest.name}, process {number}"
+                    bar.update(task, description=told, advance=1, refresh=True)
+        finally:
+            finish()
     if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(records_written, indent=2, ensure_ascii=False))
     else:
+        for path in work:
+            console.print(tables.races(path, [r for r in done if r.path == path.name]))
         console.print(tables.best(done))
         console.print(tables.summary(done))
         console.print(f"Records: {folder / 'races.jsonl'}", soft_wrap=True)

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...devices import keep_freed_memory
+from ...engine.timing.intervals import Interval, ratio_interval
 from ...engine.timing.machine import product_seconds
-from ...engine.timing.race import SETTLE, Interval, ratio_interval
+from ...engine.timing.rounds import SETTLE
 from ...errors import MlpperfError
 from ..data.datasets import Dataset, synthetic
 from .equations import Array

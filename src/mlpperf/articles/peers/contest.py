@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.timing.race import SETTLE, Interval, ratio_interval
+from ...engine.timing.intervals import Interval, ratio_interval
+from ...engine.timing.rounds import SETTLE
 from ...engine.timing.workers import Worker, WorkerError
 from ...errors import MlpperfError
 from ..keras.models import STALL

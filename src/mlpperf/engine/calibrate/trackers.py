@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..compare.stages import Series
+from ..compare.findings import Series
 from ..compare.versions import Version
 from ..git import git
 

@@ -23,9 +23,12 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from ...errors import MlpperfError
-from ..compare.stages import BUDGET, ROW, Comparison, Selection, Series, compare
+from ..compare.budget import BUDGET
+from ..compare.findings import Comparison, Selection, Series
+from ..compare.stages import compare
 from ..compare.versions import Version, entry_files
-from ..timing.race import CONFIDENCE
+from ..timing.blocks import ROW
+from ..timing.intervals import CONFIDENCE
 from .trackers import Tracker
 
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
@@ -297,7 +300,7 @@ def judged(size: float, targets: Sequence[Target], result: Comparison) -> Trial:
     return replace(
         _trial(size, targets, [f.series for f in timed if f.slower], len(timed), result.total),
         measured={f.series.name: f.ratio.median - 1 for f in timed if f.series in aimed},
-        undecided=sum(f.verdict.startswith("undecided") for f in timed),
+        undecided=sum(f.judgement.undecided for f in timed),
         busy=result.busy,
         trouble=tuple(result.trouble),
     )

@@ -12,7 +12,8 @@ from rich.text import Text
 from ..terminal import new_table
 from ..timing.machine import BUSY, describe
 from ..words import by_percent, seconds
-from .stages import FALSE_ALARM, Comparison, Finding
+from .budget import FALSE_ALARM
+from .findings import Comparison, Finding
 
 MOST_TOLD = 10  # names in a sentence
 
@@ -43,7 +44,7 @@ def verdict(result: Comparison) -> str:
     if result.exit_code == 2:
         why = f" ({result.trouble[-1]})" if result.trouble else ""
         return f"{result.head} could not be compared with {result.base}{why}."
-    undecided = [f for f in result.findings.values() if f.verdict.startswith("undecided")]
+    undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
     faster = [f for f in result.timed if f.faster]
@@ -114,8 +115,8 @@ def table(findings: Iterable[Finding], title: str) -> RenderableType:
         shown.add_row(
             *finding.series,
             *(_time(finding, side) for side in ("base", "head")),
-            interval(finding) if finding.visits else "",
-            Text("; ".join([finding.verdict, *finding.grown]), style),
+            interval(finding) if finding.processes else "",
+            Text("; ".join([str(finding.judgement), *finding.grown]), style),
         )
     return shown
 
@@ -141,7 +142,7 @@ def markdown(result: Comparison) -> str:
     told = [
         f
         for f in result.findings.values()
-        if f.regression or f.faster or f.wrong or f.verdict.startswith("undecided")
+        if f.regression or f.faster or f.wrong or f.judgement.undecided
     ]
     told.sort(key=lambda f: (not f.regression, not f.faster))
     lines = [f"### {'❌' if result.exit_code else '✅'} {_escaped(verdict(result))}", ""]
@@ -163,8 +164,8 @@ def _rows(findings: Iterable[Finding]) -> list[str]:
         cells = [
             *finding.series,
             *(_time(finding, side) for side in ("base", "head")),
-            interval(finding) if finding.visits else "",
-            "; ".join([finding.verdict, *finding.grown]),
+            interval(finding) if finding.processes else "",
+            "; ".join([str(finding.judgement), *finding.grown]),
         ]
         lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
     return lines
@@ -182,13 +183,16 @@ def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
     found = {key: value for key, value in vars(result).items() if key != "findings"}
     found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
-    found["series"] = [
-        {
-            **{key: value for key, value in asdict(finding).items() if key != "series"},
-            **finding.series._asdict(),
-            "verdict": finding.verdict,
-            "grown": finding.grown,
-        }
-        for finding in result.findings.values()
-    ]
+    found["series"] = [_series_record(finding) for finding in result.findings.values()]
     return found
+
+
+def _series_record(finding: Finding) -> dict[str, Any]:
+    about = asdict(finding)
+    del about["series"], about["untimed"]
+    return {
+        **about,
+        **finding.series._asdict(),
+        "verdict": str(finding.judgement),
+        "grown": finding.grown,
+    }

@@ -31,7 +31,8 @@ from ruptures import KernelCPD
 from scipy.special import ndtr, ndtri
 from scipy.stats import mannwhitneyu
 
-from ..timing.race import CONFIDENCE, SCATTER, Interval
+from ..timing.intervals import CONFIDENCE, Interval
+from ..timing.result import SCATTER
 from .table import CURVE, points
 
 ALARMS = 0.01  # probability of any false change in a whole history

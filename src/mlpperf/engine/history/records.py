@@ -23,8 +23,9 @@ from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
 from ..git import told
 from ..timing.in_force import in_force
+from ..timing.intervals import Interval
 from ..timing.machine import describe
-from ..timing.race import Interval, Result
+from ..timing.result import Result
 
 SCHEMA = 1
 VERSIONS = (
@@ -93,7 +94,7 @@ def context(kind: str, commit: Commit) -> dict[str, Any]:
 def race_records(results: Sequence[Result], *, commit: Commit) -> list[dict[str, Any]]:
     """`results` as records."""
     common = context("race", commit)
-    return [finite({**common, **asdict(r), "verdict": r.verdict}) for r in results]
+    return [finite({**common, **asdict(r), "verdict": str(r.judgement)}) for r in results]
 
 
 def race_result(record: dict[str, Any]) -> Result:
@@ -128,6 +129,7 @@ def race_result(record: dict[str, Any]) -> Result:
             math.inf if math.isnan(high) else high,
         ),
         rounds=int(record["rounds"]),
+        processes=int(record.get("processes", 1)),
         proof=Proof(number(proof["error"]), number(proof["tolerance"])),
         floor=number(record["floor"]),
         doubts=tuple(map(text, doubts)),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..timing.race import Result
+from ..timing.result import Result
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
 from .gather import Material, Place, Record, where_from
@@ -158,7 +158,7 @@ def flat(r: Result) -> Record:
         "error": _or_none(r.proof.error),
         "tolerance": _or_none(r.proof.tolerance),
         "floor_seconds": _or_none(r.floor),
-        "verdict": r.verdict,
+        "verdict": str(r.judgement),
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..calibrate.trials import Sight
-from ..timing.race import Result
+from ..timing.result import Result
 
 Figure = dict[str, Any]
 Record = dict[str, Any]

@@ -21,7 +21,7 @@ from ..history.changes import Change, changes_along
 from ..history.records import race_result, scan
 from ..history.table import DAMAGE, History, history, points
 from ..timing.machine import BUSY
-from ..timing.race import Result
+from ..timing.result import Result
 
 Record = dict[str, Any]
 Shown = Mapping[str, Callable[[Record], object]]

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pandas as pd
 
 from ..history.changes import FEWEST
-from ..timing.race import Result
+from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
 from .blocks import Badge, Cell, Page, Prose, Section, Table, rows

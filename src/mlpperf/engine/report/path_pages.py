@@ -15,8 +15,9 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.table import CURVE
-from ..timing.race import Result
+from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
+from ..timing.verdicts import Verdict
 from ..words import SHORT, by_percent, count, plain, seconds
 from . import figures
 from .blocks import (
@@ -120,8 +121,8 @@ def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> S
         if r.wrong:
             cells.append([r.case, r.variant, Badge("wrong", "bad"), r.wrong, *[""] * 5])
             continue
-        kind = {"faster": "good", "slower": "bad"}.get(r.verdict, "plain")
-        verdict = r.verdict + (" (?)" if r.doubts else "")
+        kind = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}.get(r.verdict, "plain")
+        verdict = str(r.judgement) + (" (?)" if r.doubts else "")
         figures_ = (
             seconds(r.seconds),
             seconds(r.reference_seconds),

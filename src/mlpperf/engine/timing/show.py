@@ -16,9 +16,11 @@ from ..words import seconds, times
 from .doctor import Finding
 from .in_force import InForce, Seen
 from .machine import describe
-from .race import PRECISION, Result
+from .result import WIDE, Result
+from .verdicts import Verdict
 
 WRONG = Text("WRONG", "bold red")
+STYLES = {Verdict.FASTER: "green", Verdict.SLOWER: "red"}
 
 
 def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
@@ -55,11 +57,11 @@ def races(path: HotPath, results: Sequence[Result]) -> RenderableType:
         if r.wrong:
             table.add_row(r.case, r.variant, WRONG)
             continue
-        style = {"faster": "green", "slower": "red"}.get(r.verdict, "yellow")
+        style = STYLES.get(r.verdict, "yellow")
         table.add_row(
             r.case,
             r.variant,
-            Text(r.verdict + (" (?)" if r.doubts else ""), style),
+            Text(str(r.judgement) + (" (?)" if r.doubts else ""), style),
             *speedup(r),
             seconds(r.seconds),
             seconds(r.reference_seconds),
@@ -79,7 +81,7 @@ def paired(results: Sequence[Result]) -> RenderableType:
         if r.wrong:
             table.add_row(r.path, r.case, r.variant, WRONG)
             continue
-        table.add_row(r.path, r.case, r.variant, r.verdict, *speedup(r), share_of_ceiling(r))
+        table.add_row(r.path, r.case, r.variant, str(r.judgement), *speedup(r), share_of_ceiling(r))
     return table
 
 
@@ -100,12 +102,12 @@ def best(results: Sequence[Result]) -> RenderableType:
 def summary(results: Sequence[Result]) -> str:
     """One paragraph: how many were right, faster, and how sharp the intervals are."""
     timed = [r for r in results if not r.wrong]
-    faster = sum(r.verdict == "faster" for r in timed)
-    sharp = sum(r.speedup.half_width <= 2 * PRECISION for r in timed)
+    faster = sum(r.verdict is Verdict.FASTER for r in timed)
+    sharp = sum(r.speedup.half_width <= WIDE for r in timed)
     doubted = sum(bool(r.doubts) for r in timed)
     return (
         f"{len(timed)} of {len(results)} proven equal and timed; {faster} faster than their "
-        f"reference; {sharp} intervals within ±{200 * PRECISION:.0f} %; "
+        f"reference; {sharp} intervals within ±{100 * WIDE:.0f} %; "
         f"{doubted} marked (?) with a reason not to trust them too far."
     )
 

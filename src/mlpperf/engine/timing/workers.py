@@ -9,11 +9,15 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError
+
+# In the environment of another project this package is not installed.
+HERE = str(Path(__file__).parents[3])
 
 
 class WorkerError(MlpperfError):
@@ -100,3 +104,36 @@ class Worker(Iterator[dict[str, Any]]):
             self.process.stdin.close()
         self.process.stdout.close()
         self._errors.close()
+
+
+def asked(
+    module: str,
+    task: dict[str, Any],
+    python: str = sys.executable,
+    patience: float | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What a fresh process answers to `task`, as it comes; `main` of `module` does it.
+
+    Raises
+    ------
+    WorkerError
+        If the process hangs, dies or fails.
+    """
+    start = f"import sys; sys.path.append({HERE!r}); from {module} import main; main()"
+    with Worker(["-c", start], python, patience) as worker:
+        worker.tell(json.dumps(task))
+        yield from worker
+
+
+def serve(work: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]) -> None:
+    """In such a process: do the task on standard input, and answer with a line for each result.
+
+    What is done is so not lost if the process is. Whatever the work prints goes to standard error.
+    """
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # nothing else may be written there
+    try:
+        for answer in work(json.loads(sys.stdin.readline())):
+            print(json.dumps(answer), file=replies, flush=True)
+    except MlpperfError as reason:
+        sys.exit(f"mlpperf: {reason}")

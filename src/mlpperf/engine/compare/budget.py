@@ -1,0 +1,219 @@
+"""How the seconds of a comparison are spent: on which series, and for how long each.
+
+A few processes screen all series equally long. What then looks changed, or is not clear, is judged
+by fresh processes, for as long as it takes to tell the change that was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..timing.blocks import ROW
+from ..timing.estimates import RatioEstimate
+from .findings import UNCLEAR, Finding, Series
+
+# Probability that a comparison of equal versions finds any series slower.
+FALSE_ALARM = 0.01
+BUDGET = 115.0  # seconds for screening and judgement; proofs come before
+SETTLED_ERROR = 0.005  # standard error with which the ratio of a process is fine enough
+
+
+@dataclass(frozen=True)
+class Screening:
+    """The first look at every series.
+
+    Attributes
+    ----------
+    processes : that look.
+    budget_share : of all seconds for timing.
+    seconds_least : of timing for each series in a process.
+    calls_least : of a series in all its processes together; a call that takes too long for so many
+        is not timed.
+    series_share_most : of the budget, that a single series may take. A second is always allowed.
+    """
+
+    processes: int = 3
+    budget_share: float = 0.5
+    seconds_least: float = 0.015
+    calls_least: int = 12
+    series_share_most: float = 0.01
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What is spent on suspects.
+
+    Attributes
+    ----------
+    seconds_least : of timing for each series in a process, or
+    share_least : that share of all seconds for judging, if it is more, but no more than
+    excess_most : so many times what settles the series.
+    moments : at which a process times a series: a disturbance hits only one of them.
+    moment_seconds_least : shortest timing session that is worth its set-up.
+    moment_rounds_least : and its fewest rounds: two rows of blocks.
+    target_error_per_change : standard error of a process that will do, as a share of the change
+        that was seen.
+    need_most : every series gets its minimum, and of the rest an equal part, but no more than so
+        many times what it needs.
+    seconds_to_decide : of timing for a suspect in a process, if it needs them.
+    series_most : with more, no interval could be confident enough.
+    spare_processes_least, spare_processes_most, seconds_per_spare_process : processes beyond those
+        that so confident an interval needs: one for so many seconds of judging. The more there are,
+        the less one that was disturbed can hide.
+    plain_errors : standard errors by which a function is plainly slower at one case, and
+    kin_errors : what that is worth to suspect it at its other cases, also in standard errors.
+    """
+
+    seconds_least: float = 0.03
+    share_least: float = 0.001
+    excess_most: float = 60.0
+    moments: int = 3
+    moment_seconds_least: float = 0.01
+    moment_rounds_least: int = 2 * ROW
+    target_error_per_change: float = 0.5
+    need_most: float = 6.0
+    seconds_to_decide: float = 0.4
+    series_most: int = 60
+    spare_processes_least: int = 2
+    spare_processes_most: int = 6
+    seconds_per_spare_process: float = 8.0
+    plain_errors: float = 5.0
+    kin_errors: float = 3.0
+
+
+SCREENING = Screening()
+JUDGING = Judging()
+
+
+@dataclass
+class Task:
+    """A series that processes are going to time.
+
+    Attributes
+    ----------
+    estimate : what they have found so far, and how it scatters.
+    target_error : the standard error of a process that will do.
+    """
+
+    estimate: RatioEstimate
+    target_error: float = SETTLED_ERROR
+
+    @property
+    def seconds_needed(self) -> float:
+        """Seconds of rounds after which a process has the target error."""
+        return self.estimate.seconds_for(self.target_error)
+
+    def shortest(self, least: float) -> float:
+        """Seconds in a process at the very least: `least`, unless much less will do, or a round."""
+        will_do = max(SCREENING.seconds_least, JUDGING.excess_most * self.seconds_needed)
+        return max(self.estimate.round_seconds, min(least, will_do))
+
+    def moments(self, seconds: float, most: int) -> int:
+        """At how many moments, `most` at most, a process times it for so many `seconds` in all.
+
+        Each has to be worth what it takes to get ready.
+        """
+        rounds = JUDGING.moment_rounds_least * self.estimate.round_seconds
+        worth = max(rounds, JUDGING.moment_seconds_least, self.estimate.other_seconds)
+        return max(1, min(most, int(seconds / worth)))
+
+    def cost(self, seconds: float, most: int) -> float:
+        """Seconds that a process takes in all if so many are timed, at `most` moments at most."""
+        return self.estimate.other_seconds * self.moments(seconds, most) + seconds
+
+    def to_judge(self, suspicious: bool) -> Task:
+        """The same series for other processes, which start from nothing.
+
+        As precise as it takes to tell the change that was seen, or that there is none.
+        """
+        seen = abs(self.estimate.log_ratio) if suspicious else UNCLEAR
+        target = max(SETTLED_ERROR, JUDGING.target_error_per_change * seen)
+        return Task(self.estimate.without_values(), target)
+
+
+Tasks = Mapping[Series, Task]
+
+
+def shares(
+    tasks: Tasks, seconds: float, least: float = SCREENING.seconds_least, moments: int = 1
+) -> dict[Series, float]:
+    """How long a process that has so many `seconds` is to time each series, at so many `moments`.
+
+    Every series gets its minimum, `least` or what its task says. The rest is split evenly, so that
+    each error is less by the same factor, but capped at a few times what the series needs; what is
+    over is not spent. (The sum of squared errors would be least if all went to a few long calls
+    that can hardly be told at all.)
+    """
+    given = {series: task.shortest(least) for series, task in tasks.items()}
+    left = seconds - sum(task.cost(given[series], moments) for series, task in tasks.items())
+    room = {
+        series: max(JUDGING.need_most * task.seconds_needed - given[series], 0.0)
+        for series, task in tasks.items()
+    }
+    for number, series in enumerate(sorted(tasks, key=lambda s: room[s])):
+        share = min(room[series], max(left, 0.0) / (len(tasks) - number))
+        given[series] += share
+        left -= share
+    return given
+
+
+def judges(tests: int, seconds: float) -> int:
+    """How many processes judge `tests` series in so many `seconds`.
+
+    Enough that a unanimous sign has a probability below FALSE_ALARM ÷ tests, and some to spare.
+    """
+    spare = int(seconds / JUDGING.seconds_per_spare_process)
+    spare = min(max(spare, JUDGING.spare_processes_least), JUDGING.spare_processes_most)
+    return math.ceil(math.log2(tests / FALSE_ALARM)) + spare
+
+
+def judging_seconds_least(seconds: float) -> float:
+    """Seconds of timing for each suspect in a process, if all have so many `seconds`."""
+    return max(JUDGING.seconds_least, JUDGING.share_least * seconds)
+
+
+def suspects(
+    findings: Sequence[Finding],
+    tasks: Tasks,
+    seconds: float,
+    starting: float,
+    least: float = JUDGING.seconds_least,
+) -> dict[Series, Task]:
+    """What is to be judged in so many `seconds`, with what is known about how it scatters.
+
+    A process needs `starting` seconds to start, and times each at least `least` seconds.
+
+    What looks slower comes first, then what looks faster, then what is only unclear; and of these
+    what is the surest for its time. Of a function that is plainly slower at one case, less is
+    enough to suspect it at others.
+    """
+    chosen: dict[Series, Task] = {}
+    sure = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in tasks.items()}
+    plainly = {(s.path, s.variant) for s in tasks if sure[s] >= JUDGING.plain_errors}
+
+    def cost(task: Task) -> float:
+        needed = min(task.seconds_needed, JUDGING.seconds_to_decide)
+        return task.cost(max(task.shortest(least), needed), JUDGING.moments)
+
+    def urgency(finding: Finding) -> tuple[int, float]:
+        series, task = finding.series, tasks[finding.series]
+        seen, known = task.estimate.log_ratio, abs(sure[finding.series])
+        if seen > 0 and (series.path, series.variant) in plainly:
+            known = math.hypot(known, JUDGING.kin_errors)
+        if known < 1 or abs(seen) < math.log1p(finding.threshold) / 2:
+            return 0, -cost(task.to_judge(suspicious=False))
+        again = task.to_judge(suspicious=True)
+        needed = task.estimate.other_seconds + max(again.shortest(least), again.seconds_needed)
+        return 2 if seen > 0 else 1, known / needed
+
+    urgent = {f.series: urgency(f) for f in findings}
+    undecided = [f for f in findings if urgent[f.series][0] or not f.clear]
+    for finding in sorted(undecided, key=lambda f: urgent[f.series], reverse=True):
+        task = tasks[finding.series].to_judge(suspicious=urgent[finding.series][0] > 0)
+        each = starting + cost(task) + sum(map(cost, chosen.values()))
+        fits = judges(len(chosen) + 1, seconds) * each <= seconds
+        if len(chosen) < JUDGING.series_most and (not chosen or fits):
+            chosen[finding.series] = task
+    return chosen

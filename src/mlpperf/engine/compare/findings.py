@@ -1,0 +1,203 @@
+"""What is known about each series of a comparison, and what all of it comes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..timing.intervals import Interval
+from ..timing.verdicts import Judgement, Reason, Verdict
+
+THRESHOLD = 0.005  # slowdowns below this share are not told
+UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
+# Peak memory and allocations are counted, not timed; threads may add a little by chance. A rise
+# counts from this share on, and of bytes from a page on.
+MEMORY_RISE = 0.02
+MEMORY_RISE_BYTES = 4096
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+class Series(NamedTuple):
+    """What is timed and followed: a contestant of a hot path at a case."""
+
+    path: str
+    case: str
+    variant: str
+
+    @property
+    def name(self) -> str:
+        """Such as `sigmoid/batch-500/tanh_in_place`."""
+        return "/".join(self)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is compared: paths and cases by name (all for none), and libraries."""
+
+    paths: Sequence[str] = ()
+    cases: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
+
+
+@dataclass
+class Finding:
+    """What is known about one series.
+
+    Attributes
+    ----------
+    series : which one.
+    untimed : why it was not timed, such as that the base does not have it; None if it was meant to.
+    wrong : what is wrong, by version (base, head).
+    error, tolerance : of its proof in the head, relative to the largest element; NaN if unproven.
+    seconds : of a call, by version.
+    ratio : head ÷ base, with its interval.
+    processes : that `ratio` is based on.
+    judged : whether they were others than those that chose it; only then may they decide.
+    memory : peak bytes and allocations of a call, by version.
+    threshold : the smallest change that is told, as a share.
+    """
+
+    series: Series
+    untimed: Judgement | None = None
+    wrong: dict[str, str] = field(default_factory=dict)
+    error: float = math.nan
+    tolerance: float = math.nan
+    seconds: dict[str, float] = field(default_factory=dict)
+    ratio: Interval = UNKNOWN
+    processes: int = 0
+    judged: bool = False
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    threshold: float = THRESHOLD
+
+    @property
+    def slower(self) -> bool:
+        """Judged, and slower by the threshold."""
+        return self.judged and self.ratio.low > 1 and self.ratio.median >= 1 + self.threshold
+
+    @property
+    def faster(self) -> bool:
+        """Judged, and faster by the threshold."""
+        return self.judged and self.ratio.high < 1 and self.ratio.median <= 1 / (1 + self.threshold)
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes any larger change."""
+        most = 1 + max(UNCLEAR, self.threshold)
+        return self.ratio.high <= most and self.ratio.low >= 1 / most
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it looks changed by the threshold."""
+        return abs(math.log(self.ratio.median)) >= math.log1p(self.threshold)
+
+    @property
+    def grown(self) -> list[str]:
+        """How the memory rose: clauses such as `peak memory 1.2 → 3.4 MB`."""
+        if len(self.memory) < 2:
+            return []
+        base, head = self.memory["base"], self.memory["head"]
+        found = []
+        if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
+            found.append(f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB")
+        if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE) + 1:
+            found.append(f"allocations {base['allocations']} → {head['allocations']}")
+        return found
+
+    @property
+    def regression(self) -> bool:
+        """Whether the head must not go in like this."""
+        return bool(self.slower or "head" in self.wrong or self.grown)
+
+    @property
+    def judgement(self) -> Judgement:
+        """What is said of the series."""
+        if "head" in self.wrong:
+            return Judgement(Verdict.WRONG)
+        if self.wrong:
+            return Judgement(Verdict.MENDED)
+        if self.untimed:
+            return self.untimed
+        if not self.processes:
+            return Judgement(Verdict.UNDECIDED, reason=Reason.NOT_TIMED)
+        if self.slower or self.faster:
+            verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
+            return Judgement(verdict, processes=self.processes)
+        ratio = self.ratio
+        beyond = max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf
+        looks = self.suspicious and not self.judged and not ratio.low <= 1 <= ratio.high
+        if self.clear and not looks:
+            return Judgement(Verdict.UNCHANGED, beyond, self.processes)
+        reason = Reason.NOT_JUDGED if looks else Reason.WIDE_INTERVAL
+        if not math.isfinite(beyond):
+            reason = Reason.FEW_PROCESSES
+        return Judgement(Verdict.UNDECIDED, beyond, self.processes, reason)
+
+
+@dataclass
+class Comparison:
+    """What came of comparing two versions.
+
+    Attributes
+    ----------
+    base, head : what the versions are called.
+    commits : the hash of each; None for a working tree.
+    threshold : the smallest change that is told, as a share.
+    budget : seconds that were given for timing.
+    same : the code is the same, and nothing was done.
+    findings : by series, in the order of the head.
+    broken : why a version has no hot paths, by version.
+    isolated : why each version had processes of its own, whose sight is coarser.
+    trouble : what went wrong on the way, a sentence each.
+    busy : the share of the machine that others took.
+    total : seconds from start to end.
+    interrupted : it did not come to its end.
+    """
+
+    base: str
+    head: str
+    commits: dict[str, str | None]
+    threshold: float
+    budget: float
+    same: bool = False
+    findings: dict[Series, Finding] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    isolated: str = ""
+    trouble: list[str] = field(default_factory=list)
+    busy: float = 0.0
+    total: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def regressions(self) -> list[Finding]:
+        """What makes the exit code 1, the worst first."""
+        found = [finding for finding in self.findings.values() if finding.regression]
+        return sorted(found, key=lambda f: ("head" not in f.wrong, -f.ratio.median))
+
+    @property
+    def timed(self) -> list[Finding]:
+        """The series that both versions have and that were timed."""
+        return [finding for finding in self.findings.values() if finding.processes]
+
+    @property
+    def undecided(self) -> list[Finding]:
+        """The series of which nothing can be said."""
+        return [finding for finding in self.findings.values() if finding.judgement.undecided]
+
+    @property
+    def exit_code(self) -> int:
+        """0 no regression, 1 regression, 2 could not be measured."""
+        if self.same:
+            return 0
+        if "base" in self.broken:
+            return 2
+        if "head" in self.broken or self.regressions:
+            return 1
+        return 0 if self.timed and not self.missing and not self.interrupted else 2
+
+    @property
+    def missing(self) -> list[Finding]:
+        """The series that should have been timed, and were not."""
+        findings = self.findings.values()
+        return [f for f in findings if not (f.processes or f.untimed or f.wrong)]

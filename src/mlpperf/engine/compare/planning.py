@@ -1,0 +1,86 @@
+"""What is compared: the series of two versions, and their proofs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ...backends import LIBRARIES
+from ...errors import check
+from ..timing.verdicts import Judgement, Verdict
+from .crew import Crew
+from .findings import Comparison, Finding, Selection, Series
+
+PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves
+
+
+def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
+    """The series to prove, in the head's order; what cannot be compared is noted."""
+    about: dict[str, dict[str, Any]] = {}
+    for side in ("base", "head"):
+        for answer in crew.ask("look", [side]):
+            if "broken" in answer:
+                result.broken[side] = answer["broken"]
+            else:
+                about[side] = answer["paths"]
+        if side not in about:
+            result.broken.setdefault(side, crew.trouble[-1] if crew.trouble else "it said nothing")
+    if result.broken:
+        return []
+    known = about["base"] | about["head"]
+    check("hot path", selection.paths, known)
+    cases = [case for path in known.values() for case in path["cases"]]
+    check("case", selection.cases, cases)
+    backends = [name for path in known.values() for name in path["variants"].values()]
+    check("backend", selection.backends, [*LIBRARIES, *backends])
+    found = []
+    for path, new in known.items():
+        if selection.paths and path not in selection.paths:
+            continue
+        old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
+        now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
+        for case in dict.fromkeys([*now["cases"], *old["cases"]]):
+            for variant, backend in (old["variants"] | now["variants"]).items():
+                if backend not in selection.backends:
+                    continue
+                if selection.cases and case not in selection.cases:
+                    continue
+                series = Series(path, case, variant)
+                finding = Finding(series, threshold=result.threshold)
+                in_base = case in old["cases"] and variant in old["variants"]
+                in_head = case in now["cases"] and variant in now["variants"]
+                if not in_head:
+                    finding.untimed = Judgement(Verdict.GONE)
+                elif not in_base:
+                    finding.untimed = Judgement(Verdict.NEW)
+                elif old["version"] != now["version"]:
+                    finding.untimed = Judgement(Verdict.NOT_COMPARABLE)
+                result.findings[series] = finding
+                if in_head:
+                    found.append(series)
+    return found
+
+
+def prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
+    """Have the contestants of both versions proven; notes errors, memory and how long calls are."""
+    groups = [["head"], ["base"]] if result.isolated else [["base", "head"]]
+    for group in groups:
+        # What is not comparable has other inputs at the base.
+        left = [s for s in series if "head" in group or not result.findings[s].untimed]
+        for _ in range(PROVING_PROCESSES):
+            for answer in crew.ask("prove", group, series=tuple(left)):
+                finding = result.findings[Series(*answer["series"])]
+                left.remove(finding.series)
+                finding.wrong |= answer["wrong"]
+                finding.memory |= answer["memory"]
+                if "head" in group:
+                    finding.error = answer.get("error", math.nan)
+                    finding.tolerance = answer.get("tolerance", math.nan)
+                if "seconds" in answer:
+                    crew.calls[finding.series] = answer["seconds"]
+                if answer["together"]:
+                    crew.together.add(finding.series)
+            left = left[1:]  # the first has ended the process; the others are still to be proven
+            if not left or not crew.failed:
+                break

@@ -1,0 +1,197 @@
+"""What a process of a comparison proves: the contestants of two versions, and what they take."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...agreement import Agreement, WrongResultError, compare
+from ...errors import MlpperfError
+from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ..timing import exchange
+
+
+def _grouped(series: Iterable[Sequence[str]]) -> dict[tuple[str, str], list[str]]:
+    """The variants of each path and case."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for path, case, variant in series:
+        groups.setdefault((path, case), []).append(variant)
+    return groups
+
+
+def contestant(path: HotPath, name: str) -> Variant:
+    """The contestant of that name."""
+    return next(variant for variant in path.contestants if variant.name == name)
+
+
+def prove(
+    versions: Mapping[str, Mapping[str, HotPath]], series: Iterable[Sequence[str]], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """For each series: whether it is right in each version, how long and what memory it takes.
+
+    The inputs are the head's, and are written to `folder`. If the versions have a process each, the
+    head's is asked first.
+    """
+    for (name, case_name), variants in _grouped(series).items():
+        paths = {side: found[name] for side, found in versions.items() if name in found}
+        first = paths.get("head") or paths.get("base")
+        case = (
+            next((case for case in first.cases if case.name == case_name), None) if first else None
+        )
+        if not first or not case:
+            continue
+        wrong = ""
+        if "head" in paths:
+            try:
+                exchange.write(problem(first, case).inputs, folder, f"{name}-{case_name}")
+            except WrongResultError as reason:
+                wrong = str(reason)
+            except MlpperfError:
+                raise
+            except Exception as reason:  # anything may go wrong in some commit
+                wrong = f"{name}: the inputs of {case_name} raised {reason!r}."
+        if "base" in paths:
+            if paths["base"].version != first.version:  # then nothing is to be compared
+                del paths["base"]
+            else:
+                written = partial(_written, folder, f"{name}-{case_name}")
+                paths["base"] = replace(paths["base"], inputs=written)
+        changed = "" if wrong or len(paths) < 2 else _changed(paths["head"], paths["base"], case)
+        for variant in variants:
+            about = {"wrong": {"head": wrong}} if wrong else _proof(paths, case, variant, changed)
+            yield {"series": (name, case_name, variant), "memory": {}, "together": False, **about}
+
+
+def _written(folder: Path, name: str, case: Case, rng: np.random.Generator) -> Args:
+    """The inputs that the process of the head has written."""
+    return exchange.read(folder, name)
+
+
+def _proof(paths: dict[str, HotPath], case: Case, name: str, changed: str) -> dict[str, Any]:
+    """The head is proven like any variant, the base held against what the head's reference gives.
+
+    `changed` is what is wrong if the two references differ. It is reported once, on the first
+    contestant, and each version is then proven by its own reference.
+    """
+    sides: _Sides = {
+        side: (paths[side], variant)
+        for side in ("head", "base")
+        if side in paths
+        for variant in paths[side].contestants
+        if variant.name == name
+    }
+    wrong: dict[str, str] = {}
+    ready: dict[str, Args] = {}
+    found: dict[str, Any] = {"wrong": wrong}
+    for side, (path, variant) in sides.items():
+        try:
+            if "head" in ready and not changed:
+                ready[side], found["together"] = _held(sides, ready["head"], case)
+            else:
+                proof, ready[side] = proven(path, variant, case)
+                found = {"error": proof.error, "tolerance": proof.tolerance} | found
+        except WrongResultError as reason:
+            wrong[side] = str(reason)
+        if side == "head" and changed and name == path.contestants[0].name:
+            wrong.setdefault("head", changed)
+    if ready and not wrong:
+        start = time.perf_counter_ns()
+        sides[side][1].call(*ready[side])
+        found["seconds"] = (time.perf_counter_ns() - start) * 1e-9
+        found["memory"] = _memory(sides, ready)
+    return found
+
+
+_Sides = dict[str, tuple[HotPath, Variant]]
+
+
+def _changed(head: HotPath, base: HotPath, case: Case) -> str:
+    """What is wrong if the base's reference gives something else than the head's."""
+    inputs, _, expected = problem(head, case)
+    try:
+        before = base.reference(*fresh(base, inputs))
+        compare(before, expected, Agreement.REASSOCIATED, head.cost(case).depth)
+    except Exception as reason:  # anything may go wrong in some commit
+        said = str(reason) if isinstance(reason, WrongResultError) else f"it raised {reason!r}"
+        return (
+            f"{head.name}/{case.name}: the reference gives something else than before; "
+            f"if that is meant, raise the path's version ({said})."
+        )
+    return ""
+
+
+def _held(sides: _Sides, given: Args, case: Case) -> tuple[Args, bool]:
+    """The base's arguments, proven right, and whether they are `given`, those of the head.
+
+    Raises
+    ------
+    WrongResultError
+        If the base's contestant is wrong.
+    """
+    (head, _), (path, variant) = sides["head"], sides["base"]
+    inputs, _, expected = problem(head, case)
+
+    def agrees(args: Args) -> None:
+        result = variant.backend.arrays(variant.call(*args))
+        compare(result, expected, variant.agreement, head.cost(case).depth)
+
+    try:
+        args = variant.ready(*fresh(path, inputs))
+        if _form(args) == _form(given):
+            with contextlib.suppress(Exception):  # then they are not the same arguments
+                agrees(given)
+                return given, True
+        agrees(args)
+    except Exception as reason:
+        text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
+        what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
+        raise WrongResultError(what) from reason
+    return args, False
+
+
+def _form(args: Any) -> Any:
+    """Types, shapes and strides: what must be equal if two versions take the same arguments."""
+    if isinstance(args, tuple | list):
+        return [type(args).__name__, *map(_form, args)]
+    if isinstance(args, np.ndarray):
+        return [str(args.dtype), args.shape, args.strides]
+    return args if isinstance(args, int | float | str | None) else object()
+
+
+def _memory(sides: _Sides, ready: dict[str, Args]) -> dict[str, Any]:
+    """Peak bytes and allocations of one call of each side; the least of three, if they rose."""
+    least: dict[str, list[int]] = {}
+    for _ in range(3):
+        for side, (_, variant) in sides.items():
+            seen = _traced(partial(variant.call, *ready[side]))
+            if seen is None:
+                return {}
+            least[side] = [min(pair) for pair in zip(least.get(side, seen), seen, strict=True)]
+        if len(least) == 1 or all(
+            old >= new for old, new in zip(least["base"], least["head"], strict=True)
+        ):
+            break
+    return {side: {"peak": peak, "allocations": count} for side, (peak, count) in least.items()}
+
+
+def _traced(call: Callable[[], object]) -> list[int] | None:
+    """Peak of the bytes that a call has allocated at a time, and how many allocations it makes."""
+    try:
+        from memray import FileReader, Tracker
+    except ImportError:  # there is none for Windows
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "allocations"
+        with Tracker(file):
+            call()
+        with FileReader(file) as reader:
+            about = reader.metadata
+    return [about.peak_memory, about.total_allocations]

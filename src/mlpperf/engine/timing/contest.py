@@ -1,0 +1,157 @@
+"""A reference and its variants at one case: proven, given arguments, and timed in this process."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+
+from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
+from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from .blocks import Clock, Runner
+from .rounds import FUNCTIONS, Rounds, take_turns
+
+MOVABLE = 1 << 25  # bytes of inputs up to which every round gets copies at new addresses
+# Blocks of memory that are held during a round, so that its temporaries move as well, and the range
+# of their sizes: powers of two of bytes. Without them, temporaries would fill the same holes again.
+HELD_BLOCKS = 60
+HELD_SIZES = (10, 21)
+
+
+@dataclass
+class Contestant:
+    """A variant and what its proof came to.
+
+    Attributes
+    ----------
+    variant : what takes part.
+    proof : largest error and tolerance; NaN as long as it is not proven.
+    wrong : why it may not take part, if it may not.
+    dtype : in which it computes.
+    """
+
+    variant: Variant
+    proof: Proof = field(default_factory=lambda: Proof(math.nan, math.nan))
+    wrong: str = ""
+    dtype: str = "float32"
+
+
+def prove(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contestant]:
+    """Each of `variants` with its proof, or with what is wrong with it.
+
+    Raises
+    ------
+    WrongResultError
+        If the reference itself fails.
+    """
+    found = []
+    for variant in variants:
+        contestant = Contestant(variant)
+        try:
+            contestant.proof, _ = proven(path, variant, case)
+        except WrongResultError as reason:
+            contestant.wrong = str(reason)
+        found.append(contestant)
+    expected = problem(path, case).expected
+    for contestant in found:
+        kinds = (contestant.variant.agreement.dtype(a) for a in expected if a.dtype.kind == "f")
+        contestant.dtype = str(next(kinds, "float32"))
+    return found
+
+
+class Arguments:
+    """What contestants are called with: new copies at new addresses each time they are asked for.
+
+    Where an array lies in memory can change the speed of a kernel by a third. Inputs that are too
+    large for copies, or that are views which a copy would give other strides, stay where they are.
+    """
+
+    def __init__(
+        self, path: HotPath, variants: Sequence[Variant], inputs: Args, rng: Generator
+    ) -> None:
+        self._path, self._variants, self._inputs, self._rng = path, variants, inputs, rng
+        arrays = list(arrays_in(inputs))
+        small = sum(a.nbytes for a in arrays) <= MOVABLE
+        self._movable = small and all(a.flags.forc for a in arrays)
+        self._before = fingerprint(inputs)
+        self._held: tuple[object, Args] | None = None
+        self._given: list[Args] = []
+
+    def __call__(self) -> list[Args]:
+        """The arguments of every variant.
+
+        Raises
+        ------
+        WrongResultError
+            If the inputs that were given before have been changed meanwhile.
+        """
+        self.check()
+        if not self._movable:
+            self._given = self._given or self._prepared(self._inputs)
+            return self._given
+        self._held = None  # frees what the next copies may then lie in
+        sizes = np.exp2(self._rng.uniform(*HELD_SIZES, size=HELD_BLOCKS)).astype(int)
+        blocks = [np.empty(size, dtype=np.uint8) for size in sizes]
+        moved = copy.deepcopy(self._inputs)
+        for array in arrays_in(moved):
+            array.flags.writeable = False
+        self._held = blocks, moved
+        return self._prepared(moved)
+
+    def _prepared(self, inputs: Args) -> list[Args]:
+        return [variant.ready(*fresh(self._path, inputs)) for variant in self._variants]
+
+    def check(self) -> None:
+        """Raise `WrongResultError` if inputs were changed while they were timed."""
+        given = self._held[1] if self._held else self._inputs if self._given else None
+        if given is not None and fingerprint(given) != self._before:
+            problem.cache_clear()
+            raise WrongResultError(f"{self._path.name}: an input was changed while it was timed.")
+
+
+def timed(
+    path: HotPath,
+    variants: Sequence[Variant],
+    inputs: Args,
+    seconds: float,
+    rng: Generator,
+    *,
+    fewest: int = 1,
+    clock: Clock = time.perf_counter_ns,
+    pause: Callable[[float], object] = time.sleep,
+) -> Rounds:
+    """Let `variants`, the reference among them, take turns for so many `seconds`.
+
+    In `fewest` rounds at least, whatever these take.
+
+    Raises
+    ------
+    WrongResultError
+        If one of them changes an input meanwhile.
+    """
+    arguments = Arguments(path, variants, inputs, rng)
+    runners = [[Runner.of(variant)] for variant in variants]
+    collecting = gc.isenabled()
+    gc.disable()  # a collection would hit one contestant of a round
+    try:
+        found = take_turns(
+            runners,
+            arguments,
+            seconds,
+            FUNCTIONS,
+            rng,
+            fewest=fewest,
+            clock=clock,
+            pause=pause,
+        )
+    finally:
+        if collecting:
+            gc.enable()
+    arguments.check()
+    return found

@@ -1,0 +1,100 @@
+"""Medians of ratios, and intervals that assume of the noise only that it is symmetric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from ...errors import MlpperfError
+
+CONFIDENCE = 0.95
+FEWEST = 6  # values: of fewer, no interval has 95 % confidence
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A Hodges-Lehmann median, and what holds the true one with probability `CONFIDENCE`."""
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the width in logarithms, the relative uncertainty; infinite without bounds."""
+        if not self.low > 0:
+            return math.inf
+        return 0.5 * math.log(self.high / self.low)
+
+
+@lru_cache(maxsize=4096)
+def _critical_rank(n: int, level: float) -> int:
+    """Largest value of the signed-rank statistic of n that is rejected two-sided; −1 for none.
+
+    Exact up to n = 100 (the ways to get each sum of ranks), then by the normal approximation.
+    """
+    if n > 100:
+        deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+        return math.floor(n * (n + 1) / 4 - 0.5 + ndtri(level / 2) * deviation)
+    ways = np.zeros(n * (n + 1) // 2 + 1)
+    ways[0] = 1
+    for rank in range(1, n + 1):
+        ways[rank:] += ways[:-rank].copy()
+    return int(np.searchsorted(2 * np.cumsum(ways / 2.0**n), level, side="right")) - 1
+
+
+def walsh_averages(
+    values: NDArray[np.float64], errors: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The averages of any two of n values, each with itself too; shape (n·(n + 1)/2,).
+
+    With `errors`, which must be positive, weighted by 1 ÷ error.
+    """
+    weights = np.ones(len(values)) if errors is None else 1 / errors
+    weighted = weights * values
+    both = np.triu_indices(len(values))
+    averages: NDArray[np.float64] = np.add.outer(weighted, weighted)[both]
+    averages /= np.add.outer(weights, weights)[both]
+    return averages
+
+
+def ratio_interval(
+    ratios: Iterable[float],
+    confidence: float = CONFIDENCE,
+    errors: NDArray[np.float64] | None = None,
+) -> Interval:
+    """Hodges-Lehmann median of positive ratios, in logarithms, with its signed-rank interval.
+
+    The estimate is the median of all pairwise (Walsh) averages; the interval inverts Wilcoxon's
+    signed-rank test (Hollander, Wolfe and Chicken: Nonparametric Statistical Methods, 3.2 and 3.3)
+    and assumes of the distribution only that it is symmetric in logarithms, which the ratio of
+    identical code is. Against the plain median it is a third narrower on normal noise, and where a
+    kernel has two speeds, it lies between them instead of jumping from one to the other. With
+    too few ratios for that confidence the interval is (0, ∞).
+
+    Where some ratios are known to be less sure than others, `errors` are their standard errors in
+    logarithms, up to a factor, and the test ranks what is left of a ratio after dividing by its
+    own: the averages whose order statistics bound the interval are then weighted by 1 ÷ error. As
+    errors have no sign, it remains exact, however badly they are known.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no ratio, or one is not positive and finite.
+    """
+    values = np.fromiter(ratios, dtype=np.float64)
+    if not values.size or not np.isfinite(values).all() or values.min() <= 0:
+        raise MlpperfError("A ratio interval needs positive, finite ratios.")
+    logs, n = np.log(values), values.size
+    walsh = np.sort(walsh_averages(logs, errors))
+    median = math.exp(float(np.median(walsh)))
+    rank = _critical_rank(n, 1 - confidence)
+    if rank < 0:
+        return Interval(median, 0.0, math.inf)
+    return Interval(median, math.exp(walsh[rank]), math.exp(walsh[-1 - rank]))

@@ -1,0 +1,73 @@
+"""What may be said of a time beside another: a value with numbers, and its words in one place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from ..words import rounded
+
+
+class Verdict(Enum):
+    """What became of a series; the first word that is said about it."""
+
+    WRONG = "wrong"  # it does not compute what its reference computes
+    MENDED = "mended"  # it was wrong in the base, and no longer is
+    NEW = "new"  # the base does not have it
+    GONE = "gone"  # the head does not have it
+    NOT_COMPARABLE = "not comparable: its inputs or cases changed"
+    SLOWER = "slower"
+    FASTER = "faster"
+    NO_DIFFERENCE = "no difference"  # of a variant and its reference
+    UNCHANGED = "unchanged"  # of two versions
+    UNDECIDED = "undecided"
+
+
+class Reason(Enum):
+    """Why something is undecided."""
+
+    NOT_TIMED = "not timed"
+    LONG_CALLS = "a call takes too long for this budget"
+    FEW_PROCESSES = "only {processes} processes timed it"
+    NOT_JUDGED = "looks changed, but was not judged"
+    WIDE_INTERVAL = "±{within} % is as far as this machine lets see"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, with what it rests on.
+
+    Attributes
+    ----------
+    verdict : what is said.
+    within : the largest change that is not excluded, as a share; NaN where that says nothing.
+    processes : that have timed it.
+    reason : why it is undecided, if it is.
+    """
+
+    verdict: Verdict
+    within: float = math.nan
+    processes: int = 0
+    reason: Reason | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether nothing can be said."""
+        return self.verdict is Verdict.UNDECIDED
+
+    def __str__(self) -> str:
+        """The words."""
+        word = self.verdict.value
+        if self.reason:
+            said = self.reason.value.format(within=_percent(self.within), processes=self.processes)
+            return f"{word}: {said}"
+        if self.verdict is Verdict.NO_DIFFERENCE:
+            return f"{word} beyond ±{_percent(self.within)} %"
+        if self.verdict is Verdict.UNCHANGED:
+            return f"{word} within ±{_percent(self.within)} %"
+        return word
+
+
+def _percent(share: float) -> str:
+    return rounded(100 * share, 2) if math.isfinite(share) else "?"
