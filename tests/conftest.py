@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,9 +200,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traced() -> Any:
     """What counts the memory of a call."""
-    from mlpperf.engine.compare import worker
+    from mlpperf.engine.compare import proving
 
-    return worker._traced
+    return proving._traced
 
 
 @pytest.fixture
@@ -225,19 +226,21 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import stages as compare
-    from mlpperf.engine.compare import worker
+    from mlpperf.engine.compare import budget, crew, proving, stages, worker
+    from mlpperf.engine.timing import exchange
 
     asked: list[str] = []
-    monkeypatch.setattr(compare, "SCREENING", 2)
-    monkeypatch.setattr(compare, "SPARE", 1)
-    monkeypatch.setattr(compare, "FALSE_ALARM", 0.1)
+    screening = replace(budget.SCREENING, processes=2)
+    judging = replace(budget.JUDGING, spare_processes_least=1)
+    for module in (budget, stages):
+        monkeypatch.setattr(module, "SCREENING", screening)
+        monkeypatch.setattr(module, "JUDGING", judging)
+        monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
     monkeypatch.setattr(worker, "gc", quiet)
-    monkeypatch.setattr(worker, "_traced", lambda call: None)
-    work = {"look": worker._look, "prove": worker._prove, "time": worker._time}
+    monkeypatch.setattr(proving, "_traced", lambda call: None)
 
     def ask(self: Any, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
         asked.append(f"{kind} {' '.join(sides)}")
@@ -247,13 +250,13 @@ def here(
         line = {"kind": kind, "versions": versions, "inputs": self._inputs, "seed": 1, **task}
         self.failed = False
         try:
-            for answer in work[kind](worker.Task(**json.loads(json.dumps(line)))):
+            for answer in worker.work(worker.Task(**json.loads(json.dumps(line)))):
                 yield json.loads(json.dumps(answer))
         except Exception as reason:
             self.failed = True
             self.trouble.append(f"A process ended early ({reason!r})")
 
-    monkeypatch.setattr(compare.Crew, "ask", ask)
+    monkeypatch.setattr(crew.Crew, "ask", ask)
     yield asked
     exchange._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -265,13 +268,13 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import stages as compare
-    from mlpperf.engine.compare import worker
+    from mlpperf.engine.compare import proving, stages, worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
-    clock = SimpleNamespace(perf_counter_ns=lambda: done.nanoseconds)
-    monkeypatch.setattr(worker, "time", clock)
-    seconds = SimpleNamespace(perf_counter=lambda: done.nanoseconds * 1e-9)
-    monkeypatch.setattr(compare, "time", seconds)
+    clock = SimpleNamespace(
+        perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
+    )
+    for module in (proving, stages, worker):
+        monkeypatch.setattr(module, "time", clock)
     return done

@@ -38,9 +38,10 @@ from mlpperf.engine.calibrate.trials import (
 )
 from mlpperf.engine.compare import stages as comparing
 from mlpperf.engine.compare.checkouts import copy_tree
-from mlpperf.engine.compare.stages import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.versions import Version, entries_of, load, same_code
 from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.verdicts import Judgement, Verdict
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
 
@@ -310,7 +311,7 @@ def test_a_share_of_nothing_is_not_a_number() -> None:
 def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
     low, high = (median - 0.001, median + 0.001) if slower else (0.9, 1.1)
     ratio = Interval(median, low, high)
-    return Finding(series, ratio=ratio, visits=14, judged=True)
+    return Finding(series, ratio=ratio, processes=14, judged=True)
 
 
 def test_a_comparison_is_judged() -> None:
@@ -321,7 +322,7 @@ def test_a_comparison_is_judged() -> None:
         finding(other_case, 1.03, slower=True),  # of the same function: no false alarm
         finding(SUMMED, 1.001),
         finding(bystander, 1.05, slower=True),
-        Finding(SCALED._replace(variant="added"), note="new"),
+        Finding(SCALED._replace(variant="added"), untimed=Judgement(Verdict.NEW)),
     ]
     result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
     result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]

@@ -5,7 +5,6 @@ that no noise can produce. Where processes do not matter, their work is done in 
 """
 
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -16,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,26 +30,21 @@ from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.cli.commits import percentage
 from mlpperf.cli.main import app
 from mlpperf.engine import terminal
-from mlpperf.engine.compare import show, worker
+from mlpperf.engine.compare import budget, proving, show, worker
+from mlpperf.engine.compare import crew as crew_module
 from mlpperf.engine.compare import stages as module
-from mlpperf.engine.compare.stages import (
-    SCREENING,
-    Comparison,
-    Crew,
-    Finding,
-    Selection,
-    Series,
-    _conclude,
-    _stages,
-    judges,
-    shares,
-)
+from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
+from mlpperf.engine.compare.crew import Crew
+from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.stages import _conclude, _stages
 from mlpperf.engine.compare.versions import Version, entries_of
 from mlpperf.engine.history.records import finite
-from mlpperf.engine.timing import estimates
-from mlpperf.engine.timing.estimates import Timing
+from mlpperf.engine.timing.blocks import ROW
+from mlpperf.engine.timing.estimates import RatioEstimate
 from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
 from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Variant
 
 PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
 ONE = Series("path", "case", "variant")
@@ -74,7 +69,7 @@ class Simulated(Crew):
         between: Callable[[int], Any],
     ) -> None:
         self.series, self.slowdowns, self.between = series, slowdowns, between
-        self.together, self.calls, self.trouble, self.failed = [], {}, [], False
+        self.together, self.calls, self.trouble, self.failed = set(), {}, [], False
         self._rng = np.random.default_rng(0)
         self.asked: list[str] = []
 
@@ -97,21 +92,21 @@ class Simulated(Crew):
         self,
         crew: Crew,
         result: Comparison,
+        tasks: dict[Series, Task],
         seconds: dict[Series, float],
-        timings: dict[Series, Timing],
         most: int = 1,
     ) -> float:
         """One process that times them all."""
         self.asked.append("time")
         for name, noise in zip(seconds, self.between(len(seconds)), strict=True):
             ratio = (1 + self.slowdowns.get(name, 0.0)) * math.exp(noise)
-            timings[name].add([1.0], [ratio], 1e-3, 0.0)
+            tasks[name].estimate.add([1.0], [ratio], 1e-3, 0.0)
         return 0.0
 
 
 def simulated(crew: Simulated) -> Comparison:
     result = Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 120.0)
-    with mock.patch.object(module, "_visit", crew.visit):
+    with mock.patch.object(module, "_time", crew.visit):
         for _ in _stages(crew, result, Selection(), lambda text: None):
             pass
     return result
@@ -142,7 +137,7 @@ def test_equal_versions_raise_an_alarm_as_seldom_as_is_said(
 
 
 def judgement(finding: Finding, logs: Any, tests: int) -> Finding:
-    _conclude(finding, Timing(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
+    _conclude(finding, RatioEstimate(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
     return finding
 
 
@@ -181,7 +176,7 @@ def test_a_gain_is_no_regression() -> None:
     )
     result = simulated(crew)
     assert [f.series for f in result.timed if f.faster] == [catalogue(20)[3]]
-    assert result.findings[catalogue(20)[3]].verdict == "faster"
+    assert result.findings[catalogue(20)[3]].judgement.verdict is Verdict.FASTER
     assert result.exit_code == 0
     assert "path0/case1/variant1 is faster" in show.verdict(result)
 
@@ -191,9 +186,9 @@ def test_everything_slower_is_found_although_not_all_can_be_judged() -> None:
     crew = Simulated(series, dict.fromkeys(series, 0.1), normal(np.random.default_rng(5), 1e-3))
     result = simulated(crew)
     slower = [f for f in result.timed if f.slower]
-    assert len(slower) == module.MOST
+    assert len(slower) == JUDGING.series_most
     rest = [f for f in result.timed if not f.slower]
-    assert all(f.verdict == "undecided: looks changed, but was not judged" for f in rest)
+    assert all(f.judgement.reason is Reason.NOT_JUDGED for f in rest)
     assert result.exit_code == 1
 
 
@@ -201,8 +196,8 @@ def test_what_takes_too_long_is_told() -> None:
     long = Series("path0", "long", "variant0")
     crew = Simulated([*catalogue(4), long], {long: 0.5}, normal(np.random.default_rng(9), 1e-4))
     result = simulated(crew)
-    left = [f for f in result.findings.values() if not f.visits]
-    assert [f.verdict for f in left] == ["undecided: a call takes too long for this budget"] * 2
+    left = [f for f in result.findings.values() if not f.processes]
+    assert [f.judgement.reason for f in left] == [Reason.LONG_CALLS] * 2
     assert all(f.series.case == "long" for f in left)
     assert result.exit_code == 0
     assert "2 of 6 are undecided" in show.verdict(result)
@@ -211,28 +206,30 @@ def test_what_takes_too_long_is_told() -> None:
 def test_what_is_clear_is_not_judged_again() -> None:
     crew = Simulated(catalogue(20), {}, lambda n: np.full(n, 1e-4))
     result = simulated(crew)
-    assert crew.asked == ["look", "look", "prove", *["time"] * SCREENING]
+    assert crew.asked == ["look", "look", "prove", *["time"] * SCREENING.processes]
     assert not any(f.judged for f in result.timed)
-    assert {f.verdict for f in result.timed} == {"unchanged within ±0.01 %"}
+    assert {str(f.judgement) for f in result.timed} == {"unchanged within ±0.01 %"}
     assert result.exit_code == 0
 
 
 def test_noise_beyond_all_bounds_is_undecided() -> None:
     crew = Simulated(catalogue(10), {}, normal(np.random.default_rng(6), 0.5))
     result = simulated(crew)
-    assert crew.asked.count("time") == SCREENING + judges(10, 60.0)
+    assert crew.asked.count("time") == SCREENING.processes + judges(10, 60.0)
     assert result.exit_code == 0
     for finding in result.timed:
         assert re.fullmatch(
-            r"undecided: ±\d+ % is as far as this machine lets see", finding.verdict
-        ), finding.verdict
+            r"undecided: ±\d+ % is as far as this machine lets see", str(finding.judgement)
+        ), str(finding.judgement)
     assert "10 of 10 are undecided" in show.verdict(result)
 
 
 def test_the_screening_never_decides() -> None:
     """It has chosen: what is slower there by luck alone is not slower afterwards."""
     calls = iter(range(1000))
-    crew = Simulated(catalogue(5), {}, lambda n: np.full(n, 0.1 if next(calls) < SCREENING else 0))
+    crew = Simulated(
+        catalogue(5), {}, lambda n: np.full(n, 0.1 if next(calls) < SCREENING.processes else 0)
+    )
     result = simulated(crew)
     assert all(f.judged and not f.slower for f in result.timed)
     assert result.exit_code == 0
@@ -243,26 +240,26 @@ def test_the_screening_never_decides() -> None:
 
 @pytest.mark.parametrize("pairs", [6, 7, 100, 999, 5000])
 def test_the_middle_of_pairs_withstands_disturbances(pairs: int) -> None:
-    rng, timing = np.random.default_rng(7), Timing()
+    rng, timing = np.random.default_rng(7), RatioEstimate()
     base, head = np.exp(0.01 * rng.standard_normal((2, pairs))) * [[1e-3], [1.1e-3]]
     for times in (base, head):
         times[rng.permutation(pairs)[: pairs // 20]] *= 5
     timing.add(base, head, 1e-3, 0.0)
-    assert timing.values == pytest.approx([math.log(1.1)], abs=0.05 / math.sqrt(pairs) + 0.002)
-    assert timing.within < 0.05 / math.sqrt(pairs)
-    assert (timing.within > 0) == (pairs >= 2 * estimates.ROW)
+    assert timing.log_ratios == pytest.approx([math.log(1.1)], abs=0.05 / math.sqrt(pairs) + 0.002)
+    assert timing.error_within < 0.05 / math.sqrt(pairs)
+    assert (timing.error_within > 0) == (pairs >= 2 * ROW)
 
 
 def test_the_scatter_is_that_of_a_pair_however_many_are_averaged() -> None:
     rng = np.random.default_rng(8)
-    quickest = 0.02 * rng.standard_normal((100_000, estimates.ROW)).min(axis=1)
-    expected = float(quickest.std()) * math.sqrt(estimates.ROW)
+    quickest = 0.02 * rng.standard_normal((100_000, ROW)).min(axis=1)
+    expected = float(quickest.std()) * math.sqrt(ROW)
     for pairs in (300, 1000, 5000):
-        timing = Timing()
+        timing = RatioEstimate()
         for _ in range(3):
             timing.add(np.ones(pairs), np.exp(0.02 * rng.standard_normal(pairs)), 1e-3, 0.0)
         assert timing.scatter == pytest.approx(expected, rel=0.2)
-        assert timing.within == pytest.approx(expected / math.sqrt(3 * pairs), rel=0.2)
+        assert timing.error_within == pytest.approx(expected / math.sqrt(3 * pairs), rel=0.2)
 
 
 def test_what_only_ever_slows_blocks_down_hides_no_change() -> None:
@@ -272,74 +269,73 @@ def test_what_only_ever_slows_blocks_down_hides_no_change() -> None:
         base, head = np.ones(80), np.full(80, 1.01)
         for times in (base, head):
             times += rng.exponential(0.2, 80) * rng.integers(0, 2, 80)
-        timing = Timing()
+        timing = RatioEstimate()
         timing.add(base, head, 1e-3, 0.0)
-        errors.append(timing.values[0] - math.log(1.01))
+        errors.append(timing.log_ratios[0] - math.log(1.01))
     assert np.sqrt(np.mean(np.square(errors))) < 0.002
 
 
 def test_an_order_that_matters_is_averaged_out() -> None:
     """The second block of each pair is slower by half: no ratio is right, but the middle is."""
     base, head = np.tile([1.0, 1.5], 50), np.tile([1.5, 1.0], 50)
-    timing = Timing()
+    timing = RatioEstimate()
     timing.add(base, head, 1e-3, 0.0)
-    assert timing.values == pytest.approx([0.0], abs=1e-12)
+    assert timing.log_ratios == pytest.approx([0.0], abs=1e-12)
 
 
 def test_of_few_blocks_the_quickest_count() -> None:
-    timing = Timing()
+    timing = RatioEstimate()
     timing.add([1.0, 3.0], [2.2, 1.1], 1.0, 0.0)
-    assert timing.values == pytest.approx([math.log(1.1)])
-    assert timing.within == 0.0
-    assert timing.between == math.inf
+    assert timing.log_ratios == pytest.approx([math.log(1.1)])
+    assert timing.error_within == 0.0
+    assert timing.error_between == math.inf
     timing.add([1.0, 1.0], [1.1, 1.1], 1.0, 0.0)
-    assert timing.between == pytest.approx(0.0)
+    assert timing.error_between == pytest.approx(0.0)
 
 
-def test_each_pair_is_in_the_reverse_order_of_the_one_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[str] = []
+def test_versions_alternate_and_one_that_takes_the_same_arguments_gets_the_same() -> None:
+    called: list[tuple[str, int]] = []
 
-    class Recorded(SimpleNamespace):
-        def block(self, args: Any, clock: Any) -> float:
-            asked.append(self.variant.name)
-            return 1.0
+    def side(name: str) -> Any:
+        def call(x: Any) -> tuple[Any]:
+            called.append((name, id(x)))
+            return (x,)
 
-    ticks = itertools.count(0, 10**6)  # nanoseconds
-    monkeypatch.setattr(worker, "time", SimpleNamespace(perf_counter_ns=lambda: next(ticks)))
-    monkeypatch.setattr(worker, "Contestant", lambda variant: Recorded(variant=variant, calls=1))
-    sides: Any = {
-        name: [(SimpleNamespace(updates=()), SimpleNamespace(name=name, ready=lambda *a: a))]
-        for name in ("base", "head")
-    }
-    found, _ = worker._pairs(sides, (), True, 0.02, np.random.default_rng(0))
-    orders = list(zip(asked[2::2], asked[3::2], strict=True))
-    assert len(orders) > 4
-    assert all(set(order) == {"base", "head"} for order in orders)
-    assert all(a == b[::-1] for a, b in itertools.pairwise(orders))
-    assert len(found["base"]) == len(found["head"]) == len(orders) + 1  # with the first calls
+        variant = Variant(call, prepare=lambda x: (x.copy(),))
+        return [(SimpleNamespace(updates=()), variant)]
+
+    for together in (True, False):
+        called.clear()
+        sides = {name: side(name) for name in ("base", "head")}
+        inputs = (np.ones(4),)
+        found = worker._rounds(sides, inputs, together, 0.001, np.random.default_rng(0))
+        assert len(found.times[0]) == len(found.times[1])
+        given = {name: {x for side, x in called if side == name} for name in sides}
+        assert (given["base"] == given["head"]) == together
 
 
-def known(scatter: float, each: float, rest: float = 0.0) -> Timing:
-    return Timing(each=each, rest=rest, scatter=scatter)
+def known(scatter: float, each: float, rest: float = 0.0) -> Task:
+    return Task(RatioEstimate(round_seconds=each, other_seconds=rest, scatter=scatter))
 
 
 def test_all_are_timed_equally_long_but_not_for_ever() -> None:
     calm, wild, long = (ONE._replace(case=case) for case in ("calm", "wild", "long"))
     timings = {calm: known(0.001, 2e-4), wild: known(0.1, 1e-3), long: known(0.02, 0.5, 0.5)}
     given = shares(timings, 3.0)
-    assert given[calm] == module.LEAST  # 150 pairs, of which one is fine enough
-    assert given[wild] - module.LEAST == pytest.approx(given[long] - 0.5)  # beyond a pair
-    assert given[wild] > 5 * module.LEAST
+    assert given[calm] == SCREENING.seconds_least  # 150 pairs, of which one is fine enough
+    assert given[wild] - SCREENING.seconds_least == pytest.approx(
+        given[long] - 0.5
+    )  # beyond a pair
+    assert given[wild] > 5 * SCREENING.seconds_least
     assert sum(given.values()) == pytest.approx(3.0 - 0.5)
     few = shares(timings, -1.0)
-    assert few == {calm: module.LEAST, wild: module.LEAST, long: 0.5}
+    assert few == {calm: SCREENING.seconds_least, wild: SCREENING.seconds_least, long: 0.5}
     much = shares(timings, 1e6)
     for series in (wild, long):  # a few times as long as until it is fine enough
         timing = timings[series]
-        error = timing.scatter / math.sqrt(much[series] / timing.each)
-        assert error == pytest.approx(module.FINE / math.sqrt(module.SPARED))
+        rounds = much[series] / timing.estimate.round_seconds
+        error = timing.estimate.scatter / math.sqrt(rounds)
+        assert error == pytest.approx(budget.SETTLED_ERROR / math.sqrt(JUDGING.need_most))
 
 
 def test_a_moment_is_worth_what_it_takes_to_get_ready() -> None:
@@ -349,27 +345,29 @@ def test_a_moment_is_worth_what_it_takes_to_get_ready() -> None:
     assert shares({ONE: dear}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 0.05)
 
 
-def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Timing:
-    return Timing(
-        values=[math.log1p(change)] * 3,
-        pairs=[100] * 3,
-        own=[0.0] * 3,
-        deviations=[np.zeros(25)] * 3,
-        each=each,
-        rest=rest,
-        scatter=scatter,
+def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Task:
+    return Task(
+        RatioEstimate(
+            log_ratios=[math.log1p(change)] * 3,
+            rounds=[100] * 3,
+            own_errors=[0.0] * 3,
+            deviations=[np.zeros(25)] * 3,
+            round_seconds=each,
+            other_seconds=rest,
+            scatter=scatter,
+        )
     )
 
 
-def suspects(timings: dict[str, Timing], seconds: float) -> list[str]:
+def suspects(timings: dict[str, Task], seconds: float) -> list[str]:
     """The cases that are judged, if a process takes a second to start."""
     found, known = [], {}
     for case, timing in timings.items():
-        change = math.exp(timing.middle)
+        change = math.exp(timing.estimate.log_ratio)
         found.append(finding(change / 1.01, change, change * 1.01, judged=False))
         found[-1].series = ONE._replace(case=case)
         known[found[-1].series] = timing
-    return [series.case for series in module._suspects(found, known, seconds, 1.0)]
+    return [series.case for series in budget.suspects(found, known, seconds, 1.0)]
 
 
 def test_what_takes_too_long_to_be_judged_is_left_undecided() -> None:
@@ -389,7 +387,7 @@ def test_what_is_surest_for_its_time_is_judged_first() -> None:
         "sure": seen(0.01, 1e-3, scatter=0.005),
         "disputed": seen(-0.01, 1e-3, scatter=0.005),
     }
-    timings["disputed"].values = [-0.08, -0.01, 0.06]  # each sure of something else
+    timings["disputed"].estimate.log_ratios = [-0.08, -0.01, 0.06]  # each sure of something else
     assert suspects(timings, 1e3) == ["sure", "unsure", "costly", "faster"]
 
 
@@ -401,53 +399,55 @@ def test_of_a_function_that_is_plainly_slower_less_is_enough_to_suspect_it_elsew
         stranger: seen(0.008, 1e-3, scatter=0.06),
         kin: seen(0.0075, 1e-3, scatter=0.06),
     }
-    findings = [finding(0.99, math.exp(t.middle), 1.2, judged=False) for t in timings.values()]
+    findings = [
+        finding(0.99, math.exp(t.estimate.log_ratio), 1.2, judged=False) for t in timings.values()
+    ]
     for series, found in zip(timings, findings, strict=True):
         found.series = series
-    assert list(module._suspects(findings, timings, 1e3, 1.0)) == [plain, kin, stranger]
+    assert list(budget.suspects(findings, timings, 1e3, 1.0)) == [plain, kin, stranger]
     timings[plain] = seen(0.0, 1e-3)
-    assert list(module._suspects(findings, timings, 1e3, 1.0))[:2] == [stranger, kin]
+    assert list(budget.suspects(findings, timings, 1e3, 1.0))[:2] == [stranger, kin]
 
 
 def test_what_waited_for_a_library_to_load_once_is_not_taken_for_costly() -> None:
-    timing = Timing()
+    timing = RatioEstimate()
     for rest in (0.01, 0.8, 0.02):
         timing.add([1.0] * 8, [1.1] * 8, 1e-3, rest)
-    assert timing.rest == 0.01
+    assert timing.other_seconds == 0.01
 
 
 def test_a_plain_change_is_judged_in_less_time() -> None:
-    assert seen(0.5, 1e-3).again(True).shortest(0.06) == module.LEAST
-    assert seen(0.01, 1e-3).again(True).shortest(0.06) == 0.06
-    assert seen(0.5, 0.1).again(True).shortest(0.06) == 0.1  # a pair
+    assert seen(0.5, 1e-3).to_judge(suspicious=True).shortest(0.06) == SCREENING.seconds_least
+    assert seen(0.01, 1e-3).to_judge(suspicious=True).shortest(0.06) == 0.06
+    assert seen(0.5, 0.1).to_judge(suspicious=True).shortest(0.06) == 0.1  # a pair
 
 
 def test_the_more_time_the_more_processes_judge() -> None:
-    least = math.ceil(math.log2(10 / module.FALSE_ALARM))
+    least = math.ceil(math.log2(10 / budget.FALSE_ALARM))
     assert [judges(10, seconds) - least for seconds in (0, 10, 32, 60, 1e4)] == [2, 2, 4, 6, 6]
 
 
 def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
-    timing = Timing(values=[0.05, 0.01, 0.01], pairs=[10, 95, 95], own=[0.0] * 3)
-    assert timing.middle == pytest.approx(0.012)
-    assert timing.between < float(np.std(timing.values, ddof=1)) / math.sqrt(3)
+    timing = RatioEstimate([0.05, 0.01, 0.01], rounds=[10, 95, 95], own_errors=[0.0] * 3)
+    assert timing.log_ratio == pytest.approx(0.012)
+    assert timing.error_between < float(np.std(timing.log_ratios, ddof=1)) / math.sqrt(3)
 
 
 def test_a_process_that_was_disturbed_counts_less() -> None:
     """Saboteur: noise from elsewhere during one process, which would hide a change of 1 %."""
-    rng, timing = np.random.default_rng(10), Timing()
+    rng, timing = np.random.default_rng(10), RatioEstimate()
     for visit in range(judges(30, 0.0)):
         noise = 0.2 if visit == 3 else 0.005
         shift = -0.03 if visit == 3 else 0.01
         base, head = np.exp(noise * rng.standard_normal((2, 100)) + [[0.0], [shift]])
         timing.add(base, head, 1e-3, 0.0)
-    assert timing.values[3] < -0.01
+    assert timing.log_ratios[3] < -0.01
     assert timing.errors[3] > 10 * np.median(timing.errors)
-    assert timing.middle == pytest.approx(0.01, abs=0.001)
+    assert timing.log_ratio == pytest.approx(0.01, abs=0.001)
     found = finding(0.0, 1.0, math.inf)
     _conclude(found, timing, 30)
     assert found.slower
-    timing.own = [0.0] * len(timing.own)
+    timing.own_errors = [0.0] * len(timing.own_errors)
     _conclude(found, timing, 30)
     assert not found.slower
 
@@ -456,7 +456,7 @@ def test_a_process_that_was_disturbed_counts_less() -> None:
 
 
 def finding(low: float, median: float, high: float, **about: Any) -> Finding:
-    given = {"visits": 14, "judged": True, **about}
+    given = {"processes": 14, "judged": True, **about}
     return Finding(ONE, ratio=Interval(median, low, high), **given)
 
 
@@ -471,19 +471,19 @@ def finding(low: float, median: float, high: float, **about: Any) -> Finding:
         (finding(0.9, 0.95, 0.99, judged=False), "undecided: looks changed, but was not judged"),
         (finding(1.1, 1.2, 1.3, judged=False), "undecided: looks changed, but was not judged"),
         (finding(0.9, 1.0, 1.1), "undecided: ±11 % is as far as this machine lets see"),
-        (finding(0.0, 1.0, math.inf, visits=3), "undecided: only 3 processes timed it"),
-        (finding(0.0, 1.2, math.inf, visits=1), "undecided: only 1 processes timed it"),
+        (finding(0.0, 1.0, math.inf, processes=3), "undecided: only 3 processes timed it"),
+        (finding(0.0, 1.2, math.inf, processes=1), "undecided: only 1 processes timed it"),
         (Finding(ONE), "undecided: not timed"),
-        (Finding(ONE, note="new"), "new"),
-        (Finding(ONE, note="gone"), "gone"),
+        (Finding(ONE, Judgement(Verdict.NEW)), "new"),
+        (Finding(ONE, Judgement(Verdict.GONE)), "gone"),
         (Finding(ONE, wrong={"head": "x"}), "wrong"),
         (Finding(ONE, wrong={"base": "x", "head": "y"}), "wrong"),
-        (Finding(ONE, note="new", wrong={"head": "x"}), "wrong"),
+        (Finding(ONE, Judgement(Verdict.NEW), wrong={"head": "x"}), "wrong"),
         (Finding(ONE, wrong={"base": "x"}), "mended"),
     ],
 )
 def test_verdicts(found: Finding, verdict: str) -> None:
-    assert found.verdict == verdict
+    assert str(found.judgement) == verdict
     assert found.slower == (verdict == "slower")
     assert found.faster == (verdict == "faster")
     assert found.regression == (verdict in ("slower", "wrong"))
@@ -504,7 +504,7 @@ def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str
     }
     ratio = Interval(1.123, 1.1, 1.2)
     terminal.console().print(
-        show.table([Finding(series, ratio=ratio, visits=9, memory=memory)], "x")
+        show.table([Finding(series, ratio=ratio, processes=9, memory=memory)], "x")
     )
     said = capsys.readouterr().out
     for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
@@ -567,8 +567,12 @@ def replaced(found: Finding, number: int) -> Finding:
             0,
             "No regression",
         ),
-        (comparison(Finding(ONE, note="new")), 2, "could not be compared"),
-        (comparison(Finding(ONE, note="gone"), finding(0.99, 1.0, 1.01)), 0, "No regression"),
+        (comparison(Finding(ONE, Judgement(Verdict.NEW))), 2, "could not be compared"),
+        (
+            comparison(Finding(ONE, Judgement(Verdict.GONE)), finding(0.99, 1.0, 1.01)),
+            0,
+            "No regression",
+        ),
         (comparison(Finding(ONE), trouble=["It died."]), 2, "could not be compared with main (It"),
         (
             comparison(Finding(ONE), finding(0.99, 1.0, 1.01), trouble=["It died."]),
@@ -624,7 +628,7 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     from mlpperf.engine.terminal import console
 
     series = Series("path", name, name)
-    slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), visits=14, judged=True)
+    slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), processes=14, judged=True)
     wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
     findings = {slower.series: slower, wrong.series: wrong}
     result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, trouble=[name])
@@ -740,7 +744,7 @@ def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> 
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
     assert record["verdict"].startswith("Regression at the working tree: doubling is wrong")
-    assert sum(series["visits"] > 0 for series in record["series"]) == 6
+    assert sum(series["processes"] > 0 for series in record["series"]) == 6
     project.commit()
     project.work()
     code, record, _ = command(project, "HEAD", *QUICK)
@@ -795,7 +799,7 @@ def test_a_reference_that_fails_is_a_finding_and_the_others_are_timed(
     code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
-    assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
+    assert all(s["processes"] for s in record["series"] if s["path"] == "sums")
 
 
 @pytest.mark.usefixtures("counted")
@@ -808,7 +812,7 @@ def test_inputs_that_fail_are_a_finding_and_the_others_are_timed(project: Any) -
     code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
-    assert all(s["visits"] for s in record["series"] if s["path"] == "sums")
+    assert all(s["processes"] for s in record["series"] if s["path"] == "sums")
 
 
 @pytest.mark.usefixtures("counted")
@@ -877,7 +881,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(worker, "_traced", traced)
+    monkeypatch.setattr(proving, "_traced", traced)
     project.replace(
         "src/pkg/work.py",
         "    return (x.sum(axis=1),)",
@@ -945,8 +949,11 @@ def test_absolute_imports_get_processes_of_their_own(
 
 def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
     """As few processes as can measure anything, and none that judges."""
-    monkeypatch.setattr(module, "SCREENING", screening)
-    monkeypatch.setattr(module, "MOST", 0)
+    few_screen = replace(SCREENING, processes=screening)
+    none_judges = replace(JUDGING, series_most=0)
+    for place in (module, budget):
+        monkeypatch.setattr(place, "SCREENING", few_screen)
+        monkeypatch.setattr(place, "JUDGING", none_judges)
 
 
 # --- processes and what may happen to them --------------------------------------------------------
@@ -1028,7 +1035,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     version = Version("x", None, project.folder, entries_of(project.folder))
     selection = Selection(cases=["batch-128"])
     *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=1)
-    visits = {f.series.variant: f.visits for f in result.findings.values()}
+    visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
     assert result.trouble == ["A process was killed by signal 9 and said nothing"] * 2
@@ -1051,7 +1058,7 @@ def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
 def test_a_process_that_says_nothing_is_killed(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SILENCE", 0.5)
+    monkeypatch.setattr(crew_module, "SILENCE", 0.5)
     project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     asked = crew(project, tmp_path)
     assert list(asked.ask("look", ["head"])) == []
@@ -1189,8 +1196,8 @@ def test_versions_are_compared_stage_by_stage(here: list[str], project: Any) -> 
     )
     first = next(stages)
     assert here == ["look base", "look head", "prove base head"]
-    assert [f.visits for f in first.findings.values()] == [0, 0]
+    assert [f.processes for f in first.findings.values()] == [0, 0]
     *_, last = stages
     assert last is first
-    assert all(f.visits for f in last.timed)
+    assert all(f.processes for f in last.timed)
     assert last.total > 0

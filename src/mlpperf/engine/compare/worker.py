@@ -157,7 +157,7 @@ def _rounds(
         return once
 
     runners = [[Runner.of(variant) for _, variant in loads] for loads in sides.values()]
-    return take_turns(runners, give, seconds, VERSIONS, rng)
+    return take_turns(runners, give, seconds, VERSIONS, rng, clock=time.perf_counter_ns)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,9 @@ def take_turns(
     order = _libraries_together(rng.permutation(len(contestants)).tolist(), contestants)
     args = give()
     firsts = [loads[0] for loads in contestants]
-    paused, library = 0, firsts[order[0]].backend.name  # nanoseconds; of the block before
+    paused, library = 0, firsts[0].backend.name  # nanoseconds; of the block before
+    if len({first.backend.name for first in firsts}) > 1:
+        library = ""  # whichever ran before
 
     def settle(runner: Runner) -> None:
         nonlocal paused, library
