@@ -1,8 +1,8 @@
 """Where a curve changed: from which commit on it runs at another level, and by how much.
 
 All tests are of ranks, so the noise may have any distribution, and a heavy tail or one bad commit
-hardly matters. `ruptures` splits a curve in two, or cuts a stretch out of it, where least squares
-on the ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
+hardly matters. A curve is split in two, or a stretch is cut out of it, where least squares on the
+ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
 the number of places where the split could have been, bounds the probability that noise alone does
 the same anywhere. What passes is split again, until nothing does.
 
@@ -27,12 +27,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from ruptures import KernelCPD
-from scipy.special import ndtr, ndtri
-from scipy.stats import mannwhitneyu
 
 from ..timing.intervals import CONFIDENCE, Interval
+from ..timing.quantiles import normal_probability, normal_quantile
 from ..timing.result import SCATTER
+from .splits import best_splits, rank_sum_probability
 from .table import CURVE, points
 
 ALARMS = 0.01  # probability of any false change in a whole history
@@ -41,7 +40,6 @@ FEWEST = 5
 # Curves whose noise is of one kind.
 ALIKE = ("source", "machine", "device", "threads", "software", "quantity")
 NORMAL_QUARTILE = 0.6745  # median absolute deviation ÷ standard deviation
-EXACT = 2500  # pairs of commits up to which probabilities are exact, else by normal approximation
 
 Floats = NDArray[np.float64]
 
@@ -181,7 +179,7 @@ class _Test:
         if n < 2 * FEWEST:
             return _Split(1.0, ())
         ranks = _ranks(curve, self.rng)
-        (at,), *cuts = _best(ranks, most=2 if n >= 3 * FEWEST else 1)
+        (at,), *cuts = best_splits(ranks, most=2 if n >= 3 * FEWEST else 1, fewest=FEWEST)
         splits = [_Split((n - 2 * FEWEST + 1) * self._chance(ranks[:at], ranks[at:]), (at,))]
         for start, stop in cuts:
             around = np.concatenate([ranks[:start], ranks[stop:]])
@@ -204,7 +202,8 @@ class _Test:
         return sorted([*places, *inner])
 
     def _chance(self, a: Floats, b: Floats) -> float:
-        return float(2 * ndtr(ndtri(_rank_sum(a, b) / 2) / self.spread))
+        chance = rank_sum_probability(a, b, few=2 * FEWEST)
+        return 2 * normal_probability(normal_quantile(chance / 2) / self.spread)
 
 
 def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
@@ -212,30 +211,6 @@ def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
     ranks = np.empty(len(curve))
     ranks[np.lexsort((rng.random(len(curve)), curve))] = np.arange(len(curve))
     return ranks
-
-
-def _best(ranks: Floats, most: int) -> list[list[int]]:
-    """The best place to split, the best two, … up to `most` places.
-
-    The best have the least squares around the means of the parts.
-    """
-    model = KernelCPD(kernel="linear", min_size=FEWEST).fit(ranks)
-    model.predict(n_bkps=most)  # finds those of fewer on its way
-    return [[int(place) for place in model.predict(n_bkps=k)[:-1]] for k in range(1, most + 1)]
-
-
-def _rank_sum(a: Floats, b: Floats) -> float:
-    """Two-sided probability of Wilcoxon's rank sum; no two values are equal.
-
-    Extreme sums are rarer than the normal approximation says, so that errs on the safe side.
-    """
-    m, n = len(a), len(b)
-    if m * n <= EXACT or min(m, n) <= 2 * FEWEST:
-        return float(mannwhitneyu(a, b, method="exact").pvalue)
-    rank = np.argsort(np.argsort(np.concatenate([a, b])))
-    above = rank[:m].sum() - m * (m - 1) / 2  # pairs in which that of `a` is larger
-    away = abs(above - m * n / 2) - 0.5
-    return float(2 * ndtr(-away / math.sqrt(m * n * (m + n + 1) / 12)))
 
 
 def _told(rows: pd.DataFrame, curve: Floats, places: list[int]) -> Iterator[Change]:
@@ -278,7 +253,7 @@ def _settled(curve: Floats, places: list[int]) -> list[int]:
         away = np.concatenate([np.abs(s - level) for s, level in zip(sides, levels, strict=True)])
         far = 3 * float(np.median(away)) / NORMAL_QUARTILE
         within = np.clip(curve[start:stop], min(levels) - far, max(levels) + far)
-        bounds[i] = start + _best(within, most=1)[0][0]
+        bounds[i] = start + best_splits(within, most=1, fewest=FEWEST)[0][0]
     while len(bounds) > 2:
         sizes = [
             abs(_shift(curve, *around).median)
@@ -300,7 +275,7 @@ def _shift(curve: Floats, start: int, at: int, stop: int) -> Interval:
     m, n = at - start, stop - at
     differences = np.sort((curve[at:stop, None] - curve[start:at]).ravel())
     deviation = math.sqrt(m * n * (m + n + 1) / 12)
-    rank = math.floor(m * n / 2 - 0.5 + ndtri((1 - CONFIDENCE) / 2) * deviation)
+    rank = math.floor(m * n / 2 - 0.5 + normal_quantile((1 - CONFIDENCE) / 2) * deviation)
     return Interval(float(np.median(differences)), differences[rank], differences[-1 - rank])
 
 
