@@ -61,14 +61,18 @@ def _importing(traceback: TracebackType | None) -> str:
 
 
 def _extra_with(package: str) -> str | None:
-    """The first of our extras that names `package`; None if none does, or we are not installed."""
+    """The smallest of our extras that names `package`; None if none does, or we are not installed.
+
+    The larger ones are made of the smaller ones.
+    """
     try:
         requirements = metadata.requires("mlpperf") or []
     except metadata.PackageNotFoundError:
         return None
+    named: dict[str, list[str]] = {}
     for text in requirements:
         requirement, _, marker = text.partition(";")
-        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", marker)
-        if extra and re.match(rf"{re.escape(package)}(?![\w.-])", requirement):
-            return extra[1]
-    return None
+        if extra := re.search(r"extra\s*==\s*['\"]([\w-]+)", marker):
+            named.setdefault(extra[1], []).append(re.split(r"[^\w.-]", requirement)[0])
+    having = [extra for extra in named if package in named[extra]]
+    return min(having, key=lambda extra: len(named[extra]), default=None)
