@@ -21,18 +21,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from ..timing.intervals import CONFIDENCE, Interval
 from ..timing.quantiles import normal_probability, normal_quantile
 from ..timing.result import SCATTER
+from .curves import Curve, Floats, Points, points
 from .splits import best_splits, rank_sum_probability
-from .table import CURVE, points
+from .table import Table
 
 ALARMS = 0.01  # probability of any false change in a whole history
 # Commits on each side of a change: a few bad ones in a row, measured within an hour, are none.
@@ -40,23 +40,6 @@ FEWEST = 5
 # Curves whose noise is of one kind.
 ALIKE = ("source", "machine", "device", "threads", "software", "quantity")
 NORMAL_QUARTILE = 0.6745  # median absolute deviation ÷ standard deviation
-
-Floats = NDArray[np.float64]
-
-
-class Curve(NamedTuple):
-    """What names a curve; the columns of `table.CURVE`."""
-
-    source: str
-    machine: str
-    device: str
-    threads: int | None
-    software: str
-    path: str
-    version: str
-    variant: str
-    case: str
-    quantity: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +59,7 @@ class Change:
     curve: Curve
     kind: Literal["step", "drift"]
     commit: str
-    date: pd.Timestamp
+    date: datetime
     previous: str
     ratio: Interval
 
@@ -97,7 +80,7 @@ class Change:
         return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
 
 
-def changes(table: pd.DataFrame) -> list[Change]:
+def changes(table: Table) -> list[Change]:
     """What changed along the curves of `table`, newest first.
 
     Changes below ±1 % (`SCATTER`) are not told: so much differs between two builds of one code.
@@ -106,29 +89,30 @@ def changes(table: pd.DataFrame) -> list[Change]:
     return changes_along(points(table))
 
 
-def changes_along(found: pd.DataFrame) -> list[Change]:
+def changes_along(found: Sequence[Points]) -> list[Change]:
     """The `changes` of curves that are there as `points` gives them."""
     rng = np.random.default_rng(0)  # only for the order of equal values
+    long = [curve for curve in found if len(curve) >= 2 * FEWEST]
+    kinds = [tuple(getattr(points.curve, name) for name in ALIKE) for points in long]
     # Only memory can be nothing; as one byte, so that a rise from there has a ratio.
-    log = np.log(found["value"].where(found["value"] > 0, 1.0).to_numpy())
-    alike = found.groupby(list(ALIKE), observed=True, sort=False, dropna=False).ngroup().to_numpy()
-    starts = np.flatnonzero(np.diff(found["curve"], prepend=-1))
-    long = [(a, b) for a, b in pairwise([*starts, len(found)]) if b - a >= 2 * FEWEST]
-    kinds = [alike[start] for start, _ in long]
-    curves = [log[start:stop] for start, stop in long]
+    curves = [np.log(np.where(curve.value > 0, curve.value, 1.0)) for curve in long]
     spreads = {
         kind: _spread([c for c, of in zip(curves, kinds, strict=True) if of == kind], rng)
-        for kind in set(kinds)
+        for kind in dict.fromkeys(kinds)
     }
     tests = [_Test(rng, spreads[kind]) for kind in kinds]
     first = [test.split(curve) for test, curve in zip(tests, curves, strict=True)]
     level = _level([split.probability for split in first])
     told = [
         change
-        for (start, stop), curve, test, split in zip(long, curves, tests, first, strict=True)
-        for change in _told(found.iloc[start:stop], curve, test.places(curve, level, split))
+        for named, curve, test, split in zip(long, curves, tests, first, strict=True)
+        for change in _told(named, curve, test.places(curve, level, split))
     ]
-    order = {commit: i for i, commit in enumerate(found["commit"].cat.categories)}
+    order = {
+        commit: place
+        for curve in long
+        for commit, place in zip(curve.commits, curve.places, strict=True)
+    }
     return sorted(told, key=lambda change: -order[change.commit])
 
 
@@ -213,21 +197,18 @@ def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
     return ranks
 
 
-def _told(rows: pd.DataFrame, curve: Floats, places: list[int]) -> Iterator[Change]:
+def _told(points: Points, curve: Floats, places: list[int]) -> Iterator[Change]:
     """The changes of a curve; steps one after the other in one direction may be one drift."""
     places = _settled(curve, places)
     bounds = [0, *places, len(curve)]
     shifts = [
         _shift(curve, *around) for around in zip(bounds, bounds[1:], bounds[2:], strict=False)
     ]
-    commits, dates = rows["commit"], rows["date"]
-    named = rows.iloc[0][list(CURVE)]
-    threads = None if pd.isna(named["threads"]) else int(named["threads"])
-    name = Curve(**{**named, "threads": threads})
 
     def change(kind: Literal["step", "drift"], previous: int, now: int, shift: Interval) -> Change:
         ratio = Interval(*(math.exp(bound) for bound in (shift.median, shift.low, shift.high)))
-        return Change(name, kind, commits.iloc[now], dates.iloc[now], commits.iloc[previous], ratio)
+        commits, date = points.commits, points.dates[now]
+        return Change(points.curve, kind, commits[now], date, commits[previous], ratio)
 
     for _, alike in groupby(range(len(places)), key=lambda i: shifts[i].median > 0):
         steps = list(alike)
