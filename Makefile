@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Commits that `make history` measures, the newest ones.
 COMMITS ?= 10
 
-.PHONY: bench test lint smoke history readme clean
+.PHONY: bench test lint core smoke history readme clean
 
 bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
 	@$(BIN)/mlpperf data
@@ -24,6 +24,9 @@ lint: $(INSTALLED)  ## ruff, mypy, and that imports only point down
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+core: $(INSTALLED)  ## the package without its extras: how large it is, and that it works
+	@$(BIN)/python tests/core_alone.py
 
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf data

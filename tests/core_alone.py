@@ -2,8 +2,9 @@
 
 `make core` runs this. It builds the wheel, installs it into an empty environment, counts what came,
 and goes with the `mlpperf` command through a project of two hot paths and two commits, of which
-the second slows one down. What needs an extra has to say so in one sentence. The packages come from
-wherever pip is set up to take them.
+the second slows one down. What needs an extra has to say so in one sentence. Then the extra
+`report` is installed too, and builds the project's report without the articles. The packages come
+from wherever pip is set up to take them.
 
 The megabytes are what the files below site-packages take on the disk, as `du` counts them, with the
 compiled files that pip writes beside them; pip itself is not there.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES, MEGABYTES = 20, 130  # at most
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 PYPROJECT = """
 [project]
@@ -127,15 +129,16 @@ def run(*command: str | Path, folder: Path, code: int = 0) -> subprocess.Complet
     return done
 
 
-def installed(folder: Path) -> Path:
-    """The environment in `folder` in which there is the wheel, without extras."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    run(*pip, "wheel", "--no-deps", "--wheel-dir", folder / "wheel", ROOT, folder=folder)
-    (wheel,) = (folder / "wheel").iterdir()
-    environment = folder / "environment"
-    run(sys.executable, "-m", "venv", "--without-pip", environment, folder=folder)
-    run(*pip, "--python", environment / "bin" / "python", "install", wheel, folder=folder)
-    return environment
+def wheel(folder: Path) -> Path:
+    """The package as it is published, built in `folder`."""
+    run(*PIP, "wheel", "--no-deps", "--wheel-dir", folder, ROOT, folder=ROOT)
+    (built,) = folder.iterdir()
+    return built
+
+
+def install(what: str, environment: Path) -> None:
+    """Install `what` into an environment, which has no pip of its own."""
+    run(*PIP, "--python", environment / "bin" / "python", "install", what, folder=environment)
 
 
 def check_size(environment: Path) -> None:
@@ -202,17 +205,30 @@ def check_sentences(mlpperf: Path, empty: Path) -> None:
             print(f"needs {extra}: {' '.join(words)}")
 
 
+def check_report(mlpperf: Path, project: Path) -> None:
+    """The report of a project of somebody's own, which does not need the articles."""
+    run(mlpperf, "report", "--out", "site", folder=project)
+    for file in ("index.html", "history.html", "paths/added.html", "assets/report.css"):
+        if not (project / "site" / file).stat().st_size:
+            raise Failed(f"The report has no {file}.")
+    print("works with its extra: report")
+
+
 def main() -> None:
     """All of it, in a temporary folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        environment = installed(folder)
+        built, environment = wheel(folder / "wheel"), folder / "environment"
+        run(sys.executable, "-m", "venv", "--without-pip", environment, folder=folder)
+        install(str(built), environment)
         check_size(environment)
         for name in ("project", "empty"):
             (folder / name).mkdir()
         mlpperf = environment / "bin" / "mlpperf"
         check_commands(mlpperf, folder / "project")
         check_sentences(mlpperf, folder / "empty")
+        install(f"{built}[report]", environment)
+        check_report(mlpperf, folder / "project")
 
 
 if __name__ == "__main__":

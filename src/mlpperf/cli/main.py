@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 
 class _OneSentence(TyperGroup):
-    """Bad input and interruption end in one sentence and exit code 2, without a traceback."""
+    """Bad input and interruption end in one sentence and exit code 2, without a traceback.
+
+    So does a command whose packages come with an extra that is not installed.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -52,7 +55,9 @@ class _OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            raise (missing(error) or error) from error
+            if told := missing(error):
+                raise told from error
+            raise
 
 
 app = typer.Typer(
