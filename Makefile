@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Commits that `make history` measures, the newest ones.
 COMMITS ?= 10
 
-.PHONY: bench test lint smoke history readme clean
+.PHONY: bench test lint core smoke history readme clean
 
 bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
 	@$(BIN)/mlpperf data
@@ -24,6 +24,9 @@ lint: $(INSTALLED)  ## ruff, mypy, and that imports only point down
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+core: $(INSTALLED)  ## the package without its extras: how large it is, and that it works
+	@$(BIN)/python tests/core_alone.py
 
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf data
@@ -48,7 +51,7 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo "Installing into .venv, TensorFlow included: about a minute …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tensorflow]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 clean:

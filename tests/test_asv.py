@@ -210,7 +210,8 @@ def test_environment_has_every_dependency() -> None:
     lines = (ROOT / "asv.conf.json").read_text("utf-8").splitlines()
     config = json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
+    listed = [*project["dependencies"], *project["optional-dependencies"]["articles"]]
+    needed = {re.split(r"[^\w-]", requirement)[0] for requirement in listed}
     assert set(config["matrix"]["req"]) == needed, "asv.conf.json installs without dependencies"
 
 

@@ -276,6 +276,37 @@ def test_requirements_are_read_where_there_are_any(
     assert requirements(tmp_path) == expected
 
 
+EXTRAS = """
+[project]
+name = "My_Project"
+dependencies = ["numpy>=2"]
+[project.optional-dependencies]
+fast = ["scipy>=1", "numpy>=2"]
+plots = ["matplotlib"]
+everything = ["my-project[fast, plots]"]
+[tool.mlpperf]
+extras = ["CHOSEN"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("fast", ("numpy>=2", "scipy>=1")),
+        ("plots", ("numpy>=2", "matplotlib")),
+        ("everything", ("numpy>=2", "scipy>=1", "matplotlib")),
+    ],
+)
+def test_hot_paths_may_need_extras(chosen: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", chosen), encoding="utf-8")
+    assert requirements(tmp_path) == expected
+
+
+def test_an_extra_that_the_project_does_not_have_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", "plot"), encoding="utf-8")
+    assert refusal(requirements, tmp_path) == "There is no extra 'plot'; did you mean plots?"
+
+
 def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) -> None:
     needed = {
         "numpy": False,
@@ -334,7 +365,7 @@ def test_an_environment_gets_what_is_asked_for_and_what_we_need(
     given = asked[1][asked[1].index("--") + 1 :]
     assert "numpy>=2" in given
     assert sum(text.startswith("numpy") for text in given) == 1
-    assert any(text.startswith("scipy") for text in given)
+    assert any(text.startswith("psutil") for text in given)
     assert not any("extra" in text for text in given)
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import metadata
+from types import TracebackType
+
+# Packages of our extras whose modules have another name.
+_PACKAGE_OF = {"sklearn": "scikit-learn", "markdown_it": "markdown-it-py"}
 
 
 class MlpperfError(Exception):
@@ -29,3 +35,44 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
     near = [lower[found] for found in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
     return MlpperfError(f"There is no {kind} {name!r}; {hint}")
+
+
+def missing(error: ModuleNotFoundError) -> MlpperfError | None:
+    """The sentence that names the extra with the package that an `error` is about.
+
+    None if that says nothing to the user: for a package of no extra, or if somebody else's code
+    wanted it. Which extra has it is read from what this package was installed with.
+    """
+    module = (error.name or "").partition(".")[0]
+    package = _PACKAGE_OF.get(module, module)
+    ours = _importing(error.__traceback__).partition(".")[0] == __name__.partition(".")[0]
+    if extra := _extra_with(package) if ours else None:
+        return MlpperfError(f"{package} is not installed: pip install 'mlpperf[{extra}]'.")
+    return None
+
+
+def _importing(traceback: TracebackType | None) -> str:
+    """Name of the module whose statement raised; nothing without a traceback."""
+    name = ""
+    while traceback is not None:
+        name = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        traceback = traceback.tb_next
+    return name
+
+
+def _extra_with(package: str) -> str | None:
+    """The smallest of our extras that names `package`; None if none does, or we are not installed.
+
+    The larger ones are made of the smaller ones.
+    """
+    try:
+        requirements = metadata.requires("mlpperf") or []
+    except metadata.PackageNotFoundError:
+        return None
+    named: dict[str, list[str]] = {}
+    for text in requirements:
+        requirement, _, marker = text.partition(";")
+        if extra := re.search(r"extra\s*==\s*['\"]([\w-]+)", marker):
+            named.setdefault(extra[1], []).append(re.split(r"[^\w.-]", requirement)[0])
+    having = [extra for extra in named if package in named[extra]]
+    return min(having, key=lambda extra: len(named[extra]), default=None)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..engine.timing.doctor import Finding
-from ..errors import MlpperfError
+from ..errors import MlpperfError, missing
 
 
 def mnist_is_there() -> Finding:
     """Whether MNIST can be loaded, from the cache folder or by fetching it now."""
-    from .data.datasets import mnist
-    from .data.mnist_files import cache_folder
-
     try:
+        from .data.datasets import mnist
+        from .data.mnist_files import cache_folder
+
         found = mnist()
+    except ModuleNotFoundError as reason:
+        if (lacking := missing(reason)) is None:
+            raise
+        return Finding("note", "MNIST", "not looked for", f"Only the articles need it: {lacking}")
     except MlpperfError as reason:
         return Finding("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
     return Finding("fine", "MNIST", f"{len(found.train_images):,} images in {cache_folder()}")

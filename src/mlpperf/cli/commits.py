@@ -287,7 +287,7 @@ def history(
         *other_trackers(asv, pytest_benchmark),
     ).only(paths or (), machine, device)
     if format is TableFormat.CSV:
-        typer.echo(found.table.to_csv(index=False), nl=False)
+        typer.echo(listing.as_csv(found), nl=False)
         for sentence in found.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return

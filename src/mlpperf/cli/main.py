@@ -21,7 +21,7 @@ from ..articles.mlp import commands
 from ..articles.peers.commands import peers
 from ..devices import Setting, tensorflow, use
 from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
-from ..errors import MlpperfError
+from ..errors import MlpperfError, missing
 from .commits import calibrate, compare, freeze, history
 from .reports import report, serve
 
@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
 
 class _OneSentence(TyperGroup):
-    """Bad input and interruption end in one sentence and exit code 2, without a traceback."""
+    """Bad input and interruption end in one sentence and exit code 2, without a traceback.
+
+    So does a command whose packages come with an extra that is not installed.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            return self._naming_extras(ctx)
         except MlpperfError as error:
             sentence = str(error).rstrip(".")
             sentence += "" if sentence.endswith("?") else "."
@@ -47,6 +50,14 @@ class _OneSentence(TyperGroup):
             sentence = "Interrupted; what was finished is kept."
         typer.echo(f"mlpperf: {sentence}", err=True)
         raise typer.Exit(2)
+
+    def _naming_extras(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if told := missing(error):
+                raise told from error
+            raise
 
 
 app = typer.Typer(

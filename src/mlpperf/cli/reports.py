@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..articles import HOT_PATHS
 from ..engine.options import Asv, PytestBenchmark, Records
-from ..errors import MlpperfError
+from ..errors import MlpperfError, missing
+
+if TYPE_CHECKING:
+    from ..engine.report.draft import Content
 
 Out = Annotated[
     Path | None, typer.Option("--out", help="Folder of the site; .mlpperf/report by default.")
@@ -54,17 +57,30 @@ class _Site:
 
     def build(self) -> Path:
         """Write the site; gives its first page."""
-        from ..articles.report.content import CONTENT
         from ..engine.report import gather, site
         from ..engine.suites.catalogue import catalogue, project_name
 
         records, asv, pytest_benchmark = self._sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
-        material = gather.gather(records, asv, pytest_benchmark, CONTENT.kinds)
+        content = _articles_content()
+        material = gather.gather(records, asv, pytest_benchmark, content.kinds)
         return site.write(
-            self.out, material, catalogue(usual=HOT_PATHS), project_name(Path.cwd()), CONTENT
+            self.out, material, catalogue(usual=HOT_PATHS), project_name(Path.cwd()), content
         )
+
+
+def _articles_content() -> Content:
+    """The articles' pages; none without their extra, as nothing of theirs can be measured then."""
+    from ..engine.report.draft import Content
+
+    try:
+        from ..articles.report.content import CONTENT
+    except ModuleNotFoundError as reason:
+        if missing(reason) is None:
+            raise
+        return Content()
+    return CONTENT
 
 
 def report(

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET
@@ -29,6 +28,7 @@ from ..compare.stages import compare
 from ..compare.versions import Version, entry_files
 from ..timing.blocks import ROW
 from ..timing.intervals import CONFIDENCE
+from ..timing.quantiles import beta_quantile
 from .trackers import Tracker
 
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
@@ -111,8 +111,8 @@ class Rate:
     def bounds(self) -> tuple[float, float]:
         """Of the probability, with `CONFIDENCE`."""
         tail, misses = (1 - CONFIDENCE) / 2, self.of - self.hits
-        low = float(beta.ppf(tail, self.hits, misses + 1)) if self.hits else 0.0
-        high = float(beta.ppf(1 - tail, self.hits + 1, misses)) if misses else 1.0
+        low = beta_quantile(self.hits, misses + 1, tail) if self.hits else 0.0
+        high = beta_quantile(self.hits + 1, misses, 1 - tail) if misses else 1.0
         return low, high
 
     @property

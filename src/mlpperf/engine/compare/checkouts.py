@@ -10,14 +10,14 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..git import git
 
 LEFT = 24 * 3600.0  # seconds after which a folder was left by a process that was killed
@@ -128,13 +128,41 @@ def copy_tree(folder: Path, into: Path) -> None:
 
 
 def requirements(root: Path) -> tuple[str, ...]:
-    """What the version at `root` depends on, by its pyproject.toml; nothing if it does not say."""
+    """What the hot paths of the version at `root` need, by its pyproject.toml.
+
+    The project's dependencies, and those of its extras that `[tool.mlpperf] extras` names; nothing
+    if the file does not say.
+
+    Raises
+    ------
+    MlpperfError
+        If the project has no such extra.
+    """
     try:
         text = (root / "pyproject.toml").read_text(encoding="utf-8")
-        found = tomllib.loads(text)["project"].get("dependencies", [])
+        content = tomllib.loads(text)
+        project = content["project"]
+        found = project.get("dependencies", [])
+        optional = project.get("optional-dependencies", {})
+        extras = content.get("tool", {}).get("mlpperf", {}).get("extras", [])
+        if not isinstance(found, list):
+            return ()
+        check("extra", extras, optional)
+        own = canonicalize_name(str(project.get("name", "")))
+        return tuple(dict.fromkeys([*map(str, found), *_of_extras(extras, optional, own)]))
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return ()
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -> Iterator[str]:
+    """The requirements of some extras; one may name others, as extras of its `own` project."""
+    for text in (text for name in names for text in optional.get(name, [])):
+        package, _, rest = text.partition("[")
+        if canonicalize_name(package.strip()) == own:
+            others = (name.strip() for name in rest.partition("]")[0].split(","))
+            yield from _of_extras(others, optional, own)
+        else:
+            yield text
 
 
 def unmet(root: Path) -> list[str]:

@@ -87,6 +87,11 @@ def notes(result: Comparison) -> list[str]:
             f"probability of {100 * FALSE_ALARM:g} % at most; changes below "
             f"{100 * result.threshold:g} % are not told."
         )
+    if timed and not any(finding.memory for finding in timed):
+        found.append(
+            "The memory that a call takes was not counted, which needs memray: "
+            "pip install 'mlpperf[memory]'."
+        )
     if result.isolated:
         found.append(
             f"Each version had processes of its own ({result.isolated}): two processes differ by "

@@ -22,13 +22,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from ...errors import MlpperfError
 from ..timing.blocks import ROW, Times, quickest
 from ..timing.estimates import RatioEstimate
 from ..timing.intervals import CONFIDENCE, Interval
 from ..timing.machine import Bystanders
+from ..timing.quantiles import normal_quantile, student_quantile
 from ..timing.verdicts import Judgement, Reason, Verdict
 from .budget import (
     BUDGET,
@@ -222,8 +222,8 @@ def _conclude(finding: Finding, estimate: RatioEstimate, tests: int = 0) -> None
     if tests:
         finding.ratio = estimate.interval(1 - 2 * FALSE_ALARM / tests)
     else:
-        middle, normal = estimate.log_ratio, float(ndtri((1 + CONFIDENCE) / 2))
-        student = float(stdtrit(max(values - 1, 1), (1 + CONFIDENCE) / 2))
+        middle, normal = estimate.log_ratio, normal_quantile((1 + CONFIDENCE) / 2)
+        student = student_quantile(max(values - 1, 1), (1 + CONFIDENCE) / 2)
         half = max(student * estimate.error_between, normal * estimate.error_within)
         low, high = middle - min(half, LARGEST_LOG), middle + min(half, LARGEST_LOG)
         finding.ratio = Interval(math.exp(middle), math.exp(low), math.exp(high))

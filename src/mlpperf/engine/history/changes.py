@@ -1,8 +1,8 @@
 """Where a curve changed: from which commit on it runs at another level, and by how much.
 
 All tests are of ranks, so the noise may have any distribution, and a heavy tail or one bad commit
-hardly matters. `ruptures` splits a curve in two, or cuts a stretch out of it, where least squares
-on the ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
+hardly matters. A curve is split in two, or a stretch is cut out of it, where least squares on the
+ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
 the number of places where the split could have been, bounds the probability that noise alone does
 the same anywhere. What passes is split again, until nothing does.
 
@@ -21,19 +21,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from ruptures import KernelCPD
-from scipy.special import ndtr, ndtri
-from scipy.stats import mannwhitneyu
 
 from ..timing.intervals import CONFIDENCE, Interval
+from ..timing.quantiles import normal_probability, normal_quantile
 from ..timing.result import SCATTER
-from .table import CURVE, points
+from .curves import Curve, Floats, Points, points
+from .splits import best_splits, rank_sum_probability
+from .table import Table
 
 ALARMS = 0.01  # probability of any false change in a whole history
 # Commits on each side of a change: a few bad ones in a row, measured within an hour, are none.
@@ -41,24 +40,6 @@ FEWEST = 5
 # Curves whose noise is of one kind.
 ALIKE = ("source", "machine", "device", "threads", "software", "quantity")
 NORMAL_QUARTILE = 0.6745  # median absolute deviation ÷ standard deviation
-EXACT = 2500  # pairs of commits up to which probabilities are exact, else by normal approximation
-
-Floats = NDArray[np.float64]
-
-
-class Curve(NamedTuple):
-    """What names a curve; the columns of `table.CURVE`."""
-
-    source: str
-    machine: str
-    device: str
-    threads: int | None
-    software: str
-    path: str
-    version: str
-    variant: str
-    case: str
-    quantity: str
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,7 @@ class Change:
     curve: Curve
     kind: Literal["step", "drift"]
     commit: str
-    date: pd.Timestamp
+    date: datetime
     previous: str
     ratio: Interval
 
@@ -99,7 +80,7 @@ class Change:
         return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
 
 
-def changes(table: pd.DataFrame) -> list[Change]:
+def changes(table: Table) -> list[Change]:
     """What changed along the curves of `table`, newest first.
 
     Changes below ±1 % (`SCATTER`) are not told: so much differs between two builds of one code.
@@ -108,29 +89,30 @@ def changes(table: pd.DataFrame) -> list[Change]:
     return changes_along(points(table))
 
 
-def changes_along(found: pd.DataFrame) -> list[Change]:
+def changes_along(found: Sequence[Points]) -> list[Change]:
     """The `changes` of curves that are there as `points` gives them."""
     rng = np.random.default_rng(0)  # only for the order of equal values
+    long = [curve for curve in found if len(curve) >= 2 * FEWEST]
+    kinds = [tuple(getattr(points.curve, name) for name in ALIKE) for points in long]
     # Only memory can be nothing; as one byte, so that a rise from there has a ratio.
-    log = np.log(found["value"].where(found["value"] > 0, 1.0).to_numpy())
-    alike = found.groupby(list(ALIKE), observed=True, sort=False, dropna=False).ngroup().to_numpy()
-    starts = np.flatnonzero(np.diff(found["curve"], prepend=-1))
-    long = [(a, b) for a, b in pairwise([*starts, len(found)]) if b - a >= 2 * FEWEST]
-    kinds = [alike[start] for start, _ in long]
-    curves = [log[start:stop] for start, stop in long]
+    curves = [np.log(np.where(curve.value > 0, curve.value, 1.0)) for curve in long]
     spreads = {
         kind: _spread([c for c, of in zip(curves, kinds, strict=True) if of == kind], rng)
-        for kind in set(kinds)
+        for kind in dict.fromkeys(kinds)
     }
     tests = [_Test(rng, spreads[kind]) for kind in kinds]
     first = [test.split(curve) for test, curve in zip(tests, curves, strict=True)]
     level = _level([split.probability for split in first])
     told = [
         change
-        for (start, stop), curve, test, split in zip(long, curves, tests, first, strict=True)
-        for change in _told(found.iloc[start:stop], curve, test.places(curve, level, split))
+        for named, curve, test, split in zip(long, curves, tests, first, strict=True)
+        for change in _told(named, curve, test.places(curve, level, split))
     ]
-    order = {commit: i for i, commit in enumerate(found["commit"].cat.categories)}
+    order = {
+        commit: place
+        for curve in long
+        for commit, place in zip(curve.commits, curve.places, strict=True)
+    }
     return sorted(told, key=lambda change: -order[change.commit])
 
 
@@ -181,7 +163,7 @@ class _Test:
         if n < 2 * FEWEST:
             return _Split(1.0, ())
         ranks = _ranks(curve, self.rng)
-        (at,), *cuts = _best(ranks, most=2 if n >= 3 * FEWEST else 1)
+        (at,), *cuts = best_splits(ranks, most=2 if n >= 3 * FEWEST else 1, fewest=FEWEST)
         splits = [_Split((n - 2 * FEWEST + 1) * self._chance(ranks[:at], ranks[at:]), (at,))]
         for start, stop in cuts:
             around = np.concatenate([ranks[:start], ranks[stop:]])
@@ -204,7 +186,8 @@ class _Test:
         return sorted([*places, *inner])
 
     def _chance(self, a: Floats, b: Floats) -> float:
-        return float(2 * ndtr(ndtri(_rank_sum(a, b) / 2) / self.spread))
+        chance = rank_sum_probability(a, b, few=2 * FEWEST)
+        return 2 * normal_probability(normal_quantile(chance / 2) / self.spread)
 
 
 def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
@@ -214,45 +197,18 @@ def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
     return ranks
 
 
-def _best(ranks: Floats, most: int) -> list[list[int]]:
-    """The best place to split, the best two, … up to `most` places.
-
-    The best have the least squares around the means of the parts.
-    """
-    model = KernelCPD(kernel="linear", min_size=FEWEST).fit(ranks)
-    model.predict(n_bkps=most)  # finds those of fewer on its way
-    return [[int(place) for place in model.predict(n_bkps=k)[:-1]] for k in range(1, most + 1)]
-
-
-def _rank_sum(a: Floats, b: Floats) -> float:
-    """Two-sided probability of Wilcoxon's rank sum; no two values are equal.
-
-    Extreme sums are rarer than the normal approximation says, so that errs on the safe side.
-    """
-    m, n = len(a), len(b)
-    if m * n <= EXACT or min(m, n) <= 2 * FEWEST:
-        return float(mannwhitneyu(a, b, method="exact").pvalue)
-    rank = np.argsort(np.argsort(np.concatenate([a, b])))
-    above = rank[:m].sum() - m * (m - 1) / 2  # pairs in which that of `a` is larger
-    away = abs(above - m * n / 2) - 0.5
-    return float(2 * ndtr(-away / math.sqrt(m * n * (m + n + 1) / 12)))
-
-
-def _told(rows: pd.DataFrame, curve: Floats, places: list[int]) -> Iterator[Change]:
+def _told(points: Points, curve: Floats, places: list[int]) -> Iterator[Change]:
     """The changes of a curve; steps one after the other in one direction may be one drift."""
     places = _settled(curve, places)
     bounds = [0, *places, len(curve)]
     shifts = [
         _shift(curve, *around) for around in zip(bounds, bounds[1:], bounds[2:], strict=False)
     ]
-    commits, dates = rows["commit"], rows["date"]
-    named = rows.iloc[0][list(CURVE)]
-    threads = None if pd.isna(named["threads"]) else int(named["threads"])
-    name = Curve(**{**named, "threads": threads})
 
     def change(kind: Literal["step", "drift"], previous: int, now: int, shift: Interval) -> Change:
         ratio = Interval(*(math.exp(bound) for bound in (shift.median, shift.low, shift.high)))
-        return Change(name, kind, commits.iloc[now], dates.iloc[now], commits.iloc[previous], ratio)
+        commits, date = points.commits, points.dates[now]
+        return Change(points.curve, kind, commits[now], date, commits[previous], ratio)
 
     for _, alike in groupby(range(len(places)), key=lambda i: shifts[i].median > 0):
         steps = list(alike)
@@ -278,7 +234,7 @@ def _settled(curve: Floats, places: list[int]) -> list[int]:
         away = np.concatenate([np.abs(s - level) for s, level in zip(sides, levels, strict=True)])
         far = 3 * float(np.median(away)) / NORMAL_QUARTILE
         within = np.clip(curve[start:stop], min(levels) - far, max(levels) + far)
-        bounds[i] = start + _best(within, most=1)[0][0]
+        bounds[i] = start + best_splits(within, most=1, fewest=FEWEST)[0][0]
     while len(bounds) > 2:
         sizes = [
             abs(_shift(curve, *around).median)
@@ -300,7 +256,7 @@ def _shift(curve: Floats, start: int, at: int, stop: int) -> Interval:
     m, n = at - start, stop - at
     differences = np.sort((curve[at:stop, None] - curve[start:at]).ravel())
     deviation = math.sqrt(m * n * (m + n + 1) / 12)
-    rank = math.floor(m * n / 2 - 0.5 + ndtri((1 - CONFIDENCE) / 2) * deviation)
+    rank = math.floor(m * n / 2 - 0.5 + normal_quantile((1 - CONFIDENCE) / 2) * deviation)
     return Interval(float(np.median(differences)), differences[rank], differences[-1 - rank])
 
 

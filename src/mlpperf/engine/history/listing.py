@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -12,8 +15,9 @@ from rich.text import Text
 
 from ..terminal import new_table
 from ..words import SHORT, by_percent, count, plain
-from .changes import ALARMS, FEWEST, Change, Curve
-from .table import History, points
+from .changes import ALARMS, FEWEST, Change
+from .curves import Curve, points
+from .table import COLUMNS, History
 
 
 def listing(found: Sequence[Change], history: History) -> RenderableType:
@@ -49,22 +53,21 @@ def _table(where: str, found: Sequence[Change]) -> RenderableType:
 def summary(found: Sequence[Change], history: History) -> str:
     """How much there is, how far to trust it, and what could not be read."""
     table, curves = history.table, points(history.table)
-    lengths = curves.groupby("curve").size()
-    sources = table["source"].value_counts(sort=False)
-    counts = ", ".join(f"{n:,} of {source}" for source, n in sources.items() if n)
+    commits = {commit for curve in curves for commit in curve.commits}
+    counts = ", ".join(f"{n:,} of {source}" for source, n in table.sources().items())
     lines = [
-        f"{count(len(found), 'change')} in {count(len(lengths), 'curve')} over "
-        f"{count(curves['commit'].nunique(), 'commit')}; {count(len(table), 'number')}: {counts}."
+        f"{count(len(found), 'change')} in {count(len(curves), 'curve')} over "
+        f"{count(len(commits), 'commit')}; {count(len(table), 'number')}: {counts}."
     ]
     if found:
         lines.append(
             f"Noise alone would show any with a probability of at most {100 * ALARMS:.0f} %."
         )
-    if short := int((lengths < 2 * FEWEST).sum()):
+    if short := sum(len(curve) < 2 * FEWEST for curve in curves):
         lines.append(
             f"Too short to tell, with fewer than {2 * FEWEST} commits: {count(short, 'curve')}."
         )
-    if outside := len(table) - int(curves["measurements"].sum()):
+    if outside := len(table) - sum(int(curve.measurements.sum()) for curve in curves):
         lines.append(
             "In no curve, as measured with changed files or outside a repository, or not right: "
             f"{count(outside, 'number')}."
@@ -74,12 +77,22 @@ def summary(found: Sequence[Change], history: History) -> str:
 
 def as_json(found: Sequence[Change], history: History) -> str:
     """The whole table, what changed, and what could not be read."""
-    rows = history.table.to_json(
-        orient="records", date_format="iso", date_unit="s", double_precision=15
-    )
-    told = [{**asdict(c), "curve": c.curve._asdict(), "date": c.date.isoformat()} for c in found]
-    others = json.dumps({"changes": told, "unreadable": history.unreadable}, ensure_ascii=False)
-    return f'{{"rows": {rows}, {others[1:]}'
+    told = [{**asdict(c), "curve": c.curve._asdict()} for c in found]
+    content = {
+        "rows": list(history.table.rows()),
+        "changes": told,
+        "unreadable": history.unreadable,
+    }
+    return json.dumps(content, ensure_ascii=False, default=datetime.isoformat)
+
+
+def as_csv(history: History) -> str:
+    """The whole table, with a line that names its columns."""
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history.table.rows())
+    return out.getvalue()
 
 
 def place(curve: Curve) -> str:

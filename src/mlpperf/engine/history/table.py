@@ -15,7 +15,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from ...devices import THREAD_VARIABLES
 from ...errors import MlpperfError, check
@@ -32,11 +32,11 @@ from .. import git
 from .records import scan
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
-DATE_OF = pd.Index(["commit", "measurement"])
-# What names a curve: numbers that differ in one of these are never compared.
-CURVE = (
-    *("source", "machine", "device", "threads", "software"),
+# The columns of the table, as other tools get them.
+COLUMNS = (
+    *("source", "machine", "device", "threads", "software", "commit", "dirty", "measured"),
     *("path", "version", "variant", "case", "quantity"),
+    *("value", "low", "high", "proven", "date", "date_of"),
 )
 # The benchmarks of our suite for asv, and what they measure.
 ASV_QUANTITIES = {
@@ -45,72 +45,9 @@ ASV_QUANTITIES = {
     "track_allocated": "bytes",
     "peakmem_call": "peak bytes",
 }
-MEMORY = ("bytes", "peak bytes")
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 # What a file that is no such file, or was written by a hand, makes its reader raise.
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
-
-
-@dataclass(frozen=True)
-class History:
-    """What was measured, and what of it could not be read.
-
-    Attributes
-    ----------
-    table
-        One row per number, with these columns:
-
-        - source: race, asv or pytest-benchmark; machine: host, processor and its count; device: cpu
-          or gpu:N, empty where the source does not tell; threads: missing there; software: minor
-          versions of Python and NumPy, as far as the source tells, and of what else was pinned;
-        - path, version (of the path), variant, case; quantity: seconds, ratio (variant ÷ reference,
-          so 1 ÷ `speedup`), bytes (that a call allocates), peak bytes (of the process), or the unit
-          that a foreign suite of asv names. Whatever it is, lower is better;
-        - value, and low and high: an interval for it with 95 % confidence (asv: 99 %), NaN where
-          the source gives none;
-        - commit: the hash, missing outside a repository, ordered by history; dirty: files that git
-          tracks had been changed; measured: when that was; date: of the commit, or if neither git
-          nor the source knows it, of the measurement; date_of: commit or measurement, accordingly;
-        - proven: it was equal to the reference; missing where the source does not tell.
-    unreadable
-        One sentence for each line, benchmark or file that was skipped.
-    subjects
-        Of the commits that git knows: the first line of what their author wrote.
-    """
-
-    table: pd.DataFrame
-    unreadable: list[str]
-    subjects: dict[str, str]
-
-    def only(
-        self, paths: Sequence[str] = (), machine: str | None = None, device: str | None = None
-    ) -> History:
-        """What is about some of the paths, a host and a device; None and no names mean all.
-
-        Raises
-        ------
-        MlpperfError
-            For a name that does not occur, with the nearest ones.
-        """
-        table = self.table
-        on = {name: name.partition(": ")[0] for name in table["machine"].cat.categories}
-        hosts = [] if machine is None else [machine]
-        devices = [] if device is None else [device]
-        for kind, names, known in (
-            ("path", paths, table["path"].cat.categories),
-            ("machine", hosts, on.values()),
-            ("device", devices, table["device"].cat.categories),
-        ):
-            # A file may hold names that would tell a terminal to do something.
-            check(kind, names, [n for n in known if n in names or (n and n.isprintable())])
-        kept = pd.Series(True, index=table.index)
-        if paths:
-            kept &= table["path"].isin(paths)
-        if hosts:
-            kept &= table["machine"].isin([name for name in on if on[name] in hosts])
-        if devices:
-            kept &= table["device"].isin(devices)
-        return replace(self, table=table[kept])
 
 
 class Run(NamedTuple):
@@ -148,6 +85,126 @@ class Row(NamedTuple):
     proven: bool | None = None
 
 
+@dataclass(frozen=True)
+class Table:
+    """Numbers in columns, a row for each; what many of them share is kept once.
+
+    Attributes
+    ----------
+    runs, series : what the rows refer to.
+    commits : their hashes, in the order of history.
+    dates : of each run, in seconds since 1970: of its commit, or if neither git nor the source
+        knows that, of the measurement.
+    dated : of each run, whether its date is that of the commit.
+    run, of : of each row, the indices of its run and of its series.
+    value, low, high : of each row; low and high are NaN where there is no interval.
+    proven : of each row 1 if it was equal to the reference, 0 if not, −1 if that is unknown.
+    """
+
+    runs: tuple[Run, ...]
+    series: tuple[Series, ...]
+    commits: tuple[str, ...]
+    dates: NDArray[np.int64]
+    dated: NDArray[np.bool_]
+    run: NDArray[np.intc]
+    of: NDArray[np.intc]
+    value: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    proven: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def where(self, kept: NDArray[np.bool_]) -> Table:
+        """The rows that are `kept`."""
+        columns = ("run", "of", "value", "low", "high", "proven")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each row by the names of `COLUMNS`; None where something is unknown."""
+        known = [
+            {**run._asdict(), "measured": time(run.measured), "date": time(int(date))}
+            for run, date in zip(self.runs, self.dates, strict=True)
+        ]
+        for i in range(len(self)):
+            run, proven = self.run[i], int(self.proven[i])
+            numbers = {name: float(getattr(self, name)[i]) for name in ("value", "low", "high")}
+            row = {
+                **known[run],
+                **self.series[self.of[i]]._asdict(),
+                **{name: None if math.isnan(x) else x for name, x in numbers.items()},
+                "proven": None if proven < 0 else bool(proven),
+                "date_of": "commit" if self.dated[run] else "measurement",
+            }
+            yield {name: row[name] for name in COLUMNS}
+
+    def sources(self) -> dict[str, int]:
+        """How many rows each source has; nothing for those that have none."""
+        number = np.array([SOURCES.index(run.source) for run in self.runs], dtype=np.intp)
+        counts = np.bincount(number[self.run], minlength=len(SOURCES))
+        return {name: int(n) for name, n in zip(SOURCES, counts, strict=True) if n}
+
+
+@dataclass(frozen=True)
+class History:
+    """What was measured, and what of it could not be read.
+
+    Attributes
+    ----------
+    table
+        One row per number, with these columns:
+
+        - source: race, asv or pytest-benchmark; machine: host, processor and its count; device: cpu
+          or gpu:N, empty where the source does not tell; threads: missing there; software: minor
+          versions of Python and NumPy, as far as the source tells, and of what else was pinned;
+        - path, version (of the path), variant, case; quantity: seconds, ratio (variant ÷ reference,
+          so 1 ÷ `speedup`), bytes (that a call allocates), peak bytes (of the process), or the unit
+          that a foreign suite of asv names. Whatever it is, lower is better;
+        - value, and low and high: an interval for it with 95 % confidence (asv: 99 %), missing
+          where the source gives none;
+        - commit: the hash, missing outside a repository, ordered by history; dirty: files that git
+          tracks had been changed; measured: when that was; date: of the commit, or if neither git
+          nor the source knows it, of the measurement; date_of: commit or measurement, accordingly;
+        - proven: it was equal to the reference; missing where the source does not tell.
+    unreadable
+        One sentence for each line, benchmark or file that was skipped.
+    subjects
+        Of the commits that git knows: the first line of what their author wrote.
+    """
+
+    table: Table
+    unreadable: list[str]
+    subjects: dict[str, str]
+
+    def only(
+        self, paths: Sequence[str] = (), machine: str | None = None, device: str | None = None
+    ) -> History:
+        """What is about some of the paths, a host and a device; None and no names mean all.
+
+        Raises
+        ------
+        MlpperfError
+            For a name that does not occur, with the nearest ones.
+        """
+        table = self.table
+        hosts = [run.machine.partition(": ")[0] for run in table.runs]
+        devices = [run.device for run in table.runs]
+        measured = [series.path for series in table.series]
+        kept = np.ones(len(table), dtype=bool)
+        for kind, names, known, row in (
+            ("path", paths, measured, table.of),
+            ("machine", [] if machine is None else [machine], hosts, table.run),
+            ("device", [] if device is None else [device], devices, table.run),
+        ):
+            # A file may hold names that would tell a terminal to do something.
+            printable = [n for n in sorted(set(known)) if n in names or (n and n.isprintable())]
+            check(kind, names, printable)
+            if names:
+                kept &= np.array([name in names for name in known])[row]
+        return replace(self, table=table.where(kept))
+
+
 def history(
     records: Path | None = None,
     asv: Path | None = None,
@@ -171,64 +228,37 @@ def history(
         If something that is given is not there, or there is nothing that can be read.
     """
     unreadable: list[str] = []
-    table = _table(_rows(records, asv, pytest_benchmark, unreadable, seen))
-    if table.empty and unreadable:
+    known: dict[str, tuple[int, str]] = {}
+
+    def dates(commits: Collection[str]) -> dict[str, int]:
+        known.update(_commits(commits, repository))
+        return {commit: date for commit, (date, _) in known.items()}
+
+    table = tabulated(_rows(records, asv, pytest_benchmark, unreadable, seen), dates)
+    if not len(table) and unreadable:
         raise MlpperfError(
             f"Nothing of the history can be read ({len(unreadable)} damaged), such as "
             f"{unreadable[0]}."
         )
-    if table.empty:
+    if not len(table):
         raise MlpperfError(
             "There is no history yet; `mlpperf race`, `asv run` or "
             "`pytest --benchmark-only --benchmark-autosave` makes some."
         )
-    known = _commits(set(table["commit"].cat.categories), repository)
-    return History(
-        _dated(table, {commit: date for commit, (date, _) in known.items()}),
-        unreadable,
-        {commit: subject for commit, (_, subject) in known.items()},
-    )
-
-
-def points(table: pd.DataFrame) -> pd.DataFrame:
-    """The curves in `table`: one row per curve and commit, in the order of the commits.
-
-    What was measured with changed files, outside a repository, or not proven right when it should
-    have been, belongs to no commit and is left out. Several measurements of one commit become
-    their median, with the widest of their intervals.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `CURVE`, commit, date, value, low, high, measurements (how many of them
-        there are), and curve: a number that equal curves share.
-    """
-    wrong = table["proven"].eq(False).fillna(False).to_numpy(dtype=bool)
-    # A call may allocate nothing, but nothing takes no time.
-    positive = (table["value"] > 0) | ((table["value"] == 0) & table["quantity"].isin(MEMORY))
-    belongs = table["commit"].notna() & ~table["dirty"] & positive & ~wrong
-    kept = table[belongs]
-    curve = kept.groupby(list(CURVE), observed=True, sort=False, dropna=False).ngroup()
-    kept = kept.assign(curve=curve.to_numpy(), measurements=1)
-    kept = kept.sort_values(["curve", "commit"], kind="stable", ignore_index=True)
-    again = kept.duplicated(["curve", "commit"], keep=False)
-    columns = [*CURVE, "commit", "date", "value", "low", "high", "measurements", "curve"]
-    if again.any():
-        groups = kept[again].groupby(["curve", "commit"], observed=True)
-        together = groups.agg(
-            {"value": "median", "low": "min", "high": "max", "measurements": "sum"}
-        )
-        one = kept[~kept.duplicated(["curve", "commit"])].set_index(["curve", "commit"])
-        one.update(together)
-        kept = one.reset_index()
-    return kept[columns]
+    return History(table, unreadable, {commit: about for commit, (_, about) in known.items()})
 
 
 # --- from rows to a table ------------------------------------------------------------------------
 
 
-def _table(rows: Iterable[Row]) -> pd.DataFrame:
-    """`rows` in columns; what many rows share is kept once while they are read."""
+def tabulated(
+    rows: Iterable[Row], dates: Callable[[Collection[str]], dict[str, int]] = lambda commits: {}
+) -> Table:
+    """`rows` in columns.
+
+    `dates` tells of some commits those that git knows: when they were made, in seconds since 1970,
+    parents first.
+    """
     runs: dict[Run, int] = {}
     series: dict[Series, int] = {}
     run_of, series_of, proven = array("i"), array("i"), array("b")
@@ -240,62 +270,48 @@ def _table(rows: Iterable[Row]) -> pd.DataFrame:
         low.append(row.low)
         high.append(row.high)
         proven.append(-1 if row.proven is None else row.proven)
-    told = np.array(proven, dtype=np.int8)
-    shared = pd.DataFrame.from_records(list(runs), columns=Run._fields)
-    what = pd.DataFrame.from_records(list(series), columns=Series._fields)
-    types: dict[str, Any] = dict.fromkeys(("machine", "device", "software", "commit"), "category")
-    types |= {"source": pd.CategoricalDtype(SOURCES), "threads": "Int32", "dirty": "bool"}
-    types |= {"committed": "Int64", "measured": "int64"}
-    return pd.concat(
-        [
-            shared.astype(types).take(np.array(run_of, dtype=np.intp)).reset_index(drop=True),
-            what.astype("category").take(np.array(series_of, dtype=np.intp)).reset_index(drop=True),
-            pd.DataFrame(
-                {
-                    "value": np.array(value),
-                    "low": np.array(low),
-                    "high": np.array(high),
-                    "proven": pd.arrays.BooleanArray(told == 1, told < 0),
-                }
-            ),
-        ],
-        axis=1,
+    known = dates({run.commit for run in runs if run.commit is not None})
+    told = [known.get(run.commit or "", run.committed) for run in runs]
+    date = [run.measured if when is None else when for run, when in zip(runs, told, strict=True)]
+    return Table(
+        runs=tuple(runs),
+        series=tuple(series),
+        commits=_in_order(zip((run.commit for run in runs), date, strict=True), known),
+        dates=np.array(date, dtype=np.int64),
+        dated=np.array([when is not None for when in told], dtype=bool),
+        run=np.array(run_of, dtype=np.intc),
+        of=np.array(series_of, dtype=np.intc),
+        value=np.array(value),
+        low=np.array(low),
+        high=np.array(high),
+        proven=np.array(proven, dtype=np.int8),
     )
 
 
-def _dated(table: pd.DataFrame, known: dict[str, int]) -> pd.DataFrame:
-    """`table` with its times as dates, and the commits in the order of history.
+def _in_order(found: Iterable[tuple[str | None, int]], known: dict[str, int]) -> tuple[str, ...]:
+    """The commits of `found`, which come with dates, in the order of history.
 
-    `known` are the dates of the commits that git knows, in git's order. A commit may be dated
-    earlier than its parent, by a clock that was wrong; it comes after it all the same. The others
-    are put where their date belongs.
+    `known` are those that git knows, in git's order. A commit may be dated earlier than its parent,
+    by a clock that was wrong; it comes after it all the same. The others are put where their first
+    date belongs.
     """
-    named = table["commit"].astype(object)
-    date = named.map(known).astype("Int64").fillna(table["committed"])
-    told = date.notna()
-    date = date.fillna(table["measured"]).astype("int64")
     places: dict[str, tuple[int, int]] = {}
     latest = 0
     for place, (commit, when) in enumerate(known.items()):
         latest = max(latest, when)
         places[commit] = (latest, place)
-    first = date.groupby(table["commit"], observed=True).min()
-    for commit, when in zip(first.index, first, strict=True):
-        places.setdefault(commit, (when, len(known)))
-    order = sorted(places, key=lambda commit: (*places[commit], commit))
-    return table.drop(columns="committed").assign(
-        commit=table["commit"].cat.set_categories(order, ordered=True),
-        date=_time(date),
-        measured=_time(table["measured"]),
-        date_of=pd.Categorical.from_codes((~told).astype(int), DATE_OF),
-    )
+    for of, when in sorted(found, key=lambda item: item[1]):
+        if of is not None:
+            places.setdefault(of, (when, len(known)))
+    return tuple(sorted(places, key=lambda commit: (*places[commit], commit)))
 
 
-def _time(seconds: pd.Series[int]) -> pd.Series[pd.Timestamp]:
-    return pd.Series(seconds.to_numpy().astype("datetime64[s]")).dt.tz_localize("UTC")
+def time(seconds: int) -> datetime:
+    """The moment that is so many `seconds` after 1970 began."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _commits(wanted: set[str], repository: Path | None) -> dict[str, tuple[int, str]]:
+def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tuple[int, str]]:
     """Date in seconds since 1970 and subject of the commits that git knows, parents first.
 
     Only what is a whole hash is handed to git, and through its standard input.

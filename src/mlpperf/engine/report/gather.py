@@ -18,10 +18,12 @@ from ...errors import MlpperfError
 from .. import git
 from ..calibrate.show import trial_of
 from ..history.changes import Change, changes_along
+from ..history.curves import points
 from ..history.records import race_result, scan
-from ..history.table import DAMAGE, History, history, points
+from ..history.table import DAMAGE, History, history
 from ..timing.machine import BUSY
 from ..timing.result import Result
+from .frames import frame
 
 Record = dict[str, Any]
 Shown = Mapping[str, Callable[[Record], object]]
@@ -103,8 +105,9 @@ def gather(
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
         found.history = history(races, asv, pytest_benchmark, seen=seen)
-        found.points = points(found.history.table)
-        found.changes = changes_along(found.points)
+        curves = points(found.history.table)
+        found.points = frame(curves, found.history.table.commits)
+        found.changes = changes_along(curves)
         found.unreadable += found.history.unreadable
         found.races = list(newest.values())
     for name, shown in every.items():

@@ -182,13 +182,11 @@ def _measured(site: Draft) -> Section:
     parts: list[Any] = []
     if m.history is not None:
         table = m.history.table
-        sources = ", ".join(
-            f"{n:,} of {name}" for name, n in table["source"].value_counts(sort=False).items() if n
-        )
-        commits = table["commit"].nunique()
+        sources = ", ".join(f"{n:,} of {name}" for name, n in table.sources().items())
+        commits = count(len(table.commits), "commit")
         parts.append(
             Prose(
-                f"{len(table):,} numbers ({sources}) over {count(commits, 'commit')} are in the "
+                f"{len(table):,} numbers ({sources}) over {commits} are in the "
                 "history. Figures of different machines, devices, numbers of threads and sources "
                 "are never mixed."
             )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..history.table import CURVE
+from ..history.curves import Curve
 from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..timing.verdicts import Verdict
@@ -207,7 +207,7 @@ def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change])
     for _, rows_ in found.groupby("curve", sort=False):
         first = rows_.iloc[0]
         threads = None if pd.isna(first["threads"]) else int(first["threads"])
-        key = tuple(threads if column == "threads" else first[column] for column in CURVE)
+        key = tuple(threads if column == "threads" else first[column] for column in Curve._fields)
         curve: Record = {
             "place": plain(_place_name(first, threads)),
             "source": first["source"],
@@ -229,7 +229,7 @@ def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change])
 
 def _csv(found: pd.DataFrame) -> str:
     """The curves of a path, a line for each number; what a curve has in common is written once."""
-    named = [column for column in CURVE if column != "path"]
+    named = [column for column in Curve._fields if column != "path"]
     days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [_line([*named, "commit", "date", *NUMBERS])]
     for _, rows_ in found.assign(date=days).groupby("curve", sort=False):

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError, check, missing
 from ...hotpath import Case, HotPath
 
 
@@ -81,13 +81,19 @@ def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     sys.path[:0] = [str(folder), str(folder / "src")]
     try:
         found = getattr(import_module(module), attribute or "PATHS")
+    except ModuleNotFoundError as reason:
+        raise missing(reason) or _not_imported(entry, reason) from reason
     except (Exception, SystemExit) as reason:  # anything may go wrong in somebody else's module
-        raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.") from reason
+        raise _not_imported(entry, reason) from reason
     finally:
         sys.path[:] = before
     if not isinstance(found, tuple | list) or not all(isinstance(p, HotPath) for p in found):
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
     return found
+
+
+def _not_imported(entry: str, reason: BaseException) -> MlpperfError:
+    return MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.")
 
 
 def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...]:

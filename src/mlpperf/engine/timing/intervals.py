@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from ...errors import MlpperfError
+from .quantiles import normal_quantile
 
 CONFIDENCE = 0.95
 FEWEST = 6  # values: of fewer, no interval has 95 % confidence
@@ -41,7 +41,7 @@ def _critical_rank(n: int, level: float) -> int:
     """
     if n > 100:
         deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
-        return math.floor(n * (n + 1) / 4 - 0.5 + ndtri(level / 2) * deviation)
+        return math.floor(n * (n + 1) / 4 - 0.5 + normal_quantile(level / 2) * deviation)
     ways = np.zeros(n * (n + 1) // 2 + 1)
     ways[0] = 1
     for rank in range(1, n + 1):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...devices import PATIENCE, Setting
-from ...errors import MlpperfError
+from ...errors import MlpperfError, missing
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])
@@ -137,3 +137,7 @@ def serve(work: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]) -> None:
             print(json.dumps(answer), file=replies, flush=True)
     except MlpperfError as reason:
         sys.exit(f"mlpperf: {reason}")
+    except ModuleNotFoundError as reason:
+        if told := missing(reason):
+            sys.exit(f"mlpperf: {told}")
+        raise
