@@ -8,8 +8,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.samples import Scaling
 from mlpperf.articles.keras.models import NETWORKS, build, input_shape
-from mlpperf.articles.mlp.samples import Scaling
 from mlpperf.backends import installed
 
 pytestmark = [

@@ -10,9 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.samples import Samples
 from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
-from mlpperf.articles.mlp.samples import Samples
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.mlp.training import RUNGS, Run, samples_of
 

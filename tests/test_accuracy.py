@@ -21,7 +21,8 @@ from mlpperf.articles.accuracy.show import order_interval, time_of
 from mlpperf.articles.accuracy.worker import EnoughError, by_keras, by_rung
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
-from mlpperf.articles.keras.models import KerasEpoch, Network
+from mlpperf.articles.keras.models import Network
+from mlpperf.articles.keras.training import KerasEpoch
 from mlpperf.engine.timing import workers
 from mlpperf.errors import MlpperfError
 

@@ -12,11 +12,12 @@ import pytest
 from sklearn.metrics import silhouette_score
 from typer.testing import CliRunner
 
+from mlpperf.articles import plots
 from mlpperf.articles.clusters import counts as cluster_counts
 from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.data import datasets as data
-from mlpperf.articles.mlp import show
+from mlpperf.articles.clusters import show
 from mlpperf.cli.main import app
 from mlpperf.errors import MlpperfError
 
@@ -119,7 +120,7 @@ def records(inertias: list[float], seeds: int = 2) -> list[dict[str, Any]]:
 def test_what_is_said_about_the_elbow(inertias: list[float], says: str, tmp_path: Path) -> None:
     made = records(inertias)
     assert show.elbow_found(made).startswith(says)
-    show.draw_clusters(made, tmp_path / "c.png")
+    plots.draw_clusters(made, tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
 
 

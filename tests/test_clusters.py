@@ -22,6 +22,7 @@ from mlpperf import parallel
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.clusters import features as clusters
 from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
+from mlpperf.articles.clusters.loading import load
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.mlp.equations import Array
@@ -352,11 +353,11 @@ def test_only_training_images_decide() -> None:
 
 
 def test_a_set_of_distances_has_a_name() -> None:
-    loaded = data.load("clusters:20:digits")
+    loaded = load("clusters:20:digits")
     assert loaded.name == "clusters:20:digits"
     assert loaded.train_images.shape == (1500, 20)
     assert loaded.test_images.dtype == np.float32
-    np.testing.assert_array_equal(data.load(loaded.name).train_images, loaded.train_images)
+    np.testing.assert_array_equal(load(loaded.name).train_images, loaded.train_images)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +374,7 @@ def test_a_set_of_distances_has_a_name() -> None:
 )
 def test_a_set_that_there_is_not(name: str, fragment: str) -> None:
     with pytest.raises(MlpperfError, match=fragment):
-        data.load(name)
+        load(name)
 
 
 def test_fewer_clusters_than_classes_are_told() -> None:
@@ -463,5 +464,5 @@ def test_a_run_on_distances_learns_and_goes_on(distances: data.Features, tmp_pat
     assert run.history[-1].test_accuracy is not None
     assert run.history[-1].test_accuracy > 0.9
     run.save(path)
-    again = resume(path, data.load("clusters:30:digits"), epochs=21)
+    again = resume(path, load("clusters:30:digits"), epochs=21)
     assert again.epoch().cost == run.epoch().cost

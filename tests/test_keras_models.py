@@ -19,16 +19,12 @@ from mlpperf.articles.keras.models import (
     DEEP_MLP,
     MLP,
     Convolution,
-    KerasEpoch,
-    LivePlot,
     Network,
     Schedule,
     build,
     compile_again,
-    pipeline,
-    stalls,
-    train,
 )
+from mlpperf.articles.keras.training import KerasEpoch, LivePlot, pipeline, stalls, train
 from mlpperf.errors import MlpperfError
 
 needs_tensorflow = pytest.mark.skipif(

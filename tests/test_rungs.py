@@ -17,13 +17,13 @@ import pytest
 
 from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import team
 from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.phases import PhaseClock
 from mlpperf.articles.mlp.rungs import Course, Float32, Step0
-from mlpperf.articles.mlp.samples import Samples, Scaling
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.training import RUNGS

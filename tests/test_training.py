@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.ladder import climb, grow
 from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
-from mlpperf.articles.mlp.samples import Samples, Scaling
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
 from mlpperf.articles.mlp.training import (
     RUNGS,

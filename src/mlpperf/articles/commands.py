@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from .accuracy.commands import accuracy, clusters
 from .data.commands import data
-from .mlp.commands import growth, keras, ladder, sweep, train
+from .keras.commands import keras
+from .mlp.commands import train
+from .mlp.ladder_commands import growth, ladder, sweep
 from .peers.commands import peers
 
 COMMANDS: tuple[Callable[..., None], ...] = (

@@ -27,16 +27,8 @@ from ..engine.timing.show import share_of_ceiling, speedup
 from ..engine.words import percent, seconds
 from ..errors import MlpperfError
 from .accuracy import show as accuracy_show
-from .mlp.show import (
-    CLUSTER_COLUMNS,
-    GROWTH_COLUMNS,
-    LADDER_COLUMNS,
-    cluster_rows,
-    elbow_found,
-    growth_rows,
-    ladder_rows,
-    ratio,
-)
+from .clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
+from .mlp.show_ladder import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, ratio
 from .peers import show as peer_table
 
 Record = dict[str, Any]

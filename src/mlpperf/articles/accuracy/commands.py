@@ -43,7 +43,7 @@ def accuracy(
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ...engine.words import percent
-    from ..data.datasets import load
+    from ..clusters.loading import load
     from . import show
     from .contenders import CONTENDERS, contender_named
     from .course import INTERRUPTED, Course, check
@@ -107,10 +107,11 @@ def clusters(
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from .. import plots
+    from ..clusters import show
     from ..clusters.counts import check, measure
     from ..clusters.features import SCALERS
-    from ..data.datasets import load
-    from ..mlp import show
+    from ..clusters.loading import load
     from ..mlp.settings import choose
 
     if step < 1 or seeds < 1:
@@ -133,7 +134,7 @@ def clusters(
                 append([record], folder, "clusters")
                 written.append(record)
                 bar.update(task, advance=1, refresh=True)
-    show.draw_clusters(written, plot)
+    plots.draw_clusters(written, plot)
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return

@@ -20,8 +20,10 @@ import numpy as np
 
 from ...devices import tensorflow
 from ...errors import MlpperfError
-from ..data.datasets import Dataset, load
-from ..keras.models import KerasEpoch, Network
+from ..clusters.loading import load
+from ..data.datasets import Dataset
+from ..keras.models import Network
+from ..keras.training import KerasEpoch
 from ..mlp.settings import Settings
 from . import HELD
 from .contenders import Contender, contender_named
@@ -69,7 +71,7 @@ def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: T
 
 def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
     """Train by Keras; scaling and building the model are not counted, in its favour."""
-    from ..keras.models import train
+    from ..keras.training import train
 
     assert isinstance(contender.settings, Network)
     network = replace(contender.settings, seed=seed, epochs=epochs)

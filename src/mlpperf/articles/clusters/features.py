@@ -19,13 +19,12 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ...parallel import in_parallel
 from ...paths.cluster_distances import CHUNK, centres_ready, distances_into
 from ..data import archives
 from ..data.datasets import Dataset, Features, warn_of_few
-from ..mlp.samples import Scaling
-from ..mlp.settings import choose
+from ..data.samples import Scaling
 
 Array = NDArray[Any]
 FEWEST = 2  # clusters: the distance to a single one is the distance to the mean
@@ -110,7 +109,7 @@ class ClusterDistances(
                 f"All samples are the same (n_samples={len(x)}): there are no clusters."
             )
         if self.scaler is not None:
-            choose("scaler of images", self.scaler, SCALERS)
+            check("scaler of images", [self.scaler], SCALERS)
         affine = Scaling("standard", x).affine if self.scaler == "standard" else None
         self.affine_ = None if affine is None else np.asarray(affine, np.float32)
         search = MiniBatchKMeans(

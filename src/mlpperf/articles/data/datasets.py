@@ -118,8 +118,7 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
     Parameters
     ----------
     name : str
-        ``mnist``, ``digits``, ``synthetic:N`` for N training samples, or ``clusters:K`` for MNIST
-        as distances to K cluster centres (``clusters:K:digits`` for digits).
+        ``mnist``, ``digits``, or ``synthetic:N`` for N training samples.
     progress : bool
         Show a download's progress if standard error is a terminal.
 
@@ -137,13 +136,6 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
         if not samples.isdecimal():
             raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
         return synthetic(int(samples))
-    if kind == "clusters":
-        count, _, of = samples.partition(":")
-        if not count.isdecimal():
-            raise MlpperfError(f"{name!r} lacks a number of clusters: write clusters:70, say")
-        from ..clusters.features import in_clusters
-
-        return in_clusters(load(of or "mnist", progress=progress), int(count))
     names = ["mnist", "digits", "synthetic:N", "clusters:K"]
     raise unknown("data set", name, names)
 

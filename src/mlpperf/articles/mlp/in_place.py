@@ -14,9 +14,9 @@ from typing import ClassVar
 import numpy as np
 
 from ...agreement import Arrays
+from ..data.samples import Samples
 from .equations import Array, output_in_place
 from .rungs import Float32
-from .samples import Samples
 from .settings import Settings
 
 CHUNK = 2500  # samples worked on at a time: their rows and activations stay in the cache

@@ -49,7 +49,7 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
     import numpy as np
     import psutil
 
-    from ..data import datasets as sets
+    from ..clusters import loading as sets
 
     loaded = sets.load(data)
     process = psutil.Process()

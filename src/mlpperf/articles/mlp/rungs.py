@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ...agreement import Arrays
+from ..data.samples import Samples
 from .equations import ACTIVATIONS, LOSSES, Array
-from .samples import Samples
 from .settings import Settings
 
 Weights = tuple[Array, ...]

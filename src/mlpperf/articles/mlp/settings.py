@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...errors import MlpperfError, check
+from ..data.samples import SCALERS
 from .equations import ACTIVATIONS, LOSSES
 
 INITS = ("sqrt_nodes", "constant")
-SCALERS = ("standard", "minmax", "per_sample")
 
 
 def choose(what: str, name: str, known: Iterable[str]) -> str:

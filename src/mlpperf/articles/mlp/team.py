@@ -27,10 +27,10 @@ import numpy as np
 from ...devices import threads
 from ...errors import MlpperfError
 from ...parallel import blas
+from ..data.samples import Samples
 from .equations import Array
 from .in_place import Flat, PaddedLayers
 from .rungs import Course
-from .samples import Samples
 from .settings import Settings
 
 PATIENCE = 20_000  # looks at a flag before we ask whether the others are still alive

@@ -14,11 +14,11 @@ import numpy as np
 from ...errors import MlpperfError
 from ..data import archives
 from ..data.datasets import Dataset
+from ..data.samples import CHUNK, Samples, Scaling
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
-from .samples import CHUNK, Samples, Scaling
 from .settings import Settings, choose
 from .team import Team
 

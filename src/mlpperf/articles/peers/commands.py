@@ -37,7 +37,7 @@ def peers(
     use(device, threads)
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
-    from ..data.datasets import load
+    from ..clusters.loading import load
     from ..mlp.settings import ARTICLE
     from . import PEERS, peer_named, show
     from .contest import Place, contest

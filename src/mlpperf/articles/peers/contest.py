@@ -21,7 +21,7 @@ from ...engine.timing.intervals import Interval, ratio_interval
 from ...engine.timing.rounds import SETTLE
 from ...engine.timing.workers import Worker, WorkerError
 from ...errors import MlpperfError
-from ..keras.models import STALL
+from ..keras.training import STALL
 from ..mlp.ladder import TURN
 from ..mlp.settings import Settings
 from . import LAST_RUNG, Peer

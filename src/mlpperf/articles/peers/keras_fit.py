@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...devices import Setting, tensorflow
-from ..keras.models import pipeline
+from ..keras.training import pipeline
 from ..mlp.equations import Array
 from .task import Epochs, Task, in_layers
 

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds
-from ..keras.models import STALL
-from ..mlp.show import Record, interval_digits, ratio
+from ..keras.training import STALL
+from ..mlp.show import Record
+from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
 from .contest import Place
 

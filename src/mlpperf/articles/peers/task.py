@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from ..data.datasets import Dataset
+from ..data.samples import Samples
 from ..mlp.equations import Array
 from ..mlp.network import initial_weights
-from ..mlp.samples import Samples
 from ..mlp.settings import Settings
 from ..mlp.training import samples_of
 

@@ -78,7 +78,7 @@ def main(name: str, settings: str, data: str) -> None:
     if hasattr(os, "sched_setaffinity"):  # not every library can be told otherwise
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     from ...engine.timing.in_force import in_force
-    from ..data.datasets import load
+    from ..clusters.loading import load
     from ..mlp.settings import Settings
     from ..mlp.training import predict
     from . import peer_named

@@ -7,14 +7,10 @@ from typing import Any
 from ...engine.report.blocks import Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
 from ..accuracy import show as accuracy
-from ..mlp.show import (
-    LADDER_COLUMNS,
-    cluster_rows,
-    growth_rows,
-    keras_rows,
-    ladder_rows,
-    training_rows,
-)
+from ..clusters.show import cluster_rows
+from ..keras.show import keras_rows
+from ..mlp.show import training_rows
+from ..mlp.show_ladder import LADDER_COLUMNS, growth_rows, ladder_rows
 from ..peers import show as peers
 from . import figures, training_pages
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...engine.report.figures import Figure, Record, bars, over, plain_text, upright
-from ..mlp.show import ARTICLE_SECONDS, by_count, spread_of
+from ..clusters.show import by_count, spread_of
+from ..mlp.show_ladder import ARTICLE_SECONDS
 
 BATCH = 500  # that of the articles
 

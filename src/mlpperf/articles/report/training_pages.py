@@ -10,19 +10,10 @@ from ...engine.report.draft import Draft, measured_where, newest_of, none_yet
 from ...engine.report.gather import Record
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
-from ..mlp.show import (
-    CLUSTER_COLUMNS,
-    GROWTH_COLUMNS,
-    KERAS_COLUMNS,
-    SWEEP_COLUMNS,
-    TRAINING_COLUMNS,
-    cluster_rows,
-    elbow_found,
-    growth_rows,
-    keras_rows,
-    sweep_rows,
-    training_rows,
-)
+from ..clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
+from ..keras.show import KERAS_COLUMNS, keras_rows
+from ..mlp.show import TRAINING_COLUMNS, training_rows
+from ..mlp.show_ladder import GROWTH_COLUMNS, SWEEP_COLUMNS, growth_rows, sweep_rows
 from ..peers import show as peers_show
 from . import figures
 

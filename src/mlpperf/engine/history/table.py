@@ -29,13 +29,7 @@ from .from_asv import asv_benchmarks, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark
 from .from_races import rows_of_race
 from .records import scan
-from .rows import (
-    DAMAGE,
-    Row,
-    Run,
-    Series,
-    json_in,
-)
+from .rows import DAMAGE, Row, Run, Series, json_in
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
 # The columns of the table, as other tools get them.

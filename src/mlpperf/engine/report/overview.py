@@ -13,16 +13,7 @@ from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
 from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
-from .draft import (
-    Draft,
-    Lead,
-    fastest,
-    flat,
-    grouped,
-    index_of,
-    last_change,
-    longest,
-)
+from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
 from .gather import Place
 
 UNREADABLE = 50  # sentences on the page

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ...errors import MlpperfError
-from ..data.datasets import one_hot
-from .settings import SCALERS, choose
+from ...errors import MlpperfError, check
+from .datasets import one_hot
 
 Array = NDArray[Any]
 CHUNK = 2_000  # samples that are scaled at a time: float64 copies stay small
+
+SCALERS = ("standard", "minmax", "per_sample")
 
 
 class Scaling:
@@ -33,7 +34,8 @@ class Scaling:
             "minmax": preprocessing.MinMaxScaler,
             "per_sample": preprocessing.Normalizer,
         }
-        self.kind = choose("scaler", kind, SCALERS)
+        check("scaler", [kind], SCALERS)
+        self.kind = kind
         if images.ndim != 2 or not images.size:
             raise MlpperfError(f"Images must be (samples, pixels), not of shape {images.shape}.")
         self._scaler = makers[kind]()

@@ -1,0 +1,34 @@
+"""Every data set by its name: those that `data.datasets` has, and these in clusters."""
+
+from __future__ import annotations
+
+from ...errors import MlpperfError
+from ..data import datasets
+from ..data.datasets import Dataset
+
+
+def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
+    """Return the data set of that name.
+
+    Parameters
+    ----------
+    name : str
+        As for `datasets.load`, or ``clusters:K`` for MNIST as distances to K cluster centres
+        (``clusters:K:digits`` for digits).
+    progress : bool
+        Show a download's progress if standard error is a terminal.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such set, MNIST cannot be had, or a number is out of range.
+    """
+    kind, _, rest = name.partition(":")
+    if kind != "clusters":
+        return datasets.load(name, progress=progress)
+    count, _, of = rest.partition(":")
+    if not count.isdecimal():
+        raise MlpperfError(f"{name!r} lacks a number of clusters: write clusters:70, say")
+    from .features import in_clusters
+
+    return in_clusters(load(of or "mnist", progress=progress), int(count))

@@ -1,0 +1,216 @@
+"""Training a Keras network epoch by epoch, without the stalls of its own input pipeline."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...devices import tensorflow
+from ...errors import MlpperfError
+from ..data.datasets import Dataset
+from ..data.samples import Scaling
+from .models import Array, Network, build, input_shape
+
+STALL = 2.0  # an epoch that takes so many times the median has stalled
+
+
+def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
+    """Batches of x and y, without end, every epoch in another order; without a seed once, in order.
+
+    What is shuffled is one tensor of indices, and batches are slices of it: shuffling elements one
+    by one, as `Dataset.shuffle` does, takes longer than training on them. One iterator serves all
+    epochs, and autotuning is off: its thread makes epochs idle for seconds when one is torn down.
+    Give `fit` the batches of an epoch as `steps_per_epoch`.
+    """
+    tf = tensorflow()
+    indices = np.arange(len(x), dtype=np.int32)
+    whole = len(x) // batch_size * batch_size
+    x, y = tf.constant(x), tf.constant(y)
+
+    def epoch(order: Any) -> Any:
+        batches = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, batch_size)))
+        if whole < len(indices):
+            batches = batches.concatenate(tf.data.Dataset.from_tensors(order[whole:]))
+        return batches.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+
+    def shuffled(number: Any) -> Any:
+        shuffle = tf.random.experimental.stateless_shuffle
+        return epoch(shuffle(indices, seed=tf.stack([tf.cast(seed, tf.int64), number])))
+
+    batches = epoch(tf.constant(indices))
+    if seed is not None:
+        batches = tf.data.Dataset.counter().flat_map(shuffled)
+    batches = batches.prefetch(2)  # the next batches are gathered while one is trained on
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
+@dataclass(frozen=True)
+class KerasEpoch:
+    """What one epoch recorded."""
+
+    epoch: int  # from 1
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float  # at its end
+    iterations: int  # batches since the start
+    seconds: float
+    processor_seconds: float  # of all threads; far below `seconds` where the epoch stood idle
+
+
+def train(
+    network: Network,
+    data: Dataset,
+    *,
+    weights: list[Array] | None = None,
+    on_epoch: Callable[[list[KerasEpoch]], None] = lambda history: None,
+) -> tuple[Any, list[KerasEpoch]]:
+    """Train `network` on `data`, validated on its test set; the model and its history.
+
+    Parameters
+    ----------
+    weights
+        Initial weights, as `model.get_weights()` gives them; by default the seed's.
+    on_epoch
+        Called with the history after every epoch.
+
+    Raises
+    ------
+    MlpperfError
+        If the data or the weights do not fit, or there is no TensorFlow.
+    """
+    if network.batch_size > len(data.train_images):
+        raise MlpperfError(
+            f"A batch of {network.batch_size} does not fit the "
+            f"{len(data.train_images)} training samples of {data.name}."
+        )
+    keras = tensorflow().keras
+    pixels = data.train_images.shape[1]
+    model = build(network, pixels)
+    if weights is not None:
+        try:
+            model.set_weights(weights)
+        except ValueError as reason:
+            raise MlpperfError(f"The weights do not fit this network ({reason}).") from reason
+    scaling = Scaling("standard", data.train_images)
+    shape = input_shape(network, pixels)
+
+    def ready(images: Array, labels: Array, seed: int | None) -> Any:
+        x = scaling(images).reshape(-1, *shape)
+        return pipeline(x, np.eye(10, dtype=np.float32)[labels], network.batch_size, seed)
+
+    history: list[KerasEpoch] = []
+
+    class Recorder(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+        """Learning rate, iterations and time of every epoch, validation not counted."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.start = time.perf_counter(), time.process_time()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.end = time.perf_counter(), time.process_time()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            optimizer = self.model.optimizer
+            history.append(
+                KerasEpoch(
+                    epoch=epoch + 1,
+                    loss=float(logs["loss"]),
+                    accuracy=float(logs["accuracy"]),
+                    validation_loss=float(logs["val_loss"]),
+                    validation_accuracy=float(logs["val_accuracy"]),
+                    learning_rate=float(optimizer.learning_rate),
+                    iterations=int(optimizer.iterations),
+                    seconds=self.end[0] - self.start[0],
+                    processor_seconds=self.end[1] - self.start[1],
+                )
+            )
+            on_epoch(history)
+
+    model.fit(
+        ready(data.train_images, data.train_labels, network.seed),
+        validation_data=ready(data.test_images, data.test_labels, None),
+        epochs=network.epochs,
+        steps_per_epoch=-(-len(data.train_images) // network.batch_size),
+        callbacks=[Recorder()],
+        shuffle=False,  # the pipeline does
+        verbose=0,
+    )
+    return model, history
+
+
+def stalls(history: list[KerasEpoch]) -> list[KerasEpoch]:
+    """Epochs that took more than `STALL` times the median; the first one compiles, and is none."""
+    later = history[1:]
+    if not later:
+        return []
+    usual = float(np.median([e.seconds for e in later]))
+    return [e for e in later if e.seconds > STALL * usual]
+
+
+class LivePlot:
+    """Loss and accuracy of training and validation, drawn anew after every epoch.
+
+    Parameters
+    ----------
+    path
+        Where to save it, .png.
+    show
+        Show it, too: in a notebook in place, elsewhere in a window.
+    """
+
+    def __init__(self, path: Path | None = None, *, show: bool = False) -> None:
+        self.path, self._handle, self._window = path, None, None
+        self._notebook = show and "ipykernel" in sys.modules
+        if show and not self._notebook:
+            from matplotlib import pyplot
+
+            pyplot.ion()
+            self._window = pyplot.figure(figsize=(9, 3.6), layout="constrained")
+
+    def __call__(self, history: list[KerasEpoch]) -> None:
+        """Draw `history`.
+
+        Raises
+        ------
+        MlpperfError
+            If the file cannot be written.
+        """
+        from matplotlib.figure import Figure
+
+        figure = self._window or Figure(figsize=(9, 3.6), layout="constrained")
+        figure.clear()
+        epochs = [e.epoch for e in history]
+        for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+            axes.plot(epochs, [getattr(e, what) for e in history], label="training")
+            axes.plot(epochs, [getattr(e, f"validation_{what}") for e in history], label="test set")
+            axes.set(title=what.capitalize(), xlabel="epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3)
+            axes.legend()
+        if self.path:
+            try:
+                figure.savefig(self.path, dpi=120)
+            except (OSError, ValueError) as reason:
+                raise MlpperfError(
+                    f"The plot cannot be written to {self.path} ({reason})."
+                ) from reason
+        if self._window:
+            self._window.canvas.draw_idle()
+            self._window.canvas.flush_events()
+        if self._notebook:
+            from IPython.display import display
+
+            if self._handle is None:
+                self._handle = display(figure, display_id=True)
+            else:
+                self._handle.update(figure)

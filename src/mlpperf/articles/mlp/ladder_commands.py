@@ -1,0 +1,199 @@
+"""The commands about all rungs: `ladder`, `sweep`, `growth`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...devices import Setting, available_threads, use
+from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...errors import MlpperfError
+from .commands import settings_given
+
+if TYPE_CHECKING:
+    from .ladder import Standing
+
+
+Rungs = Annotated[
+    list[str] | None, typer.Option("--rung", help="Only this rung; repeatable. All by default.")
+]
+
+QUICK_EPOCHS = 6  # the fewest that give an interval
+
+
+BATCH_SIZES = [100, 500, 2_000, 10_000, 20_000, 60_000]
+
+
+def ladder(
+    rung: Rungs = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a batch.")] = 500,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each rung; seconds are for 35 in any case.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="By default 0.001, but at most 2 ÷ batch size.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"{QUICK_EPOCHS} epochs, no memory.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
+    ] = True,
+    data: Data = "mnist",
+    device: Device = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
+    use(device, threads, numpy_only="The ladder")
+    from ...engine import terminal
+    from ...engine.history.records import append, current_commit, records_folder
+    from ..clusters.loading import load
+    from . import show_ladder
+    from .ladder import climb
+    from .memory import peak_memory
+    from .training import RUNGS, rung_named
+
+    changed = {} if learning_rate is None else {"learning_rate": learning_rate}
+    settings = settings_given(batch_size, None, changed)
+    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
+    rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
+    folder = records or records_folder()
+    commit = current_commit()
+    append([], folder, "ladders")
+    standings: list[Standing] = []
+    memories: dict[str, int] = {}
+    written: list[dict[str, Any]] = []
+    try:
+        with terminal.progress() as bar:
+            task = bar.add_task("ladder", total=None)
+
+            def tell(text: str) -> None:
+                bar.update(task, description=text, refresh=True)
+
+            for now in climb(
+                load(data, progress=True), settings, rungs, epochs=count, progress=tell
+            ):
+                standings = now
+            if memory and not quick:
+                for each in rungs:
+                    tell(f"memory of {each.name}")
+                    memories[each.name] = peak_memory(each.name, batch_size, data)
+    finally:
+        if standings:
+            written = show_ladder.ladder_records(standings, settings, data, memories, commit)
+            append(written, folder, "ladders")
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        return
+    console = terminal.console()
+    console.print(show_ladder.ladder(written))
+    console.print(f"Records: {folder / 'ladders.jsonl'}", soft_wrap=True)
+
+
+def sweep(
+    rung: Rungs = None,
+    batch_size: Annotated[
+        list[int] | None, typer.Option("--batch-size", help="Repeatable; 100 to 60,000 by default.")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option("--threads", help="Repeatable; 1 and all by default.")
+    ] = None,
+    device: Device = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = QUICK_EPOCHS,
+    data: Data = "mnist",
+    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("sweep.png"),
+    records: Records = None,
+) -> None:
+    """Batch sizes × threads × rungs: who gains from bigger batches? A process per setting."""
+    use(device, numpy_only="The ladder")
+    from ...engine.history.records import records_folder
+
+    counts = threads or sorted({1, available_threads()})
+    settings = [Setting(threads=count) for count in counts]  # says what is wrong at once
+    folder = records or records_folder()
+    chosen = rung or [
+        "step_0",
+        "activation_cached",
+        "samples_major_in_place",
+        "shared_by_processes",
+    ]
+    work = [(size, setting) for size in (batch_size or BATCH_SIZES) for setting in settings]
+    written: list[dict[str, Any]] = []
+    failed: list[str] = []
+    from ...engine import terminal
+    from .. import plots
+    from . import show_ladder
+
+    with terminal.progress() as bar:
+        task = bar.add_task("", total=len(work))
+        for size, setting in work:
+            what = f"batch {size}, {setting.threads} threads"
+            bar.update(task, description=what, refresh=True)
+            arguments = [
+                "-m",
+                "mlpperf",
+                "ladder",
+                "--batch-size",
+                str(size),
+                "--epochs",
+                str(epochs),
+                "--no-memory",
+            ]
+            arguments += ["--data", data, "--json", "--records", str(folder)]
+            arguments += [a for r in chosen for a in ("--rung", r)]
+            try:
+                written += json.loads(setting.run(arguments)[0])
+            except MlpperfError as reason:  # the others go on
+                failed.append(f"{what}: {reason}")
+            bar.update(task, advance=1, refresh=True)
+    if written:
+        console = terminal.console()
+        console.print(show_ladder.sweep(written))
+        plots.draw_sweep(written, plot)
+        console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
+    if failed:
+        raise MlpperfError("; ".join(failed))
+
+
+def growth(
+    samples: Annotated[
+        list[int] | None, typer.Option("--samples", help="Repeatable; 10⁴, 10⁵, 10⁶ by default.")
+    ] = None,
+    nodes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--nodes", help="Of a single hidden layer, repeatable; 70 to 1,000 by default."
+        ),
+    ] = None,
+    rung: Annotated[str, typer.Option(help="The rung that trains.")] = "shared_by_processes",
+    device: Device = None,
+    threads: Threads = None,
+    records: Records = None,
+) -> None:
+    """How the cost grows with samples and with hidden nodes, on synthetic data."""
+    use(device, threads, numpy_only="The ladder")
+    from ...engine import terminal
+    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from . import show_ladder
+    from .ladder import grow
+    from .training import rung_named
+
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "growth")
+    kind = rung_named(rung)
+    sizes = samples or [10_000, 100_000, 1_000_000]
+    widths = nodes or [70, 200, 500, 1_000]
+    written: list[dict[str, Any]] = []
+    with terminal.progress() as bar:
+        task = bar.add_task("", total=len(sizes) + len(widths))
+        for point in grow(kind, sizes, widths):
+            record = finite({**context("growth", commit), "rung": rung, **point})
+            append([record], folder, "growth")
+            written.append(record)
+            bar.update(task, advance=1, refresh=True)
+    terminal.console().print(show_ladder.growth(written))

@@ -1,0 +1,164 @@
+"""The tables of the ladder, of batch sizes, and of how the cost grows; and their records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import RenderableType
+
+from ...engine.history.records import Commit, context, finite
+from ...engine.terminal import new_table
+from ...engine.words import percent, seconds, times
+from .ladder import Standing
+from .settings import Settings
+from .show import Record
+
+ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
+    "step_0": 49.5,
+    "no_input_delta": 11.3,
+    "bias_in_data": 9.6,
+    "activation_cached": 7.5,
+}
+
+
+def ladder_records(
+    standings: Sequence[Standing],
+    settings: Settings,
+    data: str,
+    memories: dict[str, int],
+    commit: Commit,
+) -> list[Record]:
+    """A record for each rung."""
+    common = {
+        **context("ladder", commit),
+        "data": data,
+        "batch_size": settings.batch_size,
+        "epochs_timed_as": settings.epochs,
+        "settings": asdict(settings),
+    }
+    return [finite({**common, **asdict(s), "peak_memory": memories.get(s.rung)}) for s in standings]
+
+
+def interval_digits(interval: Record) -> str:
+    """`3.85 (3.63–5.28)`, in seconds."""
+    low, high = interval["low"], interval["high"]
+    if interval["median"] is None:
+        return "–"
+    bounds = f" ({low:.3g}–{high:.3g})" if low and high else ""
+    return f"{interval['median']:.3g}{bounds}"
+
+
+def ratio(interval: Record) -> str:
+    """`9.7×`, with no more digits than its interval supports."""
+    if interval["median"] is None:
+        return "–"
+    low, high = interval["low"] or 0.0, interval["high"]
+    spread = (high - low) / (2 * interval["median"]) if high else 1.0
+    return times(interval["median"], spread)
+
+
+LADDER_COLUMNS = (
+    "rung",
+    "what is replaced",
+    "seconds of 35 epochs",
+    "articles",
+    "gain",
+    "in total",
+    "÷ floor",
+    "training set",
+    "test set",
+    "peak memory",
+)
+
+
+def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the ladder's table, a row for each rung."""
+    rows: list[tuple[str, ...]] = []
+    for i, r in enumerate(records):
+        published = ARTICLE_SECONDS.get(r["rung"]) if r["batch_size"] == 500 else None
+        memory = r["peak_memory"]
+        rows.append(
+            (
+                r["rung"],
+                r["stopped"] or r["what"],
+                interval_digits(r["seconds"]),
+                f"{published:g}" if published else "",
+                ratio(r["gain"]) if i else "",
+                ratio(r["total_gain"]) if i else "",
+                ratio(r["over_floor"]),
+                percent(r["train_accuracy"], 1),
+                percent(r["test_accuracy"], 1),
+                f"{memory / 1e6:.0f} MB" if memory else "–",
+            )
+        )
+    return rows
+
+
+def ladder(records: Sequence[Record]) -> RenderableType:
+    """Seconds, gains, share of the floor, accuracy and memory of every rung."""
+    first = records[0]
+    title = (
+        f"The ladder at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
+    )
+    table = new_table(title, *LADDER_COLUMNS, left=2)
+    table.columns[1].no_wrap = False
+    for row in ladder_rows(records):
+        table.add_row(*row)
+    return table
+
+
+SWEEP_COLUMNS = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor")
+
+
+def sweep(records: Sequence[Record]) -> RenderableType:
+    """Seconds of 35 epochs for every rung, thread count and batch size."""
+    table = new_table("Batch sizes", *SWEEP_COLUMNS)
+    for row in sweep_rows(records):
+        table.add_row(*row)
+    return table
+
+
+def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of that table, a row for each rung, thread count and batch size."""
+    return [
+        (
+            r["rung"],
+            str(r["threads"]),
+            f"{r['batch_size']:,}",
+            r["stopped"] or interval_digits(r["seconds"]),
+            ratio(r["over_floor"]),
+        )
+        for r in sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
+    ]
+
+
+GROWTH_COLUMNS = (
+    "samples",
+    "hidden nodes",
+    "time per sample",
+    "bare products",
+    "of the GEMM peak",
+)
+
+
+def growth_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """The cells of the table of growth, a row for each point."""
+    return [
+        (
+            f"{r['samples']:,}",
+            "-".join(map(str, r["hidden"])),
+            seconds(r["seconds_per_sample"]),
+            seconds(r["floor_per_sample"]),
+            percent(r["peak_share"], 0),
+        )
+        for r in records
+    ]
+
+
+def growth(records: Sequence[Record]) -> RenderableType:
+    """Time per sample as samples and hidden nodes grow."""
+    table = new_table("How the cost grows", *GROWTH_COLUMNS, left=0)
+    for row in growth_rows(records):
+        table.add_row(*row)
+    return table
