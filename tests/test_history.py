@@ -27,7 +27,8 @@ from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change
 from mlpperf.engine.history.curves import Curve, points
 from mlpperf.engine.history.records import Commit, append, race_records
-from mlpperf.engine.history.table import COLUMNS, Row, Run, Series, Table, history, tabulated
+from mlpperf.engine.history.rows import Row, Run, Series
+from mlpperf.engine.history.table import COLUMNS, Table, history, tabulated
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.race import Result
 from mlpperf.errors import MlpperfError

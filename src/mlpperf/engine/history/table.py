@@ -11,25 +11,31 @@ Whatever cannot be read is told in a sentence and skipped, and never makes the r
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...devices import THREAD_VARIABLES
 from ...errors import MlpperfError, check
 from .. import git
+from .from_asv import asv_benchmarks, rows_of_asv
+from .from_pytest_benchmark import rows_of_pytest_benchmark
+from .from_races import rows_of_race
 from .records import scan
+from .rows import (
+    DAMAGE,
+    Row,
+    Run,
+    Series,
+    json_in,
+)
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
 # The columns of the table, as other tools get them.
@@ -38,51 +44,6 @@ COLUMNS = (
     *("path", "version", "variant", "case", "quantity"),
     *("value", "low", "high", "proven", "date", "date_of"),
 )
-# The benchmarks of our suite for asv, and what they measure.
-ASV_QUANTITIES = {
-    "time_call": "seconds",
-    "track_relative_time": "ratio",
-    "track_allocated": "bytes",
-    "peakmem_call": "peak bytes",
-}
-LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-# What a file that is no such file, or was written by a hand, makes its reader raise.
-DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
-
-
-class Run(NamedTuple):
-    """Where, when and of what version of the code something was measured."""
-
-    source: str
-    machine: str
-    device: str
-    threads: int | None
-    software: str
-    commit: str | None
-    dirty: bool
-    committed: int | None  # seconds since 1970, if the source knows when the commit was made
-    measured: int  # seconds since 1970
-
-
-class Series(NamedTuple):
-    """What was measured."""
-
-    path: str
-    version: str
-    variant: str
-    case: str
-    quantity: str
-
-
-class Row(NamedTuple):
-    """One number."""
-
-    run: Run
-    series: Series
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    proven: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -344,15 +305,15 @@ def _rows(
             yield from _races(file, unreadable, seen)
     if asv is not None:
         files = [file for file in asv.glob("*/*.json") if file.name != "machine.json"]
-        about = _benchmarks(asv, unreadable) if files else {}
+        about = asv_benchmarks(asv, unreadable) if files else {}
         for file in _there(files, "results of asv", asv, "`asv run`"):
-            yield from _each(file, lambda content: _asv(content, about), unreadable)
+            yield from _each(file, lambda content: rows_of_asv(content, about), unreadable)
     if pytest_benchmark is not None:
         files = [pytest_benchmark] if pytest_benchmark.is_file() else []
         files += pytest_benchmark.rglob("*.json")
         what, command = "results of pytest-benchmark", "`pytest --benchmark-autosave`"
         for file in _there(files, what, pytest_benchmark, command):
-            yield from _each(file, _pytest_benchmark, unreadable)
+            yield from _each(file, rows_of_pytest_benchmark, unreadable)
 
 
 def _there(files: Sequence[Path], what: str, where: Path, command: str) -> list[Path]:
@@ -369,7 +330,7 @@ def _races(
             try:
                 rows = None
                 if not isinstance(record, str):
-                    rows = _race(record)
+                    rows = rows_of_race(record)
                     seen(record)
             except DAMAGE:
                 rows = None
@@ -386,7 +347,7 @@ def _each(
 ) -> Iterator[Row]:
     """The rows of one JSON file; each sentence among them says what of it could not be read."""
     try:
-        for row in rows_of(_json(file)):
+        for row in rows_of(json_in(file)):
             if isinstance(row, str):
                 unreadable.append(f"{file}: {row}")
             else:
@@ -397,235 +358,4 @@ def _each(
         unreadable.append(f"{file}: damaged, or not a file of results")
 
 
-def _json(file: Path) -> Any:
-    return json.loads(file.read_bytes())
-
-
-def _race(record: dict[str, Any]) -> list[Row]:
-    """The seconds of a race and its ratio."""
-    if record["kind"] != "race":
-        raise ValueError
-    machine, commit = record["machine"], record["commit"]
-    backend, packages = _text(record["backend"]), record["versions"]
-    own = packages.get(backend) or packages.get(f"{backend}-cpu")
-    others = [f"{backend} {_minor(_text(own))}"] if own and backend != "numpy" else []
-    run = Run(
-        source="race",
-        machine=_machine(machine["host"], machine["processor"], machine["cores"]),
-        device=_text(record["device"]),
-        threads=_count(record["threads"]),
-        software=_software(machine["python"], machine["numpy"], *others),
-        commit=None if commit["hash"] is None else _text(commit["hash"]),
-        dirty=_flag(commit["dirty"]),
-        committed=None,
-        measured=_seconds(record["time"]),
-    )
-    seconds = Series(
-        path=_text(record["path"]),
-        version=str(_count(record["version"])),
-        variant=_text(record["variant"]),
-        case=_text(record["case"]),
-        quantity="seconds",
-    )
-    right, speedup = not _text(record["wrong"]), record["speedup"]
-    ratio, low, high = (_inverse(speedup[bound]) for bound in ("median", "high", "low"))
-    return [
-        Row(run, seconds, _number(record["seconds"]), proven=right),
-        Row(run, seconds._replace(quantity="ratio"), ratio, low, high, right),
-    ]
-
-
-def _asv(content: Any, about: dict[str, Any]) -> Iterator[Row | str]:
-    """The rows of one of asv's files: one commit, on one machine, in one environment."""
-    if content["version"] != 2:
-        yield f"results of asv in format {content['version']!r:.20}, not 2"
-        return
-    params, environment = content["params"], content["env_vars"]
-    pinned = [_text(f"{name} {pin}") for name, pin in content["requirements"].items() if pin]
-    device, threads = _asv_setting(environment)
-    run = Run(
-        source="asv",
-        machine=_machine(params["machine"], params["cpu"], params["num_cpu"]),
-        device=device,
-        threads=threads,
-        software=_software(content["python"], "", *pinned),
-        commit=_text(content["commit_hash"]),
-        dirty=False,
-        committed=_seconds(content["date"]),
-        measured=_seconds(content["date"]),
-    )
-    columns = content["result_columns"]
-    for name, cells in content["results"].items():
-        try:
-            found = dict(zip(columns, cells, strict=False))  # cells that are null at the end lack
-            started = found.get("started_at")
-            at = run if started is None else run._replace(measured=_seconds(started))
-            rows = list(_asv_rows(_text(name), found, at, about.get(name, {})))
-        except DAMAGE:
-            yield f"the results of {name!r:.80} are damaged"
-        else:
-            yield from rows
-
-
-def _asv_rows(name: str, found: dict[str, Any], run: Run, about: dict[str, Any]) -> Iterator[Row]:
-    """One benchmark of asv, for all its parameters; what failed or was skipped is left out."""
-    values = found["result"]
-    if values is None:
-        return
-    combinations = list(product(*found["params"]))
-    nothing = [None] * len(values)
-    lows = found.get("stats_ci_99_a") or nothing
-    highs = found.get("stats_ci_99_b") or nothing
-    version = _text(found.get("version") or "")
-    unit = _text(about.get("unit") or "unit")
-    for given, value, low, high in zip(combinations, values, lows, highs, strict=True):
-        number = _number(value)
-        if not math.isnan(number):
-            series = _asv_series(name, version, [_text(text) for text in given], unit)
-            proven = True if series.variant else None  # ours proves what it times
-            yield Row(run, series, number, _number(low), _number(high), proven)
-
-
-def _asv_series(name: str, version: str, given: Sequence[str], unit: str) -> Series:
-    """In our terms if it is one of our benchmarks, else under asv's own name."""
-    module, _, rest = name.partition(".")
-    path, _, function = rest.partition(".")
-    if module == "paths" and function in ASV_QUANTITIES and len(given) == 2:
-        variant, case = (text.strip("'") for text in given)  # as `repr` gives them
-        return Series(path, version, variant, case, ASV_QUANTITIES[function])
-    return Series(name, version, "", ", ".join(given), unit)
-
-
-def _asv_setting(environment: dict[str, Any]) -> tuple[str, int | None]:
-    """Device and threads that the environment variables of a file of asv ask for."""
-    counts = (environment[name] for name in THREAD_VARIABLES if environment.get(name))
-    threads = next(counts, None)
-    visible = _text(environment.get("CUDA_VISIBLE_DEVICES") or "")
-    device = "cpu" if visible == "-1" else f"gpu:{visible}" if visible else ""
-    return device, None if threads is None else _count(int(threads))
-
-
-def _benchmarks(folder: Path, unreadable: list[str]) -> dict[str, Any]:
-    """What asv knows about its benchmarks; nothing if that cannot be read."""
-    file = folder / "benchmarks.json"
-    try:
-        found = _json(file)
-        return {name: item for name, item in found.items() if isinstance(item, dict)}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        unreadable.append(f"{file}: damaged or missing, so the units of asv's results are unknown")
-        return {}
-
-
-def _pytest_benchmark(content: Any) -> Iterator[Row | str]:
-    """The rows of one file of pytest-benchmark, of our suite and of any other."""
-    machine, commit = content["machine_info"], content["commit_info"]
-    ours = machine.get("mlpperf", {})
-    hash_, committed = commit["id"], commit.get("time")
-    run = Run(
-        source="pytest-benchmark",
-        machine=_machine(
-            ours.get("host", machine["node"]),
-            ours.get("processor", machine["cpu"].get("brand_raw", "")),
-            ours.get("cores", machine["cpu"].get("count", 1)),
-        ),
-        device=_text(ours.get("device", "")),
-        threads=_count(ours["threads"]) if "threads" in ours else None,
-        software=_software(machine["python_version"], ours.get("numpy", "")),
-        commit=None if hash_ in (None, "unversioned", "unknown") else _text(hash_),
-        dirty=_flag(commit["dirty"]),
-        committed=None if committed is None else _seconds(committed),
-        measured=_seconds(content["datetime"]),
-    )
-    for number, benchmark in enumerate(content["benchmarks"], 1):
-        try:
-            rows = list(_benchmark(benchmark, run))
-        except DAMAGE:
-            yield f"benchmark {number} is damaged"
-        else:
-            yield from rows
-
-
-def _benchmark(benchmark: dict[str, Any], run: Run) -> Iterator[Row]:
-    """One benchmark of pytest-benchmark: its median, and the ratio that our suite adds."""
-    info, stats = benchmark["extra_info"], benchmark["stats"]
-    if {"path", "variant", "case"} <= info.keys():
-        path, variant, case = (_text(info[name]) for name in ("path", "variant", "case"))
-        version, proven = str(_count(info["path_version"])), True  # or it would not be timed
-    else:
-        parameter = _text(benchmark.get("param") or "")
-        path = _text(benchmark["fullname"]).removesuffix(f"[{parameter}]")
-        variant, case, version, proven = "", parameter, "", None
-    median = _number(stats["median"])
-    # The notches of a box plot (McGill, Tukey and Larsen 1978): 95 % for the median.
-    notch = 1.57 * _number(stats["iqr"]) / math.sqrt(stats["rounds"])
-    seconds = Series(path, version, variant, case, "seconds")
-    yield Row(run, seconds, median, max(0.0, median - notch), median + notch, proven)
-    if proven and info.get("speedup") is not None:
-        ratio, low, high = (_inverse(x) for x in (info["speedup"], *info["speedup_interval"][::-1]))
-        yield Row(run, seconds._replace(quantity="ratio"), ratio, low, high, proven)
-
-
 # --- from what stands in a file to what it must be -----------------------------------------------
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    # Half of a surrogate pair can stand in JSON, but in no output.
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
-def _number(value: Any) -> float:
-    """NaN for what is null or infinite."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    return float(value) if math.isfinite(value) else math.nan
-
-
-def _inverse(value: Any) -> float:
-    number = _number(value)
-    return 1 / number if number > 0 else math.nan
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 31:
-        raise ValueError
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _seconds(time: Any) -> int:
-    """Seconds since 1970 of an ISO date, in UTC if it names no zone, or of asv's milliseconds."""
-    if isinstance(time, str):
-        date = datetime.fromisoformat(time)
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    else:
-        seconds = _number(time) / 1000
-    if not 0 <= seconds < LATEST:
-        raise ValueError
-    return int(seconds)
-
-
-def _machine(host: Any, processor: Any, count: Any) -> str:
-    return f"{_text(host)}: {_text(processor)}, {int(count)} processors"
-
-
-def _software(python: Any, numpy: Any = "", *others: str) -> str:
-    named = {"Python": _minor(_text(python)), "NumPy": _minor(_text(numpy))}
-    return ", ".join(
-        [*(f"{name} {version}" for name, version in named.items() if version), *others]
-    )
-
-
-@lru_cache(maxsize=1024)
-def _minor(version: str) -> str:
-    """`version` without what seldom changes a speed: 2.4 of 2.4.6; nothing if it is none."""
-    found = re.match(r"\d+(\.\d+)?", version)
-    return found[0] if found else ""

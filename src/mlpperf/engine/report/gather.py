@@ -20,7 +20,8 @@ from ..calibrate.show import trial_of
 from ..history.changes import Change, changes_along
 from ..history.curves import points
 from ..history.records import race_result, scan
-from ..history.table import DAMAGE, History, history
+from ..history.rows import DAMAGE
+from ..history.table import History, history
 from ..timing.machine import BUSY
 from ..timing.result import Result
 from .frames import frame

@@ -1,0 +1,22 @@
+"""The command that gets a data set."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def data(
+    name: Annotated[str, typer.Argument(help="mnist, digits, or synthetic:N")] = "mnist",
+) -> None:
+    """Get a data set, check it, and say what is in it."""
+    from .datasets import load
+    from .mnist_files import cache_folder
+
+    loaded = load(name, progress=True)
+    where = f" from {cache_folder()}" if name == "mnist" else ""
+    typer.echo(
+        f"{loaded.name}{where}: {len(loaded.train_images):,} training and "
+        f"{len(loaded.test_images):,} test images of {loaded.train_images.shape[1]} pixels."
+    )

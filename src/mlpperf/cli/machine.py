@@ -1,0 +1,71 @@
+"""The commands about the machine: `devices` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from ..devices import Setting, use
+from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+
+
+def devices(
+    device: Device = None,
+    threads: Threads = None,
+    inter: Inter = None,
+    gpu_memory: GpuMemory = None,
+    xla: Xla = None,
+    log_placement: LogPlacement = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Show which devices there are, and what a setting comes to in a fresh process.
+
+    Exit code 1 if something that was asked for is not in force.
+    """
+    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
+    setting = Setting.current()
+    from ..engine import terminal
+    from ..engine.history.records import append, context, current_commit, records_folder
+    from ..engine.timing import show as tables
+    from ..engine.timing.in_force import look
+
+    folder = records or records_folder()
+    append([], folder, "devices")
+    seen = look(setting)
+    record = {**context("devices", current_commit()), **seen.about}
+    record["in_force"] = asdict(seen.in_force)  # there, not here
+    append([record], folder, "devices")
+    shortfalls = seen.in_force.shortfalls(setting)
+    if as_json:
+        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        console = terminal.console()
+        console.print(tables.devices(seen))
+        console.print(tables.in_force(setting, seen.in_force))
+        for line in [*seen.placements, *shortfalls]:
+            typer.echo(line)
+        console.print(f"Records: {folder / 'devices.jsonl'}", soft_wrap=True)
+    if shortfalls:
+        raise typer.Exit(1)
+
+
+def doctor() -> None:
+    """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
+    from ..articles.checks import CHECKS
+    from ..engine import terminal
+    from ..engine.timing import show as tables
+    from ..engine.timing.doctor import examine
+
+    console = terminal.console()
+    findings = []
+    with terminal.progress() as bar:
+        task = bar.add_task("examining", total=None)
+        for finding in examine(CHECKS):
+            findings.append(finding)
+            bar.update(task, description=finding.what, refresh=True)
+    console.print(tables.findings(findings))
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(1)

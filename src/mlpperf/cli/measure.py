@@ -1,0 +1,211 @@
+"""The commands that prove and time hot paths: `list`, `show`, `verify`, `race`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from ..articles import HOT_PATHS
+from ..devices import Setting, tensorflow, use
+from ..engine.options import AsJson, Device, Records, Threads
+from ..errors import MlpperfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import Progress
+
+    from ..engine.timing.result import Result
+    from ..hotpath import Case, HotPath, Variant
+
+Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="All by default.")]
+Cases = Annotated[
+    list[str] | None, typer.Option("--case", help="Only this case, such as batch-500; repeatable.")
+]
+Variants = Annotated[
+    list[str] | None, typer.Option("--variant", help="Only this variant; repeatable.")
+]
+Backends = Annotated[
+    list[str] | None,
+    typer.Option("--backend", help="Only variants of numpy, or of tensorflow; repeatable."),
+]
+
+
+def list_() -> None:
+    """Show the catalogue: every hot path with its variants and cases."""
+    from ..engine import terminal
+    from ..engine.suites import show
+    from ..engine.suites.catalogue import catalogue
+
+    terminal.console().print(show.overview(catalogue(usual=HOT_PATHS)))
+
+
+def show(
+    path: Annotated[str, typer.Argument(help="A hot path, as `mlpperf list` names it.")],
+) -> None:
+    """Show the story of a hot path, and reference and variants side by side."""
+    from ..engine.suites import show
+    from ..engine.suites.catalogue import catalogue, select
+
+    show.print_page(select(catalogue(usual=HOT_PATHS), [path])[0])
+
+
+def verify(
+    paths: Paths = None,
+    case: Cases = None,
+    variant: Variants = None,
+    backend: Backends = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Prove that every variant equals its reference; exit code 1 if one does not."""
+    use(device, threads)
+    work = _work(paths, case, variant, backend or _usable())
+    from ..agreement import Proof, WrongResultError
+    from ..engine import terminal
+    from ..engine.timing import show as tables
+    from ..hotpath import verify as prove
+
+    rows: list[tuple[str, str, str, Proof | str]] = []
+    with terminal.progress() as bar:
+        for path, at in _steps(bar, work):
+            for contestant in work[path].variants:
+                try:
+                    outcome: Proof | str = prove(path, contestant, at)
+                except WrongResultError as reason:
+                    outcome = str(reason)
+                rows.append((path.name, contestant.name, at.name, outcome))
+    terminal.console().print(tables.proofs(rows))
+    wrong = [row[3] for row in rows if isinstance(row[3], str)]
+    for sentence in wrong:
+        typer.echo(sentence)
+    typer.echo(f"{len(rows) - len(wrong)} of {len(rows)} proven equal to their reference.")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def race(
+    paths: Paths = None,
+    case: Cases = None,
+    variant: Variants = None,
+    backend: Backends = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds of timing for each path and case; 0.3 by default.")
+    ] = None,
+    device: Device = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """Time variants beside their reference, in turns and in several processes; 1 if one is wrong.
+
+    Those of NumPy by default, and those of TensorFlow on a GPU.
+    """
+    use(device, threads)
+    usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
+    work = _work(paths, case, variant, backend or usual)
+    from ..engine import terminal
+    from ..engine.compare.checkouts import scratch
+    from ..engine.history.records import append, current_commit, race_records, records_folder
+    from ..engine.timing import show as tables
+    from ..engine.timing.machine import Bystanders
+    from ..engine.timing.race import BUDGET, PROCESSES, Contest, check_budget, run, written
+
+    seconds = BUDGET if budget is None else budget
+    check_budget(seconds)
+    console = terminal.console()
+    folder = records or records_folder()
+    commit = current_commit()
+    append([], folder)  # an unwritable folder is found out before anything is timed
+    contests: list[Contest] = []
+    done: list[Result] = []
+    records_written: list[dict[str, Any]] = []
+    bystanders = Bystanders()
+
+    def finish() -> None:
+        """Record what was timed, also if that is less than was meant."""
+        busy = bystanders.share()
+        done.extend(result for contest in contests for result in contest.results(busy))
+        records_written.extend(race_records(done, commit=commit))
+        append(records_written, folder)
+
+    with scratch("inputs") as inputs:
+        try:
+            with terminal.progress() as bar:
+                for path, at in _steps(bar, work):
+                    contests.append(written(path, at, work[path].variants, inputs))
+                task = bar.add_task("", total=PROCESSES.usual * len(contests))
+                for number, contest in run(contests, inputs, entries=HOT_PATHS, budget=seconds):
+                    told = f"{contest.name}, process {number}"
+                    bar.update(task, description=told, advance=1, refresh=True)
+        finally:
+            finish()
+    if as_json:
+        typer.echo(json.dumps(records_written, indent=2, ensure_ascii=False))
+    else:
+        for path in work:
+            console.print(tables.races(path, [r for r in done if r.path == path.name]))
+        console.print(tables.best(done))
+        console.print(tables.summary(done))
+        console.print(f"Records: {folder / 'races.jsonl'}", soft_wrap=True)
+    if any(result.wrong for result in done):
+        raise typer.Exit(1)
+
+
+class _Chosen(NamedTuple):
+    """What was asked for of one path."""
+
+    variants: list[Variant]
+    cases: tuple[Case, ...]
+
+
+def _usable() -> list[str]:
+    """The backends that are installed and run on the device in force."""
+    from ..backends import installed
+
+    names = ["numpy", "tensorflow"] if Setting.current().device == "cpu" else ["tensorflow"]
+    return [name for name in names if installed(name)]
+
+
+def _work(
+    names: Sequence[str] | None,
+    cases: Sequence[str] | None,
+    variants: Sequence[str] | None,
+    backends: Sequence[str],
+) -> dict[HotPath, _Chosen]:
+    """What was asked for, checked; a variant that is named needs no backend named too."""
+    from ..engine.suites.catalogue import catalogue, select, select_cases
+    from ..errors import check
+
+    paths = select(catalogue(usual=HOT_PATHS), names or ())
+    every = [variant for path in paths for variant in path.variants]
+    check("case", cases or (), [case.name for path in paths for case in path.cases])
+    check("variant", variants or (), [v.name for v in every])
+    check("backend", backends, ["numpy", "tensorflow", *(v.backend.name for v in every)])
+
+    def wanted(variant: Variant) -> bool:
+        return variant.name in variants if variants else variant.backend.name in backends
+
+    work = {
+        path: _Chosen([v for v in path.variants if wanted(v)], select_cases(path, cases or ()))
+        for path in paths
+    }
+    work = {path: chosen for path, chosen in work.items() if all(chosen)}
+    needed = {v.backend.name for chosen in work.values() for v in chosen.variants}
+    if "tensorflow" in needed:
+        tensorflow()  # whatever is wrong with it, or with the device, is said now
+    if Setting.current().device != "cpu" and "numpy" in needed:
+        raise MlpperfError(f"NumPy runs on the cpu, not on {Setting.current().device}.")
+    return work
+
+
+def _steps(bar: Progress, work: dict[HotPath, _Chosen]) -> Iterator[tuple[HotPath, Case]]:
+    """Every path and case of `work`, shown on the progress bar."""
+    task = bar.add_task("", total=sum(len(chosen.cases) for chosen in work.values()))
+    for path, chosen in work.items():
+        for case in chosen.cases:
+            bar.update(task, description=f"{path.name} {case.name}", refresh=True)
+            yield path, case
+            bar.update(task, advance=1, refresh=True)
