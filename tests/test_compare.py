@@ -538,6 +538,14 @@ def test_memory_that_was_not_counted_is_no_rise() -> None:
     assert Finding(ONE, memory={"head": {"peak": 1, "allocations": 1}}).grown == []
 
 
+def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
+    counted = {side: {"peak": 1, "allocations": 1} for side in ("base", "head")}
+    for memory, told in ((counted, False), ({}, True)):
+        said = show.notes(comparison(finding(0.99, 1.0, 1.01, memory=memory)))
+        assert any("pip install 'mlpperf[memory]'" in sentence for sentence in said) == told
+    assert not any("memray" in sentence for sentence in show.notes(comparison(same=True)))
+
+
 def comparison(*found: Finding, **about: Any) -> Comparison:
     commits = {"base": "1", "head": None}
     findings = {replaced(f, i).series: f for i, f in enumerate(found)}

@@ -117,6 +117,19 @@ def test_the_articles_paths_name_their_extra(tmp_path: Path) -> None:
     assert done.stdout == "scipy is not installed: pip install 'mlpperf[articles]'.\n"
 
 
+@pytest.mark.parametrize(("absent", "pages"), [("scipy", 0), ("nothing_of_ours", 4)])
+def test_a_report_without_the_articles_extra_has_no_pages_of_theirs(
+    absent: str, pages: int
+) -> None:
+    code = (
+        f"import sys; sys.modules[{absent!r}] = None\n"
+        "from mlpperf.cli.reports import _articles_content\n"
+        "print(len(_articles_content().pages))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == pages
+
+
 def test_somebodys_own_paths_get_no_advice_about_our_extras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

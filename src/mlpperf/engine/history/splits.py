@@ -36,7 +36,8 @@ def best_splits(values: Floats, most: int, fewest: int) -> list[list[int]]:
     found = []
     for splits in range(1, most + 1):
         further = np.full(n + 1, -np.inf)
-        for stop in range((splits + 1) * fewest, n + 1):
+        # Of the last splits only those of all values are wanted, and nothing goes on from them.
+        for stop in range(n if splits == most else (splits + 1) * fewest, n + 1):
             starts = places[splits * fewest : stop - fewest + 1]
             total = gained[starts] + (sums[stop] - sums[starts]) ** 2 / (stop - starts)
             best = int(np.argmax(total))

@@ -1,0 +1,76 @@
+"""What the code imports stands in pyproject.toml, and the core needs nothing of the extras."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlpperf.errors import _PACKAGE_OF
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "mlpperf"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# Looked for at the moment that they are wanted, and told about if they are not there.
+OPTIONAL_IN_THE_CORE = {"tensorflow", "memray"}
+OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", text)[0] for text in requirements}
+
+
+def imported(source: str) -> Iterator[str]:
+    """The packages that `source` imports, at any place in it, as they are called to install them.
+
+    Not those of the standard library, and not what is imported relatively.
+    """
+    for node in ast.walk(ast.parse(source)):
+        modules: list[str] = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules = [node.module or ""]
+        for module in (module.partition(".")[0] for module in modules):
+            if module not in sys.stdlib_module_names:
+                yield _PACKAGE_OF.get(module, module)
+
+
+def of_the_core(file: Path) -> bool:
+    below = file.relative_to(PACKAGE).parts
+    return below[0] not in {"articles", "paths"} and below[:2] != ("engine", "report")
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_what_is_imported_is_declared(file: Path) -> None:
+    allowed = names(PROJECT["dependencies"])
+    if of_the_core(file):
+        allowed |= OPTIONAL_IN_THE_CORE
+    else:
+        allowed |= OPTIONAL.union(*(names(listed) for listed in EXTRAS.values()))
+    assert set(imported(file.read_text("utf-8"))) <= allowed
+
+
+def test_the_core_is_most_of_the_engine() -> None:
+    core = {str(file.relative_to(PACKAGE)) for file in FILES if of_the_core(file)}
+    assert {"hotpath.py", "engine/compare/stages.py", "engine/history/table.py"} <= core
+    assert not {name for name in core if name.startswith(("articles", "paths", "engine/report"))}
+
+
+def test_imports_are_found_wherever_they_are() -> None:
+    source = """
+import os, numpy.linalg
+from .. import errors
+from .scipy import something
+def f():
+    from sklearn.cluster import KMeans
+    import plotly.io as p
+"""
+    assert list(imported(source)) == ["numpy", "scikit-learn", "plotly"]
