@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from mlpperf.articles import plots
 from mlpperf.articles.clusters import counts as cluster_counts
+from mlpperf.articles.clusters import show
 from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.data import datasets as data
-from mlpperf.articles.clusters import show
 from mlpperf.cli.main import app
 from mlpperf.errors import MlpperfError
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mlpperf.articles.readme import BLOCKS, calibration, update
 from mlpperf.devices import Setting
-from mlpperf.engine.timing import show as tables
+from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError
 
 ROOT = Path(__file__).parents[1]
@@ -169,7 +169,7 @@ def test_a_setting_that_fails_does_not_end_the_sweep(
 
     monkeypatch.setattr(Setting, "run", fails_at_64)
     sizes = ["--batch-size", "64", "--batch-size", "128", "--threads", "1", "--rung", "float32"]
-    monkeypatch.setattr(tables, "console", lambda: Console(file=io.StringIO()))
+    monkeypatch.setattr(terminal, "console", lambda: Console(file=io.StringIO()))
     said = refused("sweep", *sizes, "--data", "digits", "--epochs", "1", "--records", "rec")
     assert said == "mlpperf: batch 64, 1 threads: It has died.\n"
     assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]

@@ -192,7 +192,7 @@ def test_a_stall_is_noticed_and_the_compilation_is_none() -> None:
         (lambda: Network(optimizer="adam"), "no optimizer 'adam'; did you mean nadam or adamax"),
         (lambda: Network(optimizer="nadam", momentum=0.5), "takes no momentum; sgd and rmsprop do"),
         (lambda: Network(activation="sigmoit"), "did you mean sigmoid"),
-        (lambda: Network(output="tanh"), "did you mean"),
+        (lambda: Network(output="tanh"), "there are sigmoid, softmax"),
         (lambda: Network(dense=(0,)), "at least 1"),
         (lambda: Network(batch_size=0), "at least 1"),
         (lambda: Network(l2=-1), "not be negative"),
