@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Commits that `make history` measures, the newest ones.
 COMMITS ?= 10
 
-.PHONY: bench test lint core smoke history readme clean
+.PHONY: bench test lint core smoke history docs readme clean
 
 bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
 	@$(BIN)/mlpperf data
@@ -44,7 +44,13 @@ history: $(INSTALLED)  ## asv measures the last commits, and the report shows th
 	@$(BIN)/asv run --skip-existing-successful "HEAD --max-count=$(COMMITS)"
 	@$(BIN)/mlpperf report
 
-readme: $(INSTALLED)  ## the README's figures, from the committed records
+docs: $(INSTALLED)  ## the documentation, in site/; nothing in it needs a network
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/mkdocs build --strict --quiet
+	@! grep -rlE '(src|href)="https?://[^"]*\.(js|css|woff2?)' site --include='*.html'
+	@echo "Documentation: site/index.html"
+
+readme: $(INSTALLED)  ## the figures of README and docs, from the committed records
 	@$(BIN)/mlpperf report --readme
 
 $(INSTALLED): pyproject.toml
@@ -55,4 +61,4 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .hypothesis

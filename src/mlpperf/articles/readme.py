@@ -1,11 +1,10 @@
-"""The figures in a README, written from records between markers, never by hand.
+"""The figures in README and docs, written from records between markers, never by hand.
 
 `mlpperf report --readme` does it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,7 +220,36 @@ def calibration(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
+HEADLINE_COLUMNS = ("what", "figure", "where")
+
+
+def headline(folder: Path) -> str:
+    """The figures that say most, a row each: the ladder, the fastest peer, what is noticed."""
+    rows = []
+    last: dict[int, Record] = {}
+    for record in read(folder, "ladders")[0]:
+        last[record["batch_size"]] = record
+    for size, r in sorted(last.items()):
+        if r["total_gain"]["median"]:
+            what = f"{r['rung']} against the first program, batch {size:,}"
+            rows.append((what, ratio(r["total_gain"]), r["machine"]["processor"]))
+    calibrations = grouped(read(folder, "calibrations")[0], alike).values()
+    for found in calibrations:
+        r = found[-1]
+        if r["tracker"] != "mlpperf" or r["cases"]:
+            continue
+        for line in sights([trial_of(record) for record in found]):
+            what = "comparisons of identical code with a false alarm"
+            if line.size:
+                what = f"slowdowns of {100 * line.size:g} % that `compare` found"
+            rate = line.found if line.size else line.alarms
+            if rate.of and line.size in (0.0, 0.01, 0.02):
+                rows.append((what, f"{rate.hits} of {rate.of}", r["machine"]["processor"]))
+    return _markdown(HEADLINE_COLUMNS, rows, left=1)
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
+    "headline": headline,
     "hot paths": paths,
     "ladder": ladder,
     "growth": growth,
@@ -235,37 +263,56 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
 }
 
 
-def update(text: str, folder: Path) -> str:
-    """`text` with every marked block written anew from the records in `folder`.
+def update(texts: dict[Path, str], folder: Path) -> dict[Path, str]:
+    """`texts` with every marked block written anew from the records in `folder`.
 
     Raises
     ------
     MlpperfError
-        If a marker is missing, or there are no records.
+        If a block is not marked exactly once in all of them, or there are no records.
     """
+    found = dict(texts)
     for name, write in BLOCKS.items():
         start, end = f"<!-- {name}, by program -->", f"<!-- end of {name} -->"
-        if text.count(start) != 1 or text.count(end) != 1:
-            raise MlpperfError(f"The text needs the markers {start} and {end} once each.")
-        body = f"{start}\n\n{write(folder)}\n\n{end}"
-        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _: body, text, flags=re.S)  # noqa: B023
-    return text
+        places = [file for file, text in found.items() for _ in range(text.count(start))]
+        if len(places) != 1 or found[places[0]].count(end) != 1:
+            raise MlpperfError(f"The texts need the markers {start} and {end} once each.")
+        before, _, rest = found[places[0]].partition(start)
+        _, _, after = rest.partition(end)
+        found[places[0]] = f"{before}{start}\n\n{write(folder)}\n\n{end}{after}"
+    return found
 
 
-def rewrite(readme: Path, folder: Path) -> str:
-    """Write the blocks of the file `readme` anew; gives a sentence.
+def marked(folder: Path) -> dict[Path, str]:
+    """README.md and the pages of docs/ in `folder`, by file.
 
     Raises
     ------
     MlpperfError
-        If it cannot be read or written, lacks a marker, or there are no records.
+        If one cannot be read.
     """
+    files = [folder / "README.md", *sorted((folder / "docs").glob("*.md"))]
     try:
-        old = readme.read_text("utf-8")
-        new = update(old, folder)
-        if new == old:
-            return f"{readme}: {len(BLOCKS)} blocks, all as before."
-        write_whole(readme, new.encode())
+        return {file: file.read_text("utf-8") for file in files}
     except (OSError, UnicodeError) as reason:
-        raise MlpperfError(f"{readme} cannot be written anew ({reason}).") from reason
-    return f"{readme}: {len(BLOCKS)} blocks written from {folder}."
+        raise MlpperfError(f"The texts in {folder} cannot be read ({reason}).") from reason
+
+
+def rewrite(folder: Path, records: Path) -> str:
+    """Write the blocks of README.md and docs/ in `folder` anew; gives a sentence.
+
+    Raises
+    ------
+    MlpperfError
+        If a file cannot be read or written, a marker is missing, or there are no records.
+    """
+    old = marked(folder)
+    new = update(old, records)
+    changed = [file for file in new if new[file] != old[file]]
+    try:
+        for file in changed:
+            write_whole(file, new[file].encode())
+    except OSError as reason:
+        raise MlpperfError(f"{folder} cannot be written anew ({reason}).") from reason
+    names = ", ".join(str(file.relative_to(folder)) for file in changed)
+    return f"{len(BLOCKS)} blocks from {records}: {names or 'all as before'}."

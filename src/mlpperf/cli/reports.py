@@ -87,7 +87,8 @@ def report(
     out: Out = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     readme: Annotated[
-        bool, typer.Option("--readme", help="Write the README's figures instead, from --records.")
+        bool,
+        typer.Option("--readme", help="Write the figures of README and docs instead."),
     ] = False,
     records: Records = None,
     asv: Asv = None,
@@ -98,7 +99,7 @@ def report(
         from ..articles import readme as tables
 
         folder = records or Path("records")
-        typer.echo(tables.rewrite(Path("README.md"), folder))
+        typer.echo(tables.rewrite(Path(), folder))
         return
     page = _Site(out, records, asv, pytest_benchmark).build()
     typer.echo(f"Report: {page}")
