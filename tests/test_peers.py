@@ -338,7 +338,10 @@ def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--peer", "scikit"], "There is no peer 'scikit'; did you mean scikit_learn?"),
+        (
+            ["--peer", "scikit"],
+            "There is no peer 'scikit'; did you mean scikit_learn or keras_fit?",
+        ),
         (["--epochs", "1", "--data", "digits"], "at least 2 epochs"),
         (["--batch-size", "5000", "--data", "digits"], "A batch of 5000 does not fit"),
         (["--batch-size", "0"], "batch_size must be at least 1, not 0"),

@@ -38,7 +38,7 @@ def verdict(result: Comparison) -> str:
         by = f" by {interval(worst)}" if len(slower) == 1 else up_to
         clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
     if grown:
-        clauses.append(f"{_names(grown)} {'takes' if len(grown) == 1 else 'take'} more memory")
+        clauses.append(f"{_names(grown)} {'takes' if _are(grown) == 'is' else 'take'} more memory")
     if clauses:
         return f"Regression at {result.head}: {'; '.join(clauses)}."
     if result.exit_code == 2:
