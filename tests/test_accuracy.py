@@ -251,7 +251,7 @@ def test_keras_tells_validation_accuracy_and_seconds(monkeypatch: pytest.MonkeyP
             history.append(KerasEpoch(epoch, 1, 0.5, 1, 0.1 * epoch, 1e-3, epoch, 2.0, 2.0))
             on_epoch(history)
 
-    monkeypatch.setattr("mlpperf.articles.keras.models.train", train)
+    monkeypatch.setattr("mlpperf.articles.keras.training.train", train)
     monkeypatch.setattr("mlpperf.articles.accuracy.worker.tensorflow", lambda: None)
     about, *epochs = followed("keras_best", epochs=4)
     assert about["inputs"] == 64
