@@ -92,7 +92,7 @@ def race(
     variant: Variants = None,
     backend: Backends = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing for each path and case; 0.3 by default.")
+        float | None, typer.Option(help="Seconds of timing for each path and case; 0.5 by default.")
     ] = None,
     device: Device = None,
     threads: Threads = None,

@@ -17,8 +17,8 @@ from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from .blocks import Clock, Runner
 from .rounds import FUNCTIONS, Rounds, take_turns
 
-MOVABLE = 1 << 25  # bytes of inputs up to which every round gets copies at new addresses
-# Blocks of memory that are held during a round, so that its temporaries move as well, and the range
+MOVABLE = 1 << 25  # bytes of inputs up to which copies at new addresses are given again and again
+# Blocks of memory that are held meanwhile, so that temporaries move as well, and the range
 # of their sizes: powers of two of bytes. Without them, temporaries would fill the same holes again.
 HELD_BLOCKS = 60
 HELD_SIZES = (10, 21)
@@ -91,10 +91,10 @@ class Arguments:
         WrongResultError
             If the inputs that were given before have been changed meanwhile.
         """
-        self.check()
         if not self._movable:
             self._given = self._given or self._prepared(self._inputs)
             return self._given
+        self.check()
         self._held = None  # frees what the next copies may then lie in
         sizes = np.exp2(self._rng.uniform(*HELD_SIZES, size=HELD_BLOCKS)).astype(int)
         blocks = [np.empty(size, dtype=np.uint8) for size in sizes]

@@ -31,7 +31,7 @@ from .machine import Bystanders, floor_seconds
 from .result import WIDE, Result
 from .workers import asked
 
-BUDGET = 0.3  # seconds for the rounds of one path at one case, in all processes together
+BUDGET = 0.5  # seconds for the rounds of one path at one case, in all processes together
 DOUBTED = 1000  # ratios that are looked at for reasons to doubt, evenly spread
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -51,7 +51,7 @@ class Processes:
     usual: int = 7
     most: int = 11
     wide: float = WIDE
-    overtime: float = 1.0
+    overtime: float = 0.5
 
 
 PROCESSES = Processes()

@@ -21,6 +21,9 @@ LONG_CALL = 0.005
 # The threads of one library wait for more work, spinning, while another library begins; an
 # operation of TensorFlow right after a product of NumPy takes up to a third longer for it.
 SETTLE = 0.1  # seconds between blocks of two libraries
+# Where an array lies in memory can change the speed of a kernel by a third, always alike within a
+# process and by chance in the next one. So contestants get new arguments after so many seconds.
+RENEW_EVERY = 0.01
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,19 @@ class Rules:
     block_seconds : that a block takes at least. The shorter, the less comes between the blocks of
         a round, and the more rounds there are.
     warm_below : blocks shorter than this, in seconds, begin with a call that is not timed.
-    renew_every : seconds after which contestants get new arguments; 0 for every round.
     same_work : contestants are versions of one function: their blocks have equally many calls, as
         many as the slowest needs, and what one leaves in the cache is no advantage to another.
     """
 
     block_seconds: float
     warm_below: float
-    renew_every: float
     same_work: bool
 
 
 # What ran before scatters single calls of another function by ±10 %, hence the call not timed.
-# Where an array lies in memory can change the speed of a kernel by a third, always alike within a
-# process and by chance in the next one, hence new arguments in every round.
-FUNCTIONS = Rules(block_seconds=1e-3, warm_below=0.02, renew_every=0.0, same_work=False)
+FUNCTIONS = Rules(block_seconds=1e-3, warm_below=0.02, same_work=False)
 # Of blocks of 1 ms a pair scatters as much as of 0.1 ms, and takes ten times longer.
-VERSIONS = Rules(block_seconds=1e-4, warm_below=0.0, renew_every=0.01, same_work=True)
+VERSIONS = Rules(block_seconds=1e-4, warm_below=0.0, same_work=True)
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def take_turns(
         spent = (now - start - (paused - paused_before)) * 1e-9
         if len(times[0]) >= fewest and spent + spent / number / 2 > seconds:
             return Rounds(times, spent)
-        if (now - renewed) * 1e-9 > rules.renew_every:
+        if (now - renewed) * 1e-9 > RENEW_EVERY:
             args = give()
             renewed = clock()
     raise AssertionError  # the loop has no end of its own
