@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,9 @@ def headline(folder: Path) -> str:
     return _markdown(HEADLINE_COLUMNS, rows, left=1)
 
 
-BLOCKS: dict[str, Callable[[Path], str]] = {
+# What stands between the markers of one name, from the records in a folder.
+Block = Callable[[Path], str]
+BLOCKS: dict[str, Block] = {
     "headline": headline,
     "hot paths": paths,
     "ladder": ladder,
@@ -263,43 +266,58 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
 }
 
 
-def update(texts: dict[Path, str], folder: Path) -> dict[Path, str]:
+def update(
+    texts: dict[Path, str], folder: Path, blocks: Mapping[str, Block] = BLOCKS
+) -> dict[Path, str]:
     """`texts` with every marked block written anew from the records in `folder`.
 
     Raises
     ------
     MlpperfError
-        If a block is not marked exactly once in all of them, or there are no records.
+        If a block is not marked exactly once in all of them, a marker names a block that nobody
+        writes, or there are no records.
     """
+    marker = re.compile(r"<!-- (?:end of ([^>]+)|([^>]+), by program) -->")
+    named = {"".join(name) for text in texts.values() for name in marker.findall(text)}
+    if unknown := sorted(named - blocks.keys()):
+        raise MlpperfError(
+            f"A marker names the block {unknown[0]!r}, which no program writes; there are: "
+            f"{', '.join(blocks)}."
+        )
     found = dict(texts)
-    for name, write in BLOCKS.items():
+    for name, write in blocks.items():
         start, end = f"<!-- {name}, by program -->", f"<!-- end of {name} -->"
-        places = [file for file, text in found.items() for _ in range(text.count(start))]
-        if len(places) != 1 or found[places[0]].count(end) != 1:
+        starts = [file for file, text in found.items() for _ in range(text.count(start))]
+        ends = [file for file, text in found.items() for _ in range(text.count(end))]
+        if len(starts) != 1 or ends != starts:
             raise MlpperfError(f"The texts need the markers {start} and {end} once each.")
-        before, _, rest = found[places[0]].partition(start)
-        _, _, after = rest.partition(end)
-        found[places[0]] = f"{before}{start}\n\n{write(folder)}\n\n{end}{after}"
+        before, _, rest = found[starts[0]].partition(start)
+        _, ended, after = rest.partition(end)
+        if not ended:
+            raise MlpperfError(f"{starts[0]} has the marker {end} before {start}.")
+        found[starts[0]] = f"{before}{start}\n\n{write(folder)}\n\n{end}{after}"
     return found
 
 
 def marked(folder: Path) -> dict[Path, str]:
-    """README.md and the pages of docs/ in `folder`, by file.
+    """README.md and the pages below docs/ in `folder`, by file.
 
     Raises
     ------
     MlpperfError
         If one cannot be read.
     """
-    files = [folder / "README.md", *sorted((folder / "docs").glob("*.md"))]
+    files = [folder / "README.md", *sorted((folder / "docs").rglob("*.md"))]
     try:
         return {file: file.read_text("utf-8") for file in files}
     except (OSError, UnicodeError) as reason:
         raise MlpperfError(f"The texts in {folder} cannot be read ({reason}).") from reason
 
 
-def rewrite(folder: Path, records: Path) -> str:
+def rewrite(folder: Path, records: Path, others: Mapping[str, Block]) -> str:
     """Write the blocks of README.md and docs/ in `folder` anew; gives a sentence.
+
+    `others` are blocks that are not about records.
 
     Raises
     ------
@@ -307,7 +325,8 @@ def rewrite(folder: Path, records: Path) -> str:
         If a file cannot be read or written, a marker is missing, or there are no records.
     """
     old = marked(folder)
-    new = update(old, records)
+    blocks = {**BLOCKS, **others}
+    new = update(old, records, blocks)
     changed = [file for file in new if new[file] != old[file]]
     try:
         for file in changed:
@@ -315,4 +334,4 @@ def rewrite(folder: Path, records: Path) -> str:
     except OSError as reason:
         raise MlpperfError(f"{folder} cannot be written anew ({reason}).") from reason
     names = ", ".join(str(file.relative_to(folder)) for file in changed)
-    return f"{len(BLOCKS)} blocks from {records}: {names or 'all as before'}."
+    return f"{len(blocks)} blocks from {records}: {names or 'all as before'}."

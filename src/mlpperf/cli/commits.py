@@ -55,7 +55,7 @@ def compare(
     ] = False,
     device: Device = None,
     threads: Threads = None,
-    format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.TEXT,
+    format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
     records: Records = None,
 ) -> None:
     """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from typer.core import TyperGroup
 
 from ..articles import HOT_PATHS
 from ..engine.options import Asv, PytestBenchmark, Records
@@ -84,6 +85,7 @@ def _articles_content() -> Content:
 
 
 def report(
+    context: typer.Context,
     out: Out = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     readme: Annotated[
@@ -97,9 +99,12 @@ def report(
     """Build the report: a site that opens from the file system, without a network."""
     if readme:
         from ..articles import readme as tables
+        from .reference import reference
 
-        folder = records or Path("records")
-        typer.echo(tables.rewrite(Path(), folder))
+        # The commands are in what this one belongs to: no import of the file that imports this.
+        group = cast(TyperGroup, context.find_root().command)
+        blocks = {"commands": lambda _: reference(group)}
+        typer.echo(tables.rewrite(Path(), records or Path("records"), blocks))
         return
     page = _Site(out, records, asv, pytest_benchmark).build()
     typer.echo(f"Report: {page}")

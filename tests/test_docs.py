@@ -1,0 +1,208 @@
+"""README and docs/: figures and commands as a program writes them, links, and what they load."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from mlpperf.articles.readme import BLOCKS, marked, rewrite, update
+from mlpperf.cli.main import app
+from mlpperf.cli.reference import reference
+from mlpperf.errors import MlpperfError
+
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "records"
+loaded_from_elsewhere = runpy.run_path(str(ROOT / "tests" / "docs_alone.py"))[
+    "loaded_from_elsewhere"
+]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def commands(_: Path) -> str:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return reference(group)
+
+
+EVERY = {**BLOCKS, "commands": commands}
+
+
+def short(text: str) -> dict[Path, str]:
+    return {Path("page.md"): text}
+
+
+def test_readme_and_docs_say_what_the_records_and_the_commands_say() -> None:
+    texts = marked(ROOT)
+    assert update(texts, RECORDS, EVERY) == texts
+
+
+def test_a_changed_figure_is_noticed() -> None:
+    texts = marked(ROOT)
+    page = ROOT / "docs" / "ladder.md"
+    start = texts[page].index("| step_0 |")
+    changed = texts | {page: texts[page][:start] + texts[page][start:].replace("1", "2", 1)}
+    assert update(changed, RECORDS, EVERY) == texts != changed
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_block_is_there_once(name: str) -> None:
+    start = f"<!-- {name}, by program -->"
+    assert sum(text.count(start) for text in marked(ROOT).values()) == 1
+
+
+START, END = "<!-- sum, by program -->", "<!-- end of sum -->"
+SUM = {"sum": lambda _: "2"}
+
+
+def test_what_stands_between_markers_is_written_anew() -> None:
+    old = short(f"before\n{START}\n\n1\n\n{END}\nafter")
+    assert update(old, RECORDS, SUM) == short(f"before\n{START}\n\n2\n\n{END}\nafter")
+
+
+@pytest.mark.parametrize(
+    "text", ["", START, END, START + END + END, 2 * (START + END), START + START + END]
+)
+def test_a_marker_that_is_missing_or_doubled_is_refused(text: str) -> None:
+    with pytest.raises(MlpperfError, match="need the markers <!-- sum, by program --> and"):
+        update(short(text), RECORDS, SUM)
+
+
+def test_markers_in_two_pages_are_refused() -> None:
+    apart = {Path("one.md"): START, Path("two.md"): END}
+    with pytest.raises(MlpperfError, match="once each"):
+        update(apart, RECORDS, SUM)
+
+
+def test_an_end_before_its_start_is_refused() -> None:
+    with pytest.raises(MlpperfError, match=r"page\.md has the marker .* before"):
+        update(short(END + START), RECORDS, SUM)
+
+
+@pytest.mark.parametrize("marker", ["<!-- product, by program -->", "<!-- end of product -->"])
+def test_a_marker_of_no_block_is_refused(marker: str) -> None:
+    with pytest.raises(MlpperfError, match="'product', which no program writes; there are: sum"):
+        update(short(START + END + marker), RECORDS, SUM)
+
+
+def test_a_comment_is_no_marker() -> None:
+    text = f"<!-- for authors -->{START}\n\n2\n\n{END}"
+    assert update(short(text), RECORDS, SUM) == short(text)
+
+
+def test_pages_in_folders_are_written_too(tmp_path: Path) -> None:
+    names = list(EVERY)
+    both = [f"<!-- {name}, by program -->\n<!-- end of {name} -->\n" for name in names]
+    below = tmp_path / "docs" / "reference" / "commands.md"
+    below.parent.mkdir(parents=True)
+    (tmp_path / "README.md").write_text("".join(both[:-1]), encoding="utf-8")
+    below.write_text(both[-1], encoding="utf-8")
+    told = rewrite(tmp_path, RECORDS, {"commands": commands})
+    assert "README.md, docs/reference/commands.md" in told
+    assert "mlpperf compare BASE [HEAD] [OPTIONS]" in below.read_text("utf-8")
+    assert rewrite(tmp_path, RECORDS, {"commands": commands}).endswith("all as before.")
+
+
+def test_the_reference_says_what_a_command_declares() -> None:
+    tiny = typer.Typer()
+
+    @tiny.callback()
+    def _tiny() -> None: ...
+
+    @tiny.command(rich_help_panel="Sums")
+    def add(
+        numbers: Annotated[list[int], typer.Argument(help="What | is added.")],
+        times: Annotated[int, typer.Option(help="How often.")] = 3,
+        folder: Annotated[Path | None, typer.Option("--folder", "-f", help="Where.")] = None,
+        loud: Annotated[bool, typer.Option("--loud")] = False,
+        hidden: Annotated[bool, typer.Option("--hidden", hidden=True)] = False,
+    ) -> None:
+        """Add numbers.
+
+        Then more.
+        """
+
+    group = get_command(tiny)
+    assert isinstance(group, TyperGroup)
+    assert reference(group).splitlines() == [
+        "## Sums",
+        "",
+        "### add",
+        "",
+        "    mlpperf add NUMBERS… [OPTIONS]",
+        "",
+        "Add numbers. Then more.",
+        "",
+        "| | meaning | default |",
+        "|---|---|---|",
+        "| `NUMBERS…` | What \\| is added. |  |",
+        "| `--times TIMES` | How often. | `3` |",
+        "| `--folder FOLDER`, `-f FOLDER` | Where. |  |",
+        "| `--loud` |  |  |",
+    ]
+
+
+def test_the_readme_fits_on_a_page() -> None:
+    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    for address in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in address:
+            assert (page.parent / address).exists(), address
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_page_is_in_the_navigation(page: Path) -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
+    docs = ROOT / "docs"
+    if docs in page.parents:
+        assert navigation.count(f" {page.relative_to(docs).as_posix()}\n") == 1
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://cdn.example/a.js"></script>',
+        "<script src='//cdn.example/a.js'></script>",
+        "<script src=HTTP://cdn.example/a.js></script>",
+        '<link rel="stylesheet" href="https://cdn.example/a.css">',
+        '<link href="https://fonts.example" rel="preconnect">',
+        '<img src="http://pictures.example/a.png">',
+        '<img srcset="a.png 1x, https://pictures.example/b.png 2x">',
+        '<iframe src="https://pages.example/"></iframe>',
+        "<style>@import url(https://cdn.example/a.css);</style>",
+        '<p style="background: url(//cdn.example/a.png)">',
+    ],
+)
+def test_what_a_page_loads_from_elsewhere_is_found(html: str, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "page.html").write_text(html, encoding="utf-8")
+    (found,) = loaded_from_elsewhere(tmp_path)
+    assert "page.html" in found
+    assert ".example" in found
+
+
+def test_a_stylesheet_that_loads_from_elsewhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.css").write_text("@font-face{src:url('https://fonts.example/a.woff2')}")
+    (found,) = loaded_from_elsewhere(tmp_path)
+    assert "fonts.example" in found
+
+
+def test_a_page_that_loads_nothing_from_elsewhere_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(
+        '<a href="https://elsewhere.example/">a link</a><script src="a.js"></script>'
+        '<link rel="canonical" href="https://here.example/page.html">'
+        '<link rel="stylesheet" href="a.css"><img src="data:image/png;base64,AAAA">',
+        encoding="utf-8",
+    )
+    (tmp_path / "a.css").write_text(
+        "p{mask:url(\"data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'/>\")}"
+    )
+    assert loaded_from_elsewhere(tmp_path) == []
