@@ -627,6 +627,22 @@ def test_more_processes_spend_no_more_than_the_overtime(
     assert noisy.processes == 7 + int(0.15 / (0.03 + 0.3 / 7))
 
 
+def test_each_usual_process_has_its_share_of_the_budget(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seconds: list[float] = []
+
+    def answers(module: str, task: Any) -> Iterator[Any]:
+        seconds.extend(contest["seconds"] for contest in task["contests"])
+        times = [[1.0] * 8] * 2
+        return iter([{"times": times, "round_seconds": 0.01, "other_seconds": 0.02}])
+
+    monkeypatch.setattr(measure, "asked", answers)
+    rules = Processes(usual=10, most=10)
+    list(run([contest(clock)], tmp_path, entries=(), budget=0.5, processes=rules, seed=0))
+    assert seconds == [pytest.approx(0.05)] * 10
+
+
 def test_a_process_that_ends_too_early_is_told(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

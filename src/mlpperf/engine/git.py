@@ -8,11 +8,20 @@ from pathlib import Path
 
 from ..errors import MlpperfError
 
-PATIENCE = 60.0  # seconds after which git counts as hanging, for example on a network drive
+# Seconds after which git, asked a question, counts as hanging, for example on a network drive.
+PATIENCE = 60.0
 
 
-def git(*arguments: str, folder: Path | None = None, stdin: str = "", **variables: str) -> bytes:
+def git(
+    *arguments: str,
+    folder: Path | None = None,
+    stdin: str = "",
+    patience: float | None = None,
+    **variables: str,
+) -> bytes:
     """What git writes, in `folder` (default: the current one), given these environment variables.
+
+    By default git may take as long as it needs, as for a large checkout; `patience`: seconds.
 
     Raises
     ------
@@ -26,10 +35,10 @@ def git(*arguments: str, folder: Path | None = None, stdin: str = "", **variable
             input=stdin.encode(),
             capture_output=True,
             env={**os.environ, **variables},
-            timeout=PATIENCE,
+            timeout=patience,
         )
     except subprocess.TimeoutExpired:
-        raise MlpperfError(f"git {arguments[0]} did not end within {PATIENCE:g} s.") from None
+        raise MlpperfError(f"git {arguments[0]} did not end within {patience:g} s.") from None
     except OSError as reason:
         raise MlpperfError(f"git cannot be run ({reason.strerror}).") from reason
     if done.returncode:
@@ -41,6 +50,7 @@ def git(*arguments: str, folder: Path | None = None, stdin: str = "", **variable
 def told(*arguments: str, folder: Path | None = None, stdin: str = "") -> str | None:
     """What git writes as text, or None where it cannot tell: no repository, no git, no answer."""
     try:
-        return git(*arguments, folder=folder, stdin=stdin).decode(errors="replace").strip("\n")
+        said = git(*arguments, folder=folder, stdin=stdin, patience=PATIENCE)
     except MlpperfError:
         return None
+    return said.decode(errors="replace").strip("\n")

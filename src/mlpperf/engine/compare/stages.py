@@ -29,6 +29,7 @@ from ..timing.estimates import RatioEstimate
 from ..timing.intervals import CONFIDENCE, Interval
 from ..timing.machine import Bystanders
 from ..timing.quantiles import normal_quantile, student_quantile
+from ..timing.race import check_budget
 from ..timing.verdicts import Judgement, Reason, Verdict
 from .budget import (
     BUDGET,
@@ -85,8 +86,7 @@ def compare(
         For an unknown path or case, a threshold or budget out of range, or when another comparison
         is running on this machine.
     """
-    if not 0 < budget < math.inf:
-        raise MlpperfError(f"The budget must be a positive number of seconds, not {budget:g}.")
+    check_budget(budget)
     if not 0 < threshold < 1:
         raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
     result = Comparison(

@@ -241,14 +241,15 @@ def run(
             if not chosen:
                 return
             left -= float(spending[len(chosen) - 1])
-        yield from ((number, c) for c in _one_process(chosen, folder, entries, budget, rng))
+        done = _one_process(chosen, folder, entries, budget / processes.usual, rng)
+        yield from ((number, contest) for contest in done)
 
 
 def _one_process(
     contests: Sequence[Contest],
     folder: Path,
     entries: Sequence[str],
-    budget: float,
+    seconds: float,
     rng: np.random.Generator,
 ) -> Iterator[Contest]:
     order: NDArray[np.intp] = rng.permutation(len(contests))
@@ -261,7 +262,7 @@ def _one_process(
                 "path": contests[i].path.name,
                 "case": contests[i].case.name,
                 "variants": [variant.name for variant in contests[i].variants],
-                "seconds": budget / PROCESSES.usual,
+                "seconds": seconds,
             }
             for i in order
         ],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from numpy.random import Generator
 
@@ -134,7 +133,9 @@ def take_turns(
                 runner.call(*args[i])  # what compiles does it now
     start = renewed = clock()
     paused_before = paused
-    for number in count(1):
+    rounds = 0
+    while True:
+        rounds += 1
         order.reverse()
         for i in order:
             runner = used[i][int(rng.integers(len(used[i])))]
@@ -142,12 +143,11 @@ def take_turns(
             times[i].append(runner.block(args[i], clock))
         now = clock()
         spent = (now - start - (paused - paused_before)) * 1e-9
-        if len(times[0]) >= fewest and spent + spent / number / 2 > seconds:
+        if len(times[0]) >= fewest and spent + spent / rounds / 2 > seconds:
             return Rounds(times, spent)
         if (now - renewed) * 1e-9 > RENEW_EVERY:
             args = give()
             renewed = clock()
-    raise AssertionError  # the loop has no end of its own
 
 
 def _libraries_together(order: Sequence[int], contestants: Sequence[Sequence[Runner]]) -> list[int]:
