@@ -342,6 +342,26 @@ def test_a_file_that_cannot_be_written(fitted: ClusterDistances, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+# --- the package ----------------------------------------------------------------------------------
+
+
+def test_the_transformer_is_loaded_when_it_is_asked_for() -> None:
+    code = """
+import sys
+import mlpperf.articles.clusters
+print('sklearn' in sys.modules)
+from mlpperf.articles.clusters import ClusterDistances
+print('sklearn' in sys.modules, ClusterDistances.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "ClusterDistances"]
+
+
+def test_the_package_has_nothing_else() -> None:
+    with pytest.raises(ImportError, match="ClusterDistance"):
+        from mlpperf.articles.clusters import ClusterDistance  # type: ignore[attr-defined]  # noqa: F401
+
+
 # --- data sets ------------------------------------------------------------------------------------
 
 
@@ -370,6 +390,7 @@ def test_a_set_of_distances_has_a_name() -> None:
         ("clusters:1501:digits", "1501 clusters cannot be found"),
         ("clusters:20:digit", "did you mean digits"),
         ("cluster:20", "did you mean clusters:K"),
+        ("cifar", "there are mnist, digits, synthetic:N, clusters:K"),
     ],
 )
 def test_a_set_that_there_is_not(name: str, fragment: str) -> None:

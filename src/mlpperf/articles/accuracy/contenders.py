@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..data.datasets import Dataset, warn_of_few
 from ..keras.models import CNN_2, MLP, Network
-from ..mlp.settings import ARTICLE, Settings, choose
+from ..mlp.settings import ARTICLE, Settings
 
 # The articles' reference run of ANN XIV: 97.35 % after 550 to 600 epochs.
 PIXELS = replace(ARTICLE, l2=0.2, decrease=1e-5, epochs=600)
@@ -91,4 +91,5 @@ def contender_named(name: str) -> Contender:
     if found := re.fullmatch(r"clusters_(0|[1-9][0-9]*)", name):
         return on_clusters(int(found[1]))
     known = {contender.name: contender for contender in CONTENDERS}
-    return known[choose("contender", name, known)]
+    check("contender", [name], known)
+    return known[name]

@@ -21,7 +21,7 @@ from ..data.datasets import Dataset
 FEWEST_POINTS = 5  # of a curve that an elbow is looked for in
 
 
-def check(counts: Sequence[int], data: Dataset, sample: int) -> None:
+def check_counts(counts: Sequence[int], data: Dataset, sample: int) -> None:
     """Raise `MlpperfError` if `measure` cannot take these numbers."""
     samples = len(data.train_images)
     if not counts:

@@ -14,7 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from ...errors import MlpperfError, unknown
 from .mnist_files import mnist_arrays
 
-CLASSES = 10
+NAMES = ("mnist", "digits", "synthetic:N")  # what `load` takes
+CLASSES = 10  # of every set: the digits 0 to 9
 _CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
 _CHUNK_BYTES = 1 << 22
 
@@ -136,8 +137,7 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
         if not samples.isdecimal():
             raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
         return synthetic(int(samples))
-    names = ["mnist", "digits", "synthetic:N", "clusters:K"]
-    raise unknown("data set", name, names)
+    raise unknown("data set", name, NAMES)
 
 
 def mnist(*, progress: bool = False) -> Dataset:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...devices import Setting, tensorflow
-from ...errors import MlpperfError
-from ..mlp.settings import choose
+from ...errors import MlpperfError, check
 
 Array = NDArray[Any]
 SCHEDULES = ("constant", "inverse_time", "exponential")
@@ -46,7 +45,7 @@ class Schedule:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        choose("schedule", self.kind, SCHEDULES)
+        check("schedule", [self.kind], SCHEDULES)
         if not self.rate > 0 or not np.isfinite(self.rate):
             raise MlpperfError(f"The learning rate must be a positive number, not {self.rate}.")
         if self.kind == "constant" and self.decay:
@@ -106,10 +105,10 @@ class Network:
     steps_per_execution: int = 1  # batches that are trained on before Python has its turn
 
     def __post_init__(self) -> None:
-        choose("optimizer", self.optimizer, OPTIMIZERS)
-        choose("output", self.output, ("sigmoid", "softmax"))
-        for activation in (self.activation, *(c.activation for c in self.convolutions)):
-            choose("activation", activation, ("sigmoid", "tanh", "relu", "elu"))
+        check("optimizer", [self.optimizer], OPTIMIZERS)
+        check("output", [self.output], ("sigmoid", "softmax"))
+        activations = (self.activation, *(c.activation for c in self.convolutions))
+        check("activation", activations, ("sigmoid", "tanh", "relu", "elu"))
         if self.momentum and not OPTIMIZERS[self.optimizer]:
             raise MlpperfError(
                 f"The optimizer {self.optimizer} takes no momentum; "

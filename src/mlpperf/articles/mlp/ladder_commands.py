@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...devices import Setting, available_threads, use
-from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
+from ..options import Data
 from .commands import settings_given
 
 if TYPE_CHECKING:
@@ -126,8 +127,7 @@ def sweep(
     written: list[dict[str, Any]] = []
     failed: list[str] = []
     from ...engine import terminal
-    from .. import plots
-    from . import show_ladder
+    from . import plots, show_ladder
 
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))

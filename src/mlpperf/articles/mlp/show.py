@@ -16,9 +16,6 @@ from .training import Epoch, Run
 Record = dict[str, Any]
 
 
-# --- one run ----------------------------------------------------------------------------------
-
-
 def so_far(run: Run, epoch: Epoch) -> str:
     """One line for the progress bar."""
     rate = len(run.samples) / epoch.seconds
@@ -106,15 +103,3 @@ def phases(clock: PhaseClock) -> RenderableType:
                 ):
                     table.add_row(f"  {part}", f"L{n}", seconds(its))
     return table
-
-
-# --- Keras ------------------------------------------------------------------------------------
-
-
-# --- plots ------------------------------------------------------------------------------------
-
-
-# --- clusters ---------------------------------------------------------------------------------
-
-
-# --- the ladder -------------------------------------------------------------------------------

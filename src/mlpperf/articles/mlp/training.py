@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..data import archives
 from ..data.datasets import Dataset
 from ..data.samples import CHUNK, Samples, Scaling
@@ -19,7 +19,7 @@ from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
-from .settings import Settings, choose
+from .settings import Settings
 from .team import Team
 
 # Each is the one before with one thing replaced.
@@ -45,8 +45,9 @@ def rung_named(name: str) -> type[Step0]:
     MlpperfError
         If there is none; with the nearest names.
     """
-    names = [rung.name for rung in RUNGS]
-    return RUNGS[names.index(choose("rung", name, names))]
+    known = {rung.name: rung for rung in RUNGS}
+    check("rung", [name], known)
+    return known[name]
 
 
 @dataclass(frozen=True)

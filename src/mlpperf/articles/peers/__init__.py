@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,6 @@ def peer_named(name: str) -> Peer:
     MlpperfError
         If there is none; with the nearest names.
     """
-    from ..mlp.settings import choose  # loads NumPy
-
-    return {peer.name: peer for peer in PEERS}[choose("peer", name, [p.name for p in PEERS])]
+    known = {peer.name: peer for peer in PEERS}
+    check("peer", [name], known)
+    return known[name]

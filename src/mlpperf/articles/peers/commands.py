@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ...devices import Setting, use
-from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
+from ..options import Data
 
 QUICK_EPOCHS = 7  # the fewest that give an interval without the first
 
