@@ -28,7 +28,7 @@ from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
-from mlpperf.articles.mlp.rungs import Course, Step0
+from mlpperf.articles.mlp.rungs import BatchCosts, Step0
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.training import RUNGS, Run, resume, samples_of
 from mlpperf.errors import MlpperfError
@@ -431,14 +431,16 @@ def test_the_rule_for_the_regularisation() -> None:
     assert Settings(l2=0.2).with_clusters(70, 784).l2 == pytest.approx(0.2 * 70 / 784)
 
 
-def trained(rung: type[Step0], distances: data.Features, count: int) -> tuple[Course, list[Array]]:
+def trained(
+    rung: type[Step0], distances: data.Features, count: int
+) -> tuple[BatchCosts, list[Array]]:
     """What `count` samples cost, and the gradients of the last batch."""
     layers = (30, *SETTINGS.hidden, 10)
     weights = initial_weights(layers, np.random.default_rng(0), np.float64, SETTINGS)
     run = rung.begin(samples_of(distances, SETTINGS), weights, SETTINGS)
     try:
-        course = run.train(np.random.default_rng(1).permutation(1500)[:count])
-        return course, [m / SETTINGS.learning_rate for m in run.state()[1]]
+        costs = run.train(np.random.default_rng(1).permutation(1500)[:count])
+        return costs, [m / SETTINGS.learning_rate for m in run.state()[1]]
     finally:
         run.close()
 

@@ -10,9 +10,7 @@ import typer
 from ...devices import use
 from ...engine.options import AsJson, Device, Records, Threads
 from ..options import Data
-from . import SEEDS, TARGETS
-
-LIMIT = 600.0  # seconds
+from . import RULES
 
 
 def accuracy(
@@ -26,11 +24,13 @@ def accuracy(
         list[float] | None,
         typer.Option("--target", help="Test accuracy, repeatable; 0.95, 0.974, 0.978 by default."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each contender.")] = SEEDS,
+    seeds: Annotated[
+        int, typer.Option(help="Courses of each contender, each from its own seed.")
+    ] = RULES.seeds,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs at most; by default what suits each contender.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = LIMIT,
+    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = RULES.seconds_max,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -45,10 +45,10 @@ def accuracy(
     from ..clusters.loading import load
     from . import show
     from .contenders import CONTENDERS, contender_named
-    from .course import INTERRUPTED, Course, check
+    from .course import INTERRUPTED, Course, check_rules
 
-    targets = sorted(set(target or TARGETS))
-    check(targets, seeds, epochs, limit)
+    targets = sorted(set(target or RULES.targets))
+    check_rules(targets, seeds, epochs, limit)
     chosen = [contender_named(name) for name in contender] if contender else list(CONTENDERS)
     folder, commit = records or records_folder(), current_commit()
     append([], folder, "accuracies")
@@ -64,7 +64,7 @@ def accuracy(
             what = f"{course.contender.name}, seed {course.seed}, {now}"
             bar.update(task, description=what, refresh=True)
 
-        for seed in range(seeds):  # one after the other, so that a slow hour hits all alike
+        for seed in range(seeds):  # all contenders with one seed, so that a slow hour slows all
             for each in chosen:
                 course = Course(each, seed, epochs or each.epochs, limit, targets[-1])
                 try:

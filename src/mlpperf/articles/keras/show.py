@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds
-from .training import STALL, KerasEpoch, stalls
+from .training import STALL_FACTOR, KerasEpoch, stalls
 
 Record = dict[str, Any]
 
@@ -64,7 +64,9 @@ def keras_summary(history: list[KerasEpoch]) -> str:
     later = sorted(e.seconds for e in (history[1:] or history))
     usual = later[len(later) // 2]
     stood = [str(e.epoch) for e in stalls(history)]
-    idle = f" Epochs {', '.join(stood)} took more than {STALL:g} times that." if stood else ""
+    idle = (
+        f" Epochs {', '.join(stood)} took more than {STALL_FACTOR:g} times that." if stood else ""
+    )
     return (
         f"{percent(history[-1].validation_accuracy)} of the test set are right; "
         f"{seconds(usual)} per epoch, median without the first.{idle}"

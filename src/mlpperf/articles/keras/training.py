@@ -15,7 +15,9 @@ from ..data.datasets import Dataset
 from ..data.samples import Scaling
 from .models import Array, Network, build, input_shape
 
-STALL = 2.0  # an epoch that takes so many times the median has stalled
+# An epoch that takes more than so many times the median seconds has stalled: the processors stood
+# idle for a part of it.
+STALL_FACTOR = 2.0
 
 
 def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
@@ -147,9 +149,12 @@ def train(
 
 
 def stalls(history: list[KerasEpoch]) -> list[KerasEpoch]:
-    """Epochs that took more than `STALL` times the median; the first one compiles, and is none."""
+    """Epochs that took more than `STALL_FACTOR` times the median.
+
+    The first epoch is never one of them: it is long because TensorFlow compiles in it.
+    """
     later = history[1:]
     if not later:
         return []
     usual = float(np.median([e.seconds for e in later]))
-    return [e for e in later if e.seconds > STALL * usual]
+    return [e for e in later if e.seconds > STALL_FACTOR * usual]

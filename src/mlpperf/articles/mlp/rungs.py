@@ -37,7 +37,7 @@ from .settings import Settings
 Weights = tuple[Array, ...]
 
 
-class Course(NamedTuple):
+class BatchCosts(NamedTuple):
     """What a pass over some batches cost."""
 
     loss: Array  # of each batch, with its regularisation, (batches,)
@@ -105,16 +105,14 @@ class Step0:
     def close(self) -> None:
         """Give back what a rung holds beyond memory."""
 
-    def train(self, order: Array) -> Course:
+    def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; the last one may be short."""
         size = self.settings.batch_size
-        course = Course(*np.zeros((3, -(-len(order) // size))))
+        costs = BatchCosts(*np.zeros((3, -(-len(order) // size))))
         for i, start in enumerate(range(0, len(order), size)):
-            course.loss[i], course.penalty[i], course.error[i] = self.step(
-                order[start : start + size]
-            )
+            costs.loss[i], costs.penalty[i], costs.error[i] = self.step(order[start : start + size])
             self.advance()
-        return course
+        return costs
 
     def step(self, index: Array) -> tuple[float, float, float]:
         """One batch: loss, the regularisation in it, error; new weights wait for `advance`."""

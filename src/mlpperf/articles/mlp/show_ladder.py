@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from ...engine.history.records import Commit, context, finite
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds, times
-from .ladder import Standing
+from .ladder import RungStanding
 from .settings import Settings
 from .show import Record
 
@@ -23,7 +23,7 @@ ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
 
 
 def ladder_records(
-    standings: Sequence[Standing],
+    standings: Sequence[RungStanding],
     settings: Settings,
     data: str,
     memories: dict[str, int],

@@ -30,7 +30,7 @@ from ...parallel import blas
 from ..data.samples import Samples
 from .equations import Array
 from .in_place import Flat, PaddedLayers
-from .rungs import Course
+from .rungs import BatchCosts
 from .settings import Settings
 
 PATIENCE = 20_000  # looks at a flag before we ask whether the others are still alive
@@ -80,7 +80,7 @@ class Team(PaddedLayers):
             Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
         ]
         batches = -(-len(x) // settings.batch_size)
-        self.courses = shared((members, 3, batches), np.float64)
+        self.costs = shared((members, 3, batches), np.float64)
         self.order = shared((len(x),), np.int64)
         self.rate_now = shared((1,), np.float64)
         # One cache line each: how often a member has come to a meeting, and whether it failed.
@@ -112,7 +112,7 @@ class Team(PaddedLayers):
         x = samples.scaling(samples.images, np.float32, used)
         return cls(x, y, weights, settings, used=used, members=members)
 
-    def train(self, order: Array) -> Course:
+    def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; the last one may be short.
 
         Raises
@@ -128,8 +128,8 @@ class Team(PaddedLayers):
         except OSError as reason:
             raise MlpperfError(DEAD) from reason
         self._train(len(order))
-        course = self.courses.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
-        return Course(*course)
+        costs = self.costs.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
+        return BatchCosts(*costs)
 
     def close(self) -> None:
         """Let the other processes end."""
@@ -177,7 +177,7 @@ class Team(PaddedLayers):
                 loss, error = self.differentiate(self.order[share[0] : share[1]])
                 self._meet()
                 penalty = self.descend(low, high)
-                self.courses[self.me, :, i] = (
+                self.costs[self.me, :, i] = (
                     loss + penalty,
                     penalty,
                     error / (length * self.labels.shape[1]),

@@ -125,9 +125,9 @@ class Run:
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # it is found below, by its batch
-            course = self.rung.train(order)
+            costs = self.rung.train(order)
         seconds = time.perf_counter() - start
-        finite, weights = np.isfinite(course.loss), self.weights
+        finite, weights = np.isfinite(costs.loss), self.weights
         finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
             raise Diverged(
@@ -136,9 +136,9 @@ class Run:
             )
         record = Epoch(
             epoch=number,
-            cost=float(course.loss.sum() / len(order)),
-            penalty_share=float(course.penalty.sum() / course.loss.sum()),
-            error=float(course.error.mean()),
+            cost=float(costs.loss.sum() / len(order)),
+            penalty_share=float(costs.penalty.sum() / costs.loss.sum()),
+            error=float(costs.error.mean()),
             learning_rate=rate,
             mean_weights=tuple(float(np.abs(w[:, 1:]).mean()) for w in weights),
             seconds=seconds,
