@@ -275,7 +275,7 @@ def test_a_team_repeats_itself_to_the_last_bit(pair: TwoMembers) -> None:
 def test_a_dead_member_is_noticed(
     pair: TwoMembers, busy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(team, "PATIENCE", 100)
+    monkeypatch.setattr(team, "LOOKS_BETWEEN_CHECKS", 100)
     process, pipe = pair.others[0]
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -321,7 +321,7 @@ def test_a_team_needs_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "SMALL", 1)
+    monkeypatch.setattr(team, "SCALED_BYTES_MAX", 1)
     samples = samples_for(BASE)
     rung = Team.begin(samples, weights_for(BASE), BASE)
     assert np.shares_memory(rung.x, samples.images)

@@ -125,7 +125,7 @@ def train(
 
 
 def settings_given(batch_size: int | None, epochs: int | None, changed: dict[str, Any]) -> Settings:
-    """The articles' settings with those that are given."""
+    """The articles' settings, with `changed` and the others in their place where they are given."""
     from dataclasses import replace
 
     from .settings import ARTICLE

@@ -29,9 +29,17 @@ from .training import RUNGS, Run, samples_of
 
 
 class Floor:
-    """The network's bare float32 products, forward, gradient and delta, in the last rung's layout.
+    """The floor: the bare matrix products of the network, with nothing between them, in float32.
 
-    A layer's products overwrite each other's results and never their first input, so nothing grows.
+    Forward, gradient and delta have the shapes, the memory layout and the chunks of the last rung.
+    Values do not matter, as long as they stay finite: results are written over those of the layer
+    above or below, and the first activations and the weights stay, so nothing can grow.
+
+    Parameters
+    ----------
+    layers : nodes of every layer.
+    settings : for the number of samples in a batch.
+    samples : in an epoch.
     """
 
     def __init__(self, layers: Sequence[int], settings: Settings, samples: int) -> None:
@@ -64,25 +72,39 @@ class Floor:
 
 @dataclass
 class Climber:
-    """A rung, or the floor, and the seconds of its epochs so far."""
+    """A rung, or the floor, and the seconds of its epochs so far.
+
+    `run` is None for the floor. `stopped` says why it does not go on, and is empty while it does.
+    """
 
     name: str
     what: str
     run: Run | None
     seconds: list[float] = field(default_factory=list)
-    stopped: str = ""  # why it does not go on
+    stopped: str = ""
 
 
 @dataclass(frozen=True)
 class RungStanding:
-    """How a rung did; seconds are those of all epochs of the settings together."""
+    """How a rung has done so far; ratios pair epochs of the same round of turns.
+
+    Attributes
+    ----------
+    rung, what : name, and what it replaces in the rung before.
+    seconds : that all epochs of the settings take, from those that were trained.
+    gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
+    over_floor : seconds of this rung ÷ those of the bare products.
+    epochs : how many it has trained.
+    train_accuracy, test_accuracy : shares that are classified rightly; NaN where it stopped.
+    stopped : why it did not go on; empty where it did.
+    """
 
     rung: str
     what: str
     seconds: Interval
-    gain: Interval  # the rung before ÷ this one, by epochs of the same turn
-    total_gain: Interval  # the first rung ÷ this one
-    over_floor: Interval  # this one ÷ the bare products
+    gain: Interval
+    total_gain: Interval
+    over_floor: Interval
     epochs: int
     train_accuracy: float
     test_accuracy: float
@@ -99,14 +121,18 @@ def climb(
     settle: float = SETTLE,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[list[RungStanding]]:
-    """Train all `rungs` in turns; gives the standings after every round of turns.
+    """Train all `rungs` in turns; gives the standings after every round.
 
     Parameters
     ----------
     epochs
-        How many each rung trains; default: those of the settings. Seconds are scaled to those.
+        How many each trains; by default those of the settings, to which seconds are always scaled.
     seed
-        Of the order within a round; random by default.
+        Decides the order within a round; without one it is another every time.
+    settle
+        Seconds of rest before a turn, in which threads of the rung before stop to look for work.
+    progress
+        Called with the name of whose turn it is.
 
     Raises
     ------

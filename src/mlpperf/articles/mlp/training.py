@@ -56,7 +56,7 @@ class Epoch:
 
     epoch: int  # from 1
     cost: float  # loss with regularisation, per sample
-    penalty_share: float  # of the regularisation in the cost
+    penalty_share: float  # regularisation ÷ cost
     error: float  # mean of |Y − A|
     learning_rate: float
     mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
@@ -70,7 +70,12 @@ class Diverged(MlpperfError):
 
 
 class Run:
-    """A network on its way through its epochs, on one rung.
+    """One training of a network by one rung, epoch after epoch.
+
+    Parameters
+    ----------
+    weights : W_N to start from, in the articles' shapes; by default those that the seed draws.
+    samples : the training set of `data`, where it is prepared already; runs can share it.
 
     Raises
     ------
@@ -108,14 +113,14 @@ class Run:
         return self.rung.state()[0]
 
     def order(self) -> Array:
-        """The samples in the order of the next epoch, the same on every rung."""
+        """The order (n,) of the samples in the next epoch, the same on every rung."""
         samples = len(self.samples)
         if not self.settings.shuffle:
             return np.arange(samples)
         return np.random.default_rng([self.settings.seed, len(self.history)]).permutation(samples)
 
     def epoch(self) -> Epoch:
-        """Train for one epoch, and predict if it is time to.
+        """Train for one epoch, and predict both sets afterwards if the settings ask for it.
 
         Raises
         ------
@@ -124,7 +129,7 @@ class Run:
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # it is found below, by its batch
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, and the batch named
             costs = self.rung.train(order)
         seconds = time.perf_counter() - start
         finite, weights = np.isfinite(costs.loss), self.weights
@@ -165,7 +170,7 @@ class Run:
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
     def save(self, path: Path) -> None:
-        """Write all that `resume` needs, whole or not at all.
+        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all.
 
         Raises
         ------
@@ -188,12 +193,12 @@ class Run:
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
     """Classes (n,) of `images` (n, pixels), from W_N in the articles' shapes; in float32."""
     activation = ACTIVATIONS[settings.activation]
-    with np.errstate(over="ignore", invalid="ignore"):  # of a network that diverges
+    with np.errstate(over="ignore", invalid="ignore"):  # from a network that diverges
         layers: list[tuple[Array, Array]]
         layers = [
             (np.asarray(w[:, 1:], np.float64), np.asarray(w[:, 0], np.float64)) for w in weights
         ]
-        if scaling.affine:  # W·(factor·x + offset) + b: grey values need no scaling
+        if scaling.affine:  # W·(factor·x + offset) + b, so that grey values need no scaling
             (w, b), (factor, offset) = layers[0], scaling.affine
             layers[0] = w * factor, b + w @ offset
         single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
@@ -210,13 +215,13 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
 
 
 def samples_of(data: Dataset, settings: Settings) -> Samples:
-    """The training set of `data` as a rung needs it."""
+    """The training set of `data` with the scaling that `settings` ask for, as a rung needs it."""
     scaling = Scaling(settings.scaler, data.train_images)
     return Samples(data.train_images, data.train_labels, 10, scaling)
 
 
 def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
-    """Raise if these are not the weights of a network with such layers."""
+    """Raise `MlpperfError` unless these are weights of a network with so many nodes per layer."""
     wanted = [(m, n + 1) for n, m in pairwise(layers)]
     given = [w.shape for w in weights]
     if given != wanted:
@@ -251,7 +256,10 @@ def load_weights(path: Path) -> list[Array]:
 
 
 def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
-    """Go on where `Run.save` left off, with the numbers of a run that was never interrupted.
+    """The run that `Run.save` wrote, ready for its next epoch.
+
+    Its numbers are those of a run that was never interrupted. `epochs` replaces how many it is to
+    train in all.
 
     Raises
     ------
