@@ -166,7 +166,7 @@ def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("scaler", SCALERS)
 def test_it_behaves_as_an_estimator(scaler: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "FEWEST", 1)  # scikit-learn tries one
+    monkeypatch.setattr(clusters, "FEWEST_CLUSTERS", 1)  # scikit-learn tries one
     check_estimator(ClusterDistances(2, scaler=scaler, random_state=0), on_skip=None)
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from ...errors import MlpperfError
 from ..data.datasets import Dataset
 
-# Numbers of clusters that a curve needs at least before an elbow is looked for in it; with fewer,
-# one of the two or three inner points always is the strongest bend.
+# Numbers of clusters that a curve needs at least before an elbow is looked for in it: of four, only
+# the two between the ends could be one.
 FEWEST_POINTS = 5
 
 

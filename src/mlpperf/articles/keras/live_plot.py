@@ -15,9 +15,9 @@ class LivePlot:
     Parameters
     ----------
     path
-        Where to save it, .png.
+        Where to save it, .png; not at all without one.
     show
-        Show it, too: in a notebook in place, elsewhere in a window.
+        Show it as well: in a notebook below the cell, where it is redrawn; elsewhere in a window.
     """
 
     def __init__(self, path: Path | None = None, *, show: bool = False) -> None:

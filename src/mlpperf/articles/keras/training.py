@@ -21,12 +21,15 @@ STALL_FACTOR = 2.0
 
 
 def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
-    """Batches of x and y, without end, every epoch in another order; without a seed once, in order.
+    """Batches of x (n, …) and y (n, classes) as a `tf.data.Dataset` without stalls.
 
-    What is shuffled is one tensor of indices, and batches are slices of it: shuffling elements one
-    by one, as `Dataset.shuffle` does, takes longer than training on them. One iterator serves all
-    epochs, and autotuning is off: its thread makes epochs idle for seconds when one is torn down.
-    Give `fit` the batches of an epoch as `steps_per_epoch`.
+    With a seed they never end, and every epoch has another order, so `fit` has to be told the
+    batches of an epoch as `steps_per_epoch`. Without one they come once, in the order of x.
+
+    One tensor of indices is shuffled, and batches are gathered by slices of it. To shuffle elements
+    one by one, as `Dataset.shuffle` does, takes longer than to train on them. One iterator serves
+    all epochs, and autotuning is off, because its thread lets epochs stand idle for seconds when an
+    iterator is torn down.
     """
     tf = tensorflow()
     indices = np.arange(len(x), dtype=np.int32)
@@ -64,7 +67,7 @@ class KerasEpoch:
     learning_rate: float  # at its end
     iterations: int  # batches since the start
     seconds: float
-    processor_seconds: float  # of all threads; far below `seconds` where the epoch stood idle
+    processor_seconds: float  # of all threads; far below `seconds` where the epoch stalled
 
 
 def train(

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import MlpperfError, check
 from ..data import archives
 from ..data.datasets import Dataset
-from ..data.samples import CHUNK, Samples, Scaling
+from ..data.samples import Samples, Scaling
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
@@ -22,6 +22,7 @@ from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
 from .settings import Settings
 from .team import Team
 
+PREDICTED_AT_ONCE = 2_000  # samples that go through the network at a time, to limit memory
 # Each is the one before with one thing replaced.
 RUNGS: tuple[type[Step0], ...] = (
     Step0,
@@ -203,8 +204,8 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
             layers[0] = w * factor, b + w @ offset
         single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
         found = []
-        for start in range(0, len(images), CHUNK):
-            rows = images[start : start + CHUNK]
+        for start in range(0, len(images), PREDICTED_AT_ONCE):
+            rows = images[start : start + PREDICTED_AT_ONCE]
             a = rows.astype(np.float32) if scaling.affine else scaling(rows)
             for i, (w, b) in enumerate(single):
                 a = a @ w.T + b  # (B, n)·(n, m)

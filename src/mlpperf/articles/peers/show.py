@@ -47,7 +47,10 @@ def as_record(standing: PeerStanding) -> Record:
 def contests(
     records: Sequence[Record], setting: Sequence[str]
 ) -> dict[tuple[Any, ...], list[Record]]:
-    """The newest contest for all that `setting` names; the records of one have the same time."""
+    """The records of the newest contest for every combination of the fields in `setting`.
+
+    The records of one contest are written together, so they have the same time.
+    """
     newest: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         contest = newest.setdefault(tuple(record[name] for name in setting), [])
@@ -79,7 +82,7 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def notes(records: Sequence[Record]) -> list[str]:
-    """What to know about single peers: a sentence for each group that shares it."""
+    """Remarks on single peers; those to whom the same applies share a sentence."""
     groups: dict[str, list[str]] = {}
     for r in records:
         if r["stopped"]:
