@@ -24,8 +24,8 @@ Rungs = Annotated[
 ]
 
 SWEPT_BATCH_SIZES = (100, 500, 2_000, 10_000, 20_000, 60_000)  # to MNIST's whole training set
-# Ten rungs at each of six batch sizes and two numbers of threads would take hours. These four stand
-# for the articles' first program, the last of their steps, and ours on one process and on several.
+# Nobody could read a plot with lines for ten rungs and two numbers of threads. These four stand for
+# the articles' first program, the last of their steps, and ours in one process and in several.
 SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "shared_by_processes")
 
 
