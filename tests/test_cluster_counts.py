@@ -12,9 +12,8 @@ import pytest
 from sklearn.metrics import silhouette_score
 from typer.testing import CliRunner
 
-from mlpperf.articles import plots
 from mlpperf.articles.clusters import counts as cluster_counts
-from mlpperf.articles.clusters import show
+from mlpperf.articles.clusters import plots, show
 from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.data import datasets as data
@@ -60,7 +59,7 @@ def test_a_sample_in_one_cluster_has_no_silhouette() -> None:
 )
 def test_numbers_out_of_range(counts: list[int], sample: int, fragment: str) -> None:
     with pytest.raises(MlpperfError, match=fragment):
-        cluster_counts.check(counts, DIGITS, sample)
+        cluster_counts.check_counts(counts, DIGITS, sample)
 
 
 # --- the elbow ------------------------------------------------------------------------------------

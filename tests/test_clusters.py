@@ -28,7 +28,7 @@ from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
-from mlpperf.articles.mlp.rungs import Course, Step0
+from mlpperf.articles.mlp.rungs import BatchCosts, Step0
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.training import RUNGS, Run, resume, samples_of
 from mlpperf.errors import MlpperfError
@@ -166,7 +166,7 @@ def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("scaler", SCALERS)
 def test_it_behaves_as_an_estimator(scaler: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "FEWEST", 1)  # scikit-learn tries one
+    monkeypatch.setattr(clusters, "FEWEST_CLUSTERS", 1)  # scikit-learn tries one
     check_estimator(ClusterDistances(2, scaler=scaler, random_state=0), on_skip=None)
 
 
@@ -342,6 +342,26 @@ def test_a_file_that_cannot_be_written(fitted: ClusterDistances, tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+# --- the package ----------------------------------------------------------------------------------
+
+
+def test_the_transformer_is_loaded_when_it_is_asked_for() -> None:
+    code = """
+import sys
+import mlpperf.articles.clusters
+print('sklearn' in sys.modules)
+from mlpperf.articles.clusters import ClusterDistances
+print('sklearn' in sys.modules, ClusterDistances.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "ClusterDistances"]
+
+
+def test_the_package_has_nothing_else() -> None:
+    with pytest.raises(ImportError, match="ClusterDistance"):
+        from mlpperf.articles.clusters import ClusterDistance  # type: ignore[attr-defined]  # noqa: F401
+
+
 # --- data sets ------------------------------------------------------------------------------------
 
 
@@ -370,6 +390,7 @@ def test_a_set_of_distances_has_a_name() -> None:
         ("clusters:1501:digits", "1501 clusters cannot be found"),
         ("clusters:20:digit", "did you mean digits"),
         ("cluster:20", "did you mean clusters:K"),
+        ("cifar", "there are mnist, digits, synthetic:N, clusters:K"),
     ],
 )
 def test_a_set_that_there_is_not(name: str, fragment: str) -> None:
@@ -410,14 +431,16 @@ def test_the_rule_for_the_regularisation() -> None:
     assert Settings(l2=0.2).with_clusters(70, 784).l2 == pytest.approx(0.2 * 70 / 784)
 
 
-def trained(rung: type[Step0], distances: data.Features, count: int) -> tuple[Course, list[Array]]:
+def trained(
+    rung: type[Step0], distances: data.Features, count: int
+) -> tuple[BatchCosts, list[Array]]:
     """What `count` samples cost, and the gradients of the last batch."""
     layers = (30, *SETTINGS.hidden, 10)
     weights = initial_weights(layers, np.random.default_rng(0), np.float64, SETTINGS)
     run = rung.begin(samples_of(distances, SETTINGS), weights, SETTINGS)
     try:
-        course = run.train(np.random.default_rng(1).permutation(1500)[:count])
-        return course, [m / SETTINGS.learning_rate for m in run.state()[1]]
+        costs = run.train(np.random.default_rng(1).permutation(1500)[:count])
+        return costs, [m / SETTINGS.learning_rate for m in run.state()[1]]
     finally:
         run.close()
 

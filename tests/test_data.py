@@ -552,7 +552,8 @@ def test_load() -> None:
         ("minst", "did you mean mnist"),
         ("digit", "did you mean digits"),
         ("sinthetic:100", "did you mean synthetic:N"),
-        ("cifar", "there are mnist, digits, synthetic:N, clusters:K"),
+        ("cifar", "there are mnist, digits, synthetic:N."),
+        ("clusters:70", "there are mnist, digits, synthetic:N."),  # `loading` knows them
         ("", "no data set ''"),
         ("synthetic", "write synthetic:60000"),
         ("synthetic:1e6", "write synthetic:60000"),

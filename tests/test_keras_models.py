@@ -13,6 +13,7 @@ import pytest
 from mlpperf import devices
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.keras import models as keras_models
+from mlpperf.articles.keras.live_plot import LivePlot
 from mlpperf.articles.keras.models import (
     CNN_2,
     CNN_3,
@@ -24,7 +25,7 @@ from mlpperf.articles.keras.models import (
     build,
     compile_again,
 )
-from mlpperf.articles.keras.training import KerasEpoch, LivePlot, pipeline, stalls, train
+from mlpperf.articles.keras.training import KerasEpoch, pipeline, stalls, train
 from mlpperf.errors import MlpperfError
 
 needs_tensorflow = pytest.mark.skipif(

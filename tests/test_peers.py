@@ -23,8 +23,9 @@ from mlpperf.articles.mlp.network import NetworkCase, step_cost
 from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
-from mlpperf.articles.peers.contest import Contestant, Place
+from mlpperf.articles.peers.contest import PeerProcess, PeerStanding
 from mlpperf.articles.peers.task import Task
+from mlpperf.articles.turns import TURNS
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.workers import Worker
 from mlpperf.errors import MlpperfError
@@ -135,98 +136,100 @@ def test_a_shorter_last_batch_is_trained_on_too(peer: Peer) -> None:
 
 
 @pytest.fixture(scope="module")
-def places() -> list[Place]:
+def standings() -> list[PeerStanding]:
     *_, last = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
     return last
 
 
-def test_the_last_rung_is_always_there_and_the_yardstick(places: list[Place]) -> None:
-    assert [place.peer for place in places] == ["last_rung", "scikit_learn"]
-    assert places[0].over_last_rung == Interval(1, 1, 1)
-    assert places[1].over_last_rung.low > 0
+def test_the_last_rung_is_always_there_and_the_yardstick(standings: list[PeerStanding]) -> None:
+    assert [standing.peer for standing in standings] == ["last_rung", "scikit_learn"]
+    assert standings[0].over_last_rung == Interval(1, 1, 1)
+    assert standings[1].over_last_rung.low > 0
 
 
-def test_a_place_holds_what_was_measured(places: list[Place]) -> None:
-    for place in places:
-        assert place.epochs == QUICK.epochs
-        assert 0 < place.seconds.low <= place.seconds.median <= place.seconds.high < math.inf
-        assert place.start_up > 0
-        assert place.compilation >= 0
-        assert 0.1 < place.test_accuracy <= 1
-        assert place.peak_memory is not None
-        assert place.peak_memory > 5e7
-        assert place.in_force is not None
-        assert place.in_force["blas_threads"] >= 1
-        assert not place.stopped
+def test_a_standing_holds_what_was_measured(standings: list[PeerStanding]) -> None:
+    for standing in standings:
+        assert standing.epochs == QUICK.epochs
+        assert (
+            0 < standing.seconds.low <= standing.seconds.median <= standing.seconds.high < math.inf
+        )
+        assert standing.start_up > 0
+        assert standing.compilation >= 0
+        assert 0.1 < standing.test_accuracy <= 1
+        assert standing.peak_memory is not None
+        assert standing.peak_memory > 5e7
+        assert standing.in_force is not None
+        assert standing.in_force["blas_threads"] >= 1
+        assert not standing.stopped
 
 
 def test_what_is_not_installed_says_so_and_the_others_go_on() -> None:
     absent = Peer("absent", "nobody", "last_rung", "no_such_package", extra="peers")
-    *_, places = contest.contest([absent], QUICK, "digits", epochs=2)
-    assert [p.stopped for p in places] == [
+    *_, standings = contest.contest([absent], QUICK, "digits", epochs=2)
+    assert [p.stopped for p in standings] == [
         "",
         "no_such_package is not installed: pip install 'mlpperf[peers]'.",
     ]
-    assert places[0].epochs == 2
+    assert standings[0].epochs == 2
 
 
 def test_a_peer_that_fails_says_why_and_the_others_go_on() -> None:
     lost = Peer("last_run", "misspelt", "last_rung", "numpy")
-    *_, places = contest.contest([lost], QUICK, "digits", epochs=2)
-    assert "said: There is no peer 'last_run'; did you mean last_rung" in places[1].stopped
-    assert places[0].epochs == 2
+    *_, standings = contest.contest([lost], QUICK, "digits", epochs=2)
+    assert "said: There is no peer 'last_run'; did you mean last_rung" in standings[1].stopped
+    assert standings[0].epochs == 2
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Contestant]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[PeerProcess]:
     """Those that a contest has started."""
-    known: list[Contestant] = []
-    start = Contestant.start
+    known: list[PeerProcess] = []
+    start = PeerProcess.start
 
-    def remember(self: Contestant, *args: Any) -> None:
+    def remember(self: PeerProcess, *args: Any) -> None:
         known.append(self)
         start(self, *args)
 
-    monkeypatch.setattr(Contestant, "start", remember)
+    monkeypatch.setattr(PeerProcess, "start", remember)
     return known
 
 
-def test_a_peer_that_is_killed_keeps_what_it_measured(started: list[Contestant]) -> None:
+def test_a_peer_that_is_killed_keeps_what_it_measured(started: list[PeerProcess]) -> None:
     rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
     next(rounds)
     assert started[1].worker is not None
     os.kill(started[1].worker.process.pid, signal.SIGKILL)
-    *_, places = rounds
-    assert places[1].stopped == "A process was killed by signal 9 and said nothing"
-    assert places[1].epochs == contest.TURN
-    assert places[0].epochs == QUICK.epochs
+    *_, standings = rounds
+    assert standings[1].stopped == "A process was killed by signal 9 and said nothing"
+    assert standings[1].epochs == TURNS.epochs
+    assert standings[0].epochs == QUICK.epochs
 
 
 def test_a_peer_that_hangs_says_so_and_the_others_go_on(
-    started: list[Contestant],
+    started: list[PeerProcess],
 ) -> None:
     rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
     next(rounds)
     assert started[1].worker is not None
     os.kill(started[1].worker.process.pid, signal.SIGSTOP)
     started[1].worker.patience = 5.0
-    *_, places = rounds
-    assert places[1].stopped.startswith("A process did not go on within 5 s")
-    assert places[1].epochs == contest.TURN
-    assert places[0].epochs == QUICK.epochs
+    *_, standings = rounds
+    assert standings[1].stopped.startswith("A process did not go on within 5 s")
+    assert standings[1].epochs == TURNS.epochs
+    assert standings[0].epochs == QUICK.epochs
 
 
 def test_a_peer_that_ends_without_a_word_is_told() -> None:
-    silent = Contestant(peer_named("scikit_learn"), Worker(["-c", "pass"]))
+    silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
     silent.train(2)
     assert silent.stopped == "A process ended early."
     assert silent.seconds == []
 
 
-def test_processes_end_with_the_contest(started: list[Contestant]) -> None:
+def test_processes_end_with_the_contest(started: list[PeerProcess]) -> None:
     rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits")
     next(rounds)
-    processes = [contestant.worker.process for contestant in started if contestant.worker]
+    processes = [each.worker.process for each in started if each.worker]
     assert [p.poll() for p in processes] == [None, None]
     rounds.close()  # as an interruption does
     assert all(p.poll() is not None for p in processes)
@@ -257,7 +260,7 @@ def test_too_few_epochs_are_refused() -> None:
 
 
 def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> dict[str, Any]:
-    place = Place(
+    standing = PeerStanding(
         peer=name,
         what="what it is",
         differs="",
@@ -274,7 +277,7 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> di
         in_force=None,
     )
     common = {"batch_size": 500, "threads": 2, "data": "mnist", "in_force": {}}
-    return {**common, **show.as_record(replace(place, **changed))}
+    return {**common, **show.as_record(replace(standing, **changed))}
 
 
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:

@@ -23,7 +23,7 @@ from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.phases import PhaseClock
-from mlpperf.articles.mlp.rungs import Course, Float32, Step0
+from mlpperf.articles.mlp.rungs import BatchCosts, Float32, Step0
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.training import RUNGS
@@ -67,12 +67,12 @@ def weights_for(settings: Settings) -> tuple[Array, ...]:
     return initial_weights(layers_of(settings), rng, np.float64, settings)
 
 
-def trained(rung: type[Step0], settings: Settings, order: Array) -> tuple[Course, list[Array]]:
+def trained(rung: type[Step0], settings: Settings, order: Array) -> tuple[BatchCosts, list[Array]]:
     """What `order` costs, and the gradients of the last batch."""
     run = rung.begin(samples_for(settings), weights_for(settings), settings)
     try:
-        course = run.train(order)
-        return course, [m / settings.learning_rate for m in run.state()[1]]
+        costs = run.train(order)
+        return costs, [m / settings.learning_rate for m in run.state()[1]]
     finally:
         run.close()
 
@@ -88,9 +88,9 @@ def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) 
         allowed = tolerance(truth, Agreement.FLOAT32, depth) * np.abs(truth).max()
         assert g.shape == truth.shape
         assert np.abs(g - truth).max() <= allowed, f"gradient of layer {layer}"
-    course, _ = trained(rung, settings, order[: samples or STEPS * batch])
-    truth_course, _ = trained(Step0, settings, order[: samples or STEPS * batch])
-    for name, ours, truth in zip(Course._fields, course, truth_course, strict=True):
+    costs, _ = trained(rung, settings, order[: samples or STEPS * batch])
+    truth_costs, _ = trained(Step0, settings, order[: samples or STEPS * batch])
+    for name, ours, truth in zip(BatchCosts._fields, costs, truth_costs, strict=True):
         assert len(ours) == len(truth)
         for step, (value, expected) in enumerate(zip(ours, truth, strict=True), 1):
             # Rounding of one step goes into the weights of the next.
@@ -275,7 +275,7 @@ def test_a_team_repeats_itself_to_the_last_bit(pair: TwoMembers) -> None:
 def test_a_dead_member_is_noticed(
     pair: TwoMembers, busy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(team, "PATIENCE", 100)
+    monkeypatch.setattr(team, "LOOKS_BETWEEN_CHECKS", 100)
     process, pipe = pair.others[0]
     os.kill(process.pid, signal.SIGKILL)
     process.join()
@@ -321,7 +321,7 @@ def test_a_team_needs_a_system_that_forks(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "SMALL", 1)
+    monkeypatch.setattr(team, "SCALED_BYTES_MAX", 1)
     samples = samples_for(BASE)
     rung = Team.begin(samples, weights_for(BASE), BASE)
     assert np.shares_memory(rung.x, samples.images)

@@ -10,8 +10,9 @@ import pytest
 
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.samples import Samples, Scaling
+from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace
-from mlpperf.articles.mlp.ladder import climb, grow
+from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
@@ -299,9 +300,9 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
 
 
 def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpperf.articles.mlp.ladder.NODES_SAMPLES", 100)
-    monkeypatch.setattr("mlpperf.articles.mlp.ladder.GROWTH_SAMPLES", 1000)
-    monkeypatch.setattr("mlpperf.articles.mlp.ladder.SETTLE", 0)
+    small = Growth(samples_for_nodes=100, samples_trained_min=1000)
+    monkeypatch.setattr("mlpperf.articles.mlp.growth.GROWTH", small)
+    monkeypatch.setattr("mlpperf.articles.mlp.growth.SETTLE", 0)
     points = list(grow(InPlace, [100, 200], [5], epochs=2))
     assert [(p["samples"], p["hidden"]) for p in points] == [
         (100, [70, 30]),

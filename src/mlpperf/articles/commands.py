@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .accuracy.commands import accuracy, clusters
+from .accuracy.commands import accuracy
+from .clusters.commands import clusters
 from .data.commands import data
 from .keras.commands import keras
 from .mlp.commands import train

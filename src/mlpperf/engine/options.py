@@ -26,7 +26,6 @@ LogPlacement = Annotated[
     bool | None,
     typer.Option("--log-placement", help="Write where every operation of TensorFlow runs."),
 ]
-Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N, or clusters:K.")]
 Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]
 Asv = Annotated[

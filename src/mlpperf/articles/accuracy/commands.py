@@ -1,19 +1,16 @@
-"""The commands `accuracy` and `clusters`."""
+"""The command that measures the time to an accuracy: `accuracy`."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ...devices import use
-from ...engine.options import AsJson, Data, Device, Records, Threads
-from ...errors import MlpperfError
-from . import SEEDS, TARGETS
-
-LIMIT = 600.0  # seconds
+from ...engine.options import AsJson, Device, Records, Threads
+from ..options import Data
+from . import RULES
 
 
 def accuracy(
@@ -27,11 +24,13 @@ def accuracy(
         list[float] | None,
         typer.Option("--target", help="Test accuracy, repeatable; 0.95, 0.974, 0.978 by default."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each contender.")] = SEEDS,
+    seeds: Annotated[
+        int, typer.Option(help="Courses of each contender, each from its own seed.")
+    ] = RULES.seeds,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs at most; by default what suits each contender.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = LIMIT,
+    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = RULES.seconds_max,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -46,10 +45,10 @@ def accuracy(
     from ..clusters.loading import load
     from . import show
     from .contenders import CONTENDERS, contender_named
-    from .course import INTERRUPTED, Course, check
+    from .course import INTERRUPTED, Course, check_rules
 
-    targets = sorted(set(target or TARGETS))
-    check(targets, seeds, epochs, limit)
+    targets = sorted(set(target or RULES.targets))
+    check_rules(targets, seeds, epochs, limit)
     chosen = [contender_named(name) for name in contender] if contender else list(CONTENDERS)
     folder, commit = records or records_folder(), current_commit()
     append([], folder, "accuracies")
@@ -65,7 +64,7 @@ def accuracy(
             what = f"{course.contender.name}, seed {course.seed}, {now}"
             bar.update(task, description=what, refresh=True)
 
-        for seed in range(seeds):  # one after the other, so that a slow hour hits all alike
+        for seed in range(seeds):  # all contenders with one seed, so that a slow hour slows all
             for each in chosen:
                 course = Course(each, seed, epochs or each.epochs, limit, targets[-1])
                 try:
@@ -83,62 +82,3 @@ def accuracy(
     console = terminal.console()
     console.print(show.table(written))
     console.print(f"Records: {folder / 'accuracies.jsonl'}", soft_wrap=True)
-
-
-def clusters(
-    lowest: Annotated[int, typer.Option("--from", help="Fewest clusters.")] = 10,
-    highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
-    step: Annotated[int, typer.Option(help="From one number of clusters to the next.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Runs for each number.")] = 3,
-    scaler: Annotated[
-        str, typer.Option(help="Images to length 1 (per_sample), standard, or none.")
-    ] = "per_sample",
-    sample: Annotated[
-        int, typer.Option(help="Training images that the silhouette is averaged over.")
-    ] = 2_000,
-    data: Data = "mnist",
-    device: Device = None,
-    threads: Threads = None,
-    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("clusters.png"),
-    as_json: AsJson = False,
-    records: Records = None,
-) -> None:
-    """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
-    use(device, threads, numpy_only="The search for clusters")
-    from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
-    from .. import plots
-    from ..clusters import show
-    from ..clusters.counts import check, measure
-    from ..clusters.features import SCALERS
-    from ..clusters.loading import load
-    from ..mlp.settings import choose
-
-    if step < 1 or seeds < 1:
-        raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
-    choose("scaler of images", scaler, ["none", *SCALERS])
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "clusters")
-    loaded = load(data, progress=True)
-    counts = range(lowest, highest + 1, step)
-    check(counts, loaded, sample)
-    written: list[dict[str, Any]] = []
-    with terminal.progress() as bar:
-        task = bar.add_task("", total=seeds * len(counts))
-        for seed in range(seeds):
-            for count in counts:
-                bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
-                kind = None if scaler == "none" else scaler
-                found = measure(loaded, count, seed, kind, sample)
-                record = finite({**context("clusters", commit), "data": data, **found})
-                append([record], folder, "clusters")
-                written.append(record)
-                bar.update(task, advance=1, refresh=True)
-    plots.draw_clusters(written, plot)
-    if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
-        return
-    console = terminal.console()
-    console.print(show.clusters(written))
-    console.print(show.elbow_found(written))
-    console.print(f"Plot: {plot}\nRecords: {folder / 'clusters.jsonl'}", soft_wrap=True)

@@ -11,29 +11,43 @@ import numpy as np
 from ...devices import Setting
 from ...engine.timing.workers import Worker, WorkerError
 from ...errors import MlpperfError
-from . import HELD
+from . import RULES
 from .contenders import Contender
 
 Record = dict[str, Any]
-INTERRUPTED = "interrupted"
+INTERRUPTED = "interrupted"  # what a course has stopped for until it has ended otherwise
 
 
 @dataclass
 class Course:
-    """One contender with one seed, and how far it has come; seconds since its data were loaded."""
+    """One contender's training from one seed, and how far it has come.
+
+    Attributes
+    ----------
+    epochs, limit : how many epochs, and seconds of training, it takes at most.
+    target : the test accuracy with which it ends as soon as it has held it.
+    about : what the process says before it trains: settings, number of inputs, and the seconds of
+        fit, transformation and all that precedes the first epoch.
+    accuracies : of the test set, after every epoch.
+    seconds : since the data were loaded, until the end of every epoch.
+    stopped : why it did not end as it should; empty if it did.
+    """
 
     contender: Contender
     seed: int
-    epochs: int  # at most
-    limit: float  # seconds at most
-    target: float  # that it need not go beyond
+    epochs: int
+    limit: float
+    target: float
     about: Record = field(default_factory=dict)
-    accuracies: list[float] = field(default_factory=list)  # of the test set after every epoch
-    seconds: list[float] = field(default_factory=list)  # until then
-    stopped: str = INTERRUPTED  # why it did not end by itself
+    accuracies: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    stopped: str = INTERRUPTED
 
     def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
-        """Train in a fresh process until it ends, whichever way."""
+        """Train on the data set `data` in a fresh process until that ends, as it should or not.
+
+        `tell` is called after every epoch.
+        """
         words = (self.contender.name, self.seed, self.epochs, self.limit, self.target, data)
         with Worker(["-m", "mlpperf.articles.accuracy.worker", *map(str, words)]) as worker:
             try:
@@ -49,7 +63,7 @@ class Course:
                 self.stopped = str(reason)
 
     def as_record(self) -> Record:
-        """What came of it, without when and where."""
+        """The course as a record, to which the command adds when and where."""
         contender = self.contender
         return {
             "contender": contender.name,
@@ -67,20 +81,20 @@ class Course:
 
 
 def held(record: Record, target: float) -> tuple[int, float] | None:
-    """Epoch and seconds at which the accuracy has held `target` for `HELD` epochs; or None."""
+    """Epoch and seconds at which a course has held `target`; None where it never did."""
     in_a_row = 0
     for epoch, accuracy in enumerate(record["accuracies"], 1):
         in_a_row = in_a_row + 1 if accuracy >= target else 0
-        if in_a_row == HELD:
+        if in_a_row == RULES.epochs_held:
             return epoch, record["seconds"][epoch - 1]
     return None
 
 
 def extrapolated(record: Record, whole: Record) -> Record:
-    """The record of a contender that takes the course of `whole` at another speed.
+    """The record of a few epochs, continued by those of `whole`, the same course at higher speed.
 
-    Both start from the same weights and see the same batches, so they have the same accuracies;
-    each epoch takes the median seconds of those that were trained.
+    Both start from the same weights and see the same batches, so they have the same accuracies.
+    Every epoch is given the median seconds of those that `record` has.
     """
     if not record["seconds"]:
         return record
@@ -91,14 +105,15 @@ def extrapolated(record: Record, whole: Record) -> Record:
     return {**record, "accuracies": whole["accuracies"], "seconds": seconds}
 
 
-def check(targets: Sequence[float], seeds: int, epochs: int | None, limit: float) -> None:
-    """Raise `MlpperfError` if these are no targets, seeds, epochs or seconds."""
+def check_rules(targets: Sequence[float], seeds: int, epochs: int | None, limit: float) -> None:
+    """Raise `MlpperfError` for an impossible target or number of seeds, epochs or seconds."""
     for target in targets:
         if not 0 < target <= 1:
             raise MlpperfError(f"An accuracy target lies between 0 and 1, not at {target:g}.")
-    if seeds < 1 or (epochs is not None and epochs < HELD):
+    if seeds < 1 or (epochs is not None and epochs < RULES.epochs_held):
         raise MlpperfError(
-            f"There must be at least one seed and {HELD} epochs, in which a target is held."
+            f"There must be at least one seed and {RULES.epochs_held} epochs, "
+            "in which a target is held."
         )
     if not limit > 0:
         raise MlpperfError(f"--limit must be a positive number of seconds, not {limit:g}.")

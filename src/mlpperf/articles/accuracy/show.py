@@ -12,11 +12,11 @@ from rich.text import Text
 from ...engine.terminal import new_table
 from ...engine.words import percent, times
 from ..mlp.show import Record
-from . import HELD
+from . import RULES
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held
 
-CONFIDENCE = 0.95
+CONFIDENCE = 0.95  # of the intervals over seeds, where there are seeds enough for it
 COLUMNS = (
     "target",
     "contender",
@@ -30,11 +30,12 @@ COLUMNS = (
 
 
 def order_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Two of the values between which the median lies, and the probability that it does.
+    """Two of the values, and the probability that the true median lies between them.
 
-    The k-th lowest and the k-th highest of n hold it with probability 1 − 2·P(X < k), X being
-    binomial of n and ½; k as large as `CONFIDENCE` allows, or 1 (David and Nagaraja: Order
-    Statistics, 7.1). Nothing is assumed of the distribution; a value may be infinite.
+    Between the k-th lowest and the k-th highest of n values it lies with the probability
+    1 − 2·P(X < k), where X is binomial of n and ½ (David and Nagaraja: Order Statistics, 7.1). k is
+    the largest with which that is at least `CONFIDENCE`, or 1. Nothing is assumed of the
+    distribution, and values may be infinite.
     """
     ordered, n = sorted(values), len(values)
 
@@ -47,15 +48,24 @@ def order_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 @dataclass(frozen=True)
 class Time:
-    """When a contender held a target, over its seeds; infinite where it never did."""
+    """When a contender held a target, over its seeds.
 
-    median: float  # seconds
+    Attributes
+    ----------
+    median, low, high : seconds, with the interval of `order_interval`; infinite for never.
+    epochs : median of the epochs; infinite for never.
+    reached : how many of the `seeds` got there.
+    followed_min : seconds for which every one of its courses was followed at least.
+    extrapolated : whether its seconds are those of a few epochs, continued.
+    """
+
+    median: float
     low: float
     high: float
-    epochs: float  # median
+    epochs: float
     reached: int
     seeds: int
-    longest: float  # seconds that were tried at least
+    followed_min: float
     extrapolated: bool
 
     @property
@@ -64,21 +74,22 @@ class Time:
         about = "≈ " if self.extrapolated else ""
         got = f"{self.reached} of {self.seeds}"
         if math.isinf(self.median):
-            return f"not within {about}{self.longest:.3g}", "–", got
+            return f"not within {about}{self.followed_min:.3g}", "–", got
         bounds = f" ({_bound(self.low)}–{_bound(self.high)})" if self.seeds > 1 else ""
         return f"{about}{self.median:.3g}{bounds}", f"{self.epochs:g}", got
 
     def sooner_than(self, other: Time | None) -> str:
-        """How many times sooner: the ratio of the medians, with what the intervals allow.
+        """How many times sooner than `other`: ratio of the medians, and what both intervals allow.
 
-        Nothing for the other itself.
+        Empty for the other itself, and a dash where one of the two is not known. If only `other`
+        never got there, it is a lower bound: the seconds that it was tried for ÷ the median.
         """
         if other is None or math.isinf(self.median):
             return "–"
         if other == self:
             return ""
         if math.isinf(other.median):
-            return f"> {times(other.longest / self.median, 0.1)}"  # as long as was tried
+            return f"> {times(other.followed_min / self.median, 0.1)}"
         low, high = other.low / self.high, other.high / self.low
         ratio = other.median / self.median
         about = "≈ " if other.extrapolated or self.extrapolated else ""
@@ -91,16 +102,16 @@ def _bound(value: float) -> str:
 
 
 def _median(values: Sequence[float]) -> float:
-    """The middle one, or the mean of the two; infinite if one of them is."""
+    """The middle value, or the mean of the middle two, which is infinite if one of them is."""
     ordered, n = sorted(values), len(values)
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
 def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) -> Time:
-    """When the contender of `records` held `target`.
+    """When the contender of `records`, one for each seed, held `target`.
 
-    Where it trained a few epochs only, it is extrapolated from the `others` with its seeds that
-    took the same course.
+    A record of a few epochs is continued by that one of `others` which has the same seed and took
+    the same course.
     """
     courses = {(r["contender"], r["seed"]): r for r in others}
     found, tried, by_others = [], [], False
@@ -120,15 +131,15 @@ def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) 
         epochs=_median([epoch for epoch, _ in found]),
         reached=sum(map(math.isfinite, seconds)),
         seeds=len(records),
-        longest=min(tried),
+        followed_min=min(tried),
         extrapolated=by_others,
     )
 
 
 def newest(records: Sequence[Record]) -> list[Record]:
-    """The last record of every contender and seed on the data of the last one.
+    """The last record of every contender and seed, on the data set of the last record.
 
-    What somebody has interrupted tells nothing; what failed is a run that did not get there.
+    Interrupted courses are left out. One that failed stays: it did not reach its target.
     """
     data = records[-1]["data"] if records else ""
     ended = (r for r in records if r["data"] == data and r["stopped"] != INTERRUPTED)
@@ -159,8 +170,9 @@ def notes(records: Sequence[Record]) -> list[str]:
     seeds = max(len({r["seed"] for r in records}), 1)
     confidence = order_interval([0.0] * seeds)[2]
     lines = [
-        f"Seconds until the test accuracy has held the target for {HELD} epochs: fit of the "
-        "clusters, distances, scaling and training; loading data and predicting not counted.",
+        "Seconds until the test accuracy has held the target for "
+        f"{RULES.epochs_held} epochs: fit of the clusters, distances, "
+        "scaling and training; loading data and predicting not counted.",
         f"Median of {seeds} seeds; in brackets order statistics that hold the true median with "
         f"{percent(confidence, 0)}, of factors what the intervals of both allow."
         if seeds > 1

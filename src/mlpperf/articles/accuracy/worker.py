@@ -1,8 +1,8 @@
-"""One contender with one seed in a process of its own: trains, and says how far it has come.
+"""The course of one contender from one seed, in a process of its own that tells how far it is.
 
-Run as `python -m mlpperf.articles.accuracy.worker CONTENDER SEED EPOCHS LIMIT TARGET DATA`, it
+Started as `python -m mlpperf.articles.accuracy.worker CONTENDER SEED EPOCHS LIMIT TARGET DATA`, it
 writes a line of JSON before it trains, and one after every epoch. It ends when it has held TARGET,
-or after so many epochs or seconds of its own clock.
+after EPOCHS epochs, or after LIMIT seconds, in which looking at the accuracy does not count.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from ..data.datasets import Dataset
 from ..keras.models import Network
 from ..keras.training import KerasEpoch
 from ..mlp.settings import Settings
-from . import HELD
+from . import RULES
 from .contenders import Contender, contender_named
 
 Tell = Callable[..., None]
 
 
 class EnoughError(Exception):
-    """The target is held, or there is no time left; raised by whoever is told."""
+    """The target is held, or there is no time left. Raised by `tell`, it ends the training."""
 
 
 def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
@@ -96,7 +96,7 @@ def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: 
 def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) -> None:
     """Train as the contender `name` does."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever libraries print
+    os.dup2(2, 1)  # what libraries print must not get between the lines of JSON
     contender = contender_named(name)
     held = 0
 
@@ -105,14 +105,14 @@ def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) 
         replies.write(json.dumps(news) + "\n")
         replies.flush()
         held = held + 1 if news.get("accuracy", -np.inf) >= float(target) else 0
-        if held == HELD or news.get("seconds", 0.0) > float(limit):
+        if held == RULES.epochs_held or news.get("seconds", 0.0) > float(limit):
             raise EnoughError
 
     way = by_keras if contender.by_keras else by_rung
     with contextlib.suppress(EnoughError):
         way(contender, load(data), int(seed), int(epochs), tell)
     replies.close()
-    os._exit(0)  # nobody waits for what libraries do when they end
+    os._exit(0)  # at once: libraries with threads can take seconds to end, or hang
 
 
 if __name__ == "__main__":

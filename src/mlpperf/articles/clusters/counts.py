@@ -1,9 +1,10 @@
-"""How many clusters? Seconds, inertia, silhouette over K, and the elbow, if any (ANN XIV).
+"""How many clusters? Seconds, inertia and silhouette over their number K, and the elbow (ANN XIV).
 
-The inertia falls with every further cluster. Where it falls steeply at first and slowly later, the
-bend between is a reasonable K, the *elbow*. But any curve that flattens has a point of strongest
-bend, and where nothing in the data decides it, it depends on how far one looks. So the elbow is
-looked for twice, over the whole range and over its lower half.
+The inertia, the sum of squared distances to the nearest centre, falls with every further cluster.
+Where it falls steeply at first and slowly afterwards, the bend between the two, the *elbow*, is a
+reasonable K. But every curve that flattens bends most somewhere. Where the data themselves prefer
+no number, that place moves when a longer or a shorter range of K is looked at. So the elbow is
+looked for twice, over the whole range and over its lower half, and believed if both agree.
 """
 
 from __future__ import annotations
@@ -18,20 +19,28 @@ import numpy as np
 from ...errors import MlpperfError
 from ..data.datasets import Dataset
 
-FEWEST_POINTS = 5  # of a curve that an elbow is looked for in
+# Numbers of clusters that a curve needs at least before an elbow is looked for in it: of four, only
+# the two between the ends could be one.
+FEWEST_POINTS = 5
 
 
-def check(counts: Sequence[int], data: Dataset, sample: int) -> None:
-    """Raise `MlpperfError` if `measure` cannot take these numbers."""
+def require_clusters(count: int, data: Dataset) -> None:
+    """Raise `MlpperfError` if there cannot be `count` clusters in the training set of `data`."""
+    samples = len(data.train_images)
+    if not 2 <= count <= samples:
+        raise MlpperfError(
+            f"There can be 2 to {samples} clusters in the {samples} training samples of "
+            f"{data.name}, not {count}."
+        )
+
+
+def check_counts(counts: Sequence[int], data: Dataset, sample: int) -> None:
+    """Raise `MlpperfError` unless `measure` can try all `counts` with a silhouette of `sample`."""
     samples = len(data.train_images)
     if not counts:
         raise MlpperfError("There is no number of clusters to try: the range is empty.")
-    if min(counts) < 2 or max(counts) > samples:
-        wrong = min(counts) if min(counts) < 2 else max(counts)
-        raise MlpperfError(
-            f"There can be 2 to {samples} clusters in the {samples} training samples of "
-            f"{data.name}, not {wrong}."
-        )
+    for count in counts:
+        require_clusters(count, data)
     if not 2 <= sample <= samples:
         raise MlpperfError(
             f"The silhouette needs a sample of 2 to {samples} training samples, not {sample}."
@@ -41,11 +50,16 @@ def check(counts: Sequence[int], data: Dataset, sample: int) -> None:
 def measure(
     data: Dataset, count: int, seed: int, scaler: str | None, sample: int
 ) -> dict[str, Any]:
-    """What `count` clusters cost and how good they are; only training images are looked at.
+    """Find `count` clusters in the training images: what that costs, and how good they are.
 
-    Times are seconds. The inertia is the sum over all training images of D² to the nearest centre,
-    the silhouette is averaged over `sample` of them, drawn by the seed; None where all of them lie
-    in one cluster. Both in the scaled features in which the clusters were found.
+    Returns
+    -------
+    The arguments, the number of images that the silhouette is averaged over, and
+    `fit_seconds`, `transform_seconds` : for finding the centres, and for all distances to them.
+    `inertia` : sum over all training images of the squared distance to the nearest centre.
+    `silhouette` : average over `sample` training images that the seed draws; None where it is not
+    defined, because all of them lie in one cluster or each in its own.
+    Inertia and silhouette are those of the scaled features in which the clusters were found.
 
     Raises
     ------
@@ -80,23 +94,23 @@ def measure(
 
 
 class Elbow(NamedTuple):
-    """Where a curve bends most: over the whole range, and over the lower half; None for nowhere."""
+    """The K at which a curve bends most, over its whole range and its lower half; None: nowhere."""
 
     whole: int | None
     half: int | None
 
     @property
     def clear(self) -> bool:
-        """Whether it stays where it is when one looks less far."""
+        """Whether it stays where it is when only the lower half is looked at."""
         return self.whole is not None and self.whole == self.half
 
 
 def elbow(counts: Sequence[int], inertias: Sequence[float]) -> Elbow | None:
-    """The elbow by Kneedle (Satopää et al., ICDCS Workshops 2011); None for too few points.
+    """The elbow of `inertias` over ascending `counts`; None for too few of them.
 
-    `counts` ascend.
+    By the algorithm Kneedle (Satopää et al., ICDCS Workshops 2011).
     """
-    half = -(-len(counts) // 2)
+    half = -(-len(counts) // 2)  # rounded up
     if half < FEWEST_POINTS:
         return None
     return Elbow(_knee(counts, inertias), _knee(counts[:half], inertias[:half]))
@@ -106,6 +120,6 @@ def _knee(counts: Sequence[int], inertias: Sequence[float]) -> int | None:
     from kneed import KneeLocator
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there is none
+        warnings.simplefilter("ignore")  # the library warns where there is no elbow
         found = KneeLocator(counts, inertias, curve="convex", direction="decreasing").knee
     return None if found is None else int(found)

@@ -1,9 +1,9 @@
 """Cluster distances as input features: what ANN XIV puts in front of the network.
 
 The distances of an image to the centres of K clusters say nearly as much about it as its 784
-pixels, and the first weight matrix, which takes most of the time, shrinks with them. Clusters are
-found without labels, in the training images only; the distances are normalised again before
-training, as any features are, by the network's own scaler.
+pixels. With K inputs instead of 784 the first weight matrix, which takes most of the time, is so
+much smaller. Clusters are found without labels and in the training images only. Before training
+the network's own scaler normalises the distances, as it does with any features.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ from ..data.datasets import Dataset, Features, warn_of_few
 from ..data.samples import Scaling
 
 Array = NDArray[Any]
-FEWEST = 2  # clusters: the distance to a single one is the distance to the mean
+# One cluster has its centre at the mean of all samples, to which a distance tells little.
+FEWEST_CLUSTERS = 2
 SCALERS = ("standard", "per_sample")
 
 
 class UnusableFeaturesError(MlpperfError, ValueError):
-    """Samples that have no clusters or no distances; scikit-learn expects a ValueError."""
+    """Samples that have no clusters or no distances.
+
+    A ValueError as well, because that is what scikit-learn expects of an estimator.
+    """
 
 
 class ClusterDistances(
@@ -92,7 +96,7 @@ class ClusterDistances(
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Find the centres in X (samples, n); y is not looked at."""
         x = self._checked(X, reset=True)
-        least = {"n_clusters": FEWEST, "n_init": 1, "batch_size": 1}
+        least = {"n_clusters": FEWEST_CLUSTERS, "n_init": 1, "batch_size": 1}
         for name, lowest in least.items():
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < lowest:
@@ -119,8 +123,8 @@ class ClusterDistances(
             random_state=self.random_state,
             compute_labels=False,
         )
-        # Its batches are small: threads gain little where the machine is quiet, and wait for one
-        # another many times longer than they work where it is not.
+        # Its batches are so small that threads gain little on a quiet machine. On a busy one they
+        # wait for one another many times longer than they work.
         with threadpool_limits(1):
             search.fit(self.scaled(x))
         self.cluster_centers_: Array = search.cluster_centers_
@@ -142,7 +146,7 @@ class ClusterDistances(
                 target = out[start : start + CHUNK]
                 distances_into(scaled, centres, target, sizes[: len(part)])
 
-        with np.errstate(over="ignore", invalid="ignore"):  # it is found below
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
             in_parallel(work, x, distances, products=True)
         if not np.isfinite(distances.max()):
             raise UnusableFeaturesError(
@@ -160,7 +164,7 @@ class ClusterDistances(
         return x
 
     def scaled(self, x: Array, out: Array | None = None) -> Array:
-        """`x` (samples, n) in float32 as the clusters see it, into `out` if given."""
+        """`x` (samples, n) in float32, scaled as for the search for clusters; in `out` if given."""
         if out is None:
             out = np.empty(x.shape, np.float32)
         np.copyto(out, x, casting="same_kind")
@@ -193,7 +197,7 @@ class ClusterDistances(
         check_is_fitted(self)
         parameters = self.get_params()
         if not isinstance(self.random_state, int):
-            parameters["random_state"] = None  # a generator's state is no number
+            parameters["random_state"] = None  # the state of a generator is not stored
         affine = {} if self.affine_ is None else {"affine": self.affine_}
         arrays = {"centres": self.cluster_centers_, **affine}
         archives.write(path, "clusters", {"parameters": parameters}, arrays)
@@ -225,10 +229,11 @@ class ClusterDistances(
 
 
 def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) -> Features:
-    """`data` as distances to clusters; a number of them is looked for in its training images.
+    """`data` as distances to the centres of a fitted transformer, or of as many clusters.
 
-    In images of length 1: to 97.4 % of MNIST it took more than twice as many epochs with clusters
-    of the grey values as they are, and more still with those of standardised pixels.
+    In the second case they are searched for in the training images, scaled to length 1. With
+    clusters of unscaled grey values, the network took more than twice as many epochs to 97.4 % of
+    MNIST, and with those of standardised pixels even more.
 
     Raises
     ------

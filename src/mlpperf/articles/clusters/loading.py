@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, unknown
 from ..data import datasets
 from ..data.datasets import Dataset
 
@@ -25,6 +25,8 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
     """
     kind, _, rest = name.partition(":")
     if kind != "clusters":
+        if kind not in [known.partition(":")[0] for known in datasets.NAMES]:
+            raise unknown("data set", name, [*datasets.NAMES, "clusters:K"])
         return datasets.load(name, progress=progress)
     count, _, of = rest.partition(":")
     if not count.isdecimal():

@@ -12,16 +12,15 @@ from ...engine.terminal import new_table
 from ...engine.words import seconds
 from .counts import FEWEST_POINTS, Elbow, elbow
 
-CLUSTER_MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {  # and how each is written
+Record = dict[str, Any]
+
+# The columns of the table: by the key in a record, its title, and how its value is written.
+CLUSTER_MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "fit_seconds": ("fit", seconds),
     "transform_seconds": ("transformation", seconds),
     "inertia": ("inertia", lambda value: f"{value:,.0f}" if value > 999 else f"{value:.4g}"),
     "silhouette": ("silhouette", "{:.4f}".format),
 }
-
-Record = dict[str, Any]
-
-
 CLUSTER_COLUMNS = ("clusters", "seeds", *(title for title, _ in CLUSTER_MEASURES.values()))
 
 
@@ -35,7 +34,7 @@ def by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
 
 
 def spread_of(group: Sequence[Record], name: str) -> tuple[float, float, float] | None:
-    """Median, lowest and highest over the seeds."""
+    """Median, lowest and highest value over the seeds; None where no record has one."""
     values = sorted(r[name] for r in group if r[name] is not None)
     return (median(values), values[0], values[-1]) if values else None
 

@@ -1,4 +1,4 @@
-"""Arrays in an .npz file without pickles, and what is to be known about them as JSON."""
+"""Arrays in an .npz file, with JSON about them; no pickles, which could run code when read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ...errors import MlpperfError
 
 
 def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Write `arrays`, whole or not at all; `what` they are is for the message.
+    """Write `arrays` and the JSON object `about`, the whole file or nothing.
+
+    `what` names the arrays in the sentence about an error.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, 
 
 
 def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """What `write` wrote.
+    """The object and the arrays that `write` wrote.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """MNIST, scikit-learn's digits, and synthetic sets of any size; images, or features of them.
 
 Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk. What a
-network eats is made of it by `standardise` (samples × pixels) and `one_hot` (classes × samples).
+network is trained on is made of it by `standardise` (samples × pixels) and `one_hot` (classes ×
+samples).
 """
 
 import warnings
@@ -14,11 +15,15 @@ from numpy.typing import DTypeLike, NDArray
 from ...errors import MlpperfError, unknown
 from .mnist_files import mnist_arrays
 
-CLASSES = 10
-_CHUNK_ROWS = 60_000  # standardise at most one MNIST at a time in float64
-_CHUNK_BYTES = 1 << 22
+NAMES = ("mnist", "digits", "synthetic:N")  # what `load` takes
+CLASSES = 10  # of every set: the digits 0 to 9
+_CHUNK_ROWS = 60_000  # images standardised at a time in float64: those of MNIST, 376 MB
+_CHUNK_BYTES = (
+    1 << 22
+)  # of synthetic images made at a time, because each needs noise as large as itself
 
-_UINT8 = ("uint8", "B")  # a name for error messages, and NumPy's type codes
+# Kinds of values: a name for error messages, and NumPy's type codes.
+_UINT8 = ("uint8", "B")
 _FLOAT32 = ("float32", "f")
 _INTEGER = ("integer", np.typecodes["AllInteger"])
 _REAL = ("integer or floating", np.typecodes["AllInteger"] + np.typecodes["Float"])
@@ -61,7 +66,7 @@ class Dataset:
     test_images: NDArray[Any]
     test_labels: NDArray[np.uint8]
 
-    values: ClassVar = _UINT8  # what an image is made of
+    values: ClassVar = _UINT8  # the kind of values that images consist of
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -81,7 +86,7 @@ class Dataset:
                     f"{self.name}: {part}_labels hold {labels.max()}, but classes go from 0 to 9"
                 )
             for field, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
-                # Many measurements share one set: a variant that writes into it must fail at once.
+                # Many measurements share one set, so what writes into it must fail at once.
                 shared = array.view()
                 shared.flags.writeable = False
                 object.__setattr__(self, field, shared)
@@ -97,7 +102,7 @@ class FewClustersWarning(UserWarning):
 
 
 def warn_of_few(clusters: int) -> None:
-    """Warn if a network with ten outputs gets the distances to fewer clusters."""
+    """Warn if there are fewer clusters than classes, so that distances cannot tell all apart."""
     if clusters < CLASSES:
         warnings.warn(
             f"{clusters} clusters are few for {CLASSES} classes: some cannot be told apart.",
@@ -107,7 +112,7 @@ def warn_of_few(clusters: int) -> None:
 
 
 class Features(Dataset):
-    """The same with features in the place of pixels: float32 (samples, features)."""
+    """A data set that has features in the place of pixels: float32 (samples, features)."""
 
     values = _FLOAT32
 
@@ -136,8 +141,7 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
         if not samples.isdecimal():
             raise MlpperfError(f"{name!r} lacks a number of samples: write synthetic:60000, say")
         return synthetic(int(samples))
-    names = ["mnist", "digits", "synthetic:N", "clusters:K"]
-    raise unknown("data set", name, names)
+    raise unknown("data set", name, NAMES)
 
 
 def mnist(*, progress: bool = False) -> Dataset:
@@ -203,14 +207,18 @@ def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
     for what, value, least in (("samples", samples, 1), ("pixels", pixels, 1), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
             raise MlpperfError(f"{what} must be a whole number of at least {least}, not {value!r}")
-    samples, pixels = int(samples), int(pixels)  # NumPy's integers could overflow in a product
+    samples, pixels = int(samples), int(pixels)  # because NumPy's integers overflow in products
     seeds = np.random.SeedSequence(int(seed)).spawn(3)
     of_patterns, of_train, of_test = (np.random.PCG64(each) for each in seeds)
     try:
         patterns = _grey(of_patterns, 10, pixels)
         train = _noisy(patterns, samples, of_train)
         test = _noisy(patterns, max(10, samples // 6), of_test)
-    except (MemoryError, OverflowError, ValueError) as error:  # more than memory or NumPy can count
+    except (
+        MemoryError,
+        OverflowError,
+        ValueError,
+    ) as error:  # more than memory can hold or NumPy can count
         raise MlpperfError(
             f"{samples} samples of {pixels} pixels do not fit into memory: ask for fewer"
         ) from error
@@ -229,7 +237,8 @@ def _noisy(
     classes, pixels = patterns.shape
     images = np.empty((samples, pixels), np.uint8)
     labels = np.tile(np.arange(classes, dtype=np.uint8), -(-samples // classes))[:samples]
-    # Eight rows are whole words whatever their length, so chunks do not show in the values.
+    # The generator gives words of eight bytes. Eight rows are whole words whatever their length,
+    # so no word is cut between two chunks, and the values do not depend on the size of chunks.
     rows = max(1, _CHUNK_BYTES // pixels // 8) * 8
     for start in range(0, samples, rows):
         chunk = images[start : start + rows]
@@ -275,7 +284,7 @@ def standardise(
 
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler(copy=False)  # each chunk is a copy already, and float64
+    scaler = StandardScaler(copy=False)  # each chunk is already a copy, in float64
     for start in range(0, len(fitted_on), _CHUNK_ROWS):
         scaler.partial_fit(fitted_on[start : start + _CHUNK_ROWS].astype(np.float64))
     scaled = np.empty(images.shape, dtype)

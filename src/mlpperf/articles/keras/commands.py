@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from ...devices import tensorflow, use
-from ...engine.options import Data, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ...engine.options import Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ...errors import check
+from ..options import Data
 
 
 def keras(
@@ -40,12 +42,13 @@ def keras(
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from ..clusters.loading import load
-    from ..mlp.settings import choose
     from . import models as keras_models
     from . import show, training
+    from .live_plot import LivePlot
 
     networks = {**keras_models.NETWORKS, "cnn": keras_models.CNN_2}
-    chosen = networks[choose("network", network, networks)]
+    check("network", [network], networks)
+    chosen = networks[network]
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
     given |= {"momentum": momentum, "l2": l2, "seed": seed}
     changed = {k: v for k, v in given.items() if v is not None}
@@ -56,7 +59,7 @@ def keras(
     append([], folder, "keras")
     loaded = load(data, progress=True)
     tensorflow()
-    drawn = training.LivePlot(plot, show=window) if plot or window else None
+    drawn = LivePlot(plot, show=window) if plot or window else None
     history: list[Any] = []
     try:
         with terminal.progress() as bar:

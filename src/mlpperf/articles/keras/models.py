@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...devices import Setting, tensorflow
-from ...errors import MlpperfError
-from ..mlp.settings import choose
+from ...errors import MlpperfError, check
 
 Array = NDArray[Any]
 SCHEDULES = ("constant", "inverse_time", "exponential")
-OPTIMIZERS = {  # and whether each takes a momentum
+OPTIMIZERS = {  # whether each takes a momentum
     "sgd": True,
     "rmsprop": True,
     "nadam": False,
@@ -46,7 +45,7 @@ class Schedule:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        choose("schedule", self.kind, SCHEDULES)
+        check("schedule", [self.kind], SCHEDULES)
         if not self.rate > 0 or not np.isfinite(self.rate):
             raise MlpperfError(f"The learning rate must be a positive number, not {self.rate}.")
         if self.kind == "constant" and self.decay:
@@ -81,9 +80,9 @@ class Convolution:
 class Network:
     """A Keras network and how it is trained.
 
-    `l1` and `l2` are those of the dense hidden layers, one number for all or one for each, in
-    Keras' terms: of a mean loss. The articles' NumPy program has λ/2·ΣW² in a sum over the batch,
-    which is l2 = λ / (2·batch).
+    `l1` and `l2` are the factors of Σ|W| and ΣW² for the dense hidden layers, one number for all of
+    them or one for each. Keras adds l2·ΣW² to a loss that is a mean over the batch, the articles'
+    NumPy program λ2/2·ΣW² to a loss that is a sum: the same network has l2 = λ2 / (2·batch size).
 
     Raises
     ------
@@ -103,13 +102,13 @@ class Network:
     batch_size: int = 500
     epochs: int = 35
     seed: int = 0
-    steps_per_execution: int = 1  # batches that are trained on before Python has its turn
+    steps_per_execution: int = 1  # batches that one call from Python trains on
 
     def __post_init__(self) -> None:
-        choose("optimizer", self.optimizer, OPTIMIZERS)
-        choose("output", self.output, ("sigmoid", "softmax"))
-        for activation in (self.activation, *(c.activation for c in self.convolutions)):
-            choose("activation", activation, ("sigmoid", "tanh", "relu", "elu"))
+        check("optimizer", [self.optimizer], OPTIMIZERS)
+        check("output", [self.output], ("sigmoid", "softmax"))
+        activations = (self.activation, *(c.activation for c in self.convolutions))
+        check("activation", activations, ("sigmoid", "tanh", "relu", "elu"))
         if self.momentum and not OPTIMIZERS[self.optimizer]:
             raise MlpperfError(
                 f"The optimizer {self.optimizer} takes no momentum; "
@@ -135,7 +134,8 @@ class Network:
         return list(zip(*both, strict=True))
 
 
-# What the NumPy program calls λ2 = 0.01. Taken literally, Keras reaches 64 to 74 %.
+# The NumPy program's λ2 = 0.01 in these terms. As l2, 0.01 would be a thousand times as much, with
+# which Keras has only 64 to 74 % of the test set right.
 _MATCHED_L2 = 0.01 / (2 * 500)
 MLP = Network(l2=_MATCHED_L2)
 DEEP_MLP = Network(dense=(200, 100, 50, 30), l2=_MATCHED_L2)
@@ -200,14 +200,15 @@ def _penalty(l1: float, l2: float) -> Any:
 
 
 def compile_again(model: Any, network: Network) -> None:
-    """A new optimizer, whose moments and iterations start from nothing."""
+    """Compile `model` with a new optimizer, whose moments and iterations start from nothing."""
     model.compile(
         optimizer=_optimizer(network),
-        # Of sigmoid outputs, as the articles' MLPs have, Keras takes the softmax of what went in.
+        # For outputs by sigmoid, as the articles' MLPs have, Keras takes the inputs of the sigmoid
+        # and applies softmax to them instead.
         loss="categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=network.steps_per_execution,
-        jit_compile=Setting.current().xla,  # "auto" would decide by the device
+        jit_compile=Setting.current().xla,  # not "auto", with which Keras decides by the device
     )
 
 

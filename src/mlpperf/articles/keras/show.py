@@ -10,13 +10,13 @@ from rich.console import RenderableType
 
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds
-from .training import STALL, KerasEpoch, stalls
+from .training import STALL_FACTOR, KerasEpoch, stalls
 
 Record = dict[str, Any]
 
 
 def keras_so_far(epoch: KerasEpoch) -> str:
-    """One line for the progress bar."""
+    """The line beside the progress bar."""
     return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
 
 
@@ -34,7 +34,7 @@ KERAS_COLUMNS = (
 
 
 def keras_epochs(name: str, history: Sequence[KerasEpoch]) -> RenderableType:
-    """What every epoch of a Keras network recorded."""
+    """The table of a Keras training, a row for each epoch."""
     table = new_table(f"{name}, Keras", *KERAS_COLUMNS, left=0)
     for row in keras_rows([asdict(e) for e in history]):
         table.add_row(*row)
@@ -42,7 +42,7 @@ def keras_epochs(name: str, history: Sequence[KerasEpoch]) -> RenderableType:
 
 
 def keras_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of that table, a row for each epoch."""
+    """The cells of that table, from the epochs of a record."""
     return [
         (
             str(e["epoch"]),
@@ -60,11 +60,13 @@ def keras_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def keras_summary(history: list[KerasEpoch]) -> str:
-    """Test accuracy, seconds per epoch, and which epochs stood idle."""
+    """Test accuracy, seconds per epoch, and which epochs stalled, in a sentence or two."""
     later = sorted(e.seconds for e in (history[1:] or history))
     usual = later[len(later) // 2]
     stood = [str(e.epoch) for e in stalls(history)]
-    idle = f" Epochs {', '.join(stood)} took more than {STALL:g} times that." if stood else ""
+    idle = (
+        f" Epochs {', '.join(stood)} took more than {STALL_FACTOR:g} times that." if stood else ""
+    )
     return (
         f"{percent(history[-1].validation_accuracy)} of the test set are right; "
         f"{seconds(usual)} per epoch, median without the first.{idle}"

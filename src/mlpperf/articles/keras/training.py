@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,21 @@ from ..data.datasets import Dataset
 from ..data.samples import Scaling
 from .models import Array, Network, build, input_shape
 
-STALL = 2.0  # an epoch that takes so many times the median has stalled
+# An epoch that takes more than so many times the median seconds has stalled: the processors stood
+# idle for a part of it.
+STALL_FACTOR = 2.0
 
 
 def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
-    """Batches of x and y, without end, every epoch in another order; without a seed once, in order.
+    """Batches of x (n, …) and y (n, classes) as a `tf.data.Dataset` without stalls.
 
-    What is shuffled is one tensor of indices, and batches are slices of it: shuffling elements one
-    by one, as `Dataset.shuffle` does, takes longer than training on them. One iterator serves all
-    epochs, and autotuning is off: its thread makes epochs idle for seconds when one is torn down.
-    Give `fit` the batches of an epoch as `steps_per_epoch`.
+    With a seed they never end, and every epoch has another order, so `fit` has to be told the
+    batches of an epoch as `steps_per_epoch`. Without one they come once, in the order of x.
+
+    One tensor of indices is shuffled, and batches are gathered by slices of it. To shuffle elements
+    one by one, as `Dataset.shuffle` does, takes longer than to train on them. One iterator serves
+    all epochs, and autotuning is off, because its thread lets epochs stand idle for seconds when an
+    iterator is torn down.
     """
     tf = tensorflow()
     indices = np.arange(len(x), dtype=np.int32)
@@ -64,7 +67,7 @@ class KerasEpoch:
     learning_rate: float  # at its end
     iterations: int  # batches since the start
     seconds: float
-    processor_seconds: float  # of all threads; far below `seconds` where the epoch stood idle
+    processor_seconds: float  # of all threads; far below `seconds` where the epoch stalled
 
 
 def train(
@@ -149,68 +152,12 @@ def train(
 
 
 def stalls(history: list[KerasEpoch]) -> list[KerasEpoch]:
-    """Epochs that took more than `STALL` times the median; the first one compiles, and is none."""
+    """Epochs that took more than `STALL_FACTOR` times the median.
+
+    The first epoch is never one of them: it is long because TensorFlow compiles in it.
+    """
     later = history[1:]
     if not later:
         return []
     usual = float(np.median([e.seconds for e in later]))
-    return [e for e in later if e.seconds > STALL * usual]
-
-
-class LivePlot:
-    """Loss and accuracy of training and validation, drawn anew after every epoch.
-
-    Parameters
-    ----------
-    path
-        Where to save it, .png.
-    show
-        Show it, too: in a notebook in place, elsewhere in a window.
-    """
-
-    def __init__(self, path: Path | None = None, *, show: bool = False) -> None:
-        self.path, self._handle, self._window = path, None, None
-        self._notebook = show and "ipykernel" in sys.modules
-        if show and not self._notebook:
-            from matplotlib import pyplot
-
-            pyplot.ion()
-            self._window = pyplot.figure(figsize=(9, 3.6), layout="constrained")
-
-    def __call__(self, history: list[KerasEpoch]) -> None:
-        """Draw `history`.
-
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be written.
-        """
-        from matplotlib.figure import Figure
-
-        figure = self._window or Figure(figsize=(9, 3.6), layout="constrained")
-        figure.clear()
-        epochs = [e.epoch for e in history]
-        for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            axes.plot(epochs, [getattr(e, what) for e in history], label="training")
-            axes.plot(epochs, [getattr(e, f"validation_{what}") for e in history], label="test set")
-            axes.set(title=what.capitalize(), xlabel="epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.grid(alpha=0.3)
-            axes.legend()
-        if self.path:
-            try:
-                figure.savefig(self.path, dpi=120)
-            except (OSError, ValueError) as reason:
-                raise MlpperfError(
-                    f"The plot cannot be written to {self.path} ({reason})."
-                ) from reason
-        if self._window:
-            self._window.canvas.draw_idle()
-            self._window.canvas.flush_events()
-        if self._notebook:
-            from IPython.display import display
-
-            if self._handle is None:
-                self._handle = display(figure, display_id=True)
-            else:
-                self._handle.update(figure)
+    return [e for e in later if e.seconds > STALL_FACTOR * usual]

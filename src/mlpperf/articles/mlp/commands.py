@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...devices import use
-from ...engine.options import Data, Device, Records, Threads
+from ...engine.options import Device, Records, Threads
 from ...errors import MlpperfError
+from ..options import Data
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -76,9 +77,8 @@ def train(
     use(device, threads, numpy_only="Training by a rung")
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
-    from .. import plots
     from ..clusters.loading import load
-    from . import show
+    from . import plots, show
     from .phases import PhaseClock
     from .training import Run, load_weights, rung_named, trained_on
     from .training import resume as go_on
@@ -125,7 +125,7 @@ def train(
 
 
 def settings_given(batch_size: int | None, epochs: int | None, changed: dict[str, Any]) -> Settings:
-    """The articles' settings with those that are given."""
+    """The articles' settings, with `changed` and the others in their place where they are given."""
     from dataclasses import replace
 
     from .settings import ARTICLE

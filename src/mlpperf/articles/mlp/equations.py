@@ -23,7 +23,7 @@ class Activation(NamedTuple):
     derivative: Callable[[Array], Array]  # f' from Z, as the articles' first program had it
     derivative_from_activation: Callable[[Array], Array]  # f' from A
     in_place: Callable[[Array], None]  # Z becomes A
-    chain: Callable[[Array, Array], None]  # δ becomes δ ∘ f'; A is used up
+    chain: Callable[[Array, Array], None]  # δ becomes δ ∘ f'; A is overwritten
 
 
 def sigmoid_in_place(z: Array) -> None:
@@ -103,7 +103,7 @@ class Loss(NamedTuple):
 
     of: Callable[[Array, Array], Array]  # summed over nodes and samples, from A and Y
     delta: Callable[[Array, Array], Array]  # dLoss/dZ of the output layer, from A and Y
-    in_place: Callable[[Array, Array], tuple[Array, Array]]  # A, Y → loss, Σ|A − Y|; Y is used up
+    in_place: Callable[[Array, Array], tuple[Array, Array]]  # A, Y → loss, Σ|A − Y|; overwrites Y
     delta_into: Callable[[Array, Array, Array], None]  # the same delta into the third array
 
 

@@ -19,7 +19,9 @@ from .equations import Array, output_in_place
 from .rungs import Float32
 from .settings import Settings
 
-CHUNK = 2500  # samples worked on at a time: their rows and activations stay in the cache
+# Samples that go through the network at a time. A batch that is larger is cut, so that rows and
+# activations are still in the cache when the backward pass needs them.
+CHUNK = 2500
 Allocate = Callable[[tuple[int, ...]], Array]
 
 
@@ -29,16 +31,18 @@ def allocate(shape: tuple[int, ...]) -> Array:
 
 
 def padded(layers: Sequence[int], multiple: int) -> list[int]:
-    """Nodes of every layer, the hidden ones filled up to a multiple."""
+    """Nodes of every layer, those of hidden layers rounded up to a multiple of `multiple`."""
     hidden = [-(-nodes // multiple) * multiple for nodes in layers[1:-1]]
     return [layers[0], *hidden, layers[-1]]
 
 
 class Flat:
-    """All weights, or gradients, of a network in one vector, and views of its parts.
+    """All weights of a network, or all gradients, in one vector, and views of its parts.
 
-    Pixels that are 0 in every sample have `idle` weights: no product needs them. Hidden layers have
-    a `multiple` of nodes; those that fill them up have weights of 0, which stay 0.
+    One operation on the vector then updates all layers. Weights of pixels that are 0 in every
+    sample, outside the mask `used`, lie apart as `idle`: no product needs them, but regularisation
+    still changes them. Hidden layers are filled up to a multiple of `multiple` nodes; weights of
+    the added ones are 0 and stay 0.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Flat:
             b[: len(given)] = given[:, 0]
 
     def in_layers(self, out: Sequence[Array] | None = None) -> list[Array]:
-        """Copies in the articles' shapes, into `out` if given."""
+        """The weights in the articles' shapes, copied into `out` if that is given."""
         below = [len(self.used), *self.nodes[:-1]]
         shapes = [(m, n + 1) for n, m in zip(below, self.nodes, strict=True)]
         layers = [np.empty(s, self.vector.dtype) for s in shapes] if out is None else list(out)
@@ -128,7 +132,7 @@ class InPlace(Float32):
         self.rows = np.empty((rows, x.shape[1]), dtype=x.dtype)
         self.input = self.rows if x.dtype == np.float32 else allocate(self.rows.shape)
         self.labels = allocate((rows, len(y)))
-        # The nodes that fill a layer up have A = f(0), which no product reads, and δ = 0.
+        # Nodes that fill a layer up have A = f(0), which no product reads, and δ = 0.
         widths = padded(layers, self.multiple)[1:]
         self.a = [allocate((rows, n)) for n in widths]
         self.delta = [allocate((rows, n)) for n in widths]
@@ -139,7 +143,7 @@ class InPlace(Float32):
         self.term = allocate(self.now.vector.shape)
         self.scale = None if scale is None else [np.asarray(s, np.float32) for s in scale]
         self.folded_now, self.folded_next = (new(self.now.w[0].shape) for _ in range(2))
-        self.gradients = [self.gradient]  # of all who share the batch
+        self.gradients = [self.gradient]  # one for each process that shares the batch
         super().__init__(x, np.ascontiguousarray(y.T), weights, settings, momentum)
         self.outputs = [each.in_layers() for each in (self.now, self.momentum_now)]
 
@@ -231,13 +235,13 @@ class InPlace(Float32):
         return activations
 
     def measure(self, a: Array, y: Array) -> tuple[float, float]:
-        """Loss and Σ|Y − A|; (3) into the last delta. Y is used up."""
+        """Loss and Σ|Y − A| from A_E and Y; writes (3) into the last delta, and over Y."""
         self.loss.delta_into(a, y, self.delta[-1][: len(a)])
         loss, error = self.loss.in_place(a, y)
         return float(loss), float(error)
 
     def propagate(self, a: list[Array], gradient: Flat) -> None:
-        """(4) and (5), without regularisation, into `gradient`; the activations are used up."""
+        """(4) and (5), without regularisation, into `gradient`; overwrites the activations."""
         delta = self.delta[-1][: len(a[0])]
         for n in reversed(range(len(self.now.w))):
             self.t5_into(n, delta, a[n], gradient)
@@ -252,18 +256,18 @@ class InPlace(Float32):
         return delta
 
     def t4_into(self, n: int, delta: Array, a: Array) -> None:
-        """(4)."""
+        """(4): δ becomes δ ∘ f'; overwrites A."""
         self.activation.chain(delta, a)
 
     def t5_into(self, n: int, above: Array, a: Array, gradient: Flat) -> None:
-        """(5): (m, B)·(B, n), and Σ over samples for the bias."""
+        """(5): (m, B)·(B, n) for the weights, and the sum of δ over samples for the bias."""
         np.matmul(above.T, a[:, : gradient.w[n].shape[1]], out=gradient.w[n])
         np.matmul(self.ones[: len(above)], above, out=gradient.b[n])
 
     def descend(self, low: int, high: int) -> float:
-        """(6) for rows `low` to `high` of W_0, and with the last of them for all that follows.
+        """(5) and (6) for rows `low` to `high` of W_0, and with its last row for all other layers.
 
-        Gives the regularisation of these weights.
+        Gives the regularisation of the weights that it updates.
         """
         settings, width = self.settings, self.now.w[0].shape[1]
         last = high == len(self.now.b[0])

@@ -1,8 +1,8 @@
 """All rungs of the ladder against each other, and against the bare products: the floor.
 
-They are trained in turn, a few epochs each, so that a slow quarter of an hour hits all alike. The
-first epoch of a turn finds the caches full of another rung's data and the threads of another rung's
-BLAS still spinning; it counts like the others, and the median does not mind.
+Rungs take turns of a few epochs (`turns.py`), and so does the floor. The first epoch of a turn
+finds the caches full of another rung's data, and threads of that rung's BLAS that still wait for
+work and so take processor time. It counts like every other epoch.
 """
 
 from __future__ import annotations
@@ -10,36 +10,36 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...devices import keep_freed_memory
 from ...engine.timing.intervals import Interval, ratio_interval
-from ...engine.timing.machine import product_seconds
 from ...engine.timing.rounds import SETTLE
 from ...errors import MlpperfError
-from ..data.datasets import Dataset, synthetic
+from ..data.datasets import Dataset
+from ..turns import TURNS
 from .equations import Array
 from .in_place import CHUNK, padded
-from .network import NetworkCase, step_cost
 from .rungs import Step0
-from .settings import ARTICLE, Settings
+from .settings import Settings
 from .team import Team
 from .training import RUNGS, Run, samples_of
 
-TURN = 5  # epochs that a rung trains before the next one does
-
-GROWTH_BATCH = 5_000  # samples in a batch, whatever grows
-NODES_SAMPLES = 20_000  # samples for wide layers
-GROWTH_SAMPLES = 400_000  # samples at least that a point is trained with, over its epochs
-
 
 class Floor:
-    """The network's bare float32 products, forward, gradient and delta, in the last rung's layout.
+    """The floor: the bare matrix products of the network, with nothing between them, in float32.
 
-    A layer's products overwrite each other's results and never their first input, so nothing grows.
+    Forward, gradient and delta have the shapes, the memory layout and the chunks of the last rung.
+    Values do not matter, as long as they stay finite: results are written over those of the layer
+    above or below, and the first activations and the weights stay, so nothing can grow.
+
+    Parameters
+    ----------
+    layers : nodes of every layer.
+    settings : for the number of samples in a batch.
+    samples : in an epoch.
     """
 
     def __init__(self, layers: Sequence[int], settings: Settings, samples: int) -> None:
@@ -72,25 +72,39 @@ class Floor:
 
 @dataclass
 class Climber:
-    """A rung, or the floor, and the seconds of its epochs so far."""
+    """A rung, or the floor, and the seconds of its epochs so far.
+
+    `run` is None for the floor. `stopped` says why it does not go on, and is empty while it does.
+    """
 
     name: str
     what: str
     run: Run | None
     seconds: list[float] = field(default_factory=list)
-    stopped: str = ""  # why it does not go on
+    stopped: str = ""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a rung did; seconds are those of all epochs of the settings together."""
+class RungStanding:
+    """How a rung has done so far; ratios pair epochs of the same round of turns.
+
+    Attributes
+    ----------
+    rung, what : name, and what it replaces in the rung before.
+    seconds : that all epochs of the settings take, from those that were trained.
+    gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
+    over_floor : seconds of this rung ÷ those of the bare products.
+    epochs : how many it has trained.
+    train_accuracy, test_accuracy : shares that are classified rightly; NaN where it stopped.
+    stopped : why it did not go on; empty where it did.
+    """
 
     rung: str
     what: str
     seconds: Interval
-    gain: Interval  # the rung before ÷ this one, by epochs of the same turn
-    total_gain: Interval  # the first rung ÷ this one
-    over_floor: Interval  # this one ÷ the bare products
+    gain: Interval
+    total_gain: Interval
+    over_floor: Interval
     epochs: int
     train_accuracy: float
     test_accuracy: float
@@ -106,15 +120,19 @@ def climb(
     seed: int | None = None,
     settle: float = SETTLE,
     progress: Callable[[str], None] = lambda text: None,
-) -> Iterator[list[Standing]]:
-    """Train all `rungs` in turns; gives the standings after every round of turns.
+) -> Iterator[list[RungStanding]]:
+    """Train all `rungs` in turns; gives the standings after every round.
 
     Parameters
     ----------
     epochs
-        How many each rung trains; default: those of the settings. Seconds are scaled to those.
+        How many each trains; by default those of the settings, to which seconds are always scaled.
     seed
-        Of the order within a round; random by default.
+        Decides the order within a round; without one it is another every time.
+    settle
+        Seconds of rest before a turn, in which threads of the rung before stop to look for work.
+    progress
+        Called with the name of whose turn it is.
 
     Raises
     ------
@@ -134,17 +152,33 @@ def climb(
     climbers = [Climber(run.rung.name, _sentence(run.rung), run) for run in runs]
     bare = Climber("floor", "the bare products", None)
     try:
-        for done in range(0, count, TURN):
+        for done in range(0, count, TURNS.epochs):
             for i in rng.permutation(len(climbers) + 1):
                 climber = [*climbers, bare][i]
                 progress(climber.name)
                 time.sleep(settle)
-                for _ in range(min(TURN, count - done)):
+                for _ in range(min(TURNS.epochs, count - done)):
                     _one_epoch(climber, floor)
             yield [_standing(climbers, k, bare, settings) for k in range(len(climbers))]
     finally:
         for run in runs:
             run.rung.close()
+
+
+def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
+    """`above` ÷ `below`, seconds of epochs that belong together, as far as there are both.
+
+    All of it is NaN where there is no pair yet.
+    """
+    pairs = min(len(above), len(below))
+    if not pairs:
+        return Interval(math.nan, math.nan, math.nan)
+    return ratio_interval(np.divide(above[:pairs], below[:pairs]))
+
+
+def whole_training(seconds: Sequence[float], settings: Settings) -> Interval:
+    """Seconds that all epochs of `settings` take, from the `seconds` of those that were trained."""
+    return paired_ratio(seconds, [1 / settings.epochs] * len(seconds))
 
 
 def _one_epoch(climber: Climber, floor: Floor) -> None:
@@ -161,67 +195,21 @@ def _sentence(rung: Step0) -> str:
     return (rung.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
-def _standing(climbers: list[Climber], k: int, bare: Climber, settings: Settings) -> Standing:
+def _standing(climbers: list[Climber], k: int, bare: Climber, settings: Settings) -> RungStanding:
     climber, run = climbers[k], climbers[k].run
     assert run is not None
 
-    def ratio(above: list[float], below: list[float]) -> Interval:
-        both = min(len(above), len(below))
-        if not both:
-            return Interval(math.nan, math.nan, math.nan)
-        return ratio_interval(np.divide(above[:both], below[:both]))
-
     mine = climber.seconds
-    ones = [1 / settings.epochs] * len(mine)
     train, test = (math.nan, math.nan) if climber.stopped else run.accuracies()
-    return Standing(
+    return RungStanding(
         rung=climber.name,
         what=climber.what,
-        seconds=ratio(mine, ones),
-        gain=ratio(climbers[max(k - 1, 0)].seconds, mine),
-        total_gain=ratio(climbers[0].seconds, mine),
-        over_floor=ratio(mine, bare.seconds),
+        seconds=whole_training(mine, settings),
+        gain=paired_ratio(climbers[max(k - 1, 0)].seconds, mine),
+        total_gain=paired_ratio(climbers[0].seconds, mine),
+        over_floor=paired_ratio(mine, bare.seconds),
         epochs=len(mine),
         train_accuracy=train,
         test_accuracy=test,
         stopped=climber.stopped,
     )
-
-
-def grow(
-    rung: type[Step0], samples: Sequence[int], nodes: Sequence[int], *, epochs: int = 4
-) -> Iterator[dict[str, Any]]:
-    """Seconds of an epoch on synthetic data: for the articles' network, and for wide layers.
-
-    Each point names its samples and hidden layers, the median seconds per sample over at least
-    `epochs` epochs, those of the bare products, and what share of this machine's fastest large
-    product that is.
-    """
-    keep_freed_memory()
-    side = 2_000
-    peak = 2 * side**3 / product_seconds(side, side, side, "float32")  # operations per second
-    points = [(size, ARTICLE.hidden) for size in samples]
-    points += [(NODES_SAMPLES, (width, width)) for width in nodes]
-    for size, hidden in points:
-        settings = replace(ARTICLE.with_batch(min(GROWTH_BATCH, size)), hidden=hidden)
-        run = Run(synthetic(size), replace(settings, learning_rate=1e-6, epochs=10**6), rung)
-        floor = Floor(run.layers, settings, size)
-        count = max(epochs, GROWTH_SAMPLES // size if hidden == ARTICLE.hidden else 0)
-        time.sleep(SETTLE)
-        try:
-            seconds = float(np.median([run.epoch().seconds for _ in range(count + 1)][1:]))
-        finally:
-            run.rung.close()
-        bare = float(np.median([floor.epoch() for _ in range(count)]))
-        flops = (
-            step_cost(NetworkCase(settings.batch_size, run.layers)).flops
-            / settings.batch_size
-            * size
-        )
-        yield {
-            "samples": size,
-            "hidden": list(hidden),
-            "seconds_per_sample": seconds / size,
-            "floor_per_sample": bare / size,
-            "peak_share": flops / seconds / peak,
-        }

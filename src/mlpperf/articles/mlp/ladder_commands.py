@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...devices import Setting, available_threads, use
-from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
+from ..options import Data
+from ..turns import TURNS
 from .commands import settings_given
 
 if TYPE_CHECKING:
-    from .ladder import Standing
+    from .ladder import RungStanding
 
 
 Rungs = Annotated[
     list[str] | None, typer.Option("--rung", help="Only this rung; repeatable. All by default.")
 ]
 
-QUICK_EPOCHS = 6  # the fewest that give an interval
-
-
-BATCH_SIZES = [100, 500, 2_000, 10_000, 20_000, 60_000]
+SWEPT_BATCH_SIZES = (100, 500, 2_000, 10_000, 20_000, 60_000)  # to MNIST's whole training set
+# Nobody could read a plot with lines for ten rungs and two numbers of threads. These four stand for
+# the articles' first program, the last of their steps, and ours in one process and in several.
+SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "shared_by_processes")
 
 
 def ladder(
@@ -37,7 +39,7 @@ def ladder(
         float | None, typer.Option(help="By default 0.001, but at most 2 ÷ batch size.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"{QUICK_EPOCHS} epochs, no memory.")
+        bool, typer.Option("--quick", help=f"{TURNS.quick_epochs} epochs, no memory.")
     ] = False,
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
@@ -60,12 +62,12 @@ def ladder(
 
     changed = {} if learning_rate is None else {"learning_rate": learning_rate}
     settings = settings_given(batch_size, None, changed)
-    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
+    count = epochs if epochs is not None else TURNS.quick_epochs if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
     folder = records or records_folder()
     commit = current_commit()
     append([], folder, "ladders")
-    standings: list[Standing] = []
+    standings: list[RungStanding] = []
     memories: dict[str, int] = {}
     written: list[dict[str, Any]] = []
     try:
@@ -104,7 +106,7 @@ def sweep(
         list[int] | None, typer.Option("--threads", help="Repeatable; 1 and all by default.")
     ] = None,
     device: Device = None,
-    epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = QUICK_EPOCHS,
+    epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = TURNS.quick_epochs,
     data: Data = "mnist",
     plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("sweep.png"),
     records: Records = None,
@@ -116,18 +118,12 @@ def sweep(
     counts = threads or sorted({1, available_threads()})
     settings = [Setting(threads=count) for count in counts]  # says what is wrong at once
     folder = records or records_folder()
-    chosen = rung or [
-        "step_0",
-        "activation_cached",
-        "samples_major_in_place",
-        "shared_by_processes",
-    ]
-    work = [(size, setting) for size in (batch_size or BATCH_SIZES) for setting in settings]
+    chosen = rung or SWEPT_RUNGS
+    work = [(size, setting) for size in (batch_size or SWEPT_BATCH_SIZES) for setting in settings]
     written: list[dict[str, Any]] = []
     failed: list[str] = []
     from ...engine import terminal
-    from .. import plots
-    from . import show_ladder
+    from . import plots, show_ladder
 
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))
@@ -180,7 +176,7 @@ def growth(
     from ...engine import terminal
     from ...engine.history.records import append, context, current_commit, finite, records_folder
     from . import show_ladder
-    from .ladder import grow
+    from .growth import grow
     from .training import rung_named
 
     folder, commit = records or records_folder(), current_commit()

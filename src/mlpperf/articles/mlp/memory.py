@@ -1,7 +1,7 @@
-"""Peak memory of a rung: a fresh process loads the data, trains a little, and says what it took.
+"""The most memory that a rung takes, measured in a fresh process that trains for a few batches.
 
-Run as `python -m mlpperf.articles.mlp.memory RUNG BATCH_SIZE DATA`, it prints bytes above the
-interpreter with NumPy and the data loaded.
+Started as `python -m mlpperf.articles.mlp.memory RUNG BATCH_SIZE DATA`, the process prints how many
+bytes it took beyond those that it had taken with NumPy and the data loaded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import sys
 
 from ...errors import MlpperfError
 
-BATCHES = 40  # as many as it trains
+TRAINED_BATCHES = 40  # enough for every buffer to be used, and for some looks at the memory
+LOOK_EVERY = 0.005  # seconds between two looks at the memory, shorter than a batch of thousands
 
 
 def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
-    """Bytes that `rung` takes at most, above NumPy and the data; all its processes together.
+    """Bytes that all processes of `rung` take at most together, beyond NumPy and the data.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
 
 
 def children_memory() -> int:
-    """Bytes that belong to child processes alone."""
+    """Bytes that the child processes of this one do not share with it or with each other."""
     import psutil
 
     taken = 0
@@ -56,11 +57,11 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
     before, peak, stop = process.memory_info().rss, 0, threading.Event()
 
     def watch() -> None:
-        """Look at what is really taken, because the kernel's own peak knows nothing of sharing."""
+        """Note the most that all take: the kernel's own peaks count shared bytes twice."""
         nonlocal peak
         while not stop.is_set():
             peak = max(peak, process.memory_info().rss + children_memory())
-            stop.wait(0.005)
+            stop.wait(LOOK_EVERY)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -70,7 +71,7 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
 
         settings = ARTICLE.with_batch(batch_size)
         run = Run(loaded, settings, rung_named(rung))
-        run.rung.train(np.arange(min(len(loaded.train_images), BATCHES * batch_size)))
+        run.rung.train(np.arange(min(len(loaded.train_images), TRAINED_BATCHES * batch_size)))
         run.rung.close()
     finally:
         stop.set()

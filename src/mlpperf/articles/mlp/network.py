@@ -27,7 +27,7 @@ from .settings import ARTICLE, Settings
 
 Weights = tuple[Array, ...]
 ARTICLE_LAYERS = (784, 70, 30, 10)
-HYPER = ARTICLE  # what hot paths are timed with
+HYPER = ARTICLE  # the settings with which hot paths are timed
 
 
 @dataclass(frozen=True)

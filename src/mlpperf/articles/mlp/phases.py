@@ -1,7 +1,6 @@
 """Where the time of a batch goes, phase by phase, as the articles print it.
 
-The methods of one rung are replaced by timed ones; a rung that is not watched has nothing in it
-that could cost time.
+The methods of one object are replaced by timed ones, so a rung that is not watched pays nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from .rungs import Step0
 
 
 class PhaseClock:
-    """Seconds and calls of every phase of `rung`, from now on.
+    """Seconds of every phase of `rung`, and its batches, from the making of this clock on.
 
-    On a rung that shares its batches among processes, those of this process.
+    Where a rung shares its batches among processes, only the part of this process is seen.
     """
 
     def __init__(self, rung: Step0) -> None:

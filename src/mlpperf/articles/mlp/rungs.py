@@ -37,8 +37,8 @@ from .settings import Settings
 Weights = tuple[Array, ...]
 
 
-class Course(NamedTuple):
-    """What a pass over some batches cost."""
+class BatchCosts(NamedTuple):
+    """Loss and error of each batch of a pass over samples."""
 
     loss: Array  # of each batch, with its regularisation, (batches,)
     penalty: Array  # the regularisation in it, (batches,)
@@ -57,7 +57,7 @@ class Step0:
 
     name: ClassVar[str] = "step_0"
     dtype: ClassVar[DTypeLike] = np.float64
-    # What a phase clock measures: methods, and what they are called in its table.
+    # The methods that a `PhaseClock` times, and what its table calls them.
     phases: ClassVar[dict[str, str]] = {
         "gather": "input",
         "forward": "forward",
@@ -103,18 +103,16 @@ class Step0:
         return self.weights, self.momentum
 
     def close(self) -> None:
-        """Give back what a rung holds beyond memory."""
+        """End what a rung holds beyond memory: processes, in the last one."""
 
-    def train(self, order: Array) -> Course:
+    def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; the last one may be short."""
         size = self.settings.batch_size
-        course = Course(*np.zeros((3, -(-len(order) // size))))
+        costs = BatchCosts(*np.zeros((3, -(-len(order) // size))))
         for i, start in enumerate(range(0, len(order), size)):
-            course.loss[i], course.penalty[i], course.error[i] = self.step(
-                order[start : start + size]
-            )
+            costs.loss[i], costs.penalty[i], costs.error[i] = self.step(order[start : start + size])
             self.advance()
-        return course
+        return costs
 
     def step(self, index: Array) -> tuple[float, float, float]:
         """One batch: loss, the regularisation in it, error; new weights wait for `advance`."""
@@ -127,7 +125,7 @@ class Step0:
         return loss + penalty, penalty, error
 
     def advance(self) -> None:
-        """Make the new weights the ones to go on from."""
+        """Make the new weights, which `step` has computed, the current ones."""
         self.weights, self.momentum = self.new_weights, self.new_momentum
 
     def outcome(self, index: Array) -> Arrays:
@@ -143,7 +141,7 @@ class Step0:
         return self.x[index].T, self.y[:, index]
 
     def forward(self, rows: Array) -> tuple[list[Array], list[Array]]:
-        """All Z_N (without) and A_N (with a bias row, the last one without), from layer 0 on."""
+        """All Z_N, without a bias row, and all A_N, with one but for the last; from layer 0 on."""
         return self._forward_from(rows, add_row_of_ones(rows))
 
     def _forward_from(self, z: Array, a: Array) -> tuple[list[Array], list[Array]]:
@@ -159,7 +157,7 @@ class Step0:
         return zs, activations
 
     def cost(self, a: Array, y: Array) -> tuple[float, float]:
-        """Loss without, and the regularisation: ½·λ2·ΣW² + λ1·Σ|W| without bias weights."""
+        """Loss without its regularisation, and that: ½·λ2·ΣW² + λ1·Σ|W|, no bias weights in it."""
         penalty = 0.0
         if self.settings.l2 > 0:
             squares = sum(np.sum(np.square(w[:, 1:])) for w in self.weights)
@@ -172,10 +170,10 @@ class Step0:
         """Mean of |Y − A|."""
         return float(np.average(np.abs(y - a)))
 
-    lowest: ClassVar[int] = 0  # the lowest layer that gets a delta
+    lowest: ClassVar[int] = 0  # the lowest layer for which a delta is computed
 
     def backward(self, z: list[Array], a: list[Array], y: Array) -> list[Array]:
-        """G_N for every layer, from (3) downwards."""
+        """G_N of every layer, by (3) to (5), from the output layer down."""
         delta = self.loss.delta(a[-1], y)
         gradients: list[Array] = []
         for n in reversed(range(len(self.weights))):
@@ -203,7 +201,7 @@ class Step0:
         return np.asarray(self.weights[n].T.dot(above))
 
     def t4_delta(self, n: int, product: Array, derivative: Array) -> Array:
-        """(4): the bias row was needed for the product only, and is cut off."""
+        """(4): the row that the bias weights made in the product is cut off."""
         return (product * derivative)[1:, :]
 
     def t5_gradient(self, n: int, above: Array, a: list[Array]) -> Array:
@@ -211,7 +209,7 @@ class Step0:
         return np.asarray(np.dot(above, a[n].T))
 
     def t6_regularise(self, n: int, gradient: Array) -> None:
-        """(5): both terms, whatever λ1 and λ2 are."""
+        """(5): both terms of the regularisation, even those whose factor is 0."""
         w = self.weights[n][:, 1:]
         gradient[:, 1:] += w * self.settings.l2 + np.sign(w) * self.settings.l1
 
@@ -238,7 +236,7 @@ class NoInputDelta(Float32):
     lowest = 1
 
     def t6_regularise(self, n: int, gradient: Array) -> None:
-        """(5): the terms whose factor is positive."""
+        """(5): only those terms of the regularisation whose factor is above 0."""
         w = self.weights[n][:, 1:]
         if self.settings.l2 > 0:
             gradient[:, 1:] += w * self.settings.l2
@@ -272,7 +270,7 @@ class ActivationCached(BiasInData):
     name = "activation_cached"
 
     def backward(self, z: list[Array], a: list[Array], y: Array) -> list[Array]:
-        """G_N for every layer; what comes down is A, not Z."""
+        """G_N of every layer; A takes the place of Z, because f' can be had from it."""
         return super().backward(a, a, y)
 
     def t1_bias_row(self, n: int, z: list[Array]) -> Array:
@@ -284,12 +282,12 @@ class ActivationCached(BiasInData):
         return self.activation.derivative_from_activation(biased)
 
     def t4_delta(self, n: int, product: Array, derivative: Array) -> Array:
-        """(4) on the slice that is wanted."""
+        """(4), on the rows that are kept, instead of cutting off the bias row afterwards."""
         return product[1:, :] * derivative
 
 
 def with_bias_column(x: Array) -> Array:
-    """[1, x] in float32, (n, n(0)) → (n, n(0) + 1): once per training."""
+    """[1, x] in float32, (n, n(0)) → (n, n(0) + 1); made once per training."""
     biased = np.ones((len(x), x.shape[1] + 1), dtype=np.float32)
     biased[:, 1:] = x
     return biased

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...errors import MlpperfError, check
@@ -11,12 +10,6 @@ from ..data.samples import SCALERS
 from .equations import ACTIVATIONS, LOSSES
 
 INITS = ("sqrt_nodes", "constant")
-
-
-def choose(what: str, name: str, known: Iterable[str]) -> str:
-    """`name`, if it is one of `known`; otherwise a sentence with the nearest names."""
-    check(what, [name], known)
-    return name
 
 
 @dataclass(frozen=True)
@@ -66,10 +59,10 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choose("activation", self.activation, ACTIVATIONS)
-        choose("loss", self.loss, LOSSES)
-        choose("initialisation", self.init, INITS)
-        choose("scaler", self.scaler, SCALERS)
+        check("activation", [self.activation], ACTIVATIONS)
+        check("loss", [self.loss], LOSSES)
+        check("initialisation", [self.init], INITS)
+        check("scaler", [self.scaler], SCALERS)
         if any(nodes < 1 for nodes in self.hidden):
             raise MlpperfError(f"Every hidden layer needs at least one node, not {self.hidden}.")
         for name, least in (("batch_size", 1), ("epochs", 1), ("predict_every", 0), ("seed", 0)):

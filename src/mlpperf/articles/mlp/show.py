@@ -16,11 +16,8 @@ from .training import Epoch, Run
 Record = dict[str, Any]
 
 
-# --- one run ----------------------------------------------------------------------------------
-
-
 def so_far(run: Run, epoch: Epoch) -> str:
-    """One line for the progress bar."""
+    """The line beside the progress bar: cost, newest test accuracy, speed, and seconds left."""
     rate = len(run.samples) / epoch.seconds
     known = [e.test_accuracy for e in run.history if e.test_accuracy is not None]
     accuracy = f", test {percent(known[-1])}" if known else ""
@@ -42,7 +39,7 @@ TRAINING_COLUMNS = (
 
 
 def epochs(run: Run) -> RenderableType:
-    """What every epoch recorded."""
+    """The table of a run, a row for each epoch."""
     table = new_table(
         f"{run.rung.name} on {run.data.name}: {'-'.join(map(str, run.layers))}, "
         f"batch {run.settings.batch_size}",
@@ -55,7 +52,7 @@ def epochs(run: Run) -> RenderableType:
 
 
 def training_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table of a run, a row for each epoch."""
+    """The cells of that table, from the epochs of a record."""
     return [
         (
             str(e["epoch"]),
@@ -83,7 +80,7 @@ def summary(run: Run) -> str:
 
 
 def as_record(run: Run) -> Record:
-    """A run, finished or not, without when and where."""
+    """A run, finished or not, as a record, to which the command adds when and where."""
     return {
         "rung": run.rung.name,
         "data": run.data.name,
@@ -106,15 +103,3 @@ def phases(clock: PhaseClock) -> RenderableType:
                 ):
                     table.add_row(f"  {part}", f"L{n}", seconds(its))
     return table
-
-
-# --- Keras ------------------------------------------------------------------------------------
-
-
-# --- plots ------------------------------------------------------------------------------------
-
-
-# --- clusters ---------------------------------------------------------------------------------
-
-
-# --- the ladder -------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from rich.console import RenderableType
 from ...engine.history.records import Commit, context, finite
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds, times
-from .ladder import Standing
+from .ladder import RungStanding
 from .settings import Settings
 from .show import Record
 
-ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
+# Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
+ARTICLE_SECONDS = {
     "step_0": 49.5,
     "no_input_delta": 11.3,
     "bias_in_data": 9.6,
@@ -23,13 +24,13 @@ ARTICLE_SECONDS = {  # 35 epochs of batch 500 on an i7-6700K, as published
 
 
 def ladder_records(
-    standings: Sequence[Standing],
+    standings: Sequence[RungStanding],
     settings: Settings,
     data: str,
     memories: dict[str, int],
     commit: Commit,
 ) -> list[Record]:
-    """A record for each rung."""
+    """A record for each rung, from its standing and its peak memory in bytes, where it is known."""
     common = {
         **context("ladder", commit),
         "data": data,
@@ -41,7 +42,7 @@ def ladder_records(
 
 
 def interval_digits(interval: Record) -> str:
-    """`3.85 (3.63–5.28)`, in seconds."""
+    """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
     low, high = interval["low"], interval["high"]
     if interval["median"] is None:
         return "–"
@@ -50,7 +51,7 @@ def interval_digits(interval: Record) -> str:
 
 
 def ratio(interval: Record) -> str:
-    """`9.7×`, with no more digits than its interval supports."""
+    """A ratio with no more digits than its interval supports, such as `9.7×`."""
     if interval["median"] is None:
         return "–"
     low, high = interval["low"] or 0.0, interval["high"]
@@ -96,7 +97,7 @@ def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def ladder(records: Sequence[Record]) -> RenderableType:
-    """Seconds, gains, share of the floor, accuracy and memory of every rung."""
+    """The table of the ladder: seconds, gains, multiple of the floor, accuracy and memory."""
     first = records[0]
     title = (
         f"The ladder at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"

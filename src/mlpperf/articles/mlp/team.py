@@ -1,14 +1,15 @@
 """The last rung: every batch is shared by as many processes as there are threads.
 
-Inside a product a BLAS with several threads waits for the slowest at every layer, and everything
-between the products runs on one thread. Here each process takes its share of the samples through
-the whole network, with one BLAS thread, and its share of the rows of W_0 through the update: two
-meetings per batch. They are processes and not threads because the interpreter lock, handed over
-some forty times a step between threads that do the same at the same time, costs half as much as the
-step itself.
+A BLAS with several threads shares out each product by itself: at every layer all threads wait for
+the slowest, and whatever lies between two products runs on one thread. Here each process, with one
+BLAS thread, takes its share of a batch's samples through the whole network, and afterwards its
+share of the rows of W_0 through the update. So they have to wait for each other twice per batch.
 
-Processes are forked, so they see the data without a copy; what they write for each other lies in
-shared memory.
+Threads would do the same in theory. But they hand Python's interpreter lock to each other some
+forty times a step, just when all of them need it, and that costs half as much as the step itself.
+
+Processes are forked, so that they see the data without a copy. What they write for each other lies
+in shared memory.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ from ...parallel import blas
 from ..data.samples import Samples
 from .equations import Array
 from .in_place import Flat, PaddedLayers
-from .rungs import Course
+from .rungs import BatchCosts
 from .settings import Settings
 
-PATIENCE = 20_000  # looks at a flag before we ask whether the others are still alive
-STOP, TRAIN = 0, 1
+# Looks at a flag, some milliseconds in all, between two questions whether the others are alive:
+# asking takes a call of the system, for which a meeting that goes well should not wait.
+LOOKS_BETWEEN_CHECKS = 20_000
+STOP, TRAIN = 0, 1  # what a member is told over its pipe
 DEAD = "A process that shared the batches has died."
-SMALL = 1 << 28  # bytes of a scaled set that is worth keeping
+# A set of at most so many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
+# uint8, a quarter of that, and its scaling is folded into the first weights for every batch.
+SCALED_BYTES_MAX = 1 << 28
 
 
 def shared(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
@@ -80,10 +85,11 @@ class Team(PaddedLayers):
             Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
         ]
         batches = -(-len(x) // settings.batch_size)
-        self.courses = shared((members, 3, batches), np.float64)
+        self.costs = shared((members, 3, batches), np.float64)
         self.order = shared((len(x),), np.int64)
         self.rate_now = shared((1,), np.float64)
-        # One cache line each: how often a member has come to a meeting, and whether it failed.
+        # For each member how often it has come to a meeting, and whether it failed; a cache line
+        # (8 numbers) each, so that a member that writes does not slow those that look.
         self.meetings = shared((members, 8), np.int64)
         self.others: list[tuple[Any, Any]] = []  # process, our end of its pipe
         self.parent = os.getpid()
@@ -91,7 +97,8 @@ class Team(PaddedLayers):
         for me in range(1, members):
             ours, theirs = context.Pipe()
             process = context.Process(target=self._serve, args=(me, theirs, ours), daemon=True)
-            with warnings.catch_warnings():  # BLAS threads idle; the child uses none of them
+            # Python warns of forking with threads. Those of BLAS are idle, and the child uses none.
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             theirs.close()
@@ -106,13 +113,13 @@ class Team(PaddedLayers):
         """
         y, members = samples.one_hot(np.float32), threads()
         scale = samples.scaling.affine
-        if scale and samples.images.size * 4 > SMALL:
+        if scale and samples.images.size * 4 > SCALED_BYTES_MAX:
             return cls(samples.images, y, weights, settings, scale=scale, members=members)
         used = samples.scaling.used_pixels(samples.images)
         x = samples.scaling(samples.images, np.float32, used)
         return cls(x, y, weights, settings, used=used, members=members)
 
-    def train(self, order: Array) -> Course:
+    def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; the last one may be short.
 
         Raises
@@ -128,11 +135,11 @@ class Team(PaddedLayers):
         except OSError as reason:
             raise MlpperfError(DEAD) from reason
         self._train(len(order))
-        course = self.courses.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
-        return Course(*course)
+        costs = self.costs.sum(axis=0)[:, : -(-len(order) // self.settings.batch_size)]
+        return BatchCosts(*costs)
 
     def close(self) -> None:
-        """Let the other processes end."""
+        """Let the other processes end, by force if they do not within a second."""
         for process, pipe in self.others:
             with contextlib.suppress(OSError):  # it is dead already
                 pipe.send((STOP, 0))
@@ -146,7 +153,7 @@ class Team(PaddedLayers):
             self.close()
 
     def _serve(self, me: int, pipe: Any, parents: Any) -> None:
-        """What another process does all its life, which ends with the parent's end of its pipe."""
+        """All that a forked process does: train when told to, until it is to stop or alone."""
         for end in (parents, *(end for _, end in self.others)):
             end.close()
         self.me, self.others = me, []
@@ -162,10 +169,10 @@ class Team(PaddedLayers):
             pass
         finally:
             self.meetings[me, 1] = 1
-            os._exit(0)  # nothing of the parent's is ours to clean up
+            os._exit(0)  # what would be cleaned up at exit belongs to the parent
 
     def _train(self, count: int) -> None:
-        """Our part of a pass over `order`."""
+        """The part that this process has in a pass over the first `count` samples of `order`."""
         size = self.settings.batch_size
         nodes = len(self.now.b[0])
         low, high = (nodes * (self.me + i) // self.members for i in (0, 1))
@@ -177,7 +184,7 @@ class Team(PaddedLayers):
                 loss, error = self.differentiate(self.order[share[0] : share[1]])
                 self._meet()
                 penalty = self.descend(low, high)
-                self.courses[self.me, :, i] = (
+                self.costs[self.me, :, i] = (
                     loss + penalty,
                     penalty,
                     error / (length * self.labels.shape[1]),
@@ -186,7 +193,7 @@ class Team(PaddedLayers):
                 self._meet()
 
     def _meet(self) -> None:
-        """Wait until every member has come here as often as we have."""
+        """Wait until every other member has come to as many meetings as this one."""
         if self.members == 1:
             return
         self.meetings[self.me, 0] += 1
@@ -195,7 +202,7 @@ class Team(PaddedLayers):
             looks = 0
             while self.meetings[other, 0] < mine:
                 looks += 1
-                if looks % PATIENCE == 0:
+                if looks % LOOKS_BETWEEN_CHECKS == 0:
                     self._check_alive()
                     time.sleep(0)
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..data import archives
 from ..data.datasets import Dataset
-from ..data.samples import CHUNK, Samples, Scaling
+from ..data.samples import Samples, Scaling
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
-from .settings import Settings, choose
+from .settings import Settings
 from .team import Team
 
+PREDICTED_AT_ONCE = 2_000  # samples that go through the network at a time, to limit memory
 # Each is the one before with one thing replaced.
 RUNGS: tuple[type[Step0], ...] = (
     Step0,
@@ -45,8 +46,9 @@ def rung_named(name: str) -> type[Step0]:
     MlpperfError
         If there is none; with the nearest names.
     """
-    names = [rung.name for rung in RUNGS]
-    return RUNGS[names.index(choose("rung", name, names))]
+    known = {rung.name: rung for rung in RUNGS}
+    check("rung", [name], known)
+    return known[name]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Epoch:
 
     epoch: int  # from 1
     cost: float  # loss with regularisation, per sample
-    penalty_share: float  # of the regularisation in the cost
+    penalty_share: float  # regularisation ÷ cost
     error: float  # mean of |Y − A|
     learning_rate: float
     mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
@@ -69,7 +71,12 @@ class Diverged(MlpperfError):
 
 
 class Run:
-    """A network on its way through its epochs, on one rung.
+    """One training of a network by one rung, epoch after epoch.
+
+    Parameters
+    ----------
+    weights : W_N to start from, in the articles' shapes; by default those that the seed draws.
+    samples : the training set of `data`, where it is prepared already; runs can share it.
 
     Raises
     ------
@@ -107,14 +114,14 @@ class Run:
         return self.rung.state()[0]
 
     def order(self) -> Array:
-        """The samples in the order of the next epoch, the same on every rung."""
+        """The order (n,) of the samples in the next epoch, the same on every rung."""
         samples = len(self.samples)
         if not self.settings.shuffle:
             return np.arange(samples)
         return np.random.default_rng([self.settings.seed, len(self.history)]).permutation(samples)
 
     def epoch(self) -> Epoch:
-        """Train for one epoch, and predict if it is time to.
+        """Train for one epoch, and predict both sets afterwards if the settings ask for it.
 
         Raises
         ------
@@ -123,10 +130,10 @@ class Run:
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # it is found below, by its batch
-            course = self.rung.train(order)
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, and the batch named
+            costs = self.rung.train(order)
         seconds = time.perf_counter() - start
-        finite, weights = np.isfinite(course.loss), self.weights
+        finite, weights = np.isfinite(costs.loss), self.weights
         finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
             raise Diverged(
@@ -135,9 +142,9 @@ class Run:
             )
         record = Epoch(
             epoch=number,
-            cost=float(course.loss.sum() / len(order)),
-            penalty_share=float(course.penalty.sum() / course.loss.sum()),
-            error=float(course.error.mean()),
+            cost=float(costs.loss.sum() / len(order)),
+            penalty_share=float(costs.penalty.sum() / costs.loss.sum()),
+            error=float(costs.error.mean()),
             learning_rate=rate,
             mean_weights=tuple(float(np.abs(w[:, 1:]).mean()) for w in weights),
             seconds=seconds,
@@ -164,7 +171,7 @@ class Run:
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
     def save(self, path: Path) -> None:
-        """Write all that `resume` needs, whole or not at all.
+        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all.
 
         Raises
         ------
@@ -187,18 +194,18 @@ class Run:
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
     """Classes (n,) of `images` (n, pixels), from W_N in the articles' shapes; in float32."""
     activation = ACTIVATIONS[settings.activation]
-    with np.errstate(over="ignore", invalid="ignore"):  # of a network that diverges
+    with np.errstate(over="ignore", invalid="ignore"):  # from a network that diverges
         layers: list[tuple[Array, Array]]
         layers = [
             (np.asarray(w[:, 1:], np.float64), np.asarray(w[:, 0], np.float64)) for w in weights
         ]
-        if scaling.affine:  # W·(factor·x + offset) + b: grey values need no scaling
+        if scaling.affine:  # W·(factor·x + offset) + b, so that grey values need no scaling
             (w, b), (factor, offset) = layers[0], scaling.affine
             layers[0] = w * factor, b + w @ offset
         single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
         found = []
-        for start in range(0, len(images), CHUNK):
-            rows = images[start : start + CHUNK]
+        for start in range(0, len(images), PREDICTED_AT_ONCE):
+            rows = images[start : start + PREDICTED_AT_ONCE]
             a = rows.astype(np.float32) if scaling.affine else scaling(rows)
             for i, (w, b) in enumerate(single):
                 a = a @ w.T + b  # (B, n)·(n, m)
@@ -209,13 +216,13 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
 
 
 def samples_of(data: Dataset, settings: Settings) -> Samples:
-    """The training set of `data` as a rung needs it."""
+    """The training set of `data` with the scaling that `settings` ask for, as a rung needs it."""
     scaling = Scaling(settings.scaler, data.train_images)
     return Samples(data.train_images, data.train_labels, 10, scaling)
 
 
 def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
-    """Raise if these are not the weights of a network with such layers."""
+    """Raise `MlpperfError` unless these are weights of a network with so many nodes per layer."""
     wanted = [(m, n + 1) for n, m in pairwise(layers)]
     given = [w.shape for w in weights]
     if given != wanted:
@@ -250,7 +257,10 @@ def load_weights(path: Path) -> list[Array]:
 
 
 def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
-    """Go on where `Run.save` left off, with the numbers of a run that was never interrupted.
+    """The run that `Run.save` wrote, ready for its next epoch.
+
+    Its numbers are those of a run that was never interrupted. `epochs` replaces how many it is to
+    train in all.
 
     Raises
     ------

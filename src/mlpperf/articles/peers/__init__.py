@@ -1,10 +1,11 @@
 """The strongest programs of other libraries that do what the ladder's last rung does.
 
-Every peer is a page with a function `train`, which gets a `Task` and an iterator of epochs: it
-takes the order of the next epoch from it, trains on it, and comes back for the next. What passes
-between two visits is the time of an epoch, so any library can be timed, whoever writes its loop.
-All start from the same weights and do the same mathematics: the log loss of sigmoid outputs summed
-over the batch, ½·λ2·ΣW² without biases, gradient descent with momentum at a constant rate.
+Every peer is a page with a function `train`, which gets a `Task` and an iterator: it takes from it
+the order of the samples in the next epoch, trains on it, and comes back for the next. The time
+between two visits is that of an epoch. So every library can be timed, even one that has its own
+loop over epochs. All peers start from the same weights and do the same mathematics: the log loss of
+sigmoid outputs, summed over the batch; ½·λ2·ΣW² without biases; gradient descent with momentum at
+a constant rate.
 """
 
 from __future__ import annotations
@@ -12,19 +13,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A way to train the articles' network; `page` is the module here that holds its `train`."""
+    """A library's way to train the articles' network, or the last rung of our own.
+
+    Attributes
+    ----------
+    name, what : as the tables show it, and a description.
+    page : the module of this package that holds its `train`.
+    package : what has to be installed for it.
+    differs : where it does other work than the last rung; empty where it does not.
+    extra : the extra of this project that installs the package; empty where none is needed.
+    cpu_only : whether it cannot run on a GPU.
+    """
 
     name: str
     what: str
     page: str
-    package: str  # that it needs
-    differs: str = ""  # where it does other work than the last rung
-    extra: str = ""  # of this project that installs the package
+    package: str
+    differs: str = ""
+    extra: str = ""
     cpu_only: bool = False
 
     def require(self) -> None:
@@ -99,6 +110,6 @@ def peer_named(name: str) -> Peer:
     MlpperfError
         If there is none; with the nearest names.
     """
-    from ..mlp.settings import choose  # loads NumPy
-
-    return {peer.name: peer for peer in PEERS}[choose("peer", name, [p.name for p in PEERS])]
+    known = {peer.name: peer for peer in PEERS}
+    check("peer", [name], known)
+    return known[name]

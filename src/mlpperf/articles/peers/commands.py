@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from ...devices import Setting, use
-from ...engine.options import AsJson, Data, Device, Records, Threads
+from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
+from ..options import Data
+from ..turns import TURNS
 
-QUICK_EPOCHS = 7  # the fewest that give an interval without the first
+QUICK_EPOCHS = TURNS.quick_epochs + TURNS.compiling_epochs
 
 
 def peers(
@@ -40,7 +42,7 @@ def peers(
     from ..clusters.loading import load
     from ..mlp.settings import ARTICLE
     from . import PEERS, peer_named, show
-    from .contest import Place, contest
+    from .contest import PeerStanding, contest
 
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
     settings = ARTICLE.with_batch(batch_size)
@@ -50,7 +52,7 @@ def peers(
     samples = len(load(data, progress=True).train_images)
     if batch_size > samples:
         raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
-    places: list[Place] = []
+    standings: list[PeerStanding] = []
     written: list[dict[str, Any]] = []
     try:
         with terminal.progress() as bar:
@@ -60,11 +62,11 @@ def peers(
                 bar.update(task, description=text, refresh=True)
 
             for now in contest(chosen, settings, data, epochs=count, progress=tell):
-                places = now
+                standings = now
     finally:
-        if places:
+        if standings:
             common = {**context("peers", commit), "data": data, "batch_size": batch_size}
-            written = [finite({**common, **show.as_record(place)}) for place in places]
+            written = [finite({**common, **show.as_record(each)}) for each in standings]
             append(written, folder, "peers")
     if as_json:
         typer.echo(json.dumps(written, indent=2, ensure_ascii=False))

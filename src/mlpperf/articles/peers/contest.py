@@ -1,7 +1,8 @@
-"""All peers against the last rung: each in a fresh process, a few epochs each in turn.
+"""The contest: all peers against the last rung, in turns, each in a process of its own.
 
-A slow quarter of an hour hits all of them alike, and no library's threads are in another's way. The
-first epoch of a peer compiles and counts as its start; a ratio compares epochs of the same turn.
+Processes of their own keep the threads of one library out of another one's way; only one of them
+trains at a time (`turns.py`). In its first epoch a library compiles. That epoch is reported apart
+and left out of the seconds and of every ratio.
 """
 
 from __future__ import annotations
@@ -17,29 +18,42 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.timing.intervals import Interval, ratio_interval
+from ...engine.timing.intervals import Interval
 from ...engine.timing.rounds import SETTLE
 from ...engine.timing.workers import Worker, WorkerError
 from ...errors import MlpperfError
-from ..keras.training import STALL
-from ..mlp.ladder import TURN
+from ..keras.training import STALL_FACTOR
+from ..mlp.ladder import paired_ratio, whole_training
 from ..mlp.settings import Settings
+from ..turns import TURNS
 from . import LAST_RUNG, Peer
 
 
 @dataclass
-class Contestant:
-    """A peer's process, and what it has said so far."""
+class PeerProcess:
+    """A peer in a process of its own, and what it has said so far.
+
+    Attributes
+    ----------
+    worker : the process; None before its start, after its end, and where it cannot be started.
+    start_up : seconds to import its libraries and to build its network.
+    seconds : of every epoch that it has trained.
+    outcome : accuracies, memory and devices in force, which it tells after its last epoch.
+    stopped : why it does not go on; empty while it does.
+    """
 
     peer: Peer
     worker: Worker | None = None
     start_up: float = math.nan
     seconds: list[float] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
-    stopped: str = ""  # why it does not go on
+    stopped: str = ""
 
     def start(self, settings: Settings, data: str) -> None:
-        """Start it, and wait until it could begin to train."""
+        """Start the process, and wait until it is ready to train.
+
+        Where its package is not installed, or it fails, `stopped` says so.
+        """
         arguments = ["-m", "mlpperf.articles.peers.worker", self.peer.name]
         arguments += [json.dumps(asdict(settings)), data]
         try:
@@ -51,15 +65,19 @@ class Contestant:
         self.start_up = self._hear().get("start_up", math.nan)
 
     def train(self, epochs: int) -> None:
-        """Let it train so many epochs."""
+        """Let it train so many epochs, and note how long each took."""
         self.seconds += self._hear(epochs).get("seconds", [])
 
     def finish(self) -> None:
-        """Hear what came of it."""
+        """Ask for the outcome, once all epochs are trained."""
         self.outcome = self._hear(0)
 
     def _hear(self, epochs: int | None = None) -> dict[str, Any]:
-        """What it says next, or nothing; asked for so many epochs, if for any."""
+        """The next thing that the process says, after it was told to train `epochs` epochs.
+
+        Without `epochs` it is told nothing, because it speaks by itself. Empty where there is no
+        process, or none any more.
+        """
         if self.worker is None:
             return {}
         if epochs is not None:
@@ -79,22 +97,38 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Place:
-    """How a peer did; seconds are those of all epochs of the settings together."""
+class PeerStanding:
+    """How a peer has done so far.
+
+    Attributes
+    ----------
+    peer, what, differs : name, description, and where it does other work than the last rung.
+    ran_on : cpu or gpu:N.
+    seconds : that all epochs of the settings take, from those that were trained.
+    over_last_rung : its seconds ÷ those of the last rung, by epochs of the same round of turns.
+    epochs : how many it has trained.
+    stalls : how many of them took more than `STALL_FACTOR` times the median.
+    start_up : seconds to import its libraries and to build its network.
+    compilation : seconds by which the first epoch was longer than the median.
+    train_accuracy, test_accuracy : shares that are classified rightly; NaN before the end.
+    peak_memory : bytes, with libraries and data; None before the end.
+    in_force : devices and threads that its process found; None before the end.
+    stopped : why it did not go on; empty where it did.
+    """
 
     peer: str
     what: str
     differs: str
-    ran_on: str  # cpu or gpu:N
+    ran_on: str
     seconds: Interval
-    over_last_rung: Interval  # this peer ÷ the last rung, by epochs of the same turn
+    over_last_rung: Interval
     epochs: int
-    stalls: int  # epochs that took more than `STALL` times the median
-    start_up: float  # import and build, seconds
-    compilation: float  # by which the first epoch was longer than the median, seconds
+    stalls: int
+    start_up: float
+    compilation: float
     train_accuracy: float
     test_accuracy: float
-    peak_memory: int | None  # bytes, libraries and data included
+    peak_memory: int | None
     in_force: dict[str, Any] | None
     stopped: str = ""
 
@@ -107,23 +141,23 @@ def contest(
     epochs: int | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
-) -> Iterator[list[Place]]:
-    """Train `peers` and the last rung in turns; gives the places after every round of turns.
+) -> Iterator[list[PeerStanding]]:
+    """Train `peers` and the last rung in turns; gives the standings after every round.
 
     Parameters
     ----------
     epochs
-        How many each trains; default: those of the settings. Seconds are scaled to those.
+        How many each trains; by default those of the settings, to which seconds are always scaled.
     seed
-        Of the order within a round; random by default.
+        Decides the order within a round; without one it is another every time.
 
     Raises
     ------
     MlpperfError
-        If there are too few epochs for an interval without the first.
+        If there are fewer than two epochs: the first compiles, and does not count.
     """
     count = settings.epochs if epochs is None else epochs
-    if count < 2:
+    if count <= TURNS.compiling_epochs:
         raise MlpperfError(
             f"Peers need at least 2 epochs, because the first compiles; not {count}."
         )
@@ -131,48 +165,41 @@ def contest(
     # The articles' decrease, 1e-6, is left out: not every library has it.
     asked = replace(settings, epochs=count, decrease=0.0)
     others = [peer for peer in peers if peer is not LAST_RUNG]
-    contestants = [Contestant(peer) for peer in (LAST_RUNG, *others)]
+    processes = [PeerProcess(peer) for peer in (LAST_RUNG, *others)]
     with contextlib.ExitStack() as stack:
-        for contestant in contestants:
-            progress(f"{contestant.peer.name} starts")
-            stack.callback(contestant.close)
-            contestant.start(asked, data)
-        for done in range(0, count, TURN):
-            for i in rng.permutation(len(contestants)):
-                progress(contestants[i].peer.name)
+        for process in processes:
+            progress(f"{process.peer.name} starts")
+            stack.callback(process.close)
+            process.start(asked, data)
+        for done in range(0, count, TURNS.epochs):
+            for i in rng.permutation(len(processes)):
+                progress(processes[i].peer.name)
                 time.sleep(SETTLE)
-                contestants[i].train(min(TURN, count - done))
-            if done + TURN >= count:
-                for contestant in contestants:
-                    contestant.finish()
-            yield [_place(contestant, contestants[0], settings) for contestant in contestants]
+                processes[i].train(min(TURNS.epochs, count - done))
+            if done + TURNS.epochs >= count:
+                for process in processes:
+                    process.finish()
+            yield [_standing(process, processes[0], settings) for process in processes]
 
 
-def _place(contestant: Contestant, last_rung: Contestant, settings: Settings) -> Place:
-    mine, others = contestant.seconds[1:], last_rung.seconds[1:]
-    both = min(len(mine), len(others))
-
-    def ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
-        if not above:
-            return Interval(math.nan, math.nan, math.nan)
-        return ratio_interval(np.divide(above, below))
-
-    usual = float(np.median(mine)) if mine else math.nan
-    outcome = contestant.outcome
-    return Place(
-        peer=contestant.peer.name,
-        what=contestant.peer.what,
-        differs=contestant.peer.differs,
-        ran_on="cpu" if contestant.peer.cpu_only else Setting.current().device,
-        seconds=ratio(mine, [1 / settings.epochs] * len(mine)),
-        over_last_rung=ratio(mine[:both], others[:both]),
-        epochs=len(contestant.seconds),
-        stalls=sum(spent > STALL * usual for spent in mine),
-        start_up=contestant.start_up,
-        compilation=max(0.0, contestant.seconds[0] - usual) if mine else math.nan,
+def _standing(process: PeerProcess, last_rung: PeerProcess, settings: Settings) -> PeerStanding:
+    mine, others = (each.seconds[TURNS.compiling_epochs :] for each in (process, last_rung))
+    median = float(np.median(mine)) if mine else math.nan
+    peer, outcome = process.peer, process.outcome
+    return PeerStanding(
+        peer=peer.name,
+        what=peer.what,
+        differs=peer.differs,
+        ran_on="cpu" if peer.cpu_only else Setting.current().device,
+        seconds=whole_training(mine, settings),
+        over_last_rung=paired_ratio(mine, others),
+        epochs=len(process.seconds),
+        stalls=sum(spent > STALL_FACTOR * median for spent in mine),
+        start_up=process.start_up,
+        compilation=max(0.0, process.seconds[0] - median) if mine else math.nan,
         train_accuracy=outcome.get("train_accuracy", math.nan),
         test_accuracy=outcome.get("test_accuracy", math.nan),
         peak_memory=outcome.get("peak_memory"),
         in_force=outcome.get("in_force"),
-        stopped=contestant.stopped,
+        stopped=process.stopped,
     )

@@ -11,7 +11,7 @@ from .task import Epochs, Task
 
 
 def train(task: Task, epochs: Epochs) -> list[Array]:
-    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    """Train for all `epochs`; gives the trained W_N (n(N+1), n(N) + 1)."""
     import jax
     import jax.numpy as jnp
 

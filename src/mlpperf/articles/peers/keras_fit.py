@@ -2,9 +2,9 @@
 
 Keras takes the mean of the loss over the batch and the ten outputs, where the articles take the
 sum. So the rate is larger by 10·B, and since Keras adds l·ΣW² where they add ½·λ2·ΣW² to the sum,
-l = λ2/(20·B). At its best means: a pipeline that shuffles indices and not samples, all batches of
-an epoch in one execution, no metric but the loss; XLA on a GPU only, because on processors it made
-batches of 20,000 slower and those of 500 no faster.
+l = λ2/(20·B). At its best it has a pipeline that shuffles indices and not samples, trains on all
+batches of an epoch in one execution, and records no metric but the loss. XLA it has on a GPU only:
+on processors batches of 20,000 took longer with it, and those of 500 no less time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .task import Epochs, Task, in_layers
 
 
 def train(task: Task, epochs: Epochs) -> list[Array]:
-    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    """Train for all `epochs`; gives the trained W_N (n(N+1), n(N) + 1)."""
     keras, s = tensorflow().keras, task.settings
-    terms = len(task.y[0]) * s.batch_size  # that Keras takes the mean of
+    terms = len(task.y[0]) * s.batch_size  # of the loss, whose mean Keras takes
     layers: list[Any] = [keras.Input((task.layers[0],))]
     for nodes in task.layers[1:]:
         penalty = keras.regularizers.L2(s.l2 / (2 * terms))
@@ -37,7 +37,7 @@ def train(task: Task, epochs: Epochs) -> list[Array]:
     )
 
     class Turns(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
-        """Visits `epochs` between two epochs, and after the last."""
+        """Takes the next of `epochs` before every epoch, and once more after the last."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             next(epochs)

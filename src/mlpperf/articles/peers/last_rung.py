@@ -1,4 +1,4 @@
-"""Our own: the last rung of the ladder."""
+"""The last rung of the ladder, with which all peers are compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .task import Epochs, Task
 
 
 def train(task: Task, epochs: Epochs) -> list[Array]:
-    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    """Train for all `epochs`; gives the trained W_N (n(N+1), n(N) + 1)."""
     run = Run(task.data, task.settings, RUNGS[-1], weights=task.weights, samples=task.samples)
     try:
         for order in epochs:

@@ -13,7 +13,7 @@ from .task import Epochs, Task
 
 
 def train(task: Task, epochs: Epochs) -> list[Array]:
-    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    """Train for all `epochs`; gives the trained W_N (n(N+1), n(N) + 1)."""
     import torch
     from torch import nn
 
@@ -52,6 +52,6 @@ def train(task: Task, epochs: Epochs) -> list[Array]:
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
-        total.item()  # until the device is done
+        total.item()  # waits until the device has finished the epoch
     both = [(layer.weight.detach().cpu(), layer.bias.detach().cpu()) for layer in linear]
     return [np.column_stack([b.numpy(), w.numpy()]) for w, b in both]

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds
-from ..keras.training import STALL
+from ..keras.training import STALL_FACTOR
 from ..mlp.show import Record
 from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
-from .contest import Place
+from .contest import PeerStanding
 
 COLUMNS = (
     "peer",
@@ -28,13 +28,18 @@ COLUMNS = (
     "start",
     "compilation",
 )
-SAME = 0.005  # test accuracies that differ by more are not those of the same training
+# Test accuracies, as shares, that differ by more than this are not those of the same training.
+SAME_ACCURACY = 0.005
 
 
-def as_record(place: Place) -> Record:
-    """A place, without when and where; what was in force is the peer's own."""
-    record = asdict(place)
-    if place.in_force is None:
+def as_record(standing: PeerStanding) -> Record:
+    """A standing as a record, to which the command adds when and where.
+
+    Devices and threads in force are those of the peer's process. Where it has not told them, those
+    of the command, which every record has, remain.
+    """
+    record = asdict(standing)
+    if standing.in_force is None:
         del record["in_force"]
     return record
 
@@ -42,7 +47,10 @@ def as_record(place: Place) -> Record:
 def contests(
     records: Sequence[Record], setting: Sequence[str]
 ) -> dict[tuple[Any, ...], list[Record]]:
-    """The newest contest for all that `setting` names; the records of one have the same time."""
+    """The records of the newest contest for every combination of the fields in `setting`.
+
+    The records of one contest are written together, so they have the same time.
+    """
     newest: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         contest = newest.setdefault(tuple(record[name] for name in setting), [])
@@ -74,7 +82,7 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def notes(records: Sequence[Record]) -> list[str]:
-    """What to know about single peers: a sentence for each group that shares it."""
+    """Remarks on single peers; those to whom the same applies share a sentence."""
     groups: dict[str, list[str]] = {}
     for r in records:
         if r["stopped"]:
@@ -83,7 +91,9 @@ def notes(records: Sequence[Record]) -> list[str]:
         if r["differs"]:
             groups.setdefault(r["differs"], []).append(r["peer"])
         if r["stalls"]:
-            stood = f"{r['stalls']} of {r['epochs']} epochs took more than {STALL:g}× the median"
+            stood = (
+                f"{r['stalls']} of {r['epochs']} epochs took more than {STALL_FACTOR:g}× the median"
+            )
             groups.setdefault(stood, []).append(r["peer"])
         if _other_work(r, records):
             groups.setdefault("reaches another accuracy: not compared", []).append(r["peer"])
@@ -93,7 +103,7 @@ def notes(records: Sequence[Record]) -> list[str]:
 def _other_work(record: Record, records: Sequence[Record]) -> bool:
     mine = record["test_accuracy"]
     last = next((r["test_accuracy"] for r in records if r["peer"] == LAST_RUNG.name), None)
-    return mine is not None and last is not None and abs(mine - last) > SAME
+    return mine is not None and last is not None and abs(mine - last) > SAME_ACCURACY
 
 
 def verdict(records: Sequence[Record]) -> str:

@@ -1,4 +1,4 @@
-"""What every peer is given."""
+"""What every peer is given: data, settings, and the weights that training starts from."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ Epochs = Iterator[Array]  # the order (n,) of the samples in every epoch
 
 @dataclass(frozen=True)
 class Task:
-    """The articles' network, its data and where its weights start; n samples of p pixels."""
+    """What to train: the articles' network on n samples of p pixels.
+
+    `peer` names the way to train where a page knows several, and `threads` how many it may use.
+    """
 
     data: Dataset
     settings: Settings
-    peer: str = ""  # which way to train, where a page knows several
+    peer: str = ""
     threads: int = 1
 
     @cached_property
     def samples(self) -> Samples:
-        """The training set as our own rungs need it."""
+        """The training set as the rungs need it."""
         return samples_of(self.data, self.settings)
 
     @cached_property
@@ -54,7 +57,7 @@ class Task:
         return list(initial_weights(self.layers, rng, np.float32, self.settings))
 
     def batches(self, order: Array) -> list[Array]:
-        """The order as (batches, B), and what is left over as (1, rest) if there is any."""
+        """The samples `order` as (batches, B), and as (1, rest) those that fill no whole batch."""
         size = self.settings.batch_size
         whole = len(order) // size * size
         parts = [order[:whole].reshape(-1, size), order[whole:].reshape(1, -1)]

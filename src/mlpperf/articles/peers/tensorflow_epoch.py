@@ -17,7 +17,7 @@ from .task import Epochs, Task
 
 
 def train(task: Task, epochs: Epochs) -> list[Array]:
-    """Train for all `epochs`; gives W_N (n(N+1), n(N) + 1)."""
+    """Train for all `epochs`; gives the trained W_N (n(N+1), n(N) + 1)."""
     tf, settings = tensorflow(), task.settings
     rate = settings.learning_rate
 
@@ -38,5 +38,5 @@ def train(task: Task, epochs: Epochs) -> list[Array]:
     for order in epochs:
         for batches in task.batches(order.astype(np.int32)):
             weights, momentum, loss = compiled(x, y, tf.constant(batches), weights, momentum)
-        loss.numpy()  # until the device is done
+        loss.numpy()  # waits until the device has finished the epoch
     return [w.numpy() for w in weights]

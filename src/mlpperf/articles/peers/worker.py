@@ -1,9 +1,10 @@
-"""One peer in a process of its own: trains when its turn comes, and says how long it took.
+"""One peer in a process of its own: it trains when its turn comes, and says how long that took.
 
-Run as `python -m mlpperf.articles.peers.worker PEER SETTINGS DATA`, it reads how many epochs to
-train from standard input, a line for each turn, and answers with a line of JSON: `{"start_up":
-seconds}` before the first turn, `{"seconds": […]}` after every turn. One more line, and it says
-what came of it. Whatever the libraries print goes to standard error.
+Started as `python -m mlpperf.articles.peers.worker PEER SETTINGS DATA`, it says `{"start_up":
+seconds}` when it is ready. Then it reads lines from standard input: for each turn, how many epochs
+to train, which it answers with `{"seconds": […]}`; and after the last turn one more line, which it
+answers with accuracies, memory, and devices in force. All answers are lines of JSON on standard
+output; what the libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -21,13 +22,21 @@ from typing import IO, Any
 from ...devices import Setting, available_threads
 from ...errors import MlpperfError
 
-PARENT_LEFT = 3  # exit code
+PARENT_LEFT = 3  # exit code of a process whose parent has ended
 
 
 def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -> Iterator[Any]:
-    """The order of every epoch, when it may begin; what passes until the next is asked for counts.
+    """The order of the samples for every epoch, given when that epoch may begin.
 
-    Drawing the order is part of the epoch, as it is in training.
+    Time runs from there until the next order is asked for. Drawing the order counts, because every
+    training has to do it. Between two turns of this peer the generator waits for the parent.
+
+    Parameters
+    ----------
+    task : the peer's `Task`.
+    replies : where lines of JSON to the parent go.
+    started : `time.perf_counter()` when the import of the libraries began.
+    memory : gets the bytes that child processes take, as "children".
     """
     import numpy as np
 
@@ -51,10 +60,10 @@ def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -
 
 
 def wait() -> int:
-    """The number that the parent sends next; the process ends with the parent."""
+    """The number that the parent sends next. If the parent has ended, so does this process."""
     line = sys.stdin.readline()
     if not line:
-        os._exit(PARENT_LEFT)  # nobody waits for what libraries do when they end
+        os._exit(PARENT_LEFT)  # at once: libraries with threads can take seconds to end, or hang
     return int(line)
 
 
@@ -65,7 +74,7 @@ def tell(replies: IO[str], news: dict[str, Any]) -> None:
 
 
 def peak_memory() -> int:
-    """Bytes that this process took at most, its libraries and data included."""
+    """The most bytes that this process has taken so far, its libraries and data included."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -75,7 +84,7 @@ def main(name: str, settings: str, data: str) -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     count = Setting.current().threads or available_threads()
-    if hasattr(os, "sched_setaffinity"):  # not every library can be told otherwise
+    if hasattr(os, "sched_setaffinity"):  # some libraries know no other limit of threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     from ...engine.timing.in_force import in_force
     from ..clusters.loading import load

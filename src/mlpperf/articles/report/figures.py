@@ -8,7 +8,7 @@ from ...engine.report.figures import Figure, Record, bars, over, plain_text, upr
 from ..clusters.show import by_count, spread_of
 from ..mlp.show_ladder import ARTICLE_SECONDS
 
-BATCH = 500  # that of the articles
+BATCH = 500  # samples in a batch, as in the articles
 
 
 def ladder(records: Sequence[Record], best_peer: Record | None) -> Figure:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ...engine.report.blocks import Page, Plot, Prose, Section, Table, rows
@@ -93,80 +94,79 @@ def peers(site: Draft) -> None:
 
 
 def training(site: Draft) -> None:
-    """Accuracy and loss over the epochs of every network."""
+    """Accuracy and loss over the epochs of every network: of Keras first, then of NumPy."""
     kinds = site.material.kinds
-    networks = newest_of(kinds["keras"], lambda r: (r["network"], r["device"]))
     sections, best = [], []
-    for r in networks:
-        epochs = r["epochs"]
+    for r in newest_of(kinds["keras"], lambda r: (r["network"], r["device"])):
+        accuracy = percent(r["epochs"][-1]["validation_accuracy"])
+        best.append(f"{r['network']} {accuracy}")
+        told = f"After {count(len(r['epochs']), 'epoch')}: {accuracy} of the test set are right."
+        file = f"training-{_file(r['network'])}-{_file(r['device'])}"
+        curves = [
+            _Curves("Accuracy", "accuracy in %", _sets("accuracy", "validation_accuracy"), 100),
+            _Curves("Loss", "loss", _sets("loss", "validation_loss")),
+        ]
+        table = KERAS_COLUMNS, keras_rows(r["epochs"])
         name = f"{r['network']} in Keras, {r['device']}"
-        accuracy = epochs[-1]["validation_accuracy"]
-        best.append(f"{r['network']} {percent(accuracy)}")
-        lines = {"accuracy": "training set", "validation_accuracy": "test set"}
-        losses = {"loss": "training set", "validation_loss": "test set"}
-        data = site.keep(f"training-{_file(r['network'])}-{_file(r['device'])}", epochs)
-        sections.append(
-            Section(
-                name,
-                [
-                    Prose(
-                        f"After {count(len(epochs), 'epoch')}: {percent(accuracy)} of the test "
-                        "set are right."
-                    ),
-                    Plot(
-                        figures.curves(epochs, lines, "accuracy in %", 100),
-                        "Accuracy on training and test set over the epochs; as in the table.",
-                    ),
-                    Plot(
-                        figures.curves(epochs, losses, "loss"),
-                        "Loss on training and test set over the epochs; as in the table.",
-                    ),
-                    Table(
-                        f"{name}, epoch by epoch",
-                        KERAS_COLUMNS,
-                        rows(keras_rows(epochs)),
-                        left=0,
-                        data=data,
-                    ),
-                    measured_where([r]),
-                ],
-            )
-        )
+        sections.append(_epochs_section(site, r, name, file, curves, table, Prose(told)))
     for r in newest_of(kinds["trainings"], lambda r: (r["rung"], str(r["settings"]))):
-        epochs = r["epochs"]
+        file = f"training-{len(sections) + 1}"
+        curves = [
+            _Curves("Cost per sample", "cost per sample", {"cost": "cost"}),
+            _Curves("Accuracy", "accuracy in %", _sets("train_accuracy", "test_accuracy"), 100),
+        ]
+        table = TRAINING_COLUMNS, training_rows(r["epochs"])
         hidden = "-".join(map(str, r["settings"]["hidden"]))
         name = f"{r['rung']} in NumPy, hidden layers {hidden}"
-        lines = {"train_accuracy": "training set", "test_accuracy": "test set"}
-        number = len(sections) + 1
-        sections.append(
-            Section(
-                name,
-                [
-                    Plot(
-                        figures.curves(epochs, {"cost": "cost"}, "cost per sample"),
-                        "Cost per sample over the epochs; as in the table.",
-                    ),
-                    Plot(
-                        figures.curves(epochs, lines, "accuracy in %", 100),
-                        "Accuracy on training and test set over the epochs; as in the table.",
-                    ),
-                    Table(
-                        f"{name}, epoch by epoch",
-                        TRAINING_COLUMNS,
-                        rows(training_rows(epochs)),
-                        left=0,
-                        data=site.keep(f"training-{number}", epochs),
-                    ),
-                    measured_where([r]),
-                ],
-            )
-        )
+        sections.append(_epochs_section(site, r, name, file, curves, table))
+    verdict = f"Right on the test set at the end: {', '.join(best)}." if best else ""
     if not sections:
         sections.append(Section("Training", [none_yet("`mlpperf keras` or `mlpperf train`")]))
-    verdict = "There is no record of a training yet."
-    if kinds["trainings"] or networks:
-        verdict = f"Right on the test set at the end: {', '.join(best)}." if best else ""
+        verdict = "There is no record of a training yet."
     site.pages.append(Page("training.html", "Training", verdict, sections, "Training"))
+
+
+class _Curves(NamedTuple):
+    """A plot over the epochs: what it shows, its axis, and the names of its lines by their keys."""
+
+    what: str
+    axis: str
+    lines: dict[str, str]
+    scale: float = 1.0
+
+
+def _sets(train: str, test: str) -> dict[str, str]:
+    """Two lines, by the keys of their values in a record."""
+    return {train: "training set", test: "test set"}
+
+
+def _epochs_section(
+    site: Draft,
+    record: Record,
+    name: str,
+    file: str,
+    curves: Sequence[_Curves],
+    table: tuple[Sequence[str], Sequence[Sequence[str]]],
+    *first: Prose,
+) -> Section:
+    """One training, epoch by epoch: `first`, then plots, then a table, kept as `file` as well."""
+    epochs = record["epochs"]
+    plots = [
+        Plot(
+            figures.curves(epochs, drawn.lines, drawn.axis, drawn.scale),
+            f"{drawn.what}{_on_both(drawn.lines)} over the epochs; as in the table.",
+        )
+        for drawn in curves
+    ]
+    columns, cells = table
+    told = Table(
+        f"{name}, epoch by epoch", columns, rows(cells), left=0, data=site.keep(file, epochs)
+    )
+    return Section(name, [*first, *plots, told, measured_where([record])])
+
+
+def _on_both(lines: dict[str, str]) -> str:
+    return " on training and test set" if len(lines) > 1 else ""
 
 
 def _file(name: str) -> str:
@@ -187,7 +187,10 @@ def accuracy(site: Draft) -> None:
             for target, row in sorted(first.items())
             if not row[3].startswith("not")
         )
-        alt = f"Test accuracy over the seconds of {len(courses)} runs; the table has when it held."
+        alt = (
+            f"Test accuracy over the seconds of {len(courses)} courses; the table says when "
+            "targets were held."
+        )
         flat = [{k: v for k, v in r.items() if k not in ("in_force", "setting")} for r in courses]
         sections.append(
             Section(

@@ -1,0 +1,71 @@
+"""The command that tries numbers of clusters: `clusters`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...devices import use
+from ...engine.options import AsJson, Device, Records, Threads
+from ...errors import MlpperfError, check
+from ..options import Data
+
+
+def clusters(
+    lowest: Annotated[int, typer.Option("--from", help="Fewest clusters.")] = 10,
+    highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
+    step: Annotated[int, typer.Option(help="From one number of clusters to the next.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Runs for each number.")] = 3,
+    scaler: Annotated[
+        str, typer.Option(help="Images to length 1 (per_sample), standard, or none.")
+    ] = "per_sample",
+    sample: Annotated[
+        int, typer.Option(help="Training images that the silhouette is averaged over.")
+    ] = 2_000,
+    data: Data = "mnist",
+    device: Device = None,
+    threads: Threads = None,
+    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("clusters.png"),
+    as_json: AsJson = False,
+    records: Records = None,
+) -> None:
+    """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
+    use(device, threads, numpy_only="The search for clusters")
+    from ...engine import terminal
+    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from . import plots, show
+    from .counts import check_counts, measure
+    from .features import SCALERS
+    from .loading import load
+
+    if step < 1 or seeds < 1:
+        raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
+    check("scaler of images", [scaler], ["none", *SCALERS])
+    folder, commit = records or records_folder(), current_commit()
+    append([], folder, "clusters")
+    loaded = load(data, progress=True)
+    counts = range(lowest, highest + 1, step)
+    check_counts(counts, loaded, sample)
+    written: list[dict[str, Any]] = []
+    with terminal.progress() as bar:
+        task = bar.add_task("", total=seeds * len(counts))
+        for seed in range(seeds):
+            for count in counts:
+                bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
+                kind = None if scaler == "none" else scaler
+                found = measure(loaded, count, seed, kind, sample)
+                record = finite({**context("clusters", commit), "data": data, **found})
+                append([record], folder, "clusters")
+                written.append(record)
+                bar.update(task, advance=1, refresh=True)
+    plots.draw_clusters(written, plot)
+    if as_json:
+        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        return
+    console = terminal.console()
+    console.print(show.clusters(written))
+    console.print(show.elbow_found(written))
+    console.print(f"Plot: {plot}\nRecords: {folder / 'clusters.jsonl'}", soft_wrap=True)

@@ -1,0 +1,98 @@
+"""How the time of an epoch grows with the number of samples and with the width of the layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...devices import keep_freed_memory
+from ...engine.timing.machine import product_seconds
+from ...engine.timing.rounds import SETTLE
+from ..data.datasets import synthetic
+from .ladder import Floor
+from .network import NetworkCase, step_cost
+from .rungs import Step0
+from .settings import ARTICLE
+from .training import Run
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What stays the same while samples or nodes grow.
+
+    Attributes
+    ----------
+    batch_size : samples in a batch, for every point; fewer only where there are not so many.
+    samples_for_nodes : samples of the set on which layers of all widths are trained: four batches.
+    samples_trained_min : samples that the articles' network sees at least, over all its epochs, so
+        that a point with few samples is timed for long enough, too.
+    learning_rate : small enough that no width diverges; what is learned does not matter here.
+    product_side : rows and columns, in elements, of the square product whose rate is taken for the
+        machine's fastest: large enough for every thread and for a BLAS at its best.
+    """
+
+    batch_size: int = 5_000
+    samples_for_nodes: int = 20_000
+    samples_trained_min: int = 400_000
+    learning_rate: float = 1e-6
+    product_side: int = 2_000
+
+
+GROWTH = Growth()
+
+
+def grow(
+    rung: type[Step0], samples: Sequence[int], nodes: Sequence[int], *, epochs: int = 4
+) -> Iterator[dict[str, Any]]:
+    """Train by `rung` on synthetic sets of several sizes, then with layers of several widths.
+
+    Parameters
+    ----------
+    samples : sizes of the training sets for the articles' network.
+    nodes : widths; the network then has two hidden layers of that width.
+    epochs : how many are timed at least for each point; the median counts.
+
+    Returns
+    -------
+    For each point `samples` and `hidden` layers, `seconds_per_sample` of an epoch,
+    `floor_per_sample`, the seconds of its bare products, and `peak_share`, the share of the rate of
+    this machine's fastest large product that training reaches.
+    """
+    keep_freed_memory()
+    side = GROWTH.product_side
+    peak = 2 * side**3 / product_seconds(side, side, side, "float32")  # operations per second
+    points = [(size, ARTICLE.hidden) for size in samples]
+    points += [(GROWTH.samples_for_nodes, (width, width)) for width in nodes]
+    for size, hidden in points:
+        usual = ARTICLE.with_batch(min(GROWTH.batch_size, size))
+        least = GROWTH.samples_trained_min // size if hidden == ARTICLE.hidden else 0
+        count = max(epochs, least)
+        # One epoch warms up; and the last one of the settings is not trained, for it would predict.
+        settings = replace(
+            usual, hidden=hidden, learning_rate=GROWTH.learning_rate, epochs=count + 2
+        )
+        run = Run(synthetic(size), settings, rung)
+        floor = Floor(run.layers, settings, size)
+        time.sleep(SETTLE)
+        try:
+            _, *timed = [run.epoch().seconds for _ in range(count + 1)]
+        finally:
+            run.rung.close()
+        seconds = float(np.median(timed))
+        bare = float(np.median([floor.epoch() for _ in range(count)]))
+        flops = (
+            step_cost(NetworkCase(settings.batch_size, run.layers)).flops
+            / settings.batch_size
+            * size
+        )
+        yield {
+            "samples": size,
+            "hidden": list(hidden),
+            "seconds_per_sample": seconds / size,
+            "floor_per_sample": bare / size,
+            "peak_share": flops / seconds / peak,
+        }

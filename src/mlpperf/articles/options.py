@@ -1,0 +1,9 @@
+"""The options that only the articles' commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N, or clusters:K.")]
