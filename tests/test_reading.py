@@ -254,7 +254,9 @@ def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
     assert ratio.value == 1 / fields["speedup"]["median"]
     assert ratio.low == 1 / fields["speedup"]["high"]
     unbounded = {**fields, "speedup": {"median": 2.0, "low": 1.5, "high": None}}
-    _, ratio = rows_of_race(record_of(unbounded, RACES))
+    race = record_of(unbounded, RACES)
+    assert race.content.speedup.high == math.inf
+    _, ratio = rows_of_race(race)
     assert math.isnan(ratio.low)
     assert ratio.high == 1 / 1.5
 
