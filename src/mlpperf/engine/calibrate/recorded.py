@@ -18,9 +18,13 @@ class Calibration:
 
     Attributes
     ----------
-    trial : what came of one comparison with a mutant. Of its fields `size` and the values of
-        `measured` are shares (0.02 is 2 % slower), `busy` is the share of the machine that others
-        took, and `seconds` is what the whole comparison took.
+    trial : what came of one comparison with a mutant, by these names: `size`, the slowdown that was
+        put in, as a share (0.02 is 2 %; 0 is identical code); `targets`, the series that were
+        slowed down; `found`, those of them that were found slower; `unrelated`, others that were
+        found slower, which is a false alarm; `series`, how many were timed; `undecided`, how many
+        of them nothing was said of; `measured`, by how much each target took longer as the
+        comparison saw it, as a share; `seconds` of the whole comparison; `busy`, the share of the
+        machine that others took; `trouble`, what went wrong on the way, a sentence each.
     tracker : what was calibrated: mlpperf, asv or pytest-benchmark.
     budget : seconds of timing that a comparison was given; of mlpperf only.
     cases : the cases that were timed, all if there are none.
