@@ -26,7 +26,8 @@ from mlpperf.cli.main import app
 from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change
 from mlpperf.engine.history.curves import Curve, points
-from mlpperf.engine.history.records import Commit, append, race_records
+from mlpperf.engine.history.races import race_content
+from mlpperf.engine.history.records import Commit, append, as_records
 from mlpperf.engine.history.rows import Row, Run, Series
 from mlpperf.engine.history.table import COLUMNS, Table, history, tabulated
 from mlpperf.engine.timing.intervals import Interval
@@ -57,7 +58,7 @@ def result(**fields: Any) -> Result:
 @lru_cache(maxsize=1)
 def written() -> str:
     """A race as the real writer writes it."""
-    return json.dumps(race_records([result()], commit=Commit(HASHES[0], False))[0])
+    return json.dumps(as_records("race", Commit(HASHES[0], False), [race_content(result())])[0])
 
 
 def record(hash_: str | None = HASHES[0], dirty: bool = False, **fields: Any) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def test_a_race_becomes_its_seconds_and_its_ratio(tmp_path: Path) -> None:
 
 def test_a_wrong_variant_is_there_but_in_no_curve(tmp_path: Path) -> None:
     wrong = result(wrong="off by 1", seconds=float("nan"), speedup=Interval(*3 * [float("nan")]))
-    table = table_of(tmp_path, race_records([wrong], commit=Commit(HASHES[0], False)))
+    table = table_of(tmp_path, as_records("race", Commit(HASHES[0], False), [race_content(wrong)]))
     assert list(table.proven) == [False, False]
     assert np.isnan(table.value).all()
     assert points(table) == []
@@ -164,7 +165,7 @@ def test_a_record_that_is_none_is_told_and_skipped(damage: dict[str, Any], tmp_p
     append([record(), damaged, record()], tmp_path)
     found = history(tmp_path)
     assert len(found.table) == 4
-    assert found.unreadable == [f"{tmp_path / 'races.jsonl'}, line 2: not a race"]
+    assert found.unreadable == [f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has"]
 
 
 def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path) -> None:

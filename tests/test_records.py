@@ -20,14 +20,15 @@ from mlpperf import hotpath
 from mlpperf.agreement import Arrays
 from mlpperf.devices import SETTING, Setting, threads
 from mlpperf.engine.history import records
+from mlpperf.engine.history.races import race_content
+from mlpperf.engine.history.reading import read
 from mlpperf.engine.history.records import (
     SCHEMA,
     Commit,
     append,
+    as_records,
     current_commit,
     installed_versions,
-    race_records,
-    read,
     records_folder,
 )
 from mlpperf.engine.timing import race as measure
@@ -87,7 +88,7 @@ def some(n: int = 1, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_what_is_appended_can_be_read(results: list[Result], tmp_path: Path) -> None:
-    made = race_records(results, commit=COMMIT)
+    made = as_records("race", COMMIT, map(race_content, results))
     assert append(made, tmp_path) == tmp_path / "races.jsonl"
     assert read(tmp_path) == (made, [])
     assert append(made[:1], tmp_path) == tmp_path / "races.jsonl"
@@ -96,7 +97,7 @@ def test_what_is_appended_can_be_read(results: list[Result], tmp_path: Path) -> 
 
 
 def test_a_record_holds_everything_to_be_read_years_later(results: list[Result]) -> None:
-    record, _ = race_records(results, commit=COMMIT)
+    record, _ = as_records("race", COMMIT, map(race_content, results))
     halved = results[0]
     assert record["schema"] == SCHEMA
     assert record["kind"] == "race"
@@ -138,7 +139,7 @@ def test_what_was_asked_for_stands_beside_what_was_in_force(
     asked = Setting("gpu:1", gpu_memory="512", xla=True)
     monkeypatch.setenv(SETTING, asked.environment()[SETTING])
     monkeypatch.setattr(records, "in_force", lambda: InForce(blas_threads=3, placed="gpu:1"))
-    record = race_records(results, commit=COMMIT)[0]
+    record = as_records("race", COMMIT, map(race_content, results))[0]
     assert record["device"] == "gpu:1"
     assert record["setting"] == dataclasses.asdict(asked)
     assert record["in_force"]["blas_threads"] == 3
@@ -146,11 +147,15 @@ def test_what_was_asked_for_stands_beside_what_was_in_force(
 
 
 def test_what_is_in_force_is_seen_in_this_process(results: list[Result]) -> None:
-    assert 1 <= race_records(results, commit=COMMIT)[0]["in_force"]["blas_threads"] <= threads()
+    assert (
+        1
+        <= as_records("race", COMMIT, map(race_content, results))[0]["in_force"]["blas_threads"]
+        <= threads()
+    )
 
 
 def test_what_was_not_measured_is_null(results: list[Result]) -> None:
-    _, record = race_records(results, commit=COMMIT)
+    _, record = as_records("race", COMMIT, map(race_content, results))
     assert record["verdict"] == "wrong"
     assert "off by" in record["wrong"]
     assert record["speedup"] == {"median": None, "low": None, "high": None}
@@ -163,7 +168,7 @@ def test_what_has_no_bound_is_null(results: list[Result]) -> None:
     unbounded = dataclasses.replace(
         results[0], speedup=Interval(1.5, 0.0, math.inf), floor=-math.inf
     )
-    (record,) = race_records([unbounded], commit=COMMIT)
+    (record,) = as_records("race", COMMIT, [race_content(unbounded)])
     assert record["speedup"] == {"median": 1.5, "low": 0.0, "high": None}
     assert record["floor"] is None
     assert record["verdict"] == "undecided"

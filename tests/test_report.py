@@ -22,7 +22,8 @@ from mlpperf.articles import HOT_PATHS
 from mlpperf.articles.report import figures as article_figures
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.main import app
-from mlpperf.engine.history.records import Commit, race_records, race_result
+from mlpperf.engine.history.races import race_content, race_result
+from mlpperf.engine.history.records import Commit, as_records
 from mlpperf.engine.report.blocks import WIDTH, sparkline
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.serve import serve
@@ -238,7 +239,7 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
 
 def test_a_record_gives_back_the_result_that_it_was_made_of() -> None:
     for record in committed("races"):
-        made = race_records([race_result(record)], commit=Commit(None, False))[0]
+        (made,) = as_records("race", Commit(None, False), [race_content(race_result(record))])
         for key in ("path", "seconds", "speedup", "proof", "floor", "doubts", "wrong", "verdict"):
             assert json.loads(json.dumps(made[key])) == record[key]
 

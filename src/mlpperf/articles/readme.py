@@ -10,18 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..engine.calibrate.show import (
-    CALIBRATION_COLUMNS,
-    calibration_rows,
-    series_of,
-    sight,
-    trial_of,
-)
+from ..engine.calibrate.recorded import CALIBRATIONS, Calibration, alike, series_of
+from ..engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
 from ..engine.calibrate.trials import sights
 from ..engine.files import write_whole
-from ..engine.history.records import race_result, read
+from ..engine.history.races import race_result
+from ..engine.history.reading import Record as TypedRecord
+from ..engine.history.reading import read, record_of
 from ..engine.report.draft import grouped
-from ..engine.report.gather import alike
 from ..engine.timing.machine import BUSY
 from ..engine.timing.show import share_of_ceiling, speedup
 from ..engine.words import percent, seconds
@@ -202,8 +198,8 @@ def clusters(folder: Path) -> str:
 def calibration(folder: Path) -> str:
     """What each tracker found at every size of slowdown, with the command that repeats it."""
     parts = []
-    for found in grouped(read(folder, "calibrations")[0], alike).values():
-        r = found[-1]
+    for found in grouped(_calibrations(folder), alike).values():
+        r = found[-1].fields
         words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
         if r["tracker"] == "mlpperf":
             words.append(f"--budget {r['budget']:g}")
@@ -212,13 +208,17 @@ def calibration(folder: Path) -> str:
         told = f"`{' '.join(words)}`"
         if r["busy"] > BUSY:
             told += ", while other processes kept the machine busy"
-        table = sights([trial_of(r) for r in found])
+        table = sights([record.content.trial for record in found])
         rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
         parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
         if any(line.found.of for line in table):
             parts.append(sight(table))
-        parts.append(_where(*found))
+        parts.append(_where(*(record.fields for record in found)))
     return "\n\n".join(parts)
+
+
+def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
+    return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
 
 
 HEADLINE_COLUMNS = ("what", "figure", "where")
@@ -234,12 +234,12 @@ def headline(folder: Path) -> str:
         if r["total_gain"]["median"]:
             what = f"{r['rung']} against the first program, batch {size:,}"
             rows.append((what, ratio(r["total_gain"]), r["machine"]["processor"]))
-    calibrations = grouped(read(folder, "calibrations")[0], alike).values()
+    calibrations = grouped(_calibrations(folder), alike).values()
     for found in calibrations:
-        r = found[-1]
+        r = found[-1].fields
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
-        for line in sights([trial_of(record) for record in found]):
+        for line in sights([record.content.trial for record in found]):
             what = "comparisons of identical code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"

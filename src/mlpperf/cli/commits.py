@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -72,10 +71,9 @@ def compare(
     from ..engine.compare.findings import Comparison, Selection
     from ..engine.compare.stages import compare as compared
     from ..engine.compare.versions import checked_out, coexistence, same_code
-    from ..engine.history.records import append, context, current_commit, finite, records_folder
+    from ..engine.history.recording import Recording, json_text
 
-    folder = records or records_folder()
-    append([], folder, "comparisons")
+    recording = Recording("comparison", "comparisons", records)
     usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     names = [name for listed in paths or () for name in listed.split(",")]
     selection = Selection(names, case or (), backend or usual)
@@ -110,12 +108,12 @@ def compare(
                 raise
             finally:
                 if result is not None:
-                    record = context("comparison", current_commit()) | show.record(result)
-                    append([finite(record)], folder, "comparisons")
+                    recording.add(show.record(result))
     assert result is not None
     if format is Format.JSON:
-        record = context("comparison", current_commit()) | show.record(result)
-        typer.echo(json.dumps(finite(record), indent=2, ensure_ascii=False))
+        # That two versions have the same code is told, but not recorded.
+        (record,) = recording.written or recording.complete(show.record(result))
+        typer.echo(json_text(record))
     elif format is Format.MARKDOWN:
         typer.echo(show.markdown(result), nl=False)
     else:
@@ -151,10 +149,9 @@ def calibrate(
     Three minutes for each trial of each size; less with --case batch-500 --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
-    from dataclasses import asdict
-
     from ..engine import terminal
     from ..engine.calibrate import show
+    from ..engine.calibrate.recorded import Calibration
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
@@ -162,20 +159,16 @@ def calibrate(
     from ..engine.compare.checkouts import project_folder, scratch
     from ..engine.compare.findings import Selection
     from ..engine.compare.versions import checked_out
-    from ..engine.history.records import append, context, current_commit, finite, records_folder
+    from ..engine.history.recording import Recording, json_text
     from ..errors import check
 
     check("tracker", [against] if against else [], TRACKERS)
-    folder = records or records_folder()
-    append([], folder, "calibrations")
+    recording = Recording("calibration", "calibrations", records)
     sizes = [percentage(text) for text in size] if size else list(SIZES)
     names = [name for listed in paths or () for name in listed.split(",")]
     selection = Selection(names, case or ())
     seconds = BUDGET if budget is None else budget
-    commit = current_commit()
-    asked = {"tracker": against or "mlpperf", "budget": seconds, "cases": list(case or ())}
     done: list[Trial] = []
-    written: list[dict[str, Any]] = []
     with scratch("mutants") as temporary:
         top, project = project_folder(Path.cwd())
         original = checked_out(None, top, project, temporary / "original", HOT_PATHS)
@@ -191,18 +184,17 @@ def calibrate(
                 tracker=TRACKERS[against] if against else None,
                 progress=lambda text: bar.update(task, description=text, refresh=True),
             ):
-                record = context("calibration", commit) | asked | asdict(trial)
-                append([finite(record)], folder, "calibrations")
-                written.append(record)
+                made = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
+                recording.add(made.fields())
                 done.append(trial)
                 bar.update(task, advance=1, refresh=True)
     if as_json:
-        typer.echo(json.dumps(finite(written), indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
         return
     console = terminal.console()
     console.print(show.calibration(sights(done)))
     typer.echo(show.sight(sights(done)))
-    console.print(f"Records: {folder / 'calibrations.jsonl'}", soft_wrap=True)
+    console.print(recording.told, soft_wrap=True)
 
 
 def percentage(text: str) -> float:

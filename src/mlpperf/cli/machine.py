@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import typer
@@ -28,26 +27,23 @@ def devices(
     use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
     setting = Setting.current()
     from ..engine import terminal
-    from ..engine.history.records import append, context, current_commit, records_folder
+    from ..engine.history.recording import Recording, json_text
     from ..engine.timing import show as tables
     from ..engine.timing.in_force import look
 
-    folder = records or records_folder()
-    append([], folder, "devices")
+    recording = Recording("devices", "devices", records)
     seen = look(setting)
-    record = {**context("devices", current_commit()), **seen.about}
-    record["in_force"] = asdict(seen.in_force)  # there, not here
-    append([record], folder, "devices")
+    recording.add({**seen.about, "in_force": asdict(seen.in_force)})  # in force there, not here
     shortfalls = seen.in_force.shortfalls(setting)
     if as_json:
-        typer.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written[0]))
     else:
         console = terminal.console()
         console.print(tables.devices(seen))
         console.print(tables.in_force(setting, seen.in_force))
         for line in [*seen.placements, *shortfalls]:
             typer.echo(line)
-        console.print(f"Records: {folder / 'devices.jsonl'}", soft_wrap=True)
+        console.print(recording.told, soft_wrap=True)
     if shortfalls:
         raise typer.Exit(1)
 

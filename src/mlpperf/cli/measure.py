@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -108,7 +107,8 @@ def race(
     work = _work(paths, case, variant, backend or usual)
     from ..engine import terminal
     from ..engine.compare.checkouts import scratch
-    from ..engine.history.records import append, current_commit, race_records, records_folder
+    from ..engine.history.races import race_content
+    from ..engine.history.recording import Recording, json_text
     from ..engine.timing import show as tables
     from ..engine.timing.machine import Bystanders
     from ..engine.timing.race import BUDGET, PROCESSES, Contest, check_budget, run, written
@@ -116,20 +116,16 @@ def race(
     seconds = BUDGET if budget is None else budget
     check_budget(seconds)
     console = terminal.console()
-    folder = records or records_folder()
-    commit = current_commit()
-    append([], folder)  # an unwritable folder is found out before anything is timed
+    recording = Recording("race", "races", records)
     contests: list[Contest] = []
     done: list[Result] = []
-    records_written: list[dict[str, Any]] = []
     bystanders = Bystanders()
 
     def finish() -> None:
         """Record what was timed, also if that is less than was meant."""
         busy = bystanders.share()
         done.extend(result for contest in contests for result in contest.results(busy))
-        records_written.extend(race_records(done, commit=commit))
-        append(records_written, folder)
+        recording.add(*map(race_content, done))
 
     with scratch("inputs") as inputs:
         try:
@@ -143,13 +139,13 @@ def race(
         finally:
             finish()
     if as_json:
-        typer.echo(json.dumps(records_written, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
     else:
         for path in work:
             console.print(tables.races(path, [r for r in done if r.path == path.name]))
         console.print(tables.best(done))
         console.print(tables.summary(done))
-        console.print(f"Records: {folder / 'races.jsonl'}", soft_wrap=True)
+        console.print(recording.told, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
 

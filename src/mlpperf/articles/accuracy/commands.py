@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,7 +39,7 @@ def accuracy(
     """Seconds until the test accuracy holds a target: pixels, cluster distances, Keras, a CNN."""
     use(device, threads)
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording, json_text
     from ...engine.words import percent
     from ..clusters.loading import load
     from . import show
@@ -50,12 +49,10 @@ def accuracy(
     targets = sorted(set(target or RULES.targets))
     check_rules(targets, seeds, epochs, limit)
     chosen = [contender_named(name) for name in contender] if contender else list(CONTENDERS)
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "accuracies")
+    recording = Recording("accuracy", "accuracies", records)
     loaded = load(data, progress=True)
     for each in chosen:
         each.check(loaded)
-    written: list[dict[str, Any]] = []
     with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(chosen))
 
@@ -70,15 +67,13 @@ def accuracy(
                 try:
                     course.follow(data, tell)
                 finally:
-                    about = {**context("accuracy", commit), "data": data, "targets": targets}
-                    record = finite({**about, **course.as_record()})
                     if course.accuracies or course.stopped != INTERRUPTED:
-                        append([record], folder, "accuracies")
-                        written.append(record)
+                        asked = {"data": data, "targets": targets}
+                        recording.add({**asked, **course.as_record()})
                 bar.update(task, advance=1, refresh=True)
     if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.table(written))
-    console.print(f"Records: {folder / 'accuracies.jsonl'}", soft_wrap=True)
+    console.print(show.table(recording.written))
+    console.print(recording.told, soft_wrap=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,7 +34,7 @@ def clusters(
     """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording, json_text
     from . import plots, show
     from .counts import check_counts, measure
     from .features import SCALERS
@@ -44,12 +43,10 @@ def clusters(
     if step < 1 or seeds < 1:
         raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
     check("scaler of images", [scaler], ["none", *SCALERS])
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "clusters")
+    recording = Recording("clusters", "clusters", records)
     loaded = load(data, progress=True)
     counts = range(lowest, highest + 1, step)
     check_counts(counts, loaded, sample)
-    written: list[dict[str, Any]] = []
     with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(counts))
         for seed in range(seeds):
@@ -57,15 +54,13 @@ def clusters(
                 bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
                 kind = None if scaler == "none" else scaler
                 found = measure(loaded, count, seed, kind, sample)
-                record = finite({**context("clusters", commit), "data": data, **found})
-                append([record], folder, "clusters")
-                written.append(record)
+                recording.add({"data": data, **found})
                 bar.update(task, advance=1, refresh=True)
-    plots.draw_clusters(written, plot)
+    plots.draw_clusters(recording.written, plot)
     if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.clusters(written))
-    console.print(show.elbow_found(written))
-    console.print(f"Plot: {plot}\nRecords: {folder / 'clusters.jsonl'}", soft_wrap=True)
+    console.print(show.clusters(recording.written))
+    console.print(show.elbow_found(recording.written))
+    console.print(f"Plot: {plot}\n{recording.told}", soft_wrap=True)

@@ -40,7 +40,7 @@ def keras(
     from dataclasses import asdict, replace
 
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording
     from ..clusters.loading import load
     from . import models as keras_models
     from . import show, training
@@ -55,8 +55,7 @@ def keras(
     if learning_rate is not None:
         changed["schedule"] = replace(chosen.schedule, rate=learning_rate)
     chosen = replace(chosen, **changed)
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "keras")
+    recording = Recording("keras", "keras", records)
     loaded = load(data, progress=True)
     tensorflow()
     drawn = LivePlot(plot, show=window) if plot or window else None
@@ -75,9 +74,8 @@ def keras(
             training.train(chosen, loaded, on_epoch=tell)
     finally:
         if history:
-            record: dict[str, Any] = {"network": network, "settings": asdict(chosen), "data": data}
-            record["epochs"] = [asdict(e) for e in history]
-            append([finite({**context("keras", commit), **record})], folder, "keras")
+            asked = {"network": network, "settings": asdict(chosen), "data": data}
+            recording.add({**asked, "epochs": [asdict(epoch) for epoch in history]})
     console = terminal.console()
     console.print(show.keras_epochs(network, history))
     console.print(show.keras_summary(history))

@@ -76,16 +76,14 @@ def train(
         raise MlpperfError("A resumed run keeps its settings: only --epochs can be changed.")
     use(device, threads, numpy_only="Training by a rung")
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording
     from ..clusters.loading import load
     from . import plots, show
     from .phases import PhaseClock
     from .training import Run, load_weights, rung_named, trained_on
     from .training import resume as go_on
 
-    folder = records or records_folder()
-    commit = current_commit()
-    append([], folder, "trainings")
+    recording = Recording("training", "trainings", records)
     if resume:
         run = go_on(resume, load(trained_on(resume), progress=True), epochs=epochs)
         save = save or resume
@@ -111,11 +109,7 @@ def train(
     finally:
         run.rung.close()
         if run.history:
-            append(
-                [finite({**context("training", commit), **show.as_record(run)})],
-                folder,
-                "trainings",
-            )
+            recording.add(show.as_record(run))
             if plot:
                 plots.draw_training(run, plot)
     console.print(show.epochs(run))

@@ -53,7 +53,7 @@ def ladder(
     """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
-    from ...engine.history.records import append, current_commit, records_folder
+    from ...engine.history.recording import Recording, json_text
     from ..clusters.loading import load
     from . import show_ladder
     from .ladder import climb
@@ -64,12 +64,9 @@ def ladder(
     settings = settings_given(batch_size, None, changed)
     count = epochs if epochs is not None else TURNS.quick_epochs if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
-    folder = records or records_folder()
-    commit = current_commit()
-    append([], folder, "ladders")
+    recording = Recording("ladder", "ladders", records)
     standings: list[RungStanding] = []
     memories: dict[str, int] = {}
-    written: list[dict[str, Any]] = []
     try:
         with terminal.progress() as bar:
             task = bar.add_task("ladder", total=None)
@@ -86,15 +83,13 @@ def ladder(
                     tell(f"memory of {each.name}")
                     memories[each.name] = peak_memory(each.name, batch_size, data)
     finally:
-        if standings:
-            written = show_ladder.ladder_records(standings, settings, data, memories, commit)
-            append(written, folder, "ladders")
+        recording.add(*show_ladder.as_records(standings, settings, data, memories))
     if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show_ladder.ladder(written))
-    console.print(f"Records: {folder / 'ladders.jsonl'}", soft_wrap=True)
+    console.print(show_ladder.ladder(recording.written))
+    console.print(recording.told, soft_wrap=True)
 
 
 def sweep(
@@ -174,22 +169,18 @@ def growth(
     """How the cost grows with samples and with hidden nodes, on synthetic data."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording
     from . import show_ladder
     from .growth import grow
     from .training import rung_named
 
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "growth")
+    recording = Recording("growth", "growth", records)
     kind = rung_named(rung)
     sizes = samples or [10_000, 100_000, 1_000_000]
     widths = nodes or [70, 200, 500, 1_000]
-    written: list[dict[str, Any]] = []
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(sizes) + len(widths))
         for point in grow(kind, sizes, widths):
-            record = finite({**context("growth", commit), "rung": rung, **point})
-            append([record], folder, "growth")
-            written.append(record)
+            recording.add({"rung": rung, **point})
             bar.update(task, advance=1, refresh=True)
-    terminal.console().print(show_ladder.growth(written))
+    terminal.console().print(show_ladder.growth(recording.written))

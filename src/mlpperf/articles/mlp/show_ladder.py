@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from rich.console import RenderableType
 
-from ...engine.history.records import Commit, context, finite
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds, times
 from .ladder import RungStanding
@@ -23,22 +22,20 @@ ARTICLE_SECONDS = {
 }
 
 
-def ladder_records(
+def as_records(
     standings: Sequence[RungStanding],
     settings: Settings,
     data: str,
     memories: dict[str, int],
-    commit: Commit,
 ) -> list[Record]:
     """A record for each rung, from its standing and its peak memory in bytes, where it is known."""
     common = {
-        **context("ladder", commit),
         "data": data,
         "batch_size": settings.batch_size,
         "epochs_timed_as": settings.epochs,
         "settings": asdict(settings),
     }
-    return [finite({**common, **asdict(s), "peak_memory": memories.get(s.rung)}) for s in standings]
+    return [{**common, **asdict(s), "peak_memory": memories.get(s.rung)} for s in standings]
 
 
 def interval_digits(interval: Record) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,7 +37,7 @@ def peers(
     """
     use(device, threads)
     from ...engine import terminal
-    from ...engine.history.records import append, context, current_commit, finite, records_folder
+    from ...engine.history.recording import Recording, json_text
     from ..clusters.loading import load
     from ..mlp.settings import ARTICLE
     from . import PEERS, peer_named, show
@@ -47,13 +46,11 @@ def peers(
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
     settings = ARTICLE.with_batch(batch_size)
     count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
-    folder, commit = records or records_folder(), current_commit()
-    append([], folder, "peers")
+    recording = Recording("peers", "peers", records)
     samples = len(load(data, progress=True).train_images)
     if batch_size > samples:
         raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
     standings: list[PeerStanding] = []
-    written: list[dict[str, Any]] = []
     try:
         with terminal.progress() as bar:
             task = bar.add_task("peers", total=None)
@@ -64,16 +61,14 @@ def peers(
             for now in contest(chosen, settings, data, epochs=count, progress=tell):
                 standings = now
     finally:
-        if standings:
-            common = {**context("peers", commit), "data": data, "batch_size": batch_size}
-            written = [finite({**common, **show.as_record(each)}) for each in standings]
-            append(written, folder, "peers")
+        asked = {"data": data, "batch_size": batch_size}
+        recording.add(*({**asked, **show.as_record(each)} for each in standings))
     if as_json:
-        typer.echo(json.dumps(written, indent=2, ensure_ascii=False))
+        typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.table(written))
-    console.print(show.verdict(written))
+    console.print(show.table(recording.written))
+    console.print(show.verdict(recording.written))
     if Setting.current().device != "cpu":
         console.print("What knows no GPU ran on the cpu.")
-    console.print(f"Records: {folder / 'peers.jsonl'}", soft_wrap=True)
+    console.print(recording.told, soft_wrap=True)

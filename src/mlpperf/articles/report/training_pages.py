@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ...engine.report.blocks import Page, Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Draft, measured_where, newest_of, none_yet
-from ...engine.report.gather import Record
+from ...engine.report.gather import Fields as Record
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
 from ..clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found

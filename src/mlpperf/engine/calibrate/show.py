@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any
 
 from rich.console import RenderableType
 
 from ..terminal import new_table
 from ..words import by_percent, seconds
-from .trials import WANTED, Rate, Sight, Trial, smallest
-
-
-def trial_of(record: dict[str, Any]) -> Trial:
-    """What `mlpperf calibrate` has made a record of."""
-    return Trial(**{field.name: record[field.name] for field in fields(Trial)})
-
-
-def series_of(records: Sequence[dict[str, Any]]) -> str:
-    """How many series were timed: as many as could be within the budget."""
-    least, most = min(r["series"] for r in records), max(r["series"] for r in records)
-    return f"{least}" if least == most else f"{least} to {most}"
-
+from .trials import WANTED, Rate, Sight, smallest
 
 CALIBRATION_COLUMNS = (
     "slowdown",

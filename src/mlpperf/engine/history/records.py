@@ -1,33 +1,58 @@
 """Records: one JSON line per result, with everything that is needed to read it years later.
 
 Lines are only ever appended, whole or not at all. A damaged line is reported and skipped; it never
-makes the others unreadable.
+makes the others unreadable. This module writes them, `reading` reads them.
+
+What is in a line
+-----------------
+`schema`, the number of the format, then the fields of `Origin`, which say where the record is from,
+then what was measured. A number that was not measured, or that has no bound, is null. Which fields
+those are depends on the file:
+
+- races.jsonl, kind race: `races.race_content`
+- comparisons.jsonl, kind comparison: `mlpperf.engine.compare.recorded`
+- calibrations.jsonl, kind calibration: `mlpperf.engine.calibrate.recorded`
+- devices.jsonl, kind devices: the fields of `Seen.about` in `mlpperf.engine.timing.in_force`
+- ladders, growth, trainings, keras, peers, accuracies and clusters.jsonl: what the articles write,
+  each beside its command in `mlpperf.articles`
+
+What changed in the format
+--------------------------
+Schema 1 is the only one so far. Fields were added and taken away within it, and every line that was
+ever written can still be read:
+
+- 2026-11-21: `setting` and `in_force` were added to every record. Both are missing before.
+- 2026-11-25: a race has `processes`, over which its interval is. It is missing where one process
+  timed everything, and is then 1.
+- 2026-11-25: in the series of a comparison, `visits` became `processes`, and `note` (why a series
+  was not timed) is no longer there, because `verdict` says it. Nobody reads either from a record.
+
+A change that makes old lines mean something else needs another `SCHEMA`. Lines of a schema that is
+not known here are reported as such and skipped.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from ...agreement import Proof
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
 from ..git import told
 from ..timing.in_force import in_force
-from ..timing.intervals import Interval
-from ..timing.machine import describe
-from ..timing.result import Result
+from ..timing.machine import Machine, describe
+from .rows import machine_name
 
 SCHEMA = 1
+# The packages whose versions are kept, as far as they are installed.
 VERSIONS = (
     "numpy",
     "scipy",
@@ -47,10 +72,75 @@ def records_folder() -> Path:
 
 @dataclass(frozen=True)
 class Commit:
-    """The version of the code in the current folder."""
+    """The version of the code that was measured.
 
-    hash: str | None  # None outside a git repository
-    dirty: bool  # files that git tracks were changed
+    Attributes
+    ----------
+    hash : the whole hash; None outside a git repository, and before its first commit.
+    dirty : files that git tracks had been changed, so the hash does not say what was measured.
+    """
+
+    hash: str | None
+    dirty: bool
+
+
+class Place(NamedTuple):
+    """Where something was measured; figures of different places are never mixed."""
+
+    machine: str
+    device: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.machine}; {self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """When, where and of what version of the code something was measured: what every record says.
+
+    Attributes
+    ----------
+    kind : what sort of record it is, such as race.
+    time : when it was written, after the measurement; ISO 8601 in UTC, to the second.
+    commit : of the code in the folder from which the command was started.
+    machine : host, processor, `cores` (processors that may be used), `memory` in bytes, operating
+        system, versions of Python, NumPy and its BLAS, and the widest vector instructions.
+    device : cpu, or gpu:N as CUDA numbers them.
+    threads : how many shared the work.
+    setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
+        growth, all, or a number of MB. None in records older than it. It stays a plain mapping,
+        because a `Setting` refuses more threads than the machine of the reader has.
+    in_force : what was seen in the process that wrote the record, by the names of
+        `mlpperf.engine.timing.in_force.InForce`; its `gpu_memory` is in bytes. None in records
+        older than it.
+    freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
+    versions : of the numerical packages that were installed, by name.
+    """
+
+    kind: str
+    time: str
+    commit: Commit
+    machine: Machine
+    device: str
+    threads: int
+    setting: Mapping[str, Any] | None
+    in_force: Mapping[str, Any] | None
+    freed_memory: str
+    versions: Mapping[str, str]
+
+    @property
+    def place(self) -> Place:
+        """Where it is from."""
+        machine = self.machine
+        name = machine_name(machine.host, machine.processor, machine.cores)
+        return Place(name, self.device, self.threads)
+
+    @property
+    def software(self) -> str:
+        """BLAS, NumPy and Python with their versions, in words."""
+        machine = self.machine
+        return f"{machine.blas}, NumPy {machine.numpy}, Python {machine.python}"
 
 
 def current_commit(folder: Path | None = None) -> Commit:
@@ -71,69 +161,32 @@ def installed_versions() -> dict[str, str]:
 
 
 def context(kind: str, commit: Commit) -> dict[str, Any]:
-    """What every record of that kind starts with: when, where and of what version of the code.
-
-    `setting` is what was asked for, `in_force` what was seen in this process.
-    """
+    """What a record of that kind starts with when it is written here and now."""
     setting = Setting.current()
-    return {
-        "schema": SCHEMA,
-        "kind": kind,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": asdict(commit),
-        "machine": asdict(describe()),
-        "device": setting.device,
-        "threads": threads(),
-        "setting": asdict(setting),
-        "in_force": asdict(in_force()),
-        "freed_memory": "kept" if keep_freed_memory() else "returned",
-        "versions": installed_versions(),
-    }
-
-
-def race_records(results: Sequence[Result], *, commit: Commit) -> list[dict[str, Any]]:
-    """`results` as records."""
-    common = context("race", commit)
-    return [finite({**common, **asdict(r), "verdict": str(r.judgement)}) for r in results]
-
-
-def race_result(record: dict[str, Any]) -> Result:
-    """The result that `race_records` made a record of.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If something is missing, or is nothing of its kind.
-    """
-
-    def number(value: float | None) -> float:
-        return math.nan if value is None else float(value)
-
-    def text(value: str) -> str:
-        if not isinstance(value, str):
-            raise TypeError
-        return value
-
-    speedup, proof, doubts = record["speedup"], record["proof"], record["doubts"]
-    if not isinstance(doubts, list):
-        raise TypeError
-    high = number(speedup["high"])
-    return Result(
-        **{name: text(record[name]) for name in ("path", "case", "variant", "backend", "wrong")},
-        version=int(record["version"]),
-        seconds=number(record["seconds"]),
-        reference_seconds=number(record["reference_seconds"]),
-        speedup=Interval(
-            number(speedup["median"]),
-            number(speedup["low"]),
-            math.inf if math.isnan(high) else high,
-        ),
-        rounds=int(record["rounds"]),
-        processes=int(record.get("processes", 1)),
-        proof=Proof(number(proof["error"]), number(proof["tolerance"])),
-        floor=number(record["floor"]),
-        doubts=tuple(map(text, doubts)),
+    origin = Origin(
+        kind=kind,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        machine=describe(),
+        device=setting.device,
+        threads=threads(),
+        setting=asdict(setting),
+        in_force=asdict(in_force()),
+        freed_memory="kept" if keep_freed_memory() else "returned",
+        versions=installed_versions(),
     )
+    return {"schema": SCHEMA, **asdict(origin)}
+
+
+def as_records(
+    kind: str, commit: Commit, contents: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A record for each of `contents`, which is what was measured, as JSON can hold it.
+
+    A field of a content stands instead of one of the context that has the same name.
+    """
+    common = context(kind, commit)
+    return [finite({**common, **content}) for content in contents]
 
 
 def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:
@@ -184,46 +237,3 @@ def finite(value: Any) -> Any:
         return [finite(item) for item in value]
     infinite = isinstance(value, float) and value - value != 0
     return None if infinite else value
-
-
-def scan(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """Where each line of `path` is, and its record; or, if it cannot be read, why not.
-
-    One line at a time, because the records of years need not fit into memory together.
-    """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
-                yield where, "not a whole JSON record"
-                continue
-            if isinstance(record, dict) and record.get("schema") == SCHEMA:
-                yield where, record
-            else:
-                yield where, f"not a record of schema {SCHEMA}"
-
-
-def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[str]]:
-    """All records of `folder`, and one sentence for every line that could not be read.
-
-    Raises
-    ------
-    MlpperfError
-        If there are no records.
-    """
-    path = folder / f"{name}.jsonl"
-    if not path.exists() or not path.stat().st_size:
-        raise MlpperfError(
-            f"There are no {name} in {folder}; `mlpperf race` or `ladder` makes some."
-        )
-    records, damaged = [], []
-    for where, found in scan(path):
-        if isinstance(found, str):
-            damaged.append(f"{where}: {found}")
-        else:
-            records.append(found)
-    return records, damaged

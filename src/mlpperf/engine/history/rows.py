@@ -61,6 +61,13 @@ def as_text(value: Any) -> str:
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
+def as_texts(value: Any) -> tuple[str, ...]:
+    """A list of texts, and nothing else."""
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(as_text(item) for item in value)
+
+
 def as_number(value: Any) -> float:
     """NaN for what is null or infinite."""
     if value is None:

@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 
 from ...errors import MlpperfError, check
 from .. import git
+from ..timing.result import Result
 from .from_asv import asv_benchmarks, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark
-from .from_races import rows_of_race
-from .records import scan
+from .races import RACES, rows_of_race
+from .reading import Record, read_records
 from .rows import DAMAGE, Row, Run, Series, json_in
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
@@ -165,7 +166,7 @@ def history(
     asv: Path | None = None,
     pytest_benchmark: Path | None = None,
     repository: Path | None = None,
-    seen: Callable[[dict[str, Any]], object] = lambda race: None,
+    seen: Callable[[Record[Result]], object] = lambda race: None,
 ) -> History:
     """Read the history from all sources that are given.
 
@@ -175,7 +176,7 @@ def history(
     asv : asv's folder of results.
     pytest_benchmark : one of its JSON files, or a folder with such files at any depth.
     repository : a folder whose git knows the commits; by default the current one.
-    seen : gets the whole record of every race; what it raises makes that one unreadable.
+    seen : gets every race, as whole as it was recorded.
 
     Raises
     ------
@@ -291,12 +292,12 @@ def _rows(
     asv: Path | None,
     pytest_benchmark: Path | None,
     unreadable: list[str],
-    seen: Callable[[dict[str, Any]], object],
+    seen: Callable[[Record[Result]], object],
 ) -> Iterator[Row]:
     """The rows of all sources; what cannot be read is appended to `unreadable`."""
     if records is not None:
-        for file in _there([*records.glob("races.jsonl")], "races", records, "`mlpperf race`"):
-            yield from _races(file, unreadable, seen)
+        _there([*records.glob("races.jsonl")], "races", records, "`mlpperf race`")
+        yield from _races(records, unreadable, seen)
     if asv is not None:
         files = [file for file in asv.glob("*/*.json") if file.name != "machine.json"]
         about = asv_benchmarks(asv, unreadable) if files else {}
@@ -317,23 +318,14 @@ def _there(files: Sequence[Path], what: str, where: Path, command: str) -> list[
 
 
 def _races(
-    file: Path, unreadable: list[str], seen: Callable[[dict[str, Any]], object]
+    folder: Path, unreadable: list[str], seen: Callable[[Record[Result]], object]
 ) -> Iterator[Row]:
-    try:
-        for where, record in scan(file):
-            try:
-                rows = None
-                if not isinstance(record, str):
-                    rows = rows_of_race(record)
-                    seen(record)
-            except DAMAGE:
-                rows = None
-            if rows is None:
-                unreadable.append(f"{where}: {record if isinstance(record, str) else 'not a race'}")
-            else:
-                yield from rows
-    except OSError as reason:
-        unreadable.append(f"{file}: {reason.strerror or reason}")
+    for race in read_records(folder, RACES):
+        if isinstance(race, str):
+            unreadable.append(race)
+        else:
+            seen(race)
+            yield from rows_of_race(race)
 
 
 def _each(
@@ -350,6 +342,3 @@ def _each(
         unreadable.append(f"{file}: {reason.strerror or reason}")
     except (*DAMAGE, RecursionError):
         unreadable.append(f"{file}: damaged, or not a file of results")
-
-
-# --- from what stands in a file to what it must be -----------------------------------------------

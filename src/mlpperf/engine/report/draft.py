@@ -13,12 +13,14 @@ import pandas as pd
 
 from ...hotpath import HotPath
 from ..history.changes import Change
+from ..history.reading import origin_of
+from ..history.records import Place
 from ..timing.result import Result
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
-from .gather import Material, Place, Record, where_from
+from .gather import Fields, Material, where_from
 
-Records = Sequence[Record]
+Records = Sequence[Fields]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Content:
     usual_case : the case by which hot paths are compared; each path's first one by default.
     """
 
-    kinds: Mapping[str, Callable[[Record], object]] = field(default_factory=dict)
+    kinds: Mapping[str, Callable[[Fields], object]] = field(default_factory=dict)
     pages: tuple[tuple[str, str, Callable[[Draft], None]], ...] = ()
     lead: Callable[[Draft], Lead | None] = lambda site: None
     usual_case: str = ""
@@ -141,7 +143,7 @@ def kind_of(change: Change) -> str:
     return words.get(change.direction, "plain")
 
 
-def flat(r: Result) -> Record:
+def flat(r: Result) -> Fields:
     """A result as the files beside the page have it."""
     return {
         "path": r.path,
@@ -168,7 +170,7 @@ def _or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def newest_of(records: Records, key: Callable[[Record], Any]) -> list[Record]:
+def newest_of(records: Records, key: Callable[[Fields], Any]) -> list[Fields]:
     """The last record for every `key`."""
     return list({key(r): r for r in records}.values())
 
@@ -188,4 +190,4 @@ def none_yet(command: str) -> Prose:
 
 def measured_where(records: Records) -> Prose:
     """Where and when the last of `records` was measured."""
-    return Prose(where_from(records[-1]), quiet=True)
+    return Prose(where_from(origin_of(records[-1])), quiet=True)

@@ -118,13 +118,13 @@ def compare(site: Draft) -> None:
             Commits(commits, [f"data/{file}.js" for file in site.curves]),
         ]
     sections = [Section("Any two commits", blocks)]
-    if m.kinds["comparisons"]:
-        cells = []
-        for r in reversed(m.kinds["comparisons"]):
-            code = r["exit_code"]
-            kind = {0: "good", 1: "bad"}.get(code, "plain")
-            word = {0: "no regression", 1: "regression"}.get(code, "not measured")
-            cells.append([r["time"][:10], r["base"], r["head"], Badge(word, kind), r["verdict"]])
+    if m.comparisons:
+        cells: list[Sequence[Cell]] = []
+        for record in reversed(m.comparisons):
+            day, made = record.origin.time[:10], record.content
+            kind = {0: "good", 1: "bad"}.get(made.exit_code, "plain")
+            word = {0: "no regression", 1: "regression"}.get(made.exit_code, "not measured")
+            cells.append([day, made.base, made.head, Badge(word, kind), made.verdict])
         columns = ("date", "base", "head", "", "verdict")
         table = Table("What `mlpperf compare` decided, newest first", columns, rows(cells), left=5)
         sections.append(Section("Comparisons", [table]))

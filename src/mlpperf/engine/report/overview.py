@@ -9,12 +9,12 @@ from typing import Any, cast
 import pandas as pd
 
 from ..history.changes import FEWEST
+from ..history.records import Place
 from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
 from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
-from .gather import Place
 
 UNREADABLE = 50  # sentences on the page
 
@@ -98,8 +98,9 @@ def _paths_section(site: Draft, where: Place) -> Section:
     )
     usual = site.content.usual_case
     at_usual = f" at {usual}" if usual else ""
-    first = races[0]
-    note = f"{first.software}; {first.time[:10]}, commit {first.commit[:SHORT] or 'none'}."
+    first = races[0].origin
+    commit = (first.commit.hash or "none")[:SHORT]
+    note = f"{first.software}; {first.time[:10]}, commit {commit}."
     table = Table(
         f"The fastest variant of every hot path{at_usual} against its reference",
         columns,

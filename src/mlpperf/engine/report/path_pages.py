@@ -15,6 +15,7 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve
+from ..history.records import Place
 from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..timing.verdicts import Verdict
@@ -35,7 +36,7 @@ from .blocks import (
     story,
 )
 from .draft import Draft, fastest, flat, grouped, index_of, kind_of
-from .gather import Place, Record
+from .gather import Fields
 from .history_pages import changes_table
 
 
@@ -198,7 +199,7 @@ def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change])
         [commit, f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
         for commit, date in zip(order["commit"], order["date"], strict=True)
     ]
-    changed: dict[tuple[Any, ...], list[Record]] = {}
+    changed: dict[tuple[Any, ...], list[Fields]] = {}
     for change in told:
         text = f"{change.direction} {by_percent(change.ratio.median)}"
         entry = {"at": number[change.commit], "text": text, "kind": kind_of(change)}
@@ -208,7 +209,7 @@ def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change])
         first = rows_.iloc[0]
         threads = None if pd.isna(first["threads"]) else int(first["threads"])
         key = tuple(threads if column == "threads" else first[column] for column in Curve._fields)
-        curve: Record = {
+        curve: Fields = {
             "place": plain(_place_name(first, threads)),
             "source": first["source"],
             "machine": plain(first["machine"]),

@@ -1,0 +1,81 @@
+"""Calibrations as records."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..history.reading import Kind, Record
+from ..history.rows import as_count, as_number, as_text, as_texts
+from ..timing.machine import BUSY
+from .trials import Trial
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A trial, and what was asked for. A record has the fields of both side by side.
+
+    Attributes
+    ----------
+    trial : what came of one comparison with a mutant, by these names: `size`, the slowdown that was
+        put in, as a share (0.02 is 2 %; 0 is identical code); `targets`, the series that were
+        slowed down; `found`, those of them that were found slower; `unrelated`, others that were
+        found slower, which is a false alarm; `series`, how many were timed; `undecided`, how many
+        of them nothing was said of; `measured`, by how much each target took longer as the
+        comparison saw it, as a share; `seconds` of the whole comparison; `busy`, the share of the
+        machine that others took; `trouble`, what went wrong on the way, a sentence each.
+    tracker : what was calibrated: mlpperf, asv or pytest-benchmark.
+    budget : seconds of timing that a comparison was given; of mlpperf only.
+    cases : the cases that were timed, all if there are none.
+    """
+
+    trial: Trial
+    tracker: str
+    budget: float
+    cases: tuple[str, ...]
+
+    def fields(self) -> dict[str, Any]:
+        """What it adds to a record."""
+        asked = {"tracker": self.tracker, "budget": self.budget, "cases": self.cases}
+        return asked | asdict(self.trial)
+
+
+def calibration_of(fields: dict[str, Any]) -> Calibration:
+    """The calibration that a record was made of.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError or another of `DAMAGE`
+        If something is missing, or is nothing of its kind.
+    """
+    trial = Trial(
+        size=as_number(fields["size"]),
+        targets=as_texts(fields["targets"]),
+        found=as_texts(fields["found"]),
+        unrelated=as_texts(fields["unrelated"]),
+        series=as_count(fields["series"]),
+        seconds=as_number(fields["seconds"]),
+        measured={as_text(name): as_number(by) for name, by in fields["measured"].items()},
+        undecided=as_count(fields["undecided"]),
+        busy=as_number(fields["busy"]),
+        trouble=as_texts(fields["trouble"]),
+    )
+    tracker, budget = as_text(fields["tracker"]), as_number(fields["budget"])
+    return Calibration(trial, tracker, budget, as_texts(fields["cases"]))
+
+
+CALIBRATIONS = Kind("calibrations", calibration_of, name="calibration")
+
+
+def alike(record: Record[Calibration]) -> Hashable:
+    """What the calibrations that are told as one have in common."""
+    asked, disturbed = record.content, record.content.trial.busy > BUSY
+    return record.origin.place, asked.tracker, asked.cases, asked.budget, disturbed
+
+
+def series_of(records: Sequence[Record[Calibration]]) -> str:
+    """How many series were timed: as many as could be within the budget."""
+    counts = [record.content.trial.series for record in records]
+    least, most = min(counts), max(counts)
+    return f"{least}" if least == most else f"{least} to {most}"
