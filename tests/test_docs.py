@@ -1,5 +1,6 @@
 """README and docs/: figures and commands as a program writes them, links, and what they load."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -10,9 +11,15 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from mlpperf.agreement import Proof
 from mlpperf.articles.readme import BLOCKS, marked, rewrite, update
 from mlpperf.cli.main import app
 from mlpperf.cli.reference import reference
+from mlpperf.engine.compare.findings import Comparison, Finding, Series
+from mlpperf.engine.compare.show import record
+from mlpperf.engine.history.records import Commit, context, race_records
+from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.result import Result
 from mlpperf.errors import MlpperfError
 
 ROOT = Path(__file__).parents[1]
@@ -206,3 +213,58 @@ def test_a_page_that_loads_nothing_from_elsewhere_is_fine(tmp_path: Path) -> Non
         "p{mask:url(\"data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'/>\")}"
     )
     assert loaded_from_elsewhere(tmp_path) == []
+
+
+def documented() -> dict[str, set[str]]:
+    """The fields that docs/records.md names in its tables, by what they are a part of."""
+    text = (ROOT / "docs" / "records.md").read_text("utf-8")
+    found: dict[str, set[str]] = {}
+    part = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            part = line.removeprefix("## ").strip("`").removesuffix(".jsonl")
+        elif line.startswith("| field of a series"):
+            part = "series"
+        elif line.startswith("| `"):
+            first = line.split("|")[1]
+            found.setdefault(part, set()).update(re.findall(r"`(\w+)`", first))
+    return found
+
+
+# Older records lack these.
+LATER = {"races": {"processes"}, "trainings": {"setting", "in_force"}}
+
+
+@pytest.mark.parametrize("file", sorted(RECORDS.glob("*.jsonl")), ids=lambda file: file.stem)
+def test_every_field_of_a_record_is_documented(file: Path) -> None:
+    fields = documented()
+    told = fields["In every record"] | fields[file.stem]
+    for line in file.read_text("utf-8").splitlines():
+        assert told - set(json.loads(line)) <= LATER.get(file.stem, set())
+        assert set(json.loads(line)) <= told
+
+
+def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
+    fields = documented()
+    here = Commit(None, False)
+    assert set(context("race", here)) == fields["In every record"]
+    proof = Proof(0.0, 1.0)
+    result = Result("p", 1, "c", "v", "numpy", 1.0, 1.0, Interval(1.0, 1.0, 1.0), 1, proof, 1.0)
+    (race,) = race_records([result], commit=here)
+    assert set(race) == fields["races"] | fields["In every record"]
+    series = Series("p", "c", "v")
+    compared = Comparison("base", "head", {}, 0.01, 1.0, findings={series: Finding(series)})
+    written = record(compared)
+    assert set(written) == fields["comparisons"]
+    assert set(written["series"][0]) == fields["series"]
+
+
+def test_the_example_that_reads_records_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "records.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    monkeypatch.chdir(ROOT)
+    exec(example, {})
+    last = json.loads((RECORDS / "races.jsonl").read_text("utf-8").splitlines()[-1])
+    assert capsys.readouterr().out.startswith(f"{last['path']} {last['variant']} ")
