@@ -56,6 +56,33 @@ def test_a_changed_figure_is_noticed() -> None:
     assert update(changed, RECORDS, EVERY) == texts != changed
 
 
+def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer_is(
+    tmp_path: Path,
+) -> None:
+    def written(name: str, **about: object) -> None:
+        known = {"schema": 1, "time": "2026-01-02T03:04:05+00:00", "machine": {"processor": "P"}}
+        with (tmp_path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**known, **about}) + "\n")
+
+    def of(median: float | None) -> dict[str, float | None]:
+        return {"median": median, "low": median, "high": median}
+
+    rung = {"batch_size": 500, "total_gain": of(10.0)}
+    written("ladders", **rung, over_floor=of(8.0))
+    written("ladders", **rung, over_floor=of(1.25))
+    for peer, seconds in (("last_rung", 1.0), ("slow", 3.0), ("quick", 2.0), ("broken", None)):
+        about = {"peer": peer, "batch_size": 500, "device": "cpu"}
+        written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
+    calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
+    (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
+    first, share, peer, alarms = BLOCKS["headline"](tmp_path).splitlines()[2:]
+    assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
+    assert "| 80 % |" in share, "the last rung's, not the first one's"
+    assert "peer, quick, ÷" in peer
+    assert "| 2.0" in peer
+    assert "equal code with a false alarm | 0 of 1 |" in alarms
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_every_block_is_there_once(name: str) -> None:
     start = f"<!-- {name}, by program -->"
