@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -239,3 +241,16 @@ def test_a_missing_data_file_is_told(site: Path, tmp_path: Path, browser: Any) -
     page.goto((tmp_path / "site" / "paths" / "sigmoid.html").as_uri())
     page.get_by_text("The data file of this history is missing").wait_for(timeout=PATIENCE)
     page.close()
+
+
+def test_the_search_of_the_documentation_works_from_the_file_system(
+    tmp_path: Path, tab: Any
+) -> None:
+    pytest.importorskip("material", reason="the extra `docs` is not installed")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    subprocess.run(command, cwd=RECORDS.parent, check=True, capture_output=True, timeout=300)
+    tab.goto((tmp_path / "compare.html").as_uri())
+    tab.locator(".md-search__input").click()
+    tab.keyboard.type("signed-rank")
+    tab.locator(".md-search-result__link").first.wait_for()
+    assert tab.locator(".md-search-result__link", has_text="race").count()

@@ -1,5 +1,6 @@
 """README and docs/: figures and commands as a program writes them, links, and what they load."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -10,9 +11,16 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from mlpperf.agreement import Proof
 from mlpperf.articles.readme import BLOCKS, marked, rewrite, update
 from mlpperf.cli.main import app
 from mlpperf.cli.reference import reference
+from mlpperf.engine.compare.findings import Comparison, Finding, Series
+from mlpperf.engine.compare.show import record
+from mlpperf.engine.history.races import race_content
+from mlpperf.engine.history.records import Commit, as_records, context
+from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.result import Result
 from mlpperf.errors import MlpperfError
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +55,33 @@ def test_a_changed_figure_is_noticed() -> None:
     start = texts[page].index("| step_0 |")
     changed = texts | {page: texts[page][:start] + texts[page][start:].replace("1", "2", 1)}
     assert update(changed, RECORDS, EVERY) == texts != changed
+
+
+def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer_is(
+    tmp_path: Path,
+) -> None:
+    def written(name: str, **about: object) -> None:
+        known = {"schema": 1, "time": "2026-01-02T03:04:05+00:00", "machine": {"processor": "P"}}
+        with (tmp_path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**known, **about}) + "\n")
+
+    def of(median: float | None) -> dict[str, float | None]:
+        return {"median": median, "low": median, "high": median}
+
+    rung = {"batch_size": 500, "total_gain": of(10.0)}
+    written("ladders", **rung, over_floor=of(8.0))
+    written("ladders", **rung, over_floor=of(1.25))
+    for peer, seconds in (("last_rung", 1.0), ("slow", 3.0), ("quick", 2.0), ("broken", None)):
+        about = {"peer": peer, "batch_size": 500, "device": "cpu"}
+        written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
+    calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
+    (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
+    first, share, peer, alarms = BLOCKS["headline"](tmp_path).splitlines()[2:]
+    assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
+    assert "| 80 % |" in share, "the last rung's, not the first one's"
+    assert "peer, quick, ÷" in peer
+    assert "| 2.0" in peer
+    assert "equal code with a false alarm | 0 of 1 |" in alarms
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -206,3 +241,59 @@ def test_a_page_that_loads_nothing_from_elsewhere_is_fine(tmp_path: Path) -> Non
         "p{mask:url(\"data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'/>\")}"
     )
     assert loaded_from_elsewhere(tmp_path) == []
+
+
+def documented() -> dict[str, set[str]]:
+    """The fields that docs/records.md names in its tables, by what they are a part of."""
+    text = (ROOT / "docs" / "records.md").read_text("utf-8")
+    found: dict[str, set[str]] = {}
+    part = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            part = line.removeprefix("## ").strip("`").removesuffix(".jsonl")
+        elif line.startswith("| field of a series"):
+            part = "series"
+        elif line.startswith("| `"):
+            first = line.split("|")[1]
+            found.setdefault(part, set()).update(re.findall(r"`(\w+)`", first))
+    return found
+
+
+# Older records lack these.
+LATER = {"races": {"processes"}, "trainings": {"setting", "in_force"}}
+
+
+@pytest.mark.parametrize("file", sorted(RECORDS.glob("*.jsonl")), ids=lambda file: file.stem)
+def test_every_field_of_a_record_is_documented(file: Path) -> None:
+    fields = documented()
+    told = fields["In every record"] | fields[file.stem]
+    for line in file.read_text("utf-8").splitlines():
+        assert told - set(json.loads(line)) <= LATER.get(file.stem, set())
+        assert set(json.loads(line)) <= told
+
+
+def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
+    fields = documented()
+    here = Commit(None, False)
+    assert set(context("race", here)) == fields["In every record"]
+    proof = Proof(0.0, 1.0)
+    result = Result("p", 1, "c", "v", "numpy", 1.0, 1.0, Interval(1.0, 1.0, 1.0), 1, proof, 1.0)
+    (race,) = as_records("race", here, [race_content(result)])
+    assert set(race) == fields["races"] | fields["In every record"]
+    series = Series("p", "c", "v")
+    compared = Comparison("base", "head", {}, 0.01, 1.0, findings={series: Finding(series)})
+    written = record(compared)
+    assert set(written) == fields["comparisons"]
+    assert set(written["series"][0]) == fields["series"]
+
+
+def test_the_example_that_reads_records_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "records.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    monkeypatch.chdir(ROOT)
+    exec(example, {})
+    last = json.loads((RECORDS / "races.jsonl").read_text("utf-8").splitlines()[-1])
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith(f"{last['path']} {last['variant']} {last['speedup']['median']} ")

@@ -221,31 +221,43 @@ def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
     return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
 
 
-HEADLINE_COLUMNS = ("what", "figure", "where")
+HEADLINE_COLUMNS = ("what", "figure", "where", "when")
 
 
 def headline(folder: Path) -> str:
     """The figures that say most, a row each: the ladder, the fastest peer, what is noticed."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
+
+    def tell(what: str, figure: str, record: Record) -> None:
+        rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
+
     last: dict[int, Record] = {}
     for record in read(folder, "ladders")[0]:
         last[record["batch_size"]] = record
     for size, r in sorted(last.items()):
         if r["total_gain"]["median"]:
-            what = f"{r['rung']} against the first program, batch {size:,}"
-            rows.append((what, ratio(r["total_gain"]), r["machine"]["processor"]))
-    calibrations = grouped(_calibrations(folder), alike).values()
-    for found in calibrations:
+            tell(f"last rung against the first program, batch {size:,}", ratio(r["total_gain"]), r)
+        if floor := r["over_floor"]["median"]:
+            what = f"its share of the speed of the bare matrix products, batch {size:,}"
+            tell(what, percent(1 / floor, 0), r)
+    newest = peer_table.contests(read(folder, "peers")[0], ("batch_size", "device"))
+    for (size, _), contest in sorted(newest.items()):
+        timed = [r for r in contest if r["peer"] != "last_rung" and r["seconds"]["median"]]
+        if timed:
+            r = min(timed, key=lambda r: float(r["seconds"]["median"]))
+            what = f"time of the fastest peer, {r['peer']}, ÷ that of the last rung, batch {size:,}"
+            tell(what, ratio(r["over_last_rung"]), r)
+    for found in grouped(_calibrations(folder), alike).values():
         r = found[-1].fields
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
         for line in sights([record.content.trial for record in found]):
-            what = "comparisons of identical code with a false alarm"
+            what = "comparisons of equal code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"
             rate = line.found if line.size else line.alarms
             if rate.of and line.size in (0.0, 0.01, 0.02):
-                rows.append((what, f"{rate.hits} of {rate.of}", r["machine"]["processor"]))
+                tell(what, f"{rate.hits} of {rate.of}", r)
     return _markdown(HEADLINE_COLUMNS, rows, left=1)
 
 
