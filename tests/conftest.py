@@ -13,10 +13,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from mlpperf.cli.main import app
 
+Command = Callable[..., Result]
 Refused = Callable[..., str]
 
 # A pytest that a test starts is no part of the one that shares these tests among processes.
@@ -25,13 +27,27 @@ for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
 
 
 @pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
-    """Run a command here, which is quicker than in a process, and give its one sentence."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command here, because a process of its own would import everything anew.
+
+    An exception that the command does not turn into a sentence fails the test.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLPPERF_RECORDS", "")
+
+    def result(*arguments: str) -> Result:
+        with mock.patch.dict(os.environ):  # a command sets variables for the processes it starts
+            return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+    return result
+
+
+@pytest.fixture
+def refused(command: Command) -> Refused:
+    """Run a command here that is refused, and give its one sentence."""
 
     def sentence(*arguments: str) -> str:
-        with mock.patch.dict(os.environ):  # a command sets variables for the processes it starts
-            done = CliRunner().invoke(app, arguments)
+        done = command(*arguments)
         assert done.exit_code == 2, done.output
         assert not done.stdout
         assert done.stderr.startswith("mlpperf: ")

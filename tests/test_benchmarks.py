@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,11 @@ ROOT = Path(__file__).parents[1]
 GROUP = "regularisation/batch-500-784x1x1x10"  # needs no data, takes microseconds
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> str:
-    return f"--benchmark-storage={tmp_path / 'storage'}"
+PATHS = "benchmarks/test_paths.py"
 
 
-def run(*arguments: str) -> str:
-    command = [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider"]
+def run(*arguments: str, file: str = PATHS) -> str:
+    command = [sys.executable, "-m", "pytest", file, "-p", "no:cacheprovider"]
     selection = ["-k", "regularisation and 784x1x1x10"]
     done = subprocess.run(
         [*command, *selection, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
@@ -29,15 +28,31 @@ def run(*arguments: str) -> str:
 
 
 def test_plain_run_checks_and_times_nothing() -> None:
-    shown = run()
+    shown = run(file="benchmarks")
     assert "4 passed" in shown
     assert "paired speedups" not in shown
     assert "OPS" not in shown
 
 
-def test_only_times_groups_and_sums_up(tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    shown = run("--benchmark-only", f"--benchmark-json={report}")
+@dataclass
+class Timed:
+    """What a run printed, wrote and saved."""
+
+    shown: str
+    report: Path
+    storage: str
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Timed:
+    folder = tmp_path_factory.mktemp("timed")
+    report, storage = folder / "report.json", f"--benchmark-storage={folder / 'storage'}"
+    kept = (f"--benchmark-json={report}", "--benchmark-save=before", storage)
+    return Timed(run("--benchmark-only", *kept), report, storage)
+
+
+def test_only_times_groups_and_sums_up(timed: Timed) -> None:
+    shown, report = timed.shown, timed.report
     assert "paired speedups" in shown
     assert f"benchmark '{GROUP}': 4 tests" in shown
     table = shown.split("paired speedups", 1)[1].split("benchmark '", 1)[0]
@@ -74,16 +89,13 @@ def test_only_times_groups_and_sums_up(tmp_path: Path) -> None:
     assert all(row["proven"] for row in rows)
 
 
-def test_selected_variant_is_raced_alone() -> None:
-    shown = run("--benchmark-only", "-k", "784x1x1x10 and active_terms_in_buffer")
+def test_selected_variant_is_raced_alone_and_compared_with_what_was_saved(timed: Timed) -> None:
+    selected = ("-k", "784x1x1x10 and active_terms_in_buffer")
+    compared = ("--benchmark-compare", "--benchmark-group-by=name", timed.storage)
+    shown = run("--benchmark-only", *selected, *compared)
     table = shown.split("paired speedups", 1)[1].split("benchmark '", 1)[0]
     assert "active_terms_in_buffer" in table
     assert "flat_with_decay_vector" not in table
-
-
-def test_saving_comparing_and_grouping_work_as_ever(storage: str) -> None:
-    run("--benchmark-only", "--benchmark-save=before", storage)
-    shown = run("--benchmark-only", "--benchmark-compare", "--benchmark-group-by=name", storage)
     assert "(0001_before)" in shown
     assert "(NOW)" in shown
 
@@ -106,7 +118,7 @@ def test_wrong_variant_is_not_timed(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", str(ROOT / "benchmarks"), "-k", "sabotaged"),
+            *(sys.executable, "-m", "pytest", str(ROOT / PATHS), "-k", "sabotaged"),
             *("--benchmark-only", "-p", "no:cacheprovider", f"--rootdir={tmp_path}"),
             *("-c", str(tmp_path / "pyproject.toml")),
         ],

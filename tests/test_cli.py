@@ -1,4 +1,8 @@
-"""The command line as its user meets it: real processes, exit codes, one sentence for bad input."""
+"""The command line as its user meets it: exit codes, records, one sentence for bad input.
+
+A process of its own is started for what only a process shows: what an interruption leaves, a number
+of threads, that no traceback is printed, and what is imported.
+"""
 
 import json
 import os
@@ -6,9 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from mlpperf.engine.timing import race
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,19 +55,25 @@ MIXED = (page("right", scaled), page("mixed", scaled, tripled))
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
     """A folder of somebody else's project with hot paths of its own, which need no data."""
     (tmp_path / "quick.py").write_text(QUICK_PATH, encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(
-        '[tool.mlpperf]\npaths = ["mlpperf.paths:PATHS", "quick:PATHS"]\n', encoding="utf-8"
-    )
-    return tmp_path
+    has(tmp_path, "mlpperf.paths:PATHS", "quick:PATHS")
+    yield tmp_path
+    sys.modules.pop("quick", None)  # the next test has another
 
 
-def mixed(project: Path) -> None:
+def has(project: Path, *entries: str) -> None:
+    """The project names these hot paths; without the articles' its processes start sooner."""
     (project / "pyproject.toml").write_text(
-        '[tool.mlpperf]\npaths = ["quick:MIXED"]\n', encoding="utf-8"
+        f"[tool.mlpperf]\npaths = {list(entries)}\n", encoding="utf-8"
     )
+
+
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A race in this process has two of its own instead of seven or more."""
+    monkeypatch.setattr(race, "run", partial(race.run, processes=race.Processes(usual=2, most=2)))
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -102,16 +117,18 @@ def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("[]")
 
 
-def test_budget_in_the_help_is_the_real_one(tmp_path: Path) -> None:
+def test_budget_in_the_help_is_the_real_one(
+    command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlpperf.engine.compare import stages as compare
-    from mlpperf.engine.timing.race import BUDGET
 
-    for command, budget in (
-        ("race", BUDGET),
+    monkeypatch.setenv("COLUMNS", "200")
+    for name, budget in (
+        ("race", race.BUDGET),
         ("compare", compare.BUDGET),
         ("calibrate", compare.BUDGET),
     ):
-        shown = " ".join(run(tmp_path, command, "--help", COLUMNS="200").stdout.split())
+        shown = " ".join(command(name, "--help").stdout.split())
         assert f"{budget:g} by default" in shown
 
 
@@ -127,40 +144,47 @@ def test_list_names_every_variant(project: Path) -> None:
     assert "\x1b" not in shown  # plain where there is no terminal
 
 
-def test_show_prints_story_and_sources(project: Path) -> None:
-    shown = run(project, "show", "derivative").stdout
+@pytest.mark.usefixtures("project")
+def test_show_prints_story_and_sources(command: Callable[..., Any]) -> None:
+    shown = command("show", "derivative").stdout
     assert "def recomputed_with_bias_row" in shown
     assert "def from_activation_in_place" in shown
     assert "def with_buffer" in shown  # what is not timed is shown too
     assert "9.6 to 7.5 s" in shown
 
 
-def test_verify_right(project: Path) -> None:
-    done = run(project, "verify", "right")
-    assert done.returncode == 0
+@pytest.mark.usefixtures("project")
+def test_verify_right(command: Callable[..., Any]) -> None:
+    done = command("verify", "right")
+    assert done.exit_code == 0
     assert "2 of 2 proven equal" in done.stdout
 
 
 def test_verify_wrong_is_a_finding(project: Path) -> None:
-    mixed(project)
+    has(project, "quick:MIXED")
     done = run(project, "verify", "mixed")
     assert done.returncode == 1
     assert "WRONG" in done.stdout
     assert "mixed/tripled/batch-5 is wrong: output 0 is off by" in done.stdout
 
 
-def test_race_records(project: Path) -> None:
-    done = run(project, "race", "right", "--budget", "0.01")
+def test_race_records_and_threads_are_set(project: Path) -> None:
+    has(project, "quick:PATHS")
+    done = run(project, "race", "right", "--threads", "1", "--budget", "0.01")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 proven equal and timed" in done.stdout
     lines = (project / ".mlpperf" / "races.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["case"] for line in lines] == ["batch-5", "batch-8"]
+    records = [json.loads(line) for line in lines]
+    assert [record["case"] for record in records] == ["batch-5", "batch-8"]
+    assert {record["threads"] for record in records} == {1}
+    assert all(record["processes"] >= race.PROCESSES.usual for record in records)
 
 
-def test_race_refuses_to_time_what_is_wrong(project: Path) -> None:
-    mixed(project)
-    done = run(project, "race", "mixed", "--case", "batch-5", "--budget", "0.01", "--json")
-    assert done.returncode == 1
+@pytest.mark.usefixtures("two_processes")
+def test_race_refuses_to_time_what_is_wrong(project: Path, command: Callable[..., Any]) -> None:
+    has(project, "quick:MIXED")
+    done = command("race", "mixed", "--case", "batch-5", "--budget", "0.01", "--json")
+    assert done.exit_code == 1
     right, wrong = json.loads(done.stdout)
     assert right["variant"] == "scaled"
     assert right["seconds"] > 0
@@ -169,15 +193,14 @@ def test_race_refuses_to_time_what_is_wrong(project: Path) -> None:
     assert "tripled" in wrong["wrong"]
 
 
-def test_json_is_only_json_and_equals_the_records(project: Path) -> None:
-    done = run(project, "race", "right", "--budget", "0.01", "--json", "--records", "elsewhere")
+@pytest.mark.usefixtures("two_processes")
+def test_json_is_only_json_and_equals_the_records(
+    project: Path, command: Callable[..., Any]
+) -> None:
+    has(project, "quick:PATHS")
+    done = command("race", "right", "--budget", "0.01", "--json", "--records", "elsewhere")
     lines = (project / "elsewhere" / "races.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(done.stdout) == [json.loads(line) for line in lines]
-
-
-def test_threads_are_set_and_recorded(project: Path) -> None:
-    done = run(project, "race", "right", "--threads", "1", "--budget", "0.01", "--json")
-    assert {record["threads"] for record in json.loads(done.stdout)} == {1}
 
 
 @pytest.mark.parametrize(
@@ -198,8 +221,16 @@ def test_threads_are_set_and_recorded(project: Path) -> None:
         (["race", "right", "--budget", "inf"], "positive number of seconds, not inf"),
     ],
 )
-def test_bad_input_is_one_sentence(project: Path, arguments: list[str], fragment: str) -> None:
-    assert fragment in sentence(run(project, *arguments))
+def test_bad_input_is_one_sentence(
+    project: Path, refused: Callable[..., str], arguments: list[str], fragment: str
+) -> None:
+    assert fragment in refused(*arguments)
+    assert not list(project.glob(".mlpperf/races.jsonl"))
+
+
+def test_bad_input_is_one_sentence_in_a_process_of_its_own(project: Path) -> None:
+    said = sentence(run(project, "race", "right", "--variant", "scale"))
+    assert "no variant 'scale'; did you mean scaled" in said
     assert not list(project.glob(".mlpperf/races.jsonl"))
 
 
@@ -225,6 +256,7 @@ def test_interrupted_race_keeps_what_is_finished(project: Path, number: signal.S
             time.sleep(60)''',
     )
     (project / "quick.py").write_text(slow, encoding="utf-8")
+    has(project, "quick:PATHS")
     process = subprocess.Popen(
         command,
         cwd=project,

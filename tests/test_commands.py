@@ -1,4 +1,8 @@
-"""The commands that train, as their user meets them; on the digits, which need no download."""
+"""The commands that train, as their user meets them; on the digits, which need no download.
+
+They run in this process, but for what only a process of its own shows: what an interruption leaves,
+and that bad input ends without a traceback.
+"""
 
 import importlib.util
 import io
@@ -9,16 +13,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from rich.console import Console
 
+from mlpperf.articles.mlp import growth
 from mlpperf.articles.readme import calibration
 from mlpperf.devices import Setting
 from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError
 
+Command = Callable[..., Result]
 ROOT = Path(__file__).parents[1]
 
 
@@ -34,30 +42,32 @@ def lines(path: Path) -> list[dict[str, object]]:
 DIGITS = ("--data", "digits", "--batch-size", "64")
 
 
-def test_train_says_draws_records_and_goes_on(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
+def finished(done: Result) -> Result:
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_train_says_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
+    done = finished(command(
+        "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
         "--plot", "run.png", "--save", "w.npz", "--phases", "--records", "rec",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    ))  # fmt: skip
     assert "of the test set are right" in done.stdout
     assert "backward" in done.stdout
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
     assert record["kind"] == "training"
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
-    more = run(tmp_path, "train", "--resume", "w.npz", "--epochs", "3", "--records", "rec")
-    assert more.returncode == 0, more.stderr
+    finished(command("train", "--resume", "w.npz", "--epochs", "3", "--records", "rec"))
     assert len(lines(tmp_path / "rec" / "trainings.jsonl")[-1]["epochs"]) == 3  # type: ignore[arg-type]
-    again = run(tmp_path, "train", *DIGITS, "--hidden", "20", "--weights", "w.npz", "--epochs", "1")
-    assert again.returncode == 0, again.stderr
+    finished(command("train", *DIGITS, "--hidden", "20", "--weights", "w.npz", "--epochs", "1"))
 
 
-def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path, command: Command) -> None:
     settings = (*DIGITS, "--hidden", "20", "--rung", "float32", "--records", "rec")
-    command = [sys.executable, "-m", "mlpperf", "train", *settings, "--epochs", "100000"]
+    endless = [sys.executable, "-m", "mlpperf", "train", *settings, "--epochs", "100000"]
     process = subprocess.Popen(
-        [*command, "--save", "w.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*endless, "--save", "w.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not (tmp_path / "w.npz").exists():
         time.sleep(0.02)
@@ -68,10 +78,9 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path) -> Non
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
     done = len(record["epochs"])  # type: ignore[arg-type]
     assert done >= 1
-    on = run(tmp_path, "train", "--resume", "w.npz", "--epochs", str(done + 2), "--records", "on")
-    assert on.returncode == 0, on.stderr
-    whole = run(tmp_path, "train", *settings[:-2], "--epochs", str(done + 2), "--records", "whole")
-    assert whole.returncode == 0, whole.stderr
+    epochs = ("--epochs", str(done + 2))
+    finished(command("train", "--resume", "w.npz", *epochs, "--records", "on"))
+    finished(command("train", *settings[:-2], *epochs, "--records", "whole"))
     costs = [
         [epoch["cost"] for epoch in lines(tmp_path / name / "trainings.jsonl")[-1]["epochs"]]  # type: ignore[attr-defined,index]
         for name in ("on", "whole")
@@ -79,33 +88,33 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path) -> Non
     assert costs[0] == costs[1]
 
 
-def test_ladder_prints_and_records(tmp_path: Path) -> None:
+def test_ladder_prints_and_records(tmp_path: Path, command: Command) -> None:
     rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
-    done = run(tmp_path, "ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec")
-    assert done.returncode == 0, done.stderr
+    done = finished(command("ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec"))
     assert "shared_by_processes" in done.stdout
     records = lines(tmp_path / "rec" / "ladders.jsonl")
     assert [r["rung"] for r in records] == ["step_0", "shared_by_processes"]
     assert all(r["peak_memory"] > 0 for r in records)  # type: ignore[operator]
-    as_json = run(tmp_path, "ladder", *DIGITS, *rungs, "--quick", "--json", "--records", "rec")
+    as_json = command("ladder", *DIGITS, *rungs, "--quick", "--json", "--records", "rec")
     assert json.loads(as_json.stdout) == lines(tmp_path / "rec" / "ladders.jsonl")[2:]
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed"
 )
-def test_keras_trains_draws_and_records(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, "keras", "mlp", *DIGITS, "--epochs", "2", "--plot", "k.png", "--records", "rec"
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+@pytest.mark.filterwarnings("ignore")  # of TensorFlow's own imports
+def test_keras_trains_draws_and_records(tmp_path: Path, command: Command) -> None:
+    done = finished(command(
+        "keras", "mlp", *DIGITS, "--epochs", "2", "--plot", "k.png", "--records", "rec"
+    ))  # fmt: skip
     assert "of the test set are right" in done.stdout
     assert (tmp_path / "k.png").read_bytes().startswith(b"\x89PNG")
     (record,) = lines(tmp_path / "rec" / "keras.jsonl")
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
 
 
-def test_sweep_and_growth(tmp_path: Path) -> None:
+def test_sweep_draws_and_records(tmp_path: Path) -> None:
+    """In a process of its own, because it sets the number of threads."""
     done = run(
         tmp_path, "sweep", "--data", "digits", "--batch-size", "64", "--batch-size", "128",
         "--threads", "1", "--rung", "float32", "--epochs", "1", "--records", "rec",
@@ -113,8 +122,16 @@ def test_sweep_and_growth(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
-    grown = run(tmp_path, "growth", "--samples", "1000", "--nodes", "20", "--records", "rec")
-    assert grown.returncode == 0, grown.stderr
+
+
+def test_growth_prints_and_records(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Usually so many that seconds can be told.
+    few = replace(growth.GROWTH, samples_for_nodes=100, samples_trained_min=1000)
+    monkeypatch.setattr(growth, "GROWTH", few)
+    done = finished(command("growth", "--samples", "1000", "--nodes", "20", "--records", "rec"))
+    assert "1,000" in done.stdout
     assert len(lines(tmp_path / "rec" / "growth.jsonl")) == 2
 
 

@@ -307,14 +307,6 @@ def test_no_placement_is_told_twice(alone: Seen) -> None:
     assert len(told) == len(set(told))
 
 
-@needs_tensorflow
-def test_xla_is_on_where_it_was_asked_for() -> None:
-    seen = look(Setting(xla=True))
-    assert seen.in_force.xla is True
-    assert seen.in_force.placed == "cpu"
-    assert seen.placements == []  # they were not asked for
-
-
 @several
 @needs_tensorflow
 def test_threads_and_operations_at_a_time_are_two_things() -> None:
@@ -345,18 +337,23 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+@needs_tensorflow
 def test_the_command_shows_and_records_what_was_asked_for_and_what_came_of_it(
     tmp_path: Path,
 ) -> None:
-    done = run(tmp_path, "--threads", "1")
-    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "--threads", "1", "--xla")
+    assert done.returncode == 0, done.stdout + done.stderr
     for text in ("Devices", "A setting in a fresh process", "threads in a product of NumPy"):
         assert text in done.stdout
+    assert "device:CPU:0" not in done.stdout  # placements were not asked for
     (line,) = (tmp_path / ".mlpperf" / "devices.jsonl").read_text("utf-8").splitlines()
     record = json.loads(line)
     assert record["kind"] == "devices"
-    assert Setting(**record["setting"]) == Setting(threads=1)
-    assert InForce(**record["in_force"]).blas_threads == 1
+    assert Setting(**record["setting"]) == Setting(threads=1, xla=True)
+    found = InForce(**record["in_force"])
+    assert found.blas_threads == 1
+    assert found.xla is True
+    assert found.placed == "cpu"
 
 
 NO_GPU = """

@@ -36,6 +36,7 @@ BATCH = 60
 STEPS = 10
 SMALL = replace(ARTICLE, batch_size=BATCH, epochs=STEPS, decrease=0.0, l2=0.5, momentum=1e-3)
 QUICK = replace(ARTICLE, batch_size=500, epochs=7)
+SAMPLES = "synthetic:1000"  # digits would cost every process the import of scikit-learn
 
 
 def available(peer: Peer) -> Any:
@@ -163,21 +164,21 @@ def test_a_standing_holds_what_was_measured(standings: list[PeerStanding]) -> No
         assert not standing.stopped
 
 
-def test_what_is_not_installed_says_so_and_the_others_go_on() -> None:
+def test_peers_that_cannot_begin_say_why_and_the_others_go_on() -> None:
     absent = Peer("absent", "nobody", "last_rung", "no_such_package", extra="peers")
-    *_, standings = contest.contest([absent], QUICK, "digits", epochs=2)
-    assert [p.stopped for p in standings] == [
-        "",
-        "no_such_package is not installed: pip install 'mlpperf[peers]'.",
-    ]
-    assert standings[0].epochs == 2
-
-
-def test_a_peer_that_fails_says_why_and_the_others_go_on() -> None:
     lost = Peer("last_run", "misspelt", "last_rung", "numpy")
-    *_, standings = contest.contest([lost], QUICK, "digits", epochs=2)
-    assert "said: There is no peer 'last_run'; did you mean last_rung" in standings[1].stopped
-    assert standings[0].epochs == 2
+    *_, standings = contest.contest([absent, lost], QUICK, SAMPLES, epochs=2)
+    there, not_installed, failed = standings
+    assert not there.stopped
+    assert there.epochs == 2
+    assert not_installed.stopped == (
+        "no_such_package is not installed: pip install 'mlpperf[peers]'."
+    )
+    assert "said: There is no peer 'last_run'; did you mean last_rung" in failed.stopped
+
+
+# A peer for the others' sake that is no library, so its process starts sooner.
+TWIN = replace(LAST_RUNG, what="the last rung once more")
 
 
 @pytest.fixture
@@ -194,29 +195,22 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[PeerProcess]:
     return known
 
 
-def test_a_peer_that_is_killed_keeps_what_it_measured(started: list[PeerProcess]) -> None:
-    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
-    next(rounds)
-    assert started[1].worker is not None
-    os.kill(started[1].worker.process.pid, signal.SIGKILL)
-    *_, standings = rounds
-    assert standings[1].stopped == "A process was killed by signal 9 and said nothing"
-    assert standings[1].epochs == TURNS.epochs
-    assert standings[0].epochs == QUICK.epochs
-
-
-def test_a_peer_that_hangs_says_so_and_the_others_go_on(
+def test_peers_that_are_killed_or_hang_say_so_and_the_others_go_on(
     started: list[PeerProcess],
 ) -> None:
-    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
+    rounds = contest.contest([TWIN, replace(TWIN)], QUICK, SAMPLES, seed=0)
     next(rounds)
-    assert started[1].worker is not None
-    os.kill(started[1].worker.process.pid, signal.SIGSTOP)
-    started[1].worker.patience = 5.0
+    _, killed, hanging = (each.worker for each in started)
+    assert killed is not None
+    assert hanging is not None
+    os.kill(killed.process.pid, signal.SIGKILL)
+    os.kill(hanging.process.pid, signal.SIGSTOP)
+    hanging.patience = 0.5  # it will say nothing, however long it is waited for
     *_, standings = rounds
-    assert standings[1].stopped.startswith("A process did not go on within 5 s")
-    assert standings[1].epochs == TURNS.epochs
     assert standings[0].epochs == QUICK.epochs
+    assert [standing.epochs for standing in standings[1:]] == [TURNS.epochs] * 2
+    assert standings[1].stopped == "A process was killed by signal 9 and said nothing"
+    assert standings[2].stopped.startswith("A process did not go on within 0.5 s")
 
 
 def test_a_peer_that_ends_without_a_word_is_told() -> None:
@@ -227,7 +221,7 @@ def test_a_peer_that_ends_without_a_word_is_told() -> None:
 
 
 def test_processes_end_with_the_contest(started: list[PeerProcess]) -> None:
-    rounds = contest.contest([peer_named("scikit_learn")], QUICK, "digits")
+    rounds = contest.contest([TWIN], QUICK, SAMPLES)
     next(rounds)
     processes = [each.worker.process for each in started if each.worker]
     assert [p.poll() for p in processes] == [None, None]
@@ -236,7 +230,7 @@ def test_processes_end_with_the_contest(started: list[PeerProcess]) -> None:
 
 
 def test_a_process_ends_with_its_parent() -> None:
-    arguments = ["last_rung", json.dumps(asdict(QUICK)), "digits"]
+    arguments = ["last_rung", json.dumps(asdict(QUICK)), SAMPLES]
     worker = subprocess.Popen(
         [sys.executable, "-m", "mlpperf.articles.peers.worker", *arguments],
         stdin=subprocess.PIPE,
@@ -253,7 +247,7 @@ def test_a_process_ends_with_its_parent() -> None:
 
 def test_too_few_epochs_are_refused() -> None:
     with pytest.raises(MlpperfError, match="at least 2 epochs"):
-        next(contest.contest([], QUICK, "digits", epochs=1))
+        next(contest.contest([], QUICK, SAMPLES, epochs=1))
 
 
 # --- the table ------------------------------------------------------------------------------------
