@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from ...devices import keep_freed_memory
+from ...engine.timing.ceilings import floor_seconds
 from ...engine.timing.intervals import Interval, ratio_interval
-from ...engine.timing.machine import product_seconds
 from ...engine.timing.rounds import SETTLE
 from ...errors import MlpperfError
+from ...hotpath import Cost
 from ..data.datasets import Dataset, synthetic
 from .equations import Array
 from .in_place import CHUNK, padded
@@ -199,7 +200,8 @@ def grow(
     """
     keep_freed_memory()
     side = 2_000
-    peak = 2 * side**3 / product_seconds(side, side, side, "float32")  # operations per second
+    product = Cost(bytes=0, products=((side, side, side),))
+    peak = product.flops / floor_seconds(product).seconds  # operations per second
     points = [(size, ARTICLE.hidden) for size in samples]
     points += [(NODES_SAMPLES, (width, width)) for width in nodes]
     for size, hidden in points:

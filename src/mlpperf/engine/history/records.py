@@ -132,6 +132,8 @@ def race_result(record: dict[str, Any]) -> Result:
         processes=int(record.get("processes", 1)),
         proof=Proof(number(proof["error"]), number(proof["tolerance"])),
         floor=number(record["floor"]),
+        share_error=number(record.get("share_error")),
+        limit=text(record.get("limit", "")),
         doubts=tuple(map(text, doubts)),
     )
 

@@ -158,6 +158,8 @@ def flat(r: Result) -> Record:
         "error": _or_none(r.proof.error),
         "tolerance": _or_none(r.proof.tolerance),
         "floor_seconds": _or_none(r.floor),
+        "share_error": _or_none(r.share_error),
+        "limit": r.limit,
         "verdict": str(r.judgement),
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),
