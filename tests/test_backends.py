@@ -338,7 +338,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
             return 0.0
 
     clock = FakeClock()
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
     monkeypatch.setattr(measure, "Bystanders", NobodyElse)
     monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)

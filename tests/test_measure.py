@@ -90,7 +90,7 @@ def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         def share(self) -> float:
             return 0.0
 
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
     monkeypatch.setattr(measure, "Bystanders", NobodyElse)
     monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)
@@ -394,7 +394,9 @@ def test_ceiling_is_that_of_the_variants_own_dtype(
     expected: str,
 ) -> None:
     asked = []
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: asked.append(dtype) or 1e-3)
+    monkeypatch.setattr(
+        measure, "floor_seconds", lambda cost, dtype: asked.append(dtype) or Floor(1e-3, 0.0)
+    )
 
     def cast(x: Floats) -> Arrays:
         return ((2 * x).astype(agreement.dtype(x)),)

@@ -70,7 +70,7 @@ def results() -> Iterator[list[Result]]:
         version=3,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+        patch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
         yield race(path, Case(4), clock=lambda: now)
     hotpath.problem.cache_clear()
 

@@ -16,16 +16,11 @@ the quickest, with 95 % confidence, lies above what it would be without disturba
 from __future__ import annotations
 
 import math
-import statistics
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import product as every_combination
-from itertools import repeat
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -34,36 +29,16 @@ from numpy.typing import NDArray
 from ...devices import threads
 from ...hotpath import Cost
 from ...parallel import blas, in_parallel
+from .looks import KEPT, Call, Floor, Work, quickest_of, remembered
 
 Array = NDArray[Any]
-Call = Callable[[], object]
 
-LOOKS = 5  # at the clock, for each floor
-FEWEST_LOOKS = 3  # where they take long
-LOOKING = 0.1  # seconds after which the fewest looks suffice
-BLOCK = 5e-4  # seconds of calls between two looks at the clock, at least
-SHARED_BLOCK = 2e-3  # the same for several threads, which do not begin quite together
-KEPT = 2  # ways that are looked at again, after all were looked at once
 CHUNKS = (500, 1000)  # columns of a product that is worked off piece by piece, to stay in the cache
-LONG_SIDE = 2000  # of a product; which layouts are the best does not depend on more
+LONG_SIDE = 2000  # of a product: on more it does not depend which layouts are the best
 SMALLEST, LARGEST = 1 << 14, 1 << 28  # bytes of the sizes, powers of two, at which traffic is timed
-SHARED_FROM = 1 << 20  # bytes from which threads share traffic; what they do costs more below it
-
-
-@dataclass(frozen=True)
-class Floor:
-    """The least time for some work.
-
-    Attributes
-    ----------
-    seconds : that were measured, without what a call costs; NaN where no ceiling is known.
-    error : the share by which the truth may lie below that.
-    """
-
-    seconds: float
-    error: float
-
-
+SHARED_FROM = (
+    1 << 20
+)  # bytes from which threads share traffic; to wake them costs more than it gains below
 UNKNOWN = Floor(math.nan, math.nan)
 
 
@@ -74,7 +49,7 @@ def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
     """
     if cost.limit:
         return UNKNOWN
-    parts = [_product_floor(*product, dtype) for product in cost.products]
+    parts = [product_floor(*product, dtype) for product in cost.products]
     products = sum(part.seconds for part in parts)
     excess = sum(part.seconds * part.error for part in parts)
     every = [Floor(products, excess / products if products else 0.0)]
@@ -83,7 +58,7 @@ def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
     for kernel in KERNELS:
         passes = wider * kernel.passes(cost)
         if passes and kernel.in_place in (None, cost.in_place):
-            by_size = (_seconds_per_byte(kernel, size) for size in neighbours(footprint))
+            by_size = (seconds_per_byte(kernel, size) for size in neighbours(footprint))
             quickest = min(by_size, key=lambda floor: floor.seconds)
             every.append(Floor(passes * quickest.seconds, quickest.error))
     return max(every, key=lambda floor: floor.seconds)
@@ -180,8 +155,8 @@ KERNELS = (
 )
 
 
-@lru_cache(maxsize=1024)
-def _seconds_per_byte(kernel: Kernel, size: int) -> Floor:
+@remembered
+def seconds_per_byte(kernel: Kernel, size: int) -> Floor:
     """Least time of `kernel` for every byte of one array, where all arrays together have `size`."""
     length = size // (8 * kernel.arrays) * 2  # in elements; even, for those who read eight bytes
     works = []
@@ -190,15 +165,14 @@ def _seconds_per_byte(kernel: Kernel, size: int) -> Floor:
         for way in kernel.ways:
             parts = [partial(way, *part) for part in arrays]
             limit = _one_blas_thread if sharing > 1 else nullcontext
-            works.append(_Work(parts, _overhead(way, kernel), limit))
-    found = _quickest(works)
+            works.append(Work(parts, _empty_pass(way, kernel.arrays), limit))
+    found = quickest_of(works)
     return Floor(found.seconds / (4 * length), found.error)
 
 
 @lru_cache(maxsize=64)
-def _overhead(way: Callable[..., object], kernel: Kernel) -> float:
-    """Seconds of a call that moves next to nothing."""
-    return _quickest([_Work([partial(way, *_arrays(kernel.arrays, 2))])]).seconds
+def _empty_pass(way: Callable[..., object], arrays: int) -> Work:
+    return Work([partial(way, *_arrays(arrays, 2))])
 
 
 def _arrays(count: int, length: int) -> list[Array]:
@@ -236,45 +210,43 @@ LAYOUTS = tuple(
 )
 
 
-@lru_cache(maxsize=1024)
-def _product_floor(rows: int, inner: int, columns: int, dtype: str) -> Floor:
+@remembered
+def product_floor(rows: int, inner: int, columns: int, dtype: str) -> Floor:
     """Least time of the bare product of these shapes, in every layout and in chunks.
 
     Which layouts are the best is found out on a part of it where the whole takes long.
     """
-    overhead = _product_overhead(dtype)
+    empty = _empty_product(dtype)
     shape = rows, inner, columns
     part = min(rows, LONG_SIDE), min(inner, LONG_SIDE), min(columns, LONG_SIDE)
-    works = [_Work([call], overhead) for call in multiplications(*part, dtype, LAYOUTS)]
+    every = multiplications(*part, dtype, LAYOUTS)
+    order = np.argsort([Work([call]).look() for call in every])
+    best = [every[i] for i in order[:KEPT]]
     if part != shape:
-        order = np.argsort([work.calibrate() for work in works])
-        best = [LAYOUTS[i] for i in order[:KEPT]]
-        calls = multiplications(*shape, dtype, best) + in_chunks(*shape, dtype)
-        works = [_Work([call], overhead) for call in calls]
-    elif threads() > 1:  # small ones may be quicker without sharing
-        works += [_Work(work.parts, overhead, _one_blas_thread) for work in works]
-    return _quickest(works)
+        layouts = [LAYOUTS[i] for i in order[:KEPT]]
+        best = multiplications(*shape, dtype, layouts) + in_chunks(*shape, dtype)
+    works = [Work([call], empty) for call in best]
+    if threads() > 1 and part == shape:  # small ones may be quicker without sharing
+        works += [Work([call], empty, _one_blas_thread) for call in best]
+    return quickest_of(works)
 
 
 @lru_cache(maxsize=8)
-def _product_overhead(dtype: str) -> float:
-    """Seconds of a call that multiplies next to nothing."""
-    return _quickest([_Work(multiplications(1, 1, 1, dtype, LAYOUTS[:1]))]).seconds
+def _empty_product(dtype: str) -> Work:
+    return Work(multiplications(1, 1, 1, dtype, LAYOUTS[:1]))
 
 
 def multiplications(
     rows: int, inner: int, columns: int, dtype: str, layouts: Sequence[Layout]
 ) -> list[Call]:
     """The product of (rows, inner) by (inner, columns) in each of the `layouts`."""
-    a, b = _factor(rows, inner, dtype), _factor(inner, columns, dtype)
+    firsts = {how: _stored(rows, inner, dtype, how) for how in {x.first for x in layouts}}
+    seconds = {how: _stored(inner, columns, dtype, how) for how in {x.second for x in layouts}}
+    outs = {how: _stored(rows, columns, dtype, how) for how in {x.out for x in layouts}}
     calls: list[Call] = []
     for layout in layouts:
-        if layout.first.startswith("sliced"):
-            first = _stored(np.pad(a, 1), layout.first[-1])[1:-1, 1:-1]
-        else:
-            first = _stored(a, layout.first)
-        second, out = _stored(b, layout.second), np.ones((rows, columns), dtype, order=layout.out)
-        if inner == 1:  # every element of the result is one product
+        first, second, out = firsts[layout.first], seconds[layout.second], outs[layout.out]
+        if inner == 1 and layout.first == "F":  # every element of the result is one product
             calls.append(partial(np.multiply, first, second, out=out))
         elif layout.out == "C":
             calls.append(partial(np.matmul, first, second, out=out))
@@ -285,16 +257,17 @@ def multiplications(
 
 def in_chunks(rows: int, inner: int, columns: int, dtype: str) -> list[Call]:
     """The same product, some columns at a time; also with the chunks shared among threads."""
-    a, b = _factor(rows, inner, dtype), _factor(inner, columns, dtype)
-    first, samples = a.T, _stored(b, "F").T
-    out = np.ones((columns, rows), dtype)
+    if columns <= max(CHUNKS):
+        return []
+    first = _stored(rows, inner, dtype, "F").T
+    samples, out = _stored(columns, inner, dtype, "C"), _stored(columns, rows, dtype, "C")
 
     def work_off(chunk: int, part: Array, target: Array) -> None:
         for i in range(0, len(part), chunk):
             np.matmul(part[i : i + chunk], first, out=target[i : i + chunk])
 
     calls: list[Call] = []
-    for chunk in CHUNKS if columns > max(CHUNKS) else ():
+    for chunk in CHUNKS:
         work = partial(work_off, chunk)
         calls.append(partial(work, samples, out))
         if threads() > 1:
@@ -302,90 +275,13 @@ def in_chunks(rows: int, inner: int, columns: int, dtype: str) -> list[Call]:
     return calls
 
 
-def _factor(rows: int, columns: int, dtype: str) -> Array:
-    """A matrix of random numbers that repeat, for those of a large one would take seconds."""
-    numbers = np.random.default_rng(0).standard_normal(4099).astype(dtype)
-    return np.resize(numbers, (rows, columns))
-
-
-def _stored(array: Array, order: str) -> Array:
-    return np.asfortranarray(array) if order == "F" else np.ascontiguousarray(array)
-
-
-# --- the clock -----------------------------------------------------------------------------------
-
-
-@dataclass
-class _Work:
-    """A way to do some work, several times between two looks at the clock.
-
-    Attributes
-    ----------
-    parts : what is called; of several parts each by a thread of its own, all at the same time.
-    overhead : seconds of every call that do not count.
-    surroundings : makes the context in which it runs.
-    calls : of each part between two looks, so many that waking threads does not count either.
-    """
-
-    parts: Sequence[Call]
-    overhead: float = 0.0
-    surroundings: Callable[[], AbstractContextManager[object]] = nullcontext
-    calls: int = 1
-
-    def look(self) -> float:
-        """Seconds per call, without the overhead."""
-        with self.surroundings():
-            return self._net(self._block())
-
-    def calibrate(self) -> float:
-        """Find out how many calls make a block that is long enough, and look."""
-        least = BLOCK if len(self.parts) == 1 else SHARED_BLOCK
-        with self.surroundings():
-            while (elapsed := self._block()) < least:
-                self.calls *= min(10, max(2, math.ceil(1.2 * least / max(elapsed, 1e-9))))
-        return self._net(elapsed)
-
-    def _net(self, elapsed: float) -> float:
-        return max(elapsed / self.calls - self.overhead, 0.0)
-
-    def _block(self) -> float:
-        """Seconds from the first start to the last end."""
-        begin = threading.Barrier(len(self.parts))
-
-        def timed(call: Call) -> tuple[float, float]:
-            begin.wait()
-            start = time.perf_counter()
-            for _ in repeat(None, self.calls):
-                call()
-            return start, time.perf_counter()
-
-        others = [_pool(threads()).submit(timed, part) for part in self.parts[1:]]
-        spans = [timed(self.parts[0]), *(other.result() for other in others)]
-        return max(end for _, end in spans) - min(start for start, _ in spans)
+def _stored(rows: int, columns: int, dtype: str, how: str) -> Array:
+    """A matrix of ones that lies in memory as a `Layout` says."""
+    extra = 1 if how.startswith("sliced") else 0
+    order: Literal["C", "F"] = "F" if how.endswith("F") else "C"
+    return np.ones((rows + extra, columns + extra), dtype, order=order)[extra:, extra:]
 
 
 def _one_blas_thread() -> AbstractContextManager[object]:
     limited: AbstractContextManager[object] = blas().limit(limits=1, user_api="blas")
     return limited
-
-
-@lru_cache(maxsize=1)
-def _pool(size: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(size, thread_name_prefix="mlpperf-ceiling")
-
-
-def _quickest(works: Sequence[_Work]) -> Floor:
-    """The quickest look at the quickest of `works`.
-
-    After a first look at all of them the best few are looked at in turns.
-    """
-    first = sorted((work.calibrate(), i) for i, work in enumerate(works))
-    kept = [works[i] for _, i in first[:KEPT]]
-    looks: list[float] = []
-    start = time.perf_counter()
-    while len(looks) < LOOKS:
-        if len(looks) >= FEWEST_LOOKS and time.perf_counter() - start > LOOKING:
-            break
-        looks.append(min(work.look() for work in kept))
-    best = min(first[0][0], *looks)
-    return Floor(best, 1 - best / statistics.median(looks) if best else 0.0)

@@ -29,6 +29,7 @@ from .contest import Contestant, prove, timed
 from .doubts import Measured, doubts
 from .estimates import RatioEstimate
 from .intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
+from .looks import Floor
 from .machine import Bystanders
 from .result import WIDE, Result
 from .workers import asked
@@ -135,6 +136,16 @@ class Contest:
                 found.append(replace(result, doubts=tuple(doubts(about))))
         return found
 
+    def look_at_ceilings(self) -> None:
+        """Measure its floors once before it is timed; `results` does so again, and less counts."""
+        for contestant in self.right:
+            self._floor(contestant)
+
+    def _floor(self, contestant: Contestant) -> Floor:
+        if Setting.current().device != "cpu":  # of which NumPy cannot measure the ceilings
+            return NO_FLOOR
+        return floor_seconds(self.path.cost(self.case), contestant.dtype)
+
     def _result(
         self,
         contestant: Contestant,
@@ -143,10 +154,8 @@ class Contest:
         time_error: float,
     ) -> Result:
         path, variant = self.path, contestant.variant
-        on_gpu = Setting.current().device != "cpu"  # NumPy cannot measure the ceilings of that
-        cost, rounds = path.cost(self.case), len(seconds)
-        measured = rounds and not on_gpu
-        floor = floor_seconds(cost, contestant.dtype) if measured else NO_FLOOR
+        rounds = len(seconds)
+        floor = self._floor(contestant) if rounds else NO_FLOOR
         return Result(
             path=path.name,
             version=path.version,
@@ -160,7 +169,7 @@ class Contest:
             proof=contestant.proof,
             floor=floor.seconds,
             share_error=time_error + floor.error,
-            limit=cost.limit,
+            limit=path.cost(self.case).limit,
             wrong=contestant.wrong,
             processes=self.processes,
         )
@@ -310,6 +319,7 @@ def written(path: HotPath, case: Case, variants: Sequence[Variant], folder: Path
         If the reference fails, or the inputs cannot be written.
     """
     contest = Contest(path, case, prove(path, case, variants))
+    contest.look_at_ceilings()
     if contest.right:
         exchange.write(problem(path, case).inputs, folder, f"{path.name}-{case.name}")
     return contest
