@@ -17,6 +17,7 @@ from mlpperf.devices import tensorflow
 from mlpperf.engine.timing import doubts as doubts_module
 from mlpperf.engine.timing import race as measure
 from mlpperf.engine.timing.intervals import FEWEST
+from mlpperf.engine.timing.looks import Floor
 from mlpperf.engine.timing.race import race
 from mlpperf.engine.timing.result import Result
 from mlpperf.engine.timing.rounds import SETTLE
@@ -338,7 +339,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
             return 0.0
 
     clock = FakeClock()
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
     monkeypatch.setattr(measure, "Bystanders", NobodyElse)
     monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)

@@ -18,7 +18,9 @@ from mlpperf.articles.data import mnist_files
 from mlpperf.devices import available_threads, threads
 from mlpperf.engine.timing import doctor
 from mlpperf.engine.timing.doctor import Finding, examine
+from mlpperf.engine.timing.looks import Floor
 from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Cost
 
 STATES = ("fine", "note", "problem")
 
@@ -60,12 +62,15 @@ def well_formed(finding: Finding) -> Finding:
 # --- all of it -----------------------------------------------------------------------------------
 
 
+def known_floor(cost: Cost) -> Floor:
+    return Floor(0.002 if cost.products else cost.bytes / 50e9, 0.0)
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tensorflow: Callable[[str], None]) -> None:
     """An examination that measures next to nothing, on a machine on which all is well."""
     tensorflow(WORKING.format(names=[]))
-    monkeypatch.setattr(doctor, "product_seconds", lambda *of: 0.002)
-    monkeypatch.setattr(doctor, "copy_seconds", lambda moved: moved / 50e9)
+    monkeypatch.setattr(doctor, "floor_seconds", known_floor)
     monkeypatch.setattr(doctor, "clock_resolution", lambda: 4e-8)
     monkeypatch.setattr(doctor, "Bystanders", lambda: SimpleNamespace(share=lambda: 0.0))
     monkeypatch.setattr(doctor, "_noise", partial(doctor._noise, 0.01))
@@ -91,7 +96,7 @@ def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well()
 @pytest.mark.usefixtures("quick")
 def test_findings_come_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody watches a progress bar meanwhile."""
-    monkeypatch.setattr(doctor, "product_seconds", lambda *of: pytest.fail("too early"))
+    monkeypatch.setattr(doctor, "floor_seconds", lambda cost: pytest.fail("too early"))
     findings = examine(CHECKS)
     assert [next(findings).what for _ in range(3)] == ["machine", "Python", "NumPy"]
 

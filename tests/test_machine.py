@@ -1,7 +1,7 @@
+"""What the machine is, and who else is running on it."""
+
 import json
-import math
 from collections import namedtuple
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -17,25 +17,8 @@ from mlpperf.engine.timing.machine import (
     BUSY,
     Bystanders,
     clock_resolution,
-    copy_seconds,
     describe,
-    floor_seconds,
-    product_seconds,
 )
-from mlpperf.hotpath import Cost
-
-
-@pytest.fixture
-def _fresh_ceilings() -> Iterator[None]:
-    """Neither times of earlier tests in here, nor ours in later ones."""
-    for measured in (product_seconds, copy_seconds):
-        measured.cache_clear()
-    yield
-    for measured in (product_seconds, copy_seconds):
-        measured.cache_clear()
-
-
-# --- what it is ----------------------------------------------------------------------------------
 
 
 def test_description_is_plausible() -> None:
@@ -65,124 +48,6 @@ def test_description_does_without_what_numpy_does_not_tell(
 def test_clock_has_a_resolution() -> None:
     assert 0 < clock_resolution() < 1
     assert clock_resolution() == clock_resolution()
-
-
-# --- what it can do ------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("_fresh_ceilings")
-@pytest.mark.parametrize(
-    "measured",
-    [
-        lambda: product_seconds(8, 5, 3, "float32"),
-        lambda: product_seconds(8, 5, 2500, "float64"),
-        lambda: copy_seconds(4096),
-    ],
-)
-def test_ceilings_are_positive_and_measured_once(
-    measured: Callable[[], float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = measured()
-    assert 0 < first < math.inf
-    monkeypatch.setattr(machine, "_best", lambda *works: pytest.fail("measured again"))
-    assert measured() == first
-
-
-@pytest.mark.usefixtures("_fresh_ceilings")
-@pytest.mark.parametrize("moved", [0, 1, 7, 8])
-def test_even_the_least_traffic_can_be_measured(moved: int) -> None:
-    assert copy_seconds(moved) > 0
-
-
-@pytest.mark.usefixtures("_fresh_ceilings")
-def test_traffic_counts_what_is_read_and_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    copied = []
-
-    def best(*works: Callable[[], object]) -> float:
-        for work in works:
-            work()
-        return 1.0
-
-    def copy(target: np.ndarray, source: np.ndarray) -> None:
-        copied.append(target.nbytes + source.nbytes)
-
-    monkeypatch.setattr(machine, "_best", best)
-    monkeypatch.setattr(machine, "_copy", copy)
-    monkeypatch.setattr(machine, "threads", lambda: 1)
-    copy_seconds(1_000_000)
-    assert copied == [1_000_000]
-
-
-@pytest.mark.usefixtures("_fresh_ceilings")
-@pytest.mark.parametrize("columns", [1, 1000, 2500])
-def test_every_layout_computes_the_same_product(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A ceiling of something else, such as a product of half the matrix, would be none."""
-    products = []
-    multiply = np.matmul
-
-    def recording(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
-        products.append(np.array(multiply(a, b, out=out)))
-        return out
-
-    def best(*works: Callable[[], object]) -> float:
-        for work in works:
-            work()
-        return 1.0
-
-    monkeypatch.setattr(machine, "_best", best)
-    monkeypatch.setattr(machine.np, "matmul", recording)
-    product_seconds(4, 3, columns, "float64")
-    whole, chunks = products[:5], products[5:]
-    expected = whole[0]
-    assert expected.shape == (4, columns)
-    for product in [*whole[1:], np.concatenate(chunks)]:
-        upright = product if product.shape == expected.shape else product.T
-        np.testing.assert_allclose(upright, expected)
-
-
-def test_best_is_the_fastest_call_of_the_fastest_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    slow, fast = iter([5.0, 4.0, 6.0]), iter([3.0, 2.0, 9.0])
-
-    def spend(durations: Iterator[float]) -> Callable[[], object]:
-        def work() -> None:
-            nonlocal now
-            now += next(durations)
-
-        return work
-
-    monkeypatch.setattr(machine, "time", SimpleNamespace(perf_counter=lambda: now))
-    assert machine._best(spend(slow), spend(fast)) == 2.0
-
-
-@pytest.mark.parametrize(
-    ("product", "copy", "expected"), [(2.0, 5.0, 5.0), (4.0, 5.0, 8.0), (0.0, 0.5, 0.5)]
-)
-def test_floor_is_the_longer_of_products_and_traffic(
-    product: float, copy: float, expected: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(machine, "product_seconds", lambda *of: asked.append(of) or product)
-    monkeypatch.setattr(machine, "copy_seconds", lambda moved: asked.append(moved) or copy)
-    cost = Cost(bytes=100, products=((2, 3, 4), (5, 6, 7)))
-    assert floor_seconds(cost) == expected
-    assert asked == [(2, 3, 4, "float32"), (5, 6, 7, "float32"), 100]
-
-
-@pytest.mark.parametrize(("dtype", "moved"), [("float32", 100), ("float64", 200), ("float16", 50)])
-def test_floor_counts_the_bytes_of_the_dtype(
-    dtype: str, moved: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "product_seconds", lambda *of: 0.0)
-    monkeypatch.setattr(machine, "copy_seconds", float)
-    assert floor_seconds(Cost(bytes=100), dtype) == moved
-
-
-@pytest.mark.usefixtures("_fresh_ceilings")
-def test_floor_of_real_work_is_positive() -> None:
-    assert 0 < floor_seconds(Cost(bytes=4096, products=((3, 4, 5),)), "float64") < math.inf
 
 
 # --- who else is running -------------------------------------------------------------------------

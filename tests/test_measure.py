@@ -26,9 +26,11 @@ from mlpperf.backends import Backend
 from mlpperf.engine.timing import contest as contest_module
 from mlpperf.engine.timing import doubts as doubts_module
 from mlpperf.engine.timing import race as measure
+from mlpperf.engine.timing import show
 from mlpperf.engine.timing.doubts import TELLING_ROUNDS, Measured, doubts, two_modes
 from mlpperf.engine.timing.intervals import FEWEST, Interval, ratio_interval
-from mlpperf.engine.timing.race import Contest, Contestant, Processes, race, run
+from mlpperf.engine.timing.looks import Floor
+from mlpperf.engine.timing.race import Contest, Contestant, Processes, race, run, time_error
 from mlpperf.engine.timing.result import SCATTER, Result
 from mlpperf.engine.timing.rounds import FUNCTIONS
 from mlpperf.engine.timing.verdicts import Verdict
@@ -90,7 +92,7 @@ def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         def share(self) -> float:
             return 0.0
 
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
     monkeypatch.setattr(measure, "Bystanders", NobodyElse)
     monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)
@@ -394,7 +396,9 @@ def test_ceiling_is_that_of_the_variants_own_dtype(
     expected: str,
 ) -> None:
     asked = []
-    monkeypatch.setattr(measure, "floor_seconds", lambda cost, dtype: asked.append(dtype) or 1e-3)
+    monkeypatch.setattr(
+        measure, "floor_seconds", lambda cost, dtype: asked.append(dtype) or Floor(1e-3, 0.0)
+    )
 
     def cast(x: Floats) -> Arrays:
         return ((2 * x).astype(agreement.dtype(x)),)
@@ -923,8 +927,11 @@ def steady(n: int, sigma: float = 0.004, seed: int = 0) -> Floats:
     return np.exp(sigma * np.random.default_rng(seed).standard_normal(n))
 
 
-def doubted(ratios: Floats, *, processes: int = 1, busy: float = 0.0) -> list[str]:
-    return list(doubts(Measured(ratios, ratio_interval(ratios), len(ratios), processes, busy)))
+def doubted(
+    ratios: Floats, *, processes: int = 1, busy: float = 0.0, beyond: bool = False
+) -> list[str]:
+    interval = ratio_interval(ratios)
+    return list(doubts(Measured(ratios, interval, len(ratios), processes, busy, beyond)))
 
 
 @pytest.mark.parametrize("n", [9, 20, 40, 75, 300])
@@ -962,6 +969,10 @@ def test_a_coarse_clock_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_busy_machine_is_doubted() -> None:
     assert doubted(steady(30), busy=0.37) == ["other processes took 37 % of the machine"]
     assert doubted(steady(30), busy=0.1) == []
+
+
+def test_what_is_faster_than_its_ceiling_is_doubted() -> None:
+    assert doubted(steady(30), beyond=True) == ["faster than the ceiling: its cost is wrong"]
 
 
 def test_two_speeds_are_doubted() -> None:
@@ -1098,6 +1109,34 @@ def test_half_width_is_the_relative_uncertainty() -> None:
     assert Interval(1.0, 1.0, 1.0).half_width == 0.0
     assert Interval(1.0, 0.0, math.inf).half_width == math.inf
     assert Interval(math.nan, math.nan, math.nan).half_width == math.inf
+
+
+@pytest.mark.parametrize(
+    ("floor", "error", "limit", "shown", "beyond"),
+    [
+        (0.5, 0.1, "", "50 %", False),
+        (1.05, 0.1, "", "105 ± 10 %", False),  # which the error of 10 % explains
+        (1.2, 0.1, "", "120 ± 12 %", True),
+        (1.2, math.nan, "", "120 %", False),  # nobody knows how far it is to be trusted
+        (math.nan, 0.1, "exp", "exp", False),
+        (math.nan, math.nan, "", "–", False),
+    ],
+)
+def test_a_share_beyond_the_ceiling_tells_its_error(
+    floor: float, error: float, limit: str, shown: str, beyond: bool
+) -> None:
+    found = replace(result(1.0, 1.0), seconds=1.0, floor=floor, share_error=error, limit=limit)
+    assert show.share_of_ceiling(found) == shown
+    assert found.beyond_ceiling == beyond
+
+
+def test_time_is_as_uncertain_as_the_processes_differ() -> None:
+    seconds = [1.0, 9.0, 1.0, 2.0, 2.0, 9.0]  # of two processes: medians 1 and 2
+    assert math.isnan(time_error(seconds, [3, 3]))  # too few for an interval
+    medians = np.exp(0.1 * np.arange(7))
+    expected = ratio_interval(medians).half_width
+    assert time_error(np.repeat(medians, 3).tolist(), [3] * 7) == pytest.approx(expected)
+    assert time_error([2.0] * 21, [3] * 7) == 0.0
 
 
 def test_share_of_the_ceiling() -> None:

@@ -34,6 +34,7 @@ from mlpperf.engine.history.records import (
 from mlpperf.engine.timing import race as measure
 from mlpperf.engine.timing.in_force import InForce
 from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.looks import Floor
 from mlpperf.engine.timing.machine import describe
 from mlpperf.engine.timing.race import Result, race
 from mlpperf.errors import MlpperfError
@@ -71,7 +72,7 @@ def results() -> Iterator[list[Result]]:
         version=3,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "floor_seconds", lambda cost, dtype: 1e-3)
+        patch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
         yield race(path, Case(4), clock=lambda: now)
     hotpath.problem.cache_clear()
 

@@ -74,7 +74,8 @@ def inputs(case: NetworkCase, rng: Generator) -> Args:
 
 def cost(case: NetworkCase) -> Cost:
     """Bytes in, float32 rows out; a product and a difference for every element."""
-    return Cost(bytes=(1 + 4) * case.layers[0] * case.batch, depth=3)
+    elements = case.layers[0] * case.batch
+    return Cost((1 + 4) * elements, depth=3, written=4 * elements)
 
 
 PATH = HotPath(

@@ -61,7 +61,7 @@ def cost(case: NetworkCase) -> Cost:
     """One product, one element-wise product; weights, δ and derivative in, δ out."""
     n, m = case.layers[1:3]
     moved = (2 * n + m) * case.batch + m * (n + 1)
-    return Cost(4 * moved, ((n, m, case.batch),), depth=m + 1)
+    return Cost(4 * moved, ((n, m, case.batch),), depth=m + 1, written=4 * n * case.batch)
 
 
 PATH = HotPath(

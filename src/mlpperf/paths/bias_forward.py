@@ -123,7 +123,9 @@ def cost(case: NetworkCase) -> Cost:
     """One product per layer; activations and weights in, weighted inputs out."""
     nodes = list(pairwise(case.layers))
     moved = sum((n + m) * case.batch + m * (n + 1) for n, m in nodes)
-    return Cost(4 * moved, tuple((m, n, case.batch) for n, m in nodes), max(case.layers) + 1)
+    products = tuple((m, n, case.batch) for n, m in nodes)
+    written = 4 * sum(case.layers[1:]) * case.batch
+    return Cost(4 * moved, products, depth=max(case.layers) + 1, written=written)
 
 
 PATH = HotPath(

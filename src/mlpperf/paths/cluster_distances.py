@@ -133,7 +133,7 @@ def cost(case: NetworkCase) -> Cost:
     samples, n, count = case.batch, case.layers[0], case.layers[1]
     moved = samples * n + count * n + samples * count
     depth = math.ceil(1.5 * n / (4 * NEAR) ** 2)
-    return Cost(4 * moved, ((count, n, samples),), depth)
+    return Cost(4 * moved, ((count, n, samples),), depth, written=4 * samples * count)
 
 
 PATH = HotPath(

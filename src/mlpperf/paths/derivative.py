@@ -69,7 +69,8 @@ def inputs(case: NetworkCase, rng: Generator) -> Args:
 
 def cost(case: NetworkCase) -> Cost:
     """A in, D out; a difference and a product, behind the sigmoid's own rounding."""
-    return Cost(bytes=2 * 4 * case.layers[1] * case.batch, depth=4)
+    size = 4 * case.layers[1] * case.batch
+    return Cost(2 * size, depth=4, written=size)
 
 
 PATH = HotPath(

@@ -99,7 +99,8 @@ def cost(case: NetworkCase) -> Cost:
     nodes = list(pairwise(case.layers))
     moved = (case.layers[0] + case.layers[-1]) * case.batch + sum(m * (n + 1) for n, m in nodes)
     products = tuple((m, n, case.batch) for n, m in nodes)
-    return Cost(4 * moved, products, depth=sum(case.layers[:-1]) + 4 * len(nodes))
+    depth = sum(case.layers[:-1]) + 4 * len(nodes)
+    return Cost(4 * moved, products, depth, written=4 * case.layers[-1] * case.batch)
 
 
 PATH = HotPath(

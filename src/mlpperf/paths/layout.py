@@ -102,7 +102,7 @@ def cost(case: NetworkCase) -> Cost:
     """One product; rows and weights in, weighted inputs out."""
     n, m = case.layers[:2]
     moved = (n + m) * case.batch + m * (n + 1)
-    return Cost(4 * moved, ((m, n, case.batch),), depth=n + 1)
+    return Cost(4 * moved, ((m, n, case.batch),), depth=n + 1, written=4 * m * case.batch)
 
 
 PATH = HotPath(

@@ -97,8 +97,9 @@ def inputs(case: NetworkCase, rng: Generator) -> Args:
 
 
 def cost(case: NetworkCase) -> Cost:
-    """W and G in, G out; a product and a sum for each of the terms."""
-    return Cost(3 * 4 * sum(m * n for n, m in pairwise(case.layers)), depth=4)
+    """W and G in, G out, where it was; a product and a sum for each of the terms."""
+    size = 4 * sum(m * n for n, m in pairwise(case.layers))
+    return Cost(3 * size, depth=4, written=size, in_place=True)
 
 
 PATH = HotPath(

@@ -72,8 +72,9 @@ def inputs(case: NetworkCase, rng: Generator) -> Args:
 
 
 def cost(case: NetworkCase) -> Cost:
-    """W, M and G in, W and M out."""
-    return Cost(5 * 4 * sum(m * (n + 1) for n, m in pairwise(case.layers)), depth=4)
+    """W, M and G in, W and M out, where they were."""
+    size = 4 * sum(m * (n + 1) for n, m in pairwise(case.layers))
+    return Cost(5 * size, depth=4, written=2 * size, in_place=True)
 
 
 PATH = HotPath(

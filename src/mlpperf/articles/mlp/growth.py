@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...devices import keep_freed_memory
-from ...engine.timing.machine import product_seconds
+from ...engine.timing.ceilings import floor_seconds
 from ...engine.timing.rounds import SETTLE
+from ...hotpath import Cost
 from ..data.datasets import synthetic
 from .ladder import Floor
 from .network import NetworkCase, step_cost
@@ -64,7 +65,8 @@ def grow(
     """
     keep_freed_memory()
     side = GROWTH.product_side
-    peak = 2 * side**3 / product_seconds(side, side, side, "float32")  # operations per second
+    product = Cost(bytes=0, products=((side, side, side),))
+    peak = product.flops / floor_seconds(product).seconds  # operations per second
     points = [(size, ARTICLE.hidden) for size in samples]
     points += [(GROWTH.samples_for_nodes, (width, width)) for width in nodes]
     for size, hidden in points:

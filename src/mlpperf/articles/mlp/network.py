@@ -175,4 +175,5 @@ def step_cost(case: NetworkCase) -> Cost:
     products += [(n, m, case.batch) for n, m in nodes[1:]]  # delta
     weights = sum(m * (n + 1) for n, m in nodes)
     moved = case.layers[0] * case.batch + 4 * weights  # rows; weights and momentum, in and out
-    return Cost(4 * moved, tuple(products), depth=sum(case.layers) + case.batch)
+    depth = sum(case.layers) + case.batch
+    return Cost(4 * moved, tuple(products), depth, written=4 * 2 * weights)

@@ -35,7 +35,9 @@ def race_content(result: Result) -> dict[str, Any]:
       which the interval is, and 1 where that is missing;
     - proof: `error`, the largest difference from the reference, and `tolerance`, what rounding
       explains, both relative to the largest absolute value of an array;
-    - floor: seconds that the bare matrix products, or the bare memory traffic, take here;
+    - floor: seconds that the bare matrix products, or the bare memory traffic, take here, and
+      share_error: half the width of the interval of floor ÷ seconds, in logarithms;
+    - limit: the function, such as exp, that takes the time where there is no floor for that;
     - doubts: why it should not be trusted too far, a clause each;
     - wrong: why it was not timed, empty if it was;
     - verdict: what it comes to, in words; it follows from the rest and is never read back.
@@ -63,6 +65,8 @@ def race_result(fields: dict[str, Any]) -> Result:
         processes=as_count(fields.get("processes", 1)),
         proof=Proof(as_number(proof["error"]), as_number(proof["tolerance"])),
         floor=as_number(fields["floor"]),
+        share_error=as_number(fields.get("share_error")),
+        limit=as_text(fields.get("limit", "")),
         doubts=as_texts(fields["doubts"]),
     )
 

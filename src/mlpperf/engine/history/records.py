@@ -24,6 +24,8 @@ ever written can still be read:
 - 2026-11-21: `setting` and `in_force` were added to every record. Both are missing before.
 - 2026-11-25: a race has `processes`, over which its interval is. It is missing where one process
   timed everything, and is then 1.
+- 2026-11-25: a race has `share_error` and `limit`. Both are missing before, when `floor` contained
+  what a call costs, so that at small sizes more than all of the ceiling seemed to be reached.
 - 2026-11-25: in the series of a comparison, `visits` became `processes`, and `note` (why a series
   was not timed) is no longer there, because `verdict` says it. Nobody reads either from a record.
 

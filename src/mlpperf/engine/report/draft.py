@@ -160,6 +160,8 @@ def flat(r: Result) -> Fields:
         "error": _or_none(r.proof.error),
         "tolerance": _or_none(r.proof.tolerance),
         "floor_seconds": _or_none(r.floor),
+        "share_error": _or_none(r.share_error),
+        "limit": r.limit,
         "verdict": str(r.judgement),
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),

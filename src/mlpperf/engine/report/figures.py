@@ -131,6 +131,12 @@ def ceilings(results: Sequence[Result]) -> Figure:
             "name": plain_text(case),
             "y": [plain_text(r.variant) for r in known if r.case == case],
             "x": [100 * r.ceiling_share for r in known if r.case == case],
+            "error_x": {
+                "type": "data",
+                "array": [
+                    _finite(100 * r.ceiling_share * r.share_error) for r in known if r.case == case
+                ],
+            },
             "hovertemplate": "%{y}: %{x:.0f} %<extra>" + plain_text(case) + "</extra>",
         }
         for case in cases

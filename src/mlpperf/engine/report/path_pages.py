@@ -282,7 +282,10 @@ def _how_to_read() -> Section:
                 "What is timed is what is paid for every call; what is paid once, such as a cast "
                 "or a buffer, is in the code above below “not timed”. The ceiling is the time "
                 "of the bare matrix products, or of the bare memory traffic, at these sizes on "
-                "this machine, measured in the same run."
+                "this machine, measured in the same run; what a call costs whatever its size is "
+                "not in it, so that small cases stay far below it. A word such as exp instead of "
+                "a share names the function that takes the time: how quickly it can be computed "
+                "depends on the code, so there is no ceiling for it."
             ),
             Prose(
                 "Nothing is timed that was not proven equal first. The tolerance follows from the "

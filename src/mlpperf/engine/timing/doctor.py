@@ -13,7 +13,9 @@ from typing import Literal
 import numpy as np
 
 from ...devices import available_threads, threads
-from .machine import BUSY, Bystanders, clock_resolution, copy_seconds, describe, product_seconds
+from ...hotpath import Cost
+from .ceilings import floor_seconds
+from .machine import BUSY, Bystanders, clock_resolution, describe
 
 # Runs in a process of its own: TensorFlow takes seconds to load and starts its own threads.
 TENSORFLOW = """
@@ -44,16 +46,21 @@ def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
     yield Finding("fine", "machine", f"{machine.processor}, {machine.cores} cores, {memory}")
     yield Finding("fine", "Python", f"{machine.python} on {machine.system}")
     yield _numpy()
-    product = 2 * 1024**3 / product_seconds(1024, 1024, 1024, "float32") / 1e9
-    bandwidth = 2**28 / copy_seconds(2**28) / 1e9
-    yield Finding(
-        "fine", "ceilings", f"float32 products {product:.0f} GFLOP/s, memory {bandwidth:.0f} GB/s"
-    )
+    yield _ceilings()
     yield _tensorflow()
     yield _clock()
     yield _noise()
     for check in checks:
         yield check()
+
+
+def _ceilings() -> Finding:
+    product = Cost(bytes=0, products=((1024, 1024, 1024),))
+    copy = Cost(bytes=2**28, written=2**27)  # more than caches hold
+    operations = product.flops / floor_seconds(product).seconds / 1e9
+    bandwidth = copy.bytes / floor_seconds(copy).seconds / 1e9
+    text = f"float32 products {operations:.0f} GFLOP/s, memory {bandwidth:.0f} GB/s"
+    return Finding("fine", "ceilings", text)
 
 
 def _numpy() -> Finding:

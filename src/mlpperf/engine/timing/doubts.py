@@ -29,6 +29,7 @@ class Measured:
     rounds : that were timed.
     processes : in which they were found.
     busy : the share of the machine that other processes took meanwhile.
+    beyond_ceiling : the variant is faster than its cost allows.
     """
 
     ratios: NDArray[np.float64]
@@ -36,6 +37,7 @@ class Measured:
     rounds: int
     processes: int
     busy: float
+    beyond_ceiling: bool = False
 
 
 def doubts(measured: Measured) -> Iterator[str]:
@@ -53,6 +55,8 @@ def doubts(measured: Measured) -> Iterator[str]:
         yield f"interval wider than ±{100 * WIDE:.2g} %: raise the budget"
     if FUNCTIONS.block_seconds < 1000 * clock_resolution():
         yield "the clock is too coarse for so short a block"
+    if measured.beyond_ceiling:
+        yield "faster than the ceiling: its cost is wrong"
     if measured.busy > BUSY:
         yield f"other processes took {100 * measured.busy:.0f} % of the machine"
     if modes := two_modes(np.log(ratios)):

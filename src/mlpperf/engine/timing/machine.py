@@ -1,14 +1,9 @@
-"""What this machine is and what it can do: described, and its ceilings measured.
-
-Ceilings are not looked up in a data sheet: the bare matrix products and the bare copy are timed
-here, at the very sizes that a hot path uses, on the threads that are in force.
-"""
+"""What this machine is, how finely its clock ticks, and who else is running on it."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,14 +11,10 @@ from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
-from ...devices import available_threads, threads
-from ...hotpath import Cost
-from ...parallel import in_parallel
+from ...devices import available_threads
 
 BUSY = 0.10  # share of the machine that others may take before we say so
-CHUNK = 1000  # samples of a product that is worked off piece by piece, to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -103,63 +94,3 @@ class Bystanders:
         """Share of all processor time since creation that neither we nor the idle task took."""
         total, busy, own = (b - a for a, b in zip(self._start, self._now(), strict=True))
         return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0
-
-
-def _best(*works: Callable[[], object]) -> float:
-    """Seconds of the fastest call of the fastest of `works`."""
-    best = float("inf")
-    for work in works:
-        spent, calls = 0.0, 0
-        while calls < 3 or (spent < 0.01 and calls < 1000):
-            start = time.perf_counter()
-            work()
-            elapsed = time.perf_counter() - start
-            best = min(best, elapsed)
-            spent, calls = spent + elapsed, calls + 1
-    return best
-
-
-@lru_cache(maxsize=1024)
-def product_seconds(rows: int, inner: int, columns: int, dtype: str) -> float:
-    """Seconds of the fastest bare product of these shapes, in every layout and in chunks."""
-    rng = np.random.default_rng(0)
-    a = rng.standard_normal((rows, inner)).astype(dtype)
-    b = rng.standard_normal((inner, columns)).astype(dtype)
-    a_stored, b_stored = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)  # as transposes
-    out, out_stored = np.empty((rows, columns), dtype), np.empty((columns, rows), dtype)
-
-    def in_chunks() -> None:
-        for i in range(0, columns, CHUNK):
-            np.matmul(b_stored[i : i + CHUNK], a_stored, out=out_stored[i : i + CHUNK])
-
-    return _best(
-        lambda: np.matmul(a, b, out=out),
-        lambda: np.matmul(a, b_stored.T, out=out),
-        lambda: np.matmul(b_stored, a_stored, out=out_stored),
-        lambda: np.matmul(b_stored, a.T, out=out_stored),
-        lambda: np.matmul(b.T, a_stored, out=out_stored),
-        in_chunks,
-    )
-
-
-@lru_cache(maxsize=1024)
-def copy_seconds(moved: int) -> float:
-    """Fastest copy that reads and writes `moved` bytes together, in seconds."""
-    source = np.zeros(max(moved // 8, 1), dtype=np.float32)
-    target = np.ones_like(source)
-
-    def shared() -> None:
-        in_parallel(_copy, target, source)
-
-    return _best(lambda: _copy(target, source), *([shared] if threads() > 1 else []))
-
-
-def _copy(target: NDArray[Any], source: NDArray[Any]) -> None:
-    np.copyto(target, source)
-
-
-def floor_seconds(cost: Cost, dtype: str = "float32") -> float:
-    """Least time for `cost` on this machine: its products or its memory traffic, the longer one."""
-    products = sum(product_seconds(*product, dtype) for product in cost.products)
-    wider = np.dtype(dtype).itemsize / 4
-    return max(products, copy_seconds(int(cost.bytes * wider)))

@@ -23,11 +23,14 @@ from ...errors import MlpperfError
 from ...hotpath import Case, HotPath, Variant, problem
 from . import exchange
 from .blocks import Clock, quickest
+from .ceilings import UNKNOWN as NO_FLOOR
+from .ceilings import floor_seconds
 from .contest import Contestant, prove, timed
 from .doubts import Measured, doubts
 from .estimates import RatioEstimate
-from .intervals import CONFIDENCE, FEWEST, Interval
-from .machine import Bystanders, floor_seconds
+from .intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
+from .looks import Floor
+from .machine import Bystanders
 from .result import WIDE, Result
 from .workers import asked
 
@@ -119,38 +122,68 @@ class Contest:
         found = []
         for contestant in self.others:
             if contestant.wrong:
-                found.append(self._result(contestant, UNKNOWN, math.nan, 0))
+                found.append(self._result(contestant, UNKNOWN, (), math.nan))
             elif known := next(timed, None):
                 estimate, seconds = known
                 interval = estimate.interval(CONFIDENCE)
                 ratios = np.divide(quickest(self.seconds[0]), quickest(seconds))
                 ratios = ratios[:: math.ceil(len(ratios) / DOUBTED)]
-                about = Measured(ratios, interval, len(seconds), self.processes, busy)
-                result = self._result(contestant, interval, float(np.median(seconds)), len(seconds))
+                error = time_error(seconds, estimate.rounds)
+                result = self._result(contestant, interval, seconds, error)
+                about = Measured(
+                    ratios, interval, result.rounds, self.processes, busy, result.beyond_ceiling
+                )
                 found.append(replace(result, doubts=tuple(doubts(about))))
         return found
 
+    def look_at_ceilings(self) -> None:
+        """Measure its floors once before it is timed; `results` does so again, and less counts."""
+        for contestant in self.right:
+            self._floor(contestant)
+
+    def _floor(self, contestant: Contestant) -> Floor:
+        if Setting.current().device != "cpu":  # of which NumPy cannot measure the ceilings
+            return NO_FLOOR
+        return floor_seconds(self.path.cost(self.case), contestant.dtype)
+
     def _result(
-        self, contestant: Contestant, speedup: Interval, seconds: float, rounds: int
+        self,
+        contestant: Contestant,
+        speedup: Interval,
+        seconds: Sequence[float],
+        time_error: float,
     ) -> Result:
         path, variant = self.path, contestant.variant
-        on_gpu = Setting.current().device != "cpu"  # NumPy cannot measure the ceilings of that
-        known = rounds and not on_gpu
+        rounds = len(seconds)
+        floor = self._floor(contestant) if rounds else NO_FLOOR
         return Result(
             path=path.name,
             version=path.version,
             case=self.case.name,
             variant=variant.name,
             backend=variant.backend.name,
-            seconds=seconds,
+            seconds=float(np.median(seconds)) if rounds else math.nan,
             reference_seconds=float(np.median(self.seconds[0])) if rounds else math.nan,
             speedup=speedup,
             rounds=rounds,
             proof=contestant.proof,
-            floor=floor_seconds(path.cost(self.case), contestant.dtype) if known else math.nan,
+            floor=floor.seconds,
+            share_error=time_error + floor.error,
+            limit=path.cost(self.case).limit,
             wrong=contestant.wrong,
             processes=self.processes,
         )
+
+
+def time_error(seconds: Sequence[float], rounds: Sequence[int]) -> float:
+    """Half the width, in logarithms, of the interval of the median of the `seconds` of a call.
+
+    `rounds`: how many of them belong together, such as those of one process: each such group
+    gives one value. NaN where these are too few.
+    """
+    groups = np.split(np.asarray(seconds), np.cumsum(rounds)[:-1])
+    half_width = ratio_interval(float(np.median(group)) for group in groups).half_width
+    return half_width if math.isfinite(half_width) else math.nan
 
 
 def check_budget(budget: float) -> None:
@@ -287,6 +320,7 @@ def written(path: HotPath, case: Case, variants: Sequence[Variant], folder: Path
         If the reference fails, or the inputs cannot be written.
     """
     contest = Contest(path, case, prove(path, case, variants))
+    contest.look_at_ceilings()
     if contest.right:
         exchange.write(problem(path, case).inputs, folder, f"{path.name}-{case.name}")
     return contest

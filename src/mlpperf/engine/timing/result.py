@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...agreement import Proof
@@ -25,6 +26,9 @@ class Result:
     rounds : in which both ran, in all processes together.
     proof : that it was equal to the reference.
     floor : seconds of the bare products or of the bare memory traffic; NaN where none is known.
+    share_error : half the width of the 95 % interval of `ceiling_share`, in logarithms: how far the
+        processes differ in the time, and the looks at the clock in the floor. NaN if unknown.
+    limit : the function, such as exp, that takes the time where there is no ceiling for that.
     doubts : why it should not be trusted too far, a clause each.
     wrong : why it was not timed, if it was not.
     processes : over which the interval is; 1 for one over the rounds of a single process.
@@ -44,11 +48,18 @@ class Result:
     doubts: tuple[str, ...] = ()
     wrong: str = ""
     processes: int = 1
+    share_error: float = math.nan
+    limit: str = ""
 
     @property
     def ceiling_share(self) -> float:
         """Share of the machine's measured ceiling that the variant reaches."""
         return self.floor / self.seconds
+
+    @property
+    def beyond_ceiling(self) -> bool:
+        """Whether the variant is faster than the ceiling allows, by more than the error."""
+        return self.ceiling_share > math.exp(self.share_error)
 
     @property
     def judgement(self) -> Judgement:

@@ -174,5 +174,13 @@ def speedup(r: Result) -> tuple[str, str]:
 
 
 def share_of_ceiling(r: Result) -> str:
-    """Such as `85 %`; a dash where no ceiling was measured."""
-    return f"{100 * r.ceiling_share:.0f} %" if math.isfinite(r.ceiling_share) else "–"
+    """Such as `85 %`, or `102 ± 4 %` where it seems to be beyond the ceiling.
+
+    Where there is none, the function that takes the time, such as `exp`, or a dash.
+    """
+    if not math.isfinite(r.ceiling_share):
+        return r.limit or "–"
+    error = ""
+    if r.ceiling_share > 1 and math.isfinite(r.share_error):
+        error = f" ± {100 * r.ceiling_share * r.share_error:.0f}"
+    return f"{100 * r.ceiling_share:.0f}{error} %"
