@@ -960,9 +960,9 @@ def test_a_wide_interval_is_doubted() -> None:
 
 def test_a_coarse_clock_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the block that is timed, however short the call."""
-    monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1.1e-6)
+    monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1.1e-3 * FUNCTIONS.block_seconds)
     assert doubted(steady(30)) == ["the clock is too coarse for so short a block"]
-    monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 0.9e-6)
+    monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 0.9e-3 * FUNCTIONS.block_seconds)
     assert doubted(steady(30)) == []
 
 

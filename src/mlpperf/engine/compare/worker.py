@@ -24,13 +24,14 @@ from ...hotpath import Args, HotPath, Variant, fresh
 from ..timing import exchange
 from ..timing.blocks import Runner
 from ..timing.contest import MOVABLE
-from ..timing.rounds import VERSIONS, Rounds, take_turns
+from ..timing.rounds import VERSIONS, Turns
 from ..timing.workers import serve
 from .proving import contestant, prove
 from .versions import BrokenVersionError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
 LOADS = 3
+FEWEST_ROUNDS = 2  # of each series in each process, however long its calls are
 
 Loads = list[tuple[HotPath, Variant]]  # a contestant as often as its version is loaded
 
@@ -135,7 +136,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
 
 def _rounds(
     sides: dict[str, Loads], inputs: Args, together: bool, seconds: float, rng: Generator
-) -> Rounds:
+) -> Turns:
     """Rounds in which each side runs once.
 
     Versions that can take the same arguments get the same arrays, so that nothing depends on where
@@ -157,7 +158,9 @@ def _rounds(
         return once
 
     runners = [[Runner.of(variant) for _, variant in loads] for loads in sides.values()]
-    return take_turns(runners, give, seconds, VERSIONS, rng, clock=time.perf_counter_ns)
+    turns = Turns(runners, give, VERSIONS, rng, clock=time.perf_counter_ns)
+    turns.go_on(seconds, FEWEST_ROUNDS)
+    return turns
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import copy
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.random import Generator
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from .blocks import Clock, Runner
-from .rounds import FUNCTIONS, Rounds, take_turns
+from .rounds import FUNCTIONS, Turns
 
 MOVABLE = 1 << 25  # bytes of inputs up to which copies at new addresses are given again and again
 # Blocks of memory that are held meanwhile, so that temporaries move as well, and the range
@@ -115,43 +116,48 @@ class Arguments:
             raise WrongResultError(f"{self._path.name}: an input was changed while it was timed.")
 
 
-def timed(
-    path: HotPath,
-    variants: Sequence[Variant],
-    inputs: Args,
-    seconds: float,
-    rng: Generator,
-    *,
-    fewest: int = 1,
-    clock: Clock = time.perf_counter_ns,
-    pause: Callable[[float], object] = time.sleep,
-) -> Rounds:
-    """Let `variants`, the reference among them, take turns for so many `seconds`.
-
-    In `fewest` rounds at least, whatever these take.
+class Timing:
+    """A reference and its variants, ready to take turns in this process.
 
     Raises
     ------
     WrongResultError
-        If one of them changes an input meanwhile.
+        From any method, if one of them has changed an input meanwhile.
     """
-    arguments = Arguments(path, variants, inputs, rng)
-    runners = [[Runner.of(variant)] for variant in variants]
+
+    def __init__(
+        self,
+        path: HotPath,
+        variants: Sequence[Variant],
+        inputs: Args,
+        rng: Generator,
+        *,
+        clock: Clock = time.perf_counter_ns,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._arguments = Arguments(path, variants, inputs, rng)
+        runners = [[Runner.of(variant)] for variant in variants]
+        with _without_collections():
+            self._turns = Turns(runners, self._arguments, FUNCTIONS, rng, clock=clock, pause=pause)
+
+    def go_on(self, seconds: float, fewest: int = 1) -> None:
+        """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""
+        with _without_collections():
+            self._turns.go_on(seconds, fewest)
+
+    def result(self) -> Turns:
+        """What was timed."""
+        self._arguments.check()
+        return self._turns
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Because a collection would hit one contestant of a round."""
     collecting = gc.isenabled()
-    gc.disable()  # a collection would hit one contestant of a round
+    gc.disable()
     try:
-        found = take_turns(
-            runners,
-            arguments,
-            seconds,
-            FUNCTIONS,
-            rng,
-            fewest=fewest,
-            clock=clock,
-            pause=pause,
-        )
+        yield
     finally:
         if collecting:
             gc.enable()
-    arguments.check()
-    return found

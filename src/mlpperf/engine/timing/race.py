@@ -25,7 +25,7 @@ from . import exchange
 from .blocks import Clock, quickest
 from .ceilings import UNKNOWN as NO_FLOOR
 from .ceilings import floor_seconds
-from .contest import Contestant, prove, timed
+from .contest import Contestant, Timing, prove
 from .doubts import Measured, doubts
 from .estimates import RatioEstimate
 from .intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
@@ -220,16 +220,9 @@ def race(
     if contest.right:
         inputs = problem(path, case).inputs
         rng = np.random.default_rng(seed)
-        found = timed(
-            path,
-            contest.variants,
-            inputs,
-            budget,
-            rng,
-            fewest=FEWEST,
-            clock=clock,
-            pause=pause,
-        )
+        timing = Timing(path, contest.variants, inputs, rng, clock=clock, pause=pause)
+        timing.go_on(budget, FEWEST)
+        found = timing.result()
         contest.seconds = found.times
         contest.processes = 1
         ratios = (np.divide(found.times[0], times) for times in found.times[1:])

@@ -44,34 +44,14 @@ class Rules:
 
 
 # What ran before scatters single calls of another function by ±10 %, hence the call not timed.
-FUNCTIONS = Rules(block_seconds=1e-3, warm_below=0.02, same_work=False)
+# Blocks of 1 ms scatter no less, and of those there are three times fewer in the same seconds.
+FUNCTIONS = Rules(block_seconds=3e-4, warm_below=0.02, same_work=False)
 # Of blocks of 1 ms a pair scatters as much as of 0.1 ms, and takes ten times longer.
 VERSIONS = Rules(block_seconds=1e-4, warm_below=0.0, same_work=True)
 
 
-@dataclass(frozen=True)
-class Rounds:
-    """Seconds per call of each contestant in each round, and the seconds that all rounds took.
-
-    `times` has a list for each contestant, all of one length.
-    """
-
-    times: list[list[float]]
-    spent: float
-
-
-def take_turns(
-    contestants: Sequence[Sequence[Runner]],
-    give: Callable[[], Sequence[Args]],
-    seconds: float,
-    rules: Rules,
-    rng: Generator,
-    *,
-    fewest: int = 1,
-    clock: Clock = time.perf_counter_ns,
-    pause: Callable[[float], object] = time.sleep,
-) -> Rounds:
-    """Let contestants run in turns for so many `seconds`, and `fewest` rounds at least.
+class Turns:
+    """Contestants that are ready to take turns, as often as they are told to go on.
 
     Every round has the reverse order of the one before, so that what changes steadily meanwhile
     hits all alike; the first order is drawn. Contestants of one library stay together, and the last
@@ -84,70 +64,96 @@ def take_turns(
         lies in memory is averaged out. Long calls do not need that: then only the first one runs.
     give
         Makes new arguments for all contestants.
-    seconds
-        Of all rounds together, new arguments included, pauses between libraries not.
-    fewest
-        Rounds at least, whatever they take.
     clock, pause
         Nanoseconds, and how to wait for so many seconds.
+
+    Attributes
+    ----------
+    times : seconds per call of each contestant in each round; a list for each, all of one length.
+    spent : seconds that all these rounds took; new arguments are in it, pauses between libraries
+        are not.
     """
-    order = _libraries_together(rng.permutation(len(contestants)).tolist(), contestants)
-    args = give()
-    firsts = [loads[0] for loads in contestants]
-    paused, library = 0, firsts[0].backend.name  # nanoseconds; of the block before
-    if len({first.backend.name for first in firsts}) > 1:
-        library = ""  # whichever ran before
 
-    def settle(runner: Runner) -> None:
-        nonlocal paused, library
-        if runner.backend.name != library:
-            library, before = runner.backend.name, clock()
-            pause(SETTLE)
-            paused += clock() - before
+    def __init__(
+        self,
+        contestants: Sequence[Sequence[Runner]],
+        give: Callable[[], Sequence[Args]],
+        rules: Rules,
+        rng: Generator,
+        *,
+        clock: Clock = time.perf_counter_ns,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._give, self._rng, self._clock, self._pause = give, rng, clock, pause
+        self._order = _libraries_together(rng.permutation(len(contestants)).tolist(), contestants)
+        self._paused = 0  # nanoseconds
+        firsts = [loads[0] for loads in contestants]
+        self._libraries = {first.backend.name for first in firsts}
+        self._turned_to_others()
+        self._args = give()
+        self._renewed = clock()
+        self.times: list[list[float]] = [[] for _ in contestants]
+        self.spent = 0.0
+        self._used: list[Sequence[Runner]] = [loads[:1] for loads in contestants]
+        self._round()
+        if (
+            LONG_CALL <= max(map(max, self.times)) < 10 * LONG_CALL
+        ):  # the first call may start threads
+            self._round()
+        least = [min(found) for found in self.times]
+        long = max(least) >= LONG_CALL
+        if not (long if rules.same_work else min(least) >= LONG_CALL):
+            self.times, self.spent = [[] for _ in contestants], 0.0
+            for i in self._order:
+                self._settle(firsts[i])
+                firsts[i].calibrate(self._args[i], rules.block_seconds, rules.warm_below, clock)
+        if not long:
+            self._used = list(contestants)
+        # As few as the slowest needs: what takes a thousand times longer is to be told in time.
+        calls = min(first.calls for first in firsts)
+        for i, loads in enumerate(self._used):
+            for runner in loads:
+                runner.warm = firsts[i].warm
+                runner.calls = calls if rules.same_work else firsts[i].calls
+                if runner is not firsts[i]:
+                    runner.call(*self._args[i])  # what compiles does it now
 
-    def first_blocks() -> None:
-        for i in order:
-            settle(firsts[i])
-            times[i].append(firsts[i].block(args[i], clock))
+    def go_on(self, seconds: float, fewest: int = 1) -> None:
+        """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""
+        self._turned_to_others()
+        while True:
+            rounds = len(self.times[0])
+            if rounds >= fewest and self.spent + self.spent / rounds / 2 > seconds:
+                return
+            if (self._clock() - self._renewed) * 1e-9 > RENEW_EVERY:
+                start = self._clock()
+                self._args = self._give()
+                self._renewed = self._clock()
+                self.spent += (self._renewed - start) * 1e-9
+            self._round()
 
-    times: list[list[float]] = [[] for _ in contestants]
-    first_blocks()
-    if LONG_CALL <= max(map(max, times)) < 10 * LONG_CALL:  # the first call may start threads
-        order.reverse()
-        first_blocks()
-    least = [min(found) for found in times]
-    long = max(least) >= LONG_CALL
-    if not (long if rules.same_work else min(least) >= LONG_CALL):
-        times = [[] for _ in contestants]
-        for i in order:
-            settle(firsts[i])
-            firsts[i].calibrate(args[i], rules.block_seconds, rules.warm_below, clock)
-    used = [loads[:1] if long else loads for loads in contestants]
-    # As few as the slowest needs: what takes a thousand times longer is to be told in time.
-    calls = min(first.calls for first in firsts)
-    for i, loads in enumerate(used):
-        for runner in loads:
-            runner.warm = firsts[i].warm
-            runner.calls = calls if rules.same_work else firsts[i].calls
-            if runner is not firsts[i]:
-                runner.call(*args[i])  # what compiles does it now
-    start = renewed = clock()
-    paused_before = paused
-    rounds = 0
-    while True:
-        rounds += 1
-        order.reverse()
-        for i in order:
-            runner = used[i][int(rng.integers(len(used[i])))]
-            settle(runner)
-            times[i].append(runner.block(args[i], clock))
-        now = clock()
-        spent = (now - start - (paused - paused_before)) * 1e-9
-        if len(times[0]) >= fewest and spent + spent / rounds / 2 > seconds:
-            return Rounds(times, spent)
-        if (now - renewed) * 1e-9 > RENEW_EVERY:
-            args = give()
-            renewed = clock()
+    def _turned_to_others(self) -> None:
+        """Forget which library ran last, if that matters: something else has run meanwhile."""
+        self._library = "" if len(self._libraries) > 1 else min(self._libraries)
+
+    def _settle(self, runner: Runner) -> None:
+        """Let the threads of the library that ran before come to rest."""
+        if runner.backend.name != self._library:
+            self._library, before = runner.backend.name, self._clock()
+            self._pause(SETTLE)
+            self._paused += self._clock() - before
+
+    def _round(self) -> None:
+        """A block of each."""
+        self._order.reverse()
+        start, paused_before = self._clock(), self._paused
+        for i in self._order:
+            loads = self._used[i]
+            runner = loads[int(self._rng.integers(len(loads)))]
+            self._settle(runner)
+            self.times[i].append(runner.block(self._args[i], self._clock))
+        spent = self._clock() - start - (self._paused - paused_before)
+        self.spent += spent * 1e-9
 
 
 def _libraries_together(order: Sequence[int], contestants: Sequence[Sequence[Runner]]) -> list[int]:
