@@ -27,7 +27,7 @@ lint: $(INSTALLED)  ## ruff, mypy, and that imports only point down
 	$(BIN)/lint-imports
 
 core: $(INSTALLED)  ## the package without its extras: how large it is, and that it works
-	@$(BIN)/python tests/core_alone.py
+	@$(BIN)/python tests/project/core_alone.py
 
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/mlpperf data
@@ -47,7 +47,7 @@ history: $(INSTALLED)  ## asv measures the last commits, and the report shows th
 
 docs: $(DOCS)  ## the documentation, in site/docs; a broken link, or what needs a network, fails
 	@$(BIN)/mkdocs build --strict --quiet
-	@$(BIN)/python tests/docs_alone.py site/docs
+	@$(BIN)/python tests/project/docs_alone.py site/docs
 	@echo "Documentation: site/docs/index.html"
 
 readme: $(INSTALLED)  ## the figures of README and docs, from the committed records

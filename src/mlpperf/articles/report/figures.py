@@ -61,7 +61,9 @@ def batch_sizes(records: Sequence[Record]) -> Figure:
         }
         for (rung, threads), points in lines.items()
     ]
-    return over(data, "samples in a batch", "seconds of 35 epochs", "log", "log")
+    return over(
+        data, "samples in a batch", "seconds of 35 epochs", logarithmic_x=True, logarithmic_y=True
+    )
 
 
 def growth(records: Sequence[Record]) -> Figure:
@@ -135,7 +137,9 @@ def courses(records: Sequence[Record]) -> Figure:
         for i, r in enumerate(records)
         if r["seconds"]
     ]
-    figure = over(data, "seconds of fit, transformation and training", "right in %", "log")
+    figure = over(
+        data, "seconds of fit, transformation and training", "right in %", logarithmic_x=True
+    )
     figure["layout"]["height"] = 460
     figure["layout"]["yaxis"]["range"] = [90, 100]
     targets = sorted({100 * target for r in records for target in r["targets"]})

@@ -16,6 +16,10 @@ from ..timing.result import Result
 Figure = dict[str, Any]
 Record = dict[str, Any]
 ROW = 26  # pixels of a bar or a point with its name
+# What a decade of a logarithmic axis is divided into: the first that gives enough ticks.
+STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(1 + i / 10 for i in range(90)))
+FEWEST_TICKS = 4
+BEYOND = 1.15  # an axis goes a little beyond what is drawn
 
 
 def bars(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record:
@@ -45,9 +49,10 @@ def upright(
     logarithmic: bool = False,
 ) -> Figure:
     """One row of text for each name, the first one on top; vertical `lines` with their names."""
-    axis: Record = {"title": {"text": title}, "type": "log" if logarithmic else "linear"}
-    if not logarithmic:
-        axis["rangemode"] = "tozero"
+    axis: Record = {"title": {"text": title}, "type": "linear", "rangemode": "tozero"}
+    if logarithmic:
+        drawn = [*(x for x, _ in lines), *(value for row in data for value in row["x"])]
+        axis = {"title": {"text": title}, **logarithmic_axis(drawn)}
     return {
         "data": data,
         "layout": {
@@ -175,16 +180,44 @@ def detection(sights: Sequence[Sight]) -> Figure:
     return figure
 
 
+def logarithmic_axis(drawn: Sequence[float]) -> Record:
+    """A logarithmic axis for these values, with whole numbers at its ticks.
+
+    Left alone, Plotly writes 20 as a lonely 2.
+    """
+    known = [value for value in drawn if value and 0 < value < math.inf]
+    if not known:
+        return {"type": "log"}
+    least, most = min(known), max(known)
+    for steps in STEPS:
+        decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+        every = [step * 10.0**decade for decade in decades for step in steps]
+        ticks = [tick for tick in every if least / BEYOND <= tick <= most * BEYOND]
+        if len(ticks) >= FEWEST_TICKS:
+            break
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.12g}" for tick in ticks]}
+
+
 def over(
-    data: list[Record], x: str, y: str, x_type: str = "linear", y_type: str = "linear"
+    data: list[Record],
+    x: str,
+    y: str,
+    *,
+    logarithmic_x: bool = False,
+    logarithmic_y: bool = False,
 ) -> Figure:
-    """Lines over an axis `x`, with the titles and the types of both axes."""
+    """Lines over an axis `x`, with the titles of both axes."""
+
+    def axis(title: str, logarithmic: bool, key: str) -> Record:
+        drawn = [value for row in data for value in row[key]]
+        return {"title": {"text": title}, **(logarithmic_axis(drawn) if logarithmic else {})}
+
     return {
         "data": data,
         "layout": {
             "height": 380,
-            "xaxis": {"title": {"text": x}, "type": x_type},
-            "yaxis": {"title": {"text": y}, "type": y_type, "automargin": True},
+            "xaxis": axis(x, logarithmic_x, "x"),
+            "yaxis": {**axis(y, logarithmic_y, "y"), "automargin": True},
             "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
         },
     }

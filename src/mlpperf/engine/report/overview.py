@@ -49,7 +49,9 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
         slower = [c for c in m.changes if c.direction in ("slower", "more")]
         lengths = site.points.groupby("curve").size()
         if not (lengths >= 2 * FEWEST).any():
-            parts.append(f"The history is too short to tell changes: {2 * FEWEST} commits are.")
+            parts.append(
+                f"The history is too short to tell changes; that takes {2 * FEWEST} commits."
+            )
         elif slower:
             newest = slower[0]
             parts.append(

@@ -28,7 +28,7 @@ from mlpperf.engine.compare.versions import (
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, as_given, verify
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 pytestmark = pytest.mark.usefixtures("forgotten")

@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-RECORDS = Path(__file__).parents[1] / "records"
+RECORDS = Path(__file__).parents[3] / "records"
 COMMITS, STEP = 30, 20
 MACHINES = ("vm", "other")
 PATIENCE = 60_000  # milliseconds until something that should be there counts as missing

@@ -19,7 +19,7 @@ import pytest
 
 from mlpperf.engine.timing import race
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 QUICK_PATH = '''
 import numpy as np

@@ -27,7 +27,7 @@ from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SUITE = ROOT / "benchmarks" / "asv"
 FROZEN = read(SUITE / "frozen.py")
 TINY = "batch-500-784x1x1x10"  # of regularisation; it needs no data

@@ -188,7 +188,7 @@ def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
 
 def test_this_package_can_be_mutated(tmp_path: Path) -> None:
     """All its paths are in one tuple; what is added there is the whole difference."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[3]
     hidden = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "src", tmp_path / "original/src", ignore=hidden)
     shutil.copy(root / "pyproject.toml", tmp_path / "original")
@@ -491,7 +491,7 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
 
 def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
     """One call takes a hundred times longer at the head, and another did at the base."""
-    copy_tree(Path(__file__).parents[1], tmp_path / "original")
+    copy_tree(Path(__file__).parents[3], tmp_path / "original")
     original = Version(
         "the original", None, tmp_path / "original", entries_of(tmp_path / "original", HOT_PATHS)
     )

@@ -20,7 +20,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGES, MEGABYTES = 20, 130  # at most
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 

@@ -23,9 +23,9 @@ from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.result import Result
 from mlpperf.errors import MlpperfError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "records"
-loaded_from_elsewhere = runpy.run_path(str(ROOT / "tests" / "docs_alone.py"))[
+loaded_from_elsewhere = runpy.run_path(str(Path(__file__).with_name("docs_alone.py")))[
     "loaded_from_elsewhere"
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -10,7 +10,7 @@ import pytest
 
 from mlpperf.engine.history.table import history
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GROUP = "regularisation/batch-500-784x1x1x10"  # needs no data, takes microseconds
 
 

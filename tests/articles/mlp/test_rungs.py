@@ -291,7 +291,7 @@ def test_a_killed_parent_leaves_no_process() -> None:
         "pair = t.TwoMembers.begin(t.samples_for(t.BASE), t.weights_for(t.BASE), t.BASE)\n"
         "print(pair.others[0][0].pid, flush=True); time.sleep(600)"
     )
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[3])
     parent = subprocess.Popen([sys.executable, "-c", program, root], stdout=subprocess.PIPE)
     assert parent.stdout
     member = int(parent.stdout.readline())

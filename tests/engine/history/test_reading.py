@@ -19,7 +19,7 @@ from mlpperf.engine.history.races import RACES, race_content, rows_of_race
 from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records, record_of
 from mlpperf.engine.history.records import Commit, Origin, append, finite
 
-REAL = Path(__file__).parent / "data" / "records_schema_1.jsonl"
+REAL = Path(__file__).parent / "records_schema_1.jsonl"
 DEVICES: Kind[Any] = Kind("devices", lambda fields: fields["cuda"], name="devices")
 OWN: tuple[Kind[Any], ...] = (RACES, COMPARISONS, CALIBRATIONS, DEVICES)
 # The articles' kinds have no name that is looked at; this is what stands in their lines.

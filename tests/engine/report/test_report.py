@@ -31,7 +31,7 @@ from mlpperf.engine.report.site import MANIFEST, write
 from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.errors import MlpperfError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 RECORDS = ROOT / "records"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 COMMITS = 24

@@ -27,7 +27,7 @@ from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError
 
 Command = Callable[..., Result]
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
