@@ -287,11 +287,11 @@ def test_a_dead_member_is_noticed(
 
 def test_a_killed_parent_leaves_no_process() -> None:
     program = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); import tests.test_rungs as t\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); import test_rungs as t\n"
         "pair = t.TwoMembers.begin(t.samples_for(t.BASE), t.weights_for(t.BASE), t.BASE)\n"
         "print(pair.others[0][0].pid, flush=True); time.sleep(600)"
     )
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parent)
     parent = subprocess.Popen([sys.executable, "-c", program, root], stdout=subprocess.PIPE)
     assert parent.stdout
     member = int(parent.stdout.readline())

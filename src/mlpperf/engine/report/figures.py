@@ -17,7 +17,12 @@ Figure = dict[str, Any]
 Record = dict[str, Any]
 ROW = 26  # pixels of a bar or a point with its name
 # What a decade of a logarithmic axis is divided into: the first that gives enough ticks.
-STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(1 + i / 10 for i in range(90)))
+STEPS = (
+    (1,),
+    (1, 2, 5),
+    (1, 1.5, 2, 3, 4, 5, 6, 8),
+    *(tuple(i / parts for i in range(parts, 10 * parts)) for parts in (2, 5, 10)),
+)
 FEWEST_TICKS = 4
 BEYOND = 1.15  # an axis goes a little beyond what is drawn
 
