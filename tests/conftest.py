@@ -260,10 +260,8 @@ def here(
 
     def ask(self: Any, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
         asked.append(f"{kind} {' '.join(sides)}")
-        versions = {
-            side: (str(self._versions[side].root), self._versions[side].entries) for side in sides
-        }
-        line = {"kind": kind, "versions": versions, "inputs": self._inputs, "seed": 1, **task}
+        given = {"versions": self.told(sides), "inputs": self._inputs}
+        line = {"kind": kind, **given, "seed": 1, **task}
         self.failed = False
         try:
             for answer in worker.work(worker.Task(**json.loads(json.dumps(line)))):

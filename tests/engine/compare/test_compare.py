@@ -944,8 +944,9 @@ def test_a_version_a_thousand_times_slower_is_told_in_time(project: Any, counted
 # --- what depends on where the files are ----------------------------------------------------------
 
 
-def test_absolute_imports_get_processes_of_their_own(
-    project: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", [(), ("--isolate",)], ids=["one process", "isolated"])
+def test_versions_that_import_themselves_by_name_are_compared(
+    asked: Sequence[str], project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here in the root of the project, where Python would find the working tree's first."""
     few(monkeypatch)
@@ -953,9 +954,9 @@ def test_absolute_imports_get_processes_of_their_own(
     project.replace("pkg/hotpaths.py", "from .work", "from pkg.work")
     project.commit()
     project.replace("pkg/work.py", "REPEATS = 1", "REPEATS = 60")
-    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-256")
+    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-256", *asked)
     _, record, _ = command(project, *given)
-    assert record["isolated"].startswith("HEAD imports itself by its own name: pkg/hotpaths.py")
+    assert record["isolated"] == ("as asked" if asked else "")
     ratios = {s["variant"]: s["ratio"]["median"] for s in record["series"]}
     assert ratios["scaled"] > 6
 

@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from mlpperf.engine.compare import versions
 from mlpperf.engine.compare.versions import (
     BrokenVersionError,
     Version,
-    absolute_imports,
     adopted,
     checked_out,
     coexistence,
     entries_of,
     entry_files,
     load,
+    packages_by_name,
     same_code,
 )
 from mlpperf.errors import MlpperfError
@@ -43,7 +44,8 @@ def two(project: Any, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def version(root: Path) -> Version:
-    return Version(root.name, None, root, entries_of(root, HOT_PATHS))
+    found = Version(root.name, None, root, entries_of(root, HOT_PATHS))
+    return replace(found, packages=packages_by_name(found))
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -127,7 +129,7 @@ def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
     assert {m.__name__.partition(".")[0] for m in modules["one"]}.isdisjoint(
         m.__name__.partition(".")[0] for m in modules["other"]
     )
-    assert absolute_imports(version(tmp_path / "one")) == []
+    assert packages_by_name(version(tmp_path / "one")) == ()
 
 
 def catalogue_of_this_process() -> tuple[HotPath, ...]:
@@ -239,12 +241,9 @@ def test_two_paths_of_one_name_are_broken(two: tuple[Path, Path]) -> None:
 def test_where_a_package_imports_itself_by_its_name(
     line: str, found: bool, two: tuple[Path, Path]
 ) -> None:
-    assert absolute_imports(version(two[0])) == []
+    assert packages_by_name(version(two[0])) == ()
     (two[0] / "src/pkg/late.py").write_text(f"# a comment\n{line}\n", encoding="utf-8")
-    number = 3 if line.startswith("def") else 2
-    assert absolute_imports(version(two[0])) == (
-        [f"src/pkg/late.py, line {number}"] if found else []
-    )
+    assert packages_by_name(version(two[0])) == (("pkg",) if found else ())
 
 
 def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path]) -> None:
@@ -252,7 +251,7 @@ def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path])
     (two[0] / "src/core").mkdir()
     (two[0] / "src/core/__init__.py").write_text("FACTOR = 2\n", encoding="utf-8")
     edit(two[0], "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")
-    assert absolute_imports(version(two[0])) == ["src/pkg/work.py, line 5"]
+    assert packages_by_name(version(two[0])) == ("pkg", "core")
 
 
 def test_versions_that_cannot_share_a_process_say_why(
@@ -261,9 +260,10 @@ def test_versions_that_cannot_share_a_process_say_why(
     base, head = map(version, two)
     assert coexistence(base, head, tmp_path, "") == ("", {})
     assert coexistence(base, head, tmp_path, "as asked") == ("as asked", {})
-    (head.root / "src/pkg/late.py").write_text("import pkg\n", encoding="utf-8")
+    compiled = head.root / "src/pkg" / f"fast{EXTENSION_SUFFIXES[-1]}"
+    compiled.write_bytes(b"")
     reason, pythons = coexistence(base, head, tmp_path, "")
-    assert reason == "other imports itself by its own name: src/pkg/late.py, line 1"
+    assert reason == f"other has extension modules: {compiled.relative_to(head.root)}"
     assert pythons == {}
     edit(base.root, "pyproject.toml", "numpy>=2", "numpy>=999")
     made = []
@@ -277,6 +277,37 @@ def test_versions_that_cannot_share_a_process_say_why(
     assert reason == "one needs numpy>=999"
     assert pythons == {"base": "its python"}
     assert made == [(base.root, tmp_path / "base-environment")]
+
+
+@pytest.fixture
+def by_name(two: tuple[Path, Path]) -> tuple[Path, Path]:
+    """The two import themselves by their name, at once and at the first call."""
+    for root in two:
+        edit(root, "src/pkg/hotpaths.py", "from .work import", "from pkg.work import")
+    return two
+
+
+def test_versions_that_import_themselves_by_name_are_two(by_name: tuple[Path, Path]) -> None:
+    edit(by_name[1], "src/pkg/work.py", "return (x + x,)", "return (x + x + x,)")
+    one, other = (load(version(root)) for root in by_name)
+    x = np.ones(4)
+    for _ in range(2):
+        assert function(one, "doubling", "added")(x)[0][0] == 2
+        assert function(other, "doubling", "added")(x)[0][0] == 3
+    assert "pkg" not in sys.modules
+
+
+def test_a_version_by_name_can_be_proven(by_name: tuple[Path, Path]) -> None:
+    for path in load(version(by_name[0])).values():
+        for variant in path.variants:
+            for case in path.cases:
+                assert verify(path, variant, case).error <= 1
+
+
+def test_a_version_by_name_is_broken_where_it_lacks_an_entry(by_name: tuple[Path, Path]) -> None:
+    (by_name[1] / "src/pkg/hotpaths.py").rename(by_name[1] / "src/pkg/elsewhere.py")
+    with pytest.raises(BrokenVersionError, match=r"there is no module 'pkg\.hotpaths'"):
+        load(version(by_name[1]))
 
 
 # --- the same code --------------------------------------------------------------------------------

@@ -45,6 +45,11 @@ class Crew:
         """`names` in random order."""
         return [str(name) for name in self._rng.permutation(names)]
 
+    def told(self, sides: Sequence[str]) -> dict[str, tuple[str, Sequence[str], Sequence[str]]]:
+        """What a process is told of these versions."""
+        chosen = {side: self._versions[side] for side in sides}
+        return {side: (str(v.root), v.entries, v.packages) for side, v in chosen.items()}
+
     def ask(self, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
         """Start a process, and give its answers as they come.
 
@@ -52,10 +57,7 @@ class Crew:
         """
         line = {
             "kind": kind,
-            "versions": {
-                side: (str(self._versions[side].root), self._versions[side].entries)
-                for side in sides
-            },
+            "versions": self.told(sides),
             "inputs": self._inputs,
             "seed": int(self._rng.integers(2**31)),
             **task,

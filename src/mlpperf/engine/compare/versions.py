@@ -1,8 +1,9 @@
 """Two versions of a package, side by side in one process.
 
-A version is a folder that holds the files of a commit. Its package is loaded under another name
-than its own, as often as one likes; since its modules import each other relatively, whatever they
-load, now or at their first call, is of the same version.
+A version is a folder that holds the files of a commit. If its modules import each other relatively,
+its packages are loaded under other names than their own, as often as one likes: whatever they load,
+now or at their first call, is of the same version. If they import each other by name, each copy is
+a world, whose modules are there only while it is its turn.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import importlib
 import importlib.util
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ...agreement import Agreement
@@ -24,6 +27,7 @@ from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..suites.catalogue import entries
+from ..worlds import World
 from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
 
 _numbers = itertools.count()
@@ -39,12 +43,15 @@ class Version:
     commit : its full hash; None for a working tree.
     root : the folder with its files.
     entries : which hot paths it has, such as `package.module:PATHS`.
+    packages : of the project, if one of them imports another or itself by its name: then each copy
+        is a world. Otherwise copies have other names, and take turns without exchanging anything.
     """
 
     name: str
     commit: str | None
     root: Path
     entries: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 class BrokenVersionError(MlpperfError):
@@ -70,7 +77,8 @@ def checked_out(
     else:
         check_out(commit, top, into)
     root = into / project
-    return Version(revision or "the working tree", commit, root, entries_of(root, usual))
+    version = Version(revision or "the working tree", commit, root, entries_of(root, usual))
+    return replace(version, packages=packages_by_name(version))
 
 
 def coexistence(
@@ -91,8 +99,8 @@ def coexistence(
         if missing := unmet(version.root):
             pythons[side] = environment(version.root, folder / f"{side}-environment")
             reason = reason or f"{version.name} needs {', '.join(missing)}"
-        if absolute := absolute_imports(version):
-            reason = reason or f"{version.name} imports itself by its own name: {absolute[0]}"
+        if compiled := extension_modules(version):
+            reason = reason or f"{version.name} has extension modules: {compiled[0]}"
     return reason, pythons
 
 
@@ -121,20 +129,23 @@ def _digest(version: Version) -> str:
     return digest.hexdigest()
 
 
-def absolute_imports(version: Version) -> list[str]:
-    """Where a package of this version imports itself by its name, which would find another one."""
-    packages = set(_packages(version))
-    return [
-        f"{file.relative_to(version.root)}, line {line}"
-        for file in _sources(version)
-        for name, line in _absolute(file.read_bytes())
-        if name in packages
-    ]
+def extension_modules(version: Version) -> list[str]:
+    """Its compiled files: of two copies in one process, one might be the other's in disguise."""
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    files = (file.relative_to(version.root) for file in _sources(version))
+    return [str(file) for file in files if file.name.endswith(suffixes)]
+
+
+def packages_by_name(version: Version) -> tuple[str, ...]:
+    """The packages of this version, if one of them imports another or itself by its name."""
+    packages = _packages(version)
+    imported = (name for file in _sources(version) for name in _absolute(file.read_bytes()))
+    return tuple(packages) if any(name in packages for name in imported) else ()
 
 
 @lru_cache(maxsize=4096)  # most files are those of the other version, too
-def _absolute(source: bytes) -> tuple[tuple[str, int], ...]:
-    """The package of each absolute import in a file, and its line."""
+def _absolute(source: bytes) -> tuple[str, ...]:
+    """The package of each absolute import in a file."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError):  # told when it is loaded, or no Python
@@ -146,9 +157,8 @@ def _absolute(source: bytes) -> tuple[tuple[str, int], ...]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
-        packages = dict.fromkeys(name.partition(".")[0] for name in names)
-        found += [(package, getattr(node, "lineno", 0)) for package in packages]
-    return tuple(found)
+        found += [name.partition(".")[0] for name in names]
+    return tuple(dict.fromkeys(found))
 
 
 def _packages(version: Version) -> list[str]:
@@ -157,7 +167,7 @@ def _packages(version: Version) -> list[str]:
     found = list(dict.fromkeys(names))
     for package in found:  # which grows meanwhile
         for file in _files(version.root, package):
-            for name, _ in _absolute(file.read_bytes()):
+            for name in _absolute(file.read_bytes()):
                 if name not in found and _first_file(version.root, name):
                     found.append(name)
     return found
@@ -188,35 +198,56 @@ def _first_file(root: Path, package: str) -> Path | None:
 
 
 def load(version: Version) -> dict[str, HotPath]:
-    """The hot paths of `version` by name, from packages loaded anew under a new name.
+    """The hot paths of `version` by name, from packages loaded anew.
 
     Raises
     ------
     BrokenVersionError
         If it does not import, or holds something else than hot paths.
     """
-    packages: dict[str, str] = {}
+    loader = _Loader(version)
     found: dict[str, HotPath] = {}
     for entry in version.entries:
-        for path in _load_entry(version.root, entry, packages):
+        for path in loader.entry(entry):
             if path.name in found:
                 raise BrokenVersionError(f"two hot paths are called {path.name!r}.")
             found[path.name] = path
     return found
 
 
-def _load_entry(root: Path, entry: str, packages: dict[str, str]) -> list[HotPath]:
-    """The hot paths of an entry; `packages` are those that are loaded, with their new names."""
-    module, _, attribute = entry.partition(":")
-    package, _, below = module.partition(".")
-    try:
-        if package not in packages:
-            packages[package] = _load_package(root, package)
-        alias = ".".join(filter(None, (packages[package], below)))
-        paths = getattr(importlib.import_module(alias), attribute or "PATHS")
-        return [adopted(path) for path in paths]
-    except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
-        raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
+class _Loader:
+    """Loads the packages of a version anew: in a world of their own, or under new names."""
+
+    def __init__(self, version: Version) -> None:
+        self._root = version.root
+        self._world = World(version.root, version.packages) if version.packages else None
+        self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
+
+    def entry(self, entry: str) -> list[HotPath]:
+        """The hot paths of an entry.
+
+        Raises
+        ------
+        BrokenVersionError
+            If it does not import, or holds something else than hot paths.
+        """
+        module, _, attribute = entry.partition(":")
+        imported = self._world.inside(self._imported) if self._world else self._imported
+        try:
+            paths = getattr(imported(module), attribute or "PATHS")
+            return [adopted(path, self._world) for path in paths]
+        except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
+            raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
+
+    def _imported(self, module: str) -> ModuleType:
+        package, _, below = module.partition(".")
+        if self._world:
+            if _first_file(self._root, module) is None:  # another project's might be found
+                raise ModuleNotFoundError(f"there is no module {module!r}")
+            return importlib.import_module(module)
+        if package not in self._aliases:
+            self._aliases[package] = _load_package(self._root, package)
+        return importlib.import_module(".".join(filter(None, (self._aliases[package], below))))
 
 
 def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath]]]:
@@ -228,7 +259,7 @@ def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath
         If it does not import.
     """
     for entry in version.entries:
-        paths = _load_entry(version.root, entry, {})
+        paths = _Loader(version).entry(entry)
         if file := _first_file(version.root, _module(entry)):
             attribute = entry.partition(":")[2] or "PATHS"
             yield file, attribute, {path.name: path for path in paths}
@@ -249,30 +280,36 @@ def _load_package(root: Path, package: str) -> str:
     return alias
 
 
-def adopted(path: Any) -> HotPath:
+def adopted(path: Any, world: World | None = None) -> HotPath:
     """A hot path of some version, in this version's terms: its functions, our classes.
 
-    Only what every version has is relied on: functions, inputs, cases, cost.
+    Only what every version has is relied on: functions, inputs, cases, cost. They are called in
+    their `world`, if they have one.
     """
+    here = world.inside if world else _same
 
     def variant(theirs: Any) -> Variant:
         agreement = Agreement[theirs.agreement.name]
         backend = getattr(theirs, "backend", NUMPY)
         return Variant(
-            theirs.fn,
+            here(theirs.fn),
             agreement,
-            getattr(theirs, "prepare", as_given),
+            here(getattr(theirs, "prepare", as_given)),
             NUMPY if isinstance(backend, str) else backend,
         )
 
     return HotPath(
         name=path.name,
         story=path.story,
-        reference=path.reference,
+        reference=here(path.reference),
         variants=tuple(variant(theirs) for theirs in path.variants),
-        inputs=path.inputs,
+        inputs=here(path.inputs),
         cases=tuple(path.cases),
-        cost=path.cost,
+        cost=here(path.cost),
         updates=tuple(getattr(path, "updates", ())),
         version=path.version,
     )
+
+
+def _same(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function

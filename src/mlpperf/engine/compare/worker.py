@@ -26,6 +26,7 @@ from ..timing.blocks import Runner
 from ..timing.contest import MOVABLE
 from ..timing.rounds import VERSIONS, Turns
 from ..timing.workers import serve
+from ..worlds import leave
 from .proving import contestant, prove
 from .versions import BrokenVersionError, Version, load
 
@@ -43,7 +44,7 @@ class Task:
     Attributes
     ----------
     kind : look (what do the versions have?), prove or time.
-    versions : folder and entries of each by name, `base` and `head` or one of them.
+    versions : folder, entries and packages of each by name, `base` and `head` or one of them.
     inputs : the folder that proving writes the inputs to, and timing reads them from.
     series : what is to be proven, as (path, case, variant).
     sessions : what is to be timed: series, seconds, and whether its versions can take the same
@@ -53,7 +54,7 @@ class Task:
     """
 
     kind: str
-    versions: dict[str, tuple[str, Sequence[str]]]
+    versions: dict[str, tuple[str, Sequence[str], Sequence[str]]]
     inputs: str = ""
     series: Sequence[Sequence[str]] = ()
     sessions: Sequence[dict[str, Any]] = ()
@@ -69,15 +70,12 @@ def main() -> None:
 
 def work(task: Task) -> Iterator[dict[str, Any]]:
     """Do the task, an answer for each series."""
-    if len(task.versions) == 1:  # then whatever it imports by its own name is found, too
-        ((root, _),) = task.versions.values()
-        sys.path[:0] = [str(Path(root) / "src"), root]
     return {"look": _look, "prove": _prove, "time": _time}[task.kind](task)
 
 
 def _version(task: Task, name: str) -> Version:
-    root, entries = task.versions[name]
-    return Version(name, None, Path(root), tuple(entries))
+    root, entries, packages = task.versions[name]
+    return Version(name, None, Path(root), tuple(entries), tuple(packages))
 
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:
@@ -157,9 +155,12 @@ def _rounds(
             once[:] = map(prepared, sides)
         return once
 
-    runners = [[Runner.of(variant) for _, variant in loads] for loads in sides.values()]
-    turns = Turns(runners, give, VERSIONS, rng, clock=time.perf_counter_ns)
-    turns.go_on(seconds, FEWEST_ROUNDS)
+    try:
+        runners = [[Runner.of(variant) for _, variant in loads] for loads in sides.values()]
+        turns = Turns(runners, give, VERSIONS, rng, clock=time.perf_counter_ns)
+        turns.go_on(seconds, FEWEST_ROUNDS)
+    finally:
+        leave()
     return turns
 
 

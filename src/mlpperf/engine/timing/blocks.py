@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...backends import Backend
 from ...hotpath import Args, Variant
+from ..worlds import World, lives_in
 
 Clock = Callable[[], int]  # nanoseconds
 Times = Sequence[float] | NDArray[np.float64]  # seconds
@@ -28,22 +29,37 @@ class Runner:
     """A contestant as it is timed: `calls` in a row make a block.
 
     `warm`: the block begins with a call that is not timed, so that it does not matter what the
-    contestant that ran before has left in the processor's caches.
+    contestant that ran before has left in the processor's caches. `world`: in which it is called.
     """
 
     call: Callable[..., Any]
     backend: Backend
     calls: int = 1
     warm: bool = False
+    world: World | None = None
 
     @classmethod
     def of(cls, variant: Variant) -> Runner:
-        """The runner of a variant, which is compiled here if its backend does that."""
-        return cls(variant.call, variant.backend)
+        """The runner of a variant, which is compiled here if its backend does that.
+
+        The world of its function is entered before each block, because that takes microseconds.
+        """
+        world, function = lives_in(variant.fn)
+        if world:
+            world.enter()
+        return cls(replace(variant, fn=function).call, variant.backend, world=world)
+
+    def run(self, args: Args) -> None:
+        """Call it once, and time nothing."""
+        if self.world:
+            self.world.enter()
+        self.call(*args)
 
     def block(self, args: Args, clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over one block of calls."""
         call, wait = self.call, self.backend.wait
+        if self.world:
+            self.world.enter()
         if self.warm:
             call(*args)
             wait()

@@ -116,7 +116,7 @@ class Turns:
                 runner.warm = firsts[i].warm
                 runner.calls = calls if rules.same_work else firsts[i].calls
                 if runner is not firsts[i]:
-                    runner.call(*self._args[i])  # what compiles does it now
+                    runner.run(self._args[i])  # what compiles does it now
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
         """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""

@@ -1,0 +1,117 @@
+"""Worlds: several copies of a project in one process, each with modules of its own.
+
+A project that imports itself by its own name finds whatever is in `sys.modules` under that name. So
+the modules of a copy are there only while it is its turn, and its folder is then the first to be
+searched. Absolute and lazy imports, pickles and type hints find the modules of their own copy.
+
+What lies elsewhere stays common to all: the standard library, installed packages, and what these
+keep in registries of their own. Modules of the same names that somebody else has imported, such as
+another version that is installed, are out of the way meanwhile.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, TypeVar
+
+Returned = TypeVar("Returned")
+
+
+class World:
+    """A copy of a project.
+
+    Parameters
+    ----------
+    root
+        Its folder; packages lie there or in `src` below it.
+    packages
+        Names of top-level packages and modules that are the project's own.
+
+    Attributes
+    ----------
+    current : the world whose turn it is; None outside of all.
+    """
+
+    current: ClassVar[World | None] = None
+
+    def __init__(self, root: Path, packages: Sequence[str]) -> None:
+        self._folders = [str(folder) for folder in (root / "src", root) if folder.is_dir()]
+        self._below = tuple(folder + os.sep for folder in self._folders)
+        self._packages = frozenset(packages)
+        self._own: dict[str, ModuleType] = {}
+        self._others: dict[str, ModuleType] = {}
+        # New modules are noticed by their number: to look at all of them takes a hundred times
+        # longer than to exchange a few.
+        self._seen_within = self._seen_outside = -1
+
+    def enter(self) -> None:
+        """Let it be this world's turn; whose turn it was before is over."""
+        if World.current is self:
+            return
+        leave()
+        if len(sys.modules) != self._seen_outside:
+            self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
+        for name in self._others:
+            del sys.modules[name]
+        sys.modules.update(self._own)
+        sys.path[:0] = self._folders
+        self._seen_within = len(sys.modules)
+        World.current = self
+
+    def _leave(self) -> None:
+        if len(sys.modules) != self._seen_within:
+            self._own = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
+        for name in self._own:
+            sys.modules.pop(name, None)
+        sys.modules.update(self._others)
+        for folder in self._folders:
+            if folder in sys.path:  # code may do with it as it likes
+                sys.path.remove(folder)
+        self._seen_outside = len(sys.modules)
+        World.current = None
+
+    def _is_own(self, name: str, module: ModuleType) -> bool:
+        """Whether a module belongs to the project, by its name or by where it lies."""
+        if name.partition(".")[0] in self._packages:
+            return True
+        # A namespace package has no file, but folders.
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        return any(isinstance(p, str) and (p + os.sep).startswith(self._below) for p in places)
+
+    def inside(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
+        """`function`, called in this world; whose turn it was before has it again afterwards."""
+
+        @functools.wraps(function)
+        def called(*args: Any, **named: Any) -> Returned:
+            before = World.current
+            self.enter()
+            try:
+                return function(*args, **named)
+            finally:
+                if before:
+                    before.enter()
+                else:
+                    leave()
+
+        called.lives_in = self, function  # type: ignore[attr-defined]
+        return called
+
+
+def leave() -> None:
+    """Let it be nobody's turn; modules are then as they were before the first world."""
+    if World.current:
+        World.current._leave()
+
+
+def lives_in(function: Callable[..., Any]) -> tuple[World | None, Callable[..., Any]]:
+    """The world that a function is called in, and the function itself, which does not enter it.
+
+    None, and the function as it is, if it is not one that `World.inside` gave.
+    """
+    found: tuple[World | None, Callable[..., Any]] = getattr(function, "lives_in", (None, function))
+    return found
