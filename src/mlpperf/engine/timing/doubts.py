@@ -79,9 +79,9 @@ def two_modes(values: NDArray[np.float64]) -> tuple[float, float] | None:
     """
     ordered = np.sort(values)
     n = len(ordered)
-    fewest = max(n // 5, 3)
     if n < TELLING_ROUNDS:
         return None
+    fewest = n // 5
     sizes = np.arange(1, n)
     sums = np.cumsum(ordered)[:-1]
     between = (sums - sizes * ordered.mean()) ** 2 / (sizes * (n - sizes))
