@@ -1,0 +1,209 @@
+"""What the seconds of a comparison are spent on."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.compare.budget import (
+    FALSE_ALARM,
+    JUDGING,
+    SCREENING,
+    SETTLED_ERROR,
+    UNCLEAR,
+    Task,
+    judges,
+    judging_seconds_least,
+    shares,
+    suspects,
+)
+from mlpperf.engine.compare.findings import Finding, Series
+from mlpperf.engine.timing.estimates import RatioEstimate
+from mlpperf.engine.timing.intervals import Interval
+
+
+def estimate(
+    change: float = 0.0,
+    error: float = 1e-3,
+    *,
+    scatter: float = 0.01,
+    round_seconds: float = 1e-3,
+    other_seconds: float = 0.0,
+) -> RatioEstimate:
+    """Of three processes that agree about a change, with that standard error of them all."""
+    return RatioEstimate(
+        [change] * 3,
+        rounds=[10**9] * 3,
+        own_errors=[error * math.sqrt(3)] * 3,
+        deviations=[np.zeros(1)] * 3,
+        scatter=scatter,
+        round_seconds=round_seconds,
+        other_seconds=other_seconds,
+    )
+
+
+def series(name: str, case: str = "batch-1") -> Series:
+    return Series(name, case, "variant")
+
+
+# --- one series -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "moments"),
+    [
+        ({"round_seconds": 1e-6}, 3),  # 0.1 s are worth ten sessions; there are three at most
+        ({"round_seconds": 1e-6, "seconds": 0.029}, 2),
+        ({"round_seconds": 1e-6, "seconds": 0.019}, 1),
+        ({"round_seconds": 1e-6, "seconds": 1e-3}, 1),
+        ({"round_seconds": 0.05 / JUDGING.moment_rounds_least}, 2),  # so that enough rounds fit
+        ({"round_seconds": 1e-6, "other_seconds": 0.04}, 2),  # worth what it takes to get ready
+    ],
+)
+def test_moments_are_worth_their_while(given: dict[str, float], moments: int) -> None:
+    seconds = given.pop("seconds", 0.1)
+    assert Task(estimate(**given)).moments(seconds, 3) == moments
+
+
+def test_each_moment_costs_what_it_takes_to_get_ready() -> None:
+    task = Task(estimate(round_seconds=1e-6, other_seconds=0.02))
+    assert task.cost(0.1, 3) == pytest.approx(0.1 + 3 * 0.02)
+    assert task.cost(0.03, 3) == pytest.approx(0.03 + 0.02)
+
+
+def test_the_shortest_time_is_a_round_and_no_more_than_settles_the_series() -> None:
+    assert Task(estimate(round_seconds=2.0)).shortest(0.03) == 2.0
+    noisy = Task(estimate(scatter=0.1), target_error=1e-4)
+    assert noisy.shortest(0.03) == 0.03
+    calm = Task(estimate(scatter=1e-9))
+    assert calm.shortest(0.03) == SCREENING.seconds_least
+
+
+def test_a_suspect_is_judged_as_finely_as_its_change_needs() -> None:
+    task = Task(estimate(0.2))
+    assert task.to_judge(suspicious=True).target_error == pytest.approx(0.1)
+    assert task.to_judge(suspicious=False).target_error == pytest.approx(UNCLEAR / 2)
+    assert Task(estimate(1e-9)).to_judge(suspicious=True).target_error == SETTLED_ERROR
+    assert task.to_judge(suspicious=True).estimate.log_ratios == []
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+
+def test_what_is_over_is_split_evenly_up_to_what_each_needs() -> None:
+    """Whichever comes first: the smallest room is filled first, and leaves the others more."""
+    needy = Task(estimate(scatter=0.1), target_error=1e-4)
+    modest = Task(estimate(scatter=0.01), target_error=0.01)  # a round of 1 ms will do
+    for names in (("a", "b", "c"), ("c", "b", "a")):
+        tasks = dict(zip(map(series, names), (needy, modest, needy), strict=True))
+        given = shares(tasks, 3.0)
+        most = max(JUDGING.need_most * modest.seconds_needed, modest.shortest(0.015))
+        first, middle, last = given.values()
+        assert middle == pytest.approx(most)
+        assert first == last == pytest.approx((3.0 - most) / 2)
+
+
+def test_without_a_word_a_series_is_timed_at_one_moment() -> None:
+    tasks = {series("a"): Task(estimate(scatter=0.1, other_seconds=0.5), target_error=1e-6)}
+    assert shares(tasks, 3.0) == {series("a"): pytest.approx(2.5)}
+    assert shares(tasks, 3.0, 0.015, 3)[series("a")] == pytest.approx(2.5)  # too short for more
+
+
+def test_too_few_seconds_leave_everybody_the_minimum() -> None:
+    tasks = {series(name): Task(estimate(scatter=0.1), target_error=1e-6) for name in "ab"}
+    assert set(shares(tasks, 0.001).values()) == {SCREENING.seconds_least}
+
+
+def test_a_suspect_has_more_seconds_where_there_are_more() -> None:
+    assert judging_seconds_least(1.0) == JUDGING.seconds_least
+    assert judging_seconds_least(1000.0) == 1000 * JUDGING.share_least
+
+
+@pytest.mark.parametrize("tests", [1, 2, 10, 60])
+@pytest.mark.parametrize("seconds", [1.0, 24.0, 1000.0])
+def test_there_are_enough_judges_for_a_unanimous_sign(tests: int, seconds: float) -> None:
+    spare = {1.0: 2, 24.0: 3, 1000.0: 6}[seconds]
+    number = judges(tests, seconds)
+    assert 2.0 ** -(number - spare) <= FALSE_ALARM / tests < 2.0 ** -(number - spare - 1)
+
+
+# --- who is suspected -----------------------------------------------------------------------------
+
+
+def chosen(tasks: dict[Series, Task], seconds: float = 60.0, starting: float = 0.1) -> list[Series]:
+    """The suspects in their order; those that do not look changed have clear intervals."""
+    findings = []
+    for name, task in tasks.items():
+        ratio = math.exp(task.estimate.log_ratio)
+        findings.append(Finding(name, ratio=Interval(ratio, ratio, ratio)))
+    return list(suspects(findings, tasks, seconds, starting))
+
+
+def test_slower_comes_before_faster_and_the_surest_first() -> None:
+    tasks = {
+        series("faster"): Task(estimate(-0.03, 1e-4)),
+        series("slower"): Task(estimate(0.03, 5e-3)),
+        series("surely_slower"): Task(estimate(0.03, 1e-3)),
+        series("same"): Task(estimate(0.0, 1e-3)),
+    }
+    names = [name.path for name in chosen(tasks)]
+    assert names == ["surely_slower", "slower", "faster"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "suspected"),
+    [
+        (0.02, 0.019, True),
+        (0.02, 0.021, False),  # less than one standard error
+        (0.0026, 1e-4, True),
+        (0.0024, 1e-4, False),  # less than half the threshold, however sure
+    ],
+)
+def test_a_suspect_looks_changed_by_more_than_its_error_and_half_the_threshold(
+    change: float, error: float, suspected: bool
+) -> None:
+    assert bool(chosen({series("a"): Task(estimate(change, error))})) == suspected
+
+
+def test_what_is_only_unclear_comes_last_and_the_cheapest_of_it_first() -> None:
+    tasks = {
+        series("cheap"): Task(estimate(0.0, 0.1)),
+        series("costly"): Task(estimate(0.0, 0.1, round_seconds=0.5)),
+        series("slower"): Task(estimate(0.03, 1e-3)),
+    }
+    findings = [Finding(name, ratio=Interval(1.0, 0.8, 1.25)) for name in reversed(list(tasks))]
+    found = [name.path for name in suspects(findings, tasks, 600.0, 0.1)]
+    assert found == ["slower", "cheap", "costly"]
+    found_tasks = suspects(findings, tasks, 600.0, 0.1)
+    assert found_tasks[series("cheap")].target_error == pytest.approx(UNCLEAR / 2)
+    assert found_tasks[series("slower")].target_error == pytest.approx(0.015)
+
+
+def test_of_a_function_that_is_plainly_slower_less_is_enough_at_other_cases() -> None:
+    other = Task(estimate(0.02, 0.05))  # alone it would be no suspect
+    assert chosen({series("a", "batch-2"): other}) == []
+    plain = Task(estimate(0.05, 0.05 / (JUDGING.plain_errors + 0.01)))
+    tasks = {series("a"): plain, series("a", "batch-2"): other, series("b", "batch-2"): other}
+    assert chosen(tasks) == [series("a"), series("a", "batch-2")]
+    unclear = Task(estimate(0.05, 0.05 / (JUDGING.plain_errors - 0.01)))
+    assert chosen({series("a"): unclear, series("a", "batch-2"): other}) == [series("a")]
+
+
+def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> None:
+    tasks = {
+        series(f"s{i}"): Task(estimate(0.02, 1e-3, scatter=0.1, round_seconds=0.05))
+        for i in range(20)
+    }
+    (first,) = chosen(tasks, seconds=0.01)
+    assert first in tasks
+    task = next(iter(tasks.values())).to_judge(suspicious=True)
+    cost = task.cost(JUDGING.seconds_to_decide, JUDGING.moments)
+    for number in (2, 3):  # more seconds would bring more processes
+        seconds = judges(number, 1.0) * (0.1 + number * cost) + 0.01
+        assert len(chosen(tasks, seconds)) == number
+        assert len(chosen(tasks, seconds - 0.02)) == number - 1
+
+
+def test_with_too_many_no_interval_could_be_confident_enough() -> None:
+    tasks = {series(f"s{i}"): Task(estimate(0.02, 1e-3)) for i in range(JUDGING.series_most + 5)}
+    assert len(chosen(tasks, 1e6)) == JUDGING.series_most
