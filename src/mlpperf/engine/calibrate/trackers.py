@@ -22,8 +22,10 @@ from ..compare.findings import Series
 from ..compare.versions import Version
 from ..git import git
 
-LIMIT = 0.05
+LIMIT = 0.05  # the share from which on the other trackers are asked to tell a slowdown
+# A row of asv's table that begins with + is slower, and names path, variant and case.
 ASV_REGRESSION = re.compile(r"^\|\s*\+\s*\|.*\b(\w+)\.\w+\('([^']*)', '([^']*)'\)", re.M)
+# A line of pytest-benchmark about a field that is beyond the limit names the test.
 PYTEST_REGRESSION = re.compile(r"^\s+\S*test_path\[(\S+)\](?: \(.*\))? - Field '", re.M)
 
 

@@ -31,8 +31,9 @@ from ..timing.intervals import CONFIDENCE
 from ..timing.quantiles import beta_quantile
 from .trackers import Tracker
 
+# Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
-TRIALS = 3
+TRIALS = 3  # comparisons for each size
 WANTED = 0.95  # the detection rate that the smallest slowdown told has
 LOOPS, CALLS, BLOCKS = 500, 5, 1000  # rounds of the loop that is timed, its calls, and blocks
 
