@@ -61,8 +61,8 @@ def series(name: str, case: str = "batch-1") -> Series:
     ],
 )
 def test_moments_are_worth_their_while(given: dict[str, float], moments: int) -> None:
-    seconds = given.pop("seconds", 0.1)
-    assert Task(estimate(**given)).moments(seconds, 3) == moments
+    about = {name: value for name, value in given.items() if name != "seconds"}
+    assert Task(estimate(**about)).moments(given.get("seconds", 0.1), 3) == moments
 
 
 def test_each_moment_costs_what_it_takes_to_get_ready() -> None:
