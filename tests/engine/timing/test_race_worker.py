@@ -10,7 +10,8 @@ import pytest
 
 from mlpperf.engine.timing import race_worker
 from mlpperf.engine.timing.exchange import write
-from mlpperf.engine.timing.race_worker import FEWEST_ROUNDS, MOMENTS, time_contests
+from mlpperf.engine.timing.race_worker import MOMENTS, time_contests
+from mlpperf.engine.timing.rounds import FEWEST_ROUNDS
 from mlpperf.hotpath import problem
 
 PAGE = '''

@@ -258,8 +258,9 @@ def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath
     BrokenVersionError
         If it does not import.
     """
+    loader = _Loader(version)
     for entry in version.entries:
-        paths = _Loader(version).entry(entry)
+        paths = loader.entry(entry)
         if file := _first_file(version.root, _module(entry)):
             attribute = entry.partition(":")[2] or "PATHS"
             yield file, attribute, {path.name: path for path in paths}

@@ -24,7 +24,7 @@ from ...hotpath import Args, HotPath, Variant, fresh
 from ..timing import exchange
 from ..timing.blocks import Runner
 from ..timing.contest import MOVABLE
-from ..timing.rounds import VERSIONS, Turns
+from ..timing.rounds import FEWEST_ROUNDS, VERSIONS, Turns
 from ..timing.workers import serve
 from ..worlds import leave
 from .proving import contestant, prove
@@ -32,7 +32,6 @@ from .versions import BrokenVersionError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
 LOADS = 3
-FEWEST_ROUNDS = 2  # of each series in each process, however long its calls are
 
 Loads = list[tuple[HotPath, Variant]]  # a contestant as often as its version is loaded
 

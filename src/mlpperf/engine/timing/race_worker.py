@@ -16,12 +16,12 @@ from ...devices import keep_freed_memory
 from ..suites.catalogue import catalogue
 from . import exchange
 from .contest import Timing
+from .rounds import FEWEST_ROUNDS
 from .workers import serve
 
 # A slow moment of the machine may last for a tenth of a second, and hits one contestant harder than
 # another. So a contest is timed at several moments, between which others of its group run.
 MOMENTS = 5
-FEWEST_ROUNDS = 2  # however long they are: the first one may have to wait for fresh memory
 # How many contests are ready at the same time, and how many bytes they may take for it, if every
 # contestant has prepared a copy of all inputs for itself.
 GROUP_MOST = 12

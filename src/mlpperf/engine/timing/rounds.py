@@ -23,6 +23,8 @@ SETTLE = 0.1  # seconds between blocks of two libraries
 # Where an array lies in memory can change the speed of a kernel by a third, always alike within a
 # process and by chance in the next one. So contestants get new arguments after so many seconds.
 RENEW_EVERY = 0.01
+# Rounds of a process, however long they are: the first may have to wait for fresh memory.
+FEWEST_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,8 @@ class Turns:
         self.spent = 0.0
         self._used: list[Sequence[Runner]] = [loads[:1] for loads in contestants]
         self._round()
-        if (
-            LONG_CALL <= max(map(max, self.times)) < 10 * LONG_CALL
-        ):  # the first call may start threads
-            self._round()
+        if LONG_CALL <= max(map(max, self.times)) < 10 * LONG_CALL:
+            self._round()  # because the first call may have started threads
         least = [min(found) for found in self.times]
         long = max(least) >= LONG_CALL
         if not (long if rules.same_work else min(least) >= LONG_CALL):
