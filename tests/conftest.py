@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,7 @@ def here(
     from mlpperf import hotpath
     from mlpperf.engine.compare import budget, crew, proving, stages, worker
     from mlpperf.engine.timing import exchange
+    from mlpperf.engine.timing.workers import WorkerError
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
@@ -258,19 +260,40 @@ def here(
     monkeypatch.setattr(worker, "gc", quiet)
     monkeypatch.setattr(proving, "_traced", lambda call: None)
 
-    def ask(self: Any, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
+    class Inside:
+        """The worker of a task, in this process."""
+
+        def __init__(self, task: dict[str, Any]) -> None:
+            self.lines: deque[str] = deque()
+            told = worker.Task(**json.loads(json.dumps(task)))
+            self.answers = worker.work(told, lambda: json.loads(self.lines.popleft()))
+            self.tell = self.lines.append
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *reason: object) -> None:
+            pass
+
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> dict[str, Any]:
+            try:
+                found: dict[str, Any] = json.loads(json.dumps(next(self.answers)))
+                return found
+            except StopIteration:
+                raise
+            except Exception as reason:
+                raise WorkerError(f"A process ended early ({reason!r})") from reason
+
+    def started(self: Any, kind: str, sides: Sequence[str], suite: str, task: Any) -> Any:
+        assert not suite
         asked.append(f"{kind} {' '.join(sides)}")
         given = {"versions": self.told(sides), "inputs": self._inputs}
-        line = {"kind": kind, **given, "seed": 1, **task}
-        self.failed = False
-        try:
-            for answer in worker.work(worker.Task(**json.loads(json.dumps(line)))):
-                yield json.loads(json.dumps(answer))
-        except Exception as reason:
-            self.failed = True
-            self.trouble.append(f"A process ended early ({reason!r})")
+        return Inside({"kind": kind, **given, "seed": 1, **task})
 
-    monkeypatch.setattr(crew.Crew, "ask", ask)
+    monkeypatch.setattr(crew.Crew, "_started", started)
     yield asked
     exchange._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -282,13 +305,13 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import proving, stages, worker
+    from mlpperf.engine.compare import alternating, proving, stages, timed, worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (proving, stages, worker):
+    for module in (alternating, proving, stages, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done

@@ -120,16 +120,16 @@ def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
 def test_budget_in_the_help_is_the_real_one(
     command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlpperf.engine.compare import stages as compare
+    from mlpperf.engine.compare import budget as compare
 
     monkeypatch.setenv("COLUMNS", "200")
-    for name, budget in (
+    for name, seconds in (
         ("race", race.BUDGET),
         ("compare", compare.BUDGET),
         ("calibrate", compare.BUDGET),
     ):
         shown = " ".join(command(name, "--help").stdout.split())
-        assert f"{budget:g} by default" in shown
+        assert f"{seconds:g} by default" in shown
 
 
 def test_list_names_every_variant(project: Path) -> None:

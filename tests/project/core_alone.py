@@ -1,10 +1,12 @@
 """`pip install mlpperf` without any extra: how large it is, and what works with it.
 
-`make core` runs this. It builds the wheel, installs it into an empty environment, counts what came,
-and goes with the `mlpperf` command through a project of two hot paths and two commits, of which
-the second slows one down. What needs an extra has to say so in one sentence. Then the extra
-`report` is installed too, and builds the project's report without the articles. The packages come
-from wherever pip is set up to take them.
+`make core` runs this. It builds the source distribution and from that the wheel, checks what both
+say of themselves, installs the wheel into an empty environment, counts what came, and goes with the
+`mlpperf` command through a project of two hot paths and two commits, of which the second slows one
+down. Then the same project's tests are compared, which run in an environment of their own. What
+needs an extra has to say so in one sentence. Then the extra `report` is installed too, and builds
+the project's report without the articles. The packages come from wherever pip is set up to take
+them.
 
 The megabytes are what the files below site-packages take on the disk, as `du` counts them, with the
 compiled files that pip writes beside them; pip itself is not there.
@@ -16,9 +18,14 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[2]
 PACKAGES, MEGABYTES = 20, 130  # at most
@@ -91,6 +98,17 @@ PATHS = (
     path("doubled", sums.doubled_by_sum, sums.doubled_by_product, Agreement.IDENTICAL, 800),
 )
 '''
+TESTS = '''"""A benchmark that knows nothing of us."""
+
+import numpy as np
+
+from sums.sums import added_at_once
+
+
+def test_added(benchmark):
+    x = np.ones((500, 100))
+    assert benchmark(added_at_once, x)[0][0] == 100
+'''
 WORKS = [
     ("list",),
     ("show", "added"),
@@ -130,15 +148,30 @@ def run(*command: str | Path, folder: Path, code: int = 0) -> subprocess.Complet
 
 
 def wheel(folder: Path) -> Path:
-    """The package as it is published, built in `folder`."""
-    run(*PIP, "wheel", "--no-deps", "--wheel-dir", folder, ROOT, folder=ROOT)
-    (built,) = folder.iterdir()
+    """The package as it is published, built in `folder` from its source distribution."""
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, folder=ROOT)
+    (source,), (built,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    with tarfile.open(source) as files:
+        (name,) = (n for n in files.getnames() if n.count("/") == 1 and n.endswith("/PKG-INFO"))
+        about = files.extractfile(name)
+        assert about is not None
+        said = [about.read()]
+    with zipfile.ZipFile(built) as files_in_wheel:
+        (name,) = (n for n in files_in_wheel.namelist() if n.endswith(".dist-info/METADATA"))
+        said.append(files_in_wheel.read(name))
+        inside = {n.split("/")[0] for n in files_in_wheel.namelist()}
+    for text in said:
+        about_it = Metadata.from_email(text)  # refuses what an index would refuse
+        if about_it.name != "mlpperf" or not about_it.description:
+            raise Failed(f"The metadata are not those of this package: {text[:200]!r}")
+    if inside != {"mlpperf", f"mlpperf-{about_it.version}.dist-info"}:
+        raise Failed(f"The wheel has more than the package in it: {sorted(inside)}")
     return built
 
 
-def install(what: str, environment: Path) -> None:
-    """Install `what` into an environment, which has no pip of its own."""
-    run(*PIP, "--python", environment / "bin" / "python", "install", what, folder=environment)
+def install(what: Sequence[str], environment: Path) -> None:
+    """Install `what` into an environment, which may have no pip of its own."""
+    run(*PIP, "--python", environment / "bin" / "python", "install", *what, folder=environment)
 
 
 def check_size(environment: Path) -> None:
@@ -192,6 +225,21 @@ def check_commands(mlpperf: Path, project: Path) -> None:
         print(f"works: {' '.join(words)}")
 
 
+def check_suite(mlpperf: Path, project: Path, environment: Path) -> None:
+    """A test that uses the benchmark fixture, in an environment that knows nothing of us."""
+    run(sys.executable, "-m", "venv", environment, folder=project)
+    install(["numpy", "pytest", "pytest-benchmark"], environment)
+    tests = project / "tests"
+    tests.mkdir()
+    (tests / "test_speed.py").write_text(TESTS, encoding="utf-8")
+    python = environment / "bin" / "python"
+    asked = ("compare", "HEAD~1", "--suite", "pytest", "--budget", "8", "--python", python)
+    slower = run(mlpperf, *asked, folder=project, code=1)
+    if not re.search(r"test_speed\.py::test_added.*slower", slower.stdout, re.DOTALL):
+        raise Failed(f"The comparison does not name the test that became slower:\n{slower.stdout}")
+    print("works: compare --suite pytest, in another environment")
+
+
 def check_sentences(mlpperf: Path, empty: Path) -> None:
     """What needs an extra says so in one sentence."""
     for extra, commands in NEEDS.items():
@@ -220,14 +268,15 @@ def main() -> None:
         folder = Path(temporary)
         built, environment = wheel(folder / "wheel"), folder / "environment"
         run(sys.executable, "-m", "venv", "--without-pip", environment, folder=folder)
-        install(str(built), environment)
+        install([str(built)], environment)
         check_size(environment)
         for name in ("project", "empty"):
             (folder / name).mkdir()
         mlpperf = environment / "bin" / "mlpperf"
         check_commands(mlpperf, folder / "project")
+        check_suite(mlpperf, folder / "project", folder / "another")
         check_sentences(mlpperf, folder / "empty")
-        install(f"{built}[report]", environment)
+        install([f"{built}[report]"], environment)
         check_report(mlpperf, folder / "project")
 
 

@@ -17,6 +17,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Looked for at the moment that they are wanted, and told about if they are not there.
 OPTIONAL_IN_THE_CORE = {"tensorflow", "memray"}
+# In other projects' environments, to run their suites.
+GUEST = {"pytest", "greenlet", "asv_runner"}
 OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it
 
 
@@ -51,11 +53,20 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_what_is_imported_is_declared(file: Path) -> None:
     allowed = names(PROJECT["dependencies"])
-    if of_the_core(file):
+    if file.is_relative_to(PACKAGE / "engine" / "guest"):
+        allowed = GUEST
+    elif of_the_core(file):
         allowed |= OPTIONAL_IN_THE_CORE
     else:
         allowed |= OPTIONAL.union(*(names(listed) for listed in EXTRAS.values()))
     assert set(imported(file.read_text("utf-8"))) <= allowed
+
+
+def test_a_guest_imports_nothing_else_of_this_package() -> None:
+    for file in (PACKAGE / "engine" / "guest").glob("*.py"):
+        tree = ast.parse(file.read_text("utf-8"), feature_version=(3, 9))  # whose Python may be old
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.ImportFrom) or node.level <= 1, file
 
 
 def test_the_core_is_most_of_the_engine() -> None:

@@ -221,6 +221,54 @@ def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
     return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
 
 
+GAUNTLET_COLUMNS = (
+    *("project", "commits", "what changed", "its author says", "as measured, of what is meant"),
+    *("slower", "faster", "of", "undecided", "time"),
+)
+
+
+def gauntlet(folder: Path) -> str:
+    """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
+    found = read(folder, "gauntlet")[0]
+    pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
+    rows = [
+        (
+            r["project"],
+            f"{r['base']} → {r['head']}",
+            r["what"],
+            r["expected"],
+            _as_meant(r),
+            *(str(len(r[side])) for side in ("slower", "faster")),
+            str(r["series"]),
+            str(r["undecided"]),
+            seconds(r["seconds"]) if r["seconds"] else "–",
+        )
+        for r in pairs.values()
+    ]
+    same: dict[str, list[Record]] = {}
+    for r in found:
+        if r["kind"] == "same":
+            same.setdefault(r["project"], []).append(r)
+    told = [
+        f"{project} {sum(bool(r['slower'] or r['faster']) for r in of)} of {len(of)}"
+        for project, of in same.items()
+    ]
+    parts = [_markdown(GAUNTLET_COLUMNS, rows, left=5)]
+    if told:
+        parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
+    return "\n\n".join([*parts, _where(*found)])
+
+
+def _as_meant(record: Record) -> str:
+    """By how much the series changed that the author means: the range of what was decided."""
+    every = {**record["slower"], **record["faster"]}
+    changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
+    if not changes or record["expected"] == "nothing":
+        return "nothing" if not every else "something"
+    low, high = (f"{change:+.1f}" for change in (changes[0], changes[-1]))
+    return f"{low} %" if len(changes) == 1 else f"{low} to {high} %"
+
+
 HEADLINE_COLUMNS = ("what", "figure", "where", "when")
 
 
@@ -275,6 +323,7 @@ BLOCKS: dict[str, Block] = {
     "accuracy": accuracy,
     "clusters": clusters,
     "calibration": calibration,
+    "gauntlet": gauntlet,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from ..articles import HOT_PATHS
 from ..devices import Setting, use
 from ..engine.options import AsJson, Asv, Device, PytestBenchmark, Records, Threads
+from ..engine.words import percentage
 from ..errors import MlpperfError
 
 
@@ -27,6 +29,18 @@ Names = Annotated[
     typer.Option("--paths", "--path", help="Only these hot paths: a,b or repeated."),
 ]
 
+Suites = Annotated[
+    list[str] | None, typer.Option("--suite", help="Only hotpaths, asv or pytest; repeatable.")
+]
+SeriesPatterns = Annotated[
+    list[str] | None,
+    typer.Option("--series", help="Only those whose name has this in it, or fits '*a*b'."),
+]
+Python = Annotated[
+    str | None, typer.Option(help="What runs tests and asv suites; the project's own Python.")
+]
+With = Annotated[list[str] | None, typer.Option("--with", help="A package that they need besides.")]
+
 
 def compare(
     base: Annotated[str, typer.Argument(help="The commit to compare with, such as main.")],
@@ -40,12 +54,19 @@ def compare(
     backend: Annotated[
         list[str] | None, typer.Option("--backend", help="numpy, or tensorflow; repeatable.")
     ] = None,
-    threshold: Annotated[
-        str, typer.Option(help="The smallest slowdown that is told, such as 2%.")
-    ] = "0.5%",
-    budget: Annotated[
-        float | None, typer.Option(help="Seconds for all that is timed; 115 by default.")
+    suite: Suites = None,
+    series: SeriesPatterns = None,
+    benchmarks: Annotated[
+        str | None, typer.Option(help="The commit whose suites both get; HEAD's by default.")
     ] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="The smallest slowdown that is told; 0.5% by default.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds for all that is timed; 115 by default, or more.")
+    ] = None,
+    python: Python = None,
+    with_: With = None,
     isolate: Annotated[
         bool, typer.Option("--isolate", help="A process for each version; its sight is coarser.")
     ] = False,
@@ -59,46 +80,61 @@ def compare(
 ) -> None:
     """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.
 
-    Both versions of the code take turns in one process, several times; and what is wrong, or takes
-    more memory, is a regression too.
+    By the benchmarks that the project has: hot paths, an asv suite, and tests that use the
+    benchmark fixture. Both versions of the code take turns in one process, several times; and what
+    is wrong, or takes more memory, is a regression too.
     """
     use(device, threads)
-    least = percentage(threshold)
+    asked = percentage(threshold) if threshold else None
     from ..engine import terminal
     from ..engine.compare import show
-    from ..engine.compare.budget import BUDGET
-    from ..engine.compare.checkouts import project_folder, scratch
-    from ..engine.compare.findings import Comparison, Selection
+    from ..engine.compare.checkouts import scratch
+    from ..engine.compare.findings import THRESHOLD, Comparison, Selection
+    from ..engine.compare.pairs import pair
     from ..engine.compare.stages import compare as compared
-    from ..engine.compare.versions import checked_out, coexistence, same_code
     from ..engine.history.recording import Recording, json_text
 
     recording = Recording("comparison", "comparisons", records)
     usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     names = [name for listed in paths or () for name in listed.split(",")]
-    selection = Selection(names, case or (), backend or usual)
+    # Who names hot paths, cases or libraries wants nothing else.
+    kinds = suite or (["hotpaths"] if names or case or backend else ())
     result: Comparison | None = None
     with scratch("versions") as temporary:
-        top, project = project_folder(Path.cwd())
-        old = checked_out(base, top, project, temporary / "base", HOT_PATHS)
-        new = checked_out(head, top, project, temporary / "head", HOT_PATHS)
-        if same_code(old, new) and not same:
-            commits = {"base": old.commit, "head": new.commit}
-            result = Comparison(old.name, new.name, commits, least, 0.0, same=True)
+        made = pair(
+            base,
+            head,
+            Path.cwd(),
+            temporary,
+            usual=HOT_PATHS,
+            kinds=kinds,
+            benchmarks=benchmarks,
+            isolated="as asked" if isolate else "",
+            python=python,
+            extra=with_ or (),
+        )
+        said = made.settings
+        least = next(share for share in (asked, said.threshold, THRESHOLD) if share is not None)
+        selection = Selection(
+            names, case or (), backend or usual, series or said.series, said.thresholds
+        )
+        if made.same_code and not same:
+            commits = {"base": made.base.commit, "head": made.head.commit}
+            result = Comparison(made.base.name, made.head.name, commits, least, 0.0, same=True)
         else:
-            reason = "as asked" if isolate else ""
-            reason, pythons = coexistence(old, new, temporary, reason)
             try:
                 with terminal.progress() as bar:
                     task = bar.add_task("", total=None)
                     for stage in compared(
-                        old,
-                        new,
+                        made.base,
+                        made.head,
                         selection,
                         threshold=least,
-                        budget=BUDGET if budget is None else budget,
-                        isolated=reason,
-                        pythons=pythons,
+                        budget=said.budget if budget is None else budget,
+                        isolated=made.isolated,
+                        pythons=made.pythons,
+                        suites=made.suites,
+                        guests=made.guests,
                         progress=lambda text: bar.update(task, description=text, refresh=True),
                     ):
                         result = stage
@@ -118,6 +154,9 @@ def compare(
         typer.echo(show.markdown(result), nl=False)
     else:
         terminal.console().print(show.text(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in show.github_lines(result):
+            typer.echo(line, err=True)
     if result.exit_code == 2:
         raise MlpperfError(show.verdict(result))
     if result.exit_code:
@@ -137,6 +176,10 @@ def calibrate(
     budget: Annotated[
         float | None, typer.Option(help="Seconds for the timing of a comparison; 115 by default.")
     ] = None,
+    suite: Suites = None,
+    series: SeriesPatterns = None,
+    python: Python = None,
+    with_: With = None,
     against: Annotated[
         str | None, typer.Option(help="Calibrate another tracker: asv, or pytest-benchmark.")
     ] = None,
@@ -144,21 +187,25 @@ def calibrate(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Put slowdowns of known size into every hot path, and count how many `compare` finds.
+    """Put slowdowns of known size into the code, and count how many `compare` finds.
 
-    Three minutes for each trial of each size; less with --case batch-500 --budget 60.
+    Into a function of every hot path; in a project without any, into functions that its tests or
+    asv suite run. Three minutes for each trial of each size; less with --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
+    import numpy as np
+
     from ..engine import terminal
     from ..engine.calibrate import show
+    from ..engine.calibrate.planted import SuiteMutator, traced
     from ..engine.calibrate.recorded import Calibration
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
-    from ..engine.compare.budget import BUDGET
-    from ..engine.compare.checkouts import project_folder, scratch
+    from ..engine.compare.budget import BUDGET, SUITE_BUDGET
+    from ..engine.compare.checkouts import scratch
     from ..engine.compare.findings import Selection
-    from ..engine.compare.versions import checked_out
+    from ..engine.compare.pairs import pair
     from ..engine.history.recording import Recording, json_text
     from ..errors import check
 
@@ -166,28 +213,51 @@ def calibrate(
     recording = Recording("calibration", "calibrations", records)
     sizes = [percentage(text) for text in size] if size else list(SIZES)
     names = [name for listed in paths or () for name in listed.split(",")]
-    selection = Selection(names, case or ())
-    seconds = BUDGET if budget is None else budget
     done: list[Trial] = []
-    with scratch("mutants") as temporary:
-        top, project = project_folder(Path.cwd())
-        original = checked_out(None, top, project, temporary / "original", HOT_PATHS)
-        with terminal.progress() as bar:
-            task = bar.add_task("", total=trials * len(sizes))
-            for trial in calibrated(
-                original,
-                selection,
-                temporary,
-                sizes=sizes,
-                trials=trials,
-                budget=seconds,
-                tracker=TRACKERS[against] if against else None,
-                progress=lambda text: bar.update(task, description=text, refresh=True),
-            ):
-                made = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
-                recording.add(made.fields())
-                done.append(trial)
-                bar.update(task, advance=1, refresh=True)
+    with scratch("mutants") as temporary, terminal.progress() as bar:
+        hot_paths = ["hotpaths"] if names or case or against else ()
+        folder = temporary / "versions"
+        folder.mkdir()
+        made = pair(
+            None,
+            None,
+            Path.cwd(),
+            folder,
+            usual=HOT_PATHS,
+            kinds=suite or hot_paths,
+            python=python,
+            extra=with_ or (),
+        )
+        selection = Selection(names, case or (), series=series or made.settings.series)
+        task = bar.add_task("", total=trials * len(sizes))
+        mutator = None
+        # One kind at a time: hot paths have functions of their own to slow down.
+        suites = () if made.head.entries else made.suites
+        if made.guests and suites:
+            bar.update(task, description="what do the benchmarks run?", refresh=True)
+            rng = np.random.default_rng()
+            trace = traced(made.head, suites, made.guests, int(rng.integers(2**31)))
+            mutator = SuiteMutator(made.head, trace, rng)
+        usual_seconds = SUITE_BUDGET[0] if mutator else BUDGET
+        seconds = usual_seconds if budget is None else budget
+        for trial in calibrated(
+            made.head,
+            selection,
+            temporary,
+            sizes=sizes,
+            trials=trials,
+            budget=seconds,
+            tracker=TRACKERS[against] if against else None,
+            mutator=mutator,
+            suites=suites,
+            guests=made.guests,
+            isolated=made.isolated,
+            progress=lambda text: bar.update(task, description=text, refresh=True),
+        ):
+            calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
+            recording.add(calibration.fields())
+            done.append(trial)
+            bar.update(task, advance=1, refresh=True)
     if as_json:
         typer.echo(json_text(recording.written))
         return
@@ -195,20 +265,6 @@ def calibrate(
     console.print(show.calibration(sights(done)))
     typer.echo(show.sight(sights(done)))
     console.print(recording.told, soft_wrap=True)
-
-
-def percentage(text: str) -> float:
-    """`0.5%` or `0.5` as 0.005.
-
-    Raises
-    ------
-    MlpperfError
-        If it is no number.
-    """
-    try:
-        return float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        raise MlpperfError(f"A threshold is a percentage such as 2%, not {text!r}.") from None
 
 
 def freeze(

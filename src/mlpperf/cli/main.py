@@ -20,11 +20,12 @@ from .commits import calibrate, compare, freeze, history
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
 from .reports import report, serve
+from .start import init
 
 # By the heading that they have in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure": (list_, show, verify, race),
-    "Commits": (compare, calibrate, history, freeze),
+    "Commits": (init, compare, calibrate, history, freeze),
     "Report": (report, serve),
     "Articles": COMMANDS,
     "Machine": (devices, doctor),

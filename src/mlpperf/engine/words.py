@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ..errors import MlpperfError
+
 
 def seconds(value: float) -> str:
     """Three digits and a unit, such as `12.3 µs`."""
@@ -54,3 +56,17 @@ def rounded(value: float, digits: int = 3) -> str:
     if "e" not in text:
         return text
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
+
+
+def percentage(text: object) -> float:
+    """`0.5%` or `0.5` as 0.005.
+
+    Raises
+    ------
+    MlpperfError
+        If it is no number.
+    """
+    try:
+        return float(str(text).strip().removesuffix("%")) / 100
+    except ValueError:
+        raise MlpperfError(f"A threshold is a percentage such as 2%, not {text!r}.") from None

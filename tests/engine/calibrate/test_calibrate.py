@@ -21,18 +21,15 @@ from typer.testing import CliRunner
 
 from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.main import app
+from mlpperf.engine.calibrate.mutants import Mutant, Target, choose, loop_seconds, mutate
 from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.engine.calibrate.trackers import ASV_REGRESSION, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
     Sight,
-    Target,
     Trial,
     calibrate,
-    choose,
     judged,
-    loop_seconds,
-    mutate,
     sights,
     smallest,
 )
@@ -314,6 +311,13 @@ def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
     return Finding(series, ratio=ratio, processes=14, judged=True)
 
 
+def slowed(targets: list[Target]) -> Mutant:
+    """A mutant whose functions, at whatever case, are those of its targets."""
+    changed = {(target.series.path, target.series.variant) for target in targets}
+    version = Version("a mutant", None, Path())
+    return Mutant(version, tuple(targets), lambda series: (series.path, series.variant) in changed)
+
+
 def test_a_comparison_is_judged() -> None:
     other_case = SCALED._replace(case="batch-256")
     bystander = SUMMED._replace(variant="multiplied")
@@ -328,7 +332,7 @@ def test_a_comparison_is_judged() -> None:
     result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]
     wide = SCALED._replace(case="batch-1")
     targets = [Target(series, 0.02, 9) for series in (SCALED, SUMMED, wide)]
-    trial = judged(0.02, targets, result)
+    trial = judged(0.02, slowed(targets), result)
     assert trial.size == 0.02
     assert trial.targets == (SCALED.name, SUMMED.name, wide.name)
     assert trial.found == (SCALED.name,)
@@ -342,7 +346,7 @@ def test_a_comparison_is_judged() -> None:
 def test_whatever_is_found_in_the_same_code_is_a_false_alarm() -> None:
     found = [finding(SCALED, 1.02, slower=True), finding(SUMMED, 1.0)]
     result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
-    trial = judged(0.0, [], result)
+    trial = judged(0.0, slowed([]), result)
     assert trial.targets == trial.found == ()
     assert trial.unrelated == (SCALED.name,)
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mlpperf.backends import NUMPY
-from mlpperf.engine.timing.blocks import ROW, Runner, quickest
+from mlpperf.engine.guest.blocks import Runner
 from mlpperf.engine.timing.estimates import SCATTER_UNKNOWN, RatioEstimate
+from mlpperf.engine.timing.rows import ROW, quickest
 
 
 def of_processes(rng: np.random.Generator, number: int, rounds: int, sigma: float) -> RatioEstimate:
@@ -133,12 +133,12 @@ def test_the_number_of_calls_aims_a_little_beyond_a_block() -> None:
         nonlocal now
         now += 1000
 
-    runner = Runner(call, NUMPY)
+    runner = Runner(call)
     runner.calibrate((), 9.9e-5, 0.0, lambda: now)
     # 1, 10 and 100 calls: ten times more at a time, and 1.2 times what is needed at the end.
     assert runner.calls == 100
     assert not runner.warm
-    runner = Runner(call, NUMPY)
+    runner = Runner(call)
     runner.calibrate((), 1.01e-5, 1.0, lambda: now)
     assert runner.calls == 20  # at least twice as many
     assert runner.warm

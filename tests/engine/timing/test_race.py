@@ -23,6 +23,7 @@ from scipy import stats
 from mlpperf import hotpath
 from mlpperf.agreement import Agreement, Arrays, Proof, WrongResultError
 from mlpperf.backends import Backend
+from mlpperf.engine.guest.rounds import FUNCTIONS
 from mlpperf.engine.timing import contest as contest_module
 from mlpperf.engine.timing import doubts as doubts_module
 from mlpperf.engine.timing import race as measure
@@ -32,7 +33,6 @@ from mlpperf.engine.timing.intervals import FEWEST, Interval, ratio_interval
 from mlpperf.engine.timing.looks import Floor
 from mlpperf.engine.timing.race import Contest, Contestant, Processes, race, run, time_error
 from mlpperf.engine.timing.result import SCATTER, Result
-from mlpperf.engine.timing.rounds import FUNCTIONS
 from mlpperf.engine.timing.verdicts import Verdict
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant

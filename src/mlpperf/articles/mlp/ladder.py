@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...devices import keep_freed_memory
+from ...engine.guest.rounds import SETTLE
 from ...engine.timing.intervals import Interval, ratio_interval
-from ...engine.timing.rounds import SETTLE
 from ...errors import MlpperfError
 from ..data.datasets import Dataset
 from ..turns import TURNS

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
+from ...engine.guest.rounds import SETTLE
 from ...engine.timing.intervals import Interval
-from ...engine.timing.rounds import SETTLE
 from ...engine.timing.workers import Worker, WorkerError
 from ...errors import MlpperfError
 from ..keras.training import STALL_FACTOR

@@ -10,13 +10,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..timing.blocks import ROW
 from ..timing.estimates import RatioEstimate
+from ..timing.rows import ROW
 from .findings import UNCLEAR, Finding, Series
 
 # Probability that a comparison of equal versions finds any series slower.
 FALSE_ALARM = 0.01
 BUDGET = 115.0  # seconds for screening and judgement; proofs come before
+# Of benchmarks that a project has already: at least so many seconds, and more the more they are,
+# because each needs a set-up, and what it calls is not chosen to be short.
+SUITE_BUDGET = (140.0, 360.0)
+SUITE_SECONDS_PER_SERIES = 2.0
 SETTLED_ERROR = 0.005  # standard error with which the ratio of a process is fine enough
 
 
@@ -31,7 +35,8 @@ class Screening:
     seconds_least : of timing for each series in a process.
     calls_least : of a series in all its processes together; a call that takes too long for so many
         is not timed.
-    series_share_most : of the budget, that a single series may take. A second is always allowed.
+    series_share_most : of the budget, that a single series may take; or its equal part, if there
+        are so few that this is more. A second is always allowed.
     """
 
     processes: int = 3
@@ -159,14 +164,33 @@ def shares(
     return given
 
 
-def judges(tests: int, seconds: float) -> int:
-    """How many processes judge `tests` series in so many `seconds`.
+def judges_least(tests: int) -> int:
+    """How many processes it takes at least to judge `tests` series.
 
     Enough that a unanimous sign has a probability below FALSE_ALARM ÷ tests, and some to spare.
     """
+    return math.ceil(math.log2(tests / FALSE_ALARM)) + JUDGING.spare_processes_least
+
+
+def judges(tests: int, seconds: float) -> int:
+    """How many processes judge `tests` series in so many `seconds`, if they are quick to start."""
     spare = int(seconds / JUDGING.seconds_per_spare_process)
-    spare = min(max(spare, JUDGING.spare_processes_least), JUDGING.spare_processes_most)
-    return math.ceil(math.log2(tests / FALSE_ALARM)) + spare
+    more = min(spare, JUDGING.spare_processes_most) - JUDGING.spare_processes_least
+    return judges_least(tests) + max(more, 0)
+
+
+def usual_budget(hot_paths: int, others: int) -> float:
+    """Seconds for timing so many series, if nobody says."""
+    if not others:
+        return BUDGET
+    least, most = SUITE_BUDGET
+    return min(max(least, SUITE_SECONDS_PER_SERIES * others), most) + (BUDGET if hot_paths else 0.0)
+
+
+def longest_series(seconds: float, series: int) -> float:
+    """Seconds that the screening may spend on one of so many series, of a budget of `seconds`."""
+    equal_part = SCREENING.budget_share * seconds / max(series, 1)
+    return max(SCREENING.series_share_most * seconds, equal_part, 1.0)
 
 
 def judging_seconds_least(seconds: float) -> float:
@@ -180,16 +204,18 @@ def suspects(
     seconds: float,
     starting: float,
     least: float = JUDGING.seconds_least,
-) -> dict[Series, Task]:
-    """What is to be judged in so many `seconds`, with what is known about how it scatters.
+) -> tuple[dict[Series, Task], int]:
+    """What is to be judged in so many `seconds`, and by how many processes.
 
-    A process needs `starting` seconds to start, and times each at least `least` seconds.
+    By what is known about how each scatters. A process needs `starting` seconds to start, and times
+    each at least `least` seconds.
 
     What looks slower comes first, then what looks faster, then what is only unclear; and of these
     what is the surest for its time. Of a function that is plainly slower at one case, less is
     enough to suspect it at others.
     """
     chosen: dict[Series, Task] = {}
+    processes = 0
     sure = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in tasks.items()}
     plainly = {(s.path, s.variant) for s in tasks if sure[s] >= JUDGING.plain_errors}
 
@@ -213,7 +239,11 @@ def suspects(
     for finding in sorted(undecided, key=lambda f: urgent[f.series], reverse=True):
         task = tasks[finding.series].to_judge(suspicious=urgent[finding.series][0] > 0)
         each = starting + cost(task) + sum(map(cost, chosen.values()))
-        fits = judges(len(chosen) + 1, seconds) * each <= seconds
+        # What is plainly changed can bear that a process is disturbed.
+        plain = abs(sure[finding.series]) >= JUDGING.plain_errors
+        number = judges_least(len(chosen) + 1) if plain else judges(len(chosen) + 1, seconds)
+        fits = number * each <= seconds
         if len(chosen) < JUDGING.series_most and (not chosen or fits):
             chosen[finding.series] = task
-    return chosen
+            processes = min(judges(len(chosen), seconds), max(number, int(seconds / each)))
+    return chosen, processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def scratch(name: str) -> Iterator[Path]:
 def project_folder(folder: Path) -> tuple[Path, Path]:
     """The top of the git repository that holds `folder`, and the path below it of the project.
 
-    That is the nearest folder upwards with a pyproject.toml.
+    That is the nearest folder upwards with a pyproject.toml, or else a setup.py or setup.cfg.
 
     Raises
     ------
@@ -51,9 +53,11 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
         raise MlpperfError(f"{folder} is not in a git repository ({reason})") from reason
     top = Path(os.fsdecode(said.rstrip(b"\n")))
     here = folder.resolve()
-    for candidate in (here, *here.parents):
-        if (candidate / "pyproject.toml").is_file() and candidate.is_relative_to(top.resolve()):
-            return top, candidate.relative_to(top.resolve())
+    inside = [at for at in (here, *here.parents) if at.is_relative_to(top.resolve())]
+    for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        for candidate in inside:
+            if (candidate / name).is_file():
+                return top, candidate.relative_to(top.resolve())
     raise MlpperfError(f"There is no pyproject.toml in {folder} or above it in {top}.")
 
 
@@ -165,19 +169,34 @@ def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -
             yield text
 
 
-def unmet(root: Path) -> list[str]:
-    """Those of its requirements that the packages installed here do not meet."""
+def unmet(root: Path, python: str = sys.executable) -> list[str]:
+    """Those of its requirements that the packages of an interpreter do not meet."""
     found = []
+    installed = _installed(python)
     for text in requirements(root):
         try:
             needed = Requirement(text)
             if needed.marker and not needed.marker.evaluate():
                 continue
-            if not needed.specifier.contains(metadata.version(needed.name), prereleases=True):
+            version = installed.get(canonicalize_name(needed.name), "")
+            if not version or not needed.specifier.contains(version, prereleases=True):
                 found.append(text)
-        except (InvalidRequirement, metadata.PackageNotFoundError):
+        except InvalidRequirement:
             found.append(text)
     return found
+
+
+@lru_cache(maxsize=2)
+def _installed(python: str) -> dict[str, str]:
+    """The packages that an interpreter finds, and their versions."""
+    if python == sys.executable:
+        found = [(d.metadata["Name"], d.version) for d in metadata.distributions()]
+    else:
+        ask = "import importlib.metadata as m, json; print(json.dumps("
+        ask += "[[d.metadata['Name'], d.version] for d in m.distributions()]))"
+        done = subprocess.run([python, "-c", ask], capture_output=True, text=True)
+        found = json.loads(done.stdout or "[]")
+    return {canonicalize_name(name): version for name, version in reversed(found) if name}
 
 
 def environment(root: Path, folder: Path) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 
-from ..timing.workers import WorkerError, asked
+from ..suites.found import Suite
+from ..timing.workers import Worker, WorkerError, started
+from .alternating import alternating
 from .findings import Series
+from .guests import Guests
+from .guests import started as started_guest
+from .identity import import_folders, own_packages
 from .versions import Version
 
 SILENCE = 180.0  # seconds without a word after which a process counts as hanging
@@ -33,13 +41,21 @@ class Crew:
         inputs: str,
         trouble: list[str],
         seed: int | None,
+        suites: Sequence[Suite] = (),
+        guests: Guests | None = None,
     ) -> None:
         self._versions, self._pythons, self._inputs = versions, pythons, inputs
+        self.suites, self._guests = {suite.kind: suite for suite in suites}, guests
         self.trouble = trouble
         self.together: set[Series] = set()
         self.calls: dict[Series, float] = {}
         self.failed = False
         self._rng = np.random.default_rng(seed)
+
+    @property
+    def has_hot_paths(self) -> bool:
+        """Whether a version has any."""
+        return any(version.entries for version in self._versions.values())
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""
@@ -50,22 +66,90 @@ class Crew:
         chosen = {side: self._versions[side] for side in sides}
         return {side: (str(v.root), v.entries, v.packages) for side, v in chosen.items()}
 
-    def ask(self, kind: str, sides: Sequence[str], **task: Any) -> Iterator[dict[str, Any]]:
+    def ask(
+        self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
+    ) -> Iterator[dict[str, Any]]:
         """Start a process, and give its answers as they come.
 
-        One that hangs, dies or fails adds its last words to `trouble`; what it answered counts.
+        It is the hot paths', or that of a `suite`. One that hangs, dies or fails adds its last
+        words to `trouble`; what it answered counts.
         """
+        self.failed = False
+        try:
+            with self._started(kind, sides, suite, task) as worker:
+                yield from worker
+        except WorkerError as reason:
+            self.failed = True
+            self.trouble.append(str(reason))
+
+    def time(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Have one process time both versions in turns; its answers as they come."""
+        return self.ask("time", ["base", "head"], suite, sessions=sessions)
+
+    def alternate(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The same by two processes, one for each version, which take turns block by block."""
+        self.failed = False
+        order = [sessions[i] for i in self._rng.permutation(len(sessions))]
+        random = Random(self._seed())
+        try:
+            with contextlib.ExitStack() as stack:
+                workers = {
+                    side: stack.enter_context(self._started("turns", [side], suite, {}))
+                    for side in self.shuffled(["base", "head"])
+                }
+                yield from alternating(workers["base"], workers["head"], order, random)
+        except WorkerError as reason:
+            self.failed = True
+            self.trouble.append(str(reason))
+
+    def _started(
+        self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
+    ) -> Worker:
+        if self._guests and suite:
+            told = self._guest_task(self._guests, kind, sides, suite, task)
+            return started_guest(told, self._guests.python, SILENCE)
+        python = self._pythons.get(sides[0], sys.executable)
         line = {
             "kind": kind,
             "versions": self.told(sides),
             "inputs": self._inputs,
-            "seed": int(self._rng.integers(2**31)),
+            "seed": self._seed(),
             **task,
         }
-        self.failed = False
-        python = self._pythons.get(sides[0], sys.executable)
-        try:
-            yield from asked("mlpperf.engine.compare.worker", line, python, SILENCE)
-        except WorkerError as reason:
-            self.failed = True
-            self.trouble.append(str(reason))
+        return started("mlpperf.engine.compare.worker", line, python, SILENCE)
+
+    def _guest_task(
+        self,
+        guests: Guests,
+        kind: str,
+        sides: Sequence[str],
+        suite: str,
+        task: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What a process in the project's environment is told."""
+        return {
+            "kind": kind,
+            "suite": suite,
+            "arguments": _arguments(self.suites[suite], task),
+            "sides": {side: _as_told(self._versions[side].root) for side in sides},
+            "path": guests.packages[sides[0]],
+            "once": guests.compiled,
+            "seed": self._seed(),
+            **task,
+        }
+
+    def _seed(self) -> int:
+        return int(self._rng.integers(2**31))
+
+
+def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
+    """What the suite is run with: of its files with tests only those with series of the task."""
+    series = [*task.get("series", ()), *(one["series"] for one in task.get("sessions", ()))]
+    wanted = {names[0] for names in series} or suite.tests
+    return [given for given in suite.arguments if given not in suite.tests or given in wanted]
+
+
+def _as_told(root: Path) -> dict[str, Any]:
+    """A version, as a guest knows it."""
+    folders = [str(folder) for folder in import_folders(root)]
+    return {"root": str(root), "packages": own_packages(root), "folders": folders}

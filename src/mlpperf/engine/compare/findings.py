@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..timing.intervals import Interval
@@ -20,25 +21,64 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 class Series(NamedTuple):
-    """What is timed and followed: a contestant of a hot path at a case."""
+    """What is timed and followed.
+
+    A contestant of a hot path at a case; or, of the suite that it belongs to, a function
+    (`variant`) of a file or class (`path`) with some parameters (`case`).
+    """
 
     path: str
     case: str
     variant: str
+    suite: str = ""
+
+    @property
+    def function(self) -> str:
+        """What the series is about: its hot path, or its function whatever the parameters."""
+        return self._replace(case="").name if self.suite else self.path
+
+    @classmethod
+    def of(cls, names: Sequence[str], suite: str = "") -> Series:
+        """The series that a process calls by its first three names."""
+        path, case, variant = names
+        return cls(path, case, variant, suite)
 
     @property
     def name(self) -> str:
-        """Such as `sigmoid/batch-500/tanh_in_place`."""
-        return "/".join(self)
+        """As its suite has it, such as `sigmoid/batch-500/tanh_in_place` of a hot path."""
+        if self.suite == "pytest":
+            return f"{self.path}::{self.variant}{self.case}"
+        if self.suite == "asv":
+            return f"{self.path}.{self.variant}{self.case}"
+        return "/".join(self[:3])
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is compared: paths and cases by name (all for none), and libraries."""
+    """What is compared: paths and cases by name (all for none), and libraries.
+
+    `series` are patterns such as `*parse*`, of names or parts of them; all for none. `thresholds`
+    are the smallest changes that are told, as shares, of series that a pattern fits.
+    """
 
     paths: Sequence[str] = ()
     cases: Sequence[str] = ()
     backends: Sequence[str] = ("numpy",)
+    series: Sequence[str] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def takes(self, series: Series) -> bool:
+        """Whether one of the patterns fits the name of a series."""
+        return not self.series or any(_fits(pattern, series) for pattern in self.series)
+
+    def threshold(self, series: Series, usual: float) -> float:
+        """The smallest change that is told of a series: by the last pattern that fits."""
+        fitting = [share for pattern, share in self.thresholds.items() if _fits(pattern, series)]
+        return fitting[-1] if fitting else usual
+
+
+def _fits(pattern: str, series: Series) -> bool:
+    return fnmatchcase(series.name, pattern) or pattern in series.name
 
 
 @dataclass
@@ -148,6 +188,7 @@ class Comparison:
     same : the code is the same, and nothing was done.
     findings : by series, in the order of the head.
     broken : why a version has no hot paths, by version.
+    suites : where series come from besides hot paths, by kind.
     isolated : why each version had processes of its own, whose sight is coarser.
     trouble : what went wrong on the way, a sentence each.
     busy : the share of the machine that others took.
@@ -163,6 +204,7 @@ class Comparison:
     same: bool = False
     findings: dict[Series, Finding] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""
     trouble: list[str] = field(default_factory=list)
     busy: float = 0.0

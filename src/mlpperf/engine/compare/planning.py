@@ -7,16 +7,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...backends import LIBRARIES
-from ...errors import check
+from ...errors import MlpperfError, check
 from ..timing.verdicts import Judgement, Verdict
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
+from .suites import plan_suite, prove_suite
 
 PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves
 
 
 def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
     """The series to prove, in the head's order; what cannot be compared is noted."""
+    series = _hot_paths(crew, result, selection) if crew.has_hot_paths else []
+    for suite in crew.suites:
+        if not result.broken:
+            series += plan_suite(crew, result, selection, suite)
+    if selection.series and not result.findings and not result.broken:
+        patterns = " or ".join(map(repr, selection.series))
+        raise MlpperfError(f"There is no series that fits {patterns}.")
+    return [] if result.broken else series
+
+
+def _hot_paths(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
+    """The series of hot paths."""
     about: dict[str, dict[str, Any]] = {}
     for side in ("base", "head"):
         for answer in crew.ask("look", [side]):
@@ -47,7 +60,9 @@ def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
                 if selection.cases and case not in selection.cases:
                     continue
                 series = Series(path, case, variant)
-                finding = Finding(series, threshold=result.threshold)
+                if not selection.takes(series):
+                    continue
+                finding = Finding(series, threshold=selection.threshold(series, result.threshold))
                 in_base = case in old["cases"] and variant in old["variants"]
                 in_head = case in now["cases"] and variant in now["variants"]
                 if not in_head:
@@ -63,14 +78,21 @@ def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
 
 
 def prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
-    """Have the contestants of both versions proven; notes errors, memory and how long calls are."""
+    """Have the series of both versions proven; notes errors, memory and how long calls are."""
+    for suite in crew.suites:
+        prove_suite(crew, result, [s for s in series if s.suite == suite], suite)
+    if hot_paths := [s for s in series if not s.suite]:
+        _prove_hot_paths(crew, result, hot_paths)
+
+
+def _prove_hot_paths(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
     groups = [["head"], ["base"]] if result.isolated else [["base", "head"]]
     for group in groups:
         # What is not comparable has other inputs at the base.
         left = [s for s in series if "head" in group or not result.findings[s].untimed]
         for _ in range(PROVING_PROCESSES):
-            for answer in crew.ask("prove", group, series=tuple(left)):
-                finding = result.findings[Series(*answer["series"])]
+            for answer in crew.ask("prove", group, series=[one[:3] for one in left]):
+                finding = result.findings[Series.of(answer["series"])]
                 left.remove(finding.series)
                 finding.wrong |= answer["wrong"]
                 finding.memory |= answer["memory"]

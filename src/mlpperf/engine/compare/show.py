@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,7 @@ from ..words import by_percent, seconds
 from .budget import FALSE_ALARM
 from .findings import Comparison, Finding
 
+NO_MODULE = re.compile(r"No module named '(\w+)")
 MOST_TOLD = 10  # names in a sentence
 
 
@@ -53,15 +55,15 @@ def verdict(result: Comparison) -> str:
 
 
 def _names(found: Sequence[Finding]) -> str:
-    paths = list(dict.fromkeys(f.series.path for f in found))
     if len(found) == 1:
         return found[0].series.name
+    paths = list(dict.fromkeys(f.series.function for f in found))
     return ", ".join(paths[:MOST_TOLD]) + (" and others" if len(paths) > MOST_TOLD else "")
 
 
 def _are(found: Sequence[Finding]) -> str:
-    paths = {f.series.path for f in found}
-    return "is" if len(paths) == 1 else "are"
+    functions = {f.series.function for f in found}
+    return "is" if len(functions) == 1 else "are"
 
 
 def interval(finding: Finding) -> str:
@@ -92,6 +94,12 @@ def notes(result: Comparison) -> list[str]:
             "The memory that a call takes was not counted, which needs memray: "
             "pip install 'mlpperf[memory]'."
         )
+    reasons = [finding.judgement.because for finding in result.findings.values()]
+    missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
+    if missing:
+        found.append(
+            f"For some benchmarks {', '.join(missing)} is missing: add --with PACKAGE for each."
+        )
     if result.isolated:
         found.append(
             f"Each version had processes of its own ({result.isolated}): two processes differ by "
@@ -112,13 +120,17 @@ def _time(finding: Finding, side: str) -> str:
 
 
 def table(findings: Iterable[Finding], title: str) -> RenderableType:
-    """A row for each series."""
-    shown = new_table(title, "path", "case", "variant", "base", "head", "change", "verdict", left=3)
-    shown.columns[-1].no_wrap = False  # rather than that anything is cut
+    """A row for each series of a hot path, or of a suite."""
+    findings = list(findings)
+    is_suite = any(finding.series.suite for finding in findings)
+    named = ["benchmark"] if is_suite else ["path", "case", "variant"]
+    shown = new_table(title, *named, "base", "head", "change", "verdict", left=len(named))
+    for column in (shown.columns[len(named) - 1], shown.columns[-1]):
+        column.no_wrap, column.overflow = False, "fold"  # rather than that anything is cut
     for finding in findings:
         style = "bold red" if finding.regression else "green" if finding.faster else ""
         shown.add_row(
-            *finding.series,
+            *([finding.series.name] if is_suite else finding.series[:3]),
             *(_time(finding, side) for side in ("base", "head")),
             interval(finding) if finding.processes else "",
             Text("; ".join([str(finding.judgement), *finding.grown]), style),
@@ -129,9 +141,11 @@ def table(findings: Iterable[Finding], title: str) -> RenderableType:
 def text(result: Comparison) -> RenderableType:
     """Everything, the verdict last, where a terminal's reader looks first."""
     parts: list[RenderableType] = []
-    for path in dict.fromkeys(series.path for series in result.findings):
-        rows = [f for series, f in result.findings.items() if series.path == path]
-        parts.append(table(rows, path))
+    by_title: dict[str, list[Finding]] = {}
+    for series, finding in result.findings.items():
+        title = result.suites.get(series.suite, series.path)
+        by_title.setdefault(title, []).append(finding)
+    parts += [table(rows, title) for title, rows in by_title.items()]
     parts += [Text(sentence) for sentence in _wrong(result)]
     parts += [Text(sentence) for sentence in notes(result)]
     style = "bold red" if result.exit_code else "bold"
@@ -163,11 +177,10 @@ def markdown(result: Comparison) -> str:
 
 
 def _rows(findings: Iterable[Finding]) -> list[str]:
-    lines = ["| path | case | variant | base | head | change | verdict |"]
-    lines.append("|---|---|---|---:|---:|---:|---|")
+    lines = ["| benchmark | base | head | change | verdict |", "|---|---:|---:|---:|---|"]
     for finding in findings:
         cells = [
-            *finding.series,
+            finding.series.name,
             *(_time(finding, side) for side in ("base", "head")),
             interval(finding) if finding.processes else "",
             "; ".join([str(finding.judgement), *finding.grown]),
@@ -182,6 +195,28 @@ def _escaped(cell: str) -> str:
     printable = (c for c in cell if c.isprintable() or c.isspace())
     characters = (f"\\{c}" if c in "\\`*_[]|" else entities.get(c, c) for c in printable)
     return " ".join("".join(characters).split())
+
+
+def github_lines(result: Comparison) -> list[str]:
+    """A line for each regression that GitHub shows beside the file, in the changes and the log."""
+    lines = []
+    for finding in result.regressions:
+        why = finding.wrong.get("head") or f"{finding.series.name} is slower by {interval(finding)}"
+        if finding.grown and not finding.slower:
+            why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
+        place = (
+            f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
+        )
+        lines.append(f"::error{place}::{_message(why)}")
+    return lines
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def record(result: Comparison) -> dict[str, Any]:

@@ -19,35 +19,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-
-import numpy as np
+from collections.abc import Callable, Iterator, Sequence
 
 from ...errors import MlpperfError
-from ..timing.blocks import ROW, Times, quickest
+from ..suites.found import Suite
 from ..timing.estimates import RatioEstimate
 from ..timing.intervals import CONFIDENCE, Interval
 from ..timing.machine import Bystanders
 from ..timing.quantiles import normal_quantile, student_quantile
 from ..timing.race import check_budget
 from ..timing.verdicts import Judgement, Reason, Verdict
+from ..words import count
 from .budget import (
-    BUDGET,
     FALSE_ALARM,
     JUDGING,
     SCREENING,
     Task,
-    Tasks,
-    judges,
     judging_seconds_least,
+    longest_series,
     shares,
     suspects,
+    usual_budget,
 )
 from .checkouts import scratch
 from .crew import Crew
 from .findings import THRESHOLD, Comparison, Finding, Selection, Series
+from .guests import Guests
 from .lock import alone
 from .planning import plan, prove
+from .timed import time_once
 from .versions import Version
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
@@ -59,9 +59,11 @@ def compare(
     selection: Selection,
     *,
     threshold: float = THRESHOLD,
-    budget: float = BUDGET,
+    budget: float | None = None,
     isolated: str = "",
     pythons: dict[str, str] | None = None,
+    suites: Sequence[Suite] = (),
+    guests: Guests | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Comparison]:
@@ -72,11 +74,14 @@ def compare(
     threshold
         Slowdowns below it are not told; 0.005 is half a percent.
     budget
-        Seconds for all processes that time, one after the other; proofs come before.
+        Seconds for all processes that time, one after the other; proofs come before. None: as
+        `usual_budget` has it.
     isolated
         A reason to give each version processes of its own.
     pythons
-        The interpreter of each version, if it is not this one.
+        The interpreter of each version's hot paths, if it is not this one.
+    suites, guests
+        Benchmarks that the project has besides hot paths, and what runs them.
     seed
         Of all random orders.
 
@@ -86,7 +91,8 @@ def compare(
         For an unknown path or case, a threshold or budget out of range, or when another comparison
         is running on this machine.
     """
-    check_budget(budget)
+    if budget is not None:
+        check_budget(budget)
     if not 0 < threshold < 1:
         raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
     result = Comparison(
@@ -94,12 +100,21 @@ def compare(
         head.name,
         {"base": base.commit, "head": head.commit},
         threshold,
-        budget,
+        budget or 0.0,
+        suites={suite.kind: suite.place for suite in suites},
         isolated=isolated,
     )
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(), scratch("inputs") as folder:
-        crew = Crew({"base": base, "head": head}, pythons or {}, str(folder), result.trouble, seed)
+        crew = Crew(
+            {"base": base, "head": head},
+            pythons or {},
+            str(folder),
+            result.trouble,
+            seed,
+            suites,
+            guests,
+        )
         stages = _stages(crew, result, selection, progress)
         while True:
             done = next(stages, None) is None
@@ -117,15 +132,14 @@ def _stages(
     series = plan(crew, result, selection)
     if not series:
         return
+    in_suites = sum(bool(one.suite) for one in series)
+    result.budget = result.budget or usual_budget(len(series) - in_suites, in_suites)
     progress("proving")
     prove(crew, result, series)
     yield True
-    longest = max(SCREENING.series_share_most * result.budget, 1.0)
-    for finding in result.findings.values():
-        if SCREENING.calls_least * crew.calls.get(finding.series, 0.0) > longest:
-            too_long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
-            finding.untimed = finding.untimed or too_long
-    right = [f for f in result.findings.values() if not (f.wrong or f.untimed) and f.tolerance >= 0]
+    _leave_out(crew, result)
+    known = [finding for finding in result.findings.values() if finding.series in crew.calls]
+    right = [finding for finding in known if not (finding.wrong or finding.untimed)]
     if not right:
         return
     tasks: dict[Series, Task] = {finding.series: Task(RatioEstimate()) for finding in right}
@@ -133,81 +147,52 @@ def _stages(
     end = now() + result.budget * SCREENING.budget_share
     starting = 0.0
     for number in range(SCREENING.processes):
-        progress(f"screening {len(right)} series, process {number + 1} of {SCREENING.processes}")
+        progress(
+            f"screening {len(right)} series, process {number + 1} of {SCREENING.processes}, "
+            f"{_most(end - now() + result.budget * (1 - SCREENING.budget_share))}"
+        )
         left = (end - now()) / (SCREENING.processes - number) - starting
         first = dict.fromkeys(tasks, SCREENING.seconds_least)
-        starting = _time(crew, result, tasks, shares(tasks, left) if number else first)
+        starting = time_once(crew, result, tasks, shares(tasks, left) if number else first)
     for finding in right:
         _conclude(finding, tasks[finding.series].estimate)
     yield True
     end += result.budget * (1 - SCREENING.budget_share)
     least = judging_seconds_least(end - now())
-    tasks = suspects(right, tasks, end - now(), starting, least)
+    tasks, processes = suspects(right, tasks, end - now(), starting, least)
     if not tasks:
         return
-    tests, processes = len(tasks), judges(len(tasks), end - now())
+    tests = len(tasks)
     for number in range(processes):
-        progress(f"judging {tests} series, process {number + 1} of {processes}")
+        progress(
+            f"judging {tests} series, process {number + 1} of {processes}, {_most(end - now())}"
+        )
         left = (end - now()) / (processes - number) - starting
         seconds = shares(tasks, left, least, JUDGING.moments)
-        starting = _time(crew, result, tasks, seconds, JUDGING.moments)
+        starting = time_once(crew, result, tasks, seconds, JUDGING.moments)
     for judged, task in tasks.items():
         _conclude(result.findings[judged], task.estimate, tests)
     yield True
 
 
-def _time(
-    crew: Crew, result: Comparison, tasks: Tasks, seconds: dict[Series, float], most: int = 1
-) -> float:
-    """Let one process (or one of each version, if isolated) time series, so many `seconds` each.
+def _most(left: float) -> str:
+    return f"{max(left, 0.0):.0f} s left at most"
 
-    At `most` moments, as long as they are worth it and enough rounds fit into each. Adds what it
-    says to the estimates of `tasks`, and gives the seconds that it took to start.
-    """
-    start, starting = time.perf_counter(), 0.0
-    seen: dict[Series, dict[str, list[float]]] = {}
-    other: dict[Series, float] = {}  # seconds besides the rounds
-    timed: dict[Series, float] = {}
-    sides = ["base", "head"]
-    moments = {s: tasks[s].moments(given, most) for s, given in seconds.items()}
-    sessions = [
-        {
-            "series": series,
-            "seconds": seconds[series] / number,
-            "together": series in crew.together and not result.isolated,
-        }
-        for series, number in moments.items()
-        for _ in range(number)
-    ]
-    for group in [[side] for side in crew.shuffled(sides)] if result.isolated else [sides]:
-        began = time.perf_counter()
-        for number, answer in enumerate(crew.ask("time", group, sessions=sessions)):
-            if not number:
-                starting += time.perf_counter() - began - answer["other"] - answer["spent"]
-            name = Series(*answer["series"])
-            for side, blocks in answer["seconds"].items():
-                # No row is of two moments.
-                whole = len(blocks) // ROW * ROW if moments[name] > 1 else 0
-                seen.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
-            other[name] = other.get(name, 0.0) + answer["other"]
-            timed[name] = timed.get(name, 0.0) + answer["spent"]
-    known = starting + sum(other.values()) + sum(timed.values())
-    more = (time.perf_counter() - start - known) / max(len(other), 1)  # such as telling the answer
-    for name, times in seen.items():
-        if len(times) < len(sides):
-            continue
-        finding = result.findings[name]
-        middles = {side: float(np.median(times[side])) for side in sides}
-        finding.seconds = {
-            side: min(finding.seconds.get(side, math.inf), middles[side]) for side in sides
-        }
-        base: Times = times["base"]
-        if result.isolated:  # nothing is in pairs
-            base = np.full(len(times["head"]), np.median(quickest(base)))
-        round_seconds = timed[name] / len(times["base"])
-        each_moment = other[name] / moments[name] + more
-        tasks[name].estimate.add(base, times["head"], round_seconds, each_moment)
-    return starting
+
+def _leave_out(crew: Crew, result: Comparison) -> None:
+    """Note what takes too long for the budget, and which budget would do."""
+    longest = longest_series(result.budget, len(crew.calls))
+    seconds = {s: SCREENING.calls_least * call for s, call in crew.calls.items()}
+    too_long = [s for s, needed in seconds.items() if needed > longest]
+    for series in too_long:
+        judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+        result.findings[series].untimed = result.findings[series].untimed or judgement
+    if too_long:
+        budget = result.budget * max(seconds[s] for s in too_long) / longest
+        result.trouble.append(
+            f"{count(len(too_long), 'call')} took too long to be timed in {result.budget:.0f} s: "
+            f"--budget {math.ceil(budget)} leaves out none"
+        )
 
 
 def _conclude(finding: Finding, estimate: RatioEstimate, tests: int = 0) -> None:

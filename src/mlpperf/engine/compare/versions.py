@@ -26,9 +26,10 @@ from ...agreement import Agreement
 from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
+from ..guest.worlds import World
 from ..suites.catalogue import entries
-from ..worlds import World
 from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
+from .identity import own_packages
 
 _numbers = itertools.count()
 
@@ -114,17 +115,18 @@ def _module(entry: str) -> str:
     return entry.partition(":")[0]
 
 
-def same_code(one: Version, other: Version) -> bool:
+def same_code(one: Version, other: Version, whole: bool = False) -> bool:
     """Whether two versions have the same packages and requirements, to the last byte.
 
-    Two that have none, for example because an entry is misspelt, have not.
+    The packages of their hot paths, or the `whole` project's. Two that have none, for example
+    because an entry is misspelt, have not.
     """
-    return bool(_sources(one)) and _digest(one) == _digest(other)
+    return bool(_sources(one, whole)) and _digest(one, whole) == _digest(other, whole)
 
 
-def _digest(version: Version) -> str:
+def _digest(version: Version, whole: bool) -> str:
     digest = hashlib.sha256(repr((version.entries, requirements(version.root))).encode())
-    for file in _sources(version):
+    for file in _sources(version, whole):
         digest.update(str(file.relative_to(version.root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
@@ -173,9 +175,9 @@ def _packages(version: Version) -> list[str]:
     return found
 
 
-def _sources(version: Version) -> list[Path]:
-    """The files of all its packages."""
-    packages = _packages(version)
+def _sources(version: Version, whole: bool = False) -> list[Path]:
+    """The files of all packages of its hot paths, or of the `whole` project."""
+    packages = own_packages(version.root) if whole else _packages(version)
     return [file for package in packages for file in _files(version.root, package)]
 
 

@@ -8,10 +8,12 @@ done is not lost if the process is. Whatever the versions print goes to standard
 from __future__ import annotations
 
 import gc
+import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,13 @@ from numpy.random import Generator
 from ...agreement import arrays_in
 from ...devices import keep_freed_memory
 from ...hotpath import Args, HotPath, Variant, fresh
+from ..guest.alternation import blocks_on_request
+from ..guest.blocks import Runner
+from ..guest.rounds import FEWEST_ROUNDS, VERSIONS, Turns
+from ..guest.worlds import leave
 from ..timing import exchange
-from ..timing.blocks import Runner
-from ..timing.contest import MOVABLE
-from ..timing.rounds import FEWEST_ROUNDS, VERSIONS, Turns
+from ..timing.contest import MOVABLE, random_order, runner_of
 from ..timing.workers import serve
-from ..worlds import leave
 from .proving import contestant, prove
 from .versions import BrokenVersionError, Version, load
 
@@ -42,7 +45,7 @@ class Task:
 
     Attributes
     ----------
-    kind : look (what do the versions have?), prove or time.
+    kind : look (what do the versions have?), prove, time, or take turns with another process.
     versions : folder, entries and packages of each by name, `base` and `head` or one of them.
     inputs : the folder that proving writes the inputs to, and timing reads them from.
     series : what is to be proven, as (path, case, variant).
@@ -64,11 +67,13 @@ def main() -> None:
     """Do the task on standard input."""
     sys.dont_write_bytecode = False  # the versions are our own copies: only the first compiles them
     keep_freed_memory()
-    serve(lambda task: work(Task(**task)))
+    serve(lambda task: work(Task(**task), lambda: json.loads(sys.stdin.readline() or "null")))
 
 
-def work(task: Task) -> Iterator[dict[str, Any]]:
-    """Do the task, an answer for each series."""
+def work(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """Do the task, an answer for each series; who takes turns is told by `ask` what to do."""
+    if task.kind == "turns":
+        return _take_turns(task, ask)
     return {"look": _look, "prove": _prove, "time": _time}[task.kind](task)
 
 
@@ -101,14 +106,20 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
     return prove(versions, task.series, Path(task.inputs))
 
 
-def _time(task: Task) -> Iterator[dict[str, Any]]:
-    """Seconds of each series in each version, by blocks that alternate."""
-    rng = np.random.default_rng(task.seed)
+def _loaded(task: Task, rng: Generator) -> dict[str, list[dict[str, HotPath]]]:
+    """Each version several times, in random order."""
     loaded: dict[str, list[dict[str, HotPath]]] = {name: [] for name in task.versions}
     for name in rng.permutation(LOADS * list(task.versions)):
         loaded[str(name)].append(load(_version(task, str(name))))
     gc.disable()  # a collection would hit one of a pair
     gc.freeze()  # and the next ones need not look at modules
+    return loaded
+
+
+def _time(task: Task) -> Iterator[dict[str, Any]]:
+    """Seconds of each series in each version, by blocks that alternate."""
+    rng = np.random.default_rng(task.seed)
+    loaded = _loaded(task, rng)
     for i in rng.permutation(len(task.sessions)):
         session = task.sessions[i]
         path, case, variant = session["series"]
@@ -155,12 +166,32 @@ def _rounds(
         return once
 
     try:
-        runners = [[Runner.of(variant) for _, variant in loads] for loads in sides.values()]
-        turns = Turns(runners, give, VERSIONS, rng, clock=time.perf_counter_ns)
+        runners = [[runner_of(variant) for _, variant in loads] for loads in sides.values()]
+        turns = Turns(runners, give, VERSIONS, random_order(rng), clock=time.perf_counter_ns)
         turns.go_on(seconds, FEWEST_ROUNDS)
     finally:
         leave()
     return turns
+
+
+def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """Time a block whenever asked, while the other version's process waits."""
+    rng = np.random.default_rng(task.seed)
+    (loads,) = _loaded(task, rng).values()
+
+    def begin(series: Sequence[str], long: bool) -> list[Runner]:
+        name, case, variant = series
+        inputs = exchange.read(Path(task.inputs), f"{name}-{case}")
+        runners = []
+        for paths in loads[:1] if long else loads:
+            chosen = contestant(paths[name], variant)
+            runner = runner_of(chosen)
+            args = chosen.ready(*fresh(paths[name], inputs))
+            runner.call = partial(runner.call, *args)
+            runners.append(runner)
+        return runners
+
+    return blocks_on_request(begin, leave, leave, ask, random_order(rng), time.perf_counter_ns)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ those are depends on the file:
 - races.jsonl, kind race: `races.race_content`
 - comparisons.jsonl, kind comparison: `mlpperf.engine.compare.recorded`
 - calibrations.jsonl, kind calibration: `mlpperf.engine.calibrate.recorded`
+- gauntlet.jsonl, kind gauntlet: `record` in benchmarks/gauntlet.py
 - devices.jsonl, kind devices: the fields of `Seen.about` in `mlpperf.engine.timing.in_force`
 - ladders, growth, trainings, keras, peers, accuracies and clusters.jsonl: what the articles write,
   each beside its command in `mlpperf.articles`
@@ -28,6 +29,8 @@ ever written can still be read:
   what a call costs, so that at small sizes more than all of the ceiling seemed to be reached.
 - 2026-11-25: in the series of a comparison, `visits` became `processes`, and `note` (why a series
   was not timed) is no longer there, because `verdict` says it. Nobody reads either from a record.
+- 2026-11-26: a comparison has `suites`, and each of its series a `suite`. Before, all were hot
+  paths.
 
 A change that makes old lines mean something else needs another `SCHEMA`. Lines of a schema that is
 not known here are reported as such and skipped.

@@ -49,7 +49,7 @@ def entries(pyproject: Path) -> list[str]:
         If the file cannot be read, or holds something else there.
     """
     try:
-        entries = _toml(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
+        entries = content_of(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
     except AttributeError:  # [tool] or [tool.mlpperf] is no table
         entries = None
     if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
@@ -61,12 +61,19 @@ def entries(pyproject: Path) -> list[str]:
 
 def project_name(folder: Path) -> str:
     """The name that `folder`/pyproject.toml gives the project, or else the folder's own."""
-    project = _toml(folder / "pyproject.toml").get("project")
+    project = content_of(folder / "pyproject.toml").get("project")
     name = project.get("name") if isinstance(project, dict) else None
     return name if isinstance(name, str) else folder.resolve().name
 
 
-def _toml(pyproject: Path) -> dict[str, Any]:
+def content_of(pyproject: Path) -> dict[str, Any]:
+    """What a pyproject.toml says; nothing if there is none.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be read.
+    """
     if not pyproject.is_file():
         return {}
     try:

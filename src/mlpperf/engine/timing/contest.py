@@ -8,15 +8,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from random import Random
 
 import numpy as np
 from numpy.random import Generator
 
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
-from .blocks import Clock, Runner
-from .rounds import FUNCTIONS, Turns
+from ..guest.blocks import Clock, Runner
+from ..guest.rounds import FUNCTIONS, Turns
+from ..guest.worlds import lives_in
 
 MOVABLE = 1 << 25  # bytes of inputs up to which copies at new addresses are given again and again
 # Blocks of memory that are held meanwhile, so that temporaries move as well, and the range
@@ -116,6 +118,20 @@ class Arguments:
             raise WrongResultError(f"{self._path.name}: an input was changed while it was timed.")
 
 
+def runner_of(variant: Variant) -> Runner:
+    """How a variant is timed; it is compiled here if its backend does that."""
+    world, function = lives_in(variant.fn)
+    if world:
+        world.enter()
+    call, backend = replace(variant, fn=function).call, variant.backend
+    return Runner(call, backend.name, backend.wait, world=world)
+
+
+def random_order(rng: Generator) -> Random:
+    """The random numbers that turns are drawn by, drawn by `rng`."""
+    return Random(int(rng.integers(2**63)))
+
+
 class Timing:
     """A reference and its variants, ready to take turns in this process.
 
@@ -136,9 +152,16 @@ class Timing:
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._arguments = Arguments(path, variants, inputs, rng)
-        runners = [[Runner.of(variant)] for variant in variants]
+        runners = [[runner_of(variant)] for variant in variants]
         with _without_collections():
-            self._turns = Turns(runners, self._arguments, FUNCTIONS, rng, clock=clock, pause=pause)
+            self._turns = Turns(
+                runners,
+                self._arguments,
+                FUNCTIONS,
+                random_order(rng),
+                clock=clock,
+                pause=pause,
+            )
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
         """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..guest.rounds import FUNCTIONS
 from ..words import rounded
 from .intervals import FEWEST, Interval, ratio_interval
 from .machine import BUSY, clock_resolution
 from .result import SCATTER, WIDE
-from .rounds import FUNCTIONS
 
 TELLING_ROUNDS = 20  # from so many values on, drift and two speeds can be told from chance
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import ROW, Times, quickest
 from .intervals import Interval, ratio_interval, walsh_averages
+from .rows import ROW, Times, quickest
 
 # Standard deviation ÷ mean deviation of normal noise.
 DEVIATION_PER_MEAN_DEVIATION = math.sqrt(math.pi / 2)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ...devices import Setting, keep_freed_memory
 from ...errors import MlpperfError
 from ...hotpath import Case, HotPath, Variant, problem
+from ..guest.blocks import Clock
 from . import exchange
-from .blocks import Clock, quickest
 from .ceilings import UNKNOWN as NO_FLOOR
 from .ceilings import floor_seconds
 from .contest import Contestant, Timing, prove
@@ -32,6 +32,7 @@ from .intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
 from .looks import Floor
 from .machine import Bystanders
 from .result import WIDE, Result
+from .rows import quickest
 from .workers import asked
 
 BUDGET = 0.5  # seconds for the rounds of one path at one case, in all processes together

@@ -13,10 +13,10 @@ import numpy as np
 
 from ...agreement import WrongResultError, arrays_in
 from ...devices import keep_freed_memory
+from ..guest.rounds import FEWEST_ROUNDS
 from ..suites.catalogue import catalogue
 from . import exchange
 from .contest import Timing
-from .rounds import FEWEST_ROUNDS
 from .workers import serve
 
 # A slow moment of the machine may last for a tenth of a second, and hits one contestant harder than

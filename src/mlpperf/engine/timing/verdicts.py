@@ -22,6 +22,7 @@ class Verdict(Enum):
     NO_DIFFERENCE = "no difference"  # of a variant and its reference
     UNCHANGED = "unchanged"  # of two versions
     UNDECIDED = "undecided"
+    NOT_TIMED = "not timed"  # for a reason of its own, which is told
 
 
 class Reason(Enum):
@@ -44,12 +45,14 @@ class Judgement:
     within : the largest change that is not excluded, as a share; NaN where that says nothing.
     processes : that have timed it.
     reason : why it is undecided, if it is.
+    because : why it is not timed, in the words of whoever knows.
     """
 
     verdict: Verdict
     within: float = math.nan
     processes: int = 0
     reason: Reason | None = None
+    because: str = ""
 
     @property
     def undecided(self) -> bool:
@@ -62,6 +65,8 @@ class Judgement:
         if self.reason:
             said = self.reason.value.format(within=_percent(self.within), processes=self.processes)
             return f"{word}: {said}"
+        if self.because:
+            return f"{word}, because {self.because}"
         if self.verdict is Verdict.NO_DIFFERENCE:
             return f"{word} beyond ±{_percent(self.within)} %"
         if self.verdict is Verdict.UNCHANGED:

@@ -106,22 +106,33 @@ class Worker(Iterator[dict[str, Any]]):
         self._errors.close()
 
 
+def started(
+    module: str,
+    task: dict[str, Any],
+    python: str = sys.executable,
+    patience: float | None = None,
+) -> Worker:
+    """A fresh process that has been told its `task`; `main` of `module` does it."""
+    start = f"import sys; sys.path.append({HERE!r}); from {module} import main; main()"
+    worker = Worker(["-c", start], python, patience)
+    worker.tell(json.dumps(task))
+    return worker
+
+
 def asked(
     module: str,
     task: dict[str, Any],
     python: str = sys.executable,
     patience: float | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """What a fresh process answers to `task`, as it comes; `main` of `module` does it.
+    """What such a process answers, as it comes.
 
     Raises
     ------
     WorkerError
         If the process hangs, dies or fails.
     """
-    start = f"import sys; sys.path.append({HERE!r}); from {module} import main; main()"
-    with Worker(["-c", start], python, patience) as worker:
-        worker.tell(json.dumps(task))
+    with started(module, task, python, patience) as worker:
         yield from worker
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
+from typing import Any
 
-from numpy.random import Generator
-
-from ...hotpath import Args
 from .blocks import Clock, Runner
+
+Args = tuple[Any, ...]
 
 # Calls that take longer, in seconds, do not depend on where their code and threads happen to lie.
 LONG_CALL = 0.005
@@ -50,6 +51,8 @@ class Rules:
 FUNCTIONS = Rules(block_seconds=3e-4, warm_below=0.02, same_work=False)
 # Of blocks of 1 ms a pair scatters as much as of 0.1 ms, and takes ten times longer.
 VERSIONS = Rules(block_seconds=1e-4, warm_below=0.0, same_work=True)
+# A process that has waited for another one finds its caches cold, and what it runs first is slow.
+PROCESSES = Rules(block_seconds=2e-3, warm_below=0.02, same_work=True)
 
 
 class Turns:
@@ -81,16 +84,17 @@ class Turns:
         contestants: Sequence[Sequence[Runner]],
         give: Callable[[], Sequence[Args]],
         rules: Rules,
-        rng: Generator,
+        rng: Random,
         *,
         clock: Clock = time.perf_counter_ns,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._give, self._rng, self._clock, self._pause = give, rng, clock, pause
-        self._order = _libraries_together(rng.permutation(len(contestants)).tolist(), contestants)
+        order = rng.sample(range(len(contestants)), len(contestants))
+        self._order = _libraries_together(order, contestants)
         self._paused = 0  # nanoseconds
         firsts = [loads[0] for loads in contestants]
-        self._libraries = {first.backend.name for first in firsts}
+        self._libraries = {first.library for first in firsts}
         self._turned_to_others()
         self._args = give()
         self._renewed = clock()
@@ -138,8 +142,8 @@ class Turns:
 
     def _settle(self, runner: Runner) -> None:
         """Let the threads of the library that ran before come to rest."""
-        if runner.backend.name != self._library:
-            self._library, before = runner.backend.name, self._clock()
+        if runner.library != self._library:
+            self._library, before = runner.library, self._clock()
             self._pause(SETTLE)
             self._paused += self._clock() - before
 
@@ -149,7 +153,7 @@ class Turns:
         start, paused_before = self._clock(), self._paused
         for i in self._order:
             loads = self._used[i]
-            runner = loads[int(self._rng.integers(len(loads)))]
+            runner = loads[self._rng.randrange(len(loads))]
             self._settle(runner)
             self.times[i].append(runner.block(self._args[i], self._clock))
         spent = self._clock() - start - (self._paused - paused_before)
@@ -158,6 +162,6 @@ class Turns:
 
 def _libraries_together(order: Sequence[int], contestants: Sequence[Sequence[Runner]]) -> list[int]:
     """`order`, with the contestants of one library next to each other."""
-    names = [contestants[i][0].backend.name for i in range(len(contestants))]
+    names = [contestants[i][0].library for i in range(len(contestants))]
     seen = list(dict.fromkeys(names[i] for i in order))
     return sorted(order, key=lambda i: seen.index(names[i]))

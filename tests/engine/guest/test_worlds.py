@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.worlds import World, leave, lives_in
+from mlpperf.engine.guest.worlds import World, leave, lives_in
 
 FILES = {
     "src/town/__init__.py": "from town.streets import LENGTH\nimport gate\n",

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 
-from mlpperf.backends import NUMPY, Backend
-from mlpperf.engine.timing.blocks import Runner
-from mlpperf.engine.timing.rounds import (
+from mlpperf.engine.guest.blocks import Runner
+from mlpperf.engine.guest.rounds import (
     FUNCTIONS,
     LONG_CALL,
     RENEW_EVERY,
@@ -19,7 +18,7 @@ from mlpperf.engine.timing.rounds import (
     Turns,
 )
 
-OTHER = Backend("other", lambda fn: fn)
+OTHER = "other"
 
 
 class Clock:
@@ -42,7 +41,7 @@ class Clock:
         self.pauses.append(seconds)
         self.spend(seconds)
 
-    def runner(self, name: str, *seconds: float, backend: Backend = NUMPY) -> Runner:
+    def runner(self, name: str, *seconds: float, library: str = "numpy") -> Runner:
         """Takes so many seconds for each call, one after the other, then always the last."""
         left = list(seconds)
 
@@ -50,7 +49,7 @@ class Clock:
             self.calls.append(name)
             self.spend(left.pop(0) if len(left) > 1 else left[0])
 
-        return Runner(call, backend)
+        return Runner(call, library)
 
     def turns(
         self, *contestants: Runner | Sequence[Runner], rules: Rules = FUNCTIONS, seed: int = 0
@@ -62,8 +61,7 @@ class Clock:
             self.spend(self.giving)
             return [() for _ in loads]
 
-        rng = np.random.default_rng(seed)
-        return Turns(loads, give, rules, rng, clock=self, pause=self.pause)
+        return Turns(loads, give, rules, Random(seed), clock=self, pause=self.pause)
 
 
 @pytest.fixture
@@ -240,7 +238,7 @@ def test_contestants_of_one_library_are_never_waited_for(clock: Clock) -> None:
 def test_libraries_settle_when_they_change_and_that_is_no_part_of_a_round(clock: Clock) -> None:
     turns = clock.turns(
         clock.runner("a", 10 * LONG_CALL),
-        clock.runner("b", 10 * LONG_CALL, backend=OTHER),
+        clock.runner("b", 10 * LONG_CALL, library=OTHER),
         clock.runner("c", 10 * LONG_CALL),
     )
     assert clock.pauses == [SETTLE, SETTLE]
@@ -257,8 +255,8 @@ def test_contestants_of_one_library_run_next_to_each_other(clock: Clock) -> None
         own = Clock()
         make: Callable[..., Runner] = own.runner
         own.turns(
-            make("a", 0.1), make("x", 0.1, backend=OTHER), make("b", 0.1),
-            make("y", 0.1, backend=OTHER), seed=seed,
+            make("a", 0.1), make("x", 0.1, library=OTHER), make("b", 0.1),
+            make("y", 0.1, library=OTHER), seed=seed,
         )  # fmt: skip
         return own.calls
 

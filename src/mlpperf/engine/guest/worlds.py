@@ -1,7 +1,7 @@
 """Worlds: several copies of a project in one process, each with modules of its own.
 
 A project that imports itself by its own name finds whatever is in `sys.modules` under that name. So
-the modules of a copy are there only while it is its turn, and its folder is then the first to be
+the modules of a copy are there only while it is its turn, and its folders are then the first to be
 searched. Absolute and lazy imports, pickles and type hints find the modules of their own copy.
 
 What lies elsewhere stays common to all: the standard library, installed packages, and what these
@@ -28,9 +28,13 @@ class World:
     Parameters
     ----------
     root
-        Its folder; packages lie there or in `src` below it.
+        Its folder: whatever is imported from there is its own.
     packages
         Names of top-level packages and modules that are the project's own.
+    folders
+        Where these lie; if that is not said, in `root` or in `src` below it.
+    working
+        The current folder while it is its turn; as it is for None.
 
     Attributes
     ----------
@@ -39,15 +43,28 @@ class World:
 
     current: ClassVar[World | None] = None
 
-    def __init__(self, root: Path, packages: Sequence[str]) -> None:
-        self._folders = [str(folder) for folder in (root / "src", root) if folder.is_dir()]
-        self._below = tuple(folder + os.sep for folder in self._folders)
+    def __init__(
+        self,
+        root: Path,
+        packages: Sequence[str],
+        folders: Sequence[Path] = (),
+        working: Path | None = None,
+    ) -> None:
+        usual = [folder for folder in (root / "src", root) if folder.is_dir()]
+        self._path = [str(folder) for folder in folders or usual]
+        self._below = str(root) + os.sep
+        self._working, self._outside = working and str(working), ""
         self._packages = frozenset(packages)
         self._own: dict[str, ModuleType] = {}
         self._others: dict[str, ModuleType] = {}
         # New modules are noticed by their number: to look at all of them takes a hundred times
         # longer than to exchange a few.
         self._seen_within = self._seen_outside = -1
+
+    @property
+    def path(self) -> list[str]:
+        """Its folders on `sys.path`, also those that code has added."""
+        return [place for place in sys.path if self._is_below(place)] or self._path
 
     def enter(self) -> None:
         """Let it be this world's turn; whose turn it was before is over."""
@@ -59,7 +76,10 @@ class World:
         for name in self._others:
             del sys.modules[name]
         sys.modules.update(self._own)
-        sys.path[:0] = self._folders
+        sys.path[:0] = self._path
+        if self._working:
+            self._outside = os.getcwd()  # noqa: PTH109  (quicker than a Path)
+            os.chdir(self._working)
         self._seen_within = len(sys.modules)
         World.current = self
 
@@ -69,11 +89,16 @@ class World:
         for name in self._own:
             sys.modules.pop(name, None)
         sys.modules.update(self._others)
-        for folder in self._folders:
-            if folder in sys.path:  # code may do with it as it likes
-                sys.path.remove(folder)
+        # Code may do with the path as it likes: pytest puts the folders of tests there.
+        self._path = [place for place in sys.path if self._is_below(place)]
+        sys.path[:] = [place for place in sys.path if not self._is_below(place)]
+        if self._working:
+            os.chdir(self._outside)
         self._seen_outside = len(sys.modules)
         World.current = None
+
+    def _is_below(self, place: object) -> bool:
+        return isinstance(place, str) and (place + os.sep).startswith(self._below)
 
     def _is_own(self, name: str, module: ModuleType) -> bool:
         """Whether a module belongs to the project, by its name or by where it lies."""
@@ -81,7 +106,7 @@ class World:
             return True
         # A namespace package has no file, but folders.
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-        return any(isinstance(p, str) and (p + os.sep).startswith(self._below) for p in places)
+        return any(map(self._is_below, places))
 
     def inside(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
         """`function`, called in this world; whose turn it was before has it again afterwards."""
@@ -108,7 +133,9 @@ def leave() -> None:
         World.current._leave()
 
 
-def lives_in(function: Callable[..., Any]) -> tuple[World | None, Callable[..., Any]]:
+def lives_in(
+    function: Callable[..., Any],
+) -> tuple[World | None, Callable[..., Any]]:
     """The world that a function is called in, and the function itself, which does not enter it.
 
     None, and the function as it is, if it is not one that `World.inside` gave.

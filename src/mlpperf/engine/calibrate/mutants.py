@@ -1,0 +1,219 @@
+"""Hot paths that are slower than they were by a known size.
+
+A mutant is a copy of the project in which some functions do more than they need to: before its own
+work, each runs through an empty loop, so long that a call of it at a short case takes, say, 2 %
+more. Each hot path gets one such function, chosen by chance.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import MlpperfError
+from ..compare.findings import Series
+from ..compare.versions import Version, entry_files
+from ..timing.rows import ROW
+
+LOOPS, CALLS, BLOCKS = 500, 5, 1000  # rounds of the loop that is timed, its calls, and blocks
+
+MUTATION = """
+
+# A slowdown of known size, to see whether it is noticed.
+from dataclasses import replace as _replace
+from itertools import repeat as _repeat
+
+
+def _instead(paths, name, function, slower):
+    path = next(path for path in paths if path.name == name)
+    every = {f.__name__: f for f in (path.reference, *(v.fn for v in path.variants))}
+    slower.__name__, slower.__doc__ = function, every[function].__doc__
+    if path.reference.__name__ == function:
+        new = _replace(path, reference=slower)
+    else:
+        new = _replace(
+            path,
+            variants=tuple(
+                _replace(v, fn=slower) if v.fn.__name__ == function else v for v in path.variants
+            ),
+        )
+    return tuple(new if path.name == name else path for path in paths), every[function]
+"""
+SLOWER = """
+
+def _slower_{number}({given}):
+    for _ in _repeat(None, {loops}):
+        pass
+    return _original_{number}({given})
+
+
+{paths}, _original_{number} = _instead({paths}, {path!r}, {function!r}, _slower_{number})
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function that is slowed down, and the case at which it takes so much longer."""
+
+    series: Series
+    size: float
+    loops: int  # of the empty loop, per call
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A version that was slowed down, and what is known of it.
+
+    `touched` says of a series whether it is slower for it, as a target or besides.
+    """
+
+    version: Version
+    targets: tuple[Target, ...]
+    touched: Callable[[Series], bool]
+
+
+class Mutator(Protocol):
+    """Makes mutants of an original."""
+
+    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
+        """A mutant of that size, in the new folder `into`; by the seconds that calls take.
+
+        Raises
+        ------
+        MlpperfError
+            If it cannot be made.
+        """
+
+
+class HotPathMutator:
+    """Slows down one function of each hot path."""
+
+    def __init__(self, original: Version, rng: np.random.Generator) -> None:
+        self._original, self._rng = original, rng
+        self._loop = (math.inf, math.inf)
+
+    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
+        """A mutant, as `Mutator` says."""
+        targets = []
+        if size:
+            once, call = loop_seconds()  # like `times`, in the quietest moment so far
+            self._loop = (min(self._loop[0], once), min(self._loop[1], call))
+            targets = choose(times, size, self._rng, self._loop)
+        changed = {(target.series.path, target.series.variant) for target in targets}
+        return Mutant(
+            mutate(self._original, targets, into),
+            tuple(targets),
+            lambda series: (series.path, series.variant) in changed,
+        )
+
+
+def loop_seconds() -> tuple[float, float]:
+    """Seconds of one round of an empty loop, and of calling a function with a loop of no rounds.
+
+    Timed around a little work of NumPy's, because by themselves both take less: a call half, as
+    nothing else is in the processor's caches. A round must cost the same in short loops. Of `range`
+    it does not: Python keeps the integers up to 256, and makes every larger one.
+    """
+    numbers = np.linspace(-1.0, 1.0, 2000)
+
+    def work(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        y = np.tanh(x)
+        y += x
+        return y * y
+
+    def slower(x: NDArray[np.float64], rounds: int) -> NDArray[np.float64]:
+        for _ in repeat(None, rounds):
+            pass
+        return work(x)
+
+    def called(function: Callable[..., object], *args: object) -> int:
+        start = time.perf_counter_ns()
+        for _ in range(CALLS):
+            function(numbers, *args)
+        return time.perf_counter_ns() - start
+
+    rows = [
+        (called(work), called(slower, 0), called(slower, LOOPS), called(slower, 0), called(work))
+        for _ in range(BLOCKS)
+    ]
+    # A disturbance only adds time: the quickest of some blocks in a row.
+    plain, call, loop, call_again, plain_again = np.array(rows).reshape(-1, ROW, 5).min(axis=1).T
+    once = np.median(loop - (call + call_again) / 2) / (CALLS * LOOPS) * 1e-9
+    more = np.median(call + call_again - plain - plain_again) / (2 * CALLS) * 1e-9
+    return float(once), max(float(more), 0.0)
+
+
+def choose(
+    times: Mapping[Series, float], size: float, rng: np.random.Generator, loop: tuple[float, float]
+) -> list[Target]:
+    """For each hot path one function, by chance, and the shortest case that has room for the loop.
+
+    At longer ones it is a smaller share, so that nothing larger than `size` helps to find it but
+    at cases that are too short, which do not count.
+
+    `times` are seconds of a call; `loop` those of a round and of a call, as of `loop_seconds`.
+    """
+    found = []
+    for path in dict.fromkeys(series.path for series in times):
+        able = [s for s in times if s.path == path and size * times[s] > loop[1] + loop[0]]
+        variants = list(dict.fromkeys(series.variant for series in able))
+        if able:
+            variant = variants[rng.integers(len(variants))]
+            series = min((s for s in able if s.variant == variant), key=lambda s: times[s])
+            found.append(Target(series, size, round((size * times[series] - loop[1]) / loop[0])))
+    return found
+
+
+def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
+    """A copy of `original` in the new folder `into` that does the extra work of `targets`.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be written.
+    """
+    size = targets[0].size if targets else 0.0
+    mutant = replace(original, name=f"a mutant of {100 * size:g} %", commit=None, root=into)
+    try:
+        shutil.copytree(original.root, into)
+        for file, attribute, paths in entry_files(mutant):
+            here = [target for target in targets if target.series.path in paths]
+            lines = [MUTATION] if here else []
+            for number, target in enumerate(here):
+                path = paths[target.series.path]
+                function = next(v.fn for v in path.contestants if v.name == target.series.variant)
+                lines.append(
+                    SLOWER.format(
+                        number=number,
+                        given=_given(function),
+                        loops=target.loops,
+                        paths=attribute,
+                        path=path.name,
+                        function=function.__name__,
+                    )
+                )
+            with file.open("a", encoding="utf-8") as module:
+                module.writelines(lines)
+    except OSError as reason:
+        raise MlpperfError(f"A mutant cannot be written to {into}: {reason}.") from reason
+    return mutant
+
+
+def _given(function: Callable[..., object]) -> str:
+    """Its arguments by name; where names do not say it all, whatever is given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # of a function written in C
+        return "*given"
+    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
+    return ", ".join(p.name for p in parameters) if plain else "*given"

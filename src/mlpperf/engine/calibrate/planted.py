@@ -1,0 +1,186 @@
+"""Slowdowns of known size in the functions that a project's own benchmarks run.
+
+Which functions a series runs, and how often, is found by tracing one call of it. An empty loop at
+the beginning of one of them makes the series slower by a known share, and others that run it, too.
+Several series get one in every mutant, each a function that hardly touches the others.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import MlpperfError
+from ..compare.crew import Crew
+from ..compare.findings import Series
+from ..compare.guests import Guests
+from ..compare.versions import Version
+from ..suites.found import Suite
+from .mutants import Mutant, Target
+
+SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
+MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
+IMPORT = "from itertools import repeat as _mlpperf_repeat"
+LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What series run: calls of each function in one call of each; and seconds of a loop."""
+
+    calls: dict[Series, dict[str, int]]
+    round_seconds: float
+    start_seconds: float
+
+
+def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int) -> Trace:
+    """Trace every series of the suites of `original`.
+
+    Functions in the files of the suites themselves are left out.
+
+    Raises
+    ------
+    MlpperfError
+        If nothing could be traced.
+    """
+    every, trouble = list(suites), list[str]()
+    crew = Crew({"head": original}, {}, "", trouble, seed, every, guests)
+    calls: dict[Series, dict[str, int]] = {}
+    loop = (0.0, 0.0)
+    for suite in every:
+        of_suite = tuple(f"{place}{end}" for place in suite.files for end in "/:")
+        names = [
+            s for said in crew.ask("look", ["head"], suite.kind) for s in said.get("series", ())
+        ]
+        for said in crew.ask("trace", ["head"], suite.kind, series=names):
+            if "loop" in said:
+                loop = said["loop"]
+            else:
+                calls[Series.of(said["series"], suite.kind)] = {
+                    name: number
+                    for name, number in said["calls"].items()
+                    if not name.startswith(of_suite)
+                }
+    if not any(calls.values()):
+        why = trouble[0] if trouble else "no series runs a function of the project"
+        raise MlpperfError(f"Nothing can be slowed down: {why}.")
+    return Trace(calls, *loop)
+
+
+class SuiteMutator:
+    """Slows down functions that the series of a suite run."""
+
+    def __init__(self, original: Version, trace: Trace, rng: np.random.Generator) -> None:
+        self._original, self._trace, self._rng = original, trace, rng
+
+    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
+        """A mutant, as `Mutator` says."""
+        targets, loops = self.chosen(times, size) if size else ([], {})
+        name = f"a mutant of {100 * size:g} %"
+        mutant = replace(self._original, name=name, commit=None, root=into)
+        try:
+            shutil.copytree(self._original.root, into, symlinks=True)
+            by_file: dict[str, dict[str, int]] = defaultdict(dict)
+            for function, number in loops.items():
+                by_file[function.split(":")[0]][function] = number
+            for file, functions in by_file.items():
+                text = (into / file).read_text(encoding="utf-8")
+                (into / file).write_text(planted(text, functions), encoding="utf-8")
+        except (OSError, SyntaxError) as reason:
+            raise MlpperfError(f"A mutant cannot be written to {into}: {reason}.") from reason
+        calls = self._trace.calls
+        return Mutant(
+            mutant, tuple(targets), lambda s: bool(loops.keys() & calls.get(s, {}).keys())
+        )
+
+    def chosen(
+        self, times: Mapping[Series, float], size: float
+    ) -> tuple[list[Target], dict[str, int]]:
+        """Series that become slower by `size`, and rounds of the loop of each function for it."""
+        trace = self._trace
+        targets: dict[Series, Target] = {}
+        loops: dict[str, int] = {}
+        known = [series for series in times if trace.calls.get(series)]
+        for index in self._rng.permutation(len(known)):
+            series = known[index]
+            functions = [f for f in trace.calls[series] if self._has_room(f)]
+            for i in self._rng.permutation(len(functions)):
+                function, number = functions[i], trace.calls[series][functions[i]]
+                each = size * times[series] / number - trace.start_seconds
+                if function in loops or each < SHORTEST_LOOP:
+                    continue
+                rounds = round(each / trace.round_seconds)
+                with_it = {**loops, function: rounds}
+                fits = (
+                    abs(self._share(s, with_it, times[s]) - size) <= MOST_OFF * size
+                    for s in (*targets, series)
+                )
+                if all(fits):
+                    loops, targets[series] = with_it, Target(series, size, rounds)
+                    break
+        return list(targets.values()), loops
+
+    def _has_room(self, function: str) -> bool:
+        """Whether a loop can be put into a function, by its source."""
+        file, line, name = function.split(":")
+        return _first_statement(_parsed(self._original.root / file), int(line), name) is not None
+
+    def _share(self, series: Series, loops: Mapping[str, int], seconds: float) -> float:
+        """By how much a series becomes slower for all these loops."""
+        trace = self._trace
+        more = sum(
+            number * (loops[function] * trace.round_seconds + trace.start_seconds)
+            for function, number in trace.calls[series].items()
+            if function in loops
+        )
+        return more / seconds
+
+
+@lru_cache(maxsize=256)
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def planted(source: str, loops: Mapping[str, int]) -> str:
+    """A module with a loop of so many rounds at the beginning of some of its functions."""
+    tree, lines = ast.parse(source), source.splitlines()
+    places: list[tuple[int, int, int]] = []
+    for function, rounds in loops.items():
+        _, line, name = function.split(":")
+        statement = _first_statement(tree, int(line), name)
+        if statement is not None:
+            places.append((statement.lineno, statement.col_offset, rounds))
+    for at, indent, rounds in sorted(places, reverse=True):
+        lines.insert(at - 1, " " * indent + LOOP.format(loops=rounds))
+    first = next((s.lineno for s in tree.body if not _comes_first(s)), len(lines) + 1)
+    lines.insert(first - 1, IMPORT)
+    return "\n".join(lines) + "\n"
+
+
+def _comes_first(statement: ast.stmt) -> bool:
+    """Whether it has to stand before any other: the docstring, and imports from the future."""
+    future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+    return future or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+
+
+def _first_statement(tree: ast.AST, line: int, name: str) -> ast.stmt | None:
+    """That of a function after its docstring, if it is on a line of its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            if line != min([node.lineno, *(d.lineno for d in node.decorator_list)]):
+                continue
+            body = node.body[1:] if _is_docstring(node.body[0]) else node.body
+            alone = body and body[0].lineno > node.lineno and not hasattr(body[0], "decorator_list")
+            return body[0] if alone else None
+    return None
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

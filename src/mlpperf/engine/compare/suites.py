@@ -1,0 +1,125 @@
+"""What is compared of a suite that a project has already: its series, and whether they run through.
+
+The asserts of a test are its proof. What fails in the head and not in the base is wrong; what fails
+in both says nothing about the change, and is not timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..timing.verdicts import Judgement, Verdict
+from .crew import Crew
+from .findings import Comparison, Finding, Selection, Series
+
+ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out
+
+
+def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str) -> list[Series]:
+    """The series of a suite to prove, in the head's order; what is missing on one side is noted."""
+    about = _looked(crew, result, suite)
+    if result.broken:
+        return []
+    series = {side: [Series.of(names, suite) for names in said["series"]] for side, said in about}
+    trouble = {side: said["trouble"] for side, said in about}
+    told = {"base": result.base, "head": result.head}
+    for side, places in trouble.items():
+        result.trouble += [f"{told[side]}: {why}" for why in places.values()]
+        if not series[side]:
+            why = " ".join(places.values()) or f"no series of its {suite} suite was found"
+            result.broken[side] = why
+    if result.broken:
+        return []
+    found = []
+    for one in dict.fromkeys([*series["head"], *series["base"]]):
+        if not selection.takes(one):
+            continue
+        finding = Finding(one, threshold=selection.threshold(one, result.threshold))
+        result.findings[one] = finding
+        if one not in series["head"]:
+            if why := _of_place(one.path, trouble["head"]):
+                finding.wrong["head"] = why
+            else:
+                finding.untimed = Judgement(Verdict.GONE)
+        else:
+            if one not in series["base"]:
+                finding.untimed = Judgement(Verdict.NEW)
+            found.append(one)
+    return found
+
+
+def _looked(crew: Crew, result: Comparison, suite: str) -> list[tuple[str, dict[str, Any]]]:
+    """What each version has of the suite: from one process, unless that dies of one of them."""
+    about: dict[str, dict[str, Any]] = {}
+    for sides in (["base", "head"], ["base"], ["head"]):
+        left = [side for side in sides if side not in about and side not in result.broken]
+        if result.isolated and len(sides) > 1:
+            continue
+        for answer in crew.ask("look", left, suite) if left else ():
+            if "broken" in answer:
+                result.broken[answer["version"]] = answer["broken"]
+            else:
+                about[answer["version"]] = answer
+    for side in ("base", "head"):
+        if side not in about:
+            said = crew.trouble[-1] if crew.trouble else "it said nothing"
+            result.broken.setdefault(side, said)
+    return list(about.items())
+
+
+def _of_place(path: str, trouble: Mapping[str, str]) -> str:
+    """Why what lies at `path` cannot be loaded; nothing if it can."""
+    for place, why in trouble.items():
+        if path == place or path.startswith((f"{place}.", f"{place}/")):
+            return why
+    return ""
+
+
+def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite: str) -> None:
+    """Have every series run once in both versions; notes what fails and how long calls are."""
+    failed: dict[Series, dict[str, str]] = {one: {} for one in series}
+    untimed: dict[Series, dict[str, str]] = {one: {} for one in series}
+    for group in [["head"], ["base"]] if result.isolated else [["base", "head"]]:
+        left = list(series)
+        for _ in range(ENDED_MOST):
+            for answer in _answers(crew, group, suite, left):
+                one = Series.of(answer["series"], suite)
+                left.remove(one)
+                failed[one] |= answer["failed"]
+                untimed[one] |= answer["untimed"]
+                crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
+            if not left or not crew.failed:
+                break
+            # The first of those left has ended the process: of which version?
+            one = left.pop(0)
+            for side in group:
+                if not any(_answers(crew, [side], suite, [one])):
+                    failed[one][side] = crew.trouble[-1] if crew.trouble else "it gave no answer"
+    for one in series:
+        _conclude(result.findings[one], failed[one], untimed[one])
+        if result.findings[one].untimed or result.findings[one].wrong:
+            crew.calls.pop(one, None)
+
+
+def _answers(
+    crew: Crew, sides: Sequence[str], suite: str, series: Sequence[Series]
+) -> list[dict[str, Any]]:
+    names = [one[:3] for one in series]
+    return list(crew.ask("prove", sides, suite, series=names)) if names else []
+
+
+def _conclude(finding: Finding, failed: dict[str, str], untimed: dict[str, str]) -> None:
+    """What the series is to be called."""
+    name = finding.series.name
+    if finding.untimed:  # the base does not have it
+        failed, untimed = ({s: w for s, w in m.items() if s == "head"} for m in (failed, untimed))
+    if untimed:
+        why = untimed.get("head") or untimed["base"]
+        finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)
+    elif len(failed) > 1:
+        why = f"it fails in both versions: {failed['head']}"
+        finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)
+    else:
+        for side, why in failed.items():
+            finding.wrong[side] = f"{name} fails: {why}"

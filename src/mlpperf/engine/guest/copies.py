@@ -1,0 +1,63 @@
+"""What a suite is to the process that times it: copies, one for each time that a version is loaded.
+
+A copy knows its series, gets one ready, and ends it. In between, what the series calls is timed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .blocks import Runner
+
+Names = tuple[str, str, str]  # of a series: where it is, its parameters, its function
+
+
+class NotTimedError(Exception):
+    """A series that cannot be timed here, for a reason that is no fault of the code."""
+
+
+class FailedError(Exception):
+    """A series whose call has failed, or its own asserts have."""
+
+
+class Copy(Protocol):
+    """A version's suite, loaded once.
+
+    Attributes
+    ----------
+    series : what it has, in its order.
+    broken : what of it cannot be loaded, and why, by the place that its series would have.
+    """
+
+    series: list[Names]
+    broken: dict[str, str]
+
+    def begin(self, series: Names, following: Names | None) -> Runner:
+        """Get `series` ready, and give what it calls; this copy's next one is `following`.
+
+        Raises
+        ------
+        NotTimedError, FailedError
+            If there is nothing to be timed; it has then ended.
+        """
+
+    def end(self) -> None:
+        """Go on after what was called, to the end.
+
+        Raises
+        ------
+        FailedError
+            If it fails.
+        """
+
+
+def told(reason: BaseException) -> str:
+    """An exception in a line."""
+    lines = str(reason).strip().splitlines()
+    return f"{type(reason).__name__}: {lines[0]}" if lines else type(reason).__name__
+
+
+def why(reason: BaseException) -> str:
+    """Why a series cannot be timed: in our own words, or as the exception has it."""
+    ours = isinstance(reason, (FailedError, NotTimedError))
+    return str(reason) if ours else told(reason)

@@ -1,0 +1,294 @@
+"""What a comparison does in a process of the measured project: look, prove, time a suite's series.
+
+It reads its task from standard input, one line of JSON, and answers with a line for each series, so
+that what is done is not lost if the process is. Whatever the project prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .alternation import blocks_on_request
+from .blocks import Runner
+from .copies import Copy, FailedError, Names, NotTimedError, told, why
+from .rounds import FEWEST_ROUNDS, VERSIONS, Turns
+from .tracing import calls_of, loop_seconds
+from .worlds import World, leave
+
+LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
+LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
+CALLED_AGAIN = 1.0  # seconds below which a call is tried a second time when it is proven
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version: its folder, the packages that are its own, and the folders they are found in."""
+
+    root: str
+    packages: Sequence[str]
+    folders: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of a process.
+
+    Attributes
+    ----------
+    kind : look (what do the versions have?), prove, time, take turns with another process, or
+        trace (what does each series run?).
+    suite : `asv`, with the folder of its benchmarks, or `pytest`, with its arguments; relative to
+        each version's root.
+    sides : the versions by name, `base` and `head` or one of them.
+    path : folders that are searched first, with what the environment lacks.
+    once : nothing can be loaded more than once.
+    series : what is to be proven.
+    sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
+        copy of each version is got ready for it. A series may be in several sessions, which are
+        then at several moments.
+    seed : of all random orders.
+    """
+
+    kind: str
+    suite: str
+    arguments: Sequence[str]
+    sides: dict[str, dict[str, Any]]
+    path: Sequence[str] = ()
+    once: bool = False
+    series: Sequence[Sequence[str]] = ()
+    sessions: Sequence[dict[str, Any]] = ()
+    seed: int = 0
+
+
+def main() -> None:
+    """Do the task on standard input."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    questions = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(2, 1)  # nothing else may be written there
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # nor read
+    os.close(nothing)
+
+    def ask() -> Any:
+        return json.loads(questions.readline() or "null")
+
+    task = Task(**ask())
+    sys.path[:0] = task.path
+    os.environ.pop("PYTEST_ADDOPTS", None)  # is meant for the user's own runs
+    works: dict[str, Callable[[Task], Iterable[dict[str, Any]]]] = {
+        "look": _look,
+        "prove": _prove,
+        "time": _time,
+        "trace": _trace,
+    }
+    answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
+    for answer in answers:
+        print(json.dumps(answer), file=replies, flush=True)
+    replies.close()
+    # Threads and exit handlers that the project has left have no say any more.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def load(task: Task, name: str) -> Copy:
+    """A copy of a version's suite, in a world of its own.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the environment lacks what runs the suite.
+    """
+    side = Side(**task.sides[name])
+    root, folders = Path(side.root), [Path(folder) for folder in side.folders]
+    if task.suite == "asv":
+        from .asv_suite import AsvCopy
+
+        folder = root / task.arguments[0]
+        working = Path(tempfile.mkdtemp(dir=root.parent))
+        world = World(root, side.packages, [folder.parent, *folders], working)
+        series = [*task.series, *(session["series"] for session in task.sessions)]
+        return AsvCopy(world, folder, [names[0] for names in series])
+    from .pytest_suite import PytestCopy
+
+    return PytestCopy(World(root, side.packages, folders, root), task.arguments)
+
+
+def _look(task: Task) -> Iterator[dict[str, Any]]:
+    """The series of each version, and what of them cannot be loaded."""
+    for name in task.sides:
+        try:
+            copy = load(task, name)
+        except BaseException as reason:  # anything may go wrong in some commit
+            yield {"version": name, "broken": told(reason)}
+        else:
+            yield {"version": name, "series": copy.series, "trouble": copy.broken}
+
+
+def _names(names: Sequence[str]) -> Names:
+    where, case, function = names
+    return where, case, function
+
+
+def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names | None]]:
+    """Each series, and the one that comes next."""
+    every = [_names(names) for names in sessions]
+    following: list[Names | None] = [*every[1:], None]
+    return iter(zip(every, following))
+
+
+def _prove(task: Task) -> Iterator[dict[str, Any]]:
+    """For each series: whether each version runs it through, and how long a call takes."""
+    copies = {name: load(task, name) for name in task.sides}
+    for names, following in _in_turn(task.series):
+        failed: dict[str, str] = {}
+        untimed: dict[str, str] = {}
+        seconds: list[float] = []
+        for name, copy in copies.items():
+            try:
+                seconds.append(_proven(copy, names, following))
+            except NotTimedError as reason:
+                untimed[name] = str(reason)
+            except FailedError as reason:
+                failed[name] = str(reason)
+        about = {"failed": failed, "untimed": untimed, "seconds": max(seconds, default=0.0)}
+        yield {"series": names, **about}
+
+
+def _proven(copy: Copy, names: Names, following: Names | None) -> float:
+    """Seconds of a call, after which the series has come to its end.
+
+    What is to be timed has to bear being called again; unless it takes long, that is tried.
+    """
+    runner = copy.begin(names, following)
+    try:
+        seconds = runner.block(())
+        if seconds < CALLED_AGAIN:
+            seconds = runner.block(())
+    except BaseException as reason:
+        with contextlib.suppress(FailedError, NotTimedError):
+            copy.end()
+        raise FailedError(f"it raised {told(reason)}") from reason
+    finally:
+        leave()
+    copy.end()
+    return seconds
+
+
+def _trace(task: Task) -> Iterator[dict[str, Any]]:
+    """What one call of each series runs in the only version there is."""
+    (name,) = task.sides
+    copy, root = load(task, name), task.sides[name]["root"]
+    yield {"loop": loop_seconds()}
+    for names, following in _in_turn(task.series):
+        try:
+            runner = copy.begin(names, following)
+            try:
+                yield {"series": names, "calls": calls_of(runner, root)}
+            finally:
+                leave()
+                copy.end()
+        except (FailedError, NotTimedError):
+            continue
+
+
+def _loaded(task: Task, rng: random.Random) -> dict[str, list[Copy]]:
+    """Copies of each version, loaded in random order, as many as loading quickly allows."""
+    copies: dict[str, list[Copy]] = {name: [] for name in task.sides}
+    start = time.perf_counter()
+    for name in rng.sample(list(copies), len(copies)):
+        copies[name].append(load(task, name))
+    once = time.perf_counter() - start
+    more = 0 if task.once else min(LOADS_MOST - 1, int(LOADING_SECONDS / once))
+    for name in rng.sample(list(copies) * more, len(copies) * more):
+        copies[name].append(load(task, name))
+    gc.collect()
+    gc.disable()  # a collection would hit one of a pair
+    gc.freeze()  # and the next ones need not look at modules
+    return copies
+
+
+def _time(task: Task) -> Iterator[dict[str, Any]]:
+    """Seconds of each series in each version, by blocks that alternate."""
+    rng = random.Random(task.seed)
+    copies = _loaded(task, rng)
+    sessions = rng.sample(list(task.sessions), len(task.sessions))
+    chosen = [
+        [rng.sample(loads, 1) if session["long"] else loads for loads in copies.values()]
+        for session in sessions
+    ]
+    every = [[copy for side in sides for copy in side] for sides in chosen]
+    for number, session in enumerate(sessions):
+        names, start = _names(session["series"]), time.perf_counter()
+        begun = _Begun()
+        try:
+            for copy in rng.sample(every[number], len(every[number])):
+                later = (i for i in range(number + 1, len(sessions)) if copy in every[i])
+                following = next((_names(sessions[i]["series"]) for i in later), None)
+                begun.begin(copy, names, following)
+            contestants = [[begun.runners[id(copy)] for copy in side] for side in chosen[number]]
+            rounds = Turns(contestants, lambda: [()] * len(copies), VERSIONS, rng)
+            rounds.go_on(session["seconds"], FEWEST_ROUNDS)
+            begun.end()
+        except BaseException as reason:  # what is called may fail at the hundredth time
+            begun.give_up()
+            yield {"series": names, "failed": why(reason)}
+            continue
+        yield {
+            "series": names,
+            "seconds": dict(zip(copies, rounds.times)),
+            "spent": rounds.spent,
+            "other": time.perf_counter() - start - rounds.spent,
+        }
+        gc.collect()
+        gc.freeze()  # nor at what a call has imported
+
+
+class _Begun:
+    """Copies in which the same series is ready, and what each calls."""
+
+    def __init__(self) -> None:
+        self.runners: dict[int, Runner] = {}
+        self._ready: list[Copy] = []
+
+    def begin(self, copy: Copy, names: Names, following: Names | None) -> None:
+        """Get the series ready in a copy."""
+        self.runners[id(copy)] = copy.begin(names, following)
+        self._ready.append(copy)
+
+    def end(self) -> None:
+        """Let all come to their end."""
+        leave()
+        self.runners.clear()
+        while self._ready:
+            self._ready.pop().end()
+
+    def give_up(self) -> None:
+        """The same after a failure, which has been told."""
+        while self._ready:
+            with contextlib.suppress(FailedError, NotTimedError):
+                self.end()
+
+
+def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
+    """Time a block whenever asked, while another process with another version waits."""
+    rng = random.Random(task.seed)
+    (copies,) = _loaded(task, rng).values()
+    begun = _Begun()
+
+    def begin(names: Sequence[str], long: bool) -> list[Runner]:
+        for copy in rng.sample(copies, 1 if long else len(copies)):
+            begun.begin(copy, _names(names), None)
+        return list(begun.runners.values())
+
+    return blocks_on_request(begin, begun.end, begun.give_up, ask, rng)

@@ -1,0 +1,40 @@
+"""`pytest -p mlpperf.pytest_plugin --compare-with=main`: `mlpperf compare main` from inside pytest.
+
+It is no plugin that pytest finds by itself: pytest would then rewrite the asserts in every module
+of this package, for everybody who has it installed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+
+def pytest_addoption(parser: Any) -> None:
+    """Add the option."""
+    parser.addoption(
+        "--compare-with",
+        metavar="REVISION",
+        help="instead of running tests, compare the speed of those that use the benchmark fixture "
+        "with this commit (mlpperf)",
+    )
+
+
+def pytest_cmdline_main(config: Any) -> int | None:
+    """Compare, if that is asked for, the tests in the files that are given; all for none.
+
+    The exit code is that of `mlpperf compare`: 1 for a regression, 2 if nothing could be measured.
+    """
+    revision = config.getoption("--compare-with")
+    if revision is None:
+        return None
+    folder = config.invocation_params.dir
+    given = [word for word in config.invocation_params.args if word[:1] != "-"]
+    places = [word for word in given if (folder / word.partition("::")[0]).exists()]
+    patterns = [os.path.normpath(place).replace(os.sep, "/") for place in places]
+    series = [f"--series={pattern}" for pattern in [*patterns, config.getoption("keyword")]]
+    command = [sys.executable, "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
+    command += [option for option in series if option != "--series="]
+    return subprocess.run(command, cwd=folder).returncode

@@ -1,0 +1,141 @@
+"""Which interpreter a suite runs on, what it gets besides, and projects that have to be built."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare import guests
+from mlpperf.engine.compare.builds import is_compiled
+from mlpperf.engine.compare.guests import install, interpreter, lacking, packages
+from mlpperf.errors import MlpperfError
+
+
+def made(folder: Path) -> Path:
+    """What looks like an environment."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    return python
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_an_environment_it_is_our_own(tmp_path: Path) -> None:
+    assert interpreter(tmp_path) == sys.executable
+
+
+def test_the_environment_in_the_folder_is_taken_and_the_active_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = made(tmp_path / ".venv")
+    assert interpreter(tmp_path) == str(python)
+    active = made(tmp_path / "elsewhere")
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "elsewhere"))
+    assert interpreter(tmp_path) == str(active)
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)  # ours is active: that is what is meant
+    assert interpreter(tmp_path) == sys.executable
+
+
+def test_one_that_is_given_has_to_run(tmp_path: Path) -> None:
+    assert interpreter(tmp_path, sys.executable) == sys.executable
+    for bad in (str(tmp_path), "/nowhere", str(made(tmp_path / "x"))):
+        with pytest.raises(MlpperfError, match="is no Python interpreter"):
+            interpreter(tmp_path, bad)
+
+
+def test_what_an_interpreter_lacks() -> None:
+    assert lacking(sys.executable, ["json", "no_such_module", "pytest"]) == ["no_such_module"]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that would install something."""
+    seen: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> Any:
+        if "install" not in command:
+            return subprocess_run(command, **options)
+        seen.append(command)
+        return SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    subprocess_run = subprocess.run
+    monkeypatch.setattr(guests.subprocess, "run", run)
+    monkeypatch.setattr(guests.shutil, "which", lambda name: None)
+    return seen
+
+
+def test_nothing_is_installed_if_nothing_is_lacking(
+    installed: list[list[str]], tmp_path: Path
+) -> None:
+    assert packages(sys.executable, ["pytest"], [], tmp_path) == []
+    assert installed == []
+
+
+def test_what_is_lacking_goes_into_a_folder_of_ours(
+    installed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(guests.NEEDS, "pytest", ("json", "greenlet_that_is_not_there"))
+    found = packages(sys.executable, ["pytest"], ["more>=1"], tmp_path / "packages")
+    assert found == [str(tmp_path / "packages")]
+    (command,) = installed
+    assert command[0] == sys.executable
+    wanted = ["--target", str(tmp_path / "packages"), "greenlet_that_is_not_there", "more>=1"]
+    assert command[-4:] == wanted
+
+
+def test_uv_is_preferred_and_our_pip_helps_where_there_is_none(
+    installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "lacking", lambda python, modules: modules if python == "x" else [])
+    install("x", ["a"], "a")
+    assert installed[-1][:5] == [sys.executable, "-m", "pip", "--python", "x"]
+    monkeypatch.setattr(guests.shutil, "which", lambda name: "/bin/uv")
+    install("x", ["a"], "a")
+    assert installed[-1][:3] == ["/bin/uv", "pip", "install"]
+    assert installed[-1][-3:] == ["--python", "x", "a"]
+
+
+def test_without_uv_and_pip_a_sentence_names_what_is_missing(
+    installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "lacking", lambda python, modules: modules)
+    with pytest.raises(MlpperfError, match="x lacks greenlet, and there is neither uv nor pip"):
+        install("x", ["greenlet"], "greenlet")
+
+
+def test_what_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guests, "lacking", lambda python, modules: [])
+    monkeypatch.setattr(guests.shutil, "which", lambda name: None)
+    failed = SimpleNamespace(returncode=1, stdout="", stderr="a\nERROR: no network\n")
+    monkeypatch.setattr(guests.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(MlpperfError, match="a cannot be installed for x: ERROR: no network"):
+        install("x", ["a"], "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'maturin'\n", "built by maturin"),
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", ""),
+        ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", "by its setup.py"),
+        ("setup.py", "setup(name='a')", ""),
+        ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", "its pyproject.toml"),
+        ("pyproject.toml", "= not toml", ""),
+    ],
+)
+def test_what_has_to_be_built_is_known_by_its_configuration(
+    name: str, text: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = is_compiled(tmp_path)
+    assert why in found
+    assert bool(found) == bool(why)

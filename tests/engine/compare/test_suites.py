@@ -1,0 +1,404 @@
+"""Benchmarks that a project has already: planned, proven, compared without any configuration."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf import pytest_plugin
+from mlpperf.cli.main import app
+from mlpperf.engine.compare import budget, show, stages
+from mlpperf.engine.compare.budget import JUDGING, SCREENING
+from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.suites import plan_suite, prove_suite
+from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.verdicts import Judgement, Verdict
+
+pytestmark = pytest.mark.usefixtures("temporary")
+
+# --- what is planned and proven, with processes that answer as they are told ----------------------
+
+
+class Told:
+    """A crew whose processes give these answers; a string among them is how a process ends."""
+
+    def __init__(self, *answers: list[dict[str, Any] | str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, list[str], int]] = []
+        self.calls: dict[Series, float] = {}
+        self.trouble: list[str] = []
+        self.failed = False
+
+    def ask(
+        self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
+    ) -> Iterator[dict[str, Any]]:
+        self.asked.append((kind, list(sides), len(task.get("series", ()))))
+        self.failed = False
+        for answer in self.answers.pop(0):
+            if isinstance(answer, str):
+                self.failed = True
+                self.trouble.append(answer)
+            else:
+                yield answer
+
+
+def comparison(**about: Any) -> Comparison:
+    return Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 60.0, **about)
+
+
+def has(side: str, *names: str, **trouble: str) -> dict[str, Any]:
+    series = [["tests/a.py", "", name] for name in names]
+    return {"version": side, "series": series, "trouble": trouble}
+
+
+def named(name: str, path: str = "tests/a.py") -> Series:
+    return Series(path, "", name, "pytest")
+
+
+def planned(crew: Any, result: Comparison, selection: Selection | None = None) -> list[str]:
+    found = plan_suite(crew, result, selection or Selection(), "pytest")
+    return [series.variant for series in found]
+
+
+def test_what_one_side_lacks_is_new_or_gone() -> None:
+    crew, result = Told([has("base", "a", "b"), has("head", "a", "c")]), comparison()
+    assert planned(crew, result) == ["a", "c"]
+    assert crew.asked == [("look", ["base", "head"], 0)]
+    verdicts = {s.variant: f.judgement.verdict for s, f in result.findings.items()}
+    assert verdicts == {"a": Verdict.UNDECIDED, "c": Verdict.NEW, "b": Verdict.GONE}
+
+
+def test_what_the_head_can_no_longer_load_is_wrong() -> None:
+    head = {
+        "version": "head",
+        "series": [["tests/b.py", "", "c"]],
+        "trouble": {"tests/a.py": "why"},
+    }
+    result = comparison()
+    assert planned(Told([has("base", "a"), head]), result) == ["c"]
+    assert result.findings[named("a")].wrong == {"head": "why"}
+    assert result.trouble == ["new: why"]
+
+
+def test_only_series_that_are_selected_are_proven_each_with_its_threshold() -> None:
+    crew, result = Told([has("base", "a", "b"), has("head", "a", "b")]), comparison()
+    selection = Selection(series=["*::b"], thresholds={"a.py": 0.1, "b": 0.2})
+    assert planned(crew, result, selection) == ["b"]
+    assert result.findings[named("b")].threshold == 0.2
+
+
+@pytest.mark.parametrize(
+    ("answers", "side", "why"),
+    [
+        ([[has("base"), has("head", "a")]], "base", "no series of its pytest suite was found"),
+        ([[has("base", "a"), has("head", x="it is broken")]], "head", "it is broken"),
+        ([[has("base", "a"), {"version": "head", "broken": "it raised"}]], "head", "it raised"),
+        ([[has("base", "a"), "killed"], ["killed again"]], "head", "killed again"),
+        ([["killed"], [has("base", "a")], ["killed again"]], "head", "killed again"),
+    ],
+)
+def test_a_side_with_nothing_is_broken(answers: list[Any], side: str, why: str) -> None:
+    result = comparison()
+    assert planned(Told(*answers), result) == []
+    assert result.broken == {side: why}
+
+
+def proof(name: str, **about: Any) -> dict[str, Any]:
+    return {
+        "series": ["tests/a.py", "", name],
+        "failed": {},
+        "untimed": {},
+        "seconds": 1e-3,
+        **about,
+    }
+
+
+def concluded(*answers: list[Any], names: str = "ab", **about: Any) -> tuple[Comparison, Any]:
+    crew: Any = Told([has("base", *names), has("head", *names)], *answers)
+    result = comparison()
+    series = plan_suite(crew, result, Selection(), "pytest")
+    result.isolated = about.get("isolated", "")
+    prove_suite(crew, result, series, "pytest")
+    return result, crew
+
+
+def test_what_fails_at_the_head_only_is_wrong_and_at_the_base_only_mended() -> None:
+    answers = [proof("a", failed={"head": "no"}), proof("b", failed={"base": "no"})]
+    result, crew = concluded(answers)
+    assert result.findings[named("a")].judgement.verdict is Verdict.WRONG
+    assert result.findings[named("a")].wrong == {"head": "tests/a.py::a fails: no"}
+    assert result.findings[named("b")].judgement.verdict is Verdict.MENDED
+    assert result.exit_code == 1
+    assert crew.calls == {}
+
+
+def test_what_fails_in_both_or_cannot_be_timed_says_why() -> None:
+    both = proof("a", failed={"base": "old", "head": "No module named 'x'"})
+    result, crew = concluded([both, proof("b", untimed={"base": "it is skipped"})])
+    said = [str(finding.judgement) for finding in result.findings.values()]
+    assert said == [
+        "not timed, because it fails in both versions: No module named 'x'",
+        "not timed, because it is skipped",
+    ]
+    assert crew.calls == {}
+    assert result.exit_code == 2  # nothing was timed
+
+
+def test_what_runs_through_is_timed() -> None:
+    _, crew = concluded([proof("a", seconds=0.2), proof("b")])
+    assert crew.calls == {named("a"): 0.2, named("b"): 1e-3}
+
+
+def test_what_ends_the_process_is_told_of_the_version_that_does() -> None:
+    """The first of those without an answer is run again, a process for each version."""
+    result, crew = concluded([proof("a"), "killed"], [proof("b")], ["killed again"], names="ab")
+    assert [asked[1:] for asked in crew.asked[1:]] == [
+        (["base", "head"], 2),
+        (["base"], 1),
+        (["head"], 1),
+    ]
+    assert result.findings[named("b")].wrong == {"head": "tests/a.py::b fails: killed again"}
+    assert crew.calls == {named("a"): 1e-3}
+
+
+def test_each_version_is_proven_by_its_own_process_if_they_are_isolated() -> None:
+    head = [proof("a", seconds=0.1), proof("b", failed={"head": "no"})]
+    base = [proof("a", seconds=0.2), proof("b", failed={"base": "no"})]
+    result, crew = concluded(head, base, isolated="as asked")
+    assert crew.calls == {named("a"): 0.2}
+    assert "fails in both" in str(result.findings[named("b")].judgement)
+
+
+# --- a project of somebody else -------------------------------------------------------------------
+
+TESTS = '''"""Timed."""
+
+import os
+
+import pytest
+from town import streets
+
+
+@pytest.mark.parametrize("n", [20, 40])
+def test_walk(benchmark, n):
+    assert benchmark(streets.walk, n) == n
+
+
+def test_stand(benchmark):
+    assert benchmark(streets.stand) == 0
+'''
+STREETS = '''"""Streets."""
+
+import town
+
+EFFORT = 50
+
+
+def walk(n):
+    """So many steps."""
+    for _ in range(EFFORT * n):
+        pass
+    return n
+
+
+def stand():
+    """No step."""
+    return sum(range(1000)) * 0
+'''
+ASV = '''"""Timed by asv."""
+
+from town import streets
+
+
+class Walks:
+    params = [30]
+
+    def time_walk(self, n):
+        streets.walk(n)
+'''
+
+
+PYPROJECT = """[project]
+name = "town"
+version = "1.0"
+"""
+
+
+@pytest.fixture
+def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A project with tests and an asv suite, which knows nothing of us; few processes."""
+    # Enough to be sure of a factor of three.
+    screening = replace(SCREENING, processes=1)
+    judging = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
+    for module in (budget, stages):
+        monkeypatch.setattr(module, "SCREENING", screening)
+        monkeypatch.setattr(module, "JUDGING", judging)
+        monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
+    project.git("rm", "-r", "--quiet", "src")
+    project.write("pyproject.toml", PYPROJECT)
+    project.write("src/town/__init__.py", "")
+    project.write("src/town/streets.py", STREETS)
+    project.write("tests/perf/check_town.py", TESTS)
+    project.write("perf/asv.conf.json", '{"version": 1, "repo": ".."}  // as short as can be')
+    project.write("perf/benchmarks/__init__.py", "")
+    project.write("perf/benchmarks/walks.py", ASV)
+    project.commit("a town")
+    return project
+
+
+def compared(project: Any, *arguments: str, format: str = "json") -> tuple[int, Any, str]:
+    """Run `mlpperf compare` there: its exit code, what it gave, and what it said besides."""
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        given = ["compare", *arguments, "--budget", "60", "--threshold", "50%", "--format", format]
+        given += ["--records", str(project.folder.parent / "records")]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    shown = json.loads(done.stdout or "null") if format == "json" else done.stdout
+    return done.exit_code, shown, done.stderr
+
+
+def words(record: dict[str, Any]) -> dict[str, str]:
+    """The verdict of every series, by its function and parameters."""
+    return {s["variant"] + s["case"]: s["verdict"] for s in record["series"]}
+
+
+def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) -> None:
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
+    before = town.git("status", "--porcelain", "--ignored")
+    code, record, _ = compared(town, "HEAD")
+    assert code == 1
+    found = words(record)
+    assert set(found) == {"test_walk[20]", "test_walk[40]", "test_stand", "time_walk(30)"}
+    slower = {name for name, verdict in found.items() if verdict == "slower"}
+    assert slower == {"test_walk[20]", "test_walk[40]", "time_walk(30)"}
+    assert record["suites"] == {
+        "asv": "asv: perf/benchmarks",
+        "pytest": "pytest, with the benchmark fixture: tests/perf/check_town.py",
+    }
+    assert "walks.Walks.time_walk" in record["verdict"]
+    assert "tests/perf/check_town.py::test_walk" in record["verdict"]
+    assert town.git("status", "--porcelain", "--ignored") == before  # nothing is left behind
+
+
+def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
+    code, record, _ = compared(town, "HEAD")
+    assert (code, record["same"]) == (0, True)
+    code, record, _ = compared(town, "HEAD", "--same", "--series", "walk[20]")
+    assert code == 0
+    assert list(words(record)) == ["test_walk[20]"]
+
+
+def test_two_processes_alternate_if_asked(town: Any) -> None:
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
+    code, record, _ = compared(town, "HEAD", "--isolate", "--series", "time_walk")
+    assert code == 1
+    assert words(record) == {"time_walk(30)": "slower"}
+    assert record["isolated"] == "as asked"
+
+
+def test_both_versions_have_the_benchmarks_of_the_head(town: Any) -> None:
+    town.replace("tests/perf/check_town.py", "test_stand", "test_rest")
+    town.replace("src/town/streets.py", "range(1000)", "range(9000)")
+    _, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "test_rest")
+    assert words(record) == {"test_rest": "slower"}
+
+
+def test_what_no_longer_runs_is_a_regression(town: Any) -> None:
+    town.replace("src/town/streets.py", "* 0", "* 0 + 1")
+    code, shown, _ = compared(town, "HEAD", "--series", "stand", format="markdown")
+    assert code == 1
+    assert "check\\_town.py::test\\_stand is wrong" in shown
+    assert "assert 1 == 0" in shown or "AssertionError" in shown
+
+
+def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
+    town.write("src/town/streets.py", "1 / 0\n")
+    town.commit()
+    town.write("src/town/streets.py", STREETS)
+    code, record, said = compared(town, "HEAD", "--suite", "pytest")
+    assert code == 2
+    assert "ZeroDivisionError" in record["broken"]["base"]
+    assert said.startswith("mlpperf: HEAD cannot be used: ")
+
+
+def test_the_settings_of_the_project_narrow(town: Any) -> None:
+    town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
+    _, record, _ = compared(town, "HEAD", "--same")
+    assert list(words(record)) == ["time_walk(30)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),
+        (("--python", "/nowhere/python"), "'/nowhere/python' is no Python interpreter"),
+        (("--series", "nothing"), "no series that fits 'nothing'"),
+        (("--suite", "hotpaths"), "has no benchmarks to compare"),
+        (("--benchmarks", "no-such-commit"), "There is no commit 'no-such-commit'"),
+    ],
+)
+def test_what_there_is_not_is_told_in_a_sentence(
+    arguments: tuple[str, ...], said: str, town: Any
+) -> None:
+    code, _, told = compared(town, "HEAD", "--same", *arguments)
+    assert code == 2
+    assert told.startswith("mlpperf: ")
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> None:
+    town.git("rm", "-r", "--quiet", "tests", "perf")
+    code, _, told = compared(town, "HEAD", "--same")
+    assert code == 2
+    assert "town has no benchmarks to compare: looked for" in told
+
+
+def test_a_regression_is_an_annotation_on_github() -> None:
+    slow = Finding(named("slow"), ratio=Interval(1.2, 1.1, 1.3), processes=9, judged=True)
+    wrong = Finding(Series("a, b", "c", "d"), wrong={"head": "it is 100%\nwrong"})
+    result = comparison(findings={one.series: one for one in (slow, wrong)})
+    assert show.github_lines(result) == [
+        "::error::it is 100%25%0Awrong",
+        "::error file=tests/a.py::tests/a.py::slow is slower by +20.0 %25 (+10.0 to +30.0)",
+    ]
+
+
+def test_pytest_compares_if_asked_and_is_as_ever_if_not(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(
+        pytest_plugin.subprocess,
+        "run",
+        lambda command, cwd: ran.append([*command[3:], cwd.name]) or SimpleNamespace(returncode=1),
+    )
+
+    def code(*given: str) -> int:
+        options = {"--compare-with": None, "keyword": ""}
+        options |= {"--compare-with": "main"} if "--compare-with=main" in given else {}
+        options |= {"keyword": "walk"} if "-k" in given else {}
+        about = SimpleNamespace(dir=town.folder, args=given)
+        config = SimpleNamespace(getoption=options.get, invocation_params=about)
+        return pytest_plugin.pytest_cmdline_main(config) or 0
+
+    assert code("tests/perf/check_town.py") == 0
+    assert ran == []
+    asked = ["compare", "main", "--suite", "pytest"]
+    assert code("--compare-with=main", "-p", "mlpperf.pytest_plugin") == 1
+    assert code("--compare-with=main", "./tests/perf/check_town.py::test_walk", "-k", "walk") == 1
+    narrowed = ["--series=tests/perf/check_town.py::test_walk", "--series=walk"]
+    assert ran == [[*asked, "project"], [*asked, *narrowed, "project"]]
+
+
+def test_what_is_missing_is_told_with_what_to_do() -> None:
+    because = "it fails in both versions: ModuleNotFoundError: No module named 'numpy.linalg'"
+    left_out = Finding(named("a"), untimed=Judgement(Verdict.NOT_TIMED, because=because))
+    notes = show.notes(comparison(findings={left_out.series: left_out}))
+    assert "For some benchmarks numpy is missing: add --with PACKAGE for each." in notes

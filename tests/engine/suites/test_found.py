@@ -1,0 +1,128 @@
+"""Which benchmarks a project has, without importing any of it."""
+
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.suites.found import Suite, found
+from mlpperf.errors import MlpperfError
+
+FIXTURE = "def test_it(benchmark):\n    benchmark(int)\n"
+CONFIGURATION = '{\n  // asv reads comments, too\n  "version": 1,\n  "repo": ".",\n}\n'
+
+
+def written(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return root
+
+
+def only(root: Path) -> Suite:
+    (suite,) = found(root)
+    return suite
+
+
+def test_a_project_without_benchmarks_has_no_suite(tmp_path: Path) -> None:
+    helper = "def measured(benchmark): ...\n# benchmark\n"  # no test, no fixture
+    name = "class test_benchmark: pass\n"
+    assert (
+        found(written(tmp_path, **{"tests/test_a.py": "benchmark = 1\n" + name, "a.py": helper}))
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FIXTURE,
+        "class TestIt:\n    async def test_it(self, *, codspeed_benchmark): ...\n",
+        "@pytest.mark.benchmark\ndef test_it(): ...\n",
+        "@pytest.mark.benchmark(group='a')\ndef test_it(): ...\n",
+        "@pytest.fixture\ndef quick(benchmark): ...\n",
+    ],
+)
+def test_tests_are_known_by_fixture_and_mark(text: str, tmp_path: Path) -> None:
+    suite = only(written(tmp_path, **{"tests/perf/bench_it.py": text, "tests/test_b.py": "x = 1"}))
+    assert suite.kind == "pytest"
+    assert suite.arguments == suite.tests == ("tests/perf/bench_it.py",)
+    assert suite.files == ("tests",)  # with whatever lies around it
+    assert "tests/perf/bench_it.py" in suite.place
+
+
+def test_what_cannot_be_parsed_or_is_hidden_is_none(tmp_path: Path) -> None:
+    files = {"tests/test_a.py": "def test_it(benchmark:", ".venv/test_b.py": FIXTURE}
+    assert found(written(tmp_path, **files)) == []
+
+
+def test_tests_inside_the_package_share_no_more_than_themselves_and_conftest_files(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "pkg/perf/test_a.py": FIXTURE,
+        "pkg/perf/conftest.py": "",
+        "pkg/code.py": "",
+        "conftest.py": "",
+    }
+    suite = only(written(tmp_path, **files))
+    assert suite.files == ("pkg/perf/test_a.py", "pkg/perf/conftest.py", "conftest.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '{options}'\n"),
+        ("pyproject.toml", "[tool.pytest]\naddopts = '{options}'\n"),
+        ("pytest.ini", "[pytest]\naddopts = {options}\n"),
+        ("tox.ini", "[tox]\n[pytest]\naddopts = {options}\n"),
+        ("setup.cfg", "[tool:pytest]\naddopts =\n    {options}\n"),
+    ],
+)
+def test_of_the_options_of_the_project_those_about_loading_are_kept(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    options = "-ra -n auto --cov=pkg --benchmark-disable --import-mode importlib -p pkg.plugin "
+    options += "-p no:other -x -m quick"
+    files = {name: text.replace("{options}", options), "test_a.py": FIXTURE}
+    suite = only(written(tmp_path, **files))
+    kept = ("--import-mode", "importlib", "-p", "pkg.plugin")
+    assert suite.arguments == (*kept, "test_a.py")
+    assert suite.tests == ("test_a.py",)
+
+
+def test_the_options_may_be_a_list(tmp_path: Path) -> None:
+    options = (
+        "[tool.pytest.ini_options]\naddopts = ['--import-mode=importlib', '--strict-config']\n"
+    )
+    suite = only(written(tmp_path, **{"pyproject.toml": options, "test_a.py": FIXTURE}))
+    assert suite.arguments == ("--import-mode", "importlib", "test_a.py")
+
+
+@pytest.mark.parametrize("where", ["", "perf/"])
+def test_an_asv_suite_is_known_by_its_configuration(where: str, tmp_path: Path) -> None:
+    files = {f"{where}asv.conf.json": CONFIGURATION, f"{where}benchmarks/a.py": ""}
+    suite = only(written(tmp_path, **files))
+    assert suite.kind == "asv"
+    assert suite.arguments == suite.files == (f"{where}benchmarks",)
+    assert suite.tests == ()
+
+
+def test_the_folder_may_have_any_name_and_both_kinds_are_found(tmp_path: Path) -> None:
+    named = CONFIGURATION.replace('".",', '".", "benchmark_dir": "speed",')
+    files = {"asv.conf.json": named, "speed/a.py": "", "tests/test_a.py": FIXTURE}
+    assert [suite.kind for suite in found(written(tmp_path, **files))] == ["asv", "pytest"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "asv.conf.json cannot be read"),
+        ("[1]", "asv.conf.json cannot be read"),
+        ('{"benchmark_dir": 3}', "asv.conf.json cannot be read"),
+        ('{"benchmark_dir": "nowhere"}', "there is no folder 'nowhere'"),
+    ],
+)
+def test_a_bad_configuration_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match=said):
+        found(written(tmp_path, **{"asv.conf.json": text}))

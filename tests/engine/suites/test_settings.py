@@ -1,0 +1,64 @@
+"""What a project says of its comparisons."""
+
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.suites.settings import KINDS, Settings, settings
+from mlpperf.engine.words import percentage
+from mlpperf.errors import MlpperfError
+
+ALL = """
+[tool.mlpperf]
+paths = ["pkg:PATHS"]
+extras = ["fast"]
+suites = ["asv"]
+series = ["*parse*"]
+threshold = "2%"
+budget = 60
+
+[tool.mlpperf.thresholds]
+"*network*" = 10
+"""
+
+
+def said(tmp_path: Path, text: str) -> Settings:
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    return settings(tmp_path)
+
+
+def test_nothing_said_is_everything_found(tmp_path: Path) -> None:
+    assert settings(tmp_path) == Settings()
+    assert said(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
+
+
+def test_all_that_can_be_said(tmp_path: Path) -> None:
+    assert said(tmp_path, ALL) == Settings(("asv",), ("*parse*",), 0.02, {"*network*": 0.1}, 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("budgets = 1", "no setting in .*did you mean budget"),
+        ("suites = ['asc']", "no kind of suite 'asc'; did you mean asv"),
+        ("suites = 'asv'", "suites must be a list"),
+        ("series = [1]", "series must be a list"),
+        ("budget = 0", "budget must be a number of seconds, not 0"),
+        ("budget = 'long'", "budget must be a number"),
+        ("threshold = 'much'", "a percentage such as 2%, not 'much'"),
+        ("thresholds = ['5%']", "thresholds must be a table"),
+    ],
+)
+def test_what_there_is_not_is_refused(text: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match=why):
+        said(tmp_path, f"[tool.mlpperf]\n{text}\n")
+
+
+def test_a_table_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match="must be a table"):
+        said(tmp_path, "[tool]\nmlpperf = 3\n")
+
+
+@pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.5", 0.005), (" 10 %", 0.1)])
+def test_percentages(text: str, share: float) -> None:
+    assert percentage(text) == pytest.approx(share)
