@@ -1,0 +1,150 @@
+"""The gauntlet: comparisons of public projects that nobody here wrote, by the suites they have.
+
+    python benchmarks/gauntlet.py FOLDER [--project NAME] [--same 10] [--skip-pairs]
+
+`FOLDER` holds clones of the projects under their own names. They are cloned from there again, and
+nothing of theirs is changed. Every pair of commits below is compared as its users would do it, with
+no configuration, and so is every suite with itself, `--same` times. What comes of it is a record
+each in `gauntlet.jsonl`; the table in the documentation is written from these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlpperf.engine.history.recording import Recording
+
+
+class Pair(NamedTuple):
+    """Two commits, what changed between them, and what its author says of the speed.
+
+    `told` is the part of the names of series that are meant; `suite_of`, a later commit whose suite
+    both get, if they have none.
+    """
+
+    base: str
+    head: str
+    what: str
+    expected: str
+    told: str = ""
+    suite_of: str = ""
+
+
+PAIRS: dict[str, tuple[Pair, ...]] = {
+    "packaging": (
+        Pair("4c663c9e", "cf100d20", "cached environment", "25 % faster", "time_evaluate"),
+        Pair("210d8785", "e3af78f1", "wildcard comparison", "faster", "TimeSpecSuite", "cf100d20"),
+        Pair("baa9ea8c", "f2bbd4f5", "key of a version", "faster", "TimeVersionSuite", "cf100d20"),
+        Pair("828ce630", "00e4d003", "tokenizer", "faster", "time_constructor", "cf100d20"),
+        Pair("4c362e39", "c7d859d1", "files, but no code", "nothing", suite_of="cf100d20"),
+    ),
+    "graphql-core": (
+        Pair("020ec1f1", "629b763a", "frozen dataclasses", "much faster", "test_parse"),
+        Pair("b362c798", "ec48bb42", "build_resolve_info", "a little faster", "test_execut"),
+        Pair("a4b1d6f7", "bf902f9f", "files, but no code", "nothing"),
+    ),
+    "pluggy": (Pair("387c7422", "12880913", "a cast", "up to 15 % faster", "test_call_hook"),),
+    "networkx": (
+        Pair("8d58e6c9", "7f7afab1", "all shortest paths", "10 % faster", "shortest_paths"),
+        Pair("951201ee", "c1c468d5", "all shortest paths", "30–40 % faster", "shortest_paths"),
+        Pair("690451c4", "adfde01e", "harmonic centrality", "faster", "harmonic"),
+        Pair("2d4a49f0", "c7887a0b", "files, but no code", "nothing"),
+    ),
+    "markdown-it-py": (
+        Pair("1a43fa3e", "c5161b55", "text rule", "10 % faster", "test_spec"),
+    ),
+}  # fmt: skip
+
+
+def compared(clone: Path, base: str, head: str, *options: str) -> tuple[int, dict[str, Any], str]:
+    """What `mlpperf compare` says there: exit code, record, and what it wrote besides."""
+    records = clone.parent / "records"
+    command = [sys.executable, "-m", "mlpperf", "compare", base, head, "--format", "json"]
+    done = subprocess.run(
+        [*command, "--records", str(records), *options],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "VIRTUAL_ENV": sys.prefix},
+    )
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr.strip()
+
+
+def record(project: str, pair: Pair, kind: str, said: tuple[int, Any, str]) -> dict[str, Any]:
+    """What is kept of a comparison: which series changed, by how much, and how long it took."""
+    code, result, error = said
+    series = result.get("series", [])
+
+    def changed(verdict: str) -> dict[str, list[float]]:
+        return {
+            _name(one): [one["ratio"][key] for key in ("median", "low", "high")]
+            for one in series
+            if one["verdict"] == verdict
+        }
+
+    half_widths = sorted(
+        (one["ratio"]["high"] - one["ratio"]["low"]) / 2 for one in series if one["processes"]
+    )
+    return {
+        "project": project,
+        **pair._asdict(),
+        "kind": kind,
+        "slower": changed("slower"),
+        "faster": changed("faster"),
+        "series": sum(bool(one["processes"]) for one in series),
+        "undecided": sum(one["verdict"].startswith("undecided") for one in series),
+        "half_width": half_widths[len(half_widths) // 2] if half_widths else None,
+        "suites": list(result.get("suites", {})),
+        "seconds": result.get("total"),
+        "busy": result.get("busy"),
+        "exit_code": code,
+        "verdict": result.get("verdict", error),
+    }
+
+
+def _name(one: dict[str, Any]) -> str:
+    joint = "::" if one["suite"] == "pytest" else "."
+    return f"{one['path']}{joint}{one['variant']}{one['case']}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run it all, or what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("folder", type=Path, help="with clones of the projects")
+    parser.add_argument("--project", action="append", choices=list(PAIRS), help="only this one")
+    parser.add_argument("--same", type=int, default=0, help="comparisons of each suite with itself")
+    parser.add_argument("--skip-pairs", action="store_true", help="only those")
+    parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
+    given = parser.parse_args(arguments)
+    recording = Recording("gauntlet", "gauntlet", given.records)
+    for project in given.project or PAIRS:
+        pairs = PAIRS[project]
+        with tempfile.TemporaryDirectory(prefix="mlpperf-gauntlet-") as folder:
+            clone = Path(folder) / project
+            source = given.folder / project
+            subprocess.run(["git", "clone", "--quiet", str(source), str(clone)], check=True)
+            courses = [] if given.skip_pairs else [(pair, "pair") for pair in pairs]
+            courses += [(pairs[0]._replace(expected="nothing"), "same")] * given.same
+            for pair, kind in courses:
+                base, options = pair.base, []
+                if kind == "same":
+                    base, options = pair.head, ["--same"]
+                if pair.suite_of:
+                    options += ["--benchmarks", pair.suite_of]
+                said = compared(clone, base, pair.head, *options)
+                recording.add(record(project, pair, kind, said))
+                last = recording.written[-1]
+                print(f"{project} {base} {pair.head} ({kind}): {last['verdict']}", flush=True)
+    print(recording.told)
+
+
+if __name__ == "__main__":
+    main()
