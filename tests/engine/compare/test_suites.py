@@ -116,6 +116,7 @@ def proof(name: str, **about: Any) -> dict[str, Any]:
         "failed": {},
         "untimed": {},
         "seconds": 1e-3,
+        "quantity": "time",
         **about,
     }
 
@@ -176,6 +177,62 @@ def test_each_version_is_proven_by_its_own_process_if_they_are_isolated() -> Non
     assert "fails in both" in str(result.findings[named("b")].judgement)
 
 
+def gives(name: str, value: float) -> dict[str, Any]:
+    return {"series": ["tests/a.py", "", name], "value": value, "unit": "bytes"}
+
+
+def measured(base: list[float], head: list[float], quantity: str = "track") -> tuple[Any, Any]:
+    """The finding about a series of which the processes of each version give these values."""
+    crew: Any = Told([has("base", "a"), has("head", "a")], [proof("a", quantity=quantity)])
+    crew.shuffled = lambda sides: sorted(sides)
+    crew.answers += [[gives("a", value)] for value in (*base, *head)]
+    result = comparison()
+    prove_suite(crew, result, plan_suite(crew, result, Selection(), "pytest"), "pytest")
+    return result, result.findings[named("a")]
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "risen"),
+    [
+        ([3, 3, 3], [3, 3, 3], ""),
+        ([3, 3, 3], [5, 5, 5], "3 → 5 bytes"),
+        ([5, 5, 5], [3, 3, 3], ""),
+        ([3, 3, 3], [3.001, 3.001, 3.001], ""),  # less than the threshold
+        ([100, 101, 102], [102.5, 103, 104], ""),  # beyond, but not by what may be chance
+        ([100, 101, 102], [105, 106, 107], "102 → 105 bytes"),
+        ([100, 101, 110], [105, 106, 107], ""),  # they overlap
+        ([0, 0, 0], [1, 1, 1], "0 → 1 bytes"),
+    ],
+)
+def test_a_value_that_rises_in_all_processes_is_a_regression(
+    base: list[float], head: list[float], risen: str
+) -> None:
+    result, finding = measured(base, head)
+    assert finding.risen == risen
+    assert finding.judgement.verdict is Verdict.MEASURED
+    assert result.exit_code == bool(risen)
+    if risen:
+        assert show.verdict(result) == "Regression at new: tests/a.py::a gives more."
+        assert risen in show.markdown(result)
+        assert risen in show.github_lines(result)[0]
+
+
+def test_each_peak_of_memory_has_processes_of_its_own() -> None:
+    crew: Any = Told(
+        [has("base", "a", "b"), has("head", "a", "b")],
+        [proof("a", quantity="peakmemory"), proof("b", quantity="track")],
+        *[[gives("b", 1.0)]] * 6,
+        *[[gives("a", 1.0)]] * 6,
+    )
+    crew.shuffled = lambda sides: sorted(sides)
+    result = comparison()
+    prove_suite(crew, result, plan_suite(crew, result, Selection(), "pytest"), "pytest")
+    assert [asked[2] for asked in crew.asked[2:]] == [1] * 12
+    assert [len(f.values["head"]) for f in result.findings.values()] == [3, 3]
+    assert crew.calls == {}  # nothing is timed
+    assert result.exit_code == 0
+
+
 # --- a project of somebody else -------------------------------------------------------------------
 
 TESTS = '''"""Timed."""
@@ -222,6 +279,9 @@ class Walks:
 
     def time_walk(self, n):
         streets.walk(n)
+
+    def track_effort(self, n):
+        return streets.EFFORT
 '''
 
 
@@ -274,9 +334,12 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
     code, record, _ = compared(town, "HEAD")
     assert code == 1
     found = words(record)
-    assert set(found) == {"test_walk[20]", "test_walk[40]", "test_stand", "time_walk(30)"}
+    walks = {"test_walk[20]", "test_walk[40]", "time_walk(30)"}
+    assert set(found) == {*walks, "test_stand", "track_effort(30)"}
     slower = {name for name, verdict in found.items() if verdict == "slower"}
-    assert slower == {"test_walk[20]", "test_walk[40]", "time_walk(30)"}
+    assert slower == walks
+    (track,) = (s for s in record["series"] if s["variant"] == "track_effort")
+    assert track["risen"] == "50 → 150 unit"
     assert record["suites"] == {
         "asv": "asv: perf/benchmarks",
         "pytest": "pytest, with the benchmark fixture: tests/perf/check_town.py",

@@ -69,7 +69,12 @@ def timeraw_import():
     return "import town"
 
 def track_steps():
-    return 3
+    return {effort}
+
+track_steps.unit = "steps"
+
+def track_fails():
+    return 1 / 0
 
 def mem_list():
     return [0] * 10
@@ -122,7 +127,7 @@ def test_series_are_what_asv_finds_with_all_parameters(looked: list[dict[str, An
     assert ["walks", "", "time_plain"] in base["series"]
     assert ["walks.Parameters", "(10, 'a')", "time_fresh"] in base["series"]
     assert ["deeper.more", "", "time_more"] in base["series"]
-    assert len(base["series"]) == 1 + 4 + 1 + 2 + 2 + 4 + 1
+    assert len(base["series"]) == 1 + 4 + 1 + 2 + 2 + 5 + 1
 
 
 def test_a_module_that_does_not_import_is_told(looked: list[dict[str, Any]]) -> None:
@@ -153,15 +158,30 @@ def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> Non
     [
         ("time_fresh(20, 'b')", "skips"),
         ("time_some(2)", "skips"),
-        ("track_steps", "only asv itself measures track"),
-        ("mem_list", "only asv itself measures memory"),
-        ("peakmem_list", "only asv itself measures peakmemory"),
     ],
 )
 def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, Any]) -> None:
     assert proven[name]["failed"] == {}
     assert all(why in said for said in proven[name]["untimed"].values())
     assert set(proven[name]["untimed"]) == {"base", "head"}
+
+
+def test_what_measures_no_time_is_not_called_but_asked(
+    versions: dict[str, Any], proven: dict[str, Any]
+) -> None:
+    names = {"track_steps": "track", "mem_list": "memory", "peakmem_list": "peakmemory"}
+    for name, quantity in names.items():
+        assert proven[name]["quantity"] == quantity
+        assert proven[name]["seconds"] == 0
+    series = [["walks", "", name] for name in (*names, "track_fails", "track_gone")]
+    head = {"head": versions["head"]}
+    found = {answer["series"][2]: answer for answer in answers(head, "value", series=series)}
+    assert (found["track_steps"]["value"], found["track_steps"]["unit"]) == (60, "steps")
+    assert 80 < found["mem_list"]["value"] < 500
+    assert 1e6 < found["peakmem_list"]["value"] < 1e10
+    assert found["mem_list"]["unit"] == found["peakmem_list"]["unit"] == "bytes"
+    assert found["track_fails"]["failed"] == "it raised ZeroDivisionError: division by zero"
+    assert found["track_gone"]["untimed"] == "it is not there"
 
 
 def test_what_fails_says_how(proven: dict[str, Any]) -> None:

@@ -95,6 +95,8 @@ class Finding:
     ratio : head ÷ base, with its interval.
     processes : that `ratio` is based on.
     judged : whether they were others than those that chose it; only then may they decide.
+    values : of a series that measures something else than time, from several processes of each
+        version; and their `unit`.
     memory : peak bytes and allocations of a call, by version.
     threshold : the smallest change that is told, as a share.
     """
@@ -108,6 +110,8 @@ class Finding:
     ratio: Interval = UNKNOWN
     processes: int = 0
     judged: bool = False
+    values: dict[str, list[float]] = field(default_factory=dict)
+    unit: str = ""
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
     threshold: float = THRESHOLD
 
@@ -146,9 +150,24 @@ class Finding:
         return found
 
     @property
+    def risen(self) -> str:
+        """How its value rose, such as `3 → 5 unit`; as with asv, less is better.
+
+        All of the head's have to lie beyond all of the base's. Peaks of memory, which differ a
+        little from process to process, have to by more than `MEMORY_RISE`.
+        """
+        if len(self.values) < 2:
+            return ""
+        base, head = self.values["base"], self.values["head"]
+        exact = len(set(base)) == len(set(head)) == 1
+        least = self.threshold if exact else max(self.threshold, MEMORY_RISE)
+        rose = min(head) > max(base) + least * abs(max(base))
+        return f"{max(base):.6g} → {min(head):.6g} {self.unit}" if rose else ""
+
+    @property
     def regression(self) -> bool:
         """Whether the head must not go in like this."""
-        return bool(self.slower or "head" in self.wrong or self.grown)
+        return bool(self.slower or "head" in self.wrong or self.grown or self.risen)
 
     @property
     def judgement(self) -> Judgement:
@@ -236,7 +255,8 @@ class Comparison:
             return 2
         if "head" in self.broken or self.regressions:
             return 1
-        return 0 if self.timed and not self.missing and not self.interrupted else 2
+        known = self.timed or any(finding.values for finding in self.findings.values())
+        return 0 if known and not self.missing and not self.interrupted else 2
 
     @property
     def missing(self) -> list[Finding]:

@@ -41,6 +41,8 @@ def verdict(result: Comparison) -> str:
         clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
     if grown:
         clauses.append(f"{_names(grown)} {'takes' if _are(grown) == 'is' else 'take'} more memory")
+    if risen := [f for f in found if f.risen]:
+        clauses.append(f"{_names(risen)} {'gives' if _are(risen) == 'is' else 'give'} more")
     if clauses:
         return f"Regression at {result.head}: {'; '.join(clauses)}."
     if result.exit_code == 2:
@@ -133,9 +135,16 @@ def table(findings: Iterable[Finding], title: str) -> RenderableType:
             *([finding.series.name] if is_suite else finding.series[:3]),
             *(_time(finding, side) for side in ("base", "head")),
             interval(finding) if finding.processes else "",
-            Text("; ".join([str(finding.judgement), *finding.grown]), style),
+            Text(_said(finding), style),
         )
     return shown
+
+
+def _said(finding: Finding) -> str:
+    """The verdict on a series, with what else is known."""
+    values = [f"{side} {min(found):.6g}" for side, found in finding.values.items()]
+    measured = finding.risen or (f"{', '.join(values)} {finding.unit}" if values else "")
+    return "; ".join(filter(None, [str(finding.judgement), measured, *finding.grown]))
 
 
 def text(result: Comparison) -> RenderableType:
@@ -183,7 +192,7 @@ def _rows(findings: Iterable[Finding]) -> list[str]:
             finding.series.name,
             *(_time(finding, side) for side in ("base", "head")),
             interval(finding) if finding.processes else "",
-            "; ".join([str(finding.judgement), *finding.grown]),
+            _said(finding),
         ]
         lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
     return lines
@@ -202,7 +211,9 @@ def github_lines(result: Comparison) -> list[str]:
     lines = []
     for finding in result.regressions:
         why = finding.wrong.get("head") or f"{finding.series.name} is slower by {interval(finding)}"
-        if finding.grown and not finding.slower:
+        if finding.risen:
+            why = f"{finding.series.name} gives more: {finding.risen}"
+        elif finding.grown and not finding.slower:
             why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
         place = (
             f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
@@ -235,4 +246,5 @@ def _series_record(finding: Finding) -> dict[str, Any]:
         **finding.series._asdict(),
         "verdict": str(finding.judgement),
         "grown": finding.grown,
+        "risen": finding.risen,
     }

@@ -13,6 +13,7 @@ from ..timing.verdicts import Judgement, Verdict
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
 
+VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out
 
 
@@ -80,6 +81,7 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
     """Have every series run once in both versions; notes what fails and how long calls are."""
     failed: dict[Series, dict[str, str]] = {one: {} for one in series}
     untimed: dict[Series, dict[str, str]] = {one: {} for one in series}
+    quantities: dict[Series, str] = {}
     for group in [["head"], ["base"]] if result.isolated else [["base", "head"]]:
         left = list(series)
         for _ in range(ENDED_MOST):
@@ -88,6 +90,8 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
                 left.remove(one)
                 failed[one] |= answer["failed"]
                 untimed[one] |= answer["untimed"]
+                if answer["quantity"] != "time":
+                    quantities[one] = answer["quantity"]
                 crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
             if not left or not crew.failed:
                 break
@@ -96,10 +100,43 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
             for side in group:
                 if not any(_answers(crew, [side], suite, [one])):
                     failed[one][side] = crew.trouble[-1] if crew.trouble else "it gave no answer"
+    _measure(crew, result, suite, quantities, failed, untimed)
     for one in series:
         _conclude(result.findings[one], failed[one], untimed[one])
         if result.findings[one].untimed or result.findings[one].wrong:
             crew.calls.pop(one, None)
+
+
+def _measure(
+    crew: Crew,
+    result: Comparison,
+    suite: str,
+    quantities: Mapping[Series, str],
+    failed: dict[Series, dict[str, str]],
+    untimed: dict[Series, dict[str, str]],
+) -> None:
+    """Have several processes say what series give that measure no time.
+
+    The peak of memory is that of a process, so each such series has processes of its own.
+    """
+    alone = [[one] for one, quantity in quantities.items() if quantity == "peakmemory"]
+    groups = [[one for one in quantities if [one] not in alone], *alone]
+    for group in (group for group in groups if group):
+        for side in crew.shuffled(["base", "head"] * VALUES):
+            for answer in crew.ask("value", [side], suite, series=[one[:3] for one in group]):
+                one = Series.of(answer["series"], suite)
+                finding = result.findings[one]
+                if "value" in answer:
+                    finding.values.setdefault(side, []).append(answer["value"])
+                    finding.unit = answer["unit"]
+                elif "failed" in answer:
+                    failed[one][side] = answer["failed"]
+                else:
+                    untimed[one][side] = answer["untimed"]
+    for one in quantities:
+        if result.findings[one].values:
+            finding = result.findings[one]
+            finding.untimed = finding.untimed or Judgement(Verdict.MEASURED)
 
 
 def _answers(
@@ -114,6 +151,8 @@ def _conclude(finding: Finding, failed: dict[str, str], untimed: dict[str, str])
     name = finding.series.name
     if finding.untimed:  # the base does not have it
         failed, untimed = ({s: w for s, w in m.items() if s == "head"} for m in (failed, untimed))
+    if finding.untimed and finding.untimed.verdict is Verdict.MEASURED and not failed:
+        return
     if untimed:
         why = untimed.get("head") or untimed["base"]
         finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)

@@ -8,10 +8,10 @@ import itertools
 import os
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 from asv_runner import discovery
@@ -21,12 +21,11 @@ from .blocks import Call, Clock, PreparedRunner, Runner
 from .copies import FailedError, Names, NotTimedError, told
 from .worlds import World
 
+Done = TypeVar("Done")
+
 
 class AsvCopy:
-    """The benchmarks in a folder, imported in a world of their own.
-
-    What is no time is among the series, too, and is not timed.
-    """
+    """The benchmarks in a folder, imported in a world of their own."""
 
     def __init__(self, world: World, folder: Path, wanted: Sequence[str] = ()) -> None:
         """Load the modules of series that are at the places `wanted`; all of them for none."""
@@ -57,26 +56,46 @@ class AsvCopy:
                     case = f"({', '.join(map(str, values))})" if values else ""
                     self._benchmarks[where, case, function] = benchmark, index
 
+    def quantity(self, series: Names) -> str:
+        """As asv's runner has it."""
+        return str(self._benchmarks[series][0].type) if series in self._benchmarks else "time"
+
+    def value(self, series: Names) -> tuple[float, str]:
+        """What the benchmark gives; the peak of memory is that of the whole process so far."""
+        benchmark = self._inside(self._set_up, series)
+        try:
+            value = float(self._world.inside(benchmark.run)(*benchmark._build_params()))
+        except BaseException as reason:
+            raise FailedError(f"it raised {told(reason)}") from reason
+        finally:
+            self.end()
+        return value, str(benchmark.unit)
+
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get a benchmark ready, as `Copy.begin` says."""
+        return self._inside(self._begin, series)
+
+    def _inside(self, function: Callable[[Names], Done], series: Names) -> Done:
         try:
-            return self._world.inside(self._begin)(series)
+            return self._world.inside(function)(series)
         except (NotTimedError, FailedError):
             raise
         except BaseException as reason:  # anything may go wrong in somebody's setup
             raise FailedError(f"its setup raised {told(reason)}") from reason
 
-    def _begin(self, series: Names) -> Runner:
+    def _set_up(self, series: Names) -> Any:
         if series not in self._benchmarks:
             raise NotTimedError("it is not there")
         benchmark, index = self._benchmarks[series]
-        if benchmark.type != "time":
-            raise NotTimedError(f"only asv itself measures {benchmark.type} benchmarks")
         benchmark.set_param_idx(index)
         benchmark.set_cache(self._cache(benchmark))
         if benchmark.do_setup():
             raise NotTimedError("it skips these parameters")
         self._current = benchmark
+        return benchmark
+
+    def _begin(self, series: Names) -> Runner:
+        benchmark = self._set_up(series)
         if isinstance(benchmark, TimerawBenchmark):
             return _ProcessRunner(benchmark, self._world)
         called = functools.partial(benchmark.func, *benchmark._build_params())

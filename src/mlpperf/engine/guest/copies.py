@@ -32,6 +32,18 @@ class Copy(Protocol):
     series: list[Names]
     broken: dict[str, str]
 
+    def quantity(self, series: Names) -> str:
+        """What a series measures: `time`, or what else asv has: track, memory, peakmemory."""
+
+    def value(self, series: Names) -> tuple[float, str]:
+        """What a series gives that measures no time, and its unit.
+
+        Raises
+        ------
+        NotTimedError, FailedError
+            If it gives nothing.
+        """
+
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
 

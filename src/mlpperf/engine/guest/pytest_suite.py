@@ -59,6 +59,14 @@ class PytestCopy:
         self._switch()
         self.series = list(self._items)
 
+    def quantity(self, series: Names) -> str:
+        """Tests are timed."""
+        return "time"
+
+    def value(self, series: Names) -> tuple[float, str]:
+        """Tests are timed."""
+        raise NotTimedError("it has no value")
+
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Run a test until it hands its function over, as `Copy.begin` says."""
         if series not in self._items:

@@ -46,8 +46,8 @@ class Task:
 
     Attributes
     ----------
-    kind : look (what do the versions have?), prove, time, take turns with another process, or
-        trace (what does each series run?).
+    kind : look (what do the versions have?), prove, time, take turns with another process, value
+        (what do series give that measure no time?), or trace (what does each series run?).
     suite : `asv`, with the folder of its benchmarks, or `pytest`, with its arguments; relative to
         each version's root.
     sides : the versions by name, `base` and `head` or one of them.
@@ -90,6 +90,7 @@ def main() -> None:
         "look": _look,
         "prove": _prove,
         "time": _time,
+        "value": _value,
         "trace": _trace,
     }
     answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
@@ -154,7 +155,8 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
         failed: dict[str, str] = {}
         untimed: dict[str, str] = {}
         seconds: list[float] = []
-        for name, copy in copies.items():
+        quantity = next(iter(copies.values())).quantity(names)
+        for name, copy in copies.items() if quantity == "time" else ():
             try:
                 seconds.append(_proven(copy, names, following))
             except NotTimedError as reason:
@@ -162,7 +164,7 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
             except FailedError as reason:
                 failed[name] = str(reason)
         about = {"failed": failed, "untimed": untimed, "seconds": max(seconds, default=0.0)}
-        yield {"series": names, **about}
+        yield {"series": names, "quantity": quantity, **about}
 
 
 def _proven(copy: Copy, names: Names, following: Names | None) -> float:
@@ -183,6 +185,20 @@ def _proven(copy: Copy, names: Names, following: Names | None) -> float:
         leave()
     copy.end()
     return seconds
+
+
+def _value(task: Task) -> Iterator[dict[str, Any]]:
+    """What series of the only version give that measure no time."""
+    (name,) = task.sides
+    copy = load(task, name)
+    for names, _ in _in_turn(task.series):
+        try:
+            value, unit = copy.value(names)
+        except (FailedError, NotTimedError) as reason:
+            failed = isinstance(reason, FailedError)
+            yield {"series": names, "failed" if failed else "untimed": str(reason)}
+        else:
+            yield {"series": names, "value": value, "unit": unit}
 
 
 def _trace(task: Task) -> Iterator[dict[str, Any]]:

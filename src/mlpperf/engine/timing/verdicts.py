@@ -22,6 +22,7 @@ class Verdict(Enum):
     NO_DIFFERENCE = "no difference"  # of a variant and its reference
     UNCHANGED = "unchanged"  # of two versions
     UNDECIDED = "undecided"
+    MEASURED = "measured"  # something else than time
     NOT_TIMED = "not timed"  # for a reason of its own, which is told
 
 
