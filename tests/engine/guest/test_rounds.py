@@ -41,7 +41,7 @@ class Clock:
         self.pauses.append(seconds)
         self.spend(seconds)
 
-    def runner(self, name: str, *seconds: float, library: str = "numpy") -> Runner:
+    def runner(self, name: str, *seconds: float, backend: str = "numpy") -> Runner:
         """Takes so many seconds for each call, one after the other, then always the last."""
         left = list(seconds)
 
@@ -49,7 +49,7 @@ class Clock:
             self.calls.append(name)
             self.spend(left.pop(0) if len(left) > 1 else left[0])
 
-        return Runner(call, library)
+        return Runner(call, backend)
 
     def turns(
         self, *contestants: Runner | Sequence[Runner], rules: Rules = FUNCTIONS, seed: int = 0
@@ -238,7 +238,7 @@ def test_contestants_of_one_library_are_never_waited_for(clock: Clock) -> None:
 def test_libraries_settle_when_they_change_and_that_is_no_part_of_a_round(clock: Clock) -> None:
     turns = clock.turns(
         clock.runner("a", 10 * LONG_CALL),
-        clock.runner("b", 10 * LONG_CALL, library=OTHER),
+        clock.runner("b", 10 * LONG_CALL, backend=OTHER),
         clock.runner("c", 10 * LONG_CALL),
     )
     assert clock.pauses == [SETTLE, SETTLE]
@@ -255,8 +255,8 @@ def test_contestants_of_one_library_run_next_to_each_other(clock: Clock) -> None
         own = Clock()
         make: Callable[..., Runner] = own.runner
         own.turns(
-            make("a", 0.1), make("x", 0.1, library=OTHER), make("b", 0.1),
-            make("y", 0.1, library=OTHER), seed=seed,
+            make("a", 0.1), make("x", 0.1, backend=OTHER), make("b", 0.1),
+            make("y", 0.1, backend=OTHER), seed=seed,
         )  # fmt: skip
         return own.calls
 

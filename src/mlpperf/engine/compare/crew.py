@@ -74,13 +74,8 @@ class Crew:
         It is the hot paths', or that of a `suite`. One that hangs, dies or fails adds its last
         words to `trouble`; what it answered counts.
         """
-        self.failed = False
-        try:
-            with self._started(kind, sides, suite, task) as worker:
-                yield from worker
-        except WorkerError as reason:
-            self.failed = True
-            self.trouble.append(str(reason))
+        with self._noting_trouble(), self._started(kind, sides, suite, task) as worker:
+            yield from worker
 
     def time(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Have one process time both versions in turns; its answers as they come."""
@@ -88,16 +83,21 @@ class Crew:
 
     def alternate(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """The same by two processes, one for each version, which take turns block by block."""
-        self.failed = False
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
         random = Random(self._seed())
+        with self._noting_trouble(), contextlib.ExitStack() as stack:
+            workers = {
+                side: stack.enter_context(self._started("turns", [side], suite, {}))
+                for side in self.shuffled(["base", "head"])
+            }
+            yield from alternating(workers["base"], workers["head"], order, random)
+
+    @contextlib.contextmanager
+    def _noting_trouble(self) -> Iterator[None]:
+        """Add the last words of a process that hangs, dies or fails to `trouble`."""
+        self.failed = False
         try:
-            with contextlib.ExitStack() as stack:
-                workers = {
-                    side: stack.enter_context(self._started("turns", [side], suite, {}))
-                    for side in self.shuffled(["base", "head"])
-                }
-                yield from alternating(workers["base"], workers["head"], order, random)
+            yield
         except WorkerError as reason:
             self.failed = True
             self.trouble.append(str(reason))

@@ -16,11 +16,8 @@ from ...errors import MlpperfError
 from ..timing.workers import Worker
 
 GUEST = Path(__file__).parents[1] / "guest"
-# What it takes besides the standard library, by kind of suite: modules and the packages with them.
-NEEDS = {
-    "asv": {"asv_runner": "asv_runner"},
-    "pytest": {"pytest": "pytest", "greenlet": "greenlet"},
-}
+# Modules that it takes besides the standard library, by kind of suite. Packages have their names.
+NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
 # Loads the folder as a package of its own, because this one may not be installed there.
 START = f"""
 import importlib.util, sys

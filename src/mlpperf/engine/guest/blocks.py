@@ -30,7 +30,7 @@ class Runner:
     Attributes
     ----------
     call : the function.
-    library : whose threads may go on spinning after a call.
+    backend : the library by its name; its threads may go on spinning after a call.
     wait : returns when the device is done.
     warm : the block begins with a call that is not timed, so that it does not matter what the
         contestant that ran before has left in the processor's caches.
@@ -38,7 +38,7 @@ class Runner:
     """
 
     call: Callable[..., Any]
-    library: str = "python"
+    backend: str = "python"
     wait: Callable[[], None] = nothing
     calls: int = 1
     warm: bool = False

@@ -12,6 +12,11 @@ from .blocks import Runner
 Names = tuple[str, str, str]  # of a series: where it is, its parameters, its function
 
 
+# Tests with one of these fixtures are timed, and those with such a mark, as a whole.
+FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
+MARKS = ("benchmark", "codspeed_benchmark")
+
+
 class NotTimedError(Exception):
     """A series that cannot be timed here, for a reason that is no fault of the code."""
 

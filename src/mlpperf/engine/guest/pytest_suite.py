@@ -21,11 +21,9 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from .blocks import PreparedRunner, Runner, nothing
-from .copies import FailedError, Names, NotTimedError
+from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError
 from .worlds import World, leave
 
-FIXTURES = ("benchmark", "codspeed_benchmark")
-MARKS = ("benchmark", "codspeed_benchmark")  # of a test that is timed as a whole
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once.
 OPTIONS = ("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header")
 

@@ -94,7 +94,7 @@ class Turns:
         self._order = _libraries_together(order, contestants)
         self._paused = 0  # nanoseconds
         firsts = [loads[0] for loads in contestants]
-        self._libraries = {first.library for first in firsts}
+        self._libraries = {first.backend for first in firsts}
         self._turned_to_others()
         self._args = give()
         self._renewed = clock()
@@ -138,12 +138,12 @@ class Turns:
 
     def _turned_to_others(self) -> None:
         """Forget which library ran last, if that matters: something else has run meanwhile."""
-        self._library = "" if len(self._libraries) > 1 else min(self._libraries)
+        self._ran_last = "" if len(self._libraries) > 1 else min(self._libraries)
 
     def _settle(self, runner: Runner) -> None:
         """Let the threads of the library that ran before come to rest."""
-        if runner.library != self._library:
-            self._library, before = runner.library, self._clock()
+        if runner.backend != self._ran_last:
+            self._ran_last, before = runner.backend, self._clock()
             self._pause(SETTLE)
             self._paused += self._clock() - before
 
@@ -162,6 +162,6 @@ class Turns:
 
 def _libraries_together(order: Sequence[int], contestants: Sequence[Sequence[Runner]]) -> list[int]:
     """`order`, with the contestants of one library next to each other."""
-    names = [contestants[i][0].library for i in range(len(contestants))]
+    names = [contestants[i][0].backend for i in range(len(contestants))]
     seen = list(dict.fromkeys(names[i] for i in order))
     return sorted(order, key=lambda i: seen.index(names[i]))

@@ -19,10 +19,9 @@ from typing import Any
 import json5
 
 from ...errors import MlpperfError
+from ..guest.copies import FIXTURES, MARKS
 from ..words import count
 
-FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
-MARKS = ("benchmark", "codspeed_benchmark")
 ASV_CONFIGURATION = "asv.conf.json"
 # Of the options that a project always gives to pytest, those that decide how tests are loaded. The
 # others are about reports, coverage, other processes, or which tests to leave out.
