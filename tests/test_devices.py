@@ -621,19 +621,22 @@ def test_a_process_that_hangs_is_told_with_the_last_it_said(
     assert str(raised.value) == "A process did not end within 1 s; the last it said: working"
 
 
-@pytest.mark.parametrize(("said", "expected"), [("8192", 8192), ("No devices were found", None)])
-def test_the_memory_of_a_gpu_is_what_its_own_tool_says(
-    said: str, expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [("echo 8192", "8192"), ("echo No devices were found; exit 6", ""), ("exit 9", "")],
+)
+def test_what_is_known_of_a_gpu_is_what_its_own_tool_says(
+    does: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
+    tool.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert devices._gpu_megabytes("0") == expected
+    assert devices.gpu_fact("gpu:0", "memory.total") == told
 
 
 def test_more_memory_than_the_gpu_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_gpu_megabytes", lambda number: 8192)
+    monkeypatch.setattr(devices, "gpu_fact", lambda device, fact: "8192")
     gpu = SimpleNamespace(config=SimpleNamespace(list_physical_devices=lambda kind: ["gpu"]))
     with pytest.raises(MlpperfError) as raised:
         devices._configure(gpu, Setting("gpu:0", gpu_memory="9000"))

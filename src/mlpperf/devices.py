@@ -230,8 +230,8 @@ def _configure(tf: Any, setting: Setting) -> None:
     elif setting.gpu_memory == "growth":
         tf.config.experimental.set_memory_growth(gpus[0], True)
     elif setting.gpu_memory != "all":
-        total = _gpu_megabytes(setting.device.removeprefix("gpu:"))
-        if total is not None and int(setting.gpu_memory) > total:
+        total = gpu_fact(setting.device, "memory.total")
+        if total.isdigit() and int(setting.gpu_memory) > int(total):
             raise MlpperfError(
                 f"{setting.device} has {total} MB of memory; {setting.gpu_memory} were asked for."
             )
@@ -244,16 +244,18 @@ def _configure(tf: Any, setting: Setting) -> None:
     tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
 
 
-def _gpu_megabytes(number: str) -> int | None:
-    """Memory of a GPU in MB, as NVIDIA's own tool tells; None if it does not."""
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+def gpu_fact(device: str, fact: str) -> str:
+    """What NVIDIA's own tool tells of `gpu:N`, such as its `name` or `memory.total` in MB.
+
+    Empty if it does not.
+    """
+    command = ["nvidia-smi", f"--query-gpu={fact}", "--format=csv,noheader,nounits"]
+    command.append(f"--id={device.removeprefix('gpu:')}")
     try:
-        done = subprocess.run(
-            [*command, f"--id={number}"], capture_output=True, text=True, timeout=60
-        )
-        return int(done.stdout)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
+        return ""
+    return "" if done.returncode else done.stdout.strip()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from mlpperf.agreement import Proof
-from mlpperf.articles.readme import BLOCKS, marked, rewrite, update
+from mlpperf.articles.readme import marked, rewrite, update
+from mlpperf.articles.readme_blocks import BLOCKS
 from mlpperf.cli.main import app
 from mlpperf.cli.reference import reference
 from mlpperf.engine.compare.findings import Comparison, Finding, Series

@@ -60,6 +60,13 @@ def contests(
     return newest
 
 
+def on_gpu(contest: Sequence[Record]) -> str:
+    """`, on` and the name of the GPU on which a peer was seen to run; else empty."""
+    seen = (r["in_force"]["gpu"] for r in contest if r["in_force"].get("gpu"))
+    name = next(seen, None)
+    return f", on {name}" if name else ""
+
+
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
     """The cells of the table, a row for each peer, the fastest first."""
     found: list[tuple[str, ...]] = []

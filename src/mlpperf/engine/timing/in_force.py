@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ...devices import SETTING, Setting, available_threads, tensorflow, threads
+from ...devices import SETTING, Setting, available_threads, gpu_fact, tensorflow, threads
 from ...errors import MlpperfError
 
 LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
@@ -34,14 +34,15 @@ TRIES = 3  # on a busy machine a thread may not get its turn
 
 @dataclass(frozen=True)
 class InForce:
-    """What was seen; None where TensorFlow was not loaded, or cannot tell."""
+    """What was seen; None where no library was loaded that can tell."""
 
     blas_threads: int  # that worked in one product of NumPy
     operation_threads: int | None = None  # that worked in one product of TensorFlow
     operations: int | None = None  # of TensorFlow that ran at a time
     placed: str | None = None  # such as cpu or gpu:0
     xla: bool | None = None
-    gpu_memory: int | None = None  # bytes that TensorFlow took at its peak
+    gpu_memory: int | None = None  # bytes that the library took at its peak
+    gpu: str | None = None  # its name, such as NVIDIA H100 80GB HBM3
 
     def shortfalls(self, asked: Setting) -> list[str]:
         """A sentence for everything that was asked for and is not in force."""
@@ -70,16 +71,21 @@ class InForce:
 
 
 def in_force() -> InForce:
-    """Look at this process; takes up to three seconds, once."""
-    return _seen("tensorflow" in sys.modules)
+    """Look at this process; takes up to three seconds, once.
+
+    Of PyTorch and JAX only the device is told.
+    """
+    return _seen(next((name for name in ("tensorflow", "torch", "jax") if name in sys.modules), ""))
 
 
 @lru_cache(maxsize=2)
-def _seen(with_tensorflow: bool) -> InForce:
+def _seen(library: str) -> InForce:
     square = np.ones((1000, 1000), dtype=np.float32)
     blas = working_threads(lambda: square @ square, threads())
-    if not with_tensorflow:
-        return InForce(blas)
+    if library != "tensorflow":
+        memory = _gpu_memory_of(library) if library else None
+        placed = Setting.current().device if memory else "cpu" if library else None
+        return InForce(blas, placed=placed, gpu_memory=memory or None, gpu=_gpu_name(placed))
     tf = tensorflow()
     tensor, vector = tf.constant(square), tf.range(200_000, 0, -1)
     product = tf.function(lambda t: tf.matmul(t, t), autograph=False)
@@ -89,13 +95,15 @@ def _seen(with_tensorflow: bool) -> InForce:
     )
     asked = Setting.current()
     gpu, most = asked.device != "cpu", asked.threads or available_threads()
+    placed = short_name(product(tensor).device)
     return InForce(
         blas,
         None if gpu else working_threads(lambda: product(tensor), most),
         None if gpu else working_threads(lambda: sorts(vector), asked.inter or most),
-        short_name(product(tensor).device),
+        placed,
         clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
         _gpu_memory(tf) if gpu else None,
+        _gpu_name(placed),
     )
 
 
@@ -156,6 +164,21 @@ def clustered(call: Callable[[], object]) -> bool | None:
 
 def _gpu_memory(tf: Any) -> int:
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
+def _gpu_memory_of(library: str) -> int:
+    """Bytes that PyTorch or JAX took of a GPU at its peak; 0 if it works without one."""
+    module: Any = sys.modules[library]
+    if library == "torch":
+        cuda = module.cuda
+        return int(cuda.max_memory_allocated()) if cuda.is_initialized() else 0
+    device = module.devices()[0]
+    known = {} if device.platform == "cpu" else device.memory_stats()
+    return int(known.get("peak_bytes_in_use", 0))
+
+
+def _gpu_name(placed: str | None) -> str | None:
+    return gpu_fact(placed, "name") or None if placed and placed != "cpu" else None
 
 
 def gpus(tf: Any) -> list[str]:
