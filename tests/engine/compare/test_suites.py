@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ class Told:
         self.answers = list(answers)
         self.asked: list[tuple[str, list[str], int]] = []
         self.calls: dict[Series, float] = {}
+        self.broken_off: set[Series] = set()
         self.trouble: list[str] = []
         self.failed = False
 
@@ -117,6 +119,7 @@ def proof(name: str, **about: Any) -> dict[str, Any]:
         "untimed": {},
         "seconds": 1e-3,
         "quantity": "time",
+        "broken_off": False,
         **about,
     }
 
@@ -155,6 +158,20 @@ def test_what_fails_in_both_or_cannot_be_timed_says_why() -> None:
 def test_what_runs_through_is_timed() -> None:
     _, crew = concluded([proof("a", seconds=0.2), proof("b")])
     assert crew.calls == {named("a"): 0.2, named("b"): 1e-3}
+
+
+def test_what_takes_too_long_says_which_budget_it_needs() -> None:
+    answers = [proof("a", seconds=2.0, broken_off=True), proof("b", seconds=0.2), proof("c")]
+    result, crew = concluded(answers, names="abc")
+    stages._leave_out(crew, result)
+    said = {s.variant: str(f.judgement) for s, f in result.findings.items()}
+    long = "undecided: a call takes too long for this budget"
+    assert (said["a"], said["b"]) == (long, "undecided: not timed")
+    assert said["c"] == "undecided: not timed"
+    assert result.trouble == [
+        "1 call took too long to be timed in 60 s: --budget 144 leaves out none of those that came "
+        "to an end"
+    ]
 
 
 def test_what_ends_the_process_is_told_of_the_version_that_does() -> None:
@@ -259,7 +276,6 @@ EFFORT = 50
 
 
 def walk(n):
-    """So many steps."""
     for _ in range(EFFORT * n):
         pass
     return n
@@ -370,6 +386,27 @@ def test_both_versions_have_the_benchmarks_of_the_head(town: Any) -> None:
     town.replace("src/town/streets.py", "range(1000)", "range(9000)")
     _, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "test_rest")
     assert words(record) == {"test_rest": "slower"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="nothing interrupts a call here")
+@pytest.mark.parametrize("suite", ["pytest", "asv"])
+def test_what_hangs_is_broken_off_and_the_others_are_timed(
+    suite: str, town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "SCREENING", replace(budget.SCREENING, proof_seconds_least=0.3))
+    town.replace("src/town/streets.py", "import town", "import town, time")
+    town.replace(
+        "src/town/streets.py", "    for _ in", "    time.sleep(600 * (n == 30))\n    for _ in"
+    )
+    town.replace("tests/perf/check_town.py", "[20, 40]", "[20, 30]")
+    _, record, _ = compared(town, "HEAD", "--suite", suite)
+    found = words(record)
+    hangs = {"pytest": "test_walk[30]", "asv": "time_walk(30)"}[suite]
+    assert found[hangs] == "undecided: a call takes too long for this budget"
+    assert any("too long to be timed" in trouble for trouble in record["trouble"])
+    if suite == "pytest":
+        assert "undecided" not in found["test_walk[20]"]
+        assert "undecided" not in found["test_stand"]
 
 
 def test_what_no_longer_runs_is_a_regression(town: Any) -> None:

@@ -1,12 +1,14 @@
 """Two processes, one for each version, that take turns block by block.
 
-Both are alive all the time, and one of them waits while the other runs. What differs between two
-processes, by several percent, stays in the ratio: only many pairs of them tell it from a change.
+Both are alive all the time, and one of them waits while the other runs; both do it on the same
+processor, which is drawn. What else differs between two processes, by some 2 %, stays in the ratio:
+only many pairs of them tell it from a change.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -48,10 +50,12 @@ def alternating(
         If one of them hangs, dies or fails.
     """
     sides = {"base": base, "head": head}
+    known = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     for worker in sides.values():
         next(worker)
     for session in sessions:
-        begin = {"begin": session["series"], "long": session["long"]}
+        processor = rng.choice(known) if known else None
+        begin = {"begin": session["series"], "long": session["long"], "processor": processor}
         start = time.perf_counter()
         begun: list[Worker] = []
         try:

@@ -37,6 +37,8 @@ class Screening:
         is not timed.
     series_share_most : of the budget, that a single series may take; or its equal part, if there
         are so few that this is more. A second is always allowed.
+    proof_excess : so many times what can be timed a call may take when it is proven, and
+    proof_seconds_least : so many seconds in any case.
     """
 
     processes: int = 3
@@ -44,6 +46,8 @@ class Screening:
     seconds_least: float = 0.015
     calls_least: int = 12
     series_share_most: float = 0.01
+    proof_excess: float = 5.0
+    proof_seconds_least: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,12 @@ def longest_series(seconds: float, series: int) -> float:
     """Seconds that the screening may spend on one of so many series, of a budget of `seconds`."""
     equal_part = SCREENING.budget_share * seconds / max(series, 1)
     return max(SCREENING.series_share_most * seconds, equal_part, 1.0)
+
+
+def longest_proof(seconds: float, series: int) -> float:
+    """Seconds after which a call that is proven is broken off: it cannot be timed by far."""
+    longest = longest_series(seconds, series) / SCREENING.calls_least
+    return max(SCREENING.proof_excess * longest, SCREENING.proof_seconds_least)
 
 
 def judging_seconds_least(seconds: float) -> float:

@@ -30,6 +30,7 @@ class Crew:
     ----------
     together : the series whose versions can take the same arguments; known when they are proven.
     calls : seconds of a call of each series; known then, too.
+    broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
     failed : whether the last process did.
     """
@@ -49,6 +50,7 @@ class Crew:
         self.trouble = trouble
         self.together: set[Series] = set()
         self.calls: dict[Series, float] = {}
+        self.broken_off: set[Series] = set()
         self.failed = False
         self._rng = np.random.default_rng(seed)
 

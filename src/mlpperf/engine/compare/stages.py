@@ -188,10 +188,11 @@ def _leave_out(crew: Crew, result: Comparison) -> None:
         judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
         result.findings[series].untimed = result.findings[series].untimed or judgement
     if too_long:
-        budget = result.budget * max(seconds[s] for s in too_long) / longest
+        budget = math.ceil(result.budget * max(seconds[s] for s in too_long) / longest)
+        waited = " of those that came to an end" if crew.broken_off else ""
         result.trouble.append(
             f"{count(len(too_long), 'call')} took too long to be timed in {result.budget:.0f} s: "
-            f"--budget {math.ceil(budget)} leaves out none"
+            f"--budget {budget} leaves out none{waited}"
         )
 
 

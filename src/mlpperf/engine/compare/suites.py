@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..timing.verdicts import Judgement, Verdict
+from .budget import longest_proof
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
 
@@ -78,14 +79,18 @@ def _of_place(path: str, trouble: Mapping[str, str]) -> str:
 
 
 def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite: str) -> None:
-    """Have every series run once in both versions; notes what fails and how long calls are."""
+    """Have every series run once in both versions; notes what fails and how long calls are.
+
+    A call that takes much longer than the budget allows to time is broken off.
+    """
+    longest = longest_proof(result.budget, len(result.findings))
     failed: dict[Series, dict[str, str]] = {one: {} for one in series}
     untimed: dict[Series, dict[str, str]] = {one: {} for one in series}
     quantities: dict[Series, str] = {}
     for group in [["head"], ["base"]] if result.isolated else [["base", "head"]]:
         left = list(series)
         for _ in range(ENDED_MOST):
-            for answer in _answers(crew, group, suite, left):
+            for answer in _answers(crew, group, suite, left, longest):
                 one = Series.of(answer["series"], suite)
                 left.remove(one)
                 failed[one] |= answer["failed"]
@@ -93,12 +98,14 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
                 if answer["quantity"] != "time":
                     quantities[one] = answer["quantity"]
                 crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
+                if answer["broken_off"]:
+                    crew.broken_off.add(one)
             if not left or not crew.failed:
                 break
             # The first of those left has ended the process: of which version?
             one = left.pop(0)
             for side in group:
-                if not any(_answers(crew, [side], suite, [one])):
+                if not any(_answers(crew, [side], suite, [one], longest)):
                     failed[one][side] = crew.trouble[-1] if crew.trouble else "it gave no answer"
     _measure(crew, result, suite, quantities, failed, untimed)
     for one in series:
@@ -140,10 +147,12 @@ def _measure(
 
 
 def _answers(
-    crew: Crew, sides: Sequence[str], suite: str, series: Sequence[Series]
+    crew: Crew, sides: Sequence[str], suite: str, series: Sequence[Series], longest: float
 ) -> list[dict[str, Any]]:
+    if not series:
+        return []
     names = [one[:3] for one in series]
-    return list(crew.ask("prove", sides, suite, series=names)) if names else []
+    return list(crew.ask("prove", sides, suite, series=names, longest=longest))
 
 
 def _conclude(finding: Finding, failed: dict[str, str], untimed: dict[str, str]) -> None:

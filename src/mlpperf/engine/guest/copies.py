@@ -67,6 +67,9 @@ class Copy(Protocol):
             If it fails.
         """
 
+    def give_up(self) -> None:
+        """End it without what would come after the call, which has failed or takes too long."""
+
 
 def told(reason: BaseException) -> str:
     """An exception in a line."""

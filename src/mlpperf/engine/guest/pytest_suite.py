@@ -9,6 +9,7 @@ working.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import sys
@@ -81,6 +82,11 @@ class PytestCopy:
         self._switch()
         self._check()
 
+    def give_up(self) -> None:
+        """Let the test fail where it has handed its function over, and be torn down."""
+        with contextlib.suppress(FailedError):
+            self._switch(NotTimedError("what was to be timed has failed"))
+
     def _check(self) -> None:
         outcome = self._outcome
         if outcome.not_timed or outcome.skipped:
@@ -135,10 +141,11 @@ class PytestCopy:
         Raises
         ------
         NotTimedError
-            If it cannot be called from outside.
+            If it was given up meanwhile.
         """
         runner.world = self._world
-        self._say(runner)
+        if isinstance(reason := self._say(runner), Exception):
+            raise reason
 
     def not_timed(self, why: str) -> NotTimedError:
         """What a test raises whose function cannot be timed."""

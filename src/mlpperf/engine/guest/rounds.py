@@ -52,7 +52,7 @@ FUNCTIONS = Rules(block_seconds=3e-4, warm_below=0.02, same_work=False)
 # Of blocks of 1 ms a pair scatters as much as of 0.1 ms, and takes ten times longer.
 VERSIONS = Rules(block_seconds=1e-4, warm_below=0.0, same_work=True)
 # A process that has waited for another one finds its caches cold, and what it runs first is slow.
-PROCESSES = Rules(block_seconds=2e-3, warm_below=0.02, same_work=True)
+PROCESSES = Rules(block_seconds=1e-3, warm_below=0.02, same_work=True)
 
 
 class Turns:

@@ -6,7 +6,6 @@ that what is done is not lost if the process is. Whatever the project prints goe
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 from .alternation import blocks_on_request
 from .blocks import Runner
 from .copies import Copy, FailedError, Names, NotTimedError, told, why
+from .limits import at_most
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns
 from .tracing import calls_of, loop_seconds
 from .worlds import World, leave
@@ -29,6 +29,7 @@ from .worlds import World, leave
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
 CALLED_AGAIN = 1.0  # seconds below which a call is tried a second time when it is proven
+SET_UP = 60.0  # seconds after which the set-up of a series is broken off
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Task:
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
     series : what is to be proven.
+    longest : seconds after which a call that is proven is broken off.
     sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
         copy of each version is got ready for it. A series may be in several sessions, which are
         then at several moments.
@@ -67,6 +69,7 @@ class Task:
     path: Sequence[str] = ()
     once: bool = False
     series: Sequence[Sequence[str]] = ()
+    longest: float = 60.0
     sessions: Sequence[dict[str, Any]] = ()
     seed: int = 0
 
@@ -149,37 +152,57 @@ def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names |
 
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
-    """For each series: whether each version runs it through, and how long a call takes."""
+    """For each series: whether each version runs it through, and how long a call takes.
+
+    What is broken off in one version is not tried in the other.
+    """
     copies = {name: load(task, name) for name in task.sides}
     for names, following in _in_turn(task.series):
         failed: dict[str, str] = {}
         untimed: dict[str, str] = {}
         seconds: list[float] = []
+        broken_off = False
         quantity = next(iter(copies.values())).quantity(names)
         for name, copy in copies.items() if quantity == "time" else ():
             try:
-                seconds.append(_proven(copy, names, following))
+                seconds.append(_proven(copy, names, following, task.longest))
+            except BrokenOffError:
+                broken_off = True
+                seconds.append(task.longest)
+                break
             except NotTimedError as reason:
                 untimed[name] = str(reason)
             except FailedError as reason:
                 failed[name] = str(reason)
         about = {"failed": failed, "untimed": untimed, "seconds": max(seconds, default=0.0)}
-        yield {"series": names, "quantity": quantity, **about}
+        yield {"series": names, "quantity": quantity, "broken_off": broken_off, **about}
 
 
-def _proven(copy: Copy, names: Names, following: Names | None) -> float:
+class BrokenOffError(Exception):
+    """A series takes too long to be proven."""
+
+
+def _proven(copy: Copy, names: Names, following: Names | None, longest: float) -> float:
     """Seconds of a call, after which the series has come to its end.
 
     What is to be timed has to bear being called again; unless it takes long, that is tried.
     """
-    runner = copy.begin(names, following)
     try:
-        seconds = runner.block(())
+        with at_most(SET_UP) as limit:
+            runner = copy.begin(names, following)
+    except (FailedError, NotTimedError) as reason:
+        if limit.reached:
+            raise NotTimedError(f"its set-up takes longer than {SET_UP:g} s") from reason
+        raise
+    try:
+        with at_most(longest) as limit:
+            seconds = runner.block(())
         if seconds < CALLED_AGAIN:
             seconds = runner.block(())
     except BaseException as reason:
-        with contextlib.suppress(FailedError, NotTimedError):
-            copy.end()
+        copy.give_up()
+        if limit.reached:
+            raise BrokenOffError from reason
         raise FailedError(f"it raised {told(reason)}") from reason
     finally:
         leave()
@@ -291,9 +314,10 @@ class _Begun:
 
     def give_up(self) -> None:
         """The same after a failure, which has been told."""
+        leave()
+        self.runners.clear()
         while self._ready:
-            with contextlib.suppress(FailedError, NotTimedError):
-                self.end()
+            self._ready.pop().give_up()
 
 
 def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
