@@ -70,6 +70,7 @@ class Simulated(Crew):
     ) -> None:
         self.series, self.slowdowns, self.between = series, slowdowns, between
         self.together, self.calls, self.trouble, self.failed = set(), {}, [], False
+        self.broken_off, self.whole, self.loading = set(), {}, {}
         self.suites = {}
         self._rng = np.random.default_rng(0)
         self.asked: list[str] = []

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -18,9 +19,9 @@ from mlpperf.cli.main import app
 from mlpperf.engine.compare import budget, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.suites import plan_suite, prove_suite
+from mlpperf.engine.compare.suites import leave_out_loading, plan_suite, prove_suite
 from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.verdicts import Judgement, Verdict
+from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -34,9 +35,14 @@ class Told:
         self.answers = list(answers)
         self.asked: list[tuple[str, list[str], int]] = []
         self.calls: dict[Series, float] = {}
+        self.whole: dict[Series, float] = {}
+        self.loading: dict[tuple[str, str], dict[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.trouble: list[str] = []
         self.failed = False
+
+    def look(self, suite: str) -> Iterator[dict[str, Any]]:
+        return self.ask("look", ["base", "head"], suite)
 
     def ask(
         self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
@@ -57,7 +63,7 @@ def comparison(**about: Any) -> Comparison:
 
 def has(side: str, *names: str, **trouble: str) -> dict[str, Any]:
     series = [["tests/a.py", "", name] for name in names]
-    return {"version": side, "series": series, "trouble": trouble}
+    return {"version": side, "series": series, "trouble": trouble, "loading": {}}
 
 
 def named(name: str, path: str = "tests/a.py") -> Series:
@@ -82,6 +88,7 @@ def test_what_the_head_can_no_longer_load_is_wrong() -> None:
         "version": "head",
         "series": [["tests/b.py", "", "c"]],
         "trouble": {"tests/a.py": "why"},
+        "loading": {},
     }
     result = comparison()
     assert planned(Told([has("base", "a"), head]), result) == ["c"]
@@ -102,8 +109,8 @@ def test_only_series_that_are_selected_are_proven_each_with_its_threshold() -> N
         ([[has("base"), has("head", "a")]], "base", "no series of its pytest suite was found"),
         ([[has("base", "a"), has("head", x="it is broken")]], "head", "it is broken"),
         ([[has("base", "a"), {"version": "head", "broken": "it raised"}]], "head", "it raised"),
-        ([[has("base", "a"), "killed"], ["killed again"]], "head", "killed again"),
-        ([["killed"], [has("base", "a")], ["killed again"]], "head", "killed again"),
+        ([[{"version": "base", "broken": "killed"}, has("head", "a")]], "base", "killed"),
+        ([[has("base", "a")]], "head", "loading its suite ends the process"),
     ],
 )
 def test_a_side_with_nothing_is_broken(answers: list[Any], side: str, why: str) -> None:
@@ -118,6 +125,7 @@ def proof(name: str, **about: Any) -> dict[str, Any]:
         "failed": {},
         "untimed": {},
         "seconds": 1e-3,
+        "whole": about.get("seconds", 1e-3),
         "quantity": "time",
         "broken_off": False,
         **about,
@@ -160,18 +168,64 @@ def test_what_runs_through_is_timed() -> None:
     assert crew.calls == {named("a"): 0.2, named("b"): 1e-3}
 
 
-def test_what_takes_too_long_says_which_budget_it_needs() -> None:
-    answers = [proof("a", seconds=2.0, broken_off=True), proof("b", seconds=0.2), proof("c")]
-    result, crew = concluded(answers, names="abc")
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (
+            [proof("a", seconds=2.0), proof("b")],
+            "1 call took too long to be timed in 60 s: --budget 96 leaves out none",
+        ),
+        (
+            [proof("a", seconds=2.0), proof("b", seconds=7.0, broken_off=True)],
+            "2 calls took too long to be timed in 60 s: --budget 96 leaves out none, "
+            "but 1 did not end while it was proven",
+        ),
+        (
+            [proof("a"), proof("b", seconds=7.0, broken_off=True)],
+            "1 call took too long to be timed in 60 s: 1 did not end while it was proven",
+        ),
+    ],
+)
+def test_what_takes_too_long_says_which_budget_it_needs(answers: Any, told: str) -> None:
+    result, crew = concluded(answers)
     stages._leave_out(crew, result)
-    said = {s.variant: str(f.judgement) for s, f in result.findings.items()}
-    long = "undecided: a call takes too long for this budget"
-    assert (said["a"], said["b"]) == (long, "undecided: not timed")
-    assert said["c"] == "undecided: not timed"
-    assert result.trouble == [
-        "1 call took too long to be timed in 60 s: --budget 144 leaves out none of those that came "
-        "to an end"
-    ]
+    assert result.trouble == [told]
+    long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+    for finding in result.findings.values():
+        takes = next(a["seconds"] for a in answers if a["series"][2] == finding.series.variant)
+        assert finding.untimed == (long if takes > 1 else None)
+
+
+def test_a_call_counts_with_what_prepares_it() -> None:
+    result, crew = concluded([proof("a", whole=2.0), proof("b")])
+    stages._leave_out(crew, result)
+    assert str(result.findings[named("a")].judgement).endswith("too long for this budget")
+    assert result.findings[named("b")].untimed is None
+
+
+def test_what_takes_long_to_load_is_left_out_unless_it_is_most_of_what_there_is() -> None:
+    names = [["tests/a.py", "", "a"], *(["tests/b.py", "", f"b{i}"] for i in range(9))]
+
+    def left(a: float, b: float) -> tuple[list[str], list[str]]:
+        loading = {"tests/a.py": a, "tests/b.py": b}
+        about = {"series": names, "trouble": {}, "loading": loading}
+        crew: Any = Told([{"version": side, **about} for side in ("base", "head")])
+        result = comparison()
+        series = plan_suite(crew, result, Selection(), "pytest")
+        found = leave_out_loading(crew, result, series)
+        return [one.variant for one in found], result.trouble
+
+    every = [name for *_, name in names]
+    assert left(0.4, 0.4) == (every, [])  # of 10 s in each process
+    assert left(0.4, 4.0) == (every, [])
+    assert left(4.0, 0.4) == (
+        every[1:],
+        [
+            "tests/a.py takes 8 s to load in both versions, in every process: --budget 480 does "
+            "not leave it out"
+        ],
+    )
+    assert left(0.4, 5.0)[0] == ["a"]
 
 
 def test_what_ends_the_process_is_told_of_the_version_that_does() -> None:
@@ -431,6 +485,30 @@ def test_the_settings_of_the_project_narrow(town: Any) -> None:
     town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
     _, record, _ = compared(town, "HEAD", "--same")
     assert list(words(record)) == ["time_walk(30)"]
+
+
+@pytest.mark.parametrize("address", ["folder", "file"])
+def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_path: Path) -> None:
+    """Commits are the project's then, and benchmarks those of the repository that we are in."""
+    if address == "file":  # cloned from there: only what is committed counts
+        address = f"file://{town.folder}"
+    else:
+        address = os.path.relpath(town.folder, tmp_path / "suite" / "asv")
+    town.git("rm", "-r", "--quiet", "perf", "tests")
+    town.commit("no suite")
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
+    town.commit("slower")
+    suite = type(town)(tmp_path / "suite")
+    suite.write("asv/asv.conf.json", json.dumps({"version": 1, "repo": address}))
+    suite.write("asv/benchmarks/__init__.py", "")
+    suite.write("asv/benchmarks/walks.py", ASV)
+    suite.commit("a suite")
+    code, record, _ = compared(suite, "HEAD~")
+    assert code == 1
+    assert words(record) == {"time_walk(30)": "slower", "track_effort(30)": "measured"}
+    commits = [town.git("rev-parse", name).strip() for name in ("HEAD~", "HEAD")]
+    assert record["commits"]["base"] == commits[0]
+    assert record["commits"]["head"] in (commits[1], None)
 
 
 @pytest.mark.parametrize(

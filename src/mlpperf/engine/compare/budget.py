@@ -19,7 +19,7 @@ FALSE_ALARM = 0.01
 BUDGET = 115.0  # seconds for screening and judgement; proofs come before
 # Of benchmarks that a project has already: at least so many seconds, and more the more they are,
 # because each needs a set-up, and what it calls is not chosen to be short.
-SUITE_BUDGET = (140.0, 360.0)
+SUITE_BUDGET = (140.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
 SETTLED_ERROR = 0.005  # standard error with which the ratio of a process is fine enough
 
@@ -37,6 +37,7 @@ class Screening:
         is not timed.
     series_share_most : of the budget, that a single series may take; or its equal part, if there
         are so few that this is more. A second is always allowed.
+    loading_share_least : of a process, that anything may take to load, however few series it has.
     proof_excess : so many times what can be timed a call may take when it is proven, and
     proof_seconds_least : so many seconds in any case.
     """
@@ -46,6 +47,7 @@ class Screening:
     seconds_least: float = 0.015
     calls_least: int = 12
     series_share_most: float = 0.01
+    loading_share_least: float = 0.05
     proof_excess: float = 5.0
     proof_seconds_least: float = 2.0
 
@@ -201,6 +203,12 @@ def longest_proof(seconds: float, series: int) -> float:
     """Seconds after which a call that is proven is broken off: it cannot be timed by far."""
     longest = longest_series(seconds, series) / SCREENING.calls_least
     return max(SCREENING.proof_excess * longest, SCREENING.proof_seconds_least)
+
+
+def longest_loading(seconds: float, share: float) -> float:
+    """Seconds that a process may spend on loading what has this share of all series."""
+    each = SCREENING.budget_share * seconds / SCREENING.processes
+    return max(share, SCREENING.loading_share_least) * each
 
 
 def judging_seconds_least(seconds: float) -> float:

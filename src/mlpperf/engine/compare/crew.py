@@ -29,7 +29,9 @@ class Crew:
     Attributes
     ----------
     together : the series whose versions can take the same arguments; known when they are proven.
-    calls : seconds of a call of each series; known then, too.
+    loading : seconds that each place of a suite takes to load, by the kind of suite and the side.
+    calls : seconds of a call of each series; known when they are proven, too.
+    whole : the same with what prepares each call, where anything does.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
     failed : whether the last process did.
@@ -50,6 +52,8 @@ class Crew:
         self.trouble = trouble
         self.together: set[Series] = set()
         self.calls: dict[Series, float] = {}
+        self.whole: dict[Series, float] = {}
+        self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.failed = False
         self._rng = np.random.default_rng(seed)
@@ -78,6 +82,23 @@ class Crew:
         """
         with self._noting_trouble(), self._started(kind, sides, suite, task) as worker:
             yield from worker
+
+    def look(self, suite: str) -> Iterator[dict[str, Any]]:
+        """Have each version say what it has of a suite: two processes at a time, as none is timed.
+
+        Of one that hangs, dies or fails, the answer is that it is `broken`.
+        """
+        with contextlib.ExitStack() as stack:
+            workers = {
+                side: stack.enter_context(self._started("look", [side], suite, {}))
+                for side in ("base", "head")
+            }
+            for side, worker in workers.items():
+                try:
+                    yield from worker
+                except WorkerError as reason:
+                    self.trouble.append(str(reason))
+                    yield {"version": side, "broken": str(reason)}
 
     def time(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Have one process time both versions in turns; its answers as they come."""

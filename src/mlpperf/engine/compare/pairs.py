@@ -12,7 +12,8 @@ from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.settings import KINDS, Settings, settings
 from .builds import build, is_compiled
-from .checkouts import project_folder, unmet
+from .checkouts import unmet
+from .elsewhere import source
 from .guests import Guests, interpreter, packages
 from .identity import complete
 from .versions import Version, checked_out, coexistence, same_code
@@ -61,6 +62,8 @@ def pair(
 ) -> Pair:
     """Two commits of the project that `folder` is in, written into the folder `into`.
 
+    Or of the one that the asv suite there is about, if that is in a repository of its own.
+
     Parameters
     ----------
     base, head
@@ -83,11 +86,14 @@ def pair(
     MlpperfError
         If there is no such commit, nothing to compare, or an environment cannot be made.
     """
-    top, project = project_folder(folder)
+    origin = source(folder, into)
+    top, project = origin.top, origin.project
     old = checked_out(base, top, project, into / "base", usual)
-    new = checked_out(head, top, project, into / "head", usual)
+    new = checked_out(head or origin.head, top, project, into / "head", usual)
     with_suites = new
-    if benchmarks:
+    if origin.suites:
+        with_suites = checked_out(benchmarks, origin.suites, Path(), into / "benchmarks")
+    elif benchmarks:
         with_suites = checked_out(benchmarks, top, project, into / "benchmarks")
     said = settings(with_suites.root)
     check("kind of suite", kinds, KINDS)

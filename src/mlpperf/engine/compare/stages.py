@@ -47,6 +47,7 @@ from .findings import THRESHOLD, Comparison, Finding, Selection, Series
 from .guests import Guests
 from .lock import alone
 from .planning import plan, prove
+from .suites import leave_out_loading
 from .timed import time_once
 from .versions import Version
 
@@ -134,6 +135,7 @@ def _stages(
         return
     in_suites = sum(bool(one.suite) for one in series)
     result.budget = result.budget or usual_budget(len(series) - in_suites, in_suites)
+    series = leave_out_loading(crew, result, series)
     progress("proving")
     prove(crew, result, series)
     yield True
@@ -182,18 +184,22 @@ def _most(left: float) -> str:
 def _leave_out(crew: Crew, result: Comparison) -> None:
     """Note what takes too long for the budget, and which budget would do."""
     longest = longest_series(result.budget, len(crew.calls))
-    seconds = {s: SCREENING.calls_least * call for s, call in crew.calls.items()}
-    too_long = [s for s, needed in seconds.items() if needed > longest]
+    whole = {s: max(call, crew.whole.get(s, 0.0)) for s, call in crew.calls.items()}
+    seconds = {s: SCREENING.calls_least * each for s, each in whole.items()}
+    too_long = [s for s, each in seconds.items() if each > longest or s in crew.broken_off]
     for series in too_long:
         judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
         result.findings[series].untimed = result.findings[series].untimed or judgement
-    if too_long:
-        budget = math.ceil(result.budget * max(seconds[s] for s in too_long) / longest)
-        waited = " of those that came to an end" if crew.broken_off else ""
-        result.trouble.append(
-            f"{count(len(too_long), 'call')} took too long to be timed in {result.budget:.0f} s: "
-            f"--budget {budget} leaves out none{waited}"
-        )
+    if not too_long:
+        return
+    told = f"{count(len(too_long), 'call')} took too long to be timed in {result.budget:.0f} s"
+    off = f"{len(crew.broken_off)} did not end while it was proven" if crew.broken_off else ""
+    if ended := [seconds[s] for s in too_long if s not in crew.broken_off]:
+        told += f": --budget {math.ceil(result.budget * max(ended) / longest)} leaves out none"
+        told += f", but {off}" if off else ""
+    else:
+        told += f": {off}"
+    result.trouble.append(told)
 
 
 def _conclude(finding: Finding, estimate: RatioEstimate, tests: int = 0) -> None:

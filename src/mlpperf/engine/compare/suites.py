@@ -6,11 +6,12 @@ in both says nothing about the change, and is not timed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..timing.verdicts import Judgement, Verdict
-from .budget import longest_proof
+from ..timing.verdicts import Judgement, Reason, Verdict
+from .budget import longest_loading, longest_proof
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
 
@@ -23,8 +24,11 @@ def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str)
     about = _looked(crew, result, suite)
     if result.broken:
         return []
-    series = {side: [Series.of(names, suite) for names in said["series"]] for side, said in about}
-    trouble = {side: said["trouble"] for side, said in about}
+    series = {
+        side: [Series.of(names, suite) for names in said["series"]] for side, said in about.items()
+    }
+    trouble = {side: said["trouble"] for side, said in about.items()}
+    crew.loading |= {(suite, side): said["loading"] for side, said in about.items()}
     told = {"base": result.base, "head": result.head}
     for side, places in trouble.items():
         result.trouble += [f"{told[side]}: {why}" for why in places.values()]
@@ -51,31 +55,52 @@ def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str)
     return found
 
 
-def _looked(crew: Crew, result: Comparison, suite: str) -> list[tuple[str, dict[str, Any]]]:
-    """What each version has of the suite: from one process, unless that dies of one of them."""
-    about: dict[str, dict[str, Any]] = {}
-    for sides in (["base", "head"], ["base"], ["head"]):
-        left = [side for side in sides if side not in about and side not in result.broken]
-        if result.isolated and len(sides) > 1:
+def leave_out_loading(crew: Crew, result: Comparison, series: Sequence[Series]) -> list[Series]:
+    """Those of the series that load in time; notes of the others which budget would do."""
+    places: dict[tuple[str, str], list[Series]] = {}
+    for one in series:
+        place = _place(one.path, crew.loading.get((one.suite, "head"), {}))
+        places.setdefault((one.suite, place), []).append(one)
+    left = []
+    for (suite, place), there in places.items():
+        seconds = sum(crew.loading.get((suite, s), {}).get(place, 0.0) for s in ("base", "head"))
+        longest = longest_loading(result.budget, len(there) / len(series))
+        if seconds <= longest:
+            left += there
             continue
-        for answer in crew.ask("look", left, suite) if left else ():
-            if "broken" in answer:
-                result.broken[answer["version"]] = answer["broken"]
-            else:
-                about[answer["version"]] = answer
+        for one in there:
+            finding = result.findings[one]
+            judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_LOADING)
+            finding.untimed = finding.untimed or judgement
+        result.trouble.append(
+            f"{place} takes {seconds:.0f} s to load in both versions, in every process: "
+            f"--budget {math.ceil(result.budget * seconds / longest)} does not leave it out"
+        )
+    return left
+
+
+def _place(path: str, places: Iterable[str]) -> str:
+    """The one of some places that a series at `path` is in."""
+    return next((p for p in places if path == p or path.startswith((f"{p}.", f"{p}/"))), "")
+
+
+def _looked(crew: Crew, result: Comparison, suite: str) -> dict[str, dict[str, Any]]:
+    """What each version has of the suite."""
+    about: dict[str, dict[str, Any]] = {}
+    for answer in crew.look(suite):
+        if "broken" in answer:
+            result.broken[answer["version"]] = answer["broken"]
+        else:
+            about[answer["version"]] = answer
     for side in ("base", "head"):
-        if side not in about:
-            said = crew.trouble[-1] if crew.trouble else "it said nothing"
-            result.broken.setdefault(side, said)
-    return list(about.items())
+        if side not in about:  # whatever is loaded may end the process
+            result.broken.setdefault(side, "loading its suite ends the process")
+    return about
 
 
 def _of_place(path: str, trouble: Mapping[str, str]) -> str:
     """Why what lies at `path` cannot be loaded; nothing if it can."""
-    for place, why in trouble.items():
-        if path == place or path.startswith((f"{place}.", f"{place}/")):
-            return why
-    return ""
+    return trouble.get(_place(path, trouble), "")
 
 
 def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite: str) -> None:
@@ -98,6 +123,7 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
                 if answer["quantity"] != "time":
                     quantities[one] = answer["quantity"]
                 crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
+                crew.whole[one] = max(crew.whole.get(one, 0.0), answer["whole"])
                 if answer["broken_off"]:
                     crew.broken_off.add(one)
             if not left or not crew.failed:

@@ -34,6 +34,7 @@ class AsvCopy:
         self._benchmarks: dict[Names, tuple[Any, int]] = {}
         self._caches: dict[str, bytes] = {}  # what setup_cache made, pickled
         self.broken: dict[str, str] = {}
+        self.loading: dict[str, float] = {}
         world.inside(self._find)(folder, wanted)
         self.series = list(self._benchmarks)
 
@@ -45,10 +46,14 @@ class AsvCopy:
                 below = name.partition(".")[2]
                 if below and wanted and not any(f"{at}.".startswith(f"{below}.") for at in wanted):
                     continue
+                start = time.perf_counter()
                 try:
-                    yield importlib.import_module(name)
+                    module = importlib.import_module(name)
                 except BaseException as reason:  # anything may go wrong in somebody's module
                     self.broken[below] = f"{name} does not import: {told(reason)}"
+                    continue
+                self.loading[below] = time.perf_counter() - start
+                yield module
 
         with mock.patch.object(discovery, "disc_modules", modules):
             for benchmark in discovery.disc_benchmarks(str(folder)):

@@ -13,6 +13,7 @@ import contextlib
 import functools
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class PytestCopy:
         self._items: dict[Names, Any] = {}
         self._outcome = Outcome()
         self.broken: dict[str, str] = {}
+        self.loading: dict[str, float] = {}
         self._switch()
         self.series = list(self._items)
 
@@ -192,6 +194,15 @@ class _Plugin:
         # It has read its options, and has no more to do; it would not accept another fixture.
         config.pluginmanager.unregister(name="benchmark")
         config.addinivalue_line("markers", "benchmark: timed, by its fixture or as a whole")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: Any) -> Any:
+        """Note how long a file takes to load."""
+        start = time.perf_counter()
+        report = yield
+        if isinstance(collector, pytest.Module):
+            self._copy.loading[collector.nodeid] = time.perf_counter() - start
+        return report
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:

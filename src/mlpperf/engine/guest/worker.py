@@ -136,7 +136,8 @@ def _look(task: Task) -> Iterator[dict[str, Any]]:
         except BaseException as reason:  # anything may go wrong in some commit
             yield {"version": name, "broken": told(reason)}
         else:
-            yield {"version": name, "series": copy.series, "trouble": copy.broken}
+            about = {"trouble": copy.broken, "loading": copy.loading}
+            yield {"version": name, "series": copy.series, **about}
 
 
 def _names(names: Sequence[str]) -> Names:
@@ -160,30 +161,35 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
     for names, following in _in_turn(task.series):
         failed: dict[str, str] = {}
         untimed: dict[str, str] = {}
-        seconds: list[float] = []
+        calls: list[float] = []
+        whole: list[float] = []
         broken_off = False
         quantity = next(iter(copies.values())).quantity(names)
         for name, copy in copies.items() if quantity == "time" else ():
             try:
-                seconds.append(_proven(copy, names, following, task.longest))
+                call, with_preparing = _proven(copy, names, following, task.longest)
+                calls.append(call)
+                whole.append(with_preparing)
             except BrokenOffError:
                 broken_off = True
-                seconds.append(task.longest)
                 break
             except NotTimedError as reason:
                 untimed[name] = str(reason)
             except FailedError as reason:
                 failed[name] = str(reason)
-        about = {"failed": failed, "untimed": untimed, "seconds": max(seconds, default=0.0)}
-        yield {"series": names, "quantity": quantity, "broken_off": broken_off, **about}
+        about = {"failed": failed, "untimed": untimed, "broken_off": broken_off}
+        about |= {"seconds": max(calls, default=0.0), "whole": max(whole, default=0.0)}
+        yield {"series": names, "quantity": quantity, **about}
 
 
 class BrokenOffError(Exception):
     """A series takes too long to be proven."""
 
 
-def _proven(copy: Copy, names: Names, following: Names | None, longest: float) -> float:
-    """Seconds of a call, after which the series has come to its end.
+def _proven(
+    copy: Copy, names: Names, following: Names | None, longest: float
+) -> tuple[float, float]:
+    """Seconds of a call, without and with what prepares it; the series has come to its end then.
 
     What is to be timed has to bear being called again; unless it takes long, that is tried.
     """
@@ -196,9 +202,13 @@ def _proven(copy: Copy, names: Names, following: Names | None, longest: float) -
         raise
     try:
         with at_most(longest) as limit:
+            start = time.perf_counter()
             seconds = runner.block(())
-        if seconds < CALLED_AGAIN:
+            whole = time.perf_counter() - start
+        if whole < CALLED_AGAIN:
+            start = time.perf_counter()
             seconds = runner.block(())
+            whole = time.perf_counter() - start
     except BaseException as reason:
         copy.give_up()
         if limit.reached:
@@ -207,7 +217,7 @@ def _proven(copy: Copy, names: Names, following: Names | None, longest: float) -
     finally:
         leave()
     copy.end()
-    return seconds
+    return seconds, whole
 
 
 def _value(task: Task) -> Iterator[dict[str, Any]]:

@@ -74,21 +74,38 @@ def _files(root: Path, suffix: str) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(suffix))
 
 
-def _asv(root: Path) -> list[Suite]:
-    """The suite of the configuration that lies highest."""
+def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The configuration of asv that lies highest in `root`, and what it says; None without any.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be read.
+    """
     files = sorted(_files(root, ASV_CONFIGURATION), key=lambda file: len(file.parts))
     for file in files[:1]:
-        where = file.relative_to(root)
         try:
             content = json5.loads(file.read_text(encoding="utf-8"))
-            folder = file.parent / content.get("benchmark_dir", "benchmarks")
-        except (OSError, ValueError, AttributeError, TypeError) as reason:
-            raise MlpperfError(f"{where} cannot be read: {reason}.") from reason
-        if not folder.is_dir():
-            raise MlpperfError(f"{where}: there is no folder {content.get('benchmark_dir')!r}.")
-        below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
-        return [Suite("asv", (below,), (), (below,), f"asv: {below}")]
-    return []
+            if not isinstance(content, dict):
+                raise TypeError("it is no table")
+        except (OSError, ValueError, TypeError) as reason:
+            raise MlpperfError(f"{file.relative_to(root)} cannot be read: {reason}.") from reason
+        return file, content
+    return None
+
+
+def _asv(root: Path) -> list[Suite]:
+    """The suite of the configuration that lies highest."""
+    configuration = asv_configuration(root)
+    if configuration is None:
+        return []
+    file, content = configuration
+    given = str(content.get("benchmark_dir", "benchmarks"))
+    folder = file.parent / given
+    if not folder.is_dir():
+        raise MlpperfError(f"{file.relative_to(root)}: there is no folder {given!r}.")
+    below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
+    return [Suite("asv", (below,), (), (below,), f"asv: {below}")]
 
 
 def _pytest(root: Path) -> list[Suite]:

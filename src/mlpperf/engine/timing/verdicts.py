@@ -31,6 +31,7 @@ class Reason(Enum):
 
     NOT_TIMED = "not timed"
     LONG_CALLS = "a call takes too long for this budget"
+    LONG_LOADING = "what it is in takes too long to load for this budget"
     FEW_PROCESSES = "only {processes} processes timed it"
     NOT_JUDGED = "looks changed, but was not judged"
     WIDE_INTERVAL = "±{within} % is as far as this machine lets see"
