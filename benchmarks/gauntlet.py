@@ -1,11 +1,12 @@
 """The gauntlet: comparisons of public projects that nobody here wrote, by the suites they have.
 
-    python benchmarks/gauntlet.py FOLDER [--project NAME] [--same 10] [--skip-pairs]
+    python benchmarks/gauntlet.py FOLDER [--project NAME] [--same 10] [--skip-pairs] [--against asv]
 
 `FOLDER` holds clones of the projects under their own names. They are cloned from there again, and
 nothing of theirs is changed. Every pair of commits below is compared as its users would do it, with
-no configuration, and so is every suite with itself, `--same` times. What comes of it is a record
-each in `gauntlet.jsonl`; the table in the documentation is written from these.
+no configuration, and so is every suite with itself, `--same` times. With `--against`, asv or
+pytest-benchmark says instead what it sees of the same pairs. What comes of it is a record each in
+`gauntlet.jsonl`; the tables in the documentation are written from these.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlpperf.engine.calibrate.suite_trackers import suite_tracker
+from mlpperf.engine.calibrate.trackers import TRACKERS
+from mlpperf.engine.compare.pairs import pair as versions
 from mlpperf.engine.history.recording import Recording
+from mlpperf.errors import MlpperfError
 
 
 class Pair(NamedTuple):
@@ -110,6 +115,22 @@ def record(project: str, pair: Pair, kind: str, said: tuple[int, Any, str]) -> d
     }
 
 
+def against(tracker: str, clone: Path, pair: Pair) -> dict[str, Any] | None:
+    """What another tracker says of a pair; None where it has no suite."""
+    with tempfile.TemporaryDirectory(prefix="mlpperf-gauntlet-") as folder:
+        into = Path(folder)
+        made = versions(pair.base, pair.head, clone, into, benchmarks=pair.suite_of or None)
+        if made.guests is None or tracker.partition("-")[0] not in {s.kind for s in made.suites}:
+            return None
+        try:
+            said = suite_tracker(tracker, made.suites, made.guests)(made.base, made.head, [], into)
+        except MlpperfError as reason:
+            return {"verdict": str(reason), "slower": {}, "faster": {}, "seconds": None}
+    slower, faster = ({s.name: [] for s in found} for found in (said.slower, said.faster))
+    verdict = f"{len(slower)} slower, {len(faster)} faster"
+    return {"verdict": verdict, "slower": slower, "faster": faster, "seconds": said.seconds}
+
+
 def _name(one: dict[str, Any]) -> str:
     joint = "::" if one["suite"] == "pytest" else "."
     return f"{one['path']}{joint}{one['variant']}{one['case']}"
@@ -122,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--project", action="append", choices=list(PAIRS), help="only this one")
     parser.add_argument("--same", type=int, default=0, help="comparisons of each suite with itself")
     parser.add_argument("--skip-pairs", action="store_true", help="only those")
+    parser.add_argument("--against", choices=list(TRACKERS), help="another tracker, on the pairs")
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     given = parser.parse_args(arguments)
     recording = Recording("gauntlet", "gauntlet", given.records)
@@ -131,6 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             clone = Path(folder) / project
             source = given.folder / project
             subprocess.run(["git", "clone", "--quiet", str(source), str(clone)], check=True)
+            if given.against:
+                for pair in pairs:
+                    if said := against(given.against, clone, pair):
+                        about = {"project": project, **pair._asdict(), "kind": given.against}
+                        recording.add({**about, **said})
+                        print(f"{project} {pair.base} ({given.against}): {said['verdict']}")
+                continue
             courses = [] if given.skip_pairs else [(pair, "pair") for pair in pairs]
             courses += [(pairs[0]._replace(expected="nothing"), "same")] * given.same
             for pair, kind in courses:
@@ -139,8 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     base, options = pair.head, ["--same"]
                 if pair.suite_of:
                     options += ["--benchmarks", pair.suite_of]
-                said = compared(clone, base, pair.head, *options)
-                recording.add(record(project, pair, kind, said))
+                recording.add(
+                    record(project, pair, kind, compared(clone, base, pair.head, *options))
+                )
                 last = recording.written[-1]
                 print(f"{project} {base} {pair.head} ({kind}): {last['verdict']}", flush=True)
     print(recording.told)

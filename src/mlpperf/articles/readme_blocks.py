@@ -252,9 +252,36 @@ def gauntlet(folder: Path) -> str:
         for project, of in same.items()
     ]
     parts = [_markdown(GAUNTLET_COLUMNS, rows, left=5)]
+    others = {
+        (r["project"], r["base"], r["head"], r["kind"]): r
+        for r in found
+        if r["kind"] not in ("pair", "same")
+    }
+    if others:
+        parts.append("The same pairs by other trackers, which tell changes of 5 %:")
+        parts.append(_markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=5))
     if told:
         parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
     return "\n\n".join([*parts, _where(*found)])
+
+
+BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "expected", "tracker", "what it says", "time")
+
+
+def _beside(record: Record) -> tuple[str, ...]:
+    """What another tracker says of a pair: how many series changed, and those that are meant."""
+    meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
+    told = record["verdict"]
+    if any(meant.values()) and record["expected"] != "nothing":
+        told += f"; of what is meant {meant['slower']} and {meant['faster']}"
+    return (
+        record["project"],
+        f"{record['base']} → {record['head']}",
+        record["expected"],
+        record["kind"],
+        told,
+        seconds(record["seconds"]) if record["seconds"] else "–",
+    )
 
 
 def _as_meant(record: Record) -> str:

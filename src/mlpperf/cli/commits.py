@@ -73,6 +73,9 @@ def compare(
     same: Annotated[
         bool, typer.Option("--same", help="Measure even if the code is the same, as a check.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Time also what runs nothing that changed.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
@@ -135,6 +138,7 @@ def compare(
                         pythons=made.pythons,
                         suites=made.suites,
                         guests=made.guests,
+                        changes=None if full or same else made.changes,
                         progress=lambda text: bar.update(task, description=text, refresh=True),
                     ):
                         result = stage
@@ -199,6 +203,7 @@ def calibrate(
     from ..engine.calibrate import show
     from ..engine.calibrate.planted import SuiteMutator, traced
     from ..engine.calibrate.recorded import Calibration
+    from ..engine.calibrate.suite_trackers import suite_tracker
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
@@ -215,7 +220,7 @@ def calibrate(
     names = [name for listed in paths or () for name in listed.split(",")]
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
-        hot_paths = ["hotpaths"] if names or case or against else ()
+        hot_paths = ["hotpaths"] if names or case else ()
         folder = temporary / "versions"
         folder.mkdir()
         made = pair(
@@ -233,6 +238,10 @@ def calibrate(
         mutator = None
         # One kind at a time: hot paths have functions of their own to slow down.
         suites = () if made.head.entries else made.suites
+        tracker = TRACKERS[against] if against else None
+        if against and made.guests and suites:
+            suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
+            tracker = suite_tracker(against, suites, made.guests)
         if made.guests and suites:
             bar.update(task, description="what do the benchmarks run?", refresh=True)
             rng = np.random.default_rng()
@@ -247,7 +256,7 @@ def calibrate(
             sizes=sizes,
             trials=trials,
             budget=seconds,
-            tracker=TRACKERS[against] if against else None,
+            tracker=tracker,
             mutator=mutator,
             suites=suites,
             guests=made.guests,

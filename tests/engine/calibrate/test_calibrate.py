@@ -23,7 +23,7 @@ from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.main import app
 from mlpperf.engine.calibrate.mutants import Mutant, Target, choose, loop_seconds, mutate
 from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
-from mlpperf.engine.calibrate.trackers import ASV_REGRESSION, TRACKERS
+from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
     Sight,
@@ -508,7 +508,7 @@ def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> Non
     assert said.slower == (slower,)
 
 
-def test_of_what_asv_prints_only_regressions_count() -> None:
+def test_what_asv_prints_is_read() -> None:
     said = """
 | Change | Before <main> | After <mutant> | Ratio | Benchmark |
 |--------|---------------|----------------|-------|-----------|
@@ -516,7 +516,10 @@ def test_of_what_asv_prints_only_regressions_count() -> None:
 | +      | 1.0           | 1.2            |  1.20 | paths.sigmoid.track_allocated('tanh', 'one') |
 | -      | 10.0±0.1μs    | 8.0±0.1μs      |  0.80 | paths.sigmoid.time_call('exp', 'one') |
 """
-    assert ASV_REGRESSION.findall(said) == 2 * [("sigmoid", "tanh", "one")]
+    rows = ASV_ROW.findall(said)
+    assert [mark for mark, _ in rows] == ["+", "+", "-"]
+    named = [match.groups() for _, name in rows if (match := ASV_NAME.search(name))]
+    assert named == [*2 * [("sigmoid", "tanh", "one")], ("sigmoid", "exp", "one")]
 
 
 @pytest.mark.usefixtures("here")

@@ -118,7 +118,7 @@ class Simulated(Crew):
 def simulated(crew: Simulated) -> Comparison:
     result = Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 120.0)
     with mock.patch.object(module, "time_once", crew.visit):
-        for _ in _stages(crew, result, Selection(), lambda text: None):
+        for _ in _stages(crew, result, Selection(), None, lambda text: None):
             pass
     return result
 

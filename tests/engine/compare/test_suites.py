@@ -19,7 +19,7 @@ from mlpperf.cli.main import app
 from mlpperf.engine.compare import budget, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.suites import leave_out_loading, plan_suite, prove_suite
+from mlpperf.engine.compare.suites import confirm, leave_out_loading, plan_suite, prove_suite
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
 
@@ -425,6 +425,46 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     code, record, _ = compared(town, "HEAD", "--same", "--series", "walk[20]")
     assert code == 0
     assert list(words(record)) == ["test_walk[20]"]
+
+
+def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> None:
+    town.replace("src/town/streets.py", "range(1000)", "range(9000)")
+    code, record, _ = compared(town, "HEAD")
+    assert code == 1
+    untouched = "untouched: it runs nothing that changed"
+    walks = dict.fromkeys(("test_walk[20]", "test_walk[40]", "time_walk(30)"), untouched)
+    assert words(record) == {**walks, "test_stand": "slower", "track_effort(30)": "measured"}
+    code, record, _ = compared(town, "HEAD", "--full", "--suite", "pytest", "--budget", "20")
+    assert untouched not in words(record).values()
+
+
+def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
+    town.replace("src/town/streets.py", "def stand", "def fly():\n    return 1\n\n\ndef stand")
+    code, shown, _ = compared(town, "HEAD", "--suite", "pytest", format="markdown")
+    assert code == 0
+    assert "no benchmark runs anything that changed" in shown
+
+
+def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 50\nprint()")
+    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
+    assert code == 0
+    assert record["everywhere"].startswith("src/town/streets.py changed outside functions")
+    assert words(record)["test_stand"].startswith("unchanged")
+
+
+def test_what_fails_once_and_not_again_is_not_wrong() -> None:
+    """Something else that ran at the time may have been in its way."""
+    failing = proof("a", failed={"head": "no"})
+    result, crew = concluded([failing, proof("b")], [proof("a")])
+    crew.suites = {"pytest": None}
+    confirm(crew, result, list(result.findings))
+    assert result.findings[named("a")].judgement.verdict is Verdict.UNDECIDED
+    assert crew.calls.keys() == {named("a"), named("b")}
+    result, crew = concluded([failing, proof("b")], [failing])
+    crew.suites = {"pytest": None}
+    confirm(crew, result, list(result.findings))
+    assert result.findings[named("a")].judgement.verdict is Verdict.WRONG
 
 
 def test_two_processes_alternate_if_asked(town: Any) -> None:

@@ -43,7 +43,7 @@ def pytest_benchmark_update_machine_info(config, machine_info):
     machine_info["hook"] = "of another plugin"
 """,
     "tests/check_speed.py": """
-import asyncio, os, sys
+import asyncio, os, sys, threading, time
 import pytest
 import town
 from town import streets
@@ -110,6 +110,18 @@ def test_mess(benchmark, tmp_path):
     os.write(1, b'{"noise": 1}')
     assert sys.stdin.read() == ""
     benchmark(streets.walk, 5)
+
+def test_leaks_a_thread(benchmark):
+    benchmark(lambda: threading.Thread(target=time.sleep, args=(600,)).start())
+
+def test_forks(benchmark):
+    def call():
+        if os.fork() == 0:
+            sys.exit("a child that does not end at once")
+        os.wait()
+    if not hasattr(os, "fork"):
+        call = streets.walk
+    benchmark(call)
 
 # What is not timed.
 
@@ -223,6 +235,8 @@ TIMED = [
     "test_by_name",
     "test_own_version",
     "test_mess",
+    "test_leaks_a_thread",
+    "test_forks",
 ]
 
 
@@ -232,7 +246,7 @@ def test_only_tests_that_are_to_be_timed_are_series(looked: list[dict[str, Any]]
     names = [function + case for _, case, function in base["series"]]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
-    assert len(names) == 22
+    assert len(names) == 24
     assert {file for file, _, _ in base["series"]} == {"tests/check_speed.py"}
 
 

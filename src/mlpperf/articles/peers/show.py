@@ -62,8 +62,8 @@ def contests(
 
 def on_gpu(contest: Sequence[Record]) -> str:
     """`, on` and the name of the GPU on which a peer was seen to run; else empty."""
-    seen = (r["in_force"]["gpu"] for r in contest if r["in_force"].get("gpu"))
-    name = next(seen, None)
+    seen = ((r.get("in_force") or {}).get("gpu") for r in contest)
+    name = next(filter(None, seen), None)
     return f", on {name}" if name else ""
 
 

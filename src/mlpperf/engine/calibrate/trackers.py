@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import MlpperfError
 from ..compare.findings import Series
@@ -23,17 +24,28 @@ from ..compare.versions import Version
 from ..git import git
 
 LIMIT = 0.05  # the share from which on the other trackers are asked to tell a slowdown
-# A row of asv's table that begins with + is slower, and names path, variant and case.
-ASV_REGRESSION = re.compile(r"^\|\s*\+\s*\|.*\b(\w+)\.\w+\('([^']*)', '([^']*)'\)", re.M)
+# A row of asv's table begins with + if it is slower, with - if faster, and ends with the name.
+ASV_ROW = re.compile(r"^\|\s*([+-])\s*\|(?:[^|]*\|){3}([^|]*)\|", re.M)
+# Of a hot path that names path, variant and case.
+ASV_NAME = re.compile(r"\b(\w+)\.\w+\('([^']*)', '([^']*)'\)")
 # A line of pytest-benchmark about a field that is beyond the limit names the test.
 PYTEST_REGRESSION = re.compile(r"^\s+\S*test_path\[(\S+)\](?: \(.*\))? - Field '", re.M)
 
 
 @dataclass(frozen=True)
 class Said:
-    """What a tracker made of two versions: what it calls slower, in how many seconds."""
+    """What a tracker made of two versions: what it calls slower or faster, in how many seconds."""
 
     slower: tuple[Series, ...]
+    seconds: float
+    faster: tuple[Series, ...] = ()
+
+
+class Changed(NamedTuple):
+    """What asv calls slower and faster, by its own names, and the seconds that it took."""
+
+    slower: list[str]
+    faster: list[str]
     seconds: float
 
 
@@ -55,15 +67,15 @@ def pytest_benchmark(base: Version, head: Version, series: Sequence[Series], fol
     fail = [f"--benchmark-compare-fail=median:{100 * LIMIT:g}%", "--benchmark-compare=0001"]
     start = time.perf_counter()
     ours, theirs = ({"PYTHONPATH": str(version.root / "src")} for version in (base, head))
-    _run([*command, "--benchmark-save=base", *tests], base.root, variables=ours)
-    said = _run([*command, *fail, *tests], head.root, allowed=(0, 1), variables=theirs)
+    run([*command, "--benchmark-save=base", *tests], base.root, variables=ours)
+    said = run([*command, *fail, *tests], head.root, allowed=(0, 1), variables=theirs)
     shutil.rmtree(storage)
     slower = [names[name] for name in PYTEST_REGRESSION.findall(said) if name in names]
     return Said(tuple(slower), time.perf_counter() - start)
 
 
 def asv_continuous(base: Version, head: Version, series: Sequence[Series], folder: Path) -> Said:
-    """`asv continuous --factor 1.05 main mutant` in a repository of two commits.
+    """`asv continuous --factor 1.05 main head` in a repository of two commits.
 
     The environment is kept in `folder` for the next mutant of the same original, and its time does
     not count.
@@ -73,24 +85,50 @@ def asv_continuous(base: Version, head: Version, series: Sequence[Series], folde
     MlpperfError
         If asv or git fails.
     """
-    repository = folder / "repository"
-    if not repository.exists():
-        shutil.copytree(base.root, repository)
+    changed = changed_by_asv(base, head, folder / "repository")
+    parts = (ASV_NAME.search(name) for name in changed.slower)
+    found = (Series(m[1], m[3], m[2]) for m in parts if m)
+    return Said(tuple(dict.fromkeys(found)), changed.seconds)
+
+
+def changed_by_asv(
+    base: Version,
+    head: Version,
+    repository: Path,
+    configured: Callable[[Path], list[str]] = lambda repository: [],
+) -> Changed:
+    """What `asv continuous` says of two versions in a `repository` made of them.
+
+    `configured` gives the options that name asv's configuration, once the repository is there.
+
+    Raises
+    ------
+    MlpperfError
+        If asv or git fails.
+    """
+    first = not repository.exists()
+    if first:
+        shutil.copytree(base.root, repository, symlinks=True)
         git("init", "--quiet", "--initial-branch=main", folder=repository)
-        _commit(repository, "The original")
-        _run(["-m", "asv", "machine", "--yes"], repository)
+        _commit(repository, "The base")
+    options = configured(repository)
+    if first:
+        run(["-m", "asv", "machine", "--yes", *options], repository)
         # It ends with the list of environments as its exit code, which counts as 1.
-        _run(["-m", "asv", "setup"], repository, allowed=(0, 1))
-    git("checkout", "--quiet", "-B", "mutant", "main", folder=repository)
-    shutil.copytree(head.root, repository, dirs_exist_ok=True)
-    _commit(repository, "A mutant")
+        run(["-m", "asv", "setup", *options], repository, allowed=(0, 1))
+    git("checkout", "--quiet", "--force", "-B", "head", "main", folder=repository)
+    git("rm", "-r", "--quiet", ".", folder=repository)
+    shutil.copytree(head.root, repository, symlinks=True, dirs_exist_ok=True)
+    _commit(repository, "The head")
     start = time.perf_counter()
-    limit = ["--factor", f"{1 + LIMIT:g}"]
-    said = _run(["-m", "asv", "continuous", *limit, "main", "mutant"], repository, allowed=(0, 1))
+    command = ["-m", "asv", "continuous", *options, "--factor", f"{1 + LIMIT:g}", "main", "head"]
+    said = run(command, repository, allowed=(0, 1))
     seconds = time.perf_counter() - start
-    git("checkout", "--quiet", "main", folder=repository)
-    found = (Series(path, case, variant) for path, variant, case in ASV_REGRESSION.findall(said))
-    return Said(tuple(dict.fromkeys(found)), seconds)
+    git("checkout", "--quiet", "--force", "main", folder=repository)
+    rows: dict[str, list[str]] = {"+": [], "-": []}
+    for mark, name in ASV_ROW.findall(said):
+        rows[mark].append(name.strip())
+    return Changed(rows["+"], rows["-"], seconds)
 
 
 TRACKERS: dict[str, Tracker] = {"asv": asv_continuous, "pytest-benchmark": pytest_benchmark}
@@ -102,14 +140,21 @@ def _commit(repository: Path, message: str) -> None:
     git(*who, "commit", "--quiet", "--allow-empty", "--message", message, folder=repository)
 
 
-def _run(
+def run(
     arguments: Iterable[str],
     folder: Path,
     allowed: Sequence[int] = (0,),
     variables: dict[str, str] | None = None,
+    python: str = sys.executable,
 ) -> str:
-    """What a Python process in `folder` writes."""
-    command = [sys.executable, *arguments]
+    """What a process of `python` in `folder` writes.
+
+    Raises
+    ------
+    MlpperfError
+        If it ends with a code that is not `allowed`; with its last line.
+    """
+    command = [python, *arguments]
     done = subprocess.run(
         command,
         cwd=folder,

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET
+from ..compare.changed import changes
 from ..compare.findings import Comparison, Selection, Series
 from ..compare.guests import Guests
 from ..compare.stages import compare
@@ -111,7 +112,10 @@ def calibrate(
     mutator = mutator or HotPathMutator(original, rng)
     times: dict[Series, float] = {}
 
-    def compared(mutant: Version, told: str) -> Comparison:
+    def compared(mutant: Version, told: str, size: float = 0.0) -> Comparison:
+        # As a user would, but for equal versions, of which nothing would be timed.
+        narrowed = size and suites and not isolated
+        files = [name for suite in suites for name in suite.files]
         stages = compare(
             original,
             mutant,
@@ -120,6 +124,7 @@ def calibrate(
             suites=suites,
             guests=guests,
             isolated=isolated,
+            changes=changes(original, mutant, files) if narrowed else None,
             seed=int(rng.integers(2**31)),
             progress=lambda text: progress(f"{told}: {text}"),
         )
@@ -139,7 +144,7 @@ def calibrate(
             compared(same.version, "getting ready")
         mutant = mutator(times, size, folder / f"mutant-{number}")
         if tracker is None:
-            yield judged(size, mutant, compared(mutant.version, told))
+            yield judged(size, mutant, compared(mutant.version, told, size))
         else:
             progress(told)
             said = tracker(original, mutant.version, list(times), folder)

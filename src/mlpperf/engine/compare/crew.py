@@ -100,6 +100,10 @@ class Crew:
                     self.trouble.append(str(reason))
                     yield {"version": side, "broken": str(reason)}
 
+    def started(self, kind: str, suite: str, **task: Any) -> Worker:
+        """A process for both versions that works while others do, and is heard later."""
+        return self._started(kind, ["base", "head"], suite, task)
+
     def time(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Have one process time both versions in turns; its answers as they come."""
         return self.ask("time", ["base", "head"], suite, sessions=sessions)

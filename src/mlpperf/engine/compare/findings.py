@@ -209,6 +209,7 @@ class Comparison:
     broken : why a version has no hot paths, by version.
     suites : where series come from besides hot paths, by kind.
     isolated : why each version had processes of its own, whose sight is coarser.
+    everywhere : why it could not be said which series run what changed; all were timed then.
     trouble : what went wrong on the way, a sentence each.
     busy : the share of the machine that others took.
     total : seconds from start to end.
@@ -225,6 +226,7 @@ class Comparison:
     broken: dict[str, str] = field(default_factory=dict)
     suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""
+    everywhere: str = ""
     trouble: list[str] = field(default_factory=list)
     busy: float = 0.0
     total: float = 0.0
@@ -242,6 +244,11 @@ class Comparison:
         return [finding for finding in self.findings.values() if finding.processes]
 
     @property
+    def untouched(self) -> list[Finding]:
+        """The series that run nothing that changed."""
+        return [f for f in self.findings.values() if f.judgement.verdict is Verdict.UNTOUCHED]
+
+    @property
     def undecided(self) -> list[Finding]:
         """The series of which nothing can be said."""
         return [finding for finding in self.findings.values() if finding.judgement.undecided]
@@ -255,7 +262,7 @@ class Comparison:
             return 2
         if "head" in self.broken or self.regressions:
             return 1
-        known = self.timed or any(finding.values for finding in self.findings.values())
+        known = self.timed or self.untouched or any(f.values for f in self.findings.values())
         return 0 if known and not self.missing and not self.interrupted else 2
 
     @property

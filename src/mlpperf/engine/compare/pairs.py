@@ -12,7 +12,8 @@ from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.settings import KINDS, Settings, settings
 from .builds import build, is_compiled
-from .checkouts import unmet
+from .changed import Changes, changes
+from .checkouts import requirements, unmet
 from .elsewhere import source
 from .guests import Guests, interpreter, packages
 from .identity import complete
@@ -45,6 +46,19 @@ class Pair:
     def same_code(self) -> bool:
         """Whether there is nothing to compare: to the last byte."""
         return same_code(self.base, self.head, bool(self.suites))
+
+    @property
+    def changes(self) -> Changes | None:
+        """What differs, as far as it decides what suites need to time; None if that is not asked.
+
+        Processes of their own mean that more differs than what the project's source says.
+        """
+        if not self.suites or self.isolated:
+            return None
+        if requirements(self.base.root) != requirements(self.head.root):
+            return Changes("the project needs other packages")
+        shared = [name for suite in self.suites for name in suite.files]
+        return changes(self.base, self.head, shared)
 
 
 def pair(

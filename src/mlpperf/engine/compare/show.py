@@ -51,6 +51,8 @@ def verdict(result: Comparison) -> str:
     undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
+    if not every and result.untouched:
+        return f"No regression at {result.head}: no benchmark runs anything that changed."
     faster = [f for f in result.timed if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{but}."
@@ -91,6 +93,13 @@ def notes(result: Comparison) -> list[str]:
             f"probability of {100 * FALSE_ALARM:g} % at most; changes below "
             f"{100 * result.threshold:g} % are not told."
         )
+    if untouched := result.untouched:
+        found.append(
+            f"{len(untouched)} of {len(result.findings)} series run nothing that changed, and were "
+            "proven only (--full times them)."
+        )
+    if result.everywhere:
+        found.append(f"All series were timed, because {result.everywhere}.")
     if timed and not any(finding.memory for finding in timed):
         found.append(
             "The memory that a call takes was not counted, which needs memray: "

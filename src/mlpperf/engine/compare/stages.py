@@ -41,14 +41,16 @@ from .budget import (
     suspects,
     usual_budget,
 )
+from .changed import Changes
 from .checkouts import scratch
 from .crew import Crew
 from .findings import THRESHOLD, Comparison, Finding, Selection, Series
 from .guests import Guests
 from .lock import alone
 from .planning import plan, prove
-from .suites import leave_out_loading
+from .suites import confirm, leave_out_loading
 from .timed import time_once
+from .touched import leave_out_untouched, watching
 from .versions import Version
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
@@ -65,6 +67,7 @@ def compare(
     pythons: dict[str, str] | None = None,
     suites: Sequence[Suite] = (),
     guests: Guests | None = None,
+    changes: Changes | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Comparison]:
@@ -83,6 +86,8 @@ def compare(
         The interpreter of each version's hot paths, if it is not this one.
     suites, guests
         Benchmarks that the project has besides hot paths, and what runs them.
+    changes
+        What differs: what runs none of it is proven, and not timed. None: all is timed.
     seed
         Of all random orders.
 
@@ -104,6 +109,7 @@ def compare(
         budget or 0.0,
         suites={suite.kind: suite.place for suite in suites},
         isolated=isolated,
+        everywhere=changes.unknown if changes else "",
     )
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(), scratch("inputs") as folder:
@@ -116,7 +122,7 @@ def compare(
             suites,
             guests,
         )
-        stages = _stages(crew, result, selection, progress)
+        stages = _stages(crew, result, selection, changes, progress)
         while True:
             done = next(stages, None) is None
             result.busy, result.total = bystanders.share(), time.perf_counter() - start
@@ -126,18 +132,30 @@ def compare(
 
 
 def _stages(
-    crew: Crew, result: Comparison, selection: Selection, progress: Callable[[str], None]
+    crew: Crew,
+    result: Comparison,
+    selection: Selection,
+    changes: Changes | None,
+    progress: Callable[[str], None],
 ) -> Iterator[bool]:
     """Proof, screening, judgement; one step each."""
     progress("loading both versions")
     series = plan(crew, result, selection)
     if not series:
         return
-    in_suites = sum(bool(one.suite) for one in series)
-    result.budget = result.budget or usual_budget(len(series) - in_suites, in_suites)
+    in_suites, budget = sum(bool(one.suite) for one in series), result.budget
+    result.budget = budget or usual_budget(len(series) - in_suites, in_suites)
     series = leave_out_loading(crew, result, series)
     progress("proving")
-    prove(crew, result, series)
+    with watching(crew, result, series, changes) as watched:
+        prove(crew, result, series)
+        if watched.pending:
+            progress("which series run what changed?")
+            watched.wait()
+    confirm(crew, result, series)
+    leave_out_untouched(crew, result, watched.untouched)
+    in_suites, hot_paths = sum(bool(one.suite) for one in crew.calls), len(series) - in_suites
+    result.budget = budget or usual_budget(hot_paths, in_suites)
     yield True
     _leave_out(crew, result)
     known = [finding for finding in result.findings.values() if finding.series in crew.calls]

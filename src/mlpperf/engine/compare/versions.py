@@ -131,6 +131,11 @@ def _digest(version: Version, whole: bool) -> str:
     return digest.hexdigest()
 
 
+def source_files(version: Version) -> dict[str, Path]:
+    """The files of all packages of its project, by their path below its root."""
+    return {str(file.relative_to(version.root)): file for file in _sources(version, whole=True)}
+
+
 def extension_modules(version: Version) -> list[str]:
     """Its compiled files: of two copies in one process, one might be the other's in disguise."""
     suffixes = tuple(EXTENSION_SUFFIXES)

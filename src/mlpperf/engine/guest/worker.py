@@ -14,22 +14,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .alternation import blocks_on_request
 from .blocks import Runner
 from .copies import Copy, FailedError, Names, NotTimedError, told, why
-from .limits import at_most
+from .proofs import BrokenOffError, Touched, proven, touched
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns
-from .tracing import calls_of, loop_seconds
+from .tracing import Watch, calls_of, loop_seconds
 from .worlds import World, leave
 
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
-CALLED_AGAIN = 1.0  # seconds below which a call is tried a second time when it is proven
-SET_UP = 60.0  # seconds after which the set-up of a series is broken off
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ class Task:
     Attributes
     ----------
     kind : look (what do the versions have?), prove, time, take turns with another process, value
-        (what do series give that measure no time?), or trace (what does each series run?).
+        (what do series give that measure no time?), trace (what does each series run?), or touch
+        (which run anything that changed?).
     suite : `asv`, with the folder of its benchmarks, or `pytest`, with its arguments; relative to
         each version's root.
     sides : the versions by name, `base` and `head` or one of them.
@@ -56,6 +55,7 @@ class Task:
     once : nothing can be loaded more than once.
     series : what is to be proven.
     longest : seconds after which a call that is proven is broken off.
+    changed : the lines that changed, by version and file below its root.
     sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
         copy of each version is got ready for it. A series may be in several sessions, which are
         then at several moments.
@@ -70,6 +70,7 @@ class Task:
     once: bool = False
     series: Sequence[Sequence[str]] = ()
     longest: float = 60.0
+    changed: dict[str, dict[str, Sequence[Sequence[int]]]] = field(default_factory=dict)
     sessions: Sequence[dict[str, Any]] = ()
     seed: int = 0
 
@@ -95,9 +96,13 @@ def main() -> None:
         "time": _time,
         "value": _value,
         "trace": _trace,
+        "touch": _touch,
     }
+    ours = os.getpid()
     answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
     for answer in answers:
+        if os.getpid() != ours:  # a child that the project has forked, and that has not ended
+            os._exit(1)
         print(json.dumps(answer), file=replies, flush=True)
     replies.close()
     # Threads and exit handlers that the project has left have no say any more.
@@ -167,7 +172,7 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
         quantity = next(iter(copies.values())).quantity(names)
         for name, copy in copies.items() if quantity == "time" else ():
             try:
-                call, with_preparing = _proven(copy, names, following, task.longest)
+                call, with_preparing = proven(copy, names, following, task.longest)
                 calls.append(call)
                 whole.append(with_preparing)
             except BrokenOffError:
@@ -180,44 +185,6 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
         about = {"failed": failed, "untimed": untimed, "broken_off": broken_off}
         about |= {"seconds": max(calls, default=0.0), "whole": max(whole, default=0.0)}
         yield {"series": names, "quantity": quantity, **about}
-
-
-class BrokenOffError(Exception):
-    """A series takes too long to be proven."""
-
-
-def _proven(
-    copy: Copy, names: Names, following: Names | None, longest: float
-) -> tuple[float, float]:
-    """Seconds of a call, without and with what prepares it; the series has come to its end then.
-
-    What is to be timed has to bear being called again; unless it takes long, that is tried.
-    """
-    try:
-        with at_most(SET_UP) as limit:
-            runner = copy.begin(names, following)
-    except (FailedError, NotTimedError) as reason:
-        if limit.reached:
-            raise NotTimedError(f"its set-up takes longer than {SET_UP:g} s") from reason
-        raise
-    try:
-        with at_most(longest) as limit:
-            start = time.perf_counter()
-            seconds = runner.block(())
-            whole = time.perf_counter() - start
-        if whole < CALLED_AGAIN:
-            start = time.perf_counter()
-            seconds = runner.block(())
-            whole = time.perf_counter() - start
-    except BaseException as reason:
-        copy.give_up()
-        if limit.reached:
-            raise BrokenOffError from reason
-        raise FailedError(f"it raised {told(reason)}") from reason
-    finally:
-        leave()
-    copy.end()
-    return seconds, whole
 
 
 def _value(task: Task) -> Iterator[dict[str, Any]]:
@@ -249,6 +216,28 @@ def _trace(task: Task) -> Iterator[dict[str, Any]]:
                 copy.end()
         except (FailedError, NotTimedError):
             continue
+
+
+def _touch(task: Task) -> Iterator[dict[str, Any]]:
+    """Whether each series runs anything that changed, in either version.
+
+    What is run while the suite is loaded is shared by all series.
+    """
+    lines = {
+        str(Path(task.sides[name]["root"], file)): of_file
+        for name, files in task.changed.items()
+        for file, of_file in files.items()
+    }
+    watch = Watch(lines)
+    with watch:
+        copies = {name: load(task, name) for name in task.sides}
+    shared = watch.ran  # plugins of pytest start processes, too
+    for names, following in _in_turn(task.series):
+        seen = [Touched.SHARED] if shared else []
+        for copy in copies.values() if not shared else ():
+            seen.append(touched(copy, names, following, task.longest, watch))
+        shared = shared or Touched.SHARED in seen
+        yield {"series": names, "touched": any(one is not Touched.NO for one in seen)}
 
 
 def _loaded(task: Task, rng: random.Random) -> dict[str, list[Copy]]:

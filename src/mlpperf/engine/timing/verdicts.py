@@ -23,6 +23,7 @@ class Verdict(Enum):
     UNCHANGED = "unchanged"  # of two versions
     UNDECIDED = "undecided"
     MEASURED = "measured"  # something else than time
+    UNTOUCHED = "untouched: it runs nothing that changed"
     NOT_TIMED = "not timed"  # for a reason of its own, which is told
 
 

@@ -1,0 +1,77 @@
+"""Which series run anything that changed: only these can have become slower.
+
+A process of its own finds out, while another one proves; what it does not get done counts as
+touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+from ..timing.verdicts import Judgement, Verdict
+from ..timing.workers import Worker, WorkerError
+from .budget import longest_proof
+from .changed import Changes
+from .crew import Crew
+from .findings import Comparison, Series
+
+# How much longer than the proof this may take, as a share of it, or in seconds if that is more:
+# calls that are traced are slow.
+LONGER, LONGER_SECONDS = 0.5, 10.0
+SLOWER = 3.0  # so many times slower they may be
+
+
+class Watched:
+    """The processes that are finding out."""
+
+    def __init__(self, workers: dict[str, Worker]) -> None:
+        self._workers, self._start = workers, time.monotonic()
+        self.untouched: set[Series] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether there are any."""
+        return bool(self._workers)
+
+    def wait(self) -> None:
+        """Hear what they have found out, and leave them a little more time to do so."""
+        spent = time.monotonic() - self._start
+        end = self._start + spent + max(LONGER * spent, LONGER_SECONDS)
+        for suite, worker in self._workers.items():
+            with contextlib.suppress(WorkerError, StopIteration):
+                while True:
+                    worker.patience = max(end - time.monotonic(), 0.0)
+                    answer = next(worker)
+                    if not answer["touched"]:
+                        self.untouched.add(Series.of(answer["series"], suite))
+
+
+@contextlib.contextmanager
+def watching(
+    crew: Crew, result: Comparison, series: Sequence[Series], changes: Changes | None
+) -> Iterator[Watched]:
+    """Have it found out, meanwhile, which of the series run anything of the `changes`.
+
+    None: nobody wants to know.
+    """
+    with contextlib.ExitStack() as stack:
+        workers = {}
+        if changes and not changes.unknown:
+            longest = SLOWER * longest_proof(result.budget, len(result.findings))
+            task = {"longest": longest, "changed": changes.lines}
+            for suite in crew.suites:
+                names = [one[:3] for one in series if one.suite == suite]
+                worker = crew.started("touch", suite, series=names, **task)
+                workers[suite] = stack.enter_context(worker)
+        yield Watched(workers)
+
+
+def leave_out_untouched(crew: Crew, result: Comparison, untouched: set[Series]) -> None:
+    """Note of those that run through that there is nothing to time."""
+    for series in untouched & crew.calls.keys():
+        finding = result.findings[series]
+        if not (finding.untimed or finding.wrong):
+            finding.untimed = Judgement(Verdict.UNTOUCHED)
+            del crew.calls[series]

@@ -1,0 +1,88 @@
+"""Other trackers, on the suites that a project has already."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.calibrate import suite_trackers
+from mlpperf.engine.calibrate.suite_trackers import suite_tracker
+from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.guests import Guests
+from mlpperf.engine.compare.versions import Version
+from mlpperf.engine.suites.found import Suite, found
+from mlpperf.errors import MlpperfError
+
+TESTS = """
+import pytest
+from town import walk
+
+@pytest.mark.parametrize("way", ["north", "south"])
+def test_walk(benchmark, way):
+    benchmark.pedantic(walk, args=[way], rounds=5, iterations=2)
+"""
+HERE = Guests(sys.executable, {"base": (), "head": ()})
+
+
+def version(root: Path, north: int, south: int, **more: str) -> Version:
+    files = {
+        "src/town.py": f"def walk(way):\n    sum(range({north} if way == 'north' else {south}))\n",
+        "tests/test_town.py": TESTS,
+        **more,
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return Version(root.name, None, root)
+
+
+def test_pytest_benchmark_is_heard_in_the_tests_of_a_project(tmp_path: Path) -> None:
+    base = version(tmp_path / "base", 1_000, 100_000)
+    head = version(tmp_path / "head", 100_000, 1_000)
+    tracker = suite_tracker("pytest-benchmark", found(head.root), HERE)
+    said = tracker(base, head, [], tmp_path)
+    slower, faster = (
+        Series("tests/test_town.py", f"[{way}]", "test_walk", "pytest")
+        for way in ("north", "south")
+    )
+    assert (said.slower, said.faster) == ((slower,), (faster,))
+    assert said.seconds > 0
+    assert not (tmp_path / "benchmarks").exists()
+
+
+def test_tests_that_do_not_run_are_told(tmp_path: Path) -> None:
+    base = version(tmp_path / "base", 1, 1, **{"tests/test_town.py": "import nowhere"})
+    suite = Suite("pytest", ("tests/test_town.py",), ("tests/test_town.py",), ("tests",), "tests")
+    with pytest.raises(MlpperfError, match="pytest -q failed"):
+        suite_tracker("pytest-benchmark", [suite], HERE)(base, base, [], tmp_path)
+
+
+def test_a_project_without_such_a_suite_is_told(tmp_path: Path) -> None:
+    suites = found(version(tmp_path / "base", 1, 1).root)
+    with pytest.raises(MlpperfError, match="asv has nothing to run here"):
+        suite_tracker("asv", suites, HERE)
+
+
+def test_asv_runs_with_the_projects_own_configuration_but_here(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    given = {"version": 1, "repo": "https://example.org/town", "benchmark_dir": "speed"}
+    version(repository, 1, 1, **{"perf/asv.conf.json": json.dumps({**given, "matrix": {"a": []}})})
+    option, file = suite_trackers._configured(repository)
+    assert option == "--config"
+    content = json.loads(Path(file).read_text(encoding="utf-8"))
+    assert content["repo"] == str(repository)
+    assert content["benchmark_dir"] == str(repository / "perf" / "speed")
+    assert content["matrix"] == {"a": []}
+    assert not Path(file).is_relative_to(repository)
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("walks.Walks.time_walk(30, 'a.b')", Series("walks.Walks", "(30, 'a.b')", "time_walk")),
+        ("walks.time_stand", Series("walks", "", "time_stand")),
+    ],
+)
+def test_asv_names_a_series(name: str, series: Series) -> None:
+    assert suite_trackers._of_benchmark(name) == series._replace(suite="asv")
