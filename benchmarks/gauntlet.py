@@ -105,7 +105,9 @@ def record(project: str, pair: Pair, kind: str, said: tuple[int, Any, str]) -> d
         "slower": changed("slower"),
         "faster": changed("faster"),
         "series": sum(bool(one["processes"]) for one in series),
+        "untouched": sum(one["verdict"].startswith("untouched") for one in series),
         "undecided": sum(one["verdict"].startswith("undecided") for one in series),
+        "unchanged": sum(one["verdict"].startswith("unchanged") for one in series),
         "half_width": half_widths[len(half_widths) // 2] if half_widths else None,
         "suites": list(result.get("suites", {})),
         "seconds": result.get("total"),
@@ -163,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             courses = [] if given.skip_pairs else [(pair, "pair") for pair in pairs]
             courses += [(pairs[0]._replace(expected="nothing"), "same")] * given.same
             for pair, kind in courses:
-                base, options = pair.base, []
+                # Where no code changed, as if it had: there is nothing to find otherwise.
+                base, options = pair.base, ["--full"] * (pair.expected == "nothing")
                 if kind == "same":
                     base, options = pair.head, ["--same"]
                 if pair.suite_of:

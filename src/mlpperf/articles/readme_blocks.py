@@ -221,7 +221,7 @@ def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
 
 GAUNTLET_COLUMNS = (
     *("project", "commits", "what changed", "its author says", "as measured, of what is meant"),
-    *("slower", "faster", "of", "undecided", "time"),
+    *("slower", "faster", "unchanged", "undecided", "untouched", "time"),
 )
 
 
@@ -237,8 +237,7 @@ def gauntlet(folder: Path) -> str:
             r["expected"],
             _as_meant(r),
             *(str(len(r[side])) for side in ("slower", "faster")),
-            str(r["series"]),
-            str(r["undecided"]),
+            *(str(r.get(verdict, "–")) for verdict in ("unchanged", "undecided", "untouched")),
             seconds(r["seconds"]) if r["seconds"] else "–",
         )
         for r in pairs.values()
