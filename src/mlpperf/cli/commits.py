@@ -91,9 +91,9 @@ def compare(
     asked = percentage(threshold) if threshold else None
     from ..engine import terminal
     from ..engine.compare import show
-    from ..engine.compare.checkouts import scratch
     from ..engine.compare.findings import THRESHOLD, Comparison, Selection
     from ..engine.compare.pairs import pair
+    from ..engine.compare.scratch import scratch
     from ..engine.compare.stages import compare as compared
     from ..engine.history.recording import Recording, json_text
 
@@ -208,9 +208,9 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
-    from ..engine.compare.checkouts import scratch
     from ..engine.compare.findings import Selection
     from ..engine.compare.pairs import pair
+    from ..engine.compare.scratch import scratch
     from ..engine.history.recording import Recording, json_text
     from ..errors import check
 

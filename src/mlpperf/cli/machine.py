@@ -52,6 +52,7 @@ def doctor() -> None:
     """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
     from ..articles.checks import CHECKS
     from ..engine import terminal
+    from ..engine.compare import scratch
     from ..engine.timing import show as tables
     from ..engine.timing.doctor import examine
 
@@ -59,7 +60,7 @@ def doctor() -> None:
     findings = []
     with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
-        for finding in examine(CHECKS):
+        for finding in examine((scratch.check, *CHECKS)):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))

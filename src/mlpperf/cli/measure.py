@@ -106,7 +106,7 @@ def race(
     usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     work = _work(paths, case, variant, backend or usual)
     from ..engine import terminal
-    from ..engine.compare.checkouts import scratch
+    from ..engine.compare.scratch import scratch
     from ..engine.history.races import race_content
     from ..engine.history.recording import Recording, json_text
     from ..engine.timing import show as tables

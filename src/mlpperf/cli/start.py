@@ -42,8 +42,9 @@ def init() -> None:
 
     What is there already stays as it is.
     """
-    from ..engine.compare.checkouts import project_folder, scratch
+    from ..engine.compare.checkouts import project_folder
     from ..engine.compare.guests import NEEDS
+    from ..engine.compare.scratch import scratch
     from ..engine.compare.versions import checked_out
     from ..engine.files import write_whole
     from ..engine.suites.catalogue import content_of

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.main import app
+from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
 from mlpperf.engine.compare import budget, stages
 from mlpperf.engine.compare.findings import Series
@@ -130,6 +131,11 @@ TRACE = Trace(
 )
 
 
+def as_planned(loud: Mutant) -> dict[Series, float]:
+    """What is planted is as large as it was meant to be."""
+    return {target.series: target.size for target in loud.targets}
+
+
 @pytest.fixture
 def original(tmp_path: Path) -> Version:
     root = tmp_path / "original"
@@ -141,8 +147,8 @@ def original(tmp_path: Path) -> Version:
 def chosen(original: Version, seed: int, **seconds: float) -> tuple[dict[Series, int], Any]:
     times = {series: seconds.get(series.variant, 1e-3) for series in (A, B, C)}
     mutator = SuiteMutator(original, TRACE, np.random.default_rng(seed))
-    targets, loops = mutator.chosen(times, 0.05)
-    return {target.series: target.loops for target in targets}, loops
+    places, loops = mutator.chosen(times, 0.05)
+    return {series: loops[function] for series, function in places.items()}, loops
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -180,15 +186,35 @@ def test_a_mutant_is_a_copy_with_the_loops_and_says_what_they_touch(
     original: Version, tmp_path: Path
 ) -> None:
     mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
-    same = mutator({A: 1e-3}, 0.0, tmp_path / "same")
+    same = mutator({A: 1e-3}, 0.0, tmp_path / "same", as_planned)
     assert (same.version.root / "a.py").read_text("utf-8") == SOURCE
     assert not any(map(same.touched, (A, B, C)))
-    mutant = mutator({B: 1e-3}, 0.02, tmp_path / "mutant")
+    mutant = mutator({B: 1e-3}, 0.02, tmp_path / "mutant", as_planned)
     assert [target.series for target in mutant.targets] == [B]
     assert "_mlpperf_repeat" in (mutant.version.root / "a.py").read_text("utf-8")
     assert mutant.touched(B)
     assert not mutant.touched(C)
     assert mutant.version.name == "a mutant of 2 %"
+
+
+def test_a_loop_that_takes_longer_where_it_stands_gets_fewer_rounds(
+    original: Version, tmp_path: Path
+) -> None:
+    mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    asked: list[float] = []
+
+    def twice(loud: Mutant) -> dict[Series, float]:
+        asked.append(loud.targets[0].size)
+        return {target.series: 2 * target.size for target in loud.targets}
+
+    alone = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    plain = alone({B: 1e-3}, 0.02, tmp_path / "plain", as_planned)
+    first = mutator({B: 1e-3}, 0.02, tmp_path / "first", twice)
+    assert first.targets[0].loops == pytest.approx(plain.targets[0].loops / 2, rel=0.02)
+    for number in range(20):
+        mutator({B: 1e-3}, 0.02, tmp_path / f"mutant-{number}", twice)
+    assert set(asked) == {0.5}
+    assert len(asked) == 1  # once for its only function that has room for a loop
 
 
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,4 +234,4 @@ def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.M
     (record,) = json.loads(done.stdout)
     assert record["targets"] == record["found"] == ["tests/test_walk.py::test_walk"]
     assert record["unrelated"] == []
-    assert 0.5 < record["measured"]["tests/test_walk.py::test_walk"] < 2
+    assert 0.8 < record["measured"]["tests/test_walk.py::test_walk"] < 1.25

@@ -161,6 +161,46 @@ def test_what_cannot_be_followed_is_said(head: dict[str, str], why: str, tmp_pat
     assert not (found.unknown and found.lines)
 
 
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("class Shop:", ""),
+        ("class Shop(Street):", ""),
+        ("class Shop(Generic[T], dict):", ""),
+        ("@dataclass\nclass Shop:", "the class Shop has other annotations"),
+        ("class Shop(Model):", "a class of the type Model has other annotations"),
+        ("class Shop(Street, metaclass=Meta):", "the class Shop has other annotations"),
+        ("class Near(Model): pass\nclass Shop(Near):", "a class of the type Model has other"),
+    ],
+)
+def test_types_in_a_class_matter_only_to_what_looks_at_them(
+    before: str, why: str, tmp_path: Path
+) -> None:
+    shops = f"{before}\n    far: int\n"
+    base = written(tmp_path / "base", shops=shops)
+    head = written(tmp_path / "head", shops=shops + "    near: int\n")
+    found = changes(base, head)
+    assert found.unknown.startswith(why)
+    assert bool(found.unknown) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("class Shop:", ""),
+        ("@dataclass(frozen=True)\nclass Shop:", ""),
+        ("class Shop(Model):", "a class"),
+    ],
+)
+def test_what_a_type_means_matters_to_fewer(before: str, why: str, tmp_path: Path) -> None:
+    shops = f"from .maps import Far\n{before}\n    far: Far\n\n    def near(self, far: Far): pass\n"
+    far = {side: MAPS + f"Far = {kind}\n" for side, kind in (("base", "int"), ("head", "str"))}
+    base, head = (written(tmp_path / side, shops=shops, maps=far[side]) for side in far)
+    found = changes(base, head)
+    assert found.unknown.startswith(why)
+    assert why or named(found, tmp_path) == set()
+
+
 def test_another_order_is_not_followed(tmp_path: Path) -> None:
     base = written(tmp_path / "base", maps=MAPS + "A = 1\nB = 2\n")
     head = written(tmp_path / "head", maps=MAPS + "B = 2\nA = 1\n")

@@ -3,11 +3,8 @@
 Every repository is one in a temporary folder.
 """
 
-import os
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -367,25 +364,3 @@ def test_an_environment_gets_what_is_asked_for_and_what_we_need(
     assert sum(text.startswith("numpy") for text in given) == 1
     assert any(text.startswith("psutil") for text in given)
     assert not any("extra" in text for text in given)
-
-
-def test_a_scratch_folder_goes_and_takes_along_what_killed_processes_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    old, young, other = (tmp_path / f"mlpperf-{name}" for name in ("x-old", "x-young", "y-old"))
-    elsewhere = tmp_path / "elsewhere"
-    for folder in (old, young, other, elsewhere):
-        folder.mkdir()
-        (folder / "file").touch()
-    link = tmp_path / "mlpperf-x-link"
-    link.symlink_to(elsewhere)
-    for folder in (old, other, elsewhere):
-        os.utime(folder, (0, time.time() - checkouts.LEFT - 60))
-    with checkouts.scratch("x") as folder:
-        assert folder.parent == tmp_path
-        (folder / "file").touch()
-        left = {path.name for path in tmp_path.iterdir()} - {folder.name}
-        assert left == {"mlpperf-x-young", "mlpperf-y-old", "mlpperf-x-link", "elsewhere"}
-    assert not folder.exists()
-    assert (elsewhere / "file").exists()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from ...engine.report.blocks import Page, Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Draft, measured_where, newest_of, none_yet
@@ -81,7 +81,7 @@ def peers(site: Draft) -> None:
             peers_show.COLUMNS,
             rows(peers_show.rows(contest)),
             left=3,
-            data=site.keep(f"peers-{size}-{quote(device, safe='')}-{threads}", contest),
+            data=site.keep(f"peers-{size}-{_file(device)}-{threads}", contest),
         )
         alt = f"Seconds of 35 epochs for {len(contest)} peers; the table below has them."
         notes = [Prose(note, quiet=True) for note in peers_show.notes(contest)]
@@ -170,7 +170,7 @@ def _on_both(lines: dict[str, str]) -> str:
 
 
 def _file(name: str) -> str:
-    return quote(name, safe="")
+    return re.sub(r"[^\w.-]", "-", name)
 
 
 def accuracy(site: Draft) -> None:

@@ -82,11 +82,18 @@ class Mutant:
     touched: Callable[[Series], bool]
 
 
+Measure = Callable[[Mutant], Mapping[Series, float]]
+
+
 class Mutator(Protocol):
     """Makes mutants of an original."""
 
-    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
+    def __call__(
+        self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
+    ) -> Mutant:
         """A mutant of that size, in the new folder `into`; by the seconds that calls take.
+
+        `measure` says by which share the targets of a mutant are really slower.
 
         Raises
         ------
@@ -102,7 +109,9 @@ class HotPathMutator:
         self._original, self._rng = original, rng
         self._loop = (math.inf, math.inf)
 
-    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
+    def __call__(
+        self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
+    ) -> Mutant:
         """A mutant, as `Mutator` says."""
         targets = []
         if size:

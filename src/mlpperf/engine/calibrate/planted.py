@@ -8,9 +8,10 @@ Several series get one in every mutant, each a function that hardly touches the 
 from __future__ import annotations
 
 import ast
+import math
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +24,10 @@ from ..compare.findings import Series
 from ..compare.guests import Guests
 from ..compare.versions import Version
 from ..suites.found import Suite
-from .mutants import Mutant, Target
+from .mutants import Measure, Mutant, Target
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
+LOUD = 0.5  # the share by which a loop is long enough to be measured where it stands
 MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
 IMPORT = "from itertools import repeat as _mlpperf_repeat"
 LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
@@ -79,10 +81,36 @@ class SuiteMutator:
 
     def __init__(self, original: Version, trace: Trace, rng: np.random.Generator) -> None:
         self._original, self._trace, self._rng = original, trace, rng
+        # Where it stands, a round takes so many times what it takes by itself.
+        self._factors: dict[str, float] = {}
 
-    def __call__(self, times: Mapping[Series, float], size: float, into: Path) -> Mutant:
-        """A mutant, as `Mutator` says."""
-        targets, loops = self.chosen(times, size) if size else ([], {})
+    def __call__(
+        self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
+    ) -> Mutant:
+        """A mutant, as `Mutator` says.
+
+        How much a loop really takes where it stands is first measured by a longer one there.
+        """
+        places, loops = self.chosen(times, size) if size else ({}, {})
+        if unknown := {s: f for s, f in places.items() if f not in self._factors}:
+            longer = {f: round(n * LOUD / size) for f, n in loops.items()}
+            loud = self._mutant(
+                LOUD, [Target(s, LOUD, longer[f]) for s, f in places.items()], longer, into
+            )
+            shares = measure(loud)
+            shutil.rmtree(into)
+            for series, function in unknown.items():
+                share = shares.get(series, math.nan)
+                self._factors[function] = share / LOUD if share > LOUD / 4 else 1.0
+            for function in unknown.values():
+                loops[function] = max(1, round(loops[function] / self._factors[function]))
+        targets = [Target(series, size, loops[function]) for series, function in places.items()]
+        return self._mutant(size, targets, loops, into)
+
+    def _mutant(
+        self, size: float, targets: Sequence[Target], loops: Mapping[str, int], into: Path
+    ) -> Mutant:
+        """A copy with these loops."""
         name = f"a mutant of {100 * size:g} %"
         mutant = replace(self._original, name=name, commit=None, root=into)
         try:
@@ -102,10 +130,10 @@ class SuiteMutator:
 
     def chosen(
         self, times: Mapping[Series, float], size: float
-    ) -> tuple[list[Target], dict[str, int]]:
-        """Series that become slower by `size`, and rounds of the loop of each function for it."""
+    ) -> tuple[dict[Series, str], dict[str, int]]:
+        """Series that become slower by `size`, by which function; and the rounds of its loop."""
         trace = self._trace
-        targets: dict[Series, Target] = {}
+        places: dict[Series, str] = {}
         loops: dict[str, int] = {}
         known = [series for series in times if trace.calls.get(series)]
         for index in self._rng.permutation(len(known)):
@@ -116,16 +144,19 @@ class SuiteMutator:
                 each = size * times[series] / number - trace.start_seconds
                 if function in loops or each < SHORTEST_LOOP:
                     continue
-                rounds = round(each / trace.round_seconds)
+                rounds = round(each / self._round_seconds(function))
                 with_it = {**loops, function: rounds}
                 fits = (
                     abs(self._share(s, with_it, times[s]) - size) <= MOST_OFF * size
-                    for s in (*targets, series)
+                    for s in (*places, series)
                 )
                 if all(fits):
-                    loops, targets[series] = with_it, Target(series, size, rounds)
+                    loops, places[series] = with_it, function
                     break
-        return list(targets.values()), loops
+        return places, loops
+
+    def _round_seconds(self, function: str) -> float:
+        return self._trace.round_seconds * self._factors.get(function, 1.0)
 
     def _has_room(self, function: str) -> bool:
         """Whether a loop can be put into a function, by its source."""
@@ -136,7 +167,7 @@ class SuiteMutator:
         """By how much a series becomes slower for all these loops."""
         trace = self._trace
         more = sum(
-            number * (loops[function] * trace.round_seconds + trace.start_seconds)
+            number * (loops[function] * self._round_seconds(function) + trace.start_seconds)
             for function, number in trace.calls[series].items()
             if function in loops
         )

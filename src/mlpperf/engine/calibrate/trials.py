@@ -30,6 +30,7 @@ from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
+LOUD_SECONDS = 25.0  # for timing how large a slowdown is where it is planted
 TRIALS = 3  # comparisons for each size
 WANTED = 0.95  # the detection rate that the smallest slowdown told has
 
@@ -112,15 +113,21 @@ def calibrate(
     mutator = mutator or HotPathMutator(original, rng)
     times: dict[Series, float] = {}
 
-    def compared(mutant: Version, told: str, size: float = 0.0) -> Comparison:
+    def compared(
+        mutant: Version,
+        told: str,
+        size: float = 0.0,
+        seconds: float = budget,
+        chosen: Selection = selection,
+    ) -> Comparison:
         # As a user would, but for equal versions, of which nothing would be timed.
         narrowed = size and suites and not isolated
         files = [name for suite in suites for name in suite.files]
         stages = compare(
             original,
             mutant,
-            selection,
-            budget=budget,
+            chosen,
+            budget=seconds,
             suites=suites,
             guests=guests,
             isolated=isolated,
@@ -137,12 +144,20 @@ def calibrate(
             raise MlpperfError(f"Nothing could be timed: {why[0]}")
         return result
 
+    def measured(loud: Mutant) -> dict[Series, float]:
+        """By which share the targets are slower, in a quick look."""
+        names = [target.series.name for target in loud.targets]
+        quick = compared(
+            loud.version, "how large is it?", 1.0, LOUD_SECONDS, Selection(series=names)
+        )
+        return {finding.series: finding.ratio.median - 1 for finding in quick.timed}
+
     for number, size in enumerate(order):
         told = f"{100 * size:g} %, {number + 1} of {len(order)}"
         if not times and (size or tracker):  # how long does a call take?
-            same = mutator({}, 0.0, folder / "same")
+            same = mutator({}, 0.0, folder / "same", measured)
             compared(same.version, "getting ready")
-        mutant = mutator(times, size, folder / f"mutant-{number}")
+        mutant = mutator(times, size, folder / f"mutant-{number}", measured)
         if tracker is None:
             yield judged(size, mutant, compared(mutant.version, told, size))
         else:

@@ -7,15 +7,16 @@ by fresh processes, for as long as it takes to tell the change that was seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..timing.estimates import RatioEstimate
 from ..timing.rows import ROW
 from .findings import UNCLEAR, Finding, Series
 
-# Probability that a comparison of equal versions finds any series slower.
-FALSE_ALARM = 0.01
+# Probabilities that a comparison of equal versions finds any series slower, or taking more memory.
+FALSE_ALARM = 0.009
+MEMORY_ALARM = 0.001
 BUDGET = 115.0  # seconds for screening and judgement; proofs come before
 # Of benchmarks that a project has already: at least so many seconds, and more the more they are,
 # because each needs a set-up, and what it calls is not chosen to be short.
@@ -185,12 +186,14 @@ def judges(tests: int, seconds: float) -> int:
     return judges_least(tests) + max(more, 0)
 
 
-def usual_budget(hot_paths: int, others: int) -> float:
-    """Seconds for timing so many series, if nobody says."""
+def usual_budget(series: Collection[Series]) -> float:
+    """Seconds for timing these series, if nobody says."""
+    others = sum(bool(one.suite) for one in series)
     if not others:
         return BUDGET
     least, most = SUITE_BUDGET
-    return min(max(least, SUITE_SECONDS_PER_SERIES * others), most) + (BUDGET if hot_paths else 0.0)
+    seconds = min(max(least, SUITE_SECONDS_PER_SERIES * others), most)
+    return seconds + (BUDGET if others < len(series) else 0.0)
 
 
 def longest_series(seconds: float, series: int) -> float:

@@ -7,15 +7,16 @@ followed from function to function makes all of it count as changed, and says so
 from __future__ import annotations
 
 import ast
+import builtins
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .versions import Version, source_files
+from .outlines import Lines, Outline, differing, lines_of, mentioned, outlined
+from .versions import Version, imports, source_files
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Lines = tuple[int, int]  # the first and the last
+PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol"}  # which do not care for types
 HARMLESS = (".pyi", ".typed", ".md", ".rst")  # endings of files that no code reads
 
 
@@ -38,23 +39,17 @@ class _UnknownError(Exception):
 
 
 @dataclass
-class _Outline:
-    """A module: its functions and methods, and what else stands in it and in its classes."""
-
-    functions: dict[tuple[str, int], Function] = field(default_factory=dict)
-    statements: list[tuple[str, ast.stmt]] = field(default_factory=list)
-    classes: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
 class _Names:
     """Names that are bound otherwise: in a file, by an import of what is not the project's own.
 
-    Or `everywhere`: others may have them from there.
+    Or `everywhere`: others may have them from there. Of `annotated` classes only what has a type
+    and no value differs, of `typed` ones what such a type means.
     """
 
     within: dict[str, set[str]] = field(default_factory=dict)
     everywhere: set[str] = field(default_factory=set)
+    annotated: set[str] = field(default_factory=set)
+    typed: set[str] = field(default_factory=set)
 
     def add(self, file: str, node: ast.stmt, own: Iterable[str]) -> None:
         """Add what a statement at the top of a file binds.
@@ -91,7 +86,7 @@ def changes(base: Version, head: Version, suites: Iterable[str] = ()) -> Changes
     mentions its name.
     """
     versions = {"base": base, "head": head}
-    files = {side: source_files(version) for side, version in versions.items()}
+    files = {side: _used(version, suites) for side, version in versions.items()}
     lines: dict[str, dict[str, list[Lines]]] = {"base": {}, "head": {}}
     names, own = _Names(), {name.partition("/")[0] for name in _packages(files.values())}
     try:
@@ -101,14 +96,17 @@ def changes(base: Version, head: Version, suites: Iterable[str] = ()) -> Changes
                 continue
             if not name.endswith(".py"):
                 raise _UnknownError(f"{name} changed")
-            outlines = {side: _outline(text, name) for side, text in texts.items()}
+            outlines = {side: outlined(text, name) for side, text in texts.items()}
             if len(outlines) == 2:
                 _rebound(outlines, name, names, own)
-            for side, functions in _differing(outlines).items():
-                lines[side].setdefault(name, []).extend(map(_lines, functions))
+            for side, functions in differing(outlines).items():
+                lines[side].setdefault(name, []).extend(map(lines_of, functions))
         if names:
             every = {side: {**files[side], **_of_suites(versions[side], suites)} for side in files}
             _mentioning(every, names, own, lines)
+        of_all = [file for of_side in files.values() for file in of_side.values()]
+        _check_plain(names.annotated, of_all)
+        _check_plain(names.typed, of_all, ("dataclass", "dataclasses"))
     except (_UnknownError, SyntaxError, ValueError, OSError) as reason:
         return Changes(str(reason))
     return Changes(
@@ -116,69 +114,7 @@ def changes(base: Version, head: Version, suites: Iterable[str] = ()) -> Changes
     )
 
 
-def _outline(source: bytes, name: str) -> _Outline:
-    found, counts = _Outline(), Counter[str]()
-
-    def look(body: Iterable[ast.stmt], within: str) -> None:
-        for node in body:
-            if isinstance(node, Function):
-                key = within + node.name
-                found.functions[key, counts[key]] = node
-                counts[key] += 1
-            elif isinstance(node, ast.ClassDef):
-                about = [*node.bases, *node.keywords, *node.decorator_list]
-                found.classes[within + node.name] = str([ast.dump(part) for part in about])
-                look(node.body, f"{within}{node.name}.")
-            elif not (_is_docstring(node) or _is_never_run(node)):
-                found.statements.append((within, node))
-
-    look(ast.parse(source, name).body, "")
-    return found
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    value = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(value, ast.Constant) and isinstance(value.value, str)
-
-
-def _is_never_run(node: ast.stmt) -> bool:
-    """Whether it is `if TYPE_CHECKING:` or `if __name__ == "__main__":`."""
-    if not isinstance(node, ast.If) or node.orelse:
-        return False
-    test = node.test.left if isinstance(node.test, ast.Compare) else node.test
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
-    return name in ("TYPE_CHECKING", "__name__")
-
-
-def _lines(node: Function) -> Lines:
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return first, node.end_lineno or node.lineno
-
-
-def _differing(outlines: Mapping[str, _Outline]) -> dict[str, list[Function]]:
-    """The functions of each side that the other one has not, or not like that."""
-    sources = {
-        side: {key: _source(node) for key, node in outline.functions.items()}
-        for side, outline in outlines.items()
-    }
-    found: dict[str, list[Function]] = {}
-    for side, mine in sources.items():
-        (other,) = [sources[name] for name in sources if name != side] or [{}]
-        differ = [key for key, text in mine.items() if other.get(key) != text]
-        found[side] = [outlines[side].functions[key] for key in differ]
-    return found
-
-
-def _source(node: Function) -> str:
-    """A function without its docstring."""
-    body = node.body[1:] if _is_docstring(node.body[0]) else node.body
-    parts = [node.args, node.returns, *node.decorator_list, *body]
-    return repr([type(node).__name__, *(ast.dump(part) for part in parts if part)])
-
-
-def _rebound(
-    outlines: Mapping[str, _Outline], name: str, names: _Names, own: Iterable[str]
-) -> None:
+def _rebound(outlines: Mapping[str, Outline], name: str, names: _Names, own: Iterable[str]) -> None:
     """Add the names that are bound otherwise at the top of a module.
 
     Raises
@@ -203,6 +139,9 @@ def _rebound(
             if within[:-1] in new:
                 continue
             if (within, text := ast.dump(node)) in only:
+                if isinstance(node, ast.AnnAssign) and within and node.value is None:
+                    names.annotated.add(within[:-1].rpartition(".")[2])
+                    continue
                 if within:
                     raise _UnknownError(f"{name} changed in the class {within[:-1]}")
                 names.add(name, node, own)
@@ -235,10 +174,64 @@ def _bound(node: ast.stmt, name: str) -> set[str]:
     raise _UnknownError(f"{name} changed outside functions, at line {node.lineno}")
 
 
+def _used(version: Version, suites: Iterable[str]) -> dict[str, Path]:
+    """The files of the packages that the suites import, and those import in turn.
+
+    All files, if they import none by name.
+    """
+    files = source_files(version)
+    of: dict[str, list[str]] = {}
+    for name in files:
+        of.setdefault(name.removeprefix("src/").partition("/")[0].removesuffix(".py"), []).append(
+            name
+        )
+    found = dict.fromkeys(
+        name for file in _of_suites(version, suites).values() for name in imports(file.read_bytes())
+    )
+    every = [name for name in found if name in of]
+    for package in every:  # which grows
+        for name in of[package]:
+            if name.endswith(".py"):
+                more = imports(files[name].read_bytes())
+                every += [other for other in more if other in of and other not in every]
+    return {name: files[name] for package in every for name in of[package]} or files
+
+
 def _packages(files: Iterable[Mapping[str, Path]]) -> Iterator[str]:
     """Paths of files from the top-level package or module on."""
     for name in (name for of_side in files for name in of_side):
         yield name.removeprefix("src/").removesuffix(".py")
+
+
+def _check_plain(
+    names: Collection[str], files: Iterable[Path], decorators: Collection[str] = ()
+) -> None:
+    """Raise `_UnknownError` if the types in one of these classes may matter when it is made.
+
+    As they do to decorators such as `dataclass`, but for those named, and to some bases and
+    metaclasses.
+    """
+    if not names:
+        return
+    made: dict[str, list[ast.ClassDef]] = {}
+    for file in files:
+        if file.suffix == ".py":
+            for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
+                if isinstance(node, ast.ClassDef):
+                    made.setdefault(node.name, []).append(node)
+    every = list(names)
+    for name in every:  # which grows by the bases
+        if name not in made and name not in PLAIN_BASES:
+            raise _UnknownError(f"a class of the type {name} has other annotations")
+        for node in made.get(name, ()):
+            given = {next(mentioned(decorator), "") for decorator in node.decorator_list}
+            if given - set(decorators) or node.keywords:
+                raise _UnknownError(f"the class {name} has other annotations")
+            bases = (b.value if isinstance(b, ast.Subscript) else b for b in node.bases)
+            known = [
+                b.attr if isinstance(b, ast.Attribute) else getattr(b, "id", "?") for b in bases
+            ]
+            every += [base for base in known if base not in every]
 
 
 def _of_suites(version: Version, suites: Iterable[str]) -> dict[str, Path]:
@@ -261,7 +254,7 @@ def _mentioning(
         If anything else mentions one.
     """
     outlines = [
-        (side, name, _outline(file.read_bytes(), name))
+        (side, name, outlined(file.read_bytes(), name))
         for side, of_side in files.items()
         for name, file in of_side.items()
         if name.endswith(".py")
@@ -272,10 +265,13 @@ def _mentioning(
         for _, name, outline in outlines:
             here = names.in_file(name)
             for within, node in outline.statements:
-                if here.isdisjoint(_mentioned(node)):
+                types = node.annotation if isinstance(node, ast.AnnAssign) and within else None
+                if types and not here.isdisjoint(mentioned(types)):
+                    names.typed.add(within[:-1].rpartition(".")[2])
+                if here.isdisjoint(mentioned(node)):
                     continue
                 if isinstance(node, ast.ImportFrom) and not within:  # only what is got under a name
-                    got = [alias for alias in node.names if alias.name in here]
+                    got = [alias for alias in node.names if alias.name in names.everywhere]
                     names.everywhere |= {alias.asname or alias.name for alias in got}
                     continue
                 if within:
@@ -286,18 +282,6 @@ def _mentioning(
                     raise _UnknownError(f"{name} has a class that is made of what changed")
     for side, name, outline in outlines:
         here = names.in_file(name)
-        found = [f for f in outline.functions.values() if not here.isdisjoint(_mentioned(f))]
+        found = [f for f in outline.functions.values() if not here.isdisjoint(mentioned(f))]
         if found:
-            lines[side].setdefault(name, []).extend(map(_lines, found))
-
-
-def _mentioned(node: ast.AST) -> Iterator[str]:
-    """Every identifier in it, but not those that it binds by an import of other names."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name):
-            yield part.id
-        elif isinstance(part, ast.Attribute):
-            yield part.attr
-        elif isinstance(part, ast.alias):
-            yield part.name.rpartition(".")[2]
-            yield part.asname or part.name
+            lines[side].setdefault(name, []).extend(map(lines_of, found))

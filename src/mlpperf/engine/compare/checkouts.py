@@ -8,8 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -21,20 +19,6 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError, check
 from ..git import git
-
-LEFT = 24 * 3600.0  # seconds after which a folder was left by a process that was killed
-
-
-@contextlib.contextmanager
-def scratch(name: str) -> Iterator[Path]:
-    """A new folder that is removed afterwards; and so is what killed processes have left."""
-    start = f"mlpperf-{name}-"
-    for folder in Path(tempfile.gettempdir()).glob(f"{start}*"):
-        with contextlib.suppress(OSError):  # another one may be removing it
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > LEFT:
-                shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=start) as path:
-        yield Path(path)
 
 
 def project_folder(folder: Path) -> tuple[Path, Path]:

@@ -17,6 +17,7 @@ UNCLEAR = 0.05  # an interval that reaches further on either side has not exclud
 # counts from this share on, and of bytes from a page on.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
+QUANTITIES = ("peak", "allocations")  # of memory: the most bytes at a time, and how many were made
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
@@ -98,6 +99,7 @@ class Finding:
     values : of a series that measures something else than time, from several processes of each
         version; and their `unit`.
     memory : peak bytes and allocations of a call, by version.
+    grown_in : which of these more than one process saw rise, beyond what may be chance.
     threshold : the smallest change that is told, as a share.
     """
 
@@ -113,6 +115,7 @@ class Finding:
     values: dict[str, list[float]] = field(default_factory=dict)
     unit: str = ""
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    grown_in: list[str] = field(default_factory=list)
     threshold: float = THRESHOLD
 
     @property
@@ -137,16 +140,26 @@ class Finding:
         return abs(math.log(self.ratio.median)) >= math.log1p(self.threshold)
 
     @property
+    def seems_grown(self) -> bool:
+        """Whether it takes more memory by what one process saw."""
+        return bool(self._rises())
+
+    @property
     def grown(self) -> list[str]:
-        """How the memory rose: clauses such as `peak memory 1.2 → 3.4 MB`."""
+        """How the memory rose, as was judged: clauses such as `peak memory 1.2 → 3.4 MB`."""
+        return [clause for quantity, clause in self._rises().items() if quantity in self.grown_in]
+
+    def _rises(self) -> dict[str, str]:
+        """What rose by more than is worth a word, and how."""
         if len(self.memory) < 2:
-            return []
+            return {}
         base, head = self.memory["base"], self.memory["head"]
-        found = []
+        found = {}
         if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
-            found.append(f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB")
+            clause = f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB"
+            found["peak"] = clause
         if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE) + 1:
-            found.append(f"allocations {base['allocations']} → {head['allocations']}")
+            found["allocations"] = f"allocations {base['allocations']} → {head['allocations']}"
         return found
 
     @property

@@ -17,6 +17,7 @@ from ...agreement import Agreement, WrongResultError, compare
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from ..timing import exchange
+from .findings import QUANTITIES
 
 
 def _grouped(series: Iterable[Sequence[str]]) -> dict[tuple[str, str], list[str]]:
@@ -168,18 +169,24 @@ def _form(args: Any) -> Any:
 
 def _memory(sides: _Sides, ready: dict[str, Args]) -> dict[str, Any]:
     """Peak bytes and allocations of one call of each side; the least of three, if they rose."""
-    least: dict[str, list[int]] = {}
-    for _ in range(3):
-        for side, (_, variant) in sides.items():
-            seen = _traced(partial(variant.call, *ready[side]))
+    for calls in (1, 3):
+        seen = memory_of({s: partial(sides[s][1].call, *ready[s]) for s in sides}, calls)
+        least = {side: np.min(counts, axis=0).tolist() for side, counts in seen.items()}
+        if len(least) < 2 or np.less_equal(least["head"], least["base"]).all():
+            break
+    return {side: dict(zip(QUANTITIES, counts, strict=True)) for side, counts in least.items()}
+
+
+def memory_of(calls: Mapping[str, Callable[[], object]], number: int) -> dict[str, list[list[int]]]:
+    """Peak bytes and allocations of so many calls of each side, in turns; nothing if uncounted."""
+    found: dict[str, list[list[int]]] = {}
+    for _ in range(number):
+        for side, call in calls.items():
+            seen = _traced(call)
             if seen is None:
                 return {}
-            least[side] = [min(pair) for pair in zip(least.get(side, seen), seen, strict=True)]
-        if len(least) == 1 or all(
-            old >= new for old, new in zip(least["base"], least["head"], strict=True)
-        ):
-            break
-    return {side: {"peak": peak, "allocations": count} for side, (peak, count) in least.items()}
+            found.setdefault(side, []).append(seen)
+    return found
 
 
 def _traced(call: Callable[[], object]) -> list[int] | None:

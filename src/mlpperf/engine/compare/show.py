@@ -13,7 +13,7 @@ from rich.text import Text
 from ..terminal import new_table
 from ..timing.machine import BUSY, describe
 from ..words import by_percent, seconds
-from .budget import FALSE_ALARM
+from .budget import FALSE_ALARM, MEMORY_ALARM
 from .findings import Comparison, Finding
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
@@ -90,7 +90,7 @@ def notes(result: Comparison) -> list[str]:
             f"{len(timed)} series in {result.total:.0f} s; {len(judged)} were timed again by other "
             f"processes, which alone decide. Half of all intervals are narrower than "
             f"±{100 * sight:.1f} %. A comparison of equal versions raises an alarm with a "
-            f"probability of {100 * FALSE_ALARM:g} % at most; changes below "
+            f"probability of {100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "
             f"{100 * result.threshold:g} % are not told."
         )
     if untouched := result.untouched:
@@ -100,7 +100,8 @@ def notes(result: Comparison) -> list[str]:
         )
     if result.everywhere:
         found.append(f"All series were timed, because {result.everywhere}.")
-    if timed and not any(finding.memory for finding in timed):
+    hot_paths = [finding for finding in timed if not finding.series.suite]
+    if hot_paths and not any(finding.memory for finding in hot_paths):
         found.append(
             "The memory that a call takes was not counted, which needs memray: "
             "pip install 'mlpperf[memory]'."

@@ -5,7 +5,8 @@ differ by ten times more than two versions inside one. What one process says is 
 processes are the sample.
 
 1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
-   timed. The memory that a call takes is counted.
+   timed. The memory that a call takes is counted, and what seems to take more is judged by other
+   processes.
 2. *Screening.* A few processes time every series (a contestant of a path at a case): the first a
    little, to see how it scatters, and the others all of them equally long, or until it is fine
    enough.
@@ -42,12 +43,13 @@ from .budget import (
     usual_budget,
 )
 from .changed import Changes
-from .checkouts import scratch
 from .crew import Crew
 from .findings import THRESHOLD, Comparison, Finding, Selection, Series
 from .guests import Guests
 from .lock import alone
+from .memory import judge_memory
 from .planning import plan, prove
+from .scratch import scratch
 from .suites import confirm, leave_out_loading
 from .timed import time_once
 from .touched import leave_out_untouched, watching
@@ -143,8 +145,8 @@ def _stages(
     series = plan(crew, result, selection)
     if not series:
         return
-    in_suites, budget = sum(bool(one.suite) for one in series), result.budget
-    result.budget = budget or usual_budget(len(series) - in_suites, in_suites)
+    budget = result.budget
+    result.budget = budget or usual_budget(series)
     series = leave_out_loading(crew, result, series)
     progress("proving")
     with watching(crew, result, series, changes) as watched:
@@ -153,9 +155,9 @@ def _stages(
             progress("which series run what changed?")
             watched.wait()
     confirm(crew, result, series)
+    judge_memory(crew, result, progress)
     leave_out_untouched(crew, result, watched.untouched)
-    in_suites, hot_paths = sum(bool(one.suite) for one in crew.calls), len(series) - in_suites
-    result.budget = budget or usual_budget(hot_paths, in_suites)
+    result.budget = budget or usual_budget(crew.calls)
     yield True
     _leave_out(crew, result)
     known = [finding for finding in result.findings.values() if finding.series in crew.calls]

@@ -19,7 +19,7 @@ from .findings import Comparison, Series
 
 # How much longer than the proof this may take, as a share of it, or in seconds if that is more:
 # calls that are traced are slow.
-LONGER, LONGER_SECONDS = 0.5, 10.0
+LONGER, LONGER_SECONDS = 0.75, 10.0
 SLOWER = 3.0  # so many times slower they may be
 
 

@@ -146,12 +146,12 @@ def extension_modules(version: Version) -> list[str]:
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by its name."""
     packages = _packages(version)
-    imported = (name for file in _sources(version) for name in _absolute(file.read_bytes()))
+    imported = (name for file in _sources(version) for name in imports(file.read_bytes()))
     return tuple(packages) if any(name in packages for name in imported) else ()
 
 
 @lru_cache(maxsize=4096)  # most files are those of the other version, too
-def _absolute(source: bytes) -> tuple[str, ...]:
+def imports(source: bytes) -> tuple[str, ...]:
     """The package of each absolute import in a file."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
@@ -174,7 +174,7 @@ def _packages(version: Version) -> list[str]:
     found = list(dict.fromkeys(names))
     for package in found:  # which grows meanwhile
         for file in _files(version.root, package):
-            for name in _absolute(file.read_bytes()):
+            for name in imports(file.read_bytes()):
                 if name not in found and _first_file(version.root, name):
                     found.append(name)
     return found

@@ -30,7 +30,7 @@ from ..guest.worlds import leave
 from ..timing import exchange
 from ..timing.contest import MOVABLE, random_order, runner_of
 from ..timing.workers import serve
-from .proving import contestant, prove
+from .proving import contestant, memory_of, prove
 from .versions import BrokenVersionError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
@@ -45,7 +45,8 @@ class Task:
 
     Attributes
     ----------
-    kind : look (what do the versions have?), prove, time, or take turns with another process.
+    kind : look (what do the versions have?), prove, time, take turns with another process, or count
+        the memory of so many `calls` of each version.
     versions : folder, entries and packages of each by name, `base` and `head` or one of them.
     inputs : the folder that proving writes the inputs to, and timing reads them from.
     series : what is to be proven, as (path, case, variant).
@@ -59,6 +60,7 @@ class Task:
     versions: dict[str, tuple[str, Sequence[str], Sequence[str]]]
     inputs: str = ""
     series: Sequence[Sequence[str]] = ()
+    calls: int = 0
     sessions: Sequence[dict[str, Any]] = ()
     seed: int = 0
 
@@ -74,7 +76,8 @@ def work(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     """Do the task, an answer for each series; who takes turns is told by `ask` what to do."""
     if task.kind == "turns":
         return _take_turns(task, ask)
-    return {"look": _look, "prove": _prove, "time": _time}[task.kind](task)
+    works = {"look": _look, "prove": _prove, "time": _time, "memory": _count_memory}
+    return works[task.kind](task)
 
 
 def _version(task: Task, name: str) -> Version:
@@ -104,6 +107,21 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
     """For each series: whether it is right in each version, how long and what memory it takes."""
     versions = {name: load(_version(task, name)) for name in task.versions}
     return prove(versions, task.series, Path(task.inputs))
+
+
+def _count_memory(task: Task) -> Iterator[dict[str, Any]]:
+    """What calls of each series take in each version, after one that is not counted."""
+    rng = np.random.default_rng(task.seed)
+    names = [str(name) for name in rng.permutation(list(task.versions))]
+    versions = {name: load(_version(task, name)) for name in names}
+    for path, case, variant in task.series:
+        inputs = exchange.read(Path(task.inputs), f"{path}-{case}")
+        calls = {}
+        for name, paths in versions.items():
+            chosen = contestant(paths[path], variant)
+            calls[name] = partial(chosen.call, *chosen.ready(*fresh(paths[path], inputs)))
+            calls[name]()
+        yield {"series": (path, case, variant), "memory": memory_of(calls, task.calls)}
 
 
 def _loaded(task: Task, rng: Generator) -> dict[str, list[dict[str, HotPath]]]:

@@ -1,0 +1,96 @@
+"""Memory is judged by processes that did not suspect it; what varies by chance raises no alarm."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.compare.budget import MEMORY_ALARM
+from mlpperf.engine.compare.findings import Comparison, Finding, Series
+from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
+
+Peak = Callable[[], float]
+
+
+class Counting:
+    """A crew whose processes count what they are told."""
+
+    def __init__(self, base: Peak, head: Peak, silent: Sequence[int] = ()) -> None:
+        self.peaks, self.silent, self.asked = {"base": base, "head": head}, silent, 0
+
+    def ask(
+        self, kind: str, sides: Sequence[str], series: Sequence[Sequence[str]], calls: int
+    ) -> Iterator[dict[str, Any]]:
+        assert (kind, calls) == ("memory", CALLS)
+        self.asked += 1
+        for names in series if self.asked not in self.silent else ():
+            counted = {side: [[self.peaks[side](), 7] for _ in range(calls)] for side in sides}
+            yield {"series": names, "memory": counted}
+
+
+def judged(crew: Any, series: int = 1, isolated: str = "") -> Comparison:
+    seen = {
+        "base": {"peak": 383_000, "allocations": 7},
+        "head": {"peak": 419_000, "allocations": 7},
+    }
+    found = [Finding(Series("p", "c", f"v{i}"), memory=dict(seen)) for i in range(series)]
+    findings = {finding.series: finding for finding in found}
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings=findings, isolated=isolated)
+    judge_memory(crew, result, lambda text: None)
+    return result
+
+
+def test_a_rise_that_every_process_sees_is_told() -> None:
+    crew = Counting(lambda: 1e6, lambda: 1.2e6)
+    result = judged(crew)
+    assert crew.asked == judges_of_memory(1)
+    assert [f.grown for f in result.regressions] == [["peak memory 1 → 1.2 MB"]]
+
+
+def test_so_it_is_if_each_version_has_processes_of_its_own() -> None:
+    crew = Counting(lambda: 1e6, lambda: 1.2e6)
+    assert judged(crew, isolated="as asked").exit_code == 1
+    assert crew.asked == 2 * judges_of_memory(1)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.3])
+def test_what_varies_by_chance_raises_no_alarm(spread: float) -> None:
+    rng = np.random.default_rng(1)
+
+    def peak() -> float:
+        return 4e5 * rng.uniform(1 - spread, 1 + spread)
+
+    alarms = sum(bool(judged(Counting(peak, peak), 10).regressions) for _ in range(300))
+    assert alarms <= 2  # of 300 × MEMORY_ALARM = 0.3 that are expected at most
+
+
+def test_a_rise_within_what_varies_is_told_by_the_middle_of_many_calls() -> None:
+    rng = np.random.default_rng(2)
+
+    def peak(factor: float) -> Peak:
+        return lambda: 4e5 * factor * rng.uniform(0.9, 1.1)
+
+    told = [judged(Counting(peak(1.0), peak(1.3))).exit_code for _ in range(20)]
+    assert told == [1] * 20
+
+
+def test_a_process_that_says_nothing_tells_nothing() -> None:
+    result = judged(Counting(lambda: 1e6, lambda: 1.2e6, silent=[3]))
+    (finding,) = result.findings.values()
+    assert finding.grown == []
+    assert finding.memory["head"]["peak"] == 1_200_000
+
+
+def test_the_more_are_suspected_the_more_processes_judge() -> None:
+    numbers = [judges_of_memory(suspects) for suspects in (1, 10, 100)]
+    assert numbers == sorted(numbers)
+    for suspects, number in zip((1, 10, 100), numbers, strict=True):
+        assert 2 * suspects * 0.5**number <= MEMORY_ALARM < 4 * suspects * 0.5**number
+
+
+def test_nothing_is_judged_if_nothing_is_suspected() -> None:
+    crew: Any = Counting(lambda: 1e6, lambda: 1e6)
+    result = Comparison("a", "b", {}, 0.005, 60.0)
+    judge_memory(crew, result, lambda text: None)
+    assert crew.asked == 0
