@@ -144,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="with clones of the projects")
     parser.add_argument("--project", action="append", choices=list(PAIRS), help="only this one")
     parser.add_argument("--same", type=int, default=0, help="comparisons of each suite with itself")
+    parser.add_argument("--budget", help="seconds for each comparison; the usual ones by default")
     parser.add_argument("--skip-pairs", action="store_true", help="only those")
     parser.add_argument("--against", choices=list(TRACKERS), help="another tracker, on the pairs")
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
@@ -169,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 base, options = pair.base, ["--full"] * (pair.expected == "nothing")
                 if kind == "same":
                     base, options = pair.head, ["--same"]
+                if given.budget:
+                    options += ["--budget", given.budget]
                 if pair.suite_of:
                     options += ["--benchmarks", pair.suite_of]
                 recording.add(

@@ -48,7 +48,7 @@ class Screening:
     seconds_least: float = 0.015
     calls_least: int = 12
     series_share_most: float = 0.01
-    loading_share_least: float = 0.05
+    loading_share_least: float = 0.1
     proof_excess: float = 5.0
     proof_seconds_least: float = 2.0
 
