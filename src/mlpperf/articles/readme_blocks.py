@@ -220,7 +220,7 @@ def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
 
 
 GAUNTLET_COLUMNS = (
-    *("project", "commits", "what changed", "its author says", "as measured, of what is meant"),
+    *("project, head", "what changed, by its author", "measured"),
     *("slower", "faster", "unchanged", "undecided", "untouched", "time"),
 )
 
@@ -231,10 +231,8 @@ def gauntlet(folder: Path) -> str:
     pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
     rows = [
         (
-            r["project"],
-            f"{r['base']} → {r['head']}",
-            r["what"],
-            r["expected"],
+            f"{r['project']} {r['head']}",
+            f"{r['what']}: {r['expected']}",
             _as_meant(r),
             *(str(len(r[side])) for side in ("slower", "faster")),
             *(str(r.get(verdict, "–")) for verdict in ("unchanged", "undecided", "untouched")),
@@ -250,7 +248,7 @@ def gauntlet(folder: Path) -> str:
         f"{project} {sum(bool(r['slower'] or r['faster']) for r in of)} of {len(of)}"
         for project, of in same.items()
     ]
-    parts = [_markdown(GAUNTLET_COLUMNS, rows, left=5)]
+    parts = [_markdown(GAUNTLET_COLUMNS, rows, left=3)]
     others = {
         (r["project"], r["base"], r["head"], r["kind"]): r
         for r in found
@@ -258,13 +256,13 @@ def gauntlet(folder: Path) -> str:
     }
     if others:
         parts.append("The same pairs by other trackers, which tell changes of 5 %:")
-        parts.append(_markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=5))
+        parts.append(_markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=4))
     if told:
         parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
     return "\n\n".join([*parts, _where(*found)])
 
 
-BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "expected", "tracker", "what it says", "time")
+BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
 
 
 def _beside(record: Record) -> tuple[str, ...]:
@@ -274,9 +272,8 @@ def _beside(record: Record) -> tuple[str, ...]:
     if any(meant.values()) and record["expected"] != "nothing":
         told += f"; of what is meant {meant['slower']} and {meant['faster']}"
     return (
-        record["project"],
-        f"{record['base']} → {record['head']}",
-        record["expected"],
+        f"{record['project']} {record['head']}",
+        f"{record['what']}: {record['expected']}",
         record["kind"],
         told,
         seconds(record["seconds"]) if record["seconds"] else "–",

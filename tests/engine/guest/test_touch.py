@@ -116,6 +116,27 @@ def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
     }
 
 
+SPAWNS = """
+import multiprocessing
+
+@pytest.fixture
+def pool():
+    with multiprocessing.get_context("spawn").Pool(1) as made:
+        yield made
+
+def test_in_a_pool(benchmark, pool):
+    benchmark(pool.apply, abs, (-1,))
+"""
+
+
+def test_processes_that_are_there_already_count(tmp_path: Path) -> None:
+    found = touched(
+        tmp_path, "pytest", PYTEST.replace("def test_fails", SPAWNS + "def test_fails"), WALK
+    )
+    assert found["test_in_a_pool"]
+    assert not found["test_stand"]
+
+
 def test_one_side_is_enough(tmp_path: Path) -> None:
     only = {"base": {}, "head": {"src/town/streets.py": STAND}}
     found = touched(tmp_path, "pytest", PYTEST, None, **only)

@@ -107,6 +107,8 @@ class Watch:
         sys.settrace(None)
         threading.settrace(None)
         self._on = False
+        known = sys.modules.get("multiprocessing")  # whose processes may be there already
+        self.started = self.started or bool(known and known.active_children())
 
 
 def loop_seconds() -> tuple[float, float]:
