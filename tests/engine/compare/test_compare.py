@@ -31,7 +31,6 @@ from mlpperf.cli.main import app
 from mlpperf.engine import terminal
 from mlpperf.engine.compare import budget, proving, show, worker
 from mlpperf.engine.compare import crew as crew_module
-from mlpperf.engine.compare import memory as memory_module
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
 from mlpperf.engine.compare.crew import Crew
@@ -935,7 +934,6 @@ def test_memory_that_varies_by_chance_is_no_regression(
 ) -> None:
     pytest.importorskip("memray")
     monkeypatch.setattr(proving, "_traced", traced)
-    monkeypatch.setattr(memory_module, "MEMORY_ALARM", 0.25)  # three processes
     monkeypatch.setattr(Finding, "seems_grown", property(lambda found: bool(found.memory)))
     project.replace(
         "src/pkg/work.py",
