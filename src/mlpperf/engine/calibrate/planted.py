@@ -22,6 +22,7 @@ from ...errors import MlpperfError
 from ..compare.crew import Crew
 from ..compare.findings import Series
 from ..compare.guests import Guests
+from ..compare.outlines import lines_of
 from ..compare.versions import Version
 from ..suites.found import Suite
 from .mutants import Measure, Mutant, Target
@@ -205,7 +206,7 @@ def _first_statement(tree: ast.AST, line: int, name: str) -> ast.stmt | None:
     """That of a function after its docstring, if it is on a line of its own."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            if line != min([node.lineno, *(d.lineno for d in node.decorator_list)]):
+            if line != lines_of(node)[0]:
                 continue
             body = node.body[1:] if _is_docstring(node.body[0]) else node.body
             alone = body and body[0].lineno > node.lineno and not hasattr(body[0], "decorator_list")

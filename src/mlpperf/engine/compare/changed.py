@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,13 +59,12 @@ class _Names:
         _UnknownError
             If it does more than that.
         """
-        foreign = isinstance(node, ast.Import) or (
-            isinstance(node, ast.ImportFrom) and not node.level
-        )
+        imported: list[str] = []
         if isinstance(node, ast.Import):
-            foreign = all(alias.name.partition(".")[0] not in own for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            foreign = foreign and (node.module or "").partition(".")[0] not in own
+            imported = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported = [node.module or ""]
+        foreign = imported and all(name.partition(".")[0] not in own for name in imported)
         names = self.within.setdefault(file, set()) if foreign else self.everywhere
         names |= _bound(node, file)
 
@@ -88,7 +87,7 @@ def changes(base: Version, head: Version, suites: Iterable[str] = ()) -> Changes
     versions = {"base": base, "head": head}
     files = {side: _used(version, suites) for side, version in versions.items()}
     lines: dict[str, dict[str, list[Lines]]] = {"base": {}, "head": {}}
-    names, own = _Names(), {name.partition("/")[0] for name in _packages(files.values())}
+    names, own = _Names(), {_package(name) for of_side in files.values() for name in of_side}
     try:
         for name in sorted(files["base"].keys() | files["head"].keys()):
             texts = {side: files[side][name].read_bytes() for side in files if name in files[side]}
@@ -182,9 +181,7 @@ def _used(version: Version, suites: Iterable[str]) -> dict[str, Path]:
     files = source_files(version)
     of: dict[str, list[str]] = {}
     for name in files:
-        of.setdefault(name.removeprefix("src/").partition("/")[0].removesuffix(".py"), []).append(
-            name
-        )
+        of.setdefault(_package(name), []).append(name)
     found = dict.fromkeys(
         name for file in _of_suites(version, suites).values() for name in imports(file.read_bytes())
     )
@@ -197,10 +194,9 @@ def _used(version: Version, suites: Iterable[str]) -> dict[str, Path]:
     return {name: files[name] for package in every for name in of[package]} or files
 
 
-def _packages(files: Iterable[Mapping[str, Path]]) -> Iterator[str]:
-    """Paths of files from the top-level package or module on."""
-    for name in (name for of_side in files for name in of_side):
-        yield name.removeprefix("src/").removesuffix(".py")
+def _package(name: str) -> str:
+    """The top-level package or module that a file belongs to."""
+    return name.removeprefix("src/").partition("/")[0].removesuffix(".py")
 
 
 def _check_plain(
