@@ -243,7 +243,7 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, crew, proving, stages, worker
+    from mlpperf.engine.compare import budget, crew, deciding, proving, stages, worker
     from mlpperf.engine.timing import exchange
     from mlpperf.engine.timing.workers import WorkerError
 
@@ -253,7 +253,9 @@ def here(
     for module in (budget, stages):
         monkeypatch.setattr(module, "SCREENING", screening)
         monkeypatch.setattr(module, "JUDGING", judging)
+    for module in (budget, deciding):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
+    monkeypatch.setattr(deciding, "SCREENING", screening)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)

@@ -308,7 +308,7 @@ def test_a_share_of_nothing_is_not_a_number() -> None:
 def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
     low, high = (median - 0.001, median + 0.001) if slower else (0.9, 1.1)
     ratio = Interval(median, low, high)
-    return Finding(series, ratio=ratio, processes=14, judged=True)
+    return Finding(series, ratio=ratio, processes=14, judged=True, sure=slower)
 
 
 def slowed(targets: list[Target]) -> Mutant:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mlpperf.cli.main import app
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
-from mlpperf.engine.compare import budget, stages
+from mlpperf.engine.compare import budget, deciding
 from mlpperf.engine.compare.findings import Series
 from mlpperf.engine.compare.versions import Version
 from mlpperf.engine.guest.blocks import PreparedRunner, Runner
@@ -217,8 +217,18 @@ def test_a_loop_that_takes_longer_where_it_stands_gets_fewer_rounds(
     assert len(asked) == 1  # once for its only function that has room for a loop
 
 
+def test_a_function_that_only_a_first_call_runs_is_no_target_again(
+    original: Version, tmp_path: Path
+) -> None:
+    mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    mutant = mutator({B: 1e-3}, 0.02, tmp_path / "mutant", lambda loud: {B: 0.001})
+    assert mutant.targets == ()
+    mutant = mutator({B: 1e-3}, 0.02, tmp_path / "again", as_planned)
+    assert mutant.targets == ()  # it has no other with room for a loop
+
+
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (budget, stages):
+    for module in (budget, deciding):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.2)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", "[project]\nname = 'town'\n")

@@ -34,8 +34,9 @@ from mlpperf.engine.compare import crew as crew_module
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
 from mlpperf.engine.compare.crew import Crew
+from mlpperf.engine.compare.deciding import conclude
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.stages import _conclude, _stages
+from mlpperf.engine.compare.stages import _stages
 from mlpperf.engine.compare.versions import Version, entries_of
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.timing.estimates import RatioEstimate
@@ -70,7 +71,7 @@ class Simulated(Crew):
     ) -> None:
         self.series, self.slowdowns, self.between = series, slowdowns, between
         self.together, self.calls, self.trouble, self.failed = set(), {}, [], False
-        self.broken_off, self.whole, self.loading = set(), {}, {}
+        self.broken_off, self.whole, self.loading, self.setup = set(), {}, {}, {}
         self.suites = {}
         self._rng = np.random.default_rng(0)
         self.asked: list[str] = []
@@ -148,7 +149,7 @@ def test_equal_versions_raise_an_alarm_as_seldom_as_is_said(
 
 
 def judgement(finding: Finding, logs: Any, tests: int) -> Finding:
-    _conclude(finding, RatioEstimate(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
+    conclude(finding, RatioEstimate(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
     return finding
 
 
@@ -157,7 +158,7 @@ def test_the_share_of_false_alarms_of_one_judgement() -> None:
     rng, tests, trials = np.random.default_rng(2), 20, 5000
     for scale in (0.01, 0.1):  # so much that the threshold is no help
         found = 0
-        for logs in scale * rng.standard_t(3, (trials, judges(tests, 0.0))):
+        for logs in scale * rng.standard_t(3, (trials, SCREENING.processes + judges(tests, 0.0))):
             ratio = judgement(Finding(ONE, threshold=1e-9), logs, tests)
             found += ratio.slower
         assert found <= 8  # 2.5 are expected at most
@@ -192,14 +193,11 @@ def test_a_gain_is_no_regression() -> None:
     assert "path0/case1/variant1 is faster" in show.verdict(result)
 
 
-def test_everything_slower_is_found_although_not_all_can_be_judged() -> None:
+def test_everything_slower_is_found() -> None:
     series = catalogue(100)
     crew = Simulated(series, dict.fromkeys(series, 0.1), normal(np.random.default_rng(5), 1e-3))
     result = simulated(crew)
-    slower = [f for f in result.timed if f.slower]
-    assert len(slower) == JUDGING.series_most
-    rest = [f for f in result.timed if not f.slower]
-    assert all(f.judgement.reason is Reason.NOT_JUDGED for f in rest)
+    assert all(f.slower for f in result.timed)
     assert result.exit_code == 1
 
 
@@ -219,7 +217,8 @@ def test_what_is_clear_is_not_judged_again() -> None:
     result = simulated(crew)
     assert crew.asked == ["look", "look", "prove", *["time"] * SCREENING.processes]
     assert not any(f.judged for f in result.timed)
-    assert {str(f.judgement) for f in result.timed} == {"unchanged within ±0.01 %"}
+    assert all(f.judgement.verdict is Verdict.UNCHANGED for f in result.timed)
+    assert all(f.ratio.half_width < 1e-3 for f in result.timed)
     assert result.exit_code == 0
 
 
@@ -235,8 +234,8 @@ def test_noise_beyond_all_bounds_is_undecided() -> None:
     assert "10 of 10 are undecided" in show.verdict(result)
 
 
-def test_the_screening_never_decides() -> None:
-    """It has chosen: what is slower there by luck alone is not slower afterwards."""
+def test_the_screening_alone_never_decides() -> None:
+    """What is slower there by luck alone is not slower afterwards."""
     calls = iter(range(1000))
     crew = Simulated(
         catalogue(5), {}, lambda n: np.full(n, 0.1 if next(calls) < SCREENING.processes else 0)
@@ -258,7 +257,7 @@ def test_the_middle_of_pairs_withstands_disturbances(pairs: int) -> None:
     timing.add(base, head, 1e-3, 0.0)
     assert timing.log_ratios == pytest.approx([math.log(1.1)], abs=0.05 / math.sqrt(pairs) + 0.002)
     assert timing.error_within < 0.05 / math.sqrt(pairs)
-    assert (timing.error_within > 0) == (pairs >= 2 * ROW)
+    assert timing.error_within > 0
 
 
 def test_the_scatter_is_that_of_a_pair_however_many_are_averaged() -> None:
@@ -298,7 +297,7 @@ def test_of_few_blocks_the_quickest_count() -> None:
     timing = RatioEstimate()
     timing.add([1.0, 3.0], [2.2, 1.1], 1.0, 0.0)
     assert timing.log_ratios == pytest.approx([math.log(1.1)])
-    assert timing.error_within == 0.0
+    assert timing.error_within > 0.5  # the rounds differ by that much
     assert timing.error_between == math.inf
     timing.add([1.0, 1.0], [1.1, 1.1], 1.0, 0.0)
     assert timing.error_between == pytest.approx(0.0)
@@ -434,7 +433,7 @@ def test_a_plain_change_is_judged_in_less_time() -> None:
 
 
 def test_the_more_time_the_more_processes_judge() -> None:
-    least = math.ceil(math.log2(10 / budget.FALSE_ALARM))
+    least = math.ceil(math.log2(10 / budget.FALSE_ALARM)) - SCREENING.processes
     assert [judges(10, seconds) - least for seconds in (0, 10, 32, 60, 1e4)] == [2, 2, 4, 6, 6]
 
 
@@ -447,7 +446,7 @@ def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
 def test_a_process_that_was_disturbed_counts_less() -> None:
     """Saboteur: noise from elsewhere during one process, which would hide a change of 1 %."""
     rng, timing = np.random.default_rng(10), RatioEstimate()
-    for visit in range(judges(30, 0.0)):
+    for visit in range(SCREENING.processes + judges(30, 0.0)):
         noise = 0.2 if visit == 3 else 0.005
         shift = -0.03 if visit == 3 else 0.01
         base, head = np.exp(noise * rng.standard_normal((2, 100)) + [[0.0], [shift]])
@@ -456,10 +455,10 @@ def test_a_process_that_was_disturbed_counts_less() -> None:
     assert timing.errors[3] > 10 * np.median(timing.errors)
     assert timing.log_ratio == pytest.approx(0.01, abs=0.001)
     found = finding(0.0, 1.0, math.inf)
-    _conclude(found, timing, 30)
+    conclude(found, timing, 30)
     assert found.slower
     timing.own_errors = [0.0] * len(timing.own_errors)
-    _conclude(found, timing, 30)
+    conclude(found, timing, 30)
     assert not found.slower
 
 
@@ -468,6 +467,7 @@ def test_a_process_that_was_disturbed_counts_less() -> None:
 
 def finding(low: float, median: float, high: float, **about: Any) -> Finding:
     given = {"processes": 14, "judged": True, **about}
+    given["sure"] = given["judged"] and not low <= 1 <= high
     return Finding(ONE, ratio=Interval(median, low, high), **given)
 
 
@@ -650,7 +650,8 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     from mlpperf.engine.terminal import console
 
     series = Series("path", name, name)
-    slower = Finding(series, ratio=Interval(1.2, 1.1, 1.3), processes=14, judged=True)
+    ratio = Interval(1.2, 1.1, 1.3)
+    slower = Finding(series, ratio=ratio, processes=14, judged=True, sure=True)
     wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
     findings = {slower.series: slower, wrong.series: wrong}
     result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, trouble=[name])
@@ -1004,10 +1005,9 @@ def test_versions_that_import_themselves_by_name_are_compared(
 def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
     """As few processes as can measure anything, and none that judges."""
     few_screen = replace(SCREENING, processes=screening)
-    none_judges = replace(JUDGING, series_most=0)
     for place in (module, budget):
         monkeypatch.setattr(place, "SCREENING", few_screen)
-        monkeypatch.setattr(place, "JUDGING", none_judges)
+    monkeypatch.setattr(module, "suspects", lambda *given: ({}, 0))
 
 
 # --- processes and what may happen to them --------------------------------------------------------

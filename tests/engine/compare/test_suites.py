@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.main import app
-from mlpperf.engine.compare import budget, show, stages
+from mlpperf.engine.compare import budget, deciding, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.suites import confirm, leave_out_loading, plan_suite, prove_suite
@@ -36,6 +36,7 @@ class Told:
         self.asked: list[tuple[str, list[str], int]] = []
         self.calls: dict[Series, float] = {}
         self.whole: dict[Series, float] = {}
+        self.setup: dict[Series, float] = {}
         self.loading: dict[tuple[str, str], dict[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.trouble: list[str] = []
@@ -126,6 +127,7 @@ def proof(name: str, **about: Any) -> dict[str, Any]:
         "untimed": {},
         "seconds": 1e-3,
         "whole": about.get("seconds", 1e-3),
+        "setup": about.get("setup", 1e-3),
         "quantity": "time",
         "broken_off": False,
         **about,
@@ -370,7 +372,9 @@ def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     for module in (budget, stages):
         monkeypatch.setattr(module, "SCREENING", screening)
         monkeypatch.setattr(module, "JUDGING", judging)
+    for module in (budget, deciding):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
+    monkeypatch.setattr(deciding, "SCREENING", screening)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", PYPROJECT)
     project.write("src/town/__init__.py", "")
@@ -579,7 +583,9 @@ def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> 
 
 
 def test_a_regression_is_an_annotation_on_github() -> None:
-    slow = Finding(named("slow"), ratio=Interval(1.2, 1.1, 1.3), processes=9, judged=True)
+    slow = Finding(
+        named("slow"), ratio=Interval(1.2, 1.1, 1.3), processes=9, judged=True, sure=True
+    )
     wrong = Finding(Series("a, b", "c", "d"), wrong={"head": "it is 100%\nwrong"})
     result = comparison(findings={one.series: one for one in (slow, wrong)})
     assert show.github_lines(result) == [

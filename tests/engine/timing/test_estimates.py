@@ -47,15 +47,22 @@ def test_what_rounds_cost_is_what_the_last_process_needed() -> None:
     found.add([1.0], [1.0], 5e-3, 7.0)
     assert found.round_seconds == 5e-3
     assert found.other_seconds == 2.0  # whoever comes first may wait for a library to load
-    assert found.without_values() == RatioEstimate(round_seconds=5e-3, other_seconds=2.0)
 
 
-def test_one_row_tells_nothing_about_its_own_error() -> None:
+def test_one_round_tells_nothing_about_its_own_error() -> None:
     found = RatioEstimate()
-    found.add([1.0] * ROW, [1.0] * ROW, 1e-3, 0.0)
+    found.add([1.0], [1.0], 1e-3, 0.0)
     assert found.own_errors == [0.0]
     assert found.deviations == []
     assert found.scatter == SCATTER_UNKNOWN
+
+
+def test_the_rounds_of_one_row_tell_it() -> None:
+    found = RatioEstimate()
+    found.add([1.0] * ROW, [1.0, 1.0, 1.1, 1.1], 1e-3, 0.0)
+    half = math.log(1.1) / 2
+    assert found.log_ratio == 0.0  # of the quickest blocks
+    assert found.own_errors == [pytest.approx(math.sqrt(math.pi / 2) * half / math.sqrt(ROW))]
 
 
 def test_two_rows_do() -> None:

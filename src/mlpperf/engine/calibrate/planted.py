@@ -29,6 +29,7 @@ from .mutants import Measure, Mutant, Target
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
 LOUD = 0.5  # the share by which a loop is long enough to be measured where it stands
+LEAST_FACTOR = 0.25  # of what a loop should take, below which it does not stand where it matters
 MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
 IMPORT = "from itertools import repeat as _mlpperf_repeat"
 LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
@@ -84,6 +85,7 @@ class SuiteMutator:
         self._original, self._trace, self._rng = original, trace, rng
         # Where it stands, a round takes so many times what it takes by itself.
         self._factors: dict[str, float] = {}
+        self._of_no_use: set[str] = set()  # because only a first call runs them, for example
 
     def __call__(
         self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
@@ -101,10 +103,13 @@ class SuiteMutator:
             shares = measure(loud)
             shutil.rmtree(into)
             for series, function in unknown.items():
-                share = shares.get(series, math.nan)
-                self._factors[function] = share / LOUD if share > LOUD / 4 else 1.0
-            for function in unknown.values():
-                loops[function] = max(1, round(loops[function] / self._factors[function]))
+                factor = shares.get(series, math.nan) / LOUD
+                if LEAST_FACTOR < factor < 1 / LEAST_FACTOR:
+                    self._factors[function] = factor
+                    loops[function] = max(1, round(loops[function] / factor))
+                else:
+                    self._of_no_use.add(function)
+                    del places[series], loops[function]
         targets = [Target(series, size, loops[function]) for series, function in places.items()]
         return self._mutant(size, targets, loops, into)
 
@@ -160,8 +165,10 @@ class SuiteMutator:
         return self._trace.round_seconds * self._factors.get(function, 1.0)
 
     def _has_room(self, function: str) -> bool:
-        """Whether a loop can be put into a function, by its source."""
+        """Whether a loop can be put into a function, by its source, and is of use there."""
         file, line, name = function.split(":")
+        if function in self._of_no_use:
+            return False
         return _first_statement(_parsed(self._original.root / file), int(line), name) is not None
 
     def _share(self, series: Series, loops: Mapping[str, int], seconds: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..timing.estimates import RatioEstimate
 from ..timing.rows import ROW
@@ -20,8 +20,9 @@ MEMORY_ALARM = 0.001
 BUDGET = 115.0  # seconds for screening and judgement; proofs come before
 # Of benchmarks that a project has already: at least so many seconds, and more the more they are,
 # because each needs a set-up, and what it calls is not chosen to be short.
-SUITE_BUDGET = (140.0, 300.0)
+SUITE_BUDGET = (155.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
+COPIES = 4  # in which a series is got ready, if nothing is known but how long that takes in one
 SETTLED_ERROR = 0.005  # standard error with which the ratio of a process is fine enough
 
 
@@ -32,7 +33,8 @@ class Screening:
     Attributes
     ----------
     processes : that look.
-    budget_share : of all seconds for timing.
+    budget_share : of all seconds for timing, if there are more series than can all be judged.
+    series_few : with so many it is only its share of the processes, as all may have to be judged.
     seconds_least : of timing for each series in a process.
     calls_least : of a series in all its processes together; a call that takes too long for so many
         is not timed.
@@ -45,6 +47,7 @@ class Screening:
 
     processes: int = 3
     budget_share: float = 0.5
+    series_few: int = 60
     seconds_least: float = 0.015
     calls_least: int = 12
     series_share_most: float = 0.01
@@ -70,7 +73,6 @@ class Judging:
     need_most : every series gets its minimum, and of the rest an equal part, but no more than so
         many times what it needs.
     seconds_to_decide : of timing for a suspect in a process, if it needs them.
-    series_most : with more, no interval could be confident enough.
     spare_processes_least, spare_processes_most, seconds_per_spare_process : processes beyond those
         that so confident an interval needs: one for so many seconds of judging. The more there are,
         the less one that was disturbed can hide.
@@ -87,7 +89,6 @@ class Judging:
     target_error_per_change: float = 0.5
     need_most: float = 6.0
     seconds_to_decide: float = 0.4
-    series_most: int = 60
     spare_processes_least: int = 2
     spare_processes_most: int = 6
     seconds_per_spare_process: float = 8.0
@@ -111,6 +112,11 @@ class Task:
 
     estimate: RatioEstimate
     target_error: float = SETTLED_ERROR
+
+    @classmethod
+    def unknown(cls, call: float, setup: float) -> Task:
+        """A series whose call and set-up take so many seconds, before any process has timed it."""
+        return cls(RatioEstimate(round_seconds=2 * call, other_seconds=COPIES * setup))
 
     @property
     def seconds_needed(self) -> float:
@@ -136,13 +142,13 @@ class Task:
         return self.estimate.other_seconds * self.moments(seconds, most) + seconds
 
     def to_judge(self, suspicious: bool) -> Task:
-        """The same series for other processes, which start from nothing.
+        """The same series for more processes, and what they have found already.
 
         As precise as it takes to tell the change that was seen, or that there is none.
         """
         seen = abs(self.estimate.log_ratio) if suspicious else UNCLEAR
         target = max(SETTLED_ERROR, JUDGING.target_error_per_change * seen)
-        return Task(self.estimate.without_values(), target)
+        return replace(self, target_error=target)
 
 
 Tasks = Mapping[Series, Task]
@@ -171,19 +177,29 @@ def shares(
     return given
 
 
-def judges_least(tests: int) -> int:
-    """How many processes it takes at least to judge `tests` series.
+def judges_least(series: int) -> int:
+    """How many processes judge at least if so many series were screened.
 
-    Enough that a unanimous sign has a probability below FALSE_ALARM ÷ tests, and some to spare.
+    Enough that, with those of the screening, a unanimous sign has a probability below
+    FALSE_ALARM ÷ series, and some to spare.
     """
-    return math.ceil(math.log2(tests / FALSE_ALARM)) + JUDGING.spare_processes_least
+    unanimous = math.ceil(math.log2(series / FALSE_ALARM))
+    return unanimous - SCREENING.processes + JUDGING.spare_processes_least
 
 
-def judges(tests: int, seconds: float) -> int:
-    """How many processes judge `tests` series in so many `seconds`, if they are quick to start."""
+def judges(series: int, seconds: float) -> int:
+    """How many processes judge in so many `seconds`, if they are quick to start."""
     spare = int(seconds / JUDGING.seconds_per_spare_process)
     more = min(spare, JUDGING.spare_processes_most) - JUDGING.spare_processes_least
-    return judges_least(tests) + max(more, 0)
+    return judges_least(series) + max(more, 0)
+
+
+def screening_seconds(series: int, seconds: float) -> float:
+    """Seconds for screening so many series, of `seconds` for all timing."""
+    if series > SCREENING.series_few:
+        return seconds * SCREENING.budget_share
+    share = SCREENING.processes / (SCREENING.processes + judges(series, seconds))
+    return seconds * min(share, SCREENING.budget_share)
 
 
 def usual_budget(series: Collection[Series]) -> float:
@@ -236,7 +252,8 @@ def suspects(
     enough to suspect it at others.
     """
     chosen: dict[Series, Task] = {}
-    processes = 0
+    processes, least_number = 0, judges_least(len(findings))
+    usual_number = judges(len(findings), seconds)
     sure = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in tasks.items()}
     plainly = {(s.path, s.variant) for s in tasks if sure[s] >= JUDGING.plain_errors}
 
@@ -262,9 +279,8 @@ def suspects(
         each = starting + cost(task) + sum(map(cost, chosen.values()))
         # What is plainly changed can bear that a process is disturbed.
         plain = abs(sure[finding.series]) >= JUDGING.plain_errors
-        number = judges_least(len(chosen) + 1) if plain else judges(len(chosen) + 1, seconds)
-        fits = number * each <= seconds
-        if len(chosen) < JUDGING.series_most and (not chosen or fits):
+        number = least_number if plain else usual_number
+        if not chosen or number * each <= seconds:
             chosen[finding.series] = task
-            processes = min(judges(len(chosen), seconds), max(number, int(seconds / each)))
+            processes = min(usual_number, max(number, int(seconds / each)))
     return chosen, processes

@@ -32,6 +32,7 @@ class Crew:
     loading : seconds that each place of a suite takes to load, by the kind of suite and the side.
     calls : seconds of a call of each series; known when they are proven, too.
     whole : the same with what prepares each call, where anything does.
+    setup : seconds that it takes to get each series ready in a copy, if that is known.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
     failed : whether the last process did.
@@ -53,6 +54,7 @@ class Crew:
         self.together: set[Series] = set()
         self.calls: dict[Series, float] = {}
         self.whole: dict[Series, float] = {}
+        self.setup: dict[Series, float] = {}
         self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.failed = False

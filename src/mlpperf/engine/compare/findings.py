@@ -93,9 +93,13 @@ class Finding:
     wrong : what is wrong, by version (base, head).
     error, tolerance : of its proof in the head, relative to the largest element; NaN if unproven.
     seconds : of a call, by version.
-    ratio : head ÷ base, with its interval.
+    ratio : head ÷ base, with its 95 % interval.
+    ratio_error : the standard error of its logarithm.
     processes : that `ratio` is based on.
-    judged : whether they were others than those that chose it; only then may they decide.
+    judged : whether these are enough to decide.
+    sure : that it changed: by chance not one series of the comparison would have changed as much,
+        but with the probability of a false alarm.
+    sight : the smallest slowdown that would be told in 95 of 100 comparisons like this one.
     values : of a series that measures something else than time, from several processes of each
         version; and their `unit`.
     memory : peak bytes and allocations of a call, by version.
@@ -110,8 +114,11 @@ class Finding:
     tolerance: float = math.nan
     seconds: dict[str, float] = field(default_factory=dict)
     ratio: Interval = UNKNOWN
+    ratio_error: float = math.nan
     processes: int = 0
     judged: bool = False
+    sure: bool = False
+    sight: float = math.nan
     values: dict[str, list[float]] = field(default_factory=dict)
     unit: str = ""
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -120,13 +127,13 @@ class Finding:
 
     @property
     def slower(self) -> bool:
-        """Judged, and slower by the threshold."""
-        return self.judged and self.ratio.low > 1 and self.ratio.median >= 1 + self.threshold
+        """Surely slower, and by the threshold."""
+        return self.sure and self.ratio.median >= 1 + self.threshold
 
     @property
     def faster(self) -> bool:
-        """Judged, and faster by the threshold."""
-        return self.judged and self.ratio.high < 1 and self.ratio.median <= 1 / (1 + self.threshold)
+        """Surely faster, and by the threshold."""
+        return self.sure and self.ratio.median <= 1 / (1 + self.threshold)
 
     @property
     def clear(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,8 +13,9 @@ from rich.text import Text
 
 from ..terminal import new_table
 from ..timing.machine import BUSY, describe
-from ..words import by_percent, seconds
+from ..words import by_percent, rounded, seconds
 from .budget import FALSE_ALARM, MEMORY_ALARM
+from .deciding import POWER
 from .findings import Comparison, Finding
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
@@ -85,12 +87,11 @@ def notes(result: Comparison) -> list[str]:
     timed = result.timed
     if timed:
         judged = [f for f in timed if f.judged]
-        sight = sorted(f.ratio.half_width for f in timed)[len(timed) // 2]
         found.append(
-            f"{len(timed)} series in {result.total:.0f} s; {len(judged)} were timed again by other "
-            f"processes, which alone decide. Half of all intervals are narrower than "
-            f"±{100 * sight:.1f} %. A comparison of equal versions raises an alarm with a "
-            f"probability of {100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "
+            f"{len(timed)} series in {result.total:.0f} s; {len(judged)} looked changed or were "
+            f"not clear, and were timed by more processes. {_sight(timed)}A comparison of equal "
+            f"versions raises an alarm with a probability of "
+            f"{100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "
             f"{100 * result.threshold:g} % are not told."
         )
     if untouched := result.untouched:
@@ -125,6 +126,18 @@ def notes(result: Comparison) -> list[str]:
     machine = describe()
     found.append(f"{machine.processor}, {machine.cores} threads, NumPy {machine.numpy}.")
     return found
+
+
+def _sight(timed: Sequence[Finding]) -> str:
+    """How small a slowdown this comparison would have told, as a sentence."""
+    known = sorted(f.sight for f in timed if math.isfinite(f.sight))
+    if not known:
+        return ""
+    half, most = (100 * known[int(share * (len(known) - 1))] for share in (0.5, 0.9))
+    return (
+        f"A slowdown of {rounded(half, 2)} % would be told in half of the series, and one of "
+        f"{rounded(most, 2)} % in nine of ten, {100 * POWER:.0f} times of 100. "
+    )
 
 
 def _time(finding: Finding, side: str) -> str:

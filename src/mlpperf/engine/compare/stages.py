@@ -7,13 +7,14 @@ processes are the sample.
 1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
    timed. The memory that a call takes is counted, and what seems to take more is judged by other
    processes.
-2. *Screening.* A few processes time every series (a contestant of a path at a case): the first a
-   little, to see how it scatters, and the others all of them equally long, or until it is fine
-   enough.
-3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed again by
-   fresh processes, and those alone decide: the screening chose, so it may not judge. The interval
-   is the signed-rank interval over the processes, so confident that all judgements of a comparison
-   together raise a false alarm with probability `FALSE_ALARM` at most.
+2. *Screening.* A few processes time every series (a contestant of a path at a case), all of them
+   equally long, or until it is fine enough; the first only a little, if it is not known yet what it
+   takes to get them ready.
+3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed by more
+   processes. Whether it changed is decided by the signed-rank interval over all processes, so
+   confident that a comparison of equal versions finds any of its series changed with probability
+   `FALSE_ALARM` at most on either side. Who was chosen does not matter for that, because it counts
+   as if all series had been judged; and each is until nothing more could come of it.
 """
 
 from __future__ import annotations
@@ -24,27 +25,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ...errors import MlpperfError
 from ..suites.found import Suite
-from ..timing.estimates import RatioEstimate
-from ..timing.intervals import CONFIDENCE, Interval
 from ..timing.machine import Bystanders
-from ..timing.quantiles import normal_quantile, student_quantile
+from ..timing.pooling import pool
 from ..timing.race import check_budget
 from ..timing.verdicts import Judgement, Reason, Verdict
 from ..words import count
 from .budget import (
-    FALSE_ALARM,
     JUDGING,
     SCREENING,
     Task,
     judging_seconds_least,
     longest_series,
+    screening_seconds,
     shares,
     suspects,
     usual_budget,
 )
 from .changed import Changes
 from .crew import Crew
-from .findings import THRESHOLD, Comparison, Finding, Selection, Series
+from .deciding import conclude, settled, sight
+from .findings import THRESHOLD, Comparison, Selection, Series
 from .guests import Guests
 from .lock import alone
 from .memory import judge_memory
@@ -54,8 +54,6 @@ from .suites import confirm, leave_out_loading
 from .timed import time_once
 from .touched import leave_out_untouched, watching
 from .versions import Version
-
-LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 
 
 def compare(
@@ -164,37 +162,50 @@ def _stages(
     right = [finding for finding in known if not (finding.wrong or finding.untimed)]
     if not right:
         return
-    tasks: dict[Series, Task] = {finding.series: Task(RatioEstimate()) for finding in right}
-    now = time.perf_counter
-    end = now() + result.budget * SCREENING.budget_share
+    tasks: dict[Series, Task] = {
+        f.series: Task.unknown(crew.whole.get(f.series, 0.0), crew.setup.get(f.series, 0.0))
+        for f in right
+    }
+    now, number_of_all = time.perf_counter, len(tasks)
+    screening = screening_seconds(number_of_all, result.budget)
+    end = now() + screening
     starting = 0.0
     for number in range(SCREENING.processes):
         progress(
             f"screening {len(right)} series, process {number + 1} of {SCREENING.processes}, "
-            f"{_most(end - now() + result.budget * (1 - SCREENING.budget_share))}"
+            f"{_most(end - now() + result.budget - screening)}"
         )
         left = (end - now()) / (SCREENING.processes - number) - starting
+        costs_known = number > 0 or crew.setup.keys() >= tasks.keys()
         first = dict.fromkeys(tasks, SCREENING.seconds_least)
-        starting = time_once(crew, result, tasks, shares(tasks, left) if number else first)
+        starting = time_once(crew, result, tasks, shares(tasks, left) if costs_known else first)
+    pool([task.estimate for task in tasks.values()])
     for finding in right:
-        _conclude(finding, tasks[finding.series].estimate)
+        conclude(finding, tasks[finding.series].estimate, number_of_all)
     yield True
-    end += result.budget * (1 - SCREENING.budget_share)
+    end += result.budget - screening
     least = judging_seconds_least(end - now())
-    tasks, processes = suspects(right, tasks, end - now(), starting, least)
-    if not tasks:
-        return
-    tests = len(tasks)
+    suspected, processes = suspects(right, tasks, end - now(), starting, least)
     for number in range(processes):
         progress(
-            f"judging {tests} series, process {number + 1} of {processes}, {_most(end - now())}"
+            f"judging {len(suspected)} series, process {number + 1} of {processes}, "
+            f"{_most(end - now())}"
         )
         left = (end - now()) / (processes - number) - starting
-        seconds = shares(tasks, left, least, JUDGING.moments)
-        starting = time_once(crew, result, tasks, seconds, JUDGING.moments)
-    for judged, task in tasks.items():
-        _conclude(result.findings[judged], task.estimate, tests)
-    yield True
+        seconds = shares(suspected, left, least, JUDGING.moments)
+        starting = time_once(crew, result, suspected, seconds, JUDGING.moments)
+        for name in list(suspected):
+            estimate = tasks[name].estimate
+            conclude(result.findings[name], estimate, number_of_all)
+            left_over = processes - number - 1
+            if result.findings[name].clear and settled(estimate, number_of_all, left_over):
+                del suspected[name]
+        if not suspected:
+            break
+    for finding in right:
+        finding.sight = sight(tasks[finding.series].estimate, number_of_all, result.budget)
+    if processes:
+        yield True
 
 
 def _most(left: float) -> str:
@@ -220,23 +231,3 @@ def _leave_out(crew: Crew, result: Comparison) -> None:
     else:
         told += f": {off}"
     result.trouble.append(told)
-
-
-def _conclude(finding: Finding, estimate: RatioEstimate, tests: int = 0) -> None:
-    """Take over what was found, as one of `tests` judgements, or for 0 tests of the screening.
-
-    Of all judgements together one side each may fail with `FALSE_ALARM`. After the screening there
-    are too few values for that, and Student's t has to do.
-    """
-    values = len(estimate.log_ratios)
-    if not values:
-        return
-    if tests:
-        finding.ratio = estimate.interval(1 - 2 * FALSE_ALARM / tests)
-    else:
-        middle, normal = estimate.log_ratio, normal_quantile((1 + CONFIDENCE) / 2)
-        student = student_quantile(max(values - 1, 1), (1 + CONFIDENCE) / 2)
-        half = max(student * estimate.error_between, normal * estimate.error_within)
-        low, high = middle - min(half, LARGEST_LOG), middle + min(half, LARGEST_LOG)
-        finding.ratio = Interval(math.exp(middle), math.exp(low), math.exp(high))
-    finding.processes, finding.judged = values, bool(tests)

@@ -124,6 +124,7 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
                     quantities[one] = answer["quantity"]
                 crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
                 crew.whole[one] = max(crew.whole.get(one, 0.0), answer["whole"])
+                crew.setup[one] = answer["setup"]
                 if answer["broken_off"]:
                     crew.broken_off.add(one)
             if not left or not crew.failed:

@@ -6,7 +6,6 @@ and the same, by 2 %. So both stay on one while they time a series, unless its c
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from .blocks import Clock, Runner
 from .copies import why
+from .rounds import collect_garbage, set_aside
 
 # Of a block whose calls have threads, the process takes so many times what its first thread takes.
 SHARED = 1.1
@@ -56,6 +56,7 @@ def blocks_on_request(
             elif "calls" in wanted:
                 runner = rng.choice(runners)
                 runner.calls, runner.warm = wanted["calls"], wanted["warm"]
+                collect_garbage()
                 before = time.process_time(), time.thread_time()
                 seconds = runner.block((), clock)
                 if processor is not None:
@@ -67,8 +68,7 @@ def blocks_on_request(
             else:
                 _stay_on(everywhere)
                 end()
-                gc.collect()
-                gc.freeze()
+                set_aside()
                 yield {"ended": True}
         except BaseException as reason:  # anything may go wrong in some commit
             _stay_on(everywhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from enum import Enum
+from typing import NamedTuple
 
 from .copies import Copy, FailedError, Names, NotTimedError, told
 from .limits import at_most
@@ -27,10 +28,16 @@ class Touched(Enum):
     SHARED = "shared"  # in a way in which others that come later may be touched by it
 
 
-def proven(
-    copy: Copy, names: Names, following: Names | None, longest: float
-) -> tuple[float, float]:
-    """Seconds of a call, without and with what prepares it; the series has come to its end then.
+class Took(NamedTuple):
+    """Seconds of a call, of the same with what prepares it, and of the set-up of the series."""
+
+    seconds: float
+    whole: float
+    setup: float
+
+
+def proven(copy: Copy, names: Names, following: Names | None, longest: float) -> Took:
+    """What a call takes; the series has come to its end then.
 
     What is to be timed has to bear being called again; unless it takes long, that is tried.
 
@@ -41,6 +48,7 @@ def proven(
     BrokenOffError
         If a call takes `longest` seconds.
     """
+    begun = time.perf_counter()
     try:
         with at_most(SET_UP) as limit:
             runner = copy.begin(names, following)
@@ -48,6 +56,7 @@ def proven(
         if limit.reached:
             raise NotTimedError(f"its set-up takes longer than {SET_UP:g} s") from reason
         raise
+    setup = time.perf_counter() - begun
     try:
         with at_most(longest) as limit:
             start = time.perf_counter()
@@ -65,7 +74,7 @@ def proven(
     finally:
         leave()
     copy.end()
-    return seconds, whole
+    return Took(seconds, whole, setup)
 
 
 def touched(

@@ -6,6 +6,7 @@ two versions of one function for a comparison of commits.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ SETTLE = 0.1  # seconds between blocks of two libraries
 # Where an array lies in memory can change the speed of a kernel by a third, always alike within a
 # process and by chance in the next one. So contestants get new arguments after so many seconds.
 RENEW_EVERY = 0.01
+# Where nothing collects garbage, every call would leave its own behind, take fresh memory, and find
+# nothing of it in the caches: processes were apart by twice as much for it.
+GARBAGE = 2000  # objects more than were freed, from which on garbage is collected before a block
 # Rounds of a process, however long they are: the first may have to wait for fresh memory.
 FEWEST_ROUNDS = 2
 
@@ -155,9 +159,22 @@ class Turns:
             loads = self._used[i]
             runner = loads[self._rng.randrange(len(loads))]
             self._settle(runner)
+            collect_garbage()
             self.times[i].append(runner.block(self._args[i], self._clock))
         spent = self._clock() - start - (self._paused - paused_before)
         self.spent += spent * 1e-9
+
+
+def collect_garbage() -> None:
+    """Collect what calls have left, if that is much, and Python does not do so by itself."""
+    if gc.get_count()[0] > GARBAGE and not gc.isenabled():
+        gc.collect()
+
+
+def set_aside() -> None:
+    """Let no collection of garbage look at what is there now, such as modules and fixtures."""
+    gc.collect()
+    gc.freeze()
 
 
 def _libraries_together(order: Sequence[int], contestants: Sequence[Sequence[Runner]]) -> list[int]:

@@ -21,8 +21,9 @@ from typing import Any
 from .alternation import blocks_on_request
 from .blocks import Runner
 from .copies import Copy, FailedError, Names, NotTimedError, told, why
-from .proofs import BrokenOffError, Touched, proven, touched
-from .rounds import FEWEST_ROUNDS, VERSIONS, Turns
+from .memory import keep_freed_memory
+from .proofs import BrokenOffError, Took, Touched, proven, touched
+from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, set_aside
 from .tracing import Watch, calls_of, loop_seconds
 from .worlds import World, leave
 
@@ -166,15 +167,12 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
     for names, following in _in_turn(task.series):
         failed: dict[str, str] = {}
         untimed: dict[str, str] = {}
-        calls: list[float] = []
-        whole: list[float] = []
+        took: list[Took] = []
         broken_off = False
         quantity = next(iter(copies.values())).quantity(names)
         for name, copy in copies.items() if quantity == "time" else ():
             try:
-                call, with_preparing = proven(copy, names, following, task.longest)
-                calls.append(call)
-                whole.append(with_preparing)
+                took.append(proven(copy, names, following, task.longest))
             except BrokenOffError:
                 broken_off = True
                 break
@@ -182,8 +180,9 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
                 untimed[name] = str(reason)
             except FailedError as reason:
                 failed[name] = str(reason)
-        about = {"failed": failed, "untimed": untimed, "broken_off": broken_off}
-        about |= {"seconds": max(calls, default=0.0), "whole": max(whole, default=0.0)}
+        about: dict[str, Any] = {"failed": failed, "untimed": untimed, "broken_off": broken_off}
+        for of_what, seconds in zip(Took._fields, zip(*(took or [Took(0.0, 0.0, 0.0)]))):
+            about[of_what] = max(seconds)
         yield {"series": names, "quantity": quantity, **about}
 
 
@@ -250,9 +249,9 @@ def _loaded(task: Task, rng: random.Random) -> dict[str, list[Copy]]:
     more = 0 if task.once else min(LOADS_MOST - 1, int(LOADING_SECONDS / once))
     for name in rng.sample(list(copies) * more, len(copies) * more):
         copies[name].append(load(task, name))
-    gc.collect()
+    keep_freed_memory()
     gc.disable()  # a collection would hit one of a pair
-    gc.freeze()  # and the next ones need not look at modules
+    set_aside()
     return copies
 
 
@@ -275,6 +274,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
                 following = next((_names(sessions[i]["series"]) for i in later), None)
                 begun.begin(copy, names, following)
             contestants = [[begun.runners[id(copy)] for copy in side] for side in chosen[number]]
+            set_aside()
             rounds = Turns(contestants, lambda: [()] * len(copies), VERSIONS, rng)
             rounds.go_on(session["seconds"], FEWEST_ROUNDS)
             begun.end()
@@ -288,8 +288,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
             "spent": rounds.spent,
             "other": time.perf_counter() - start - rounds.spent,
         }
-        gc.collect()
-        gc.freeze()  # nor at what a call has imported
+        set_aside()
 
 
 class _Begun:
@@ -328,6 +327,7 @@ def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     def begin(names: Sequence[str], long: bool) -> list[Runner]:
         for copy in rng.sample(copies, 1 if long else len(copies)):
             begun.begin(copy, _names(names), None)
+        set_aside()
         return list(begun.runners.values())
 
     return blocks_on_request(begin, begun.end, begun.give_up, ask, rng)

@@ -23,6 +23,22 @@ AVERAGED_AT_ONCE = 100  # values of which all pairwise averages, some five thous
 SCATTER_UNKNOWN = 0.03  # standard deviation of a round's ratio, as long as nothing is known
 
 
+@dataclass(frozen=True)
+class Pool:
+    """What other series say about how far the processes of a series are apart.
+
+    Attributes
+    ----------
+    between : standard deviation that a process adds to what the scatter within it explains.
+    scale : the usual variance of a series, in units of what both together explain.
+    degrees : of freedom that this is worth; 0 if nothing is known.
+    """
+
+    between: float = 0.0
+    scale: float = 1.0
+    degrees: float = 0.0
+
+
 @dataclass
 class RatioEstimate:
     """The logarithm of time ÷ time, as several processes found it.
@@ -36,6 +52,7 @@ class RatioEstimate:
     round_seconds : that a round takes.
     other_seconds : that a process needs besides, every time that it gets ready to time this.
     scatter : standard deviation of the ratio of a round, had its noise no tails.
+    pool : what other series say about how far processes are apart.
     """
 
     log_ratios: list[float] = field(default_factory=list)
@@ -45,6 +62,7 @@ class RatioEstimate:
     round_seconds: float = 0.0
     other_seconds: float = 0.0
     scatter: float = SCATTER_UNKNOWN
+    pool: Pool = Pool()
 
     @classmethod
     def of_rounds(cls, ratios: Times) -> RatioEstimate:
@@ -67,13 +85,17 @@ class RatioEstimate:
         medians = [np.median(walsh_averages(logs[i::parts])) for i in range(parts)]
         self.log_ratios.append(float(np.mean(medians)))
         self.rounds.append(len(above))
-        if len(logs) < 2:
+        deviations, rounds_each = logs - self.log_ratios[-1], ROW
+        if len(logs) < 2:  # then single rounds have to say how far to trust it
+            singles = np.log(np.asarray(above) / np.asarray(below))
+            deviations, rounds_each = singles - np.median(singles), 1
+        if len(deviations) < 2:
             self.own_errors.append(0.0)
             return
-        deviations = logs - self.log_ratios[-1]
         mean_deviation = float(np.mean(np.abs(deviations)))
-        self.own_errors.append(DEVIATION_PER_MEAN_DEVIATION * mean_deviation / len(logs) ** 0.5)
-        self.deviations.append(deviations * math.sqrt(ROW))
+        error = DEVIATION_PER_MEAN_DEVIATION * mean_deviation / len(deviations) ** 0.5
+        self.own_errors.append(error)
+        self.deviations.append(deviations * math.sqrt(rounds_each))
         every = np.concatenate(self.deviations)
         # Of fewer values than there are deviations, as each has its own middle.
         free = 1 - len(self.deviations) / len(every)
@@ -88,7 +110,8 @@ class RatioEstimate:
         chance.
         """
         usual = max(self.scatter, 1e-9) / np.sqrt(np.array(self.rounds))
-        errors: NDArray[np.float64] = np.maximum(usual, np.array(self.own_errors))
+        within = np.maximum(usual, np.array(self.own_errors))
+        errors: NDArray[np.float64] = np.hypot(within, self.pool.between)
         return errors
 
     @property
@@ -114,10 +137,24 @@ class RatioEstimate:
 
     @property
     def error(self) -> float:
-        """The larger of the two; of a single process, what is known."""
-        if len(self.log_ratios) > 1:
+        """The larger of the two, or what is between them and the other series' scatter, if known.
+
+        Of a single process, what is known.
+        """
+        if len(self.log_ratios) < 2:
+            return self.error_within or math.inf
+        if not self.pool.degrees:
             return max(self.error_within, self.error_between)
-        return self.error_within or math.inf
+        expected = 1 / math.sqrt(np.sum(self.errors**-2.0))
+        free = len(self.log_ratios) - 1
+        own, usual = (self.error_between / expected) ** 2, self.pool.scale
+        mean_square = (free * own + self.pool.degrees * usual) / self.freedom
+        return expected * math.sqrt(mean_square)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of `error`."""
+        return max(len(self.log_ratios) - 1, 1) + self.pool.degrees
 
     def seconds_for(self, error: float) -> float:
         """Seconds of rounds after which a process has this standard error."""
@@ -126,11 +163,3 @@ class RatioEstimate:
     def interval(self, confidence: float) -> Interval:
         """The signed-rank interval of the ratio over the processes, weighted by their errors."""
         return ratio_interval(np.exp(self.log_ratios), confidence, self.errors)
-
-    def without_values(self) -> RatioEstimate:
-        """What is known about how it scatters and what it costs, and nothing found yet."""
-        return RatioEstimate(
-            round_seconds=self.round_seconds,
-            other_seconds=self.other_seconds,
-            scatter=self.scatter,
-        )
