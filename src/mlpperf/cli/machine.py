@@ -49,10 +49,10 @@ def devices(
 
 
 def doctor() -> None:
-    """Examine this machine: what is there, what is missing, how noisy it is; 1 on a problem."""
+    """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
     from ..articles.checks import CHECKS
     from ..engine import terminal
-    from ..engine.compare import scratch
+    from ..engine.compare import scratch, seeing
     from ..engine.timing import show as tables
     from ..engine.timing.doctor import examine
 
@@ -60,7 +60,7 @@ def doctor() -> None:
     findings = []
     with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
-        for finding in examine((scratch.check, *CHECKS)):
+        for finding in examine((seeing.check, scratch.check, *CHECKS)):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))

@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.cli.main import app
 from mlpperf.engine import terminal
-from mlpperf.engine.compare import budget, proving, show, worker
+from mlpperf.engine.compare import budget, deciding, proving, show, worker
 from mlpperf.engine.compare import crew as crew_module
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
@@ -1095,6 +1095,39 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     assert result.trouble == ["A process was killed by signal 9 and said nothing"] * 2
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
+
+
+# Once in every process that times: it is stopped in the middle of a block, for a third of a second.
+STOPPED = """
+
+import gc, os, signal, subprocess
+
+stopped = []
+
+
+def stop():
+    if not gc.isenabled() and not stopped:
+        stopped.append(True)
+        subprocess.Popen(["sh", "-c", f"sleep 0.3; kill -CONT {os.getpid()}"])
+        os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals that stop a process")
+def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (budget, deciding):
+        monkeypatch.setattr(place, "FALSE_ALARM", 0.2)
+    said = '    """2·x, as often as this version finds necessary."""'
+    project.replace("src/pkg/work.py", said, f"{said}\n    stop()")
+    project.replace("src/pkg/work.py", "\n\ndef scaled", f"{STOPPED}\n\ndef scaled")
+    version = Version("x", None, project.folder, entries_of(project.folder))
+    selection = Selection(cases=["batch-128"])
+    *_, result = module.compare(version, version, selection, threshold=0.5, budget=4, seed=1)
+    assert result.exit_code == 0
+    assert result.trouble == []
+    assert result.findings[Series("doubling", "batch-128", "scaled")].processes
 
 
 def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:

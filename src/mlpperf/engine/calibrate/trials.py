@@ -30,7 +30,7 @@ from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
-LOUD_SECONDS = 25.0  # for timing how large a slowdown is where it is planted
+QUICK_SECONDS = 25.0  # for a look at how long calls take, and at how large a slowdown is
 TRIALS = 3  # comparisons for each size
 WANTED = 0.95  # the detection rate that the smallest slowdown told has
 
@@ -148,7 +148,7 @@ def calibrate(
         """By which share the targets are slower, in a quick look."""
         names = [target.series.name for target in loud.targets]
         quick = compared(
-            loud.version, "how large is it?", 1.0, LOUD_SECONDS, Selection(series=names)
+            loud.version, "how large is it?", 1.0, QUICK_SECONDS, Selection(series=names)
         )
         return {finding.series: finding.ratio.median - 1 for finding in quick.timed}
 
@@ -156,7 +156,7 @@ def calibrate(
         told = f"{100 * size:g} %, {number + 1} of {len(order)}"
         if not times and (size or tracker):  # how long does a call take?
             same = mutator({}, 0.0, folder / "same", measured)
-            compared(same.version, "getting ready")
+            compared(same.version, "getting ready", seconds=min(budget, QUICK_SECONDS))
         mutant = mutator(times, size, folder / f"mutant-{number}", measured)
         if tracker is None:
             yield judged(size, mutant, compared(mutant.version, told, size))
