@@ -21,7 +21,16 @@ from typer.testing import CliRunner
 
 from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.main import app
-from mlpperf.engine.calibrate.mutants import Mutant, Target, choose, loop_seconds, mutate
+from mlpperf.engine.calibrate import mutants
+from mlpperf.engine.calibrate.mutants import (
+    LOUD,
+    HotPathMutator,
+    Mutant,
+    Target,
+    choose,
+    loop_seconds,
+    mutate,
+)
 from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
@@ -181,6 +190,34 @@ def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
     assert mutant.name == "a mutant of 0 %"
     assert files(mutant) == files(original)
     assert same_code(original, mutant)
+
+
+def test_a_loop_that_takes_longer_before_its_function_gets_fewer_rounds(
+    original: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutants, "loop_seconds", lambda: LOOP)
+    asked: list[tuple[float, int]] = []
+
+    def takes(times: float) -> Callable[[Mutant], dict[Series, float]]:
+        def measure(loud: Mutant) -> dict[Series, float]:
+            (target,) = loud.targets
+            asked.append((target.size, target.loops))
+            return {target.series: times * target.size}
+
+        return measure
+
+    def loops(measure: Callable[[Mutant], dict[Series, float]], name: str) -> int:
+        mutator = HotPathMutator(original, np.random.default_rng(1))
+        mutant = mutator({SCALED: 1e-2}, 0.02, tmp_path / name, measure)
+        again = mutator({SCALED: 1e-2}, 0.02, tmp_path / f"{name}-again", measure)
+        assert again.targets[0].loops == pytest.approx(mutant.targets[0].loops, rel=0.01)
+        return mutant.targets[0].loops
+
+    planned = loops(takes(1.0), "planned")
+    assert loops(takes(2.0), "longer") == pytest.approx(planned / 2, rel=0.01)
+    assert loops(takes(0.0), "unknown") == pytest.approx(planned, rel=0.01)  # as good as it gets
+    assert [size for size, _ in asked] == [LOUD] * 3  # once for each
+    assert asked[0][1] == pytest.approx(planned * LOUD / 0.02, rel=0.01)
 
 
 def test_this_package_can_be_mutated(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from ..compare.versions import Version, entry_files
 from ..timing.rows import ROW
 
 LOOPS, CALLS, BLOCKS = 500, 5, 1000  # rounds of the loop that is timed, its calls, and blocks
+LOUD = 0.5  # the share by which a loop is long enough to be measured where it stands
+LEAST_FACTOR = 0.25  # of what a loop should take, below which it does not stand where it matters
 
 MUTATION = """
 
@@ -108,22 +110,49 @@ class HotPathMutator:
     def __init__(self, original: Version, rng: np.random.Generator) -> None:
         self._original, self._rng = original, rng
         self._loop = (math.inf, math.inf)
+        # Before its function, a loop takes so many times what it takes by itself.
+        self._factors: dict[tuple[str, str], float] = {}
 
     def __call__(
         self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
     ) -> Mutant:
-        """A mutant, as `Mutator` says."""
-        targets = []
-        if size:
-            once, call = loop_seconds()  # like `times`, in the quietest moment so far
-            self._loop = (min(self._loop[0], once), min(self._loop[1], call))
-            targets = choose(times, size, self._rng, self._loop)
-        changed = {(target.series.path, target.series.variant) for target in targets}
+        """A mutant, as `Mutator` says.
+
+        How much a loop really takes before its function is first measured by a longer one there.
+        """
+        if not size:
+            return self._mutant([], into)
+        once, call = loop_seconds()  # like `times`, in the quietest moment so far
+        self._loop = (min(self._loop[0], once), min(self._loop[1], call))
+        targets = choose(times, size, self._rng, self._loop)
+        if unknown := [target for target in targets if _function(target) not in self._factors]:
+            louder = LOUD / size
+            loud = [replace(t, size=LOUD, loops=round(t.loops * louder)) for t in unknown]
+            shares = measure(self._mutant(loud, into))
+            shutil.rmtree(into)
+            for target in unknown:
+                factor = shares.get(target.series, math.nan) / LOUD
+                plausible = LEAST_FACTOR < factor < 1 / LEAST_FACTOR
+                self._factors[_function(target)] = factor if plausible else 1.0
+        return self._mutant(
+            [
+                replace(t, loops=max(1, round(t.loops / self._factors[_function(t)])))
+                for t in targets
+            ],
+            into,
+        )
+
+    def _mutant(self, targets: Sequence[Target], into: Path) -> Mutant:
+        changed = set(map(_function, targets))
         return Mutant(
             mutate(self._original, targets, into),
             tuple(targets),
             lambda series: (series.path, series.variant) in changed,
         )
+
+
+def _function(target: Target) -> tuple[str, str]:
+    return target.series.path, target.series.variant
 
 
 def loop_seconds() -> tuple[float, float]:

@@ -25,11 +25,9 @@ from ..compare.guests import Guests
 from ..compare.outlines import lines_of
 from ..compare.versions import Version
 from ..suites.found import Suite
-from .mutants import Measure, Mutant, Target
+from .mutants import LEAST_FACTOR, LOUD, Measure, Mutant, Target
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
-LOUD = 0.5  # the share by which a loop is long enough to be measured where it stands
-LEAST_FACTOR = 0.25  # of what a loop should take, below which it does not stand where it matters
 MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
 IMPORT = "from itertools import repeat as _mlpperf_repeat"
 LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
