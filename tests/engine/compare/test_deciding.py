@@ -106,3 +106,9 @@ def test_the_sight_is_the_slowdown_that_is_found_as_often_as_it_says() -> None:
         for _ in range(400)
     ]
     assert POWER - 0.05 < np.mean(told) <= 1.0
+
+
+def test_nothing_below_the_threshold_is_in_sight() -> None:
+    exact = estimate([1e-9, -1e-9] * 10)
+    assert sight(exact, 20, 140.0, threshold=0.05) == pytest.approx(0.05, abs=2e-3)
+    assert 0 < sight(exact, 20, 140.0, threshold=1e-9) < 5e-3

@@ -10,7 +10,7 @@ from ..timing.estimates import RatioEstimate
 from ..timing.intervals import CONFIDENCE, Interval, ratio_interval
 from ..timing.quantiles import normal_quantile, student_quantile
 from .budget import FALSE_ALARM, SCREENING, judges
-from .findings import Finding
+from .findings import THRESHOLD, Finding
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 POWER = 0.95  # the probability with which a slowdown as large as the sight is told
@@ -50,18 +50,22 @@ def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:
     return best.low <= 1 <= best.high
 
 
-def sight(estimate: RatioEstimate, series: int, seconds: float) -> float:
+def sight(
+    estimate: RatioEstimate, series: int, seconds: float, threshold: float = THRESHOLD
+) -> float:
     """The smallest slowdown that would be told with the probability `POWER`, as a share.
 
-    By how this series scattered, and so many processes as would judge it in so many `seconds`.
+    By how this series scattered, and so many processes as would judge it in so many `seconds`. It
+    has to be sure, and to seem larger than the `threshold`.
     """
     values = len(estimate.log_ratios)
     if not values:
         return math.nan
     processes = max(values, SCREENING.processes + judges(series, seconds))
     error = estimate.error * math.sqrt(values / processes)
-    errors = student_quantile(processes - 1, 1 - FALSE_ALARM / series) + normal_quantile(POWER)
-    return math.expm1(min(errors * error, LARGEST_LOG))
+    sure = student_quantile(processes - 1, 1 - FALSE_ALARM / series) * error
+    least = max(sure, math.log1p(threshold)) + normal_quantile(POWER) * error
+    return math.expm1(min(least, LARGEST_LOG))
 
 
 def _confidence(series: int) -> float:

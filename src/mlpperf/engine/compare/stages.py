@@ -203,7 +203,8 @@ def _stages(
         if not suspected:
             break
     for finding in right:
-        finding.sight = sight(tasks[finding.series].estimate, number_of_all, result.budget)
+        estimate = tasks[finding.series].estimate
+        finding.sight = sight(estimate, number_of_all, result.budget, finding.threshold)
     if processes:
         yield True
 
