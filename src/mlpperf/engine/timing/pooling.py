@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from .estimates import Pool, RatioEstimate
 BETWEEN = (0.0, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 7e-3, 0.01, 0.015, 0.02, 0.03, 0.05)
 SCALES = tuple(2.0 ** (step / 2) for step in range(-24, 9))
 DEGREES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 40.0)
+TINY = 1e-18  # a variance of no account, where nothing scatters at all
 DOUBT = 1.92  # less of likelihood, as a logarithm, that a 95 % interval may have
 FEWEST = 20  # degrees of freedom of all series together, below which none are alike
 
@@ -34,34 +34,33 @@ def pool(estimates: Sequence[RatioEstimate]) -> None:
         return
     for estimate in known:
         estimate.pool = Pool()
+    most = max(len(estimate.log_ratios) for estimate in known)
+    there, values, errors = np.zeros((3, len(known), most))
+    for row, estimate in enumerate(known):
+        number = len(estimate.log_ratios)
+        there[row, :number], errors[row, :number] = 1.0, estimate.errors
+        values[row, :number] = estimate.log_ratios
+    free = there.sum(axis=1) - 1
+    scales = np.array(SCALES)[:, None]
     likelihoods: dict[float, tuple[float, Pool]] = {}
-    free = np.array([len(estimate.log_ratios) - 1.0 for estimate in known])
-    gammas = {
-        degrees: sum(math.lgamma((degrees + one) / 2) - math.lgamma(degrees / 2) for one in free)
-        for degrees in DEGREES
-    }
-    for between in BETWEEN:
-        mean_squares, constants = np.array([_row(estimate, between) for estimate in known]).T
-        for scale, degrees in product(SCALES, DEGREES):
+    for degrees in DEGREES:
+        gammas = sum(math.lgamma((degrees + n) / 2) - math.lgamma(degrees / 2) for n in free)
+        whole = degrees * scales
+        for between in BETWEEN:
             # Of all series, if their variances are scaled inverse χ² distributed.
-            whole = degrees * scale
-            rest = math.log(whole) * free.sum() / 2
-            rest += (degrees + free) / 2 @ np.log1p(free * mean_squares / whole)
-            likelihood = gammas[degrees] - rest + constants.sum()
-            best = likelihoods.get(degrees, (-math.inf, Pool()))[0]
-            if likelihood > best:
-                likelihoods[degrees] = likelihood, Pool(between, scale, degrees)
+            weights = np.where(there, 1 / np.maximum(errors**2 + between**2, TINY), 0.0)
+            sums = weights.sum(axis=1)
+            middles = (weights * values).sum(axis=1) / sums
+            squares = (weights * (values - middles[:, None]) ** 2).sum(axis=1)
+            of_weights = np.log(np.where(there, weights, 1.0)).sum() - np.log(sums).sum()
+            rest = np.log(whole[:, 0]) * free.sum() / 2
+            rest += np.log1p(squares / whole) @ ((degrees + free) / 2)
+            every = gammas - rest + of_weights / 2
+            best = int(np.argmax(every))
+            if degrees not in likelihoods or every[best] > likelihoods[degrees][0]:
+                likelihoods[degrees] = float(every[best]), Pool(between, SCALES[best], degrees)
     likeliest = max(best for best, _ in likelihoods.values())
     # The least alike that they may well be: too much trust would make intervals too narrow.
     cautious = next(one for best, one in likelihoods.values() if best >= likeliest - DOUBT)
     for estimate in estimates:
         estimate.pool = cautious
-
-
-def _row(estimate: RatioEstimate, between: float) -> tuple[float, float]:
-    """The mean square in units of what is expected, and what the weights add to the likelihood."""
-    weights = 1 / (estimate.errors**2 + between**2)
-    values = np.array(estimate.log_ratios)
-    squares = weights @ (values - np.average(values, weights=weights)) ** 2
-    part = (np.log(weights).sum() - math.log(weights.sum())) / 2
-    return float(squares) / (len(values) - 1), float(part)
