@@ -222,6 +222,18 @@ def test_what_is_clear_is_not_judged_again() -> None:
     assert result.exit_code == 0
 
 
+def test_what_nothing_more_could_come_of_is_decided() -> None:
+    """It was timed by more processes, and left its time to others: it is not undecided for that."""
+    left_early = 0
+    for seed in range(4):
+        between = normal(np.random.default_rng(seed), 0.01)
+        for found in simulated(Simulated(catalogue(100), {}, between)).timed:
+            if found.clear and found.processes > SCREENING.processes:
+                left_early += found.processes < SCREENING.processes + judges(100, 0.0)
+                assert found.judgement.reason is not Reason.NOT_JUDGED
+    assert left_early > 10
+
+
 def test_noise_beyond_all_bounds_is_undecided() -> None:
     crew = Simulated(catalogue(10), {}, normal(np.random.default_rng(6), 0.5))
     result = simulated(crew)

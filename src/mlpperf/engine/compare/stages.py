@@ -196,9 +196,10 @@ def _stages(
         starting = time_once(crew, result, suspected, seconds, JUDGING.moments)
         for name in list(suspected):
             estimate = tasks[name].estimate
-            conclude(result.findings[name], estimate, number_of_all)
-            left_over = processes - number - 1
-            if result.findings[name].clear and settled(estimate, number_of_all, left_over):
+            finding = result.findings[name]
+            conclude(finding, estimate, number_of_all)
+            if finding.clear and settled(estimate, number_of_all, processes - number - 1):
+                finding.judged = True
                 del suspected[name]
         if not suspected:
             break
