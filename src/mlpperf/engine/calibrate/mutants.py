@@ -131,9 +131,7 @@ class HotPathMutator:
             shares = measure(self._mutant(loud, into))
             shutil.rmtree(into)
             for target in unknown:
-                factor = shares.get(target.series, math.nan) / LOUD
-                plausible = LEAST_FACTOR < factor < 1 / LEAST_FACTOR
-                self._factors[_function(target)] = factor if plausible else 1.0
+                self._factors[_function(target)] = factor_of(shares.get(target.series)) or 1.0
         return self._mutant(
             [
                 replace(t, loops=max(1, round(t.loops / self._factors[_function(t)])))
@@ -149,6 +147,15 @@ class HotPathMutator:
             tuple(targets),
             lambda series: (series.path, series.variant) in changed,
         )
+
+
+def factor_of(share: float | None) -> float | None:
+    """How many times what it should take a loud loop takes; None if that says nothing.
+
+    `share` is by how much the series is slower for it, if that was measured.
+    """
+    factor = math.nan if share is None else share / LOUD
+    return factor if LEAST_FACTOR < factor < 1 / LEAST_FACTOR else None
 
 
 def _function(target: Target) -> tuple[str, str]:

@@ -8,7 +8,6 @@ Several series get one in every mutant, each a function that hardly touches the 
 from __future__ import annotations
 
 import ast
-import math
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ from ..compare.guests import Guests
 from ..compare.outlines import lines_of
 from ..compare.versions import Version
 from ..suites.found import Suite
-from .mutants import LEAST_FACTOR, LOUD, Measure, Mutant, Target
+from .mutants import LOUD, Measure, Mutant, Target, factor_of
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
 MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
@@ -101,8 +100,7 @@ class SuiteMutator:
             shares = measure(loud)
             shutil.rmtree(into)
             for series, function in unknown.items():
-                factor = shares.get(series, math.nan) / LOUD
-                if LEAST_FACTOR < factor < 1 / LEAST_FACTOR:
+                if factor := factor_of(shares.get(series)):
                     self._factors[function] = factor
                     loops[function] = max(1, round(loops[function] / factor))
                 else:

@@ -43,19 +43,22 @@ def pool(estimates: Sequence[RatioEstimate]) -> None:
     free = there.sum(axis=1) - 1
     scales = np.array(SCALES)[:, None]
     likelihoods: dict[float, tuple[float, Pool]] = {}
-    for degrees in DEGREES:
-        gammas = sum(math.lgamma((degrees + n) / 2) - math.lgamma(degrees / 2) for n in free)
-        whole = degrees * scales
-        for between in BETWEEN:
+    gammas = {
+        degrees: sum(math.lgamma((degrees + n) / 2) - math.lgamma(degrees / 2) for n in free)
+        for degrees in DEGREES
+    }
+    for between in BETWEEN:
+        weights = np.where(there, 1 / np.maximum(errors**2 + between**2, TINY), 0.0)
+        sums = weights.sum(axis=1)
+        middles = (weights * values).sum(axis=1) / sums
+        squares = (weights * (values - middles[:, None]) ** 2).sum(axis=1)
+        of_weights = np.log(np.where(there, weights, 1.0)).sum() - np.log(sums).sum()
+        for degrees in DEGREES:
             # Of all series, if their variances are scaled inverse χ² distributed.
-            weights = np.where(there, 1 / np.maximum(errors**2 + between**2, TINY), 0.0)
-            sums = weights.sum(axis=1)
-            middles = (weights * values).sum(axis=1) / sums
-            squares = (weights * (values - middles[:, None]) ** 2).sum(axis=1)
-            of_weights = np.log(np.where(there, weights, 1.0)).sum() - np.log(sums).sum()
+            whole = degrees * scales
             rest = np.log(whole[:, 0]) * free.sum() / 2
             rest += np.log1p(squares / whole) @ ((degrees + free) / 2)
-            every = gammas - rest + of_weights / 2
+            every = gammas[degrees] - rest + of_weights / 2
             best = int(np.argmax(every))
             if degrees not in likelihoods or every[best] > likelihoods[degrees][0]:
                 likelihoods[degrees] = float(every[best]), Pool(between, SCALES[best], degrees)
