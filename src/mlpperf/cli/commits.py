@@ -11,7 +11,19 @@ import typer
 
 from ..articles import HOT_PATHS
 from ..devices import Setting, use
-from ..engine.options import AsJson, Asv, Device, PytestBenchmark, Records, Threads
+from ..engine.options import (
+    AsJson,
+    Asv,
+    Device,
+    Paths,
+    PytestBenchmark,
+    Python,
+    Records,
+    SeriesPatterns,
+    Suites,
+    Threads,
+    With,
+)
 from ..engine.words import percentage
 from ..errors import MlpperfError
 
@@ -24,30 +36,12 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Names = Annotated[
-    list[str] | None,
-    typer.Option("--paths", "--path", help="Only these hot paths: a,b or repeated."),
-]
-
-Suites = Annotated[
-    list[str] | None, typer.Option("--suite", help="Only hotpaths, asv or pytest; repeatable.")
-]
-SeriesPatterns = Annotated[
-    list[str] | None,
-    typer.Option("--series", help="Only those whose name has this in it, or fits '*a*b'."),
-]
-Python = Annotated[
-    str | None, typer.Option(help="What runs tests and asv suites; the project's own Python.")
-]
-With = Annotated[list[str] | None, typer.Option("--with", help="A package that they need besides.")]
-
-
 def compare(
     base: Annotated[str, typer.Argument(help="The commit to compare with, such as main.")],
     head: Annotated[
         str | None, typer.Argument(help="The commit to judge; the files as they are by default.")
     ] = None,
-    paths: Names = None,
+    paths: Paths = None,
     case: Annotated[
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
@@ -88,70 +82,44 @@ def compare(
     is wrong, or takes more memory, is a regression too.
     """
     use(device, threads)
-    asked = percentage(threshold) if threshold else None
     from ..engine import terminal
     from ..engine.compare import show
-    from ..engine.compare.findings import THRESHOLD, Comparison, Selection
-    from ..engine.compare.pairs import pair
-    from ..engine.compare.scratch import scratch
-    from ..engine.compare.stages import compare as compared
+    from ..engine.compare.findings import Comparison
+    from ..engine.compare.request import Request, carry_out
     from ..engine.history.recording import Recording, json_text
 
     recording = Recording("comparison", "comparisons", records)
-    usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
     names = [name for listed in paths or () for name in listed.split(",")]
-    # Who names hot paths, cases or libraries wants nothing else.
-    kinds = suite or (["hotpaths"] if names or case or backend else ())
-    result: Comparison | None = None
-    with scratch("versions") as temporary:
-        made = pair(
-            base,
-            head,
-            Path.cwd(),
-            temporary,
-            usual=HOT_PATHS,
-            kinds=kinds,
-            benchmarks=benchmarks,
-            isolated="as asked" if isolate else "",
-            python=python,
-            extra=with_ or (),
+    request = Request(
+        base,
+        head,
+        paths=names,
+        cases=case or (),
+        backends=backend or (["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]),
+        series=series or (),
+        usual=HOT_PATHS,
+        # Who names hot paths, cases or libraries wants nothing else.
+        kinds=suite or (["hotpaths"] if names or case or backend else ()),
+        benchmarks=benchmarks,
+        threshold=percentage(threshold) if threshold else None,
+        budget=budget,
+        python=python,
+        extra=with_ or (),
+        isolate=isolate,
+        same=same,
+        full=full,
+    )
+
+    def keep(result: Comparison) -> None:
+        if not result.same:  # that two versions have the same code is told, but not recorded
+            recording.add(show.record(result))
+
+    with terminal.progress() as bar:
+        task = bar.add_task("", total=None)
+        result = carry_out(
+            request, keep, lambda text: bar.update(task, description=text, refresh=True)
         )
-        said = made.settings
-        least = next(share for share in (asked, said.threshold, THRESHOLD) if share is not None)
-        selection = Selection(
-            names, case or (), backend or usual, series or said.series, said.thresholds
-        )
-        if made.same_code and not same:
-            commits = {"base": made.base.commit, "head": made.head.commit}
-            result = Comparison(made.base.name, made.head.name, commits, least, 0.0, same=True)
-        else:
-            try:
-                with terminal.progress() as bar:
-                    task = bar.add_task("", total=None)
-                    for stage in compared(
-                        made.base,
-                        made.head,
-                        selection,
-                        threshold=least,
-                        budget=said.budget if budget is None else budget,
-                        isolated=made.isolated,
-                        pythons=made.pythons,
-                        suites=made.suites,
-                        guests=made.guests,
-                        changes=None if full or same else made.changes,
-                        progress=lambda text: bar.update(task, description=text, refresh=True),
-                    ):
-                        result = stage
-            except BaseException:
-                if result is not None:
-                    result.interrupted = True
-                raise
-            finally:
-                if result is not None:
-                    recording.add(show.record(result))
-    assert result is not None
     if format is Format.JSON:
-        # That two versions have the same code is told, but not recorded.
         (record,) = recording.written or recording.complete(show.record(result))
         typer.echo(json_text(record))
     elif format is Format.MARKDOWN:
@@ -173,7 +141,7 @@ def calibrate(
         typer.Option("--size", help="A slowdown such as 2%; repeatable. 0, 1, 2, 3, 5, 10 %."),
     ] = None,
     trials: Annotated[int, typer.Option(help="Comparisons for each size.")] = 3,
-    paths: Names = None,
+    paths: Paths = None,
     case: Annotated[
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
@@ -332,17 +300,27 @@ def history(
         TableFormat, typer.Option("--format", help="text: what changed; json, csv: everything.")
     ] = TableFormat.TEXT,
 ) -> None:
-    """Show which commits made something faster or slower, from all that was measured so far."""
+    """Show which commits made something faster or slower, from all that was measured so far.
+
+    By comparisons of two commits at a time, whose levels do not drift; and by seconds and ratios.
+    """
     from ..engine import words
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder
+    from ..engine.levels import show
+    from ..engine.levels.gathering import here
     from ..engine.terminal import console
 
-    found = table.history(
-        records or usual(records_folder(), "races.jsonl"),
-        *other_trackers(asv, pytest_benchmark),
-    ).only(paths or (), machine, device)
+    folder = records or records_folder()
+    levels = here(folder)
+    if levels and format is TableFormat.TEXT:
+        console().print(show.text(levels, paths or ()))
+    races = usual(folder, "races.jsonl") if levels else records or usual(folder, "races.jsonl")
+    sources = races, *other_trackers(asv, pytest_benchmark)
+    if levels and format is TableFormat.TEXT and not any(sources):
+        return
+    found = table.history(*sources).only(paths or (), machine, device)
     if format is TableFormat.CSV:
         typer.echo(listing.as_csv(found), nl=False)
         for sentence in found.unreadable:

@@ -17,6 +17,7 @@ from .. import __version__
 from ..articles.commands import COMMANDS
 from ..errors import MlpperfError, missing
 from .commits import calibrate, compare, freeze, history
+from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
 from .reports import report, serve
@@ -25,7 +26,7 @@ from .start import init
 # By the heading that they have in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, calibrate, history, freeze),
+    "Commits": (init, compare, backfill, bisect, history, calibrate, freeze),
     "Report": (report, serve),
     "Articles": COMMANDS,
     "Machine": (devices, doctor),

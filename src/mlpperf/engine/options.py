@@ -26,6 +26,21 @@ LogPlacement = Annotated[
     bool | None,
     typer.Option("--log-placement", help="Write where every operation of TensorFlow runs."),
 ]
+Paths = Annotated[
+    list[str] | None,
+    typer.Option("--paths", "--path", help="Only these hot paths: a,b or repeated."),
+]
+Suites = Annotated[
+    list[str] | None, typer.Option("--suite", help="Only hotpaths, asv or pytest; repeatable.")
+]
+SeriesPatterns = Annotated[
+    list[str] | None,
+    typer.Option("--series", help="Only those whose name has this in it, or fits '*a*b'."),
+]
+Python = Annotated[
+    str | None, typer.Option(help="What runs tests and asv suites; the project's own Python.")
+]
+With = Annotated[list[str] | None, typer.Option("--with", help="A package that they need besides.")]
 Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]
 Asv = Annotated[

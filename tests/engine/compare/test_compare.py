@@ -955,7 +955,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
         "    return (x.sum(axis=1),)",
     )
     project.commit("a call that takes more or less memory")
-    project.replace("src/pkg/work.py", "1e6 *", "1.0e6 *")
+    project.replace("src/pkg/work.py", "1e6 *", "2 * 5e5 *")
     choice = ("--threshold", "99%", "--case", "batch-128", "--paths", "sums")
     code, record, _ = command(project, "HEAD", *QUICK[:2], *choice)
     assert code == 0

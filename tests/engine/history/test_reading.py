@@ -14,7 +14,7 @@ from mlpperf.articles.report.content import CONTENT
 from mlpperf.devices import available_threads
 from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, alike, series_of
 from mlpperf.engine.calibrate.trials import Trial
-from mlpperf.engine.compare.recorded import COMPARISONS, Decision
+from mlpperf.engine.compare.recorded import COMPARISONS
 from mlpperf.engine.history.races import RACES, race_content, rows_of_race
 from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records, record_of
 from mlpperf.engine.history.records import Commit, Origin, append, finite
@@ -108,9 +108,12 @@ def test_a_comparison_is_read_whatever_its_series_are_called_by() -> None:
     assert "visits" in older["series"][0]
     assert "processes" in newer["series"][0]
     for fields in (older, newer):
-        assert record_of(fields, COMPARISONS).content == Decision(
-            "HEAD~1", "the working tree", 0, "No regression at the working tree against HEAD~1."
-        )
+        found = record_of(fields, COMPARISONS).content
+        assert (found.base, found.head, found.exit_code) == ("HEAD~1", "the working tree", 0)
+        assert found.verdict == "No regression at the working tree against HEAD~1."
+        assert found.commits == fields["commits"]
+        assert [one.series.name for one in found.outcomes]
+        assert not any(one.timed for one in found.outcomes)  # their errors were not recorded yet
 
 
 def test_a_calibration_is_written_as_it_was_read() -> None:
@@ -141,7 +144,10 @@ NEEDED = {
         *("path", "version", "case", "variant", "backend", "seconds", "reference_seconds"),
         *("speedup", "rounds", "proof", "floor", "doubts", "wrong"),
     ],
-    "comparison": [field.name for field in dataclasses.fields(Decision)],
+    "comparison": [
+        *("base", "head", "exit_code", "verdict", "commits", "same"),
+        *("interrupted", "broken", "total", "series"),
+    ],
     "calibration": [
         *(field.name for field in dataclasses.fields(Trial)),
         *("tracker", "budget", "cases"),
@@ -164,7 +170,7 @@ def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
     whole = real(kind.name)[-1]
     bad = {name: value for name, value in whole.items() if name != field}
     if damage == "of another kind":
-        bad[field] = True
+        bad[field] = 5 if isinstance(whole[field], bool) else True
     first, told, last = read(tmp_path, kind, whole, bad, whole)
     assert isinstance(first, Record)
     assert isinstance(last, Record)

@@ -104,7 +104,8 @@ def test_an_asv_suite_is_known_by_its_configuration(where: str, tmp_path: Path) 
     files = {f"{where}asv.conf.json": CONFIGURATION, f"{where}benchmarks/a.py": ""}
     suite = only(written(tmp_path, **files))
     assert suite.kind == "asv"
-    assert suite.arguments == suite.files == (f"{where}benchmarks",)
+    assert suite.arguments == (f"{where}benchmarks",)
+    assert suite.files == (f"{where}benchmarks", f"{where}asv.conf.json")
     assert suite.tests == ()
 
 

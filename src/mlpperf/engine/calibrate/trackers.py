@@ -104,7 +104,7 @@ def changed_by_asv(
     Raises
     ------
     MlpperfError
-        If asv or git fails.
+        If asv or git fails, or a version cannot be built.
     """
     first = not repository.exists()
     if first:
@@ -125,6 +125,9 @@ def changed_by_asv(
     said = run(command, repository, allowed=(0, 1))
     seconds = time.perf_counter() - start
     git("checkout", "--quiet", "--force", "main", folder=repository)
+    if "Failed to build" in said:
+        why = next((line for line in said.splitlines() if "ERROR:" in line), "it does not say why")
+        raise MlpperfError(f"asv could not build the versions: {why.strip()}.")
     rows: dict[str, list[str]] = {"+": [], "-": []}
     for mark, name in ASV_ROW.findall(said):
         rows[mark].append(name.strip())

@@ -20,6 +20,9 @@ PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol"}  # which do not car
 HARMLESS = (".pyi", ".typed", ".md", ".rst")  # endings of files that no code reads
 
 
+OTHER_PACKAGES = "the project needs other packages"  # which may be slower by themselves
+
+
 @dataclass(frozen=True)
 class Changes:
     """What differs.

@@ -65,6 +65,10 @@ class Crew:
         """Whether a version has any."""
         return any(version.entries for version in self._versions.values())
 
+    def root(self, side: str) -> Path:
+        """The folder of a version."""
+        return self._versions[side].root
+
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""
         return [str(name) for name in self._rng.permutation(names)]

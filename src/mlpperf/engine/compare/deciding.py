@@ -25,7 +25,7 @@ def conclude(finding: Finding, estimate: RatioEstimate, series: int) -> None:
     finding.processes = len(estimate.log_ratios)
     if not finding.processes:
         return
-    finding.ratio_error = estimate.error
+    finding.ratio_error, finding.ratio_freedom = estimate.error, estimate.freedom
     strict = estimate.interval(_confidence(series))
     finding.judged = strict.low > 0
     finding.sure = finding.judged and not strict.low <= 1 <= strict.high

@@ -70,15 +70,16 @@ class Selection:
 
     def takes(self, series: Series) -> bool:
         """Whether one of the patterns fits the name of a series."""
-        return not self.series or any(_fits(pattern, series) for pattern in self.series)
+        return not self.series or any(fits(pattern, series) for pattern in self.series)
 
     def threshold(self, series: Series, usual: float) -> float:
         """The smallest change that is told of a series: by the last pattern that fits."""
-        fitting = [share for pattern, share in self.thresholds.items() if _fits(pattern, series)]
+        fitting = [share for pattern, share in self.thresholds.items() if fits(pattern, series)]
         return fitting[-1] if fitting else usual
 
 
-def _fits(pattern: str, series: Series) -> bool:
+def fits(pattern: str, series: Series) -> bool:
+    """Whether a pattern such as `*parse*` fits the name of a series, or is a part of it."""
     return fnmatchcase(series.name, pattern) or pattern in series.name
 
 
@@ -94,7 +95,7 @@ class Finding:
     error, tolerance : of its proof in the head, relative to the largest element; NaN if unproven.
     seconds : of a call, by version.
     ratio : head ÷ base, with its 95 % interval.
-    ratio_error : the standard error of its logarithm.
+    ratio_error, ratio_freedom : the standard error of its logarithm; its degrees of freedom.
     processes : that `ratio` is based on.
     judged : whether these are enough to decide.
     sure : that it changed: by chance not one series of the comparison would have changed as much,
@@ -115,6 +116,7 @@ class Finding:
     seconds: dict[str, float] = field(default_factory=dict)
     ratio: Interval = UNKNOWN
     ratio_error: float = math.nan
+    ratio_freedom: float = math.nan
     processes: int = 0
     judged: bool = False
     sure: bool = False
@@ -227,6 +229,7 @@ class Comparison:
     same : the code is the same, and nothing was done.
     findings : by series, in the order of the head.
     broken : why a version has no hot paths, by version.
+    selected : names and patterns that it was narrowed to; none if it is about all series.
     suites : where series come from besides hot paths, by kind.
     isolated : why each version had processes of its own, whose sight is coarser.
     everywhere : why it could not be said which series run what changed; all were timed then.
@@ -243,6 +246,7 @@ class Comparison:
     budget: float
     same: bool = False
     findings: dict[Series, Finding] = field(default_factory=dict)
+    selected: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""

@@ -12,20 +12,26 @@ from filelock import FileLock, Timeout
 from ...errors import MlpperfError
 
 
+class BusyError(MlpperfError):
+    """Another comparison is running on this machine."""
+
+
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone(patience: float = 0.0) -> Iterator[None]:
     """Hold the machine: two comparisons at once would disturb each other.
+
+    While another one is running, wait for so many seconds.
 
     Raises
     ------
-    MlpperfError
+    BusyError
         If another one is running.
     """
     lock = FileLock(Path(tempfile.gettempdir()) / "mlpperf-compare.lock", mode=0o666)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
-        raise MlpperfError(
+        raise BusyError(
             "Another comparison is running on this machine; two would disturb each other."
         ) from None
     except OSError as reason:  # for example another user's, in a folder of both

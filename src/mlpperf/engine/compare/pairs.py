@@ -12,7 +12,7 @@ from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.settings import KINDS, Settings, settings
 from .builds import build, is_compiled
-from .changed import Changes, changes
+from .changed import OTHER_PACKAGES, Changes, changes
 from .checkouts import requirements, unmet
 from .elsewhere import source
 from .guests import Guests, interpreter, packages
@@ -49,14 +49,16 @@ class Pair:
 
     @property
     def changes(self) -> Changes | None:
-        """What differs, as far as it decides what suites need to time; None if that is not asked.
+        """What differs, as far as it decides what needs to be timed; None if that is not asked.
 
         Processes of their own mean that more differs than what the project's source says.
         """
-        if not self.suites or self.isolated:
+        if self.isolated:
             return None
         if requirements(self.base.root) != requirements(self.head.root):
-            return Changes("the project needs other packages")
+            return Changes(OTHER_PACKAGES)
+        if not self.suites:
+            return Changes()
         shared = [name for suite in self.suites for name in suite.files]
         return changes(self.base, self.head, shared)
 

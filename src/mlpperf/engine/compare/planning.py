@@ -9,16 +9,23 @@ from typing import Any
 from ...backends import LIBRARIES
 from ...errors import MlpperfError, check
 from ..timing.verdicts import Judgement, Verdict
+from .changed import OTHER_PACKAGES, Changes
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
+from .reached import same
 from .suites import plan_suite, prove_suite
 
 PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves
 
 
-def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
-    """The series to prove, in the head's order; what cannot be compared is noted."""
-    series = _hot_paths(crew, result, selection) if crew.has_hot_paths else []
+def plan(
+    crew: Crew, result: Comparison, selection: Selection, changes: Changes | None = None
+) -> list[Series]:
+    """The series to prove, in the head's order; what cannot be compared is noted.
+
+    So are hot paths that have nothing to do with the `changes`, if anybody wants to know.
+    """
+    series = _hot_paths(crew, result, selection, changes) if crew.has_hot_paths else []
     for suite in crew.suites:
         if not result.broken:
             series += plan_suite(crew, result, selection, suite)
@@ -28,7 +35,9 @@ def plan(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
     return [] if result.broken else series
 
 
-def _hot_paths(crew: Crew, result: Comparison, selection: Selection) -> list[Series]:
+def _hot_paths(
+    crew: Crew, result: Comparison, selection: Selection, changes: Changes | None
+) -> list[Series]:
     """The series of hot paths."""
     about: dict[str, dict[str, Any]] = {}
     for side in ("base", "head"):
@@ -53,6 +62,8 @@ def _hot_paths(crew: Crew, result: Comparison, selection: Selection) -> list[Ser
             continue
         old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
         now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
+        untouched = changes is not None and changes.unknown != OTHER_PACKAGES
+        untouched = untouched and _same_files(crew, old, now)
         for case in dict.fromkeys([*now["cases"], *old["cases"]]):
             for variant, backend in (old["variants"] | now["variants"]).items():
                 if backend not in selection.backends:
@@ -71,10 +82,20 @@ def _hot_paths(crew: Crew, result: Comparison, selection: Selection) -> list[Ser
                     finding.untimed = Judgement(Verdict.NEW)
                 elif old["version"] != now["version"]:
                     finding.untimed = Judgement(Verdict.NOT_COMPARABLE)
+                elif untouched:
+                    finding.untimed = Judgement(Verdict.UNTOUCHED)
                 result.findings[series] = finding
-                if in_head:
+                if in_head and finding.judgement.verdict is not Verdict.UNTOUCHED:
                     found.append(series)
     return found
+
+
+def _same_files(crew: Crew, old: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a hot path's functions are in the same files, which have all that they need."""
+    files = now.get("files")
+    if files is None or files != old.get("files"):
+        return False
+    return same(crew.root("base"), crew.root("head"), files)
 
 
 def prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:

@@ -97,7 +97,7 @@ def notes(result: Comparison) -> list[str]:
     if untouched := result.untouched:
         found.append(
             f"{len(untouched)} of {len(result.findings)} series run nothing that changed, and were "
-            "proven only (--full times them)."
+            "not timed (--full times them)."
         )
     if result.everywhere:
         found.append(f"All series were timed, because {result.everywhere}.")

@@ -70,6 +70,7 @@ def compare(
     changes: Changes | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    patience: float = 0.0,
 ) -> Iterator[Comparison]:
     """Compare two versions; gives the same comparison after every stage, more complete each time.
 
@@ -90,6 +91,8 @@ def compare(
         What differs: what runs none of it is proven, and not timed. None: all is timed.
     seed
         Of all random orders.
+    patience
+        Seconds to wait while another comparison is running on this machine.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def compare(
         everywhere=changes.unknown if changes else "",
     )
     start, bystanders = time.perf_counter(), Bystanders()
-    with alone(), scratch("inputs") as folder:
+    with alone(patience), scratch("inputs") as folder:
         crew = Crew(
             {"base": base, "head": head},
             pythons or {},
@@ -140,7 +143,7 @@ def _stages(
 ) -> Iterator[bool]:
     """Proof, screening, judgement; one step each."""
     progress("loading both versions")
-    series = plan(crew, result, selection)
+    series = plan(crew, result, selection, changes)
     if not series:
         return
     budget = result.budget

@@ -31,6 +31,7 @@ from ..timing import exchange
 from ..timing.contest import MOVABLE, random_order, runner_of
 from ..timing.workers import serve
 from .proving import contestant, memory_of, prove
+from .reached import files_of
 from .versions import BrokenVersionError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
@@ -89,15 +90,18 @@ def _look(task: Task) -> Iterator[dict[str, Any]]:
     """The hot paths of each version, or why it has none."""
     for name in task.versions:
         try:
-            paths = load(_version(task, name)).values()
-            yield {"version": name, "paths": {path.name: _about(path) for path in paths}}
+            version = _version(task, name)
+            paths = load(version).values()
+            about = {path.name: _about(path, version.root) for path in paths}
+            yield {"version": name, "paths": about}
         except BrokenVersionError as reason:
             yield {"version": name, "broken": str(reason)}
 
 
-def _about(path: HotPath) -> dict[str, Any]:
+def _about(path: HotPath, root: Path) -> dict[str, Any]:
     return {
         "version": path.version,
+        "files": files_of(path, root),
         "cases": [case.name for case in path.cases],
         "variants": {variant.name: variant.backend.name for variant in path.contestants},
     }

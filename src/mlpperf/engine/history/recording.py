@@ -49,10 +49,19 @@ class Recording:
         MlpperfError
             If the disk is full, or the folder can no longer be written.
         """
-        if contents:
-            made = self.complete(*contents)
-            append(made, self.file.parent, self.file.stem)
-            self.written += made
+        self.keep(*self.complete(*contents))
+
+    def keep(self, *records: dict[str, Any]) -> None:
+        """Append records that are complete already, for example another machine's; all or none.
+
+        Raises
+        ------
+        MlpperfError
+            As `add`.
+        """
+        if records:
+            append(records, self.file.parent, self.file.stem)
+            self.written += records
 
     def complete(self, *contents: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The records that `add` would append, without appending them."""

@@ -23,6 +23,7 @@ from ..history.curves import points
 from ..history.reading import Content, Kind, Record, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, history
+from ..levels.gathering import Levels, levels_here
 from ..timing.result import Result
 from .frames import frame
 
@@ -43,7 +44,8 @@ class Race:
 class Material:
     """What the report is made of.
 
-    `points`: the curves of the history. `kinds`: the lines of the records that are not the engine's
+    `points`: the curves of the history. `levels`: of the branch that is checked out, if two of its
+    commits have been compared. `kinds`: the lines of the records that are not the engine's
     own, by the name of their file. `commit_url`: what a commit's page starts with, or nothing.
     """
 
@@ -53,6 +55,7 @@ class Material:
     races: list[Race] = field(default_factory=list)
     calibrations: list[Record[Calibration]] = field(default_factory=list)
     comparisons: list[Record[Decision]] = field(default_factory=list)
+    levels: Levels | None = None
     kinds: dict[str, list[Fields]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
@@ -98,6 +101,7 @@ def gather(
         found.races = list(newest.values())
     found.calibrations = _read(records, CALIBRATIONS, found.unreadable)
     found.comparisons = _read(records, COMPARISONS, found.unreadable)
+    found.levels = levels_here(found.comparisons)
     for name, shown in kinds.items():
         every = _read(records, Kind(name, shown), found.unreadable)
         found.kinds[name] = [record.fields for record in every]

@@ -7,9 +7,11 @@ from typing import Any
 
 from ..history.changes import ALARMS, FEWEST, Change
 from ..history.listing import place
+from ..levels.show import steps
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Commits, Filters, Page, Prose, Row, Section, Table, rows
 from .draft import Draft, kind_of, none_yet
+from .level_pages import compared_section, levels_section
 
 TOLD = 1000  # changes on the page; their files have all
 
@@ -42,9 +44,13 @@ def history(site: Draft) -> None:
                 blocks.append(Prose(f"The newest {TOLD:,} of {len(told):,}; the files have all."))
         else:
             blocks.append(Prose("Nothing changed, as far as the history can tell."))
-    site.pages.append(
-        Page("history.html", "History", verdict, [Section("What changed", blocks)], "History")
-    )
+    sections = [Section("What changed in seconds", blocks)]
+    if levels := levels_section(site):
+        assert m.levels is not None
+        sections = [levels, *filter(None, [compared_section(site)]), *sections]
+        number = count(len(steps(m.levels)), "step")
+        verdict = f"{number} of the levels over {count(len(m.levels.lineage), 'commit')}. {verdict}"
+    site.pages.append(Page("history.html", "History", verdict, sections, "History"))
 
 
 CHANGE_COLUMNS = (

@@ -105,7 +105,8 @@ def _asv(root: Path) -> list[Suite]:
     if not folder.is_dir():
         raise MlpperfError(f"{file.relative_to(root)}: there is no folder {given!r}.")
     below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
-    return [Suite("asv", (below,), (), (below,), f"asv: {below}")]
+    shared = (below, file.relative_to(root).as_posix())
+    return [Suite("asv", (below,), (), shared, f"asv: {below}")]
 
 
 def _pytest(root: Path) -> list[Suite]:

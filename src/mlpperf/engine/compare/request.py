@@ -1,0 +1,133 @@
+"""What is asked of a comparison, and how it is carried out: the whole of it, for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .findings import THRESHOLD, Comparison, Selection
+from .pairs import Pair, pair
+from .scratch import scratch
+from .stages import compare
+
+
+@dataclass(frozen=True)
+class Request:
+    """Two versions of the project in the current folder, and how to compare them.
+
+    Attributes
+    ----------
+    base, head : revisions; None for the working tree.
+    paths, cases, backends, series : what is compared, as `Selection` has it.
+    usual : entries of the hot paths of a version that names none, as far as it has their packages.
+    kinds : of suites; none for all that the project's settings say.
+    benchmarks : the revision whose suites both get, if it is not the head.
+    threshold : the smallest change that is told, as a share; the project's own for None.
+    budget : seconds for all that is timed; the project's own, or the usual ones, for None.
+    python, extra : the interpreter for suites, and packages that they need besides.
+    isolate : give each version processes of its own.
+    same : measure even if the code is the same.
+    full : time also what runs nothing that changed.
+    """
+
+    base: str
+    head: str | None
+    paths: Sequence[str] = ()
+    cases: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
+    series: Sequence[str] = ()
+    usual: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    benchmarks: str | None = None
+    threshold: float | None = None
+    budget: float | None = None
+    python: str | None = None
+    extra: Sequence[str] = ()
+    isolate: bool = False
+    same: bool = False
+    full: bool = False
+
+    @property
+    def selected(self) -> list[str]:
+        """Names and patterns that narrow it; none if it is about all series."""
+        libraries = [] if list(self.backends) == ["numpy"] else self.backends
+        return sorted({*self.paths, *self.cases, *self.series, *self.kinds, *libraries})
+
+
+def carry_out(
+    request: Request,
+    keep: Callable[[Comparison], object],
+    progress: Callable[[str], None] = lambda text: None,
+    folder: Path | None = None,
+    patience: float = 0.0,
+) -> Comparison:
+    """Compare the two versions that a request names.
+
+    `keep` gets what came of it, also if it is interrupted or fails half-way: whatever was measured
+    by then is not lost. While another comparison is running on this machine, it waits for so many
+    seconds (`patience`).
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such commit, nothing to compare, or an environment cannot be made.
+    """
+    result: Comparison | None = None
+    with scratch("versions") as temporary:
+        made = pair(
+            request.base,
+            request.head,
+            folder or Path.cwd(),
+            temporary,
+            usual=request.usual,
+            kinds=request.kinds,
+            benchmarks=request.benchmarks,
+            isolated="as asked" if request.isolate else "",
+            python=request.python,
+            extra=request.extra,
+        )
+        selection, threshold = _selection(request, made)
+        if made.same_code and not request.same:
+            commits = {"base": made.base.commit, "head": made.head.commit}
+            result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
+            keep(result)
+            return result
+        try:
+            for stage in compare(
+                made.base,
+                made.head,
+                selection,
+                threshold=threshold,
+                budget=made.settings.budget if request.budget is None else request.budget,
+                isolated=made.isolated,
+                pythons=made.pythons,
+                suites=made.suites,
+                guests=made.guests,
+                changes=None if request.full or request.same else made.changes,
+                progress=progress,
+                patience=patience,
+            ):
+                result = stage
+                result.selected = request.selected
+        except BaseException:
+            if result is not None:
+                result.interrupted = True
+            raise
+        finally:
+            if result is not None:
+                keep(result)
+    assert result is not None  # a comparison has one stage at least
+    return result
+
+
+def _selection(request: Request, made: Pair) -> tuple[Selection, float]:
+    """Which series are compared, and the smallest change that is told of most of them."""
+    said = made.settings
+    named = (request.threshold, said.threshold, THRESHOLD)
+    threshold = next(share for share in named if share is not None)
+    series = request.series or said.series
+    return (
+        Selection(request.paths, request.cases, request.backends, series, said.thresholds),
+        threshold,
+    )

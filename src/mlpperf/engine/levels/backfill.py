@@ -1,0 +1,86 @@
+"""Comparing pair after pair of a branch until its levels are known.
+
+Each commit with the one before, newest first, and then with anchors further back wherever that says
+more than is known. It may be stopped at any moment: what was compared is recorded, and the next run
+goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...errors import MlpperfError
+from ..compare.recorded import Decision
+from ..history.reading import Record
+from .gathering import Link
+from .planning import Pair, Plan
+
+IN_A_ROW = 3  # comparisons that fail one after the other, when it is not the commits' fault
+
+
+class Workers(Protocol):
+    """Who compares pairs of commits: this machine, or several."""
+
+    @property
+    def free(self) -> bool:
+        """Whether another pair can be given."""
+
+    def start(self, pair: Pair) -> None:
+        """Compare that pair."""
+
+    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+        """A pair that was given, and what came of it: a record, or why there is none."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A pair, and what came of it: what it says about the branch, or why it says nothing."""
+
+    pair: Pair
+    link: Link | None = None
+    failed: str = ""
+
+
+def backfill(
+    plan: Plan, workers: Workers, enough: Callable[[], bool] = lambda: False
+) -> Iterator[Compared]:
+    """Compare what the plan says, until there is nothing left, or it is `enough`.
+
+    Raises
+    ------
+    MlpperfError
+        If several comparisons in a row cannot be made, with the reason of the last one.
+    """
+    failures = 0
+    while True:
+        while workers.free and not enough():
+            pair = plan.next_pair()
+            if pair is None:
+                break
+            plan.pending.add(pair)
+            workers.start(pair)
+        if not plan.pending:
+            return
+        compared = take(plan, workers)
+        failures = failures + 1 if compared.failed else 0
+        yield compared
+        if failures == IN_A_ROW:
+            raise MlpperfError(
+                f"{IN_A_ROW} comparisons in a row could not be made. The last one: "
+                f"{compared.failed}"
+            )
+
+
+def take(plan: Plan, workers: Workers) -> Compared:
+    """Wait for a pair, and note what came of it."""
+    pair, found = workers.done()
+    plan.pending.discard(pair)
+    if isinstance(found, MlpperfError):
+        plan.blame(pair, str(found))
+        return Compared(pair, failed=str(found))
+    link = plan.levels.add(found)
+    assert link is not None  # both commits are of the lineage, because its plan named them
+    plan.note(link)
+    return Compared(pair, link)

@@ -1,0 +1,179 @@
+"""Comparisons on several machines, through a scheduler of Dask's.
+
+Each worker is started in a clone of its own, with the environment that the project needs, and says
+how many measurements its machine bears at a time: `--resources mlpperf=1`. Records are written
+where the command was given, one for each pair, whatever became of the workers meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import __version__
+from ...errors import MlpperfError
+from ..compare.findings import Comparison
+from ..compare.recorded import COMPARISONS, Decision
+from ..compare.request import Request, carry_out
+from ..compare.show import record
+from ..git import told
+from ..history.reading import Record, record_of
+from ..history.recording import Recording
+from ..history.records import as_records, current_commit
+from .lineage import Lineage
+from .planning import Pair
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+RESOURCE = "mlpperf"  # of which a worker has as many as it may make comparisons at a time
+DEATHS = 10  # of workers on one pair, before that is given up
+PATIENCE = 10.0  # seconds for the scheduler to answer
+WAITING = 3600.0  # seconds for another comparison on the same machine to end
+
+
+class Cluster:
+    """Compares pairs of commits on the workers of a scheduler, and records what they send.
+
+    Parameters
+    ----------
+    client : connected to the scheduler.
+    lineage, request, recording : as for `Here`.
+    """
+
+    def __init__(
+        self, client: Client, lineage: Lineage, request: Request, recording: Recording
+    ) -> None:
+        from distributed import as_completed
+
+        self._client, self._lineage = client, lineage
+        self._request, self._recording = request, recording
+        self._pairs: dict[Future[Any], Pair] = {}
+        self._ended = as_completed()
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a worker without a pair."""
+        return len(self._pairs) < max(places(self._client), 1)
+
+    def start(self, pair: Pair) -> None:
+        """Have a worker compare that pair."""
+        base, head = (self._lineage[place].hash for place in pair)
+        request = replace(self._request, base=base, head=head)
+        future = self._client.submit(
+            measured, request, resources={RESOURCE: 1}, pure=False, key=f"{base}..{head}"
+        )
+        self._pairs[future] = pair
+        self._ended.add(future)
+
+    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+        """A pair that was given, and what came of it: a record, or why there is none."""
+        future = next(self._ended)
+        pair = self._pairs.pop(future)
+        try:
+            answer = future.result()
+        except (Exception, CancelledError) as reason:  # a worker's may be anything
+            return pair, MlpperfError(f"No worker could compare them: {reason}.")
+        finally:
+            future.release()
+        if "refused" in answer:
+            return pair, MlpperfError(f"{answer['host']}: {answer['refused']}")
+        self._recording.keep(answer["record"])
+        return pair, record_of(answer["record"], COMPARISONS)
+
+
+def measured(request: Request) -> dict[str, Any]:
+    """What a worker answers: a record, or why it refused."""
+    import platform
+
+    made: list[dict[str, Any]] = []
+    commit = current_commit()
+
+    def keep(result: Comparison) -> None:
+        made[:] = as_records("comparison", commit, [record(result)])
+
+    try:
+        carry_out(request, keep, patience=WAITING)
+    except MlpperfError as reason:
+        if not made:
+            return {"refused": str(reason), "host": platform.node()}
+    return {"record": made[0]}
+
+
+def places(client: Client) -> int:
+    """How many comparisons the workers may make at a time."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return sum(int(worker["resources"].get(RESOURCE, 0)) for worker in workers)
+
+
+@contextlib.contextmanager
+def connected(address: str, lineage: Lineage) -> Iterator[Client]:
+    """A client of the scheduler at an address, whose workers can compare these commits.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no scheduler, no worker that may measure, or one that has another version of
+        this package or not the commits.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what differs between versions, and matters, is checked
+        from distributed import Client
+
+        try:
+            client = Client(address, timeout=PATIENCE)
+        except (OSError, TimeoutError, ValueError) as reason:
+            raise MlpperfError(f"There is no scheduler at {address} ({reason}).") from reason
+        with client:
+            _check(client, address, lineage)
+            yield client
+
+
+def _check(client: Client, address: str, lineage: Lineage) -> None:
+    if not places(client):
+        raise MlpperfError(
+            f"No worker of {address} may measure; start each in a clone of the project, with "
+            f"`dask worker {address} --nthreads 1 --resources {RESOURCE}=1`."
+        )
+    for worker, about in client.run(_about, lineage[-1].hash).items():
+        if about["version"] != __version__:
+            raise MlpperfError(
+                f"The worker {worker} has mlpperf {about['version']}, and here is {__version__}."
+            )
+        if not about["known"]:
+            raise MlpperfError(
+                f"The worker {worker} does not know the commit {lineage[-1].short}: it was "
+                f"started in {about['folder']}; git fetch there."
+            )
+
+
+def _about(commit: str) -> dict[str, Any]:
+    """What a worker has."""
+    known = told("cat-file", "-e", commit) is not None
+    return {"version": __version__, "known": known, "folder": str(Path.cwd())}
+
+
+@contextlib.contextmanager
+def local(workers: int) -> Iterator[str]:
+    """The address of a scheduler on this machine, with so many workers.
+
+    They measure one after the other; only what comes before each measurement goes side by side.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            resources={RESOURCE: 1},
+            dashboard_address=None,
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address

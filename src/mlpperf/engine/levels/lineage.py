@@ -1,0 +1,184 @@
+"""The commits of a history in order: a branch along its first parents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ...errors import MlpperfError
+from ..compare.checkouts import commit_named
+from ..git import git
+from ..words import SHORT, count
+
+EVERY_TENTH = 10  # commits between two anchors, where no tag is one
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the history.
+
+    Attributes
+    ----------
+    hash : the whole hash.
+    time : when it was made, in seconds since 1970.
+    subject : the first line of what its author wrote.
+    tags : that name it.
+    """
+
+    hash: str
+    time: int
+    subject: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """As much of its hash as is shown."""
+        return self.hash[:SHORT]
+
+    def __str__(self) -> str:
+        return f"{self.short} {self.subject}".rstrip()
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Commits, each of which follows from the one before; its place is its index."""
+
+    commits: tuple[Commit, ...]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each hash."""
+        return {commit.hash: place for place, commit in enumerate(self.commits)}
+
+    def __len__(self) -> int:
+        return len(self.commits)
+
+    def __getitem__(self, place: int) -> Commit:
+        return self.commits[place]
+
+    def after(self, place: int) -> Lineage:
+        """From that place on."""
+        return Lineage(self.commits[place:])
+
+    def thinned(self, every: int) -> Lineage:
+        """The first commit, the last one, those with tags, and every n-th of the others."""
+        last = len(self) - 1
+        kept = [
+            commit
+            for place, commit in enumerate(self.commits)
+            if place in (0, last) or commit.tags or place % every == 0
+        ]
+        return Lineage(tuple(kept))
+
+    def anchors(self) -> list[int]:
+        """Places that others are measured against, besides their parents: tags, and every tenth."""
+        found = [0]
+        for place, commit in enumerate(self.commits):
+            if place and (commit.tags or place - found[-1] >= EVERY_TENTH):
+                found.append(place)
+        return found
+
+
+def lineage(head: str | None, folder: Path) -> Lineage:
+    """All commits along the first parents of `head` (the one checked out, for None).
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such commit, or no git.
+    """
+    commit = commit_named(head or "HEAD", folder)
+    told = git(
+        "log", "--first-parent", "--reverse", "--format=%H%x00%ct%x00%s", commit, folder=folder
+    )
+    tags = _tags(folder)
+    found = []
+    for line in told.decode(errors="replace").split("\n"):
+        if line:
+            name, when, subject = line.split("\0", 2)
+            found.append(Commit(name, int(when), subject, tags.get(name, ())))
+    return Lineage(tuple(found))
+
+
+def _tags(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The tags of each commit that has any."""
+    names = "--format=%(objectname) %(*objectname) %(refname:short)"
+    told = git("for-each-ref", names, "refs/tags", folder=folder).decode(errors="replace")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in told.splitlines():
+        own, of, name = line.split(" ", 2)  # an annotated tag is an object of its own
+        found[of or own] = (*found.get(of or own, ()), name)
+    return found
+
+
+def chosen(asked: str | None, folder: Path, since: str | None = None) -> Lineage:
+    """The commits of `A..B`; of `A`, up to the one checked out; since a date, or all of them.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such commit, none in between, or A is not on the way to B.
+    """
+    first, _, last = (asked or "").partition("..")
+    if last.startswith("."):
+        raise MlpperfError(f"A range is written A..B, with two dots, not {asked!r}.")
+    every = lineage(last or None, folder)
+    if since:
+        return _since(every, since, folder)
+    if not first:
+        return every
+    start = commit_named(first, folder)
+    place = every.places.get(start)
+    if place is None:
+        raise MlpperfError(_no_way(start, every, first, last or "HEAD", folder))
+    if place == len(every) - 1:
+        raise MlpperfError(f"There are no commits in {first}..{last or 'HEAD'}: both are the same.")
+    return every.after(place)
+
+
+def _no_way(start: str, every: Lineage, first: str, last: str, folder: Path) -> str:
+    """Why a range is none."""
+    if every[-1].hash in lineage(start, folder).places:
+        return f"{first} comes after {last}; did you mean {last}..{first}?"
+    if git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true":
+        return f"{first} is not before {last} here; this clone is shallow: git fetch --unshallow."
+    return (
+        f"{first} is not one of the first parents of {last}: it was on another branch, or history "
+        "was rewritten. See git log --first-parent."
+    )
+
+
+def _since(every: Lineage, since: str, folder: Path) -> Lineage:
+    """From the last commit before a date on."""
+    told = git("rev-parse", f"--since={since}", folder=folder).decode().strip()
+    oldest = int(told.removeprefix("--max-age="))
+    newer = [place for place, commit in enumerate(every.commits) if commit.time >= oldest]
+    if not newer:
+        last = every[-1]
+        raise MlpperfError(f"There are no commits since {since}; the last one is {last}.")
+    found = every.after(max(newer[0] - 1, 0))
+    if len(found) < 2:
+        raise MlpperfError(f"There is only {count(len(found), 'commit')} since {since}.")
+    return found
+
+
+def refer(asked: Sequence[str], every: Lineage, folder: Path) -> list[int]:
+    """The places of some revisions.
+
+    Raises
+    ------
+    MlpperfError
+        If one is not in the lineage.
+    """
+    found = []
+    for revision in asked:
+        place = every.places.get(commit_named(revision, folder))
+        if place is None:
+            raise MlpperfError(
+                f"{revision} is not one of the first parents of {every[-1].short}; see "
+                "git log --first-parent."
+            )
+        found.append(place)
+    return found

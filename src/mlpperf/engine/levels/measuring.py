@@ -1,0 +1,78 @@
+"""Comparisons that tie commits to each other, one after the other, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...errors import MlpperfError
+from ..compare.findings import Comparison
+from ..compare.lock import BusyError
+from ..compare.recorded import COMPARISONS, Decision
+from ..compare.request import Request, carry_out
+from ..compare.show import record
+from ..history.reading import Record, record_of
+from ..history.recording import Recording
+from .lineage import Lineage
+from .planning import Pair
+
+
+class Here:
+    """Compares pairs of commits on this machine, and records what came of it.
+
+    Parameters
+    ----------
+    lineage : the commits.
+    request : what is asked of each comparison; its base and head do not matter.
+    recording : where the records go.
+    progress : gets a clause, whenever something new begins.
+    """
+
+    workers = 1
+
+    def __init__(
+        self,
+        lineage: Lineage,
+        request: Request,
+        recording: Recording,
+        progress: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._lineage, self._request = lineage, request
+        self._recording, self._progress = recording, progress
+        self._next: Pair | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether another pair can be given."""
+        return self._next is None
+
+    def start(self, pair: Pair) -> None:
+        """Compare that pair next."""
+        self._next = pair
+
+    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+        """A pair that was given, and what came of it: a record, or why there is none.
+
+        Raises
+        ------
+        BusyError
+            If something else is being compared on this machine.
+        """
+        assert self._next is not None
+        pair, self._next = self._next, None
+        base, head = (self._lineage[place] for place in pair)
+        request = replace(self._request, base=base.hash, head=head.hash)
+        try:
+            carry_out(
+                request,
+                self._keep,
+                lambda text: self._progress(f"{base.short}..{head.short}: {text}"),
+            )
+        except BusyError:  # which is not the commits' fault
+            raise
+        except MlpperfError as reason:
+            return pair, reason
+        return pair, record_of(self._recording.written[-1], COMPARISONS)
+
+    def _keep(self, result: Comparison) -> None:
+        self._recording.add(record(result))

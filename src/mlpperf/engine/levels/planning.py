@@ -1,0 +1,149 @@
+"""Which two commits to compare next: where the least is known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
+
+from .edges import EXACT
+from .gathering import Levels, Link
+
+Pair = tuple[int, int]  # of places, the earlier one first
+
+USUAL_ERROR = 0.003  # of a comparison, as long as none is known
+UNTIED = 10.0  # the error of a level that nothing ties to the others: e¹⁰ is any factor at all
+# A pair is worth a comparison of its own if what is known of it is less certain by this factor of
+# the variance than what the comparison would say.
+WORTH = 2.0
+
+
+@dataclass
+class Plan:
+    """What is to be compared of a branch, and what came of it.
+
+    Attributes
+    ----------
+    levels : what is known.
+    selected : names and patterns that its comparisons are narrowed to; others count if they are not
+        narrowed at all.
+    unusable : places of commits that do not run, and why.
+    failed : pairs of which nothing could be said.
+    pending : pairs that are being compared.
+    """
+
+    levels: Levels
+    selected: Sequence[str] = ()
+    unusable: dict[int, str] = field(default_factory=dict)
+    failed: set[Pair] = field(default_factory=set)
+    pending: set[Pair] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Note what comparisons that were made before have found out."""
+        for link in self.levels.links:
+            self.note(link)
+
+    def note(self, link: Link) -> None:
+        """Take in that a pair was compared, for what it says about the two commits."""
+        sides = {"base": link.base, "head": link.head}
+        for side, why in link.decision.broken.items():
+            self.unusable[sides[side]] = why
+        if self._counts(link) and not link.useful and not link.decision.interrupted:
+            self.failed.add((link.base, link.head))
+
+    def _counts(self, link: Link) -> bool:
+        """Whether it says enough about a pair that this need not be compared again."""
+        selected = link.decision.selected
+        return not selected or set(selected) == set(self.selected)
+
+    def blame(self, pair: Pair, why: str) -> None:
+        """Note that a pair could not be compared: by the fault of one that never could, if any."""
+        useful = [link for link in self.levels.links if link.useful]
+        proven = {place for link in useful for place in (link.base, link.head)}
+        strangers = [place for place in pair if place not in proven]
+        if strangers:
+            self.unusable[strangers[0]] = why
+        else:
+            self.failed.add(pair)
+
+    @property
+    def usable(self) -> list[int]:
+        """The places of commits that may run."""
+        every = range(len(self.levels.lineage))
+        return [place for place in every if place not in self.unusable]
+
+    def parents_left(self) -> list[Pair]:
+        """Commits that are not tied to the one before them, newest first."""
+        known = self._known()
+        pairs = pairwise(self.usable)
+        return [pair for pair in reversed(list(pairs)) if pair not in known]
+
+    def next_pair(self) -> Pair | None:
+        """The pair to compare next, or none if all is known that is worth knowing."""
+        parents = self.parents_left()
+        return parents[0] if parents else self._least_certain()
+
+    def _known(self) -> Collection[Pair]:
+        links = [link for link in self.levels.links if link.useful and self._counts(link)]
+        done = {(link.base, link.head) for link in links if not link.decision.interrupted}
+        return done | self.failed | self.pending
+
+    def _least_certain(self) -> Pair | None:
+        """The commit and its anchor whose levels are least certain beside each other."""
+        errors = self._errors()
+        usual = median([e for e in errors.values() if e > EXACT] or [USUAL_ERROR])
+        candidates = self._candidates(errors | dict.fromkeys(self.pending, usual))
+        known = self._known()
+        left = {pair: variance for pair, variance in candidates.items() if pair not in known}
+        pair = max(left, key=lambda pair: left[pair], default=None)
+        return pair if pair and left[pair] >= WORTH * usual**2 else None
+
+    def _errors(self) -> dict[Pair, float]:
+        """The usual error of the series that each pair has been compared by."""
+        found: dict[Pair, list[float]] = {}
+        for link in self.levels.links:
+            if link.useful and self._counts(link):
+                each = [o.error for o in link.decision.outcomes if o.timed and not o.untouched]
+                error = EXACT if link.untouched else max(median(each), EXACT)
+                found.setdefault((link.base, link.head), []).append(error)
+        return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in found.items()}
+
+    def _candidates(self, errors: dict[Pair, float]) -> dict[Pair, float]:
+        """For commits and their anchors, and for tags, the variance of what lies between them."""
+        lineage, usable = self.levels.lineage, self.usable
+        anchors = [_nearest(usable, anchor) for anchor in lineage.anchors()]
+        ends = sorted({*anchors, *usable[-1:]})
+        found: dict[Pair, float] = {}
+        until = {ends[0]: 0.0}
+        for first, last in pairwise(ends):
+            places = [place for place in usable if first <= place <= last]
+            of_places = _variances(places, errors)
+            found |= {
+                (first, place): variance
+                for place, variance in zip(places[1:], of_places[1:], strict=True)
+            }
+            until[last] = until[first] + of_places[-1]
+        tagged = [_nearest(usable, place) for place, c in enumerate(lineage.commits) if c.tags]
+        for first, last in pairwise(sorted(set(tagged))):
+            found.setdefault((first, last), until[last] - until[first])
+        return found
+
+
+def _nearest(usable: Sequence[int], place: int) -> int:
+    """The commit that runs, of the lineage, that is nearest to a place."""
+    return min(usable, key=lambda other: abs(other - place))
+
+
+def _variances(places: Sequence[int], errors: dict[Pair, float]) -> list[float]:
+    """Variance of the level of each place beside that of the first, by the edges between them."""
+    index = {place: i for i, place in enumerate(places)}
+    laplacian = np.zeros((len(places), len(places)))
+    for (base, head), error in errors.items():
+        if base in index and head in index:
+            i, j = index[base], index[head]
+            laplacian[[i, j, i, j], [i, j, j, i]] += np.array([1, 1, -1, -1]) * error**-2.0
+    known = laplacian[1:, 1:] + UNTIED**-2.0 * np.eye(len(places) - 1)
+    return [0.0, *np.diag(np.linalg.inv(known)).tolist()]

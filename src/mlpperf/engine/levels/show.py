@@ -1,0 +1,271 @@
+"""What is known of a branch in words: its steps, what contradicts, and what is not tied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..compare.findings import Series, fits
+from ..terminal import new_table
+from ..timing.intervals import CONFIDENCE
+from ..timing.quantiles import normal_quantile
+from ..words import by_percent, count, plain
+from .backfill import Compared
+from .bisection import Hunt
+from .edges import EVERY
+from .fitting import ALARMS, Step
+from .gathering import Levels, Link, grown_between, wrong_at
+from .lineage import Commit, Lineage
+from .planning import Plan
+
+
+class Told(NamedTuple):
+    """A step of a series."""
+
+    series: Series
+    step: Step
+
+    @property
+    def ratio(self) -> float:
+        """After ÷ before."""
+        return math.exp(self.step.log_ratio)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval."""
+        half = normal_quantile((1 + CONFIDENCE) / 2) * self.step.error
+        low, high = (math.exp(self.step.log_ratio + side * half) for side in (-1, 1))
+        return low, high
+
+    @property
+    def how(self) -> str:
+        """In a word or two."""
+        word = "slower" if self.step.log_ratio > 0 else "faster"
+        return f"{word}, bit by bit" if self.step.climbs else word
+
+    def by(self) -> str:
+        """Such as `+2.1 % (+1.8 to +2.4)`."""
+        low, high = (f"{100 * (bound - 1):+.1f}" for bound in self.interval)
+        return f"{by_percent(self.ratio)} ({low} to {high})"
+
+
+def steps(levels: Levels, patterns: Sequence[str] = ()) -> list[Told]:
+    """Every step of every series (that fits a pattern), newest first, and at a commit largest."""
+    found = [
+        Told(series, step)
+        for series, fit in levels.fits.items()
+        if not patterns or any(fits(pattern, series) for pattern in patterns)
+        for step in fit.steps
+    ]
+    return sorted(found, key=lambda told: (-told.step.where.last, -abs(told.step.log_ratio)))
+
+
+def place(step: Step, lineage: Lineage) -> str:
+    """The commits of a step: `a1b2c3d4e5`, or where it begins and ends, or between which it is."""
+    if step.climbs:
+        return f"{lineage[step.where.first].short} to {lineage[step.where.last].short}"
+    if step.earliest < step.latest:
+        return f"{lineage[step.earliest].short} to {lineage[step.latest].short}, one of them"
+    return lineage[step.where.first].short
+
+
+def text(levels: Levels, patterns: Sequence[str] = ()) -> RenderableType:
+    """The steps of series that fit a pattern, or of all, and what else has to be known."""
+    parts: list[RenderableType] = []
+    lineage = levels.lineage
+    by_place: dict[tuple[str, Commit], list[Told]] = {}
+    for told in steps(levels, patterns):
+        at = place(told.step, lineage), lineage[told.step.where.last]
+        by_place.setdefault(at, []).append(told)
+    several = len(levels.machines) > 1
+    for (where, commit), found in by_place.items():
+        parts.append(Text(plain(f"{where}  {commit.subject}"), style="bold"))
+        table = new_table("", "", "benchmark", *["on"] * several, "by", left=2 + several)
+        for told in found:
+            style = "red" if told.step.log_ratio > 0 else "green"
+            machine = told.step.where.machine
+            on = ["all" if machine == EVERY else levels.machines[machine]] if several else []
+            table.add_row(Text(told.how, style), plain(told.series.name), *on, told.by())
+        parts += [table, ""]
+    parts += [Text(plain(sentence)) for sentence in notes(levels)]
+    return Group(*parts)
+
+
+def notes(levels: Levels) -> list[str]:
+    """What has to be known besides the steps, a sentence each."""
+    lineage, fits = levels.lineage, levels.fits
+    told = steps(levels)
+    found = [
+        f"{count(len(told), 'step')} of {len(fits)} series along {count(len(lineage), 'commit')} "
+        f"({lineage[0].short} to {lineage[-1].short}), by {count(len(levels.links), 'comparison')} "
+        f"of two of them. In a history where nothing changed, any step would be told with a "
+        f"probability of {100 * ALARMS:g} % at most."
+    ]
+    for at, wrong in sorted(wrong_at(levels.links).items()):
+        found.append(f"{lineage[at]}: {_some([s.name for s in wrong])} wrong.")
+    for link, outcome in grown_between(levels.links):
+        found.append(
+            f"{lineage[link.head]}: {outcome.series.name} takes more memory since "
+            f"{lineage[link.base].short}, {'; '.join(outcome.grown)}."
+        )
+    factor = max((fit.factor for fit in fits.values()), default=1.0)
+    if factor > 1:
+        found.append(
+            f"Comparisons contradict each other more than their errors allow; these were taken "
+            f"{factor:.2g} times as large."
+        )
+    for host, (contradicting, every) in sorted(contradictions(levels).items()):
+        if contradicting:
+            found.append(
+                f"{host} contradicts the other comparisons in {contradicting} of "
+                f"{count(every, 'edge')}, which were left out."
+            )
+    gaps = {gap for fit in fits.values() for gap in fit.gaps}
+    if fits and gaps:
+        some = [series.name for series, fit in fits.items() if fit.gaps]
+        found.append(
+            f"Nothing ties {count(len(gaps), 'commit')} to the one before, of {_some(some)}: "
+            "`mlpperf backfill` compares what is missing."
+        )
+    if levels.others:
+        found.append(
+            f"{count(levels.others, 'comparison')} of commits that are not on this branch, or of "
+            "changed files, say nothing about it."
+        )
+    return found
+
+
+def contradictions(levels: Levels) -> dict[str, tuple[int, int]]:
+    """Of each host, how many of its edges contradict the others, and how many it measured."""
+    found: dict[str, tuple[int, int]] = {}
+    for series in levels.fits:
+        wrong = {id(link) for link in levels.contradicting(series)}
+        for link in levels.measuring(series):
+            bad, every = found.get(link.origin.machine.host, (0, 0))
+            found[link.origin.machine.host] = bad + (id(link) in wrong), every + 1
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    first = ", ".join(names[:3])
+    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
+
+
+def as_json(levels: Levels) -> dict[str, Any]:
+    """The same for other programs."""
+    lineage = levels.lineage
+    return {
+        "commits": [commit.hash for commit in lineage.commits],
+        "machines": levels.machines,
+        "steps": [
+            {
+                "series": told.series.name,
+                "suite": told.series.suite,
+                "kind": "climb" if told.step.climbs else "step",
+                "first": lineage[told.step.where.first].hash,
+                "last": lineage[told.step.where.last].hash,
+                "earliest": lineage[told.step.earliest].hash,
+                "latest": lineage[told.step.latest].hash,
+                "machine": told.step.where.machine,
+                "ratio": told.ratio,
+                "low": told.interval[0],
+                "high": told.interval[1],
+            }
+            for told in steps(levels)
+        ],
+        "notes": notes(levels),
+    }
+
+
+def beginning(plan: Plan) -> str:
+    """What a backfill is about to do, and how long that may take."""
+    lineage, left = plan.levels.lineage, len(plan.parents_left())
+    known = [link.decision.seconds for link in plan.levels.links if not link.untouched]
+    each = f"{median(known):.0f} s each" if known else "some minutes each at most"
+    whole = f", {_duration(left * median(known))} in all" if known and left else ""
+    return plain(
+        f"{count(len(lineage), 'commit')}, {lineage[0]} to {lineage[-1]}: {left} to be compared "
+        f"with the one before ({each}{whole}), and some with tags and every tenth commit. What "
+        "changes nothing that runs takes seconds. Ctrl-C ends it; the same command goes on."
+    )
+
+
+def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
+    """What a comparison came to, in a line."""
+    base, head = (lineage[at].short for at in compared.pair)
+    link = compared.link
+    said = f"{link.decision.seconds:.0f} s  {link.decision.verdict}" if link else compared.failed
+    todo = "" if left is None else f"  [{left} left]"
+    return plain(f"{base}..{head}{todo}  {said}")
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
+
+
+# --- a bisection ---------------------------------------------------------------------------------
+
+SECONDS_OF_ONE, SECONDS_AT_MOST = 25.0, 115.0  # for timing, of one series, and of many
+
+
+def seconds_for(series: int) -> float:
+    """The usual budget of a comparison of so many series."""
+    return min(SECONDS_OF_ONE * series, SECONDS_AT_MOST)
+
+
+def cost(target: Hunt, seconds: float) -> str:
+    """What it takes, before it starts."""
+    number = len(target.series)
+    of = target.series[0].name if number == 1 else count(number, "benchmark")
+    return plain(
+        f"{of}: {count(target.last, 'commit')}, about {count(target.comparisons, 'comparison')} "
+        f"of {seconds:.0f} s and what it takes to prove each, if there is one step: "
+        f"{_duration(target.comparisons * (seconds + PROVING))}."
+    )
+
+
+PROVING = 10.0  # seconds besides, of a comparison of few series
+
+
+def found(target: Hunt, whole: Link) -> list[str]:
+    """What a bisection came to, a sentence for each series."""
+    lineage = target.plan.levels.lineage
+    first, last = lineage[0].short, lineage[-1].short
+    if not target.series:
+        what = "Nothing that was compared runs" if whole.untouched else "Nothing is slower at"
+        ending = f"anything that changed from {first} to {last}." if whole.untouched else ""
+        return [f"{what} {ending or f'{last} than at {first}.'}"]
+    return [plain(_found(target, series)) for series in target.series]
+
+
+def _found(target: Hunt, series: Series) -> str:
+    lineage = target.plan.levels.lineage
+    told = [Told(series, step) for step in target.steps(series)]
+    if not told:
+        return (
+            f"{series.name}: no commit from {lineage[0].short} to {lineage[-1].short} changed it "
+            "by as much as would be seen."
+        )
+    sure = f"with {100 * target.confidence:g} % confidence"
+    clauses = []
+    for one in told:
+        step = one.step
+        if step.climbs:
+            where = f"bit by bit from {lineage[step.where.first]} to {lineage[step.where.last]}"
+        elif step.earliest == step.latest:
+            where = f"since {lineage[step.where.first]}, {sure}"
+        else:
+            between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
+            where = f"since one of {', '.join(map(str, between[:MOST_NAMED]))}"
+            where += f" and {len(between) - MOST_NAMED} more" * (len(between) > MOST_NAMED)
+        clauses.append(f"{one.by()} {where}")
+    return f"{series.name}: {'; '.join(clauses)}."
+
+
+MOST_NAMED = 5  # commits of which one may be it

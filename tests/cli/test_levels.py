@@ -1,0 +1,143 @@
+"""`backfill` and `bisect` on a tiny project, as their users call them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUICK = ("--budget", "1", "--series", "*scaled*", "--suite", "hotpaths")
+
+
+@pytest.fixture
+def history(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Ten commits: in the fifth the work is done twice, in the eighth half of that again."""
+    for number in range(2, 11):
+        project.work(repeats={5: 4, 6: 4, 7: 4, 8: 6, 9: 6, 10: 6}.get(number, 2))
+        project.write("NOTES", f"commit {number}\n")
+        project.commit(f"commit {number}")
+    return project
+
+
+def run(project: Any, command: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    monkeypatch.chdir(project.folder)
+    return command(*arguments)
+
+
+def steps(text: str) -> list[tuple[str, str]]:
+    """What was told of the commits: which one, and the first word of how."""
+    return re.findall(r"^[0-9a-f]{10}  (commit \d+)\n[^\n]*\n\s*(slower|faster)", text, re.M)
+
+
+@pytest.fixture
+def started(history: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a command in the project's folder."""
+    monkeypatch.chdir(history.folder)
+    return command
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_backfill_tells_what_each_commit_changed(history: Any, started: Any) -> None:
+    done = started("backfill", "HEAD~8..", *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "commit 5" in done.stdout
+    assert "commit 8" in done.stdout
+    file = history.folder / ".mlpperf/comparisons.jsonl"
+    lines = file.read_text().splitlines()
+    compared = {tuple(json.loads(line)["commits"].values()) for line in lines}
+    assert len(compared) == len(lines) >= 8
+    assert sum(json.loads(line)["same"] for line in lines) >= 6  # the others change only notes
+    again = started("backfill", "HEAD~8..", *QUICK)
+    assert again.exit_code == 0
+    assert file.read_text().splitlines() == lines
+    told = started("history")
+    assert told.exit_code == 0, told.output
+    assert "commit 5" in told.stdout
+    assert "2 commits" not in told.stdout
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_backfill_that_may_not_go_on_says_so(started: Any) -> None:
+    done = started("backfill", "HEAD~8..", *QUICK, "--minutes", "0")
+    assert done.exit_code == 0
+    assert "the same command goes on" in done.stdout
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_bisection_names_the_commit(started: Any) -> None:
+    done = started("bisect", "doubling/batch-128/scaled", "--good", "HEAD~9", "--bad", "HEAD~3")
+    assert done.exit_code == 0, done.output
+    assert re.search(r"scaled: \+\d+\.\d % .* since [0-9a-f]{10} commit 5, with 99 %", done.stdout)
+
+
+@pytest.mark.usefixtures("counted")
+def test_without_a_name_all_that_became_slower_is_looked_for(started: Any) -> None:
+    done = started("bisect", "--good", "HEAD~5", "--suite", "hotpaths", "--budget", "1")
+    assert done.exit_code == 0, done.output
+    told = [line for line in done.stdout.splitlines() if "since" in line]
+    assert len(told) == 2
+    assert all("commit 8" in line and "scaled" in line for line in told)
+
+
+@pytest.mark.usefixtures("counted")
+def test_where_nothing_changed_nothing_is_named(started: Any) -> None:
+    done = started("bisect", "--good", "HEAD~2", "--suite", "hotpaths", "--budget", "1")
+    assert done.exit_code == 0, done.output
+    assert "Nothing" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("backfill", "HEAD..HEAD"), "both are the same"),
+        (("backfill", "HEAD..HEAD~3"), "did you mean HEAD~3..HEAD?"),
+        (("backfill", "nowhere..HEAD"), "There is no commit 'nowhere'"),
+        (("backfill", "HEAD~3...HEAD"), "two dots"),
+        (("backfill", "--since", "2037-01-01"), "no commits since"),
+        (("backfill", "--every", "0"), "from 1 on"),
+        (("backfill", "--workers", "0"), "from 1 on"),
+        (("backfill", "--workers", "2", "--scheduler", "tcp://x"), "leave out"),
+        (("bisect",), "--good names a commit"),
+        (("bisect", "--good", "HEAD~3", "--confidence", "200%"), "between 50 and 100 %"),
+        (("bisect", "--good", "HEAD", "--bad", "HEAD~3"), "did you mean"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    history: Any, refused: Any, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(history.folder)
+    assert words in refused(*given)
+
+
+def test_a_branch_that_is_no_ancestor(
+    history: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.git("checkout", "--quiet", "-b", "aside", "HEAD~5")
+    history.commit("aside")
+    history.git("checkout", "--quiet", "main")
+    monkeypatch.chdir(history.folder)
+    assert "not one of the first parents" in refused("backfill", "aside..main")
+
+
+def test_a_shallow_clone_says_what_to_do(
+    history: Any, refused: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    history.git("clone", "--quiet", "--depth", "2", f"file://{history.folder}", str(clone))
+    monkeypatch.chdir(clone)
+    assert "git fetch --unshallow" in refused("backfill", "HEAD~5..HEAD")
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_scheduler_that_is_not_there(
+    history: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("mlpperf.engine.levels.distributed")
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "PATIENCE", 0.2)
+    monkeypatch.chdir(history.folder)
+    done = refused("backfill", "--scheduler", "tcp://127.0.0.1:1")
+    assert "There is no scheduler at tcp://127.0.0.1:1" in done

@@ -1,0 +1,130 @@
+"""A branch whose commits change what the tests say, and comparisons that find it out, noisily."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.recorded import Decision, Outcome
+from mlpperf.engine.history.reading import Record, origin_of
+from mlpperf.engine.history.records import Origin, context, current_commit
+from mlpperf.engine.levels.gathering import Levels
+from mlpperf.engine.levels.lineage import Commit, Lineage
+from mlpperf.engine.levels.planning import Pair, Plan
+from mlpperf.engine.timing.verdicts import Verdict
+from mlpperf.errors import MlpperfError
+
+HOT = Series("hot", "case", "variant")
+FREEDOM = 16.0
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Always the same noise."""
+    return np.random.default_rng(20261126)
+
+
+@pytest.fixture(scope="session")
+def origin() -> Origin:
+    """This machine, and now."""
+    return origin_of(context("comparison", current_commit()))
+
+
+def lineage_of(commits: int, tags: Mapping[int, str] | None = None) -> Lineage:
+    """So many commits, whose hashes say their places."""
+    tags = tags or {}
+    return Lineage(
+        tuple(
+            Commit(
+                f"{place:040x}", place, f"commit {place}", (tags[place],) if place in tags else ()
+            )
+            for place in range(commits)
+        )
+    )
+
+
+@dataclass
+class Simulated:
+    """Compares pairs of commits in no time.
+
+    Attributes
+    ----------
+    plan : whose branch it is.
+    steps : what each commit adds to the logarithm of each series.
+    error : of a comparison.
+    untouched : commits that change nothing that runs.
+    broken : those that do not run; those that cannot even be checked out are `missing`.
+    """
+
+    plan: Plan
+    origin: Origin
+    rng: np.random.Generator
+    steps: Mapping[Series, Mapping[int, float]]
+    error: float = 0.003
+    untouched: Collection[int] = ()
+    broken: Collection[int] = ()
+    missing: Collection[int] = ()
+    compared: list[Pair] = field(default_factory=list)
+    _next: list[Pair] = field(default_factory=list)
+
+    @property
+    def free(self) -> bool:
+        return not self._next
+
+    def start(self, pair: Pair) -> None:
+        self._next.append(pair)
+
+    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+        pair = self._next.pop(0)
+        self.compared.append(pair)
+        if bad := [place for place in pair if place in self.missing]:
+            return pair, MlpperfError(f"There is no commit {bad[0]}.")
+        return pair, self.record(*pair)
+
+    def record(self, base: int, head: int) -> Record[Decision]:
+        """What a comparison of two places finds."""
+        lineage = self.plan.levels.lineage
+        commits = {"base": lineage[base].hash, "head": lineage[head].hash}
+        sides = {"base": base, "head": head}
+        broken = {side: "it does not run" for side, at in sides.items() if at in self.broken}
+        outcomes = [self._outcome(series, base, head) for series in self.steps]
+        decision = Decision(
+            commits["base"],
+            commits["head"],
+            exit_code=2 if broken else 0,
+            verdict="as found",
+            commits=dict(commits),
+            broken=broken,
+            seconds=60.0,
+            outcomes=() if broken else tuple(outcomes),
+        )
+        return Record(self.origin, decision, {})
+
+    def _outcome(self, series: Series, base: int, head: int) -> Outcome:
+        if all(place in self.untouched for place in range(base + 1, head + 1)):
+            return Outcome(series, Verdict.UNTOUCHED.value)
+        between = sum(size for at, size in self.steps[series].items() if base < at <= head)
+        noise = self.error * float(self.rng.standard_t(FREEDOM))
+        slower = between + noise > 4 * self.error
+        word = Verdict.SLOWER.value if slower else Verdict.UNCHANGED.value
+        return Outcome(series, word, between + noise, self.error, FREEDOM)
+
+
+@pytest.fixture
+def branch(origin: Origin, rng: np.random.Generator) -> object:
+    """Make a plan for a branch, and who compares it."""
+
+    def made(
+        commits: int,
+        steps: Mapping[int, float],
+        tags: Mapping[int, str] | None = None,
+        **more: object,
+    ) -> tuple[Plan, Simulated]:
+        plan = Plan(Levels(lineage_of(commits, tags)))
+        return plan, replace(Simulated(plan, origin, rng, {HOT: steps}), **more)
+
+    return made

@@ -1,0 +1,114 @@
+"""Which commit it was: found by few comparisons, one step, several, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.levels import show
+from mlpperf.engine.levels.backfill import backfill
+from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
+from mlpperf.engine.levels.planning import Plan
+from mlpperf.errors import MlpperfError
+
+Branch = Callable[..., tuple[Plan, Any]]  # who compares it is `Simulated`
+HOT = Series("hot", "case", "variant")
+
+
+def hunted(plan: Plan, here: Any) -> Hunt:
+    """A bisection of the one series there is."""
+    first_pair(plan, here, HOT.name)
+    target = Hunt(plan, [HOT])
+    list(hunt(target, here))
+    return target
+
+
+@pytest.mark.parametrize("place", [1, 2, 31, 50, 63])
+def test_one_step_is_found(branch: Branch, place: int) -> None:
+    plan, here = branch(64, {place: 0.02}, error=0.002)
+    target = hunted(plan, here)
+    (step,) = target.steps(HOT)
+    assert (step.earliest, step.latest) == (place, place)
+    assert step.log_ratio == pytest.approx(0.02, abs=0.004)
+    assert len(here.compared) <= target.comparisons + 3
+
+
+def test_of_many_histories_most_are_right(branch: Branch) -> None:
+    """What is told with 99 % confidence is right in at least 97 of 100, and errors are random."""
+    right = comparisons = 0
+    for number in range(100):
+        place = 1 + number % 63
+        plan, here = branch(64, {place: 0.02}, error=0.003)
+        steps = hunted(plan, here).steps(HOT)
+        right += len(steps) == 1 and steps[0].earliest <= place <= steps[0].latest
+        comparisons += len(here.compared)
+    assert right >= 96  # of 100 at 99 %: fewer with a probability of 0.4 %
+    assert comparisons < 100 * 12
+
+
+def test_several_steps_are_told(branch: Branch) -> None:
+    plan, here = branch(64, {9: 0.03, 40: 0.02}, error=0.002)
+    target = hunted(plan, here)
+    assert [step.where.first for step in target.steps(HOT)] == [9, 40]
+    (sentence,) = show.found(target, plan.levels.links[0])
+    assert "commit 9" in sentence
+    assert "commit 40" in sentence
+
+
+def test_nothing_is_told_where_nothing_changed(branch: Branch) -> None:
+    plan, here = branch(64, {})
+    target = hunted(plan, here)
+    assert not target.steps(HOT)
+    assert len(here.compared) <= 3
+    (sentence,) = show.found(target, plan.levels.links[0])
+    assert "no commit" in sentence
+
+
+def test_what_creeps_is_no_single_commit(branch: Branch) -> None:
+    plan, here = branch(65, dict.fromkeys(range(1, 65), 0.001), error=0.002)
+    target = hunted(plan, here)
+    assert any(step.climbs for step in target.steps(HOT))
+    assert "bit by bit" in " ".join(show.found(target, plan.levels.links[0]))
+
+
+def test_commits_that_do_not_run_are_passed_over(branch: Branch) -> None:
+    plan, here = branch(32, {17: 0.03}, broken={16, 17}, missing={15})
+    (step,) = hunted(plan, here).steps(HOT)
+    assert (step.earliest, step.latest) == (15, 18)
+
+
+def test_what_changes_nothing_that_runs_is_not_suspected(branch: Branch) -> None:
+    plan, here = branch(64, {20: 0.03}, untouched=set(range(64)) - {20, 40})
+    (step,) = hunted(plan, here).steps(HOT)
+    assert (step.earliest, step.latest) == (20, 20)
+
+
+def test_what_was_compared_before_counts(branch: Branch) -> None:
+    plan, here = branch(33, {17: 0.03})
+    list(backfill(plan, here))
+    before = len(here.compared)
+    (step,) = hunted(Plan(plan.levels), here).steps(HOT)
+    assert step.where.first == 17
+    assert len(here.compared) <= before + 1
+
+
+def test_two_commits_that_cannot_be_compared(branch: Branch) -> None:
+    plan, here = branch(5, {}, missing={0})
+    with pytest.raises(MlpperfError, match="no commit 0"):
+        first_pair(plan, here, HOT.name)
+    plan, here = branch(5, {}, broken={4})
+    with pytest.raises(MlpperfError, match="as found"):
+        first_pair(plan, here, HOT.name)
+
+
+def test_without_a_name_all_that_is_slower_is_looked_for(branch: Branch) -> None:
+    plan, here = branch(17, {5: 0.05})
+    other = HOT._replace(variant="other")
+    here.steps = {**here.steps, other: {}}
+    link = first_pair(plan, here, None)
+    assert targets(link, None) == [HOT]
+    assert targets(link, other.name) == [other]
+    assert targets(link, "*hot*") == [HOT]

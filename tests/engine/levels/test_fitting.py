@@ -1,0 +1,169 @@
+"""Steps along a history: found where they are, silent where there are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.levels.edges import Edge, Network
+from mlpperf.engine.levels.fitting import error_factor, fit, fit_all
+
+COMMITS, ERROR, FREEDOM = 64, 0.003, 12.0
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261126)
+
+
+def edges_of(
+    steps: Mapping[int, float],
+    rng: np.random.Generator,
+    commits: int = COMMITS,
+    error: float = ERROR,
+    machine: int = 0,
+    noise: float = 1.0,
+) -> list[Edge]:
+    """Each commit with its parent, and with the tenth before: what a backfill measures."""
+    level = np.cumsum([steps.get(place, 0.0) for place in range(commits)])
+    pairs = [(place - 1, place) for place in range(1, commits)]
+    pairs += [(place // 10 * 10, place) for place in range(commits) if place % 10 > 2]
+    pairs += [(place - 10, place) for place in range(10, commits, 10)]
+    return [
+        Edge(
+            base,
+            head,
+            level[head] - level[base] + noise * error * _of_freedom(rng),
+            error,
+            FREEDOM,
+            machine,
+        )
+        for base, head in pairs
+    ]
+
+
+def _of_freedom(rng: np.random.Generator) -> float:
+    return float(rng.standard_t(FREEDOM))
+
+
+def network(edges: Sequence[Edge], commits: int = COMMITS) -> Network:
+    return Network.of(edges, commits)
+
+
+def test_steps_are_found_where_they_are(rng: np.random.Generator) -> None:
+    planted = {12: math.log(1.015), 33: math.log(1.03), 47: math.log(0.98)}
+    found = fit(network(edges_of(planted, rng, error=0.002)), tests=100)
+    assert [step.where.first for step in found.steps] == list(planted)
+    for step, size in zip(found.steps, planted.values(), strict=True):
+        assert step.earliest <= step.where.first <= step.latest <= step.earliest + 2
+        assert abs(step.log_ratio - size) < 4 * step.error < 0.005
+    truth = np.cumsum([planted.get(place, 0.0) for place in range(COMMITS)])
+    assert np.abs(found.levels() - truth).max() < 0.005
+    errors = found.errors(COMMITS - 1)
+    assert errors[-1] == 0 < errors[0] < 0.005
+
+
+@pytest.mark.parametrize("noise", [1.0, 3.0], ids=["as told", "three times as told"])
+def test_histories_without_steps_are_silent(rng: np.random.Generator, noise: float) -> None:
+    """Fifty histories of twenty series: false alarms are allowed in one of a hundred."""
+    alarms = 0
+    for _ in range(50):
+        networks = {name: network(edges_of({}, rng, noise=noise)) for name in range(20)}
+        alarms += any(one.steps for one in fit_all(networks).values())
+    assert alarms <= 3  # of 50 at 1 %: more with a probability of 0.2 %
+
+
+def test_errors_that_are_too_small_are_found_out(rng: np.random.Generator) -> None:
+    fits = [fit(network(edges_of({}, rng, noise=2.0)), tests=10) for _ in range(10)]
+    assert error_factor(fits) == pytest.approx(2.0, rel=0.1)
+    fits = [fit(network(edges_of({}, rng, noise=0.5)), tests=10) for _ in range(10)]
+    assert error_factor(fits) == 1.0
+
+
+def test_an_edge_that_contradicts_the_others_bends_nothing(rng: np.random.Generator) -> None:
+    edges = edges_of({33: 0.02}, rng)
+    edges[40] = edges[40]._replace(log_ratio=0.1)
+    found = fit(network(edges), tests=100)
+    assert [step.where.first for step in found.steps] == [33]
+    assert found.contradicting.tolist() == [40]
+
+
+def test_one_that_nothing_contradicts_is_believed() -> None:
+    edges = [Edge(0, 1, 0.0, ERROR), Edge(1, 2, 0.1, ERROR)]
+    found = fit(network(edges, 3))
+    assert [step.where.first for step in found.steps] == [2]
+    assert not found.contradicting.size
+
+
+def test_where_a_step_is_not_known_a_range_is_told(rng: np.random.Generator) -> None:
+    """Nothing was measured within (10, 20], nor is known there."""
+    edges = [edge for edge in edges_of({14: 0.03}, rng) if not 10 < edge.head < 20]
+    edges = [edge for edge in edges if not 10 < edge.base < 20]
+    (step,) = fit(network(edges), tests=100).steps
+    assert (step.earliest, step.latest) == (11, 20)
+
+
+def test_what_cannot_have_changed_takes_no_step(rng: np.random.Generator) -> None:
+    """Between 10 and 20 only the commit 17 changes anything that runs."""
+    edges = [edge for edge in edges_of({17: 0.03}, rng) if not 10 < edge.head < 20]
+    edges = [edge for edge in edges if not 10 < edge.base < 20]
+    edges += [Edge(place - 1, place, 0.0, 0.0) for place in range(11, 21) if place != 17]
+    (step,) = fit(network(edges), tests=100).steps
+    assert (step.earliest, step.latest) == (17, 17)
+
+
+def test_what_creeps_is_told_as_such(rng: np.random.Generator) -> None:
+    creeping = dict.fromkeys(range(20, 52), 0.0015)
+    found = fit(network(edges_of(creeping, rng)), tests=100)
+    climbs = [step for step in found.steps if step.climbs]
+    assert len(climbs) == 1
+    assert sum(step.log_ratio for step in found.steps) == pytest.approx(0.048, abs=0.006)
+    truth = np.cumsum([creeping.get(place, 0.0) for place in range(COMMITS)])
+    assert np.abs(found.levels() - truth).max() < 0.01
+
+
+def test_a_step_is_no_climb(rng: np.random.Generator) -> None:
+    for _ in range(20):
+        found = fit(network(edges_of({33: 0.02}, rng)), tests=100)
+        assert [step.climbs for step in found.steps] == [False]
+
+
+def test_machines_that_differ_are_told_apart(rng: np.random.Generator) -> None:
+    """What is 4 % slower on one machine and 3 % faster on the other; and a step on both."""
+    edges = edges_of({20: 0.04, 40: 0.02}, rng, machine=0)
+    edges += edges_of({20: -0.03, 40: 0.02}, rng, machine=1)
+    found = fit(network(edges), tests=100)
+    told = {(step.where.first, step.where.machine): step.log_ratio for step in found.steps}
+    assert (40, -1) in told
+    assert told[20, 0] == pytest.approx(0.04, abs=0.005)
+    assert told[20, 1] == pytest.approx(-0.03, abs=0.005)
+    assert found.levels(0)[30] == pytest.approx(0.04, abs=0.005)
+    assert found.levels(1)[30] == pytest.approx(-0.03, abs=0.005)
+
+
+def test_machines_that_agree_are_one(rng: np.random.Generator) -> None:
+    edges = edges_of({20: 0.02}, rng, machine=0) + edges_of({20: 0.02}, rng, machine=1)
+    found = fit(network(edges), tests=100)
+    assert [step.where for step in found.steps] == [(20, 20, -1)]
+
+
+def test_commits_that_nothing_ties_leave_a_gap(rng: np.random.Generator) -> None:
+    edges = [edge for edge in edges_of({}, rng) if not edge.base < 30 <= edge.head]
+    assert fit(network(edges)).gaps == [30]
+
+
+def test_what_the_edges_of_a_commit_say_by_themselves(rng: np.random.Generator) -> None:
+    found = fit(network(edges_of({33: 0.02}, rng)))
+    own, errors = found.own()
+    truth = np.where(np.arange(COMMITS) < 33, 0.0, 0.02)
+    assert np.abs((own - truth) / np.hypot(errors, found.errors(0))).max() < 5
+    assert errors.max() < ERROR
+
+
+def test_nothing_is_known_without_edges() -> None:
+    found = fit(network([], 5))
+    assert not found.steps
+    assert found.gaps == [1, 2, 3, 4]
