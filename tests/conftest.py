@@ -317,3 +317,70 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     for module in (alternating, proving, stages, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
+
+
+# --- a branch whose commits have been compared ----------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def made_branch() -> Callable[..., list[str]]:
+    """Make a repository of so many commits in a folder, and records of comparisons between them.
+
+    Each with the one before and with the last tenth one, as a backfill makes them. Two series, of
+    which the first is slower from some commits on; the third commit from the end has markup for its
+    message. Gives the hashes.
+    """
+    import math
+
+    import numpy as np
+
+    from mlpperf.engine.compare.findings import Comparison, Finding, Series
+    from mlpperf.engine.compare.show import record
+    from mlpperf.engine.history.records import Commit, append, as_records
+    from mlpperf.engine.timing.intervals import Interval
+
+    def made(folder: Path, commits: int, steps: dict[int, float], error: float) -> list[str]:
+        rng = np.random.default_rng(7)
+        lines = []
+        for number in range(commits):
+            said = "<script>alert(1)</script>" if number == commits - 3 else f"commit {number}"
+            who = f"committer A <a@example.org> {1_760_000_000 + 86_400 * number} +0000"
+            lines += ["commit refs/heads/main", f"mark :{number + 1}", who, f"data {len(said)}"]
+            lines += [said, *([f"from :{number}"] if number else []), ""]
+        folder.mkdir()
+        for command, text in (
+            (["init", "--quiet", "--initial-branch=main"], ""),
+            (["fast-import", "--quiet"], "\n".join(lines)),
+            (["reset", "--quiet", "--hard", "main"], ""),
+        ):
+            subprocess.run(["git", *command], cwd=folder, input=text, text=True, check=True)
+        told = subprocess.run(
+            ["git", "rev-list", "--reverse", "main"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hashes = told.stdout.split()
+        level = np.cumsum([steps.get(place, 0.0) for place in range(commits)])
+        pairs = [(place - 1, place) for place in range(1, commits)]
+        pairs += [(place // 10 * 10, place) for place in range(commits) if place % 10 > 2]
+        contents = []
+        for base, head in pairs:
+            both: dict[str, str | None] = {"base": hashes[base], "head": hashes[head]}
+            result = Comparison(hashes[base], hashes[head], both, 0.005, 60.0, total=75.0)
+            for number, name in enumerate(("parse", "write")):
+                series = Series("benchmarks/test_it.py", "", f"test_{name}", "pytest")
+                true = (level[head] - level[base]) * (number == 0)
+                middle = true + error * float(rng.standard_t(16))
+                bounds = (middle + side * 2 * error for side in (0, -1, 1))
+                finding = Finding(series, ratio=Interval(*map(math.exp, bounds)), processes=12)
+                finding.ratio_error, finding.ratio_freedom = error, 16.0
+                finding.seconds = {"base": 1e-3, "head": 1e-3 * math.exp(middle)}
+                result.findings[series] = finding
+            contents.append(record(result))
+        made = as_records("comparison", Commit(hashes[-1], dirty=False), contents)
+        append(made, folder / ".mlpperf", "comparisons")
+        return hashes
+
+    return made

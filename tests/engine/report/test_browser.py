@@ -1,10 +1,11 @@
 """The report in a real browser, from the file system and without a network."""
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -63,17 +64,17 @@ def write_history(file: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory, made_branch: Callable[..., list[str]]) -> Path:
     folder = tmp_path_factory.mktemp("report")
+    branch = folder / "branch"
+    made_branch(branch, 64, {12: 0.015, 33: 0.03, 50: -0.02}, 0.002)
     shutil.copytree(RECORDS, folder / "records")
+    shutil.copy(branch / ".mlpperf/comparisons.jsonl", folder / "records")
     write_history(folder / "records" / "races.jsonl")
-    return write(
-        folder / "site",
-        gather(folder / "records", None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
-        "demo",
-        CONTENT,
-    ).parent
+    with contextlib.chdir(branch):
+        material = gather(folder / "records", None, None, CONTENT.kinds)
+    paths = catalogue(usual=HOT_PATHS)
+    return write(folder / "site", material, paths, "demo", CONTENT).parent
 
 
 @pytest.fixture(scope="module")

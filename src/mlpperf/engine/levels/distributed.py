@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
@@ -44,15 +44,22 @@ class Cluster:
     ----------
     client : connected to the scheduler.
     lineage, request, recording : as for `Here`.
+    measure : what a worker does with a request.
     """
 
     def __init__(
-        self, client: Client, lineage: Lineage, request: Request, recording: Recording
+        self,
+        client: Client,
+        lineage: Lineage,
+        request: Request,
+        recording: Recording,
+        measure: Callable[[Request], dict[str, Any]] | None = None,
     ) -> None:
         from distributed import as_completed
 
         self._client, self._lineage = client, lineage
         self._request, self._recording = request, recording
+        self._measure = measure or measured
         self._pairs: dict[Future[Any], Pair] = {}
         self._ended = as_completed()
 
@@ -66,7 +73,7 @@ class Cluster:
         base, head = (self._lineage[place].hash for place in pair)
         request = replace(self._request, base=base, head=head)
         future = self._client.submit(
-            measured, request, resources={RESOURCE: 1}, pure=False, key=f"{base}..{head}"
+            self._measure, request, resources={RESOURCE: 1}, pure=False, key=f"{base}..{head}"
         )
         self._pairs[future] = pair
         self._ended.add(future)

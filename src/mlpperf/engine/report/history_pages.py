@@ -49,7 +49,8 @@ def history(site: Draft) -> None:
         assert m.levels is not None
         sections = [levels, *filter(None, [compared_section(site)]), *sections]
         number = count(len(steps(m.levels)), "step")
-        verdict = f"{number} of the levels over {count(len(m.levels.lineage), 'commit')}. {verdict}"
+        levels_verdict = f"{number} along {count(len(m.levels.lineage), 'commit')}."
+        verdict = levels_verdict if m.history is None else f"{levels_verdict} In seconds: {verdict}"
     site.pages.append(Page("history.html", "History", verdict, sections, "History"))
 
 

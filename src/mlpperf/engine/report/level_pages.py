@@ -18,7 +18,7 @@ from ..compare.findings import Series
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import ALARMS, Fit
 from ..levels.gathering import Levels, Link
-from ..levels.show import Told, notes, place, steps
+from ..levels.show import Told, as_json, notes, place, steps
 from ..timing.intervals import CONFIDENCE
 from ..timing.quantiles import normal_quantile
 from ..words import by_percent, count, plain, seconds
@@ -27,6 +27,7 @@ from .blocks import Link as Address
 from .draft import Draft
 from .figures import Figure, plain_text
 
+LATELY = 5  # steps on the first page
 TOLD = 500  # steps on the page; its files have all
 DRAWN = 12  # series with a plot on a page
 DOTS = 400  # commits that have a dot of their own
@@ -43,13 +44,50 @@ def levels_section(site: Draft) -> Section | None:
     blocks: list[Any] = [Prose(plain(" ".join(notes(levels))))]
     if told:
         caption = "Steps of the levels, newest first"
-        blocks.append(_steps_table(site, levels, told[:TOLD], caption, "levels"))
+        data = site.keep("levels", as_json(levels)["steps"])
+        blocks.append(_steps_table(site, levels, told[:TOLD], caption, data))
         if len(told) > TOLD:
             blocks.append(Prose(f"The newest {TOLD:,} of {len(told):,}; the files have all."))
     for series in list(dict.fromkeys(one.series for one in told))[:DRAWN]:
         blocks.append(_plot(levels, series))
     blocks.append(_all_series(levels))
     return Section("What each commit changed", blocks)
+
+
+def lately(site: Draft) -> Section | None:
+    """For the first page: the newest steps, and what is slower than at the last release."""
+    levels = site.material.levels
+    if levels is None:
+        return None
+    blocks: list[Any] = []
+    if release := _since_release(levels):
+        blocks.append(Prose(plain(release)))
+    if told := steps(levels)[:LATELY]:
+        caption = "The newest steps; the history has all"
+        blocks.append(_steps_table(site, levels, told, caption, up="history.html"))
+    elif not release:
+        blocks.append(Prose(f"No step along {count(len(levels.lineage), 'commit')}."))
+    return Section("What changed lately", blocks)
+
+
+def _since_release(levels: Levels) -> str:
+    """What is slower than at the newest commit with a tag, in a sentence; nothing without one."""
+    tagged = [at for at, commit in enumerate(levels.lineage.commits) if commit.tags]
+    if not tagged:
+        return ""
+    at, last = tagged[-1], len(levels.lineage) - 1
+    slower = {}
+    for series, fit in levels.fits.items():
+        change = float(fit.levels()[last] - fit.levels()[at])
+        if change > WITHIN * float(fit.errors(at)[last]):
+            slower[series.name] = change
+    tag = levels.lineage[at].tags[0]
+    if not slower:
+        return f"Nothing is slower than at {tag}."
+    worst = sorted(slower, key=lambda name: -slower[name])
+    some = [f"{name} by {by_percent(math.exp(slower[name]))}" for name in worst[:LATELY]]
+    more = f" and {len(slower) - LATELY} more" if len(slower) > LATELY else ""
+    return f"Slower than at {tag}: {', '.join(some)}{more}."
 
 
 STEP_COLUMNS = (
@@ -65,7 +103,12 @@ STEP_COLUMNS = (
 
 
 def _steps_table(
-    site: Draft, levels: Levels, told: Sequence[Told], caption: str, name: str
+    site: Draft,
+    levels: Levels,
+    told: Sequence[Told],
+    caption: str,
+    data: str = "",
+    up: str = "",
 ) -> Table:
     found = []
     for one in told:
@@ -81,24 +124,9 @@ def _steps_table(
             Badge(one.how, "bad" if one.step.log_ratio > 0 else "good"),
             where,
             one.by(),
-            Address("with the one before", f"#{_anchor(link)}") if link else "–",
+            Address("with the one before", f"{up}#{_anchor(link)}") if link else "–",
         ]
         found.append(Row(cells))
-    data = site.keep(
-        name,
-        [
-            {
-                "series": one.series.name,
-                "commit": levels.lineage[one.step.where.last].hash,
-                "earliest": levels.lineage[one.step.earliest].hash,
-                "latest": levels.lineage[one.step.latest].hash,
-                "ratio": one.ratio,
-                "low": one.interval[0],
-                "high": one.interval[1],
-            }
-            for one in steps(levels)
-        ],
-    )
     return Table(caption, STEP_COLUMNS, found, left=7, data=data)
 
 
@@ -192,7 +220,7 @@ def levels_figure(levels: Levels, series: Series, fit: Fit) -> Figure:
                 "range": [-0.7, last + 0.7],
             },
             "yaxis": {
-                "title": {"text": "slower than the newest commit, in %"},
+                "title": {"text": "% beside the newest"},
                 "automargin": True,
                 "zeroline": True,
             },
@@ -217,9 +245,7 @@ def levels_figure(levels: Levels, series: Series, fit: Fit) -> Figure:
                     "yref": "paper",
                     "yanchor": "bottom",
                     "showarrow": False,
-                    "text": plain_text(
-                        f"{by_percent(one.ratio)} {place(one.step, levels.lineage)}"
-                    ),
+                    "text": by_percent(one.ratio),
                 }
                 for one in steps_here[:DRAWN]
             ],

@@ -15,6 +15,7 @@ from ..timing.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
 from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
+from .level_pages import lately
 
 UNREADABLE = 50  # sentences on the page
 
@@ -24,6 +25,7 @@ def overview(site: Draft) -> None:
     m = site.material
     lead = site.content.lead(site)
     sections = [lead.section] if lead else []
+    sections += filter(None, [lately(site)])
     for where in m.places:
         sections.append(_paths_section(site, where))
     sections += _tracked(site)

@@ -1,0 +1,136 @@
+"""Comparisons by the workers of a scheduler: each pair once, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare.findings import Comparison, Finding, Series
+from mlpperf.engine.compare.request import Request
+from mlpperf.engine.compare.show import record
+from mlpperf.engine.history.recording import Recording
+from mlpperf.engine.history.records import as_records, current_commit
+from mlpperf.engine.levels.backfill import backfill
+from mlpperf.engine.levels.planning import Plan
+from mlpperf.engine.timing.intervals import Interval
+from mlpperf.errors import MlpperfError
+
+pytest.importorskip("distributed")
+from mlpperf.engine.levels import distributed
+
+HOT = Series("hot", "case", "variant")
+Branch = Callable[..., tuple[Plan, Any]]
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's, about ports and processes
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """Two workers on this machine."""
+    from distributed import Client
+
+    with distributed.local(2) as address, Client(address) as found:
+        yield found
+
+
+def made(base: str, head: str, ratio: float) -> dict[str, Any]:
+    """The record of a comparison that found this."""
+    finding = Finding(HOT, ratio=Interval(ratio, 0.99 * ratio, 1.01 * ratio), ratio_error=0.003)
+    finding.ratio_freedom, finding.processes = 20.0, 8
+    commits: dict[str, str | None] = {"base": base, "head": head}
+    result = Comparison(base, head, commits, 0.005, 1.0, findings={HOT: finding})
+    return as_records("comparison", current_commit(), [record(result)])[0]
+
+
+def test_every_pair_is_recorded_once_though_workers_are_killed(
+    client: Any, branch: Branch, tmp_path: Path
+) -> None:
+    plan, _ = branch(12, {})
+    lineage = plan.levels.lineage
+    records = {
+        (base.hash, head.hash): made(base.hash, head.hash, 1.03 if i < 6 <= j else 1.0)
+        for i, base in enumerate(lineage.commits)
+        for j, head in enumerate(lineage.commits)
+        if i < j
+    }
+    victims = {lineage[place].hash for place in (4, 8, 11)}
+
+    def measure(request: Request) -> dict[str, Any]:
+        marker = tmp_path / f"killed-{request.head}"
+        if request.head in victims and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02)
+        return {"record": records[request.base, str(request.head)]}
+
+    recording = Recording("comparison", "comparisons", tmp_path)
+    cluster = distributed.Cluster(client, lineage, Request("", ""), recording, measure)
+    list(backfill(plan, cluster))
+    assert len(list(tmp_path.glob("killed-*"))) == 3
+    lines = (tmp_path / "comparisons.jsonl").read_text().splitlines()
+    pairs = [tuple(json.loads(line)["commits"].values()) for line in lines]
+    assert len(pairs) == len(set(pairs)) >= 11
+    (step,) = plan.levels.fits[HOT].steps
+    assert step.where.first == 6
+    assert step.log_ratio == pytest.approx(math.log(1.03), abs=1e-6)
+
+
+def test_what_a_worker_refuses_is_told(client: Any, branch: Branch, tmp_path: Path) -> None:
+    plan, _ = branch(5, {})
+    recording = Recording("comparison", "comparisons", tmp_path)
+
+    def measure(request: Request) -> dict[str, Any]:
+        return {"refused": "there is no disk left.", "host": "far"}
+
+    cluster = distributed.Cluster(client, plan.levels.lineage, Request("", ""), recording, measure)
+    with pytest.raises(MlpperfError, match=r"in a row could not be made.*far: there is no disk"):
+        list(backfill(plan, cluster))
+
+
+def test_workers_that_cannot_help_are_named(client: Any, branch: Branch) -> None:
+    plan, _ = branch(3, {})
+    with pytest.raises(MlpperfError, match="does not know the commit 0000000000"):
+        distributed._check(client, "tcp://there", plan.levels.lineage)
+
+
+def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
+    from distributed import Client, LocalCluster
+
+    plan, _ = branch(3, {})
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as found,
+        pytest.raises(MlpperfError, match="--resources mlpperf=1"),
+    ):
+        distributed._check(found, "tcp://there", plan.levels.lineage)
+
+
+def test_two_workers_of_this_machine_measure_a_real_project(project: Any, temporary: Path) -> None:
+    """As a user starts it; most commits change nothing that runs."""
+    for number in range(2, 6):
+        project.work(repeats=3 if number >= 4 else 1)
+        project.write("NOTES", f"{number}\n")
+        project.commit(f"commit {number}")
+    command = [sys.executable, "-m", "mlpperf", "backfill", "--workers", "2", "--budget", "2"]
+    done = subprocess.run(
+        [*command, "--series", "*batch-128*"],
+        cwd=project.folder,
+        env={**os.environ, "TMPDIR": str(temporary), "MLPPERF_RECORDS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = (project.folder / ".mlpperf/comparisons.jsonl").read_text().splitlines()
+    pairs = [tuple(json.loads(line)["commits"].values()) for line in lines]
+    assert len(pairs) == len(set(pairs)) == 4
+    assert sum(json.loads(line)["same"] for line in lines) == 3
+    assert "Traceback" not in done.stderr
