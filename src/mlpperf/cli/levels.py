@@ -109,7 +109,7 @@ def backfill(
             left = len(plan.parents_left())
             console.print(show.line(compared, lineage, left), soft_wrap=True)
     console.print(show.text(plan.levels))
-    if plan.next_pair() is not None:
+    if plan.next_question() is not None:
         console.print("Not all is known yet; the same command goes on from here.")
     console.print(recording.told, soft_wrap=True)
 
@@ -143,7 +143,7 @@ def bisect(
     from ..engine.levels.bisection import Hunt, first_pair, hunt, targets
     from ..engine.levels.gathering import gathered
     from ..engine.levels.lineage import chosen
-    from ..engine.levels.measuring import Here
+    from ..engine.levels.measuring import SECONDS_OF_ONE, Here
     from ..engine.levels.planning import Plan
     from ..engine.words import percentage
 
@@ -162,7 +162,7 @@ def bisect(
         usual=HOT_PATHS,
         kinds=suite or (),
         benchmarks=lineage[-1].hash,
-        budget=budget if budget is not None or series is None else show.SECONDS_OF_ONE,
+        budget=budget if budget is not None or series is None else SECONDS_OF_ONE,
         python=python,
         extra=with_ or (),
     )

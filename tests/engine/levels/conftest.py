@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,7 +75,7 @@ class Simulated:
     def free(self) -> bool:
         return not self._next
 
-    def start(self, pair: Pair) -> None:
+    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
         self._next.append(pair)
 
     def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:

@@ -131,6 +131,6 @@ def test_two_workers_of_this_machine_measure_a_real_project(project: Any, tempor
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (project.folder / ".mlpperf/comparisons.jsonl").read_text().splitlines()
     pairs = [tuple(json.loads(line)["commits"].values()) for line in lines]
-    assert len(pairs) == len(set(pairs)) == 4
-    assert sum(json.loads(line)["same"] for line in lines) == 3
+    assert len(pairs) == len(set(pairs)) >= 4
+    assert sum(json.loads(line)["same"] for line in lines) >= 3
     assert "Traceback" not in done.stderr

@@ -1,13 +1,13 @@
 """Comparing pair after pair of a branch until its levels are known.
 
-Each commit with the one before, newest first, and then with anchors further back wherever that says
-more than is known. It may be stopped at any moment: what was compared is recorded, and the next run
-goes on from there.
+Each commit with the one before, newest first; then with anchors further back, wherever that says
+more than is known; then what lies around each step, until its size is known well. It may be stopped
+at any moment: what was compared is recorded, and the next run goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,8 +27,8 @@ class Workers(Protocol):
     def free(self) -> bool:
         """Whether another pair can be given."""
 
-    def start(self, pair: Pair) -> None:
-        """Compare that pair."""
+    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
+        """Compare that pair, by the series of these names only, if any are given."""
 
     def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none."""
@@ -56,11 +56,11 @@ def backfill(
     failures = 0
     while True:
         while workers.free and not enough():
-            pair = plan.next_pair()
-            if pair is None:
+            question = plan.next_question()
+            if question is None:
                 break
-            plan.pending.add(pair)
-            workers.start(pair)
+            plan.pending.add(question.pair)
+            workers.start(*question)
         if not plan.pending:
             return
         compared = take(plan, workers)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
@@ -26,6 +26,7 @@ from ..history.reading import Record, record_of
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
 from .lineage import Lineage
+from .measuring import about
 from .planning import Pair
 
 if TYPE_CHECKING:
@@ -68,12 +69,11 @@ class Cluster:
         """Whether there is a worker without a pair."""
         return len(self._pairs) < max(places(self._client), 1)
 
-    def start(self, pair: Pair) -> None:
-        """Have a worker compare that pair."""
-        base, head = (self._lineage[place].hash for place in pair)
-        request = replace(self._request, base=base, head=head)
+    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
+        """Have a worker compare that pair, by the series of these names only, if any are given."""
+        request = about(self._request, self._lineage, pair, series)
         future = self._client.submit(
-            self._measure, request, resources={RESOURCE: 1}, pure=False, key=f"{base}..{head}"
+            self._measure, request, resources={RESOURCE: 1}, pure=False, key=f"{pair} {uuid4()}"
         )
         self._pairs[future] = pair
         self._ended.add(future)
@@ -147,15 +147,15 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
             f"No worker of {address} may measure; start each in a clone of the project, with "
             f"`dask worker {address} --nthreads 1 --resources {RESOURCE}=1`."
         )
-    for worker, about in client.run(_about, lineage[-1].hash).items():
-        if about["version"] != __version__:
+    for worker, told_by in client.run(_about, lineage[-1].hash).items():
+        if told_by["version"] != __version__:
             raise MlpperfError(
-                f"The worker {worker} has mlpperf {about['version']}, and here is {__version__}."
+                f"The worker {worker} has mlpperf {told_by['version']}, and here is {__version__}."
             )
-        if not about["known"]:
+        if not told_by["known"]:
             raise MlpperfError(
                 f"The worker {worker} does not know the commit {lineage[-1].short}: it was "
-                f"started in {about['folder']}; git fetch there."
+                f"started in {told_by['folder']}; git fetch there."
             )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
@@ -16,6 +17,18 @@ from ..history.recording import Recording
 from .lineage import Lineage
 from .planning import Pair
 
+SECONDS_OF_ONE = 25.0  # of timing, where a comparison is about few series
+
+
+def about(request: Request, lineage: Lineage, pair: Pair, series: Sequence[str]) -> Request:
+    """The same request about a pair of commits, and about these series only, if any are given."""
+    base, head = (lineage[place].hash for place in pair)
+    request = replace(request, base=base, head=head)
+    if not series:
+        return request
+    seconds = min(SECONDS_OF_ONE * len(series), request.budget or math.inf)
+    return replace(request, series=series, budget=seconds)
+
 
 class Here:
     """Compares pairs of commits on this machine, and records what came of it.
@@ -28,8 +41,6 @@ class Here:
     progress : gets a clause, whenever something new begins.
     """
 
-    workers = 1
-
     def __init__(
         self,
         lineage: Lineage,
@@ -39,16 +50,16 @@ class Here:
     ) -> None:
         self._lineage, self._request = lineage, request
         self._recording, self._progress = recording, progress
-        self._next: Pair | None = None
+        self._next: tuple[Pair, Request] | None = None
 
     @property
     def free(self) -> bool:
         """Whether another pair can be given."""
         return self._next is None
 
-    def start(self, pair: Pair) -> None:
-        """Compare that pair next."""
-        self._next = pair
+    def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
+        """Compare that pair next, by the series of these names only, if any are given."""
+        self._next = pair, about(self._request, self._lineage, pair, series)
 
     def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none.
@@ -59,9 +70,8 @@ class Here:
             If something else is being compared on this machine.
         """
         assert self._next is not None
-        pair, self._next = self._next, None
+        (pair, request), self._next = self._next, None
         base, head = (self._lineage[place] for place in pair)
-        request = replace(self._request, base=base.hash, head=head.hash)
         try:
             carry_out(
                 request,

@@ -6,10 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
-from .edges import EXACT
+from ..compare.findings import Series
+from .edges import EXACT, Network
+from .fitting import Step
 from .gathering import Levels, Link
 
 Pair = tuple[int, int]  # of places, the earlier one first
@@ -19,6 +22,17 @@ UNTIED = 10.0  # the error of a level that nothing ties to the others: e¹⁰ is
 # A pair is worth a comparison of its own if what is known of it is less certain by this factor of
 # the variance than what the comparison would say.
 WORTH = 2.0
+# A step is measured until its size is known so many times as exactly as one comparison says it, by
+# pairs of the nearest commits on either side.
+SHARPER, AROUND = 3.0, 4
+AT_ONCE = 10  # series for which that is done together
+
+
+class Question(NamedTuple):
+    """A pair that is to be compared, by the series of these names, or all if there are none."""
+
+    pair: Pair
+    series: tuple[str, ...] = ()
 
 
 @dataclass
@@ -81,10 +95,11 @@ class Plan:
         pairs = pairwise(self.usable)
         return [pair for pair in reversed(list(pairs)) if pair not in known]
 
-    def next_pair(self) -> Pair | None:
-        """The pair to compare next, or none if all is known that is worth knowing."""
+    def next_question(self) -> Question | None:
+        """What to compare next, or none if all is known that is worth knowing."""
         parents = self.parents_left()
-        return parents[0] if parents else self._least_certain()
+        pair = parents[0] if parents else self._least_certain()
+        return Question(pair) if pair else self._across_a_step()
 
     def _known(self) -> Collection[Pair]:
         links = [link for link in self.levels.links if link.useful and self._counts(link)]
@@ -100,6 +115,36 @@ class Plan:
         left = {pair: variance for pair, variance in candidates.items() if pair not in known}
         pair = max(left, key=lambda pair: left[pair], default=None)
         return pair if pair and left[pair] >= WORTH * usual**2 else None
+
+    def _across_a_step(self) -> Question | None:
+        """A pair around the step whose size is known least, if it is worth a comparison more.
+
+        By the series alone that have a step there.
+        """
+        blurred: dict[int, list[tuple[float, Series, Step]]] = {}
+        for series, fit in self.levels.fits.items():
+            measured = fit.network.error[fit.network.measured]
+            usual = float(np.median(measured)) if len(measured) else 0.0
+            for step in fit.steps:
+                blur = SHARPER * step.error / (fit.factor * usual) if usual else 0.0
+                if blur > 1 and not step.climbs:
+                    blurred.setdefault(step.where.first, []).append((blur, series, step))
+        for found in sorted(blurred.values(), key=lambda found: -max(blur for blur, *_ in found)):
+            _, worst, step = max(found, key=lambda one: one[0])
+            if pair := self._around(step, self.levels.networks[worst]):
+                most = sorted(found, key=lambda one: -one[0])[:AT_ONCE]
+                return Question(pair, tuple(series.name for _, series, _ in most))
+        return None
+
+    def _around(self, step: Step, network: Network) -> Pair | None:
+        """The nearest pair around a step that has not been compared."""
+        compared = set(zip(network.base.tolist(), network.head.tolist(), strict=True))
+        known = compared | self.failed | self.pending
+        before = [place for place in self.usable if place < step.earliest][-AROUND:]
+        after = [place for place in self.usable if place >= step.latest][:AROUND]
+        pairs = [(base, head) for base in before for head in after]
+        left = [pair for pair in pairs if pair not in known]
+        return min(left, key=lambda pair: pair[1] - pair[0], default=None)
 
     def _errors(self) -> dict[Pair, float]:
         """The usual error of the series that each pair has been compared by."""

@@ -21,6 +21,7 @@ from .edges import EVERY
 from .fitting import ALARMS, Step
 from .gathering import Levels, Link, grown_between, wrong_at
 from .lineage import Commit, Lineage
+from .measuring import SECONDS_OF_ONE
 from .planning import Plan
 
 
@@ -211,7 +212,7 @@ def _duration(seconds: float) -> str:
 
 # --- a bisection ---------------------------------------------------------------------------------
 
-SECONDS_OF_ONE, SECONDS_AT_MOST = 25.0, 115.0  # for timing, of one series, and of many
+SECONDS_AT_MOST = 115.0  # for timing, of many series
 
 
 def seconds_for(series: int) -> float:
