@@ -143,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("folder", type=Path, help="with clones of the projects")
     parser.add_argument("--project", action="append", choices=list(PAIRS), help="only this one")
+    parser.add_argument("--head", action="append", help="only the pair with this later commit")
     parser.add_argument("--same", type=int, default=0, help="comparisons of each suite with itself")
     parser.add_argument("--budget", help="seconds for each comparison; the usual ones by default")
     parser.add_argument("--skip-pairs", action="store_true", help="only those")
@@ -151,7 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     recording = Recording("gauntlet", "gauntlet", given.records)
     for project in given.project or PAIRS:
-        pairs = PAIRS[project]
+        pairs = [pair for pair in PAIRS[project] if not given.head or pair.head in given.head]
+        if not pairs:
+            continue
         with tempfile.TemporaryDirectory(prefix="mlpperf-gauntlet-") as folder:
             clone = Path(folder) / project
             source = given.folder / project

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...engine.report.figures import Figure, Record, bars, over, plain_text, upright
+from ...engine.report.figures import Figure, Record, bars, dots, over, plain_text, upright
 from ..clusters.show import by_count, spread_of
 from ..mlp.show_ladder import ARTICLE_SECONDS
 
@@ -16,7 +16,7 @@ def ladder(records: Sequence[Record], best_peer: Record | None) -> Figure:
     known = [r for r in records if r["seconds"]["median"]]
     names = [r["rung"] for r in known]
     middles = [r["seconds"] for r in known]
-    data = [bars("here", names, middles)]
+    data = [dots("here", names, middles)]
     published = {n: ARTICLE_SECONDS[n] for n in names if n in ARTICLE_SECONDS}
     if published and records[0]["batch_size"] == BATCH:
         data.append(

@@ -200,7 +200,11 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
     """What a comparison came to, in a line."""
     base, head = (lineage[at].short for at in compared.pair)
     link = compared.link
-    said = f"{link.decision.seconds:.0f} s  {link.decision.verdict}" if link else compared.failed
+    said = compared.failed
+    if link:
+        said = f"{link.decision.seconds:.0f} s  {link.decision.verdict}"
+        for at in compared.pair:  # versions are called by their hashes
+            said = said.replace(lineage[at].hash, lineage[at].short)
     todo = "" if left is None else f"  [{left} left]"
     return plain(f"{base}..{head}{todo}  {said}")
 

@@ -45,6 +45,14 @@ def bars(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record
     }
 
 
+def dots(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record:
+    """The same as points, for a logarithmic axis: that begins anywhere, and bars say nothing."""
+    bar = bars(name, names, intervals)
+    del bar["orientation"]
+    bar["error_x"] |= {"thickness": 2, "width": 6}
+    return {**bar, "type": "scatter", "mode": "markers", "marker": {"size": 9}}
+
+
 def upright(
     data: list[Record],
     title: str,

@@ -89,16 +89,15 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
     return " ".join(parts)
 
 
-def _code(path: HotPath) -> list[Code | Prose]:
+def _code(path: HotPath) -> list[Code]:
+    """The reference once, and after it every variant; what several share is shown once."""
     reference, *others = path.contestants
-    first = ("reference", reference.name, source(reference))
     groups = grouped(others, lambda variant: variant.fn)
-    return [
-        Code(
-            [first, (group[0].agreement.value, ", ".join(v.name for v in group), source(group[0]))]
-        )
+    variants = [
+        (group[0].agreement.value, ", ".join(variant.name for variant in group), source(group[0]))
         for group in groups.values()
     ]
+    return [Code([("reference", reference.name, source(reference)), *variants])]
 
 
 NUMBERS = ("value", "low", "high", "measurements")

@@ -1,0 +1,119 @@
+"""From records to levels: which count, which contradict, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.levels import show
+from mlpperf.engine.levels.backfill import backfill
+from mlpperf.engine.levels.gathering import gathered, here, levels_of
+from mlpperf.engine.levels.lineage import lineage
+from mlpperf.engine.levels.planning import Plan
+
+Branch = Callable[..., tuple[Plan, Any]]
+HOT = Series("hot", "case", "variant")
+
+
+def of_host(origin: Any, host: str, processor: str | None = None) -> Any:
+    machine = replace(origin.machine, host=host, processor=processor or origin.machine.processor)
+    return replace(origin, machine=machine)
+
+
+def told(plan: Plan) -> str:
+    return " ".join(show.notes(plan.levels))
+
+
+def test_a_host_whose_comparisons_contradict_the_others_is_named(branch: Branch) -> None:
+    """It says of everything that it became 5 % slower."""
+    plan, honest = branch(41, {17: 0.02}, error=0.002)
+    list(backfill(plan, honest))
+    liar = replace(honest, origin=of_host(honest.origin, "liar"))
+    for base in range(0, 40, 8):
+        liar.steps = {HOT: {base + 1: 0.05}}
+        plan.levels.add(liar.record(base, base + 1))
+    assert [step.where.first for step in plan.levels.fits[HOT].steps] == [17]
+    assert "liar contradicts the other comparisons in 5 of 5 edges" in told(plan)
+    assert f"{honest.origin.machine.host} contradicts" not in told(plan)
+
+
+def test_hosts_that_agree_are_not(branch: Branch) -> None:
+    plan, one = branch(41, {17: 0.02}, error=0.002)
+    list(backfill(plan, one))
+    other = replace(one, origin=of_host(one.origin, "other"))
+    for base in range(40):
+        plan.levels.add(other.record(base, base + 1))
+    assert len(plan.levels.machines) == 1  # of one kind
+    assert "contradicts" not in told(plan)
+
+
+def test_kinds_of_machines_that_truly_differ_are_told_apart(branch: Branch) -> None:
+    plan, one = branch(41, {17: 0.04}, error=0.002)
+    list(backfill(plan, one))
+    another = replace(one, origin=of_host(one.origin, "far", "Another Processor"))
+    another.steps = {HOT: {17: -0.03}}
+    for base in range(40):
+        plan.levels.add(another.record(base, base + 1))
+        plan.levels.add(another.record(base // 10 * 10, base + 1))
+    both = {(one.step.where.machine, one.how) for one in show.steps(plan.levels)}
+    assert both == {(0, "slower"), (1, "faster")}
+    assert "Another Processor" in plan.levels.machines[1]
+
+
+def test_a_comparison_the_other_way_round_says_the_same(branch: Branch) -> None:
+    plan, here = branch(3, {1: 0.05}, error=0.001)
+    plan.levels.add(here.record(0, 1))
+    here.steps = {HOT: {1: -0.05}}  # as the later commit would look if it were the earlier one
+    back = here.record(0, 1)
+    commits = back.content.commits
+    back.content.__dict__["commits"] = {"base": commits["head"], "head": commits["base"]}
+    plan.levels.add(back)
+    (step,) = plan.levels.fits[HOT].steps
+    assert step.log_ratio == pytest.approx(0.05, abs=0.005)
+
+
+def test_commits_that_nothing_ties_are_told(branch: Branch) -> None:
+    plan, here = branch(10, {})
+    for base in (0, 1, 2, 6, 7):
+        plan.levels.add(here.record(base, base + 1))
+    assert "Nothing ties 4 commits to the one before" in told(plan)
+
+
+@pytest.mark.usefixtures("temporary")
+def test_records_are_read_from_their_folder(
+    made_branch: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "branch"
+    hashes = made_branch(folder, 30, {12: 0.03}, 0.002)
+    monkeypatch.chdir(folder)
+    file = folder / ".mlpperf/comparisons.jsonl"
+    lines = file.read_text().splitlines()
+    strange = json.loads(lines[0])
+    strange["commits"]["head"] = "0" * 40  # rewritten since
+    file.write_text("\n".join([*lines, "{damaged", json.dumps(strange)]) + "\n")
+    every = lineage(None, folder)
+    assert [commit.hash for commit in every.commits] == hashes
+    found = gathered(file.parent, every)
+    assert (found.others, len(found.unreadable)) == (1, 1)
+    assert len(found.links) == len(lines)
+    by_page = here(file.parent)
+    assert by_page is not None
+    (one,) = show.steps(by_page)
+    assert one.step.where.first == 12
+    assert one.series.name == "benchmarks/test_it.py::test_parse"
+    assert "1 comparison of commits that are not on this branch" in " ".join(show.notes(by_page))
+
+
+def test_there_are_none_outside_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, branch: Branch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert here(tmp_path) is None
+    plan, _ = branch(3, {})
+    assert levels_of([], plan.levels.lineage) is None
