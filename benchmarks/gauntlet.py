@@ -105,7 +105,7 @@ def record(project: str, pair: Pair, kind: str, said: tuple[int, Any, str]) -> d
         "slower": changed("slower"),
         "faster": changed("faster"),
         "series": sum(bool(one["processes"]) for one in series),
-        "untouched": sum(one["verdict"].startswith("untouched") for one in series),
+        "untouched": len(result.get("untouched", ())),
         "undecided": sum(one["verdict"].startswith("undecided") for one in series),
         "unchanged": sum(one["verdict"].startswith("unchanged") for one in series),
         "half_width": half_widths[len(half_widths) // 2] if half_widths else None,

@@ -399,7 +399,9 @@ def compared(project: Any, *arguments: str, format: str = "json") -> tuple[int, 
 
 def words(record: dict[str, Any]) -> dict[str, str]:
     """The verdict of every series, by its function and parameters."""
-    return {s["variant"] + s["case"]: s["verdict"] for s in record["series"]}
+    said = {s["variant"] + s["case"]: s["verdict"] for s in record["series"]}
+    untouched = [variant + case for _, case, variant, _ in record["untouched"]]
+    return {**said, **dict.fromkeys(untouched, "untouched: it runs nothing that changed")}
 
 
 def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) -> None:

@@ -1,7 +1,8 @@
 """What is read from the record of a comparison.
 
 `show.record` writes the record: the attributes of `Comparison`, `exit_code`, `verdict` in words,
-and under `series` the attributes of every `Finding` with its path, case and variant.
+under `series` the attributes of every `Finding` with its path, case and variant, and the names of
+those that are `untouched`.
 """
 
 from __future__ import annotations
@@ -105,8 +106,16 @@ def decision_of(fields: dict[str, Any]) -> Decision:
         interrupted=as_flag(fields["interrupted"]),
         broken={side: as_text(why) for side, why in fields["broken"].items()},
         seconds=as_number(fields["total"]),
-        outcomes=tuple(map(_outcome, fields["series"])),
+        outcomes=(
+            *map(_outcome, fields["series"]),
+            *(_untouched(*names) for names in fields.get("untouched", ())),
+        ),
     )
+
+
+def _untouched(*names: Any) -> Outcome:
+    path, case, variant, suite = map(as_text, names)
+    return Outcome(Series(path, case, variant, suite), Verdict.UNTOUCHED.value)
 
 
 def _outcome(fields: dict[str, Any]) -> Outcome:

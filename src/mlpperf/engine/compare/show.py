@@ -257,7 +257,14 @@ def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
     found = {key: value for key, value in vars(result).items() if key != "findings"}
     found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
-    found["series"] = [_series_record(finding) for finding in result.findings.values()]
+    untouched = {finding.series for finding in result.untouched}
+    found["series"] = [
+        _series_record(finding)
+        for finding in result.findings.values()
+        if finding.series not in untouched
+    ]
+    # Most series of most commits: all that there is to say of them is their names.
+    found["untouched"] = sorted(untouched)
     return found
 
 

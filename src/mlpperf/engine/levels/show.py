@@ -25,6 +25,9 @@ from .measuring import SECONDS_OF_ONE
 from .planning import Plan
 
 
+WORTH_A_WORD = 1.05  # times that errors have to grow
+
+
 class Told(NamedTuple):
     """A step of a series."""
 
@@ -115,10 +118,10 @@ def notes(levels: Levels) -> list[str]:
             f"{lineage[link.base].short}, {'; '.join(outcome.grown)}."
         )
     factor = max((fit.factor for fit in fits.values()), default=1.0)
-    if factor > 1:
+    if factor >= WORTH_A_WORD:
         found.append(
             f"Comparisons contradict each other more than their errors allow; these were taken "
-            f"{factor:.2g} times as large."
+            f"{factor:.2f} times as large."
         )
     for host, (contradicting, every) in sorted(contradictions(levels).items()):
         if contradicting:
@@ -130,8 +133,9 @@ def notes(levels: Levels) -> list[str]:
     if fits and gaps:
         some = [series.name for series, fit in fits.items() if fit.gaps]
         found.append(
-            f"Nothing ties {count(len(gaps), 'commit')} to the one before, of {_some(some)}: "
-            "`mlpperf backfill` compares what is missing."
+            f"Nothing ties {count(len(gaps), 'commit')} to the one before, of {_some(some)}: what "
+            "was not compared yet, `mlpperf backfill` compares; what took too long needs a larger "
+            "--budget."
         )
     if levels.others:
         found.append(
