@@ -328,7 +328,7 @@ def history(
         return
     told = changes(found.table)
     if format is TableFormat.JSON:
-        typer.echo(listing.as_json(told, found))
+        typer.echo(listing.as_json(told, found, show.as_json(levels) if levels else None))
         return
     if told:
         console().print(listing.listing(told, found))

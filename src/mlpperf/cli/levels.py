@@ -139,7 +139,7 @@ def bisect(
     from ..engine import terminal
     from ..engine.compare.request import Request
     from ..engine.history.recording import Recording
-    from ..engine.levels import show
+    from ..engine.levels import show, show_bisection
     from ..engine.levels.bisection import Hunt, first_pair, hunt, targets
     from ..engine.levels.gathering import gathered
     from ..engine.levels.lineage import chosen
@@ -180,12 +180,12 @@ def bisect(
         found = targets(whole, series)
         target = Hunt(plan, found, sure)
         if found:
-            seconds = budget or show.seconds_for(len(found))
+            seconds = budget or show_bisection.seconds_for(len(found))
             request = replace(request, series=[one.name for one in found], budget=seconds)
-            console.print(show.cost(target, seconds), soft_wrap=True)
+            console.print(show_bisection.cost(target, seconds), soft_wrap=True)
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
-    for sentence in show.found(target, whole):
+    for sentence in show_bisection.found(target, whole):
         console.print(sentence, soft_wrap=True)
     console.print(recording.told, soft_wrap=True)
 

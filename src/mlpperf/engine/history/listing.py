@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -75,12 +76,15 @@ def summary(found: Sequence[Change], history: History) -> str:
     return "\n".join([*lines, *(f"Skipped: {plain(line)}." for line in history.unreadable)])
 
 
-def as_json(found: Sequence[Change], history: History) -> str:
-    """The whole table, what changed, and what could not be read."""
+def as_json(
+    found: Sequence[Change], history: History, levels: Mapping[str, Any] | None = None
+) -> str:
+    """The whole table, what changed, the levels over commits, and what could not be read."""
     told = [{**asdict(c), "curve": c.curve._asdict()} for c in found]
     content = {
         "rows": list(history.table.rows()),
         "changes": told,
+        "levels": levels,
         "unreadable": history.unreadable,
     }
     return json.dumps(content, ensure_ascii=False, default=datetime.isoformat)

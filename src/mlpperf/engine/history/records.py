@@ -31,8 +31,10 @@ ever written can still be read:
   was not timed) is no longer there, because `verdict` says it. Nobody reads either from a record.
 - 2026-11-26: a comparison has `suites`, and each of its series a `suite`. Before, all were hot
   paths.
-- 2026-11-26: series that run nothing that changed are in `untouched` of a comparison, by their names
-  only. Before, they were among its `series`.
+- 2026-11-26: series that run nothing that changed are in `untouched` of a comparison, by their
+  names only. Before, they were among its `series`.
+- 2026-11-26: a comparison says what it was narrowed to (`selected`; before, that is not known and
+  taken for nothing), and each of its series has a `ratio_freedom`.
 
 A change that makes old lines mean something else needs another `SCHEMA`. Lines of a schema that is
 not known here are reported as such and skipped.

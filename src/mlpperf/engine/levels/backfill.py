@@ -7,7 +7,7 @@ at any moment: what was compared is recorded, and the next run goes on from ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,7 +53,10 @@ def backfill(
     MlpperfError
         If several comparisons in a row cannot be made, with the reason of the last one.
     """
-    failures = 0
+    return giving_up(_backfill(plan, workers, enough))
+
+
+def _backfill(plan: Plan, workers: Workers, enough: Callable[[], bool]) -> Iterator[Compared]:
     while True:
         while workers.free and not enough():
             question = plan.next_question()
@@ -63,7 +66,19 @@ def backfill(
             workers.start(*question)
         if not plan.pending:
             return
-        compared = take(plan, workers)
+        yield take(plan, workers)
+
+
+def giving_up(every: Iterable[Compared]) -> Iterator[Compared]:
+    """The same comparisons, as long as not several in a row cannot be made.
+
+    Raises
+    ------
+    MlpperfError
+        Then, with the reason of the last one.
+    """
+    failures = 0
+    for compared in every:
         failures = failures + 1 if compared.failed else 0
         yield compared
         if failures == IN_A_ROW:

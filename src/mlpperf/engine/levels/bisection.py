@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import MlpperfError
 from ..compare.findings import Series, fits
 from ..timing.verdicts import Verdict
-from .backfill import IN_A_ROW, Compared, Workers, take
+from .backfill import Compared, Workers, giving_up, take
 from .edges import EXACT
 from .fitting import CONFIDENCE, Fit, Step, fit
 from .gathering import Link
@@ -196,16 +196,12 @@ def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
     MlpperfError
         If several comparisons in a row cannot be made, with the reason of the last one.
     """
-    failures = 0
+    return giving_up(_hunt(target, workers))
+
+
+def _hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
     while pair := target.next_pair():
         target.count(pair)
         target.plan.pending.add(pair)
         workers.start(pair)
-        compared = take(target.plan, workers)
-        failures = failures + 1 if compared.failed else 0
-        yield compared
-        if failures == IN_A_ROW:
-            raise MlpperfError(
-                f"{IN_A_ROW} comparisons in a row could not be made. The last one: "
-                f"{compared.failed}"
-            )
+        yield take(target.plan, workers)

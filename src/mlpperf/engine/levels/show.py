@@ -16,14 +16,11 @@ from ..timing.intervals import CONFIDENCE
 from ..timing.quantiles import normal_quantile
 from ..words import by_percent, count, plain
 from .backfill import Compared
-from .bisection import Hunt
 from .edges import EVERY
 from .fitting import ALARMS, Step
-from .gathering import Levels, Link, grown_between, wrong_at
+from .gathering import Levels, grown_between, wrong_at
 from .lineage import Commit, Lineage
-from .measuring import SECONDS_OF_ONE
 from .planning import Plan
-
 
 WORTH_A_WORD = 1.05  # times that errors have to grow
 
@@ -192,7 +189,7 @@ def beginning(plan: Plan) -> str:
     lineage, left = plan.levels.lineage, len(plan.parents_left())
     known = [link.decision.seconds for link in plan.levels.links if not link.untouched]
     each = f"{median(known):.0f} s each" if known else "some minutes each at most"
-    whole = f", {_duration(left * median(known))} in all" if known and left else ""
+    whole = f", {duration(left * median(known))} in all" if known and left else ""
     return plain(
         f"{count(len(lineage), 'commit')}, {lineage[0]} to {lineage[-1]}: {left} to be compared "
         f"with the one before ({each}{whole}), and some with tags and every tenth commit. What "
@@ -213,68 +210,7 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
     return plain(f"{base}..{head}{todo}  {said}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Minutes, or hours from an hour and a half on."""
     minutes = seconds / 60
     return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
-
-
-# --- a bisection ---------------------------------------------------------------------------------
-
-SECONDS_AT_MOST = 115.0  # for timing, of many series
-
-
-def seconds_for(series: int) -> float:
-    """The usual budget of a comparison of so many series."""
-    return min(SECONDS_OF_ONE * series, SECONDS_AT_MOST)
-
-
-def cost(target: Hunt, seconds: float) -> str:
-    """What it takes, before it starts."""
-    number = len(target.series)
-    of = target.series[0].name if number == 1 else count(number, "benchmark")
-    return plain(
-        f"{of}: {count(target.last, 'commit')}, about {count(target.comparisons, 'comparison')} "
-        f"of {seconds:.0f} s and what it takes to prove each, if there is one step: "
-        f"{_duration(target.comparisons * (seconds + PROVING))}."
-    )
-
-
-PROVING = 10.0  # seconds besides, of a comparison of few series
-
-
-def found(target: Hunt, whole: Link) -> list[str]:
-    """What a bisection came to, a sentence for each series."""
-    lineage = target.plan.levels.lineage
-    first, last = lineage[0].short, lineage[-1].short
-    if not target.series:
-        what = "Nothing that was compared runs" if whole.untouched else "Nothing is slower at"
-        ending = f"anything that changed from {first} to {last}." if whole.untouched else ""
-        return [f"{what} {ending or f'{last} than at {first}.'}"]
-    return [plain(_found(target, series)) for series in target.series]
-
-
-def _found(target: Hunt, series: Series) -> str:
-    lineage = target.plan.levels.lineage
-    told = [Told(series, step) for step in target.steps(series)]
-    if not told:
-        return (
-            f"{series.name}: no commit from {lineage[0].short} to {lineage[-1].short} changed it "
-            "by as much as would be seen."
-        )
-    sure = f"with {100 * target.confidence:g} % confidence"
-    clauses = []
-    for one in told:
-        step = one.step
-        if step.climbs:
-            where = f"bit by bit from {lineage[step.where.first]} to {lineage[step.where.last]}"
-        elif step.earliest == step.latest:
-            where = f"since {lineage[step.where.first]}, {sure}"
-        else:
-            between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
-            where = f"since one of {', '.join(map(str, between[:MOST_NAMED]))}"
-            where += f" and {len(between) - MOST_NAMED} more" * (len(between) > MOST_NAMED)
-        clauses.append(f"{one.by()} {where}")
-    return f"{series.name}: {'; '.join(clauses)}."
-
-
-MOST_NAMED = 5  # commits of which one may be it
