@@ -210,6 +210,19 @@ def test_the_figures_are_those_of_the_records(site: Path) -> None:
     assert f"{rungs[-1]['total_gain']['median']:.1f}× as fast as step_0" in text
 
 
+def test_the_peer_beside_the_ladder_ran_on_the_same_machine(site: Path) -> None:
+    """There are records of one on a GPU, which takes a tenth of the time."""
+    html = (site / "index.html").read_text("utf-8")
+    (found,) = re.findall(r'"x":([-.\d]+),"y":1,[^{}]*"text":"peer: (\w+)"', html)
+    seconds = 10 ** float(found[0])
+    (here,) = {r["device"] for r in committed("ladders")}
+    known = [r for r in committed("peers") if r["peer"] == found[1] and r["batch_size"] == 500]
+    assert any(r["device"] != here for r in known)
+    assert any(
+        r["device"] == here and r["seconds"]["median"] == pytest.approx(seconds) for r in known
+    )
+
+
 def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
     right, *others = committed("races")
     wrong = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...engine.history.reading import origin_of
 from ...engine.report.blocks import Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
 from ..accuracy import show as accuracy
@@ -26,10 +27,12 @@ def lead(site: Draft) -> Lead | None:
         return None
     size = climbed[0]["batch_size"]
     here = [r for r in climbed if r["batch_size"] == size]
+    where = origin_of(here[-1]).place
+    raced = [r for r in kinds["peers"] if r["batch_size"] == size and origin_of(r).place == where]
     rivals = [
         r
-        for r in newest_of(kinds["peers"], lambda r: (r["batch_size"], r["peer"]))
-        if r["batch_size"] == size and r["seconds"]["median"] and r["peer"] != "last_rung"
+        for r in newest_of(raced, lambda r: r["peer"])
+        if r["seconds"]["median"] and r["peer"] != "last_rung"
     ]
     best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
     last, sentence = climbed[-1], ""

@@ -28,6 +28,7 @@ from .draft import Draft
 from .figures import Figure, plain_text
 
 LATELY = 5  # steps on the first page
+LISTED = 30  # series in the table of all
 TOLD = 500  # steps on the page; its files have all
 DRAWN = 12  # series with a plot on a page
 DOTS = 400  # commits that have a dot of their own
@@ -50,7 +51,7 @@ def levels_section(site: Draft) -> Section | None:
             blocks.append(Prose(f"The newest {TOLD:,} of {len(told):,}; the files have all."))
     for series in list(dict.fromkeys(one.series for one in told))[:DRAWN]:
         blocks.append(_plot(levels, series))
-    blocks.append(_all_series(levels))
+    blocks.append(_all_series(site, levels))
     return Section("What each commit changed", blocks)
 
 
@@ -140,11 +141,15 @@ def _anchor(link: Link) -> str:
     return f"compared-{link.base}-{link.head}"
 
 
-def _all_series(levels: Levels) -> Table:
-    """Every series: where it stands beside the first commit, and how exactly that is known."""
+def _all_series(site: Draft, levels: Levels) -> Table:
+    """Where each series stands beside the first commit, and how exactly that is known.
+
+    Those with steps first, and then those that are known least; the files have all.
+    """
     cells: list[Sequence[Cell]] = []
     last = len(levels.lineage) - 1
-    for series, fit in sorted(levels.fits.items(), key=lambda item: _order(item[1])):
+    ordered = sorted(levels.fits.items(), key=lambda item: _order(item[1]))
+    for series, fit in ordered[:LISTED]:
         level = fit.levels()
         error = float(fit.errors(0)[last]) or _usual_error(fit)
         half = 100 * math.expm1(WITHIN * error) if math.isfinite(error) else math.nan
@@ -161,12 +166,25 @@ def _all_series(levels: Levels) -> Table:
             ]
         )
     columns = ("benchmark", "since the first commit", "within", "steps", "level", "time of a call")
-    return Table("Every series", columns, rows(cells), left=1)
+    caption = "Every series"
+    if len(ordered) > LISTED:
+        known_least = "those with steps, or known least; the files have all"
+        caption = f"{LISTED} of {len(ordered):,} series: {known_least}"
+    every = [
+        {
+            "series": series.name,
+            "ratio": math.exp(float(fit.levels()[last])),
+            "error": float(fit.errors(0)[last]) or _usual_error(fit),
+            "steps": len(fit.steps),
+        }
+        for series, fit in ordered
+    ]
+    return Table(caption, columns, rows(cells), left=1, data=site.keep("series", every))
 
 
-def _order(fit: Fit) -> tuple[bool, float]:
-    level = fit.levels()
-    return (not fit.steps, -float(level[-1] - level[0]))
+def _order(fit: Fit) -> tuple[bool, float, float]:
+    change = float(np.ptp(fit.levels()))
+    return (not fit.steps, -change, -_usual_error(fit))
 
 
 def _usual_error(fit: Fit) -> float:
