@@ -36,6 +36,9 @@ def backfill(
     minutes: Annotated[
         float | None, typer.Option(help="Start no comparison after so long; until all is known.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Try again what could not be compared before.")
+    ] = False,
     scheduler: Annotated[
         str | None, typer.Option(help="Of Dask, whose workers compare; this machine by default.")
     ] = None,
@@ -85,7 +88,7 @@ def backfill(
         python=python,
         extra=with_ or (),
     )
-    plan = Plan(gathered(recording.file.parent, lineage), request.selected)
+    plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
     with terminal.progress() as bar, contextlib.ExitStack() as stack:

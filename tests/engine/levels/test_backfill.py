@@ -65,6 +65,18 @@ def test_commits_that_do_not_run_are_passed_over(branch: Branch) -> None:
     assert (step.earliest, step.latest) == (4, 6)
 
 
+def test_what_could_not_be_compared_is_tried_again_if_asked(branch: Branch) -> None:
+    plan, here = branch(6, {}, broken={3})
+    list(backfill(plan, here))
+    assert 3 in plan.unusable
+    assert 3 in Plan(plan.levels).unusable
+    again = Plan(plan.levels, again=True)
+    assert not again.unusable
+    mended = replace(here, plan=again, broken=(), compared=[])
+    list(backfill(again, mended))
+    assert mended.compared[:2] == [(3, 4), (2, 3)]
+
+
 def test_a_backfill_goes_on_where_it_was_ended(branch: Branch) -> None:
     whole, here = branch(25, {})
     list(backfill(whole, here))

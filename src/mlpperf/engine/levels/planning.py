@@ -44,6 +44,7 @@ class Plan:
     levels : what is known.
     selected : names and patterns that its comparisons are narrowed to; others count if they are not
         narrowed at all.
+    again : what could not be compared before is tried again.
     unusable : places of commits that do not run, and why.
     failed : pairs of which nothing could be said.
     pending : pairs that are being compared.
@@ -51,13 +52,14 @@ class Plan:
 
     levels: Levels
     selected: Sequence[str] = ()
+    again: bool = False
     unusable: dict[int, str] = field(default_factory=dict)
     failed: set[Pair] = field(default_factory=set)
     pending: set[Pair] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Note what comparisons that were made before have found out."""
-        for link in self.levels.links:
+        for link in [] if self.again else self.levels.links:
             self.note(link)
 
     def note(self, link: Link) -> None:
