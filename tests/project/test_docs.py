@@ -273,8 +273,10 @@ def test_every_field_of_a_record_is_documented(file: Path) -> None:
     fields = documented()
     told = fields["In every record"] | fields[file.stem]
     for line in file.read_text("utf-8").splitlines():
-        assert told - set(json.loads(line)) <= LATER.get(file.stem, set())
-        assert set(json.loads(line)) <= told
+        record = json.loads(line)
+        assert set(record) <= told
+        if file.stem != "gauntlet" or record["kind"] in ("pair", "same"):  # others tell less
+            assert told - set(record) <= LATER.get(file.stem, set())
 
 
 def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:

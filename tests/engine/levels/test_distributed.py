@@ -115,9 +115,8 @@ def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
 
 
 def test_two_workers_of_this_machine_measure_a_real_project(project: Any, temporary: Path) -> None:
-    """As a user starts it; most commits change nothing that runs."""
-    for number in range(2, 6):
-        project.work(repeats=3 if number >= 4 else 1)
+    """As a user starts it; no commit changes anything that runs, so it takes no time."""
+    for number in range(2, 5):
         project.write("NOTES", f"{number}\n")
         project.commit(f"commit {number}")
     command = [sys.executable, "-m", "mlpperf", "backfill", "--workers", "2", "--budget", "2"]
@@ -131,6 +130,6 @@ def test_two_workers_of_this_machine_measure_a_real_project(project: Any, tempor
     assert done.returncode == 0, done.stdout + done.stderr
     lines = (project.folder / ".mlpperf/comparisons.jsonl").read_text().splitlines()
     pairs = [tuple(json.loads(line)["commits"].values()) for line in lines]
-    assert len(pairs) == len(set(pairs)) >= 4
-    assert sum(json.loads(line)["same"] for line in lines) >= 3
+    assert len(pairs) == len(set(pairs)) == 3
+    assert all(json.loads(line)["same"] for line in lines)
     assert "Traceback" not in done.stderr
