@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.cli.main import app
 from mlpperf.engine import terminal
-from mlpperf.engine.compare import budget, deciding, proving, show, worker
+from mlpperf.engine.compare import budget, deciding, memory, proving, show, worker
 from mlpperf.engine.compare import crew as crew_module
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
@@ -566,8 +566,8 @@ def test_memory_that_was_not_counted_is_no_rise() -> None:
 
 def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
     counted = {side: {"peak": 1, "allocations": 1} for side in ("base", "head")}
-    for memory, told in ((counted, False), ({}, True)):
-        said = show.notes(comparison(finding(0.99, 1.0, 1.01, memory=memory)))
+    for taken, told in ((counted, False), ({}, True)):
+        said = show.notes(comparison(finding(0.99, 1.0, 1.01, memory=taken)))
         assert any("pip install 'mlpperf[memory]'" in sentence for sentence in said) == told
     assert not any("memray" in sentence for sentence in show.notes(comparison(same=True)))
 
@@ -920,6 +920,8 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
 ) -> None:
     pytest.importorskip("memray")
     monkeypatch.setattr(proving, "_traced", traced)
+    monkeypatch.setattr(memory, "CALLS", 3)  # each takes a third of a second, because it is traced
+    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.05)
     project.replace(
         "src/pkg/work.py",
         "    return (x.sum(axis=1),)",
@@ -947,6 +949,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
 ) -> None:
     pytest.importorskip("memray")
     monkeypatch.setattr(proving, "_traced", traced)
+    monkeypatch.setattr(memory, "CALLS", 3)
     monkeypatch.setattr(Finding, "seems_grown", property(lambda found: bool(found.memory)))
     project.replace(
         "src/pkg/work.py",
