@@ -31,6 +31,9 @@ from mlpperf.engine.levels import distributed
 HOT = Series("hot", "case", "variant")
 Branch = Callable[..., tuple[Plan, Any]]
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's, about ports and processes
+# Dask leaves threads behind, which other tests would count the memory of.
+ALONE = "MLPPERF_TESTS_OF_DASK"
+alone = pytest.mark.skipif(ALONE not in os.environ, reason="runs in a process of its own")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,7 @@ def made(base: str, head: str, ratio: float) -> dict[str, Any]:
     return as_records("comparison", current_commit(), [record(result)])[0]
 
 
+@alone
 def test_every_pair_is_recorded_once_though_workers_are_killed(
     client: Any, branch: Branch, tmp_path: Path
 ) -> None:
@@ -84,6 +88,7 @@ def test_every_pair_is_recorded_once_though_workers_are_killed(
     assert step.log_ratio == pytest.approx(math.log(1.03), abs=1e-6)
 
 
+@alone
 def test_what_a_worker_refuses_is_told(client: Any, branch: Branch, tmp_path: Path) -> None:
     plan, _ = branch(5, {})
     recording = Recording("comparison", "comparisons", tmp_path)
@@ -96,12 +101,14 @@ def test_what_a_worker_refuses_is_told(client: Any, branch: Branch, tmp_path: Pa
         list(backfill(plan, cluster))
 
 
+@alone
 def test_workers_that_cannot_help_are_named(client: Any, branch: Branch) -> None:
     plan, _ = branch(3, {})
     with pytest.raises(MlpperfError, match="does not know the commit 0000000000"):
         distributed._check(client, "tcp://there", plan.levels.lineage)
 
 
+@alone
 def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
     from distributed import Client, LocalCluster
 
@@ -133,3 +140,16 @@ def test_two_workers_of_this_machine_measure_a_real_project(project: Any, tempor
     assert len(pairs) == len(set(pairs)) == 3
     assert all(json.loads(line)["same"] for line in lines)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(ALONE in os.environ, reason="this is the process of its own")
+def test_with_dask_in_a_process_of_its_own() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        [*command, "-k", "not real_project"],
+        env={**os.environ, ALONE: "1", "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
