@@ -456,7 +456,9 @@ def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
     assert code == 0
     assert record["everywhere"].startswith("src/town/streets.py changed outside functions")
-    assert words(record)["test_stand"].startswith("unchanged")
+    assert not record["untouched"]
+    # Whatever a busy machine lets see of it.
+    assert words(record)["test_stand"].startswith(("unchanged", "undecided"))
 
 
 def test_what_fails_once_and_not_again_is_not_wrong() -> None:
