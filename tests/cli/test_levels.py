@@ -22,16 +22,6 @@ def history(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return project
 
 
-def run(project: Any, command: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    monkeypatch.chdir(project.folder)
-    return command(*arguments)
-
-
-def steps(text: str) -> list[tuple[str, str]]:
-    """What was told of the commits: which one, and the first word of how."""
-    return re.findall(r"^[0-9a-f]{10}  (commit \d+)\n[^\n]*\n\s*(slower|faster)", text, re.M)
-
-
 @pytest.fixture
 def started(history: Any, command: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give a command in the project's folder."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...hotpath import HotPath
+from .changed import HARMLESS
 
-HARMLESS = (".pyc", ".pyi", ".typed", ".md", ".rst")  # endings of files that no code reads
 DYNAMIC = ("import_module", "__import__", "exec", "eval")  # whoever calls these imports anything
 
 

@@ -59,7 +59,6 @@ def carry_out(
     request: Request,
     keep: Callable[[Comparison], object],
     progress: Callable[[str], None] = lambda text: None,
-    folder: Path | None = None,
     patience: float = 0.0,
 ) -> Comparison:
     """Compare the two versions that a request names.
@@ -78,7 +77,7 @@ def carry_out(
         made = pair(
             request.base,
             request.head,
-            folder or Path.cwd(),
+            Path.cwd(),
             temporary,
             usual=request.usual,
             kinds=request.kinds,

@@ -81,7 +81,6 @@ class Fit:
     contradicting : those that agree with no others.
     residuals : of the edges, in units of their errors.
     factor : by which the errors had to grow.
-    levels : of each place, as logarithms, 0 at the first; on all machines, or on the one asked for.
     """
 
     steps: tuple[Step, ...]
@@ -92,7 +91,7 @@ class Fit:
     _covariance: NDArray[np.float64]
 
     def levels(self, machine: int = EVERY) -> Floats:
-        """The level of each place, as a logarithm; 0 at the first one."""
+        """The level of each place on a machine, as a logarithm; 0 at the first one."""
         found = np.zeros(self.network.commits)
         for step in self.steps:
             found += step.log_ratio * _share_before(step.where, self.network.commits, machine)
@@ -226,46 +225,48 @@ class _Search:
 
     def _scores(self) -> Iterator[tuple[Where | int, float]]:
         """The best step and climb, and the most contradicting edge, with what each explains."""
-        lifts, inverse, rest = self._fitted(self._weights)
+        solved = self._fitted(self._weights)
         explained = 0.0
         for machine in self._groups:
-            of_places = self._of_steps(machine, lifts, inverse, rest)
+            of_places = self._of_steps(machine, solved)
             place = int(np.argmax(of_places))
             explained = max(explained, of_places[place])
             yield Where(place, place, machine), float(of_places[place])
         if self._climbs:
-            of_climbs = self._explained_by_climbs(lifts, inverse, rest)
+            of_climbs = self._explained_by_climbs(solved)
             best = int(np.argmax(of_climbs))
             if of_climbs[best] > explained + MORE_OF_A_CLIMB:
                 yield self._climbs[best], float(of_climbs[best])
         # Of an edge, how far it is from what the others say.
-        own = np.einsum("ij,jk,ik->i", lifts, inverse, lifts) * self._weights
+        lifts = solved.lifts
+        own = np.einsum("ij,jk,ik->i", lifts, solved.inverse, lifts) * self._weights
         left = np.maximum(1 - own, 1e-9)
-        of_edges = self._weights * rest**2 / left
+        of_edges = self._weights * solved.rest**2 / left
         edge = int(np.argmax(of_edges))
         if of_edges[edge] > explained * (1 + 1e-9):  # one that alone speaks for a step is believed
             yield edge, float(of_edges[edge])
 
     def _fitted(self, weights: Floats, steps: Sequence[Where] | None = None) -> _Solved:
-        """What lifts which edge, the inverse of the normal equations, and the residuals."""
+        """The steps that are there, or these, by least squares."""
         network = self._network
         steps = self._steps if steps is None else steps
         lifts = np.array([network.within(*step) for step in steps])
         lifts = lifts.reshape(len(steps), len(network)).T
         inverse = np.linalg.pinv((lifts.T * weights) @ lifts, hermitian=True)
         sizes = inverse @ (lifts.T @ (weights * network.log_ratio))
-        return lifts, inverse, network.log_ratio - lifts @ sizes
+        return _Solved(lifts, inverse, network.log_ratio - lifts @ sizes, sizes)
 
-    def _of_steps(self, machine: int, lifts: Floats, inverse: Floats, rest: Floats) -> Floats:
+    def _of_steps(self, machine: int, solved: _Solved) -> Floats:
         """How much of χ² a step at each place would explain, beside those that are there."""
         network = self._network
         weights = self._weights * network.on(machine)
         known = network.crossing(weights)
-        shared = [network.crossing(weights * lift) for lift in lifts.T]
-        free = known - _overlap(np.array(shared).reshape(len(shared), network.commits), inverse)
-        return _explained(network.crossing(weights * rest), known, free)
+        shared = [network.crossing(weights * lift) for lift in solved.lifts.T]
+        of_steps = np.array(shared).reshape(len(shared), network.commits)
+        free = known - _overlap(of_steps, solved.inverse)
+        return _explained(network.crossing(weights * solved.rest), known, free)
 
-    def _explained_by_climbs(self, lifts: Floats, inverse: Floats, rest: Floats) -> Floats:
+    def _explained_by_climbs(self, solved: _Solved) -> Floats:
         """The same for climbs, each of which is the mean of the steps on its stretch."""
         network, weights = self._network, self._weights
 
@@ -275,10 +276,10 @@ class _Search:
             found: Floats = (sums[last + 1] - sums[first]) / (last - first + 1)
             return found
 
-        shared = [means(weights * lift) for lift in lifts.T]
+        shared = [means(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), len(self._climbs))
-        free = self._of_climbs - _overlap(of_steps, inverse)
-        return _explained(means(weights * rest), self._of_climbs, free)
+        free = self._of_climbs - _overlap(of_steps, solved.inverse)
+        return _explained(means(weights * solved.rest), self._of_climbs, free)
 
     # --- what is there already ---
 
@@ -295,16 +296,15 @@ class _Search:
             self._steps = list(dict.fromkeys(self._steps))
             if self._steps == before:
                 break
-        lifts, inverse, _ = self._fitted(self._weights)
-        sizes = inverse @ (lifts.T @ (self._weights * self._network.log_ratio))
-        variances = np.maximum(np.diag(inverse), 1e-300)
-        plain = sizes**2 / variances >= self._limit**2
+        solved = self._fitted(self._weights)
+        variances = np.maximum(np.diag(solved.inverse), 1e-300)
+        plain = solved.sizes**2 / variances >= self._limit**2
         self._steps = [step for step, kept in zip(self._steps, plain, strict=True) if kept]
 
     def _profile(self, step: int) -> Floats:
         """How much of χ² that step would explain at each place, beside the others."""
         others = [one for i, one in enumerate(self._steps) if i != step]
-        return self._of_steps(self._steps[step].machine, *self._fitted(self._weights, others))
+        return self._of_steps(self._steps[step].machine, self._fitted(self._weights, others))
 
     def _told(self) -> Fit:
         network = self._network
@@ -312,8 +312,7 @@ class _Search:
         weights = errors**-2.0
         weights[self._out] = 0.0
         self._steps.sort()
-        lifts, inverse, rest = self._fitted(weights)
-        sizes = inverse @ (lifts.T @ (weights * network.log_ratio))
+        solved = self._fitted(weights)
         steps = []
         for i, where in enumerate(self._steps):
             shares = np.diff(_share_before(where, network.commits, where.machine), prepend=0.0)
@@ -321,13 +320,20 @@ class _Search:
             if earliest == latest:
                 shares = _likelihoods(self._profile(i))
                 earliest, latest = _likely(shares, where.first, self._confidence)
-            error = math.sqrt(max(inverse[i, i], 0.0))
-            steps.append(Step(where, float(sizes[i]), error, earliest, latest, shares))
+            error = math.sqrt(max(solved.inverse[i, i], 0.0))
+            steps.append(Step(where, float(solved.sizes[i]), error, earliest, latest, shares))
         out = np.array(sorted(self._out), dtype=np.intp)
-        return Fit(tuple(steps), network, out, rest / errors, self._factor, inverse)
+        residuals = solved.rest / errors
+        return Fit(tuple(steps), network, out, residuals, self._factor, solved.inverse)
 
 
-_Solved = tuple[Floats, Floats, Floats]
+class _Solved(NamedTuple):
+    """What lifts which edge, the inverse of the normal equations, residuals and sizes of steps."""
+
+    lifts: Floats
+    inverse: Floats
+    rest: Floats
+    sizes: Floats
 
 
 def _overlap(shared: Floats, inverse: Floats) -> Floats:

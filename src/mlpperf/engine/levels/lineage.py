@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,24 +160,4 @@ def _since(every: Lineage, since: str, folder: Path) -> Lineage:
     found = every.after(max(newer[0] - 1, 0))
     if len(found) < 2:
         raise MlpperfError(f"There is only {count(len(found), 'commit')} since {since}.")
-    return found
-
-
-def refer(asked: Sequence[str], every: Lineage, folder: Path) -> list[int]:
-    """The places of some revisions.
-
-    Raises
-    ------
-    MlpperfError
-        If one is not in the lineage.
-    """
-    found = []
-    for revision in asked:
-        place = every.places.get(commit_named(revision, folder))
-        if place is None:
-            raise MlpperfError(
-                f"{revision} is not one of the first parents of {every[-1].short}; see "
-                "git log --first-parent."
-            )
-        found.append(place)
     return found

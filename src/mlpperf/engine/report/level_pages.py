@@ -224,7 +224,7 @@ def levels_figure(levels: Levels, series: Series, fit: Fit) -> Figure:
         data += _line_with_band(fit, machine, last, name, number)
     data.append(_dots(levels, fit, last))
     ticks = sorted({round(at) for at in np.linspace(0, last, min(TICKS, last + 1))})
-    steps_here = [one for one in steps(levels) if one.series == series]
+    steps_here = [Told(series, step) for step in fit.steps]
     return {
         "data": data,
         "layout": {
