@@ -243,16 +243,17 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, crew, deciding, proving, stages, worker
+    from mlpperf.engine.compare import budget, crew, deciding, judging, proving, stages, worker
     from mlpperf.engine.timing import exchange
     from mlpperf.engine.timing.workers import WorkerError
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
-    judging = replace(budget.JUDGING, spare_processes_least=1)
     for module in (budget, stages):
         monkeypatch.setattr(module, "SCREENING", screening)
-        monkeypatch.setattr(module, "JUDGING", judging)
+    for module in (budget, judging):
+        fewer = replace(budget.JUDGING, spare_processes_least=1)
+        monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, deciding):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
     monkeypatch.setattr(deciding, "SCREENING", screening)
@@ -260,7 +261,7 @@ def here(
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
     monkeypatch.setattr(worker, "gc", quiet)
-    monkeypatch.setattr(proving, "_traced", lambda call: None)
+    monkeypatch.setattr(proving, "_traced", lambda calls: [])
 
     class Inside:
         """The worker of a task, in this process."""
@@ -307,14 +308,14 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import alternating, proving, stages, timed, worker
+    from mlpperf.engine.compare import alternating, judging, proving, stages, timed, worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternating, proving, stages, timed, worker):
+    for module in (alternating, judging, proving, stages, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 

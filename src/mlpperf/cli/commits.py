@@ -57,7 +57,7 @@ def compare(
         str | None, typer.Option(help="The smallest slowdown that is told; 0.5% by default.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for all that is timed; 115 by default, or more.")
+        float | None, typer.Option(help="Seconds for all that is timed; 130 by default, or more.")
     ] = None,
     python: Python = None,
     with_: With = None,
@@ -146,7 +146,7 @@ def calibrate(
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for the timing of a comparison; 115 by default.")
+        float | None, typer.Option(help="Seconds for the timing of a comparison; 130 by default.")
     ] = None,
     suite: Suites = None,
     series: SeriesPatterns = None,

@@ -22,13 +22,14 @@ from typer.testing import CliRunner
 from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.main import app
 from mlpperf.engine.calibrate import mutants
+from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import (
     LOUD,
     HotPathMutator,
     Mutant,
     Target,
     choose,
-    loop_seconds,
+    loop_times,
     mutate,
 )
 from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
@@ -195,7 +196,7 @@ def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
 def test_a_loop_that_takes_longer_before_its_function_gets_fewer_rounds(
     original: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mutants, "loop_seconds", lambda: LOOP)
+    monkeypatch.setattr(mutants, "loop_times", lambda: LOOP)
     asked: list[tuple[float, int]] = []
 
     def takes(times: float) -> Callable[[Mutant], dict[Series, float]]:
@@ -217,7 +218,7 @@ def test_a_loop_that_takes_longer_before_its_function_gets_fewer_rounds(
     assert loops(takes(2.0), "longer") == pytest.approx(planned / 2, rel=0.01)
     assert loops(takes(0.0), "unknown") == pytest.approx(planned, rel=0.01)  # as good as it gets
     assert [size for size, _ in asked] == [LOUD] * 3  # once for each
-    assert asked[0][1] == pytest.approx(planned * LOUD / 0.02, rel=0.01)
+    assert LOOP.seconds(asked[0][1]) == pytest.approx(LOUD * 1e-2, rel=0.01)
 
 
 def test_this_package_can_be_mutated(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_what_cannot_be_written_is_one_sentence(original: Version, tmp_path: Pat
 
 # --- which functions ------------------------------------------------------------------------------
 
-LOOP = (1e-8, 1e-7)  # seconds of a round, and of the call
+LOOP = LoopTimes([(0, 1e-7), (100, 1.1e-6), (1000, 1.01e-5)])
 
 
 def test_loops_are_as_long_as_is_asked_for() -> None:
@@ -261,8 +262,7 @@ def test_loops_are_as_long_as_is_asked_for() -> None:
         for size in (0.01, 0.02, 0.1, 3.0):
             (target,) = choose({SCALED: seconds}, size, rng, LOOP)
             assert (target.series, target.size) == (SCALED, size)
-            added = target.loops * LOOP[0] + LOOP[1]
-            assert added == pytest.approx(size * seconds, abs=LOOP[0])
+            assert LOOP.seconds(target.loops) == pytest.approx(size * seconds, abs=1e-8)
 
 
 def test_one_function_of_each_path_is_chosen_by_chance() -> None:
@@ -313,9 +313,27 @@ def test_a_round_costs_the_same_in_short_and_long_loops(original: Version, tmp_p
 
 
 def test_a_loop_takes_time() -> None:
-    each, call = loop_seconds()
-    assert 0 < each < 1e-5
-    assert 0 <= call < 1e-4
+    loop = loop_times()
+    assert 0 <= loop.least < 1e-4
+    assert loop.seconds(10_000) > loop.seconds(100)
+
+
+def test_what_a_loop_takes_is_no_straight_line() -> None:
+    """A short one takes more for each of its rounds; both ways lead through what was measured."""
+    loop = LoopTimes([(0, 2e-7), (100, 1e-6), (200, 1.6e-6), (1000, 5.6e-6)])
+    for rounds, seconds in [(0, 2e-7), (50, 6e-7), (100, 1e-6), (600, 3.6e-6), (3000, 1.56e-5)]:
+        assert loop.seconds(rounds) == pytest.approx(seconds)
+        assert loop.rounds(seconds) == rounds
+    assert loop.rounds(1e-7) == 0
+    quicker = LoopTimes([(0, 3e-7), (100, 9e-7), (200, 1.7e-6), (1000, 5e-6)])
+    both = loop.at_least_as_quick(quicker)
+    assert [seconds for _, seconds in both.measured] == [2e-7, 9e-7, 1.6e-6, 5e-6]
+
+
+def test_a_loop_that_a_disturbance_made_seem_shorter_than_a_shorter_one_has_a_length() -> None:
+    loop = LoopTimes([(0, 2e-7), (100, 1.5e-6), (200, 1.4e-6), (1000, 5e-6)])
+    assert loop.rounds(1e-6) < 100
+    assert 100 < loop.rounds(2e-6) < 1000
 
 
 # --- what comes of it -----------------------------------------------------------------------------

@@ -13,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.main import app
+from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
 from mlpperf.engine.compare import budget, deciding
 from mlpperf.engine.compare.findings import Series
 from mlpperf.engine.compare.versions import Version
 from mlpperf.engine.guest.blocks import PreparedRunner, Runner
-from mlpperf.engine.guest.tracing import calls_of, loop_seconds
+from mlpperf.engine.guest.tracing import calls_of, loop_times
 
 pytestmark = pytest.mark.usefixtures("temporary")
 SOURCE = '''"""A module."""
@@ -112,9 +113,9 @@ def test_what_prepares_a_call_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_round_takes_time() -> None:
-    each, start = loop_seconds()
-    assert 1e-10 < each < 1e-5
-    assert start >= 0
+    loop = LoopTimes(loop_times())
+    assert loop.least >= 0
+    assert 1e-10 < (loop.seconds(6400) - loop.least) / 6400 < 1e-5
 
 
 # --- which functions are slowed down --------------------------------------------------------------
@@ -126,8 +127,7 @@ TRACE = Trace(
         B: {"a.py:19:inner": 10, "a.py:33:method": 2},
         C: {"a.py:25:on_a_line": 1, "a.py:28:only_a_docstring": 1, "a.py:8:plain": 10_000},
     },
-    round_seconds=1e-8,
-    start_seconds=5e-8,
+    LoopTimes([(0, 5e-8), (1000, 1.005e-5)]),
 )
 
 

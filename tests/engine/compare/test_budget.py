@@ -12,12 +12,15 @@ from mlpperf.engine.compare.budget import (
     SETTLED_ERROR,
     UNCLEAR,
     Task,
+    coarse,
     judges,
     judging_seconds_least,
+    next_unclear,
     shares,
     suspects,
 )
 from mlpperf.engine.compare.findings import Finding, Series
+from mlpperf.engine.guest.rounds import FEWEST_ROUNDS
 from mlpperf.engine.timing.estimates import RatioEstimate
 from mlpperf.engine.timing.intervals import Interval
 
@@ -71,8 +74,8 @@ def test_each_moment_costs_what_it_takes_to_get_ready() -> None:
     assert task.cost(0.03, 3) == pytest.approx(0.03 + 0.02)
 
 
-def test_the_shortest_time_is_a_round_and_no_more_than_settles_the_series() -> None:
-    assert Task(estimate(round_seconds=2.0)).shortest(0.03) == 2.0
+def test_the_shortest_time_is_two_rounds_and_no_more_than_settles_the_series() -> None:
+    assert Task(estimate(round_seconds=2.0)).shortest(0.03) == 4.0
     noisy = Task(estimate(scatter=0.1), target_error=1e-4)
     assert noisy.shortest(0.03) == 0.03
     calm = Task(estimate(scatter=1e-9))
@@ -165,18 +168,39 @@ def test_a_suspect_looks_changed_by_more_than_its_error_and_half_the_threshold(
     assert bool(chosen({series("a"): Task(estimate(change, error))})) == suspected
 
 
-def test_what_is_only_unclear_comes_last_and_the_cheapest_of_it_first() -> None:
-    tasks = {
-        series("cheap"): Task(estimate(0.0, 0.1)),
+def test_what_is_only_unclear_is_no_suspect() -> None:
+    tasks = {series("unclear"): Task(estimate(0.0, 0.1)), series("slower"): Task(estimate(0.03))}
+    findings = [Finding(name, ratio=Interval(1.0, 0.8, 1.25)) for name in tasks]
+    found, _ = suspects(findings, tasks, 600.0, 0.1)
+    assert list(found) == [series("slower")]
+    assert found[series("slower")].target_error == pytest.approx(0.015)
+
+
+def test_the_unclear_take_turns_as_there_is_time() -> None:
+    """A process times those first that the fewest have timed, and of these the cheapest."""
+    unclear = {
         series("costly"): Task(estimate(0.0, 0.1, round_seconds=0.5)),
-        series("slower"): Task(estimate(0.03, 1e-3)),
+        series("cheap"): Task(estimate(0.0, 0.1, round_seconds=0.1)),
     }
-    findings = [Finding(name, ratio=Interval(1.0, 0.8, 1.25)) for name in reversed(list(tasks))]
-    found = [name.path for name in suspects(findings, tasks, 600.0, 0.1)[0]]
-    assert found == ["slower", "cheap", "costly"]
-    found_tasks, _ = suspects(findings, tasks, 600.0, 0.1)
-    assert found_tasks[series("cheap")].target_error == pytest.approx(UNCLEAR / 2)
-    assert found_tasks[series("slower")].target_error == pytest.approx(0.015)
+    judged = {series("slower"): Task(estimate(0.03, round_seconds=0.2))}
+
+    def chosen(seconds: float) -> list[str]:
+        return [name.path for name in next_unclear(unclear, judged, seconds, 0.03)]
+
+    assert chosen(0.5) == []
+    assert chosen(0.7) == ["cheap"]
+    assert chosen(1.7) == ["cheap", "costly"]
+    unclear[series("cheap")].estimate.log_ratios.append(0.0)
+    assert chosen(1.5) == ["costly"]
+    assert chosen(0.7) == ["cheap"]  # there is no time for the other one
+
+
+def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_time() -> None:
+    tasks = {series(f"{s:g}"): Task.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
+    each = 2 * FEWEST_ROUNDS * SCREENING.processes
+    for share, timed in ((0.4, []), (0.6, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
+        budget = share * each / SCREENING.coarse_share_most
+        assert [name.path for name in coarse(tasks, budget)] == timed
 
 
 def test_of_a_function_that_is_plainly_slower_less_is_enough_at_other_cases() -> None:

@@ -5,6 +5,7 @@ that no noise can produce. Where processes do not matter, their work is done in 
 """
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -29,7 +30,7 @@ from typer.testing import CliRunner
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.cli.main import app
 from mlpperf.engine import terminal
-from mlpperf.engine.compare import budget, deciding, memory, proving, show, worker
+from mlpperf.engine.compare import budget, deciding, judging, memory, proving, show, worker
 from mlpperf.engine.compare import crew as crew_module
 from mlpperf.engine.compare import stages as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
@@ -38,9 +39,11 @@ from mlpperf.engine.compare.deciding import conclude
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.stages import _stages
 from mlpperf.engine.compare.versions import Version, entries_of
+from mlpperf.engine.guest.rounds import FEWEST_ROUNDS
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.timing.estimates import RatioEstimate
 from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.timing.pooling import pool
 from mlpperf.engine.timing.rows import ROW
 from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
 from mlpperf.engine.words import percentage
@@ -92,7 +95,7 @@ class Simulated(Crew):
             return
         for series in map(Series.of, task["series"]):
             proof = {"wrong": {}, "memory": {}, "together": True, "error": 0.0, "tolerance": 1.0}
-            seconds = 1.0 if series.case == "long" else 1e-3
+            seconds = {"long": 10.0, "rather-long": 0.25}.get(series.case, 1e-3)
             yield {"series": series[:3], **proof, "seconds": seconds}
 
     def visit(
@@ -118,7 +121,10 @@ class Simulated(Crew):
 
 def simulated(crew: Simulated) -> Comparison:
     result = Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 120.0)
-    with mock.patch.object(module, "time_once", crew.visit):
+    with (
+        mock.patch.object(module, "time_once", crew.visit),
+        mock.patch.object(judging, "time_once", crew.visit),
+    ):
         for _ in _stages(crew, result, Selection(), None, lambda text: None):
             pass
     return result
@@ -210,6 +216,24 @@ def test_what_takes_too_long_is_told() -> None:
     assert all(f.series.case == "long" for f in left)
     assert result.exit_code == 0
     assert "2 of 6 are undecided" in show.verdict(result)
+
+
+def test_what_takes_rather_long_is_timed_coarsely() -> None:
+    """A change of a fifth is not excluded by three values, but one beyond a quarter may be."""
+    long = Series("path9", "rather-long", "variant0")
+    scatter = itertools.cycle([0.02, 0.0, -0.02])
+
+    def between(number: int) -> Any:
+        return np.array([*[0.0] * (number - 1), next(scatter)])
+
+    result = simulated(Simulated([*catalogue(20), long], {}, between))
+    (found,) = (finding for finding in result.findings.values() if finding.coarse)
+    assert found.series == long
+    assert found.judgement.verdict is Verdict.UNCHANGED
+    assert 0.05 < found.judgement.within < 0.25
+    assert result.trouble == [
+        "In 120 s, 1 call could be timed only coarsely: --budget 126 times all finely"
+    ]
 
 
 def test_what_is_clear_is_not_judged_again() -> None:
@@ -307,12 +331,26 @@ def test_an_order_that_matters_is_averaged_out() -> None:
 
 def test_of_few_blocks_the_quickest_count() -> None:
     timing = RatioEstimate()
-    timing.add([1.0, 3.0], [2.2, 1.1], 1.0, 0.0)
+    timing.add([1.0, 3.0, 1.0], [2.2, 1.1, 2.2], 1.0, 0.0)
     assert timing.log_ratios == pytest.approx([math.log(1.1)])
     assert timing.error_within > 0.5  # the rounds differ by that much
     assert timing.error_between == math.inf
     timing.add([1.0, 1.0], [1.1, 1.1], 1.0, 0.0)
     assert timing.error_between == pytest.approx(0.0)
+
+
+def test_of_two_rounds_nobody_knows_how_far_to_trust_them() -> None:
+    """In the first one, whoever comes first waits for fresh memory: that is no scatter."""
+    timing, known = RatioEstimate(), RatioEstimate()
+    for change in (0.01, 0.02, 0.06):
+        timing.add([3.0, 1.0], [1.0, 1.0 + change], 1.0, 0.0)
+        timing.log_ratios[-1] = change
+        known.add(np.ones(80), np.full(80, 1 + change), 1.0, 0.0)
+    pool([timing, *[known] * 20])
+    assert not timing.deviations
+    assert timing.freedom == 2
+    assert timing.error == pytest.approx(float(np.std([0.01, 0.02, 0.06], ddof=1)) / 3**0.5)
+    assert known.freedom > 2
 
 
 def test_versions_alternate_and_one_that_takes_the_same_arguments_gets_the_same() -> None:
@@ -345,13 +383,12 @@ def test_all_are_timed_equally_long_but_not_for_ever() -> None:
     timings = {calm: known(0.001, 2e-4), wild: known(0.1, 1e-3), long: known(0.02, 0.5, 0.5)}
     given = shares(timings, 3.0)
     assert given[calm] == SCREENING.seconds_least  # 150 pairs, of which one is fine enough
-    assert given[wild] - SCREENING.seconds_least == pytest.approx(
-        given[long] - 0.5
-    )  # beyond a pair
+    beyond = given[long] - FEWEST_ROUNDS * 0.5
+    assert given[wild] - SCREENING.seconds_least == pytest.approx(beyond)
     assert given[wild] > 5 * SCREENING.seconds_least
     assert sum(given.values()) == pytest.approx(3.0 - 0.5)
     few = shares(timings, -1.0)
-    assert few == {calm: SCREENING.seconds_least, wild: SCREENING.seconds_least, long: 0.5}
+    assert few == {calm: SCREENING.seconds_least, wild: SCREENING.seconds_least, long: 1.0}
     much = shares(timings, 1e6)
     for series in (wild, long):  # a few times as long as until it is fine enough
         timing = timings[series]
@@ -441,7 +478,7 @@ def test_what_waited_for_a_library_to_load_once_is_not_taken_for_costly() -> Non
 def test_a_plain_change_is_judged_in_less_time() -> None:
     assert seen(0.5, 1e-3).to_judge(suspicious=True).shortest(0.06) == SCREENING.seconds_least
     assert seen(0.01, 1e-3).to_judge(suspicious=True).shortest(0.06) == 0.06
-    assert seen(0.5, 0.1).to_judge(suspicious=True).shortest(0.06) == 0.1  # a pair
+    assert seen(0.5, 0.1).to_judge(suspicious=True).shortest(0.06) == 0.2  # two pairs
 
 
 def test_the_more_time_the_more_processes_judge() -> None:
@@ -542,7 +579,7 @@ def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str
         ((1_000_000, 10), (2_000_000, 10), ["peak memory 1 → 2 MB"]),
         ((100, 1), (4_000, 1), []),  # a page more is no rise
         ((100, 1), (5_000, 1), ["peak memory 0.0001 → 0.005 MB"]),
-        ((100, 10), (100, 11), []),
+        ((100, 100), (100, 102), []),
         ((100, 10), (100, 12), ["allocations 10 → 12"]),
         ((2_000_000, 12), (1_000_000, 10), []),
     ],
@@ -1022,7 +1059,7 @@ def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
     few_screen = replace(SCREENING, processes=screening)
     for place in (module, budget):
         monkeypatch.setattr(place, "SCREENING", few_screen)
-    monkeypatch.setattr(module, "suspects", lambda *given: ({}, 0))
+    monkeypatch.setattr(judging, "suspects", lambda *given: ({}, 0))
 
 
 # --- processes and what may happen to them --------------------------------------------------------

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.main import app
-from mlpperf.engine.compare import budget, deciding, show, stages
+from mlpperf.engine.compare import budget, deciding, judging, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.suites import confirm, leave_out_loading, plan_suite, prove_suite
@@ -175,16 +175,16 @@ def test_what_runs_through_is_timed() -> None:
     [
         (
             [proof("a", seconds=2.0), proof("b")],
-            "1 call took too long to be timed in 60 s: --budget 96 leaves out none",
+            "In 60 s, 1 call took too long to be timed: --budget 96 times all finely",
         ),
         (
             [proof("a", seconds=2.0), proof("b", seconds=7.0, broken_off=True)],
-            "2 calls took too long to be timed in 60 s: --budget 96 leaves out none, "
-            "but 1 did not end while it was proven",
+            "In 60 s, 1 call took too long to be timed, and 1 call did not end while being proven: "
+            "--budget 96 times the others finely",
         ),
         (
             [proof("a"), proof("b", seconds=7.0, broken_off=True)],
-            "1 call took too long to be timed in 60 s: 1 did not end while it was proven",
+            "In 60 s, 1 call did not end while being proven",
         ),
     ],
 )
@@ -368,10 +368,11 @@ def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A project with tests and an asv suite, which knows nothing of us; few processes."""
     # Enough to be sure of a factor of three.
     screening = replace(SCREENING, processes=1)
-    judging = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
+    fewer = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
     for module in (budget, stages):
         monkeypatch.setattr(module, "SCREENING", screening)
-        monkeypatch.setattr(module, "JUDGING", judging)
+    for module in (budget, judging):
+        monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, deciding):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
     monkeypatch.setattr(deciding, "SCREENING", screening)
@@ -505,7 +506,7 @@ def test_what_hangs_is_broken_off_and_the_others_are_timed(
     found = words(record)
     hangs = {"pytest": "test_walk[30]", "asv": "time_walk(30)"}[suite]
     assert found[hangs] == "undecided: a call takes too long for this budget"
-    assert any("too long to be timed" in trouble for trouble in record["trouble"])
+    assert any("did not end while being proven" in trouble for trouble in record["trouble"])
     if suite == "pytest":
         assert "undecided" not in found["test_walk[20]"]
         assert "undecided" not in found["test_stand"]

@@ -60,9 +60,9 @@ def test_one_round_tells_nothing_about_its_own_error() -> None:
 def test_the_rounds_of_one_row_tell_it() -> None:
     found = RatioEstimate()
     found.add([1.0] * ROW, [1.0, 1.0, 1.1, 1.1], 1e-3, 0.0)
-    half = math.log(1.1) / 2
+    one = math.log(1.1)  # by which the second round differs from the last two; the first is cold
     assert found.log_ratio == 0.0  # of the quickest blocks
-    assert found.own_errors == [pytest.approx(math.sqrt(math.pi / 2) * half / math.sqrt(ROW))]
+    assert found.own_errors == [pytest.approx(math.sqrt(math.pi / 2) * one / 3 / math.sqrt(3))]
 
 
 def test_two_rows_do() -> None:

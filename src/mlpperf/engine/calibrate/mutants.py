@@ -24,8 +24,10 @@ from ...errors import MlpperfError
 from ..compare.findings import Series
 from ..compare.versions import Version, entry_files
 from ..timing.rows import ROW
+from .loops import LoopTimes
 
-LOOPS, CALLS, BLOCKS = 500, 5, 1000  # rounds of the loop that is timed, its calls, and blocks
+ROUNDS = (0, 25, 50, 100, 200, 400, 800, 1600, 6400)  # of loops that are timed
+CALLS, BLOCKS = 5, 400  # of each that are timed in a row, and how often
 LOUD = 0.5  # the share by which a loop is long enough to be measured where it stands
 LEAST_FACTOR = 0.25  # of what a loop should take, below which it does not stand where it matters
 
@@ -109,7 +111,7 @@ class HotPathMutator:
 
     def __init__(self, original: Version, rng: np.random.Generator) -> None:
         self._original, self._rng = original, rng
-        self._loop = (math.inf, math.inf)
+        self._loop: LoopTimes | None = None
         # Before its function, a loop takes so many times what it takes by itself.
         self._factors: dict[tuple[str, str], float] = {}
 
@@ -122,23 +124,20 @@ class HotPathMutator:
         """
         if not size:
             return self._mutant([], into)
-        once, call = loop_seconds()  # like `times`, in the quietest moment so far
-        self._loop = (min(self._loop[0], once), min(self._loop[1], call))
-        targets = choose(times, size, self._rng, self._loop)
+        now = loop_times()  # like `times`, in the quietest moment so far
+        self._loop = loop = self._loop.at_least_as_quick(now) if self._loop else now
+        targets = choose(times, size, self._rng, loop)
+
+        def planted(target: Target, size: float, factor: float = 1.0) -> Target:
+            rounds = loop.rounds(size * times[target.series] / factor)
+            return replace(target, size=size, loops=max(rounds, 1))
+
         if unknown := [target for target in targets if _function(target) not in self._factors]:
-            louder = LOUD / size
-            loud = [replace(t, size=LOUD, loops=round(t.loops * louder)) for t in unknown]
-            shares = measure(self._mutant(loud, into))
+            shares = measure(self._mutant([planted(target, LOUD) for target in unknown], into))
             shutil.rmtree(into)
             for target in unknown:
                 self._factors[_function(target)] = factor_of(shares.get(target.series)) or 1.0
-        return self._mutant(
-            [
-                replace(t, loops=max(1, round(t.loops / self._factors[_function(t)])))
-                for t in targets
-            ],
-            into,
-        )
+        return self._mutant([planted(t, size, self._factors[_function(t)]) for t in targets], into)
 
     def _mutant(self, targets: Sequence[Target], into: Path) -> Mutant:
         changed = set(map(_function, targets))
@@ -162,12 +161,12 @@ def _function(target: Target) -> tuple[str, str]:
     return target.series.path, target.series.variant
 
 
-def loop_seconds() -> tuple[float, float]:
-    """Seconds of one round of an empty loop, and of calling a function with a loop of no rounds.
+def loop_times() -> LoopTimes:
+    """Seconds by which a function gets slower if it runs through an empty loop first.
 
-    Timed around a little work of NumPy's, because by themselves both take less: a call half, as
-    nothing else is in the processor's caches. A round must cost the same in short loops. Of `range`
-    it does not: Python keeps the integers up to 256, and makes every larger one.
+    Timed around a little work of NumPy's, because by itself a loop takes less, as nothing else is
+    in the processor's caches. Of `range` a round would not always cost the same: Python keeps the
+    integers up to 256, and makes every larger one.
     """
     numbers = np.linspace(-1.0, 1.0, 2000)
 
@@ -187,35 +186,33 @@ def loop_seconds() -> tuple[float, float]:
             function(numbers, *args)
         return time.perf_counter_ns() - start
 
-    rows = [
-        (called(work), called(slower, 0), called(slower, LOOPS), called(slower, 0), called(work))
-        for _ in range(BLOCKS)
-    ]
+    def block() -> list[int]:
+        return [called(work), *(called(slower, rounds) for rounds in ROUNDS)]
+
     # A disturbance only adds time: the quickest of some blocks in a row.
-    plain, call, loop, call_again, plain_again = np.array(rows).reshape(-1, ROW, 5).min(axis=1).T
-    once = np.median(loop - (call + call_again) / 2) / (CALLS * LOOPS) * 1e-9
-    more = np.median(call + call_again - plain - plain_again) / (2 * CALLS) * 1e-9
-    return float(once), max(float(more), 0.0)
+    quickest = np.array([block() for _ in range(BLOCKS)]).reshape(-1, ROW, 1 + len(ROUNDS)).min(1)
+    more = np.median(quickest[:, 1:] - quickest[:, :1], axis=0) / CALLS * 1e-9
+    return LoopTimes([(rounds, max(float(t), 0.0)) for rounds, t in zip(ROUNDS, more, strict=True)])
 
 
 def choose(
-    times: Mapping[Series, float], size: float, rng: np.random.Generator, loop: tuple[float, float]
+    times: Mapping[Series, float], size: float, rng: np.random.Generator, loop: LoopTimes
 ) -> list[Target]:
     """For each hot path one function, by chance, and the shortest case that has room for the loop.
 
     At longer ones it is a smaller share, so that nothing larger than `size` helps to find it but
     at cases that are too short, which do not count.
 
-    `times` are seconds of a call; `loop` those of a round and of a call, as of `loop_seconds`.
+    `times` are seconds of a call.
     """
     found = []
     for path in dict.fromkeys(series.path for series in times):
-        able = [s for s in times if s.path == path and size * times[s] > loop[1] + loop[0]]
+        able = [s for s in times if s.path == path and loop.rounds(size * times[s])]
         variants = list(dict.fromkeys(series.variant for series in able))
         if able:
             variant = variants[rng.integers(len(variants))]
             series = min((s for s in able if s.variant == variant), key=lambda s: times[s])
-            found.append(Target(series, size, round((size * times[series] - loop[1]) / loop[0])))
+            found.append(Target(series, size, loop.rounds(size * times[series])))
     return found
 
 

@@ -24,6 +24,7 @@ from ..compare.guests import Guests
 from ..compare.outlines import lines_of
 from ..compare.versions import Version
 from ..suites.found import Suite
+from .loops import LoopTimes
 from .mutants import LOUD, Measure, Mutant, Target, factor_of
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
@@ -34,11 +35,10 @@ LOOP = "for _mlpperf_round in _mlpperf_repeat(None, {loops}): pass"
 
 @dataclass(frozen=True)
 class Trace:
-    """What series run: calls of each function in one call of each; and seconds of a loop."""
+    """What series run: calls of each function in one call of each; and what a loop takes."""
 
     calls: dict[Series, dict[str, int]]
-    round_seconds: float
-    start_seconds: float
+    loop: LoopTimes
 
 
 def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int) -> Trace:
@@ -54,7 +54,7 @@ def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int
     every, trouble = list(suites), list[str]()
     crew = Crew({"head": original}, {}, "", trouble, seed, every, guests)
     calls: dict[Series, dict[str, int]] = {}
-    loop = (0.0, 0.0)
+    loop: Sequence[tuple[int, float]] = ()
     for suite in every:
         of_suite = tuple(f"{place}{end}" for place in suite.files for end in "/:")
         names = [
@@ -72,7 +72,7 @@ def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int
     if not any(calls.values()):
         why = trouble[0] if trouble else "no series runs a function of the project"
         raise MlpperfError(f"Nothing can be slowed down: {why}.")
-    return Trace(calls, *loop)
+    return Trace(calls, LoopTimes(loop))
 
 
 class SuiteMutator:
@@ -80,7 +80,7 @@ class SuiteMutator:
 
     def __init__(self, original: Version, trace: Trace, rng: np.random.Generator) -> None:
         self._original, self._trace, self._rng = original, trace, rng
-        # Where it stands, a round takes so many times what it takes by itself.
+        # Where it stands, a loop takes so many times what it takes by itself.
         self._factors: dict[str, float] = {}
         self._of_no_use: set[str] = set()  # because only a first call runs them, for example
 
@@ -93,7 +93,7 @@ class SuiteMutator:
         """
         places, loops = self.chosen(times, size) if size else ({}, {})
         if unknown := {s: f for s, f in places.items() if f not in self._factors}:
-            longer = {f: round(n * LOUD / size) for f, n in loops.items()}
+            longer = {f: self._rounds(LOUD * times[s], s, f) for s, f in places.items()}
             loud = self._mutant(
                 LOUD, [Target(s, LOUD, longer[f]) for s, f in places.items()], longer, into
             )
@@ -102,7 +102,8 @@ class SuiteMutator:
             for series, function in unknown.items():
                 if factor := factor_of(shares.get(series)):
                     self._factors[function] = factor
-                    loops[function] = max(1, round(loops[function] / factor))
+                    rounds = self._rounds(size * times[series], series, function)
+                    loops[function] = max(1, rounds)
                 else:
                     self._of_no_use.add(function)
                     del places[series], loops[function]
@@ -143,10 +144,10 @@ class SuiteMutator:
             functions = [f for f in trace.calls[series] if self._has_room(f)]
             for i in self._rng.permutation(len(functions)):
                 function, number = functions[i], trace.calls[series][functions[i]]
-                each = size * times[series] / number - trace.start_seconds
+                each = size * times[series] / number - trace.loop.least
                 if function in loops or each < SHORTEST_LOOP:
                     continue
-                rounds = round(each / self._round_seconds(function))
+                rounds = self._rounds(size * times[series], series, function)
                 with_it = {**loops, function: rounds}
                 fits = (
                     abs(self._share(s, with_it, times[s]) - size) <= MOST_OFF * size
@@ -157,8 +158,14 @@ class SuiteMutator:
                     break
         return places, loops
 
-    def _round_seconds(self, function: str) -> float:
-        return self._trace.round_seconds * self._factors.get(function, 1.0)
+    def _rounds(self, seconds: float, series: Series, function: str) -> int:
+        """Of a loop in a function, for so many `seconds` more in a call of the series."""
+        each = seconds / self._trace.calls[series][function]
+        return self._trace.loop.rounds(each / self._factors.get(function, 1.0))
+
+    def _seconds(self, rounds: int, function: str) -> float:
+        """Of such a loop, each time."""
+        return self._trace.loop.seconds(rounds) * self._factors.get(function, 1.0)
 
     def _has_room(self, function: str) -> bool:
         """Whether a loop can be put into a function, by its source, and is of use there."""
@@ -171,7 +178,7 @@ class SuiteMutator:
         """By how much a series becomes slower for all these loops."""
         trace = self._trace
         more = sum(
-            number * (loops[function] * self._round_seconds(function) + trace.start_seconds)
+            number * self._seconds(loops[function], function)
             for function, number in trace.calls[series].items()
             if function in loops
         )

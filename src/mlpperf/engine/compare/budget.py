@@ -1,7 +1,8 @@
 """How the seconds of a comparison are spent: on which series, and for how long each.
 
-A few processes screen all series equally long. What then looks changed, or is not clear, is judged
-by fresh processes, for as long as it takes to tell the change that was seen.
+A few processes screen all series equally long. What then looks changed is judged by fresh
+processes, for as long as it takes to tell the change that was seen. What is only unclear is timed
+by some of them, until it is clear.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..guest.rounds import FEWEST_ROUNDS
 from ..timing.estimates import RatioEstimate
 from ..timing.rows import ROW
 from .findings import UNCLEAR, Finding, Series
@@ -17,7 +19,7 @@ from .findings import UNCLEAR, Finding, Series
 # Probabilities that a comparison of equal versions finds any series slower, or taking more memory.
 FALSE_ALARM = 0.009
 MEMORY_ALARM = 0.001
-BUDGET = 115.0  # seconds for screening and judgement; proofs come before
+BUDGET = 130.0  # seconds for screening and judgement; proofs come before
 # Of benchmarks that a project has already: at least so many seconds, and more the more they are,
 # because each needs a set-up, and what it calls is not chosen to be short.
 SUITE_BUDGET = (155.0, 300.0)
@@ -37,7 +39,8 @@ class Screening:
     series_few : with so many it is only its share of the processes, as all may have to be judged.
     seconds_least : of timing for each series in a process.
     calls_least : of a series in all its processes together; a call that takes too long for so many
-        is not timed.
+        is timed coarsely, two rounds in each process, if all of these together take
+    coarse_share_most : of the budget at most.
     series_share_most : of the budget, that a single series may take; or its equal part, if there
         are so few that this is more. A second is always allowed.
     loading_share_least : of a process, that anything may take to load, however few series it has.
@@ -50,6 +53,7 @@ class Screening:
     series_few: int = 60
     seconds_least: float = 0.015
     calls_least: int = 12
+    coarse_share_most: float = 0.15
     series_share_most: float = 0.01
     loading_share_least: float = 0.1
     proof_excess: float = 5.0
@@ -124,9 +128,9 @@ class Task:
         return self.estimate.seconds_for(self.target_error)
 
     def shortest(self, least: float) -> float:
-        """Seconds in a process at the very least: `least`, unless much less will do, or a round."""
+        """Seconds in a process at the very least: `least`, unless much less will do, or rounds."""
         will_do = max(SCREENING.seconds_least, JUDGING.excess_most * self.seconds_needed)
-        return max(self.estimate.round_seconds, min(least, will_do))
+        return max(FEWEST_ROUNDS * self.estimate.round_seconds, min(least, will_do))
 
     def moments(self, seconds: float, most: int) -> int:
         """At how many moments, `most` at most, a process times it for so many `seconds` in all.
@@ -235,6 +239,21 @@ def judging_seconds_least(seconds: float) -> float:
     return max(JUDGING.seconds_least, JUDGING.share_least * seconds)
 
 
+def coarse(longest: Mapping[Series, Task], seconds: float) -> list[Series]:
+    """Which of the series whose calls take long are timed nevertheless, of `seconds` for all."""
+    left, found = SCREENING.coarse_share_most * seconds, []
+    for series, cost in sorted(_least_costs(longest, 0.0).items(), key=lambda item: item[1]):
+        left -= SCREENING.processes * cost
+        if left >= 0:
+            found.append(series)
+    return found
+
+
+def _least_costs(tasks: Tasks, least: float) -> dict[Series, float]:
+    """Seconds that each takes in a process, if it is timed for as short as may be."""
+    return {series: task.cost(task.shortest(least), 1) for series, task in tasks.items()}
+
+
 def suspects(
     findings: Sequence[Finding],
     tasks: Tasks,
@@ -242,18 +261,17 @@ def suspects(
     starting: float,
     least: float = JUDGING.seconds_least,
 ) -> tuple[dict[Series, Task], int]:
-    """What is to be judged in so many `seconds`, and by how many processes.
+    """What looks changed, and is to be judged in so many `seconds`; and by how many processes.
 
     By what is known about how each scatters. A process needs `starting` seconds to start, and times
     each at least `least` seconds.
 
-    What looks slower comes first, then what looks faster, then what is only unclear; and of these
-    what is the surest for its time. Of a function that is plainly slower at one case, less is
-    enough to suspect it at others.
+    What looks slower comes first, then what looks faster; and of these what is the surest for its
+    time. Of a function that is plainly slower at one case, less is enough to suspect it at others.
     """
     chosen: dict[Series, Task] = {}
-    processes, least_number = 0, judges_least(len(findings))
-    usual_number = judges(len(findings), seconds)
+    least_number = judges_least(len(findings))
+    processes = usual_number = judges(len(findings), seconds)
     sure = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in tasks.items()}
     plainly = {(s.path, s.variant) for s in tasks if sure[s] >= JUDGING.plain_errors}
 
@@ -267,20 +285,38 @@ def suspects(
         if seen > 0 and (series.path, series.variant) in plainly:
             known = math.hypot(known, JUDGING.kin_errors)
         if known < 1 or abs(seen) < math.log1p(finding.threshold) / 2:
-            return 0, -cost(task.to_judge(suspicious=False))
+            return 0, 0.0
         again = task.to_judge(suspicious=True)
         needed = task.estimate.other_seconds + max(again.shortest(least), again.seconds_needed)
         return 2 if seen > 0 else 1, known / needed
 
     urgent = {f.series: urgency(f) for f in findings}
-    undecided = [f for f in findings if urgent[f.series][0] or not f.clear]
-    for finding in sorted(undecided, key=lambda f: urgent[f.series], reverse=True):
-        task = tasks[finding.series].to_judge(suspicious=urgent[finding.series][0] > 0)
+    looks_changed = [f.series for f in findings if urgent[f.series][0]]
+    for series in sorted(looks_changed, key=lambda s: urgent[s], reverse=True):
+        task = tasks[series].to_judge(suspicious=True)
         each = starting + cost(task) + sum(map(cost, chosen.values()))
         # What is plainly changed can bear that a process is disturbed.
-        plain = abs(sure[finding.series]) >= JUDGING.plain_errors
+        plain = abs(sure[series]) >= JUDGING.plain_errors
         number = least_number if plain else usual_number
         if not chosen or number * each <= seconds:
-            chosen[finding.series] = task
+            chosen[series] = task
             processes = min(usual_number, max(number, int(seconds / each)))
     return chosen, processes
+
+
+def next_unclear(unclear: Tasks, judged: Tasks, seconds: float, least: float) -> dict[Series, Task]:
+    """Which of the `unclear` series a process of so many `seconds` times besides those `judged`.
+
+    As many as there is time for; those first that were timed by the fewest so far.
+    """
+    left = seconds - sum(_least_costs(judged, least).values())
+    costs, chosen = _least_costs(unclear, least), {}
+
+    def turn(series: Series) -> tuple[int, float]:
+        return len(unclear[series].estimate.log_ratios), costs[series]
+
+    for series in sorted(unclear, key=turn):
+        if costs[series] <= left:
+            left -= costs[series]
+            chosen[series] = unclear[series]
+    return chosen

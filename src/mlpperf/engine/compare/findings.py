@@ -13,8 +13,9 @@ from ..timing.verdicts import Judgement, Reason, Verdict
 
 THRESHOLD = 0.005  # slowdowns below this share are not told
 UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
+COARSE = 0.25  # the same of calls so long that only a few can be timed
 # Peak memory and allocations are counted, not timed; threads may add a little by chance. A rise
-# counts from this share on, and of bytes from a page on.
+# counts beyond this share, and of bytes beyond a page.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
 QUANTITIES = ("peak", "allocations")  # of memory: the most bytes at a time, and how many were made
@@ -106,6 +107,7 @@ class Finding:
     memory : peak bytes and allocations of a call, by version.
     grown_in : which of these more than one process saw rise, beyond what may be chance.
     threshold : the smallest change that is told, as a share.
+    coarse : a call takes so long that only a few could be timed.
     """
 
     series: Series
@@ -126,6 +128,7 @@ class Finding:
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
     grown_in: list[str] = field(default_factory=list)
     threshold: float = THRESHOLD
+    coarse: bool = False
 
     @property
     def slower(self) -> bool:
@@ -140,7 +143,7 @@ class Finding:
     @property
     def clear(self) -> bool:
         """Whether the interval excludes any larger change."""
-        most = 1 + max(UNCLEAR, self.threshold)
+        most = 1 + max(COARSE if self.coarse else UNCLEAR, self.threshold)
         return self.ratio.high <= most and self.ratio.low >= 1 / most
 
     @property
@@ -167,7 +170,7 @@ class Finding:
         if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
             clause = f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB"
             found["peak"] = clause
-        if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE) + 1:
+        if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE):
             found["allocations"] = f"allocations {base['allocations']} → {head['allocations']}"
         return found
 

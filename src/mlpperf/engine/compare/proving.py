@@ -179,26 +179,58 @@ def _memory(sides: _Sides, ready: dict[str, Args]) -> dict[str, Any]:
 
 def memory_of(calls: Mapping[str, Callable[[], object]], number: int) -> dict[str, list[list[int]]]:
     """Peak bytes and allocations of so many calls of each side, in turns; nothing if uncounted."""
+    order = [side for _ in range(number) for side in calls]
     found: dict[str, list[list[int]]] = {}
-    for _ in range(number):
-        for side, call in calls.items():
-            seen = _traced(call)
-            if seen is None:
-                return {}
-            found.setdefault(side, []).append(seen)
+    for side, seen in zip(order, _traced([calls[side] for side in order]), strict=False):
+        found.setdefault(side, []).append(seen)
     return found
 
 
-def _traced(call: Callable[[], object]) -> list[int] | None:
-    """Peak of the bytes that a call has allocated at a time, and how many allocations it makes."""
+# Bytes that are taken and freed between two calls, to tell in the list of all allocations where one
+# ends and the next begins; no array has this size.
+BETWEEN_CALLS = 314_159
+
+
+def _traced(calls: Sequence[Callable[[], object]]) -> list[list[int]]:
+    """Of each call, the peak of the bytes it has at a time, and how many allocations it makes.
+
+    They are watched together, because beginning and ending that takes a twentieth of a second where
+    many libraries are loaded: each of them has its functions exchanged.
+    """
     try:
-        from memray import FileReader, Tracker
+        from memray import AllocatorType, FileReader, Tracker
     except ImportError:  # there is none for Windows
-        return None
+        return []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "allocations"
         with Tracker(file):
-            call()
+            for call in calls:
+                bytearray(BETWEEN_CALLS - 1)  # and a byte that ends it
+                call()
         with FileReader(file) as reader:
-            about = reader.metadata
-    return [about.peak_memory, about.total_allocations]
+            # Of what is freed the size is only told where it is given back to the system.
+            records = [
+                (record.address, 0 if record.allocator == AllocatorType.MUNMAP else record.size)
+                for record in reader.get_allocation_records()
+            ]
+    return _counted(records)
+
+
+def _counted(records: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Peak of the bytes, and number of allocations, of each call.
+
+    `records` are the address and bytes of whatever was allocated, and no bytes of what was freed.
+    """
+    found: list[list[int]] = []
+    held: dict[int, int] = {}  # bytes by address
+    now = 0
+    for address, size in records:
+        now -= held.pop(address, 0)
+        if size == BETWEEN_CALLS:
+            found.append([0, 0])
+            held, now = {}, 0
+        elif size and found:
+            held[address] = size
+            now += size
+            found[-1] = [max(found[-1][0], now), found[-1][1] + 1]
+    return found

@@ -14,7 +14,7 @@ from rich.text import Text
 from ..terminal import new_table
 from ..timing.machine import BUSY, describe
 from ..words import by_percent, rounded, seconds
-from .budget import FALSE_ALARM, MEMORY_ALARM
+from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .deciding import POWER
 from .findings import Comparison, Finding
 
@@ -86,9 +86,9 @@ def notes(result: Comparison) -> list[str]:
     found = []
     timed = result.timed
     if timed:
-        judged = [f for f in timed if f.judged]
+        again = [f for f in timed if f.processes > SCREENING.processes]
         found.append(
-            f"{len(timed)} series in {result.total:.0f} s; {len(judged)} looked changed or were "
+            f"{len(timed)} series in {result.total:.0f} s; {len(again)} looked changed or were "
             f"not clear, and were timed by more processes. {_sight(timed)}A comparison of equal "
             f"versions raises an alarm with a probability of "
             f"{100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "

@@ -10,11 +10,12 @@ processes are the sample.
 2. *Screening.* A few processes time every series (a contestant of a path at a case), all of them
    equally long, or until it is fine enough; the first only a little, if it is not known yet what it
    takes to get them ready.
-3. *Judgement.* What looks slower, or faster, by the threshold, or is not clear, is timed by more
-   processes. Whether it changed is decided by the signed-rank interval over all processes, so
-   confident that a comparison of equal versions finds any of its series changed with probability
-   `FALSE_ALARM` at most on either side. Who was chosen does not matter for that, because it counts
-   as if all series had been judged; and each is until nothing more could come of it.
+3. *Judgement.* What looks slower, or faster, by the threshold is timed by more processes. Whether
+   it changed is decided by the signed-rank interval over all processes, so confident that a
+   comparison of equal versions finds any of its series changed with probability `FALSE_ALARM` at
+   most on either side. Who was chosen does not matter for that, because it counts as if all series
+   had been judged; and each is until nothing more could come of it. What is only unclear is timed
+   by these processes in turns, as there is time, until it is clear.
 """
 
 from __future__ import annotations
@@ -31,21 +32,20 @@ from ..timing.race import check_budget
 from ..timing.verdicts import Judgement, Reason, Verdict
 from ..words import count
 from .budget import (
-    JUDGING,
     SCREENING,
     Task,
-    judging_seconds_least,
+    coarse,
     longest_series,
     screening_seconds,
     shares,
-    suspects,
     usual_budget,
 )
 from .changed import Changes
 from .crew import Crew
-from .deciding import conclude, settled, sight
+from .deciding import conclude, sight
 from .findings import THRESHOLD, Comparison, Selection, Series
 from .guests import Guests
+from .judging import judge, left_at_most
 from .lock import alone
 from .memory import judge_memory
 from .planning import plan, prove
@@ -176,7 +176,7 @@ def _stages(
     for number in range(SCREENING.processes):
         progress(
             f"screening {len(right)} series, process {number + 1} of {SCREENING.processes}, "
-            f"{_most(end - now() + result.budget - screening)}"
+            f"{left_at_most(end - now() + result.budget - screening)}"
         )
         left = (end - now()) / (SCREENING.processes - number) - starting
         costs_known = number > 0 or crew.setup.keys() >= tasks.keys()
@@ -187,52 +187,40 @@ def _stages(
         conclude(finding, tasks[finding.series].estimate, number_of_all)
     yield True
     end += result.budget - screening
-    least = judging_seconds_least(end - now())
-    suspected, processes = suspects(right, tasks, end - now(), starting, least)
-    for number in range(processes):
-        progress(
-            f"judging {len(suspected)} series, process {number + 1} of {processes}, "
-            f"{_most(end - now())}"
-        )
-        left = (end - now()) / (processes - number) - starting
-        seconds = shares(suspected, left, least, JUDGING.moments)
-        starting = time_once(crew, result, suspected, seconds, JUDGING.moments)
-        for name in list(suspected):
-            estimate = tasks[name].estimate
-            finding = result.findings[name]
-            conclude(finding, estimate, number_of_all)
-            if finding.clear and settled(estimate, number_of_all, processes - number - 1):
-                finding.judged = True
-                del suspected[name]
-        if not suspected:
-            break
+    judge(crew, result, tasks, end, starting, progress)
     for finding in right:
         estimate = tasks[finding.series].estimate
         finding.sight = sight(estimate, number_of_all, result.budget, finding.threshold)
-    if processes:
-        yield True
-
-
-def _most(left: float) -> str:
-    return f"{max(left, 0.0):.0f} s left at most"
+    yield True
 
 
 def _leave_out(crew: Crew, result: Comparison) -> None:
-    """Note what takes too long for the budget, and which budget would do."""
+    """Note what takes too long for the budget, or can be timed only coarsely."""
     longest = longest_series(result.budget, len(crew.calls))
     whole = {s: max(call, crew.whole.get(s, 0.0)) for s, call in crew.calls.items()}
     seconds = {s: SCREENING.calls_least * each for s, each in whole.items()}
     too_long = [s for s, each in seconds.items() if each > longest or s in crew.broken_off]
-    for series in too_long:
-        judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
-        result.findings[series].untimed = result.findings[series].untimed or judgement
     if not too_long:
         return
-    told = f"{count(len(too_long), 'call')} took too long to be timed in {result.budget:.0f} s"
-    off = f"{len(crew.broken_off)} did not end while it was proven" if crew.broken_off else ""
-    if ended := [seconds[s] for s in too_long if s not in crew.broken_off]:
-        told += f": --budget {math.ceil(result.budget * max(ended) / longest)} leaves out none"
-        told += f", but {off}" if off else ""
-    else:
-        told += f": {off}"
-    result.trouble.append(told)
+    ended = [series for series in too_long if series not in crew.broken_off]
+    timed = coarse(
+        {s: Task.unknown(whole[s], crew.setup.get(s, 0.0)) for s in ended}, result.budget
+    )
+    for series in too_long:
+        result.findings[series].coarse = series in timed
+        if series not in timed:
+            judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+            result.findings[series].untimed = result.findings[series].untimed or judgement
+    told = []
+    if timed:
+        told.append(f"{count(len(timed), 'call')} could be timed only coarsely")
+    if len(ended) > len(timed):
+        told.append(f"{count(len(ended) - len(timed), 'call')} took too long to be timed")
+    if crew.broken_off:
+        told.append(f"{count(len(crew.broken_off), 'call')} did not end while being proven")
+    enough = ""
+    if ended:
+        would_do = math.ceil(result.budget * max(seconds[s] for s in ended) / longest)
+        which = "the others" if crew.broken_off else "all"
+        enough = f": --budget {would_do} times {which} finely"
+    result.trouble.append(f"In {result.budget:.0f} s, {', and '.join(told)}{enough}")

@@ -24,7 +24,7 @@ from .copies import Copy, FailedError, Names, NotTimedError, told, why
 from .memory import keep_freed_memory
 from .proofs import BrokenOffError, Took, Touched, proven, touched
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, set_aside
-from .tracing import Watch, calls_of, loop_seconds
+from .tracing import Watch, calls_of, loop_times
 from .worlds import World, leave
 
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
@@ -204,7 +204,7 @@ def _trace(task: Task) -> Iterator[dict[str, Any]]:
     """What one call of each series runs in the only version there is."""
     (name,) = task.sides
     copy, root = load(task, name), task.sides[name]["root"]
-    yield {"loop": loop_seconds()}
+    yield {"loop": loop_times()}
     for names, following in _in_turn(task.series):
         try:
             runner = copy.begin(names, following)

@@ -86,9 +86,11 @@ class RatioEstimate:
         self.log_ratios.append(float(np.mean(medians)))
         self.rounds.append(len(above))
         deviations, rounds_each = logs - self.log_ratios[-1], ROW
-        if len(logs) < 2:  # then single rounds have to say how far to trust it
-            singles = np.log(np.asarray(above) / np.asarray(below))
-            deviations, rounds_each = singles - np.median(singles), 1
+        if len(logs) < 2:
+            # Then single rounds have to say how far to trust it; but in the first one, who comes
+            # first may have to wait for fresh memory.
+            singles = np.log(np.asarray(above) / np.asarray(below))[1:]
+            deviations, rounds_each = singles - (np.median(singles) if len(singles) else 0.0), 1
         if len(deviations) < 2:
             self.own_errors.append(0.0)
             return
@@ -139,7 +141,8 @@ class RatioEstimate:
     def error(self) -> float:
         """The larger of the two, or what is between them and the other series' scatter, if known.
 
-        Of a single process, what is known.
+        Of a single process, what is known. If no process can say how far to trust itself, because
+        there was time for two rounds only, what is between them.
         """
         if len(self.log_ratios) < 2:
             return self.error_within or math.inf

@@ -28,8 +28,12 @@ FEWEST = 20  # degrees of freedom of all series together, below which none are a
 
 
 def pool(estimates: Sequence[RatioEstimate]) -> None:
-    """Let the estimates of a comparison learn from each other how far their processes scatter."""
-    known = [estimate for estimate in estimates if len(estimate.log_ratios) > 1]
+    """Let the estimates of a comparison learn from each other how far their processes scatter.
+
+    But not those of which no process can say how far to trust itself.
+    """
+    alike = [estimate for estimate in estimates if estimate.deviations]
+    known = [estimate for estimate in alike if len(estimate.log_ratios) > 1]
     if sum(len(estimate.log_ratios) - 1 for estimate in known) < FEWEST:
         return
     for estimate in known:
@@ -65,5 +69,5 @@ def pool(estimates: Sequence[RatioEstimate]) -> None:
     likeliest = max(best for best, _ in likelihoods.values())
     # The least alike that they may well be: too much trust would make intervals too narrow.
     cautious = next(one for best, one in likelihoods.values() if best >= likeliest - DOUBT)
-    for estimate in estimates:
+    for estimate in alike:
         estimate.pool = cautious
