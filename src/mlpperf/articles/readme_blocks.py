@@ -290,6 +290,26 @@ def _as_meant(record: Record) -> str:
     return f"{low} %" if len(changes) == 1 else f"{low} to {high} %"
 
 
+SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page")
+
+
+def scale(folder: Path) -> str:
+    """What the newest report of each made history took, the smallest first."""
+    newest = {r["rows"]: r for r in read(folder, "scales")[0]}
+    rows = [
+        (
+            f"{r['rows']:,}",
+            f"{r['commits']:,}",
+            f"{r['file'] / 1e9:.1f} GB",
+            f"{r['seconds']:.0f} s",
+            f"{r['memory'] / 1e9:.1f} GB",
+            f"{r['history_page'] / 1e6:.1f} MB",
+        )
+        for _, r in sorted(newest.items())
+    ]
+    return f"{_markdown(SCALE_COLUMNS, rows, left=0)}\n\n{_where(*newest.values())}"
+
+
 HEADLINE_COLUMNS = ("what", "figure", "where", "when")
 
 
@@ -345,4 +365,5 @@ BLOCKS: dict[str, Block] = {
     "clusters": clusters,
     "calibration": calibration,
     "gauntlet": gauntlet,
+    "scale": scale,
 }

@@ -20,14 +20,14 @@ from .commits import calibrate, compare, freeze, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
-from .reports import report, serve
+from .reports import export, report, serve
 from .start import init
 
 # By the heading that they have in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure": (list_, show, verify, race),
     "Commits": (init, compare, backfill, bisect, history, calibrate, freeze),
-    "Report": (report, serve),
+    "Report": (report, serve, export),
     "Articles": COMMANDS,
     "Machine": (devices, doctor),
 }

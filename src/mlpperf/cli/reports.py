@@ -35,7 +35,7 @@ class _Site:
         self.out = out or records_folder() / "report"
         self._given = records, asv, pytest_benchmark
 
-    def _sources(self) -> tuple[Path | None, Path | None, Path | None]:
+    def sources(self) -> tuple[Path | None, Path | None, Path | None]:
         """The folders that are given, or that are there."""
         from ..engine.history.records import records_folder
         from .commits import other_trackers, usual
@@ -51,7 +51,7 @@ class _Site:
         patterns = ("*.jsonl", "**/*.json", "**/*.json")
         return [
             file
-            for folder, pattern in zip(self._sources(), patterns, strict=True)
+            for folder, pattern in zip(self.sources(), patterns, strict=True)
             if folder
             for file in ([folder] if folder.is_file() else folder.glob(pattern))
         ]
@@ -61,7 +61,7 @@ class _Site:
         from ..engine.report import gather, site
         from ..engine.suites.catalogue import catalogue, project_name
 
-        records, asv, pytest_benchmark = self._sources()
+        records, asv, pytest_benchmark = self.sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
         content = _articles_content()
@@ -110,6 +110,47 @@ def report(
     typer.echo(f"Report: {page}")
     if open_ and typer.launch(page.resolve().as_uri()):
         raise MlpperfError(f"No browser could be started; open {page} yourself")
+
+
+def export(
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    records: Records = None,
+    asv: Asv = None,
+    pytest_benchmark: PytestBenchmark = None,
+) -> None:
+    """Write all that was measured as Parquet: comparisons.parquet and measurements.parquet.
+
+    A row for each series of each comparison of two commits, and one for each time or other number.
+    """
+    from ..engine import words
+    from ..engine.compare.recorded import comparisons
+    from ..engine.history.table import history
+    from ..engine.report import export as parquet
+
+    sources = _Site(out, records, asv, pytest_benchmark).sources()
+    made, damaged = comparisons(sources[0]) if sources[0] else ([], [])
+    races = sources[0] if sources[0] and (sources[0] / "races.jsonl").exists() else None
+    frames = {}
+    if made:
+        frames["comparisons"] = parquet.comparisons_frame(made)
+    if races or any(sources[1:]):
+        found = history(races, *sources[1:])
+        damaged = [*damaged, *found.unreadable]
+        frames["measurements"] = parquet.measurements_frame(found.table)
+    if not frames:
+        raise MlpperfError("There is nothing to export: no records of comparisons or races yet")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise MlpperfError(f"{out} cannot be made: {reason.strerror}") from reason
+    for name, frame in frames.items():
+        file = out / f"{name}.parquet"
+        parquet.write(frame, file)
+        typer.echo(
+            f"{file}: {words.count(len(frame), 'row')}, {words.count(len(frame.columns), 'column')}"
+        )
+    for sentence in damaged:
+        typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
 
 
 def serve(

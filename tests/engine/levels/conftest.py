@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.compare.findings import Series
-from mlpperf.engine.compare.recorded import Decision, Outcome
+from mlpperf.engine.compare.outcomes import Outcome, Outcomes
+from mlpperf.engine.compare.recorded import Decision
 from mlpperf.engine.history.reading import Record, origin_of
 from mlpperf.engine.history.records import Origin, context, current_commit
 from mlpperf.engine.levels.gathering import Levels
@@ -100,7 +101,7 @@ class Simulated:
             commits=dict(commits),
             broken=broken,
             seconds=60.0,
-            outcomes=() if broken else tuple(outcomes),
+            outcomes=Outcomes.of(() if broken else outcomes),
         )
         return Record(self.origin, decision, {})
 

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from mlpperf.engine.levels.edges import Edge, Network
+from mlpperf.engine.levels.edges import EVERY, EXACT, Network
 from mlpperf.engine.levels.fitting import error_factor, fit, fit_all
 
 COMMITS, ERROR, FREEDOM = 64, 0.003, 12.0
+
+
+class Edge(NamedTuple):
+    """What one comparison found about one series."""
+
+    base: int
+    head: int
+    log_ratio: float
+    error: float
+    freedom: float = math.inf
+    machine: int = EVERY
+
+
+def network_of(edges: Sequence[Edge], commits: int) -> Network:
+    """The network of some edges."""
+    kinds = [np.intp, np.intp, np.float64, np.float64, np.float64, np.intp]
+    columns = list(zip(*edges, strict=True)) or [()] * len(kinds)
+    base, head, log_ratio, error, freedom, machine = (
+        np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)
+    )
+    error = np.maximum(error, EXACT)
+    return Network(base, head, log_ratio, error, freedom, machine, commits)
 
 
 @pytest.fixture
@@ -50,7 +73,7 @@ def _of_freedom(rng: np.random.Generator) -> float:
 
 
 def network(edges: Sequence[Edge], commits: int = COMMITS) -> Network:
-    return Network.of(edges, commits)
+    return network_of(edges, commits)
 
 
 def test_steps_are_found_where_they_are(rng: np.random.Generator) -> None:

@@ -8,48 +8,24 @@ those that are `untouched`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from ..history.reading import Kind
-from ..history.rows import as_count, as_flag, as_number, as_text, as_texts
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..history.reading import Kind, Record, lines_of, origin_of, why_not
+from ..history.records import SCHEMA, Origin
+from ..history.rows import DAMAGE
 from ..timing.verdicts import Verdict
 from .findings import Series
+from .outcomes import Columns, Outcomes
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a comparison found about a series.
-
-    Attributes
-    ----------
-    series : which one.
-    verdict : in words.
-    log_ratio, error, freedom : head ÷ base as a logarithm, its standard error, and the degrees of
-        freedom of that; NaN if it was not timed.
-    seconds : of a call, by version.
-    wrong : what is wrong, by version.
-    grown : how its memory rose, if it did.
-    """
-
-    series: Series
-    verdict: str
-    log_ratio: float = math.nan
-    error: float = math.nan
-    freedom: float = math.nan
-    seconds: dict[str, float] = field(default_factory=dict)
-    wrong: dict[str, str] = field(default_factory=dict)
-    grown: tuple[str, ...] = ()
-
-    @property
-    def untouched(self) -> bool:
-        """Whether it runs nothing that changed."""
-        return self.verdict == Verdict.UNTOUCHED.value
-
-    @property
-    def timed(self) -> bool:
-        """Whether its ratio and the error of that are known."""
-        return math.isfinite(self.log_ratio) and math.isfinite(self.error)
+NONE = Outcomes.of(())
 
 
 @dataclass(frozen=True)
@@ -80,7 +56,152 @@ class Decision:
     interrupted: bool = False
     broken: dict[str, str] = field(default_factory=dict)
     seconds: float = math.nan
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: Outcomes = NONE
+
+
+class _Ratio(msgspec.Struct, gc=False):
+    median: float | None
+
+
+class _Seconds(msgspec.Struct, gc=False):
+    base: float | None = None
+    head: float | None = None
+
+
+class _Series(msgspec.Struct, gc=False):
+    """What a line says of a series, as far as it is read."""
+
+    path: str
+    case: str
+    variant: str
+    verdict: str
+    ratio: _Ratio
+    seconds: _Seconds
+    wrong: dict[str, str]
+    grown: list[str]
+    suite: str = ""
+    ratio_error: float | None = None
+    ratio_freedom: float | None = None
+
+
+class _Commits(msgspec.Struct):
+    base: str | None
+    head: str | None
+
+
+class _Line(msgspec.Struct):
+    """What a line says of a comparison, as far as it is read."""
+
+    base: str
+    head: str
+    exit_code: int
+    verdict: str
+    commits: _Commits
+    same: bool
+    interrupted: bool
+    broken: dict[str, str]
+    total: float | None
+    series: list[_Series]
+    selected: list[str] = []
+    untouched: list[tuple[str, str, str, str]] = []
+
+
+class _Whole(_Line):
+    """The same, with where it is from."""
+
+    schema: int = 0
+    kind: str = ""
+    time: str = ""
+    commit: Any = None
+    machine: Any = None
+    device: str = ""
+    threads: int = -1
+    setting: Any = None
+    in_force: Any = None
+    freed_memory: str = ""
+    versions: Any = None
+
+
+ORIGIN = tuple(field for field in _Whole.__struct_fields__ if field not in _Line.__struct_fields__)
+UNTOUCHED = Verdict.UNTOUCHED.value
+NAMES = attrgetter("path", "case", "variant", "suite")
+# The numbers of a series: how they are got, and what they are kept as.
+VALUES: dict[str, tuple[Callable[[_Series], float | None], type[np.floating]]] = {
+    "ratio": (attrgetter("ratio.median"), np.float64),
+    "error": (attrgetter("ratio_error"), np.float64),
+    "freedom": (attrgetter("ratio_freedom"), np.float32),
+    "base": (attrgetter("seconds.base"), np.float32),
+    "head": (attrgetter("seconds.head"), np.float32),
+}
+
+
+class _Gathering:
+    """The outcomes of lines, which all go into the same columns."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, ...], int] = {}
+        self._verdicts: dict[str, int] = {}
+        self._last: tuple[list[tuple[str, ...]], NDArray[np.int32]] = [], np.zeros(0, np.int32)
+        self._of_series: list[NDArray[np.int32]] = []
+        self._verdict: list[NDArray[np.int32]] = []
+        self._values: dict[str, list[NDArray[np.floating]]] = {name: [] for name in VALUES}
+        self._rows = 0
+
+    def add(self, line: _Line) -> Callable[[Columns], Outcomes]:
+        """Take in what a line says; gives what makes its outcomes of the columns of all."""
+        more = len(line.untouched)
+        names: list[tuple[str, ...]] = [*map(NAMES, line.series), *line.untouched]
+        self._of_series.append(self._numbers(names))
+        words = self._verdicts
+        verdicts = [*(one.verdict for one in line.series), *[UNTOUCHED] * more]
+        self._verdict.append(np.array([words.setdefault(w, len(words)) for w in verdicts], "i4"))
+        for name, (get, kind) in VALUES.items():
+            self._values[name].append(np.array([*map(get, line.series), *[None] * more], kind))
+        first, self._rows = self._rows, self._rows + len(names)
+        last = self._rows
+        wrong = {place: one.wrong for place, one in enumerate(line.series) if one.wrong}
+        grown = {place: tuple(one.grown) for place, one in enumerate(line.series) if one.grown}
+        return lambda columns: Outcomes(columns, first, last, wrong, grown)
+
+    def _numbers(self, names: list[tuple[str, ...]]) -> NDArray[np.int32]:
+        """Of each name its number; most lines are about the same series as the one before."""
+        if names != self._last[0]:
+            known = self._series
+            numbers = np.array([known.setdefault(n, len(known)) for n in names], np.int32)
+            self._last = names, numbers
+        return self._last[1]
+
+    def columns(self) -> Columns:
+        """Those of all lines."""
+        values = {}
+        for name, (_, kind) in VALUES.items():
+            values[name] = np.concatenate([np.zeros(0, kind), *self._values.pop(name)])
+        ratio = values.pop("ratio")
+        none = np.zeros(0, np.int32)
+        return Columns(
+            [Series(*names) for names in self._series],
+            list(self._verdicts),
+            np.concatenate([none, *self._of_series]),
+            np.concatenate([none, *self._verdict]),
+            log_ratio=np.log(ratio, out=np.full(len(ratio), np.nan), where=ratio > 0),
+            **values,
+        )
+
+
+def _decision(line: _Line, outcomes: Outcomes = NONE) -> Decision:
+    return Decision(
+        base=line.base,
+        head=line.head,
+        exit_code=line.exit_code,
+        verdict=line.verdict,
+        commits={"base": line.commits.base, "head": line.commits.head},
+        selected=tuple(line.selected),
+        same=line.same,
+        interrupted=line.interrupted,
+        broken=line.broken,
+        seconds=math.nan if line.total is None else line.total,
+        outcomes=outcomes,
+    )
 
 
 def decision_of(fields: dict[str, Any]) -> Decision:
@@ -88,53 +209,46 @@ def decision_of(fields: dict[str, Any]) -> Decision:
 
     Raises
     ------
-    KeyError, TypeError, ValueError
+    ValueError
         If something is missing, or is nothing of its kind.
     """
-    commits = fields["commits"]
-    return Decision(
-        base=as_text(fields["base"]),
-        head=as_text(fields["head"]),
-        exit_code=as_count(fields["exit_code"]),
-        verdict=as_text(fields["verdict"]),
-        commits={
-            side: None if commits[side] is None else as_text(commits[side])
-            for side in ("base", "head")
-        },
-        selected=as_texts(fields.get("selected", [])),
-        same=as_flag(fields["same"]),
-        interrupted=as_flag(fields["interrupted"]),
-        broken={side: as_text(why) for side, why in fields["broken"].items()},
-        seconds=as_number(fields["total"]),
-        outcomes=(
-            *map(_outcome, fields["series"]),
-            *(_untouched(*names) for names in fields.get("untouched", ())),
-        ),
-    )
-
-
-def _untouched(*names: Any) -> Outcome:
-    path, case, variant, suite = map(as_text, names)
-    return Outcome(Series(path, case, variant, suite), Verdict.UNTOUCHED.value)
-
-
-def _outcome(fields: dict[str, Any]) -> Outcome:
-    middle = as_number(fields["ratio"]["median"])
-    return Outcome(
-        series=Series(
-            as_text(fields["path"]),
-            as_text(fields["case"]),
-            as_text(fields["variant"]),
-            as_text(fields.get("suite", "")),
-        ),
-        verdict=as_text(fields["verdict"]),
-        log_ratio=math.log(middle) if middle > 0 else math.nan,
-        error=as_number(fields.get("ratio_error")),
-        freedom=as_number(fields.get("ratio_freedom")),
-        seconds={side: as_number(seconds) for side, seconds in fields["seconds"].items()},
-        wrong={side: as_text(why) for side, why in fields["wrong"].items()},
-        grown=as_texts(fields["grown"]),
-    )
+    try:
+        line = msgspec.convert(fields, _Line)
+    except msgspec.ValidationError as reason:
+        raise ValueError from reason
+    gathering = _Gathering()
+    outcomes = gathering.add(line)
+    return _decision(line, outcomes(gathering.columns()))
 
 
 COMPARISONS = Kind("comparisons", decision_of, name="comparison")
+
+
+def comparisons(folder: Path) -> tuple[list[Record[Decision]], list[str]]:
+    """The comparisons that are recorded in `folder`, and a sentence for each line that is damaged.
+
+    There may be millions of outcomes; so they are kept in columns, and no line is kept whole.
+    """
+    found: list[tuple[Origin, _Line, Callable[[Columns], Outcomes]]] = []
+    damaged, gathering = [], _Gathering()
+    decode = msgspec.json.Decoder(_Whole).decode
+    file = folder / f"{COMPARISONS.file}.jsonl"
+    try:
+        for where, text in lines_of(file) if file.exists() else ():
+            try:
+                line = decode(text)
+                if (line.schema, line.kind) != (SCHEMA, COMPARISONS.name):
+                    raise ValueError
+                origin = origin_of({name: getattr(line, name) for name in ORIGIN})
+            except (msgspec.MsgspecError, RecursionError, *DAMAGE):
+                damaged.append(f"{where}: {why_not(text)}")
+            else:
+                outcomes = gathering.add(line)
+                line.series, line.untouched = [], []
+                found.append((origin, line, outcomes))
+    except OSError as reason:
+        damaged.append(f"{file}: {reason.strerror or reason}")
+    columns = gathering.columns()
+    return [
+        Record(origin, _decision(line, outcomes(columns)), {}) for origin, line, outcomes in found
+    ], damaged

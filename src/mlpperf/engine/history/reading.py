@@ -19,6 +19,7 @@ from .rows import DAMAGE, as_count, as_flag, as_number, as_text, seconds_since_1
 
 Content = TypeVar("Content")
 # What a record says of its machine in words; `cores` and `memory` are numbers.
+LACKING = "lacks what such a record has"
 MACHINE_TEXTS = ("host", "processor", "system", "python", "numpy", "blas", "simd")
 
 
@@ -72,7 +73,7 @@ def read_records(folder: Path, kind: Kind[Content]) -> Iterator[Record[Content] 
             try:
                 record = record_of(fields, kind)
             except DAMAGE:
-                yield f"{where}: lacks what such a record has"
+                yield f"{where}: {LACKING}"
             else:
                 yield record
     except OSError as reason:
@@ -129,24 +130,37 @@ def _mapping_or_none(value: Any) -> dict[str, Any] | None:
 
 
 def scan(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """Where each line of `path` is, and its record; or, if it cannot be read, why not.
+    """Where each line of `path` is, and its record; or, if it cannot be read, why not."""
+    for where, line in lines_of(path):
+        yield where, _fields(line)
 
-    One line at a time, because the records of years need not fit into memory together.
+
+def lines_of(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Where each line of `path` is, and the line; empty ones are left out.
+
+    One at a time, because the records of years need not fit into memory together.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
-                yield where, "not a whole JSON record"
-                continue
-            if isinstance(record, dict) and record.get("schema") == SCHEMA:
-                yield where, record
-            else:
-                yield where, f"not a record of schema {SCHEMA}"
+            if line.strip():
+                yield f"{path}, line {number}", line
+
+
+def _fields(line: bytes) -> dict[str, Any] | str:
+    """The record that a line holds, or why it is none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
+        return "not a whole JSON record"
+    if isinstance(record, dict) and record.get("schema") == SCHEMA:
+        return record
+    return f"not a record of schema {SCHEMA}"
+
+
+def why_not(line: bytes) -> str:
+    """Why a line is no record of its kind."""
+    found = _fields(line)
+    return found if isinstance(found, str) else LACKING
 
 
 def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[str]]:

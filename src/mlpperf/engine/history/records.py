@@ -13,6 +13,7 @@ those are depends on the file:
 - comparisons.jsonl, kind comparison: `mlpperf.engine.compare.recorded`
 - calibrations.jsonl, kind calibration: `mlpperf.engine.calibrate.recorded`
 - gauntlet.jsonl, kind gauntlet: `record` in benchmarks/gauntlet.py
+- scales.jsonl, kind scale: `main` in benchmarks/scale.py
 - devices.jsonl, kind devices: the fields of `Seen.about` in `mlpperf.engine.timing.in_force`
 - ladders, growth, trainings, keras, peers, accuracies and clusters.jsonl: what the articles write,
   each beside its command in `mlpperf.articles`

@@ -7,9 +7,7 @@ commit follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +19,19 @@ EXACT = 1e-4  # the error of an edge whose head runs nothing that changed: as go
 EVERY = -1  # instead of a machine: what holds on all of them
 
 
-class Edge(NamedTuple):
-    """What one comparison found about one series.
+@dataclass(frozen=True)
+class Network:
+    """The edges of one series, in columns.
 
     Attributes
     ----------
     base, head : places of the two commits in the history, the earlier one first.
     log_ratio : of the times, head ÷ base.
-    error : its standard error; 0 if the head runs nothing that changed.
+    error : its standard error; `EXACT` at least, which it is if the head runs nothing that changed.
     freedom : degrees of freedom of that.
     machine : the number of the machine, or `EVERY`.
+    commits : how many places there are.
     """
-
-    base: int
-    head: int
-    log_ratio: float
-    error: float
-    freedom: float = float("inf")
-    machine: int = EVERY
-
-
-@dataclass(frozen=True)
-class Network:
-    """The edges of one series, in columns; `commits` is how many places there are."""
 
     base: Places
     head: Places
@@ -52,21 +40,6 @@ class Network:
     freedom: Floats
     machine: Places
     commits: int
-
-    @classmethod
-    def of(cls, edges: Sequence[Edge], commits: int) -> Network:
-        """The network of some edges."""
-        columns = [np.array(column) for column in zip(*edges, strict=True)] or [np.zeros(0)] * 6
-        base, head, log_ratio, error, freedom, machine = columns
-        return cls(
-            base.astype(np.intp),
-            head.astype(np.intp),
-            log_ratio.astype(np.float64),
-            np.maximum(error.astype(np.float64), EXACT),
-            freedom.astype(np.float64),
-            machine.astype(np.intp),
-            commits,
-        )
 
     def __len__(self) -> int:
         return len(self.base)
@@ -98,9 +71,7 @@ class Network:
         Of a step, whose first and last place are the same, all or nothing. Other machines than the
         one that it happens on have none.
         """
-        ends = np.array([self.base, self.head], dtype=np.float64)
-        low, high = np.clip(ends, first - 1, last)
-        share: Floats = (high - low) / (last - first + 1)
+        share = shares(self.base, self.head, first, last)
         return share if machine == EVERY else share * self.on(machine)
 
     def on(self, machine: int) -> Floats:
@@ -109,3 +80,10 @@ class Network:
             return np.ones(len(self))
         found: Floats = ((self.machine == machine) | (self.machine == EVERY)).astype(np.float64)
         return found
+
+
+def shares(base: Places, head: Places, first: int, last: int) -> Floats:
+    """Which share edges have of what happens evenly from the place `first` to `last`."""
+    low, high = (np.clip(ends, first - 1, last) for ends in (base, head))
+    found: Floats = (high - low) / (last - first + 1)
+    return found

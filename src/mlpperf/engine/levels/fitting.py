@@ -24,25 +24,18 @@ from numpy.typing import NDArray
 
 from ..timing.estimates import DEVIATION_PER_MEDIAN_DEVIATION
 from ..timing.quantiles import normal_quantile, student_quantile
+from .climbs import Where, squares, stretches
 from .edges import EVERY, Floats, Network, Places
 
 ALARMS = 0.01  # probability of any false step in a whole history
 CONFIDENCE = 0.99  # the probability that a step is at one of the commits that are told for it
 # A climb must explain more than a step by so much of χ², having one more number to choose.
 MORE_OF_A_CLIMB = 6.0
-SHORTEST_CLIMB, MOST_CLIMBS = 4, 256  # commits; and how many stretches are tried for each series
+SWEEPS = 10  # times that each step may be moved, at most
 FEWEST_RESIDUALS = 20  # below which edges do not say how well they agree
 LARGEST_WIDENING = 10.0  # of errors of next to no degrees of freedom
 
 Name = TypeVar("Name")
-
-
-class Where(NamedTuple):
-    """A step at the place `first`, which is `last`, too; or a climb; on a machine, or on all."""
-
-    first: int
-    last: int
-    machine: int = EVERY
 
 
 @dataclass(frozen=True)
@@ -186,7 +179,9 @@ class _Search:
         self._network, self._factor, self._confidence = network, factor, confidence
         machines = network.machines
         self._groups = [EVERY, *(machines if len(machines) > 1 else ())]
-        self._climbs = _stretches(network) if climbs else []
+        self._on = {machine: network.on(machine) for machine in self._groups}
+        self._lifts: dict[Where, Floats] = {}
+        self._climbs = stretches(network.commits) if climbs else ()
         ends = np.unique(np.concatenate([network.base, network.head]))
         known = len(np.unique(network.head[~network.measured]))
         candidates = max(len(ends) - 1 - known, 1) * len(self._groups) + len(self._climbs)
@@ -196,7 +191,7 @@ class _Search:
         self._weights = (factor * _widened(network, tail, self._limit)) ** -2.0
         self._steps: list[Where] = []
         self._out: list[int] = []
-        self._of_climbs = np.array([self._known(climb) for climb in self._climbs])
+        self._of_climbs = self._known_of_climbs()
 
     def run(self) -> Fit:
         seen: set[frozenset[Where]] = set()
@@ -207,7 +202,7 @@ class _Search:
                 break
             if isinstance(best, Where):
                 self._steps.append(best)
-                self._settle()
+                self._settle(best)
                 state = frozenset(self._steps)
                 if state in seen:
                     break
@@ -215,11 +210,23 @@ class _Search:
             else:
                 self._out.append(best)
                 self._weights[best] = 0.0
-                self._of_climbs = np.array([self._known(climb) for climb in self._climbs])
+                self._of_climbs = self._known_of_climbs()
         return self._told()
 
-    def _known(self, where: Where) -> float:
-        return float(self._weights @ self._network.within(*where) ** 2)
+    def _known_of_climbs(self) -> Floats:
+        """How much the edges say about the size of each climb."""
+        network = self._network
+        if not self._climbs:
+            return np.zeros(0)
+        every = squares(network.commits, network.base.tobytes(), network.head.tobytes())
+        found: Floats = every @ self._weights
+        return found
+
+    def _lift(self, where: Where) -> Floats:
+        """Which share of a step or climb each edge has."""
+        if where not in self._lifts:
+            self._lifts[where] = self._network.within(*where)
+        return self._lifts[where]
 
     # --- what could be added, and how much of χ² it would explain ---
 
@@ -250,7 +257,7 @@ class _Search:
         """The steps that are there, or these, by least squares."""
         network = self._network
         steps = self._steps if steps is None else steps
-        lifts = np.array([network.within(*step) for step in steps])
+        lifts = np.array([self._lift(step) for step in steps])
         lifts = lifts.reshape(len(steps), len(network)).T
         inverse = np.linalg.pinv((lifts.T * weights) @ lifts, hermitian=True)
         sizes = inverse @ (lifts.T @ (weights * network.log_ratio))
@@ -259,7 +266,7 @@ class _Search:
     def _of_steps(self, machine: int, solved: _Solved) -> Floats:
         """How much of χ² a step at each place would explain, beside those that are there."""
         network = self._network
-        weights = self._weights * network.on(machine)
+        weights = self._weights * self._on[machine]
         known = network.crossing(weights)
         shared = [network.crossing(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), network.commits)
@@ -283,23 +290,38 @@ class _Search:
 
     # --- what is there already ---
 
-    def _settle(self) -> None:
-        """Move every step to where it explains most beside the others; drop what chance does."""
-        for _ in range(len(self._steps)):
-            before = list(self._steps)
-            for i, step in enumerate(self._steps):
-                if step.first == step.last:
-                    of_places = self._profile(i)
-                    place = int(np.argmax(of_places))
-                    if of_places[place] > of_places[step.first]:
-                        self._steps[i] = Where(place, place, step.machine)
-            self._steps = list(dict.fromkeys(self._steps))
-            if self._steps == before:
+    def _settle(self, new: Where) -> None:
+        """Move steps to where they explain most beside the others; drop what chance does.
+
+        A new step moves its neighbours, and whatever was moved moves its own.
+        """
+        unsettled = [new]
+        for _ in range(SWEEPS * len(self._steps)):
+            if not unsettled:
                 break
+            for step in self._around(unsettled.pop()):
+                if (moved := self._moved(step)) != step:
+                    self._steps[self._steps.index(step)] = moved
+                    unsettled.append(moved)
         solved = self._fitted(self._weights)
         variances = np.maximum(np.diag(solved.inverse), 1e-300)
         plain = solved.sizes**2 / variances >= self._limit**2
         self._steps = [step for step, kept in zip(self._steps, plain, strict=True) if kept]
+
+    def _around(self, step: Where) -> list[Where]:
+        """A step and those next to it, which may lie on all machines or on any; climbs stay."""
+        places = sorted({one.first for one in self._steps if one.first == one.last})
+        at = int(np.searchsorted(places, step.first))
+        near = places[max(at - 1, 0) : at + 2]
+        return [one for one in self._steps if one.first == one.last and one.first in near]
+
+    def _moved(self, step: Where) -> Where:
+        """A step where it explains most beside the others, unless another one is there."""
+        of_places = self._profile(self._steps.index(step))
+        place = int(np.argmax(of_places))
+        moved = Where(place, place, step.machine)
+        better = of_places[place] > of_places[step.first] and moved not in self._steps
+        return moved if better else step
 
     def _profile(self, step: int) -> Floats:
         """How much of χ² that step would explain at each place, beside the others."""
@@ -371,14 +393,3 @@ def _widened(network: Network, tail: float, limit: float) -> Floats:
         quantile = student_quantile(float(max(freedom, 1.0)), 1 - tail)
         widening[network.freedom == freedom] = min(quantile / limit, LARGEST_WIDENING)
     return network.error * widening
-
-
-def _stretches(network: Network) -> list[Where]:
-    """Where a climb may be: stretches of 4, 8, 16 … commits, half over each other."""
-    found: list[Where] = []
-    length = network.commits - 1
-    while length >= SHORTEST_CLIMB and len(found) < MOST_CLIMBS:
-        starts = range(1, network.commits - length + 1, max(length // 2, 1))
-        found += [Where(first, first + length - 1) for first in starts]
-        length //= 2
-    return found[:MOST_CLIMBS]

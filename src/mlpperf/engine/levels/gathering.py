@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import MlpperfError
 from ..compare.findings import Series
-from ..compare.recorded import COMPARISONS, Decision, Outcome
-from ..history.reading import Record, read_records
+from ..compare.outcomes import Outcome
+from ..compare.recorded import Decision, comparisons
+from ..history.reading import Record
 from ..history.records import Origin
-from .edges import EVERY, Edge, Network
+from .edges import EVERY, EXACT, Network, Places
 from .fitting import Fit, fit_all
 from .lineage import Lineage, lineage
 
@@ -42,15 +48,13 @@ class Link:
     @property
     def untouched(self) -> bool:
         """Whether the later commit runs nothing that changed since the earlier one."""
-        known = [outcome for outcome in self.decision.outcomes if outcome.untouched]
-        return self.decision.same or bool(
-            known and not any(outcome.timed for outcome in self.decision.outcomes)
-        )
+        outcomes = self.decision.outcomes
+        return self.decision.same or bool(outcomes.untouched.any() and not outcomes.timed.any())
 
     @property
     def useful(self) -> bool:
         """Whether it says anything about any series."""
-        return self.untouched or any(outcome.timed for outcome in self.decision.outcomes)
+        return self.untouched or bool(self.decision.outcomes.timed.any())
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Levels:
         first, last = sorted((base, head))
         link = Link(first, last, record.origin, record.content, base > head)
         self.links.append(link)
-        for known in ("machines", "networks", "fits", "_edges"):
+        for known in ("machines", "networks", "fits", "_parents", "_edges"):
             self.__dict__.pop(known, None)
         return link
 
@@ -89,13 +93,22 @@ class Levels:
         """What measured: equal names are equal machines, whatever they are called."""
         return list(dict.fromkeys(_machine(link.origin) for link in self.links))
 
+    def across(self, place: int) -> Link | None:
+        """The comparison of a commit with the one before, or the shortest across it; the first."""
+        if place in self._parents:
+            return self._parents[place]
+        around = [link for link in self.links if link.base < place <= link.head and link.useful]
+        return min(around, key=lambda link: link.head - link.base, default=None)
+
+    @cached_property
+    def _parents(self) -> dict[int, Link]:
+        found = [link for link in self.links if link.base + 1 == link.head]
+        return {link.head: link for link in reversed(found)}
+
     @cached_property
     def networks(self) -> dict[Series, Network]:
         """The edges of every series."""
-        return {
-            series: Network.of([edge for edge, _ in edges], len(self.lineage))
-            for series, edges in self._edges.items()
-        }
+        return {series: network for series, (network, _) in self._edges.items()}
 
     @cached_property
     def fits(self) -> dict[Series, Fit]:
@@ -104,33 +117,81 @@ class Levels:
 
     def contradicting(self, series: Series) -> list[Link]:
         """The comparisons that contradict all others about a series."""
-        links = [link for _, link in self._edges[series]]
-        return [links[i] for i in self.fits[series].contradicting]
+        _, links = self._edges[series]
+        return [self.links[links[i]] for i in self.fits[series].contradicting]
 
     def measuring(self, series: Series) -> list[Link]:
         """The comparisons that measured a series."""
-        return [link for edge, link in self._edges[series] if edge.error]
+        network, links = self._edges[series]
+        return [self.links[i] for i in links[network.measured]]
+
+    def contradictions(self) -> dict[str, tuple[int, int]]:
+        """Of each host, how many of its edges contradict the others, and how many it measured."""
+        hosts = list(dict.fromkeys(link.origin.machine.host for link in self.links))
+        numbers = {host: number for number, host in enumerate(hosts)}
+        of_links = np.array([numbers[link.origin.machine.host] for link in self.links], dtype=int)
+        wrong, every = np.zeros((2, len(hosts)), dtype=int)
+        for series, (network, links) in self._edges.items():
+            every += np.bincount(of_links[links[network.measured]], minlength=len(hosts))
+            bad = links[self.fits[series].contradicting]
+            wrong += np.bincount(of_links[bad], minlength=len(hosts))
+        return {
+            host: (int(wrong[i]), int(every[i])) for i, host in enumerate(hosts) if every[i] > 0
+        }
 
     @cached_property
-    def _edges(self) -> dict[Series, list[tuple[Edge, Link]]]:
-        numbers = {name: number for number, name in enumerate(self.machines)}
-        found: dict[Series, list[tuple[Edge, Link]]] = {}
-        for link in self.links:
-            for outcome in link.decision.outcomes:
-                if outcome.untouched:
-                    edge = Edge(link.base, link.head, 0.0, 0.0)
-                elif outcome.timed:
-                    machine = numbers[_machine(link.origin)]
-                    ratio = link.log_ratio(outcome)
-                    freedom = outcome.freedom if outcome.freedom > 0 else 1.0
-                    edge = Edge(link.base, link.head, ratio, outcome.error, freedom, machine)
-                else:
-                    continue
-                found.setdefault(outcome.series, []).append((edge, link))
-        for link in self.links:
-            if link.decision.same:
-                for edges in found.values():
-                    edges.append((Edge(link.base, link.head, 0.0, 0.0, machine=EVERY), link))
+    def _edges(self) -> dict[Series, tuple[Network, Places]]:
+        """The edges of every series, and for each the number of its link."""
+        machines = {name: number for number, name in enumerate(self.machines)}
+        series: dict[Series, int] = {}
+        numbered: dict[int, Places] = {}  # by the columns, what their series are called here
+        parts: list[tuple[NDArray[Any], ...]] = []
+        for number, link in enumerate(self.links):
+            outcomes = link.decision.outcomes
+            columns = outcomes.columns
+            if id(columns) not in numbered:
+                here = [series.setdefault(name, len(series)) for name in columns.series]
+                numbered[id(columns)] = np.array(here, dtype=np.intp)
+            untouched = outcomes.untouched
+            kept = untouched | outcomes.timed
+            known = untouched[kept]
+            ratio = (-1 if link.reversed else 1) * outcomes.log_ratio[kept]
+            parts.append(
+                (
+                    numbered[id(columns)][outcomes.series[kept]],
+                    np.full(len(known), number, dtype=np.int32),
+                    np.where(known, 0.0, ratio),
+                    np.where(known, 0.0, outcomes.error[kept]),
+                    np.where(known, np.inf, outcomes.freedom[kept]),
+                    np.where(known, EVERY, machines[_machine(link.origin)]),
+                )
+            )
+        same = [number for number, link in enumerate(self.links) if link.decision.same]
+        if same and series:
+            repeated = np.repeat(same, len(series))
+            zero, everywhere = np.zeros(len(repeated)), np.full(len(repeated), EVERY)
+            of_all = np.tile(np.arange(len(series)), len(same))
+            parts.append((of_all, repeated, zero, zero, zero + np.inf, everywhere))
+        if not parts:
+            return {}
+        of_series, *columns_of = (list(column) for column in zip(*parts, strict=True))
+        del parts
+        all_series = np.concatenate(of_series)
+        order = np.argsort(all_series, kind="stable")
+        ends = np.cumsum(np.bincount(all_series, minlength=len(series)))
+        # One column after the other: there may be millions of edges.
+        of_edges = [np.concatenate(columns_of.pop(0))[order] for _ in range(len(columns_of))]
+        ends_of_links = np.array([(link.base, link.head) for link in self.links], dtype=np.intp)
+        found = {}
+        for name, (first, last) in zip(series, pairwise([0, *ends.tolist()]), strict=True):
+            if first == last:  # only ever undecided
+                continue
+            links, ratio, error, freedom, machine = (one[first:last] for one in of_edges)
+            base, head = ends_of_links[links].T
+            commits = len(self.lineage)
+            error = np.maximum(error, EXACT)
+            network = Network(base, head, ratio, error, freedom, machine, commits)
+            found[name] = network, links
         return found
 
 
@@ -143,25 +204,23 @@ def _machine(origin: Origin) -> str:
 
 def gathered(folder: Path, every: Lineage) -> Levels:
     """The levels of a lineage by the comparisons that are recorded in `folder`."""
-    found = Levels(every)
-    for record in read_records(folder, COMPARISONS):
-        if isinstance(record, str):
-            found.unreadable.append(record)
-        else:
-            found.add(record)
+    records, damaged = comparisons(folder)
+    found = Levels(every, unreadable=damaged)
+    for record in records:
+        found.add(record)
     return found
 
 
-def levels_of(comparisons: Iterable[Record[Decision]], every: Lineage) -> Levels | None:
+def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | None:
     """The levels by these comparisons, from the first commit of any on; None without one."""
     whole = Levels(every)
-    for record in comparisons:
+    for record in records:
         whole.add(record)
     useful = [link for link in whole.links if link.useful]
     if not useful:
         return None
     found = Levels(every.after(min(link.base for link in useful)), others=whole.others)
-    for record in comparisons:
+    for record in records:
         found.add(record)
     found.others = whole.others
     return found
@@ -172,14 +231,17 @@ def here(folder: Path) -> Levels | None:
 
     None outside a repository, or if no two commits of it have been compared.
     """
-    found = [record for record in read_records(folder, COMPARISONS) if not isinstance(record, str)]
-    return levels_here(found)
+    records, damaged = comparisons(folder)
+    found = levels_here(records)
+    if found:
+        found.unreadable = damaged
+    return found
 
 
-def levels_here(comparisons: Sequence[Record[Decision]]) -> Levels | None:
+def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
     """The same by comparisons that have been read."""
     try:
-        return levels_of(comparisons, lineage(None, Path.cwd())) if comparisons else None
+        return levels_of(records, lineage(None, Path.cwd())) if records else None
     except MlpperfError:  # no repository, or one without a commit
         return None
 
@@ -191,7 +253,7 @@ def wrong_at(links: Iterable[Link]) -> dict[int, dict[Series, str]]:
         sides = {"base": link.base, "head": link.head}
         if link.reversed:
             sides = {"base": link.head, "head": link.base}
-        for outcome in link.decision.outcomes:
+        for outcome in link.decision.outcomes.told_wrong():
             for side, why in outcome.wrong.items():
                 found.setdefault(sides[side], {})[outcome.series] = why
     return found
@@ -202,8 +264,8 @@ def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
     every = [
         (link, outcome)
         for link in sorted(links, key=lambda link: link.head - link.base)
-        for outcome in link.decision.outcomes
-        if outcome.grown and not link.reversed
+        for outcome in link.decision.outcomes.told_grown()
+        if not link.reversed
     ]
     kept: list[tuple[Link, Outcome]] = []
     for link, outcome in every:

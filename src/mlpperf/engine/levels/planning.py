@@ -153,8 +153,9 @@ class Plan:
         found: dict[Pair, list[float]] = {}
         for link in self.levels.links:
             if link.useful and self._counts(link):
-                each = [o.error for o in link.decision.outcomes if o.timed and not o.untouched]
-                error = EXACT if link.untouched else max(median(each), EXACT)
+                outcomes = link.decision.outcomes
+                each = outcomes.error[outcomes.timed & ~outcomes.untouched]
+                error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
                 found.setdefault((link.base, link.head), []).append(error)
         return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in found.items()}
 

@@ -120,7 +120,7 @@ def notes(levels: Levels) -> list[str]:
             f"Comparisons contradict each other more than their errors allow; these were taken "
             f"{factor:.2f} times as large."
         )
-    for host, (contradicting, every) in sorted(contradictions(levels).items()):
+    for host, (contradicting, every) in sorted(levels.contradictions().items()):
         if contradicting:
             found.append(
                 f"{host} contradicts the other comparisons in {contradicting} of "
@@ -134,22 +134,17 @@ def notes(levels: Levels) -> list[str]:
             "was not compared yet, `mlpperf backfill` compares; what took too long needs a larger "
             "--budget."
         )
+    if levels.unreadable:
+        found.append(
+            f"{count(len(levels.unreadable), 'line')} of the records cannot be read and "
+            f"{'counts' if len(levels.unreadable) == 1 else 'count'} for nothing, such as "
+            f"{levels.unreadable[0]}."
+        )
     if levels.others:
         found.append(
             f"{count(levels.others, 'comparison')} of commits that are not on this branch, or of "
             "changed files, say nothing about it."
         )
-    return found
-
-
-def contradictions(levels: Levels) -> dict[str, tuple[int, int]]:
-    """Of each host, how many of its edges contradict the others, and how many it measured."""
-    found: dict[str, tuple[int, int]] = {}
-    for series in levels.fits:
-        wrong = {id(link) for link in levels.contradicting(series)}
-        for link in levels.measuring(series):
-            bad, every = found.get(link.origin.machine.host, (0, 0))
-            found[link.origin.machine.host] = bad + (id(link) in wrong), every + 1
     return found
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CALIBRATIONS, Calibration
-from ..compare.recorded import COMPARISONS, Decision
+from ..compare.recorded import Decision, comparisons
 from ..history.changes import Change, changes_along
 from ..history.curves import points
 from ..history.reading import Content, Kind, Record, read_records
@@ -100,7 +100,9 @@ def gather(
         found.unreadable += found.history.unreadable
         found.races = list(newest.values())
     found.calibrations = _read(records, CALIBRATIONS, found.unreadable)
-    found.comparisons = _read(records, COMPARISONS, found.unreadable)
+    if records:
+        found.comparisons, unreadable = comparisons(records)
+        found.unreadable += unreadable
     found.levels = levels_here(found.comparisons)
     for name, shown in kinds.items():
         every = _read(records, Kind(name, shown), found.unreadable)

@@ -14,6 +14,7 @@ from .draft import Draft, kind_of, none_yet
 from .level_pages import compared_section, levels_section
 
 TOLD = 1000  # changes on the page; their files have all
+COMPARISONS = 200  # decisions on the page
 
 
 def history(site: Draft) -> None:
@@ -127,13 +128,16 @@ def compare(site: Draft) -> None:
     sections = [Section("Any two commits", blocks)]
     if m.comparisons:
         cells: list[Sequence[Cell]] = []
-        for record in reversed(m.comparisons):
+        for record in reversed(m.comparisons[-COMPARISONS:]):
             day, made = record.origin.time[:10], record.content
             kind = {0: "good", 1: "bad"}.get(made.exit_code, "plain")
             word = {0: "no regression", 1: "regression"}.get(made.exit_code, "not measured")
             cells.append([day, made.base, made.head, Badge(word, kind), made.verdict])
         columns = ("date", "base", "head", "", "verdict")
-        table = Table("What `mlpperf compare` decided, newest first", columns, rows(cells), left=5)
+        caption = "What `mlpperf compare` decided, newest first"
+        if len(m.comparisons) > COMPARISONS:
+            caption += f"; the newest {COMPARISONS} of {len(m.comparisons):,}"
+        table = Table(caption, columns, rows(cells), left=5)
         sections.append(Section("Comparisons", [table]))
     text = "Two commits, as far as the history has them."
     site.pages.append(Page("compare.html", "Compare", text, sections, "Compare"))

@@ -116,7 +116,7 @@ def _steps_table(
         commit = levels.lineage[one.step.where.last]
         machine = one.step.where.machine
         where = "all machines" if machine == EVERY else plain(levels.machines[machine])
-        link = _link_of(levels, one)
+        link = levels.across(one.step.where.first)
         cells: list[Cell] = [
             Address(place(one.step, levels.lineage), site.commit(commit.hash).href),
             f"{datetime.fromtimestamp(commit.time, UTC):%Y-%m-%d}",
@@ -125,16 +125,15 @@ def _steps_table(
             Badge(one.how, "bad" if one.step.log_ratio > 0 else "good"),
             where,
             one.by(),
-            Address("with the one before", f"{up}#{_anchor(link)}") if link else "–",
+            Address(f"with {_before(levels, link)}", f"{up}#{_anchor(link)}") if link else "–",
         ]
         found.append(Row(cells))
     return Table(caption, STEP_COLUMNS, found, left=7, data=data)
 
 
-def _link_of(levels: Levels, told: Told) -> Link | None:
-    """The comparison of the commit of a step with the one before."""
-    at = told.step.where.first
-    return next((link for link in levels.links if (link.base, link.head) == (at - 1, at)), None)
+def _before(levels: Levels, link: Link) -> str:
+    """What a later commit was compared with."""
+    return "the one before" if link.base + 1 == link.head else levels.lineage[link.base].short
 
 
 def _anchor(link: Link) -> str:
@@ -197,10 +196,10 @@ def _now(levels: Levels, series: Series) -> str:
     """Seconds of a call at the newest commit that was timed."""
     newest = sorted(levels.measuring(series), key=lambda link: link.head)
     for link in reversed(newest):
-        for outcome in link.decision.outcomes:
-            if outcome.series == series and outcome.seconds:
-                side = "base" if link.reversed else "head"
-                return seconds(outcome.seconds.get(side, math.nan))
+        outcome = link.decision.outcomes.find(series)
+        if outcome and outcome.seconds:
+            side = "base" if link.reversed else "head"
+            return seconds(outcome.seconds.get(side, math.nan))
     return "–"
 
 
@@ -343,15 +342,17 @@ def compared_section(site: Draft) -> Section | None:
     told = steps(levels) if levels else []
     if levels is None or not told:
         return None
-    shown = {id(link): link for one in told[:TOLD] if (link := _link_of(levels, one))}
+    behind: dict[str, tuple[Link, list[Series]]] = {}
+    for one in told[:TOLD]:
+        if link := levels.across(one.step.where.first):
+            _, names = behind.setdefault(_anchor(link), (link, []))
+            names += [one.series] if one.series not in names else []
     blocks: list[Any] = []
-    for link in shown.values():
+    for link, names in behind.values():
         commit = levels.lineage[link.head]
-        changed = [one for one in told if _link_of(levels, one) is link]
-        names = {one.series for one in changed}
         cells: list[Sequence[Cell]] = []
-        for outcome in link.decision.outcomes:
-            if outcome.series in names:
+        for series in names:
+            if outcome := link.decision.outcomes.find(series):
                 ratio = math.exp(link.log_ratio(outcome))
                 half = 100 * WITHIN * outcome.error
                 cells.append(
@@ -370,8 +371,9 @@ def compared_section(site: Draft) -> Section | None:
         columns = ("benchmark", "before", "after", "change", "verdict")
         blocks.append(Table(caption, columns, rows(cells), left=1, name=_anchor(link)))
     text = (
-        "Of the comparison of each commit with the one before, what it says about the series that "
-        f"changed there. Steps rest on all comparisons together: chance would show any step in a "
-        f"history without changes with a probability of {100 * ALARMS:g} % at most."
+        "Of the comparison of each commit with the one before, or the shortest across it, what it "
+        "says about the series that changed there. Steps rest on all comparisons together: chance "
+        "would show any step in a history without changes with a probability of "
+        f"{100 * ALARMS:g} % at most."
     )
     return Section("The comparisons behind the steps", [Prose(text), *blocks]) if blocks else None

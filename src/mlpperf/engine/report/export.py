@@ -1,0 +1,120 @@
+"""Everything that was measured as Parquet files, for other programs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from ...errors import MlpperfError
+from ..compare.findings import Series
+from ..compare.recorded import Decision
+from ..history.reading import Record
+from ..history.rows import Run
+from ..history.rows import Series as Measured
+from ..history.table import Table
+
+SIDES = ("base", "head")
+MACHINE = ("host", "processor")  # what is told of one
+
+
+def comparisons_frame(records: Sequence[Record[Decision]]) -> pd.DataFrame:
+    """A row for each series of each comparison.
+
+    Returns
+    -------
+    DataFrame
+        time, host, processor, device, threads; base, head: the hashes of the commits, missing for a
+        working tree; path, case, variant, suite, verdict; log_ratio, error, freedom: head ÷ base as
+        a logarithm, its standard error and the degrees of freedom of that; base_seconds,
+        head_seconds: of a call.
+    """
+    lengths = [len(record.content.outcomes) for record in records]
+    line = np.repeat(np.arange(len(records)), lengths)
+    about = pd.DataFrame(
+        {
+            "time": pd.to_datetime([r.origin.time for r in records], utc=True, format="ISO8601"),
+            **{name: [getattr(r.origin.machine, name) for r in records] for name in MACHINE},
+            "device": [r.origin.device for r in records],
+            "threads": pd.array([r.origin.threads for r in records], dtype="int32"),
+            **{side: [r.content.commits[side] for r in records] for side in SIDES},
+        }
+    ).astype(dict.fromkeys((*MACHINE, "device", *SIDES), "category"))
+    parts = [record.content.outcomes for record in records]
+    every: dict[Series, int] = {}
+    words: dict[str, int] = {}
+    numbers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for part in parts:
+        columns = part.columns
+        if id(columns) not in numbers:
+            numbers[id(columns)] = (
+                np.array([every.setdefault(s, len(every)) for s in columns.series], dtype=np.int32),
+                np.array([words.setdefault(w, len(words)) for w in columns.verdicts], np.int32),
+            )
+
+    def column(name: str) -> np.ndarray:
+        values = [getattr(part.columns, name)[part.first : part.last] for part in parts]
+        return np.concatenate([np.zeros(0), *values])
+
+    def coded(which: int, name: str) -> np.ndarray:
+        found = [
+            numbers[id(part.columns)][which][getattr(part.columns, name)[part.first : part.last]]
+            for part in parts
+        ]
+        return np.concatenate([np.zeros(0, np.int32), *found])
+
+    names = pd.DataFrame(list(every), columns=list(Series._fields)).astype("category")
+    frame = about.take(line).reset_index(drop=True)
+    of_series = names.take(coded(0, "of_series")).reset_index(drop=True)
+    frame = pd.concat([frame, of_series], axis=1)
+    frame["verdict"] = pd.Categorical.from_codes(coded(1, "verdict"), pd.Index(list(words)))
+    for name in ("log_ratio", "error", "freedom"):
+        frame[name] = column(name)
+    for side in SIDES:
+        frame[f"{side}_seconds"] = column(side)
+    return frame
+
+
+def measurements_frame(table: Table) -> pd.DataFrame:
+    """A row for each number of the history, with the columns that `History` names."""
+    runs = pd.DataFrame(table.runs, columns=list(Run._fields)).drop(columns="committed")
+    runs["date"] = pd.to_datetime(table.dates, unit="s", utc=True)
+    runs["date_of"] = np.where(table.dated, "commit", "measurement")
+    runs["measured"] = pd.to_datetime(runs["measured"], unit="s", utc=True)
+    runs = runs.astype({"threads": "Int32"})
+    series = pd.DataFrame(table.series, columns=list(Measured._fields))
+    frame = pd.concat(
+        [runs.take(table.run).reset_index(drop=True), series.take(table.of).reset_index(drop=True)],
+        axis=1,
+    )
+    for name in ("value", "low", "high"):
+        frame[name] = getattr(table, name)
+    frame["proven"] = pd.array(table.proven == 1, dtype="boolean")
+    frame.loc[table.proven < 0, "proven"] = pd.NA
+    return frame
+
+
+def write(frame: pd.DataFrame, file: Path) -> None:
+    """Write a frame to a Parquet file, whole or not at all.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be written.
+    """
+    unfinished = file.with_suffix(".unfinished")
+    try:
+        with duckdb.connect() as database:
+            database.register("frame", frame)
+            name = str(unfinished).replace("'", "''")
+            database.execute(f"COPY frame TO '{name}' (FORMAT parquet, COMPRESSION zstd)")
+        unfinished.replace(file)
+    except (duckdb.Error, OSError) as reason:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        said = str(reason).splitlines()[0]
+        raise MlpperfError(f"{file} cannot be written: {said}") from reason
