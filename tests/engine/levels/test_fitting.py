@@ -11,6 +11,8 @@ import pytest
 
 from mlpperf.engine.levels.edges import EVERY, EXACT, Network
 from mlpperf.engine.levels.fitting import error_factor, fit, fit_all
+from mlpperf.engine.levels.rarity import rarity
+from mlpperf.engine.timing.quantiles import normal_quantile, student_quantile
 
 COMMITS, ERROR, FREEDOM = 64, 0.003, 12.0
 
@@ -190,3 +192,57 @@ def test_nothing_is_known_without_edges() -> None:
     found = fit(network([], 5))
     assert not found.steps
     assert found.gaps == [1, 2, 3, 4]
+
+
+# --- errors that are known only roughly -----------------------------------------------------------
+
+
+def estimated(
+    rng: np.random.Generator, steps: Mapping[int, float], freedom: float, machines: int = 1
+) -> Network:
+    """A network whose errors are estimates themselves, as those of comparisons are."""
+    edges = [
+        edge._replace(log_ratio=ratio + ERROR * rng.standard_normal(), error=error, freedom=freedom)
+        for machine in range(machines)
+        for edge in edges_of({}, rng, commits=40, machine=machine)
+        for ratio in [sum(size for at, size in steps.items() if edge.base < at <= edge.head)]
+        for error in [ERROR * math.sqrt(rng.chisquare(freedom) / freedom)]
+    ]
+    return network_of(edges, 40)
+
+
+@pytest.mark.parametrize(("freedom", "machines"), [(5.0, 1), (5.0, 4), (12.0, 1)])
+def test_errors_that_are_too_small_by_chance_show_no_steps(
+    freedom: float, machines: int, rng: np.random.Generator
+) -> None:
+    """Of 60 histories of 20 series, of which 0.6 may show one; a thousand were tried elsewhere."""
+    shown = 0
+    for _ in range(60):
+        fits = fit_all({name: estimated(rng, {}, freedom, machines) for name in range(20)})
+        shown += any(found.steps for found in fits.values())
+    assert shown <= 4
+
+
+def test_edges_together_show_what_none_would_show_alone(rng: np.random.Generator) -> None:
+    """A step of 2 %, by comparisons with 5 degrees of freedom: alone each would need 5 %."""
+    found = [fit(estimated(rng, {17: 0.02}, 5.0, 2), 20).steps for _ in range(20)]
+    right = [len(steps) == 1 and steps[0].earliest <= 17 <= steps[0].latest for steps in found]
+    assert sum(right) >= 14
+
+
+def test_how_rare_a_single_edge_is_depends_on_its_freedom_alone() -> None:
+    tail, weight = 1e-6, np.array([4.0])
+    for freedom in (1.0, 5.0, 30.0):
+        (found,) = rarity(tail, weight, weight / freedom, weight**2 / freedom)
+        limits = normal_quantile(1 - tail), student_quantile(freedom, 1 - tail)
+        assert found == pytest.approx(max((limits[0] / limits[1]) ** 2, 0.01), rel=0.05)
+
+
+def test_many_edges_are_rarer_than_one_and_exact_ones_are_normal() -> None:
+    tail, weights, freedom = 1e-6, np.ones(8), 8.0
+    one = rarity(tail, weights[:1], weights[:1] / freedom, weights[:1] / freedom)
+    sums = [np.array([column.sum()]) for column in (weights, weights / freedom, weights / freedom)]
+    assert one < rarity(tail, *sums) < 1
+    nothing = np.zeros(1)
+    assert rarity(tail, weights[:1], nothing, nothing) == pytest.approx(1.0, rel=0.01)
+    assert np.isfinite(rarity(tail, nothing, nothing, nothing)).all()

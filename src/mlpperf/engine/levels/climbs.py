@@ -19,6 +19,14 @@ class Where(NamedTuple):
     last: int
     machine: int = EVERY
 
+    def behind(self, commits: int, machine: int) -> Floats:
+        """How much of it each of so many places has behind it, on a machine."""
+        if self.machine not in (EVERY, machine):
+            return np.zeros(commits)
+        length = self.last - self.first + 1
+        share: Floats = np.clip(np.arange(commits) - (self.first - 1), 0, length) / length
+        return share
+
 
 def stretches(commits: int) -> tuple[Where, ...]:
     """Where a climb may be: stretches of 4, 8, 16 … commits, half over each other."""

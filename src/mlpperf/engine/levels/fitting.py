@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..timing.estimates import DEVIATION_PER_MEDIAN_DEVIATION
-from ..timing.quantiles import normal_quantile, student_quantile
+from ..timing.quantiles import normal_quantile
 from .climbs import Where, squares, stretches
 from .edges import EVERY, Floats, Network, Places
+from .rarity import rarity
 
 ALARMS = 0.01  # probability of any false step in a whole history
 CONFIDENCE = 0.99  # the probability that a step is at one of the commits that are told for it
@@ -33,7 +34,6 @@ CONFIDENCE = 0.99  # the probability that a step is at one of the commits that a
 MORE_OF_A_CLIMB = 6.0
 SWEEPS = 10  # times that each step may be moved, at most
 FEWEST_RESIDUALS = 20  # below which edges do not say how well they agree
-LARGEST_WIDENING = 10.0  # of errors of next to no degrees of freedom
 
 Name = TypeVar("Name")
 
@@ -87,7 +87,7 @@ class Fit:
         """The level of each place on a machine, as a logarithm; 0 at the first one."""
         found = np.zeros(self.network.commits)
         for step in self.steps:
-            found += step.log_ratio * _share_before(step.where, self.network.commits, machine)
+            found += step.log_ratio * step.where.behind(self.network.commits, machine)
         return found
 
     def errors(self, reference: int, machine: int = EVERY) -> Floats:
@@ -95,7 +95,7 @@ class Fit:
         if not self.steps:
             return np.zeros(self.network.commits)
         commits = self.network.commits
-        shares = np.array([_share_before(step.where, commits, machine) for step in self.steps])
+        shares = np.array([step.where.behind(commits, machine) for step in self.steps])
         shares = shares - shares[:, [reference]]
         variance = np.einsum("ik,ij,jk->k", shares, self._covariance, shares)
         found: Floats = np.sqrt(np.maximum(variance, 0.0))
@@ -121,15 +121,6 @@ class Fit:
         sums = np.bincount(network.head, rest, commits) - np.bincount(network.base, rest, commits)
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.levels() + sums / known, np.sqrt(1 / np.where(known, known, np.nan))
-
-
-def _share_before(where: Where, commits: int, machine: int) -> Floats:
-    """How much of a step or climb each place has behind it, on a machine."""
-    if where.machine not in (EVERY, machine):
-        return np.zeros(commits)
-    done = np.arange(commits) - (where.first - 1)
-    share: Floats = np.clip(done, 0, where.last - where.first + 1) / (where.last - where.first + 1)
-    return share
 
 
 def fit_all(networks: Mapping[Name, Network]) -> dict[Name, Fit]:
@@ -185,13 +176,12 @@ class _Search:
         ends = np.unique(np.concatenate([network.base, network.head]))
         known = len(np.unique(network.head[~network.measured]))
         candidates = max(len(ends) - 1 - known, 1) * len(self._groups) + len(self._climbs)
-        tail = ALARMS / (2 * tests * candidates)
-        self._limit = normal_quantile(1 - tail)
-        # So wide that beyond the limit each is as rare as a normal value.
-        self._weights = (factor * _widened(network, tail, self._limit)) ** -2.0
+        self._tail = ALARMS / (2 * tests * candidates)
+        self._limit = normal_quantile(1 - self._tail)
+        self._weights = (factor * network.error) ** -2.0
         self._steps: list[Where] = []
         self._out: list[int] = []
-        self._of_climbs = self._known_of_climbs()
+        self._weigh()
 
     def run(self) -> Fit:
         seen: set[frozenset[Where]] = set()
@@ -210,17 +200,27 @@ class _Search:
             else:
                 self._out.append(best)
                 self._weights[best] = 0.0
-                self._of_climbs = self._known_of_climbs()
+                self._weigh()
         return self._told()
 
-    def _known_of_climbs(self) -> Floats:
-        """How much the edges say about the size of each climb."""
-        network = self._network
-        if not self._climbs:
-            return np.zeros(0)
-        every = squares(network.commits, network.base.tobytes(), network.head.tobytes())
-        found: Floats = every @ self._weights
-        return found
+    def _weigh(self) -> None:
+        """How much the edges say of each candidate, and how rare that is for their freedom."""
+        network, weights = self._network, self._weights
+        freedom = np.maximum(network.freedom, 1.0)
+        columns = weights, weights / freedom, weights**2 / freedom
+        self._rarity = {
+            machine: rarity(self._tail, *(network.crossing(column * on) for column in columns))
+            for machine, on in self._on.items()
+        }
+        self._rarity_of_edges = rarity(self._tail, *columns)
+        self._of_climbs = self._rarity_of_climbs = np.zeros(0)
+        if self._climbs:
+            every = squares(network.commits, network.base.tobytes(), network.head.tobytes())
+            self._of_climbs, less, _ = (every @ column for column in columns)
+            # As if a single edge said it all: most of a climb may rest on one.
+            self._rarity_of_climbs = rarity(
+                self._tail, self._of_climbs, less, self._of_climbs * less
+            )
 
     def _lift(self, where: Where) -> Floats:
         """Which share of a step or climb each edge has."""
@@ -236,6 +236,8 @@ class _Search:
         explained = 0.0
         for machine in self._groups:
             of_places = self._of_steps(machine, solved)
+            if machine == EVERY:  # where one machine differs, each is told by itself
+                of_places[[step.first for step in self._steps if step.machine != EVERY]] = 0.0
             place = int(np.argmax(of_places))
             explained = max(explained, of_places[place])
             yield Where(place, place, machine), float(of_places[place])
@@ -248,7 +250,7 @@ class _Search:
         lifts = solved.lifts
         own = np.einsum("ij,jk,ik->i", lifts, solved.inverse, lifts) * self._weights
         left = np.maximum(1 - own, 1e-9)
-        of_edges = self._weights * solved.rest**2 / left
+        of_edges = self._weights * solved.rest**2 / left * self._rarity_of_edges
         edge = int(np.argmax(of_edges))
         if of_edges[edge] > explained * (1 + 1e-9):  # one that alone speaks for a step is believed
             yield edge, float(of_edges[edge])
@@ -271,7 +273,8 @@ class _Search:
         shared = [network.crossing(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), network.commits)
         free = known - _overlap(of_steps, solved.inverse)
-        return _explained(network.crossing(weights * solved.rest), known, free)
+        explained = _explained(network.crossing(weights * solved.rest), known, free)
+        return explained * self._rarity[machine]
 
     def _explained_by_climbs(self, solved: _Solved) -> Floats:
         """The same for climbs, each of which is the mean of the steps on its stretch."""
@@ -286,7 +289,8 @@ class _Search:
         shared = [means(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), len(self._climbs))
         free = self._of_climbs - _overlap(of_steps, solved.inverse)
-        return _explained(means(weights * solved.rest), self._of_climbs, free)
+        explained = _explained(means(weights * solved.rest), self._of_climbs, free)
+        return explained * self._rarity_of_climbs
 
     # --- what is there already ---
 
@@ -305,8 +309,15 @@ class _Search:
                     unsettled.append(moved)
         solved = self._fitted(self._weights)
         variances = np.maximum(np.diag(solved.inverse), 1e-300)
-        plain = solved.sizes**2 / variances >= self._limit**2
+        rare = np.array([self._rarity_of(step) for step in self._steps])
+        plain = rare * solved.sizes**2 / variances >= self._limit**2
         self._steps = [step for step, kept in zip(self._steps, plain, strict=True) if kept]
+
+    def _rarity_of(self, where: Where) -> float:
+        """That of a step, or of a climb."""
+        if where.first < where.last:
+            return float(self._rarity_of_climbs[self._climbs.index(where)])
+        return float(self._rarity[where.machine][where.first])
 
     def _around(self, step: Where) -> list[Where]:
         """A step and those next to it, which may lie on all machines or on any; climbs stay."""
@@ -337,7 +348,7 @@ class _Search:
         solved = self._fitted(weights)
         steps = []
         for i, where in enumerate(self._steps):
-            shares = np.diff(_share_before(where, network.commits, where.machine), prepend=0.0)
+            shares = np.diff(where.behind(network.commits, where.machine), prepend=0.0)
             earliest, latest = where.first, where.last
             if earliest == latest:
                 shares = _likelihoods(self._profile(i))
@@ -384,12 +395,3 @@ def _likely(shares: Floats, place: int, confidence: float) -> tuple[int, int]:
     needed = int(np.searchsorted(np.cumsum(shares[order]), confidence)) + 1
     kept = [*order[:needed].tolist(), place]
     return min(kept), max(kept)
-
-
-def _widened(network: Network, tail: float, limit: float) -> Floats:
-    """The errors of the edges, wider where these are known by few degrees of freedom."""
-    widening = np.ones(len(network))
-    for freedom in np.unique(network.freedom[np.isfinite(network.freedom)]):
-        quantile = student_quantile(float(max(freedom, 1.0)), 1 - tail)
-        widening[network.freedom == freedom] = min(quantile / limit, LARGEST_WIDENING)
-    return network.error * widening
