@@ -21,7 +21,7 @@ from click.testing import Result
 from rich.console import Console
 
 from mlpperf.articles.mlp import growth
-from mlpperf.articles.readme_blocks import calibration
+from mlpperf.articles.readme_tracker import calibration
 from mlpperf.devices import Setting
 from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError

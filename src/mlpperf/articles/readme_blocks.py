@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from ..engine.calibrate.recorded import CALIBRATIONS, Calibration, alike, series_of
-from ..engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
+from ..engine.calibrate.recorded import told
 from ..engine.calibrate.trials import sights
 from ..engine.history.races import race_result
-from ..engine.history.reading import Record as TypedRecord
-from ..engine.history.reading import read, record_of
-from ..engine.report.draft import grouped
+from ..engine.history.reading import read
 from ..engine.timing.machine import BUSY
 from ..engine.timing.show import share_of_ceiling, speedup
 from ..engine.words import percent, seconds
@@ -20,28 +16,16 @@ from .accuracy import show as accuracy_show
 from .clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
 from .mlp.show_ladder import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, ratio
 from .peers import show as peer_table
-
-Record = dict[str, Any]
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """A table; all but the first `left` columns are numbers."""
-    lines = ["| " + " | ".join(columns) + " |"]
-    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _where(*records: Record) -> str:
-    """Machine of the last of `records`, and versions of the code of all, in a sentence."""
-    record = records[-1]
-    machine, versions = record["machine"], record["versions"]
-    hashes = dict.fromkeys(r["commit"]["hash"][:7] for r in records if r["commit"]["hash"])
-    code = f"commit{'s' * (len(hashes) > 1)} {', '.join(hashes)}" if hashes else "no commit"
-    return (
-        f"{machine['processor']}, {record['threads']} threads, {machine['blas']}, "
-        f"NumPy {versions['numpy']}, Python {machine['python']}; {record['time'][:10]}, {code}."
-    )
+from .readme_tables import Record, markdown, where
+from .readme_tracker import (
+    calibration,
+    calibrations,
+    compare_sample,
+    gauntlet,
+    histories,
+    race_sample,
+    scale,
+)
 
 
 def ladder(folder: Path) -> str:
@@ -56,14 +40,14 @@ def ladder(folder: Path) -> str:
         if not any(row[published] for row in rows):
             del columns[published]
             rows = [(*row[:published], *row[published + 1 :]) for row in rows]
-        parts.append(f"Batch {size:,}:\n\n" + _markdown(columns, rows, left=2))
-    return "\n\n".join([*parts, _where(record)])
+        parts.append(f"Batch {size:,}:\n\n" + markdown(columns, rows, left=2))
+    return "\n\n".join([*parts, where(record)])
 
 
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
     newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")[0]}
-    return _markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
+    return markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
 
 
 def best_run(folder: Path) -> str:
@@ -97,14 +81,14 @@ def peers(folder: Path) -> str:
     newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
     parts, met = dict[str, list[str]](), dict[str, str]()
     for (device, size), contest in sorted(newest.items()):
-        rows = _markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
+        rows = markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
         verdict = peer_table.verdict(contest)
         notes = "\n".join(f"- {note}" for note in peer_table.notes(contest))
         told = f"Batch {size:,}{peer_table.on_gpu(contest)}:\n\n{rows}\n\n{verdict}\n\n{notes}"
         parts.setdefault(device, []).append(told)
         versions = contest[-1]["versions"]
         told = ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
-        met[device] = f"{_where(contest[-1])[:-1]}; {told}."
+        met[device] = f"{where(contest[-1])[:-1]}; {told}."
     return "\n\n".join(line for device in parts for line in (*parts[device], met[device]))
 
 
@@ -130,7 +114,7 @@ def paths(folder: Path) -> str:
     for path, r in best.items():
         result = race_result(r)
         rows.append((path, result.variant, *speedup(result), share_of_ceiling(result)))
-    return f"{_markdown(PATHS_COLUMNS, rows, left=2)}\n\n{_where(r)}"
+    return f"{markdown(PATHS_COLUMNS, rows, left=2)}\n\n{where(r)}"
 
 
 def operations(folder: Path) -> str:
@@ -156,7 +140,7 @@ def operations(folder: Path) -> str:
         size = f"{int(case.removeprefix('batch-')):,}" if case[6:].isdigit() else case
         rows.append((path, size, device, function, fastest, *cells))
     gpu = any(device != "cpu" for _, _, device, _ in table)
-    lines = [_markdown(OPERATIONS_COLUMNS, rows, left=5), _where(r)]
+    lines = [markdown(OPERATIONS_COLUMNS, rows, left=5), where(r)]
     if not gpu:
         lines.append("There is no record of a GPU yet; `mlpperf race --device gpu:0` makes one.")
     return "\n\n".join(lines)
@@ -175,139 +159,22 @@ def keras(folder: Path) -> str:
         size = str(r["settings"]["batch_size"])
         cells = (percent(seen[-1]), percent(max(seen)), seconds(later[len(later) // 2]))
         rows.append((network, device, str(len(seen)), size, *cells))
-    return _markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + _where(r)
+    return markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + where(r)
 
 
 def accuracy(folder: Path) -> str:
     """Seconds to each target accuracy: the newest run of every contender and seed."""
     found = read(folder, "accuracies")[0]
-    table = _markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
+    table = markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
     notes = "\n".join(f"- {note}" for note in accuracy_show.notes(found))
-    return f"{table}\n\n{notes}\n\n{_where(found[-1])}"
+    return f"{table}\n\n{notes}\n\n{where(found[-1])}"
 
 
 def clusters(folder: Path) -> str:
     """How many clusters: seconds, inertia and silhouette over their number."""
     found = read(folder, "clusters")[0]
-    table = _markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
-    return f"{table}\n\n{elbow_found(found)}\n\n{_where(found[-1])}"
-
-
-def calibration(folder: Path) -> str:
-    """What each tracker found at every size of slowdown, with the command that repeats it."""
-    parts = []
-    for found in grouped(_calibrations(folder), alike).values():
-        r = found[-1].fields
-        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
-        if r["tracker"] == "mlpperf":
-            words.append(f"--budget {r['budget']:g}")
-        else:
-            words.append(f"--against {r['tracker']}")
-        told = f"`{' '.join(words)}`"
-        if r["busy"] > BUSY:
-            told += ", while other processes kept the machine busy"
-        table = sights([record.content.trial for record in found])
-        rows = _markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
-        parts.append(f"{told}, {series_of(found)} series:\n\n{rows}")
-        if any(line.found.of for line in table):
-            parts.append(sight(table))
-        parts.append(_where(*(record.fields for record in found)))
-    return "\n\n".join(parts)
-
-
-def _calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
-    return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
-
-
-GAUNTLET_COLUMNS = (
-    *("project, head", "what changed, by its author", "measured"),
-    *("slower", "faster", "unchanged", "undecided", "untouched", "time"),
-)
-
-
-def gauntlet(folder: Path) -> str:
-    """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    found = read(folder, "gauntlet")[0]
-    pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
-    rows = [
-        (
-            f"{r['project']} {r['head']}",
-            f"{r['what']}: {r['expected']}",
-            _as_meant(r),
-            *(str(len(r[side])) for side in ("slower", "faster")),
-            *(str(r.get(verdict, "–")) for verdict in ("unchanged", "undecided", "untouched")),
-            seconds(r["seconds"]) if r["seconds"] else "–",
-        )
-        for r in pairs.values()
-    ]
-    same: dict[str, list[Record]] = {}
-    for r in found:
-        if r["kind"] == "same":
-            same.setdefault(r["project"], []).append(r)
-    told = [
-        f"{project} {sum(bool(r['slower'] or r['faster']) for r in of)} of {len(of)}"
-        for project, of in same.items()
-    ]
-    parts = [_markdown(GAUNTLET_COLUMNS, rows, left=3)]
-    others = {
-        (r["project"], r["base"], r["head"], r["kind"]): r
-        for r in found
-        if r["kind"] not in ("pair", "same")
-    }
-    if others:
-        parts.append("The same pairs by other trackers, which tell changes of 5 %:")
-        parts.append(_markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=4))
-    if told:
-        parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
-    return "\n\n".join([*parts, _where(*found)])
-
-
-BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
-
-
-def _beside(record: Record) -> tuple[str, ...]:
-    """What another tracker says of a pair: how many series changed, and those that are meant."""
-    meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
-    told = record["verdict"]
-    if any(meant.values()) and record["expected"] != "nothing":
-        told += f"; of what is meant {meant['slower']} and {meant['faster']}"
-    return (
-        f"{record['project']} {record['head']}",
-        f"{record['what']}: {record['expected']}",
-        record["kind"],
-        told,
-        seconds(record["seconds"]) if record["seconds"] else "–",
-    )
-
-
-def _as_meant(record: Record) -> str:
-    """By how much the series changed that the author means: the range of what was decided."""
-    every = {**record["slower"], **record["faster"]}
-    changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
-    if not changes or record["expected"] == "nothing":
-        return "nothing" if not every else "something"
-    low, high = (f"{change:+.1f}" for change in (changes[0], changes[-1]))
-    return f"{low} %" if len(changes) == 1 else f"{low} to {high} %"
-
-
-SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page")
-
-
-def scale(folder: Path) -> str:
-    """What the newest report of each made history took, the smallest first."""
-    newest = {r["rows"]: r for r in read(folder, "scales")[0]}
-    rows = [
-        (
-            f"{r['rows']:,}",
-            f"{r['commits']:,}",
-            f"{r['file'] / 1e9:.1f} GB",
-            f"{r['seconds']:.0f} s",
-            f"{r['memory'] / 1e9:.1f} GB",
-            f"{r['history_page'] / 1e6:.1f} MB",
-        )
-        for _, r in sorted(newest.items())
-    ]
-    return f"{_markdown(SCALE_COLUMNS, rows, left=0)}\n\n{_where(*newest.values())}"
+    table = markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
+    return f"{table}\n\n{elbow_found(found)}\n\n{where(found[-1])}"
 
 
 HEADLINE_COLUMNS = ("what", "figure", "where", "when")
@@ -336,7 +203,7 @@ def headline(folder: Path) -> str:
             r = min(timed, key=lambda r: float(r["seconds"]["median"]))
             what = f"time of the fastest peer, {r['peer']}, ÷ that of the last rung, batch {size:,}"
             tell(f"{what}{peer_table.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
-    for found in grouped(_calibrations(folder), alike).values():
+    for found in told(calibrations(folder)):
         r = found[-1].fields
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
@@ -344,10 +211,12 @@ def headline(folder: Path) -> str:
             what = "comparisons of equal code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"
+            if r["busy"] > BUSY:
+                what += ", on a busy machine"
             rate = line.found if line.size else line.alarms
             if rate.of and line.size in (0.0, 0.01, 0.02):
                 tell(what, f"{rate.hits} of {rate.of}", r)
-    return _markdown(HEADLINE_COLUMNS, rows, left=1)
+    return markdown(HEADLINE_COLUMNS, rows, left=1)
 
 
 # What stands between the markers of one name, from the records in a folder.
@@ -366,4 +235,7 @@ BLOCKS: dict[str, Block] = {
     "calibration": calibration,
     "gauntlet": gauntlet,
     "scale": scale,
+    "histories": histories,
+    "race sample": race_sample,
+    "compare sample": compare_sample,
 }

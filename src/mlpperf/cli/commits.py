@@ -89,17 +89,16 @@ def compare(
     from ..engine.history.recording import Recording, json_text
 
     recording = Recording("comparison", "comparisons", records)
-    names = [name for listed in paths or () for name in listed.split(",")]
     request = Request(
         base,
         head,
-        paths=names,
+        paths=paths or (),
         cases=case or (),
         backends=backend or (["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]),
         series=series or (),
         usual=HOT_PATHS,
         # Who names hot paths, cases or libraries wants nothing else.
-        kinds=suite or (["hotpaths"] if names or case or backend else ()),
+        kinds=suite or (["hotpaths"] if paths or case or backend else ()),
         benchmarks=benchmarks,
         threshold=percentage(threshold) if threshold else None,
         budget=budget,
@@ -185,10 +184,9 @@ def calibrate(
     check("tracker", [against] if against else [], TRACKERS)
     recording = Recording("calibration", "calibrations", records)
     sizes = [percentage(text) for text in size] if size else list(SIZES)
-    names = [name for listed in paths or () for name in listed.split(",")]
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
-        hot_paths = ["hotpaths"] if names or case else ()
+        hot_paths = ["hotpaths"] if paths or case else ()
         folder = temporary / "versions"
         folder.mkdir()
         made = pair(
@@ -201,7 +199,7 @@ def calibrate(
             python=python,
             extra=with_ or (),
         )
-        selection = Selection(names, case or (), series=series or made.settings.series)
+        selection = Selection(paths or (), case or (), series=series or made.settings.series)
         task = bar.add_task("", total=trials * len(sizes))
         mutator = None
         # One kind at a time: hot paths have functions of their own to slow down.

@@ -74,15 +74,14 @@ def backfill(
     if scheduler and workers:
         raise MlpperfError("--workers starts a scheduler here; leave out --scheduler, or it.")
     recording = Recording("comparison", "comparisons", records)
-    names = [name for listed in paths or () for name in listed.split(",")]
     lineage = _lineage(lambda top: chosen(commits, top, since).thinned(every))
     request = Request(
         lineage[0].hash,
         lineage[-1].hash,
-        paths=names,
+        paths=paths or (),
         series=series or (),
         usual=HOT_PATHS,
-        kinds=suite or (["hotpaths"] if names else ()),
+        kinds=suite or (["hotpaths"] if paths else ()),
         benchmarks=lineage[-1].hash,
         budget=budget,
         python=python,

@@ -26,9 +26,18 @@ LogPlacement = Annotated[
     bool | None,
     typer.Option("--log-placement", help="Write where every operation of TensorFlow runs."),
 ]
+
+
+def _one_by_one(values: list[str] | None) -> list[str]:
+    """What was listed with commas, or in several options."""
+    return [name for listed in values or () for name in listed.split(",")]
+
+
 Paths = Annotated[
     list[str] | None,
-    typer.Option("--paths", "--path", help="Only these hot paths: a,b or repeated."),
+    typer.Option(
+        "--paths", "--path", callback=_one_by_one, help="Only these hot paths: a,b or repeated."
+    ),
 ]
 Suites = Annotated[
     list[str] | None, typer.Option("--suite", help="Only hotpaths, asv or pytest; repeatable.")

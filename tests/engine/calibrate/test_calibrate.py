@@ -32,6 +32,7 @@ from mlpperf.engine.calibrate.mutants import (
     loop_times,
     mutate,
 )
+from mlpperf.engine.calibrate.recorded import CALIBRATIONS, told
 from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
 from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
@@ -47,10 +48,13 @@ from mlpperf.engine.compare import stages as comparing
 from mlpperf.engine.compare.checkouts import copy_tree
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.versions import Version, entries_of, load, same_code
+from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.verdicts import Judgement, Verdict
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
+
+RECORDS = Path(__file__).parents[3] / "records"
 
 pytestmark = pytest.mark.usefixtures("temporary", "forgotten")
 SCALED = Series("doubling", "batch-128", "scaled")
@@ -597,3 +601,20 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     os.chdir(project.folder)
     assert fragment in refused("calibrate", *arguments)
+
+
+def test_what_was_calibrated_anew_with_another_budget_is_told_once() -> None:
+    """But not what was disturbed, or is about other benchmarks."""
+    (line,) = [
+        json.loads(text)
+        for text in (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[:1]
+    ]
+
+    def made(**about: Any) -> Any:
+        return record_of({**line, "series": 232, "busy": 0.0, **about}, CALIBRATIONS)
+
+    old, again, newer = made(budget=115.0), made(budget=115.0), made(budget=130.0, series=241)
+    others = [made(budget=60.0, series=17), made(busy=0.6), made(tracker="asv"), made(cases=["c"])]
+    assert told([old, again]) == [[old, again]]
+    assert told([old, newer, again]) == [[newer]]
+    assert told([old, *others]) == [[old], *([other] for other in others)]

@@ -149,3 +149,15 @@ def test_the_number_of_calls_aims_a_little_beyond_a_block() -> None:
     runner.calibrate((), 1.01e-5, 1.0, lambda: now)
     assert runner.calls == 20  # at least twice as many
     assert runner.warm
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 2 * ROW, 40 * ROW])
+def test_a_clock_that_jumps_once_changes_nothing(rounds: int) -> None:
+    """A process that was stopped for an hour, or a machine that slept: one block seems endless."""
+    found = RatioEstimate()
+    for process in range(6):
+        base, head = np.ones(rounds), np.full(rounds, 1.01)
+        (base if process % 2 else head)[process % rounds] += 3600.0
+        found.add(base, head, 1e-3, 0.0)
+    assert found.log_ratios == pytest.approx([math.log(1.01)] * 6, abs=1e-9)
+    assert found.log_ratio == pytest.approx(math.log(1.01))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..history.reading import Kind, Record
+from ..history.records import Place
 from ..history.rows import as_count, as_number, as_text, as_texts
 from ..timing.machine import BUSY
 from .trials import Trial
@@ -68,10 +69,43 @@ def calibration_of(fields: dict[str, Any]) -> Calibration:
 CALIBRATIONS = Kind("calibrations", calibration_of, name="calibration")
 
 
-def alike(record: Record[Calibration]) -> Hashable:
+class Alike(NamedTuple):
     """What the calibrations that are told as one have in common."""
+
+    place: Place
+    tracker: str
+    cases: tuple[str, ...]
+    disturbed: bool
+    budget: float
+
+
+def alike(record: Record[Calibration]) -> Alike:
+    """The same of one of them."""
     asked, disturbed = record.content, record.content.trial.busy > BUSY
-    return record.origin.place, asked.tracker, asked.cases, asked.budget, disturbed
+    return Alike(record.origin.place, asked.tracker, asked.cases, disturbed, asked.budget)
+
+
+ABOUT_AS_MANY = 1.1  # times as many series, at most, are those of the same benchmarks
+
+
+def told(records: Sequence[Record[Calibration]]) -> list[list[Record[Calibration]]]:
+    """The calibrations that are told as one; not those that were made anew with another budget."""
+    groups: dict[Alike, list[Record[Calibration]]] = {}
+    for record in records:
+        groups.setdefault(alike(record), []).append(record)
+    every = list(groups.values())
+    return [
+        group
+        for at, group in enumerate(every)
+        if not any(_supersedes(newer, group) for newer in every[at + 1 :])
+    ]
+
+
+def _supersedes(newer: list[Record[Calibration]], older: list[Record[Calibration]]) -> bool:
+    """Whether they are about the same, but for the budget."""
+    few, many = sorted(group[-1].content.trial.series for group in (newer, older))
+    same = alike(newer[-1])._replace(budget=0.0) == alike(older[-1])._replace(budget=0.0)
+    return same and many <= ABOUT_AS_MANY * few
 
 
 def series_of(records: Sequence[Record[Calibration]]) -> str:

@@ -15,7 +15,7 @@ CALIBRATION_COLUMNS = (
     "found",
     "95 % interval",
     "as measured",
-    "comparisons with a false alarm",
+    "false alarms",
     "95 % interval",
     "time",
 )

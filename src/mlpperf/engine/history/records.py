@@ -14,6 +14,8 @@ those are depends on the file:
 - calibrations.jsonl, kind calibration: `mlpperf.engine.calibrate.recorded`
 - gauntlet.jsonl, kind gauntlet: `record` in benchmarks/gauntlet.py
 - scales.jsonl, kind scale: `main` in benchmarks/scale.py
+- samples.jsonl, kind sample: `main` in benchmarks/samples.py
+- histories.jsonl, kind history: `found` in benchmarks/elsewhere.py
 - devices.jsonl, kind devices: the fields of `Seen.about` in `mlpperf.engine.timing.in_force`
 - ladders, growth, trainings, keras, peers, accuracies and clusters.jsonl: what the articles write,
   each beside its command in `mlpperf.articles`

@@ -233,26 +233,28 @@ class _Search:
     def _scores(self) -> Iterator[tuple[Where | int, float]]:
         """The best step and climb, and the most contradicting edge, with what each explains."""
         solved = self._fitted(self._weights)
-        explained = 0.0
+        explained = rarest = 0.0
         for machine in self._groups:
             of_places = self._of_steps(machine, solved)
             if machine == EVERY:  # where one machine differs, each is told by itself
                 of_places[[step.first for step in self._steps if step.machine != EVERY]] = 0.0
-            place = int(np.argmax(of_places))
-            explained = max(explained, of_places[place])
-            yield Where(place, place, machine), float(of_places[place])
+            rare = of_places * self._rarity[machine]
+            place = int(np.argmax(rare))
+            explained = max(explained, float(of_places.max()))
+            rarest = max(rarest, float(rare[place]))
+            yield Where(place, place, machine), float(rare[place])
         if self._climbs:
             of_climbs = self._explained_by_climbs(solved)
             best = int(np.argmax(of_climbs))
             if of_climbs[best] > explained + MORE_OF_A_CLIMB:
-                yield self._climbs[best], float(of_climbs[best])
+                yield self._climbs[best], float(of_climbs[best] * self._rarity_of_climbs[best])
         # Of an edge, how far it is from what the others say.
         lifts = solved.lifts
         own = np.einsum("ij,jk,ik->i", lifts, solved.inverse, lifts) * self._weights
         left = np.maximum(1 - own, 1e-9)
         of_edges = self._weights * solved.rest**2 / left * self._rarity_of_edges
         edge = int(np.argmax(of_edges))
-        if of_edges[edge] > explained * (1 + 1e-9):  # one that alone speaks for a step is believed
+        if of_edges[edge] > rarest * (1 + 1e-6):  # one that alone speaks for a step is believed
             yield edge, float(of_edges[edge])
 
     def _fitted(self, weights: Floats, steps: Sequence[Where] | None = None) -> _Solved:
@@ -273,8 +275,7 @@ class _Search:
         shared = [network.crossing(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), network.commits)
         free = known - _overlap(of_steps, solved.inverse)
-        explained = _explained(network.crossing(weights * solved.rest), known, free)
-        return explained * self._rarity[machine]
+        return _explained(network.crossing(weights * solved.rest), known, free)
 
     def _explained_by_climbs(self, solved: _Solved) -> Floats:
         """The same for climbs, each of which is the mean of the steps on its stretch."""
@@ -289,8 +290,7 @@ class _Search:
         shared = [means(weights * lift) for lift in solved.lifts.T]
         of_steps = np.array(shared).reshape(len(shared), len(self._climbs))
         free = self._of_climbs - _overlap(of_steps, solved.inverse)
-        explained = _explained(means(weights * solved.rest), self._of_climbs, free)
-        return explained * self._rarity_of_climbs
+        return _explained(means(weights * solved.rest), self._of_climbs, free)
 
     # --- what is there already ---
 
@@ -351,7 +351,7 @@ class _Search:
             shares = np.diff(where.behind(network.commits, where.machine), prepend=0.0)
             earliest, latest = where.first, where.last
             if earliest == latest:
-                shares = _likelihoods(self._profile(i))
+                shares = _likelihoods(self._profile(i) * self._rarity_of(where))
                 earliest, latest = _likely(shares, where.first, self._confidence)
             error = math.sqrt(max(solved.inverse[i, i], 0.0))
             steps.append(Step(where, float(solved.sizes[i]), error, earliest, latest, shares))

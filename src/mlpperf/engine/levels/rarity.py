@@ -9,7 +9,7 @@ import numpy as np
 from ..timing.quantiles import normal_quantile, student_quantile
 from .edges import Floats
 
-LARGEST_WIDENING = 10.0  # of errors of next to no degrees of freedom
+LARGEST_WIDENING = 70.0  # of errors of next to no degrees of freedom: two, at the usual tails
 # Of the degrees of freedom that several edges have more than one, so many are believed: weights are
 # estimated, and the tail of what they say together is that of the least exact among them.
 BELIEVED = 0.2
@@ -32,11 +32,10 @@ def rarity(tail: float, known: Floats, less: Floats, least: Floats) -> Floats:
     blur = 1 + 4 / np.maximum(of_one - 2, 1) * (1 - of_one / of_all)
     limits = np.interp(freedom, FREEDOMS, _limits(float(f"{tail:.1e}")))
     found: Floats = (normal_quantile(1 - tail) / limits) ** 2 / blur
-    return np.minimum(found, 1.0)
+    return np.clip(found, LARGEST_WIDENING**-2.0, 1.0)
 
 
 @lru_cache(maxsize=64)
 def _limits(tail: float) -> Floats:
     """The quantiles of Student's t that are exceeded with that probability, for `FREEDOMS`."""
-    quantiles = [student_quantile(float(freedom), 1 - tail) for freedom in FREEDOMS]
-    return np.minimum(quantiles, LARGEST_WIDENING * normal_quantile(1 - tail))
+    return np.array([student_quantile(float(freedom), 1 - tail) for freedom in FREEDOMS])

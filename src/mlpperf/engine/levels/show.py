@@ -126,13 +126,17 @@ def notes(levels: Levels) -> list[str]:
                 f"{host} contradicts the other comparisons in {contradicting} of "
                 f"{count(every, 'edge')}, which were left out."
             )
-    gaps = {gap for fit in fits.values() for gap in fit.gaps}
-    if fits and gaps:
-        some = [series.name for series, fit in fits.items() if fit.gaps]
+    newest = max((link.head for link in levels.links if link.useful), default=0)
+    if later := len(lineage) - 1 - newest:
+        are = "commit has" if later == 1 else f"{later:,} commits have"
+        found.append(f"The newest {are} not been compared yet; `mlpperf backfill` does it.")
+    gaps = {name: [gap for gap in fit.gaps if gap <= newest] for name, fit in fits.items()}
+    if some := [name for name, found_here in gaps.items() if found_here]:
+        number = len({gap for name in some for gap in gaps[name]})
+        of = "any series" if len(some) == len(fits) else _some([name.name for name in some])
         found.append(
-            f"Nothing ties {count(len(gaps), 'commit')} to the one before, of {_some(some)}: what "
-            "was not compared yet, `mlpperf backfill` compares; what took too long needs a larger "
-            "--budget."
+            f"Nothing ties {count(number, 'commit')} to the one before, of {of}: what was not "
+            "compared yet, `mlpperf backfill` compares; what took too long needs a larger --budget."
         )
     if levels.unreadable:
         found.append(

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calibrate.recorded import alike, series_of
+from ..calibrate.recorded import series_of, told
 from ..calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
 from ..calibrate.trials import sights
 from ..timing.machine import BUSY
 from ..words import count
 from . import figures
 from .blocks import Page, Plot, Prose, Section, Table, rows
-from .draft import Draft, grouped, none_yet
+from .draft import Draft, none_yet
 from .gather import where_from
 
 
 def calibration(site: Draft) -> None:
     """What was found of slowdowns that were put into the code."""
-    groups = grouped(site.material.calibrations, alike)
+    groups = told(site.material.calibrations)
     sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
-    for number, found in enumerate(groups.values(), 1):
+    for number, found in enumerate(groups, 1):
         table = sights([record.content.trial for record in found])
         origin, asked = found[-1].origin, found[-1].content
         where = origin.place.machine

@@ -1,0 +1,28 @@
+"""The tables of README and docs: what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """A table; all but the first `left` columns are numbers."""
+    lines = ["| " + " | ".join(columns) + " |"]
+    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def where(*records: Record) -> str:
+    """Machine of the last of `records`, and versions of the code of all, in a sentence."""
+    record = records[-1]
+    machine, versions = record["machine"], record["versions"]
+    hashes = dict.fromkeys(r["commit"]["hash"][:7] for r in records if r["commit"]["hash"])
+    code = f"commit{'s' * (len(hashes) > 1)} {', '.join(hashes)}" if hashes else "no commit"
+    return (
+        f"{machine['processor']}, {record['threads']} threads, {machine['blas']}, "
+        f"NumPy {versions['numpy']}, Python {machine['python']}; {record['time'][:10]}, {code}."
+    )

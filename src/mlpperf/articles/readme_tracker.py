@@ -1,0 +1,175 @@
+"""What README and docs say of the tracker in figures: how far it sees, and what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
+from ..engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
+from ..engine.calibrate.trials import sights
+from ..engine.history.reading import Record as TypedRecord
+from ..engine.history.reading import read, record_of
+from ..engine.timing.machine import BUSY
+from ..engine.words import by_percent, seconds
+from .readme_tables import Record, markdown, where
+
+
+def calibration(folder: Path) -> str:
+    """What each tracker found at every size of slowdown, with the command that repeats it."""
+    parts = []
+    for found in told(calibrations(folder)):
+        r = found[-1].fields
+        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
+        if r["tracker"] == "mlpperf":
+            words.append(f"--budget {r['budget']:g}")
+        else:
+            words.append(f"--against {r['tracker']}")
+        asked = f"`{' '.join(words)}`"
+        if r["busy"] > BUSY:
+            asked += ", while other processes kept the machine busy"
+        table = sights([record.content.trial for record in found])
+        rows = markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
+        parts.append(f"{asked}, {series_of(found)} series:\n\n{rows}")
+        if any(line.found.of for line in table):
+            parts.append(sight(table))
+        parts.append(where(*(record.fields for record in found)))
+    return "\n\n".join(parts)
+
+
+def calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
+    """All that are recorded."""
+    return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
+
+
+GAUNTLET_COLUMNS = (
+    *("project, head", "what changed, by its author", "measured"),
+    *("slower", "faster", "unchanged", "undecided", "untouched", "time"),
+)
+
+
+def gauntlet(folder: Path) -> str:
+    """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
+    found = read(folder, "gauntlet")[0]
+    pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
+    rows = [
+        (
+            f"{r['project']} {r['head']}",
+            f"{r['what']}: {r['expected']}",
+            _as_meant(r),
+            *(str(len(r[side])) for side in ("slower", "faster")),
+            *(str(r.get(verdict, "–")) for verdict in ("unchanged", "undecided", "untouched")),
+            seconds(r["seconds"]) if r["seconds"] else "–",
+        )
+        for r in pairs.values()
+    ]
+    same: dict[str, list[Record]] = {}
+    for r in found:
+        if r["kind"] == "same":
+            same.setdefault(r["project"], []).append(r)
+    told = [
+        f"{project} {sum(bool(r['slower'] or r['faster']) for r in of)} of {len(of)}"
+        for project, of in same.items()
+    ]
+    parts = [markdown(GAUNTLET_COLUMNS, rows, left=3)]
+    others = {
+        (r["project"], r["base"], r["head"], r["kind"]): r
+        for r in found
+        if r["kind"] not in ("pair", "same")
+    }
+    if others:
+        parts.append("The same pairs by other trackers, which tell changes of 5 %:")
+        parts.append(markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=4))
+    if told:
+        parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
+    return "\n\n".join([*parts, where(*found)])
+
+
+BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
+
+
+def _beside(record: Record) -> tuple[str, ...]:
+    """What another tracker says of a pair: how many series changed, and those that are meant."""
+    meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
+    told = record["verdict"]
+    if any(meant.values()) and record["expected"] != "nothing":
+        told += f"; of what is meant {meant['slower']} and {meant['faster']}"
+    return (
+        f"{record['project']} {record['head']}",
+        f"{record['what']}: {record['expected']}",
+        record["kind"],
+        told,
+        seconds(record["seconds"]) if record["seconds"] else "–",
+    )
+
+
+def _as_meant(record: Record) -> str:
+    """By how much the series changed that the author means: the range of what was decided."""
+    every = {**record["slower"], **record["faster"]}
+    changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
+    if not changes or record["expected"] == "nothing":
+        return "nothing" if not every else "something"
+    low, high = (f"{change:+.1f}" for change in (changes[0], changes[-1]))
+    return f"{low} %" if len(changes) == 1 else f"{low} to {high} %"
+
+
+HISTORY_COLUMNS = ("since", "what its author wrote", "benchmark", "by")
+
+
+def histories(folder: Path) -> str:
+    """The newest history of each project that nobody here wrote: a row for each step."""
+    newest = {r["project"]: r for r in read(folder, "histories")[0]}
+    return "\n\n".join(map(_history, newest.values()))
+
+
+def _history(record: Record) -> str:
+    rows = [
+        (
+            step["commit"],
+            step["subject"],
+            step["series"].rpartition("::")[2],
+            "{} ({} to {})".format(*(by_percent(step[name]) for name in ("ratio", "low", "high"))),
+        )
+        for step in record["steps"]
+    ]
+    told = (
+        f"{record['project']}, {record['commits']} commits from {record['first']} to "
+        f"{record['last']}, {record['series']} benchmarks: {record['comparisons']} comparisons, of "
+        f"which {record['timed']} had anything to time, in {record['seconds'] / 60:.0f} minutes. "
+        f"The error of half of them is below {100 * record['error']:.1f} %."
+    )
+    return f"{told}\n\n{markdown(HISTORY_COLUMNS, rows, left=4)}\n\n{where(record)}"
+
+
+SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page")
+
+
+def scale(folder: Path) -> str:
+    """What the newest report of each made history took, the smallest first."""
+    newest = {r["rows"]: r for r in read(folder, "scales")[0]}
+    rows = [
+        (
+            f"{r['rows']:,}",
+            f"{r['commits']:,}",
+            f"{r['file'] / 1e9:.1f} GB",
+            f"{r['seconds']:.0f} s",
+            f"{r['memory'] / 1e9:.1f} GB",
+            f"{r['history_page'] / 1e6:.1f} MB",
+        )
+        for _, r in sorted(newest.items())
+    ]
+    return f"{markdown(SCALE_COLUMNS, rows, left=0)}\n\n{where(*newest.values())}"
+
+
+def race_sample(folder: Path) -> str:
+    """What a race printed, when it was last tried."""
+    return _printed(folder, "race")
+
+
+def compare_sample(folder: Path) -> str:
+    """What a comparison printed, when it was last tried."""
+    return _printed(folder, "compare")
+
+
+def _printed(folder: Path, name: str) -> str:
+    found = [r for r in read(folder, "samples")[0] if r["name"] == name]
+    return f"```\n{found[-1]['printed']}\n```"
