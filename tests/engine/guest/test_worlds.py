@@ -166,3 +166,46 @@ def test_what_a_function_is_called_stays_and_its_world_is_known(two: list[World]
     assert (wrapped.__name__, wrapped.__doc__) == ("named", "Says something.")
     assert lives_in(wrapped) == (two[0], named)
     assert lives_in(named) == (None, named)
+
+
+def test_a_relative_folder_on_the_path_is_that_of_each_copy(tmp_path: Path) -> None:
+    """As in tests that begin with `sys.path.insert(0, "helpers")`, which importing remembers."""
+    path = list(sys.path)
+
+    def aid() -> int:
+        sys.path.insert(0, "helpers")
+        import aid
+
+        return int(aid.VALUE)
+
+    roots = [built(tmp_path / str(number), number) for number in (1, 2)]
+    worlds = [World(root, ["town", "aid"], (), root) for root in roots]
+    try:
+        assert [world.inside(aid)() for world in worlds] == [1, 2]
+        assert [world.inside(aid)() for world in worlds] == [1, 2]
+    finally:
+        leave()
+        sys.path[:] = path
+    assert not [place for place in sys.path_importer_cache if place == "helpers"]
+    assert [world.strayed([root]) for world, root in zip(worlds, reversed(roots), strict=True)] == [
+        None,
+        None,
+    ]
+
+
+def test_a_module_of_another_copy_is_noticed(tmp_path: Path) -> None:
+    """Saboteur: a test that puts a folder of its own choice on the path."""
+    path = list(sys.path)
+    one, other = (built(tmp_path / str(number), number) for number in (1, 2))
+    world = World(one, ["town", "aid"])
+
+    def aid() -> None:
+        sys.path.insert(0, str(other / "helpers"))
+        import aid  # noqa: F401
+
+    try:
+        world.inside(aid)()
+    finally:
+        sys.path[:] = path
+    assert world.strayed([other]) == "aid"
+    assert world.strayed([tmp_path / "3"]) is None

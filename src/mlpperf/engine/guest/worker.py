@@ -111,6 +111,10 @@ def main() -> None:
     os._exit(0)
 
 
+class MixedError(Exception):
+    """A version has found modules of another one."""
+
+
 def load(task: Task, name: str) -> Copy:
     """A copy of a version's suite, in a world of its own.
 
@@ -118,6 +122,8 @@ def load(task: Task, name: str) -> Copy:
     ------
     ModuleNotFoundError
         If the environment lacks what runs the suite.
+    MixedError
+        If it has found modules of another version.
     """
     side = Side(**task.sides[name])
     root, folders = Path(side.root), [Path(folder) for folder in side.folders]
@@ -128,10 +134,16 @@ def load(task: Task, name: str) -> Copy:
         working = Path(tempfile.mkdtemp(dir=root.parent))
         world = World(root, side.packages, [folder.parent, *folders], working)
         series = [*task.series, *(session["series"] for session in task.sessions)]
-        return AsvCopy(world, folder, [names[0] for names in series])
-    from .pytest_suite import PytestCopy
+        copy: Copy = AsvCopy(world, folder, [names[0] for names in series])
+    else:
+        from .pytest_suite import PytestCopy
 
-    return PytestCopy(World(root, side.packages, folders, root), task.arguments)
+        world = World(root, side.packages, folders, root)
+        copy = PytestCopy(world, task.arguments)
+    others = [Path(one["root"]) for other, one in task.sides.items() if other != name]
+    if stray := world.strayed(others):
+        raise MixedError(f"{name} imports {stray} of the other version, so both would be the same")
+    return copy
 
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:

@@ -59,7 +59,7 @@ class World:
         self._others: dict[str, ModuleType] = {}
         # New modules are noticed by their number: to look at all of them takes a hundred times
         # longer than to exchange a few.
-        self._seen_within = self._seen_outside = -1
+        self._seen_within = self._seen_outside = self._seen_finders = -1
 
     @property
     def path(self) -> list[str]:
@@ -89,7 +89,13 @@ class World:
         for name in self._own:
             sys.modules.pop(name, None)
         sys.modules.update(self._others)
-        # Code may do with the path as it likes: pytest puts the folders of tests there.
+        # Code may do with the path as it likes: pytest puts the folders of tests there. A relative
+        # one means this copy's, and importing remembers where the first copy's was.
+        sys.path[:] = [_absolute(place) if _is_relative(place) else place for place in sys.path]
+        if len(sys.path_importer_cache) != self._seen_finders:
+            for place in list(filter(_is_relative, sys.path_importer_cache)):
+                del sys.path_importer_cache[place]
+            self._seen_finders = len(sys.path_importer_cache)
         self._path = [place for place in sys.path if self._is_below(place)]
         sys.path[:] = [place for place in sys.path if not self._is_below(place)]
         if self._working:
@@ -108,6 +114,18 @@ class World:
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         return any(map(self._is_below, places))
 
+    def strayed(self, elsewhere: Sequence[Path]) -> str | None:
+        """The name of a module of its own that was found in a folder of others; None if none was.
+
+        It is nobody's turn afterwards.
+        """
+        leave()
+        others = tuple(f"{folder}{os.sep}" for folder in elsewhere)
+        for name, module in self._own.items():
+            if str(getattr(module, "__file__", None) or "").startswith(others):
+                return name
+        return None
+
     def inside(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
         """`function`, called in this world; whose turn it was before has it again afterwards."""
 
@@ -125,6 +143,15 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
+
+
+def _is_relative(place: object) -> bool:
+    """Whether it is a folder below the current one; not that one itself, which is ''."""
+    return isinstance(place, str) and bool(place) and not os.path.isabs(place)  # noqa: PTH117
+
+
+def _absolute(place: str) -> str:
+    return os.path.abspath(place)  # noqa: PTH100  (quicker than a Path)
 
 
 def leave() -> None:
