@@ -126,15 +126,16 @@ def export(
     from ..engine.compare.recorded import comparisons
     from ..engine.history.table import history
     from ..engine.report import export as parquet
+    from .commits import usual
 
-    sources = _Site(out, records, asv, pytest_benchmark).sources()
-    made, damaged = comparisons(sources[0]) if sources[0] else ([], [])
-    races = sources[0] if sources[0] and (sources[0] / "races.jsonl").exists() else None
+    folder, asv, pytest_benchmark = _Site(out, records, asv, pytest_benchmark).sources()
+    made, damaged = comparisons(folder) if folder else ([], [])
+    races = usual(folder, "races.jsonl") if folder else None
     frames = {}
     if made:
         frames["comparisons"] = parquet.comparisons_frame(made)
-    if races or any(sources[1:]):
-        found = history(races, *sources[1:])
+    if races or asv or pytest_benchmark:
+        found = history(races, asv, pytest_benchmark)
         damaged = [*damaged, *found.unreadable]
         frames["measurements"] = parquet.measurements_frame(found.table)
     if not frames:

@@ -12,7 +12,7 @@ import pytest
 
 from mlpperf.engine.compare import show
 from mlpperf.engine.compare.findings import Comparison, Finding, Series
-from mlpperf.engine.compare.outcomes import Outcome, Outcomes
+from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.recorded import COMPARISONS, comparisons
 from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.history.records import Commit, append, context, finite
@@ -106,8 +106,7 @@ def test_what_a_line_says_of_its_series(tmp_path: Path) -> None:
 
 
 def test_outcomes_are_a_sequence() -> None:
-    every = [Outcome(series, "undecided") for series in (ONE, TWO, THREE)]
-    found = Outcomes.of(every)
+    found = record_of(LINES[0], COMPARISONS).content.outcomes
     assert [one.series for one in found] == [ONE, TWO, THREE]
     assert found[-1].series == THREE
     assert [one.series for one in found[1:]] == [TWO, THREE]
@@ -116,7 +115,7 @@ def test_outcomes_are_a_sequence() -> None:
     for place in (3, -4):
         with pytest.raises(IndexError):
             found[place]
-    assert len(Outcomes.of(())) == 0
+    assert len(record_of(LINES[1], COMPARISONS).content.outcomes) == 0
 
 
 def without(*names: str) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mlpperf.engine.compare.findings import Series
-from mlpperf.engine.compare.outcomes import Outcome, Outcomes
-from mlpperf.engine.compare.recorded import Decision
+from mlpperf.engine.compare.recorded import Decision, decision_of
 from mlpperf.engine.history.reading import Record, origin_of
 from mlpperf.engine.history.records import Origin, context, current_commit
 from mlpperf.engine.levels.gathering import Levels
@@ -92,27 +93,38 @@ class Simulated:
         commits = {"base": lineage[base].hash, "head": lineage[head].hash}
         sides = {"base": base, "head": head}
         broken = {side: "it does not run" for side, at in sides.items() if at in self.broken}
-        outcomes = [self._outcome(series, base, head) for series in self.steps]
-        decision = Decision(
-            commits["base"],
-            commits["head"],
-            exit_code=2 if broken else 0,
-            verdict="as found",
-            commits=dict(commits),
-            broken=broken,
-            seconds=60.0,
-            outcomes=Outcomes.of(() if broken else outcomes),
-        )
-        return Record(self.origin, decision, {})
+        nothing = all(place in self.untouched for place in range(base + 1, head + 1))
+        series = [] if broken else list(self.steps)
+        about: dict[str, Any] = {
+            **commits,
+            "exit_code": 2 if broken else 0,
+            "verdict": "as found",
+            "commits": commits,
+            "same": False,
+            "interrupted": False,
+            "broken": broken,
+            "total": 60.0,
+            "series": [] if nothing else [self._timed(one, base, head) for one in series],
+            "untouched": list(series) if nothing else [],
+        }
+        return Record(self.origin, decision_of(about), {})
 
-    def _outcome(self, series: Series, base: int, head: int) -> Outcome:
-        if all(place in self.untouched for place in range(base + 1, head + 1)):
-            return Outcome(series, Verdict.UNTOUCHED.value)
+    def _timed(self, series: Series, base: int, head: int) -> dict[str, Any]:
+        """What is recorded of a series."""
         between = sum(size for at, size in self.steps[series].items() if base < at <= head)
         noise = self.error * float(self.rng.standard_t(FREEDOM))
         slower = between + noise > 4 * self.error
         word = Verdict.SLOWER.value if slower else Verdict.UNCHANGED.value
-        return Outcome(series, word, between + noise, self.error, FREEDOM)
+        return {
+            **series._asdict(),
+            "verdict": word,
+            "ratio": {"median": math.exp(between + noise)},
+            "ratio_error": self.error,
+            "ratio_freedom": FREEDOM,
+            "seconds": {},
+            "wrong": {},
+            "grown": [],
+        }
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
@@ -41,11 +41,6 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     grown: tuple[str, ...] = ()
-
-    @property
-    def untouched(self) -> bool:
-        """Whether it runs nothing that changed."""
-        return self.verdict == Verdict.UNTOUCHED.value
 
     @property
     def timed(self) -> bool:
@@ -89,33 +84,6 @@ class Outcomes(Sequence[Outcome]):
     last: int
     wrong: Mapping[int, dict[str, str]] = field(default_factory=dict)
     grown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, every: Iterable[Outcome]) -> Outcomes:
-        """The columns of these."""
-        every = list(every)
-        series = list(dict.fromkeys(one.series for one in every))
-        verdicts = list(dict.fromkeys(one.verdict for one in every))
-        numbers = {name: number for number, name in enumerate(series)}
-        words = {word: number for number, word in enumerate(verdicts)}
-
-        def seconds(side: str) -> Floats:
-            return np.array([one.seconds.get(side, math.nan) for one in every])
-
-        columns = Columns(
-            series,
-            verdicts,
-            np.array([numbers[one.series] for one in every], dtype=np.int32),
-            np.array([words[one.verdict] for one in every], dtype=np.int32),
-            np.array([one.log_ratio for one in every]),
-            np.array([one.error for one in every]),
-            np.array([one.freedom for one in every]),
-            seconds("base"),
-            seconds("head"),
-        )
-        wrong = {place: one.wrong for place, one in enumerate(every) if one.wrong}
-        grown = {place: one.grown for place, one in enumerate(every) if one.grown}
-        return cls(columns, 0, len(every), wrong, grown)
 
     def __len__(self) -> int:
         return self.last - self.first

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,8 +24,6 @@ from ..history.rows import DAMAGE
 from ..timing.verdicts import Verdict
 from .findings import Series
 from .outcomes import Columns, Outcomes
-
-NONE = Outcomes.of(())
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,13 @@ class Decision:
     head: str
     exit_code: int
     verdict: str
-    commits: dict[str, str | None] = field(default_factory=dict)
-    selected: tuple[str, ...] = ()
-    same: bool = False
-    interrupted: bool = False
-    broken: dict[str, str] = field(default_factory=dict)
-    seconds: float = math.nan
-    outcomes: Outcomes = NONE
+    commits: dict[str, str | None]
+    selected: tuple[str, ...]
+    same: bool
+    interrupted: bool
+    broken: dict[str, str]
+    seconds: float
+    outcomes: Outcomes
 
 
 class _Ratio(msgspec.Struct, gc=False):
@@ -135,6 +133,15 @@ VALUES: dict[str, tuple[Callable[[_Series], float | None], type[np.floating]]] =
 }
 
 
+class _Span(NamedTuple):
+    """Where the outcomes of a line lie in the columns of all, and what else is said of them."""
+
+    first: int
+    last: int
+    wrong: dict[int, dict[str, str]]
+    grown: dict[int, tuple[str, ...]]
+
+
 class _Gathering:
     """The outcomes of lines, which all go into the same columns."""
 
@@ -147,8 +154,8 @@ class _Gathering:
         self._values: dict[str, list[NDArray[np.floating]]] = {name: [] for name in VALUES}
         self._rows = 0
 
-    def add(self, line: _Line) -> Callable[[Columns], Outcomes]:
-        """Take in what a line says; gives what makes its outcomes of the columns of all."""
+    def add(self, line: _Line) -> _Span:
+        """Take in what a line says."""
         more = len(line.untouched)
         names: list[tuple[str, ...]] = [*map(NAMES, line.series), *line.untouched]
         self._of_series.append(self._numbers(names))
@@ -158,10 +165,9 @@ class _Gathering:
         for name, (get, kind) in VALUES.items():
             self._values[name].append(np.array([*map(get, line.series), *[None] * more], kind))
         first, self._rows = self._rows, self._rows + len(names)
-        last = self._rows
         wrong = {place: one.wrong for place, one in enumerate(line.series) if one.wrong}
         grown = {place: tuple(one.grown) for place, one in enumerate(line.series) if one.grown}
-        return lambda columns: Outcomes(columns, first, last, wrong, grown)
+        return _Span(first, self._rows, wrong, grown)
 
     def _numbers(self, names: list[tuple[str, ...]]) -> NDArray[np.int32]:
         """Of each name its number; most lines are about the same series as the one before."""
@@ -188,7 +194,7 @@ class _Gathering:
         )
 
 
-def _decision(line: _Line, outcomes: Outcomes = NONE) -> Decision:
+def _decision(line: _Line, outcomes: Outcomes) -> Decision:
     return Decision(
         base=line.base,
         head=line.head,
@@ -217,8 +223,8 @@ def decision_of(fields: dict[str, Any]) -> Decision:
     except msgspec.ValidationError as reason:
         raise ValueError from reason
     gathering = _Gathering()
-    outcomes = gathering.add(line)
-    return _decision(line, outcomes(gathering.columns()))
+    span = gathering.add(line)
+    return _decision(line, Outcomes(gathering.columns(), *span))
 
 
 COMPARISONS = Kind("comparisons", decision_of, name="comparison")
@@ -227,9 +233,10 @@ COMPARISONS = Kind("comparisons", decision_of, name="comparison")
 def comparisons(folder: Path) -> tuple[list[Record[Decision]], list[str]]:
     """The comparisons that are recorded in `folder`, and a sentence for each line that is damaged.
 
-    There may be millions of outcomes; so they are kept in columns, and no line is kept whole.
+    There may be millions of outcomes; so they are kept in columns, which all records share, one
+    after the other, and no line is kept whole.
     """
-    found: list[tuple[Origin, _Line, Callable[[Columns], Outcomes]]] = []
+    found: list[tuple[Origin, _Line, _Span]] = []
     damaged, gathering = [], _Gathering()
     decode = msgspec.json.Decoder(_Whole).decode
     file = folder / f"{COMPARISONS.file}.jsonl"
@@ -243,12 +250,14 @@ def comparisons(folder: Path) -> tuple[list[Record[Decision]], list[str]]:
             except (msgspec.MsgspecError, RecursionError, *DAMAGE):
                 damaged.append(f"{where}: {why_not(text)}")
             else:
-                outcomes = gathering.add(line)
+                span = gathering.add(line)
                 line.series, line.untouched = [], []
-                found.append((origin, line, outcomes))
+                found.append((origin, line, span))
     except OSError as reason:
         damaged.append(f"{file}: {reason.strerror or reason}")
     columns = gathering.columns()
-    return [
-        Record(origin, _decision(line, outcomes(columns)), {}) for origin, line, outcomes in found
-    ], damaged
+
+    def decided(origin: Origin, line: _Line, span: _Span) -> Record[Decision]:
+        return Record(origin, _decision(line, Outcomes(columns, *span)), {})
+
+    return [decided(*one) for one in found], damaged

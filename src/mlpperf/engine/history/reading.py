@@ -18,8 +18,8 @@ from .records import SCHEMA, Commit, Origin
 from .rows import DAMAGE, as_count, as_flag, as_number, as_text, seconds_since_1970
 
 Content = TypeVar("Content")
-# What a record says of its machine in words; `cores` and `memory` are numbers.
 LACKING = "lacks what such a record has"
+# What a record says of its machine in words; `cores` and `memory` are numbers.
 MACHINE_TEXTS = ("host", "processor", "system", "python", "numpy", "blas", "simd")
 
 

@@ -115,11 +115,6 @@ class Levels:
         """Which commits changed every series, and by how much."""
         return fit_all(self.networks)
 
-    def contradicting(self, series: Series) -> list[Link]:
-        """The comparisons that contradict all others about a series."""
-        _, links = self._edges[series]
-        return [self.links[links[i]] for i in self.fits[series].contradicting]
-
     def measuring(self, series: Series) -> list[Link]:
         """The comparisons that measured a series."""
         network, links = self._edges[series]
@@ -219,7 +214,7 @@ def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | N
     useful = [link for link in whole.links if link.useful]
     if not useful:
         return None
-    found = Levels(every.after(min(link.base for link in useful)), others=whole.others)
+    found = Levels(every.after(min(link.base for link in useful)))
     for record in records:
         found.add(record)
     found.others = whole.others

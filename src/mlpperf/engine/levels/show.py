@@ -130,10 +130,10 @@ def notes(levels: Levels) -> list[str]:
     if later := len(lineage) - 1 - newest:
         are = "commit has" if later == 1 else f"{later:,} commits have"
         found.append(f"The newest {are} not been compared yet; `mlpperf backfill` does it.")
-    gaps = {name: [gap for gap in fit.gaps if gap <= newest] for name, fit in fits.items()}
-    if some := [name for name, found_here in gaps.items() if found_here]:
-        number = len({gap for name in some for gap in gaps[name]})
-        of = "any series" if len(some) == len(fits) else _some([name.name for name in some])
+    gaps = {series: [gap for gap in fit.gaps if gap <= newest] for series, fit in fits.items()}
+    if untied := {series: places for series, places in gaps.items() if places}:
+        number = len(set().union(*untied.values()))
+        of = "any series" if len(untied) == len(fits) else _some([s.name for s in untied])
         found.append(
             f"Nothing ties {count(number, 'commit')} to the one before, of {of}: what was not "
             "compared yet, `mlpperf backfill` compares; what took too long needs a larger --budget."

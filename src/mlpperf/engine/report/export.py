@@ -23,7 +23,7 @@ MACHINE = ("host", "processor")  # what is told of one
 
 
 def comparisons_frame(records: Sequence[Record[Decision]]) -> pd.DataFrame:
-    """A row for each series of each comparison.
+    """A row for each series of each comparison of a file, as `comparisons` reads it.
 
     Returns
     -------
@@ -44,38 +44,17 @@ def comparisons_frame(records: Sequence[Record[Decision]]) -> pd.DataFrame:
             **{side: [r.content.commits[side] for r in records] for side in SIDES},
         }
     ).astype(dict.fromkeys((*MACHINE, "device", *SIDES), "category"))
-    parts = [record.content.outcomes for record in records]
-    every: dict[Series, int] = {}
-    words: dict[str, int] = {}
-    numbers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    for part in parts:
-        columns = part.columns
-        if id(columns) not in numbers:
-            numbers[id(columns)] = (
-                np.array([every.setdefault(s, len(every)) for s in columns.series], dtype=np.int32),
-                np.array([words.setdefault(w, len(words)) for w in columns.verdicts], np.int32),
-            )
-
-    def column(name: str) -> np.ndarray:
-        values = [getattr(part.columns, name)[part.first : part.last] for part in parts]
-        return np.concatenate([np.zeros(0), *values])
-
-    def coded(which: int, name: str) -> np.ndarray:
-        found = [
-            numbers[id(part.columns)][which][getattr(part.columns, name)[part.first : part.last]]
-            for part in parts
-        ]
-        return np.concatenate([np.zeros(0, np.int32), *found])
-
-    names = pd.DataFrame(list(every), columns=list(Series._fields)).astype("category")
-    frame = about.take(line).reset_index(drop=True)
-    of_series = names.take(coded(0, "of_series")).reset_index(drop=True)
-    frame = pd.concat([frame, of_series], axis=1)
-    frame["verdict"] = pd.Categorical.from_codes(coded(1, "verdict"), pd.Index(list(words)))
+    columns = records[0].content.outcomes.columns
+    names = pd.DataFrame(columns.series, columns=list(Series._fields)).astype("category")
+    frame = pd.concat(
+        [part.reset_index(drop=True) for part in (about.take(line), names.take(columns.of_series))],
+        axis=1,
+    )
+    frame["verdict"] = pd.Categorical.from_codes(columns.verdict, pd.Index(columns.verdicts))
     for name in ("log_ratio", "error", "freedom"):
-        frame[name] = column(name)
+        frame[name] = getattr(columns, name)
     for side in SIDES:
-        frame[f"{side}_seconds"] = column(side)
+        frame[f"{side}_seconds"] = getattr(columns, side)
     return frame
 
 
