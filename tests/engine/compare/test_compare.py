@@ -236,6 +236,17 @@ def test_what_takes_rather_long_is_timed_coarsely() -> None:
     ]
 
 
+def test_what_is_only_unclear_is_timed_until_it_is_clear() -> None:
+    """Three processes that differ by 6 % exclude too little; with some more that is enough."""
+    wide = iter([[0.06], [-0.06], [0.0]])
+    crew = Simulated(catalogue(20), {}, lambda n: np.array(next(wide, [0.0]) + [0.0] * (n - 1)))
+    result = simulated(crew)
+    (unclear,) = (f for f in result.timed if f.processes > SCREENING.processes)
+    assert unclear.judgement.verdict is Verdict.UNCHANGED
+    assert unclear.processes < SCREENING.processes + judges(20, 60.0)
+    assert not result.undecided
+
+
 def test_what_is_clear_is_not_judged_again() -> None:
     crew = Simulated(catalogue(20), {}, lambda n: np.full(n, 1e-4))
     result = simulated(crew)

@@ -9,6 +9,7 @@ import pytest
 from mlpperf.engine.compare.budget import MEMORY_ALARM
 from mlpperf.engine.compare.findings import Comparison, Finding, Series
 from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
+from mlpperf.engine.compare.proving import BETWEEN_CALLS, _counted
 
 Peak = Callable[[], float]
 
@@ -94,3 +95,19 @@ def test_nothing_is_judged_if_nothing_is_suspected() -> None:
     result = Comparison("a", "b", {}, 0.005, 60.0)
     judge_memory(crew, result, lambda text: None)
     assert crew.asked == 0
+
+
+def test_of_each_call_the_peak_is_counted_and_what_it_allocates() -> None:
+    """What is freed is no longer held; what an earlier call has left does not count."""
+    between = [(1, BETWEEN_CALLS), (1, 0)]
+    counted = _counted(
+        [
+            (7, 999),  # before the first call
+            *between,
+            *[(2, 100), (3, 50), (2, 0), (4, 20), (3, 0)],  # 4 is kept
+            *between,
+            *[(2, 30), (2, 0), (4, 0), (7, 0), (2, 40), (2, 60)],  # the last one in its place
+            *between,
+        ]
+    )
+    assert counted == [[150, 3], [60, 3], [0, 0]]
