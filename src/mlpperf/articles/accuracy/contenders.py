@@ -33,7 +33,7 @@ class Contender:
     ----------
     name, what : as the tables show it, and a description.
     settings : those of a network that `rung` trains, or a network of Keras.
-    rung : the rung that trains; without a meaning for Keras.
+    rung : the rung that trains, by default the last one; without a meaning for Keras.
     clusters : so many cluster distances are the inputs; None for pixels.
     same_course : the contender that has the same accuracies epoch by epoch, but trains faster. A
         contender that names one trains a few epochs only, and the rest is extrapolated from it.
@@ -42,7 +42,7 @@ class Contender:
     name: str
     what: str
     settings: Settings | Network
-    rung: str = "shared_by_processes"
+    rung: str | None = None
     clusters: int | None = None
     same_course: str = ""
 

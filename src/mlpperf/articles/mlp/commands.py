@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def train(
     data: Data = "mnist",
-    rung: Annotated[str, typer.Option(help="The rung that trains.")] = "shared_by_processes",
+    rung: Annotated[
+        str | None, typer.Option(help="The rung that trains; by default the last one.")
+    ] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Nodes of the hidden layers, such as 70,30.")
     ] = None,

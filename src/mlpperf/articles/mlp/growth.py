@@ -14,7 +14,8 @@ from ...engine.guest.rounds import SETTLE
 from ...engine.timing.ceilings import floor_seconds
 from ...hotpath import Cost
 from ..data.datasets import synthetic
-from .ladder import Floor
+from .floor import Floor
+from .ladder import ceiling_seconds
 from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import ARTICLE
@@ -60,8 +61,9 @@ def grow(
     Returns
     -------
     For each point `samples` and `hidden` layers, `seconds_per_sample` of an epoch,
-    `floor_per_sample`, the seconds of its bare products, and `peak_share`, the share of the rate of
-    this machine's fastest large product that training reaches.
+    `floor_per_sample`, the seconds of its bare products in the layout of the last rung,
+    `ceiling_per_sample`, those of every product by itself in its quickest layout, and `peak_share`,
+    the share of the rate of this machine's fastest large product that training reaches.
     """
     keep_freed_memory()
     side = GROWTH.product_side
@@ -78,7 +80,7 @@ def grow(
             usual, hidden=hidden, learning_rate=GROWTH.learning_rate, epochs=count + 2
         )
         run = Run(synthetic(size), settings, rung)
-        floor = Floor(run.layers, settings, size)
+        floor = Floor(run.samples, settings)
         time.sleep(SETTLE)
         try:
             _, *timed = [run.epoch().seconds for _ in range(count + 1)]
@@ -86,6 +88,7 @@ def grow(
             run.rung.close()
         seconds = float(np.median(timed))
         bare = float(np.median([floor.epoch() for _ in range(count)]))
+        floor.close()
         flops = (
             step_cost(NetworkCase(settings.batch_size, run.layers)).flops
             / settings.batch_size
@@ -96,5 +99,6 @@ def grow(
             "hidden": list(hidden),
             "seconds_per_sample": seconds / size,
             "floor_per_sample": bare / size,
+            "ceiling_per_sample": ceiling_seconds(run.layers, settings, size) / size,
             "peak_share": flops / seconds / peak,
         }

@@ -42,17 +42,24 @@ class Flat:
     One operation on the vector then updates all layers. Weights of pixels that are 0 in every
     sample, outside the mask `used`, lie apart as `idle`: no product needs them, but regularisation
     still changes them. Hidden layers are filled up to a multiple of `multiple` nodes; weights of
-    the added ones are 0 and stay 0.
+    the added ones are 0 and stay 0. The W_N are as wide as the layer below has nodes, or as
+    `columns` says, which leaves room for those that fill it up.
     """
 
     def __init__(
-        self, layers: Sequence[int], used: Array, new: Allocate = allocate, multiple: int = 1
+        self,
+        layers: Sequence[int],
+        used: Array,
+        new: Allocate = allocate,
+        multiple: int = 1,
+        columns: Sequence[int] | None = None,
     ) -> None:
         self.used, self.nodes = used, layers[1:]
-        widths = [int(used.sum()), *layers[1:-1]]
+        self.below = [int(used.sum()), *layers[1:-1]]
+        widths = list(columns or self.below)
         rows = padded(layers, multiple)[1:]
         shapes: list[tuple[int, ...]] = [(m, n) for n, m in zip(widths, rows, strict=True)]
-        shapes += [(layers[1], layers[0] - widths[0])] + [(m,) for m in rows]
+        shapes += [(layers[1], layers[0] - self.below[0])] + [(m,) for m in rows]
         ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
         self.vector = new((int(ends[-1]),))
         parts = zip(pairwise(ends.tolist()), shapes, strict=True)
@@ -65,7 +72,7 @@ class Flat:
         """Copy from the articles' shapes, (n(N+1), n(N) + 1) with the bias in column 0."""
         below, *above = [given[:, 1:] for given in weights]
         for w, given in zip(self.w, [below[:, self.used], *above], strict=True):
-            w[: len(given)] = given
+            w[: len(given), : given.shape[1]] = given
         self.idle[...] = below[:, ~self.used]
         for b, given in zip(self.b, weights, strict=True):
             b[: len(given)] = given[:, 0]
@@ -75,13 +82,13 @@ class Flat:
         below = [len(self.used), *self.nodes[:-1]]
         shapes = [(m, n + 1) for n, m in zip(below, self.nodes, strict=True)]
         layers = [np.empty(s, self.vector.dtype) for s in shapes] if out is None else list(out)
-        first = self.w[0][: self.nodes[0]]
+        first = self.w[0][: self.nodes[0], : self.below[0]]
         if self.idle.size:
             layers[0][:, 1:][:, self.used], layers[0][:, 1:][:, ~self.used] = first, self.idle
         else:
             layers[0][:, 1:] = first
         for layer, w in zip(layers[1:], self.w[1:], strict=True):
-            layer[:, 1:] = w[: len(layer)]
+            layer[:, 1:] = w[: len(layer), : layer.shape[1] - 1]
         for layer, b in zip(layers, self.b, strict=True):
             layer[:, 0] = b[: len(layer)]
         return layers

@@ -1,4 +1,9 @@
-"""All rungs of the ladder against each other, and against the bare products: the floor.
+"""All rungs of the ladder against each other, and against the bare products: two floors.
+
+The products of the last rung, bare, in its own layout: that is the floor of this code. And the
+network's products, each by itself in the layout and on the number of threads in which it is
+quickest, at the best of several looks: no code can be quicker that computes them all with this
+BLAS. That is the ceiling of speed (`timing/ceilings.py`).
 
 Rungs take turns of a few epochs (`turns.py`), and so does the floor. The first epoch of a turn
 finds the caches full of another rung's data, and threads of that rung's BLAS that still wait for
@@ -16,65 +21,31 @@ import numpy as np
 
 from ...devices import keep_freed_memory
 from ...engine.guest.rounds import SETTLE
+from ...engine.timing.ceilings import floor_seconds
 from ...engine.timing.intervals import Interval, ratio_interval
 from ...errors import MlpperfError
+from ...hotpath import Cost
 from ..data.datasets import Dataset
+from ..data.samples import Samples
 from ..turns import TURNS
-from .equations import Array
-from .in_place import CHUNK, padded
+from .floor import Floor
+from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import Settings
-from .team import Team
+from .threads import Threads
+from .threads_pass import PARTS
 from .training import RUNGS, Run, samples_of
-
-
-class Floor:
-    """The floor: the bare matrix products of the network, with nothing between them, in float32.
-
-    Forward, gradient and delta have the shapes, the memory layout and the chunks of the last rung.
-    Values do not matter, as long as they stay finite: results are written over those of the layer
-    above or below, and the first activations and the weights stay, so nothing can grow.
-
-    Parameters
-    ----------
-    layers : nodes of every layer.
-    settings : for the number of samples in a batch.
-    samples : in an epoch.
-    """
-
-    def __init__(self, layers: Sequence[int], settings: Settings, samples: int) -> None:
-        rng = np.random.default_rng(0)
-        self.samples = samples
-        self.rows = rows = min(CHUNK, settings.batch_size)
-
-        def drawn(*shape: int) -> Array:
-            return rng.standard_normal(shape, dtype=np.float32)
-
-        widths = padded(layers, Team.multiple)
-        self.a = [drawn(rows, n) for n in widths]
-        self.w = [drawn(m, n) for n, m in zip(layers, widths[1:], strict=False)]
-        self.gradients = [np.empty_like(w) for w in self.w]
-
-    def epoch(self) -> float:
-        """Seconds that the products of one epoch take."""
-        start = time.perf_counter()
-        for _ in range(self.samples // self.rows):
-            for n, w in enumerate(self.w):
-                np.matmul(self.a[n][:, : w.shape[1]], w.T, out=self.a[n + 1])  # forward
-            for n in reversed(range(len(self.w))):
-                below = self.a[n][:, : self.w[n].shape[1]]
-                np.matmul(self.a[n + 1].T, below, out=self.gradients[n])  # gradient
-                if n:
-                    np.matmul(self.a[n + 1], self.w[n], out=below)  # delta
-        seconds = time.perf_counter() - start
-        return seconds * self.samples / (self.samples // self.rows * self.rows)
 
 
 @dataclass
 class Climber:
     """A rung, or the floor, and the seconds of its epochs so far.
 
-    `run` is None for the floor. `stopped` says why it does not go on, and is empty while it does.
+    Attributes
+    ----------
+    run : None for the floor, and for a rung that lacks something here.
+    stopped : why it does not go on; empty while it does.
+    parts : seconds that its epochs have spent on each of `PARTS`, where it tells them.
     """
 
     name: str
@@ -82,6 +53,7 @@ class Climber:
     run: Run | None
     seconds: list[float] = field(default_factory=list)
     stopped: str = ""
+    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
 
 @dataclass(frozen=True)
@@ -93,7 +65,11 @@ class RungStanding:
     rung, what : name, and what it replaces in the rung before.
     seconds : that all epochs of the settings take, from those that were trained.
     gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
-    over_floor : seconds of this rung ÷ those of the bare products.
+    over_floor : seconds of this rung ÷ those of the last rung's bare products.
+    over_ceiling : seconds of this rung ÷ those of the quickest products, which were timed once.
+    ceiling : seconds of these in all epochs of the settings.
+    parts : seconds that all epochs of the settings take for each of `PARTS`; None where a rung does
+        not tell them.
     epochs : how many it has trained.
     train_accuracy, test_accuracy : shares that are classified rightly; NaN where it stopped.
     stopped : why it did not go on; empty where it did.
@@ -105,6 +81,9 @@ class RungStanding:
     gain: Interval
     total_gain: Interval
     over_floor: Interval
+    over_ceiling: Interval
+    ceiling: float
+    parts: dict[str, float] | None
     epochs: int
     train_accuracy: float
     test_accuracy: float
@@ -147,10 +126,11 @@ def climb(
     count = settings.epochs if epochs is None else epochs
     if count < 1:
         raise MlpperfError(f"epochs must be at least 1, not {count}.")
-    runs = [Run(data, settings, rung, samples=samples) for rung in rungs]
-    floor = Floor(runs[0].layers, settings, len(samples))
-    climbers = [Climber(run.rung.name, _sentence(run.rung), run) for run in runs]
+    climbers = [_climber(data, settings, rung, samples) for rung in rungs]
+    layers = (data.train_images.shape[1], *settings.hidden, 10)
+    floor = Floor(samples, settings)
     bare = Climber("floor", "the bare products", None)
+    ceiling = ceiling_seconds(layers, settings, len(samples))
     try:
         for done in range(0, count, TURNS.epochs):
             for i in rng.permutation(len(climbers) + 1):
@@ -159,10 +139,19 @@ def climb(
                 time.sleep(settle)
                 for _ in range(min(TURNS.epochs, count - done)):
                     _one_epoch(climber, floor)
-            yield [_standing(climbers, k, bare, settings) for k in range(len(climbers))]
+            yield [_standing(climbers, k, bare, ceiling, settings) for k in range(len(climbers))]
     finally:
-        for run in runs:
-            run.rung.close()
+        floor.close()
+        for climber in climbers:
+            if climber.run:
+                climber.run.rung.close()
+
+
+def ceiling_seconds(layers: Sequence[int], settings: Settings, samples: int) -> float:
+    """Least seconds for all products of an epoch, each by itself in its quickest layout."""
+    batch = min(settings.batch_size, samples)
+    products = step_cost(NetworkCase(batch, tuple(layers))).products
+    return floor_seconds(Cost(bytes=0, products=products)).seconds * samples / batch
 
 
 def paired_ratio(above: Sequence[float], below: Sequence[float]) -> Interval:
@@ -181,26 +170,36 @@ def whole_training(seconds: Sequence[float], settings: Settings) -> Interval:
     return paired_ratio(seconds, [1 / settings.epochs] * len(seconds))
 
 
+def _climber(data: Dataset, settings: Settings, rung: type[Step0], samples: Samples) -> Climber:
+    missing = rung.missing()
+    run = None if missing else Run(data, settings, rung, samples=samples)
+    what = (rung.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    return Climber(rung.name, what, run, stopped=missing)
+
+
 def _one_epoch(climber: Climber, floor: Floor) -> None:
+    if climber.stopped:
+        return
     if climber.run is None:
         climber.seconds.append(floor.epoch())
-    elif not climber.stopped:
-        try:
-            climber.seconds.append(climber.run.epoch().seconds)
-        except MlpperfError as reason:
-            climber.stopped = str(reason)
+        return
+    try:
+        climber.seconds.append(climber.run.epoch().seconds)
+    except MlpperfError as reason:
+        climber.stopped = str(reason)
+        return
+    if isinstance(climber.run.rung, Threads):
+        for (part, _), spent in climber.run.rung.part_seconds().items():
+            climber.parts[part] += spent
 
 
-def _sentence(rung: Step0) -> str:
-    return (rung.__doc__ or "").strip().splitlines()[0].rstrip(".")
-
-
-def _standing(climbers: list[Climber], k: int, bare: Climber, settings: Settings) -> RungStanding:
+def _standing(
+    climbers: list[Climber], k: int, bare: Climber, ceiling: float, settings: Settings
+) -> RungStanding:
     climber, run = climbers[k], climbers[k].run
-    assert run is not None
-
     mine = climber.seconds
-    train, test = (math.nan, math.nan) if climber.stopped else run.accuracies()
+    train, test = run.accuracies() if run and not climber.stopped else (math.nan, math.nan)
+    told = run is not None and isinstance(run.rung, Threads) and mine
     return RungStanding(
         rung=climber.name,
         what=climber.what,
@@ -208,6 +207,11 @@ def _standing(climbers: list[Climber], k: int, bare: Climber, settings: Settings
         gain=paired_ratio(climbers[max(k - 1, 0)].seconds, mine),
         total_gain=paired_ratio(climbers[0].seconds, mine),
         over_floor=paired_ratio(mine, bare.seconds),
+        over_ceiling=paired_ratio(mine, [ceiling] * len(mine)),
+        ceiling=ceiling * settings.epochs,
+        parts={part: spent / len(mine) * settings.epochs for part, spent in climber.parts.items()}
+        if told
+        else None,
         epochs=len(mine),
         train_accuracy=train,
         test_accuracy=test,

@@ -24,9 +24,9 @@ Rungs = Annotated[
 ]
 
 SWEPT_BATCH_SIZES = (100, 500, 2_000, 10_000, 20_000, 60_000)  # to MNIST's whole training set
-# Nobody could read a plot with lines for ten rungs and two numbers of threads. These four stand for
-# the articles' first program, the last of their steps, and ours in one process and in several.
-SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "shared_by_processes")
+# Nobody could read a plot with lines for all rungs and two numbers of threads. These four stand for
+# the articles' first program, the last of their steps, and ours in NumPy and compiled.
+SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "shared_by_threads")
 
 
 def ladder(
@@ -50,7 +50,7 @@ def ladder(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Train all rungs in turns: seconds, gain, share of the floor, accuracy, memory."""
+    """Train all rungs in turns: seconds, gain, distance to the floors, accuracy, memory."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
@@ -161,7 +161,9 @@ def growth(
             "--nodes", help="Of a single hidden layer, repeatable; 70 to 1,000 by default."
         ),
     ] = None,
-    rung: Annotated[str, typer.Option(help="The rung that trains.")] = "shared_by_processes",
+    rung: Annotated[
+        str | None, typer.Option(help="The rung that trains; by default the last one.")
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     records: Records = None,
@@ -181,6 +183,6 @@ def growth(
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(sizes) + len(widths))
         for point in grow(kind, sizes, widths):
-            recording.add({"rung": rung, **point})
+            recording.add({"rung": kind.name, **point})
             bar.update(task, advance=1, refresh=True)
     terminal.console().print(show_ladder.growth(recording.written))

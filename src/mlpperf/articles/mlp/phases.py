@@ -1,6 +1,7 @@
 """Where the time of a batch goes, phase by phase, as the articles print it.
 
-The methods of one object are replaced by timed ones, so a rung that is not watched pays nothing.
+The methods of one object are replaced by timed ones, so a rung that is not watched pays nothing. A
+compiled rung reads the clock itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class PhaseClock:
     def __init__(self, rung: Step0) -> None:
         self.seconds: defaultdict[tuple[str, int | None], float] = defaultdict(float)
         self.batches = 0
+        rung.clock = self
         for method, label in rung.phases.items():
             setattr(rung, method, self._timed(getattr(rung, method), label))
 
@@ -38,6 +40,12 @@ class PhaseClock:
             return result
 
         return timed
+
+    def add(self, batches: int, seconds: dict[tuple[str, int | None], float]) -> None:
+        """What a rung says about so many batches that times its phases by itself."""
+        self.batches += batches
+        for phase, spent in seconds.items():
+            self.seconds[phase] += spent
 
     def per_batch(self) -> dict[tuple[str, int | None], float]:
         """Seconds per batch of every phase; t1 to t6 are parts of backward, per layer."""

@@ -8,10 +8,10 @@
 | `BiasInData` (II) | the bias column comes with the data | 9.6 s |
 | `ActivationCached` (III) | derivative from the cached activation, slices of bias rows | 7.5 s |
 
-What lies beyond stands in `in_place.py` and `team.py`. Shapes are nodes × samples, B samples in a
-batch: A_N (n(N), B) or with a first row of ones (n(N) + 1, B); W_N (n(N+1), n(N) + 1) with the bias
-weights in column 0. With f the activation function, L the loss, λ1 and λ2 the regularisers, η the
-learning rate and μ the momentum, one step computes
+What lies beyond stands in `in_place.py`, `team.py` and `threads.py`. Shapes are nodes × samples, B
+samples in a batch: A_N (n(N), B) or with a first row of ones (n(N) + 1, B); W_N (n(N+1), n(N) + 1)
+with the bias weights in column 0. With f the activation function, L the loss, λ1 and λ2 the
+regularisers, η the learning rate and μ the momentum, one step computes
 
 (1) Z_{N+1} = W_N · [1; A_N]                         forward
 (2) A_{N+1} = f(Z_{N+1})
@@ -24,7 +24,7 @@ learning rate and μ the momentum, one step computes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -33,6 +33,9 @@ from ...agreement import Arrays
 from ..data.samples import Samples
 from .equations import ACTIVATIONS, LOSSES, Array
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .phases import PhaseClock
 
 Weights = tuple[Array, ...]
 
@@ -72,6 +75,7 @@ class Step0:
         "t6_regularise": "t6",
         "update": "update",
     }
+    clock: PhaseClock | None = None  # of one that tells the time of its phases by itself
 
     def __init__(
         self,
@@ -86,6 +90,11 @@ class Step0:
         self.settings, self.rate = settings, settings.learning_rate
         self.activation, self.loss = ACTIVATIONS[settings.activation], LOSSES[settings.loss]
         self.load(weights, momentum)
+
+    @classmethod
+    def missing(cls) -> str:
+        """What this rung lacks here, in a sentence; empty if it can train."""
+        return ""
 
     @classmethod
     def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Step0:
@@ -103,7 +112,7 @@ class Step0:
         return self.weights, self.momentum
 
     def close(self) -> None:
-        """End what a rung holds beyond memory: processes, in the last one."""
+        """End what a rung holds beyond memory: the processes or threads of the last ones."""
 
     def train(self, order: Array) -> BatchCosts:
         """Train on the samples `order`, batch by batch; the last one may be short."""

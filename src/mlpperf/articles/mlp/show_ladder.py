@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from ...engine.terminal import new_table
 from ...engine.words import percent, seconds, times
@@ -64,10 +64,12 @@ LADDER_COLUMNS = (
     "gain",
     "in total",
     "÷ floor",
+    "÷ ceiling",
     "training set",
     "test set",
     "peak memory",
 )
+UNKNOWN = {"median": None, "low": None, "high": None}  # of records from before it was measured
 
 
 def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
@@ -85,6 +87,7 @@ def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
                 ratio(r["gain"]) if i else "",
                 ratio(r["total_gain"]) if i else "",
                 ratio(r["over_floor"]),
+                ratio(r.get("over_ceiling", UNKNOWN)),
                 percent(r["train_accuracy"], 1),
                 percent(r["test_accuracy"], 1),
                 f"{memory / 1e6:.0f} MB" if memory else "–",
@@ -94,7 +97,7 @@ def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def ladder(records: Sequence[Record]) -> RenderableType:
-    """The table of the ladder: seconds, gains, multiple of the floor, accuracy and memory."""
+    """The table of the ladder: seconds, gains, multiples of both floors, accuracy and memory."""
     first = records[0]
     title = (
         f"The ladder at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
@@ -103,10 +106,53 @@ def ladder(records: Sequence[Record]) -> RenderableType:
     table.columns[1].no_wrap = False
     for row in ladder_rows(records):
         table.add_row(*row)
+    told = [parts_table(record) for record in records if record["parts"]]
+    return Group(table, *told)
+
+
+PARTS_COLUMNS = ("part", "seconds of 35 epochs", "÷ ceiling")
+# What the parts are, by their names in records; those that are products come first.
+PARTS_TOLD = {
+    "forward": "products of the forward pass",
+    "gradient": "products of the gradients",
+    "delta": "products of the deltas",
+    "gather": "samples gathered, cast and scaled",
+    "activation": "bias and activation",
+    "chain": "derivatives, times the deltas",
+    "cost": "output, loss, error, first delta",
+    "update": "regularisation and update",
+    "wait": "threads wait for each other",
+}
+
+
+def parts_rows(record: Record) -> list[tuple[str, ...]]:
+    """Where the time of a rung goes, the mean of its threads: a row for each part."""
+    parts, ceiling = record["parts"], record["ceiling"]
+    parts = {told: parts[part] for part, told in PARTS_TOLD.items()}
+    whole = record["seconds"]["median"] or 0.0
+    parts["the rest: Python, and what the mean of the epochs has beyond their median"] = (
+        whole - sum(parts.values())
+    )
+    parts["all"] = whole
+    return [
+        (told, f"{spent:.3f}", f"{spent / ceiling:.2f}" if ceiling else "–")
+        for told, spent in parts.items()
+    ]
+
+
+def parts_table(record: Record) -> RenderableType:
+    """What separates a rung from the quickest products, in measured parts."""
+    table = new_table(
+        f"{record['rung']}: where its time goes; the quickest products take "
+        f"{record['ceiling']:.2f} s",
+        *PARTS_COLUMNS,
+    )
+    for row in parts_rows(record):
+        table.add_row(*row)
     return table
 
 
-SWEEP_COLUMNS = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor")
+SWEEP_COLUMNS = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", "÷ ceiling")
 
 
 def sweep(records: Sequence[Record]) -> RenderableType:
@@ -126,6 +172,7 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             f"{r['batch_size']:,}",
             r["stopped"] or interval_digits(r["seconds"]),
             ratio(r["over_floor"]),
+            ratio(r.get("over_ceiling", UNKNOWN)),
         )
         for r in sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
     ]
@@ -136,6 +183,8 @@ GROWTH_COLUMNS = (
     "hidden nodes",
     "time per sample",
     "bare products",
+    "quickest products",
+    "÷ these",
     "of the GEMM peak",
 )
 
@@ -148,10 +197,18 @@ def growth_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             "-".join(map(str, r["hidden"])),
             seconds(r["seconds_per_sample"]),
             seconds(r["floor_per_sample"]),
+            *_ceiling(r),
             percent(r["peak_share"], 0),
         )
         for r in records
     ]
+
+
+def _ceiling(record: Record) -> tuple[str, str]:
+    if "ceiling_per_sample" not in record:
+        return "–", "–"
+    least = record["ceiling_per_sample"]
+    return seconds(least), f"{record['seconds_per_sample'] / least:.2f}"
 
 
 def growth(records: Sequence[Record]) -> RenderableType:

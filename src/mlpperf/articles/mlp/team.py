@@ -1,4 +1,4 @@
-"""The last rung: every batch is shared by as many processes as there are threads.
+"""Every batch is shared by as many processes as there are threads.
 
 A BLAS with several threads shares out each product by itself: at every layer all threads wait for
 the slowest, and whatever lies between two products runs on one thread. Here each process, with one
@@ -103,6 +103,13 @@ class Team(PaddedLayers):
                 process.start()
             theirs.close()
             self.others.append((process, ours))
+
+    @classmethod
+    def missing(cls) -> str:
+        """What this rung lacks here, in a sentence; empty if it can train."""
+        if threads() > 1 and "fork" not in multiprocessing.get_all_start_methods():
+            return f"{cls.name} needs a system that can fork; use --threads 1."
+        return ""
 
     @classmethod
     def begin(cls, samples: Samples, weights: Sequence[Array], settings: Settings) -> Team:

@@ -21,6 +21,7 @@ from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
 from .settings import Settings
 from .team import Team
+from .threads import Threads
 
 PREDICTED_AT_ONCE = 2_000  # samples that go through the network at a time, to limit memory
 # Each is the one before with one thing replaced.
@@ -35,17 +36,25 @@ RUNGS: tuple[type[Step0], ...] = (
     UsedPixels,
     PaddedLayers,
     Team,
+    Threads,
 )
 
 
-def rung_named(name: str) -> type[Step0]:
-    """The rung of that name.
+def last_rung() -> type[Step0]:
+    """The highest rung of those that can train here."""
+    return next(rung for rung in reversed(RUNGS) if not rung.missing())
+
+
+def rung_named(name: str | None) -> type[Step0]:
+    """The rung of that name; without one, the last of those that can train here.
 
     Raises
     ------
     MlpperfError
         If there is none; with the nearest names.
     """
+    if name is None:
+        return last_rung()
     known = {rung.name: rung for rung in RUNGS}
     check("rung", [name], known)
     return known[name]
@@ -75,6 +84,7 @@ class Run:
 
     Parameters
     ----------
+    rung : that trains; by default the last one of those that can.
     weights : W_N to start from, in the articles' shapes; by default those that the seed draws.
     samples : the training set of `data`, where it is prepared already; runs can share it.
 
@@ -88,7 +98,7 @@ class Run:
         self,
         data: Dataset,
         settings: Settings,
-        rung: type[Step0] = Team,
+        rung: type[Step0] | None = None,
         *,
         weights: Sequence[Array] | None = None,
         samples: Samples | None = None,
@@ -105,7 +115,7 @@ class Run:
             weights = initial_weights(self.layers, rng, np.float64, settings)
         check_shapes(weights, self.layers)
         self.samples = samples or samples_of(data, settings)
-        self.rung = rung.begin(self.samples, weights, settings)
+        self.rung = (rung or last_rung()).begin(self.samples, weights, settings)
         self.history: list[Epoch] = []
 
     @property
