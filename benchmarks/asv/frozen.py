@@ -119,6 +119,22 @@ FROZEN = {
         ],
         "largest": "batch-20000",
     },
+    "hidden_delta": {
+        "source": "mlpperf.paths:PATHS",
+        "version": 1,
+        "contestants": [
+            "derivative_apart",
+            "in_place",
+            "in_place_threaded",
+        ],
+        "cases": [
+            "batch-1",
+            "batch-487",
+            "batch-500",
+            "batch-20000",
+        ],
+        "largest": "batch-20000",
+    },
     "bias_backward": {
         "source": "mlpperf.paths:PATHS",
         "version": 1,
@@ -177,6 +193,21 @@ FROZEN = {
         "contestants": [
             "new_arrays",
             "in_place",
+            "flat_in_place",
+        ],
+        "cases": [
+            "batch-500",
+            "batch-500-784x200x100x50x30x10",
+            "batch-500-784x1000x1000x10",
+            "batch-500-784x1x1x10",
+        ],
+        "largest": "batch-500-784x1000x1000x10",
+    },
+    "regularised_update": {
+        "source": "mlpperf.paths:PATHS",
+        "version": 1,
+        "contestants": [
+            "halves",
             "flat_in_place",
         ],
         "cases": [

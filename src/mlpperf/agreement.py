@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -40,10 +40,15 @@ class Agreement(Enum):
 
 @dataclass(frozen=True)
 class Proof:
-    """That a result was equal: its largest error and the tolerance, both relative to max|array|."""
+    """That a result was equal: its largest error and the tolerance, both relative to max|array|.
+
+    `preparation` is how many seconds the first preparation of the arguments took, with all that had
+    to be compiled or read for it; NaN where that is unknown.
+    """
 
     error: float = 0.0
     tolerance: float = 0.0
+    preparation: float = field(default=math.nan, compare=False)
 
     @property
     def used(self) -> float:

@@ -1,4 +1,4 @@
-"""How the functions of a hot path are called: as they are, or by TensorFlow in one of its ways.
+"""How functions of a hot path are called: as they are, compiled by Numba, or by TensorFlow.
 
 A variant's function is plain code over arrays or tensors. Its backend converts what it gets and
 gives, which is not timed, compiles it where that is wanted, and waits until the device is done.
@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from .compiled import Kernel
 from .devices import tensorflow
+from .parallel import in_parallel
 
 Function = Callable[..., Any]
 
@@ -35,6 +37,8 @@ class Backend:
     `mode` is added to the names of its variants, unless there is only one. `compiled` makes of the
     function what is called, once per process. `given` turns arrays into what that takes, `arrays`
     turns what it gives into arrays; neither is timed. `wait` returns when the device is done.
+    `threads_of` names the library on whose threads the work is done, if it is another one: where
+    two libraries take turns, the threads of one have to come to rest before the other runs.
     """
 
     name: str = "numpy"
@@ -43,6 +47,12 @@ class Backend:
     given: Callable[[Any], Any] = _same
     arrays: Callable[[Any], Any] = _same
     wait: Callable[[], None] = _nothing
+    threads_of: str = ""
+
+    @property
+    def works_by(self) -> str:
+        """The library whose threads do the work."""
+        return self.threads_of or self.name
 
 
 def each(convert: Callable[[Any], Any], wanted: type | tuple[type, ...], value: Any) -> Any:
@@ -84,7 +94,30 @@ def _converting(fn: Function) -> Function:
     return converted
 
 
+def _loops(fn: Function) -> Function:
+    return fn.compiled if isinstance(fn, Kernel) else fn
+
+
+@lru_cache
+def _loops_shared(fn: Function) -> Function:
+    loops = _loops(fn)
+
+    @wraps(fn)
+    def shared(*arrays: Any) -> Any:
+        in_parallel(loops, *arrays)
+        return (arrays[-1],)
+
+    return shared
+
+
 NUMPY = Backend()
+# For functions that are a `Kernel`, or call one.
+NUMBA = Backend("numba", compiled=_loops, threads_of="numpy")
+# For a kernel whose last argument is its result: rows of all its arguments are shared by threads.
+NUMBA_THREADED = Backend("numba", "threaded", compiled=_loops_shared, threads_of="numpy")
+# For what multiplies on threads of its own, beside which those of NumPy's BLAS have to rest.
+NUMBA_MULTIPLYING = Backend("numba", compiled=_loops)
+COMPILED = (NUMBA, NUMBA_THREADED)
 EAGER = Backend("tensorflow", "eager", _same, _tensors, _arrays, _wait)
 FUNCTION = Backend("tensorflow", "function", _function, _tensors, _arrays, _wait)
 XLA = Backend("tensorflow", "xla", _xla, _tensors, _arrays, _wait)
@@ -93,7 +126,7 @@ CONVERTED = Backend("tensorflow", "converted", _converting)
 
 
 # The libraries that hot paths may ask for; others are known when a path has them.
-LIBRARIES = (NUMPY.name, EAGER.name)
+LIBRARIES = (NUMPY.name, NUMBA.name, EAGER.name)
 
 
 def installed(backend: str) -> bool:

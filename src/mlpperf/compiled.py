@@ -28,12 +28,14 @@ class Kernel:
     reorders : whether sums may be taken in any order; only then are they vectorised.
     """
 
+    __name__: str
+
     def __init__(self, plain: FunctionType, reorders: bool) -> None:
         self.plain, self.reorders = plain, reorders
         update_wrapper(self, plain)
 
     @cached_property
-    def compiled(self) -> Callable[..., Any]:
+    def compiled(self) -> Any:
         """What Numba makes of it.
 
         Raises
@@ -54,9 +56,16 @@ class Kernel:
         }
         njit = numba().njit
         try:
-            return njit(cache=True, **options)(named)  # type: ignore[no-any-return]
+            return njit(cache=True, **options)(named)
         except RuntimeError:  # no folder can be written to: it is compiled in every process
-            return njit(**options)(named)  # type: ignore[no-any-return]
+            return njit(**options)(named)
+
+    def compile_for(self, *args: Any) -> None:
+        """Compile it for arguments like these, or take from the cache what was compiled for them.
+
+        A call would do so, too, and take as much longer.
+        """
+        self.compiled.compile(tuple(map(numba().typeof, args)))
 
     def made_of(self) -> str:
         """Digits that change with its code, and with whatever it takes from its module."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -156,7 +157,9 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
     inputs, before, expected = problem(path, case)
     worst = Proof()
     try:
-        args = variant.ready(*fresh(path, inputs))
+        given, start = fresh(path, inputs), time.perf_counter()
+        args = variant.ready(*given)
+        preparation = time.perf_counter() - start
         for call in ("first", "second"):
             with np.errstate(divide="raise", over="raise", invalid="raise"):
                 got = variant.backend.arrays(variant.call(*args))
@@ -175,4 +178,4 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
         text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
         what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
         raise WrongResultError(what) from reason
-    return worst, args
+    return replace(worst, preparation=preparation), args

@@ -266,8 +266,8 @@ def test_proofs_show_the_worst_case_and_what_is_wrong() -> None:
         proofs(
             [
                 ("doubling", "total", "batch-10", Proof(1e-8, 1e-6)),
-                ("doubling", "total", "batch-20", Proof(3e-8, 2e-6)),
-                ("doubling", "total", "batch-30", Proof(1e-8, 9e-6)),
+                ("doubling", "total", "batch-20", Proof(3e-8, 2e-6, 1e-3)),
+                ("doubling", "total", "batch-30", Proof(1e-8, 9e-6, 2.5)),
                 ("doubling", "spoilt", "batch-10", Proof(1e-8, 1e-6)),
                 ("doubling", "spoilt", "batch-20", "is wrong"),
                 ("doubling", "hopeless", "batch-10", "is wrong"),
@@ -275,10 +275,10 @@ def test_proofs_show_the_worst_case_and_what_is_wrong() -> None:
             ]
         )
     )
-    assert row(text, "doubling", "total") == "doubling total 3/3 3.0e-08 2.0e-06 equal"
-    assert row(text, "spoilt") == "doubling spoilt 1/2 1.0e-08 1.0e-06 WRONG"
-    assert re.fullmatch(r"doubling hopeless 0/1 \S+ \S+ WRONG", row(text, "hopeless"))
-    assert row(text, "other") == "other total 1/1 0.0e+00 0.0e+00 equal"
+    assert row(text, "doubling", "total") == "doubling total 3/3 2.5 s 3.0e-08 2.0e-06 equal"
+    assert row(text, "spoilt") == "doubling spoilt 1/2 – 1.0e-08 1.0e-06 WRONG"
+    assert re.fullmatch(r"doubling hopeless 0/1 – \S+ \S+ WRONG", row(text, "hopeless"))
+    assert row(text, "other") == "other total 1/1 – 0.0e+00 0.0e+00 equal"
 
 
 def test_findings_show_state_text_and_advice() -> None:

@@ -20,7 +20,8 @@ from mlpperf.articles.mlp.network import (
     initial_weights,
     training_set,
 )
-from mlpperf.backends import EAGER, FUNCTION, NUMPY, XLA
+from mlpperf.backends import COMPILED, FUNCTION, NUMPY, XLA
+from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, HotPath, Variant, problem, proven, verify
 from mlpperf.parallel import in_parallel
 from mlpperf.paths import (
@@ -87,7 +88,9 @@ def test_every_variant_equals_its_reference(
         assert proof.error == proof.tolerance == 0
 
 
-widths = st.integers(1, 24)
+# A layer of one node has a single delta. Where that is a small difference of large terms, nothing
+# tells its rounding from a mistake. `CASES` have such layers.
+widths = st.integers(2, 24)
 
 
 @each_path
@@ -98,7 +101,7 @@ def test_every_variant_equals_its_reference_whatever_the_sizes(
 ) -> None:
     case = NetworkCase(batch, layers, data="synthetic")
     for variant in path.contestants:
-        if variant.backend in (NUMPY, EAGER):  # the others would be compiled for every size
+        if variant.backend not in (FUNCTION, XLA):  # which would be compiled for every size
             assert verify(path, variant, case).used <= 1
 
 
@@ -176,6 +179,8 @@ def some_z(dtype: type = np.float32) -> Array:
 @each_view
 def test_sigmoid_in_any_memory_order(view: Callable[[Array], Array], variant: Variant) -> None:
     z = view(some_z())
+    if variant.backend in COMPILED and z.ndim == 1:
+        pytest.skip("its loops are over two axes")
     before = z.copy()
     got = variant(z)
     exact = expit(z.astype(np.float64))
@@ -204,15 +209,31 @@ def test_sigmoid_into_a_strided_buffer(view: Callable[[Array], Array], variant: 
     assert (whole[1] == 7).all()
 
 
-@by_name(sigmoid.PATH.contestants)
+@by_name([v for v in sigmoid.PATH.contestants if v.backend not in COMPILED])
 def test_sigmoid_in_float64(variant: Variant) -> None:
     z = some_z(np.float64)
     got = variant(z)
     assert compare(got, (expit(z),), Agreement.REASSOCIATED, depth=4).used < 1
 
 
-@by_name(sigmoid.PATH.contestants)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("path", [sigmoid.PATH, loss_and_error.PATH], ids=lambda path: path.name)
+def test_loops_of_float32_take_nothing_else(path: HotPath) -> None:
+    given = path.inputs(NetworkCase(3, (5, 4, 3, 2), data="synthetic"), np.random.default_rng(0))
+    for variant in path.variants:
+        if variant.backend in COMPILED:
+            with pytest.raises(MlpperfError, match="computes in float32; it was given float64"):
+                variant(*(a.astype(np.float64) for a in given))
+
+
+@pytest.mark.parametrize(
+    ("variant", "dtype"),
+    [
+        pytest.param(variant, dtype, id=f"{np.dtype(dtype).name}-{variant.name}")
+        for variant in sigmoid.PATH.contestants
+        for dtype in (np.float32, np.float64)
+        if not (variant.backend in COMPILED and dtype is np.float64)
+    ],
+)
 def test_saturated_sigmoid(dtype: type, variant: Variant) -> None:
     # Warnings are errors here, those of worker threads included. The rows cover where exp
     # overflows in float32 (88.7) and in float64 (709.8), and where 1 − σ(z) rounds to nothing.

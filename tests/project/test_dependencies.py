@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "mlpperf"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Looked for at the moment that they are wanted, and told about if they are not there.
-OPTIONAL_IN_THE_CORE = {"tensorflow", "memray", "distributed", "dask"}
+OPTIONAL_IN_THE_CORE = {"tensorflow", "numba", "llvmlite", "memray", "distributed", "dask"}
 # In other projects' environments, to run their suites.
 GUEST = {"pytest", "greenlet", "asv_runner"}
 OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it

@@ -46,7 +46,7 @@ def compare(
         list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option("--backend", help="numpy, or tensorflow; repeatable.")
+        list[str] | None, typer.Option("--backend", help="numpy, numba or tensorflow; repeatable.")
     ] = None,
     suite: Suites = None,
     series: SeriesPatterns = None,

@@ -28,7 +28,7 @@ Variants = Annotated[
 ]
 Backends = Annotated[
     list[str] | None,
-    typer.Option("--backend", help="Only variants of numpy, or of tensorflow; repeatable."),
+    typer.Option("--backend", help="Only variants of numpy, numba or tensorflow; repeatable."),
 ]
 
 
@@ -61,7 +61,8 @@ def verify(
 ) -> None:
     """Prove that every variant equals its reference; exit code 1 if one does not."""
     use(device, threads)
-    work = _work(paths, case, variant, backend or _usable())
+    usual = _usable(["numpy", "numba", "tensorflow"])
+    work = _work(paths, case, variant, backend or usual)
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal
     from ..engine.timing import show as tables
@@ -100,11 +101,10 @@ def race(
 ) -> None:
     """Time variants beside their reference, in turns and in several processes; 1 if one is wrong.
 
-    Those of NumPy by default, and those of TensorFlow on a GPU.
+    Those of NumPy and Numba by default, and those of TensorFlow on a GPU.
     """
     use(device, threads)
-    usual = ["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]
-    work = _work(paths, case, variant, backend or usual)
+    work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
     from ..engine import terminal
     from ..engine.compare.scratch import scratch
     from ..engine.history.races import race_content
@@ -157,11 +157,11 @@ class _Chosen(NamedTuple):
     cases: tuple[Case, ...]
 
 
-def _usable() -> list[str]:
-    """The backends that are installed and run on the device in force."""
+def _usable(on_cpu: Sequence[str]) -> list[str]:
+    """Those of the backends that are installed; on a GPU it is TensorFlow that runs."""
     from ..backends import installed
 
-    names = ["numpy", "tensorflow"] if Setting.current().device == "cpu" else ["tensorflow"]
+    names = on_cpu if Setting.current().device == "cpu" else ["tensorflow"]
     return [name for name in names if installed(name)]
 
 
@@ -172,6 +172,8 @@ def _work(
     backends: Sequence[str],
 ) -> dict[HotPath, _Chosen]:
     """What was asked for, checked; a variant that is named needs no backend named too."""
+    from ..backends import LIBRARIES
+    from ..compiled import numba
     from ..engine.suites.catalogue import catalogue, select, select_cases
     from ..errors import check
 
@@ -179,7 +181,7 @@ def _work(
     every = [variant for path in paths for variant in path.variants]
     check("case", cases or (), [case.name for path in paths for case in path.cases])
     check("variant", variants or (), [v.name for v in every])
-    check("backend", backends, ["numpy", "tensorflow", *(v.backend.name for v in every)])
+    check("backend", backends, [*LIBRARIES, *(v.backend.name for v in every)])
 
     def wanted(variant: Variant) -> bool:
         return variant.name in variants if variants else variant.backend.name in backends
@@ -192,8 +194,10 @@ def _work(
     needed = {v.backend.name for chosen in work.values() for v in chosen.variants}
     if "tensorflow" in needed:
         tensorflow()  # whatever is wrong with it, or with the device, is said now
-    if Setting.current().device != "cpu" and "numpy" in needed:
-        raise MlpperfError(f"NumPy runs on the cpu, not on {Setting.current().device}.")
+    if "numba" in needed:
+        numba()
+    if Setting.current().device != "cpu" and not needed <= {"tensorflow"}:
+        raise MlpperfError(f"NumPy and Numba run on the cpu, not on {Setting.current().device}.")
     return work
 
 

@@ -6,6 +6,10 @@ time, while NumPy's float32 `exp` and `tanh` fill whole vector registers, and
 σ(z) = ½·tanh(½·z) + ½ cannot overflow. TensorFlow's sigmoid is vectorised and threaded; it pays
 where the batch is large and Z is a tensor already, not where one operation is handed over to it.
 
+NumPy goes over the array once for each operation. A loop that Numba compiles goes over it once in
+all, and what happens to an element in between happens in a register. To be vectorised it needs an
+exponential function that is plain arithmetic: e^x = 2^n·e^r, with a polynomial for e^r.
+
 Shapes: Z and A are (nodes, B).
 """
 
@@ -19,8 +23,10 @@ from scipy.special import expit as scipy_expit
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
+from ..articles.mlp.kernels import logistic, require_float32
 from ..articles.mlp.network import NetworkCase, batch
-from ..backends import CONVERTED, EAGER, FUNCTION, XLA
+from ..backends import COMPILED, CONVERTED, EAGER, FUNCTION, XLA
+from ..compiled import kernel
 from ..devices import tensorflow
 from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
@@ -59,6 +65,15 @@ def tanh_threaded(z: Array, out: Array) -> Arrays:
     return (out,)
 
 
+@kernel
+def one_pass(z: Array, out: Array) -> Arrays:
+    """1 / (1 + e^−z), one pass over Z, with an exponential function that can be vectorised."""
+    for i in range(z.shape[0]):
+        for j in range(z.shape[1]):
+            out[i, j] = logistic(z[i, j])
+    return (out,)
+
+
 def tf_sigmoid(z: Any) -> Any:
     """`tf.sigmoid`, a new tensor each time."""
     return (tensorflow().sigmoid(z),)
@@ -67,6 +82,14 @@ def tf_sigmoid(z: Any) -> Any:
 def with_buffer(z: Array) -> Args:
     """A buffer for A: once per training, because every batch has the same size."""
     return z, np.empty_like(z)
+
+
+def with_loops_compiled(z: Array) -> Args:
+    """A buffer for A, once per training; and the loop compiled, or taken from Numba's cache."""
+    require_float32(one_pass.__name__, z)
+    args = with_buffer(z)
+    one_pass.compile_for(*args)
+    return args
 
 
 def inputs(case: NetworkCase, rng: Generator) -> Args:
@@ -91,6 +114,7 @@ PATH = HotPath(
         Variant(exp_in_place, prepare=with_buffer),
         Variant(tanh_in_place, prepare=with_buffer),
         Variant(tanh_threaded, prepare=with_buffer),
+        *(Variant(one_pass, prepare=with_loops_compiled, backend=way) for way in COMPILED),
         *(Variant(tf_sigmoid, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,

@@ -9,12 +9,14 @@ rung before it:
 * Step II: the bias column comes with the data (→ 9.6 s)
 * Step III: derivative from the cached activation, slices instead of bias rows (→ 7.5 s)
 * beyond: samples first, every result into a buffer, the sigmoid by tanh, one flat weight vector
+* compiled: one pass over each array, nothing of Python between two products, threads of its own
 * TensorFlow: the same step by its tape, called from Python or compiled as a whole
 
-The code is that of the ladder, `mlp/rungs.py` and `mlp/in_place.py`, which trains with it for whole
-epochs. Shapes: data x (n, 784), y one-hot (10, n), indices (B,); weights and momentum of layer N
-are (n(N+1), n(N) + 1) and stay as they are, so that every call does the same work. The step returns
-new weights, new momentum, the loss with its regularisation, and the averaged error.
+The code is that of the ladder, `mlp/rungs.py`, `mlp/in_place.py` and `mlp/threads.py`, which trains
+with it for whole epochs. Shapes: data x (n, 784), y one-hot (10, n), indices (B,); weights and
+momentum of layer N are (n(N+1), n(N) + 1) and stay as they are, so that every call does the same
+work. The step returns new weights, new momentum, the loss with its regularisation, and the averaged
+error.
 """
 
 from __future__ import annotations
@@ -37,8 +39,9 @@ from ..articles.mlp.rungs import (
     with_bias_column,
 )
 from ..articles.mlp.tensor_step import step
-from ..backends import EAGER, FUNCTION, XLA
-from ..devices import tensorflow
+from ..articles.mlp.threads import Threads
+from ..backends import EAGER, FUNCTION, NUMBA_MULTIPLYING, XLA
+from ..devices import tensorflow, threads
 from ..hotpath import Args, HotPath, Variant
 
 
@@ -77,6 +80,15 @@ def samples_major_in_place(rung: InPlace, index: Array) -> Arrays:
     return rung.outcome(index)
 
 
+def compiled_threads(rung: Threads, index: Array) -> Arrays:
+    """Loops that Numba compiles; threads share the batch, each with products of its own.
+
+    As an epoch of a single batch, so that starting and ending one is timed, too, and copying the
+    results into the articles' shapes.
+    """
+    return rung.outcome(index)
+
+
 def tf_tape(x: Any, y: Any, index: Any, weights: Any, momentum: Any) -> Any:
     """Rows gathered, loss recorded on a `GradientTape`, weights updated; y is (n, 10) here."""
     tf = tensorflow()
@@ -109,6 +121,18 @@ def with_workspace(x: Array, y: Array, index: Array, weights: Weights, momentum:
     return InPlace(x, y, weights, settings, momentum), index
 
 
+def with_threads(x: Array, y: Array, index: Array, weights: Weights, momentum: Weights) -> Args:
+    """float32, labels as numbers, buffers and threads, and loops compiled or from Numba's cache.
+
+    Once per training; to compile the whole step takes some seconds.
+    """
+    x, y, index, weights, momentum = cast_to_float32(x, y, index, weights, momentum)
+    settings = replace(HYPER, batch_size=len(index))
+    rung = Threads(x, y.argmax(axis=0), weights, settings, momentum, members=threads())
+    rung.compile()
+    return rung, index
+
+
 PATH = HotPath(
     name="whole_step",
     story=__doc__,
@@ -119,6 +143,7 @@ PATH = HotPath(
         Variant(bias_in_data, Agreement.FLOAT32, with_bias),
         Variant(activation_cached, Agreement.FLOAT32, with_bias),
         Variant(samples_major_in_place, Agreement.FLOAT32, with_workspace),
+        Variant(compiled_threads, Agreement.FLOAT32, with_threads, NUMBA_MULTIPLYING),
         *(
             Variant(tf_tape, Agreement.FLOAT32, with_label_rows, way)
             for way in (EAGER, FUNCTION, XLA)

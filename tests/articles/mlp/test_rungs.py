@@ -27,6 +27,7 @@ from mlpperf.articles.mlp.rungs import BatchCosts, Float32, Step0
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.threads import Threads
+from mlpperf.articles.mlp.threads_pass import PARTS, Numbers
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.errors import MlpperfError
 
@@ -210,9 +211,49 @@ class OneMemberOnly(TwoMembers):
         return super().descend(low, high)
 
 
+class BiasesRegularisedToo(TwoThreads):
+    def numbers(self, count: int) -> Numbers:
+        return super().numbers(count)._replace(regularised=self.now.vector.size)
+
+
+class MomentumForgotten(TwoThreads):
+    def numbers(self, count: int) -> Numbers:
+        return super().numbers(count)._replace(momentum=np.float32(0))
+
+
+class LastSampleLostByThreads(TwoThreads):
+    def numbers(self, count: int) -> Numbers:
+        return super().numbers(count - 1)
+
+
+class OneThreadOnly(TwoThreads):
+    def train(self, order: Array) -> BatchCosts:
+        self.members, self.own = 1, self.own[:1]
+        self.shared = self.shared._replace(meetings=self.shared.meetings[:1])
+        return super().train(order[::2])
+
+
+class OffsetForgotten(TwoThreads):
+    def load(self, *state: Any) -> None:
+        self.shared.offset[...] = 0
+        super().load(*state)
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [LastSampleLost, StaleMomentum, BiasRegularised, HalfPrecision, ScaledTwice, OneMemberOnly],
+    [
+        LastSampleLost,
+        StaleMomentum,
+        BiasRegularised,
+        HalfPrecision,
+        ScaledTwice,
+        OneMemberOnly,
+        BiasesRegularisedToo,
+        MomentumForgotten,
+        LastSampleLostByThreads,
+        OneThreadOnly,
+        OffsetForgotten,
+    ],
     ids=lambda r: r.__name__,
 )
 def test_a_wrong_rung_is_found_out(wrong: type[Step0]) -> None:
@@ -287,14 +328,17 @@ def pair() -> Iterator[TwoMembers]:
     rung.close()
 
 
-def test_a_team_repeats_itself_to_the_last_bit(pair: TwoMembers) -> None:
+@pytest.mark.parametrize("rung", [TwoMembers, TwoThreads, FourThreads], ids=lambda r: r.__name__)
+def test_a_team_repeats_itself_to_the_last_bit(rung: type[Step0]) -> None:
+    team = rung.begin(samples_for(BASE), weights_for(BASE), BASE)
     order = np.arange(500)
-    start = pair.state()
-    first = pair.train(order)
-    ended = pair.state()
-    pair.load(*start)
-    second = pair.train(order)
-    for a, b in zip((*first, *ended[0]), (*second, *pair.state()[0]), strict=True):
+    start = team.state()
+    first = team.train(order)
+    ended = team.state()
+    team.load(*start)
+    second = team.train(order)
+    team.close()
+    for a, b in zip((*first, *ended[0]), (*second, *team.state()[0]), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -352,6 +396,47 @@ def test_a_large_set_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = samples_for(BASE)
     rung = Team.begin(samples, weights_for(BASE), BASE)
     assert np.shares_memory(rung.x, samples.images)
+    rung.close()
+
+
+# --- threads ----------------------------------------------------------------------------------
+
+
+def test_an_outcome_leaves_threads_as_they_were() -> None:
+    rung = TwoThreads.begin(samples_for(BASE), weights_for(BASE), BASE)
+    before = [vector.copy() for layers in rung.state() for vector in layers]
+    *new, loss, error = rung.outcome(np.arange(50))
+    for old, now in zip(before, [v for layers in rung.state() for v in layers], strict=True):
+        np.testing.assert_array_equal(old, now)
+    costs = rung.train(np.arange(50))
+    for promised, got in zip(new, [v for layers in rung.state() for v in layers], strict=True):
+        np.testing.assert_array_equal(promised, got)
+    assert (costs.loss[0], costs.error[0]) == pytest.approx((float(loss), float(error)))
+    rung.close()
+
+
+def test_threads_tell_where_all_of_their_time_goes() -> None:
+    settings = replace(BASE, hidden=(400, 300))  # long enough for what lies between two parts
+    rung = TwoThreads.begin(samples_for(settings), weights_for(settings), settings)
+    order = np.arange(1500)
+    rung.train(order)  # compiles
+    start = time.perf_counter()
+    rung.train(order)
+    elapsed = time.perf_counter() - start
+    parts = rung.part_seconds()
+    rung.close()
+    assert {part for part, _ in parts} == set(PARTS)
+    assert all(parts[part, n] > 0 for part in ("forward", "gradient") for n in range(3))
+    assert parts["gather", 0] > 0 == parts["delta", 0]
+    assert 0 < sum(parts.values()) <= elapsed
+
+
+def test_bare_products_leave_the_weights_as_they_were() -> None:
+    rung = TwoThreads.begin(samples_for(BASE), weights_for(BASE), BASE)
+    before = rung.now.vector.copy()
+    rung.multiply(1000)
+    np.testing.assert_array_equal(rung.now.vector, before)
+    assert all(np.isfinite(own.activations).all() for own in rung.own)
     rung.close()
 
 

@@ -11,15 +11,20 @@ import pytest
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp.growth import Growth, grow
-from mlpperf.articles.mlp.in_place import InPlace
+from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
+from mlpperf.articles.mlp.show_ladder import as_records, ladder_rows, parts_rows
+from mlpperf.articles.mlp.team import Team
+from mlpperf.articles.mlp.threads import Threads
+from mlpperf.articles.mlp.threads_pass import PARTS
 from mlpperf.articles.mlp.training import (
     RUNGS,
     Diverged,
     Run,
+    last_rung,
     load_weights,
     predict,
     resume,
@@ -290,6 +295,44 @@ def test_a_rung_that_diverges_does_not_stop_the_others() -> None:
     assert np.isnan(wild.test_accuracy)
     assert right.epochs == SETTINGS.epochs
     assert not right.stopped
+
+
+def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert last_rung() is rung_named(None) is Threads
+    monkeypatch.setattr(Threads, "missing", classmethod(lambda cls: "Numba is not installed."))
+    assert last_rung() is Team
+    monkeypatch.setattr("mlpperf.articles.mlp.team.threads", lambda: 2)
+    monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
+    assert "can fork" in Team.missing()
+    assert last_rung() is PaddedLayers
+    monkeypatch.setattr("mlpperf.articles.mlp.team.threads", lambda: 1)
+    assert last_rung() is Team  # which forks nothing for one thread
+
+
+def test_a_rung_that_cannot_train_here_says_so_and_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Threads, "missing", classmethod(lambda cls: "Numba is not installed."))
+    (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Threads], seed=0, settle=0)
+    there, missing = standings
+    assert there.epochs == SETTINGS.epochs
+    assert there.over_floor.median > 0  # the floor is that of the processes then
+    assert (missing.stopped, missing.epochs) == ("Numba is not installed.", 0)
+    assert missing.parts is None
+    rows = ladder_rows(as_records(standings, SETTINGS, "digits", {}))
+    assert [row[1] for row in rows] == [there.what, "Numba is not installed."]
+
+
+def test_the_parts_of_a_rung_add_up_to_its_seconds() -> None:
+    (*_, standings) = climb(DIGITS, SETTINGS, [Threads], seed=0, settle=0)
+    (record,) = as_records(standings, SETTINGS, "digits", {})
+    *parts, rest, whole = parts_rows(record)
+    assert len(parts) == len(PARTS)
+    seconds = [float(row[1]) for row in parts]
+    assert sum(seconds) + float(rest[1]) == pytest.approx(float(whole[1]), abs=0.01)
+    assert min(seconds) >= 0
+    assert float(whole[2]) == pytest.approx(record["over_ceiling"]["median"], rel=0.05)
+    assert record["ceiling"] > 0
 
 
 def test_a_ladder_needs_a_rung_and_an_epoch() -> None:

@@ -5,6 +5,7 @@ The work of a comparison's processes is done in this one, on a tiny project.
 
 import ast
 import contextlib
+import inspect
 import json
 import math
 import os
@@ -89,7 +90,7 @@ def loops(paths: dict[str, HotPath], series: Series) -> list[int]:
     fn, found = function(paths, series), []
     while (original := fn.__globals__.get(_original(fn))) is not None:
         found += [c for c in fn.__code__.co_consts if isinstance(c, int)]
-        fn = original
+        fn = inspect.unwrap(original)  # of a compiled kernel its plain function
     return found
 
 

@@ -99,7 +99,8 @@ def test_a_race_of_one_process_says_nothing_of_processes() -> None:
 def test_a_race_is_written_as_it_was_read() -> None:
     for fields in real("race"):
         made = finite(race_content(record_of(fields, RACES).content))
-        later = {"processes": 1, "share_error": None, "limit": ""}  # what old lines do not say
+        # What old lines do not say.
+        later = {"processes": 1, "share_error": None, "limit": "", "preparation": None}
         assert {**fields, **made} == {**later, **fields}
 
 

@@ -128,6 +128,7 @@ def test_a_record_holds_everything_to_be_read_years_later(results: list[Result])
     assert record["rounds"] == halved.rounds > 0
     assert record["proof"] == {"error": 0.0, "tolerance": halved.proof.tolerance}
     assert halved.proof.tolerance > 0
+    assert record["preparation"] == halved.proof.preparation > 0
     assert record["floor"] == 1e-3
     assert record["doubts"] == list(halved.doubts)
     assert record["wrong"] == ""

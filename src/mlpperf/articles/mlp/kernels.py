@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from ...compiled import kernel, prefetch, summing_kernel
+from ...errors import MlpperfError
 from .equations import Array
 
 Scalar = Any  # a number in float32
 f32, i32 = np.float32, np.int32
 ZERO, HALF, ONE = f32(0), f32(0.5), f32(1)
-# Where |x| is no larger, neither e^x nor 1/(1+e^x) overflows or loses digits.
-LARGEST_EXPONENT = f32(87)
+# Where |x| is no larger, neither e^x nor 1/(1+e^x) overflows or loses digits; from 89 on, e^x is
+# more than float32 holds.
+LARGEST, INFINITE = f32(87), f32(89)
 TINY = np.finfo(f32).tiny
 PER_LN2 = f32(1 / math.log(2))
 # ln 2 in two parts: the first has so few digits that its products with whole numbers are exact.
@@ -45,10 +47,20 @@ LOG = tuple(
 )
 
 
+def require_float32(name: str, *arrays: Array) -> None:
+    """Raise `MlpperfError` for an array of another type: `name` computes in float32."""
+    for array in arrays:
+        if array.dtype != np.float32:
+            raise MlpperfError(f"{name} computes in float32; it was given {array.dtype}.")
+
+
 @kernel
 def exponential(x: Scalar) -> Scalar:
-    """e^x in float32, for |x| ≤ 87 within 2 units of its last digit; NaN stays NaN."""
-    x = min(max(x, -LARGEST_EXPONENT), LARGEST_EXPONENT)
+    """e^x in float32, for |x| ≤ 87 within some units of its last digit; NaN stays NaN.
+
+    Below that it stays where it is, and from about 88.4 on it is infinity.
+    """
+    x = min(max(x, -LARGEST), INFINITE)
     n = np.floor(x * PER_LN2 + HALF)
     r = (x - n * LN2_HIGH) - n * LN2_LOW
     p = EXP[0] + r * (EXP[1] + r * (EXP[2] + r * (EXP[3] + r * EXP[4])))
@@ -57,12 +69,27 @@ def exponential(x: Scalar) -> Scalar:
 
 
 @kernel
+def exponent(x: Scalar) -> Scalar:
+    """The whole number n of x = m·2^n with 1 ≤ m < 2, for a normal number above 0."""
+    return (f32(x).view(i32) >> i32(23)) - i32(127)
+
+
+@kernel
+def mantissa(x: Scalar) -> Scalar:
+    """The m of x = m·2^n with 1 ≤ m < 2, for a normal number above 0."""
+    return i32((f32(x).view(i32) & i32(0x7FFFFF)) | i32(0x3F800000)).view(f32)
+
+
+@kernel
 def logarithm(x: Scalar) -> Scalar:
-    """Ln x in float32, for x from the smallest normal number up; what is below counts as that."""
+    """Natural logarithm in float32; below the smallest normal number x counts as that.
+
+    NaN stays NaN.
+    """
+    if x != x:
+        return x
     x = max(x, TINY)
-    bits = f32(x).view(i32)
-    n = f32((bits >> i32(23)) - i32(127))
-    m = i32((bits & i32(0x7FFFFF)) | i32(0x3F800000)).view(f32)  # x = m·2^n, 1 ≤ m < 2
+    m, n = mantissa(x), f32(exponent(x))
     if m > SQRT_2:
         m, n = m * HALF, n + ONE
     t = m - ONE
@@ -155,14 +182,14 @@ def output(
     total = error = ZERO
     if loss == LOG_LOSS:
         for i in range(every.size):
-            e = exponential(every[i])
+            e = exponential(min(every[i], LARGEST))
             right = ONE / (ONE + e)
             wrong[i] = e * right
             error += wrong[i]
             total -= logarithm(right)
     else:
         for i in range(every.size):
-            e = exponential(every[i])
+            e = exponential(min(every[i], LARGEST))
             right = ONE / (ONE + e)
             off = e * right
             error += off

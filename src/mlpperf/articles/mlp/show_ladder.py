@@ -130,7 +130,7 @@ def parts_rows(record: Record) -> list[tuple[str, ...]]:
     parts, ceiling = record["parts"], record["ceiling"]
     parts = {told: parts[part] for part, told in PARTS_TOLD.items()}
     whole = record["seconds"]["median"] or 0.0
-    parts["the rest: Python, and what the mean of the epochs has beyond their median"] = (
+    parts["everything else"] = (
         whole - sum(parts.values())
     )
     parts["all"] = whole

@@ -213,6 +213,11 @@ class Threads(Step0):
             for other in waiting:
                 other.result()
 
+    def compile(self) -> None:
+        """Compile what `train` calls, or take it from Numba's cache."""
+        parts = (0, self.shared, self.own[0], self.numbers(0), self.system)
+        train_share.compile_for(*parts)
+
     def numbers(self, count: int) -> Numbers:
         """The settings for a pass over `count` samples."""
         s = self.settings

@@ -35,6 +35,8 @@ def race_content(result: Result) -> dict[str, Any]:
       which the interval is, and 1 where that is missing;
     - proof: `error`, the largest difference from the reference, and `tolerance`, what rounding
       explains, both relative to the largest absolute value of an array;
+    - preparation: seconds that it took to prepare the arguments when that was proven, with whatever
+      was compiled or read from a cache for it;
     - floor: seconds that the bare matrix products, or the bare memory traffic, take here, and
       share_error: half the width of the interval of floor ÷ seconds, in logarithms;
     - limit: the function, such as exp, that takes the time where there is no floor for that;
@@ -42,7 +44,8 @@ def race_content(result: Result) -> dict[str, Any]:
     - wrong: why it was not timed, empty if it was;
     - verdict: what it comes to, in words; it follows from the rest and is never read back.
     """
-    return {**asdict(result), "verdict": str(result.judgement)}
+    proof = {"error": result.proof.error, "tolerance": result.proof.tolerance}
+    return {**asdict(result), "proof": proof, "verdict": str(result.judgement)}
 
 
 def race_result(fields: dict[str, Any]) -> Result:
@@ -64,6 +67,7 @@ def race_result(fields: dict[str, Any]) -> Result:
         rounds=as_count(fields["rounds"]),
         processes=as_count(fields.get("processes", 1)),
         proof=Proof(as_number(proof["error"]), as_number(proof["tolerance"])),
+        preparation=as_number(fields.get("preparation")),
         floor=as_number(fields["floor"]),
         share_error=as_number(fields.get("share_error")),
         limit=as_text(fields.get("limit", "")),

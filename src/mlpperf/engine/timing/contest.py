@@ -124,7 +124,7 @@ def runner_of(variant: Variant) -> Runner:
     if world:
         world.enter()
     call, backend = replace(variant, fn=function).call, variant.backend
-    return Runner(call, backend.name, backend.wait, world=world)
+    return Runner(call, backend.works_by, backend.wait, world=world)
 
 
 def random_order(rng: Generator) -> Random:

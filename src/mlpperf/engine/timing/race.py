@@ -168,6 +168,7 @@ class Contest:
             speedup=speedup,
             rounds=rounds,
             proof=contestant.proof,
+            preparation=contestant.proof.preparation,
             floor=floor.seconds,
             share_error=time_error + floor.error,
             limit=path.cost(self.case).limit,

@@ -31,6 +31,7 @@ class Result:
     limit : the function, such as exp, that takes the time where there is no ceiling for that.
     doubts : why it should not be trusted too far, a clause each.
     wrong : why it was not timed, if it was not.
+    preparation : seconds that the first preparation of the arguments took, compilation included.
     processes : over which the interval is; 1 for one over the rounds of a single process.
     """
 
@@ -50,6 +51,7 @@ class Result:
     processes: int = 1
     share_error: float = math.nan
     limit: str = ""
+    preparation: float = math.nan
 
     @property
     def ceiling_share(self) -> float:

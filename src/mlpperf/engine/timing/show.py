@@ -24,8 +24,13 @@ STYLES = {Verdict.FASTER: "green", Verdict.SLOWER: "red"}
 
 
 def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
-    """Largest error of every variant beside its tolerance; one row per variant, its worst case."""
-    table = new_table("", "path", "variant", "cases", "largest error", "tolerance", "", left=2)
+    """Largest error of every variant beside its tolerance; one row per variant, its worst case.
+
+    Of the times to prepare the arguments the longest is shown: the one that compiles.
+    """
+    table = new_table(
+        "", "path", "variant", "cases", "prepared in", "largest error", "tolerance", "", left=2
+    )
     grouped: dict[tuple[str, str], list[Proof | str]] = {}
     for path, variant, _, outcome in rows:
         grouped.setdefault((path, variant), []).append(outcome)
@@ -34,7 +39,10 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
         worst = max(proven, key=lambda p: (p.used, p.tolerance), default=Proof(math.nan, math.nan))
         state = Text("equal", "green") if len(proven) == len(outcomes) else WRONG
         figures = (f"{worst.error:.1e}", f"{worst.tolerance:.1e}")
-        table.add_row(path, variant, f"{len(proven)}/{len(outcomes)}", *figures, state)
+        known = [o.preparation for o in proven if not math.isnan(o.preparation)]
+        cases = f"{len(proven)}/{len(outcomes)}"
+        prepared = seconds(max(known)) if known else "–"
+        table.add_row(path, variant, cases, prepared, *figures, state)
     return table
 
 

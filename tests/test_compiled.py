@@ -1,0 +1,204 @@
+"""Kernels: compiled at their first call, kept in a cache, and refused in one sentence."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf import compiled
+from mlpperf.articles.mlp.meetings import load
+from mlpperf.compiled import Instruction, Kernel, kernel, prefetch, summing_kernel
+from mlpperf.errors import MlpperfError
+
+pytest.importorskip("numba", reason="Numba is not installed: pip install 'mlpperf[compiled]'")
+
+FACTOR = 3.0
+
+
+@kernel
+def scaled(x: float) -> float:
+    """Three times x."""
+    return x * FACTOR
+
+
+@kernel
+def scaled_all(x: np.ndarray, out: np.ndarray) -> tuple[np.ndarray]:
+    """Calls another kernel for every element."""
+    for i in range(x.size):
+        out[i] = scaled(x[i])
+    return (out,)
+
+
+@summing_kernel
+def summed(x: np.ndarray) -> float:
+    """A sum in any order."""
+    total = 0.0
+    for value in x:
+        total += value
+    return total
+
+
+@kernel
+def ratio(a: float, b: float) -> float:
+    """By NumPy's rules for errors."""
+    return a / b
+
+
+@kernel
+def fetched(x: np.ndarray) -> None:
+    """Calls an instruction."""
+    prefetch(x.ctypes.data)
+
+
+@kernel
+def waits_for(flag: np.ndarray) -> int:
+    """Looks until another thread has raised the flag."""
+    looks = 0
+    while load(flag.ctypes.data) == 0 and looks < 1 << 40:
+        looks += 1
+    return looks
+
+
+def test_a_kernel_computes_what_its_function_does() -> None:
+    x, out = np.arange(5.0), np.empty(5)
+    (got,) = scaled_all(x, out)
+    assert got is out or np.shares_memory(got, out)
+    np.testing.assert_array_equal(out, [scaled.plain(v) for v in x])
+    assert summed(x) == 10.0
+    fetched(x)
+
+
+def test_a_kernel_is_named_and_documented_as_its_function() -> None:
+    assert (scaled_all.__name__, scaled_all.__doc__) == (
+        "scaled_all",
+        "Calls another kernel for every element.",
+    )
+
+
+def test_a_division_by_zero_is_infinite_and_no_exception() -> None:
+    assert ratio(1.0, 0.0) == np.inf
+    assert np.isnan(ratio(0.0, 0.0))
+
+
+def test_a_kernel_holds_no_interpreter_lock() -> None:
+    flag, seen = np.zeros(1, np.int64), []
+    waits_for.compile_for(flag)
+    thread = threading.Thread(target=lambda: seen.append(waits_for(flag)), daemon=True)
+    thread.start()
+    flag[0] = 1  # only a thread that runs beside the kernel can raise it
+    thread.join(60)
+    assert seen
+
+
+def test_an_instruction_is_for_kernels_only() -> None:
+    with pytest.raises(TypeError, match="prefetch can be called by a compiled kernel only"):
+        prefetch(0)
+    assert isinstance(prefetch, Instruction)
+
+
+# --- the cache ------------------------------------------------------------------------------------
+
+MODULE = """
+import numpy as np
+from mlpperf.compiled import kernel, summing_kernel
+LIMIT = {limit}
+
+@kernel
+def inner(x):
+    return x + {added}
+
+@{kind}
+def outer(x):
+    return inner(x) * LIMIT
+"""
+PROGRAM = """
+import module
+result = module.outer(2.0)
+stats = module.outer.compiled.stats
+print(result, sum(stats.cache_hits.values()), stats.cache_path is not None)
+"""
+
+
+def outcome(folder: Path, *, limit: int = 1, added: int = 1, kind: str = "kernel") -> list[str]:
+    """What a fresh process says: the result, how often the cache helped, whether there is one.
+
+    The file keeps its size and its time, which is all that Numba itself looks at.
+    """
+    module = folder / "module.py"
+    module.write_text(MODULE.format(limit=limit, added=added, kind=kind).ljust(400, "#"))
+    os.utime(module, (1, 1))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_what_was_compiled_is_taken_from_the_cache(tmp_path: Path) -> None:
+    assert outcome(tmp_path) == ["3.0", "0", "True"]
+    assert outcome(tmp_path) == ["3.0", "1", "True"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "result"),
+    [({"limit": 4}, "12.0"), ({"added": 2}, "4.0"), ({"kind": "summing_kernel"}, "3.0")],
+    ids=["a number of the module", "a kernel that it calls", "the order of sums"],
+)
+def test_nothing_out_of_date_is_taken_from_the_cache(
+    tmp_path: Path, changed: dict[str, Any], result: str
+) -> None:
+    outcome(tmp_path)
+    assert outcome(tmp_path, **changed) == [result, "0", "True"]
+
+
+def test_without_a_place_for_the_cache_it_compiles_every_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a file and no folder"
+    file.touch()
+    # Neither beside the module nor below the home folder anything can be written.
+    monkeypatch.setenv("HOME", str(file))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    (tmp_path / "__pycache__").touch()
+    for _ in range(2):
+        assert outcome(tmp_path) == ["3.0", "0", "False"]
+
+
+# --- Numba that is missing or does not load -------------------------------------------------------
+
+
+@pytest.fixture
+def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    compiled.numba.cache_clear()
+    yield
+    compiled.numba.cache_clear()
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_a_missing_numba_is_said() -> None:
+    sentence = r"Numba is not installed: pip install 'mlpperf\[compiled\]'\."
+    with pytest.raises(MlpperfError, match=sentence):
+        Kernel(scaled.plain, reorders=False)(1.0)
+
+
+def test_a_numba_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unfit(ModuleType):
+        """As Numba where NumPy is newer than it knows."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise ImportError("Numba needs NumPy 2.3 or less. Got NumPy 9.0.")
+
+    monkeypatch.setitem(sys.modules, "numba.core", Unfit("numba.core"))
+    compiled.numba.cache_clear()
+    try:
+        with pytest.raises(MlpperfError, match=r"Numba does not load \(.*NumPy 2\.3 or less"):
+            compiled.numba()
+    finally:
+        compiled.numba.cache_clear()
