@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,20 @@ from ..engine.history.races import race_result
 from ..engine.history.reading import read
 from ..engine.timing.machine import BUSY
 from ..engine.timing.show import share_of_ceiling, speedup
-from ..engine.words import percent, seconds
+from ..engine.words import percent, seconds, times
 from .accuracy import show as accuracy_show
 from .clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
-from .mlp.show_ladder import GROWTH_COLUMNS, LADDER_COLUMNS, growth_rows, ladder_rows, ratio
+from .mlp.show_ladder import (
+    GROWTH_COLUMNS,
+    LADDER_COLUMNS,
+    PARTS_COLUMNS,
+    growth_rows,
+    interval_digits,
+    ladder_rows,
+    on_the_ladder,
+    parts_rows,
+    ratio,
+)
 from .peers import show as peer_table
 from .readme_tables import Record, markdown, where
 from .readme_tracker import (
@@ -31,7 +42,7 @@ from .readme_tracker import (
 def ladder(folder: Path) -> str:
     """Every batch size that was climbed: the newest record of every rung."""
     newest: dict[int, dict[str, Record]] = {}
-    for record in read(folder, "ladders")[0]:
+    for record in on_the_ladder(read(folder, "ladders")[0]):
         newest.setdefault(record["batch_size"], {})[record["rung"]] = record
     parts = []
     for size, rungs in sorted(newest.items()):
@@ -41,7 +52,45 @@ def ladder(folder: Path) -> str:
             del columns[published]
             rows = [(*row[:published], *row[published + 1 :]) for row in rows]
         parts.append(f"Batch {size:,}:\n\n" + markdown(columns, rows, left=2))
+        for each in rungs.values():
+            if each.get("parts"):
+                told = f"{each['rung']}, where the quickest products take {each['ceiling']:.2f} s"
+                goes = markdown(PARTS_COLUMNS, parts_rows(each), left=1)
+                parts.append(f"Where the time goes, batch {size:,}, {told}:\n\n{goes}")
     return "\n\n".join([*parts, where(record)])
+
+
+EXPERIMENT_COLUMNS = (
+    "experiment",
+    "batch",
+    "seconds of 35 epochs",
+    "shared_by_threads ÷ this",
+    "training set",
+    "test set",
+    "processor",
+)
+
+
+def experiments(folder: Path) -> str:
+    """What was tried beside the ladder: every experiment's newest run on every processor."""
+    found = read(folder, "ladders")[0]
+    ladder = on_the_ladder(found)
+    newest = {
+        (r["rung"], r["batch_size"], r["machine"]["processor"]): r for r in found if r not in ladder
+    }
+    rows = [
+        (
+            rung,
+            f"{size:,}",
+            interval_digits(r["seconds"]),
+            ratio(r["gain"]),
+            percent(r["train_accuracy"], 1),
+            percent(r["test_accuracy"], 1),
+            f"{processor}, {r['threads']} threads",
+        )
+        for (rung, size, processor), r in sorted(newest.items())
+    ]
+    return markdown(EXPERIMENT_COLUMNS, rows, left=1)
 
 
 def growth(folder: Path) -> str:
@@ -97,6 +146,16 @@ OPERATIONS_COLUMNS = ("hot path", "batch", "device", "in TensorFlow", "fastest o
 
 
 PATHS_COLUMNS = ("hot path", "fastest in NumPy", "speedup", "95 % interval", "of ceiling")
+COMPILED_COLUMNS = (
+    "hot path",
+    "case",
+    "compiled",
+    "÷ fastest in NumPy",
+    "speedup",
+    "95 % interval",
+    "of ceiling",
+    "compiled in",
+)
 
 
 def paths(folder: Path) -> str:
@@ -117,6 +176,27 @@ def paths(folder: Path) -> str:
     return f"{markdown(PATHS_COLUMNS, rows, left=2)}\n\n{where(r)}"
 
 
+def compiled(folder: Path) -> str:
+    """Every compiled variant at the articles' batches, beside the fastest of NumPy's."""
+    newest = {
+        (r["path"], r["case"], r["variant"]): r
+        for r in read(folder, "races")[0]
+        if r["device"] == "cpu" and r["backend"] in ("numpy", "numba") and not r["wrong"]
+    }
+    least: dict[tuple[str, str], float] = {}
+    for (path, case, _), r in newest.items():
+        if r["backend"] == "numpy":
+            least[path, case] = min(least.get((path, case), math.inf), r["seconds"])
+    rows = []
+    for (path, case, variant), r in newest.items():
+        if r["backend"] == "numba" and case != "batch-1":
+            result = race_result(r)
+            ratio_told = times(least[path, case] / result.seconds)
+            told = (*speedup(result), share_of_ceiling(result), seconds(result.preparation))
+            rows.append((path, case.removeprefix("batch-"), variant, ratio_told, *told))
+    return f"{markdown(COMPILED_COLUMNS, rows, left=3)}\n\n{where(r)}"
+
+
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
     newest = {
@@ -129,7 +209,7 @@ def operations(folder: Path) -> str:
             usual = best.setdefault((path, case), r)
             if r["speedup"]["median"] > usual["speedup"]["median"]:
                 best[path, case] = r
-        else:
+        elif r["backend"] == "tensorflow":
             function, _, mode = variant.rpartition("_")
             table.setdefault((path, case, device, function), {})[mode] = r
     rows = []
@@ -188,14 +268,15 @@ def headline(folder: Path) -> str:
         rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
 
     last: dict[int, Record] = {}
-    for record in read(folder, "ladders")[0]:
-        last[record["batch_size"]] = record
+    for record in on_the_ladder(read(folder, "ladders")[0]):
+        if not record["stopped"]:
+            last[record["batch_size"]] = record
     for size, r in sorted(last.items()):
         if r["total_gain"]["median"]:
             tell(f"last rung against the first program, batch {size:,}", ratio(r["total_gain"]), r)
-        if floor := r["over_floor"]["median"]:
-            what = f"its share of the speed of the bare matrix products, batch {size:,}"
-            tell(what, percent(1 / floor, 0), r)
+        if r.get("ceiling"):
+            what = f"time of the last rung ÷ that of the quickest matrix products, batch {size:,}"
+            tell(what, ratio(r["over_ceiling"]), r)
     newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
     for (_, size), contest in sorted(newest.items()):
         timed = [r for r in contest if r["peer"] != "last_rung" and r["seconds"]["median"]]
@@ -224,7 +305,9 @@ Block = Callable[[Path], str]
 BLOCKS: dict[str, Block] = {
     "headline": headline,
     "hot paths": paths,
+    "compiled": compiled,
     "ladder": ladder,
+    "experiments": experiments,
     "growth": growth,
     "best run": best_run,
     "peers": peers,

@@ -12,6 +12,7 @@ from ...engine.words import percent, seconds, times
 from .ladder import RungStanding
 from .settings import Settings
 from .show import Record
+from .training import EXPERIMENTS
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
 ARTICLE_SECONDS = {
@@ -54,6 +55,12 @@ def ratio(interval: Record) -> str:
     low, high = interval["low"] or 0.0, interval["high"]
     spread = (high - low) / (2 * interval["median"]) if high else 1.0
     return times(interval["median"], spread)
+
+
+def on_the_ladder(records: Sequence[Record]) -> list[Record]:
+    """Without the experiments beside it."""
+    beside = {rung.name for rung in EXPERIMENTS}
+    return [record for record in records if record["rung"] not in beside]
 
 
 LADDER_COLUMNS = (
@@ -106,7 +113,7 @@ def ladder(records: Sequence[Record]) -> RenderableType:
     table.columns[1].no_wrap = False
     for row in ladder_rows(records):
         table.add_row(*row)
-    told = [parts_table(record) for record in records if record["parts"]]
+    told = [parts_table(record) for record in records if record.get("parts")]
     return Group(table, *told)
 
 
@@ -130,9 +137,7 @@ def parts_rows(record: Record) -> list[tuple[str, ...]]:
     parts, ceiling = record["parts"], record["ceiling"]
     parts = {told: parts[part] for part, told in PARTS_TOLD.items()}
     whole = record["seconds"]["median"] or 0.0
-    parts["everything else"] = (
-        whole - sum(parts.values())
-    )
+    parts["everything else"] = whole - sum(parts.values())
     parts["all"] = whole
     return [
         (told, f"{spent:.3f}", f"{spent / ceiling:.2f}" if ceiling else "–")

@@ -15,6 +15,7 @@ from ...errors import MlpperfError, check
 from ..data import archives
 from ..data.datasets import Dataset
 from ..data.samples import Samples, Scaling
+from .bfloat16 import Bfloat16
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
@@ -38,6 +39,7 @@ RUNGS: tuple[type[Step0], ...] = (
     Team,
     Threads,
 )
+EXPERIMENTS: tuple[type[Step0], ...] = (Bfloat16,)  # other mathematics, beside the ladder
 
 
 def last_rung() -> type[Step0]:
@@ -55,7 +57,7 @@ def rung_named(name: str | None) -> type[Step0]:
     """
     if name is None:
         return last_rung()
-    known = {rung.name: rung for rung in RUNGS}
+    known = {rung.name: rung for rung in (*RUNGS, *EXPERIMENTS)}
     check("rung", [name], known)
     return known[name]
 

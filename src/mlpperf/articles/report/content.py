@@ -11,7 +11,14 @@ from ..accuracy import show as accuracy
 from ..clusters.show import cluster_rows
 from ..keras.show import keras_rows
 from ..mlp.show import training_rows
-from ..mlp.show_ladder import LADDER_COLUMNS, growth_rows, ladder_rows
+from ..mlp.show_ladder import (
+    LADDER_COLUMNS,
+    PARTS_COLUMNS,
+    growth_rows,
+    ladder_rows,
+    on_the_ladder,
+    parts_rows,
+)
 from ..peers import show as peers
 from . import figures, training_pages
 
@@ -21,7 +28,8 @@ Record = dict[str, Any]
 def lead(site: Draft) -> Lead | None:
     """The ladder at the articles' batch size, or at the one that was climbed."""
     kinds = site.material.kinds
-    ladders = newest_of(kinds["ladders"], lambda r: (r["batch_size"], r["rung"]))
+    every = on_the_ladder(kinds["ladders"])
+    ladders = newest_of(every, lambda r: (r["batch_size"], r["rung"]))
     climbed = [r for r in ladders if r["batch_size"] == figures.BATCH] or ladders
     if not climbed:
         return None
@@ -59,9 +67,22 @@ def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
     )
     text = (
         "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
-        "The floor is what the bare matrix products of the same epochs take here."
+        "The floor is what the bare matrix products of the last rung take here in the same epochs. "
+        "The ceiling of speed is stricter: every product of the network by itself, in the layout "
+        "and on the threads in which it is quickest, at the best of several looks."
     )
-    return Section("The ladder", [Prose(text), plot, table, measured_where(here)])
+    parts = [
+        Table(
+            f"Where the time of {record['rung']} goes: what separates it from the quickest "
+            f"products, which take {record['ceiling']:.2f} s",
+            PARTS_COLUMNS,
+            rows(parts_rows(record)),
+            left=1,
+        )
+        for record in here
+        if record.get("parts")
+    ]
+    return Section("The ladder", [Prose(text), plot, table, *parts, measured_where(here)])
 
 
 CONTENT = Content(
