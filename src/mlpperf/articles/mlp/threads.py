@@ -56,9 +56,12 @@ class Threads(Step0):
     # Nodes of a hidden layer and pixels are filled up to multiples of so many.
     multiple: ClassVar[int] = 8
     pixels_multiple: ClassVar[int] = 16
-    # Samples that a thread takes through the network at a time. Their rows, 720 kB of MNIST, are
-    # then still in the cache of its processor when the backward pass needs them.
+    # Samples that a thread takes through the network at a time, at least. Their rows, 720 kB of
+    # MNIST, are then still in the cache of its processor when the backward pass needs them. But
+    # every chunk also goes over all weights and their gradient, which costs more where these lie
+    # in no cache: with so many weights there is a sample more.
     chunk: ClassVar[int] = 250
+    weights_for_sample: ClassVar[int] = 1000
 
     def __init__(
         self,
@@ -110,7 +113,8 @@ class Threads(Step0):
             meetings=np.zeros((members, 8), np.int64),
             nanoseconds=np.zeros((members, len(PARTS), len(weights)), np.int64),
         )
-        chunk = min(self.chunk, -(-batch // members))
+        chunk = max(self.chunk, size // self.weights_for_sample)
+        chunk = min(chunk, -(-batch // members))
         inner = chunk * sum(widths[1:])
         self.own = [
             Own(
