@@ -12,6 +12,7 @@ pytest.importorskip("numba", reason="Numba is not installed: pip install 'mlpper
 from mlpperf.articles.mlp import kernels
 from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.meetings import meet, now, system
+from mlpperf.articles.mlp.nonzero import gradient_nonzero, multiply_nonzero, nonzero, nothing
 from mlpperf.articles.mlp.threads import ACTIVATIONS as CODES
 from mlpperf.articles.mlp.threads import LOSSES as LOSS_CODES
 from mlpperf.compiled import Kernel, kernel
@@ -164,6 +165,34 @@ def test_descend(l1: float, l2: float) -> None:
     np.testing.assert_allclose(momentum, step, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(w, new, rtol=1e-6, atol=1e-6)
     assert got == pytest.approx(penalty, rel=1e-5)
+
+
+# --- what is not 0 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("width", [8, 24])
+def test_products_of_what_is_not_0(dtype: type, width: int) -> None:
+    rng = np.random.default_rng(width)
+    x = rng.integers(1, 9, (40, 13)).astype(dtype)
+    x[rng.random(x.shape) < rng.random(40)[:, None]] = 0  # samples of 0 to 13 values
+    x[3], x[4] = 0, 1
+    sparse, index = nonzero(x), rng.permutation(40)[:25]
+    assert len(sparse.values) == np.count_nonzero(x)
+    assert {0, 1, 2, 3, 4} <= set(np.diff(sparse.starts).tolist())  # whole fours and what is over
+    factor, offset, w, delta = drawn(13), drawn(13), drawn(13, width), drawn(25, width)
+    scaled = x[index].astype(np.float64) * factor + offset
+    z, gradient = np.full((25, width), 7, np.float32), np.full((13, width), 7, np.float32)
+    multiply_nonzero(sparse, index, factor, offset, w, z)
+    np.testing.assert_allclose(z, scaled @ w, rtol=1e-4, atol=1e-4)
+    gradient_nonzero(sparse, index, factor, offset, delta, delta.sum(axis=0), gradient)
+    np.testing.assert_allclose(gradient, scaled.T @ delta, rtol=1e-4, atol=1e-3)
+
+
+def test_nothing_is_kept_of_samples_that_are_multiplied_whole() -> None:
+    empty = nothing(np.uint8)
+    assert [len(part) for part in empty] == [0, 0, 0]
+    assert [part.dtype for part in empty] == [part.dtype for part in nonzero(np.eye(3, dtype="B"))]
 
 
 # --- meetings -------------------------------------------------------------------------------------

@@ -19,16 +19,18 @@ from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import team
+from mlpperf.articles.mlp.bfloat16 import Bfloat16
 from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
 from mlpperf.articles.mlp.phases import PhaseClock
 from mlpperf.articles.mlp.rungs import BatchCosts, Float32, Step0
 from mlpperf.articles.mlp.settings import Settings
+from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.team import Team
-from mlpperf.articles.mlp.threads import Threads
+from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS, Numbers
-from mlpperf.articles.mlp.training import RUNGS
+from mlpperf.articles.mlp.training import RUNGS, rung_named
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")  # 64 pixels, some of them 0 throughout
@@ -73,6 +75,12 @@ class FourThreads(TwoThreads):
 
     chunk = 250
     threads = 4
+
+
+class TwoThreadsSkip(ZerosSkipped, TwoThreads):
+    """Two threads that skip zeros, however few there are."""
+
+    values_share_max = 1.0
 
 
 def samples_for(settings: Settings) -> Samples:
@@ -122,10 +130,11 @@ def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) 
 
 BASE = Settings(hidden=(20, 12), batch_size=50, l1=0.02, l2=0.05)
 OTHERS = [
-    *(r for r in RUNGS[1:] if r not in (Team, Threads)),
+    *(r for r in RUNGS[1:] if r not in (Team, Threads, ZerosSkipped)),
     TwoMembers,
     TwoThreads,
     FourThreads,
+    TwoThreadsSkip,
     LargeSet,
 ]
 
@@ -239,6 +248,20 @@ class OffsetForgotten(TwoThreads):
         super().load(*state)
 
 
+class OffsetForgottenWhereZeros(TwoThreadsSkip):
+    def load(self, *state: Any) -> None:
+        self.shared.offset[...] = 0
+        super().load(*state)
+
+
+class FirstValueForgotten(TwoThreadsSkip):
+    def train(self, order: Array) -> BatchCosts:
+        starts = self.shared.nonzero.starts
+        starts[0] = 1
+        starts[1:-1] += 1
+        return super().train(order)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -253,6 +276,8 @@ class OffsetForgotten(TwoThreads):
         LastSampleLostByThreads,
         OneThreadOnly,
         OffsetForgotten,
+        OffsetForgottenWhereZeros,
+        FirstValueForgotten,
     ],
     ids=lambda r: r.__name__,
 )
@@ -328,7 +353,10 @@ def pair() -> Iterator[TwoMembers]:
     rung.close()
 
 
-@pytest.mark.parametrize("rung", [TwoMembers, TwoThreads, FourThreads], ids=lambda r: r.__name__)
+SHARED = [TwoMembers, TwoThreads, FourThreads, TwoThreadsSkip]
+
+
+@pytest.mark.parametrize("rung", SHARED, ids=lambda r: r.__name__)
 def test_a_team_repeats_itself_to_the_last_bit(rung: type[Step0]) -> None:
     team = rung.begin(samples_for(BASE), weights_for(BASE), BASE)
     order = np.arange(500)
@@ -431,19 +459,63 @@ def test_threads_tell_where_all_of_their_time_goes() -> None:
     assert 0 < sum(parts.values()) <= elapsed
 
 
-def test_bare_products_leave_the_weights_as_they_were() -> None:
-    rung = TwoThreads.begin(samples_for(BASE), weights_for(BASE), BASE)
+def test_zeros_are_skipped_where_they_are_many() -> None:
+    rare = np.where(DIGITS.train_images > 12, DIGITS.train_images, 0)
+    for images, skipped in ((DIGITS.train_images, False), (rare, True)):
+        scaling = Scaling("standard", images)
+        samples = Samples(images, DIGITS.train_labels, 10, scaling)
+        rung = ZerosSkipped.begin(samples, weights_for(BASE), BASE)
+        assert bool(len(rung.shared.nonzero.starts)) is skipped
+        assert bool(len(rung.shared.x)) is not skipped
+        rung.close()
+    shallow = replace(BASE, hidden=())  # whose rows of weights are no whole registers
+    rung = TwoThreadsSkip.begin(samples_for(shallow), weights_for(shallow), shallow)
+    assert len(rung.shared.x)
+    rung.close()
+
+
+@pytest.mark.parametrize("kind", [TwoThreads, TwoThreadsSkip], ids=lambda r: r.__name__)
+def test_bare_products_leave_the_weights_as_they_were(kind: type[TwoThreads]) -> None:
+    rung = kind.begin(samples_for(BASE), weights_for(BASE), BASE)
     before = rung.now.vector.copy()
     rung.multiply(1000)
+    assert len(rung.own) == 2
     np.testing.assert_array_equal(rung.now.vector, before)
     assert all(np.isfinite(own.activations).all() for own in rung.own)
     rung.close()
 
 
+# --- lower precision --------------------------------------------------------------------------
+
+
+def test_an_experiment_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpperf.articles.mlp.bfloat16.find_spec", lambda name: None)
+    assert Bfloat16.missing() == "torch is not installed: pip install 'mlpperf[peers]'."
+    with pytest.raises(MlpperfError, match="torch is not installed"):
+        Bfloat16.begin(samples_for(BASE), weights_for(BASE), BASE)
+
+
+def test_an_experiment_is_found_by_its_name_and_is_no_rung() -> None:
+    assert rung_named("bfloat16_products") is Bfloat16
+    assert Bfloat16 not in RUNGS
+    records = [{"rung": "step_0"}, {"rung": "bfloat16_products"}]
+    assert on_the_ladder(records) == [{"rung": "step_0"}]
+
+
+def test_rounded_products_are_those_of_8_bits() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'mlpperf[peers]'")
+    order = np.random.default_rng(1).permutation(1500)
+    exact, _ = trained(Step0, BASE, order)
+    rounded, _ = trained(Bfloat16, BASE, order)
+    error = np.abs(rounded.loss / exact.loss - 1)
+    assert error.max() < 2.0**-8  # what one rounding can do; most of them cancel
+    assert error[0] > np.finfo(np.float32).eps  # and they were rounded
+
+
 # --- phases -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rung", [*RUNGS[:-2], TwoMembers, TwoThreads], ids=lambda r: r.__name__)
+@pytest.mark.parametrize("rung", [*RUNGS[:-3], *SHARED], ids=lambda r: r.__name__)
 def test_the_phases_of_every_rung_are_timed_and_change_nothing(rung: type[Step0]) -> None:
     watched = rung.begin(samples_for(BASE), weights_for(BASE), BASE)
     plain = rung.begin(samples_for(BASE), weights_for(BASE), BASE)

@@ -18,7 +18,7 @@ from .in_place import CHUNK, padded
 from .network import initial_weights
 from .settings import Settings
 from .team import Team
-from .threads import Threads
+from .threads import Threads, ZerosSkipped
 
 
 class Floor:
@@ -27,13 +27,14 @@ class Floor:
     def __init__(self, samples: Samples, settings: Settings) -> None:
         self.samples = len(samples)
         layers = (samples.images.shape[1], *settings.hidden, samples.classes)
+        rng = np.random.default_rng(0)
         self.threads: Threads | None = None
         if not Threads.missing():
-            weights = initial_weights(layers, np.random.default_rng(0), np.float32, settings)
-            self.threads = Threads.begin(samples, weights, settings)
+            weights = initial_weights(layers, rng, np.float32, settings)
+            self.threads = ZerosSkipped.begin(samples, weights, settings)
+            self.threads.shared.order[...] = rng.permutation(self.samples)
             self.threads.multiply(settings.batch_size)  # compiles
             return
-        rng = np.random.default_rng(0)
         self.rows = rows = min(CHUNK, settings.batch_size)
 
         def drawn(*shape: int) -> Array:

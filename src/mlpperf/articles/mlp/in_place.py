@@ -7,6 +7,7 @@ first the W_N, then the b_N; so do gradients and momentum. The equations are tho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
@@ -22,12 +23,16 @@ from .settings import Settings
 # Samples that go through the network at a time. A batch that is larger is cut, so that rows and
 # activations are still in the cache when the backward pass needs them.
 CHUNK = 2500
+LINE = 16  # numbers in a cache line
 Allocate = Callable[[tuple[int, ...]], Array]
 
 
 def allocate(shape: tuple[int, ...]) -> Array:
-    """float32 zeros."""
-    return np.zeros(shape, dtype=np.float32)
+    """float32 zeros that begin a cache line, so that no vector register is filled from two."""
+    size = 4 * math.prod(shape)
+    room = np.zeros(size + 64, dtype=np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size].view(np.float32).reshape(shape)
 
 
 def padded(layers: Sequence[int], multiple: int) -> list[int]:
@@ -41,9 +46,11 @@ class Flat:
 
     One operation on the vector then updates all layers. Weights of pixels that are 0 in every
     sample, outside the mask `used`, lie apart as `idle`: no product needs them, but regularisation
-    still changes them. Hidden layers are filled up to a multiple of `multiple` nodes; weights of
-    the added ones are 0 and stay 0. The W_N are as wide as the layer below has nodes, or as
-    `columns` says, which leaves room for those that fill it up.
+    still changes them. Between them and the biases lies what fills up the last cache line. Hidden
+    layers are filled up to a multiple of `multiple` nodes; weights of the added ones are 0 and stay
+    0. The W_N are as wide as the layer below has nodes, or as `columns` says, which leaves room for
+    those that fill it up. With `across`, the weights of a pixel lie together, and not those of a
+    node of the first hidden layer.
     """
 
     def __init__(
@@ -53,19 +60,27 @@ class Flat:
         new: Allocate = allocate,
         multiple: int = 1,
         columns: Sequence[int] | None = None,
+        *,
+        across: bool = False,
     ) -> None:
         self.used, self.nodes = used, layers[1:]
         self.below = [int(used.sum()), *layers[1:-1]]
         widths = list(columns or self.below)
         rows = padded(layers, multiple)[1:]
         shapes: list[tuple[int, ...]] = [(m, n) for n, m in zip(widths, rows, strict=True)]
-        shapes += [(layers[1], layers[0] - self.below[0])] + [(m,) for m in rows]
-        ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
+        shapes += [(layers[1], layers[0] - self.below[0])]
+        used_up = sum(map(math.prod, shapes)) + sum(rows)
+        shapes += [(-used_up % LINE,)] + [(m,) for m in rows]
+        ends = np.cumsum([0, *map(math.prod, shapes)])
+        if across:
+            shapes[0] = shapes[0][::-1]
         self.vector = new((int(ends[-1]),))
         parts = zip(pairwise(ends.tolist()), shapes, strict=True)
         views = [self.vector[low:high].reshape(shape) for (low, high), shape in parts]
         count = len(layers) - 1
-        self.w, self.idle, self.b = views[:count], views[count], views[count + 1 :]
+        if across:
+            views[0] = views[0].T
+        self.w, self.idle, self.b = views[:count], views[count], views[count + 2 :]
         self.weights = int(ends[count + 1])  # the first so many are weights, the others biases
 
     def fill(self, weights: Sequence[Array]) -> None:

@@ -26,7 +26,7 @@ Rungs = Annotated[
 SWEPT_BATCH_SIZES = (100, 500, 2_000, 10_000, 20_000, 60_000)  # to MNIST's whole training set
 # Nobody could read a plot with lines for all rungs and two numbers of threads. These four stand for
 # the articles' first program, the last of their steps, and ours in NumPy and compiled.
-SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "shared_by_threads")
+SWEPT_RUNGS = ("step_0", "activation_cached", "samples_major_in_place", "zeros_skipped")
 
 
 def ladder(

@@ -15,6 +15,7 @@ from ...compiled import kernel
 from .equations import Array
 from .kernels import ZERO, Scalar, activate, chain, descend, gather, output
 from .meetings import System, meet, now
+from .nonzero import Nonzero, gradient_nonzero, multiply_nonzero
 
 # What the time of a pass is spent on; rows of `Shared.nanoseconds`.
 PARTS = ("gather", "forward", "activation", "cost", "gradient", "delta", "chain", "update", "wait")
@@ -27,11 +28,12 @@ class Shared(NamedTuple):
 
     Attributes
     ----------
-    x, labels : samples (n, P), bytes or floats, and their classes (n,).
+    x, nonzero : samples (n, P), bytes or floats; or, if there are none, what in them is not 0.
+    labels : their classes (n,).
     factor, offset : the network sees factor·x + offset, (P,) each.
     order : of the samples in this pass.
     nodes, widths : of all layers, as they are, and with what fills them up in memory.
-    weights, momentum : vectors in the order of `Flat`.
+    weights, momentum : vectors in the order of `Flat`, W_0 across.
     gradients : such a vector for each thread.
     costs : loss, the regularisation in it, and error, (threads, 3, batches).
     meetings : as `meet` wants them.
@@ -39,6 +41,7 @@ class Shared(NamedTuple):
     """
 
     x: Array
+    nonzero: Nonzero
     labels: Array
     factor: Array
     offset: Array
@@ -92,6 +95,30 @@ def matrix(vector: Array, start: int, rows: int, columns: int) -> Array:
 
 
 @kernel
+def multiply_first(index: Array, shared: Shared, own: Own, a: Array) -> None:
+    """(1) for the first layer, without the bias: (B, n)·(n, m)."""
+    w = matrix(shared.weights, 0, shared.widths[0], shared.widths[1])
+    if len(shared.x):
+        np.dot(own.rows[: len(index)], w, a)
+    else:
+        multiply_nonzero(shared.nonzero, index, shared.factor, shared.offset, w, a)
+
+
+@kernel
+def differentiate_first(
+    index: Array, shared: Shared, own: Own, delta: Array, total: Array, to: Array
+) -> None:
+    """(5) for the first layer: (n, B)·(B, m), into the vector `to`; `total` is the sum of δ."""
+    gradient = matrix(to, 0, shared.widths[0], shared.widths[1])
+    if len(shared.x):
+        np.dot(own.rows[: len(index)].T, delta, gradient)
+    else:
+        gradient_nonzero(
+            shared.nonzero, index, shared.factor, shared.offset, delta, total, gradient
+        )
+
+
+@kernel
 def differentiate(
     index: Array,
     shared: Shared,
@@ -107,14 +134,18 @@ def differentiate(
     w_at, b_at, a_at = 0, w.size - widths[1:].sum(), 0
     to[b_at:] = ZERO
     before = now(own.time, system)
-    gather(shared.x, index, shared.factor, shared.offset, own.rows)
+    if len(shared.x):
+        gather(shared.x, index, shared.factor, shared.offset, own.rows)
     below = own.rows[:rows]
     after = now(own.time, system)
     spent[GATHER, 0] += after - before
     for n in range(last + 1):
         inner, outer, before = widths[n], widths[n + 1], after
         a = matrix(own.activations, a_at, rows, outer)
-        np.dot(below, matrix(w, w_at, outer, inner).T, a)  # (1): (B, n)·(n, m)
+        if n:
+            np.dot(below, matrix(w, w_at, outer, inner).T, a)  # (1): (B, n)·(n, m)
+        else:
+            multiply_first(index, shared, own, a)
         after = now(own.time, system)
         spent[FORWARD, n] += after - before
         if n < last:
@@ -134,7 +165,10 @@ def differentiate(
         inner, outer, before = widths[n], widths[n + 1], after
         a_at -= len(own.rows) * inner
         below = matrix(own.activations, a_at, rows, inner) if n else own.rows[:rows]
-        np.dot(delta.T, below, matrix(to, w_at, outer, inner))  # (5): (m, B)·(B, n)
+        if n:
+            np.dot(delta.T, below, matrix(to, w_at, outer, inner))  # (5): (m, B)·(B, n)
+        else:
+            differentiate_first(index, shared, own, delta, to[b_at : b_at + outer], to)
         after = now(own.time, system)
         spent[GRADIENT, n] += after - before
         if n:
@@ -210,6 +244,7 @@ def train_share(me: int, shared: Shared, own: Own, numbers: Numbers, system: Sys
 def multiply_share(me: int, shared: Shared, own: Own, numbers: Numbers) -> None:
     """The bare products of that part, with nothing between them: `Floor` times it.
 
+    Where zeros are skipped, samples are read where they lie, which then belongs to their products.
     Values do not matter as long as they stay finite. Weights and rows stay as they are, and every
     result is computed from these or is 0, so nothing can grow.
     """
@@ -219,14 +254,18 @@ def multiply_share(me: int, shared: Shared, own: Own, numbers: Numbers) -> None:
         share = length * (me + 1) // members - length * me // members
         for begin in range(0, share, chunk):
             rows, w_at, a_at = min(chunk, share - begin), 0, 0
+            index = shared.order[start + begin : start + begin + rows]
             below = own.rows[:rows]
             for n in range(len(widths) - 1):
                 inner, outer = widths[n], widths[n + 1]
                 layer, a = matrix(w, w_at, outer, inner), matrix(own.activations, a_at, rows, outer)
-                np.dot(below, layer.T, a)  # forward
                 delta = matrix(own.deltas, a_at, rows, outer)
-                np.dot(delta.T, below, matrix(own.gradient, w_at, outer, inner))  # gradient
                 if n:
+                    np.dot(below, layer.T, a)  # forward
+                    np.dot(delta.T, below, matrix(own.gradient, w_at, outer, inner))  # gradient
                     np.dot(delta, layer, below)  # delta; over the activations, which become 0
+                else:
+                    multiply_first(index, shared, own, a)
+                    differentiate_first(index, shared, own, delta, delta[0], own.gradient)
                 below = a
                 w_at, a_at = w_at + outer * inner, a_at + chunk * outer

@@ -22,7 +22,7 @@ from .network import initial_weights
 from .rungs import ActivationCached, BiasInData, Float32, NoInputDelta, Step0
 from .settings import Settings
 from .team import Team
-from .threads import Threads
+from .threads import Threads, ZerosSkipped
 
 PREDICTED_AT_ONCE = 2_000  # samples that go through the network at a time, to limit memory
 # Each is the one before with one thing replaced.
@@ -38,6 +38,7 @@ RUNGS: tuple[type[Step0], ...] = (
     PaddedLayers,
     Team,
     Threads,
+    ZerosSkipped,
 )
 EXPERIMENTS: tuple[type[Step0], ...] = (Bfloat16,)  # other mathematics, beside the ladder
 

@@ -46,7 +46,7 @@ class Peer:
 
 
 LOSS_ONLY = "records the loss, not the error"
-LAST_RUNG = Peer("last_rung", "NumPy, the ladder's last rung", "last_rung", "numpy", cpu_only=True)
+LAST_RUNG = Peer("last_rung", "the ladder's last rung", "last_rung", "numpy", cpu_only=True)
 PEERS = (
     LAST_RUNG,
     Peer(
