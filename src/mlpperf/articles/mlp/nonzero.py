@@ -3,8 +3,8 @@
 Of MNIST's grey values four in five are 0. A BLAS multiplies them all the same, and reads samples
 that were copied together before. Here each value that is not 0 adds its row of the weights to the
 sum of its sample, or its share of the delta to a row of the gradient, and samples are read where
-they lie. A row of 72 numbers is 9 registers. LLVM does not vectorise such short loops well by
-itself, so the additions are said in its own instructions.
+they lie. A row of 72 numbers is 9 registers. LLVM does not keep such rows in registers by itself,
+so the additions are said in its own instructions.
 
 The network sees x = factor·v + offset of a value v. Where v is 0 that is the offset, and what all
 offsets add up to is the same for all samples, so it is computed once for a batch.
@@ -20,7 +20,8 @@ from ...compiled import instruction, kernel, prefetch
 from .equations import Array
 from .kernels import AHEAD, CACHE_LINE, f32
 
-LANES = 8  # numbers that are added at once; rows have a multiple of so many
+LANES = 8  # numbers of a register; rows have a multiple of so many
+REGISTERS = 12  # of a row that are worked on at a time; every processor with such has 16 or more
 
 
 class Nonzero(NamedTuple):
@@ -50,69 +51,108 @@ def nothing(dtype: Any) -> Nonzero:
     return Nonzero(np.zeros(0, np.int64), np.zeros(0, np.uint16), np.zeros(0, dtype))
 
 
-def _add(builder: Any, to: Any, registers: Any, terms: list[tuple[Any, Any]]) -> None:
-    """LLVM's code for to[:] += Σ x·row[:] over rows of so many registers, given by addresses."""
+def _panel(sums: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """LLVM's code for one sample and as many columns as `count` registers hold.
+
+    With `sums`, `own` is the sample's sum, to which rows are added; else it is its delta, which is
+    added to the rows. Either stays in registers from the first value to the last, for which their
+    number has to be known: there is a loop for each.
+    """
     from llvmlite import ir
     from numba.core import cgutils
 
-    lanes = ir.VectorType(ir.FloatType(), LANES)
-    undefined = ir.Constant(lanes, ir.Undefined)
-    first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    everywhere = [
-        builder.shuffle_vector(
-            builder.insert_element(undefined, x, ir.IntType(32)(0)), undefined, first
-        )
-        for x, _ in terms
-    ]
+    own, count, _, _, first, end, _, rows, row_bytes = args
+    values, pixels, factor = (
+        context.make_array(signature.args[i])(context, builder, args[i]).data for i in (2, 3, 6)
+    )
+    word, number = own.type, ir.FloatType()
+    lanes = ir.VectorType(number, LANES)
+    undefined, zeros = ir.Constant(lanes, ir.Undefined), ir.VectorType(ir.IntType(32), LANES)
     fused = {"flags": ("contract",)}  # a product and a sum round once
-    with cgutils.for_range(builder, registers, intp=to.type) as loop:
-        offset = builder.mul(loop.index, to.type(4 * LANES))
 
-        def at(row: Any) -> Any:
-            return builder.inttoptr(builder.add(row, offset), lanes.as_pointer())
+    def register(row: Any, r: int) -> Any:
+        return builder.inttoptr(builder.add(row, word(4 * LANES * r)), lanes.as_pointer())
 
-        total = builder.load(at(to), align=4)
-        for x, (_, row) in zip(everywhere, terms, strict=True):
-            product = builder.fmul(x, builder.load(at(row), align=4), **fused)
-            total = builder.fadd(product, total, **fused)
-        builder.store(total, at(to), align=4)
+    def scaled(k: Any) -> tuple[Any, Any]:
+        """The value with its factor in every lane, and where the row of its pixel begins."""
+        value = builder.load(builder.gep(values, [k]))
+        if isinstance(value.type, ir.IntType):
+            value = builder.uitofp(value, number)
+        elif value.type != number:
+            value = builder.fptrunc(value, number)
+        pixel = builder.load(builder.gep(pixels, [k]))
+        pixel = builder.zext(pixel, word) if pixel.type != word else pixel
+        x = builder.fmul(value, builder.load(builder.gep(factor, [pixel])))
+        lane = builder.insert_element(undefined, x, ir.IntType(32)(0))
+        everywhere = builder.shuffle_vector(lane, undefined, ir.Constant(zeros, None))
+        return everywhere, builder.add(rows, builder.mul(pixel, row_bytes))
+
+    for registers in range(1, REGISTERS + 1):
+        with builder.if_then(builder.icmp_signed("==", count, word(registers))):
+            kept = [
+                cgutils.alloca_once(builder, lanes)  # type: ignore[no-untyped-call]
+                for _ in range(registers)
+            ]
+            for r, place in enumerate(kept):
+                builder.store(builder.load(register(own, r), align=4), place)
+            with cgutils.for_range_slice(builder, first, end, word(1), intp=word) as (k, _):
+                x, row = scaled(k)
+                for r, place in enumerate(kept):
+                    at = register(row, r)
+                    theirs, mine = builder.load(at, align=4), builder.load(place)
+                    old, factored = (mine, theirs) if sums else (theirs, mine)
+                    new = builder.fadd(builder.fmul(x, factored, **fused), old, **fused)
+                    builder.store(new, place if sums else at, align=4)
+            if sums:
+                for r, place in enumerate(kept):
+                    builder.store(builder.load(place), register(own, r), align=4)
+    return context.get_dummy_value()
 
 
 @instruction
-def add(context: Any, to: Any, registers: Any, x: Any, row: Any) -> Any:
-    """to[:] += x·row[:]."""
-    from numba.core import types
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _add(builder, args[0], args[1], [(args[2], args[3])])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.float32, types.intp), code
-
-
-@instruction
-def add_four(
+def add_rows(
     context: Any,
-    to: Any,
-    registers: Any,
-    x0: Any,
-    row0: Any,
-    x1: Any,
-    row1: Any,
-    x2: Any,
-    row2: Any,
-    x3: Any,
-    row3: Any,
+    own: Any,
+    count: Any,
+    values: Any,
+    pixels: Any,
+    first: Any,
+    end: Any,
+    factor: Any,
+    rows: Any,
+    row_bytes: Any,
 ) -> Any:
-    """to[:] += x0·row0[:] + x1·row1[:] + x2·row2[:] + x3·row3[:]."""
+    """own[:] += Σ factor·v·row of its pixel, for the values from `first` to `end`."""
     from numba.core import types
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _add(builder, args[0], args[1], [(args[i], args[i + 1]) for i in (2, 4, 6, 8)])
-        return context.get_dummy_value()
+    def code(*args: Any) -> Any:
+        return _panel(True, *args)
 
-    term = (types.float32, types.intp)
-    return types.void(types.intp, types.intp, *term, *term, *term, *term), code
+    word = types.intp
+    return types.void(word, word, values, pixels, word, word, factor, word, word), code
+
+
+@instruction
+def add_to_rows(
+    context: Any,
+    own: Any,
+    count: Any,
+    values: Any,
+    pixels: Any,
+    first: Any,
+    end: Any,
+    factor: Any,
+    rows: Any,
+    row_bytes: Any,
+) -> Any:
+    """Row of its pixel += factor·v·own[:], for the values from `first` to `end`."""
+    from numba.core import types
+
+    def code(*args: Any) -> Any:
+        return _panel(False, *args)
+
+    word = types.intp
+    return types.void(word, word, values, pixels, word, word, factor, word, word), code
 
 
 @kernel
@@ -131,38 +171,23 @@ def multiply_nonzero(
     samples: Nonzero, index: Array, factor: Array, offset: Array, w: Array, z: Array
 ) -> None:
     """Z (B, m) ← X·W for the samples `index`, W (n, m), with X = factor·v + offset."""
-    registers = w.shape[1] // LANES
-    row, rows = w.strides[0], w.ctypes.data
-    base = z[0]
+    starts, pixels, values = samples
+    base, registers = z[0], w.shape[1] // LANES
     base[:] = f32(0)
     for k in range(len(offset)):
-        add(base.ctypes.data, registers, offset[k], rows + k * row)
+        for j in range(w.shape[1]):
+            base[j] += offset[k] * w[k, j]
     for i in range(1, len(index)):
         z[i] = base
     for i in range(len(index)):
         if i + AHEAD < len(index):
             fetch(samples, index[i + AHEAD])
-        to = z.ctypes.data + i * z.strides[0]
-        k, end = samples.starts[index[i]], samples.starts[index[i] + 1]
-        pixels, values = samples.pixels, samples.values
-        while k + 4 <= end:
-            p0, p1, p2, p3 = pixels[k], pixels[k + 1], pixels[k + 2], pixels[k + 3]
-            add_four(
-                to,
-                registers,
-                f32(values[k]) * factor[p0],
-                rows + p0 * row,
-                f32(values[k + 1]) * factor[p1],
-                rows + p1 * row,
-                f32(values[k + 2]) * factor[p2],
-                rows + p2 * row,
-                f32(values[k + 3]) * factor[p3],
-                rows + p3 * row,
-            )
-            k += 4
-        while k < end:
-            add(to, registers, f32(values[k]) * factor[pixels[k]], rows + pixels[k] * row)
-            k += 1
+        first, end = starts[index[i]], starts[index[i] + 1]
+        for panel in range(0, registers, REGISTERS):
+            count, place = min(REGISTERS, registers - panel), 4 * LANES * panel
+            own = z.ctypes.data + i * z.strides[0] + place
+            rows = w.ctypes.data + place
+            add_rows(own, count, values, pixels, first, end, factor, rows, w.strides[0])
 
 
 @kernel
@@ -176,13 +201,16 @@ def gradient_nonzero(
     gradient: Array,
 ) -> None:
     """Gradient (n, m) ← Xᵀ·δ for the samples `index`; `total` (m,) is the sum of δ (B, m)."""
+    starts, pixels, values = samples
     registers = gradient.shape[1] // LANES
-    row, rows = gradient.strides[0], gradient.ctypes.data
-    gradient[:] = f32(0)
     for k in range(len(offset)):
-        add(rows + k * row, registers, offset[k], total.ctypes.data)
+        for j in range(gradient.shape[1]):
+            gradient[k, j] = offset[k] * total[j]
     for i in range(len(index)):
-        d = delta.ctypes.data + i * delta.strides[0]
-        for k in range(samples.starts[index[i]], samples.starts[index[i] + 1]):
-            pixel = samples.pixels[k]
-            add(rows + pixel * row, registers, f32(samples.values[k]) * factor[pixel], d)
+        first, end = starts[index[i]], starts[index[i] + 1]
+        for panel in range(0, registers, REGISTERS):
+            count, place = min(REGISTERS, registers - panel), 4 * LANES * panel
+            own = delta.ctypes.data + i * delta.strides[0] + place
+            rows = gradient.ctypes.data + place
+            row_bytes = gradient.strides[0]
+            add_to_rows(own, count, values, pixels, first, end, factor, rows, row_bytes)
