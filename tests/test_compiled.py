@@ -107,8 +107,19 @@ def test_an_instruction_is_for_kernels_only() -> None:
 
 MODULE = """
 import numpy as np
-from mlpperf.compiled import kernel, summing_kernel
+from mlpperf.compiled import instruction, kernel, summing_kernel
 LIMIT = {limit}
+
+def constant():
+    from llvmlite import ir
+    return ir.DoubleType()({constant})
+
+@instruction
+def shift(context):
+    from numba.core import types
+    def code(context, builder, signature, args):
+        return constant()
+    return types.float64(), code
 
 @kernel
 def inner(x):
@@ -116,7 +127,7 @@ def inner(x):
 
 @{kind}
 def outer(x):
-    return inner(x) * LIMIT
+    return inner(x) * LIMIT + shift()
 """
 PROGRAM = """
 import module
@@ -126,13 +137,14 @@ print(result, sum(stats.cache_hits.values()), stats.cache_path is not None)
 """
 
 
-def outcome(folder: Path, *, limit: int = 1, added: int = 1, kind: str = "kernel") -> list[str]:
+def outcome(folder: Path, **changed: Any) -> list[str]:
     """What a fresh process says: the result, how often the cache helped, whether there is one.
 
     The file keeps its size and its time, which is all that Numba itself looks at.
     """
     module = folder / "module.py"
-    module.write_text(MODULE.format(limit=limit, added=added, kind=kind).ljust(400, "#"))
+    parts = {"limit": 1, "added": 1, "kind": "kernel", "constant": 0, **changed}
+    module.write_text(MODULE.format(**parts).ljust(800, "#"))
     os.utime(module, (1, 1))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=True
@@ -147,8 +159,13 @@ def test_what_was_compiled_is_taken_from_the_cache(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "result"),
-    [({"limit": 4}, "12.0"), ({"added": 2}, "4.0"), ({"kind": "summing_kernel"}, "3.0")],
-    ids=["a number of the module", "a kernel that it calls", "the order of sums"],
+    [
+        ({"limit": 4}, "12.0"),
+        ({"added": 2}, "4.0"),
+        ({"kind": "summing_kernel"}, "3.0"),
+        ({"constant": 2}, "5.0"),
+    ],
+    ids=["a number of the module", "a kernel that it calls", "the order of sums", "LLVM's code"],
 )
 def test_nothing_out_of_date_is_taken_from_the_cache(
     tmp_path: Path, changed: dict[str, Any], result: str

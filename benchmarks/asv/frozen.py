@@ -187,6 +187,21 @@ FROZEN = {
         ],
         "largest": "batch-20000",
     },
+    "skipped_zeros": {
+        "source": "mlpperf.paths:PATHS",
+        "version": 1,
+        "contestants": [
+            "gathered",
+            "gathered_into_buffers",
+        ],
+        "cases": [
+            "batch-1",
+            "batch-487",
+            "batch-500",
+            "batch-20000",
+        ],
+        "largest": "batch-20000",
+    },
     "weight_update": {
         "source": "mlpperf.paths:PATHS",
         "version": 1,

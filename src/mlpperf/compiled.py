@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cached_property, lru_cache, update_wrapper
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -100,10 +101,8 @@ class Instruction:
         return intrinsic(self.typed)
 
     def made_of(self) -> str:
-        """Its code, without the addresses in it."""
-        code = self.typed.__code__
-        inner = [const.co_code for const in code.co_consts if hasattr(const, "co_code")]
-        return repr((code.co_code, inner))
+        """All of its file: functions there help to write LLVM's code."""
+        return Path(self.typed.__code__.co_filename).read_text("utf-8")
 
     def __call__(self, *args: Any) -> Any:
         """Only kernels can call it."""

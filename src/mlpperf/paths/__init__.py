@@ -17,6 +17,7 @@ from . import (
     regularisation,
     regularised_update,
     sigmoid,
+    skipped_zeros,
     weight_update,
     whole_step,
 )
@@ -33,6 +34,7 @@ PATHS = (
     bias_backward.PATH,
     sigmoid.PATH,
     batch_gather.PATH,
+    skipped_zeros.PATH,
     weight_update.PATH,
     regularised_update.PATH,
     loss_and_error.PATH,

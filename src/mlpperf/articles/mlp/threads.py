@@ -263,6 +263,6 @@ class ZerosSkipped(Threads):
     def __init__(self, x: Array, *rest: Any, **how: Any) -> None:
         """As `Threads`. Of x only what is not 0 is kept, if that is little."""
         super().__init__(x, *rest, **how)
-        few = np.count_nonzero(x) <= self.values_share_max * x.size
+        few = np.count_nonzero(x) <= self.values_share_max * x.size and x.dtype.kind in "uf"
         if few and self.shared.widths[1] % LANES == 0:
             self.shared = self.shared._replace(x=x[:0], nonzero=nonzero(x))
