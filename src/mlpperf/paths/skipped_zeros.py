@@ -2,16 +2,16 @@
 
 The products of the first layer with its samples, forward for Z and backward for the gradient, are
 nine tenths of all operations of a training step. Four in five of MNIST's grey values are 0, but
-that is hard to see once they are standardised: a pixel that is 0 has become −μ/σ. The network can as
-well be given factor·v + offset of a grey value v. What the offsets contribute is the same for all
-samples of a batch, and of the rest only those v count that are not 0. A loop over these is compiled:
-it reads samples where they lie, without gathering them, and keeps a sample's sum, or its delta, in
-registers from its first value to its last. A BLAS multiplies everything, but with every unit of the
-processor at work; it depends on both which is quicker.
+that is hard to see once they are standardised: a pixel that is 0 has become −μ/σ. The network can
+as well be given factor·v + offset of a grey value v. What the offsets contribute is the same for
+all samples of a batch, and of the rest only those v count that are not 0. A loop over these is
+compiled: it reads samples where they lie, without gathering them, and keeps the sum of a sample, or
+its delta, in registers from its first value to its last. A BLAS multiplies everything, but with
+every unit of the processor at work. Which is quicker depends on both.
 
-Shapes: standardised data x (n, pixels), indices (B,), weights W (m, pixels) without the bias, delta δ
-(B, m), grey values (n, pixels) with mean and deviation of every pixel; results Z = X·Wᵀ (B, m) and
-G = δᵀ·X (m, pixels) for the gathered X (B, pixels).
+Shapes: standardised data x (n, pixels), indices (B,), weights W (m, pixels) without the bias, delta
+δ (B, m), grey values (n, pixels) with mean and deviation of every pixel; results Z = X·Wᵀ (B, m)
+and G = δᵀ·X (m, pixels) for the gathered X (B, pixels).
 """
 
 from __future__ import annotations
