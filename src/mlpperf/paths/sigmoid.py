@@ -68,9 +68,9 @@ def tanh_threaded(z: Array, out: Array) -> Arrays:
 @kernel
 def one_pass(z: Array, out: Array) -> Arrays:
     """1 / (1 + e^−z), one pass over Z, with an exponential function that can be vectorised."""
-    for i in range(z.shape[0]):
-        for j in range(z.shape[1]):
-            out[i, j] = logistic(z[i, j])
+    values, results = z.ravel(), out.ravel()  # one long loop is vectorised best
+    for i in range(values.size):
+        results[i] = logistic(values[i])
     return (out,)
 
 
@@ -85,9 +85,12 @@ def with_buffer(z: Array) -> Args:
 
 
 def with_loops_compiled(z: Array) -> Args:
-    """A buffer for A, once per training; and the loop compiled, or taken from Numba's cache."""
+    """A buffer for A, and the loop compiled or from Numba's cache: once per training.
+
+    Z in C order, which it has in training.
+    """
     require_float32(one_pass.__name__, z)
-    args = with_buffer(z)
+    args = with_buffer(np.ascontiguousarray(z))
     one_pass.compile_for(*args)
     return args
 
