@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -219,3 +219,31 @@ def test_a_numba_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> N
             compiled.numba()
     finally:
         compiled.numba.cache_clear()
+
+
+@pytest.mark.usefixtures("without_numba")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify", "sigmoid", "--variant", "one_pass"),
+        ("race", "sigmoid", "--backend", "numba"),
+        ("train", "--data", "digits", "--rung", "shared_by_threads", "--epochs", "1"),
+        ("growth", "--rung", "zeros_skipped", "--samples", "100", "--nodes", "5"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_commands_that_need_numba_say_so(
+    arguments: tuple[str, ...], refused: Callable[..., str], tmp_path: Path
+) -> None:
+    records = () if arguments[0] == "verify" else ("--records", str(tmp_path))
+    assert refused(*arguments, *records) == (
+        "mlpperf: Numba is not installed: pip install 'mlpperf[compiled]'.\n"
+    )
+    assert not "".join(file.read_text() for file in tmp_path.glob("*.jsonl"))
+
+
+@pytest.mark.usefixtures("without_numba")
+def test_what_needs_no_numba_goes_on_without(command: Callable[..., Any]) -> None:
+    done = command("verify", "sigmoid", "--case", "batch-1", "--backend", "numpy")
+    assert done.exit_code == 0
+    assert "3 of 3 proven equal" in done.stdout

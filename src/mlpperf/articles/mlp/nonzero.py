@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...compiled import instruction, kernel, prefetch
+from ...compiled import Instruction, instruction, kernel, prefetch
 from .equations import Array
 from .kernels import AHEAD, CACHE_LINE, f32
 
@@ -109,50 +109,35 @@ def _panel(sums: bool, context: Any, builder: Any, signature: Any, args: Any) ->
     return context.get_dummy_value()
 
 
-@instruction
-def add_rows(
-    context: Any,
-    own: Any,
-    count: Any,
-    values: Any,
-    pixels: Any,
-    first: Any,
-    end: Any,
-    factor: Any,
-    rows: Any,
-    row_bytes: Any,
-) -> Any:
-    """own[:] += Σ factor·v·row of its pixel, for the values from `first` to `end`."""
-    from numba.core import types
+def _rows_instruction(name: str, sums: bool, does: str) -> Instruction:
+    """An instruction for the values of a sample from `first` to `end`; rows are told by address."""
 
-    def code(*args: Any) -> Any:
-        return _panel(True, *args)
+    def typed(
+        context: Any,
+        own: Any,
+        count: Any,
+        values: Any,
+        pixels: Any,
+        first: Any,
+        end: Any,
+        factor: Any,
+        rows: Any,
+        row_bytes: Any,
+    ) -> Any:
+        from numba.core import types
 
-    word = types.intp
-    return types.void(word, word, values, pixels, word, word, factor, word, word), code
+        def code(*args: Any) -> Any:
+            return _panel(sums, *args)
+
+        word = types.intp
+        return types.void(word, word, values, pixels, word, word, factor, word, word), code
+
+    typed.__name__, typed.__doc__ = name, does
+    return instruction(typed)
 
 
-@instruction
-def add_to_rows(
-    context: Any,
-    own: Any,
-    count: Any,
-    values: Any,
-    pixels: Any,
-    first: Any,
-    end: Any,
-    factor: Any,
-    rows: Any,
-    row_bytes: Any,
-) -> Any:
-    """Row of its pixel += factor·v·own[:], for the values from `first` to `end`."""
-    from numba.core import types
-
-    def code(*args: Any) -> Any:
-        return _panel(False, *args)
-
-    word = types.intp
-    return types.void(word, word, values, pixels, word, word, factor, word, word), code
+add_rows = _rows_instruction("add_rows", True, "own[:] += Σ factor·v·row of its pixel.")
+add_to_rows = _rows_instruction("add_to_rows", False, "Each row of a pixel += factor·v·own[:].")
 
 
 @kernel

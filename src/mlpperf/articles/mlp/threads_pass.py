@@ -95,6 +95,14 @@ def matrix(vector: Array, start: int, rows: int, columns: int) -> Array:
 
 
 @kernel
+def lap(before: int, part: int, n: int, spent: Array, own: Own, system: System) -> int:
+    """The time, after what has passed since `before` was added to a part and layer of `spent`."""
+    after = now(own.time, system)
+    spent[part, n] += after - before
+    return after  # type: ignore[no-any-return]
+
+
+@kernel
 def multiply_first(index: Array, shared: Shared, own: Own, a: Array) -> None:
     """(1) for the first layer, without the bias: (B, n)·(n, m)."""
     w = matrix(shared.weights, 0, shared.widths[0], shared.widths[1])
@@ -133,55 +141,42 @@ def differentiate(
     # Where W_N, b_N and A_{N+1} begin; N goes up through the layers and down again.
     w_at, b_at, a_at = 0, w.size - widths[1:].sum(), 0
     to[b_at:] = ZERO
-    before = now(own.time, system)
+    clock = now(own.time, system)
     if len(shared.x):
         gather(shared.x, index, shared.factor, shared.offset, own.rows)
     below = own.rows[:rows]
-    after = now(own.time, system)
-    spent[GATHER, 0] += after - before
+    clock = lap(clock, GATHER, 0, spent, own, system)
     for n in range(last + 1):
-        inner, outer, before = widths[n], widths[n + 1], after
+        inner, outer = widths[n], widths[n + 1]
         a = matrix(own.activations, a_at, rows, outer)
         if n:
             np.dot(below, matrix(w, w_at, outer, inner).T, a)  # (1): (B, n)·(n, m)
         else:
             multiply_first(index, shared, own, a)
-        after = now(own.time, system)
-        spent[FORWARD, n] += after - before
+        clock = lap(clock, FORWARD, n, spent, own, system)
         if n < last:
-            before = after
             activate(a, w[b_at : b_at + outer], shared.nodes[n + 1], numbers.activation)  # (2)
-            after = now(own.time, system)
-            spent[ACTIVATION, n] += after - before
+            clock = lap(clock, ACTIVATION, n, spent, own, system)
             w_at, b_at, a_at = w_at + outer * inner, b_at + outer, a_at + len(own.rows) * outer
             below = a
-    before = after
     z = matrix(own.activations, a_at, rows, widths[-1])
     delta = matrix(own.deltas, a_at, rows, widths[-1])
     costs = output(z, w[b_at:], shared.labels[index], numbers.loss, delta, to[b_at:])  # (3)
-    after = now(own.time, system)
-    spent[COST, last] += after - before
-    for n in range(last, -1, -1):
-        inner, outer, before = widths[n], widths[n + 1], after
+    clock = lap(clock, COST, last, spent, own, system)
+    for n in range(last, 0, -1):
+        inner, outer = widths[n], widths[n + 1]
         a_at -= len(own.rows) * inner
-        below = matrix(own.activations, a_at, rows, inner) if n else own.rows[:rows]
-        if n:
-            np.dot(delta.T, below, matrix(to, w_at, outer, inner))  # (5): (m, B)·(B, n)
-        else:
-            differentiate_first(index, shared, own, delta, to[b_at : b_at + outer], to)
-        after = now(own.time, system)
-        spent[GRADIENT, n] += after - before
-        if n:
-            before = after
-            under = matrix(own.deltas, a_at, rows, inner)
-            np.dot(delta, matrix(w, w_at, outer, inner), under)  # (4): (B, m)·(m, n)
-            after = now(own.time, system)
-            spent[DELTA, n] += after - before
-            before, delta = after, under
-            w_at, b_at = w_at - inner * widths[n - 1], b_at - inner
-            chain(delta, below, numbers.activation, to[b_at : b_at + inner])  # (4)
-            after = now(own.time, system)
-            spent[CHAIN, n] += after - before
+        a = matrix(own.activations, a_at, rows, inner)
+        np.dot(delta.T, a, matrix(to, w_at, outer, inner))  # (5): (m, B)·(B, n)
+        clock = lap(clock, GRADIENT, n, spent, own, system)
+        under = matrix(own.deltas, a_at, rows, inner)
+        np.dot(delta, matrix(w, w_at, outer, inner), under)  # (4): (B, m)·(m, n)
+        clock = lap(clock, DELTA, n, spent, own, system)
+        w_at, b_at, delta = w_at - inner * widths[n - 1], b_at - inner, under
+        chain(delta, a, numbers.activation, to[b_at : b_at + inner])  # (4)
+        clock = lap(clock, CHAIN, n, spent, own, system)
+    differentiate_first(index, shared, own, delta, to[b_at : b_at + widths[1]], to)
+    lap(clock, GRADIENT, 0, spent, own, system)
     return costs  # type: ignore[no-any-return]
 
 
@@ -222,22 +217,20 @@ def train_share(me: int, shared: Shared, own: Own, numbers: Numbers, system: Sys
             costs = differentiate(index, shared, own, numbers, system, spent, to)
             loss, error = loss + costs[0], error + costs[1]
             if begin > low:
-                before = now(own.time, system)
+                clock = now(own.time, system)
                 mine += own.gradient
-                spent[GRADIENT, 0] += now(own.time, system) - before
-        before = now(own.time, system)
+                lap(clock, GRADIENT, 0, spent, own, system)
+        clock = now(own.time, system)
         meet(me, 2 * i + 1, shared.meetings, system)
-        after = now(own.time, system)
-        spent[WAIT, 0] += after - before
+        clock = lap(clock, WAIT, 0, spent, own, system)
         penalty = update(first, middle, shared, own, numbers, numbers.l1, numbers.l2)
         update(middle, last, shared, own, numbers, ZERO, ZERO)
         shared.costs[me, 0, i] = loss + penalty
         shared.costs[me, 1, i] = penalty
         shared.costs[me, 2, i] = error / (length * shared.nodes[-1])
-        before = now(own.time, system)
-        spent[UPDATE, 0] += before - after
+        clock = lap(clock, UPDATE, 0, spent, own, system)
         meet(me, 2 * i + 2, shared.meetings, system)
-        spent[WAIT, 0] += now(own.time, system) - before
+        lap(clock, WAIT, 0, spent, own, system)
 
 
 @kernel
