@@ -14,7 +14,14 @@ import pytest
 
 from mlpperf import compiled
 from mlpperf.articles.mlp.meetings import load
-from mlpperf.compiled import Instruction, Kernel, kernel, prefetch, summing_kernel
+from mlpperf.compiled import (
+    Instruction,
+    Kernel,
+    kernel,
+    kernels_called,
+    prefetch,
+    summing_kernel,
+)
 from mlpperf.errors import MlpperfError
 
 pytest.importorskip("numba", reason="Numba is not installed: pip install 'mlpperf[compiled]'")
@@ -247,3 +254,12 @@ def test_what_needs_no_numba_goes_on_without(command: Callable[..., Any]) -> Non
     done = command("verify", "sigmoid", "--case", "batch-1", "--backend", "numpy")
     assert done.exit_code == 0
     assert "3 of 3 proven equal" in done.stdout
+
+
+def test_the_kernels_that_a_function_calls_are_found_through_one_another() -> None:
+    def plain(x: np.ndarray) -> Any:
+        return scaled_all(x, x), scaled_all(x, x), ratio(1.0, 2.0)
+
+    assert kernels_called(plain) == [scaled_all, ratio, scaled]
+    assert kernels_called(scaled_all) == [scaled]
+    assert kernels_called(scaled) == kernels_called(max) == []

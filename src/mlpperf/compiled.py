@@ -9,6 +9,7 @@ another process loads it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import cached_property, lru_cache, update_wrapper
 from pathlib import Path
@@ -107,6 +108,20 @@ class Instruction:
     def __call__(self, *args: Any) -> Any:
         """Only kernels can call it."""
         raise TypeError(f"{self.typed.__name__} can be called by a compiled kernel only.")
+
+
+def kernels_called(function: Callable[..., Any]) -> list[Kernel]:
+    """The kernels that a function calls, directly or through one another, each once."""
+    found: list[Kernel] = []
+    waiting = [inspect.unwrap(function)]
+    for plain in waiting:
+        code = getattr(plain, "__code__", None)
+        for name in code.co_names if code else ():
+            called = plain.__globals__.get(name)
+            if isinstance(called, Kernel) and called not in found:
+                found.append(called)
+                waiting.append(called.plain)
+    return found
 
 
 def kernel(plain: Callable[..., Any]) -> Kernel:

@@ -19,6 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.articles import HOT_PATHS
+from mlpperf.articles.mlp.show_ladder import on_the_ladder
+from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.report import figures as article_figures
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.main import app
@@ -79,7 +81,9 @@ def committed(name: str) -> list[dict[str, Any]]:
 def races(names: Sequence[str] = ("sigmoid",), commits: int = COMMITS) -> Iterator[str]:
     """A history of real records with other figures: slower by a fifth from `STEP` on."""
     rng = np.random.default_rng(1)
-    kept = [r for r in committed("races") if r["path"] in names and r["backend"] == "numpy"]
+    every = committed("races")
+    here = [r for r in every if r["machine"] == every[0]["machine"]]
+    kept = [r for r in here if r["path"] in names and r["backend"] == "numpy"]
     assert kept
     for number in range(commits):
         for r in kept:
@@ -183,8 +187,8 @@ def test_a_step_is_told_everywhere(site: Path) -> None:
         for curve in content["curves"]
         for change in curve.get("changes", ())
     ]
-    assert changed
-    assert set(changed) == {first}
+    made = {f"{number + 1:040x}" for number in range(COMMITS)}  # real ones may have steps as well
+    assert made.intersection(changed) == {first}
 
 
 def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
@@ -202,7 +206,8 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
-    rungs = [r for r in committed("ladders") if r["batch_size"] == 500]
+    climbed = [r for r in on_the_ladder(committed("ladders")) if r["batch_size"] == 500]
+    rungs = climbed[-len(RUNGS) :]
     figure = article_figures.ladder(rungs, None)
     assert figure["data"][0]["x"] == [r["seconds"]["median"] for r in rungs]
     assert figure["data"][1]["x"] == [49.5, 11.3, 9.6, 7.5]

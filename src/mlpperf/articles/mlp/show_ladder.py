@@ -72,9 +72,9 @@ LADDER_COLUMNS = (
     "in total",
     "÷ floor",
     "÷ ceiling",
-    "training set",
-    "test set",
-    "peak memory",
+    "train",
+    "test",
+    "memory",
 )
 UNKNOWN = {"median": None, "low": None, "high": None}  # of records from before it was measured
 

@@ -16,6 +16,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
+from ...compiled import kernels_called
 from ...hotpath import Variant, as_given
 
 SPARKLINE = 80  # points at most
@@ -162,8 +163,8 @@ def story(text: str) -> Markup:
 
 
 def source(variant: Variant) -> Markup:
-    """The code of a variant, and what prepares its arguments."""
-    code = _code(variant.fn)
+    """The code of a variant, the kernels that it calls, and what prepares its arguments."""
+    code = "\n".join(_code(part) for part in (variant.fn, *kernels_called(variant.fn)))
     if variant.prepare is not as_given:
         code += "\n# not timed:\n" + _code(variant.prepare)
     return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True)))

@@ -13,6 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from ...compiled import kernels_called
 from ...hotpath import HotPath, Variant, as_given
 from ..terminal import console, new_table
 
@@ -56,7 +57,8 @@ def print_page(path: HotPath) -> None:
 
 def _source(variants: Sequence[Variant], remark: str) -> RenderableType:
     names, variant = ", ".join(v.name for v in variants), variants[0]
-    code = _code(variant.fn)
+    parts: list[Callable[..., object]] = [variant.fn, *kernels_called(variant.fn)]
+    code = "\n".join(map(_code, parts))
     if variant.prepare is not as_given:
         code += "\n# not timed:\n" + _code(variant.prepare)
     if not console().is_terminal:
