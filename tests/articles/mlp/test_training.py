@@ -343,7 +343,7 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
 
 
 def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Growth(samples_for_nodes=100, samples_trained_min=1000)
+    small = Growth(samples_for_nodes=100, samples_trained_min=1000, product_side=100)
     monkeypatch.setattr("mlpperf.articles.mlp.growth.GROWTH", small)
     monkeypatch.setattr("mlpperf.articles.mlp.growth.SETTLE", 0)
     points = list(grow(InPlace, [100, 200], [5], epochs=2))
