@@ -18,6 +18,9 @@ from typing import Any
 
 from .errors import MlpperfError
 
+# Without the interpreter lock, and with NumPy's rules for errors.
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+
 
 class Kernel:
     """A function that is compiled when it is first called, once for each kind of arguments.
@@ -51,11 +54,8 @@ class Kernel:
         named = FunctionType(plain.__code__, plain.__globals__, plain.__name__)
         named.__qualname__ = f"{plain.__name__}_{self.made_of()}"
         named.__module__ = plain.__module__
-        options = {
-            "nogil": True,
-            "error_model": "numpy",
-            "fastmath": {"contract", "reassoc"} if self.reorders else {"contract"},
-        }
+        fastmath = {"contract", "reassoc"} if self.reorders else {"contract"}
+        options = {**OPTIONS, "fastmath": fastmath}
         njit = numba().njit
         try:
             return njit(cache=True, **options)(named)
@@ -72,7 +72,7 @@ class Kernel:
     def made_of(self) -> str:
         """Digits that change with its code, and with whatever it takes from its module."""
         code = self.plain.__code__
-        parts = [repr((code.co_code, code.co_consts, code.co_names, self.reorders))]
+        parts = [repr((code.co_code, code.co_consts, code.co_names, OPTIONS, self.reorders))]
         for name in code.co_names:
             value = self.plain.__globals__.get(name)
             if isinstance(value, Kernel | Instruction):

@@ -19,6 +19,7 @@ from .mlp.show_ladder import (
     GROWTH_COLUMNS,
     LADDER_COLUMNS,
     PARTS_COLUMNS,
+    beside_the_ladder,
     growth_rows,
     interval_digits,
     ladder_rows,
@@ -73,10 +74,9 @@ EXPERIMENT_COLUMNS = (
 
 def experiments(folder: Path) -> str:
     """What was tried beside the ladder: every experiment's newest run on every processor."""
-    found = read(folder, "ladders")[0]
-    ladder = on_the_ladder(found)
     newest = {
-        (r["rung"], r["batch_size"], r["machine"]["processor"]): r for r in found if r not in ladder
+        (r["rung"], r["batch_size"], r["machine"]["processor"]): r
+        for r in beside_the_ladder(read(folder, "ladders")[0])
     }
     rows = [
         (

@@ -57,10 +57,17 @@ def ratio(interval: Record) -> str:
     return times(interval["median"], spread)
 
 
+BESIDE = {rung.name for rung in EXPERIMENTS}
+
+
 def on_the_ladder(records: Sequence[Record]) -> list[Record]:
     """Without the experiments beside it."""
-    beside = {rung.name for rung in EXPERIMENTS}
-    return [record for record in records if record["rung"] not in beside]
+    return [record for record in records if record["rung"] not in BESIDE]
+
+
+def beside_the_ladder(records: Sequence[Record]) -> list[Record]:
+    """The experiments."""
+    return [record for record in records if record["rung"] in BESIDE]
 
 
 LADDER_COLUMNS = (

@@ -40,7 +40,7 @@ def ladder(records: Sequence[Record], best_peer: Record | None) -> Figure:
         lines.append((min(floors), "floor: bare products"))
     ceilings = [r["ceiling"] for r in known if r.get("ceiling")]
     if ceilings:
-        lines.append((min(ceilings), "ceiling: quickest products"))
+        lines.append((min(ceilings), "ceiling"))
     if best_peer:
         lines.append((best_peer["seconds"]["median"], f"peer: {best_peer['peer']}"))
     return upright(data, "seconds of 35 epochs", len(names), lines, logarithmic=True)
