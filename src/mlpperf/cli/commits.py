@@ -70,6 +70,10 @@ def compare(
     full: Annotated[
         bool, typer.Option("--full", help="Time also what runs nothing that changed.")
     ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option("--accept", help="A benchmark that may be gone or unjudged; repeatable."),
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
@@ -107,6 +111,7 @@ def compare(
         isolate=isolate,
         same=same,
         full=full,
+        accept=accept or (),
     )
 
     def keep(result: Comparison) -> None:

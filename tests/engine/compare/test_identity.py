@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.identity import complete, import_folders, own_packages
+from mlpperf.engine.compare.identity import complete
+from mlpperf.engine.compare.layout import import_folders
 
 
 def written(root: Path, *names: str) -> Path:
@@ -15,20 +16,6 @@ def written(root: Path, *names: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
     return root
-
-
-def test_packages_lie_in_src_or_beside_the_configuration(tmp_path: Path) -> None:
-    flat = written(tmp_path / "flat", "pkg/__init__.py", "setup.py", "docs/conf.py", "src/a.txt")
-    assert import_folders(flat) == (flat,)
-    assert set(own_packages(flat)) == {"pkg", "setup", "docs"}
-    nested = written(tmp_path / "nested", "src/one/a.py", "src/two.py", "tests/test_a.py")
-    assert import_folders(nested) == (nested / "src",)
-    assert own_packages(nested) == ("one", "two", "tests")
-
-
-def test_names_of_the_standard_library_are_nobodys_own(tmp_path: Path) -> None:
-    written(tmp_path, "json/a.py", "types.py", "not-a-name/a.py", "pkg/a.py")
-    assert own_packages(tmp_path) == ("pkg",)
 
 
 def version_of(root: Path, name: str) -> str:

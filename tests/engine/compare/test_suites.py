@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import math
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +21,13 @@ from mlpperf.cli.main import app
 from mlpperf.engine.compare import budget, deciding, judging, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.suites import confirm, leave_out_loading, plan_suite, prove_suite
+from mlpperf.engine.compare.suites import (
+    confirm,
+    examine,
+    leave_out_loading,
+    plan_suite,
+    prove_suite,
+)
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
 
@@ -37,6 +45,9 @@ class Told:
         self.calls: dict[Series, float] = {}
         self.whole: dict[Series, float] = {}
         self.setup: dict[Series, float] = {}
+        self.took: dict[Series, dict[str, float]] = {}
+        self.apart: set[Series] = set()
+        self.suites = {"pytest": SimpleNamespace(place="tests")}
         self.loading: dict[tuple[str, str], dict[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.trouble: list[str] = []
@@ -44,6 +55,12 @@ class Told:
 
     def look(self, suite: str) -> Iterator[dict[str, Any]]:
         return self.ask("look", ["base", "head"], suite)
+
+    def gives_own_files(self, suite: str, places: Sequence[str]) -> bool:
+        return False
+
+    def shuffled(self, sides: Sequence[str]) -> list[str]:
+        return sorted(sides)
 
     def ask(
         self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
@@ -107,29 +124,68 @@ def test_only_series_that_are_selected_are_proven_each_with_its_threshold() -> N
 @pytest.mark.parametrize(
     ("answers", "side", "why"),
     [
-        ([[has("base"), has("head", "a")]], "base", "no series of its pytest suite was found"),
         ([[has("base", "a"), has("head", x="it is broken")]], "head", "it is broken"),
         ([[has("base", "a"), {"version": "head", "broken": "it raised"}]], "head", "it raised"),
-        ([[{"version": "base", "broken": "killed"}, has("head", "a")]], "base", "killed"),
         ([[has("base", "a")]], "head", "loading its suite ends the process"),
     ],
 )
-def test_a_side_with_nothing_is_broken(answers: list[Any], side: str, why: str) -> None:
+def test_a_head_that_lost_all_series_is_broken(answers: list[Any], side: str, why: str) -> None:
     result = comparison()
     assert planned(Told(*answers), result) == []
     assert result.broken == {side: why}
+    assert result.exit_code == 1
 
 
-def proof(name: str, **about: Any) -> dict[str, Any]:
+@pytest.mark.parametrize("base", [has("base"), {"version": "base", "broken": "killed"}])
+def test_of_a_base_without_series_all_are_new_and_nothing_follows(base: Any) -> None:
+    result = comparison()
+    assert planned(Told([base, has("head", "a")]), result) == ["a"]
+    assert result.findings[named("a")].judgement.verdict is Verdict.NEW
+    assert result.exit_code == 2
+
+
+def test_a_suite_that_neither_version_loads_leaves_the_others_alone() -> None:
+    result = comparison()
+    assert planned(Told([has("base", x="no"), has("head", x="no scipy")]), result) == []
+    assert (result.broken, result.unloaded) == ({}, {"tests": "no scipy"})
+    assert result.exit_code == 2
+
+
+def test_a_file_that_neither_version_loads_is_a_gap_unless_it_is_accepted() -> None:
+    trouble = {"tests/b.py": "No module named 'x'"}
+    looks = [{**has(side, "a"), "trouble": trouble} for side in ("base", "head")]
+    result = comparison()
+    assert planned(Told(looks), result) == ["a"]
+    result.findings[named("a")].untimed = Judgement(Verdict.UNTOUCHED)
+    assert result.exit_code == 2
+    assert "tests/b.py cannot be loaded in either version" in show.verdict(result)
+    result.accepted = ["tests/b.py"]
+    assert result.exit_code == 0
+
+
+def test_what_only_the_base_has_by_its_own_files_is_gone() -> None:
+    own = {**has("own", "a", "b"), "version": "own"}
+    result = comparison()
+    assert planned(Told([has("base", "a"), has("head", "a"), own]), result) == ["a"]
+    assert result.findings[named("b")].judgement.verdict is Verdict.GONE
+    result.findings[named("a")].untimed = Judgement(Verdict.UNTOUCHED)
+    assert result.exit_code == 2
+    assert "tests/a.py::b of old is gone" in show.verdict(result)
+    result.accepted = ["::b"]
+    assert result.exit_code == 0
+
+
+def proof(name: str, seconds: float = 1e-3, **about: Any) -> dict[str, Any]:
+    """What a process answers about a series that takes so long in both versions, or else."""
+    kinds = ("failed", "untimed", "skipped", "broken_off")
+    sides = about.pop("sides", ("base", "head"))
+    not_run = {side for kind in kinds for side in about.get(kind, ())}
+    took = {"seconds": seconds, "whole": about.pop("whole", seconds), "setup": 1e-3}
     return {
         "series": ["tests/a.py", "", name],
-        "failed": {},
-        "untimed": {},
-        "seconds": 1e-3,
-        "whole": about.get("seconds", 1e-3),
-        "setup": about.get("setup", 1e-3),
         "quantity": "time",
-        "broken_off": False,
+        **{kind: {} for kind in kinds},
+        "took": {side: took for side in sides if side not in not_run},
         **about,
     }
 
@@ -155,14 +211,112 @@ def test_what_fails_at_the_head_only_is_wrong_and_at_the_base_only_mended() -> N
 
 def test_what_fails_in_both_or_cannot_be_timed_says_why() -> None:
     both = proof("a", failed={"base": "old", "head": "No module named 'x'"})
-    result, crew = concluded([both, proof("b", untimed={"base": "it is skipped"})])
+    loop = dict.fromkeys(("base", "head"), "an event loop is running")
+    skip = dict.fromkeys(("base", "head"), "needs a GPU")
+    result, crew = concluded(
+        [both, proof("b", untimed=loop), proof("c", skipped=skip)], names="abc"
+    )
     said = [str(finding.judgement) for finding in result.findings.values()]
     assert said == [
-        "not timed, because it fails in both versions: No module named 'x'",
-        "not timed, because it is skipped",
+        "not timed, because it fails in both versions (No module named 'x')",
+        "not timed, because it cannot be timed (an event loop is running)",
+        "skipped, because needs a GPU",
     ]
     assert crew.calls == {}
     assert result.exit_code == 2  # nothing was timed
+
+
+@pytest.mark.parametrize("kind", ["failed", "untimed", "skipped"])
+def test_what_only_the_base_runs_is_wrong(kind: str) -> None:
+    result, _ = concluded([proof("a", **{kind: {"head": "no"}}), proof("b")])
+    assert result.findings[named("a")].judgement.verdict is Verdict.WRONG
+    assert result.exit_code == 1
+
+
+def test_a_call_that_does_not_end_at_the_head_is_slower_by_at_least_that_much() -> None:
+    result, _ = concluded([proof("a", broken_off={"head": 5.0}), proof("b")])
+    finding = result.findings[named("a")]
+    assert finding.bound == pytest.approx(5000)
+    assert str(finding.judgement) == "slower: a call takes at least 5000 times as long"
+    assert result.exit_code == 1
+    assert "tests/a.py::a is slower by at least +499,900.0 %" in show.verdict(result)
+
+
+def test_a_call_that_does_not_end_at_the_base_is_faster() -> None:
+    result, _ = concluded([proof("a", broken_off={"base": 5.0}), proof("b")])
+    assert result.findings[named("a")].judgement.verdict is Verdict.FASTER
+    assert result.findings[named("a")].regression is False
+
+
+def test_a_call_that_is_broken_off_just_beyond_what_the_other_takes_is_undecided() -> None:
+    result, _ = concluded([proof("a", seconds=3.0, broken_off={"head": 5.0}), proof("b")])
+    assert result.findings[named("a")].judgement.verdict is Verdict.UNDECIDED
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(9.0, "slower"), (2.5, "undecided")])
+def test_a_long_call_is_slower_if_each_of_several_processes_says_so(
+    again: float, verdict: str
+) -> None:
+    longer = proof("a")
+    longer["took"]["base"] = {"seconds": 2.0, "whole": 2.0, "setup": 0.0}
+    longer["took"]["head"] = {"seconds": 9.0, "whole": 9.0, "setup": 0.0}
+    alone = [
+        [proof("a", seconds=2.0, sides=("base",))],
+        [proof("a", seconds=again, sides=("head",))],
+    ]
+    result, crew = concluded([longer, proof("b")], *alone, *alone)
+    stages._leave_out(crew, result)
+    assert result.findings[named("a")].judgement.verdict.value == verdict
+
+
+def test_what_fails_beside_the_other_version_and_not_alone_is_timed_in_two_processes() -> None:
+    result, crew = concluded([proof("a", failed={"head": "registered twice"}), proof("b")])
+    crew.answers += [[proof("a", sides=("base",))], [proof("a", sides=("head",))]]
+    confirm(crew, result, list(result.findings))
+    assert result.findings[named("a")].wrong == {}
+    assert crew.apart == {named("a")}
+    assert named("a") in crew.calls
+
+
+def test_what_fails_alone_too_is_wrong() -> None:
+    result, crew = concluded([proof("a", failed={"head": "no"}), proof("b")])
+    crew.answers += [[proof("a", sides=("base",))], [proof("a", failed={"head": "no"}, sides=())]]
+    confirm(crew, result, list(result.findings))
+    assert result.findings[named("a")].judgement.verdict is Verdict.WRONG
+    assert crew.apart == set()
+
+
+def examined(base: dict[str, Any], head: dict[str, Any]) -> tuple[Finding, Any]:
+    """What becomes of a series that has failed while it was timed, if it does this alone."""
+    result, crew = concluded([proof("a")], names="a")
+    crew.answers += [[base], [head]]
+    examine(crew, result, {named("a"): "it raised"})
+    return result.findings[named("a")], crew
+
+
+def test_what_fails_at_a_later_call_is_wrong_in_the_version_that_does() -> None:
+    fine = proof("a", sides=("base",))
+    finding, _ = examined(fine, proof("a", failed={"head": "51st"}, sides=()))
+    assert finding.judgement.verdict is Verdict.WRONG
+    finding, _ = examined(proof("a", failed={"base": "x"}, sides=()), proof("a", sides=("head",)))
+    assert finding.judgement.verdict is Verdict.MENDED
+
+
+def test_what_fails_at_a_later_call_in_both_or_in_neither() -> None:
+    finding, _ = examined(
+        proof("a", failed={"base": "x"}, sides=()), proof("a", failed={"head": "y"}, sides=())
+    )
+    assert finding.judgement.verdict is Verdict.NOT_TIMED
+    finding, crew = examined(proof("a", sides=("base",)), proof("a", sides=("head",)))
+    assert not finding.failed
+    assert crew.apart == {named("a")}
+
+
+def test_of_a_number_that_is_none_nothing_follows() -> None:
+    result, finding = measured([math.nan] * 3, [math.nan] * 3)
+    assert finding.judgement.verdict is Verdict.NOT_TIMED
+    assert result.exit_code == 2
 
 
 def test_what_runs_through_is_timed() -> None:
@@ -178,12 +332,15 @@ def test_what_runs_through_is_timed() -> None:
             "In 60 s, 1 call took too long to be timed: --budget 96 times all finely",
         ),
         (
-            [proof("a", seconds=2.0), proof("b", seconds=7.0, broken_off=True)],
+            [
+                proof("a", seconds=2.0),
+                proof("b", seconds=7.0, broken_off={"base": 7.0, "head": 7.0}),
+            ],
             "In 60 s, 1 call took too long to be timed, and 1 call did not end while being proven: "
             "--budget 96 times the others finely",
         ),
         (
-            [proof("a"), proof("b", seconds=7.0, broken_off=True)],
+            [proof("a"), proof("b", seconds=7.0, broken_off={"base": 7.0, "head": 7.0})],
             "In 60 s, 1 call did not end while being proven",
         ),
     ],
@@ -194,8 +351,8 @@ def test_what_takes_too_long_says_which_budget_it_needs(answers: Any, told: str)
     assert result.trouble == [told]
     long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
     for finding in result.findings.values():
-        takes = next(a["seconds"] for a in answers if a["series"][2] == finding.series.variant)
-        assert finding.untimed == (long if takes > 1 else None)
+        short = finding.series in crew.calls and crew.calls[finding.series] < 1
+        assert finding.untimed == (None if short else long)
 
 
 def test_a_call_counts_with_what_prepares_it() -> None:
@@ -223,7 +380,7 @@ def test_what_takes_long_to_load_is_left_out_unless_it_is_most_of_what_there_is(
     assert left(4.0, 0.4) == (
         every[1:],
         [
-            "tests/a.py takes 8 s to load in both versions, in every process: --budget 480 does "
+            "tests/a.py takes 8.0 s to load in both versions, in every process: --budget 480 does "
             "not leave it out"
         ],
     )
@@ -232,7 +389,9 @@ def test_what_takes_long_to_load_is_left_out_unless_it_is_most_of_what_there_is(
 
 def test_what_ends_the_process_is_told_of_the_version_that_does() -> None:
     """The first of those without an answer is run again, a process for each version."""
-    result, crew = concluded([proof("a"), "killed"], [proof("b")], ["killed again"], names="ab")
+    result, crew = concluded(
+        [proof("a"), "killed"], [proof("b", sides=("base",))], ["killed again"], names="ab"
+    )
     assert [asked[1:] for asked in crew.asked[1:]] == [
         (["base", "head"], 2),
         (["base"], 1),
@@ -243,8 +402,8 @@ def test_what_ends_the_process_is_told_of_the_version_that_does() -> None:
 
 
 def test_each_version_is_proven_by_its_own_process_if_they_are_isolated() -> None:
-    head = [proof("a", seconds=0.1), proof("b", failed={"head": "no"})]
-    base = [proof("a", seconds=0.2), proof("b", failed={"base": "no"})]
+    head = [proof("a", 0.1, sides=("head",)), proof("b", failed={"head": "no"}, sides=())]
+    base = [proof("a", 0.2, sides=("base",)), proof("b", failed={"base": "no"}, sides=())]
     result, crew = concluded(head, base, isolated="as asked")
     assert crew.calls == {named("a"): 0.2}
     assert "fails in both" in str(result.findings[named("b")].judgement)
@@ -465,15 +624,11 @@ def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
 def test_what_fails_once_and_not_again_is_not_wrong() -> None:
     """Something else that ran at the time may have been in its way."""
     failing = proof("a", failed={"head": "no"})
-    result, crew = concluded([failing, proof("b")], [proof("a")])
-    crew.suites = {"pytest": None}
+    result, crew = concluded([failing, proof("b")])
+    crew.answers += [[proof("a", sides=("base",))], [proof("a", sides=("head",))]]
     confirm(crew, result, list(result.findings))
     assert result.findings[named("a")].judgement.verdict is Verdict.UNDECIDED
     assert crew.calls.keys() == {named("a"), named("b")}
-    result, crew = concluded([failing, proof("b")], [failing])
-    crew.suites = {"pytest": None}
-    confirm(crew, result, list(result.findings))
-    assert result.findings[named("a")].judgement.verdict is Verdict.WRONG
 
 
 def test_two_processes_alternate_if_asked(town: Any) -> None:
@@ -493,7 +648,7 @@ def test_both_versions_have_the_benchmarks_of_the_head(town: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="nothing interrupts a call here")
 @pytest.mark.parametrize("suite", ["pytest", "asv"])
-def test_what_hangs_is_broken_off_and_the_others_are_timed(
+def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     suite: str, town: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(budget, "SCREENING", replace(budget.SCREENING, proof_seconds_least=0.3))
@@ -502,11 +657,11 @@ def test_what_hangs_is_broken_off_and_the_others_are_timed(
         "src/town/streets.py", "    for _ in", "    time.sleep(600 * (n == 30))\n    for _ in"
     )
     town.replace("tests/perf/check_town.py", "[20, 40]", "[20, 30]")
-    _, record, _ = compared(town, "HEAD", "--suite", suite)
+    code, record, _ = compared(town, "HEAD", "--suite", suite)
     found = words(record)
     hangs = {"pytest": "test_walk[30]", "asv": "time_walk(30)"}[suite]
-    assert found[hangs] == "undecided: a call takes too long for this budget"
-    assert any("did not end while being proven" in trouble for trouble in record["trouble"])
+    assert code == 1
+    assert re.fullmatch(r"slower: a call takes at least \d+ times as long", found[hangs])
     if suite == "pytest":
         assert "undecided" not in found["test_walk[20]"]
         assert "undecided" not in found["test_stand"]
@@ -526,8 +681,9 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     town.write("src/town/streets.py", STREETS)
     code, record, said = compared(town, "HEAD", "--suite", "pytest")
     assert code == 2
-    assert "ZeroDivisionError" in record["broken"]["base"]
-    assert said.startswith("mlpperf: HEAD cannot be used: ")
+    assert set(words(record).values()) == {"new"}
+    assert said.startswith("mlpperf: the working tree could not be compared with HEAD: ")
+    assert "ZeroDivisionError" in said
 
 
 def test_the_settings_of_the_project_narrow(town: Any) -> None:

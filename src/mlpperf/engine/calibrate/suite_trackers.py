@@ -18,7 +18,7 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..compare.findings import Series
 from ..compare.guests import Guests
-from ..compare.identity import import_folders
+from ..compare.layout import import_folders
 from ..compare.versions import Version
 from ..suites.found import Suite, asv_configuration
 from .trackers import LIMIT, Said, Tracker, changed_by_asv, run

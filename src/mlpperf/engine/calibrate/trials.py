@@ -131,7 +131,7 @@ def calibrate(
             suites=suites,
             guests=guests,
             isolated=isolated,
-            changes=changes(original, mutant, files) if narrowed else None,
+            changes=(lambda: changes(original, mutant, files)) if narrowed else None,
             seed=int(rng.integers(2**31)),
             progress=lambda text: progress(f"{told}: {text}"),
         )

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 from .guests import install
-from .identity import BUILT
+from .layout import BUILT
 
 # Build backends that compile; others may, if a configuration says so.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")

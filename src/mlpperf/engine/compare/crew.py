@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
+from ...errors import MlpperfError
 from ..suites.found import Suite
 from ..timing.workers import Worker, WorkerError, started
 from .alternating import alternating
 from .findings import Series
 from .guests import Guests
 from .guests import started as started_guest
-from .identity import import_folders, own_packages
+from .layout import import_folders, own_packages
+from .own import Own
 from .versions import Version
 
 SILENCE = 180.0  # seconds without a word after which a process counts as hanging
@@ -33,6 +36,8 @@ class Crew:
     calls : seconds of a call of each series; known when they are proven, too.
     whole : the same with what prepares each call, where anything does.
     setup : seconds that it takes to get each series ready in a copy, if that is known.
+    took : seconds of a call of each series in each version.
+    apart : series whose versions are in each other's way, so that each needs its own process.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
     failed : whether the last process did.
@@ -47,7 +52,9 @@ class Crew:
         seed: int | None,
         suites: Sequence[Suite] = (),
         guests: Guests | None = None,
+        own: Own | None = None,
     ) -> None:
+        self._own = own
         self._versions, self._pythons, self._inputs = versions, pythons, inputs
         self.suites, self._guests = {suite.kind: suite for suite in suites}, guests
         self.trouble = trouble
@@ -55,6 +62,8 @@ class Crew:
         self.calls: dict[Series, float] = {}
         self.whole: dict[Series, float] = {}
         self.setup: dict[Series, float] = {}
+        self.took: dict[Series, Mapping[str, float]] = {}
+        self.apart: set[Series] = set()
         self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
         self.failed = False
@@ -87,24 +96,32 @@ class Crew:
         words to `trouble`; what it answered counts.
         """
         with self._noting_trouble(), self._started(kind, sides, suite, task) as worker:
-            yield from worker
+            yield from map(_accepted, worker)
 
-    def look(self, suite: str) -> Iterator[dict[str, Any]]:
-        """Have each version say what it has of a suite: two processes at a time, as none is timed.
+    def look(self, suite: str, sides: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Have each version say what it has of a suite: all at a time, as none is timed.
 
-        Of one that hangs, dies or fails, the answer is that it is `broken`.
+        If the base has a suite of its own that differs, so does that (`own`). Of a process that
+        hangs, dies or fails, the answer is that it is `broken`.
         """
+        own = ["own"] if self._own and suite in self._own.suites else []
         with contextlib.ExitStack() as stack:
             workers = {
                 side: stack.enter_context(self._started("look", [side], suite, {}))
-                for side in ("base", "head")
+                for side in sides or ("base", "head", *own)
             }
             for side, worker in workers.items():
                 try:
-                    yield from worker
+                    yield from map(_accepted, worker)
                 except WorkerError as reason:
                     self.trouble.append(str(reason))
                     yield {"version": side, "broken": str(reason)}
+
+    def gives_own_files(self, suite: str, places: Sequence[str]) -> bool:
+        """Give the base its own files at some places of a suite again; False if it has none."""
+        if self._own is None or suite not in self._own.suites:
+            return False
+        return self._own.give_back(self.suites[suite], places, self._versions["base"].root)
 
     def started(self, kind: str, suite: str, **task: Any) -> Worker:
         """A process for both versions that works while others do, and is heard later."""
@@ -163,16 +180,49 @@ class Crew:
         return {
             "kind": kind,
             "suite": suite,
-            "arguments": _arguments(self.suites[suite], task),
-            "sides": {side: _as_told(self._versions[side].root) for side in sides},
-            "path": guests.packages[sides[0]],
+            "arguments": _arguments(self._suite(suite, sides), task),
+            "sides": {side: self._as_told(side) for side in sides},
+            "path": guests.packages["base" if sides[0] == "own" else sides[0]],
             "once": guests.compiled,
+            "home": guests.home,
             "seed": self._seed(),
             **task,
         }
 
+    def _suite(self, suite: str, sides: Sequence[str]) -> Suite:
+        return self._own.suites[suite] if self._own and "own" in sides else self.suites[suite]
+
+    def _as_told(self, side: str) -> dict[str, Any]:
+        """A version, as a guest knows it."""
+        version = self._own.version if self._own and side == "own" else self._versions[side]
+        return {
+            "root": str(version.root),
+            "copy": str(version.copy),
+            "packages": self._packages,
+            "folders": [str(folder) for folder in import_folders(version.root, version.copy)],
+        }
+
+    @cached_property
+    def _packages(self) -> tuple[str, ...]:
+        """The packages of the project, in any of the versions."""
+        folders = (import_folders(v.root, v.copy) for v in self._versions.values())
+        return own_packages(folder for of_version in folders for folder in of_version)
+
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
+
+
+def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer, unless it says that nothing can follow from what is measured.
+
+    Raises
+    ------
+    MlpperfError
+        If a version has run files that are not its own.
+    """
+    if "refused" in answer:
+        raise MlpperfError(answer["refused"])
+    return answer
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
@@ -180,9 +230,3 @@ def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
     series = [*task.get("series", ()), *(one["series"] for one in task.get("sessions", ()))]
     wanted = {names[0] for names in series} or suite.tests
     return [given for given in suite.arguments if given not in suite.tests or given in wanted]
-
-
-def _as_told(root: Path) -> dict[str, Any]:
-    """A version, as a guest knows it."""
-    folders = [str(folder) for folder in import_folders(root)]
-    return {"root": str(root), "packages": own_packages(root), "folders": folders}

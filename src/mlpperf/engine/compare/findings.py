@@ -10,14 +10,29 @@ from typing import NamedTuple
 
 from ..timing.intervals import Interval
 from ..timing.verdicts import Judgement, Reason, Verdict
+from ..words import count
 
 THRESHOLD = 0.005  # slowdowns below this share are not told
+# Of the series that a change can affect, this share may stay unjudged in a comparison that ends
+# with 0. A suite of some size nearly always has a few that are too noisy or too long for a budget:
+# a limit of 0 would make the gate red for that alone, and be switched off. More than a fifth means
+# that the suite as a whole was not judged.
+UNJUDGED_MOST = 0.2
 UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
 COARSE = 0.25  # the same of calls so long that only a few can be timed
 # Peak memory and allocations are counted, not timed; threads may add a little by chance. A rise
 # counts beyond this share, and of bytes beyond a page.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
+NAMES_MOST = 5  # in a sentence
+# Verdicts on series that no change can have made slower, or that the suite means not to be timed.
+UNAFFECTED = (
+    Verdict.NEW,
+    Verdict.GONE,
+    Verdict.NOT_COMPARABLE,
+    Verdict.UNTOUCHED,
+    Verdict.SKIPPED,
+)
 QUANTITIES = ("peak", "allocations")  # of memory: the most bytes at a time, and how many were made
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -108,6 +123,8 @@ class Finding:
     grown_in : which of these more than one process saw rise, beyond what may be chance.
     threshold : the smallest change that is told, as a share.
     coarse : a call takes so long that only a few could be timed.
+    bound : of a series with too long a call to be timed, a bound of head ÷ base: a lower one if
+        the head takes longer, an upper one if the base does; NaN if neither is known.
     """
 
     series: Series
@@ -129,16 +146,17 @@ class Finding:
     grown_in: list[str] = field(default_factory=list)
     threshold: float = THRESHOLD
     coarse: bool = False
+    bound: float = math.nan
 
     @property
     def slower(self) -> bool:
         """Surely slower, and by the threshold."""
-        return self.sure and self.ratio.median >= 1 + self.threshold
+        return self.bound > 1 or (self.sure and self.ratio.median >= 1 + self.threshold)
 
     @property
     def faster(self) -> bool:
         """Surely faster, and by the threshold."""
-        return self.sure and self.ratio.median <= 1 / (1 + self.threshold)
+        return self.bound < 1 or (self.sure and self.ratio.median <= 1 / (1 + self.threshold))
 
     @property
     def clear(self) -> bool:
@@ -190,9 +208,29 @@ class Finding:
         return f"{max(base):.6g} → {min(head):.6g} {self.unit}" if rose else ""
 
     @property
+    def size(self) -> float:
+        """How many times as long as at the base a call takes, at least."""
+        return self.ratio.median if math.isnan(self.bound) else self.bound
+
+    @property
     def regression(self) -> bool:
         """Whether the head must not go in like this."""
         return bool(self.slower or "head" in self.wrong or self.grown or self.risen)
+
+    @property
+    def affected(self) -> bool:
+        """Whether the change can affect it: both versions have it, and it runs what changed."""
+        return self.judgement.verdict not in UNAFFECTED
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to time, because a version has failed."""
+        return bool(self.wrong or self.untimed)
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known how it changed, or that it did not."""
+        return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
 
     @property
     def judgement(self) -> Judgement:
@@ -201,6 +239,9 @@ class Finding:
             return Judgement(Verdict.WRONG)
         if self.wrong:
             return Judgement(Verdict.MENDED)
+        if not math.isnan(self.bound):
+            verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
+            return Judgement(verdict, bound=self.bound)
         if self.untimed:
             return self.untimed
         if not self.processes:
@@ -240,6 +281,9 @@ class Comparison:
     busy : the share of the machine that others took.
     total : seconds from start to end.
     interrupted : it did not come to its end.
+    unloaded : what of the suites cannot be loaded, so that nothing is known of it, and why.
+    accepted : patterns of names that need not be judged.
+    unjudged_most : the share of the series that may stay unjudged without an exit code of 2.
     """
 
     base: str
@@ -258,12 +302,15 @@ class Comparison:
     busy: float = 0.0
     total: float = 0.0
     interrupted: bool = False
+    unloaded: dict[str, str] = field(default_factory=dict)
+    accepted: Sequence[str] = ()
+    unjudged_most: float = UNJUDGED_MOST
 
     @property
     def regressions(self) -> list[Finding]:
         """What makes the exit code 1, the worst first."""
         found = [finding for finding in self.findings.values() if finding.regression]
-        return sorted(found, key=lambda f: ("head" not in f.wrong, -f.ratio.median))
+        return sorted(found, key=lambda f: ("head" not in f.wrong, -f.size))
 
     @property
     def timed(self) -> list[Finding]:
@@ -282,18 +329,52 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """0 no regression, 1 regression, 2 could not be measured."""
+        """0 no regression, 1 regression, 2 not enough was judged to say either."""
         if self.same:
             return 0
         if "base" in self.broken:
             return 2
         if "head" in self.broken or self.regressions:
             return 1
-        known = self.timed or self.untouched or any(f.values for f in self.findings.values())
-        return 0 if known and not self.missing and not self.interrupted else 2
+        return 2 if self.gaps else 0
 
     @property
-    def missing(self) -> list[Finding]:
-        """The series that should have been timed, and were not."""
-        findings = self.findings.values()
-        return [f for f in findings if not (f.processes or f.untimed or f.wrong)]
+    def gaps(self) -> list[str]:
+        """What keeps the comparison from concluding "no regression", a clause each.
+
+        That is a claim about every benchmark that the change can affect, so it takes a look at
+        each of them: nothing follows from what was not measured.
+        """
+        found = ["it was interrupted"] if self.interrupted else []
+        found += [
+            f"{place} cannot be loaded ({why})"
+            for place, why in self.unloaded.items()
+            if not self._accepts(place)
+        ]
+        if gone := [f.series.name for f in self._with(Verdict.GONE)]:
+            found.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
+        affected = [f for f in self.findings.values() if f.affected]
+        unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
+        if unjudged and len(unjudged) > self.unjudged_most * len(affected):
+            names = _some([f.series.name for f in unjudged])
+            found.append(
+                f"{len(unjudged)} of {count(len(affected), 'benchmark')} that the change can "
+                f"affect could not be judged ({names}), more than {100 * self.unjudged_most:g} %"
+            )
+        if not (found or affected or self.untouched):
+            found.append("no benchmark was judged")
+        return found
+
+    def _with(self, verdict: Verdict) -> list[Finding]:
+        """The series with a verdict, but for those that need not be judged."""
+        findings = [f for f in self.findings.values() if f.judgement.verdict is verdict]
+        return [f for f in findings if not self._accepts(f.series.name)]
+
+    def _accepts(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) or pattern in name for pattern in self.accepted)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names for a sentence, of many only the first."""
+    more = f" and {len(names) - NAMES_MOST} more" if len(names) > NAMES_MOST else ""
+    return ", ".join(names[:NAMES_MOST]) + more

@@ -7,8 +7,6 @@ finds both in an installed project, and neither in the files of a commit.
 from __future__ import annotations
 
 import re
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from ...errors import MlpperfError
 from ..git import git
+from .layout import import_folders, project_named, pyproject
 
 VERSION_FILE = """# The version, where the build would write it.
 __version__ = version = {version!r}
@@ -26,45 +25,14 @@ __commit_id__ = commit_id = None
 """
 
 
-BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
-
-
-def import_folders(root: Path) -> tuple[Path, ...]:
-    """Where the packages of the project in `root` lie: in `src`, or beside its configuration.
-
-    If it had to be built, where that was installed.
-    """
-    source = root / "src"
-    if (root / BUILT).is_dir():
-        return (root / BUILT,)
-    return (source,) if any(_packages(source)) else (root,)
-
-
-def own_packages(root: Path) -> tuple[str, ...]:
-    """The names of its top-level packages and modules."""
-    found = dict.fromkeys((*_packages(root / "src"), *_packages(root)))
-    return tuple(name for name in found if name != "src")
-
-
-def _packages(folder: Path) -> Iterator[str]:
-    """Those in a folder; one without an `__init__.py` counts if there is Python in it."""
-    if not folder.is_dir():
-        return
-    for entry in sorted(folder.iterdir()):
-        name = entry.name if entry.is_dir() else entry.stem
-        has_code = any(entry.glob("*.py")) if entry.is_dir() else entry.suffix == ".py"
-        if has_code and name.isidentifier() and name not in sys.stdlib_module_names:
-            yield name
-
-
 def complete(root: Path, commit: str | None, top: Path) -> None:
     """Write what a build would have written, into the copy of a commit in `root`.
 
     The version is what the project says itself, or its last tag.
     """
-    content = _pyproject(root)
+    content = pyproject(root)
     project = content.get("project", {})
-    name = project.get("name") or _setup_name(root)
+    name = project_named(root)
     version = str(project.get("version") or _last_tag(commit, top))
     for place in _version_files(content.get("tool", {})):
         file = root / place
@@ -77,23 +45,6 @@ def complete(root: Path, commit: str | None, top: Path) -> None:
         about.mkdir(exist_ok=True)
         said = f"Metadata-Version: 2.1\nName: {canonicalize_name(str(name))}\nVersion: {version}\n"
         (about / "METADATA").write_text(said, encoding="utf-8")
-
-
-def _pyproject(root: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # told elsewhere, or there is none
-        return {}
-
-
-def _setup_name(root: Path) -> str:
-    """The project's name by setup.cfg or setup.py."""
-    for file in ("setup.cfg", "setup.py"):
-        if (root / file).is_file():
-            text = (root / file).read_text(encoding="utf-8", errors="replace")
-            if said := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", text, re.M):
-                return said[1]
-    return ""
 
 
 def _last_tag(commit: str | None, top: Path) -> str:

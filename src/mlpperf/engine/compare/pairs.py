@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ class Pair:
     isolated : why each has processes of its own; nothing if they can share one.
     pythons : the interpreter of each one's hot paths, if it is not this one.
     guests : what runs its suites; None if there are none.
+    own : the base as it was committed, if its benchmarks differ from the head's, and its suites.
     """
 
     base: Version
@@ -41,6 +43,7 @@ class Pair:
     isolated: str = ""
     pythons: dict[str, str] = field(default_factory=dict)
     guests: Guests | None = None
+    own: tuple[Version, tuple[Suite, ...]] | None = None
 
     @property
     def same_code(self) -> bool:
@@ -118,11 +121,15 @@ def pair(
         old, new = replace(old, entries=()), replace(new, entries=())
     others = found(with_suites.root) if set(wanted) - {"hotpaths"} else []
     suites = tuple(suite for suite in others if suite.kind in wanted)
+    own = None
+    before = [suite for suite in found(old.root) if suite.kind in wanted] if others else []
+    if _differ(suites, before, with_suites.root, old.root):
+        own = (checked_out(base, top, project, into / "own", usual), tuple(before))
     for suite in suites:
         for name in suite.files:
             for version in (old, new):
                 if version.root != with_suites.root:
-                    _share(with_suites.root / name, version.root / name)
+                    share(with_suites.root / name, version.root / name)
     if not suites and not (old.entries or new.entries):
         raise MlpperfError(
             f"{project_name(new.root)} has no benchmarks to compare: looked for hot paths in "
@@ -132,7 +139,7 @@ def pair(
     pythons: dict[str, str] = {}
     if old.entries or new.entries:
         isolated, pythons = coexistence(old, new, into, isolated)
-    made = Pair(old, new, suites, said, isolated, pythons)
+    made = Pair(old, new, suites, said, isolated, pythons, own=own)
     return (
         _with_suites(made, top, into, interpreter(top / project, python), extra) if suites else made
     )
@@ -160,11 +167,32 @@ def _with_suites(made: Pair, top: Path, into: Path, python: str, extra: Sequence
         found_in = {side: lacked(side, f"{side}-packages") for side in sides}
     else:
         found_in = dict.fromkeys(sides, lacked("head", "packages"))
-    return replace(made, isolated=isolated, guests=Guests(python, found_in, compiled))
+    return replace(made, isolated=isolated, guests=Guests(python, found_in, compiled, str(top)))
 
 
-def _share(source: Path, target: Path) -> None:
-    """Give the base a file or folder of the head's suite, instead of its own."""
+def _differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:
+    """Whether the suites of two versions differ in any file."""
+    if [suite.files for suite in suites] != [suite.files for suite in others]:
+        return bool(others)
+    return any(
+        _digest(root / name) != _digest(other_root / name)
+        for suite in suites
+        for name in suite.files
+    )
+
+
+def _digest(place: Path) -> list[tuple[str, bytes]]:
+    """A file, or all files in a folder, by name."""
+    files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    return [
+        (str(file.relative_to(place)), hashlib.sha256(file.read_bytes()).digest())
+        for file in files
+        if file.is_file()
+    ]
+
+
+def share(source: Path, target: Path) -> None:
+    """Give a version a file or folder of another one's suite, instead of its own."""
     try:
         if target.is_dir():
             shutil.rmtree(target)

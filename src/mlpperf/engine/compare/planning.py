@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...backends import LIBRARIES
@@ -19,13 +19,18 @@ PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it pro
 
 
 def plan(
-    crew: Crew, result: Comparison, selection: Selection, changes: Changes | None = None
+    crew: Crew,
+    result: Comparison,
+    selection: Selection,
+    changes: Callable[[], Changes | None] | None = None,
 ) -> list[Series]:
     """The series to prove, in the head's order; what cannot be compared is noted.
 
     So are hot paths that have nothing to do with the `changes`, if anybody wants to know.
     """
-    series = _hot_paths(crew, result, selection, changes) if crew.has_hot_paths else []
+    series = []
+    if crew.has_hot_paths:
+        series = _hot_paths(crew, result, selection, changes() if changes else None)
     for suite in crew.suites:
         if not result.broken:
             series += plan_suite(crew, result, selection, suite)

@@ -29,6 +29,7 @@ class Request:
     isolate : give each version processes of its own.
     same : measure even if the code is the same.
     full : time also what runs nothing that changed.
+    accept : patterns of names that need not be judged, besides the project's own.
     """
 
     base: str
@@ -47,6 +48,7 @@ class Request:
     isolate: bool = False
     same: bool = False
     full: bool = False
+    accept: Sequence[str] = ()
 
     @property
     def selected(self) -> list[str]:
@@ -103,12 +105,16 @@ def carry_out(
                 pythons=made.pythons,
                 suites=made.suites,
                 guests=made.guests,
-                changes=None if request.full or request.same else made.changes,
+                own=made.own,
+                changes=None if request.full or request.same else lambda: made.changes,
                 progress=progress,
                 patience=patience,
             ):
                 result = stage
                 result.selected = request.selected
+                result.accepted = [*made.settings.accept, *request.accept]
+                if made.settings.unjudged_most is not None:
+                    result.unjudged_most = made.settings.unjudged_most
         except BaseException:
             if result is not None:
                 result.interrupted = True

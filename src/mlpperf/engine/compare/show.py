@@ -37,8 +37,8 @@ def verdict(result: Comparison) -> str:
     if wrong:
         clauses.append(f"{_names(wrong)} {_are(wrong)} wrong")
     if slower:
-        worst = max(slower, key=lambda f: f.ratio.median)
-        up_to = f" by up to {by_percent(worst.ratio.median)}" if len(slower) > 1 else ""
+        worst = max(slower, key=lambda f: f.size)
+        up_to = f" by up to {by_percent(worst.size)}" if len(slower) > 1 else ""
         by = f" by {interval(worst)}" if len(slower) == 1 else up_to
         clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
     if grown:
@@ -47,9 +47,11 @@ def verdict(result: Comparison) -> str:
         clauses.append(f"{_names(risen)} {'gives' if _are(risen) == 'is' else 'give'} more")
     if clauses:
         return f"Regression at {result.head}: {'; '.join(clauses)}."
-    if result.exit_code == 2:
-        why = f" ({result.trouble[-1]})" if result.trouble else ""
-        return f"{result.head} could not be compared with {result.base}{why}."
+    if gaps := result.gaps:
+        judged = any(f.affected and f.decided for f in result.findings.values())
+        if not judged:
+            return f"{result.head} could not be compared with {result.base}: {'; '.join(gaps)}."
+        return f"No regression was found at {result.head}, but {'; and '.join(gaps)}."
     undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
@@ -73,8 +75,12 @@ def _are(found: Sequence[Finding]) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """Such as `+2.1 % (+1.8 to +2.4)`."""
+    """Such as `+2.1 % (+1.8 to +2.4)`; nothing if it was not timed."""
     ratio = finding.ratio
+    if not math.isnan(finding.bound):
+        return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
+    if not finding.processes:
+        return ""
     if not ratio.low > 0:
         return by_percent(ratio.median)
     low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
@@ -157,7 +163,7 @@ def table(findings: Iterable[Finding], title: str) -> RenderableType:
         shown.add_row(
             *([finding.series.name] if is_suite else finding.series[:3]),
             *(_time(finding, side) for side in ("base", "head")),
-            interval(finding) if finding.processes else "",
+            interval(finding),
             Text(_said(finding), style),
         )
     return shown
@@ -214,7 +220,7 @@ def _rows(findings: Iterable[Finding]) -> list[str]:
         cells = [
             finding.series.name,
             *(_time(finding, side) for side in ("base", "head")),
-            interval(finding) if finding.processes else "",
+            interval(finding),
             _said(finding),
         ]
         lines.append("| " + " | ".join(map(_escaped, cells)) + " |")

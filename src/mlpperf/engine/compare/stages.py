@@ -48,9 +48,10 @@ from .guests import Guests
 from .judging import judge, left_at_most
 from .lock import alone
 from .memory import judge_memory
+from .own import Own
 from .planning import plan, prove
 from .scratch import scratch
-from .suites import confirm, leave_out_loading
+from .suites import compare_long_calls, confirm, leave_out_loading
 from .timed import time_once
 from .touched import leave_out_untouched, watching
 from .versions import Version
@@ -67,7 +68,8 @@ def compare(
     pythons: dict[str, str] | None = None,
     suites: Sequence[Suite] = (),
     guests: Guests | None = None,
-    changes: Changes | None = None,
+    own: tuple[Version, Sequence[Suite]] | None = None,
+    changes: Callable[[], Changes | None] | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
     patience: float = 0.0,
@@ -87,8 +89,10 @@ def compare(
         The interpreter of each version's hot paths, if it is not this one.
     suites, guests
         Benchmarks that the project has besides hot paths, and what runs them.
+    own
+        The base as it was committed, if its benchmarks differ from the head's, and its suites.
     changes
-        What differs: what runs none of it is proven, and not timed. None: all is timed.
+        Says what differs: what runs none of it is proven, and not timed. None: all is timed.
     seed
         Of all random orders.
     patience
@@ -112,7 +116,6 @@ def compare(
         budget or 0.0,
         suites={suite.kind: suite.place for suite in suites},
         isolated=isolated,
-        everywhere=changes.unknown if changes else "",
     )
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(patience), scratch("inputs") as folder:
@@ -124,6 +127,7 @@ def compare(
             seed,
             suites,
             guests,
+            Own(own[0], {suite.kind: suite for suite in own[1]}) if own else None,
         )
         stages = _stages(crew, result, selection, changes, progress)
         while True:
@@ -138,14 +142,16 @@ def _stages(
     crew: Crew,
     result: Comparison,
     selection: Selection,
-    changes: Changes | None,
+    differing: Callable[[], Changes | None] | None,
     progress: Callable[[str], None],
 ) -> Iterator[bool]:
     """Proof, screening, judgement; one step each."""
     progress("loading both versions")
-    series = plan(crew, result, selection, changes)
+    series = plan(crew, result, selection, differing)
     if not series:
         return
+    changes = differing() if differing else None
+    result.everywhere = changes.unknown if changes else ""
     budget = result.budget
     result.budget = budget or usual_budget(series)
     series = leave_out_loading(crew, result, series)
@@ -162,7 +168,7 @@ def _stages(
     yield True
     _leave_out(crew, result)
     known = [finding for finding in result.findings.values() if finding.series in crew.calls]
-    right = [finding for finding in known if not (finding.wrong or finding.untimed)]
+    right = [finding for finding in known if not finding.failed]
     if not right:
         return
     tasks: dict[Series, Task] = {
@@ -182,10 +188,14 @@ def _stages(
         costs_known = number > 0 or crew.setup.keys() >= tasks.keys()
         first = dict.fromkeys(tasks, SCREENING.seconds_least)
         starting = time_once(crew, result, tasks, shares(tasks, left) if costs_known else first)
+        tasks = {s: task for s, task in tasks.items() if not result.findings[s].failed}
+    right = [finding for finding in right if finding.series in tasks]
     pool([task.estimate for task in tasks.values()])
     for finding in right:
         conclude(finding, tasks[finding.series].estimate, number_of_all)
     yield True
+    if not right:
+        return
     end += result.budget - screening
     judge(crew, result, tasks, end, starting, progress)
     for finding in right:
@@ -196,21 +206,21 @@ def _stages(
 
 def _leave_out(crew: Crew, result: Comparison) -> None:
     """Note what takes too long for the budget, or can be timed only coarsely."""
-    longest = longest_series(result.budget, len(crew.calls))
+    longest = longest_series(result.budget, len(crew.calls) + len(crew.broken_off))
     whole = {s: max(call, crew.whole.get(s, 0.0)) for s, call in crew.calls.items()}
     seconds = {s: SCREENING.calls_least * each for s, each in whole.items()}
-    too_long = [s for s, each in seconds.items() if each > longest or s in crew.broken_off]
-    if not too_long:
-        return
-    ended = [series for series in too_long if series not in crew.broken_off]
+    ended = [s for s, each in seconds.items() if each > longest]
     timed = coarse(
         {s: Task.unknown(whole[s], crew.setup.get(s, 0.0)) for s in ended}, result.budget
     )
-    for series in too_long:
+    compare_long_calls(crew, result, [s for s in ended if s not in timed and s.suite])
+    for series in ended:
         result.findings[series].coarse = series in timed
         if series not in timed:
             judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
             result.findings[series].untimed = result.findings[series].untimed or judgement
+    if not (ended or crew.broken_off):
+        return
     told = []
     if timed:
         told.append(f"{count(len(timed), 'call')} could be timed only coarsely")

@@ -1,13 +1,15 @@
 """What is compared of a suite that a project has already: its series, and whether they run through.
 
-The asserts of a test are its proof. What fails in the head and not in the base is wrong; what fails
-in both says nothing about the change, and is not timed.
+The asserts of a test are its proof. What fails at the head and not at the base is wrong; what fails
+in both says nothing about the change, and is not timed. Where the versions differ, each is tried in
+a process of its own before that is believed: in one process, two may be in each other's way.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..timing.verdicts import Judgement, Reason, Verdict
@@ -17,28 +19,81 @@ from .findings import Comparison, Finding, Selection, Series
 
 VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out
+# A version that takes so many times as long as the other in each of several processes is slower,
+# even if its calls are too long to be timed in turns.
+PLAINLY_LONGER = 2.0
+PROOFS_ALONE = 2  # processes of each version that have to agree on that
+CALLED_AGAIN = 2000  # calls in which a failure that came while a series was timed has to come again
+
+SIDES = ("base", "head")
+
+
+@dataclass
+class Proof:
+    """What proving a series has shown, by version.
+
+    Attributes
+    ----------
+    took : seconds of a call, of the same with what prepares it, and of the set-up of the series.
+    failed, untimed, skipped : why it does not run through, cannot be timed, or is skipped.
+    broken_off : the seconds after which a call was broken off.
+    quantity : what it measures.
+    """
+
+    took: dict[str, dict[str, float]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    untimed: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    broken_off: dict[str, float] = field(default_factory=dict)
+    quantity: str = "time"
+
+    def add(self, answer: Mapping[str, Any]) -> None:
+        """Add what a process answers."""
+        self.quantity = answer.get("quantity", self.quantity)
+        for name in ("took", "failed", "untimed", "skipped", "broken_off"):
+            getattr(self, name).update(answer.get(name, {}))
+
+    @property
+    def not_run(self) -> dict[str, str]:
+        """Why it was not run to its end, by version."""
+        return {**self.untimed, **self.skipped, **self.failed}
+
+    @property
+    def differs(self) -> bool:
+        """Whether one version does what the other does not."""
+        return any(set(of) == {side} for of in self._kinds for side in SIDES)
+
+    @property
+    def _kinds(self) -> list[Mapping[str, object]]:
+        return [self.took, self.failed, self.untimed, self.skipped, self.broken_off]
+
+    def longest(self, what: str) -> float:
+        """Seconds of the slower version."""
+        return max((took[what] for took in self.took.values()), default=0.0)
 
 
 def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str) -> list[Series]:
     """The series of a suite to prove, in the head's order; what is missing on one side is noted."""
     about = _looked(crew, result, suite)
-    if result.broken:
+    if not about["head"]["series"]:
+        _nothing_at_head(crew, result, suite, about)
         return []
-    series = {
-        side: [Series.of(names, suite) for names in said["series"]] for side, said in about.items()
-    }
+    series = {side: [Series.of(n, suite) for n in said["series"]] for side, said in about.items()}
     trouble = {side: said["trouble"] for side, said in about.items()}
-    crew.loading |= {(suite, side): said["loading"] for side, said in about.items()}
+    crew.loading |= {(suite, side): about[side]["loading"] for side in SIDES}
     told = {"base": result.base, "head": result.head}
-    for side, places in trouble.items():
-        result.trouble += [f"{told[side]}: {why}" for why in places.values()]
-        if not series[side]:
-            why = " ".join(places.values()) or f"no series of its {suite} suite was found"
-            result.broken[side] = why
-    if result.broken:
-        return []
+    for side in SIDES:
+        result.trouble += [f"{told[side]}: {why}" for why in trouble[side].values()]
+    # Of a file that neither version can load, nobody knows what is in it.
+    lost = {place: why for place, why in trouble["head"].items() if place in trouble["base"]}
+    own = series.get("own", [])
+    lost = {p: why for p, why in lost.items() if not any(_place(one.path, [p]) for one in own)}
+    if not series["base"] and trouble["base"] and not own:
+        lost[crew.suites[suite].place] = f"at {result.base}: {next(iter(trouble['base'].values()))}"
+    if not selection.series:
+        result.unloaded |= lost
     found = []
-    for one in dict.fromkeys([*series["head"], *series["base"]]):
+    for one in dict.fromkeys([*series["head"], *series["base"], *own]):
         if not selection.takes(one):
             continue
         finding = Finding(one, threshold=selection.threshold(one, result.threshold))
@@ -55,6 +110,21 @@ def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str)
     return found
 
 
+def _nothing_at_head(
+    crew: Crew, result: Comparison, suite: str, about: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Note that the head has no series of a suite."""
+    trouble = about["head"]["trouble"]
+    place = crew.suites[suite].place
+    why = " ".join(trouble.values()) or f"no series of its {suite} suite was found"
+    if any(about[side]["series"] for side in about):
+        result.broken["head"] = why
+    elif trouble:
+        result.unloaded[place] = why
+    else:
+        result.trouble.append(f"{place}: {why}")
+
+
 def leave_out_loading(crew: Crew, result: Comparison, series: Sequence[Series]) -> list[Series]:
     """Those of the series that load in time; notes of the others which budget would do."""
     places: dict[tuple[str, str], list[Series]] = {}
@@ -63,7 +133,7 @@ def leave_out_loading(crew: Crew, result: Comparison, series: Sequence[Series]) 
         places.setdefault((one.suite, place), []).append(one)
     left = []
     for (suite, place), there in places.items():
-        seconds = sum(crew.loading.get((suite, s), {}).get(place, 0.0) for s in ("base", "head"))
+        seconds = sum(crew.loading.get((suite, s), {}).get(place, 0.0) for s in SIDES)
         longest = longest_loading(result.budget, len(there) / len(series))
         if seconds <= longest:
             left += there
@@ -73,7 +143,7 @@ def leave_out_loading(crew: Crew, result: Comparison, series: Sequence[Series]) 
             judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_LOADING)
             finding.untimed = finding.untimed or judgement
         result.trouble.append(
-            f"{place} takes {seconds:.0f} s to load in both versions, in every process: "
+            f"{place} takes {seconds:.1f} s to load in both versions, in every process: "
             f"--budget {math.ceil(result.budget * seconds / longest)} does not leave it out"
         )
     return left
@@ -85,17 +155,31 @@ def _place(path: str, places: Iterable[str]) -> str:
 
 
 def _looked(crew: Crew, result: Comparison, suite: str) -> dict[str, dict[str, Any]]:
-    """What each version has of the suite."""
+    """What each version has of the suite, and what the base has by its own files."""
     about: dict[str, dict[str, Any]] = {}
     for answer in crew.look(suite):
-        if "broken" in answer:
-            result.broken[answer["version"]] = answer["broken"]
-        else:
-            about[answer["version"]] = answer
-    for side in ("base", "head"):
-        if side not in about:  # whatever is loaded may end the process
-            result.broken.setdefault(side, "loading its suite ends the process")
+        about[answer["version"]] = _readable(answer)
+    for side in SIDES:  # whatever is loaded may end the process
+        about.setdefault(side, _readable({"broken": "loading its suite ends the process"}))
+    trouble = about["base"]["trouble"]
+    lacking = [place for place in trouble if place not in about["head"]["trouble"]]
+    if lacking and crew.gives_own_files(suite, lacking):
+        for answer in crew.look(suite, ["base"]):
+            about["base"] = _readable(answer)
+        result.trouble.append(
+            f"{', '.join(lacking) or crew.suites[suite].place} of {result.head} does not load at "
+            f"{result.base} ({next(iter(trouble.values()))}); what both have is compared by the "
+            f"own files of {result.base}"
+        )
     return about
+
+
+def _readable(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a version has; of one that could not be loaded, that there is nothing."""
+    trouble = {"": answer["broken"]} if "broken" in answer else answer["trouble"]
+    return {"series": answer.get("series", []), "trouble": trouble} | {
+        "loading": answer.get("loading", {})
+    }
 
 
 def _of_place(path: str, trouble: Mapping[str, str]) -> str:
@@ -104,110 +188,211 @@ def _of_place(path: str, trouble: Mapping[str, str]) -> str:
 
 
 def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite: str) -> None:
-    """Have every series run once in both versions; notes what fails and how long calls are.
+    """Have every series run in both versions; notes what fails and how long calls are.
 
     A call that takes much longer than the budget allows to time is broken off.
     """
+    groups = [["head"], ["base"]] if result.isolated else [["base", "head"]]
+    proofs = _proofs(crew, result, series, suite, groups)
+    _measure(crew, result, suite, proofs)
+    for one, proof in proofs.items():
+        _conclude(crew, result.findings[one], proof)
+
+
+def _proofs(
+    crew: Crew,
+    result: Comparison,
+    series: Sequence[Series],
+    suite: str,
+    groups: Sequence[Sequence[str]],
+    repeat: int = 1,
+) -> dict[Series, Proof]:
+    """The proof of each series, by processes that have a group of versions each."""
     longest = longest_proof(result.budget, len(result.findings))
-    failed: dict[Series, dict[str, str]] = {one: {} for one in series}
-    untimed: dict[Series, dict[str, str]] = {one: {} for one in series}
-    quantities: dict[Series, str] = {}
-    for group in [["head"], ["base"]] if result.isolated else [["base", "head"]]:
+    proofs = {one: Proof() for one in series}
+
+    def answers(group: Sequence[str], some: Sequence[Series]) -> list[dict[str, Any]]:
+        if not some:
+            return []
+        names = [one[:3] for one in some]
+        task = {"series": names, "longest": longest, "repeat": repeat}
+        return list(crew.ask("prove", group, suite, **task))
+
+    for group in groups:
         left = list(series)
         for _ in range(ENDED_MOST):
-            for answer in _answers(crew, group, suite, left, longest):
+            for answer in answers(group, left):
                 one = Series.of(answer["series"], suite)
                 left.remove(one)
-                failed[one] |= answer["failed"]
-                untimed[one] |= answer["untimed"]
-                if answer["quantity"] != "time":
-                    quantities[one] = answer["quantity"]
-                crew.calls[one] = max(crew.calls.get(one, 0.0), answer["seconds"])
-                crew.whole[one] = max(crew.whole.get(one, 0.0), answer["whole"])
-                crew.setup[one] = answer["setup"]
-                if answer["broken_off"]:
-                    crew.broken_off.add(one)
+                proofs[one].add(answer)
             if not left or not crew.failed:
                 break
             # The first of those left has ended the process: of which version?
             one = left.pop(0)
             for side in group:
-                if not any(_answers(crew, [side], suite, [one], longest)):
-                    failed[one][side] = crew.trouble[-1] if crew.trouble else "it gave no answer"
-    _measure(crew, result, suite, quantities, failed, untimed)
-    for one in series:
-        _conclude(result.findings[one], failed[one], untimed[one])
-        if result.findings[one].untimed or result.findings[one].wrong:
-            crew.calls.pop(one, None)
+                alone = answers([side], [one])
+                for answer in alone:
+                    proofs[one].add(answer)
+                if not alone:
+                    why = crew.trouble[-1] if crew.trouble else "it gave no answer"
+                    proofs[one].failed[side] = why
+    return proofs
 
 
 def confirm(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
-    """Have what has failed in one version proven again, while nothing else runs.
+    """Have what differs between the versions proven again, by each of them alone.
 
-    What fails by chance, or because another process was in its way, is not wrong.
+    What fails by chance, or because the other version was in its way, is not wrong. If both run
+    alone, they are timed in two processes.
     """
     for suite in crew.suites:
-        failed = [one for one in series if one.suite == suite and result.findings[one].wrong]
-        for one in failed:
-            result.findings[one].wrong = {}
-        if failed:
-            prove_suite(crew, result, failed, suite)
+        differ = [s for s in series if s.suite == suite and _differs(result.findings[s])]
+        if not differ:
+            continue
+        for one in differ:
+            finding = result.findings[one]
+            finding.wrong, finding.bound = {}, math.nan
+            if not _is_new(finding):
+                finding.untimed = None
+        proofs = _proofs(crew, result, differ, suite, [[side] for side in crew.shuffled(SIDES)])
+        for one, proof in proofs.items():
+            _conclude(crew, result.findings[one], proof)
+            if set(proof.took) == set(SIDES) and not _is_new(result.findings[one]):
+                crew.apart.add(one)
 
 
-def _measure(
-    crew: Crew,
-    result: Comparison,
-    suite: str,
-    quantities: Mapping[Series, str],
-    failed: dict[Series, dict[str, str]],
-    untimed: dict[Series, dict[str, str]],
-) -> None:
+def _differs(finding: Finding) -> bool:
+    return bool(finding.wrong) or not math.isnan(finding.bound)
+
+
+def _is_new(finding: Finding) -> bool:
+    return finding.untimed is not None and finding.untimed.verdict is Verdict.NEW
+
+
+def compare_long_calls(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
+    """Note which of the series, whose calls are too long to be timed, take plainly longer.
+
+    A call of each version in each of several processes has to say so.
+    """
+    for suite in crew.suites:
+        longer = [one for one in series if one.suite == suite and _longer(crew.took[one])]
+        took = {one: [crew.took[one]] for one in longer}
+        for _ in range(PROOFS_ALONE if longer else 0):
+            groups = [[side] for side in crew.shuffled(SIDES)]
+            for one, proof in _proofs(crew, result, longer, suite, groups).items():
+                took[one].append({side: about["whole"] for side, about in proof.took.items()})
+        for one in longer:
+            if all(len(seconds) == len(SIDES) for seconds in took[one]):
+                base, head = ([seconds[side] for seconds in took[one]] for side in SIDES)
+                if min(head) >= PLAINLY_LONGER * max(base):
+                    result.findings[one].bound = min(head) / max(base)
+                elif min(base) >= PLAINLY_LONGER * max(head):
+                    result.findings[one].bound = max(head) / min(base)
+
+
+def _longer(seconds: Mapping[str, float]) -> bool:
+    """Whether a call of one version seems to take plainly longer than one of the other."""
+    if set(seconds) != set(SIDES):
+        return False
+    return max(seconds.values()) >= PLAINLY_LONGER * min(seconds.values())
+
+
+def examine(crew: Crew, result: Comparison, failures: Mapping[Series, str]) -> list[Series]:
+    """Find out which version's fault it was that series failed while they were timed.
+
+    Each version is called alone, often. Gives those that fail in neither: they are timed in two
+    processes from now on.
+    """
+    apart = []
+    for suite in crew.suites:
+        failed = [one for one in failures if one.suite == suite]
+        if not failed:
+            continue
+        groups = [[side] for side in crew.shuffled(SIDES)]
+        proofs = _proofs(crew, result, failed, suite, groups, CALLED_AGAIN)
+        for one, proof in proofs.items():
+            finding = result.findings[one]
+            if set(proof.took) == set(SIDES):
+                if one in crew.apart or result.isolated:
+                    finding.untimed = Judgement(Verdict.NOT_TIMED, because=failures[one])
+                    continue
+                crew.apart.add(one)
+                apart.append(one)
+                continue
+            _conclude(crew, finding, proof)
+            if not finding.decided:
+                why = f"it failed when it was timed: {failures[one]}"
+                finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)
+    return apart
+
+
+def _measure(crew: Crew, result: Comparison, suite: str, proofs: Mapping[Series, Proof]) -> None:
     """Have several processes say what series give that measure no time.
 
     The peak of memory is that of a process, so each such series has processes of its own.
     """
-    alone = [[one] for one, quantity in quantities.items() if quantity == "peakmemory"]
-    groups = [[one for one in quantities if [one] not in alone], *alone]
+    values = {one: proof for one, proof in proofs.items() if proof.quantity != "time"}
+    alone = [[one] for one, proof in values.items() if proof.quantity == "peakmemory"]
+    groups = [[one for one in values if [one] not in alone], *alone]
     for group in (group for group in groups if group):
-        for side in crew.shuffled(["base", "head"] * VALUES):
+        for side in crew.shuffled(SIDES * VALUES):
             for answer in crew.ask("value", [side], suite, series=[one[:3] for one in group]):
                 one = Series.of(answer["series"], suite)
-                finding = result.findings[one]
-                if "value" in answer:
-                    finding.values.setdefault(side, []).append(answer["value"])
-                    finding.unit = answer["unit"]
-                elif "failed" in answer:
-                    failed[one][side] = answer["failed"]
+                if "value" not in answer:
+                    values[one].add(
+                        {key: {side: why} for key, why in answer.items() if key != "series"}
+                    )
+                elif not math.isfinite(answer["value"]):
+                    values[one].untimed[side] = f"it gives {answer['value']}, which is no number"
                 else:
-                    untimed[one][side] = answer["untimed"]
-    for one in quantities:
-        if result.findings[one].values:
-            finding = result.findings[one]
+                    result.findings[one].values.setdefault(side, []).append(answer["value"])
+                    result.findings[one].unit = answer["unit"]
+    for one, proof in values.items():
+        finding = result.findings[one]
+        if proof.not_run:
+            finding.values = {}
+        elif finding.values:
             finding.untimed = finding.untimed or Judgement(Verdict.MEASURED)
 
 
-def _answers(
-    crew: Crew, sides: Sequence[str], suite: str, series: Sequence[Series], longest: float
-) -> list[dict[str, Any]]:
-    if not series:
-        return []
-    names = [one[:3] for one in series]
-    return list(crew.ask("prove", sides, suite, series=names, longest=longest))
-
-
-def _conclude(finding: Finding, failed: dict[str, str], untimed: dict[str, str]) -> None:
-    """What the series is to be called."""
-    name = finding.series.name
-    if finding.untimed:  # the base does not have it
-        failed, untimed = ({s: w for s, w in m.items() if s == "head"} for m in (failed, untimed))
-    if finding.untimed and finding.untimed.verdict is Verdict.MEASURED and not failed:
-        return
-    if untimed:
-        why = untimed.get("head") or untimed["base"]
-        finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)
-    elif len(failed) > 1:
-        why = f"it fails in both versions: {failed['head']}"
-        finding.untimed = Judgement(Verdict.NOT_TIMED, because=why)
-    else:
-        for side, why in failed.items():
-            finding.wrong[side] = f"{name} fails: {why}"
+def _conclude(crew: Crew, finding: Finding, proof: Proof) -> None:
+    """What a series is to be called after its proof, and how long its calls are if it runs."""
+    for known in (crew.calls, crew.whole, crew.setup, crew.took):
+        known.pop(finding.series, None)
+    name, sides = finding.series.name, ("head",) if _is_new(finding) else SIDES
+    not_run = {side: why for side, why in proof.not_run.items() if side in sides}
+    broken_off = {side: s for side, s in proof.broken_off.items() if side in sides}
+    if not_run and len(not_run) == len(sides):
+        why = not_run["head"]
+        if proof.skipped.keys() >= set(sides):
+            finding.untimed = Judgement(Verdict.SKIPPED, because=why)
+        elif sides == ("head",) and "head" in proof.failed:
+            finding.wrong["head"] = f"{name} fails: {why}"
+        else:
+            both = "" if len(sides) == 1 or why in proof.untimed.values() else "in both versions "
+            how = "it fails" if "head" in proof.failed else "it cannot be timed"
+            finding.untimed = Judgement(Verdict.NOT_TIMED, because=f"{how} {both}({why})")
+    elif not_run:
+        ((side, why),) = not_run.items()
+        if side == "base" and side not in proof.failed:  # the base does not have it
+            finding.untimed = Judgement(Verdict.NEW, because=why)
+        else:
+            how = "fails" if side in proof.failed else "cannot be run any more"
+            finding.wrong[side] = f"{name} {how}: {why}"
+    elif broken_off:
+        others = [took["whole"] for side, took in proof.took.items() if side in sides]
+        if others and "head" in broken_off:
+            finding.bound = broken_off["head"] / others[0]
+        elif others:
+            finding.bound = others[0] / broken_off["base"]
+        if not (finding.bound >= PLAINLY_LONGER or finding.bound <= 1 / PLAINLY_LONGER):
+            finding.bound = math.nan
+            finding.untimed = finding.untimed or Judgement(
+                Verdict.UNDECIDED, reason=Reason.LONG_CALLS
+            )
+            crew.broken_off.add(finding.series)
+    elif proof.quantity == "time" and proof.took.keys() == set(SIDES) and not _is_new(finding):
+        crew.calls[finding.series] = proof.longest("seconds")
+        crew.whole[finding.series] = proof.longest("whole")
+        crew.setup[finding.series] = proof.longest("setup")
+        crew.took[finding.series] = {side: took["whole"] for side, took in proof.took.items()}

@@ -16,6 +16,7 @@ from ..timing.rows import ROW
 from .budget import Tasks
 from .crew import Crew
 from .findings import Comparison, Series
+from .suites import examine
 
 SIDES = ("base", "head")
 
@@ -23,17 +24,20 @@ SIDES = ("base", "head")
 def time_once(
     crew: Crew, result: Comparison, tasks: Tasks, seconds: Mapping[Series, float], most: int = 1
 ) -> float:
-    """Let one process of each suite (or two, if isolated) time series, so many `seconds` each.
+    """Let one process of each suite time series, or two for those that need to be apart.
 
-    At `most` moments, as long as they are worth it and enough rounds fit into each. Adds what it
-    says to the estimates of `tasks`, and gives the seconds that it took to start.
+    Each for its `seconds`, at `most` moments, as long as they are worth it and enough rounds fit
+    into each. Adds what a process says to the estimates of `tasks`, and gives the seconds that it
+    took to start. Series that fail are examined, and no longer timed if that is a version's fault.
     """
     start, starting = time.perf_counter(), 0.0
     times: dict[Series, dict[str, list[float]]] = {}
     other: dict[Series, float] = {}  # seconds besides the rounds
     timed: dict[Series, float] = {}
     moments = {s: tasks[s].moments(given, most) for s, given in seconds.items()}
-    for suite in dict.fromkeys(series.suite for series in seconds):
+    seconds = {s: given for s, given in seconds.items() if not result.findings[s].failed}
+    failures: dict[Series, str] = {}
+    for suite, apart in dict.fromkeys((s.suite, s in crew.apart) for s in seconds):
         sessions = [
             {
                 "series": series[:3],
@@ -42,15 +46,17 @@ def time_once(
                 "long": crew.calls[series] >= LONG_CALL,
             }
             for series, number in moments.items()
-            if series.suite == suite
+            if series in seconds and (series.suite, series in crew.apart) == (suite, apart)
             for _ in range(number)
         ]
         began: float | None = time.perf_counter()
-        ask = crew.alternate if result.isolated else crew.time
+        ask = crew.alternate if result.isolated or apart else crew.time
+        waiting = {s for s in seconds if (s.suite, s in crew.apart) == (suite, apart)}
         for answer in ask(suite, sessions):
             name = Series.of(answer["series"], suite)
+            waiting.discard(name)
             if "failed" in answer:
-                result.trouble.append(f"{name.name} failed when it was timed: {answer['failed']}")
+                failures[name] = answer["failed"]
                 continue
             if began is not None:
                 starting += time.perf_counter() - began - answer["other"] - answer["spent"]
@@ -61,6 +67,15 @@ def time_once(
                 times.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
             other[name] = other.get(name, 0.0) + answer["other"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
+        if crew.failed:  # any of those without an answer may have ended the process
+            failures |= dict.fromkeys(waiting, crew.trouble[-1])
+    if failures:
+        examine(crew, result, {s: why for s, why in failures.items() if s.suite})
+        result.trouble += [
+            f"{name.name} failed when it was timed: {why}"
+            for name, why in failures.items()
+            if not name.suite
+        ]
     known = starting + sum(other.values()) + sum(timed.values())
     more = (time.perf_counter() - start - known) / max(len(other), 1)  # such as telling the answer
     for name, blocks_of in times.items():

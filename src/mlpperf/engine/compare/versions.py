@@ -29,7 +29,7 @@ from ...hotpath import HotPath, Variant, as_given
 from ..guest.worlds import World
 from ..suites.catalogue import entries
 from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
-from .identity import own_packages
+from .layout import import_folders, own_packages
 
 _numbers = itertools.count()
 
@@ -42,7 +42,8 @@ class Version:
     ----------
     name : what it is called, as its user has written it.
     commit : its full hash; None for a working tree.
-    root : the folder with its files.
+    root : the folder of the project's files.
+    whole : the folder of the whole repository's files, if that is another one.
     entries : which hot paths it has, such as `package.module:PATHS`.
     packages : of the project, if one of them imports another or itself by its name: then each copy
         is a world. Otherwise copies have other names, and take turns without exchanging anything.
@@ -53,6 +54,12 @@ class Version:
     root: Path
     entries: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    whole: Path | None = None
+
+    @property
+    def copy(self) -> Path:
+        """The folder of the whole repository's files."""
+        return self.whole or self.root
 
 
 class BrokenVersionError(MlpperfError):
@@ -78,7 +85,8 @@ def checked_out(
     else:
         check_out(commit, top, into)
     root = into / project
-    version = Version(revision or "the working tree", commit, root, entries_of(root, usual))
+    name = revision or "the working tree"
+    version = Version(name, commit, root, entries_of(root, usual), whole=into)
     return replace(version, packages=packages_by_name(version))
 
 
@@ -182,7 +190,9 @@ def _packages(version: Version) -> list[str]:
 
 def _sources(version: Version, whole: bool = False) -> list[Path]:
     """The files of all packages of its hot paths, or of the `whole` project."""
-    packages = own_packages(version.root) if whole else _packages(version)
+    packages = _packages(version)
+    if whole:
+        packages = list(own_packages(import_folders(version.root, version.copy)))
     return [file for package in packages for file in _files(version.root, package)]
 
 
@@ -196,7 +206,7 @@ def _files(root: Path, package: str) -> list[Path]:
 
 def _first_file(root: Path, package: str) -> Path | None:
     """The file that is run when the package or module of that (dotted) name is imported."""
-    for folder in (root / "src", root):
+    for folder in dict.fromkeys((root / "src", *import_folders(root), root)):
         below = folder.joinpath(*package.split("."))
         for file in (below / "__init__.py", below.with_name(f"{below.name}.py")):
             if file.is_file():

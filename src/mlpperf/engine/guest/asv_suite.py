@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib
 import itertools
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
-from .copies import FailedError, Names, NotTimedError, told
+from .copies import FailedError, Names, NotTimedError, SkippedError, told
 from .worlds import World
 
 Done = TypeVar("Done")
@@ -96,7 +95,7 @@ class AsvCopy:
         benchmark.set_param_idx(index)
         benchmark.set_cache(self._cache(benchmark))
         if benchmark.do_setup():
-            raise NotTimedError("it skips these parameters")
+            raise SkippedError("it skips these parameters")
         self._current = benchmark
         return benchmark
 
@@ -148,16 +147,9 @@ class _ProcessRunner(Runner):
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call, by the clock of that process, which imports this world's version."""
-        before = os.environ.get("PYTHONPATH")
         if self.world:
             self.world.enter()
-            os.environ["PYTHONPATH"] = os.pathsep.join(self.world.path)
-        try:
-            return float(self._timer.timeit(self.calls)) / self.calls
-        finally:
-            os.environ.pop("PYTHONPATH", None)
-            if before is not None:
-                os.environ["PYTHONPATH"] = before
+        return float(self._timer.timeit(self.calls)) / self.calls
 
 
 def _modules(folder: Path) -> Iterator[str]:

@@ -21,6 +21,10 @@ class NotTimedError(Exception):
     """A series that cannot be timed here, for a reason that is no fault of the code."""
 
 
+class SkippedError(NotTimedError):
+    """A series that its own suite skips."""
+
+
 class FailedError(Exception):
     """A series whose call has failed, or its own asserts have."""
 

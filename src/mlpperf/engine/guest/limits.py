@@ -16,8 +16,9 @@ class TooLongError(BaseException):
 
 @dataclass
 class Limit:
-    """Whether what it was set to has been `reached`, and so broken off."""
+    """So many `seconds`, and whether they have been `reached`, so that something was broken off."""
 
+    seconds: float
     reached: bool = False
 
 
@@ -27,7 +28,7 @@ def at_most(seconds: float) -> Iterator[Limit]:
 
     On a system without timers nothing is broken off, nor is what does not return to Python.
     """
-    limit = Limit()
+    limit = Limit(seconds)
     if (
         not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()

@@ -12,7 +12,7 @@ from .limits import at_most
 from .tracing import Watch
 from .worlds import leave
 
-CALLED_AGAIN = 1.0  # seconds below which a call is tried a second time
+CALLED_AGAIN = 1.0  # seconds for calling a series again
 SET_UP = 60.0  # seconds after which the set-up of a series is broken off
 
 
@@ -36,10 +36,13 @@ class Took(NamedTuple):
     setup: float
 
 
-def proven(copy: Copy, names: Names, following: Names | None, longest: float) -> Took:
+def proven(
+    copy: Copy, names: Names, following: Names | None, longest: float, repeat: int = 1
+) -> Took:
     """What a call takes; the series has come to its end then.
 
-    What is to be timed has to bear being called again; unless it takes long, that is tried.
+    What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
+    these calls take less than `CALLED_AGAIN` seconds.
 
     Raises
     ------
@@ -62,10 +65,14 @@ def proven(copy: Copy, names: Names, following: Names | None, longest: float) ->
             start = time.perf_counter()
             seconds = runner.block(())
             whole = time.perf_counter() - start
-        if whole < CALLED_AGAIN:
-            start = time.perf_counter()
-            seconds = runner.block(())
-            whole = time.perf_counter() - start
+        first = start
+        for _ in range(repeat):
+            if time.perf_counter() - first > CALLED_AGAIN:
+                break
+            with at_most(longest) as limit:
+                start = time.perf_counter()
+                seconds = runner.block(())
+                whole = time.perf_counter() - start
     except BaseException as reason:
         copy.give_up()
         if limit.reached:

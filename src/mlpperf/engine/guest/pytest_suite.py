@@ -23,7 +23,7 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from .blocks import PreparedRunner, Runner, nothing
-from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError
+from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError, SkippedError
 from .worlds import World, leave
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once.
@@ -91,8 +91,10 @@ class PytestCopy:
 
     def _check(self) -> None:
         outcome = self._outcome
-        if outcome.not_timed or outcome.skipped:
-            raise NotTimedError(outcome.not_timed or f"it is skipped ({outcome.skipped})")
+        if outcome.not_timed:
+            raise NotTimedError(outcome.not_timed)
+        if outcome.skipped:
+            raise SkippedError(outcome.skipped)
         if outcome.failed:
             raise FailedError(outcome.failed)
 

@@ -6,6 +6,7 @@ two versions of one function for a comparison of commits.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -114,7 +115,8 @@ class Turns:
             self.times, self.spent = [[] for _ in contestants], 0.0
             for i in self._order:
                 self._settle(firsts[i])
-                firsts[i].calibrate(self._args[i], rules.block_seconds, rules.warm_below, clock)
+                with blaming(i):
+                    firsts[i].calibrate(self._args[i], rules.block_seconds, rules.warm_below, clock)
         if not long:
             self._used = list(contestants)
         # As few as the slowest needs: what takes a thousand times longer is to be told in time.
@@ -124,7 +126,8 @@ class Turns:
                 runner.warm = firsts[i].warm
                 runner.calls = calls if rules.same_work else firsts[i].calls
                 if runner is not firsts[i]:
-                    runner.run(self._args[i])  # what compiles does it now
+                    with blaming(i):
+                        runner.run(self._args[i])  # what compiles does it now
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
         """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""
@@ -160,9 +163,31 @@ class Turns:
             runner = loads[self._rng.randrange(len(loads))]
             self._settle(runner)
             collect_garbage()
-            self.times[i].append(runner.block(self._args[i], self._clock))
+            with blaming(i):
+                self.times[i].append(runner.block(self._args[i], self._clock))
         spent = self._clock() - start - (self._paused - paused_before)
         self.spent += spent * 1e-9
+
+
+class blaming:
+    """Note on an exception which contestant has raised it, for `blamed`."""
+
+    def __init__(self, contestant: int) -> None:
+        self._contestant = contestant
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, kind: object, reason: BaseException | None, trace: object) -> None:
+        """Note it."""
+        if reason is not None:
+            with contextlib.suppress(AttributeError):
+                reason.contestant = self._contestant  # type: ignore[attr-defined]
+
+
+def blamed(reason: BaseException) -> int | None:
+    """The contestant that has raised an exception; None if none of them did."""
+    return getattr(reason, "contestant", None)
 
 
 def collect_garbage() -> None:

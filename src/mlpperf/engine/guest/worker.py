@@ -6,6 +6,7 @@ that what is done is not lost if the process is. Whatever the project prints goe
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
@@ -20,10 +21,12 @@ from typing import Any
 
 from .alternation import blocks_on_request
 from .blocks import Runner
-from .copies import Copy, FailedError, Names, NotTimedError, told, why
+from .copies import Copy, FailedError, Names, NotTimedError, SkippedError, told, why
+from .limits import TooLongError, at_most
 from .memory import keep_freed_memory
-from .proofs import BrokenOffError, Took, Touched, proven, touched
-from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, set_aside
+from .origins import Origins
+from .proofs import BrokenOffError, Touched, proven, touched
+from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
 from .tracing import Watch, calls_of, loop_times
 from .worlds import World, leave
 
@@ -33,11 +36,20 @@ LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
 
 @dataclass(frozen=True)
 class Side:
-    """A version: its folder, the packages that are its own, and the folders they are found in."""
+    """A version.
+
+    Attributes
+    ----------
+    root : the folder of its project.
+    packages : the names of the packages that are the project's own.
+    folders : where they lie.
+    copy : the folder of the whole repository, if that is another one.
+    """
 
     root: str
     packages: Sequence[str]
     folders: Sequence[str]
+    copy: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,12 @@ class Task:
     suite : `asv`, with the folder of its benchmarks, or `pytest`, with its arguments; relative to
         each version's root.
     sides : the versions by name, `base` and `head` or one of them.
+    home : the top of the user's repository, of which nothing is to be run.
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
     series : what is to be proven.
     longest : seconds after which a call that is proven is broken off.
+    repeat : how often it is called again then.
     changed : the lines that changed, by version and file below its root.
     sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
         copy of each version is got ready for it. A series may be in several sessions, which are
@@ -67,10 +81,12 @@ class Task:
     suite: str
     arguments: Sequence[str]
     sides: dict[str, dict[str, Any]]
+    home: str = ""
     path: Sequence[str] = ()
     once: bool = False
     series: Sequence[Sequence[str]] = ()
     longest: float = 60.0
+    repeat: int = 1
     changed: dict[str, dict[str, Sequence[Sequence[int]]]] = field(default_factory=dict)
     sessions: Sequence[dict[str, Any]] = ()
     seed: int = 0
@@ -101,10 +117,14 @@ def main() -> None:
     }
     ours = os.getpid()
     answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
-    for answer in answers:
-        if os.getpid() != ours:  # a child that the project has forked, and that has not ended
-            os._exit(1)
-        print(json.dumps(answer), file=replies, flush=True)
+    try:
+        for answer in answers:
+            if os.getpid() != ours:  # a child that the project has forked, and that has not ended
+                os._exit(1)
+            print(json.dumps(answer), file=replies, flush=True)
+        check_origins(task)
+    except MixedError as reason:
+        print(json.dumps({"refused": str(reason)}), file=replies, flush=True)
     replies.close()
     # Threads and exit handlers that the project has left have no say any more.
     sys.stderr.flush()
@@ -126,24 +146,54 @@ def load(task: Task, name: str) -> Copy:
         If it has found modules of another version.
     """
     side = Side(**task.sides[name])
-    root, folders = Path(side.root), [Path(folder) for folder in side.folders]
+    root, copy_root = Path(side.root), Path(side.copy or side.root)
+    folders = [Path(folder) for folder in side.folders]
+    origins = _origins(task.home)
     if task.suite == "asv":
         from .asv_suite import AsvCopy
 
         folder = root / task.arguments[0]
         working = Path(tempfile.mkdtemp(dir=root.parent))
-        world = World(root, side.packages, [folder.parent, *folders], working)
+        world = World(copy_root, side.packages, [folder.parent, *folders], working, origins)
         series = [*task.series, *(session["series"] for session in task.sessions)]
         copy: Copy = AsvCopy(world, folder, [names[0] for names in series])
     else:
         from .pytest_suite import PytestCopy
 
-        world = World(root, side.packages, folders, root)
+        world = World(copy_root, side.packages, folders, root, origins)
         copy = PytestCopy(world, task.arguments)
-    others = [Path(one["root"]) for other, one in task.sides.items() if other != name]
-    if stray := world.strayed(others):
-        raise MixedError(f"{name} imports {stray} of the other version, so both would be the same")
+    _worlds.setdefault(name, []).append(world)
+    check_origins(task, name)
     return copy
+
+
+_worlds: dict[str, list[World]] = {}  # of each version, the copies that are loaded
+
+
+@functools.lru_cache(maxsize=1)
+def _origins(home: str) -> Origins:
+    origins = Origins(home)
+    origins.install()
+    return origins
+
+
+def check_origins(task: Task, *names: str) -> None:
+    """Check that each version has run its own files only.
+
+    Raises
+    ------
+    MixedError
+        If one has found modules of another one, of the working tree, or of an installed version.
+    """
+    for name in names or task.sides:
+        others = [Path(one.get("copy") or one["root"]) for other, one in task.sides.items() if other != name]
+        for world in _worlds.get(name, ()):
+            if stray := world.strayed(others):
+                raise MixedError(
+                    f"{name} imports {stray}, which is none of its own files, so the versions "
+                    "cannot be told apart: remove what puts that on the path, or the installed "
+                    "copy of the project"
+                )
 
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:
@@ -151,6 +201,8 @@ def _look(task: Task) -> Iterator[dict[str, Any]]:
     for name in task.sides:
         try:
             copy = load(task, name)
+        except MixedError as reason:
+            yield {"refused": str(reason)}
         except BaseException as reason:  # anything may go wrong in some commit
             yield {"version": name, "broken": told(reason)}
         else:
@@ -171,31 +223,26 @@ def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names |
 
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
-    """For each series: whether each version runs it through, and how long a call takes.
-
-    What is broken off in one version is not tried in the other.
-    """
+    """For each series and version: whether it runs through, and how long a call takes."""
     copies = {name: load(task, name) for name in task.sides}
     for names, following in _in_turn(task.series):
-        failed: dict[str, str] = {}
-        untimed: dict[str, str] = {}
-        took: list[Took] = []
-        broken_off = False
-        quantity = next(iter(copies.values())).quantity(names)
-        for name, copy in copies.items() if quantity == "time" else ():
+        answer: dict[str, Any] = {
+            "quantity": next(iter(copies.values())).quantity(names),
+            **{key: {} for key in ("failed", "untimed", "skipped", "broken_off", "took")},
+        }
+        for name, copy in copies.items() if answer["quantity"] == "time" else ():
             try:
-                took.append(proven(copy, names, following, task.longest))
+                took = proven(copy, names, following, task.longest, task.repeat)
+                answer["took"][name] = took._asdict()
             except BrokenOffError:
-                broken_off = True
-                break
+                answer["broken_off"][name] = task.longest
+            except SkippedError as reason:
+                answer["skipped"][name] = str(reason)
             except NotTimedError as reason:
-                untimed[name] = str(reason)
+                answer["untimed"][name] = str(reason)
             except FailedError as reason:
-                failed[name] = str(reason)
-        about: dict[str, Any] = {"failed": failed, "untimed": untimed, "broken_off": broken_off}
-        for of_what, seconds in zip(Took._fields, zip(*(took or [Took(0.0, 0.0, 0.0)]))):
-            about[of_what] = max(seconds)
-        yield {"series": names, "quantity": quantity, **about}
+                answer["failed"][name] = str(reason)
+        yield {"series": names, **answer}
 
 
 def _value(task: Task) -> Iterator[dict[str, Any]]:
@@ -205,9 +252,11 @@ def _value(task: Task) -> Iterator[dict[str, Any]]:
     for names, _ in _in_turn(task.series):
         try:
             value, unit = copy.value(names)
-        except (FailedError, NotTimedError) as reason:
-            failed = isinstance(reason, FailedError)
-            yield {"series": names, "failed" if failed else "untimed": str(reason)}
+        except FailedError as reason:
+            yield {"series": names, "failed": str(reason)}
+        except NotTimedError as reason:
+            skipped = isinstance(reason, SkippedError)
+            yield {"series": names, "skipped" if skipped else "untimed": str(reason)}
         else:
             yield {"series": names, "value": value, "unit": unit}
 
@@ -268,9 +317,13 @@ def _loaded(task: Task, rng: random.Random) -> dict[str, list[Copy]]:
 
 
 def _time(task: Task) -> Iterator[dict[str, Any]]:
-    """Seconds of each series in each version, by blocks that alternate."""
+    """Seconds of each series in each version, by blocks that alternate.
+
+    Where a version fails, the answer says which, if that is known.
+    """
     rng = random.Random(task.seed)
     copies = _loaded(task, rng)
+    sides = list(copies)
     sessions = rng.sample(list(task.sessions), len(task.sessions))
     chosen = [
         [rng.sample(loads, 1) if session["long"] else loads for loads in copies.values()]
@@ -284,15 +337,23 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
             for copy in rng.sample(every[number], len(every[number])):
                 later = (i for i in range(number + 1, len(sessions)) if copy in every[i])
                 following = next((_names(sessions[i]["series"]) for i in later), None)
-                begun.begin(copy, names, following)
+                with blaming(next(i for i, side in enumerate(copies.values()) if copy in side)):
+                    begun.begin(copy, names, following)
             contestants = [[begun.runners[id(copy)] for copy in side] for side in chosen[number]]
             set_aside()
-            rounds = Turns(contestants, lambda: [()] * len(copies), VERSIONS, rng)
-            rounds.go_on(session["seconds"], FEWEST_ROUNDS)
+            with at_most(session["seconds"] + task.longest) as limit:
+                rounds = Turns(contestants, lambda: [()] * len(copies), VERSIONS, rng)
+                rounds.go_on(session["seconds"], FEWEST_ROUNDS)
             begun.end()
         except BaseException as reason:  # what is called may fail at the hundredth time
             begun.give_up()
-            yield {"series": names, "failed": why(reason)}
+            which = blamed(reason)
+            too_long = f"its calls did not end within {limit.seconds:.0f} s"
+            yield {
+                "series": names,
+                "failed": too_long if isinstance(reason, TooLongError) else why(reason),
+                "side": "" if which is None else sides[which],
+            }
             continue
         yield {
             "series": names,

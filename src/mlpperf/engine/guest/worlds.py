@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
+from .origins import CHILD, COPY, HOME, Origins
+
 Returned = TypeVar("Returned")
 
 
@@ -35,6 +37,8 @@ class World:
         Where these lie; if that is not said, in `root` or in `src` below it.
     working
         The current folder while it is its turn; as it is for None.
+    origins
+        What is to be taken from this copy instead of the user's working tree.
 
     Attributes
     ----------
@@ -49,10 +53,15 @@ class World:
         packages: Sequence[str],
         folders: Sequence[Path] = (),
         working: Path | None = None,
+        origins: Origins | None = None,
     ) -> None:
         usual = [folder for folder in (root / "src", root) if folder.is_dir()]
-        self._path = [str(folder) for folder in folders or usual]
-        self._below = str(root) + os.sep
+        self._origins = origins or Origins("")
+        named = [str(root / place) for place in self._origins.named]
+        path = [*map(str, folders or usual), *filter(os.path.isdir, named)]
+        self._path = list(dict.fromkeys(path))
+        self._root, self._below = str(root), str(root) + os.sep
+        self._variables: dict[str, str | None] = {}
         self._working, self._outside = working and str(working), ""
         self._packages = frozenset(packages)
         self._own: dict[str, ModuleType] = {}
@@ -77,11 +86,27 @@ class World:
             del sys.modules[name]
         sys.modules.update(self._own)
         sys.path[:0] = self._path
+        self._origins.copy = self._root
+        self._lead_children()
         if self._working:
-            self._outside = os.getcwd()  # noqa: PTH109  (quicker than a Path)
+            self._outside = os.getcwd()
             os.chdir(self._working)
         self._seen_within = len(sys.modules)
         World.current = self
+
+    def _lead_children(self) -> None:
+        """Let processes that are started from now on run this copy's files."""
+        if not self._origins.home:
+            return
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        theirs = [place for place in given if place and not self._origins.is_home(place)]
+        for name, value in (
+            ("PYTHONPATH", os.pathsep.join([CHILD, *self._path, *theirs])),
+            (HOME, self._origins.home),
+            (COPY, self._root),
+        ):
+            self._variables[name] = os.environ.get(name)
+            os.environ[name] = value
 
     def _leave(self) -> None:
         if len(sys.modules) != self._seen_within:
@@ -100,6 +125,13 @@ class World:
         sys.path[:] = [place for place in sys.path if not self._is_below(place)]
         if self._working:
             os.chdir(self._outside)
+        self._origins.copy = ""
+        for name, value in self._variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._variables.clear()
         self._seen_outside = len(sys.modules)
         World.current = None
 
@@ -114,17 +146,34 @@ class World:
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
         return any(map(self._is_below, places))
 
-    def strayed(self, elsewhere: Sequence[Path]) -> str | None:
-        """The name of a module of its own that was found in a folder of others; None if none was.
+    def strayed(self, elsewhere: Sequence[Path] = ()) -> str | None:
+        """Which module of the project is not this copy's, and where it lies; None if none is.
 
-        It is nobody's turn afterwards.
+        `elsewhere` are the folders of other copies. It is nobody's turn afterwards.
         """
         leave()
         others = tuple(f"{folder}{os.sep}" for folder in elsewhere)
         for name, module in self._own.items():
-            if str(getattr(module, "__file__", None) or "").startswith(others):
-                return name
+            file = str(getattr(module, "__file__", None) or "")
+            if file.startswith(others) or self._is_installed(name, file):
+                return f"{name} from {file}"
+        self._origins.copy = self._root
+        try:
+            for name, file in self._origins.strayed([*self._own.values(), *sys.modules.values()]):
+                return f"{name} from {file}"
+        finally:
+            self._origins.copy = ""
         return None
+
+    def _is_installed(self, name: str, file: str) -> bool:
+        """Whether a module of a package of this copy comes from an installed version of it."""
+        package = name.partition(".")[0]
+        if not file or package not in self._packages or self._is_below(os.path.dirname(file)):
+            return False
+        own = self._own.get(package)
+        # A namespace package may have other parts elsewhere.
+        is_here = any(os.path.isfile(os.path.join(p, package, "__init__.py")) for p in self._path)
+        return is_here or own is None or bool(getattr(own, "__file__", None))
 
     def inside(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
         """`function`, called in this world; whose turn it was before has it again afterwards."""
@@ -147,11 +196,11 @@ class World:
 
 def _is_relative(place: object) -> bool:
     """Whether it is a folder below the current one; not that one itself, which is ''."""
-    return isinstance(place, str) and bool(place) and not os.path.isabs(place)  # noqa: PTH117
+    return isinstance(place, str) and bool(place) and not os.path.isabs(place)
 
 
 def _absolute(place: str) -> str:
-    return os.path.abspath(place)  # noqa: PTH100  (quicker than a Path)
+    return os.path.abspath(place)
 
 
 def leave() -> None:

@@ -7,6 +7,8 @@ suites = ["asv", "pytest"]        # of what was found, only these; "hotpaths" ar
 series = ["*parse*"]              # only those whose name a pattern fits
 threshold = "2%"                  # the smallest slowdown that is told
 budget = 120                      # seconds for all that is timed
+unjudged = "20%"                  # the share that may stay unjudged without an exit code of 2
+accept = ["*gpu*"]                # these may be removed, or stay unjudged
 
 [tool.mlpperf.thresholds]         # of series whose name a pattern fits
 "*network*" = "10%"
@@ -25,7 +27,10 @@ from ..words import percentage
 from .catalogue import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
-KEYS = ("paths", "extras", "suites", "series", "threshold", "thresholds", "budget")
+KEYS = (
+    *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
+    *("unjudged", "accept"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Settings:
     threshold: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     budget: float | None = None
+    unjudged_most: float | None = None
+    accept: tuple[str, ...] = ()
 
 
 def settings(root: Path) -> Settings:
@@ -60,13 +67,15 @@ def settings(root: Path) -> Settings:
     budget = said.get("budget")
     if budget is not None and not (isinstance(budget, int | float) and budget > 0):
         raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
-    threshold = said.get("threshold")
+    threshold, unjudged = said.get("threshold"), said.get("unjudged")
     return Settings(
         tuple(suites),
         tuple(_names(said, "series", [])),
         None if threshold is None else percentage(threshold),
         {pattern: percentage(text) for pattern, text in thresholds.items()},
         budget,
+        None if unjudged is None else percentage(unjudged),
+        tuple(_names(said, "accept", [])),
     )
 
 

@@ -24,6 +24,7 @@ class Verdict(Enum):
     UNDECIDED = "undecided"
     MEASURED = "measured"  # something else than time
     UNTOUCHED = "untouched: it runs nothing that changed"
+    SKIPPED = "skipped"  # by its suite, for a reason that this gives
     NOT_TIMED = "not timed"  # for a reason of its own, which is told
 
 
@@ -49,6 +50,7 @@ class Judgement:
     processes : that have timed it.
     reason : why it is undecided, if it is.
     because : why it is not timed, in the words of whoever knows.
+    bound : how many times as long a call takes, at least if above 1, at most if below; else NaN.
     """
 
     verdict: Verdict
@@ -56,6 +58,7 @@ class Judgement:
     processes: int = 0
     reason: Reason | None = None
     because: str = ""
+    bound: float = math.nan
 
     @property
     def undecided(self) -> bool:
@@ -65,6 +68,10 @@ class Judgement:
     def __str__(self) -> str:
         """The words."""
         word = self.verdict.value
+        if self.bound > 1:
+            return f"{word}: a call takes at least {rounded(self.bound, 2)} times as long"
+        if self.bound < 1:
+            return f"{word}: a call takes at most 1/{rounded(1 / self.bound, 2)} of the time"
         if self.reason:
             said = self.reason.value.format(within=_percent(self.within), processes=self.processes)
             return f"{word}: {said}"

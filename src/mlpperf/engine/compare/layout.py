@@ -1,0 +1,203 @@
+"""Where the packages of a project lie, whatever its layout.
+
+What its build configuration names counts, then `src` or the project's own folder, then other
+projects of the same repository that it needs. An editable install and `PYTHONPATH` may name more:
+these are read in the process that runs the benchmarks (`guest.origins`).
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+DEEPEST = 5  # levels of folders in which other projects of a repository are looked for
+IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT}
+
+
+def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
+    """Where the packages of the project in `root` lie; the first is its own folder of packages.
+
+    `copy` is the folder of the whole repository, which `root` is in. If the project had to be
+    built, its packages are where they were installed.
+    """
+    if (root / BUILT).is_dir():
+        return (root / BUILT,)
+    projects = list(_projects(copy or root))
+    needed = [other for other in projects if other != root and _needs(root, other)]
+    for other in needed:  # which grows by what these need
+        needed += [one for one in projects if one not in (root, *needed) and _needs(other, one)]
+    every = [folder for project in (root, *needed) for folder in _own_folders(project)]
+    return tuple(dict.fromkeys(every))
+
+
+def own_packages(folders: Iterable[Path]) -> tuple[str, ...]:
+    """The names of the top-level packages and modules in some folders."""
+    return tuple(dict.fromkeys(name for folder in folders for name in packages_in(folder)))
+
+
+def packages_in(folder: Path) -> Iterator[str]:
+    """Those in a folder; one without an `__init__.py` counts if there is Python anywhere in it."""
+    if not folder.is_dir():
+        return
+    for entry in sorted(folder.iterdir()):
+        name = entry.name if entry.is_dir() else entry.stem
+        if not name.isidentifier() or name in sys.stdlib_module_names or name in IGNORED:
+            continue
+        if entry.suffix == ".py" if entry.is_file() else next(entry.rglob("*.py"), None):
+            yield name
+
+
+def _own_folders(project: Path) -> list[Path]:
+    """The folders that the packages of one project are in."""
+    places = [project / place for place in _configured(project)]
+    found = [place for place in places if place.is_dir() and _is_within(place, project)]
+    source = project / "src"
+    if source.is_dir() and any(packages_in(source)):
+        found.append(source)
+    return list(dict.fromkeys(found)) or [project]
+
+
+def _is_within(place: Path, project: Path) -> bool:
+    return place.resolve().is_relative_to(project.resolve())
+
+
+def _projects(copy: Path) -> Iterator[Path]:
+    """The folders of all projects in a repository."""
+    for folder, folders, files in os.walk(copy):
+        depth = len(Path(folder).relative_to(copy).parts)
+        keep = [name for name in folders if name[:1] != "." and name not in IGNORED]
+        folders[:] = sorted(keep) if depth < DEEPEST else []
+        if any(name in files for name in PROJECT_FILES):
+            yield Path(folder)
+
+
+def _needs(project: Path, other: Path) -> bool:
+    """Whether a project needs another one of its repository, or is nothing but its workspace."""
+    content = pyproject(project)
+    about = content.get("project")
+    poetry = _table(content, "tool", "poetry")
+    if not about and not poetry and not any((project / n).is_file() for n in PROJECT_FILES[1:]):
+        return other.is_relative_to(project)
+    about = about if isinstance(about, dict) else {}
+    optional = about.get("optional-dependencies", {})
+    groups = content.get("dependency-groups", {})
+    lists = [about.get("dependencies", []), *_lists(optional), *_lists(groups)]
+    names = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
+    names |= {canonicalize_name(name) for name in _table(poetry, "dependencies")}
+    for group in _table(poetry, "group").values():
+        names |= {canonicalize_name(name) for name in _table(group, "dependencies")}
+    names |= {canonicalize_name(name) for name in _table(content, "tool", "uv", "sources")}
+    return canonicalize_name(project_named(other)) in names
+
+
+def _lists(table: object) -> list[list[Any]]:
+    values = table.values() if isinstance(table, dict) else ()
+    return [value for value in values if isinstance(value, list)]
+
+
+def _name(requirement: str) -> str:
+    return canonicalize_name(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
+
+
+def _table(content: object, *keys: str) -> dict[str, Any]:
+    """The table at some keys; an empty one if there is none."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def pyproject(project: Path) -> dict[str, Any]:
+    """What a project's pyproject.toml says; nothing if it cannot be read."""
+    try:
+        return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def project_named(project: Path) -> str:
+    """The name of a project by its pyproject.toml, setup.cfg or setup.py; or nothing."""
+    content = pyproject(project)
+    for table in (_table(content, "project"), _table(content, "tool", "poetry")):
+        if isinstance(table.get("name"), str):
+            return str(table["name"])
+    for file in ("setup.cfg", "setup.py"):
+        if said := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", _text(project / file), re.M):
+            return said[1]
+    return ""
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _configured(project: Path) -> Iterator[str]:
+    """The folders that the configurations of build backends and of pytest name."""
+    tool = _table(pyproject(project), "tool")
+    yield from _of_setuptools(_table(tool, "setuptools"))
+    for target in ("wheel", "sdist"):
+        hatch = _table(tool, "hatch", "build", "targets", target)
+        yield from (_above(place) for place in _names(hatch.get("packages")))
+    hatch = _table(tool, "hatch", "build")
+    yield from _names(hatch.get("sources"))
+    yield from _names(hatch.get("dev-mode-dirs"))
+    for package in _names_or_tables(_table(tool, "poetry").get("packages")):
+        yield str(package.get("from", "."))
+    yield from _names(_table(tool, "pdm", "build").get("package-dir"))
+    yield from _names(_table(tool, "maturin").get("python-source"))
+    yield from _names(_table(tool, "uv", "build-backend").get("module-root"))
+    wheel = _table(tool, "scikit-build", "wheel").get("packages")
+    yield from (_above(place) for place in _names(wheel))
+    yield from _names(_table(tool, "pytest", "ini_options").get("pythonpath"))
+    yield from _of_setup_files(project)
+
+
+def _of_setuptools(setuptools: Mapping[str, Any]) -> Iterator[str]:
+    for package, place in _table(setuptools, "package-dir").items():
+        yield _above(str(place)) if package else str(place)
+    yield from _names(_table(setuptools, "packages", "find").get("where"))
+
+
+def _of_setup_files(project: Path) -> Iterator[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(_text(project / "setup.cfg"))
+    except configparser.Error:
+        parser.clear()
+    for line in parser.get("options", "package_dir", fallback="").splitlines():
+        package, equals, place = line.partition("=")
+        if equals:
+            yield _above(place.strip()) if package.strip() else place.strip()
+    yield from _names(parser.get("options.packages.find", "where", fallback=None))
+    text = _text(project / "setup.py")
+    yield from re.findall(r"package_dir\s*=\s*\{\s*[\"'][\"']\s*:\s*[\"']([^\"']+)", text)
+    yield from re.findall(r"find(?:_namespace)?_packages\(\s*(?:where\s*=\s*)?[\"']([^\"']+)", text)
+
+
+def _above(place: str) -> str:
+    """The folder that a package's own folder is in."""
+    return os.path.dirname(place.rstrip("/")) or "."  # noqa: PTH120  (not yet a path)
+
+
+def _names(value: object) -> list[str]:
+    if isinstance(value, str):
+        return value.split()
+    if isinstance(value, dict):
+        return list(map(str, value))
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _names_or_tables(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

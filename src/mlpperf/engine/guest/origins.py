@@ -1,0 +1,168 @@
+"""Whose files a process runs: each version its own, and none the user's working tree.
+
+A project's environment leads to the working tree in many ways: `PYTHONPATH`, a `.pth` file, the
+finder of an editable install. What is found there is the version that is being worked on, whichever
+version is measured. So every module that is found in the working tree is taken from the same place
+in the copy of the version whose turn it is; if that has none, the module is not found. A process
+that is started by a benchmark does the same (`child/sitecustomize.py`).
+
+This file is run in such processes as well, so it imports little and nothing of this package.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from typing import Any
+
+HOME, COPY, REPORT = "MLPPERF_HOME", "MLPPERF_COPY", "MLPPERF_REPORT"  # environment variables
+CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child")
+# Finders of editable installs that build the project in the user's folder when it is imported.
+BUILDING = ("mesonpy", "scikit_build", "_editable_skbc", "maturin_import_hook")
+
+
+class Origins:
+    """The folder of the user's repository, and what is taken from a copy of it instead.
+
+    Parameters
+    ----------
+    home
+        The top of the repository.
+    others
+        Folders in it whose modules may be used as they are, such as one with an environment.
+
+    Attributes
+    ----------
+    copy : the copy of the version whose turn it is; "" for none.
+    named : folders of the repository that `sys.path` has named, relative to `home`.
+    """
+
+    def __init__(self, home: str, others: Iterable[str] = ()) -> None:
+        self.home = os.path.realpath(home) if home else ""
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix, here, *others]
+        self._others = [os.path.realpath(place) + os.sep for place in prefixes]
+        self.copy = ""
+        self.named: list[str] = []
+
+    def is_home(self, place: object) -> bool:
+        """Whether a file or folder is one of the user's working tree."""
+        if not self.home or not isinstance(place, str) or not os.path.isabs(place):
+            return False
+        real = os.path.realpath(place)
+        if real != self.home and not real.startswith(self.home + os.sep):
+            return False
+        if f"{os.sep}site-packages{os.sep}" in real + os.sep:
+            return False
+        # A copy may lie in the repository, too, where temporary folders do.
+        copy = self.copy and os.path.realpath(self.copy)
+        if copy and (real + os.sep).startswith(copy + os.sep):
+            return False
+        return not any((real + os.sep).startswith(other) for other in self._others)
+
+    def moved(self, place: str) -> str:
+        """The same place in the copy whose turn it is."""
+        relative = os.path.relpath(os.path.realpath(place), self.home)
+        return os.path.normpath(os.path.join(self.copy, relative))
+
+    def install(self) -> None:
+        """Take what is found in the working tree from the copies, in this process."""
+        for place in sys.path:
+            if self.is_home(place):
+                self.named.append(os.path.relpath(os.path.realpath(place), self.home))
+        sys.path[:] = [place for place in sys.path if not self.is_home(place)]
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not self._builds(finder)]
+        sys.meta_path.insert(0, _Finder(self))
+
+    def _builds(self, finder: object) -> bool:
+        name = f"{type(finder).__module__}.{type(finder).__qualname__}".lower()
+        return any(word.replace("_", "") in name.replace("_", "") for word in BUILDING)
+
+    def strayed(self, modules: Iterable[Any]) -> Iterator[tuple[str, str]]:
+        """The name and the file of each module that was loaded from the working tree."""
+        for module in modules:
+            places = [getattr(module, "__file__", None), *_locations(module)]
+            for place in places:
+                if self.is_home(place):
+                    yield str(getattr(module, "__name__", "?")), str(place)
+                    break
+
+
+def _locations(module: Any) -> Sequence[str]:
+    try:
+        return list(getattr(module, "__path__", ()) or ())
+    except Exception:  # a lazy module may do anything
+        return ()
+
+
+class _Finder:
+    """Asks all other finders, and exchanges what they find in the working tree."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec = find(name, path, target)
+            if spec is not None and self._is_home(spec):
+                spec = self._moved(name, spec)
+            if spec is not None:
+                return spec  # type: ignore[no-any-return]
+        return None
+
+    def _is_home(self, spec: Any) -> bool:
+        places = [spec.origin, *(spec.submodule_search_locations or ())]
+        return any(map(self._origins.is_home, places))
+
+    def _moved(self, name: str, spec: Any) -> ModuleSpec | None:
+        origins = self._origins
+        if not origins.copy:
+            return None
+        folders = spec.submodule_search_locations
+        if folders is not None:
+            folders = [origins.moved(f) if origins.is_home(f) else f for f in folders]
+            folders = [folder for folder in folders if os.path.isdir(folder)]
+        if spec.origin is None or not origins.is_home(spec.origin):  # a namespace package
+            if not folders:
+                return None
+            moved = ModuleSpec(name, spec.loader, is_package=True)
+            moved.submodule_search_locations = folders
+            return moved
+        file = origins.moved(spec.origin)
+        if not os.path.isfile(file):
+            return None
+        return spec_from_file_location(name, file, submodule_search_locations=folders)
+
+
+def report(text: str) -> None:
+    """Append a line to the file that a worker reads, if there is one."""
+    file = os.environ.get(REPORT)
+    if file:
+        try:
+            number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(number, text.encode("utf-8", "backslashreplace") + b"\n")
+            os.close(number)
+        except OSError:
+            pass
+
+
+def in_child() -> None:
+    """In a process that a benchmark has started: run the files of the version that started it."""
+    import atexit
+
+    origins = Origins(os.environ.get(HOME, ""))
+    origins.copy = os.environ.get(COPY, "")
+    report("started")
+    origins.install()
+
+    def check() -> None:
+        for name, file in origins.strayed(list(sys.modules.values())):
+            report(f"strayed {name} {file}")
+
+    atexit.register(check)
