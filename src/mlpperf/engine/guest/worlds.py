@@ -96,8 +96,6 @@ class World:
 
     def _lead_children(self) -> None:
         """Let processes that are started from now on run this copy's files."""
-        if not self._origins.home:
-            return
         given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         theirs = [place for place in given if place and not self._origins.is_home(place)]
         for name, value in (
