@@ -21,6 +21,7 @@ from typing import Any
 
 from .alternation import blocks_on_request
 from .blocks import Runner
+from .children import Children
 from .copies import Copy, FailedError, Names, NotTimedError, SkippedError, told, why
 from .limits import TooLongError, at_most
 from .memory import keep_freed_memory
@@ -186,14 +187,18 @@ def check_origins(task: Task, *names: str) -> None:
         If one has found modules of another one, of the working tree, or of an installed version.
     """
     for name in names or task.sides:
-        others = [Path(one.get("copy") or one["root"]) for other, one in task.sides.items() if other != name]
+        others = [Side(**side) for other, side in task.sides.items() if other != name]
+        folders = [Path(side.copy or side.root) for side in others]
         for world in _worlds.get(name, ()):
-            if stray := world.strayed(others):
-                raise MixedError(
-                    f"{name} imports {stray}, which is none of its own files, so the versions "
-                    "cannot be told apart: remove what puts that on the path, or the installed "
-                    "copy of the project"
-                )
+            if stray := world.strayed(folders):
+                raise MixedError(_mixed(name, stray))
+
+
+def _mixed(name: str, stray: str) -> str:
+    return (
+        f"{name} imports {stray}, which is none of its own files, so the versions cannot be told "
+        "apart: remove what puts that on the path, or the installed copy of the project"
+    )
 
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:
@@ -225,14 +230,18 @@ def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names |
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
     """For each series and version: whether it runs through, and how long a call takes."""
     copies = {name: load(task, name) for name in task.sides}
+    children = Children()
     for names, following in _in_turn(task.series):
         answer: dict[str, Any] = {
             "quantity": next(iter(copies.values())).quantity(names),
             **{key: {} for key in ("failed", "untimed", "skipped", "broken_off", "took")},
         }
         for name, copy in copies.items() if answer["quantity"] == "time" else ():
+            children.forget()
             try:
                 took = proven(copy, names, following, task.longest, task.repeat)
+                if why_unknown := children.unknown:
+                    raise NotTimedError(why_unknown)
                 answer["took"][name] = took._asdict()
             except BrokenOffError:
                 answer["broken_off"][name] = task.longest
@@ -242,6 +251,8 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
                 answer["untimed"][name] = str(reason)
             except FailedError as reason:
                 answer["failed"][name] = str(reason)
+            if stray := children.strayed:
+                raise MixedError(_mixed(name, stray))
         yield {"series": names, **answer}
 
 
