@@ -353,6 +353,9 @@ class Comparison:
         ]
         if gone := [f.series.name for f in self._with(Verdict.GONE)]:
             found.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
+        if missing := [f.series.name for f in self.missing]:
+            why = f" ({self.trouble[-1].rstrip('.')})" if self.trouble else ""
+            found.append(f"{_some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
         unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
@@ -364,6 +367,12 @@ class Comparison:
         if not (found or affected or self.untouched):
             found.append("no benchmark was judged")
         return found
+
+    @property
+    def missing(self) -> list[Finding]:
+        """The series that should have been timed, and were not: a process hung or died."""
+        left = [f for f in self.findings.values() if not f.processes and f.judgement.undecided]
+        return [f for f in left if not f.untimed and not self._accepts(f.series.name)]
 
     def _with(self, verdict: Verdict) -> list[Finding]:
         """The series with a verdict, but for those that need not be judged."""

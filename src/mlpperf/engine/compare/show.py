@@ -57,7 +57,7 @@ def verdict(result: Comparison) -> str:
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
     if not every and result.untouched:
         return f"No regression at {result.head}: no benchmark runs anything that changed."
-    faster = [f for f in result.timed if f.faster]
+    faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{but}."
 

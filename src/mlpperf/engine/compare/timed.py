@@ -68,7 +68,7 @@ def time_once(
             other[name] = other.get(name, 0.0) + answer["other"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
         if crew.failed:  # any of those without an answer may have ended the process
-            failures |= dict.fromkeys(waiting, crew.trouble[-1])
+            failures |= dict.fromkeys((s for s in waiting if s.suite), crew.trouble[-1])
     if failures:
         examine(crew, result, {s: why for s, why in failures.items() if s.suite})
         result.trouble += [
