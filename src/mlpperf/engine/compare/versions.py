@@ -8,15 +8,12 @@ a world, whose modules are there only while it is its turn.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
 import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -28,8 +25,8 @@ from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..guest.worlds import World
 from ..suites.catalogue import entries
-from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
-from .identity import own_packages
+from .checkouts import check_out, commit_named, copy_tree, environment, unmet
+from .sources import imports, module_files
 
 _numbers = itertools.count()
 
@@ -46,6 +43,8 @@ class Version:
     entries : which hot paths it has, such as `package.module:PATHS`.
     packages : of the project, if one of them imports another or itself by its name: then each copy
         is a world. Otherwise copies have other names, and take turns without exchanging anything.
+    copy : the folder with the files of the whole repository, which `root` lies in; None if that is
+        `root` itself.
     """
 
     name: str
@@ -53,6 +52,7 @@ class Version:
     root: Path
     entries: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    copy: Path | None = None
 
 
 class BrokenVersionError(MlpperfError):
@@ -78,7 +78,9 @@ def checked_out(
     else:
         check_out(commit, top, into)
     root = into / project
-    version = Version(revision or "the working tree", commit, root, entries_of(root, usual))
+    version = Version(
+        revision or "the working tree", commit, root, entries_of(root, usual), copy=into
+    )
     return replace(version, packages=packages_by_name(version))
 
 
@@ -115,27 +117,6 @@ def _module(entry: str) -> str:
     return entry.partition(":")[0]
 
 
-def same_code(one: Version, other: Version, whole: bool = False) -> bool:
-    """Whether two versions have the same packages and requirements, to the last byte.
-
-    The packages of their hot paths, or the `whole` project's. Two that have none, for example
-    because an entry is misspelt, have not.
-    """
-    return bool(_sources(one, whole)) and _digest(one, whole) == _digest(other, whole)
-
-
-def _digest(version: Version, whole: bool) -> str:
-    digest = hashlib.sha256(repr((version.entries, requirements(version.root))).encode())
-    for file in _sources(version, whole):
-        digest.update(str(file.relative_to(version.root)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
-def source_files(version: Version) -> dict[str, Path]:
-    """The files of all packages of its project, by their path below its root."""
-    return {str(file.relative_to(version.root)): file for file in _sources(version, whole=True)}
-
-
 def extension_modules(version: Version) -> list[str]:
     """Its compiled files: of two copies in one process, one might be the other's in disguise."""
     suffixes = tuple(EXTENSION_SUFFIXES)
@@ -146,26 +127,8 @@ def extension_modules(version: Version) -> list[str]:
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by its name."""
     packages = _packages(version)
-    imported = (name for file in _sources(version) for name in imports(file.read_bytes()))
+    imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
     return tuple(packages) if any(name in packages for name in imported) else ()
-
-
-@lru_cache(maxsize=4096)  # most files are those of the other version, too
-def imports(source: bytes) -> tuple[str, ...]:
-    """The package of each absolute import in a file."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError):  # told when it is loaded, or no Python
-        return ()
-    found = []
-    for node in nodes:
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        found += [name.partition(".")[0] for name in names]
-    return tuple(dict.fromkeys(found))
 
 
 def _packages(version: Version) -> list[str]:
@@ -174,16 +137,15 @@ def _packages(version: Version) -> list[str]:
     found = list(dict.fromkeys(names))
     for package in found:  # which grows meanwhile
         for file in _files(version.root, package):
-            for name in imports(file.read_bytes()):
+            for name in imports(file.read_bytes()).packages:
                 if name not in found and _first_file(version.root, name):
                     found.append(name)
     return found
 
 
-def _sources(version: Version, whole: bool = False) -> list[Path]:
-    """The files of all packages of its hot paths, or of the `whole` project."""
-    packages = own_packages(version.root) if whole else _packages(version)
-    return [file for package in packages for file in _files(version.root, package)]
+def _sources(version: Version) -> list[Path]:
+    """The files of all packages of its hot paths."""
+    return [file for package in _packages(version) for file in _files(version.root, package)]
 
 
 def _files(root: Path, package: str) -> list[Path]:
@@ -196,12 +158,7 @@ def _files(root: Path, package: str) -> list[Path]:
 
 def _first_file(root: Path, package: str) -> Path | None:
     """The file that is run when the package or module of that (dotted) name is imported."""
-    for folder in (root / "src", root):
-        below = folder.joinpath(*package.split("."))
-        for file in (below / "__init__.py", below.with_name(f"{below.name}.py")):
-            if file.is_file():
-                return file
-    return None
+    return next(module_files((root / "src", root), package), None)
 
 
 def load(version: Version) -> dict[str, HotPath]:
