@@ -7,18 +7,21 @@ then nobody can say, and the answer is that it may be run.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
-THREADS = {"_thread.start_new_thread", "_thread.start_joinable_thread"}
+THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
 TRACING = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
 FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.listdir", "os.scandir", "glob.glob"}
+# Programs that plugins of pytest, and libraries as they are loaded, ask about the system.
+ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "sysctl", "fc-list"}
 # Packages that compile functions of others, which are then run without a frame.
 COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", "pyximport"}
 # Extension modules of which it is known that they open files by way of Python, or none.
@@ -83,8 +86,20 @@ class Watch:
         self._children = _ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
+        for name in THREADS:
+            if start := getattr(_thread, name, None):
+                setattr(_thread, name, self._blinding(start))
         threading.settrace(self._look)
         sys.addaudithook(self._hear)
+
+    def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
+        """The same, which starts a thread that nobody traces."""
+
+        def started(*args: Any, **named: Any) -> Any:
+            self._blind = "starts threads that cannot be watched"
+            return start(*args, **named)
+
+        return started
 
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
@@ -116,16 +131,12 @@ class Watch:
                 self._hear_file(event, given[0] if given else None)
             elif event in PROCESSES:
                 self._hear_process(event, given)
-            elif event in THREADS:
-                started = getattr(given[0], "__func__", None)
-                if started is not threading.Thread._bootstrap:  # type: ignore[attr-defined]
-                    self._blind = "it starts threads that cannot be watched"
             elif event in TRACING:
                 caller = sys._getframe(1).f_code
                 if caller.co_filename not in (__file__, threading.__file__):
                     self._blind = "something else traces what is run"
             elif event == "code.__new__" and not _outer(sys._getframe(1))[1]:
-                self._blind = "it makes functions that cannot be recognised"
+                self._blind = "makes functions that cannot be recognised"
             elif event == "socket.connect":
                 self._seen = "connects to another process"
         except Exception as reason:  # must not reach who has opened something
@@ -133,6 +144,8 @@ class Watch:
 
     def _hear_code(self, code: Any) -> None:
         """A module is run."""
+        if code.co_filename.startswith("<"):  # made of a string
+            return
         place = os.path.realpath(code.co_filename)
         for side, root in self._roots.items():
             if place.startswith(root + os.sep) or place in self._files:
@@ -169,8 +182,8 @@ class Watch:
     def _hear_process(self, event: str, given: tuple[Any, ...]) -> None:
         outer, _ = _outer(sys._getframe(2))
         own = any(outer.startswith(root + os.sep) for root in self._roots.values())
-        # Plugins of pytest, and libraries as they are loaded, ask git or the system.
-        if not self._loading or own or "fork" in event or "python" in str(given[:2]).lower():
+        program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
+        if own or not self._loading or program not in ASKED:
             self._seen = "starts a process"
 
     @property
