@@ -47,8 +47,9 @@ from mlpperf.engine.calibrate.trials import (
 )
 from mlpperf.engine.compare import stages as comparing
 from mlpperf.engine.compare.checkouts import copy_tree
+from mlpperf.engine.compare.diff import same_code
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.versions import Version, entries_of, load, same_code
+from mlpperf.engine.compare.versions import Version, entries_of, load
 from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.verdicts import Judgement, Verdict

@@ -90,13 +90,34 @@ def test_what_differs_counts_if_it_is_reached(
 
 @pytest.mark.parametrize(
     "line",
-    ["import_module('pkg.' + name)", "importlib.import_module(name)", "exec(text)", "def ("],
+    [
+        *("import_module('pkg.' + name)", "importlib.import_module(name)", "exec(text)", "def ("),
+        *("entry_points(group='x')", "pkgutil.walk_packages(path)", "pkgutil.get_data('pkg', x)"),
+    ],
 )
 def test_who_may_import_anything_is_never_the_same(roots: tuple[Path, Path], line: str) -> None:
     for root in roots:
         (root / "src/pkg/shared.py").write_text(f"{line}\n")
     assert fingerprint(roots[0], PAGE) is None
     assert not same(*roots, PAGE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["open(name)", "path.read_text()", "np.loadtxt(name)", "ctypes.CDLL(name)", "os.walk(x)"],
+)
+def test_who_reads_files_may_read_any(roots: tuple[Path, Path], line: str) -> None:
+    """Not only those beside it."""
+    for root in roots:
+        (root / "data").mkdir()
+        (root / "data/big.bin").write_text("1")
+    (roots[1] / "data/big.bin").write_text("2")
+    assert same(*roots, PAGE)
+    for root in roots:
+        (root / "src/pkg/shared.py").write_text(f"{line}\n")
+    assert not same(*roots, PAGE)
+    (roots[1] / "data/big.bin").write_text("1")
+    assert same(*roots, PAGE)
 
 
 def test_a_file_that_only_one_has_makes_a_difference(roots: tuple[Path, Path]) -> None:

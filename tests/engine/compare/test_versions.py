@@ -14,6 +14,7 @@ from mlpperf.agreement import Agreement
 from mlpperf.articles import HOT_PATHS
 from mlpperf.backends import FUNCTION, NUMPY
 from mlpperf.engine.compare import versions
+from mlpperf.engine.compare.diff import same_code
 from mlpperf.engine.compare.versions import (
     BrokenVersionError,
     Version,
@@ -24,7 +25,6 @@ from mlpperf.engine.compare.versions import (
     entry_files,
     load,
     packages_by_name,
-    same_code,
 )
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, as_given, verify

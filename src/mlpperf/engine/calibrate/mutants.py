@@ -225,7 +225,9 @@ def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
         If it cannot be written.
     """
     size = targets[0].size if targets else 0.0
-    mutant = replace(original, name=f"a mutant of {100 * size:g} %", commit=None, root=into)
+    mutant = replace(
+        original, name=f"a mutant of {100 * size:g} %", commit=None, root=into, copy=None
+    )
     try:
         shutil.copytree(original.root, into)
         for file, attribute, paths in entry_files(mutant):

@@ -21,7 +21,7 @@ from ...errors import MlpperfError
 from ..compare.crew import Crew
 from ..compare.findings import Series
 from ..compare.guests import Guests
-from ..compare.outlines import lines_of
+from ..compare.sources import lines_of
 from ..compare.versions import Version
 from ..suites.found import Suite
 from .loops import LoopTimes
@@ -115,7 +115,7 @@ class SuiteMutator:
     ) -> Mutant:
         """A copy with these loops."""
         name = f"a mutant of {100 * size:g} %"
-        mutant = replace(self._original, name=name, commit=None, root=into)
+        mutant = replace(self._original, name=name, commit=None, root=into, copy=None)
         try:
             shutil.copytree(self._original.root, into, symlinks=True)
             by_file: dict[str, dict[str, int]] = defaultdict(dict)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET
-from ..compare.changed import changes
+from ..compare.diff import changes
 from ..compare.findings import Comparison, Selection, Series
 from ..compare.guests import Guests
 from ..compare.stages import compare
@@ -122,7 +122,6 @@ def calibrate(
     ) -> Comparison:
         # As a user would, but for equal versions, of which nothing would be timed.
         narrowed = size and suites and not isolated
-        files = [name for suite in suites for name in suite.files]
         stages = compare(
             original,
             mutant,
@@ -131,7 +130,7 @@ def calibrate(
             suites=suites,
             guests=guests,
             isolated=isolated,
-            changes=(lambda: changes(original, mutant, files)) if narrowed else None,
+            changes=(lambda: changes(replace(original, copy=None), mutant)) if narrowed else None,
             seed=int(rng.integers(2**31)),
             progress=lambda text: progress(f"{told}: {text}"),
         )

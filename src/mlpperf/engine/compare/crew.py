@@ -82,10 +82,12 @@ class Crew:
         """`names` in random order."""
         return [str(name) for name in self._rng.permutation(names)]
 
-    def told(self, sides: Sequence[str]) -> dict[str, tuple[str, Sequence[str], Sequence[str]]]:
+    def told(
+        self, sides: Sequence[str]
+    ) -> dict[str, tuple[str, str, Sequence[str], Sequence[str]]]:
         """What a process is told of these versions."""
         chosen = {side: self._versions[side] for side in sides}
-        return {side: (str(v.root), v.entries, v.packages) for side, v in chosen.items()}
+        return {s: (str(v.root), str(v.whole), v.entries, v.packages) for s, v in chosen.items()}
 
     def ask(
         self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
@@ -163,6 +165,7 @@ class Crew:
             "kind": kind,
             "versions": self.told(sides),
             "inputs": self._inputs,
+            "home": self._home,
             "seed": self._seed(),
             **task,
         }
@@ -184,7 +187,7 @@ class Crew:
             "sides": {side: self._as_told(side) for side in sides},
             "path": guests.packages["base" if sides[0] == "own" else sides[0]],
             "once": guests.compiled,
-            "home": guests.home,
+            "home": self._home,
             "seed": self._seed(),
             **task,
         }
@@ -197,15 +200,20 @@ class Crew:
         version = self._own.version if self._own and side == "own" else self._versions[side]
         return {
             "root": str(version.root),
-            "copy": str(version.copy),
+            "copy": str(version.whole),
             "packages": self._packages,
-            "folders": [str(folder) for folder in import_folders(version.root, version.copy)],
+            "folders": [str(folder) for folder in import_folders(version.root, version.whole)],
         }
+
+    @property
+    def _home(self) -> str:
+        """The top of the user's repository, of which nothing is to be run."""
+        return next((str(v.home) for v in self._versions.values() if v.home), "")
 
     @cached_property
     def _packages(self) -> tuple[str, ...]:
         """The packages of the project, in any of the versions."""
-        folders = (import_folders(v.root, v.copy) for v in self._versions.values())
+        folders = (import_folders(v.root, v.whole) for v in self._versions.values())
         return own_packages(folder for of_version in folders for folder in of_version)
 
     def _seed(self) -> int:

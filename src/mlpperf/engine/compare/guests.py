@@ -42,13 +42,11 @@ class Guests:
     python : the interpreter.
     packages : for each version, folders with what that lacks.
     compiled : whether the project has extension modules, which can be loaded only once.
-    home : the top of the user's repository, of which nothing is to be run.
     """
 
     python: str
     packages: Mapping[str, Sequence[str]]
     compiled: bool = False
-    home: str = ""
 
 
 def started(task: dict[str, Any], python: str, patience: float) -> Worker:

@@ -13,12 +13,12 @@ from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.settings import KINDS, Settings, settings
 from .builds import build, is_compiled
-from .changed import OTHER_PACKAGES, Changes, changes
 from .checkouts import requirements, unmet
+from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .elsewhere import source
 from .guests import Guests, interpreter, packages
 from .identity import complete
-from .versions import Version, checked_out, coexistence, same_code
+from .versions import Version, checked_out, coexistence
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pair:
 
     @property
     def same_code(self) -> bool:
-        """Whether there is nothing to compare: to the last byte."""
+        """Whether there is nothing to compare: no file differs that anything run can read."""
         return same_code(self.base, self.head, bool(self.suites))
 
     @property
@@ -62,8 +62,7 @@ class Pair:
             return Changes(OTHER_PACKAGES)
         if not self.suites:
             return Changes()
-        shared = [name for suite in self.suites for name in suite.files]
-        return changes(self.base, self.head, shared)
+        return changes(self.base, self.head)
 
 
 def pair(
@@ -167,7 +166,7 @@ def _with_suites(made: Pair, top: Path, into: Path, python: str, extra: Sequence
         found_in = {side: lacked(side, f"{side}-packages") for side in sides}
     else:
         found_in = dict.fromkeys(sides, lacked("head", "packages"))
-    return replace(made, isolated=isolated, guests=Guests(python, found_in, compiled, str(top)))
+    return replace(made, isolated=isolated, guests=Guests(python, found_in, compiled))
 
 
 def _differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 from ...backends import LIBRARIES
 from ...errors import MlpperfError, check
 from ..timing.verdicts import Judgement, Verdict
-from .changed import OTHER_PACKAGES, Changes
 from .crew import Crew
+from .diff import OTHER_PACKAGES, Changes
 from .findings import Comparison, Finding, Selection, Series
 from .reached import same
 from .suites import plan_suite, prove_suite
@@ -68,7 +68,7 @@ def _hot_paths(
         old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
         now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
         untouched = changes is not None and changes.unknown != OTHER_PACKAGES
-        untouched = untouched and _same_files(crew, old, now)
+        untouched = untouched and _same(crew, old, now)
         for case in dict.fromkeys([*now["cases"], *old["cases"]]):
             for variant, backend in (old["variants"] | now["variants"]).items():
                 if backend not in selection.backends:
@@ -95,7 +95,7 @@ def _hot_paths(
     return found
 
 
-def _same_files(crew: Crew, old: dict[str, Any], now: dict[str, Any]) -> bool:
+def _same(crew: Crew, old: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a hot path's functions are in the same files, which have all that they need."""
     files = now.get("files")
     if files is None or files != old.get("files"):

@@ -6,18 +6,18 @@ files that are the same, is as quick as it was. Comments and docstrings do not c
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from ...hotpath import HotPath
-from .changed import HARMLESS
+from .sources import UNREADABLE, imports, module_files, outlined
 
-DYNAMIC = ("import_module", "__import__", "exec", "eval")  # whoever calls these imports anything
+UNREAD = (".py", ".pyi", ".typed", ".md", ".rst")  # endings of files beside that are no data
 
 
 def files_of(path: HotPath, root: Path) -> list[str] | None:
@@ -39,7 +39,10 @@ def files_of(path: HotPath, root: Path) -> list[str] | None:
 
 
 def same(base: Path, head: Path, files: Iterable[str]) -> bool:
-    """Whether some files, and all that they import, are the same below two roots."""
+    """Whether some files, and all that they import, are the same below two roots.
+
+    Comments, docstrings and places do not count.
+    """
     files = list(files)
     one, other = (fingerprint(root, files) for root in (base, head))
     return one is not None and one == other
@@ -47,21 +50,31 @@ def same(base: Path, head: Path, files: Iterable[str]) -> bool:
 
 def fingerprint(root: Path, files: Iterable[str]) -> str | None:
     """A digest of some files below `root` and of all that they import; None if that is anything."""
-    digest = hashlib.sha256()
     closure = reached(root, files)
     if closure is None:
         return None
+    digest = hashlib.sha256()
     for file in sorted(closure):
         digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
         digest.update(_essence(file.read_bytes()) if file.suffix == ".py" else file.read_bytes())
     return digest.hexdigest()
 
 
+@lru_cache(maxsize=4096)
+def _essence(source: bytes) -> bytes:
+    """A file without comments, docstrings and places; as it is, if it cannot be read."""
+    try:
+        return repr([(p.kind, p.within, p.name, p.text) for p in outlined(source).parts]).encode()
+    except UNREADABLE:
+        return source
+
+
 def reached(root: Path, files: Iterable[str]) -> set[Path] | None:
     """Some files below `root`, what they import, and the data beside it; None if that is anything.
 
-    Of the packages that these are in, `__init__.py` is run too; but what that imports does not
-    matter to who does not get it from there.
+    If any of it reads files, by whatever name, that is all data there is. Of the packages that
+    these are in, `__init__.py` is run too; but what that imports does not matter to who does not
+    get it from there.
     """
     followed: set[Path] = set()
     left = [root / name for name in files]
@@ -70,16 +83,13 @@ def reached(root: Path, files: Iterable[str]) -> set[Path] | None:
         if file in followed or not file.is_file():
             continue
         followed.add(file)
-        imported = _imports(file.read_bytes())
-        if imported is None:
+        imported = imports(file.read_bytes())
+        if imported.anything:
             return None
-        left += [found for one in imported for found in _found(root, file, *one)]
-    beside = {
-        other
-        for file in followed
-        for other in file.parent.iterdir()
-        if other.is_file() and other.suffix != ".py" and not other.name.endswith(HARMLESS)
-    }
+        left += [found for one in imported.found for found in _found(root, file, *one)]
+    reads = any(imports(file.read_bytes()).reads for file in followed)
+    folders = [root] if reads else {file.parent for file in followed}
+    beside = {other for folder in folders for other in _data(folder, reads)}
     packages = {
         folder / "__init__.py"
         for file in followed
@@ -89,60 +99,22 @@ def reached(root: Path, files: Iterable[str]) -> set[Path] | None:
     return followed | beside | packages
 
 
-Imported = tuple[str, int, tuple[str, ...]]  # module, how many folders up, names
+def _data(folder: Path, below: bool) -> Iterator[Path]:
+    """The files in a folder, or also `below`, that are data."""
+    for place, folders, names in os.walk(folder):
+        hidden = [name for name in folders if name[0] == "." or name == "__pycache__"]
+        folders[:] = sorted(set(folders) - set(hidden)) if below else []
+        files = (Path(place, name) for name in names)
+        yield from (file for file in files if file.suffix not in UNREAD and file.is_file())
 
 
-@lru_cache(maxsize=4096)  # most files are those of the other version, too
-def _imports(source: bytes) -> tuple[Imported, ...] | None:
-    """What a file imports, also late; None if it may import anything, or is no Python."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError):
-        return None
-    found: list[Imported] = []
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found += [(alias.name, 0, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            found.append((node.module or "", node.level, names))
-        elif isinstance(node, ast.Call):
-            called = node.func
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in DYNAMIC and not (isinstance(called, ast.Attribute) and name == "eval"):
-                return None
-    return tuple(found)
-
-
-def _found(
-    root: Path, file: Path, module: str, level: int, names: tuple[str, ...]
-) -> Iterator[Path]:
+def _found(root: Path, file: Path, module: str, names: Iterable[str]) -> Iterator[Path]:
     """The files that an import of a file means, as far as they are the project's."""
+    level, names = len(module) - len(module.lstrip(".")), list(names)
     folders = [file.parents[level - 1]] if level else [root / "src", root, file.parent]
-    parts = module.split(".") if module else []
     for folder in folders:
-        place = folder.joinpath(*parts)
-        submodules = [list(_files(place / name)) for name in names]
+        submodules = [list(module_files([folder], f"{module.lstrip('.')}.{n}")) for n in names]
         of_names = [found[0] for found in submodules if found]
         yield from of_names
         if len(of_names) < len(names) or not names:  # something is got from the module itself
-            yield from _files(place)
-
-
-def _files(place: Path) -> Iterator[Path]:
-    """The file of a module or package."""
-    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-        if file.is_file():
-            yield file
-
-
-@lru_cache(maxsize=4096)
-def _essence(source: bytes) -> bytes:
-    """A file without comments, docstrings and places."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return ast.dump(tree).encode()
+            yield from module_files([folder], module.lstrip("."))

@@ -40,9 +40,9 @@ from .budget import (
     shares,
     usual_budget,
 )
-from .changed import Changes
 from .crew import Crew
 from .deciding import conclude, sight
+from .diff import Changes
 from .findings import THRESHOLD, Comparison, Selection, Series
 from .guests import Guests
 from .judging import judge, left_at_most

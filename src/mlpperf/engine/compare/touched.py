@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from ..timing.verdicts import Judgement, Verdict
 from ..timing.workers import Worker, WorkerError
 from .budget import longest_proof
-from .changed import Changes
 from .crew import Crew
+from .diff import Changes
 from .findings import Comparison, Series
 
 # How much longer than the proof this may take, as a share of it, or in seconds if that is more:
@@ -24,11 +24,22 @@ SLOWER = 3.0  # so many times slower they may be
 
 
 class Watched:
-    """The processes that are finding out."""
+    """The processes that are finding out.
+
+    Attributes
+    ----------
+    touched : of each series about which one has answered, why it may run anything that changed;
+        nothing if it surely does not.
+    """
 
     def __init__(self, workers: dict[str, Worker]) -> None:
         self._workers, self._start = workers, time.monotonic()
-        self.untouched: set[Series] = set()
+        self.touched: dict[Series, str] = {}
+
+    @property
+    def untouched(self) -> set[Series]:
+        """Those that surely run nothing that changed."""
+        return {series for series, why in self.touched.items() if not why}
 
     @property
     def pending(self) -> bool:
@@ -44,8 +55,7 @@ class Watched:
                 while True:
                     worker.patience = max(end - time.monotonic(), 0.0)
                     answer = next(worker)
-                    if not answer["touched"]:
-                        self.untouched.add(Series.of(answer["series"], suite))
+                    self.touched[Series.of(answer["series"], suite)] = answer["why"]
 
 
 @contextlib.contextmanager
@@ -60,7 +70,7 @@ def watching(
         workers = {}
         if changes and not changes.unknown:
             longest = SLOWER * longest_proof(result.budget, len(result.findings))
-            task = {"longest": longest, "changed": changes.lines}
+            task = {"longest": longest, "changed": changes.told}
             for suite in crew.suites:
                 names = [one[:3] for one in series if one.suite == suite]
                 worker = crew.started("touch", suite, series=names, **task)

@@ -8,15 +8,12 @@ a world, whose modules are there only while it is its turn.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
 import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -26,10 +23,12 @@ from ...agreement import Agreement
 from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
+from ..guest.origins import Origins
 from ..guest.worlds import World
 from ..suites.catalogue import entries
-from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
-from .layout import import_folders, own_packages
+from .checkouts import check_out, commit_named, copy_tree, environment, unmet
+from .layout import import_folders
+from .sources import imports, module_files
 
 _numbers = itertools.count()
 
@@ -43,10 +42,12 @@ class Version:
     name : what it is called, as its user has written it.
     commit : its full hash; None for a working tree.
     root : the folder of the project's files.
-    whole : the folder of the whole repository's files, if that is another one.
     entries : which hot paths it has, such as `package.module:PATHS`.
     packages : of the project, if one of them imports another or itself by its name: then each copy
         is a world. Otherwise copies have other names, and take turns without exchanging anything.
+    copy : the folder with the files of the whole repository, which `root` lies in; None if that is
+        `root` itself.
+    home : the top of the user's repository, of which nothing is to be run.
     """
 
     name: str
@@ -54,12 +55,13 @@ class Version:
     root: Path
     entries: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    whole: Path | None = None
+    copy: Path | None = None
+    home: Path | None = None
 
     @property
-    def copy(self) -> Path:
+    def whole(self) -> Path:
         """The folder of the whole repository's files."""
-        return self.whole or self.root
+        return self.copy or self.root
 
 
 class BrokenVersionError(MlpperfError):
@@ -86,7 +88,7 @@ def checked_out(
         check_out(commit, top, into)
     root = into / project
     name = revision or "the working tree"
-    version = Version(name, commit, root, entries_of(root, usual), whole=into)
+    version = Version(name, commit, root, entries_of(root, usual, into), copy=into, home=top)
     return replace(version, packages=packages_by_name(version))
 
 
@@ -113,35 +115,14 @@ def coexistence(
     return reason, pythons
 
 
-def entries_of(root: Path, usual: Sequence[str] = ()) -> tuple[str, ...]:
+def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
     """Which hot paths a version has: what it names itself, or those of `usual` that are in it."""
     named = entries(root / "pyproject.toml")
-    return tuple(named or (entry for entry in usual if _first_file(root, _module(entry))))
+    return tuple(named or (entry for entry in usual if _first_file(root, _module(entry), whole)))
 
 
 def _module(entry: str) -> str:
     return entry.partition(":")[0]
-
-
-def same_code(one: Version, other: Version, whole: bool = False) -> bool:
-    """Whether two versions have the same packages and requirements, to the last byte.
-
-    The packages of their hot paths, or the `whole` project's. Two that have none, for example
-    because an entry is misspelt, have not.
-    """
-    return bool(_sources(one, whole)) and _digest(one, whole) == _digest(other, whole)
-
-
-def _digest(version: Version, whole: bool) -> str:
-    digest = hashlib.sha256(repr((version.entries, requirements(version.root))).encode())
-    for file in _sources(version, whole):
-        digest.update(str(file.relative_to(version.root)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
-def source_files(version: Version) -> dict[str, Path]:
-    """The files of all packages of its project, by their path below its root."""
-    return {str(file.relative_to(version.root)): file for file in _sources(version, whole=True)}
 
 
 def extension_modules(version: Version) -> list[str]:
@@ -154,26 +135,8 @@ def extension_modules(version: Version) -> list[str]:
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by its name."""
     packages = _packages(version)
-    imported = (name for file in _sources(version) for name in imports(file.read_bytes()))
+    imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
     return tuple(packages) if any(name in packages for name in imported) else ()
-
-
-@lru_cache(maxsize=4096)  # most files are those of the other version, too
-def imports(source: bytes) -> tuple[str, ...]:
-    """The package of each absolute import in a file."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError):  # told when it is loaded, or no Python
-        return ()
-    found = []
-    for node in nodes:
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names = [node.module or ""]
-        found += [name.partition(".")[0] for name in names]
-    return tuple(dict.fromkeys(found))
 
 
 def _packages(version: Version) -> list[str]:
@@ -181,63 +144,68 @@ def _packages(version: Version) -> list[str]:
     names = (_module(entry).partition(".")[0] for entry in version.entries)
     found = list(dict.fromkeys(names))
     for package in found:  # which grows meanwhile
-        for file in _files(version.root, package):
-            for name in imports(file.read_bytes()):
-                if name not in found and _first_file(version.root, name):
+        for file in _files(version, package):
+            for name in imports(file.read_bytes()).packages:
+                if name not in found and _first_file(version.root, name, version.copy):
                     found.append(name)
     return found
 
 
-def _sources(version: Version, whole: bool = False) -> list[Path]:
-    """The files of all packages of its hot paths, or of the `whole` project."""
-    packages = _packages(version)
-    if whole:
-        packages = list(own_packages(import_folders(version.root, version.copy)))
-    return [file for package in packages for file in _files(version.root, package)]
+def _sources(version: Version) -> list[Path]:
+    """The files of all packages of its hot paths."""
+    return [file for package in _packages(version) for file in _files(version, package)]
 
 
-def _files(root: Path, package: str) -> list[Path]:
-    first = _first_file(root, package)
+def _files(version: Version, package: str) -> list[Path]:
+    first = _first_file(version.root, package, version.copy)
     if first is None or first.name != "__init__.py":
         return [first] if first else []
     files = sorted(file for file in first.parent.rglob("*") if file.is_file())
     return [file for file in files if "__pycache__" not in file.parts]
 
 
-def _first_file(root: Path, package: str) -> Path | None:
+def _first_file(root: Path, package: str, whole: Path | None = None) -> Path | None:
     """The file that is run when the package or module of that (dotted) name is imported."""
-    for folder in dict.fromkeys((root / "src", *import_folders(root), root)):
-        below = folder.joinpath(*package.split("."))
-        for file in (below / "__init__.py", below.with_name(f"{below.name}.py")):
-            if file.is_file():
-                return file
-    return None
+    folders = (root / "src", *import_folders(root, whole), root)
+    return next(module_files(tuple(dict.fromkeys(folders)), package), None)
 
 
-def load(version: Version) -> dict[str, HotPath]:
+class MixedError(MlpperfError):
+    """A version has run files that are not its own."""
+
+
+def load(version: Version, origins: Origins | None = None) -> dict[str, HotPath]:
     """The hot paths of `version` by name, from packages loaded anew.
+
+    `origins` is what is taken from its copy instead of the user's working tree.
 
     Raises
     ------
     BrokenVersionError
         If it does not import, or holds something else than hot paths.
+    MixedError
+        If modules of the project come from elsewhere than its copy.
     """
-    loader = _Loader(version)
+    loader = _Loader(version, origins)
     found: dict[str, HotPath] = {}
     for entry in version.entries:
         for path in loader.entry(entry):
             if path.name in found:
                 raise BrokenVersionError(f"two hot paths are called {path.name!r}.")
             found[path.name] = path
+    if stray := loader.strayed():
+        raise MixedError(f"{version.name} imports {stray}, which is none of its own files.")
     return found
 
 
 class _Loader:
     """Loads the packages of a version anew: in a world of their own, or under new names."""
 
-    def __init__(self, version: Version) -> None:
-        self._root = version.root
-        self._world = World(version.root, version.packages) if version.packages else None
+    def __init__(self, version: Version, origins: Origins | None = None) -> None:
+        self._root, self._whole, self._world = version.root, version.copy, None
+        if version.packages:
+            folders = import_folders(version.root, version.whole)
+            self._world = World(version.whole, version.packages, folders, None, origins)
         self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
 
     def entry(self, entry: str) -> list[HotPath]:
@@ -256,14 +224,19 @@ class _Loader:
         except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
             raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
 
+    def strayed(self) -> str | None:
+        """A module of the project that comes from elsewhere, and where it lies, if one is known."""
+        return self._world.strayed() if self._world else None
+
     def _imported(self, module: str) -> ModuleType:
         package, _, below = module.partition(".")
         if self._world:
-            if _first_file(self._root, module) is None:  # another project's might be found
+            # Another project's might be found.
+            if _first_file(self._root, module, self._whole) is None:
                 raise ModuleNotFoundError(f"there is no module {module!r}")
             return importlib.import_module(module)
         if package not in self._aliases:
-            self._aliases[package] = _load_package(self._root, package)
+            self._aliases[package] = _load_package(self._root, package, self._whole)
         return importlib.import_module(".".join(filter(None, (self._aliases[package], below))))
 
 
@@ -278,14 +251,14 @@ def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath
     loader = _Loader(version)
     for entry in version.entries:
         paths = loader.entry(entry)
-        if file := _first_file(version.root, _module(entry)):
+        if file := _first_file(version.root, _module(entry), version.copy):
             attribute = entry.partition(":")[2] or "PATHS"
             yield file, attribute, {path.name: path for path in paths}
 
 
-def _load_package(root: Path, package: str) -> str:
+def _load_package(root: Path, package: str, whole: Path | None) -> str:
     """Load a package under a new name, and give that."""
-    file = _first_file(root, package)
+    file = _first_file(root, package, whole)
     if file is None:
         raise ModuleNotFoundError(f"there is no package {package!r}")
     alias = f"{package}_version_{next(_numbers)}"

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ from ...devices import keep_freed_memory
 from ...hotpath import Args, HotPath, Variant, fresh
 from ..guest.alternation import blocks_on_request
 from ..guest.blocks import Runner
+from ..guest.origins import Origins
 from ..guest.rounds import FEWEST_ROUNDS, VERSIONS, Turns
 from ..guest.worlds import leave
 from ..timing import exchange
 from ..timing.contest import MOVABLE, random_order, runner_of
-from ..timing.workers import serve
+from ..timing.workers import HERE, serve
 from .proving import contestant, memory_of, prove
 from .reached import files_of
-from .versions import BrokenVersionError, Version, load
+from .versions import BrokenVersionError, MixedError, Version, load
 
 # Each version is loaded so often: where its code happens to lie in memory is averaged out.
 LOADS = 3
@@ -48,7 +49,9 @@ class Task:
     ----------
     kind : look (what do the versions have?), prove, time, take turns with another process, or count
         the memory of so many `calls` of each version.
-    versions : folder, entries and packages of each by name, `base` and `head` or one of them.
+    versions : folder, folder of the whole repository, entries and packages of each by name, `base`
+        and `head` or one of them.
+    home : the top of the user's repository, of which nothing is to be run.
     inputs : the folder that proving writes the inputs to, and timing reads them from.
     series : what is to be proven, as (path, case, variant).
     sessions : what is to be timed: series, seconds, and whether its versions can take the same
@@ -58,7 +61,8 @@ class Task:
     """
 
     kind: str
-    versions: dict[str, tuple[str, Sequence[str], Sequence[str]]]
+    versions: dict[str, tuple[str, str, Sequence[str], Sequence[str]]]
+    home: str = ""
     inputs: str = ""
     series: Sequence[Sequence[str]] = ()
     calls: int = 0
@@ -82,8 +86,16 @@ def work(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
 
 
 def _version(task: Task, name: str) -> Version:
-    root, entries, packages = task.versions[name]
-    return Version(name, None, Path(root), tuple(entries), tuple(packages))
+    root, whole, entries, packages = task.versions[name]
+    home = Path(task.home) if task.home else None
+    return Version(name, None, Path(root), tuple(entries), tuple(packages), Path(whole), home)
+
+
+@lru_cache(maxsize=1)
+def _origins(home: str) -> Origins:
+    origins = Origins(home, [HERE])
+    origins.install()
+    return origins
 
 
 def _look(task: Task) -> Iterator[dict[str, Any]]:
@@ -91,9 +103,11 @@ def _look(task: Task) -> Iterator[dict[str, Any]]:
     for name in task.versions:
         try:
             version = _version(task, name)
-            paths = load(version).values()
+            paths = load(version, _origins(task.home)).values()
             about = {path.name: _about(path, version.root) for path in paths}
             yield {"version": name, "paths": about}
+        except MixedError as reason:
+            yield {"refused": str(reason)}
         except BrokenVersionError as reason:
             yield {"version": name, "broken": str(reason)}
 
@@ -109,7 +123,7 @@ def _about(path: HotPath, root: Path) -> dict[str, Any]:
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
     """For each series: whether it is right in each version, how long and what memory it takes."""
-    versions = {name: load(_version(task, name)) for name in task.versions}
+    versions = {name: load(_version(task, name), _origins(task.home)) for name in task.versions}
     return prove(versions, task.series, Path(task.inputs))
 
 
@@ -117,7 +131,7 @@ def _count_memory(task: Task) -> Iterator[dict[str, Any]]:
     """What calls of each series take in each version, after one that is not counted."""
     rng = np.random.default_rng(task.seed)
     names = [str(name) for name in rng.permutation(list(task.versions))]
-    versions = {name: load(_version(task, name)) for name in names}
+    versions = {name: load(_version(task, name), _origins(task.home)) for name in names}
     for path, case, variant in task.series:
         inputs = exchange.read(Path(task.inputs), f"{path}-{case}")
         calls = {}
@@ -132,7 +146,7 @@ def _loaded(task: Task, rng: Generator) -> dict[str, list[dict[str, HotPath]]]:
     """Each version several times, in random order."""
     loaded: dict[str, list[dict[str, HotPath]]] = {name: [] for name in task.versions}
     for name in rng.permutation(LOADS * list(task.versions)):
-        loaded[str(name)].append(load(_version(task, str(name))))
+        loaded[str(name)].append(load(_version(task, str(name)), _origins(task.home)))
     gc.disable()  # a collection would hit one of a pair
     gc.freeze()  # and the next ones need not look at modules
     return loaded

@@ -7,9 +7,9 @@ import time
 from enum import Enum
 from typing import NamedTuple
 
-from .copies import Copy, FailedError, Names, NotTimedError, told
+from .copies import Copy, FailedError, Names, NotTimedError, told, why
 from .limits import at_most
-from .tracing import Watch
+from .watching import Watch
 from .worlds import leave
 
 CALLED_AGAIN = 1.0  # seconds for calling a series again
@@ -86,34 +86,43 @@ def proven(
 
 def touched(
     copy: Copy, names: Names, following: Names | None, longest: float, watch: Watch
-) -> Touched:
-    """Whether a series runs what is watched for; what fails or takes `longest` counts as if it did.
+) -> tuple[Touched, str]:
+    """Whether a series runs what is watched for, and why; what fails or takes `longest` may.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
-    runs may have filled a cache that others use, or have imported something.
+    runs may have filled a cache that others use, and so may what comes after the calls. An import
+    is known by what it binds, and so touches nobody else.
     """
     watch.forget()
     try:
         with at_most(SET_UP), watch:
             runner = copy.begin(names, following)
-    except (FailedError, NotTimedError):
-        return Touched.SHARED if watch.seen else Touched.ITSELF
-    found = Touched.SHARED if watch.seen else Touched.NO
+    except (FailedError, NotTimedError) as reason:
+        return (Touched.SHARED, watch.why) if watch.why else (Touched.ITSELF, why(reason))
+    shared, imported = watch.why, watch.imported
+    itself = ""
     try:
         with at_most(longest):
             watch.forget()
             with watch:
                 runner.block(())
-            if watch.seen and found is Touched.NO:
+            imported = imported or watch.imported
+            if not shared and (first := watch.why):
                 watch.forget()
                 with watch:
                     runner.block(())
-                found = Touched.ITSELF if watch.seen else Touched.SHARED
-    except BaseException:  # told when it is proven
+                itself, shared = watch.why, "" if watch.why else first
+    except BaseException as reason:  # told when it is proven
+        shared = shared or watch.why
         copy.give_up()
-        return Touched.SHARED if found is Touched.SHARED else Touched.ITSELF
+        return (Touched.SHARED, shared) if shared else (Touched.ITSELF, told(reason))
     finally:
         leave()
-    with contextlib.suppress(FailedError, NotTimedError):
+    watch.forget()
+    with contextlib.suppress(FailedError, NotTimedError), watch:
         copy.end()
-    return found
+    if not (itself or shared):
+        shared = watch.why
+    if shared:
+        return Touched.SHARED, shared
+    return (Touched.ITSELF, itself or imported) if itself or imported else (Touched.NO, "")

@@ -1,12 +1,10 @@
-"""Which functions of a project a series really runs, and how often, or any of some lines."""
+"""Which functions of a project a series really runs, and how often."""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import repeat
 from types import FrameType
@@ -45,71 +43,6 @@ def calls_of(runner: Runner, root: str) -> dict[str, int]:
     finally:
         sys.setprofile(None)
     return counts
-
-
-class Watch:
-    """Notes whether anything is run that begins in some lines of some files.
-
-    In all threads that begin meanwhile. What another process runs is not seen; that one is started
-    is. As a context manager it watches what is done within.
-
-    Parameters
-    ----------
-    lines
-        The first and the last ones, by file.
-
-    Attributes
-    ----------
-    ran, started : whether any of it was run, or a process started, since the last `forget`.
-    """
-
-    PROCESSES = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
-
-    def __init__(self, lines: Mapping[str, Sequence[Sequence[int]]]) -> None:
-        self._lines, self._on = lines, False
-        self.ran = self.started = False
-        # Not by the code objects: those of two versions are equal, whatever their files.
-        self._known: dict[tuple[str, int, str], bool] = {}
-        sys.addaudithook(self._hear)
-
-    def _hear(self, event: str, _: Any) -> None:
-        if self._on and event in self.PROCESSES:
-            self.started = True
-
-    def _look(self, frame: FrameType, event: str, _: Any) -> None:
-        """A function begins; its lines are of no interest."""
-        code = frame.f_code
-        place = code.co_filename, code.co_firstlineno, code.co_name
-        known = self._known.get(place)
-        if known is None:
-            lines = self._lines.get(code.co_filename, ())
-            inside = any(first <= code.co_firstlineno <= last for first, last in lines)
-            known = self._known[place] = inside and code.co_name != "<module>"
-        if known and self._on:
-            self.ran = True
-
-    @property
-    def seen(self) -> bool:
-        """Whether it may have been run."""
-        return self.ran or self.started
-
-    def forget(self) -> None:
-        """Watch as if nothing had been run yet."""
-        self.ran = self.started = False
-
-    def __enter__(self) -> None:
-        """Begin to watch."""
-        self._on = True
-        threading.settrace(self._look)
-        sys.settrace(self._look)
-
-    def __exit__(self, *reason: object) -> None:
-        """Watch no longer."""
-        sys.settrace(None)
-        threading.settrace(None)
-        self._on = False
-        known = sys.modules.get("multiprocessing")  # whose processes may be there already
-        self.started = self.started or bool(known and known.active_children())
 
 
 def loop_times() -> list[tuple[int, float]]:

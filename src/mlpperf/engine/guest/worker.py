@@ -28,7 +28,8 @@ from .memory import keep_freed_memory
 from .origins import Origins
 from .proofs import BrokenOffError, Touched, proven, touched
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
-from .tracing import Watch, calls_of, loop_times
+from .tracing import calls_of, loop_times
+from .watching import Watch
 from .worlds import World, leave
 
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
@@ -71,7 +72,7 @@ class Task:
     series : what is to be proven.
     longest : seconds after which a call that is proven is broken off.
     repeat : how often it is called again then.
-    changed : the lines that changed, by version and file below its root.
+    changed : what comes of each file that differs, by its path below the versions' roots.
     sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
         copy of each version is got ready for it. A series may be in several sessions, which are
         then at several moments.
@@ -88,7 +89,7 @@ class Task:
     series: Sequence[Sequence[str]] = ()
     longest: float = 60.0
     repeat: int = 1
-    changed: dict[str, dict[str, Sequence[Sequence[int]]]] = field(default_factory=dict)
+    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
     sessions: Sequence[dict[str, Any]] = ()
     seed: int = 0
 
@@ -290,25 +291,21 @@ def _trace(task: Task) -> Iterator[dict[str, Any]]:
 
 
 def _touch(task: Task) -> Iterator[dict[str, Any]]:
-    """Whether each series runs anything that changed, in either version.
+    """Whether each series may run anything that changed, in either version, and why.
 
     What is run while the suite is loaded is shared by all series.
     """
-    lines = {
-        str(Path(task.sides[name]["root"], file)): of_file
-        for name, files in task.changed.items()
-        for file, of_file in files.items()
-    }
-    watch = Watch(lines)
+    watch = Watch(task.changed, {name: side["root"] for name, side in task.sides.items()})
     with watch:
         copies = {name: load(task, name) for name in task.sides}
-    shared = watch.ran  # plugins of pytest start processes, too
+    shared = watch.loaded()
     for names, following in _in_turn(task.series):
-        seen = [Touched.SHARED] if shared else []
+        reason = shared
         for copy in copies.values() if not shared else ():
-            seen.append(touched(copy, names, following, task.longest, watch))
-        shared = shared or Touched.SHARED in seen
-        yield {"series": names, "touched": any(one is not Touched.NO for one in seen)}
+            found, because = touched(copy, names, following, task.longest, watch)
+            reason = reason or because
+            shared = shared or (because if found is Touched.SHARED else "")
+        yield {"series": names, "touched": bool(reason), "why": reason}
 
 
 def _loaded(task: Task, rng: random.Random) -> dict[str, list[Copy]]:

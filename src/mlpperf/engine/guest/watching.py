@@ -1,0 +1,288 @@
+"""Whether anything is run that differs between two versions, and whether that could be seen at all.
+
+Functions are seen as they begin, by a trace function in every thread; files as they are opened or
+run, by what the interpreter tells its audit hooks. So is what hides from both, such as processes:
+then nobody can say, and the answer is that it may be run.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
+PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
+THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
+TRACING = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
+FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.listdir", "os.scandir", "glob.glob"}
+# Programs that plugins of pytest, and libraries as they are loaded, ask about the system.
+ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "sysctl", "fc-list"}
+# Packages that compile functions of others, which are then run without a frame.
+COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", "pyximport"}
+# Extension modules of which it is known that they open files by way of Python, or none.
+OPEN_BY_PYTHON = {"numpy", "scipy", "pandas", "sklearn", "matplotlib", "kiwisolver", "contourpy"}
+OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson", "orjson", "regex"}
+OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
+OPEN_BY_PYTHON |= {
+    "frozenlist",
+    "propcache",
+    "charset_normalizer",
+    "wrapt",
+    "coverage",
+    "simplejson",
+}
+IMPORT = "<frozen importlib._bootstrap_external>"
+STANDARD = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
+HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
+OTHERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+class Watch:
+    """Notes what is run, imported or read of the files that differ, since the last `forget`.
+
+    It is there for the rest of the process. As a context manager it watches the main thread;
+    others are watched from their beginning.
+
+    Parameters
+    ----------
+    effects
+        What comes of each file that differs, as `Effect` in `compare.diff` has it.
+    roots
+        The folder of each version; files are below it.
+
+    Attributes
+    ----------
+    imported : why something that differs has been imported; nothing if it has not.
+    """
+
+    def __init__(self, effects: Mapping[str, Mapping[str, Any]], roots: Mapping[str, str]) -> None:
+        self._effects = effects
+        self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
+        self._files: dict[str, str] = {}  # by their real path
+        self._lines: dict[str, list[tuple[int, int, str]]] = {}
+        self._folders: dict[str, str] = {}  # which have a file more in one version
+        self._executed: dict[str, set[str]] = {side: set() for side in roots}
+        for name, effect in effects.items():
+            places = {side: self._real(side, name) for side in roots}
+            self._files.update(dict.fromkeys(places.values(), name))
+            if not all(map(os.path.lexists, places.values())):
+                folders = (os.path.dirname(place) for place in places.values())  # noqa: PTH120
+                self._folders.update(dict.fromkeys(folders, name))
+            for side, files in effect["lines"].items():
+                for file, lines in files.items() if side in roots else ():
+                    there = self._lines.setdefault(self._real(side, file), [])
+                    there += [(first, last, name) for first, last in lines]
+        self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
+        # Not by the code objects: those of two versions are equal, whatever their files.
+        self._known: dict[tuple[str, int, str], frozenset[str]] = {}
+        self._blind = self._seen = self.imported = ""
+        self._ran: set[str] = set()
+        self._loading, self._beats = True, 0
+        self._children = _ended_children()
+        if threading.active_count() > 1:
+            self._blind = "threads were there before it could be watched"
+        for name in THREADS:
+            if start := getattr(_thread, name, None):
+                setattr(_thread, name, self._blinding(start))
+        threading.settrace(self._look)
+        sys.addaudithook(self._hear)
+
+    def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
+        """The same, which starts a thread that nobody traces."""
+
+        def started(*args: Any, **named: Any) -> Any:
+            self._blind = "starts threads that cannot be watched"
+            return start(*args, **named)
+
+        return started
+
+    def _real(self, side: str, name: str) -> str:
+        return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
+
+    def _look(self, frame: FrameType, event: str, _: Any) -> None:
+        """A function begins; its lines are of no interest."""
+        code = frame.f_code
+        place = code.co_filename, code.co_firstlineno, code.co_name
+        found = self._known.get(place)
+        if found is None:
+            if code is _beat.__code__:
+                self._beats += 1
+                return
+            lines = self._lines.get(os.path.realpath(code.co_filename), ())
+            names = {name for first, last, name in lines if first <= place[1] <= last}
+            found = frozenset(names if code.co_name != "<module>" else ())
+            self._known[place] = found
+        if found:
+            outer = frame.f_back.f_code if frame.f_back else None
+            of_import = outer and (outer.co_name, outer.co_filename) == ("<module>", place[0])
+            if not (of_import and code.co_name[0] == "<" and code.co_name != "<lambda>"):
+                self._ran |= found
+
+    def _hear(self, event: str, given: tuple[Any, ...]) -> None:
+        try:
+            if event == "exec":
+                self._hear_code(given[0])
+            elif event in FILES:
+                self._hear_file(event, given[0] if given else None)
+            elif event in PROCESSES:
+                self._hear_process(event, given)
+            elif event in TRACING:
+                caller = sys._getframe(1).f_code
+                if caller.co_filename not in (__file__, threading.__file__):
+                    self._blind = "something else traces what is run"
+            elif event == "code.__new__" and not _outer(sys._getframe(1))[1]:
+                self._blind = "makes functions that cannot be recognised"
+            elif event == "socket.connect":
+                self._seen = "connects to another process"
+        except Exception as reason:  # must not reach who has opened something
+            self._blind = f"watching it failed: {reason!r}"
+
+    def _hear_code(self, code: Any) -> None:
+        """A module is run."""
+        if code.co_filename.startswith("<"):  # made of a string
+            return
+        place = os.path.realpath(code.co_filename)
+        for side, root in self._roots.items():
+            if place.startswith(root + os.sep) or place in self._files:
+                self._executed[side].add(self._files.get(place) or os.path.relpath(place, root))
+        if place in self._files:
+            self.imported = f"imports {self._files[place]}, which changed"
+
+    def _hear_file(self, event: str, given: Any) -> None:
+        """A file is opened, or a folder listed."""
+        if isinstance(given, int) or (event == "open" and given is None):
+            return
+        place = os.fsdecode("." if given is None else given)
+        frame = sys._getframe(2)
+        outer, between = _outer(frame)
+        if event in ("os.listdir", "os.scandir", "glob.glob"):
+            ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
+            if self._folders and not ours and f"{os.sep}_pytest{os.sep}" not in outer:
+                name = self._folders.get(os.path.realpath(place))
+                if name:
+                    self._seen = f"lists the folder of {name}, which changed"
+            return
+        if os.path.basename(place) not in self._names:  # noqa: PTH119
+            return
+        name = self._files.get(os.path.realpath(place))
+        if name and name.endswith(".py"):
+            back = frame.f_back.f_code.co_name if frame.f_back else ""
+            loaded = frame.f_code.co_filename == IMPORT and back == "get_code"
+            told = {"warnings.py", "traceback.py"} & between or f"{os.sep}_pytest{os.sep}" in outer
+            if loaded or told:
+                return
+        if name:
+            self._seen = f"reads {name}, which changed"
+
+    def _hear_process(self, event: str, given: tuple[Any, ...]) -> None:
+        outer, _ = _outer(sys._getframe(2))
+        own = any(outer.startswith(root + os.sep) for root in self._roots.values())
+        program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
+        if own or not self._loading or program not in ASKED:
+            self._seen = "starts a process"
+
+    @property
+    def why(self) -> str:
+        """Why something that differs may have been run or read; nothing if it surely was not."""
+        every = set().union(*self._executed.values())
+        active = {n for n, effect in self._effects.items() if effect["data"] or n in every}
+        for name in active:
+            for file, why in self._effects[name]["unsure"].items():
+                if file in every:
+                    return str(why)
+        ran = sorted(self._ran & active)
+        return self._blind or (f"runs what changed in {ran[0]}" if ran else self._seen)
+
+    def loaded(self) -> str:
+        """Why all series are touched by what was run so far, to load them; nothing if they are not.
+
+        What is imported then is known by what it binds, unless only one version imports it.
+        """
+        changed = set(self._effects)
+        if len(self._executed) > 1:
+            one, other = self._executed.values()
+            if only := (one ^ other) - changed:
+                self._blind = self._blind or f"only one version imports {min(only)}"
+        self._loading, self.imported = False, ""
+        why = self.why
+        return why and f"loading it {why}"
+
+    def forget(self) -> None:
+        """Watch as if nothing had been run yet."""
+        self._ran.clear()
+        self._seen = self.imported = ""
+        self._children = _ended_children()
+
+    def __enter__(self) -> None:
+        """Begin to watch the main thread."""
+        sys.settrace(self._look)
+
+    def __exit__(self, *reason: object) -> None:
+        """Watch it no longer."""
+        before = self._beats
+        _beat()
+        current = getattr(threading, "_trace_hook", None)
+        if self._beats == before or sys.gettrace() != self._look or current != self._look:
+            self._blind = self._blind or "something else traces what is run"
+        sys.settrace(None)
+        threading.settrace(self._look)
+        if _has_children() or (not self._loading and _ended_children() != self._children):
+            self._seen = self._seen or "has another process"
+        if loaded := COMPILERS & sys.modules.keys():
+            self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
+        if any(effect["data"] and effect["named"] for effect in self._effects.values()):
+            readers = set(filter(None, map(_reads_files, list(sys.modules.items()))))
+            if readers:
+                data = next(n for n, e in self._effects.items() if e["data"] and e["named"])
+                self._blind = self._blind or f"{min(readers)} may read {data}, which changed"
+
+
+def _beat() -> None:
+    """Called to see whether calls are seen."""
+
+
+def _outer(frame: FrameType | None) -> tuple[str, set[str]]:
+    """The file of the first caller outside the standard library, and the files in between."""
+    between: set[str] = set()
+    while frame:
+        file = frame.f_code.co_filename
+        standard = file.startswith(STANDARD) and not any(other in file for other in OTHERS)
+        if not (standard or file.startswith("<frozen ")):
+            return file, between
+        between.add(os.path.basename(file))  # noqa: PTH119
+        frame = frame.f_back
+    return "", between
+
+
+def _reads_files(item: tuple[str, Any]) -> str:
+    """The package of an extension module that may open files unheard; nothing if it is none."""
+    name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
+    native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
+    standard = file.startswith(STANDARD) and not any(other in file for other in OTHERS)
+    return name if native and not standard and name not in OPEN_BY_PYTHON else ""
+
+
+def _has_children() -> bool:
+    """Whether there is any child of this process, also one that has ended and is not heard yet."""
+    if not hasattr(os, "waitid"):
+        known = sys.modules.get("multiprocessing")
+        return bool(known and known.active_children())
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _ended_children() -> int:
+    """A number that grows whenever a child of this process has ended."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
