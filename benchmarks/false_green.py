@@ -21,9 +21,10 @@ import sys
 import tempfile
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mlpperf.engine.history.recording import Recording
@@ -43,7 +44,7 @@ class Layout(NamedTuple):
     """
 
     package: str
-    files: dict[str, str] = {}
+    files: Mapping[str, str] = MappingProxyType({})
     called_in: str = "."
     editable: tuple[str, ...] = ()
 
@@ -193,9 +194,9 @@ PLACES = {
         + "\nwork = Worker().work\n"
     },
     "data": {
-        "kernel.py": "import json\nfrom pathlib import Path\n\nDATA = Path(__file__).with_name('data.json')\n"
-        "FACTOR = json.loads(DATA.read_text())\n\ndef work(n):\n    "
-        + LOOP.replace("{factor}", "FACTOR"),
+        "kernel.py": "import json\nfrom pathlib import Path\n\n"
+        "DATA = Path(__file__).with_name('data.json')\nFACTOR = json.loads(DATA.read_text())\n\n"
+        "def work(n):\n    " + LOOP.replace("{factor}", "FACTOR"),
         "data.json": "{factor}\n",
     },
     "a subpackage by its name": {
@@ -206,8 +207,8 @@ PLACES = {
         "plugs/plain.py": "def work(n):\n    " + LOOP,
     },
     "generated code": {
-        "kernel.py": "SOURCE = '''def work(n):\n    for _ in range(n * {factor}): pass\n    return n'''\n"
-        "scope = {{}}\nexec(SOURCE, scope)\nwork = scope['work']\n"
+        "kernel.py": "SOURCE = '''def work(n):\n    for _ in range(n * {factor}): pass\n"
+        "    return n'''\nscope = {{}}\nexec(SOURCE, scope)\nwork = scope['work']\n"
     },
 }
 API = """
