@@ -40,33 +40,40 @@ def test_a_project_without_benchmarks_has_no_suite(tmp_path: Path) -> None:
         "class TestIt:\n    async def test_it(self, *, codspeed_benchmark): ...\n",
         "@pytest.mark.benchmark\ndef test_it(): ...\n",
         "@pytest.mark.benchmark(group='a')\ndef test_it(): ...\n",
-        "@pytest.fixture\ndef quick(benchmark): ...\n",
+        "pytestmark = pytest.mark.benchmark\ndef test_it(): ...\n",
+        "@pytest.mark.benchmark\nclass TestIt:\n    def test_it(self): ...\n",
+        "def bench_it(benchmark): ...\n",
     ],
 )
 def test_tests_are_known_by_fixture_and_mark(text: str, tmp_path: Path) -> None:
     suite = only(written(tmp_path, **{"tests/perf/bench_it.py": text, "tests/test_b.py": "x = 1"}))
     assert suite.kind == "pytest"
-    assert suite.arguments == suite.tests == ("tests/perf/bench_it.py",)
+    assert suite.arguments[-2:] == ("--", *suite.tests) == ("--", "tests/perf/bench_it.py")
     assert suite.files == ("tests",)  # with whatever lies around it
     assert "tests/perf/bench_it.py" in suite.place
 
 
-def test_what_cannot_be_parsed_or_is_hidden_is_none(tmp_path: Path) -> None:
+def test_what_cannot_be_parsed_is_left_to_pytest_and_what_is_hidden_is_none(tmp_path: Path) -> None:
     files = {"tests/test_a.py": "def test_it(benchmark:", ".venv/test_b.py": FIXTURE}
-    assert found(written(tmp_path, **files)) == []
+    files |= {
+        "env/pyvenv.cfg": "",
+        "env/test_c.py": FIXTURE,
+        "tests/data/old.py": "print 'benchmark'",
+    }
+    assert only(written(tmp_path, **files)).tests == ("tests/test_a.py",)
 
 
 def test_tests_inside_the_package_share_no_more_than_themselves_and_conftest_files(
     tmp_path: Path,
 ) -> None:
     files = {
-        "pkg/perf/test_a.py": FIXTURE,
-        "pkg/perf/conftest.py": "",
+        "pkg/speed/test_a.py": FIXTURE,
+        "pkg/speed/conftest.py": "",
         "pkg/code.py": "",
         "conftest.py": "",
     }
     suite = only(written(tmp_path, **files))
-    assert suite.files == ("pkg/perf/test_a.py", "pkg/perf/conftest.py", "conftest.py")
+    assert suite.files == ("pkg/speed/test_a.py", "pkg/speed/conftest.py", "conftest.py")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +90,12 @@ def test_of_the_options_of_the_project_those_about_loading_are_kept(
     name: str, text: str, tmp_path: Path
 ) -> None:
     options = "-ra -n auto --cov=pkg --benchmark-disable --import-mode importlib -p pkg.plugin "
-    options += "-p no:other -x -m quick"
+    options += "-p no:other -x -m quick --rootdir=elsewhere --confcutdir .."
     files = {name: text.replace("{options}", options), "test_a.py": FIXTURE}
     suite = only(written(tmp_path, **files))
+    folders = ("--rootdir=.", "--confcutdir=.")
     kept = ("--import-mode", "importlib", "-p", "pkg.plugin")
-    assert suite.arguments == (*kept, "test_a.py")
+    assert suite.arguments == ("-c", name, *folders, *kept, "--", "test_a.py")
     assert suite.tests == ("test_a.py",)
 
 
@@ -96,7 +104,7 @@ def test_the_options_may_be_a_list(tmp_path: Path) -> None:
         "[tool.pytest.ini_options]\naddopts = ['--import-mode=importlib', '--strict-config']\n"
     )
     suite = only(written(tmp_path, **{"pyproject.toml": options, "test_a.py": FIXTURE}))
-    assert suite.arguments == ("--import-mode", "importlib", "test_a.py")
+    assert suite.arguments[4:] == ("--import-mode", "importlib", "--", "test_a.py")
 
 
 @pytest.mark.parametrize("where", ["", "perf/"])

@@ -7,6 +7,7 @@ suites = ["asv", "pytest"]        # of what was found, only these; "hotpaths" ar
 series = ["*parse*"]              # only those whose name a pattern fits
 threshold = "2%"                  # the smallest slowdown that is told
 budget = 120                      # seconds for all that is timed
+pytest_options = ["--runslow"]    # with which pytest is run, besides those that load the tests
 
 [tool.mlpperf.thresholds]         # of series whose name a pattern fits
 "*network*" = "10%"
@@ -25,7 +26,16 @@ from ..words import percentage
 from .catalogue import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
-KEYS = ("paths", "extras", "suites", "series", "threshold", "thresholds", "budget")
+KEYS = (
+    "paths",
+    "extras",
+    "suites",
+    "series",
+    "threshold",
+    "thresholds",
+    "budget",
+    "pytest_options",
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Settings:
     threshold: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
     budget: float | None = None
+    pytest_options: tuple[str, ...] = ()
 
 
 def settings(root: Path) -> Settings:
@@ -67,6 +78,7 @@ def settings(root: Path) -> Settings:
         None if threshold is None else percentage(threshold),
         {pattern: percentage(text) for pattern, text in thresholds.items()},
         budget,
+        tuple(_names(said, "pytest_options", [])),
     )
 
 
