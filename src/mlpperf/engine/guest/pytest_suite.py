@@ -45,6 +45,10 @@ if getattr(pytest, "version_tuple", (0,))[0] >= 9:
         OPTIONS += ["-o", f"{name}=false"]
 # What suites look for that are to be timed: a run that is meant for benchmarks.
 ARGUMENTS = ["pytest", "--benchmark-only", "--codspeed"]
+# Another way of importing, for files of one name in several folders: by their whole path.
+IMPORTLIB = ["--import-mode=importlib"]
+if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
+    IMPORTLIB += ["-o", "consider_namespace_packages=true"]
 MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
 CONFTEST = re.compile(r"while loading conftest '(.+?)'")
 
@@ -90,15 +94,14 @@ class PytestCopy:
             self._switch()
             said = f"{self._asked}\n{self._heard.text}"
             if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
-                # Files of one name in folders that are no packages need another way of importing.
-                importing = ["--import-mode=importlib"]
+                importing = IMPORTLIB
                 if not self._session.dead:
                     self._switch()
                 continue
             place = CONFTEST.search(said) if self._session.dead else None
-            below = [file for file in files if place and _is_below(file, place[1])]
-            if place and below and len(below) < len(files):
-                name = os.path.relpath(place[1], self._scene.folder)
+            name = os.path.relpath(place[1], self._scene.folder) if place else ""
+            below = [file for file in files if name and Path(name).parent in Path(file).parents]
+            if below and len(below) < len(files):
                 broken[name] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
                 files = [file for file in files if file not in below]
                 continue
@@ -106,8 +109,9 @@ class PytestCopy:
         self.broken |= broken
         if not (self._items or self.broken):
             tests = f"{self._collected} tests" if self._collected else "no test"
+            what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
-                with_remedy(f"pytest has ended: {in_one_line(said)}")
+                with_remedy(f"{what}: {in_one_line(said)}")
                 if self._session.dead
                 else f"pytest has collected {tests}, and none that uses the benchmark fixture"
             )
@@ -169,10 +173,9 @@ class PytestCopy:
     def _run(self, options: list[str], files: list[str], _: object) -> None:
         sys.argv, sys.stderr = list(ARGUMENTS), self._heard
         folders = sorted({_folder(file) for file in files})
-        if "--import-mode=importlib" in options:  # which puts no folder of tests on the path
-            sys.path += [str(Path(folder).absolute()) for folder in folders]
-            for file in files:
-                sys.modules.pop(Path(file).stem, None)
+        if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
+            sys.path += [str(Path(folder).absolute()) for folder in (".", *folders)]
+            _forget({Path(file).absolute() for file in files})
         try:
             code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
         except BaseException as reason:  # a plugin may raise anything
@@ -249,8 +252,14 @@ def _folder(file: str) -> str:
     return f".{os.sep}{folder}"
 
 
-def _is_below(file: str, conftest: str) -> bool:
-    return Path(conftest).parent in Path(file).absolute().parents
+def _forget(files: set[Path]) -> None:
+    """Forget the modules of tests that an earlier session has imported, and their packages."""
+    folders = {file.parent for file in files}
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "")
+        of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
+        if of_tests or file in files:
+            del sys.modules[name]
 
 
 def _unprefixed(reason: object) -> str:
@@ -317,7 +326,10 @@ class _Plugin:
     def pytest_make_collect_report(self, collector: Any) -> Any:
         """Note how long a file takes to load."""
         start = time.perf_counter()
-        report = yield
+        try:
+            report = yield
+        except SystemExit as reason:  # of a script; it is not to end all others
+            report = pytest.CollectReport(collector.nodeid, "failed", told(reason), [])
         if isinstance(collector, pytest.Module):
             self._copy.loading[collector.nodeid] = time.perf_counter() - start
         return report
@@ -333,6 +345,18 @@ class _Plugin:
         else:
             return
         self._copy.broken[report.nodeid] = with_remedy(said)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
+        """Note the benchmarks that hooks of the project leave out."""
+        before = [item for item in items if is_timed(item)]
+        result = yield
+        left = set(items)
+        for item in before:
+            if item not in left:
+                said = f"{item.nodeid} is left out by a hook of the project"
+                self._copy.broken[item.nodeid] = said
+        return result
 
     def pytest_internalerror(self, excinfo: Any) -> None:
         self._copy.ended(told(excinfo.value))
