@@ -70,6 +70,16 @@ def test_a_benchmark_by_way_of_something_else_is_found(helper: str, text: str, t
     assert said({helper: text, "tests/test_it.py": test}) == {"tests/test_it.py"}
 
 
+def test_modules_of_the_project_may_have_the_word_in_their_names() -> None:
+    texts = {
+        "benchmark/core.py": "def area(): ...\n",
+        "benchmark/test_it.py": "from benchmark.core import area\ndef test_it(benchmark): ...\n",
+        "benchmark/test_no.py": "from benchmark.core import area\ndef test_it(): area()\n",
+        "benchmark/test_mark.py": "import pytest\n@pytest.mark.benchmark\ndef test_it(): ...\n",
+    }
+    assert said(texts) == {"benchmark/test_it.py", "benchmark/test_mark.py"}
+
+
 def test_a_chain_of_helpers_is_followed() -> None:
     texts = {
         "tests/marks.py": MARK,

@@ -34,15 +34,17 @@ class Statement:
     Attributes
     ----------
     uses : variables, which mean a benchmark only if their value does.
-    words : arguments, attributes, imported names and strings, which may mean one by themselves.
-    modules : from which it imports.
+    words : arguments, attributes and strings, which may mean one by themselves.
+    imports : what it imports, and the parts of the name of the module where that is.
+    origin : the first of these parts; empty for an import that is relative.
     text : as it is written, if it is a fixture or a hook of pytest; else empty.
     """
 
     names: set[str]
     uses: set[str]
     words: set[str]
-    modules: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+    origin: str = ""
     text: str = ""
 
     @property
@@ -53,11 +55,13 @@ class Statement:
     @cached_property
     def all(self) -> frozenset[str]:
         """Everything that it mentions."""
-        return frozenset(self.uses | self.words)
+        return frozenset(self.uses | self.words | self.imports)
 
     def speaks(self, own: set[str]) -> bool:
         """Whether it holds one of the two words, other than as a module that is the project's."""
-        return any(map(WORD.search, (self.words | self.modules) - own))
+        from_own = not self.origin or self.origin in own
+        imports = self.imports - own if from_own else self.imports
+        return any(map(WORD.search, self.words | imports))
 
 
 @dataclass(eq=False)
@@ -97,7 +101,7 @@ class File:
     @cached_property
     def imports_all(self) -> bool:
         """Whether names come into it that it does not mention."""
-        return any("*" in statement.words for statement in self.statements)
+        return any("*" in statement.imports for statement in self.statements)
 
     def is_reached_by(self, other: File) -> bool:
         """Whether what it defines is to be had in `other`: by an import, or as a conftest.py."""
@@ -177,7 +181,7 @@ def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
             continue
         if statement.is_hook:
             helped = statement.uses & file.handed  # by something that does it, here or elsewhere
-            elsewhere = any(helped & one.names for one in file.statements if one.modules)
+            elsewhere = any(helped & one.names for one in file.statements if one.imports)
             if elsewhere or ADDS.search(file.text if helped else statement.text):
                 yield "."
         elif "autouse" in statement.text or "pytestmark" in statement.names:
@@ -222,10 +226,13 @@ def _statement(node: ast.stmt, lines: list[str]) -> Statement:
         elif isinstance(one, ast.Attribute):
             made.words.add(one.attr)
         elif isinstance(one, ast.alias):
-            made.words |= {*one.name.split("."), one.asname or ""}
-            made.names.add(one.asname or one.name.partition(".")[0])
+            made.imports |= {*one.name.split("."), one.asname or ""}
+            made.origin = made.origin or one.name.partition(".")[0]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                made.names.add(one.asname or one.name.partition(".")[0])
         elif isinstance(one, ast.ImportFrom):
-            made.modules |= set((one.module or "").split("."))
+            made.imports |= set((one.module or "").split("."))
+            made.origin = "" if one.level else (one.module or "").partition(".")[0]
         elif isinstance(one, ast.Constant) and isinstance(one.value, str):
             made.words |= set(TOKEN.findall(one.value)) if id(one) not in docstrings else set()
     return made
