@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.pathlib import fnmatch_ex
 from greenlet import getcurrent, greenlet
 
 from .blocks import Runner
@@ -312,15 +311,14 @@ class _Plugin:
         wanted = self._folders if collection_path.is_dir() else self._files
         return collection_path not in wanted
 
+    @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(self, file_path: Path, parent: Any) -> Any:
         """Collect files that pytest does not take for tests by their names."""
-        if file_path not in self._files or file_path.suffix != ".py":
-            return None
-        usual = parent.config.getini("python_files")
-        if parent.session.isinitpath(file_path) or any(fnmatch_ex(p, file_path) for p in usual):
-            return None
-        hook = parent.session.gethookproxy(file_path)
-        return hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+        found = yield
+        if not found and file_path in self._files:
+            hook = parent.session.gethookproxy(file_path)
+            found = [hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)]
+        return found
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
