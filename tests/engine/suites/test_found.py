@@ -40,33 +40,40 @@ def test_a_project_without_benchmarks_has_no_suite(tmp_path: Path) -> None:
         "class TestIt:\n    async def test_it(self, *, codspeed_benchmark): ...\n",
         "@pytest.mark.benchmark\ndef test_it(): ...\n",
         "@pytest.mark.benchmark(group='a')\ndef test_it(): ...\n",
-        "@pytest.fixture\ndef quick(benchmark): ...\n",
+        "pytestmark = pytest.mark.benchmark\ndef test_it(): ...\n",
+        "@pytest.mark.benchmark\nclass TestIt:\n    def test_it(self): ...\n",
+        "def bench_it(benchmark): ...\n",
     ],
 )
 def test_tests_are_known_by_fixture_and_mark(text: str, tmp_path: Path) -> None:
     suite = only(written(tmp_path, **{"tests/perf/bench_it.py": text, "tests/test_b.py": "x = 1"}))
     assert suite.kind == "pytest"
-    assert suite.arguments == suite.tests == ("tests/perf/bench_it.py",)
+    assert suite.arguments[-2:] == ("--", *suite.tests) == ("--", "tests/perf/bench_it.py")
     assert suite.files == ("tests",)  # with whatever lies around it
     assert "tests/perf/bench_it.py" in suite.place
 
 
-def test_what_cannot_be_parsed_or_is_hidden_is_none(tmp_path: Path) -> None:
+def test_what_cannot_be_parsed_is_left_to_pytest_and_what_is_hidden_is_none(tmp_path: Path) -> None:
     files = {"tests/test_a.py": "def test_it(benchmark:", ".venv/test_b.py": FIXTURE}
-    assert found(written(tmp_path, **files)) == []
+    files |= {
+        "env/pyvenv.cfg": "",
+        "env/test_c.py": FIXTURE,
+        "tests/data/old.py": "print 'benchmark'",
+    }
+    assert only(written(tmp_path, **files)).tests == ("tests/test_a.py",)
 
 
 def test_tests_inside_the_package_share_no_more_than_themselves_and_conftest_files(
     tmp_path: Path,
 ) -> None:
     files = {
-        "pkg/perf/test_a.py": FIXTURE,
-        "pkg/perf/conftest.py": "",
+        "pkg/speed/test_a.py": FIXTURE,
+        "pkg/speed/conftest.py": "",
         "pkg/code.py": "",
         "conftest.py": "",
     }
     suite = only(written(tmp_path, **files))
-    assert suite.files == ("pkg/perf/test_a.py", "pkg/perf/conftest.py", "conftest.py")
+    assert suite.files == ("pkg/speed/test_a.py", "pkg/speed/conftest.py", "conftest.py")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +90,12 @@ def test_of_the_options_of_the_project_those_about_loading_are_kept(
     name: str, text: str, tmp_path: Path
 ) -> None:
     options = "-ra -n auto --cov=pkg --benchmark-disable --import-mode importlib -p pkg.plugin "
-    options += "-p no:other -x -m quick"
+    options += "-p no:other -x -m quick --rootdir=elsewhere --confcutdir .."
     files = {name: text.replace("{options}", options), "test_a.py": FIXTURE}
     suite = only(written(tmp_path, **files))
+    folders = ("--rootdir=.", "--confcutdir=.")
     kept = ("--import-mode", "importlib", "-p", "pkg.plugin")
-    assert suite.arguments == (*kept, "test_a.py")
+    assert suite.arguments == ("-c", name, *folders, *kept, "--", "test_a.py")
     assert suite.tests == ("test_a.py",)
 
 
@@ -96,7 +104,7 @@ def test_the_options_may_be_a_list(tmp_path: Path) -> None:
         "[tool.pytest.ini_options]\naddopts = ['--import-mode=importlib', '--strict-config']\n"
     )
     suite = only(written(tmp_path, **{"pyproject.toml": options, "test_a.py": FIXTURE}))
-    assert suite.arguments == ("--import-mode", "importlib", "test_a.py")
+    assert suite.arguments[4:] == ("--import-mode", "importlib", "--", "test_a.py")
 
 
 @pytest.mark.parametrize("where", ["", "perf/"])
@@ -127,3 +135,77 @@ def test_the_folder_may_have_any_name_and_both_kinds_are_found(tmp_path: Path) -
 def test_a_bad_configuration_is_refused(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match=said):
         found(written(tmp_path, **{"asv.conf.json": text}))
+
+
+@pytest.mark.parametrize("given", ["..", "/tmp", "../elsewhere", "perf/../..", "link"])
+def test_benchmarks_outside_of_the_project_are_refused(given: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    root = written(tmp_path / "project", **{"asv.conf.json": f'{{"benchmark_dir": "{given}"}}'})
+    (root / "perf").mkdir()
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MlpperfError, match="lies outside of the project"):
+        found(root)
+    (root / "asv.conf.json").write_text('{"benchmark_dir": "perf/../perf"}')
+    assert only(root).arguments == ("perf",)
+
+
+def test_of_several_configurations_the_others_are_named(tmp_path: Path) -> None:
+    files = {
+        "deep/down/asv.conf.json": CONFIGURATION,
+        "deep/asv.conf.jsonc": CONFIGURATION,
+        "deep/benchmarks/a.py": "",
+        "deep/down/benchmarks/a.py": "",
+    }
+    suite = only(written(tmp_path, **files))
+    assert suite.arguments == ("deep/benchmarks",)
+    assert suite.notes == (
+        "deep/down/asv.conf.json is left out: deep/asv.conf.jsonc lies nearer to the project's "
+        "folder",
+    )
+
+
+def test_how_long_a_benchmark_of_asv_may_take(tmp_path: Path) -> None:
+    said = CONFIGURATION.replace('".",', '".", "default_benchmark_timeout": 600,')
+    assert only(written(tmp_path, **{"asv.conf.json": said, "benchmarks/a.py": ""})).arguments == (
+        "benchmarks",
+        "600.0",
+    )
+
+
+def test_how_many_files_with_tests_are_left_out_is_said(tmp_path: Path) -> None:
+    files = {f"tests/test_{name}.py": "def test_it(): ...\n" for name in "bcd"}
+    suite = only(written(tmp_path, **{"tests/test_a.py": FIXTURE, **files}))
+    assert suite.tests == ("tests/test_a.py",)
+    assert "left out 3 files with tests" in suite.notes[0]
+    hook = "def pytest_itemcollected(item):\n    item.add_marker(pytest.mark.benchmark)\n"
+    suite = only(written(tmp_path, **{"conftest.py": hook}))
+    assert (len(suite.tests), suite.notes) == (4, ())
+
+
+def test_what_a_project_says_of_its_tests_counts(tmp_path: Path) -> None:
+    said = "[pytest]\npython_files = bench_*.py\ntestpaths = perf doc/*\n"
+    wrapped = "import pytest\n\n@pytest.fixture\ndef timed(benchmark): ...\n"
+    script = "def main(benchmark): ...\n\nmain(1)\n"
+    files = {
+        "pytest.ini": said,
+        "conftest.py": wrapped,
+        "perf/bench_a.py": "def b_it(timed): ...\n",
+        "doc/x/bench_b.py": "def b_it(timed): ...\n",
+        "doc/x/run.py": script,
+        "tests/test_c.py": "def test_it(timed): ...\n",
+        "tests/bench_d.py": script,
+    }
+    suite = only(written(tmp_path, **files))
+    assert suite.tests == ("doc/x/bench_b.py", "perf/bench_a.py", "tests/test_c.py")
+
+
+def test_an_open_quotation_is_no_failure(tmp_path: Path) -> None:
+    said = "[pytest]\naddopts = --import-mode=importlib -k 'it's\n"
+    suite = only(written(tmp_path, **{"pytest.ini": said, "test_a.py": FIXTURE}))
+    assert "importlib" in suite.arguments
+
+
+def test_options_of_the_settings_are_passed(tmp_path: Path) -> None:
+    said = "[tool.mlpperf]\npytest_options = ['--runslow', '-k', 'it']\n"
+    suite = only(written(tmp_path, **{"pyproject.toml": said, "test_a.py": FIXTURE}))
+    assert suite.arguments[-5:] == ("--runslow", "-k", "it", "--", "test_a.py")

@@ -16,6 +16,7 @@ suites = ["asv"]
 series = ["*parse*"]
 threshold = "2%"
 budget = 60
+pytest_options = ['--runslow']
 
 [tool.mlpperf.thresholds]
 "*network*" = 10
@@ -33,7 +34,9 @@ def test_nothing_said_is_everything_found(tmp_path: Path) -> None:
 
 
 def test_all_that_can_be_said(tmp_path: Path) -> None:
-    assert said(tmp_path, ALL) == Settings(("asv",), ("*parse*",), 0.02, {"*network*": 0.1}, 60)
+    assert said(tmp_path, ALL) == Settings(
+        ("asv",), ("*parse*",), 0.02, {"*network*": 0.1}, 60, ("--runslow",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,6 +48,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
         ("series = [1]", "series must be a list"),
         ("budget = 0", "budget must be a number of seconds, not 0"),
         ("budget = 'long'", "budget must be a number"),
+        ("pytest_options = '--runslow'", "pytest_options must be a list"),
         ("threshold = 'much'", "a percentage such as 2%, not 'much'"),
         ("thresholds = ['5%']", "thresholds must be a table"),
     ],

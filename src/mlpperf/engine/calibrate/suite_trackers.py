@@ -51,14 +51,14 @@ def _pytest_benchmark(
     """
     storage, results = folder / "benchmarks", folder / "benchmarks.json"
     command = ["-m", "pytest", "-q", "-o", "addopts=", "--benchmark-only", "--benchmark-name=long"]
-    command += [*suite.arguments, f"--benchmark-storage=file://{storage}"]
+    command += [f"--benchmark-storage=file://{storage}"]
     limit = [f"--benchmark-compare-fail=median:{100 * LIMIT:g}%", "--benchmark-compare=0001"]
     start = time.perf_counter()
 
     def medians(version: Version, side: str, *options: str) -> tuple[dict[str, float], str]:
         path = [*guests.packages[side], *map(str, import_folders(version.root)), str(version.root)]
         said = run(
-            [*command, f"--benchmark-json={results}", *options],
+            [*command, f"--benchmark-json={results}", *options, *suite.arguments],
             version.root,
             allowed=(0, 1),
             variables={"PYTHONPATH": os.pathsep.join(path)},

@@ -5,75 +5,138 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import inspect
 import itertools
+import math
 import pickle
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
-from unittest import mock
 
 from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
 from .copies import FailedError, Names, NotTimedError, SkippedError, told
+from .scenes import Scene
 from .worlds import World
 
 Done = TypeVar("Done")
+BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+# How asv's runner knows a benchmark by its name.
+BENCHMARK = re.compile(
+    r"def (time|timeraw|track|mem|peakmem)_|(def|class) (Time|Timeraw|Track|Mem|PeakMem)[A-Z_]"
+    r"|benchmark_name"
+)
 
 
 class AsvCopy:
-    """The benchmarks in a folder, imported in a world of their own."""
+    """The benchmarks in a folder, imported in a world of their own.
 
-    def __init__(self, world: World, folder: Path, wanted: Sequence[str] = ()) -> None:
-        """Load the modules of series that are at the places `wanted`; all of them for none."""
-        self._world = world
+    Parameters
+    ----------
+    folder
+        That of the benchmarks. If it is the project's own, only modules with benchmarks are loaded.
+    wanted
+        Places of series, whose modules are loaded; all for none.
+    timeout
+        Seconds that a benchmark may take if it does not say so itself.
+    """
+
+    def __init__(
+        self, world: World, folder: Path, wanted: Sequence[str] = (), timeout: float = 0.0
+    ) -> None:
+        self._world, self._scene, self._timeout = world, Scene(world), timeout
         self._benchmarks: dict[Names, tuple[Any, int]] = {}
         self._caches: dict[str, bytes] = {}  # what setup_cache made, pickled
+        self._without: dict[str, str] = {}  # and why it did not
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
-        world.inside(self._find)(folder, wanted)
+        holds_code = any((folder / name).is_file() for name in BUILD_FILES)
+        with self._scene.entered():
+            names = [folder.name, *_modules(folder, holds_code)]
+            places = [name.partition(".")[2] for name in names]
+            # A benchmark may have another name than its module and its class: `benchmark_name`.
+            named = [any(f"{at}.".startswith(f"{p}.") for p in places[1:]) for at in wanted]
+            for name, place in zip(names, places):
+                is_wanted = any(f"{at}.".startswith(f"{place}.") for at in wanted)
+                if is_wanted or not (place and named and all(named)):
+                    self._load(name, place)
         self.series = list(self._benchmarks)
 
-    def _find(self, folder: Path, wanted: Sequence[str]) -> None:
-        def modules(*_: object, **__: object) -> Iterator[ModuleType]:
-            """What asv's runner imports, and goes on after a module that does not import."""
-            names = [folder.name, *_modules(folder)]
-            for name in names:
-                below = name.partition(".")[2]
-                if below and wanted and not any(f"{at}.".startswith(f"{below}.") for at in wanted):
-                    continue
-                start = time.perf_counter()
-                try:
-                    module = importlib.import_module(name)
-                except BaseException as reason:  # anything may go wrong in somebody's module
-                    self.broken[below] = f"{name} does not import: {told(reason)}"
-                    continue
-                self.loading[below] = time.perf_counter() - start
-                yield module
+    def _load(self, name: str, place: str) -> None:
+        """Take the benchmarks of a module as asv's runner does, and go on after what fails."""
+        start = time.perf_counter()
+        try:
+            module = importlib.import_module(name)
+        except BaseException as reason:  # anything may go wrong in somebody's module
+            self.broken[place] = f"{name} does not import: {told(reason)}"
+            return
+        self.loading[place] = time.perf_counter() - start
+        for attribute, value in list(vars(module).items()):
+            if attribute.startswith("_"):
+                continue
+            where = f"{place}.{attribute}".lstrip(".")
+            if inspect.isclass(value) and not inspect.isabstract(value):
+                members: dict[str, Any] = {}
+                with self._naming(where):
+                    members = dict(inspect.getmembers(value))
+                for method, code in members.items():
+                    if inspect.isfunction(code) or inspect.ismethod(code):
+                        with self._naming(where):
+                            self._take(discovery._get_benchmark(method, module, value, code))
+            elif inspect.isfunction(value):
+                with self._naming(where):
+                    self._take(discovery._get_benchmark(attribute, module, None, value))
 
-        with mock.patch.object(discovery, "disc_modules", modules):
-            for benchmark in discovery.disc_benchmarks(str(folder)):
-                where, _, function = benchmark.name.rpartition(".")
-                for index, values in enumerate(itertools.product(*benchmark.params)):
-                    case = f"({', '.join(map(str, values))})" if values else ""
-                    self._benchmarks[where, case, function] = benchmark, index
+    @contextlib.contextmanager
+    def _naming(self, where: str) -> Iterator[None]:
+        """Name what cannot be used, such as a class for its parameters, and go on."""
+        try:
+            yield
+        except BaseException as reason:
+            self.broken[where] = f"{where} cannot be used: {told(reason)}"
+
+    def _take(self, benchmark: Any) -> None:
+        """Take a benchmark with each of its parameters; None is none."""
+        if benchmark is None:
+            return
+        where, _, function = benchmark.name.rpartition(".")
+        for index, values in enumerate(itertools.product(*benchmark.params)):
+            case = f"({', '.join(map(str, values))})" if values else ""
+            before = self._benchmarks.setdefault((where, case, function), (benchmark, index))
+            if before[0].func.__code__ is not benchmark.func.__code__:
+                self.broken[benchmark.name] = f"{benchmark.name} is the name of two benchmarks"
 
     def quantity(self, series: Names) -> str:
         """As asv's runner has it."""
         return str(self._benchmarks[series][0].type) if series in self._benchmarks else "time"
 
+    def timeout(self, series: Names) -> float | None:
+        """Seconds that its set-up may take, as the suite or its configuration says."""
+        benchmark = self._benchmarks[series][0] if series in self._benchmarks else None
+        own = [getattr(benchmark, name, None) for name in ("timeout", "setup_cache_timeout")]
+        said = [float(one) for one in own if isinstance(one, (int, float))]
+        return max([*said, self._timeout]) or None
+
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
         benchmark = self._inside(self._set_up, series)
         try:
-            value = float(self._world.inside(benchmark.run)(*benchmark._build_params()))
+            with self._scene.entered():
+                given = benchmark.run(*benchmark._build_params())
         except BaseException as reason:
             raise FailedError(f"it raised {told(reason)}") from reason
         finally:
             self.end()
+        try:
+            value = float(given)
+        except (TypeError, ValueError, OverflowError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise NotTimedError(f"it gives {str(given)[:60]}, which is no finite number")
         return value, str(benchmark.unit)
 
     def begin(self, series: Names, following: Names | None) -> Runner:
@@ -82,7 +145,8 @@ class AsvCopy:
 
     def _inside(self, function: Callable[[Names], Done], series: Names) -> Done:
         try:
-            return self._world.inside(function)(series)
+            with self._scene.entered():
+                return function(series)
         except (NotTimedError, FailedError):
             raise
         except BaseException as reason:  # anything may go wrong in somebody's setup
@@ -100,12 +164,16 @@ class AsvCopy:
         return benchmark
 
     def _begin(self, series: Names) -> Runner:
-        benchmark = self._set_up(series)
+        runner = self._runner(self._set_up(series))
+        self._scene.prepare(runner)
+        return runner
+
+    def _runner(self, benchmark: Any) -> Runner:
         if isinstance(benchmark, TimerawBenchmark):
-            return _ProcessRunner(benchmark, self._world)
+            return _ProcessRunner(benchmark)
         called = functools.partial(benchmark.func, *benchmark._build_params())
         if not benchmark._setups:
-            return Runner(called, world=self._world)
+            return Runner(called)
 
         # asv sets up anew for every call that it times, if there is anything to set up.
         benchmark._redo_setup_next = False  # the first time it is set up already
@@ -114,12 +182,13 @@ class AsvCopy:
             benchmark.redo_setup()
             return called
 
-        return PreparedRunner(prepared, world=self._world)
+        return PreparedRunner(prepared)
 
     def end(self) -> None:
         """Tear the benchmark down."""
         try:
-            self._world.inside(self._current.do_teardown)()
+            with self._scene.entered():
+                self._current.do_teardown()
         except BaseException as reason:
             raise FailedError(f"its teardown raised {told(reason)}") from reason
 
@@ -133,30 +202,45 @@ class AsvCopy:
         key = benchmark.setup_cache_key
         if key is None:
             return None
+        if key in self._without:  # others need it, too, and it may have taken long
+            raise FailedError(self._without[key])
         if key not in self._caches:
-            self._caches[key] = pickle.dumps(benchmark.do_setup_cache())
+            try:
+                self._caches[key] = pickle.dumps(benchmark.do_setup_cache())
+            except BaseException as reason:
+                self._without[key] = f"its setup_cache raised {told(reason)}"
+                raise FailedError(self._without[key]) from reason
         return pickle.loads(self._caches[key])
 
 
 class _ProcessRunner(Runner):
     """Code that is timed by a process of its own, for each block."""
 
-    def __init__(self, benchmark: Any, world: World) -> None:
+    def __init__(self, benchmark: Any) -> None:
         self._timer = benchmark._get_timer(*benchmark._build_params())
-        super().__init__(functools.partial(self._timer.timeit, 1), world=world)
+        super().__init__(functools.partial(self._timed, 1))
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call, by the clock of that process, which imports this world's version."""
+        return self._timed(self.calls) / self.calls
+
+    def _timed(self, calls: int) -> float:
         if self.world:
             self.world.enter()
-        return float(self._timer.timeit(self.calls)) / self.calls
+        return float(self._timer.timeit(calls))
 
 
-def _modules(folder: Path) -> Iterator[str]:
-    """All modules of the benchmarks below their package, by name; none of them is imported."""
+def _modules(folder: Path, holds_code: bool) -> Iterator[str]:
+    """All modules of the benchmarks below their package, by name; none of them is imported.
+
+    If the folder holds the project's code, too, only those with benchmarks: others, such as a
+    setup.py, may do anything.
+    """
     for file in sorted(folder.rglob("*.py")):
         parts = file.relative_to(folder).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         inner = [folder.joinpath(*parts[:i]) for i in range(1, len(parts))]
         if parts and all((package / "__init__.py").is_file() for package in inner):
-            yield ".".join((folder.name, *parts))
+            text = file.read_text(encoding="utf-8", errors="replace") if holds_code else ""
+            if not holds_code or BENCHMARK.search(text):
+                yield ".".join((folder.name, *parts))

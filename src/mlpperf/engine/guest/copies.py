@@ -55,6 +55,9 @@ class Copy(Protocol):
             If it gives nothing.
         """
 
+    def timeout(self, series: Names) -> float | None:
+        """Seconds that the set-up of a series may take, if its suite says that."""
+
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
 

@@ -13,7 +13,7 @@ from .watching import Watch
 from .worlds import leave
 
 CALLED_AGAIN = 1.0  # seconds for calling a series again
-SET_UP = 60.0  # seconds after which the set-up of a series is broken off
+SET_UP = 60.0  # seconds that the set-up of a series may take if its suite does not say more
 
 
 class BrokenOffError(Exception):
@@ -52,12 +52,13 @@ def proven(
         If a call takes `longest` seconds.
     """
     begun = time.perf_counter()
+    longest_setup = max(SET_UP, copy.timeout(names) or 0.0)
     try:
-        with at_most(SET_UP) as limit:
+        with at_most(longest_setup) as limit:
             runner = copy.begin(names, following)
     except (FailedError, NotTimedError) as reason:
         if limit.reached:
-            raise NotTimedError(f"its set-up takes longer than {SET_UP:g} s") from reason
+            raise NotTimedError(f"its set-up takes longer than {longest_setup:g} s") from reason
         raise
     setup = time.perf_counter() - begun
     try:
@@ -95,7 +96,7 @@ def touched(
     """
     watch.forget()
     try:
-        with at_most(SET_UP), watch:
+        with at_most(max(SET_UP, copy.timeout(names) or 0.0)), watch:
             runner = copy.begin(names, following)
     except (FailedError, NotTimedError) as reason:
         return (Touched.SHARED, watch.why) if watch.why else (Touched.ITSELF, why(reason))

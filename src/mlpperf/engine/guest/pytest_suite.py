@@ -11,23 +11,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
+import os
+import re
 import sys
 import time
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from greenlet import getcurrent, greenlet
 
-from .blocks import PreparedRunner, Runner, nothing
-from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError, SkippedError
-from .worlds import World, leave
+from .blocks import Runner
+from .copies import FailedError, Names, NotTimedError, SkippedError, told
+from .fixtures import Fixtures
+from .scenes import Scene
+from .timed_items import is_marked, is_timed, takes_fixture
+from .wording import Heard, in_one_line, with_remedy
+from .worlds import World
 
-# Asserts are as they are, and nothing is captured: neither can be of several sessions at once.
-OPTIONS = ("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header")
+# Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
+# a project forbids itself in its own runs does not end a session, such as marks of plugins that are
+# not here; no other plugin breaks calls off or spreads tests over processes.
+OPTIONS = [
+    *("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header"),
+    *("-W", "ignore::pytest.PytestWarning", "-o", "xfail_strict=false"),
+    *("-p", "no:timeout", "-p", "no:rerunfailures"),
+]
+if getattr(pytest, "version_tuple", (0,))[0] >= 9:
+    for name in ("strict", "strict_config", "strict_markers"):
+        OPTIONS += ["-o", f"{name}=false"]
+# What suites look for that are to be timed: a run that is meant for benchmarks.
+ARGUMENTS = ["pytest", "--benchmark-only", "--codspeed"]
+# Another way of importing, for files of one name in several folders: by their whole path.
+IMPORTLIB = ["--import-mode=importlib"]
+if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
+    IMPORTLIB += ["-o", "consider_namespace_packages=true"]
+MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
+CONFTEST = re.compile(r"while loading conftest '(.+?)'")
 
 
 @dataclass
@@ -45,24 +67,61 @@ class PytestCopy:
     Parameters
     ----------
     arguments
-        Files and folders with tests, and options of pytest.
+        Options of pytest, and after a `--` files with tests, relative to the current folder of the
+        world.
     """
 
     def __init__(self, world: World, arguments: Sequence[str]) -> None:
-        self._world = world
-        self._outside = _State.now()
-        self._state = _State.now()
-        self._session = greenlet(functools.partial(self._run, [*OPTIONS, *arguments]))
+        self._scene = Scene(world)
         self._items: dict[Names, Any] = {}
         self._outcome = Outcome()
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
-        self._switch()
+        cut = arguments.index("--") if "--" in arguments else len(arguments)
+        self._collect(list(arguments[:cut]), list(arguments[cut + 1 :]))
         self.series = list(self._items)
+
+    def _collect(self, options: list[str], files: list[str]) -> None:
+        """Start sessions until one has collected what can be; what cannot is `broken`."""
+        broken: dict[str, str] = {}
+        importing: list[str] = []
+        while True:
+            self.broken, self._heard, self._asked = {}, Heard(sys.stderr), ""
+            self._collected = 0
+            arguments = [*OPTIONS, *options, *importing]
+            self._session = greenlet(functools.partial(self._run, arguments, files))
+            self._switch()
+            said = f"{self._asked}\n{self._heard.text}"
+            if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
+                importing = IMPORTLIB
+                if not self._session.dead:
+                    self._switch()
+                continue
+            place = CONFTEST.search(said) if self._session.dead else None
+            name = os.path.relpath(place[1], self._scene.folder) if place else ""
+            below = [file for file in files if name and Path(name).parent in Path(file).parents]
+            if below and len(below) < len(files):
+                broken[name] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
+                files = [file for file in files if file not in below]
+                continue
+            break
+        self.broken |= broken
+        if not (self._items or self.broken):
+            tests = f"{self._collected} tests" if self._collected else "no test"
+            what = f"{name} cannot be loaded" if name else "pytest has ended"
+            self.broken[""] = (
+                with_remedy(f"{what}: {in_one_line(said)}")
+                if self._session.dead
+                else f"pytest has collected {tests}, and none that uses the benchmark fixture"
+            )
 
     def quantity(self, series: Names) -> str:
         """Tests are timed."""
         return "time"
+
+    def timeout(self, series: Names) -> float | None:
+        """Seconds that its set-up may take: tests have no such limit of their own."""
+        return None
 
     def value(self, series: Names) -> tuple[float, str]:
         """Tests are timed."""
@@ -94,23 +153,16 @@ class PytestCopy:
         if outcome.not_timed:
             raise NotTimedError(outcome.not_timed)
         if outcome.skipped:
-            raise SkippedError(outcome.skipped)
+            raise SkippedError(with_remedy(outcome.skipped))
         if outcome.failed:
-            raise FailedError(outcome.failed)
+            raise FailedError(with_remedy(outcome.failed))
 
     def _switch(self, value: object = None) -> Any:
-        """Let the session go on until it has something to say, with its world and its state."""
+        """Let the session go on until it has something to say, in its own surroundings."""
         if self._session.dead:
             raise FailedError("its session has ended early")
-        self._outside = _State.now()
-        self._world.enter()
-        self._state.restore()
-        try:
+        with self._scene.entered():
             return self._session.switch(value)
-        finally:
-            self._state = _State.now()
-            leave()
-            self._outside.restore()
 
     def _say(self, value: object = None) -> Any:
         """In the session: let the others go on until they want something."""
@@ -118,16 +170,30 @@ class PytestCopy:
         assert parent is not None
         return parent.switch(value)
 
-    def _run(self, arguments: list[str], _: object) -> None:
-        code = pytest.main(arguments, plugins=[_Plugin(self)])
-        if not self._items and not self.broken:
-            self.broken[""] = f"pytest ended with exit code {int(code)} and collected nothing"
+    def _run(self, options: list[str], files: list[str], _: object) -> None:
+        sys.argv, sys.stderr = list(ARGUMENTS), self._heard
+        folders = sorted({_folder(file) for file in files})
+        if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
+            sys.path += [str(Path(folder).absolute()) for folder in (".", *folders)]
+            _forget({Path(file).absolute() for file in files})
+        try:
+            code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
+        except BaseException as reason:  # a plugin may raise anything
+            self.ended(told(reason))
+        else:
+            self._asked = self._asked or f"its exit code is {int(code)}"
 
-    # --- what the plugin tells ---
+    # --- what the plugin says ---
+
+    def ended(self, why: str) -> None:
+        """Note why the session ends early."""
+        self._asked = why
 
     def collected(self, items: Sequence[Any]) -> None:
         """Take the tests that are to be timed, and run those that are wanted."""
-        self._items = {_names(item): item for item in items if _is_timed(item)}
+        sys.stderr = self._heard.stream
+        self._collected = len(items)
+        self._items = {_names(item): item for item in items if is_timed(item)}
         expected = None
         while wanted := self._say():
             item, following = wanted
@@ -147,7 +213,7 @@ class PytestCopy:
         NotTimedError
             If it was given up meanwhile.
         """
-        runner.world = self._world
+        self._scene.prepare(runner)
         if isinstance(reason := self._say(runner), Exception):
             raise reason
 
@@ -160,58 +226,142 @@ class PytestCopy:
         """Take in what pytest says of a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
-            self._outcome.skipped = str(reason).removeprefix("Skipped: ")
+            self._outcome.skipped = _unprefixed(reason)
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             lines = str(crash.message if crash else report.longrepr).strip().splitlines()
             self._outcome.failed = lines[0] if lines else "it failed"
 
 
-def _is_timed(item: Any) -> bool:
-    marked = any(item.get_closest_marker(mark) for mark in MARKS)
-    return marked or any(name in getattr(item, "fixturenames", ()) for name in FIXTURES)
-
-
 def _names(item: Any) -> Names:
     """The file, the parameters and the function of a test."""
     file, _, function = item.nodeid.partition("::")
+    path = os.path.relpath(item.path, item.config.rootpath).replace(os.sep, "/")
+    if item.nodeid.startswith(f"{path}::"):  # which may have a `::` of its own
+        file, function = path, item.nodeid[len(path) + 2 :]
     callspec = getattr(item, "callspec", None)
     case = f"[{callspec.id}]" if callspec else ""
     return file, case, function.removesuffix(case) if case else function
 
 
-class _Plugin:
-    """What the session of a copy is told by."""
+def _folder(file: str) -> str:
+    """The folder of a file, as an argument of pytest, which takes some signs for its own."""
+    folder = Path(file).parent
+    while "[" in str(folder) or "::" in str(folder):
+        folder = folder.parent
+    return f".{os.sep}{folder}"
 
-    def __init__(self, copy: PytestCopy) -> None:
+
+def _forget(files: set[Path]) -> None:
+    """Forget the modules of tests that an earlier session has imported, and their packages."""
+    folders = {file.parent for file in files}
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "")
+        of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
+        if of_tests or file in files:
+            del sys.modules[name]
+
+
+def _unprefixed(reason: object) -> str:
+    text = str(reason)
+    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
+
+
+class _Plugin:
+    """What a copy hears from its session, and which of its files are collected."""
+
+    def __init__(self, copy: PytestCopy, files: Sequence[str]) -> None:
         self._copy = copy
+        self._files = {Path(file).absolute() for file in files}
+        self._folders = {folder for file in self._files for folder in file.parents}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any, parser: Any) -> None:
+        """Take the place of the plugins for benchmarks, which have read their options."""
+        manager = early_config.pluginmanager
+        for name in ("benchmark", "codspeed"):
+            if manager.get_plugin(name) is not None:
+                manager.unregister(name=name)
+        for name in ("only", "enable", "skip", "disable"):
+            with contextlib.suppress(ValueError):  # it is there
+                parser.addoption(f"--benchmark-{name}", action="store_true", default=False)
+        with contextlib.suppress(ValueError):
+            parser.addoption("--codspeed", action="store_true", default=False)
+        if not hasattr(manager.hook, "pytest_benchmark_update_json"):
+            manager.add_hookspecs(_Hooks)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        """Say that this is a run for benchmarks."""
+        config.option.benchmark_only = config.option.benchmark_enable = True
+        config.option.benchmark_skip = config.option.benchmark_disable = False
+        config.option.codspeed = True
+        for mark in ("benchmark", "codspeed_benchmark"):
+            config.addinivalue_line("markers", f"{mark}: timed, by its fixture or as a whole")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: Any) -> None:
         # The last one to define a fixture wins, and other plugins have one of this name.
-        session.config.pluginmanager.register(_Fixtures(self._copy))
+        session.config.pluginmanager.register(Fixtures(self._copy))
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_configure(self, config: Any) -> None:
-        # It has read its options, and has no more to do; it would not accept another fixture.
-        config.pluginmanager.unregister(name="benchmark")
-        config.addinivalue_line("markers", "benchmark: timed, by its fixture or as a whole")
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Collect the files that were named, and no others, whatever the project leaves out."""
+        if not self._files:
+            return None
+        wanted = self._folders if collection_path.is_dir() else self._files
+        return collection_path not in wanted
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path, parent: Any) -> Any:
+        """Collect files that pytest does not take for tests by their names."""
+        found = yield
+        if not found and file_path in self._files:
+            hook = parent.session.gethookproxy(file_path)
+            found = [hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)]
+        return found
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
         """Note how long a file takes to load."""
         start = time.perf_counter()
-        report = yield
+        try:
+            report = yield
+        except SystemExit as reason:  # of a script; it is not to end all others
+            report = pytest.CollectReport(collector.nodeid, "failed", told(reason), [])
         if isinstance(collector, pytest.Module):
             self._copy.loading[collector.nodeid] = time.perf_counter() - start
         return report
 
     def pytest_collectreport(self, report: Any) -> None:
+        """Note what cannot be collected, or is left out as a whole."""
         if report.failed:
-            lines = str(report.longrepr).strip().splitlines()
-            why = next((line[1:].strip() for line in reversed(lines) if line[:1] == "E"), "")
-            said = f"{report.nodeid} cannot be collected: {why or lines[-1]}"
-            self._copy.broken[report.nodeid] = said
+            why = in_one_line(str(report.longrepr))
+            said = f"{report.nodeid} cannot be collected: {why}"
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            said = f"{report.nodeid} is skipped as a whole: {_unprefixed(reason)}"
+        else:
+            return
+        self._copy.broken[report.nodeid] = with_remedy(said)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
+        """Note the benchmarks that hooks of the project leave out."""
+        before = [item for item in items if is_timed(item)]
+        result = yield
+        left = set(items)
+        for item in before:
+            if item not in left:
+                said = f"{item.nodeid} is left out by a hook of the project"
+                self._copy.broken[item.nodeid] = said
+        return result
+
+    def pytest_internalerror(self, excinfo: Any) -> None:
+        self._copy.ended(told(excinfo.value))
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self._copy.ended(told(excinfo.value))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
@@ -224,7 +374,7 @@ class _Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: Any) -> bool | None:
         """Time a test as a whole that is marked and takes no fixture."""
-        if any(name in pyfuncitem.fixturenames for name in FIXTURES):
+        if takes_fixture(pyfuncitem) or not is_marked(pyfuncitem):
             return None
         names = pyfuncitem._fixtureinfo.argnames
         given = {name: pyfuncitem.funcargs[name] for name in names}
@@ -236,130 +386,13 @@ class _Plugin:
         return True
 
 
-class _Fixtures:
-    """The fixtures, instead of those of pytest-benchmark or pytest-codspeed."""
+class _Hooks:
+    """What pytest-benchmark lets a conftest.py define, for where that is not installed."""
 
-    def __init__(self, copy: PytestCopy) -> None:
-        self._copy = copy
-
-    @pytest.fixture
-    def benchmark(self, request: Any) -> Benchmark:
-        return Benchmark(self._copy, request.node)
-
-    @pytest.fixture
-    def codspeed_benchmark(self, benchmark: Benchmark) -> Benchmark:
-        return benchmark
-
-    @pytest.fixture
-    def benchmark_weave(self, benchmark: Benchmark) -> Callable[..., Any]:
-        return benchmark.weave
-
-
-class Benchmark:
-    """The `benchmark` fixture: what pytest-benchmark's has, while it is timed elsewhere.
-
-    As when that is disabled, `stats` is None.
-    """
-
-    def __init__(self, copy: PytestCopy, node: Any) -> None:
-        self._copy = copy
-        self._used = False
-        self.name, self.fullname = node.name, node.nodeid
-        callspec = getattr(node, "callspec", None)
-        self.param = callspec.id if callspec else None
-        self.params = callspec.params if callspec else None
-        mark = node.get_closest_marker("benchmark")
-        self.group = mark.kwargs.get("group") if mark else None
-        self.extra_info: dict[str, Any] = {}
-        self.enabled, self.disabled = False, True
-        self.has_error = self.skipped = False
-        self.stats = None
-
-    def __call__(self, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Have the function timed, and give what it returns."""
-        self._hand_over(Runner(_bound(function_to_benchmark, args, kwargs)))
-        return function_to_benchmark(*args, **kwargs)
-
-    def pedantic(
-        self,
-        target: Callable[..., Any],
-        args: Sequence[Any] = (),
-        kwargs: dict[str, Any] | None = None,
-        setup: Callable[[], Any] | None = None,
-        teardown: Callable[..., Any] | None = None,
-        rounds: int = 1,
-        warmup_rounds: int = 0,
-        iterations: int = 1,
-    ) -> Any:
-        """As `__call__`; `setup` and `teardown` are called for every call, and are not timed.
-
-        How many calls there are, the measurement decides: `rounds` and `iterations` do not count.
-        """
-        current: list[Any] = [(args, kwargs or {})]
-
-        def prepared() -> Callable[[], Any]:
-            made = setup() if setup else None
-            if made:
-                current[0] = made
-            return _bound(target, *current[0])
-
-        def finish() -> None:
-            if teardown:
-                teardown(*current[0][0], **current[0][1])
-
-        if setup or teardown:
-            self._hand_over(PreparedRunner(prepared, finish))
-        else:
-            self._hand_over(Runner(prepared()))
-        result = prepared()()
-        finish()
-        return result
-
-    def _hand_over(self, runner: Runner) -> None:
-        if self._used:
-            self.has_error = True
-            raise RuntimeError("The benchmark fixture can be used only once in a test.")
-        self._used = True
-        if asyncio._get_running_loop() is not None:
-            raise self._copy.not_timed("it calls the fixture while an event loop is running")
-        self._copy.hand_over(runner)
-
-    def weave(self, target: Any, **named: Any) -> Any:
-        """What is woven in is called from elsewhere, and cannot be timed in turns."""
-        raise self._copy.not_timed("it weaves the fixture into a function that others call")
-
-    patch = weave
-
-
-def _bound(function: Callable[..., Any], args: Any, kwargs: Any) -> Callable[[], Any]:
-    return functools.partial(function, *args, **kwargs) if args or kwargs else function
-
-
-@dataclass
-class _State:
-    """What a session changes in the interpreter while a test runs, and others must not see."""
-
-    streams: tuple[Any, Any, Any]
-    showing: tuple[Any, Any]
-    filters: list[Any] = field(repr=False)
-    handlers: list[Any] = field(repr=False)
-    level: int
-
-    @classmethod
-    def now(cls) -> _State:
-        return cls(
-            (sys.stdin, sys.stdout, sys.stderr),
-            (warnings.showwarning, warnings._showwarnmsg_impl),  # type: ignore[attr-defined]
-            warnings.filters,  # type: ignore[arg-type]
-            list(logging.root.handlers),
-            logging.root.level,
-        )
-
-    def restore(self) -> None:
-        sys.stdin, sys.stdout, sys.stderr = self.streams
-        warnings.showwarning, warnings._showwarnmsg_impl = self.showing  # type: ignore[attr-defined]
-        if warnings.filters is not self.filters:
-            warnings.filters = self.filters
-            getattr(warnings, "_filters_mutated", nothing)()
-        logging.root.handlers[:] = self.handlers
-        logging.root.setLevel(self.level)
+    def pytest_benchmark_generate_machine_info(self, config: Any) -> None: ...
+    def pytest_benchmark_update_machine_info(self, config: Any, machine_info: Any) -> None: ...
+    def pytest_benchmark_generate_commit_info(self, config: Any) -> None: ...
+    def pytest_benchmark_update_commit_info(self, config: Any, commit_info: Any) -> None: ...
+    def pytest_benchmark_update_json(self, config: Any, benchmarks: Any) -> None: ...
+    def pytest_benchmark_scale_unit(self, config: Any, unit: Any, benchmarks: Any) -> None: ...
+    def pytest_benchmark_group_stats(self, config: Any, benchmarks: Any) -> None: ...

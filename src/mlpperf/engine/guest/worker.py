@@ -63,8 +63,8 @@ class Task:
     kind : look (what do the versions have?), prove, time, take turns with another process, value
         (what do series give that measure no time?), trace (what does each series run?), or touch
         (which run anything that changed?).
-    suite : `asv`, with the folder of its benchmarks, or `pytest`, with its arguments; relative to
-        each version's root.
+    suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
+        configuration has them, the seconds that one may take; or `pytest`, with its arguments.
     sides : the versions by name, `base` and `head` or one of them.
     home : the top of the user's repository, of which nothing is to be run.
     path : folders that are searched first, with what the environment lacks.
@@ -158,7 +158,8 @@ def load(task: Task, name: str) -> Copy:
         working = Path(tempfile.mkdtemp(dir=root.parent))
         world = World(copy_root, side.packages, [folder.parent, *folders], working, origins)
         series = [*task.series, *(session["series"] for session in task.sessions)]
-        copy: Copy = AsvCopy(world, folder, [names[0] for names in series])
+        wanted = [names[0] for names in series]
+        copy: Copy = AsvCopy(world, folder, wanted, *map(float, task.arguments[1:]))
     else:
         from .pytest_suite import PytestCopy
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
@@ -22,6 +22,8 @@ from typing import Any, ClassVar, TypeVar
 from .origins import CHILD, COPY, HOME, Origins
 
 Returned = TypeVar("Returned")
+# Variables that lead the processes which a copy starts to its files.
+LEADING = ("PYTHONPATH", HOME, COPY)
 
 
 class World:
@@ -62,6 +64,7 @@ class World:
         self._path = list(dict.fromkeys(path))
         self._root, self._below = str(root), str(root) + os.sep
         self._variables: dict[str, str | None] = {}
+        self._outer: dict[str, str | None] = {}
         self._working, self._outside = working and str(working), ""
         self._packages = frozenset(packages)
         self._own: dict[str, ModuleType] = {}
@@ -96,15 +99,13 @@ class World:
 
     def _lead_children(self) -> None:
         """Let processes that are started from now on run this copy's files."""
-        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        theirs = [place for place in given if place and not self._origins.is_home(place)]
-        for name, value in (
-            ("PYTHONPATH", os.pathsep.join([CHILD, *self._path, *theirs])),
-            (HOME, self._origins.home),
-            (COPY, self._root),
-        ):
-            self._variables[name] = os.environ.get(name)
-            os.environ[name] = value
+        self._outer = {name: os.environ.get(name) for name in LEADING}
+        if not self._variables:
+            given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+            theirs = [place for place in given if place and not self._origins.is_home(place)]
+            path = os.pathsep.join([CHILD, *self._path, *theirs])
+            self._variables = dict(zip(LEADING, (path, self._origins.home, self._root)))
+        _put(self._variables)
 
     def _leave(self) -> None:
         if len(sys.modules) != self._seen_within:
@@ -124,12 +125,8 @@ class World:
         if self._working:
             os.chdir(self._outside)
         self._origins.copy = ""
-        for name, value in self._variables.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._variables.clear()
+        self._variables = {name: os.environ.get(name) for name in LEADING}
+        _put(self._outer)
         self._seen_outside = len(sys.modules)
         World.current = None
 
@@ -190,6 +187,15 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
+
+
+def _put(variables: Mapping[str, str | None]) -> None:
+    """Set environment variables; those that are None are taken away."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        elif os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _is_relative(place: object) -> bool:

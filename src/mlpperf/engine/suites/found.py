@@ -1,17 +1,14 @@
 """Which benchmarks a project has already: asv suites, and tests that use the `benchmark` fixture.
 
-Nothing of the project is imported: asv suites are known by their configuration, and tests by the
-arguments and marks of their functions.
+Nothing of the project is imported: asv suites are known by their configuration, and tests by their
+text, until pytest has collected them.
 """
 
 from __future__ import annotations
 
-import ast
-import configparser
 import os
-import shlex
-import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,20 +16,15 @@ from typing import Any
 import json5
 
 from ...errors import MlpperfError
-from ..guest.copies import FIXTURES, MARKS
 from ..words import count
+from .collecting import configuration, options, tests
+from .settings import settings
+from .shared import Project
 
 ASV_CONFIGURATION = "asv.conf.json"
-# Of the options that a project always gives to pytest, those that decide how tests are loaded. The
-# others are about reports, coverage, other processes, or which tests to leave out.
-KEPT_OPTIONS = (
-    "--import-mode",
-    "--asyncio-mode",
-    "--ds",
-    "--dc",
-    "--rootdir",
-    "--confcutdir",
-    "-p",
+# What asv takes for a benchmark by its name, as a function or method is written.
+ASV_BENCHMARK = re.compile(
+    r"def (time|timeraw|track|mem|peakmem)(_|[A-Z])|class (Time|Timeraw|Track|Mem|PeakMem)|_name ="
 )
 
 
@@ -43,10 +35,12 @@ class Suite:
     Attributes
     ----------
     kind : asv or pytest.
-    arguments : what it is run with: asv's folder of benchmarks, or options and files of pytest.
+    arguments : what it is run with: asv's folder of benchmarks, and seconds that one may take if
+        the configuration has them; or options of pytest, and its files after a `--`.
     tests : those of the arguments that are files with tests.
     files : files and folders of the suite below the project's. Both versions have the head's.
     place : where it is, for people.
+    notes : sentences about what is left out, and why.
     """
 
     kind: str
@@ -54,6 +48,7 @@ class Suite:
     tests: tuple[str, ...]
     files: tuple[str, ...]
     place: str
+    notes: tuple[str, ...] = ()
 
 
 def found(root: Path) -> list[Suite]:
@@ -62,16 +57,21 @@ def found(root: Path) -> list[Suite]:
     Raises
     ------
     MlpperfError
-        If a configuration cannot be read.
+        If a configuration cannot be read, or names a folder outside of the project.
     """
-    return [*_asv(root), *_pytest(root)]
+    files = list(_files(root, ".py"))
+    project = Project(root, files)
+    return [*_asv(root, files, project), *_pytest(root, files, project)]
 
 
-def _files(root: Path, suffix: str) -> Iterator[Path]:
-    """All files whose names end like that, in order, but none of what is hidden."""
+def _files(root: Path, *suffixes: str) -> Iterator[Path]:
+    """All files whose names end like that, in order, but none of what is hidden or installed."""
     for folder, folders, names in os.walk(root):
+        if folder != str(root) and "pyvenv.cfg" in names:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if name[:1] != "." and name != "__pycache__")
-        yield from (Path(folder, name) for name in sorted(names) if name.endswith(suffix))
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(suffixes))
 
 
 def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -82,131 +82,89 @@ def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
     MlpperfError
         If it cannot be read.
     """
-    files = sorted(_files(root, ASV_CONFIGURATION), key=lambda file: len(file.parts))
-    for file in files[:1]:
+    for file in _asv_configurations(root)[:1]:
         try:
-            content = json5.loads(file.read_text(encoding="utf-8"))
+            content = json5.loads(file.read_text(encoding="utf-8-sig"))
             if not isinstance(content, dict):
                 raise TypeError("it is no table")
-        except (OSError, ValueError, TypeError) as reason:
+        except (OSError, ValueError, TypeError, RecursionError) as reason:
             raise MlpperfError(f"{file.relative_to(root)} cannot be read: {reason}.") from reason
         return file, content
     return None
 
 
-def _asv(root: Path) -> list[Suite]:
+def _asv_configurations(root: Path) -> list[Path]:
+    """The one that lies highest first."""
+    files = _files(root, ASV_CONFIGURATION, f"{ASV_CONFIGURATION}c")
+    return sorted(
+        (file for file in files if file.name.startswith(ASV_CONFIGURATION)),
+        key=lambda file: len(file.parts),
+    )
+
+
+def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
     """The suite of the configuration that lies highest."""
-    configuration = asv_configuration(root)
-    if configuration is None:
+    configured = asv_configuration(root)
+    if configured is None:
         return []
-    file, content = configuration
+    file, content = configured
+    place = file.relative_to(root).as_posix()
     given = str(content.get("benchmark_dir", "benchmarks"))
     folder = file.parent / given
+    below = _inside(root, folder)
+    if below is None:
+        raise MlpperfError(
+            f"{place}: benchmark_dir {given!r} lies outside of the project; benchmarks have to be "
+            "in a folder of the same repository."
+        )
     if not folder.is_dir():
-        raise MlpperfError(f"{file.relative_to(root)}: there is no folder {given!r}.")
-    below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
-    shared = (below, file.relative_to(root).as_posix())
-    return [Suite("asv", (below,), (), shared, f"asv: {below}")]
+        raise MlpperfError(f"{place}: there is no folder {given!r}.")
+    others = [one.relative_to(root).as_posix() for one in _asv_configurations(root)[1:]]
+    notes = [f"{one} is left out: {place} lies nearer to the project's folder" for one in others]
+    shared = [below.as_posix()]
+    top = below.parts[0] if below.parts else ""
+    of_code = not top or top == "src" or project.is_package(top) or project.is_used(below)
+    if of_code and not (len(below.parts) > 1 and project.is_of_suite(below)):
+        shared = list(_asv_files(root, below, files, project))
+        notes.append(
+            f"{place}: benchmark_dir {given!r} holds the project's own code, too; both versions "
+            f"share {', '.join(shared) or 'no file'}"
+        )
+    limit = content.get("default_benchmark_timeout")
+    told = (str(float(limit)),) if isinstance(limit, int | float) else ()
+    arguments = (below.as_posix(), *told)
+    return [Suite("asv", arguments, (), (*shared, place), f"asv: {below}", tuple(notes))]
 
 
-def _pytest(root: Path) -> list[Suite]:
-    """The tests that use the fixture, if there are any."""
-    files = [file for file in _files(root, ".py") if _is_timed(file)]
-    if not files:
-        return []
-    tests = [file.relative_to(root).as_posix() for file in files]
-    options = _kept(_options(root))
-    shared = tuple(dict.fromkeys(_of_tests(root, files)))
-    where = tests[0] if len(tests) == 1 else f"{count(len(tests), 'file')} such as {tests[0]}"
-    place = f"pytest, with the benchmark fixture: {where}"
-    return [Suite("pytest", (*options, *tests), tuple(tests), shared, place)]
-
-
-def _is_timed(file: Path) -> bool:
-    """Whether a test in it uses the fixture, or is marked."""
-    try:
-        source = file.read_bytes()
-        if b"benchmark" not in source:
-            return False
-        nodes = list(ast.walk(ast.parse(source)))
-    except (OSError, SyntaxError, ValueError):
-        return False
-    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return any(_takes_fixture(function) or _is_marked(function) for function in functions)
-
-
-def _takes_fixture(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether it is a test that does; a function with such an argument may be anything."""
-    given = function.args
-    names = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-    is_fixture = any("fixture" in ast.dump(decorator) for decorator in function.decorator_list)
-    return bool(names & set(FIXTURES)) and (is_fixture or "test" in function.name.lower())
-
-
-def _is_marked(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    for decorator in function.decorator_list:
-        mark = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if isinstance(mark, ast.Attribute) and mark.attr in MARKS:
-            return ast.dump(mark.value).count("'mark'") > 0
-    return False
-
-
-def _of_tests(root: Path, files: Iterable[Path]) -> Iterator[str]:
-    """What both versions have to share: the tests, and what lies in the folders around them.
-
-    That is the folder of tests below the project's, as fixtures and data may lie anywhere in it,
-    unless that is a package which holds the project's own code, too.
-    """
+def _asv_files(
+    root: Path, below: PurePosixPath, files: list[Path], project: Project
+) -> Iterator[str]:
+    """The files with benchmarks of a folder that holds code, too: those that no code imports."""
     for file in files:
-        top, *below = file.relative_to(root).parts
-        if below and (top in ("test", "tests", "testing") or "bench" in top):
-            yield top
+        name = PurePosixPath(file.relative_to(root).as_posix())
+        folders = [one for one in name.parents if one.name]
+        in_code = folders and not any(map(project.is_of_suite, folders))
+        if below not in name.parents or in_code or project.is_used(name):
             continue
-        yield file.relative_to(root).as_posix()
-        for folder in file.parents:
-            if (folder / "conftest.py").is_file():
-                yield (folder / "conftest.py").relative_to(root).as_posix()
-            if folder == root:
-                break
+        if ASV_BENCHMARK.search(file.read_text(encoding="utf-8", errors="replace")):
+            yield name.as_posix()
 
 
-def _options(root: Path) -> list[str]:
-    """What the project always gives to pytest, by the first configuration that is pytest's."""
-    for name, section in (
-        ("pytest.toml", "pytest"),
-        (".pytest.toml", "pytest"),
-        ("pytest.ini", "pytest"),
-        (".pytest.ini", "pytest"),
-        ("pyproject.toml", "tool.pytest"),
-        ("tox.ini", "pytest"),
-        ("setup.cfg", "tool:pytest"),
-    ):
-        try:
-            text = (root / name).read_text(encoding="utf-8")
-            if name.endswith(".toml"):
-                content: dict[str, Any] = tomllib.loads(text)
-                for part in section.split("."):
-                    content = content[part]
-                content = content.get("ini_options", content)
-            else:
-                parser = configparser.ConfigParser(interpolation=None, strict=False)
-                parser.read_string(text)
-                content = dict(parser[section])
-        except (OSError, ValueError, KeyError, AttributeError, configparser.Error):
-            continue
-        given = content.get("addopts", [])
-        return shlex.split(given) if isinstance(given, str) else [str(option) for option in given]
-    return []
+def _inside(root: Path, folder: Path) -> PurePosixPath | None:
+    """The path of a folder below `root`, `.` for that itself; None if it lies outside."""
+    real, top = folder.resolve(), root.resolve()
+    return PurePosixPath(real.relative_to(top).as_posix()) if real.is_relative_to(top) else None
 
 
-def _kept(options: Sequence[str]) -> Iterator[str]:
-    """Those that decide how tests are loaded, with their values."""
-    for number, option in enumerate(options):
-        name, has_value, value = option.partition("=")
-        if name in KEPT_OPTIONS:
-            if not has_value:
-                value = options[number + 1] if number + 1 < len(options) else ""
-            if name != "-p" or not value.startswith("no:"):
-                yield from (name, value)
-        elif option[:2] == "-p" and option[:5] != "-pno:" and len(option) > 2:
-            yield option
+def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:
+    """The tests that may be timed, if there are any."""
+    said = configuration(root)
+    names, note = tests(root, files, said)
+    if not names:
+        return []
+    given = tuple(options(said, settings(root).pytest_options))
+    shared = tuple(dict.fromkeys(project.shared(names)))
+    where = names[0] if len(names) == 1 else f"{count(len(names), 'file')} such as {names[0]}"
+    place = f"pytest, with the benchmark fixture: {where}"
+    arguments = (*given, "--", *names)
+    return [Suite("pytest", arguments, tuple(names), shared, place, (note,) if note else ())]

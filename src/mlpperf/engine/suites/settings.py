@@ -9,6 +9,7 @@ threshold = "2%"                  # the smallest slowdown that is told
 budget = 120                      # seconds for all that is timed
 unjudged = "20%"                  # the share that may stay unjudged without an exit code of 2
 accept = ["*gpu*"]                # these may be removed, or stay unjudged
+pytest_options = ["--runslow"]    # with which pytest is run, besides those that load the tests
 
 [tool.mlpperf.thresholds]         # of series whose name a pattern fits
 "*network*" = "10%"
@@ -29,7 +30,7 @@ from .catalogue import content_of
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("unjudged", "accept"),
+    *("unjudged", "accept", "pytest_options"),
 )
 
 
@@ -44,6 +45,7 @@ class Settings:
     budget: float | None = None
     unjudged_most: float | None = None
     accept: tuple[str, ...] = ()
+    pytest_options: tuple[str, ...] = ()
 
 
 def settings(root: Path) -> Settings:
@@ -76,6 +78,7 @@ def settings(root: Path) -> Settings:
         budget,
         None if unjudged is None else percentage(unjudged),
         tuple(_names(said, "accept", [])),
+        tuple(_names(said, "pytest_options", [])),
     )
 
 

@@ -1,0 +1,185 @@
+"""What pytest is to collect in a project, and with which of the project's own settings."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import fnmatch
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..words import count
+from .mentions import WORD, in_doubt
+
+# Of the options that a project always gives to pytest, those that decide how tests are loaded. The
+# others are about reports, coverage, other processes, or which tests to leave out.
+KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p")
+CONFIGURATIONS = (
+    ("pytest.toml", "pytest"),
+    (".pytest.toml", "pytest"),
+    ("pytest.ini", "pytest"),
+    (".pytest.ini", "pytest"),
+    ("pyproject.toml", "tool.pytest"),
+    ("tox.ini", "pytest"),
+    ("setup.cfg", "tool:pytest"),
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a project says to pytest: in a file by its path below the project's; empty without."""
+
+    file: str = ""
+    content: Mapping[str, Any] | None = None
+
+    def words(self, name: str, usual: Sequence[str] = ()) -> list[str]:
+        """What it says of a setting that is a list of words."""
+        said = (self.content or {}).get(name, usual)
+        return _split(said) if isinstance(said, str) else [str(one) for one in said]
+
+
+def configuration(root: Path) -> Configuration:
+    """The first of a project's configurations that is pytest's."""
+    for name, section in CONFIGURATIONS:
+        try:
+            text = (root / name).read_text(encoding="utf-8-sig")
+            if name.endswith(".toml"):
+                content: dict[str, Any] = tomllib.loads(text)
+                for part in section.split("."):
+                    content = content[part]
+                content = content.get("ini_options", content)
+            else:
+                parser = configparser.ConfigParser(interpolation=None, strict=False)
+                parser.read_string(text)
+                content = dict(parser[section])
+        except (KeyError, AttributeError):
+            if name.strip(".") == "pytest.ini":  # counts for pytest whatever it says
+                return Configuration(name)
+        except (OSError, ValueError, configparser.Error):
+            continue
+        else:
+            return Configuration(name, content)
+    return Configuration()
+
+
+def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
+    """Those with which a project's tests are loaded: its own as far as they decide that, and `own`.
+
+    The folder of the copy is the first and the last that pytest looks into.
+    """
+    yield from ("-c", settings.file or os.devnull, "--rootdir=.", "--confcutdir=.")
+    given = settings.words("addopts")
+    for number, option in enumerate(given):
+        name, has_value, value = option.partition("=")
+        if name in KEPT_OPTIONS:
+            if not has_value:
+                value = given[number + 1] if number + 1 < len(given) else ""
+            if name != "-p" or not value.startswith("no:"):
+                yield from (name, value)
+        elif option[:2] == "-p" and option[:5] != "-pno:" and len(option) > 2:
+            yield option
+    yield from own
+
+
+def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[list[str], str]:
+    """The files in which a benchmark may be, below `root`, and a sentence about the others.
+
+    That is every file that pytest finds by itself, or that has a benchmark whatever it is called,
+    unless its text shows that there can be none.
+    """
+    texts: dict[str, str] = {}
+    for file in files:
+        try:
+            source = file.read_bytes()
+        except OSError:
+            continue
+        texts[file.relative_to(root).as_posix()] = source.decode("utf-8-sig", "replace")
+    if not any(map(WORD.search, texts.values())):
+        return [], ""
+    said = [root / name for name in (settings.file, "pyproject.toml", "setup.cfg", "setup.py")]
+    about = "\n".join(f.read_text("utf-8", "replace") for f in said if f.is_file())
+    doubtful, folders = in_doubt(texts, about)
+    is_collected = _collected(settings)
+    functions = [*settings.words("python_functions", ["test"]), "bench"]
+    usual = [name for name in texts if is_collected(name)]
+
+    def may_hold(name: str) -> bool:
+        if is_collected(name):
+            return name in doubtful or any(_lies_below(name, folder) for folder in folders)
+        return name in doubtful and _has_test(texts[name], doubtful[name], functions)
+
+    found = [name for name in texts if may_hold(name)]
+    left_out = len(set(usual) - set(found))
+    note = (
+        f"pytest: left out {count(left_out, 'file')} with tests, as neither their text nor what "
+        "they use mentions `benchmark` or `codspeed`"
+    )
+    return found, note if left_out else ""
+
+
+def _collected(settings: Configuration) -> Callable[[str], bool]:
+    """Whether pytest finds a file by itself, as `python_files` and `testpaths` have it."""
+    patterns = settings.words("python_files", ["test_*.py", "*_test.py"])
+    places = [place.strip("/") or "." for place in settings.words("testpaths")]
+
+    def is_collected(name: str) -> bool:
+        path = PurePosixPath(name)
+        fits = any(fnmatch.fnmatch(f"/{name}" if "/" in p else path.name, p) for p in patterns)
+        below = any(
+            _lies_below(name, place.removeprefix("./")) or fnmatch.fnmatch(name, f"{place}/*")
+            for place in places or ["."]
+        )
+        return fits and below
+
+    return is_collected
+
+
+def _lies_below(name: str, folder: str) -> bool:
+    return folder == "." or name == folder or name.startswith(f"{folder}/")
+
+
+def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
+    """Whether a file that pytest does not find by itself has a benchmark in plain sight.
+
+    Other files with the word are scripts, which may do anything when they are imported.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # or of another Python
+        return bool(re.search(r"def \w*(test|bench)\w*\([^)]*(benchmark|codspeed)", text))
+
+    def means_one(*parts: ast.AST) -> bool:
+        inner = [one for part in parts for one in ast.walk(part)]
+        names = {str(getattr(one, key, "")) for one in inner for key in ("id", "attr", "arg")}
+        return bool(names & known) or any(map(WORD.search, names))
+
+    marked = any(isinstance(node, ast.Name) and node.id == "pytestmark" for node in nodes)
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and means_one(*node.bases, *node.decorator_list):
+            return True
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_fixture = any("fixture" in ast.dump(one) for one in node.decorator_list)
+            is_test = _is_named(node.name, prefixes) and not is_fixture
+            if is_test and (marked or means_one(node.args, *node.decorator_list)):
+                return True
+    return False
+
+
+def _is_named(name: str, prefixes: Sequence[str]) -> bool:
+    """Whether pytest may call a function a test: by a prefix or a pattern, or by its usual name."""
+    fits = any(name.startswith(p) or fnmatch.fnmatch(name, p) for p in prefixes)
+    return fits or "test" in name.lower()
+
+
+def _split(text: str) -> list[str]:
+    """The words of a line; also if a quotation is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()

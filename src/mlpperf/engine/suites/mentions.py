@@ -1,0 +1,241 @@
+"""Which files may hold a benchmark of pytest, by their text: importing all would take minutes.
+
+A test is timed if it has a fixture or mark whose name holds `benchmark` or `codspeed`, by itself or
+through what is defined elsewhere: a fixture that wraps one, a class to inherit from, a decorator, a
+hook that adds marks. So whatever mentions one of the two words hands on its own name, as far as
+other files can reach it, until nothing new is found. Nothing that is left out mentions any.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+
+WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
+TOKEN = re.compile(r"\w+")
+# What a hook does that makes a test a benchmark; most hooks with the word only skip benchmarks.
+ADDS = re.compile(
+    r"mark\s*\.\s*(benchmark|codspeed)|add_marker\(\s*[\"'](benchmark|codspeed)"
+    r"|fixturenames|from_parent|getattr",
+)
+# A module whose name is put together escapes: a file with one of each may hold anything.
+BY_NAME = {"import_module", "__import__", "spec_from_file_location", "run_path"}
+INTO_ITSELF = {"globals", "exec", "setattr"}
+
+
+@dataclass(eq=False)
+class Statement:
+    """Of a module: what it defines, and what it mentions.
+
+    Attributes
+    ----------
+    uses : variables, which mean a benchmark only if their value does.
+    words : arguments, attributes and strings, which may mean one by themselves.
+    imports : what it imports, and the parts of the name of the module where that is.
+    origin : the first of these parts; empty for an import that is relative.
+    text : as it is written, if it is a fixture or a hook of pytest; else empty.
+    """
+
+    names: set[str]
+    uses: set[str]
+    words: set[str]
+    imports: set[str] = field(default_factory=set)
+    origin: str = ""
+    text: str = ""
+
+    @property
+    def is_hook(self) -> bool:
+        """Whether pytest calls it."""
+        return any(name.startswith("pytest_") for name in self.names)
+
+    @cached_property
+    def all(self) -> frozenset[str]:
+        """Everything that it mentions."""
+        return frozenset(self.uses | self.words | self.imports)
+
+    def speaks(self, own: set[str]) -> bool:
+        """Whether it holds one of the two words, other than as a module that is the project's."""
+        from_own = not self.origin or self.origin in own
+        imports = self.imports - own if from_own else self.imports
+        return any(map(WORD.search, self.words | imports))
+
+
+@dataclass(eq=False)
+class File:
+    """A file of Python: `given` and `handed` are names that mean a benchmark, its own the latter.
+
+    `in_doubt` says that it mentions one.
+    """
+
+    path: PurePosixPath
+    text: str
+    given: set[str] = field(default_factory=set)
+    handed: set[str] = field(default_factory=set)
+    in_doubt: bool = False
+    silent: list[Statement] | None = None
+
+    @cached_property
+    def tokens(self) -> frozenset[str]:
+        """All words of its text."""
+        return frozenset(TOKEN.findall(self.text))
+
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """Those of the module; one that holds every word if it is of another version of Python."""
+        try:
+            body = ast.parse(self.text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return [Statement(set(self.tokens), set(), set(self.tokens))]
+        lines = self.text.splitlines()
+        return [_statement(node, lines) for node in _flat(body)]
+
+    @cached_property
+    def module(self) -> str:
+        """What those call it that import it."""
+        return self.path.parent.name if self.path.stem == "__init__" else self.path.stem
+
+    @cached_property
+    def imports_all(self) -> bool:
+        """Whether names come into it that it does not mention."""
+        return any("*" in statement.imports for statement in self.statements)
+
+    def is_reached_by(self, other: File) -> bool:
+        """Whether what it defines is to be had in `other`: by an import, or as a conftest.py."""
+        if self.module in other.tokens:
+            return True
+        if self.path.name not in ("conftest.py", "__init__.py"):
+            return False
+        inside = self.path.name == "conftest.py" or "from ." in other.text
+        return inside and self.path.parent in other.path.parents
+
+    def spread(self, own: set[str]) -> set[str]:
+        """Find what in it mentions a benchmark; gives the names that it has for that since."""
+        before = set(self.handed)
+        if self.imports_all:
+            self.handed |= self.given
+        if self.silent is None:
+            self.silent = list(self.statements)
+        heard = [one for one in self.silent if one.speaks(own)] if not self.in_doubt else []
+        while True:
+            known = self.given | self.handed
+            heard += [one for one in self.silent if not known.isdisjoint(one.all)]
+            if not heard:
+                break
+            self.handed.update(*(one.names for one in heard))
+            self.silent = [one for one in self.silent if one not in heard]
+            heard = []
+        self.in_doubt = bool(self.handed) or len(self.silent) < len(self.statements)
+        return self.handed - before
+
+
+def in_doubt(texts: Mapping[str, str], settings: str) -> tuple[dict[str, set[str]], list[str]]:
+    """The files that may hold a benchmark, and the folders in which every test may be one.
+
+    With each file come the names in it that mean one, beside the two words.
+
+    Parameters
+    ----------
+    texts
+        All files of Python, by their paths below the project's folder.
+    settings
+        The text of the project's configuration, which may name plugins.
+    """
+    files = [File(PurePosixPath(name), text) for name, text in texts.items()]
+    own = {part for file in files for part in file.path.with_suffix("").parts}
+    plugins = frozenset(TOKEN.findall(settings)).union(
+        *(f.tokens for f in files if f.path.name == "conftest.py" or "pytest_plugins" in f.text)
+    )
+    folders: dict[str, None] = {}
+    waiting = {file.path: file for file in files if WORD.search(file.text)}
+    while waiting:
+        _, file = waiting.popitem()
+        new = file.spread(own)
+        is_plugin = file.module in plugins and file.path.name != "conftest.py"
+        folders |= dict.fromkeys(_everywhere(file, new, is_plugin))
+        fixtures = {n for s in file.statements if s.text for n in s.names} if is_plugin else set()
+        for other in files if new else ():
+            if other is file:
+                continue
+            reached = new if file.is_reached_by(other) else new & fixtures
+            if reached and not other.imports_all:
+                reached = reached & other.tokens
+            if not reached <= other.given:
+                other.given |= reached
+                waiting[other.path] = other
+    escaped = (f for f in files if f.tokens & BY_NAME and f.tokens & INTO_ITSELF)
+    found = {str(f.path): f.given | f.handed for f in (*escaped, *(f for f in files if f.in_doubt))}
+    return found, list(folders)
+
+
+def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
+    """The folders in which something in a file makes every test a benchmark."""
+    folder = "." if is_plugin else file.path.parent.as_posix()
+    if not (is_plugin or file.path.name in ("conftest.py", "__init__.py")):
+        return
+    for statement in file.statements:
+        if new.isdisjoint(statement.names):
+            continue
+        if statement.is_hook:
+            helped = statement.uses & file.handed  # by something that does it, here or elsewhere
+            elsewhere = any(helped & one.names for one in file.statements if one.imports)
+            if elsewhere or ADDS.search(file.text if helped else statement.text):
+                yield "."
+        elif "autouse" in statement.text or "pytestmark" in statement.names:
+            yield folder
+
+
+def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, also those below conditions, and each import by itself."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for name in node.names:
+                yield type(node)(**{**dict(ast.iter_fields(node)), "names": [name]})
+        elif isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            handlers = [line for one in getattr(node, "handlers", ()) for line in one.body]
+            for part in ("body", "orelse", "finalbody"):
+                yield from _flat(getattr(node, part, ()))
+            yield from _flat(handlers)
+        else:
+            yield node
+
+
+def _statement(node: ast.stmt, lines: list[str]) -> Statement:
+    made = Statement(set(), set(), set())
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        made.names.add(node.name)
+        if made.is_hook or any("fixture" in ast.dump(one) for one in node.decorator_list):
+            decorators = "\n".join(map(ast.unparse, node.decorator_list))
+            made.text = "\n".join([decorators, *lines[node.lineno - 1 : node.end_lineno]])
+            # A fixture may have another name than its function.
+            made.names |= set(re.findall(r"\bname=['\"](\w+)", decorators))
+    docstrings = {
+        id(one.value)
+        for one in ast.walk(node)
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
+    }
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name):
+            of_module = isinstance(one.ctx, ast.Store) and isinstance(node, _ASSIGNS)
+            (made.names if of_module else made.uses).add(one.id)
+        elif isinstance(one, ast.arg):
+            made.words.add(one.arg)
+        elif isinstance(one, ast.Attribute):
+            made.words.add(one.attr)
+        elif isinstance(one, ast.alias):
+            made.imports |= {*one.name.split("."), one.asname or ""}
+            made.origin = made.origin or one.name.partition(".")[0]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                made.names.add(one.asname or one.name.partition(".")[0])
+        elif isinstance(one, ast.ImportFrom):
+            made.imports |= set((one.module or "").split("."))
+            made.origin = "" if one.level else (one.module or "").partition(".")[0]
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str):
+            made.words |= set(TOKEN.findall(one.value)) if id(one) not in docstrings else set()
+    return made
+
+
+_ASSIGNS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
