@@ -203,11 +203,11 @@ def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> 
     slow += "    for item in () if config.getoption('--runslow') else items:\n"
     slow += "        item.add_marker(pytest.mark.skip(reason='need --runslow to run'))\n"
     files = {"tests/conftest.py": slow, "tests/test_a.py": FIXTURE}
-    said = proven(tmp_path, files)["test_it"]["untimed"]["head"]
+    said = proven(tmp_path, files)["test_it"]["skipped"]["head"]
     assert "need --runslow to run" in said
     assert 'pytest_options = ["--runslow"]' in said
     files["pyproject.toml"] = "[tool.mlpperf]\npytest_options = ['--runslow']\n"
-    assert proven(tmp_path, files)["test_it"]["untimed"] == {}
+    assert proven(tmp_path, files)["test_it"]["skipped"] == {}
 
 
 SURROUNDED = """

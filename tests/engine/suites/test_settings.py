@@ -35,7 +35,14 @@ def test_nothing_said_is_everything_found(tmp_path: Path) -> None:
 
 def test_all_that_can_be_said(tmp_path: Path) -> None:
     assert said(tmp_path, ALL) == Settings(
-        ("asv",), ("*parse*",), 0.02, {"*network*": 0.1}, 60, ("--runslow",)
+        ("asv",),
+        ("*parse*",),
+        0.02,
+        {"*network*": 0.1},
+        60,
+        unjudged_most=0.3,
+        accept=("*gpu*",),
+        pytest_options=("--runslow",),
     )
 
 
@@ -49,6 +56,8 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
         ("budget = 0", "budget must be a number of seconds, not 0"),
         ("budget = 'long'", "budget must be a number"),
         ("pytest_options = '--runslow'", "pytest_options must be a list"),
+        ("unjudged = 'few'", "a percentage such as 2%, not 'few'"),
+        ("accept = 'gpu'", "accept must be a list"),
         ("threshold = 'much'", "a percentage such as 2%, not 'much'"),
         ("thresholds = ['5%']", "thresholds must be a table"),
     ],

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from .blocks import Runner, nothing
+from .origins import REPORT
 from .worlds import LEADING, World, leave
 
 # The variables as the system has them: to compare these takes a microsecond.
 _ENVIRONMENT: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
-# Those that a world exchanges itself.
-_OF_WORLDS = frozenset(getattr(os.environ, "encodekey", str)(name) for name in LEADING)
+# Those that are none of its: a world exchanges them, or they are one for the process.
+_OF_WORLDS = frozenset(getattr(os.environ, "encodekey", str)(n) for n in (*LEADING, REPORT))
 
 
 class Scene:
