@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MlpperfError
-from ..timing.workers import Worker
+from ..timing.workers import ONLY_INSTALLED, Worker
 
 GUEST = Path(__file__).parents[1] / "guest"
 # Modules that it takes besides the standard library, by kind of suite. Packages have their names.
 NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
 # Loads the folder as a package of its own, because this one may not be installed there.
 START = f"""
+{ONLY_INSTALLED}
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location(
     "mlpperf_guest",
@@ -49,9 +50,9 @@ class Guests:
     compiled: bool = False
 
 
-def started(task: dict[str, Any], python: str, patience: float) -> Worker:
-    """A process of that interpreter that has been told its task."""
-    worker = Worker(["-c", START], python, patience)
+def started(task: dict[str, Any], python: str, patience: float, **where: Any) -> Worker:
+    """A process of that interpreter that has been told its task; `where` as `Worker` has it."""
+    worker = Worker(["-c", START], python, patience, **where)
     worker.tell(json.dumps(task))
     return worker
 

@@ -124,6 +124,7 @@ def compare(
             seed,
             suites,
             guests,
+            budget,
         )
         stages = _stages(crew, result, selection, changes, progress)
         while True:

@@ -42,7 +42,7 @@ class Watched:
         for suite, worker in self._workers.items():
             with contextlib.suppress(WorkerError, StopIteration):
                 while True:
-                    worker.patience = max(end - time.monotonic(), 0.0)
+                    worker.until = end
                     answer = next(worker)
                     if not answer["touched"]:
                         self.untouched.add(Series.of(answer["series"], suite))

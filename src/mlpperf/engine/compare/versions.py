@@ -227,7 +227,9 @@ class _Loader:
 
     def __init__(self, version: Version) -> None:
         self._root = version.root
-        self._world = World(version.root, version.packages) if version.packages else None
+        self._world = None
+        if version.packages:
+            self._world = World(version.root, version.packages, side=version.name)
         self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
 
     def entry(self, entry: str) -> list[HotPath]:

@@ -20,6 +20,7 @@ from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
 from .copies import FailedError, Names, NotTimedError, told
+from .lines import begins
 from .worlds import World
 
 Done = TypeVar("Done")
@@ -47,6 +48,7 @@ class AsvCopy:
                 if below and wanted and not any(f"{at}.".startswith(f"{below}.") for at in wanted):
                     continue
                 start = time.perf_counter()
+                begins()
                 try:
                     module = importlib.import_module(name)
                 except BaseException as reason:  # anything may go wrong in somebody's module

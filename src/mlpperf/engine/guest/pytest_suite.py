@@ -24,6 +24,7 @@ from greenlet import getcurrent, greenlet
 
 from .blocks import PreparedRunner, Runner, nothing
 from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError
+from .lines import begins
 from .worlds import World, leave
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once.
@@ -198,6 +199,7 @@ class _Plugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
         """Note how long a file takes to load."""
+        begins()
         start = time.perf_counter()
         report = yield
         if isinstance(collector, pytest.Module):

@@ -7,8 +7,6 @@ that what is done is not lost if the process is. Whatever the project prints goe
 from __future__ import annotations
 
 import gc
-import json
-import os
 import random
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from typing import Any
 from .alternation import blocks_on_request
 from .blocks import Runner
 from .copies import Copy, FailedError, Names, NotTimedError, told, why
+from .lines import Line, begins
 from .memory import keep_freed_memory
 from .proofs import BrokenOffError, Took, Touched, proven, touched
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, set_aside
@@ -78,19 +77,7 @@ class Task:
 
 def main() -> None:
     """Do the task on standard input."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    questions = os.fdopen(os.dup(0), encoding="utf-8")
-    os.dup2(2, 1)  # nothing else may be written there
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # nor read
-    os.close(nothing)
-
-    def ask() -> Any:
-        return json.loads(questions.readline() or "null")
-
-    task = Task(**ask())
-    sys.path[:0] = task.path
-    os.environ.pop("PYTEST_ADDOPTS", None)  # is meant for the user's own runs
+    line = Line()
     works: dict[str, Callable[[Task], Iterable[dict[str, Any]]]] = {
         "look": _look,
         "prove": _prove,
@@ -99,16 +86,13 @@ def main() -> None:
         "trace": _trace,
         "touch": _touch,
     }
-    ours = os.getpid()
-    answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
-    for answer in answers:
-        if os.getpid() != ours:  # a child that the project has forked, and that has not ended
-            os._exit(1)
-        print(json.dumps(answer), file=replies, flush=True)
-    replies.close()
-    # Threads and exit handlers that the project has left have no say any more.
-    sys.stderr.flush()
-    os._exit(0)
+
+    def work(told: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        task = Task(**told)
+        sys.path[:0] = task.path
+        return _take_turns(task, line.ask) if task.kind == "turns" else works[task.kind](task)
+
+    line.answer(work)
 
 
 class MixedError(Exception):
@@ -132,13 +116,13 @@ def load(task: Task, name: str) -> Copy:
 
         folder = root / task.arguments[0]
         working = Path(tempfile.mkdtemp(dir=root.parent))
-        world = World(root, side.packages, [folder.parent, *folders], working)
+        world = World(root, side.packages, [folder.parent, *folders], working, name)
         series = [*task.series, *(session["series"] for session in task.sessions)]
         copy: Copy = AsvCopy(world, folder, [names[0] for names in series])
     else:
         from .pytest_suite import PytestCopy
 
-        world = World(root, side.packages, folders, root)
+        world = World(root, side.packages, folders, root, name)
         copy = PytestCopy(world, task.arguments)
     others = [Path(one["root"]) for other, one in task.sides.items() if other != name]
     if stray := world.strayed(others):
@@ -166,8 +150,9 @@ def _names(names: Sequence[str]) -> Names:
 def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names | None]]:
     """Each series, and the one that comes next."""
     every = [_names(names) for names in sessions]
-    following: list[Names | None] = [*every[1:], None]
-    return iter(zip(every, following))
+    for names, following in zip(every, [*every[1:], None]):
+        begins(names)
+        yield names, following
 
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
@@ -279,6 +264,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     every = [[copy for side in sides for copy in side] for sides in chosen]
     for number, session in enumerate(sessions):
         names, start = _names(session["series"]), time.perf_counter()
+        begins(names)
         begun = _Begun()
         try:
             for copy in rng.sample(every[number], len(every[number])):
@@ -337,6 +323,7 @@ def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     begun = _Begun()
 
     def begin(names: Sequence[str], long: bool) -> list[Runner]:
+        begins(names)
         for copy in rng.sample(copies, 1 if long else len(copies)):
             begun.begin(copy, _names(names), None)
         set_aside()

@@ -11,13 +11,17 @@ another version that is installed, are out of the way meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
+
+from .lines import SIDE, turn_of
 
 Returned = TypeVar("Returned")
 
@@ -35,6 +39,8 @@ class World:
         Where these lie; if that is not said, in `root` or in `src` below it.
     working
         The current folder while it is its turn; as it is for None.
+    side
+        The version that it is a copy of, `base` or `head`.
 
     Attributes
     ----------
@@ -49,12 +55,14 @@ class World:
         packages: Sequence[str],
         folders: Sequence[Path] = (),
         working: Path | None = None,
+        side: str = "",
     ) -> None:
         usual = [folder for folder in (root / "src", root) if folder.is_dir()]
         self._path = [str(folder) for folder in folders or usual]
+        _import_standard(self._path)
         self._below = str(root) + os.sep
         self._working, self._outside = working and str(working), ""
-        self._packages = frozenset(packages)
+        self._packages, self._side = frozenset(packages), side.encode().ljust(SIDE)[:SIDE]
         self._own: dict[str, ModuleType] = {}
         self._others: dict[str, ModuleType] = {}
         # New modules are noticed by their number: to look at all of them takes a hundred times
@@ -71,6 +79,7 @@ class World:
         if World.current is self:
             return
         leave()
+        turn_of(self._side)
         if len(sys.modules) != self._seen_outside:
             self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
         for name in self._others:
@@ -143,6 +152,21 @@ class World:
 
         called.lives_in = self, function  # type: ignore[attr-defined]
         return called
+
+
+def _import_standard(folders: Sequence[str]) -> None:
+    """Import the modules of the standard library whose names a project has in its folders, too.
+
+    What else runs here, such as pytest, would otherwise get the project's `queue` or `random`.
+    """
+    standard = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120  (a text is compared)
+    names = {entry.stem for folder in map(Path, folders) for entry in folder.glob("*")}
+    # Many projects have a package of this name, and nothing that runs here needs Python's.
+    for name in sorted(names - {"test", ""} - sys.modules.keys()):
+        with contextlib.suppress(Exception):  # it is no module
+            origin = importlib.util.find_spec(name).origin or ""  # type: ignore[union-attr]
+            if origin.startswith(standard) and "site-packages" not in origin:
+                importlib.import_module(name)
 
 
 def _is_relative(place: object) -> bool:
