@@ -55,6 +55,7 @@ class Crew:
         budget: float | None = None,
     ) -> None:
         self._versions, self._pythons, self._inputs = versions, pythons, inputs
+        self._homes = inputs
         self.suites, self._guests = {suite.kind: suite for suite in suites}, guests
         self.trouble = trouble
         self.together: set[Series] = set()
@@ -152,7 +153,7 @@ class Crew:
     ) -> Worker:
         guests = self._guests if suite else None
         python = guests.python if guests else self._pythons.get(sides[0], sys.executable)
-        home = new_home(self._inputs)
+        home = new_home(self._homes)
         patience = self._patience(suite, task.get("sessions", ()))
         where: Any = {"environment": variables(python, home), "home": home}
         if guests:
