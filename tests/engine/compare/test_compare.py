@@ -1140,7 +1140,7 @@ def test_a_process_that_is_killed_leaves_the_others_results(
     assert set(record["trouble"]) == {KILLED}
     assert said == (
         "mlpperf: the working tree could not be compared with HEAD "
-        "(A process was killed by signal 9 and said nothing).\n"
+        "(A process was killed by signal 9 (doubling batch-128 scaled) and said nothing).\n"
     )
     assert (project.folder / ".mlpperf/comparisons.jsonl").read_text().count("\n") == 1
 
@@ -1261,6 +1261,44 @@ def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary
         "waiting",
     }
     assert project.git("worktree", "list").count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 20], ids=["once", "impatiently"])
+def test_interrupted_while_timing_what_is_known_is_recorded_and_shown(
+    number: int, times: int, project: Any, temporary: Path
+) -> None:
+    touch = f"import gc; gc.isenabled() or open({str(temporary / 'timing')!r}, 'w').close()"
+    project.replace(
+        "src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=touch) + "\n\ndef page"
+    )
+    given = ("HEAD", "--budget", "600", "--case", "batch-128")
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlpperf", "compare", *given],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and not (temporary / "timing").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.005)
+        out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert errors.splitlines()[-1] == "mlpperf: Interrupted; what was finished is kept."
+    assert "Traceback" not in errors
+    (line,) = (project.folder / ".mlpperf/comparisons.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["interrupted"]
+    if times == 1:
+        assert "doubling" in out
+        assert "Interrupted: what was not judged by then stays undecided." in out
+    assert not [child for child in children if child.is_running()]
 
 
 # --- bad input ------------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ class Worker(Iterator[dict[str, Any]]):
         while True:
             doing = self._doing()
             since, seconds = doing.get("since", 0.0), doing.get("seconds")
-            allowed = self.patience if seconds is None else max(self.patience, seconds + GRACE)
+            allowed = self.patience if seconds is None else seconds + GRACE
             left = min(max(asked + self.patience, since + allowed), self.until) - time.monotonic()
             if select.select([self.process.stdout], [], [], max(left, 0.0))[0]:
                 return os.read(self.process.stdout.fileno(), 1 << 16)
