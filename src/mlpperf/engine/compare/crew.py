@@ -99,7 +99,7 @@ class Crew:
         It is the hot paths', or that of a `suite`. One that hangs, dies or fails adds its last
         words to `trouble`; what it answered counts.
         """
-        with self._noting_trouble(), self._started(kind, sides, suite, task) as worker:
+        with self._noting_trouble(sides), self._started(kind, sides, suite, task) as worker:
             yield from worker
 
     def look(self, suite: str) -> Iterator[dict[str, Any]]:
@@ -131,7 +131,7 @@ class Crew:
         """The same by two processes, one for each version, which take turns block by block."""
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
         random = Random(self._seed())
-        with self._noting_trouble(), contextlib.ExitStack() as stack:
+        with self._noting_trouble(()), contextlib.ExitStack() as stack:
             workers = {
                 side: stack.enter_context(self._started("turns", [side], suite, {}))
                 for side in self.shuffled(["base", "head"])
@@ -139,12 +139,17 @@ class Crew:
             yield from alternating(workers["base"], workers["head"], order, random)
 
     @contextlib.contextmanager
-    def _noting_trouble(self) -> Iterator[None]:
-        """Add the last words of a process that hangs, dies or fails to `trouble`."""
+    def _noting_trouble(self, sides: Sequence[str]) -> Iterator[None]:
+        """Add the last words of a process that hangs, dies or fails to `trouble`.
+
+        One that has a single version was running that.
+        """
         self.lost = None
         try:
             yield
         except WorkerError as reason:
+            if len(sides) == 1:
+                (reason.side,) = sides
             self.lost = reason
             self.trouble.append(str(reason))
 

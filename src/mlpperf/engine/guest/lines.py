@@ -49,6 +49,7 @@ class Line:
         """Send an answer, on a line of its own whatever somebody else has written there."""
         if self._replies < 0:
             os._exit(1)
+        may_take(None)  # what had a limit is done
         left = f"\n{json.dumps(answer)}\n".encode()
         while left:
             left = left[os.write(self._replies, left) :]

@@ -30,6 +30,7 @@ GUARD = str(Path(__file__).with_name("guard.py"))
 # Takes what the current folder holds out of the way, before anything is imported.
 ONLY_INSTALLED = "import sys; sys.path[:] = [place for place in sys.path if place]"
 GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
+LOOK_EVERY = 1.0  # seconds between looks at what a process does; more often would disturb it
 ENDING = 10.0  # seconds for a process to end after its last answer, and then for its guard
 TAIL = 1 << 16  # bytes that are kept of what a process prints
 LONGEST_ANSWER = 1 << 28  # bytes; what is longer is none
@@ -173,9 +174,11 @@ class Worker(Iterator[dict[str, Any]]):
         while True:
             doing = self._doing()
             since, seconds = doing.get("since", 0.0), doing.get("seconds")
+            # What has no limit of its own has begun when it was asked for, or since then.
+            start = max(asked, since) if seconds is None else since
             allowed = self.patience if seconds is None else seconds + GRACE
-            left = min(max(asked + self.patience, since + allowed), self.until) - time.monotonic()
-            if select.select([self.process.stdout], [], [], max(left, 0.0))[0]:
+            left = min(start + allowed, self.until) - time.monotonic()
+            if select.select([self.process.stdout], [], [], max(min(left, LOOK_EVERY), 0.0))[0]:
                 return os.read(self.process.stdout.fileno(), 1 << 16)
             if left <= 0:
                 raise self._failed(f"did not go on within {allowed:g} s")
