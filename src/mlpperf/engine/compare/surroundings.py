@@ -12,27 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Which repository git works on: that of the hook, or of the command, in which we are called.
-_OF_GIT = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-)
 LEFT_OUT = (
-    *_OF_GIT,
     "PYTHONSTARTUP",  # these two are for a prompt
     "PYTHONINSPECT",
     "PYTHONWARNINGS",  # as errors, they end what imports; a suite has filters of its own
@@ -43,9 +23,19 @@ LEFT_OUT = (
     "PYTHONPROFILEIMPORTTIME",
     "PYTHONVERBOSE",
 )
-# Coverage traces every line; options and plugins of pytest are for the user's own runs.
-LEFT_OUT_BEGINNINGS = ("COVERAGE_", "COV_CORE_", "PYTEST_")
-KEPT = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD",)  # which plugins there are is part of the environment
+# Coverage traces every line; options and plugins of pytest are for the user's own runs; most of
+# git's say which repository it works on, that of the hook or command in which we are called.
+LEFT_OUT_BEGINNINGS = ("COVERAGE_", "COV_CORE_", "PYTEST_", "GIT_")
+# Besides them: which plugins there are, who commits, how others are reached.
+KEPT_BEGINNINGS = (
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
+    "GIT_AUTHOR_",
+    "GIT_COMMITTER_",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_SSH",
+)
 HOME = ("TMPDIR", "TEMP", "TMP")
 
 
@@ -54,7 +44,8 @@ def variables(python: str, home: Path) -> dict[str, str]:
     found = {
         name: value
         for name, value in os.environ.items()
-        if name not in LEFT_OUT and (name in KEPT or not name.startswith(LEFT_OUT_BEGINNINGS))
+        if name.startswith(KEPT_BEGINNINGS)
+        or not (name in LEFT_OUT or name.startswith(LEFT_OUT_BEGINNINGS))
     }
     if python != sys.executable:
         found.pop("PYTHONHOME", None)  # where ours has its library

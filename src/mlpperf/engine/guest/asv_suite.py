@@ -19,7 +19,7 @@ from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
-from .copies import FailedError, Names, NotTimedError, told
+from .copies import FailedError, Names, NotTimedError, printable, told
 from .lines import begins
 from .worlds import World
 
@@ -61,7 +61,7 @@ class AsvCopy:
             for benchmark in discovery.disc_benchmarks(str(folder)):
                 where, _, function = benchmark.name.rpartition(".")
                 for index, values in enumerate(itertools.product(*benchmark.params)):
-                    case = f"({', '.join(map(str, values))})" if values else ""
+                    case = printable(f"({', '.join(map(str, values))})") if values else ""
                     self._benchmarks[where, case, function] = benchmark, index
 
     def quantity(self, series: Names) -> str:

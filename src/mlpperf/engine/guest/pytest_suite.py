@@ -23,7 +23,7 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from .blocks import PreparedRunner, Runner, nothing
-from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError
+from .copies import FIXTURES, MARKS, FailedError, Names, NotTimedError, printable
 from .lines import begins
 from .worlds import World, leave
 
@@ -176,7 +176,8 @@ def _names(item: Any) -> Names:
     file, _, function = item.nodeid.partition("::")
     callspec = getattr(item, "callspec", None)
     case = f"[{callspec.id}]" if callspec else ""
-    return file, case, function.removesuffix(case) if case else function
+    function = function.removesuffix(case) if case else function
+    return file, printable(case), printable(function)
 
 
 class _Plugin:
