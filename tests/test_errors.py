@@ -147,7 +147,7 @@ import mlpperf.engine.timing.workers as workers
 def main():
     workers.serve(work)
 
-def work(task):
+def work(task, line):
     sys.modules["memray"] = None
     exec("import memray", {"__name__": task["module"]})
     return []

@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -130,11 +130,11 @@ class Setting:
         return cls(**json.loads(os.environ.get(SETTING, "{}")))
 
     def start(
-        self, arguments: Sequence[str], python: str = sys.executable, **options: Any
+        self, arguments: Sequence[str], environment: Mapping[str, str] = os.environ, **options: Any
     ) -> subprocess.Popen[Any]:
-        """A fresh process of that interpreter under this setting; `arguments` as after `python`."""
-        environment = {**os.environ, **self.environment()}
-        return subprocess.Popen([python, *arguments], env=environment, **options)
+        """A fresh Python process under this setting; `arguments` as after `python`."""
+        variables = {**environment, **self.environment()}
+        return subprocess.Popen([sys.executable, *arguments], env=variables, **options)
 
     def run(self, arguments: Sequence[str]) -> tuple[str, str]:
         """What a fresh Python process under this setting writes to standard output and error.

@@ -114,15 +114,21 @@ def compare(
         accept=accept or (),
     )
 
+    found: list[Comparison] = []
+
     def keep(result: Comparison) -> None:
+        found.append(result)
         if not result.same:  # that two versions have the same code is told, but not recorded
             recording.add(show.record(result))
 
     with terminal.progress() as bar:
         task = bar.add_task("", total=None)
-        result = carry_out(
-            request, keep, lambda text: bar.update(task, description=text, refresh=True)
-        )
+        try:
+            carry_out(request, keep, lambda text: bar.update(task, description=text, refresh=True))
+        except KeyboardInterrupt:  # what is known by now is recorded, and shown
+            if not found:
+                raise
+    (result,) = found
     if format is Format.JSON:
         (record,) = recording.written or recording.complete(show.record(result))
         typer.echo(json_text(record))
@@ -133,6 +139,8 @@ def compare(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in show.github_lines(result):
             typer.echo(line, err=True)
+    if result.interrupted:  # whatever was found so far: not all was looked at
+        raise KeyboardInterrupt
     if result.exit_code == 2:
         raise MlpperfError(show.verdict(result))
     if result.exit_code:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from mlpperf.agreement import Agreement, compare
@@ -204,7 +205,8 @@ def test_peers_that_are_killed_or_hang_say_so_and_the_others_go_on(
     assert killed is not None
     assert hanging is not None
     os.kill(killed.process.pid, signal.SIGKILL)
-    os.kill(hanging.process.pid, signal.SIGSTOP)
+    (pid,) = psutil.Process(hanging.process.pid).children()
+    pid.suspend()
     hanging.patience = 0.5  # it will say nothing, however long it is waited for
     *_, standings = rounds
     assert standings[0].epochs == QUICK.epochs
@@ -216,7 +218,7 @@ def test_peers_that_are_killed_or_hang_say_so_and_the_others_go_on(
 def test_a_peer_that_ends_without_a_word_is_told() -> None:
     silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
     silent.train(2)
-    assert silent.stopped == "A process ended early."
+    assert silent.stopped == "A process ended early and said nothing"
     assert silent.seconds == []
 
 
@@ -240,6 +242,7 @@ def test_a_process_ends_with_its_parent() -> None:
     with worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
+        assert worker.stdout.readline() == "\n"  # whatever somebody has written before
         assert json.loads(worker.stdout.readline())["start_up"] > 0
         worker.stdin.close()  # as when the parent is killed
         assert worker.wait(timeout=60) == 3

@@ -1144,6 +1144,9 @@ def test_what_a_version_prints_is_no_answer(project: Any, tmp_path: Path) -> Non
     assert asked.trouble == []
 
 
+KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) and said nothing"
+
+
 def test_a_process_that_is_killed_leaves_the_others_results(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1161,8 +1164,8 @@ def test_a_process_that_is_killed_leaves_the_others_results(
     assert found.pop("doubling/batch-128/scaled") == "undecided: not timed"
     assert len(found) == 3
     assert "undecided: not timed" not in found.values()
-    assert set(record["trouble"]) == {"A process was killed by signal 9 and said nothing"}
-    assert "doubling/batch-128/scaled could not be timed at all (A process was killed" in said
+    assert set(record["trouble"]) == {KILLED}
+    assert f"doubling/batch-128/scaled could not be timed at all ({KILLED})" in said
     assert (project.folder / ".mlpperf/comparisons.jsonl").read_text().count("\n") == 1
 
 
@@ -1179,7 +1182,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
-    assert result.trouble == ["A process was killed by signal 9 and said nothing"] * 2
+    assert result.trouble == [KILLED] * 2
     assert result.exit_code == 2
     assert [f.series.variant for f in result.missing if f.series.variant == "scaled"]
 
@@ -1224,7 +1227,7 @@ def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
     series = [("doubling", "batch-128", "scaled")]
     assert list(asked.ask("prove", ["base", "head"], series=series)) == []
     (trouble,) = asked.trouble
-    said = "A process ended early; the last it said: The inputs of doubling-batch-128 cannot be"
+    said = "A process ended early (doubling batch-128 scaled); the last it said: The inputs of "
     assert trouble.startswith(said)
     assert asked.failed
 
@@ -1232,7 +1235,7 @@ def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
 def test_a_process_that_says_nothing_is_killed(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew_module, "SILENCE", 0.5)
+    monkeypatch.setattr(crew_module, "COMPILING", 0.5 - crew_module.BUDGET)
     project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     asked = crew(project, tmp_path)
     assert list(asked.ask("look", ["head"])) == []
@@ -1282,6 +1285,44 @@ def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary
         "waiting",
     }
     assert project.git("worktree", "list").count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 20], ids=["once", "impatiently"])
+def test_interrupted_while_timing_what_is_known_is_recorded_and_shown(
+    number: int, times: int, project: Any, temporary: Path
+) -> None:
+    touch = f"import gc; gc.isenabled() or open({str(temporary / 'timing')!r}, 'w').close()"
+    project.replace(
+        "src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=touch) + "\n\ndef page"
+    )
+    given = ("HEAD", "--budget", "600", "--case", "batch-128")
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlpperf", "compare", *given],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and not (temporary / "timing").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.005)
+        out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert errors.splitlines()[-1] == "mlpperf: Interrupted; what was finished is kept."
+    assert "Traceback" not in errors
+    (line,) = (project.folder / ".mlpperf/comparisons.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["interrupted"]
+    if times == 1:
+        assert "doubling" in out
+        assert "Interrupted: what was not judged by then stays undecided." in out
+    assert not [child for child in children if child.is_running()]
 
 
 # --- bad input ------------------------------------------------------------------------------------

@@ -19,8 +19,16 @@ def made(folder: Path) -> Path:
     """What looks like an environment."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     python.parent.mkdir(parents=True)
-    python.touch()
+    python.symlink_to(sys.executable)
     return python
+
+
+def script(file: Path, *lines: str) -> Path:
+    """An interpreter that does something of its own before it starts."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(("#!/bin/sh", *lines, f'exec {sys.executable} "$@"', "")))
+    file.chmod(0o755)
+    return file
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +55,53 @@ def test_the_environment_in_the_folder_is_taken_and_the_active_one_before_it(
 
 def test_one_that_is_given_has_to_run(tmp_path: Path) -> None:
     assert interpreter(tmp_path, sys.executable) == sys.executable
-    for bad in (str(tmp_path), "/nowhere", str(made(tmp_path / "x"))):
-        with pytest.raises(MlpperfError, match="is no Python interpreter"):
+    (tmp_path / "empty").touch()
+    for bad in (str(tmp_path), "/nowhere", str(tmp_path / "empty"), "/bin/false"):
+        with pytest.raises(
+            MlpperfError, match=f"--python: {bad!r} is no Python interpreter of use: "
+        ):
             interpreter(tmp_path, bad)
+
+
+def test_one_that_is_given_may_be_relative_or_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is used from another folder."""
+    monkeypatch.chdir(tmp_path)
+    python = script(tmp_path / "bin/python-of-mine")
+    assert interpreter(tmp_path, "bin/python-of-mine") == str(python)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert interpreter(tmp_path, "python-of-mine") == str(python)
+
+
+def test_one_that_is_too_old_is_refused(tmp_path: Path) -> None:
+    """By what it says itself, which is nothing that is printed."""
+    old = script(tmp_path / "python", "echo '\n{\"answer\": [3, 8]}'")
+    with pytest.raises(MlpperfError, match=r"is Python 3\.8, and suites need 3\.9 or later"):
+        interpreter(tmp_path, str(old))
+
+
+def test_an_environment_that_is_broken_is_not_passed_over(tmp_path: Path) -> None:
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    for why in ("Permission denied", "No such file"):
+        told = rf"The environment in .*\.venv cannot be used; mend it, or .*--python: .*{why}"
+        with pytest.raises(MlpperfError, match=told):
+            interpreter(tmp_path)
+        python.unlink()
+        python.symlink_to(tmp_path / "gone")
+
+
+def test_one_that_prints_when_it_starts_is_understood(tmp_path: Path) -> None:
+    noisy = script(tmp_path / "python", "echo hello", 'printf "no end, [1], "', "echo oh >&2")
+    assert interpreter(tmp_path, str(noisy)) == str(noisy)
+    assert lacking(str(noisy), ["json", "no_such_module"]) == ["no_such_module"]
+
+
+def test_what_an_interpreter_lacks_is_not_known_if_it_cannot_be_asked() -> None:
+    with pytest.raises(MlpperfError, match="/bin/false"):
+        lacking("/bin/false", ["json"])
 
 
 def test_what_an_interpreter_lacks() -> None:

@@ -66,7 +66,7 @@ class Told:
         self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
     ) -> Iterator[dict[str, Any]]:
         self.asked.append((kind, list(sides), len(task.get("series", ()))))
-        self.failed = False
+        self.failed, self.lost = False, None
         for answer in self.answers.pop(0):
             if isinstance(answer, str):
                 self.failed = True

@@ -28,7 +28,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for folder in (home, copy):
         (folder / "town").mkdir(parents=True)
         (folder / "town/__init__.py").write_text("")
-    yield World(copy, ["town"], [copy], None, Origins(str(home)))
+    yield World(copy, ["town"], [copy], None, "base", Origins(str(home)))
     leave()
 
 

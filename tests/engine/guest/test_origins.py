@@ -45,7 +45,7 @@ def run(
 home, base, head = map(Path, {[str(three[name]) for name in ("home", "base", "head")]!r})
 origins = Origins(str(home))
 origins.install()
-worlds = [World(copy, ["town"], [copy], None, origins) for copy in (base, head)]
+worlds = [World(copy, ["town"], [copy], None, "", origins) for copy in (base, head)]
 """
     text = before + LOAD + worlds + textwrap.dedent(code)
     return subprocess.run(
@@ -168,7 +168,7 @@ def test_an_installed_version_of_the_project_is_named(
         (copy / "town").mkdir()
     def load():
         import town.core
-    installed = World(base, ["town"], [base], None, Origins(""))
+    installed = World(base, ["town"], [base], None, "", Origins(""))
     installed.inside(load)()
     print(installed.strayed())
     """

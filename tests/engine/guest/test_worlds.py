@@ -1,6 +1,7 @@
 """Copies of a project in one process: each finds itself, and nobody finds it afterwards."""
 
 import pickle
+import subprocess
 import sys
 import typing
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpperf.engine.guest import worlds
 from mlpperf.engine.guest.worlds import World, leave, lives_in
 
 FILES = {
@@ -179,15 +181,15 @@ def test_a_relative_folder_on_the_path_is_that_of_each_copy(tmp_path: Path) -> N
         return int(aid.VALUE)
 
     roots = [built(tmp_path / str(number), number) for number in (1, 2)]
-    worlds = [World(root, ["town", "aid"], (), root) for root in roots]
+    copies = [World(root, ["town", "aid"], (), root) for root in roots]
     try:
-        assert [world.inside(aid)() for world in worlds] == [1, 2]
-        assert [world.inside(aid)() for world in worlds] == [1, 2]
+        assert [world.inside(aid)() for world in copies] == [1, 2]
+        assert [world.inside(aid)() for world in copies] == [1, 2]
     finally:
         leave()
         sys.path[:] = path
     assert not [place for place in sys.path_importer_cache if place == "helpers"]
-    assert [world.strayed([root]) for world, root in zip(worlds, reversed(roots), strict=True)] == [
+    assert [world.strayed([root]) for world, root in zip(copies, reversed(roots), strict=True)] == [
         None,
         None,
     ]
@@ -209,3 +211,24 @@ def test_a_module_of_another_copy_is_noticed(tmp_path: Path) -> None:
         sys.path[:] = path
     assert world.strayed([other]) == f"aid from {other / 'helpers/aid.py'}"
     assert World(one, ["town"]).strayed([other]) is None
+
+
+def test_what_else_runs_gets_modules_of_the_standard_library_and_a_project_its_own(
+    tmp_path: Path,
+) -> None:
+    code = "import sys; from pathlib import Path; sys.path[:] = [p for p in sys.path if p]\n"
+    code += f"sys.path.append({str(Path(worlds.__file__).parents[3])!r})\n"
+    code += "from mlpperf.engine.guest.worlds import World\nroot = Path(sys.argv[1])\n"
+    code += "assert not {'sched', 'mailbox', 'test'} & sys.modules.keys()\n"
+    code += "def look():\n import sched, test, ours\n return sched.__file__, test.V, ours.V\n"
+    code += "print(*World(root, ['ours'], [root, root / 'none']).inside(look)())\n"
+    code += "assert 'mailbox' not in sys.modules\n"
+    (tmp_path / "test").mkdir()
+    for file in ("sched.py", "ours.py", "test/__init__.py", "not a module.py"):
+        (tmp_path / file).write_text("V = 'own'\n")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    standard, *own = done.stdout.split()
+    assert not standard.startswith(str(tmp_path))
+    assert own == ["own", "own"]

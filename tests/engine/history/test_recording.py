@@ -178,3 +178,12 @@ def test_no_command_measures_what_it_cannot_record(
     (tmp_path / "a file").write_text("not a folder")
     said = refused(*arguments, "--records", "a file")
     assert said.startswith("mlpperf: Records cannot be written to a file (")
+
+
+def test_a_name_that_is_no_text_is_kept_and_can_be_printed(tmp_path: Path) -> None:
+    name = os.fsdecode(b"tests/\xff.py")
+    made = Recording("comparison", "comparisons", tmp_path)
+    made.add({"name": name})
+    (line,) = made.file.read_text("utf-8").splitlines()
+    assert json.loads(line)["name"] == name
+    assert json.loads(json_text(made.written).encode())[0]["name"] == name

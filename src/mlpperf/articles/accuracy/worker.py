@@ -8,8 +8,6 @@ after EPOCHS epochs, or after LIMIT seconds, in which looking at the accuracy do
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...devices import tensorflow
+from ...engine.guest.lines import Line
 from ...errors import MlpperfError
 from ..clusters.loading import load
 from ..data.datasets import Dataset
@@ -95,15 +94,13 @@ def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: 
 
 def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) -> None:
     """Train as the contender `name` does."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not get between the lines of JSON
+    line = Line()
     contender = contender_named(name)
     held = 0
 
     def tell(**news: Any) -> None:
         nonlocal held
-        replies.write(json.dumps(news) + "\n")
-        replies.flush()
+        line.say(news)
         held = held + 1 if news.get("accuracy", -np.inf) >= float(target) else 0
         if held == RULES.epochs_held or news.get("seconds", 0.0) > float(limit):
             raise EnoughError
@@ -111,8 +108,7 @@ def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) 
     way = by_keras if contender.by_keras else by_rung
     with contextlib.suppress(EnoughError):
         way(contender, load(data), int(seed), int(epochs), tell)
-    replies.close()
-    os._exit(0)  # at once: libraries with threads can take seconds to end, or hang
+    line.end()
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ class PeerProcess:
             self.worker.tell(str(epochs))
         try:
             return next(self.worker)
-        except (WorkerError, StopIteration) as reason:
-            self.stopped = str(reason) or "A process ended early."
+        except WorkerError as reason:
+            self.stopped = str(reason)
             self.close()
             return {}
 

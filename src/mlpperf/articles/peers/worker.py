@@ -17,15 +17,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
-from typing import IO, Any
+from typing import Any
 
 from ...devices import Setting, available_threads
+from ...engine.guest.lines import Line
 from ...errors import MlpperfError
 
 PARENT_LEFT = 3  # exit code of a process whose parent has ended
 
 
-def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -> Iterator[Any]:
+def turns(task: Any, line: Line, started: float, memory: dict[str, int]) -> Iterator[Any]:
     """The order of the samples for every epoch, given when that epoch may begin.
 
     Time runs from there until the next order is asked for. Drawing the order counts, because every
@@ -34,7 +35,7 @@ def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -
     Parameters
     ----------
     task : the peer's `Task`.
-    replies : where lines of JSON to the parent go.
+    line : to the parent.
     started : `time.perf_counter()` when the import of the libraries began.
     memory : gets the bytes that child processes take, as "children".
     """
@@ -46,8 +47,8 @@ def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -
     news: dict[str, Any] = {"start_up": time.perf_counter() - started}
     for epoch in range(task.settings.epochs):
         if not allowed:
-            tell(replies, news)
-            allowed, seconds = wait(), []
+            line.say(news)
+            allowed, seconds = wait(line), []
         start = time.perf_counter()
         order = np.random.default_rng([task.settings.seed, epoch]).permutation(len(task.x))
         yield order
@@ -56,21 +57,15 @@ def turns(task: Any, replies: IO[str], started: float, memory: dict[str, int]) -
         news = {"seconds": seconds}
         if not allowed:
             memory["children"] = max(memory.get("children", 0), children_memory())
-    tell(replies, {"seconds": seconds})
+    line.say({"seconds": seconds})
 
 
-def wait() -> int:
+def wait(line: Line) -> int:
     """The number that the parent sends next. If the parent has ended, so does this process."""
-    line = sys.stdin.readline()
-    if not line:
+    epochs = line.ask()
+    if epochs is None:
         os._exit(PARENT_LEFT)  # at once: libraries with threads can take seconds to end, or hang
-    return int(line)
-
-
-def tell(replies: IO[str], news: dict[str, Any]) -> None:
-    """Send a line of JSON to the parent."""
-    replies.write(json.dumps(news) + "\n")
-    replies.flush()
+    return int(epochs)
 
 
 def peak_memory() -> int:
@@ -81,8 +76,7 @@ def peak_memory() -> int:
 
 def main(name: str, settings: str, data: str) -> None:
     """Train as the peer `name` does."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    line = Line()
     count = Setting.current().threads or available_threads()
     if hasattr(os, "sched_setaffinity"):  # some libraries know no other limit of threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
@@ -100,8 +94,8 @@ def main(name: str, settings: str, data: str) -> None:
     memory: dict[str, int] = {}
     started = time.perf_counter()
     page = import_module(f".{peer_named(name).page}", __package__)
-    weights = page.train(task, turns(task, replies, started, memory))
-    wait()  # until nobody is timed any more
+    weights = page.train(task, turns(task, line, started, memory))
+    wait(line)  # until nobody is timed any more
     peak = peak_memory() + memory.get("children", 0)
 
     def accuracy(images: Any, labels: Any) -> float:
@@ -115,8 +109,8 @@ def main(name: str, settings: str, data: str) -> None:
         "peak_memory": peak,
         "in_force": asdict(in_force()),
     }
-    tell(replies, result)
-    os._exit(0)
+    line.say(result)
+    line.end()
 
 
 if __name__ == "__main__":

@@ -16,14 +16,19 @@ from ...errors import MlpperfError
 from ..suites.found import Suite
 from ..timing.workers import Worker, WorkerError, started
 from .alternating import alternating
+from .budget import BUDGET, SUITE_BUDGET
 from .findings import Series
 from .guests import Guests
 from .guests import started as started_guest
 from .layout import import_folders, own_packages
 from .own import Own
+from .surroundings import new_home, variables
 from .versions import Version
 
-SILENCE = 180.0  # seconds without a word after which a process counts as hanging
+# Seconds without a sign of life, besides those of the budget, after which a process counts as
+# hanging. A hot path may be compiled meanwhile; a suite says what may take long.
+SILENCE, COMPILING = 30.0, 90.0
+TIMES = 12  # that a series which is timed is set up and called at least, in all its copies
 
 
 class Crew:
@@ -40,7 +45,7 @@ class Crew:
     apart : series whose versions are in each other's way, so that each needs its own process.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
-    failed : whether the last process did.
+    lost : how the last process did, and what it was doing; None if it came to its end.
     """
 
     def __init__(
@@ -53,9 +58,11 @@ class Crew:
         suites: Sequence[Suite] = (),
         guests: Guests | None = None,
         own: Own | None = None,
+        budget: float | None = None,
     ) -> None:
         self._own = own
         self._versions, self._pythons, self._inputs = versions, pythons, inputs
+        self._homes = inputs
         self.suites, self._guests = {suite.kind: suite for suite in suites}, guests
         self.trouble = trouble
         self.together: set[Series] = set()
@@ -66,8 +73,14 @@ class Crew:
         self.apart: set[Series] = set()
         self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
-        self.failed = False
+        self.lost: WorkerError | None = None
+        self._budget = budget
         self._rng = np.random.default_rng(seed)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last process hung, died or failed."""
+        return self.lost is not None
 
     @property
     def has_hot_paths(self) -> bool:
@@ -97,7 +110,7 @@ class Crew:
         It is the hot paths', or that of a `suite`. One that hangs, dies or fails adds its last
         words to `trouble`; what it answered counts.
         """
-        with self._noting_trouble(), self._started(kind, sides, suite, task) as worker:
+        with self._noting_trouble(sides), self._started(kind, sides, suite, task) as worker:
             yield from map(_accepted, worker)
 
     def look(self, suite: str, sides: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
@@ -137,7 +150,7 @@ class Crew:
         """The same by two processes, one for each version, which take turns block by block."""
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
         random = Random(self._seed())
-        with self._noting_trouble(), contextlib.ExitStack() as stack:
+        with self._noting_trouble(()), contextlib.ExitStack() as stack:
             workers = {
                 side: stack.enter_context(self._started("turns", [side], suite, {}))
                 for side in self.shuffled(["base", "head"])
@@ -145,22 +158,31 @@ class Crew:
             yield from alternating(workers["base"], workers["head"], order, random)
 
     @contextlib.contextmanager
-    def _noting_trouble(self) -> Iterator[None]:
-        """Add the last words of a process that hangs, dies or fails to `trouble`."""
-        self.failed = False
+    def _noting_trouble(self, sides: Sequence[str]) -> Iterator[None]:
+        """Add the last words of a process that hangs, dies or fails to `trouble`.
+
+        One that has a single version was running that.
+        """
+        self.lost = None
         try:
             yield
         except WorkerError as reason:
-            self.failed = True
+            if len(sides) == 1:
+                (reason.side,) = sides
+            self.lost = reason
             self.trouble.append(str(reason))
 
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> Worker:
-        if self._guests and suite:
-            told = self._guest_task(self._guests, kind, sides, suite, task)
-            return started_guest(told, self._guests.python, SILENCE)
-        python = self._pythons.get(sides[0], sys.executable)
+        guests = self._guests if suite else None
+        python = guests.python if guests else self._pythons.get(sides[0], sys.executable)
+        home = new_home(self._homes)
+        patience = self._patience(suite, task.get("sessions", ()))
+        where: Any = {"environment": variables(python, home), "home": home}
+        if guests:
+            told = self._guest_task(guests, kind, sides, suite, task)
+            return started_guest(told, python, patience, **where)
         line = {
             "kind": kind,
             "versions": self.told(sides),
@@ -169,7 +191,23 @@ class Crew:
             "seed": self._seed(),
             **task,
         }
-        return started("mlpperf.engine.compare.worker", line, python, SILENCE)
+        return started("mlpperf.engine.compare.worker", line, python, patience, **where)
+
+    def _patience(self, suite: str, sessions: Sequence[Mapping[str, Any]]) -> float:
+        """Seconds without a sign of life after which a process counts as hanging.
+
+        It gives one before each of the `sessions`; whatever happens in these is known by now.
+        """
+        usual = SUITE_BUDGET[0] if suite else BUDGET
+        longest = 0.0
+        for session in sessions:
+            series = Series.of(session["series"], suite)
+            once = self.setup.get(series, 0.0) + max(
+                self.calls.get(series, 0.0), self.whole.get(series, 0.0)
+            )
+            longest = max(longest, session["seconds"] + TIMES * once)
+        silence = SILENCE if suite else COMPILING
+        return silence + (usual if self._budget is None else self._budget) + longest
 
     def _guest_task(
         self,

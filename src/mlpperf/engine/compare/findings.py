@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..timing.intervals import Interval
 from ..timing.verdicts import Judgement, Reason, Verdict
-from ..words import count
+from ..words import count, plain
 
 THRESHOLD = 0.005  # slowdowns below this share are not told
 # Of the series that a change can affect, this share may stay unjudged in a comparison that ends
@@ -64,7 +64,7 @@ class Series(NamedTuple):
     def name(self) -> str:
         """As its suite has it, such as `sigmoid/batch-500/tanh_in_place` of a hot path."""
         if self.suite == "pytest":
-            return f"{self.path}::{self.variant}{self.case}"
+            return plain(f"{self.path}::{self.variant}{self.case}")
         if self.suite == "asv":
             return f"{self.path}.{self.variant}{self.case}"
         return "/".join(self[:3])

@@ -7,19 +7,24 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import MlpperfError
-from ..timing.workers import Worker
+from ..timing.workers import ONLY_INSTALLED, Worker, WorkerError
+from .surroundings import variables
 
 GUEST = Path(__file__).parents[1] / "guest"
 # Modules that it takes besides the standard library, by kind of suite. Packages have their names.
 NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
+OLDEST = (3, 9)  # Python that suites can be run on
+QUESTION = 60.0  # seconds for an interpreter to answer a question
 # Loads the folder as a package of its own, because this one may not be installed there.
 START = f"""
+{ONLY_INSTALLED}
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location(
     "mlpperf_guest",
@@ -49,9 +54,9 @@ class Guests:
     compiled: bool = False
 
 
-def started(task: dict[str, Any], python: str, patience: float) -> Worker:
-    """A process of that interpreter that has been told its task."""
-    worker = Worker(["-c", START], python, patience)
+def started(task: dict[str, Any], python: str, patience: float, **where: Any) -> Worker:
+    """A process of that interpreter that has been told its task; `where` as `Worker` has it."""
+    worker = Worker(["-c", START], python, patience, **where)
     worker.tell(json.dumps(task))
     return worker
 
@@ -64,12 +69,15 @@ def interpreter(project: Path, given: str | None = None) -> str:
     Raises
     ------
     MlpperfError
-        If the one that is given is none.
+        If it cannot be run, or is older than `OLDEST`.
     """
     if given:
-        if _said(given, "print(1)") != "1":
-            raise MlpperfError(f"--python: {given!r} is no Python interpreter.")
-        return given
+        try:
+            return _usable(str(Path(shutil.which(given) or given).absolute()))
+        except MlpperfError as reason:
+            raise MlpperfError(
+                f"--python: {given!r} is no Python interpreter of use: {reason}"
+            ) from reason
     ours = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
     environments = [Path(active)] if active else []
@@ -77,26 +85,49 @@ def interpreter(project: Path, given: str | None = None) -> str:
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if folder.resolve() in ours:
             break
-        if python.is_file():
-            return str(python)
+        if python.is_file() or python.is_symlink():  # to an interpreter that is gone
+            try:
+                return _usable(str(python.absolute()))
+            except MlpperfError as reason:
+                raise MlpperfError(
+                    f"The environment in {folder} cannot be used; mend it, or name another "
+                    f"interpreter by --python: {reason}"
+                ) from reason
     return sys.executable
 
 
+def _usable(python: str) -> str:
+    """`python`, if what runs suites runs on it."""
+    found = tuple(_said(python, "list(sys.version_info[:2])"))
+    if found < OLDEST:
+        has, needs = (".".join(map(str, version)) for version in (found, OLDEST))
+        raise MlpperfError(f"{python} is Python {has}, and suites need {needs} or later.")
+    return python
+
+
 def lacking(python: str, modules: Sequence[str]) -> list[str]:
-    """Those of some modules that an interpreter does not find."""
-    find = "import importlib.util, json, sys; print(json.dumps([m for m in sys.argv[1:] if "
-    find += "importlib.util.find_spec(m) is None]))"
-    found: list[str] = json.loads(_said(python, find, *modules) or "[]")
+    """Those of some modules that an interpreter does not find.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be asked.
+    """
+    find = "[m for m in sys.argv[1:] if importlib.util.find_spec(m) is None]"
+    found: list[str] = _said(python, find, *modules)
     return found
 
 
-def _said(python: str, code: str, *arguments: str) -> str:
-    command = [python, "-c", code, *arguments]
+def _said(python: str, expression: str, *arguments: str) -> Any:
+    """What an expression gives in an interpreter, whatever else that prints when it starts."""
+    code = f"{ONLY_INSTALLED}; import importlib.util, json; "
+    code += f"print('\\n' + json.dumps({{'answer': {expression}}}), flush=True)"
+    surroundings = variables(python, Path(tempfile.gettempdir()))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    except OSError:
-        return ""
-    return done.stdout.strip()
+        with Worker(["-c", code, *arguments], python, QUESTION, environment=surroundings) as worker:
+            return next(answer["answer"] for answer in worker if "answer" in answer)
+    except WorkerError as reason:
+        raise MlpperfError(f"{python} does not answer: {reason}") from reason
 
 
 def packages(python: str, kinds: Sequence[str], extra: Sequence[str], folder: Path) -> list[str]:

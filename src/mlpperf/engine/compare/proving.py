@@ -16,6 +16,7 @@ import numpy as np
 from ...agreement import Agreement, WrongResultError, compare
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ..guest.lines import begins
 from ..timing import exchange
 from .findings import QUANTITIES
 
@@ -42,6 +43,7 @@ def prove(
     head's is asked first.
     """
     for (name, case_name), variants in _grouped(series).items():
+        begins((name, case_name, variants[0]))
         paths = {side: found[name] for side, found in versions.items() if name in found}
         first = paths.get("head") or paths.get("base")
         case = (
@@ -67,6 +69,7 @@ def prove(
                 paths["base"] = replace(paths["base"], inputs=written)
         changed = "" if wrong or len(paths) < 2 else _changed(paths["head"], paths["base"], case)
         for variant in variants:
+            begins((name, case_name, variant))
             about = {"wrong": {"head": wrong}} if wrong else _proof(paths, case, variant, changed)
             yield {"series": (name, case_name, variant), "memory": {}, "together": False, **about}
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from .findings import THRESHOLD, Comparison, Selection
 from .pairs import Pair, pair
 from .scratch import scratch
 from .stages import compare
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,8 @@ def carry_out(
     """Compare the two versions that a request names.
 
     `keep` gets what came of it, also if it is interrupted or fails half-way: whatever was measured
-    by then is not lost. While another comparison is running on this machine, it waits for so many
-    seconds (`patience`).
+    by then is not lost, and a second interruption waits until it is kept. While another comparison
+    is running on this machine, it waits for so many seconds (`patience`).
 
     Raises
     ------
@@ -121,9 +126,27 @@ def carry_out(
             raise
         finally:
             if result is not None:
-                keep(result)
+                with _undisturbed():
+                    keep(result)
     assert result is not None  # a comparison has one stage at least
     return result
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let what would interrupt, such as a second Ctrl-C, wait until this is done."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    came: list[int] = []
+    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler or signal.SIG_DFL)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _selection(request: Request, made: Pair) -> tuple[Selection, float]:

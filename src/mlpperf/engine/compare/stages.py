@@ -128,6 +128,7 @@ def compare(
             suites,
             guests,
             Own(own[0], {suite.kind: suite for suite in own[1]}) if own else None,
+            budget,
         )
         stages = _stages(crew, result, selection, changes, progress)
         while True:

@@ -227,8 +227,10 @@ def _proofs(
                 proofs[one].add(answer)
             if not left or not crew.failed:
                 break
-            # The first of those left has ended the process: of which version?
-            one = left.pop(0)
+            # One of those left has ended the process: of which version?
+            lost = crew.lost.series if crew.lost else ()
+            one = next((series for series in left if series[:3] == lost), left[0])
+            left.remove(one)
             for side in group:
                 alone = answers([side], [one])
                 for answer in alone:

@@ -53,7 +53,7 @@ class Watched:
         for suite, worker in self._workers.items():
             with contextlib.suppress(WorkerError, StopIteration):
                 while True:
-                    worker.patience = max(end - time.monotonic(), 0.0)
+                    worker.until = end
                     answer = next(worker)
                     self.touched[Series.of(answer["series"], suite)] = answer["why"]
 

@@ -205,7 +205,8 @@ class _Loader:
         self._root, self._whole, self._world = version.root, version.copy, None
         if version.packages:
             folders = import_folders(version.root, version.whole)
-            self._world = World(version.whole, version.packages, folders, None, origins)
+            packages, side = version.packages, version.name
+            self._world = World(version.whole, packages, folders, None, side, origins)
         self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
 
     def entry(self, entry: str) -> list[HotPath]:

@@ -8,7 +8,6 @@ done is not lost if the process is. Whatever the versions print goes to standard
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from ...devices import keep_freed_memory
 from ...hotpath import Args, HotPath, Variant, fresh
 from ..guest.alternation import blocks_on_request
 from ..guest.blocks import Runner
+from ..guest.lines import begins
 from ..guest.origins import Origins
 from ..guest.rounds import FEWEST_ROUNDS, VERSIONS, Turns
 from ..guest.worlds import leave
@@ -74,7 +74,7 @@ def main() -> None:
     """Do the task on standard input."""
     sys.dont_write_bytecode = False  # the versions are our own copies: only the first compiles them
     keep_freed_memory()
-    serve(lambda task: work(Task(**task), lambda: json.loads(sys.stdin.readline() or "null")))
+    serve(lambda task, line: work(Task(**task), line.ask))
 
 
 def work(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
@@ -133,6 +133,7 @@ def _count_memory(task: Task) -> Iterator[dict[str, Any]]:
     names = [str(name) for name in rng.permutation(list(task.versions))]
     versions = {name: load(_version(task, name), _origins(task.home)) for name in names}
     for path, case, variant in task.series:
+        begins((path, case, variant))
         inputs = exchange.read(Path(task.inputs), f"{path}-{case}")
         calls = {}
         for name, paths in versions.items():
@@ -159,6 +160,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     for i in rng.permutation(len(task.sessions)):
         session = task.sessions[i]
         path, case, variant = session["series"]
+        begins(session["series"])
         inputs = exchange.read(Path(task.inputs), f"{path}-{case}")
         sides = {
             name: [(paths[path], contestant(paths[path], variant)) for paths in loads]
@@ -217,6 +219,7 @@ def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
 
     def begin(series: Sequence[str], long: bool) -> list[Runner]:
         name, case, variant = series
+        begins(series)
         inputs = exchange.read(Path(task.inputs), f"{name}-{case}")
         runners = []
         for paths in loads[:1] if long else loads:

@@ -19,7 +19,8 @@ from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
-from .copies import FailedError, Names, NotTimedError, SkippedError, told
+from .copies import FailedError, Names, NotTimedError, SkippedError, printable, told
+from .lines import begins
 from .scenes import Scene
 from .worlds import World
 
@@ -69,6 +70,7 @@ class AsvCopy:
     def _load(self, name: str, place: str) -> None:
         """Take the benchmarks of a module as asv's runner does, and go on after what fails."""
         start = time.perf_counter()
+        begins()
         try:
             module = importlib.import_module(name)
         except BaseException as reason:  # anything may go wrong in somebody's module
@@ -105,7 +107,7 @@ class AsvCopy:
             return
         where, _, function = benchmark.name.rpartition(".")
         for index, values in enumerate(itertools.product(*benchmark.params)):
-            case = f"({', '.join(map(str, values))})" if values else ""
+            case = printable(f"({', '.join(map(str, values))})") if values else ""
             before = self._benchmarks.setdefault((where, case, function), (benchmark, index))
             if before[0].func.__code__ is not benchmark.func.__code__:
                 self.broken[benchmark.name] = f"{benchmark.name} is the name of two benchmarks"

@@ -80,6 +80,11 @@ class Copy(Protocol):
         """End it without what would come after the call, which has failed or takes too long."""
 
 
+def printable(text: str) -> str:
+    """`text` for a name, which can then be shown and recorded: with escapes for what cannot be."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def told(reason: BaseException) -> str:
     """An exception in a line."""
     lines = str(reason).strip().splitlines()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .lines import may_take
+
 
 class TooLongError(BaseException):
     """Raised in the middle of what takes too long; no `except Exception` holds it back."""
@@ -26,14 +28,19 @@ class Limit:
 def at_most(seconds: float) -> Iterator[Limit]:
     """Break off what takes longer, by a `TooLongError` in its middle.
 
-    On a system without timers nothing is broken off, nor is what does not return to Python.
+    On a system without timers nothing is broken off, nor is what does not return to Python: that
+    the process takes longer than it may, which it notes, is then for others to see.
     """
     limit = Limit(seconds)
+    may_take(seconds)
     if (
         not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()
     ):
-        yield limit
+        try:
+            yield limit
+        finally:
+            may_take(None)
         return
 
     def reached(*_: Any) -> None:
@@ -47,3 +54,4 @@ def at_most(seconds: float) -> Iterator[Limit]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        may_take(None)

@@ -24,8 +24,9 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from .blocks import Runner
-from .copies import FailedError, Names, NotTimedError, SkippedError, told
+from .copies import FailedError, Names, NotTimedError, SkippedError, printable, told
 from .fixtures import Fixtures
+from .lines import begins
 from .scenes import Scene
 from .timed_items import is_marked, is_timed, takes_fixture
 from .wording import Heard, in_one_line, with_remedy
@@ -241,7 +242,8 @@ def _names(item: Any) -> Names:
         file, function = path, item.nodeid[len(path) + 2 :]
     callspec = getattr(item, "callspec", None)
     case = f"[{callspec.id}]" if callspec else ""
-    return file, case, function.removesuffix(case) if case else function
+    function = function.removesuffix(case) if case else function
+    return file, printable(case), printable(function)
 
 
 def _folder(file: str) -> str:
@@ -324,6 +326,7 @@ class _Plugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
         """Note how long a file takes to load."""
+        begins()
         start = time.perf_counter()
         try:
             report = yield

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import json
-import os
 import random
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from .blocks import Runner
 from .children import Children
 from .copies import Copy, FailedError, Names, NotTimedError, SkippedError, told, why
 from .limits import TooLongError, at_most
+from .lines import Line, begins
 from .memory import keep_freed_memory
 from .origins import Origins
 from .proofs import BrokenOffError, Touched, proven, touched
@@ -96,19 +95,7 @@ class Task:
 
 def main() -> None:
     """Do the task on standard input."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    questions = os.fdopen(os.dup(0), encoding="utf-8")
-    os.dup2(2, 1)  # nothing else may be written there
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # nor read
-    os.close(nothing)
-
-    def ask() -> Any:
-        return json.loads(questions.readline() or "null")
-
-    task = Task(**ask())
-    sys.path[:0] = task.path
-    os.environ.pop("PYTEST_ADDOPTS", None)  # is meant for the user's own runs
+    line = Line()
     works: dict[str, Callable[[Task], Iterable[dict[str, Any]]]] = {
         "look": _look,
         "prove": _prove,
@@ -117,20 +104,18 @@ def main() -> None:
         "trace": _trace,
         "touch": _touch,
     }
-    ours = os.getpid()
-    answers = _take_turns(task, ask) if task.kind == "turns" else works[task.kind](task)
-    try:
-        for answer in answers:
-            if os.getpid() != ours:  # a child that the project has forked, and that has not ended
-                os._exit(1)
-            print(json.dumps(answer), file=replies, flush=True)
-        check_origins(task)
-    except MixedError as reason:
-        print(json.dumps({"refused": str(reason)}), file=replies, flush=True)
-    replies.close()
-    # Threads and exit handlers that the project has left have no say any more.
-    sys.stderr.flush()
-    os._exit(0)
+
+    def work(told: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        task = Task(**told)
+        sys.path[:0] = task.path
+        answers = _take_turns(task, line.ask) if task.kind == "turns" else works[task.kind](task)
+        try:
+            yield from answers
+            check_origins(task)
+        except MixedError as reason:
+            yield {"refused": str(reason)}
+
+    line.answer(work)
 
 
 class MixedError(Exception):
@@ -156,14 +141,14 @@ def load(task: Task, name: str) -> Copy:
 
         folder = root / task.arguments[0]
         working = Path(tempfile.mkdtemp(dir=root.parent))
-        world = World(copy_root, side.packages, [folder.parent, *folders], working, origins)
+        world = World(copy_root, side.packages, [folder.parent, *folders], working, name, origins)
         series = [*task.series, *(session["series"] for session in task.sessions)]
         wanted = [names[0] for names in series]
         copy: Copy = AsvCopy(world, folder, wanted, *map(float, task.arguments[1:]))
     else:
         from .pytest_suite import PytestCopy
 
-        world = World(copy_root, side.packages, folders, root, origins)
+        world = World(copy_root, side.packages, folders, root, name, origins)
         copy = PytestCopy(world, task.arguments)
     _worlds.setdefault(name, []).append(world)
     check_origins(task, name)
@@ -225,8 +210,9 @@ def _names(names: Sequence[str]) -> Names:
 def _in_turn(sessions: Iterable[Sequence[str]]) -> Iterator[tuple[Names, Names | None]]:
     """Each series, and the one that comes next."""
     every = [_names(names) for names in sessions]
-    following: list[Names | None] = [*every[1:], None]
-    return iter(zip(every, following))
+    for names, following in zip(every, [*every[1:], None]):
+        begins(names)
+        yield names, following
 
 
 def _prove(task: Task) -> Iterator[dict[str, Any]]:
@@ -341,6 +327,7 @@ def _time(task: Task) -> Iterator[dict[str, Any]]:
     every = [[copy for side in sides for copy in side] for sides in chosen]
     for number, session in enumerate(sessions):
         names, start = _names(session["series"]), time.perf_counter()
+        begins(names)
         begun = _Begun()
         try:
             for copy in rng.sample(every[number], len(every[number])):
@@ -407,6 +394,7 @@ def _take_turns(task: Task, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     begun = _Begun()
 
     def begin(names: Sequence[str], long: bool) -> list[Runner]:
+        begins(names)
         for copy in rng.sample(copies, 1 if long else len(copies)):
             begun.begin(copy, _names(names), None)
         set_aside()

@@ -11,7 +11,9 @@ another version that is installed, are out of the way meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
+from .lines import SIDE, turn_of
 from .origins import CHILD, COPY, HOME, Origins
 
 Returned = TypeVar("Returned")
@@ -39,6 +42,8 @@ class World:
         Where these lie; if that is not said, in `root` or in `src` below it.
     working
         The current folder while it is its turn; as it is for None.
+    side
+        The version that it is a copy of, `base` or `head`.
     origins
         What is to be taken from this copy instead of the user's working tree.
 
@@ -55,6 +60,7 @@ class World:
         packages: Sequence[str],
         folders: Sequence[Path] = (),
         working: Path | None = None,
+        side: str = "",
         origins: Origins | None = None,
     ) -> None:
         usual = [folder for folder in (root / "src", root) if folder.is_dir()]
@@ -62,11 +68,12 @@ class World:
         named = [str(root / place) for place in self._origins.named]
         path = [*map(str, folders or usual), *filter(os.path.isdir, named)]
         self._path = list(dict.fromkeys(path))
+        _import_standard(self._path)
         self._root, self._below = str(root), str(root) + os.sep
         self._variables: dict[str, str | None] = {}
         self._outer: dict[str, str | None] = {}
         self._working, self._outside = working and str(working), ""
-        self._packages = frozenset(packages)
+        self._packages, self._side = frozenset(packages), side.encode().ljust(SIDE)[:SIDE]
         self._own: dict[str, ModuleType] = {}
         self._others: dict[str, ModuleType] = {}
         # New modules are noticed by their number: to look at all of them takes a hundred times
@@ -83,6 +90,7 @@ class World:
         if World.current is self:
             return
         leave()
+        turn_of(self._side)
         if len(sys.modules) != self._seen_outside:
             self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
         for name in self._others:
@@ -196,6 +204,21 @@ def _put(variables: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         elif os.environ.get(name) != value:
             os.environ[name] = value
+
+
+def _import_standard(folders: Sequence[str]) -> None:
+    """Import the modules of the standard library whose names a project has in its folders, too.
+
+    What else runs here, such as pytest, would otherwise get the project's `queue` or `random`.
+    """
+    standard = os.path.dirname(os.__file__) + os.sep
+    names = {entry.stem for folder in map(Path, folders) for entry in folder.glob("*")}
+    # Many projects have a package of this name, and nothing that runs here needs Python's.
+    for name in sorted(names - {"test", ""} - sys.modules.keys()):
+        with contextlib.suppress(Exception):  # it is no module
+            origin = importlib.util.find_spec(name).origin or ""  # type: ignore[union-attr]
+            if origin.startswith(standard) and "site-packages" not in origin:
+                importlib.import_module(name)
 
 
 def _is_relative(place: object) -> bool:

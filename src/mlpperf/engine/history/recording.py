@@ -75,4 +75,5 @@ class Recording:
 
 def json_text(records: object) -> str:
     """Records, or one of them, as a command prints them for other programs."""
-    return json.dumps(records, indent=2, ensure_ascii=False)
+    text = json.dumps(records, indent=2, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()

@@ -211,7 +211,8 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    text = "".join(line + "\n" for line in lines).encode()
+    # A lone surrogate, as in names of files that are not UTF-8, is an escape of JSON then.
+    text = "".join(line + "\n" for line in lines).encode(errors="backslashreplace")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:

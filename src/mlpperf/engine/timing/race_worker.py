@@ -102,4 +102,4 @@ def _timed(group: Sequence[Ready]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Do the task on standard input."""
-    serve(time_contests)
+    serve(lambda task, line: time_contests(task))

@@ -3,34 +3,80 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
+from ..guest.lines import PAGE, SIDE, SIZE, Line
+from ..words import plain
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])
+GUARD = str(Path(__file__).with_name("guard.py"))
+# Takes what the current folder holds out of the way, before anything is imported.
+ONLY_INSTALLED = "import sys; sys.path[:] = [place for place in sys.path if place]"
+GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
+LOOK_EVERY = 1.0  # seconds between looks at what a process does; more often would disturb it
+ENDING = 10.0  # seconds for a process to end after its last answer, and then for its guard
+TAIL = 1 << 16  # bytes that are kept of what a process prints
+LONGEST_ANSWER = 1 << 28  # bytes; what is longer is none
+LONGEST_TEXT = 300  # characters of a text in an answer
+NAMES = ("series", "calls", "paths")  # in answers: what is under these is asked for again
+MEMORY_SHARE = 0.85  # of the machine's memory, which a process may take
 
 
 class WorkerError(MlpperfError):
-    """A worker hung, was killed or failed."""
+    """A worker hung, was killed or failed.
+
+    Attributes
+    ----------
+    series : what it was doing that for; empty if for none, or if that is not known.
+    side : the version whose code was the last to run; empty if that is not known.
+    """
+
+    def __init__(self, told: str, series: Sequence[str] = (), side: str = "") -> None:
+        super().__init__(told)
+        self.series, self.side = tuple(series), side
 
 
 class Worker(Iterator[dict[str, Any]]):
     """A fresh process under the current setting; an iterator over what it answers.
 
-    It ends where the process does; a line that was cut off is no answer. As a context manager it
-    kills the process in the end, whatever that is doing.
+    It ends where the process says that it has; a line that was cut off is no answer. As a context
+    manager it kills the process in the end, whatever that is doing, and what it has started.
 
-    `patience`: seconds without a word after which it counts as hanging.
+    Parameters
+    ----------
+    patience
+        Seconds without a sign of life after which it counts as hanging. What says that it takes
+        longer is waited for.
+    environment
+        Its variables; those of this process by default.
+    home
+        Its current folder, which is removed with it; that of this process by default.
+
+    Attributes
+    ----------
+    until : the moment, by `time.monotonic`, when it counts as hanging whatever it says.
+
+    Raises
+    ------
+    MlpperfError
+        If there are too few file descriptors.
     """
 
     def __init__(
@@ -38,12 +84,42 @@ class Worker(Iterator[dict[str, Any]]):
         arguments: Sequence[str],
         python: str = sys.executable,
         patience: float | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        home: Path | None = None,
     ) -> None:
         self.patience = PATIENCE if patience is None else patience
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
-        self.process: Any = Setting.current().start(
-            arguments, python, stdin=-1, stdout=-1, stderr=self._errors
-        )
+        self.until = float("inf")
+        self._home = home
+        try:
+            self._page = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self._page.truncate(SIZE)
+            page = self._page.fileno()
+            lifeline, self._lifeline = os.pipe()
+            guard = ["-I", "-S", GUARD, str(lifeline), str(_memory_most()), python]
+            variables = os.environ if environment is None else environment
+            self.process: Any = Setting.current().start(
+                [*guard, *arguments],
+                environment={**variables, PAGE: str(page)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=home,
+                pass_fds=(lifeline, page),
+                start_new_session=True,  # what a terminal sends is for us alone
+            )
+            os.close(lifeline)
+        except OSError as reason:
+            if reason.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise MlpperfError(
+                "There are too few file descriptors for another process: allow more, for example "
+                "by ulimit -n 1024."
+            ) from reason
+        self._printed = bytearray()
+        self._drain = threading.Thread(target=_drain, args=(self.process.stderr, self._printed))
+        self._drain.daemon = True
+        self._drain.start()
         self._answers = self._listen()
 
     def tell(self, line: str) -> None:
@@ -63,30 +139,69 @@ class Worker(Iterator[dict[str, Any]]):
         return next(self._answers)
 
     def _listen(self) -> Iterator[dict[str, Any]]:
-        rest = b""
-        while True:
-            heard, _, _ = select.select([self.process.stdout], [], [], self.patience)
-            said = os.read(self.process.stdout.fileno(), 1 << 16) if heard else b""
-            if not said:
-                break
-            *lines, rest = (rest + said).split(b"\n")
-            yield from map(json.loads, lines)
+        rest, number = bytearray(), 0
+        while said := self._heard():
+            ends = said.rfind(b"\n") + 1
+            if not ends:
+                rest += said
+                if len(rest) > LONGEST_ANSWER:
+                    raise self._failed("gave an answer without an end")
+                continue
+            lines, rest = rest + said[:ends], bytearray(said[ends:])
+            for answer in _answers(lines):
+                if answer.keys() == {"done"}:
+                    if answer["done"] != number:
+                        raise self._failed("gave answers that cannot be read")
+                    return
+                number += 1
+                yield _presentable(answer)
         code = None
-        if heard:  # it is ending, and says why after it has closed its output
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self.process.wait(self.patience)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(min(self.patience, ENDING))
         if code is None:
-            raise self._failed(f"did not go on within {self.patience:g} s")
-        if code:
-            raise self._failed("ended early" if code > 0 else f"was killed by signal {-code}")
+            raise self._failed("closed its line and went on")
+        raise self._failed(f"was killed by signal {-code}" if code < 0 else "ended early")
+
+    def _heard(self) -> bytes:
+        """What it says next; nothing once it can say no more.
+
+        Raises
+        ------
+        WorkerError
+            If there is no sign of life for longer than it may take.
+        """
+        asked = time.monotonic()
+        while True:
+            doing = self._doing()
+            since, seconds = doing.get("since", 0.0), doing.get("seconds")
+            # What has no limit of its own has begun when it was asked for, or since then.
+            start = max(asked, since) if seconds is None else since
+            allowed = self.patience if seconds is None else seconds + GRACE
+            left = min(start + allowed, self.until) - time.monotonic()
+            if select.select([self.process.stdout], [], [], max(min(left, LOOK_EVERY), 0.0))[0]:
+                return os.read(self.process.stdout.fileno(), 1 << 16)
+            if left <= 0:
+                raise self._failed(f"did not go on within {allowed:g} s")
+
+    def _doing(self) -> dict[str, Any]:
+        """What it is doing, by its own words: `series`, `side`, `seconds` that it may take."""
+        page = os.pread(self._page.fileno(), SIZE, 0)
+        try:
+            doing: dict[str, Any] = json.loads(page[SIDE:].partition(b"\n")[0])
+            return {**doing, "side": page[:SIDE].strip(b" \0").decode()}
+        except ValueError:  # it has not begun, or was killed while it wrote
+            return {}
 
     def _failed(self, how: str) -> WorkerError:
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        if not said:
-            return WorkerError(f"A process {how} and said nothing")
-        last = said[-1].removeprefix("mlpperf: ")
-        return WorkerError(f"A process {how}; the last it said: {last}")
+        doing = self._doing()
+        series, side = doing.get("series", ()), doing.get("side", "")
+        self.close()
+        if at := _presentable(" ".join((side, *series))):
+            how += f" ({at})"
+        said = bytes(self._printed).decode(errors="replace").strip().splitlines()
+        last = _presentable(said[-1]).removeprefix("mlpperf: ") if said else ""
+        how += f"; the last it said: {last}" if said else " and said nothing"
+        return WorkerError(f"A process {how}", series, side)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -97,13 +212,64 @@ class Worker(Iterator[dict[str, Any]]):
         self.close()
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
+        """End the process, whatever it is doing, and what it has started."""
+        if self._lifeline >= 0:
+            lifeline, self._lifeline = self._lifeline, -1
+            os.close(lifeline)
+        try:
+            self.process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         with contextlib.suppress(OSError):  # what it did not read any more
             self.process.stdin.close()
         self.process.stdout.close()
-        self._errors.close()
+        self._page.close()
+        self._drain.join(1.0)  # it closes what it reads itself
+        if self._home:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+
+def _drain(printed: Any, tail: bytearray) -> None:
+    """Read what a process prints until it ends, and keep the last of it."""
+    with printed:
+        while read := os.read(printed.fileno(), TAIL):
+            tail += read
+            del tail[:-TAIL]
+
+
+def _answers(lines: bytes | bytearray) -> Iterator[dict[str, Any]]:
+    """The answers among some lines; what somebody else has written there is none."""
+    for line in lines.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            answer = json.loads(line)
+            if isinstance(answer, dict):
+                yield answer
+
+
+def _presentable(said: Any) -> Any:
+    """What a process says, with its texts fit for a line of a terminal; names stay as they are."""
+    if isinstance(said, str):
+        text = plain(" ".join(said[: 4 * LONGEST_TEXT].split()))
+        return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    if isinstance(said, dict):
+        return {k: v if k in NAMES else _presentable(v) for k, v in said.items()}
+    return [_presentable(one) for one in said] if isinstance(said, list) else said
+
+
+def _memory_most() -> int:
+    """Bytes of data that a process may have, so that it fails before the machine has none left.
+
+    Addresses alone are not counted, of which libraries reserve many. 0, as many as it likes, where
+    a GPU is used: what is mapped from there would be counted.
+    """
+    if Setting.current().device != "cpu":
+        return 0
+    known = [psutil.virtual_memory().total]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of this container, version 2 or 1
+        with contextlib.suppress(OSError, ValueError):  # "max"
+            known.append(int(Path("/sys/fs/cgroup", file).read_text()))
+    return int(MEMORY_SHARE * min(known))
 
 
 def started(
@@ -111,10 +277,14 @@ def started(
     task: dict[str, Any],
     python: str = sys.executable,
     patience: float | None = None,
+    **where: Any,
 ) -> Worker:
-    """A fresh process that has been told its `task`; `main` of `module` does it."""
-    start = f"import sys; sys.path.append({HERE!r}); from {module} import main; main()"
-    worker = Worker(["-c", start], python, patience)
+    """A fresh process that has been told its `task`; `main` of `module` does it.
+
+    `where`: its environment and home, as `Worker` has them.
+    """
+    start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {module} import main; main()"
+    worker = Worker(["-c", start], python, patience, **where)
     worker.tell(json.dumps(task))
     return worker
 
@@ -136,16 +306,14 @@ def asked(
         yield from worker
 
 
-def serve(work: Callable[[dict[str, Any]], Iterable[dict[str, Any]]]) -> None:
-    """In such a process: do the task on standard input, and answer with a line for each result.
+def serve(work: Callable[[dict[str, Any], Line], Iterable[dict[str, Any]]]) -> None:
+    """In such a process: do the task, and answer with a line for each result.
 
     What is done is so not lost if the process is. Whatever the work prints goes to standard error.
     """
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # nothing else may be written there
+    line = Line()
     try:
-        for answer in work(json.loads(sys.stdin.readline())):
-            print(json.dumps(answer), file=replies, flush=True)
+        line.answer(lambda task: work(task, line))
     except MlpperfError as reason:
         sys.exit(f"mlpperf: {reason}")
     except ModuleNotFoundError as reason:
