@@ -70,6 +70,9 @@ def compare(
     full: Annotated[
         bool, typer.Option("--full", help="Time also what runs nothing that changed.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with BASE itself, not with the merge base.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
@@ -78,8 +81,9 @@ def compare(
     """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.
 
     By the benchmarks that the project has: hot paths, an asv suite, and tests that use the
-    benchmark fixture. Both versions of the code take turns in one process, several times; and what
-    is wrong, or takes more memory, is a regression too.
+    benchmark fixture. If BASE and HEAD have gone different ways, HEAD is compared with their merge
+    base. Both versions of the code take turns in one process, several times; and what is wrong, or
+    takes more memory, is a regression too.
     """
     use(device, threads)
     from ..engine import terminal
@@ -107,6 +111,7 @@ def compare(
         isolate=isolate,
         same=same,
         full=full,
+        exact=exact,
     )
 
     def keep(result: Comparison) -> None:

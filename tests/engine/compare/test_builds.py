@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 pytestmark = [

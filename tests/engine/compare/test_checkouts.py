@@ -97,7 +97,8 @@ def test_a_commit_is_found_by_every_name_git_knows(project: Any) -> None:
 def test_no_such_commit_is_one_sentence_and_nothing_runs(name: str, project: Any) -> None:
     before = state(project)
     sentence = refusal(commit_named, name, project.folder)
-    assert sentence.startswith(f"There is no commit {name!r} here; see git log")
+    hint = "two commits are two arguments" if ".." in name else "see git log"
+    assert sentence.startswith(f"There is no commit {name!r} here; {hint}")
     assert state(project) == before
 
 

@@ -29,6 +29,7 @@ class Request:
     isolate : give each version processes of its own.
     same : measure even if the code is the same.
     full : time also what runs nothing that changed.
+    exact : the base is as it is named, and not its merge base with the head.
     """
 
     base: str
@@ -47,6 +48,7 @@ class Request:
     isolate: bool = False
     same: bool = False
     full: bool = False
+    exact: bool = True
 
     @property
     def selected(self) -> list[str]:
@@ -85,11 +87,13 @@ def carry_out(
             isolated="as asked" if request.isolate else "",
             python=request.python,
             extra=request.extra,
+            exact=request.exact,
         )
         selection, threshold = _selection(request, made)
         if made.same_code and not request.same:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
+            result.merge_base = made.merge_base
             keep(result)
             return result
         try:
@@ -108,7 +112,7 @@ def carry_out(
                 patience=patience,
             ):
                 result = stage
-                result.selected = request.selected
+                result.selected, result.merge_base = request.selected, made.merge_base
         except BaseException:
             if result is not None:
                 result.interrupted = True

@@ -15,7 +15,7 @@ import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -28,7 +28,15 @@ from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..guest.worlds import World
 from ..suites.catalogue import entries
-from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
+from .checkouts import (
+    Missing,
+    check_out,
+    commit_named,
+    copy_tree,
+    environment,
+    requirements,
+    unmet,
+)
 from .identity import own_packages
 
 _numbers = itertools.count()
@@ -46,6 +54,7 @@ class Version:
     entries : which hot paths it has, such as `package.module:PATHS`.
     packages : of the project, if one of them imports another or itself by its name: then each copy
         is a world. Otherwise copies have other names, and take turns without exchanging anything.
+    missing : its submodules whose commit is not here: their hash by their path.
     """
 
     name: str
@@ -53,6 +62,7 @@ class Version:
     root: Path
     entries: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    missing: Missing = field(default_factory=dict)
 
 
 class BrokenVersionError(MlpperfError):
@@ -73,12 +83,10 @@ def checked_out(
     """
     commit = None if revision is None else commit_named(revision, top)
     into.mkdir()
-    if commit is None:
-        copy_tree(top, into)
-    else:
-        check_out(commit, top, into)
+    missing = copy_tree(top, into) if commit is None else check_out(commit, top, into)
     root = into / project
-    version = Version(revision or "the working tree", commit, root, entries_of(root, usual))
+    name = revision or "the working tree"
+    version = Version(name, commit, root, entries_of(root, usual), missing=missing)
     return replace(version, packages=packages_by_name(version))
 
 

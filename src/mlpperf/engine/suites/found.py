@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import configparser
 import os
+import posixpath
 import shlex
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ import json5
 
 from ...errors import MlpperfError
 from ..guest.copies import FIXTURES, MARKS
+from ..inside import inside
 from ..words import count
 
 ASV_CONFIGURATION = "asv.conf.json"
@@ -82,8 +84,8 @@ def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
     MlpperfError
         If it cannot be read.
     """
-    files = sorted(_files(root, ASV_CONFIGURATION), key=lambda file: len(file.parts))
-    for file in files[:1]:
+    files = [file for file in _files(root, ASV_CONFIGURATION) if file.is_file()]  # and no pipe
+    for file in sorted(files, key=lambda file: len(file.parts))[:1]:
         try:
             content = json5.loads(file.read_text(encoding="utf-8"))
             if not isinstance(content, dict):
@@ -100,8 +102,12 @@ def _asv(root: Path) -> list[Suite]:
     if configuration is None:
         return []
     file, content = configuration
-    given = str(content.get("benchmark_dir", "benchmarks"))
-    folder = file.parent / given
+    given = content.get("benchmark_dir", "benchmarks")
+    named = f"{file.relative_to(root)}: benchmark_dir"
+    below = given
+    if isinstance(given, str) and given.strip():  # relative to the configuration
+        below = posixpath.join(file.parent.relative_to(root).as_posix(), given)
+    folder = inside(root, below, named, or_root=True)
     if not folder.is_dir():
         raise MlpperfError(f"{file.relative_to(root)}: there is no folder {given!r}.")
     below = PurePosixPath(os.path.relpath(folder, root)).as_posix()
