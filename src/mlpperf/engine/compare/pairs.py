@@ -211,7 +211,8 @@ def _share(source: Path, target: Path, name: str) -> None:
 
     It is written in the place itself, not in what a link there leads to.
     """
-    given, own = (inside(root, name, "A file of the suite") for root in (source, target))
+    given = inside(source, name, "A file of the suite")
+    own = target / given.relative_to(source)
     try:
         for folder in reversed(own.relative_to(target).parents[:-1]):
             if (target / folder).is_symlink() or (target / folder).is_file():
