@@ -501,3 +501,34 @@ def test_an_environment_gets_what_is_asked_for_and_what_we_need(
     assert sum(text.startswith("numpy") for text in given) == 1
     assert any(text.startswith("psutil") for text in given)
     assert not any("extra" in text for text in given)
+
+
+def interpreter(folder: Path, text: str) -> str:
+    """A program that is called as an interpreter would be."""
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+@pytest.mark.parametrize(
+    "text", ["exit 1", "echo nonsense", "kill -9 $$", "echo '[[1]]'; echo", "exec /nowhere"]
+)
+def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
+    python = interpreter(tmp_path, text)
+    assert "does not say which packages it has" in refusal(unmet, tmp_path, python)
+    assert "does not say" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ours')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    python = interpreter(tmp_path, f'echo hello; exec {sys.executable} "$@"')
+    needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
+    (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
+    assert unmet(tmp_path, python) == ["missing-for-certain"]

@@ -24,9 +24,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError, check
-from ..git import git, told
+from ..git import clean_environment, git, told
 from ..inside import inside
-from ..words import SHORT
+from ..words import SHORT, plain
 
 # Submodules whose commit is not here, by their path: the hash of each.
 Missing = dict[str, str]
@@ -340,10 +340,14 @@ def _installed(python: str) -> dict[str, str]:
     if python == sys.executable:
         found = [(d.metadata["Name"], d.version) for d in metadata.distributions()]
     else:
-        ask = "import importlib.metadata as m, json; print(json.dumps("
+        ask = "import sys; sys.path[:] = filter(None, sys.path)\n"  # not from the current folder
+        ask += "import importlib.metadata as m, json; print(json.dumps("
         ask += "[[d.metadata['Name'], d.version] for d in m.distributions()]))"
-        done = subprocess.run([python, "-c", ask], capture_output=True, text=True)
-        found = json.loads(done.stdout or "[]")
+        try:
+            done = subprocess.run([python, "-c", ask], capture_output=True, env=clean_environment())
+            found = json.loads(done.stdout.splitlines()[-1])  # it may greet, too
+        except (OSError, ValueError, IndexError) as reason:
+            raise MlpperfError(f"{python} does not say which packages it has.") from reason
     return {canonicalize_name(name): version for name, version in reversed(found) if name}
 
 
@@ -364,8 +368,9 @@ def environment(root: Path, folder: Path) -> str:
         [sys.executable, "-m", "venv", str(folder)],
         [*pip, "--", *requirements(root), *needed],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, capture_output=True, env=clean_environment())
         if done.returncode:
-            last = ((done.stderr or done.stdout).strip().splitlines() or ["it said nothing"])[-1]
+            said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+            last = plain(said[-1]) if said else "it said nothing"
             raise MlpperfError(f"No environment with {', '.join(requirements(root))}: {last}.")
     return str(python)
