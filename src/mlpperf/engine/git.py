@@ -17,32 +17,13 @@ from .words import plain
 # Seconds after which git, asked a question, counts as hanging, for example on a network drive.
 PATIENCE = 60.0
 
-# What is kept of git's variables: where git and its configuration are, and how it reaches a server.
-# All others may aim it at another repository, index or set of objects, as hooks do.
-KEPT = frozenset(
-    {
-        "GIT_ASKPASS",
-        "GIT_CONFIG_GLOBAL",
-        "GIT_CONFIG_NOSYSTEM",
-        "GIT_CONFIG_SYSTEM",
-        "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-        "GIT_EXEC_PATH",
-        "GIT_PROXY_COMMAND",
-        "GIT_PROXY_SSL_CAINFO",
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH_VARIANT",
-        "GIT_SSL_CAINFO",
-        "GIT_SSL_CAPATH",
-        "GIT_SSL_CERT",
-        "GIT_SSL_KEY",
-        "GIT_SSL_NO_VERIFY",
-    }
-)
+# How those of git's variables begin that are kept: where git and its configuration are, and how it
+# reaches a server. All others may aim it at another repository or index, as those of hooks do.
+CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH")
+KEPT = (*CONFIGURATION, "GIT_ASKPASS", "GIT_DISCOVERY_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_")
 
 # Settings of the repository that would run something, write into it, or change what is parsed.
 SETTINGS = {
-    "advice.graftFileDeprecated": "false",
     "color.ui": "false",
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
@@ -51,7 +32,6 @@ SETTINGS = {
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",
     "i18n.logOutputEncoding": "UTF-8",
-    "log.mailmap": "false",
     "log.showSignature": "false",
     "maintenance.auto": "false",
     "protocol.ext.allow": "never",  # an address that is a command
@@ -77,7 +57,7 @@ def clean_environment(environment: Mapping[str, str] | None = None) -> dict[str,
     return {
         name: value
         for name, value in given.items()
-        if not name.upper().startswith("GIT_") or name in KEPT
+        if not name.upper().startswith("GIT_") or name.startswith(KEPT)
     }
 
 

@@ -255,6 +255,22 @@ def test_a_copy_keeps_the_modes_of_files(mode: int, project: Any, tmp_path: Path
     assert executable == mode & 0o100
 
 
+def test_a_file_may_have_become_a_folder_and_the_other_way_round(
+    project: Any, tmp_path: Path
+) -> None:
+    project.write("folder/file", "1")
+    project.write("file", "1")
+    project.commit()
+    for name in ("folder/file", "file"):
+        (project.folder / name).unlink()
+    (project.folder / "folder").rmdir()
+    project.write("folder", "2")
+    project.write("file/below", "2")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert (tmp_path / "copy/folder").read_text() == "2"
+    assert (tmp_path / "copy/file/below").read_text() == "2"
+
+
 def test_pipes_are_left_out_and_do_not_hang(project: Any, tmp_path: Path) -> None:
     (project.folder / "pyproject.toml").unlink()
     os.mkfifo(project.folder / "pyproject.toml")
@@ -329,6 +345,20 @@ def test_submodules_have_the_files_of_the_commit_that_is_pinned(
         assert missing == {"lib/outer": hashes[3]}
         assert not list((tmp_path / "copy" / "lib/outer").iterdir())
     assert state(project) == before
+
+
+def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
+    project: Any, tmp_path: Path
+) -> None:
+    submodules(project, tmp_path)
+    (tmp_path / "elsewhere").write_text("precious", encoding="utf-8")
+    for name in ("outer.index", "outer.index.lock"):
+        (project.folder / "lib" / name).symlink_to(tmp_path / "elsewhere")
+    project.write("lib/outer.lock", "ours")
+    assert check_out(project.commit(), project.folder, tmp_path / "out") == {}
+    assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == "precious"
+    assert (tmp_path / "out/lib/outer/said.txt").read_text() == "one"
+    assert (tmp_path / "out/lib/outer.lock").read_text() == "ours"
 
 
 def test_what_is_not_here_of_submodules_is_told(project: Any, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _named(name: str, folder: Path) -> list[str]:
         said = told("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}", folder=folder)
         if said:
             found.setdefault(said, place)
-    if found and re.fullmatch("[0-9a-f]{4,40}", name):  # it may be short for a hash
+    if found and re.fullmatch("[0-9a-f]{4,64}", name):  # it may be short for a hash
         for said in (told("rev-parse", f"--disambiguate={name}", folder=folder) or "").split():
             if told("cat-file", "-t", said, folder=folder) == "commit":
                 found.setdefault(said, said)
@@ -133,14 +133,14 @@ def check_out(commit: str, folder: Path, into: Path) -> Missing:
     MlpperfError
         If that fails, for example because the disk is full.
     """
-    missing = _exported(commit, folder, into)
+    # Beside the copy, because in it a commit may have a link of any name.
+    missing = _exported(commit, folder, into, into.with_name(f"{into.name}.index"))
     _without_links_out(into)
     return missing
 
 
-def _exported(commit: str, folder: Path, into: Path, repository: str = "") -> Missing:
+def _exported(commit: str, folder: Path, into: Path, index: Path, repository: str = "") -> Missing:
     """The same, links out of it included, of the repository at `folder` or in `repository`."""
-    index = into.with_name(f"{into.name}.index")
     try:
         into.mkdir(parents=True, exist_ok=True)
         if not repository:
@@ -163,7 +163,7 @@ def _exported(commit: str, folder: Path, into: Path, repository: str = "") -> Mi
         (into / path).mkdir(parents=True, exist_ok=True)
         for candidate in _repositories(path, commit, folder, into, where):
             if _has(candidate, pin, into):
-                below = _exported(pin, folder / path, into / path, candidate)
+                below = _exported(pin, folder / path, into / path, index, candidate)
                 missing |= {f"{path}/{name}": hash for name, hash in below.items()}
                 break
         else:
@@ -239,9 +239,11 @@ def _copied(folder: Path, into: Path) -> Missing:
     for name in dict.fromkeys(os.fsdecode(name) for name in names.split(b"\0") if name):
         source, target = folder / name, into / name
         try:
-            if not _is_real(source.parent, real):  # git takes what is behind a link for deleted
+            kind = 0  # deleted; and so is, for git, what is behind a link
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                kind = source.lstat().st_mode
+            if not kind or not _is_real(source.parent, real):
                 continue
-            kind = source.lstat().st_mode
             target.parent.mkdir(parents=True, exist_ok=True)
             if stat.S_ISLNK(kind):
                 target.symlink_to(source.readlink())
@@ -255,8 +257,6 @@ def _copied(folder: Path, into: Path) -> Missing:
                     missing |= {f"{name}/{path}": hash for path, hash in below.items()}
                 else:
                     missing[name] = pins[name]
-        except FileNotFoundError:  # deleted
-            continue
         except OSError as reason:
             raise MlpperfError(f"{source} cannot be copied to {into}: {reason}.") from reason
     return missing
