@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -55,4 +56,6 @@ def own_folder() -> Path:
             f"{folder} may be written or read by others; remove it, or set TMPDIR to a folder of "
             "your own."
         )
+    with contextlib.suppress(OSError), (folder / ".gitignore").open("x") as file:
+        file.write("*\n")  # the temporary folder may lie in a working tree
     return folder

@@ -552,7 +552,11 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     assert (told["kind"], told["size"], told["targets"]) == ("calibration", 0.0, [])
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
     assert [file.name for file in temporary.glob("mlpperf-*")] == [own_folder().name]
-    assert {file.name for file in own_folder().iterdir()} <= {"compare.lock", "scratch.lock"}
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
+    }
 
 
 def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:

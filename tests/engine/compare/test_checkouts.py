@@ -6,6 +6,7 @@ Every repository is one in a temporary folder.
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mlpperf.engine.compare.checkouts import (
     requirements,
     unmet,
 )
+from mlpperf.engine.compare.scratch import scratch
 from mlpperf.errors import MlpperfError
 
 
@@ -253,6 +255,20 @@ def test_a_copy_keeps_the_modes_of_files(mode: int, project: Any, tmp_path: Path
     assert (tmp_path / "copy" / "run").stat().st_mode & 0o777 == mode | 0o600
     executable = (tmp_path / "out" / "run").stat().st_mode & 0o100
     assert executable == mode & 0o100
+
+
+def test_a_temporary_folder_in_the_working_tree_is_no_part_of_it(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(project.folder / "tmp"))
+    before = project.git("status", "--porcelain")
+    with scratch("versions") as folder:
+        (folder / "base").mkdir()
+        (folder / "base/file").touch()
+        copy_tree(project.folder, folder / "head")
+        assert not (folder / "head/tmp").exists()
+        assert project.git("status", "--porcelain") == before
 
 
 def test_a_file_may_have_become_a_folder_and_the_other_way_round(

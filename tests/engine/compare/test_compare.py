@@ -783,7 +783,11 @@ def test_a_commit_that_does_its_work_five_times_is_found_and_named(
     assert {**kept, "time": ""} == {**record, "time": ""}
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
     assert [file.name for file in temporary.iterdir()] == [own_folder().name]
-    assert {file.name for file in own_folder().iterdir()} <= {"compare.lock", "scratch.lock"}
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
+    }
 
 
 @pytest.mark.usefixtures("counted")
@@ -1252,7 +1256,11 @@ def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary
     assert out == ""
     assert not [child for child in children if child.is_running()]
     assert {file.name for file in temporary.iterdir()} <= {own_folder().name, "waiting"}
-    assert {file.name for file in own_folder().iterdir()} <= {"compare.lock", "scratch.lock"}
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
+    }
     assert project.git("worktree", "list").count("\n") == 1
 
 

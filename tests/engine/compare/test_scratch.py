@@ -1,6 +1,7 @@
 """Folders that are needed meanwhile are removed, whatever becomes of who made them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def test_a_temporary_folder_of_others_is_not_used(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, theirs = own_folder(), tmp_path / "theirs"
-    own.rmdir()
+    shutil.rmtree(own)
     theirs.mkdir()
     if kind == "a link":
         own.symlink_to(theirs, target_is_directory=True)
