@@ -17,7 +17,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 
 Command = Callable[..., Result]
 Refused = Callable[..., str]

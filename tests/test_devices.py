@@ -595,7 +595,8 @@ print(json.dumps([name for name in heavy if name in sys.modules]))
 
 
 @pytest.mark.parametrize(
-    "module", ["mlpperf", "mlpperf.cli.main", "mlpperf.devices", "mlpperf.errors"]
+    "module",
+    ["mlpperf", "mlpperf.cli.main", "mlpperf.cli.app", "mlpperf.devices", "mlpperf.errors"],
 )
 def test_nothing_heavy_is_loaded_before_the_threads_are_set(module: str) -> None:
     assert fresh_process(LOADED.format(module=module)) == []

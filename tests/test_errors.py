@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.articles import checks
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.engine.timing.workers import WorkerError, asked
 from mlpperf.errors import MlpperfError, missing

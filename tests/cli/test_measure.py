@@ -106,7 +106,7 @@ def test_help_and_version(tmp_path: Path) -> None:
 
 def test_help_loads_nothing_numerical(tmp_path: Path) -> None:
     code = (
-        "import sys, mlpperf.cli.main as c\n"
+        "import sys, mlpperf.cli.app as c\n"
         "try: c.app(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('numpy', 'scipy', 'sklearn', 'tensorflow') if m in sys.modules])"

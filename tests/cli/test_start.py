@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.suites.settings import settings
 
 TEST = "def test_it(benchmark):\n    benchmark(int)\n"

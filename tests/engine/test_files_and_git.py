@@ -11,7 +11,8 @@ import pytest
 
 from mlpperf.engine import git as module
 from mlpperf.engine.files import write_whole
-from mlpperf.engine.git import git, told
+from mlpperf.engine.git import KEPT, clean_environment, git, told
+from mlpperf.errors import MlpperfError
 
 
 @pytest.fixture(params=[0o022, 0o077], ids=oct)
@@ -82,3 +83,48 @@ def test_git_that_hangs_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module.subprocess, "run", hang)
     assert told("rev-parse", "HEAD") is None
+
+
+def test_variables_that_aim_git_are_dropped_from_an_environment() -> None:
+    local = subprocess.run(
+        ["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "GIT_DIR" in local
+    assert not [name for name in local if name.startswith(KEPT)]
+    given = dict.fromkeys(
+        [*local, "GIT_TRACE", "GIT_CEILING_DIRECTORIES", "GIT_EXTERNAL_DIFF"], "x"
+    )
+    others = {"PATH": "/bin", "GITHUB_ACTIONS": "true", "GIT_SSH_COMMAND": "ssh -v"}
+    assert clean_environment({**given, **others}) == others
+
+
+def test_our_own_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("ODD", "1")
+    found = clean_environment()
+    assert "GIT_DIR" not in found
+    assert found["ODD"] == "1"
+    assert os.environ["GIT_DIR"] == "/nowhere"
+
+
+def test_another_repository_is_named_by_us_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        git("init", "--quiet", str(tmp_path / name))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
+    asked = ("rev-parse", "--absolute-git-dir")
+    assert told(*asked, folder=tmp_path / "one") == str(tmp_path / "one" / ".git")
+    where = {"GIT_DIR": str(tmp_path / "other" / ".git")}
+    assert (
+        git(*asked, folder=tmp_path / "one", variables=where).decode().strip() == where["GIT_DIR"]
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("rev-parse", "a\0b"), ("rev-parse", "--verify", "nonsense")]
+)
+def test_what_git_refuses_is_one_printable_sentence(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(MlpperfError, match=r"^git rev-parse.*[^.]\.$") as caught:
+        git(*arguments)
+    assert str(caught.value).isprintable()

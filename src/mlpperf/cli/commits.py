@@ -74,6 +74,9 @@ def compare(
         list[str] | None,
         typer.Option("--accept", help="A benchmark that may be gone or unjudged; repeatable."),
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare with BASE itself, not with the merge base.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
@@ -82,8 +85,9 @@ def compare(
     """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.
 
     By the benchmarks that the project has: hot paths, an asv suite, and tests that use the
-    benchmark fixture. Both versions of the code take turns in one process, several times; and what
-    is wrong, or takes more memory, is a regression too.
+    benchmark fixture. If BASE and HEAD have gone different ways, HEAD is compared with their merge
+    base. Both versions of the code take turns in one process, several times; and what is wrong, or
+    takes more memory, is a regression too.
     """
     use(device, threads)
     from ..engine import terminal
@@ -112,6 +116,7 @@ def compare(
         same=same,
         full=full,
         accept=accept or (),
+        exact=exact,
     )
 
     found: list[Comparison] = []

@@ -1,94 +1,123 @@
-"""The command line: thin, and quick to start because every command imports what it needs itself.
+"""How the `mlpperf` command ends, whatever happens: by a code that says what it means.
 
-Thread counts must be set before NumPy loads, so nothing numerical is imported at module level.
+0 and 1 are answers of a command that came to its end, and all of whose output was written. All else
+is 2, with a sentence. Nothing but the standard library is imported here before that is certain: an
+installation that is damaged is one of the things that may happen.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
+import traceback
 import warnings
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
-
-from .. import __version__
-from ..articles.commands import COMMANDS
-from ..errors import MlpperfError, missing
-from .commits import calibrate, compare, freeze, history
-from .levels import backfill, bisect
-from .machine import devices, doctor
-from .measure import list_, race, show, verify
-from .reports import export, report, serve
-from .start import init
-
-# By the heading that they have in the help.
-GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate, freeze),
-    "Report": (report, serve, export),
-    "Articles": COMMANDS,
-    "Machine": (devices, doctor),
-}
+NOT_WRITTEN = "Not all of the output could be written"
+LONGEST = 500  # characters of what an exception says
 
 
-class _OneSentence(TyperGroup):
-    """Bad input and interruption end in one sentence and exit code 2, without a traceback.
-
-    So does a command whose packages come with an extra that is not installed.
-    """
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return self._naming_extras(ctx)
-        except MlpperfError as error:
-            sentence = str(error).rstrip(".")
-            sentence += "" if sentence.endswith("?") else "."
-        except KeyboardInterrupt:
-            sentence = "Interrupted; what was finished is kept."
-        typer.echo(f"mlpperf: {sentence}", err=True)
-        raise typer.Exit(2)
-
-    def _naming_extras(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ModuleNotFoundError as error:
-            if told := missing(error):
-                raise told from error
-            raise
-
-
-app = typer.Typer(
-    cls=_OneSentence,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Fast versions of your code: proven equal, timed in turns, and followed over commits.",
-)
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the `mlpperf` command."""
+    code, sentence = 2, ""
+    try:
+        sentence = _prepared()
+        if not sentence:
+            code = _ran()
+    except KeyboardInterrupt:
+        sentence = "Interrupted; what was finished is kept."
+    except BaseException as reason:
+        sentence = _sentence(reason)
+    for name in _signals():  # another one while Python ends is no code of ours
+        signal.signal(name, signal.SIG_DFL)
+    if why := _closed(sys.stdout):
+        code, sentence = 2, sentence or f"{NOT_WRITTEN} ({why})."
+    with contextlib.suppress(Exception):
+        if sentence:
+            print(f"mlpperf: {sentence}", file=sys.stderr)
+    _closed(sys.stderr)
+    sys.exit(code)
+
+
+def _ran() -> int:
+    """Run the command, and give its exit code.
+
+    Raises whatever nobody foresaw; so does what only others mean by 1, such as Typer for a pipe
+    that nobody reads.
+    """
+    from .app import app
+
+    try:
+        code: Any = app(standalone_mode=False)
+    except Exception as reason:
+        show = getattr(reason, "show", None)  # how Typer's own errors, about options, are told
+        if not hasattr(reason, "format_message") or show is None:
+            raise
+        show()
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _signals() -> list[signal.Signals]:
+    """Those that end the command, Ctrl-C's included."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _prepared() -> str:
+    """Prepare this process, and say why it cannot do its work, if it cannot."""
     warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is lost
-    app()
+    for name in _signals():
+        if signal.getsignal(name) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(name, signal.default_int_handler)  # all like Ctrl-C: nothing is lost
+    for number in range(3):  # a file that is opened must not get the number of a closed stream
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  (until the process ends)
+    if sys.stdout is None:
+        return "Standard output is closed: redirect it to a file, or to /dev/null."
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what an encoding lacks is written by its number
+            stream.reconfigure(errors="backslashreplace")
+    return ""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mlpperf {__version__}")
-        raise typer.Exit
+def _closed(stream: Any) -> str:
+    """Write what is left to write to a stream, and say why that is impossible, if it is.
+
+    Python would try again when it ends, and end with a code and a message of its own.
+    """
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError) as reason:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            stream.flush()
+        return getattr(reason, "strerror", None) or str(reason)
+    return ""
 
 
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None: ...
+def _sentence(reason: BaseException) -> str:
+    """What is said of something that nobody foresaw, and where the rest of it is."""
+    if isinstance(reason, SystemExit):
+        return f"{NOT_WRITTEN}, or a package ended the command (exit code {reason.code})."
+    if isinstance(reason, BrokenPipeError):
+        return f"{NOT_WRITTEN} (nobody reads it any more)."
+    said = " ".join(str(reason).split())[:LONGEST]
+    what = f"{type(reason).__name__}: {said}" if said else type(reason).__name__
+    what = "".join(character if character.isprintable() else "?" for character in what)
+    where = ""
+    with contextlib.suppress(BaseException):
+        from ..engine.files import own_folder, write_whole
 
-
-for _group, _commands in GROUPS.items():
-    for _command in _commands:
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group)(_command)
+        file = own_folder() / "traceback.txt"
+        text = "".join(traceback.format_exception(reason))
+        write_whole(file, text.encode(errors="backslashreplace"))
+        where = f" The traceback is in {file}."
+    return f"Nobody foresaw this: {what.rstrip('.')}.{where}"

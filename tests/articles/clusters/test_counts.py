@@ -17,7 +17,7 @@ from mlpperf.articles.clusters import plots, show
 from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
 from mlpperf.articles.data import datasets as data
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")

@@ -21,7 +21,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.articles import HOT_PATHS
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.calibrate import mutants
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import (
@@ -50,6 +50,7 @@ from mlpperf.engine.compare.checkouts import copy_tree
 from mlpperf.engine.compare.diff import same_code
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.versions import Version, entries_of, load
+from mlpperf.engine.files import own_folder
 from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.verdicts import Judgement, Verdict
@@ -551,9 +552,11 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     assert json.loads(line) == told
     assert (told["kind"], told["size"], told["targets"]) == ("calibration", 0.0, [])
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
-    assert {file.name for file in temporary.glob("mlpperf-*")} <= {
-        "mlpperf-compare.lock",
-        "mlpperf-scratch.lock",
+    assert [file.name for file in temporary.glob("mlpperf-*")] == [own_folder().name]
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted

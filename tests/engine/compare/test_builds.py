@@ -12,16 +12,11 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
+from mlpperf.engine.compare import builds
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
-pytestmark = [
-    pytest.mark.usefixtures("temporary"),
-    pytest.mark.skipif(
-        not (shutil.which("cc") and HEADERS.is_file()),
-        reason="there is no C compiler here (cc), or Python's headers are missing",
-    ),
-]
+pytestmark = pytest.mark.usefixtures("temporary")
 
 PYPROJECT = """# ext-modules, by a backend of its own
 [build-system]
@@ -65,6 +60,10 @@ PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
 TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 200) == 200\n"
 
 
+@pytest.mark.skipif(
+    not (shutil.which("cc") and HEADERS.is_file()),
+    reason="there is no C compiler here (cc), or Python's headers are missing",
+)
 def test_a_slower_extension_is_found_and_the_project_stays_as_it_is(project: Any) -> None:
     project.git("rm", "-r", "--quiet", "src")
     for name, text in (
@@ -89,3 +88,37 @@ def test_a_slower_extension_is_found_and_the_project_stays_as_it_is(project: Any
     assert series["ratio"]["median"] > 2
     assert "extension modules, by its pyproject.toml" in record["isolated"]
     assert project.git("status", "--porcelain", "--ignored") == before
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a link", "a link out", "a file"])
+def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, beside = tmp_path / "root", tmp_path / "beside"
+    for folder in (root / "code" / "data", beside):
+        folder.mkdir(parents=True)
+        (folder / "precious").write_text("as it was", encoding="utf-8")
+    (root / "code" / "data" / "precious").chmod(0o755)
+    built = root / builds.BUILT
+    if kind == "a folder":
+        built.mkdir()
+        (built / "old.py").touch()
+    elif kind == "a file":
+        built.touch()
+    else:
+        built.symlink_to(beside if kind == "a link out" else "code", target_is_directory=True)
+    (root / "quick").symlink_to("code", target_is_directory=True)
+
+    def install(python: str, arguments: Any, what: str) -> None:
+        (built / "quick").mkdir(parents=True)
+        (built / "quick" / "fast.so").touch()
+
+    monkeypatch.setattr(builds, "install", install)
+    builds.build(root, "python")
+    assert {p.name for p in built.iterdir()} == {"quick"}
+    assert (root / "quick").readlink() == built / "quick"
+    copied = built / "quick" / "data" / "precious"
+    assert copied.read_text(encoding="utf-8") == "as it was"
+    assert copied.stat().st_mode & 0o777 == 0o755
+    assert [p.name for p in beside.iterdir()] == ["precious"]
+    assert (root / "code" / "data" / "precious").exists()

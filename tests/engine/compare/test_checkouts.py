@@ -3,8 +3,10 @@
 Every repository is one in a temporary folder.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from mlpperf.engine.compare.checkouts import (
     requirements,
     unmet,
 )
+from mlpperf.engine.compare.scratch import scratch
 from mlpperf.errors import MlpperfError
 
 
@@ -97,7 +100,8 @@ def test_a_commit_is_found_by_every_name_git_knows(project: Any) -> None:
 def test_no_such_commit_is_one_sentence_and_nothing_runs(name: str, project: Any) -> None:
     before = state(project)
     sentence = refusal(commit_named, name, project.folder)
-    assert sentence.startswith(f"There is no commit {name!r} here; see git log")
+    hint = "two commits are two arguments" if ".." in name else "see git log"
+    assert sentence.startswith(f"There is no commit {name!r} here; {hint}")
     assert state(project) == before
 
 
@@ -206,6 +210,185 @@ def test_links_are_kept_or_left_out_and_never_in_the_way(project: Any, tmp_path:
         assert (folder / "inside").read_bytes() == original
         assert (folder / "package" / "work.py").is_file()
         assert not (folder / "nowhere").exists()
+
+
+def test_links_that_lead_out_are_left_out(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("data", encoding="utf-8")
+    for name, to in {
+        "file": "../elsewhere",
+        "absolute": tmp_path / "elsewhere",
+        "itself": "itself",
+        "src/own": project.folder / "pyproject.toml",
+        "src/up": "../..",
+        "chain": "file",
+    }.items():
+        (project.folder / name).symlink_to(to)
+    (project.folder / "src/within").symlink_to("../pyproject.toml")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    copy_tree(project.folder, tmp_path / "copy")
+    for folder in (tmp_path / "out", tmp_path / "copy"):
+        links = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink()}
+        assert links <= {"src/within", "itself", "chain"}  # of which the last leads nowhere now
+        assert not (folder / "chain").exists()
+        assert (folder / "src/within").read_bytes() == (folder / "pyproject.toml").read_bytes()
+
+
+def test_what_is_behind_a_link_is_not_read(project: Any, tmp_path: Path) -> None:
+    """The files of a folder that became a link are deleted, by git's reading and by ours."""
+    project.write("data/file", "ours")
+    project.commit()
+    (project.folder / "data/file").unlink()
+    (project.folder / "data").rmdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("somebody else's", encoding="utf-8")
+    (project.folder / "data").symlink_to(tmp_path / "data")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "data").exists()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o700, 0o400])
+def test_a_copy_keeps_the_modes_of_files(mode: int, project: Any, tmp_path: Path) -> None:
+    project.write("run", "#!/bin/sh\n")
+    (project.folder / "run").chmod(mode)
+    copy_tree(project.folder, tmp_path / "copy")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    assert (tmp_path / "copy" / "run").stat().st_mode & 0o777 == mode | 0o600
+    executable = (tmp_path / "out" / "run").stat().st_mode & 0o100
+    assert executable == mode & 0o100
+
+
+def test_a_temporary_folder_in_the_working_tree_is_no_part_of_it(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(project.folder / "tmp"))
+    before = project.git("status", "--porcelain")
+    with scratch("versions") as folder:
+        (folder / "base").mkdir()
+        (folder / "base/file").touch()
+        copy_tree(project.folder, folder / "head")
+        assert not (folder / "head/tmp").exists()
+        assert project.git("status", "--porcelain") == before
+
+
+def test_a_file_may_have_become_a_folder_and_the_other_way_round(
+    project: Any, tmp_path: Path
+) -> None:
+    project.write("folder/file", "1")
+    project.write("file", "1")
+    project.commit()
+    for name in ("folder/file", "file"):
+        (project.folder / name).unlink()
+    (project.folder / "folder").rmdir()
+    project.write("folder", "2")
+    project.write("file/below", "2")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert (tmp_path / "copy/folder").read_text() == "2"
+    assert (tmp_path / "copy/file/below").read_text() == "2"
+
+
+def test_pipes_are_left_out_and_do_not_hang(project: Any, tmp_path: Path) -> None:
+    (project.folder / "pyproject.toml").unlink()
+    os.mkfifo(project.folder / "pyproject.toml")
+    os.mkfifo(project.folder / "new")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "pyproject.toml").exists()
+    assert not (tmp_path / "copy" / "new").exists()
+
+
+def test_a_merge_that_is_not_done_is_copied_as_it_is(project: Any, tmp_path: Path) -> None:
+    """Git lists a file several times then."""
+    project.git("checkout", "--quiet", "-b", "topic")
+    (project.folder / "link").symlink_to("src")
+    project.work(repeats=2)
+    project.commit()
+    project.git("checkout", "--quiet", "main")
+    (project.folder / "link").symlink_to("pyproject.toml")
+    project.work(repeats=3)
+    project.commit()
+    with pytest.raises(subprocess.CalledProcessError):
+        project.git("merge", "topic")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert (tmp_path / "copy" / "link").is_symlink()
+
+
+# --- submodules -----------------------------------------------------------------------------------
+
+
+SUBMODULE = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+
+
+def submodules(project: Any, tmp_path: Path) -> list[str]:
+    """Put one into the project, that has one itself; both have two commits, and it the first."""
+    hashes = []
+    for name, inner in (("inner", ""), ("outer", "inner")):
+        repository = type(project)(tmp_path / name)
+        if inner:
+            repository.git(*SUBMODULE, "add", str(tmp_path / inner), "below")
+        for text in ("one", "two"):
+            repository.write("said.txt", text)
+            hashes.append(repository.commit(text))
+    project.git(*SUBMODULE, "add", "--name", "odd name", str(tmp_path / "outer"), "lib/outer")
+    project.git(*SUBMODULE, "update", "--init", "--recursive")
+    project.git("-C", "lib/outer", "checkout", "--quiet", hashes[2])
+    return hashes
+
+
+@pytest.mark.parametrize("working_tree", [True, False])
+def test_submodules_have_the_files_of_the_commit_that_is_pinned(
+    working_tree: bool, project: Any, tmp_path: Path
+) -> None:
+    hashes = submodules(project, tmp_path)
+    first = project.commit()
+    project.git("-C", "lib/outer", "checkout", "--quiet", hashes[3])
+    second = project.commit()
+    project.write("lib/outer/said.txt", "changed here")
+    if not working_tree:  # git keeps their repositories in its own folder
+        project.git("submodule", "--quiet", "deinit", "--force", "--all")
+    before = state(project)
+    for commit, said in ((first, "one"), (second, "two")):
+        assert check_out(commit, project.folder, tmp_path / said) == {}
+        assert (tmp_path / said / "lib/outer/said.txt").read_text() == said
+        assert (tmp_path / said / "lib/outer/below/said.txt").read_text() == "two"
+        assert not list((tmp_path / said).rglob(".git"))
+    missing = copy_tree(project.folder, tmp_path / "copy")
+    if working_tree:
+        assert missing == {}
+        assert (tmp_path / "copy" / "lib/outer/said.txt").read_text() == "changed here"
+        assert (tmp_path / "copy" / "lib/outer/below/said.txt").read_text() == "two"
+        assert not list((tmp_path / "copy").rglob(".git"))
+    else:
+        assert missing == {"lib/outer": hashes[3]}
+        assert not list((tmp_path / "copy" / "lib/outer").iterdir())
+    assert state(project) == before
+
+
+def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
+    project: Any, tmp_path: Path
+) -> None:
+    submodules(project, tmp_path)
+    (tmp_path / "elsewhere").write_text("precious", encoding="utf-8")
+    for name in ("outer.index", "outer.index.lock"):
+        (project.folder / "lib" / name).symlink_to(tmp_path / "elsewhere")
+    project.write("lib/outer.lock", "ours")
+    assert check_out(project.commit(), project.folder, tmp_path / "out") == {}
+    assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == "precious"
+    assert (tmp_path / "out/lib/outer/said.txt").read_text() == "one"
+    assert (tmp_path / "out/lib/outer.lock").read_text() == "ours"
+
+
+def test_what_is_not_here_of_submodules_is_told(project: Any, tmp_path: Path) -> None:
+    hashes = submodules(project, tmp_path)
+    commit = project.commit()
+    clone = tmp_path / "clone"
+    project.git("clone", "--quiet", str(project.folder), str(clone))
+    assert check_out(commit, clone, tmp_path / "out") == {"lib/outer": hashes[2]}
+    assert copy_tree(clone, tmp_path / "copy") == {"lib/outer": hashes[2]}
+    assert not list((tmp_path / "out" / "lib/outer").iterdir())
+    project.git("-C", str(clone), *SUBMODULE, "update", "--init")
+    below = {"lib/outer/below": hashes[1]}
+    assert check_out(commit, clone, tmp_path / "more") == below
+    assert copy_tree(clone, tmp_path / "copied") == below
 
 
 def test_attributes_for_releases_hide_nothing(project: Any, tmp_path: Path) -> None:
@@ -364,3 +547,34 @@ def test_an_environment_gets_what_is_asked_for_and_what_we_need(
     assert sum(text.startswith("numpy") for text in given) == 1
     assert any(text.startswith("psutil") for text in given)
     assert not any("extra" in text for text in given)
+
+
+def interpreter(folder: Path, text: str) -> str:
+    """A program that is called as an interpreter would be."""
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+@pytest.mark.parametrize(
+    "text", ["exit 1", "echo nonsense", "kill -9 $$", "echo '[[1]]'; echo", "exec /nowhere"]
+)
+def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
+    python = interpreter(tmp_path, text)
+    assert "does not say which packages it has" in refusal(unmet, tmp_path, python)
+    assert "does not say" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ours')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    python = interpreter(tmp_path, f'echo hello; exec {sys.executable} "$@"')
+    needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
+    (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
+    assert unmet(tmp_path, python) == ["missing-for-certain"]

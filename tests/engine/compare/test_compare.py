@@ -28,7 +28,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.articles.mlp.network import NetworkCase
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine import terminal
 from mlpperf.engine.compare import budget, deciding, judging, memory, proving, show, worker
 from mlpperf.engine.compare import crew as crew_module
@@ -39,6 +39,7 @@ from mlpperf.engine.compare.deciding import conclude
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.stages import _stages
 from mlpperf.engine.compare.versions import Version, entries_of
+from mlpperf.engine.files import own_folder
 from mlpperf.engine.guest.rounds import FEWEST_ROUNDS
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.timing.estimates import RatioEstimate
@@ -73,7 +74,7 @@ class Simulated(Crew):
         between: Callable[[int], Any],
     ) -> None:
         self.series, self.slowdowns, self.between = series, slowdowns, between
-        self.together, self.calls, self.trouble, self.failed = set(), {}, [], False
+        self.together, self.calls, self.trouble, self.lost = set(), {}, [], None
         self.broken_off, self.whole, self.loading, self.setup = set(), {}, {}, {}
         self.suites, self.took, self.apart = {}, {}, set()
         self._rng = np.random.default_rng(0)
@@ -804,9 +805,11 @@ def test_a_commit_that_does_its_work_five_times_is_found_and_named(
     assert kept["kind"] == "comparison"
     assert {**kept, "time": ""} == {**record, "time": ""}
     assert project.git("status", "--porcelain") == before + "?? .mlpperf/\n"
-    assert {file.name for file in temporary.iterdir()} <= {
-        "mlpperf-compare.lock",
-        "mlpperf-scratch.lock",
+    assert [file.name for file in temporary.iterdir()] == [own_folder().name]
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
     }
 
 
@@ -1279,10 +1282,11 @@ def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary
     assert errors == "mlpperf: Interrupted; what was finished is kept.\n"
     assert out == ""
     assert not [child for child in children if child.is_running()]
-    assert {file.name for file in temporary.iterdir()} <= {
-        "mlpperf-compare.lock",
-        "mlpperf-scratch.lock",
-        "waiting",
+    assert {file.name for file in temporary.iterdir()} <= {own_folder().name, "waiting"}
+    assert {file.name for file in own_folder().iterdir()} <= {
+        ".gitignore",
+        "compare.lock",
+        "scratch.lock",
     }
     assert project.git("worktree", "list").count("\n") == 1
 
@@ -1352,8 +1356,9 @@ def test_two_at_once_are_refused(refused: Callable[..., str], project: Any) -> N
         pass
 
 
-def test_a_lock_that_cannot_be_had_is_one_sentence(temporary: Path) -> None:
-    (temporary / "mlpperf-compare.lock").mkdir()
+@pytest.mark.usefixtures("temporary")
+def test_a_lock_that_cannot_be_had_is_one_sentence() -> None:
+    (own_folder() / "compare.lock").mkdir()
     with pytest.raises(MlpperfError, match="set TMPDIR to a folder of your own"), module.alone():
         raise AssertionError
 

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.compare import budget, deciding, judging, show, stages
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series

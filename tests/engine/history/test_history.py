@@ -22,7 +22,7 @@ from asv.runner import BenchmarkResult
 from typer.testing import CliRunner
 
 from mlpperf.agreement import Proof
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change
 from mlpperf.engine.history.curves import Curve, points
@@ -865,7 +865,7 @@ def test_no_history_is_one_sentence(refused: Callable[..., str]) -> None:
 
 def test_only_the_command_loads_numpy() -> None:
     code = (
-        "import sys, mlpperf, mlpperf.cli.main as c\n"
+        "import sys, mlpperf, mlpperf.cli.app as c\n"
         "try: c.app(['history', '--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('numpy', 'pandas', 'asv') if m in sys.modules])"

@@ -23,7 +23,7 @@ from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.report import figures as article_figures
 from mlpperf.articles.report.content import CONTENT
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.engine.history.races import race_content, race_result
 from mlpperf.engine.history.records import Commit, as_records
 from mlpperf.engine.report.blocks import WIDTH, sparkline

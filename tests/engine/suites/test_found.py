@@ -128,7 +128,7 @@ def test_the_folder_may_have_any_name_and_both_kinds_are_found(tmp_path: Path) -
     [
         ("{", "asv.conf.json cannot be read"),
         ("[1]", "asv.conf.json cannot be read"),
-        ('{"benchmark_dir": 3}', "asv.conf.json: there is no folder '3'"),
+        ('{"benchmark_dir": 3}', "asv.conf.json: benchmark_dir is 3, which is no text"),
         ('{"benchmark_dir": "nowhere"}', "there is no folder 'nowhere'"),
     ],
 )

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf.cli.main import app
+from mlpperf.cli.app import app
 from mlpperf.devices import SETTING, Setting, available_threads, tensorflow
 from mlpperf.engine.history import records
 from mlpperf.engine.timing import in_force

@@ -40,6 +40,7 @@ def build(root: Path, python: str) -> None:
         If that fails.
     """
     folder = root / BUILT
+    _remove(folder)  # whatever a commit has in its place
     install(python, ["--no-deps", "--target", str(folder), str(root)], f"The project in {root}")
     # The sources, which have no extension modules, must not be found before what was built.
     for package in (entry for entry in folder.iterdir() if (root / entry.name).is_dir()):
@@ -47,6 +48,14 @@ def build(root: Path, python: str) -> None:
             target = folder / source.relative_to(root)
             if source.is_file() and not target.exists():  # such as tests inside the package
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-        shutil.rmtree(root / package.name)
+                shutil.copy(source, target)
+        _remove(root / package.name)
         (root / package.name).symlink_to(package, target_is_directory=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file or link, but not what a link leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...errors import MlpperfError
 from ..git import git, told
+from ..inside import inside
 from ..suites.found import asv_configuration
 from .checkouts import project_folder
 
@@ -46,32 +47,44 @@ def source(folder: Path, into: Path) -> Source:
     named = _named(Path(top)) if top else None
     if not (top and named):
         return Source(*project_folder(folder))
-    address, branches = named
+    address, branches, below = named
     if not Path(address).is_dir():
         clone = into / "repository"
         try:
-            git("clone", "--quiet", "--", address, str(clone))
-            every = "+refs/heads/*:refs/heads/*"  # so that branches have their own names here, too
-            git("fetch", "--quiet", "--update-head-ok", "origin", every, folder=clone)
+            git("clone", "--quiet", "--template=", "--", address, str(clone))
+            # Branches get their own names, in this clone and nowhere else.
+            every = "+refs/heads/*:refs/heads/*"
+            fetch = (f"--git-dir={clone / '.git'}", "fetch", "--quiet", "--update-head-ok")
+            git(*fetch, "origin", every, folder=clone)
         except MlpperfError as reason:
             raise MlpperfError(
                 f"The repository of the project, {address}, cannot be cloned ({reason})."
             ) from reason
-        return Source(*project_folder(clone), Path(top), next(iter(branches), "HEAD"))
-    return Source(*project_folder(Path(address)), Path(top))
+        return Source(*_project(clone, below), Path(top), next(iter(branches), "HEAD"))
+    return Source(*_project(Path(address), below), Path(top))
 
 
-def _named(top: Path) -> tuple[str, Sequence[str]] | None:
-    """The repository that the suite below `top` is about, and its branches, if it is another."""
+def _project(top: Path, below: object) -> tuple[Path, Path]:
+    """The project in the folder that asv's configuration names, `repo_subdir`, of a repository."""
+    return project_folder(inside(top, below, "repo_subdir") if below else top)
+
+
+def _named(top: Path) -> tuple[str, Sequence[str], object] | None:
+    """The repository that the suite below `top` is about, if it is another.
+
+    With its branches, and the folder of its project, as the configuration names them.
+    """
     configuration = asv_configuration(top)
     if configuration is None:
         return None
     file, content = configuration
-    address = str(content.get("repo", ""))
+    address, below = str(content.get("repo", "")), content.get("repo_subdir")
+    listed = content.get("branches")
+    branches = [str(name) for name in listed] if isinstance(listed, list) else []
     folder = file.parent / address
     if address and not folder.is_dir() and ("://" in address or "@" in address):
-        return address, content.get("branches") or ()
+        return address, branches, below
     where = told("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if where is None or Path(where).resolve() == top.resolve():
         return None
-    return where, content.get("branches") or ()
+    return where, branches, below

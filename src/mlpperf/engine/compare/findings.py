@@ -274,6 +274,7 @@ class Comparison:
     findings : by series, in the order of the head.
     broken : why a version has no hot paths, by version.
     selected : names and patterns that it was narrowed to; none if it is about all series.
+    merge_base : the hash of the base, if that is the merge base of what was named and the head.
     suites : where series come from besides hot paths, by kind.
     isolated : why each version had processes of its own, whose sight is coarser.
     everywhere : why it could not be said which series run what changed; all were timed then.
@@ -295,6 +296,7 @@ class Comparison:
     findings: dict[Series, Finding] = field(default_factory=dict)
     selected: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
+    merge_base: str = ""
     suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""
     everywhere: str = ""

@@ -16,7 +16,8 @@ from packaging.version import InvalidVersion, Version
 
 from ...errors import MlpperfError
 from ..git import git
-from .layout import import_folders, project_named, pyproject
+from ..inside import inside
+from .layout import import_folders, project_named, pyproject, table_at
 
 VERSION_FILE = """# The version, where the build would write it.
 __version__ = version = {version!r}
@@ -29,22 +30,34 @@ def complete(root: Path, commit: str | None, top: Path) -> None:
     """Write what a build would have written, into the copy of a commit in `root`.
 
     The version is what the project says itself, or its last tag.
+
+    Raises
+    ------
+    MlpperfError
+        If its configuration names a place outside of the project, or no name of a project.
     """
     content = pyproject(root)
-    project = content.get("project", {})
-    name = project_named(root)
-    version = str(project.get("version") or _last_tag(commit, top))
-    for place in _version_files(content.get("tool", {})):
-        file = root / place
-        if not file.exists() and file.parent.is_dir():
-            parts = tuple(int(p) if p.isdigit() else p for p in version.split("."))
-            file.write_text(VERSION_FILE.format(version=version, parts=parts), encoding="utf-8")
-    if name:
-        folder = import_folders(root)[0]
-        about = folder / f"{re.sub(r'[-_.]+', '_', str(name))}-{version}.dist-info"
-        about.mkdir(exist_ok=True)
-        said = f"Metadata-Version: 2.1\nName: {canonicalize_name(str(name))}\nVersion: {version}\n"
-        (about / "METADATA").write_text(said, encoding="utf-8")
+    project = table_at(content, "project")
+    name = " ".join(project_named(root).split())
+    version = " ".join(str(project.get("version") or _last_tag(commit, top)).split())
+    try:
+        for setting, place in _version_files(table_at(content, "tool")):
+            file = inside(root, place, setting)
+            if file.parent.is_dir() and not (file.exists() or file.is_symlink()):
+                parts = tuple(int(p) if p.isdecimal() else p for p in version.split("."))
+                text = VERSION_FILE.format(version=version, parts=parts)
+                file.write_text(text, encoding="utf-8")
+        if name:
+            folder = import_folders(root)[0]
+            called = f"{re.sub(r'[-_.]+', '_', name)}-{version}.dist-info"
+            about = inside(folder, called, "What the project is called when installed")
+            if about.parent != folder:
+                raise MlpperfError(f"No project can be called {name!r}, version {version!r}.")
+            about.mkdir(exist_ok=True)
+            said = f"Metadata-Version: 2.1\nName: {canonicalize_name(name)}\nVersion: {version}\n"
+            (about / "METADATA").write_text(said, encoding="utf-8")
+    except OSError as reason:
+        raise MlpperfError(f"The copy in {root} cannot be completed: {reason}.") from reason
 
 
 def _last_tag(commit: str | None, top: Path) -> str:
@@ -57,16 +70,14 @@ def _last_tag(commit: str | None, top: Path) -> str:
         return "0"
 
 
-def _version_files(tools: dict[str, Any]) -> Iterator[str]:
-    """Where tools that take the version from git write it."""
-    scm = tools.get("setuptools_scm", {})
-    hooks = tools.get("hatch", {}).get("build", {}).get("hooks", {})
-    pdm = tools.get("pdm", {}).get("version", {})
-    for place in (
-        scm.get("version_file"),
-        scm.get("write_to"),
-        hooks.get("vcs", {}).get("version-file"),
-        pdm.get("write_to"),
+def _version_files(tools: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The settings by which tools that take the version from git write it, and where to."""
+    for *names, key in (
+        ("setuptools_scm", "version_file"),
+        ("setuptools_scm", "write_to"),
+        ("hatch", "build", "hooks", "vcs", "version-file"),
+        ("pdm", "version", "write_to"),
     ):
+        place = table_at(tools, *names).get(key)
         if isinstance(place, str):
-            yield place
+            yield f"[tool.{'.'.join(names)}] {key}", place

@@ -85,7 +85,7 @@ def _needs(project: Path, other: Path) -> bool:
     """Whether a project needs another one of its repository, or is nothing but its workspace."""
     content = pyproject(project)
     about = content.get("project")
-    poetry = _table(content, "tool", "poetry")
+    poetry = table_at(content, "tool", "poetry")
     if not about and not poetry and not any((project / n).is_file() for n in PROJECT_FILES[1:]):
         return other.is_relative_to(project)
     about = about if isinstance(about, dict) else {}
@@ -93,10 +93,10 @@ def _needs(project: Path, other: Path) -> bool:
     groups = content.get("dependency-groups", {})
     lists = [about.get("dependencies", []), *_lists(optional), *_lists(groups)]
     names = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
-    names |= {canonicalize_name(name) for name in _table(poetry, "dependencies")}
-    for group in _table(poetry, "group").values():
-        names |= {canonicalize_name(name) for name in _table(group, "dependencies")}
-    names |= {canonicalize_name(name) for name in _table(content, "tool", "uv", "sources")}
+    names |= {canonicalize_name(name) for name in table_at(poetry, "dependencies")}
+    for group in table_at(poetry, "group").values():
+        names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
+    names |= {canonicalize_name(name) for name in table_at(content, "tool", "uv", "sources")}
     return canonicalize_name(project_named(other)) in names
 
 
@@ -109,7 +109,7 @@ def _name(requirement: str) -> str:
     return canonicalize_name(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
 
 
-def _table(content: object, *keys: str) -> dict[str, Any]:
+def table_at(content: object, *keys: str) -> dict[str, Any]:
     """The table at some keys; an empty one if there is none."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
@@ -127,7 +127,7 @@ def pyproject(project: Path) -> dict[str, Any]:
 def project_named(project: Path) -> str:
     """The name of a project by its pyproject.toml, setup.cfg or setup.py; or nothing."""
     content = pyproject(project)
-    for table in (_table(content, "project"), _table(content, "tool", "poetry")):
+    for table in (table_at(content, "project"), table_at(content, "tool", "poetry")):
         if isinstance(table.get("name"), str):
             return str(table["name"])
     for file in ("setup.cfg", "setup.py"):
@@ -145,29 +145,29 @@ def _text(file: Path) -> str:
 
 def _configured(project: Path) -> Iterator[str]:
     """The folders that the configurations of build backends and of pytest name."""
-    tool = _table(pyproject(project), "tool")
-    yield from _of_setuptools(_table(tool, "setuptools"))
+    tool = table_at(pyproject(project), "tool")
+    yield from _of_setuptools(table_at(tool, "setuptools"))
     for target in ("wheel", "sdist"):
-        hatch = _table(tool, "hatch", "build", "targets", target)
+        hatch = table_at(tool, "hatch", "build", "targets", target)
         yield from (_above(place) for place in _names(hatch.get("packages")))
-    hatch = _table(tool, "hatch", "build")
+    hatch = table_at(tool, "hatch", "build")
     yield from _names(hatch.get("sources"))
     yield from _names(hatch.get("dev-mode-dirs"))
-    for package in _names_or_tables(_table(tool, "poetry").get("packages")):
+    for package in _names_or_tables(table_at(tool, "poetry").get("packages")):
         yield str(package.get("from", "."))
-    yield from _names(_table(tool, "pdm", "build").get("package-dir"))
-    yield from _names(_table(tool, "maturin").get("python-source"))
-    yield from _names(_table(tool, "uv", "build-backend").get("module-root"))
-    wheel = _table(tool, "scikit-build", "wheel").get("packages")
+    yield from _names(table_at(tool, "pdm", "build").get("package-dir"))
+    yield from _names(table_at(tool, "maturin").get("python-source"))
+    yield from _names(table_at(tool, "uv", "build-backend").get("module-root"))
+    wheel = table_at(tool, "scikit-build", "wheel").get("packages")
     yield from (_above(place) for place in _names(wheel))
-    yield from _names(_table(tool, "pytest", "ini_options").get("pythonpath"))
+    yield from _names(table_at(tool, "pytest", "ini_options").get("pythonpath"))
     yield from _of_setup_files(project)
 
 
 def _of_setuptools(setuptools: Mapping[str, Any]) -> Iterator[str]:
-    for package, place in _table(setuptools, "package-dir").items():
+    for package, place in table_at(setuptools, "package-dir").items():
         yield _above(str(place)) if package else str(place)
-    yield from _names(_table(setuptools, "packages", "find").get("where"))
+    yield from _names(table_at(setuptools, "packages", "find").get("where"))
 
 
 def _of_setup_files(project: Path) -> Iterator[str]:

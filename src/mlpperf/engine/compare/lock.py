@@ -1,15 +1,14 @@
-"""One comparison at a time on a machine."""
+"""One comparison of a user at a time on a machine."""
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ...errors import MlpperfError
+from ..files import own_folder
 
 
 class BusyError(MlpperfError):
@@ -26,15 +25,17 @@ def alone(patience: float = 0.0) -> Iterator[None]:
     ------
     BusyError
         If another one is running.
+    MlpperfError
+        If that cannot be found out.
     """
-    lock = FileLock(Path(tempfile.gettempdir()) / "mlpperf-compare.lock", mode=0o666)
+    lock = FileLock(own_folder() / "compare.lock")
     try:
         lock.acquire(timeout=patience)
     except Timeout:
         raise BusyError(
             "Another comparison is running on this machine; two would disturb each other."
         ) from None
-    except OSError as reason:  # for example another user's, in a folder of both
+    except OSError as reason:  # for example on a file system that locks nothing
         raise MlpperfError(
             f"Whether another comparison is running cannot be seen from {lock.lock_file} "
             f"({reason.strerror}); set TMPDIR to a folder of your own."

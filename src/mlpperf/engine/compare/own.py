@@ -31,7 +31,7 @@ class Own:
         if not all((self.version.root / name).is_file() for name in files):
             files = [name for name in suite.files if (self.version.root / name).exists()]
         for name in files:
-            share(self.version.root / name, root / name)
+            share(self.version.root, root, name)
         return bool(files)
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import MlpperfError, check
+from ..inside import inside
 from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.settings import KINDS, Settings, settings
+from ..words import SHORT
 from .builds import build, is_compiled
-from .checkouts import requirements, unmet
+from .checkouts import commit_named, merge_base, requirements, unmet
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .elsewhere import source
 from .guests import Guests, interpreter, packages
@@ -34,6 +36,7 @@ class Pair:
     pythons : the interpreter of each one's hot paths, if it is not this one.
     guests : what runs its suites; None if there are none.
     own : the base as it was committed, if its benchmarks differ from the head's, and its suites.
+    merge_base : the hash of the base, if it is the merge base of what was named and the head.
     """
 
     base: Version
@@ -44,6 +47,7 @@ class Pair:
     pythons: dict[str, str] = field(default_factory=dict)
     guests: Guests | None = None
     own: tuple[Version, tuple[Suite, ...]] | None = None
+    merge_base: str = ""
 
     @property
     def same_code(self) -> bool:
@@ -77,6 +81,7 @@ def pair(
     isolated: str = "",
     python: str | None = None,
     extra: Sequence[str] = (),
+    exact: bool = True,
 ) -> Pair:
     """Two commits of the project that `folder` is in, written into the folder `into`.
 
@@ -98,16 +103,26 @@ def pair(
         The interpreter for suites; the project's own by default.
     extra
         Packages that these need besides.
+    exact
+        Take the base as it is named. Otherwise, if it and the head have gone different ways, their
+        merge base is taken instead: what only the base has is no change of the head.
 
     Raises
     ------
     MlpperfError
-        If there is no such commit, nothing to compare, or an environment cannot be made.
+        If there is no such commit, nothing to compare, a submodule differs and its commit is not
+        here, or an environment cannot be made.
     """
     origin = source(folder, into)
     top, project = origin.top, origin.project
-    old = checked_out(base, top, project, into / "base", usual)
-    new = checked_out(head or origin.head, top, project, into / "head", usual)
+    head = head or origin.head
+    common, said_of_it = "", ""
+    if base is not None and not exact:
+        common, said_of_it = _common(base, head, top)
+    old = checked_out(common or base, top, project, into / "base", usual)
+    old = replace(old, name=said_of_it or old.name)
+    new = checked_out(head, top, project, into / "head", usual)
+    _refuse_unknown_submodules(old, new)
     with_suites = new
     if origin.suites:
         with_suites = checked_out(benchmarks, origin.suites, Path(), into / "benchmarks")
@@ -123,12 +138,12 @@ def pair(
     own = None
     before = [suite for suite in found(old.root) if suite.kind in wanted] if others else []
     if _differ(suites, before, with_suites.root, old.root):
-        own = (checked_out(base, top, project, into / "own", usual), tuple(before))
+        own = (checked_out(common or base, top, project, into / "own", usual), tuple(before))
     for suite in suites:
         for name in suite.files:
             for version in (old, new):
                 if version.root != with_suites.root:
-                    share(with_suites.root / name, version.root / name)
+                    share(with_suites.root, version.root, name)
     if not suites and not (old.entries or new.entries):
         raise MlpperfError(
             f"{project_name(new.root)} has no benchmarks to compare: looked for hot paths in "
@@ -138,7 +153,7 @@ def pair(
     pythons: dict[str, str] = {}
     if old.entries or new.entries:
         isolated, pythons = coexistence(old, new, into, isolated)
-    made = Pair(old, new, suites, said, isolated, pythons, own=own)
+    made = Pair(old, new, suites, said, isolated, pythons, own=own, merge_base=common)
     return (
         _with_suites(made, top, into, interpreter(top / project, python), extra) if suites else made
     )
@@ -190,15 +205,53 @@ def _digest(place: Path) -> list[tuple[str, bytes]]:
     ]
 
 
-def share(source: Path, target: Path) -> None:
-    """Give a version a file or folder of another one's suite, instead of its own."""
+def _common(base: str, head: str | None, top: Path) -> tuple[str, str]:
+    """The merge base of two revisions that have gone different ways, and what it is called.
+
+    Nothing, if one of the two comes after the other. The working tree comes after its commit.
+    """
+    ends = commit_named(base, top), commit_named(head or "HEAD", top)
+    found, several = merge_base(*ends, top)
+    if found == ends[0] or (head is not None and found == ends[1]):
+        return "", ""
+    which = f"one of {several} merge bases" if several > 1 else "the merge base"
+    return found, f"{found[:SHORT]}, {which} of {base} and {head or 'HEAD'}"
+
+
+def _refuse_unknown_submodules(base: Version, head: Version) -> None:
+    """Raise if a submodule differs, and it cannot be known how.
+
+    One that is not here, at the same commit on both sides, is none that anybody needs here.
+    """
+    for path in sorted({*base.missing, *head.missing}):
+        if base.missing.get(path) != head.missing.get(path):
+            commit = base.missing.get(path) or head.missing[path]
+            raise MlpperfError(
+                f"The submodule {path} differs between {base.name} and {head.name}, and its commit "
+                f"{commit[:SHORT]} is not here: git submodule update --init --recursive gets that "
+                f"of the working tree, and git -C {path} fetch the others."
+            )
+
+
+def share(source: Path, target: Path, name: str) -> None:
+    """Give a version a file or folder of the suite's, `name`, instead of its own.
+
+    It is written in the place itself, not in what a link there leads to.
+    """
+    given = inside(source, name, "A file of the suite")
+    own = target / given.relative_to(source)
     try:
-        if target.is_dir():
-            shutil.rmtree(target)
-        if source.is_dir():
-            shutil.copytree(source, target, symlinks=True)
+        for folder in reversed(own.relative_to(target).parents[:-1]):
+            if (target / folder).is_symlink() or (target / folder).is_file():
+                (target / folder).unlink()
+        if own.is_symlink() or own.is_file():
+            own.unlink()
+        elif own.is_dir():
+            shutil.rmtree(own)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if given.is_dir():
+            shutil.copytree(given, own, symlinks=True)
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            shutil.copy(given, own)
     except OSError as reason:
-        raise MlpperfError(f"{source} cannot be copied to {target}: {reason}.") from reason
+        raise MlpperfError(f"{given} cannot be copied to {own}: {reason}.") from reason

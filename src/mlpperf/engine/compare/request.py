@@ -35,6 +35,7 @@ class Request:
     same : measure even if the code is the same.
     full : time also what runs nothing that changed.
     accept : patterns of names that need not be judged, besides the project's own.
+    exact : the base is as it is named, and not its merge base with the head.
     """
 
     base: str
@@ -54,6 +55,7 @@ class Request:
     same: bool = False
     full: bool = False
     accept: Sequence[str] = ()
+    exact: bool = True
 
     @property
     def selected(self) -> list[str]:
@@ -92,11 +94,13 @@ def carry_out(
             isolated="as asked" if request.isolate else "",
             python=request.python,
             extra=request.extra,
+            exact=request.exact,
         )
         selection, threshold = _selection(request, made)
         if made.same_code and not request.same:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
+            result.merge_base = made.merge_base
             keep(result)
             return result
         try:
@@ -116,7 +120,7 @@ def carry_out(
                 patience=patience,
             ):
                 result = stage
-                result.selected = request.selected
+                result.selected, result.merge_base = request.selected, made.merge_base
                 result.accepted = [*made.settings.accept, *request.accept]
                 if made.settings.unjudged_most is not None:
                     result.unjudged_most = made.settings.unjudged_most

@@ -91,6 +91,8 @@ def notes(result: Comparison) -> list[str]:
     """What a reader has to know to judge the judgement, a sentence each."""
     found = []
     timed = result.timed
+    if result.merge_base:
+        found.append(f"Compared with {result.base} (--exact compares with the commit as named).")
     if timed:
         again = [f for f in timed if f.processes > SCREENING.processes]
         found.append(

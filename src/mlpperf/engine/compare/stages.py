@@ -115,6 +115,7 @@ def compare(
         threshold,
         budget or 0.0,
         suites={suite.kind: suite.place for suite in suites},
+        trouble=[note for suite in suites for note in suite.notes],
         isolated=isolated,
     )
     start, bystanders = time.perf_counter(), Bystanders()

@@ -13,7 +13,7 @@ import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +26,7 @@ from ...hotpath import HotPath, Variant, as_given
 from ..guest.origins import Origins
 from ..guest.worlds import World
 from ..suites.catalogue import entries
-from .checkouts import check_out, commit_named, copy_tree, environment, unmet
+from .checkouts import Missing, check_out, commit_named, copy_tree, environment, unmet
 from .layout import import_folders
 from .sources import imports, module_files
 
@@ -48,6 +48,7 @@ class Version:
     copy : the folder with the files of the whole repository, which `root` lies in; None if that is
         `root` itself.
     home : the top of the user's repository, of which nothing is to be run.
+    missing : its submodules whose commit is not here: their hash by their path.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Version:
     packages: tuple[str, ...] = ()
     copy: Path | None = None
     home: Path | None = None
+    missing: Missing = field(default_factory=dict)
 
     @property
     def whole(self) -> Path:
@@ -82,13 +84,11 @@ def checked_out(
     """
     commit = None if revision is None else commit_named(revision, top)
     into.mkdir()
-    if commit is None:
-        copy_tree(top, into)
-    else:
-        check_out(commit, top, into)
+    missing = copy_tree(top, into) if commit is None else check_out(commit, top, into)
     root = into / project
     name = revision or "the working tree"
-    version = Version(name, commit, root, entries_of(root, usual, into), copy=into, home=top)
+    found = entries_of(root, usual, into)
+    version = Version(name, commit, root, found, copy=into, home=top, missing=missing)
     return replace(version, packages=packages_by_name(version))
 
 

@@ -7,6 +7,7 @@ text, until pytest has collected them.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import json5
 
 from ...errors import MlpperfError
+from ..inside import inside
 from ..words import count
 from .collecting import configuration, options, tests
 from .settings import settings
@@ -109,14 +111,12 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
         return []
     file, content = configured
     place = file.relative_to(root).as_posix()
-    given = str(content.get("benchmark_dir", "benchmarks"))
-    folder = file.parent / given
-    below = _inside(root, folder)
-    if below is None:
-        raise MlpperfError(
-            f"{place}: benchmark_dir {given!r} lies outside of the project; benchmarks have to be "
-            "in a folder of the same repository."
-        )
+    given = content.get("benchmark_dir", "benchmarks")
+    named: object = given
+    if isinstance(given, str) and given.strip():  # relative to the configuration
+        named = posixpath.join(file.parent.relative_to(root).as_posix(), given)
+    folder = inside(root, named, f"{place}: benchmark_dir", or_root=True)
+    below = PurePosixPath(folder.resolve().relative_to(root.resolve()).as_posix())
     if not folder.is_dir():
         raise MlpperfError(f"{place}: there is no folder {given!r}.")
     others = [one.relative_to(root).as_posix() for one in _asv_configurations(root)[1:]]
@@ -148,12 +148,6 @@ def _asv_files(
             continue
         if ASV_BENCHMARK.search(file.read_text(encoding="utf-8", errors="replace")):
             yield name.as_posix()
-
-
-def _inside(root: Path, folder: Path) -> PurePosixPath | None:
-    """The path of a folder below `root`, `.` for that itself; None if it lies outside."""
-    real, top = folder.resolve(), root.resolve()
-    return PurePosixPath(real.relative_to(top).as_posix()) if real.is_relative_to(top) else None
 
 
 def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:

@@ -1,0 +1,55 @@
+"""Paths out of a configuration, a commit or a record: they lie inside a copy, or are refused."""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+
+from ..errors import MlpperfError
+
+LONGEST = 4000  # bytes of a path, and of one name in it, that common file systems take
+LONGEST_NAME = 255
+
+
+def inside(root: Path, name: object, setting: str, *, or_root: bool = False) -> Path:
+    """The path that `name` means below the folder `root`, which every such path has to go through.
+
+    `name` may go up and down again (`docs/../tests`), as long as it ends below `root`, and no
+    symbolic link on the way leads out of it. `or_root`: it may also be `root` itself.
+
+    Raises
+    ------
+    MlpperfError
+        If it does not lie strictly inside, or is no path; the sentence names the `setting`.
+    """
+    if why := _refused(root, name, or_root):
+        shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:80]}…"
+        raise MlpperfError(f"{setting} is {shown}, which {why}.")
+    return root / posixpath.normpath(str(name))
+
+
+def _refused(root: Path, name: object, or_root: bool) -> str:
+    """What is wrong with such a path; nothing if it is fine."""
+    if not isinstance(name, str):
+        return "is no text; write a path below the project's folder"
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError:
+        return "no file can be called"
+    if not name.strip():
+        return "names nothing; write a path below the project's folder"
+    if b"\0" in encoded or len(encoded) > LONGEST:
+        return "no file can be called"
+    if any(len(part) > LONGEST_NAME for part in encoded.split(b"/")):
+        return "no file can be called"
+    below = posixpath.normpath(name)
+    if below == "." and not or_root:
+        return "is the project's folder itself; write a path below it"
+    try:
+        real, top = (root / below).resolve(), root.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return "leads nowhere"
+    out = posixpath.isabs(below) or below.split("/")[0] == ".." or not real.is_relative_to(top)
+    if out or (real == top and not or_root):
+        return "does not lie inside the project; write a path below the project's folder"
+    return ""

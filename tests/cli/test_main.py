@@ -1,0 +1,216 @@
+"""Exit code 1 is a verdict: whatever else happens to the command, it ends with 2 and a sentence."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mlpperf
+from mlpperf.engine.files import own_folder
+
+PATIENCE = 60.0
+# The command, with one of its commands replaced by a function of some lines.
+START = """
+import os, sys, signal, time
+from mlpperf.cli import app as module
+{extra}
+def command() -> None:
+    {body}
+module.app.command("odd")(command)
+from mlpperf.cli.main import main
+sys.argv = ["mlpperf", "odd"]
+main()
+"""
+
+
+def started(body: str, extra: str = "", **options: Any) -> subprocess.Popen[bytes]:
+    code = START.format(body=body, extra=extra)
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, "-c", code], **given)
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    out, errors = process.communicate(timeout=PATIENCE)
+    return process.returncode, (out or b"").decode(), (errors or b"").decode()
+
+
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        ("raise ValueError('odd \\x1b[31m and\\nlong')", "ValueError: odd ?[31m and long"),
+        ("raise ValueError('\\udcff')", "ValueError: ?"),
+        ("(f := lambda: f())()", "RecursionError: maximum recursion depth"),
+        ("raise MemoryError", "MemoryError"),
+        ("open('/nowhere/file')", "No such file or directory: '/nowhere/file'"),
+        ("open('x\\0')", "ValueError: embedded null"),
+        ("import mlpperf.nonsense", "No module named 'mlpperf.nonsense'"),
+        ("raise type('Odd', (BaseException,), {})('x')", "Odd: x"),
+        ("assert False", "AssertionError"),
+    ],
+)
+def test_what_nobody_foresaw_is_2_and_a_sentence(body: str, fragment: str) -> None:
+    code, out, said = ended(started(body))
+    assert code == 2
+    assert out == ""
+    assert said.startswith("mlpperf: Nobody foresaw this: ")
+    assert len(said.splitlines()) == 1
+    assert fragment in said
+    file = own_folder() / "traceback.txt"
+    assert said.endswith(f"The traceback is in {file}.\n")
+    assert "Traceback (most recent call last)" in file.read_text(encoding="utf-8")
+
+
+def test_without_a_place_for_the_traceback_the_sentence_is_still_there(tmp_path: Path) -> None:
+    full = {**os.environ, "TMPDIR": str(tmp_path)}
+    (tmp_path / own_folder().name).touch()
+    code, _, said = ended(started("raise ValueError('odd')", env=full))
+    assert (code, said) == (2, "mlpperf: Nobody foresaw this: ValueError: odd.\n")
+
+
+@pytest.mark.parametrize("given", ["1", "'a sentence'", "0", ""])
+def test_a_package_that_ends_the_process_gives_no_verdict(given: str) -> None:
+    code, _, said = ended(started(f"sys.exit({given})"))
+    assert code == 2
+    assert "a package ended the command" in said
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_verdict_is_kept(code: int) -> None:
+    assert ended(started(f"print('said'); raise module.typer.Exit({code})")) == (code, "said\n", "")
+
+
+def test_a_command_that_comes_to_its_end_is_0() -> None:
+    assert ended(started("print('said'); return 1")) == (1, "said\n", "")
+    assert ended(started("print('said')")) == (0, "said\n", "")
+
+
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("arguments", [["nonsense"], ["compare"], ["compare", "--nonsense", "x"]])
+def test_options_that_are_wrong_are_2(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "mlpperf", *arguments], capture_output=True)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Usage: " in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+LONG = "print('x' * 10_000_000); raise module.typer.Exit(1)"
+SHORT = "print('x'); raise module.typer.Exit(1)"
+
+
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("body", [LONG, SHORT])
+def test_output_that_nobody_reads_is_no_verdict(body: str) -> None:
+    with started("time.sleep(0.3); " + body) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        said = process.stderr.read().decode()
+    assert process.returncode == 2
+    assert said.startswith("mlpperf: Not all of the output could be written")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("body", [LONG, SHORT])
+def test_output_that_does_not_fit_is_no_verdict(body: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, _, said = ended(started(body, stdout=full))
+    assert code == 2
+    assert "No space left on device" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("says", "code"), [("", 1), ("print('x', file=sys.stderr); ", 2)])
+def test_messages_that_nobody_reads_are_no_verdict_if_there_are_any(says: str, code: int) -> None:
+    with started(f"time.sleep(0.3); {says}{SHORT}", stdout=subprocess.DEVNULL) as process:
+        assert process.stderr
+        process.stderr.close()
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(("closed", "code"), [(0, 1), (1, 2), (2, 1)])
+def test_a_closed_stream(closed: int, code: int) -> None:
+    """Nothing that is opened later gets its number."""
+    body = "print(os.open(os.devnull, 0) > 2); raise module.typer.Exit(1)"
+    command = [sys.executable, "-c", START.format(body=body, extra="")]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}{"<" if not closed else ">"}&-', "sh", *command],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert (done.stdout == "True\n") == (closed != 1)
+    assert ("Standard output is closed" in done.stderr) == (closed == 1)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
+def test_an_encoding_that_lacks_a_character_is_no_reason_to_fail(encoding: str) -> None:
+    body = r"print('µ ✅ \udcff'); print('✅ \udcff', file=sys.stderr); raise module.typer.Exit(1)"
+    process = started(body, env={**os.environ, "PYTHONIOENCODING": encoding})
+    out, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert rb"\udcff" in out
+    assert rb"\udcff" in errors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("where", ["in the command", "in its import"])
+def test_a_signal_ends_like_ctrl_c(name: str, where: str) -> None:
+    wait = "print('waits', flush=True); time.sleep(60)"
+    command = f"""
+import sys, time
+from mlpperf.cli import main
+def ran():
+    {wait}
+main._ran = ran
+main.main()
+"""
+    if where == "in the command":
+        process = started(wait)
+    else:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen([sys.executable, "-c", command], **pipes)
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(getattr(signal, name))
+    code, _, said = ended(process)
+    assert (code, said) == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_nohup_stays_in_force() -> None:
+    body = "os.kill(os.getpid(), signal.SIGHUP); print('goes on')"
+    command = [sys.executable, "-c", START.format(body=body, extra="")]
+    ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *command]
+    done = subprocess.run(ignoring, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "goes on\n")
+
+
+@pytest.mark.usefixtures("temporary")
+@pytest.mark.parametrize("damaged", ["cli/commits.py", "errors.py", "engine/words.py"])
+def test_a_damaged_installation_is_2(damaged: str, tmp_path: Path) -> None:
+    package = tmp_path / "mlpperf"
+    source = Path(mlpperf.__file__).parent
+    shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for text in ("not Python", None):
+        if text is None:
+            (package / damaged).unlink()
+        else:
+            (package / damaged).write_text(text, encoding="utf-8")
+        command = [sys.executable, "-c", "from mlpperf.cli.main import main; main()", "list"]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=PATIENCE
+        )
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith("mlpperf: Nobody foresaw this: ")
+        assert len(done.stderr.splitlines()) == 1
