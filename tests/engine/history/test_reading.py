@@ -20,6 +20,7 @@ from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records
 from mlpperf.engine.history.records import Commit, Origin, append, finite
 
 REAL = Path(__file__).parent / "records_schema_1.jsonl"
+LACKS = "lacks what such a record has"
 DEVICES: Kind[Any] = Kind("devices", lambda fields: fields["cuda"], name="devices")
 OWN: tuple[Kind[Any], ...] = (RACES, COMPARISONS, CALIBRATIONS, DEVICES)
 # The articles' kinds have no name that is looked at; this is what stands in their lines.
@@ -175,7 +176,7 @@ def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
     first, told, last = read(tmp_path, kind, whole, bad, whole)
     assert isinstance(first, Record)
     assert isinstance(last, Record)
-    assert told == f"{tmp_path / kind.file}.jsonl, line 2: lacks what such a record has"
+    assert str(told).startswith(f"{tmp_path / kind.file}.jsonl, line 2: {LACKS} (")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_an_origin_that_is_none_is_told(
     kind: Kind[Any] = Kind("growth", dict)
     whole, told = read(tmp_path, kind, fields, bad)
     assert isinstance(whole, Record)
-    assert told == f"{tmp_path / 'growth.jsonl'}, line 2: lacks what such a record has"
+    assert str(told).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
 
 
 def test_a_record_in_the_file_of_another_kind_is_told(tmp_path: Path) -> None:

@@ -6,23 +6,14 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from ...agreement import Proof
 from ..timing.intervals import Interval
 from ..timing.result import Result
+from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, moment, shaped
 from .reading import Kind, Record
-from .rows import (
-    Row,
-    Run,
-    Series,
-    _minor,
-    as_count,
-    as_inverse,
-    as_number,
-    as_text,
-    as_texts,
-    seconds_since_1970,
-    software_name,
-)
+from .rows import Row, Run, Series, minor, software_name
 
 
 def race_content(result: Result) -> dict[str, Any]:
@@ -48,30 +39,62 @@ def race_content(result: Result) -> dict[str, Any]:
     return {**asdict(result), "proof": proof, "verdict": str(result.judgement)}
 
 
+class _Proof(msgspec.Struct):
+    error: Amount | None
+    tolerance: Amount | None
+
+
+class _Race(msgspec.Struct, kw_only=True):
+    """What a line says of a race."""
+
+    path: Name
+    version: Count
+    case: str
+    variant: str
+    backend: str
+    seconds: Positive | None
+    reference_seconds: Positive | None
+    speedup: Bounds
+    rounds: Count
+    processes: Count = 1
+    proof: _Proof
+    preparation: Amount | None = None
+    floor: Positive | None
+    share_error: Amount | None = None
+    limit: str = ""
+    doubts: tuple[str, ...]
+    wrong: str
+
+
 def race_result(fields: dict[str, Any]) -> Result:
     """The result that a record of a race was made of.
 
     Raises
     ------
-    KeyError, TypeError, ValueError or another of `DAMAGE`
+    ValueError
         If something is missing, or is nothing of its kind.
     """
-    speedup, proof = fields["speedup"], fields["proof"]
-    median, low, high = (as_number(speedup[name]) for name in ("median", "low", "high"))
+    line = shaped(fields, _Race)
+    median, low, high = line.speedup.median, line.speedup.low, line.speedup.high
+    unbounded = math.inf if high is None else high
     return Result(
-        **{name: as_text(fields[name]) for name in ("path", "case", "variant", "backend", "wrong")},
-        version=as_count(fields["version"]),
-        seconds=as_number(fields["seconds"]),
-        reference_seconds=as_number(fields["reference_seconds"]),
-        speedup=Interval(median, low, math.inf if math.isnan(high) else high),
-        rounds=as_count(fields["rounds"]),
-        processes=as_count(fields.get("processes", 1)),
-        proof=Proof(as_number(proof["error"]), as_number(proof["tolerance"])),
-        preparation=as_number(fields.get("preparation")),
-        floor=as_number(fields["floor"]),
-        share_error=as_number(fields.get("share_error")),
-        limit=as_text(fields.get("limit", "")),
-        doubts=as_texts(fields["doubts"]),
+        path=line.path,
+        version=line.version,
+        case=line.case,
+        variant=line.variant,
+        backend=line.backend,
+        seconds=known(line.seconds),
+        reference_seconds=known(line.reference_seconds),
+        speedup=Interval(known(median), known(low), unbounded),
+        rounds=line.rounds,
+        proof=Proof(known(line.proof.error), known(line.proof.tolerance)),
+        floor=known(line.floor),
+        doubts=line.doubts,
+        wrong=line.wrong,
+        processes=line.processes,
+        share_error=known(line.share_error),
+        limit=line.limit,
+        preparation=known(line.preparation),
     )
 
 
@@ -83,7 +106,7 @@ def rows_of_race(race: Record[Result]) -> list[Row]:
     origin, result = race.origin, race.content
     machine, packages = origin.machine, origin.versions
     own = packages.get(result.backend) or packages.get(f"{result.backend}-cpu")
-    others = [f"{result.backend} {_minor(own)}"] if own and result.backend != "numpy" else []
+    others = [f"{result.backend} {minor(own)}"] if own and result.backend != "numpy" else []
     run = Run(
         source="race",
         machine=origin.place.machine,
@@ -93,11 +116,11 @@ def rows_of_race(race: Record[Result]) -> list[Row]:
         commit=origin.commit.hash,
         dirty=origin.commit.dirty,
         committed=None,
-        measured=seconds_since_1970(origin.time),
+        measured=int(moment(origin.time).timestamp()),
     )
     seconds = Series(result.path, str(result.version), result.variant, result.case, "seconds")
     right, speedup = not result.wrong, result.speedup
-    ratio, low, high = map(as_inverse, (speedup.median, speedup.high, speedup.low))
+    ratio, low, high = map(inverse, (speedup.median, speedup.high, speedup.low))
     return [
         Row(run, seconds, result.seconds, proven=right),
         Row(run, seconds._replace(quantity="ratio"), ratio, low, high, right),

@@ -47,6 +47,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -61,6 +62,7 @@ from ...errors import MlpperfError
 from ..git import told
 from ..timing.in_force import in_force
 from ..timing.machine import Machine, describe
+from .fields import Bytes, Count, moment, shaped
 from .rows import machine_name
 
 SCHEMA = 1
@@ -135,11 +137,18 @@ class Origin:
     commit: Commit
     machine: Machine
     device: str
-    threads: int
-    setting: Mapping[str, Any] | None
-    in_force: Mapping[str, Any] | None
+    threads: Count
     freed_memory: str
     versions: Mapping[str, str]
+    setting: Mapping[str, Any] | None = None
+    in_force: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say, as a record is read: raises `ValueError`."""
+        # In one form, so that times can be compared as they are written.
+        object.__setattr__(self, "time", moment(self.time).isoformat(timespec="seconds"))
+        shaped(self.machine.cores, Count)
+        shaped(self.machine.memory, Bytes)
 
     @property
     def place(self) -> Place:
@@ -211,7 +220,9 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    text = "".join(line + "\n" for line in lines).encode()
+    # Half of a surrogate pair, as in a file's name, can stand in no UTF-8: it is written out.
+    whole = re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", "\n".join([*lines, ""]))
+    text = whole.encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:

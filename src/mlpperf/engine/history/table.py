@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 from ...errors import MlpperfError, check
 from .. import git
 from ..timing.result import Result
+from .fields import json_in, writable
 from .from_asv import asv_benchmarks, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark
 from .races import RACES, rows_of_race
 from .reading import Record, read_records
-from .rows import DAMAGE, Row, Run, Series, json_in
+from .rows import Row, Run, Series
 
 SOURCES = ["race", "asv", "pytest-benchmark"]
 # The columns of the table, as other tools get them.
@@ -280,7 +281,7 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
         *command, "--format=%H%x00%ct%x00%s", folder=repository, stdin="\n".join(hashes)
     )
     lines = (line.split("\0") for line in (told or "").split("\n"))  # a subject may hold others
-    found = {line[0]: (int(line[1]), line[2]) for line in lines if len(line) == 3}
+    found = {line[0]: (writable(line[1]), line[2]) for line in lines if len(line) == 3}
     return {commit: about for commit, about in found.items() if commit in wanted}
 
 
@@ -340,5 +341,5 @@ def _each(
                 yield row
     except OSError as reason:
         unreadable.append(f"{file}: {reason.strerror or reason}")
-    except (*DAMAGE, RecursionError):
+    except (ValueError, RecursionError):
         unreadable.append(f"{file}: damaged, or not a file of results")
