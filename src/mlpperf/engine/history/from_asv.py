@@ -128,7 +128,9 @@ def _asv_rows(name: str, found: _Benchmark, run: Run, unit: str) -> Iterator[Row
 
 
 def _finite(number: float | None) -> float:
-    return math.nan if number is None or not abs(number) <= MOST else number
+    if number is None or (number and not 1 / MOST <= abs(number) <= MOST):
+        return math.nan
+    return number
 
 
 def _asv_series(name: str, version: str, given: Sequence[str], unit: str) -> Series:

@@ -49,7 +49,7 @@ class _File(msgspec.Struct):
 
 
 class _Stats(msgspec.Struct):
-    median: Amount
+    median: Positive
     iqr: Amount
     rounds: Annotated[int, msgspec.Meta(ge=1)]
 
