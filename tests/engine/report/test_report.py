@@ -1,6 +1,7 @@
 """The report: what stands in its files, and what must never be done with them."""
 
 import csv
+import http.client
 import io
 import json
 import re
@@ -319,7 +320,7 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
     addresses = {link["href"] for link in page.all("a")}
     other = f"paths/{file_name('other.Suite.time_it')}.html"
     assert {"paths/sigmoid.html", other} <= addresses
-    assert (tmp_path / "site" / "paths" / "other.Suite.time_it.html").exists()
+    assert (tmp_path / "site" / other).exists()
 
 
 def test_a_flat_line_is_drawn_flat() -> None:
@@ -546,3 +547,65 @@ def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[tuple[str, int]]:
+    """The site, served, with links out of it; where."""
+    (site / "leak.html").symlink_to(Path(__file__))
+    (site / "outside").symlink_to(site.parent / "records")
+    (site / "loop").symlink_to(site / "loop")
+    with serve(site, 0, lambda: None, list) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[0], server.server_address[1]
+        server.shutdown()
+        thread.join()
+    for name in ("leak.html", "outside", "loop"):
+        (site / name).unlink()
+
+
+def answered(where: tuple[str, int], host: str | None, path: str, method: str = "GET") -> int:
+    """The status with which a request is answered that comes with this `Host`."""
+    connection = http.client.HTTPConnection(*where, timeout=60)
+    connection.putrequest(method, path, skip_host=True)
+    for name in [host] if host is not None else []:
+        connection.putheader("Host", name)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("attacker.example", 403),
+        ("localhost.attacker.example", 403),
+        ("127.0.0.1.attacker.example:80", 403),
+        ("attacker.example#127.0.0.1", 403),
+        ("[", 403),
+        ("", 403),
+        (None, 403),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(
+    host: str | None, status: int, method: str, served: tuple[str, int]
+) -> None:
+    assert answered(served, host, "/index.html", method) == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/leak.html", "/outside/races.jsonl", "/loop", "/../records/races.jsonl"),
+        *("/%2e%2e/records/races.jsonl", "/paths", "/paths/", "/%00.html", f"/{'x' * 5000}"),
+    ],
+)
+def test_nothing_but_the_site_is_served(path: str, served: tuple[str, int]) -> None:
+    assert answered(served, "localhost", path) in (301, 404)
+    assert answered(served, "localhost", "/index.html") == 200
