@@ -51,7 +51,7 @@ class _File(msgspec.Struct):
 class _Stats(msgspec.Struct):
     median: Positive
     iqr: Amount
-    rounds: Annotated[int, msgspec.Meta(ge=1)]
+    rounds: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
 
 
 class _Extra(msgspec.Struct):
