@@ -18,6 +18,7 @@ from ..terminal import new_table
 from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
+from .records import finite
 from .table import COLUMNS, History
 
 
@@ -87,15 +88,33 @@ def as_json(
         "levels": levels,
         "unreadable": history.unreadable,
     }
-    return json.dumps(content, ensure_ascii=False, default=datetime.isoformat)
+    return json.dumps(
+        finite(content), ensure_ascii=False, allow_nan=False, default=datetime.isoformat
+    )
 
 
-def as_csv(history: History) -> str:
-    """The whole table, with a line that names its columns."""
+def as_csv(history: History, levels: Mapping[str, Any] | None = None) -> str:
+    """The whole table, and a row for each step of the levels; a line names the columns."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(history.table.rows())
+    machines = [*levels["machines"], ""] if levels else []  # the last one stands for all of them
+    for step in levels["steps"] if levels else ():
+        writer.writerow(
+            {
+                "source": "compare",
+                "machine": machines[step["machine"]],
+                "commit": step["last"],
+                "path": step["series"],
+                "quantity": "step",
+                "value": step["ratio"],
+                "low": step["low"],
+                "high": step["high"],
+                "date": datetime.fromisoformat(step["date"]),
+                "date_of": "commit",
+            }
+        )
     return out.getvalue()
 
 

@@ -33,6 +33,8 @@ from .races import RACES, rows_of_race
 from .reading import Record, read_records
 from .rows import Row, Run, Series
 
+# How git is asked about commits, whatever it is set to say to people.
+COMMITS = ("--encoding=UTF-8", "--format=%H%x00%ct%x00%s")
 SOURCES = ["race", "asv", "pytest-benchmark"]
 # The columns of the table, as other tools get them.
 COLUMNS = (
@@ -135,9 +137,15 @@ class History:
     subjects: dict[str, str]
 
     def only(
-        self, paths: Sequence[str] = (), machine: str | None = None, device: str | None = None
+        self,
+        paths: Sequence[str] = (),
+        machine: str | None = None,
+        device: str | None = None,
+        elsewhere: Sequence[str] = (),
     ) -> History:
         """What is about some of the paths, a host and a device; None and no names mean all.
+
+        `elsewhere`: names among the paths that are known, though nothing here is about them.
 
         Raises
         ------
@@ -156,7 +164,7 @@ class History:
         ):
             # A file may hold names that would tell a terminal to do something.
             printable = [n for n in sorted(set(known)) if n in names or (n and n.isprintable())]
-            check(kind, names, printable)
+            check(kind, names, [*printable, *(elsewhere if kind == "path" else ())])
             if names:
                 kept &= np.array([name in names for name in known])[row]
         return replace(self, table=table.where(kept))
@@ -203,6 +211,11 @@ def history(
             "`pytest --benchmark-only --benchmark-autosave` makes some."
         )
     return History(table, unreadable, {commit: about for commit, (_, about) in known.items()})
+
+
+def nothing() -> History:
+    """The history of which there is none."""
+    return History(tabulated([]), [], {})
 
 
 # --- from rows to a table ------------------------------------------------------------------------
@@ -277,9 +290,7 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
     if not hashes:
         return {}
     command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    told = git.told(
-        *command, "--format=%H%x00%ct%x00%s", folder=repository, stdin="\n".join(hashes)
-    )
+    told = git.told(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
     lines = (line.split("\0") for line in (told or "").split("\n"))  # a subject may hold others
     found = {line[0]: (writable(line[1]), line[2]) for line in lines if len(line) == 3}
     return {commit: about for commit, about in found.items() if commit in wanted}

@@ -262,12 +262,10 @@ def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
         for outcome in link.decision.outcomes.told_grown()
         if not link.reversed
     ]
-    kept: list[tuple[Link, Outcome]] = []
+    kept: dict[Series, list[tuple[Link, Outcome]]] = {}
     for link, outcome in every:
-        inside = any(
-            other.series == outcome.series and link.base <= shorter.base < shorter.head <= link.head
-            for shorter, other in kept
-        )
-        if not inside:
-            kept.append((link, outcome))
-    return sorted(kept, key=lambda found: found[0].head)
+        here = kept.setdefault(outcome.series, [])
+        if not any(link.base <= one.base < one.head <= link.head for one, _ in here):
+            here.append((link, outcome))
+    found = (one for here in kept.values() for one in here)
+    return sorted(found, key=lambda found: found[0].head)

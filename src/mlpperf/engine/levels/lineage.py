@@ -10,6 +10,7 @@ from ...errors import MlpperfError
 from ..compare.checkouts import commit_named
 from ..git import git
 from ..history.fields import writable
+from ..history.table import COMMITS
 from ..words import SHORT, count
 
 EVERY_TENTH = 10  # commits between two anchors, where no tag is one
@@ -91,8 +92,7 @@ def lineage(head: str | None, folder: Path) -> Lineage:
     """
     commit = commit_named(head or "HEAD", folder)
     # Not `git log`: that is made for people, who may have it say more, such as about signatures.
-    command = ("rev-list", "--first-parent", "--reverse", "--encoding=UTF-8")
-    told = git(*command, "--format=%H%x00%ct%x00%s", commit, folder=folder)
+    told = git("rev-list", "--first-parent", "--reverse", *COMMITS, commit, folder=folder)
     tags = _tags(folder)
     lines = (line.split("\0") for line in told.decode(errors="replace").split("\n"))
     found = (line for line in lines if len(line) == 3)  # the others name the commit only
