@@ -63,3 +63,12 @@ def test_a_damaged_comparison_is_named_in_every_format(started: Any, format_: st
     done = started("history", "--format", format_)
     assert done.exit_code == 0
     assert "not a whole JSON record" in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_races_that_cannot_be_read_hide_no_steps(started: Any, format_: str) -> None:
+    Path(".mlpperf/races.jsonl").write_text('{"schema": 1}\n')
+    done = started("history", "--format", format_)
+    assert done.exit_code == 0
+    assert "test_parse" in done.stdout
+    assert "races.jsonl, line 1: lacks" in done.output.replace("\n", " ")

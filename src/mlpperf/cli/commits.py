@@ -324,12 +324,9 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted))
-    if levels and not any(sources):
-        found = table.nothing()
-    else:
-        found = table.history(*sources).only(wanted, machine, device, compared)
-    if levels and format is TableFormat.TEXT and not len(found.table):
-        return
+    found = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
+    if len(found.table):
+        found = found.only(wanted, machine, device, compared)
     found.unreadable.extend(damaged)
     about = show.as_json(levels, wanted) if levels else None
     if format is TableFormat.CSV:

@@ -234,6 +234,32 @@ def test_other_schemas_and_half_lines_are_told_too(tmp_path: Path) -> None:
     assert half == f"{file}, line 3: not a whole JSON record"
 
 
+def test_a_line_that_is_nested_too_deeply_to_be_written_again_is_told(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(18):
+        deep = [deep]
+    race = real("race")[-1]
+    setting = {**race["setting"], "xla": deep}
+    whole, told = read(tmp_path, RACES, {**race, "later": [1]}, {**race, "setting": setting})
+    assert isinstance(whole, Record)
+    assert "nested too deeply" in str(told)
+
+
+def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
+    tmp_path: Path,
+) -> None:
+    append(real("race"), tmp_path)
+    file = tmp_path / "races.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert all(isinstance(record, Record) for record in read_records(tmp_path, RACES))
+
+
+def test_what_is_named_is_the_field(tmp_path: Path) -> None:
+    race = real("race")[-1]
+    (told,) = read(tmp_path, RACES, {**race, "seconds": -1.0})
+    assert str(told).endswith("at `$.seconds`)")
+
+
 def test_no_file_holds_no_records(tmp_path: Path) -> None:
     assert list(read_records(tmp_path, RACES)) == []
     assert list(read_records(tmp_path / "nowhere", RACES)) == []

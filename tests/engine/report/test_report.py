@@ -468,7 +468,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
-    assert "There are no records yet; `make bench`" in refused("report")
+    assert "There are no records yet; `mlpperf compare`" in refused("report")
     file = tmp_path / "file"
     file.write_text("")
     records = ("--records", str(RECORDS))

@@ -227,6 +227,23 @@ def test_damaged_comparisons_beside_good_ones_are_named(
     assert "object missing required field" in text
 
 
+def test_where_no_race_can_be_read_the_rest_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "races.jsonl").write_text('{"schema": 1}\n{\n')
+    (tmp_path / "asv" / "m").mkdir(parents=True)
+    (tmp_path / "asv" / "m" / "a.json").write_text("{}")
+    line = (RECORDS / "calibrations.jsonl").read_text().splitlines()[0]
+    (tmp_path / "calibrations.jsonl").write_text(f"{line}\n")
+    found = gather(tmp_path, tmp_path / "asv", None)
+    assert len(found.unreadable) == 4
+    text = write(tmp_path / "site", found, [], "demo").read_text()
+    assert "4 lines could not be read" in text
+    (tmp_path / "calibrations.jsonl").unlink()
+    with pytest.raises(
+        MlpperfError, match=r"can be read \(4 damaged\), such as .*races.jsonl, line 1"
+    ):
+        gather(tmp_path, tmp_path / "asv", None)
+
+
 def test_empty_files_of_records_are_no_damage(tmp_path: Path) -> None:
     append(raced("one"), tmp_path)
     for kind in CONTENT.kinds:

@@ -53,8 +53,11 @@ def _table(where: str, found: Sequence[Change]) -> RenderableType:
 
 
 def summary(found: Sequence[Change], history: History) -> str:
-    """How much there is, how far to trust it, and what could not be read."""
+    """How much there is, if anything, how far to trust it, and what could not be read."""
+    skipped = [f"Skipped: {plain(line)}." for line in history.unreadable]
     table, curves = history.table, points(history.table)
+    if not len(table):
+        return "\n".join(skipped)
     commits = {commit for curve in curves for commit in curve.commits}
     counts = ", ".join(f"{n:,} of {source}" for source, n in table.sources().items())
     lines = [
@@ -74,7 +77,7 @@ def summary(found: Sequence[Change], history: History) -> str:
             "In no curve, as measured with changed files or outside a repository, or not right: "
             f"{count(outside, 'number')}."
         )
-    return "\n".join([*lines, *(f"Skipped: {plain(line)}." for line in history.unreadable)])
+    return "\n".join([*lines, *skipped])
 
 
 def as_json(

@@ -18,6 +18,7 @@ from .fields import shaped
 from .records import SCHEMA, Origin
 
 Content = TypeVar("Content")
+MOST_NESTED = 20  # lists and objects inside each other; no record has half of that
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,16 @@ def fields_of(line: bytes) -> dict[str, Any]:
         If it is no record of this schema.
     """
     record = msgspec.json.decode(line)
+    level = [record]
+    for _ in range(MOST_NESTED):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, list | dict)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:  # what writes it again would fail, somewhere
+        raise ValueError("it is nested too deeply")
     if isinstance(record, dict) and record.get("schema") == SCHEMA:
         return record
     raise _Foreign(f"not a record of schema {SCHEMA}")

@@ -192,6 +192,34 @@ def history(
     MlpperfError
         If something that is given is not there, or there is nothing that can be read.
     """
+    found = whatever_can_be_read(records, asv, pytest_benchmark, repository, seen)
+    if not len(found.table) and found.unreadable:
+        raise MlpperfError(
+            f"Nothing of the history can be read ({len(found.unreadable)} damaged), such as "
+            f"{found.unreadable[0]}."
+        )
+    if not len(found.table):
+        raise MlpperfError(
+            "There is no history yet; `mlpperf race`, `asv run` or "
+            "`pytest --benchmark-only --benchmark-autosave` makes some."
+        )
+    return found
+
+
+def whatever_can_be_read(
+    records: Path | None = None,
+    asv: Path | None = None,
+    pytest_benchmark: Path | None = None,
+    repository: Path | None = None,
+    seen: Callable[[Record[Result]], object] = lambda race: None,
+) -> History:
+    """The same, for who has other things to show: there may be nothing in it.
+
+    Raises
+    ------
+    MlpperfError
+        If something that is given is not there.
+    """
     unreadable: list[str] = []
     known: dict[str, tuple[int, str]] = {}
 
@@ -200,22 +228,7 @@ def history(
         return {commit: date for commit, (date, _) in known.items()}
 
     table = tabulated(_rows(records, asv, pytest_benchmark, unreadable, seen), dates)
-    if not len(table) and unreadable:
-        raise MlpperfError(
-            f"Nothing of the history can be read ({len(unreadable)} damaged), such as "
-            f"{unreadable[0]}."
-        )
-    if not len(table):
-        raise MlpperfError(
-            "There is no history yet; `mlpperf race`, `asv run` or "
-            "`pytest --benchmark-only --benchmark-autosave` makes some."
-        )
     return History(table, unreadable, {commit: about for commit, (_, about) in known.items()})
-
-
-def nothing() -> History:
-    """The history of which there is none."""
-    return History(tabulated([]), [], {})
 
 
 # --- from rows to a table ------------------------------------------------------------------------

@@ -221,20 +221,11 @@ def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | N
     return found
 
 
-def here(folder: Path) -> Levels | None:
-    """The levels of the branch that is checked out here, by the comparisons recorded in `folder`.
+def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
+    """The levels of the branch that is checked out here, by comparisons that have been read.
 
     None outside a repository, or if no two commits of it have been compared.
     """
-    records, damaged = comparisons(folder)
-    found = levels_here(records)
-    if found:
-        found.unreadable = damaged
-    return found
-
-
-def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
-    """The same by comparisons that have been read."""
     try:
         return levels_of(records, lineage(None, Path.cwd())) if records else None
     except MlpperfError:  # no repository, or one without a commit

@@ -21,7 +21,7 @@ from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.reading import Content, Kind, Record, read_records
 from ..history.records import Origin, Place
-from ..history.table import History, history
+from ..history.table import History, whatever_can_be_read
 from ..levels.gathering import Levels, levels_here
 from ..timing.result import Result
 
@@ -91,10 +91,11 @@ def gather(
 
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
-        found.history = history(races, asv, pytest_benchmark, seen=seen)
-        found.points = points(found.history.table)
+        read = whatever_can_be_read(races, asv, pytest_benchmark, seen=seen)
+        found.history = read if len(read.table) else None
+        found.points = points(read.table)
         found.changes = changes_along(found.points)
-        found.unreadable += found.history.unreadable
+        found.unreadable += read.unreadable
         found.races = list(newest.values())
     found.calibrations = _read(records, CALIBRATIONS, found.unreadable)
     if records:
@@ -106,10 +107,12 @@ def gather(
         found.kinds[name] = [record.fields for record in every]
     recorded = (found.history, found.calibrations, found.comparisons, *found.kinds.values())
     if not any(recorded):
-        damaged = f" ({len(found.unreadable)} damaged lines)" if found.unreadable else ""
-        raise MlpperfError(
-            f"There are no records yet{damaged}; `make bench`, or `mlpperf race`, makes some."
-        )
+        if found.unreadable:
+            raise MlpperfError(
+                f"Nothing that was recorded can be read ({len(found.unreadable)} damaged), such as "
+                f"{found.unreadable[0]}."
+            )
+        raise MlpperfError("There are no records yet; `mlpperf compare`, or `race`, makes some.")
     return found
 
 

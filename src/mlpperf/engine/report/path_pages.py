@@ -199,7 +199,7 @@ def _curves(site: Draft, name: str, found: Sequence[Points], told: Sequence[Chan
     known = commits_of(found)
     number = {place: i for i, place in enumerate(known)}
     commits = [
-        [commit, f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
+        [plain(commit), f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
         for commit, date in known.values()
     ]
     changed = grouped(told, lambda change: change.curve)
