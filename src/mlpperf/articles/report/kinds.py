@@ -10,6 +10,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...engine.history.fields import Amount, Bounds, Bytes, Count, Name, Number, Positive, shaped
+from ..keras.training import KerasEpoch
+from ..mlp.training import Epoch
 
 OneOrMore = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -75,39 +77,15 @@ class _Growth(msgspec.Struct):
     ceiling_per_sample: Positive | UnsetType = UNSET
 
 
-class _KerasEpoch(msgspec.Struct):
-    epoch: Count
-    loss: Number
-    accuracy: Share | None
-    validation_loss: Number
-    validation_accuracy: Share | None
-    learning_rate: Number
-    iterations: Count
-    seconds: Amount
-    processor_seconds: Amount
-
-
 class _Keras(msgspec.Struct):
     network: Name
-    epochs: Annotated[list[_KerasEpoch], Meta(min_length=1)]
-
-
-class _Epoch(msgspec.Struct):
-    epoch: Count
-    cost: Number
-    penalty_share: Number | None
-    error: Number
-    learning_rate: Number
-    mean_weights: list[Number]
-    seconds: Amount
-    train_accuracy: Share | None
-    test_accuracy: Share | None
+    epochs: Annotated[list[KerasEpoch], Meta(min_length=1)]
 
 
 class _Training(msgspec.Struct):
     rung: Name
     settings: _Settings
-    epochs: Annotated[list[_Epoch], Meta(min_length=1)]
+    epochs: Annotated[list[Epoch], Meta(min_length=1)]
 
 
 class _Course(msgspec.Struct):

@@ -75,19 +75,11 @@ def calibration_of(fields: dict[str, Any]) -> Calibration:
         If something is missing, or is nothing of its kind.
     """
     line = shaped(fields, _Line)
-    trial = Trial(
-        size=line.size,
-        targets=line.targets,
-        found=line.found,
-        unrelated=line.unrelated,
-        series=line.series,
-        seconds=known(line.seconds),
-        measured={name: known(by) for name, by in line.measured.items()},
-        undecided=line.undecided,
-        busy=line.busy,
-        trouble=line.trouble,
-    )
-    return Calibration(trial, line.tracker, line.budget, line.cases)
+    about = msgspec.structs.asdict(line)
+    asked = {name: about.pop(name) for name in ("tracker", "budget", "cases")}
+    about["seconds"] = known(line.seconds)
+    about["measured"] = {name: known(by) for name, by in line.measured.items()}
+    return Calibration(Trial(**about), **asked)
 
 
 CALIBRATIONS = Kind("calibrations", calibration_of, name="calibration")

@@ -68,8 +68,8 @@ def inverse(value: float | None) -> float:
     return found if math.isfinite(found) else math.nan
 
 
-def moment(time: str) -> datetime:
-    """A date and time in ISO 8601; of UTC if it names no zone.
+def seconds_of(time: str) -> int:
+    """The seconds since 1970 of a time in ISO 8601, which is of UTC if it names no zone.
 
     Raises
     ------
@@ -81,20 +81,20 @@ def moment(time: str) -> datetime:
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         raise ValueError("the time is no date of ISO 8601") from None
-    return from_seconds(seconds)
+    return whole(seconds)
 
 
-def from_seconds(seconds: float) -> datetime:
-    """The moment that comes `seconds` after the beginning of 1970.
+def whole(seconds: float) -> int:
+    """Whole seconds since 1970.
 
     Raises
     ------
     ValueError
-        If it lies before 1970 or after 2261.
+        If they lie before 1970 or after 2261.
     """
     if not 0 <= seconds < LATEST:
         raise ValueError("the time lies before 1970 or after 2261")
-    return datetime.fromtimestamp(int(seconds), UTC)
+    return int(seconds)
 
 
 def writable(seconds: str) -> int:

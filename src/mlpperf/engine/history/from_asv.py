@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ...devices import THREAD_VARIABLES
-from .fields import MOST, Count, Name, from_seconds, json_in, shaped
+from .fields import MOST, Count, Name, json_in, shaped, whole
 from .rows import Row, Run, Series, machine_name, software_name
 
 # The benchmarks of our suite for asv, and what they measure.
@@ -75,7 +75,7 @@ def rows_of_asv(content: Any, about: dict[str, str]) -> Iterator[Row | str]:
     file = shaped(content, _Results)
     pinned = [f"{name} {pin}" for name, pin in file.requirements.items() if pin]
     device, threads = _asv_setting(file.env_vars)
-    made = _seconds(file.date)
+    made = whole(file.date / 1000)
     run = Run(
         source="asv",
         machine=machine_name(
@@ -96,16 +96,12 @@ def rows_of_asv(content: Any, about: dict[str, str]) -> Iterator[Row | str]:
             found = shaped(dict(pairs), _Benchmark)
             at = run
             if found.started_at is not None:
-                at = run._replace(measured=_seconds(found.started_at))
+                at = run._replace(measured=whole(found.started_at / 1000))
             rows = list(_asv_rows(name, found, at, about.get(name) or "unit"))
         except ValueError:
             yield f"the results of {name!r:.80} are damaged"
         else:
             yield from rows
-
-
-def _seconds(milliseconds: float) -> int:
-    return int(from_seconds(milliseconds / 1000).timestamp())
 
 
 def _asv_rows(name: str, found: _Benchmark, run: Run, unit: str) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from .fields import Amount, Count, Name, Positive, inverse, moment, shaped
+from .fields import Amount, Count, Name, Positive, inverse, seconds_of, shaped
 from .rows import Row, Run, Series, machine_name, software_name
 
 
@@ -88,8 +88,8 @@ def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
         software=software_name(machine.python_version, ours.numpy),
         commit=None if commit.id in (None, "", "unversioned", "unknown") else commit.id,
         dirty=commit.dirty,
-        committed=None if commit.time is None else _seconds(commit.time),
-        measured=_seconds(file.datetime),
+        committed=None if commit.time is None else seconds_of(commit.time),
+        measured=seconds_of(file.datetime),
     )
     for number, benchmark in enumerate(file.benchmarks, 1):
         try:
@@ -98,10 +98,6 @@ def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
             yield f"benchmark {number} is damaged"
         else:
             yield from rows
-
-
-def _seconds(time: str) -> int:
-    return int(moment(time).timestamp())
 
 
 def _rows(benchmark: _Benchmark, run: Run) -> Iterator[Row]:

@@ -11,29 +11,15 @@ import msgspec
 from ...agreement import Proof
 from ..timing.intervals import Interval
 from ..timing.result import Result
-from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, moment, shaped
+from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of, shaped
 from .reading import Kind, Record
 from .rows import Row, Run, Series, minor, software_name
 
 
 def race_content(result: Result) -> dict[str, Any]:
-    """What a race adds to a record, by these names.
+    """What a race adds to a record, by the names that docs/records.md explains.
 
-    - path, version (of the path), case, variant, backend: what was timed;
-    - seconds, reference_seconds: the median of one call of the variant and of its reference;
-    - speedup: reference ÷ variant as `median`, and `low` and `high` of its 95 % interval;
-    - rounds: in which both ran, in all processes together; processes: how many there were, over
-      which the interval is, and 1 where that is missing;
-    - proof: `error`, the largest difference from the reference, and `tolerance`, what rounding
-      explains, both relative to the largest absolute value of an array;
-    - preparation: seconds that it took to prepare the arguments when that was proven, with whatever
-      was compiled or read from a cache for it;
-    - floor: seconds that the bare matrix products, or the bare memory traffic, take here, and
-      share_error: half the width of the interval of floor ÷ seconds, in logarithms;
-    - limit: the function, such as exp, that takes the time where there is no floor for that;
-    - doubts: why it should not be trusted too far, a clause each;
-    - wrong: why it was not timed, empty if it was;
-    - verdict: what it comes to, in words; it follows from the rest and is never read back.
+    `verdict`, what it comes to in words, follows from the rest and is never read back.
     """
     proof = {"error": result.proof.error, "tolerance": result.proof.tolerance}
     return {**asdict(result), "proof": proof, "verdict": str(result.judgement)}
@@ -42,6 +28,9 @@ def race_content(result: Result) -> dict[str, Any]:
 class _Proof(msgspec.Struct):
     error: Amount | None
     tolerance: Amount | None
+
+
+NUMBERS = ("seconds", "reference_seconds", "preparation", "floor", "share_error")
 
 
 class _Race(msgspec.Struct, kw_only=True):
@@ -75,27 +64,12 @@ def race_result(fields: dict[str, Any]) -> Result:
         If something is missing, or is nothing of its kind.
     """
     line = shaped(fields, _Race)
-    median, low, high = line.speedup.median, line.speedup.low, line.speedup.high
-    unbounded = math.inf if high is None else high
-    return Result(
-        path=line.path,
-        version=line.version,
-        case=line.case,
-        variant=line.variant,
-        backend=line.backend,
-        seconds=known(line.seconds),
-        reference_seconds=known(line.reference_seconds),
-        speedup=Interval(known(median), known(low), unbounded),
-        rounds=line.rounds,
-        proof=Proof(known(line.proof.error), known(line.proof.tolerance)),
-        floor=known(line.floor),
-        doubts=line.doubts,
-        wrong=line.wrong,
-        processes=line.processes,
-        share_error=known(line.share_error),
-        limit=line.limit,
-        preparation=known(line.preparation),
-    )
+    speedup, proof, about = line.speedup, line.proof, msgspec.structs.asdict(line)
+    about |= {name: known(about[name]) for name in NUMBERS}
+    high = math.inf if speedup.high is None else speedup.high
+    about["speedup"] = Interval(known(speedup.median), known(speedup.low), high)
+    about["proof"] = Proof(known(proof.error), known(proof.tolerance))
+    return Result(**about)
 
 
 RACES = Kind("races", race_result, name="race")
@@ -116,7 +90,7 @@ def rows_of_race(race: Record[Result]) -> list[Row]:
         commit=origin.commit.hash,
         dirty=origin.commit.dirty,
         committed=None,
-        measured=int(moment(origin.time).timestamp()),
+        measured=seconds_of(origin.time),
     )
     seconds = Series(result.path, str(result.version), result.variant, result.case, "seconds")
     right, speedup = not result.wrong, result.speedup

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,9 +86,10 @@ class Draft:
 
     def keep(self, name: str, data: Records) -> str:
         """Have `data` written beside the page, as JSON and as CSV; gives the name of the files."""
-        lines = ",\n".join(json.dumps(finite(row)) for row in data)
+        known = [finite(row) for row in data]
+        lines = ",\n".join(map(json.dumps, known))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
-        every = [dict(_flattened(row)) for row in data]
+        every = [dict(_flattened(row)) for row in known]
         out = io.StringIO(newline="")
         columns = dict.fromkeys(column for row in every for column in row)
         writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
@@ -200,25 +200,21 @@ def flat(r: Result) -> Fields:
         "case": r.case,
         "variant": r.variant,
         "backend": r.backend,
-        "seconds": _or_none(r.seconds),
-        "reference_seconds": _or_none(r.reference_seconds),
-        "speedup": _or_none(r.speedup.median),
-        "speedup_low": _or_none(r.speedup.low),
-        "speedup_high": _or_none(r.speedup.high),
+        "seconds": r.seconds,
+        "reference_seconds": r.reference_seconds,
+        "speedup": r.speedup.median,
+        "speedup_low": r.speedup.low,
+        "speedup_high": r.speedup.high,
         "rounds": r.rounds,
-        "error": _or_none(r.proof.error),
-        "tolerance": _or_none(r.proof.tolerance),
-        "floor_seconds": _or_none(r.floor),
-        "share_error": _or_none(r.share_error),
+        "error": r.proof.error,
+        "tolerance": r.proof.tolerance,
+        "floor_seconds": r.floor,
+        "share_error": r.share_error,
         "limit": r.limit,
         "verdict": str(r.judgement),
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),
     }
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def newest_of(records: Records, key: Callable[[Fields], Any]) -> list[Fields]:
