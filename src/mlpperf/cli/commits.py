@@ -321,30 +321,40 @@ def history(
     By comparisons of two commits at a time, whose levels do not drift; and by seconds and ratios.
     """
     from ..engine import words
+    from ..engine.compare.recorded import comparisons
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder
     from ..engine.levels import show
-    from ..engine.levels.gathering import here
+    from ..engine.levels.gathering import levels_here
     from ..engine.terminal import console
 
-    folder = records or records_folder()
-    levels = here(folder)
-    if levels and format is TableFormat.TEXT:
-        console().print(show.text(levels, paths or ()))
+    folder, wanted = records or records_folder(), paths or ()
+    made, damaged = comparisons(folder)
+    levels = levels_here(made)
+    if levels:
+        levels.unreadable = damaged
     races = usual(folder, "races.jsonl") if levels else records or usual(folder, "races.jsonl")
     sources = races, *other_trackers(asv, pytest_benchmark)
-    if levels and format is TableFormat.TEXT and not any(sources):
-        return
-    found = table.history(*sources).only(paths or (), machine, device)
+    compared = [name for name in wanted if levels and show.known(levels, name)]
+    if not any(sources) and levels and len(compared) < len(wanted):
+        (first, *_) = (name for name in wanted if name not in compared)
+        raise MlpperfError(f"No series that was compared is called {first!r}.")
+    if levels and format is TableFormat.TEXT:
+        console().print(show.text(levels, wanted))
+    found = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
+    if len(found.table):
+        found = found.only(wanted, machine, device, compared)
+    found.unreadable.extend(damaged)
+    about = show.as_json(levels, wanted) if levels else None
     if format is TableFormat.CSV:
-        typer.echo(listing.as_csv(found), nl=False)
+        typer.echo(listing.as_csv(found, about), nl=False)
         for sentence in found.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
     told = changes(found.table)
     if format is TableFormat.JSON:
-        typer.echo(listing.as_json(told, found, show.as_json(levels) if levels else None))
+        typer.echo(listing.as_json(told, found, about))
         return
     if told:
         console().print(listing.listing(told, found))

@@ -165,7 +165,8 @@ def test_a_record_that_is_none_is_told_and_skipped(damage: dict[str, Any], tmp_p
     append([record(), damaged, record()], tmp_path)
     found = history(tmp_path)
     assert len(found.table) == 4
-    assert found.unreadable == [f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has"]
+    (told,) = found.unreadable
+    assert told.startswith(f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has (")
 
 
 def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["--all", "$(touch owned)", "a\nb", "'; drop", "", "\x1b[2J", "日本語", "=1+1", "NaN"]
+    "name", ["--all", "$(touch owned)", "a\nb", "'; drop", "\x1b[2J", "日本語", "=1+1", "NaN"]
 )
 def test_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
     table = table_of(
@@ -194,9 +195,9 @@ def test_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
     assert len(points(table)) == 2
 
 
-def test_half_a_surrogate_pair_can_be_printed(tmp_path: Path) -> None:
-    (tmp_path / "races.jsonl").write_text(json.dumps(record(path="a\ud800")) + "\n")
-    assert set(frame(history(tmp_path).table)["path"]) == {"a\\ud800"}
+def test_half_a_surrogate_pair_is_written_out(tmp_path: Path) -> None:
+    append([record(path="a\ud800\n")], tmp_path)
+    assert set(frame(history(tmp_path).table)["path"]) == {"a\\ud800\n"}
 
 
 # --- commits in the order of history -------------------------------------------------------------

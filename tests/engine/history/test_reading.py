@@ -20,6 +20,7 @@ from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records
 from mlpperf.engine.history.records import Commit, Origin, append, finite
 
 REAL = Path(__file__).parent / "records_schema_1.jsonl"
+LACKS = "lacks what such a record has"
 DEVICES: Kind[Any] = Kind("devices", lambda fields: fields["cuda"], name="devices")
 OWN: tuple[Kind[Any], ...] = (RACES, COMPARISONS, CALIBRATIONS, DEVICES)
 # The articles' kinds have no name that is looked at; this is what stands in their lines.
@@ -175,7 +176,7 @@ def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
     first, told, last = read(tmp_path, kind, whole, bad, whole)
     assert isinstance(first, Record)
     assert isinstance(last, Record)
-    assert told == f"{tmp_path / kind.file}.jsonl, line 2: lacks what such a record has"
+    assert str(told).startswith(f"{tmp_path / kind.file}.jsonl, line 2: {LACKS} (")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_an_origin_that_is_none_is_told(
     kind: Kind[Any] = Kind("growth", dict)
     whole, told = read(tmp_path, kind, fields, bad)
     assert isinstance(whole, Record)
-    assert told == f"{tmp_path / 'growth.jsonl'}, line 2: lacks what such a record has"
+    assert str(told).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
 
 
 def test_a_record_in_the_file_of_another_kind_is_told(tmp_path: Path) -> None:
@@ -231,6 +232,32 @@ def test_other_schemas_and_half_lines_are_told_too(tmp_path: Path) -> None:
     assert other == f"{file}, line 1: not a record of schema 1"
     assert isinstance(whole, Record)
     assert half == f"{file}, line 3: not a whole JSON record"
+
+
+def test_a_line_that_is_nested_too_deeply_to_be_written_again_is_told(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(18):
+        deep = [deep]
+    race = real("race")[-1]
+    setting = {**race["setting"], "xla": deep}
+    whole, told = read(tmp_path, RACES, {**race, "later": [1]}, {**race, "setting": setting})
+    assert isinstance(whole, Record)
+    assert "nested too deeply" in str(told)
+
+
+def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
+    tmp_path: Path,
+) -> None:
+    append(real("race"), tmp_path)
+    file = tmp_path / "races.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert all(isinstance(record, Record) for record in read_records(tmp_path, RACES))
+
+
+def test_what_is_named_is_the_field(tmp_path: Path) -> None:
+    race = real("race")[-1]
+    (told,) = read(tmp_path, RACES, {**race, "seconds": -1.0})
+    assert str(told).endswith("at `$.seconds`)")
 
 
 def test_no_file_holds_no_records(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.recorded import comparisons
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
-from mlpperf.engine.levels.gathering import gathered, here, levels_of
+from mlpperf.engine.levels.gathering import gathered, levels_here, levels_of
 from mlpperf.engine.levels.lineage import lineage
 from mlpperf.engine.levels.planning import Plan
 
@@ -103,7 +104,7 @@ def test_records_are_read_from_their_folder(
     found = gathered(file.parent, every)
     assert (found.others, len(found.unreadable)) == (1, 1)
     assert len(found.links) == len(lines)
-    by_page = here(file.parent)
+    by_page = levels_here(comparisons(file.parent)[0])
     assert by_page is not None
     (one,) = show.steps(by_page)
     assert one.step.where.first == 12
@@ -114,7 +115,7 @@ def test_records_are_read_from_their_folder(
 def test_there_are_none_outside_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, branch: Branch
 ) -> None:
+    plan, here = branch(3, {})
     monkeypatch.chdir(tmp_path)
-    assert here(tmp_path) is None
-    plan, _ = branch(3, {})
+    assert levels_here([here.record(0, 1)]) is None
     assert levels_of([], plan.levels.lineage) is None

@@ -16,6 +16,7 @@ import pytest
 
 from mlpperf.articles import HOT_PATHS
 from mlpperf.articles.report.content import CONTENT
+from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.site import navigation, write
 from mlpperf.engine.suites.catalogue import catalogue
@@ -277,6 +278,34 @@ def test_a_missing_data_file_is_told(site: Path, tmp_path: Path, browser: Any) -
     page.goto((tmp_path / "site" / "paths" / "sigmoid.html").as_uri())
     page.get_by_text("The data file of this history is missing").wait_for(timeout=PATIENCE)
     page.close()
+
+
+ODD_NAMES = ["a/b.py::c[1 %]", "../#?&", "Speed", "speed", "日本語\"'<b>", "  x"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_curves_of_any_name_load(name: str, oddly_named: Path, tab: Any) -> None:
+    opened(tab, oddly_named / "index.html")
+    tab.locator(f"a[href='paths/{file_name(name)}.html']").first.click()
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.locator("h1").inner_text().split() == name.split()
+    assert all(traces(tab))
+    assert tab.locator("[data-choice=case]").input_value() == name
+
+
+@pytest.fixture(scope="module")
+def oddly_named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("names")
+    write_history(folder / "races.jsonl")
+    made = [json.loads(line) for line in (folder / "races.jsonl").read_text().splitlines()]
+    lines = [
+        json.dumps({**record, "path": name, "case": name})
+        for name in ODD_NAMES
+        for record in made
+        if record["path"] == "sigmoid"
+    ]
+    (folder / "races.jsonl").write_text("\n".join(lines))
+    return write(folder / "site", gather(folder, None, None), [], "demo").parent
 
 
 def test_the_search_of_the_documentation_works_from_the_file_system(

@@ -1,6 +1,7 @@
 """The report: what stands in its files, and what must never be done with them."""
 
 import csv
+import http.client
 import io
 import json
 import re
@@ -27,6 +28,7 @@ from mlpperf.cli.app import app
 from mlpperf.engine.history.races import race_content, race_result
 from mlpperf.engine.history.records import Commit, as_records
 from mlpperf.engine.report.blocks import WIDTH, sparkline
+from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.serve import serve
 from mlpperf.engine.report.site import MANIFEST, write
@@ -316,8 +318,9 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
     page = pages(tmp_path / "site")["index.html"]
     assert {"asv on m: c, 2 processors; 1 thread", "tanh_in_place", "4.00×"} <= set(page.texts)
     addresses = {link["href"] for link in page.all("a")}
-    assert {"paths/sigmoid.html", "paths/other.Suite.time_it.html"} <= addresses
-    assert (tmp_path / "site" / "paths" / "other.Suite.time_it.html").exists()
+    other = f"paths/{file_name('other.Suite.time_it')}.html"
+    assert {"paths/sigmoid.html", other} <= addresses
+    assert (tmp_path / "site" / other).exists()
 
 
 def test_a_flat_line_is_drawn_flat() -> None:
@@ -465,7 +468,7 @@ def test_a_folder_of_somebody_elses_is_left_alone(
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
-    assert "There are no records yet; `make bench`" in refused("report")
+    assert "There are no records yet; `mlpperf compare`" in refused("report")
     file = tmp_path / "file"
     file.write_text("")
     records = ("--records", str(RECORDS))
@@ -544,3 +547,65 @@ def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[tuple[str, int]]:
+    """The site, served, with links out of it; where."""
+    (site / "leak.html").symlink_to(Path(__file__))
+    (site / "outside").symlink_to(site.parent / "records")
+    (site / "loop").symlink_to(site / "loop")
+    with serve(site, 0, lambda: None, list) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[0], server.server_address[1]
+        server.shutdown()
+        thread.join()
+    for name in ("leak.html", "outside", "loop"):
+        (site / name).unlink()
+
+
+def answered(where: tuple[str, int], host: str | None, path: str, method: str = "GET") -> int:
+    """The status with which a request is answered that comes with this `Host`."""
+    connection = http.client.HTTPConnection(*where, timeout=60)
+    connection.putrequest(method, path, skip_host=True)
+    for name in [host] if host is not None else []:
+        connection.putheader("Host", name)
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("attacker.example", 403),
+        ("localhost.attacker.example", 403),
+        ("127.0.0.1.attacker.example:80", 403),
+        ("attacker.example#127.0.0.1", 403),
+        ("[", 403),
+        ("", 403),
+        (None, 403),
+    ],
+)
+def test_only_names_of_this_machine_are_answered(
+    host: str | None, status: int, method: str, served: tuple[str, int]
+) -> None:
+    assert answered(served, host, "/index.html", method) == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/leak.html", "/outside/races.jsonl", "/loop", "/../records/races.jsonl"),
+        *("/%2e%2e/records/races.jsonl", "/paths", "/paths/", "/%00.html", f"/{'x' * 5000}"),
+    ],
+)
+def test_nothing_but_the_site_is_served(path: str, served: tuple[str, int]) -> None:
+    assert answered(served, "localhost", path) in (301, 404)
+    assert answered(served, "localhost", "/index.html") == 200

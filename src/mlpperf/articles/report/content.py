@@ -7,20 +7,15 @@ from typing import Any
 from ...engine.history.reading import origin_of
 from ...engine.report.blocks import Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
-from ..accuracy import show as accuracy
-from ..clusters.show import cluster_rows
-from ..keras.show import keras_rows
-from ..mlp.show import training_rows
 from ..mlp.show_ladder import (
     LADDER_COLUMNS,
     PARTS_COLUMNS,
-    growth_rows,
     ladder_rows,
     on_the_ladder,
     parts_rows,
 )
-from ..peers import show as peers
 from . import figures, training_pages
+from .kinds import KINDS
 
 Record = dict[str, Any]
 
@@ -86,19 +81,7 @@ def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
 
 
 CONTENT = Content(
-    kinds={
-        "ladders": lambda r: (ladder_rows([r]), r["threads"] + r["batch_size"]),
-        "growth": lambda r: growth_rows([r]),
-        "keras": lambda r: (keras_rows(r["epochs"]), r["epochs"][-1], r["network"] + r["device"]),
-        "trainings": lambda r: (training_rows(r["epochs"]), r["epochs"][-1], r["rung"]),
-        "accuracies": lambda r: (accuracy.rows([r]), accuracy.notes([r]), r["seed"] + 0),
-        "clusters": lambda r: (cluster_rows([r]), r["silhouette_samples"] + 0),
-        "peers": lambda r: (
-            peers.rows([r]),
-            r["batch_size"] + r["threads"],
-            r["device"] + r["peer"],
-        ),
-    },
+    kinds=KINDS,
     pages=(
         ("batches.html", "Batch sizes", training_pages.batches),
         ("peers.html", "Peers", training_pages.peers),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...engine.report.figures import Figure, Record, bars, dots, over, plain_text, upright
+from ...engine.report.figures import (
+    Figure,
+    Record,
+    around,
+    bars,
+    dots,
+    dotted,
+    over,
+    plain_text,
+    scatter,
+    upright,
+)
 from ..clusters.show import by_count, spread_of
 from ..mlp.show_ladder import ARTICLE_SECONDS
 
@@ -19,17 +30,9 @@ def ladder(records: Sequence[Record], best_peer: Record | None) -> Figure:
     data = [dots("here", names, middles)]
     published = {n: ARTICLE_SECONDS[n] for n in names if n in ARTICLE_SECONDS}
     if published and records[0]["batch_size"] == BATCH:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "articles, i7-6700K",
-                "y": list(published),
-                "x": list(published.values()),
-                "marker": {"symbol": "diamond", "size": 10},
-                "hovertemplate": "%{y}: %{x:.3g} s<extra>articles</extra>",
-            }
-        )
+        hover = "%{y}: %{x:.3g} s<extra>articles</extra>"
+        figures = scatter("articles, i7-6700K", list(published.values()), list(published), hover)
+        data.append(figures | {"mode": "markers", "marker": {"symbol": "diamond", "size": 10}})
     lines = []
     floors = [
         r["seconds"]["median"] / r["over_floor"]["median"]
@@ -54,14 +57,12 @@ def batch_sizes(records: Sequence[Record]) -> Figure:
             point = (r["batch_size"], r["seconds"]["median"])
             lines.setdefault((r["rung"], r["threads"]), []).append(point)
     data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": f"{plain_text(rung)}, {threads} thread{'s' * (threads > 1)}",
-            "x": [size for size, _ in sorted(points)],
-            "y": [seconds for _, seconds in sorted(points)],
-            "hovertemplate": "batch %{x:,}: %{y:.3g} s<extra>" + plain_text(rung) + "</extra>",
-        }
+        scatter(
+            f"{plain_text(rung)}, {threads} thread{'s' * (threads > 1)}",
+            [size for size, _ in sorted(points)],
+            [seconds for _, seconds in sorted(points)],
+            "batch %{x:,}: %{y:.3g} s<extra>" + plain_text(rung) + "</extra>",
+        )
         for (rung, threads), points in lines.items()
     ]
     return over(
@@ -74,15 +75,14 @@ def growth(records: Sequence[Record]) -> Figure:
     known = sorted(records, key=lambda r: (sum(r["hidden"]), r["samples"]))
     names = [f"{'-'.join(map(str, r['hidden']))}; {r['samples']:,}" for r in known]
     data = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "y": names,
-            "x": [1e6 * r[key] for r in known],
-            "marker": {"size": 9, "symbol": symbol},
-            "hovertemplate": "%{y}: %{x:.3g} µs<extra>" + name + "</extra>",
-        }
+        scatter(
+            name,
+            [1e6 * r[key] for r in known],
+            names,
+            "%{y}: %{x:.3g} µs<extra>" + name + "</extra>",
+            mode="markers",
+            marker={"size": 9, "symbol": symbol},
+        )
         for name, key, symbol in (
             ("a training step", "seconds_per_sample", "circle"),
             ("its bare products", "floor_per_sample", "line-ns-open"),
@@ -106,58 +106,36 @@ def curves(epochs: Sequence[Record], lines: dict[str, str], title: str, scale: f
     data = []
     for key, name in lines.items():
         known = [(e["epoch"], scale * e[key]) for e in epochs if e[key] is not None]
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [epoch for epoch, _ in known],
-                "y": [value for _, value in known],
-                "hovertemplate": "epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
-            }
-        )
+        x, y = [epoch for epoch, _ in known], [value for _, value in known]
+        data.append(scatter(name, x, y, "epoch %{x}: %{y:.4g}<extra>" + name + "</extra>"))
     return over(data, "epoch", title)
 
 
 def courses(records: Sequence[Record]) -> Figure:
     """Test accuracy over the seconds so far, a line for each seed of a contender."""
-    names = list(dict.fromkeys(r["contender"] for r in records))
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": plain_text(r["contender"]),
-            "legendgroup": plain_text(r["contender"]),
-            "showlegend": r["contender"] not in [other["contender"] for other in records[:i]],
-            "line": {"width": 1.5},
-            "meta": names.index(r["contender"]),
-            "x": r["seconds"],
-            "y": [100 * a for a in r["accuracies"]],
-            "hovertemplate": "%{x:.3g} s: %{y:.2f} %<extra>"
-            + plain_text(r["contender"])
-            + "</extra>",
-        }
-        for i, r in enumerate(records)
-        if r["seconds"]
-    ]
+    numbers: dict[str, int] = {}
+    data = []
+    for r in filter(lambda r: r["seconds"], records):
+        name, first = plain_text(r["contender"]), r["contender"] not in numbers
+        course = scatter(
+            name,
+            r["seconds"],
+            [100 * a for a in r["accuracies"]],
+            "%{x:.3g} s: %{y:.2f} %<extra>" + name + "</extra>",
+            mode="lines",
+            line={"width": 1.5},
+            legendgroup=name,
+            showlegend=first,
+            meta=numbers.setdefault(r["contender"], len(numbers)),
+        )
+        data.append(course)
     figure = over(
         data, "seconds of fit, transformation and training", "right in %", logarithmic_x=True
     )
     figure["layout"]["height"] = 460
     figure["layout"]["yaxis"]["range"] = [90, 100]
     targets = sorted({100 * target for r in records for target in r["targets"]})
-    figure["layout"]["shapes"] = [
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": y,
-            "y1": y,
-            "line": {"dash": "dot", "width": 1},
-        }
-        for y in targets
-    ]
+    figure["layout"]["shapes"] = [dotted("y", y) for y in targets]
     return figure
 
 
@@ -168,21 +146,8 @@ def cluster_counts(records: Sequence[Record], name: str, title: str) -> Figure:
         for count, group in by_count(records).items()
         if (spread := spread_of(group, name))
     ]
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": title,
-            "showlegend": False,
-            "x": [count for count, _ in found],
-            "y": [middle for _, (middle, _, _) in found],
-            "error_y": {
-                "type": "data",
-                "symmetric": False,
-                "array": [high - middle for _, (middle, _, high) in found],
-                "arrayminus": [middle - low for _, (middle, low, _) in found],
-            },
-            "hovertemplate": "K = %{x}: %{y:.4g}<extra></extra>",
-        }
-    ]
-    return over(data, "clusters K", title)
+    above = [high - middle for _, (middle, _, high) in found]
+    below = [middle - low for _, (middle, low, _) in found]
+    counts, middles = [count for count, _ in found], [middle for _, (middle, _, _) in found]
+    points = scatter(title, counts, middles, "K = %{x}: %{y:.4g}<extra></extra>", showlegend=False)
+    return over([points | {"error_y": around(above, below)}], "clusters K", title)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...engine.report.blocks import Page, Plot, Prose, Section, Table, rows
-from ...engine.report.draft import Draft, measured_where, newest_of, none_yet
+from ...engine.report.draft import Draft, file_name, measured_where, newest_of, none_yet
 from ...engine.report.gather import Fields as Record
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
@@ -81,7 +80,7 @@ def peers(site: Draft) -> None:
             peers_show.COLUMNS,
             rows(peers_show.rows(contest)),
             left=3,
-            data=site.keep(f"peers-{size}-{_file(device)}-{threads}", contest),
+            data=site.keep(f"peers-{size}-{file_name(device)}-{threads}", contest),
         )
         alt = f"Seconds of 35 epochs for {len(contest)} peers; the table below has them."
         notes = [Prose(note, quiet=True) for note in peers_show.notes(contest)]
@@ -101,7 +100,7 @@ def training(site: Draft) -> None:
         accuracy = percent(r["epochs"][-1]["validation_accuracy"])
         best.append(f"{r['network']} {accuracy}")
         told = f"After {count(len(r['epochs']), 'epoch')}: {accuracy} of the test set are right."
-        file = f"training-{_file(r['network'])}-{_file(r['device'])}"
+        file = f"training-{file_name(r['network'])}-{file_name(r['device'])}"
         curves = [
             _Curves("Accuracy", "accuracy in %", _sets("accuracy", "validation_accuracy"), 100),
             _Curves("Loss", "loss", _sets("loss", "validation_loss")),
@@ -167,10 +166,6 @@ def _epochs_section(
 
 def _on_both(lines: dict[str, str]) -> str:
     return " on training and test set" if len(lines) > 1 else ""
-
-
-def _file(name: str) -> str:
-    return re.sub(r"[^\w.-]", "-", name)
 
 
 def accuracy(site: Draft) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
+
+from ..history.fields import Amount, Count, Number, known, shaped
 from ..history.reading import Kind, Record
 from ..history.records import Place
-from ..history.rows import as_count, as_number, as_text, as_texts
 from ..timing.machine import BUSY
 from .trials import Trial
 
@@ -42,28 +44,42 @@ class Calibration:
         return asked | asdict(self.trial)
 
 
+class _Line(msgspec.Struct):
+    """What a line says of a calibration."""
+
+    tracker: str
+    budget: Amount
+    cases: tuple[str, ...]
+    size: Annotated[float, msgspec.Meta(ge=0, lt=10)]
+    targets: tuple[str, ...]
+    found: tuple[str, ...]
+    unrelated: tuple[str, ...]
+    series: Count
+    seconds: Amount | None
+    measured: dict[str, Number | None]
+    undecided: Count
+    busy: Amount
+    trouble: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.found) > len(self.targets):
+            raise ValueError("more was found than was slowed down")
+
+
 def calibration_of(fields: dict[str, Any]) -> Calibration:
     """The calibration that a record was made of.
 
     Raises
     ------
-    KeyError, TypeError, ValueError or another of `DAMAGE`
+    ValueError
         If something is missing, or is nothing of its kind.
     """
-    trial = Trial(
-        size=as_number(fields["size"]),
-        targets=as_texts(fields["targets"]),
-        found=as_texts(fields["found"]),
-        unrelated=as_texts(fields["unrelated"]),
-        series=as_count(fields["series"]),
-        seconds=as_number(fields["seconds"]),
-        measured={as_text(name): as_number(by) for name, by in fields["measured"].items()},
-        undecided=as_count(fields["undecided"]),
-        busy=as_number(fields["busy"]),
-        trouble=as_texts(fields["trouble"]),
-    )
-    tracker, budget = as_text(fields["tracker"]), as_number(fields["budget"])
-    return Calibration(trial, tracker, budget, as_texts(fields["cases"]))
+    line = shaped(fields, _Line)
+    about = msgspec.structs.asdict(line)
+    asked = {name: about.pop(name) for name in ("tracker", "budget", "cases")}
+    about["seconds"] = known(line.seconds)
+    about["measured"] = {name: known(by) for name, by in line.measured.items()}
+    return Calibration(Trial(**about), **asked)
 
 
 CALIBRATIONS = Kind("calibrations", calibration_of, name="calibration")

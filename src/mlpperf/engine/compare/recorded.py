@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..history.reading import Kind, Record, lines_of, origin_of, why_not
-from ..history.records import SCHEMA, Origin
-from ..history.rows import DAMAGE
+from ..history.fields import Amount, Count, Name, Positive, shaped
+from ..history.reading import Kind, Record, each, fields_of, origin_of
+from ..history.records import Origin
 from ..timing.verdicts import Verdict
 from .findings import Series
 from .outcomes import Columns, Outcomes
@@ -57,34 +57,38 @@ class Decision:
     outcomes: Outcomes
 
 
+Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
+Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
+
+
 class _Ratio(msgspec.Struct, gc=False):
-    median: float | None
+    median: Positive | None
 
 
 class _Seconds(msgspec.Struct, gc=False):
-    base: float | None = None
-    head: float | None = None
+    base: Amount | None = None
+    head: Amount | None = None
 
 
 class _Series(msgspec.Struct, gc=False):
     """What a line says of a series, as far as it is read."""
 
-    path: str
+    path: Name
     case: str
     variant: str
     verdict: str
     ratio: _Ratio
     seconds: _Seconds
-    wrong: dict[str, str]
+    wrong: dict[Side, str]
     grown: list[str]
     suite: str = ""
-    ratio_error: float | None = None
-    ratio_freedom: float | None = None
+    ratio_error: Error | None = None
+    ratio_freedom: Amount | None = None
 
 
 class _Commits(msgspec.Struct):
-    base: str | None
-    head: str | None
+    base: Name | None
+    head: Name | None
 
 
 class _Line(msgspec.Struct):
@@ -92,35 +96,35 @@ class _Line(msgspec.Struct):
 
     base: str
     head: str
-    exit_code: int
+    exit_code: Count
     verdict: str
     commits: _Commits
     same: bool
     interrupted: bool
-    broken: dict[str, str]
-    total: float | None
+    broken: dict[Side, str]
+    total: Amount | None
     series: list[_Series]
     selected: list[str] = []
-    untouched: list[tuple[str, str, str, str]] = []
+    untouched: list[tuple[Name, str, str, str]] = []
 
 
-class _Whole(_Line):
-    """The same, with where it is from."""
+class _Whole(_Line, kw_only=True):
+    """What a line says, with where it is from."""
 
-    schema: int = 0
-    kind: str = ""
-    time: str = ""
+    schema: Literal[1]
+    kind: str
+    time: Any = None
     commit: Any = None
     machine: Any = None
-    device: str = ""
-    threads: int = -1
+    device: Any = None
+    threads: Any = None
     setting: Any = None
     in_force: Any = None
-    freed_memory: str = ""
+    freed_memory: Any = None
     versions: Any = None
 
 
-ORIGIN = tuple(field for field in _Whole.__struct_fields__ if field not in _Line.__struct_fields__)
+ORIGIN = tuple(field.name for field in fields(Origin))
 UNTOUCHED = Verdict.UNTOUCHED.value
 NAMES = attrgetter("path", "case", "variant", "suite")
 # The numbers of a series: how they are got, and what they are kept as.
@@ -210,7 +214,7 @@ def _decision(line: _Line, outcomes: Outcomes) -> Decision:
     )
 
 
-def decision_of(fields: dict[str, Any]) -> Decision:
+def decision_of(record: dict[str, Any]) -> Decision:
     """What the comparison of a record came to.
 
     Raises
@@ -218,11 +222,7 @@ def decision_of(fields: dict[str, Any]) -> Decision:
     ValueError
         If something is missing, or is nothing of its kind.
     """
-    try:
-        line = msgspec.convert(fields, _Line)
-    except msgspec.ValidationError as reason:
-        raise ValueError from reason
-    gathering = _Gathering()
+    line, gathering = shaped(record, _Line), _Gathering()
     span = gathering.add(line)
     return _decision(line, Outcomes(gathering.columns(), *span))
 
@@ -236,25 +236,28 @@ def comparisons(folder: Path) -> tuple[list[Record[Decision]], list[str]]:
     There may be millions of outcomes; so they are kept in columns, which all records share, one
     after the other, and no line is kept whole.
     """
-    found: list[tuple[Origin, _Line, _Span]] = []
-    damaged, gathering = [], _Gathering()
+    gathering = _Gathering()
     decode = msgspec.json.Decoder(_Whole).decode
-    file = folder / f"{COMPARISONS.file}.jsonl"
-    try:
-        for where, text in lines_of(file) if file.exists() else ():
-            try:
-                line = decode(text)
-                if (line.schema, line.kind) != (SCHEMA, COMPARISONS.name):
-                    raise ValueError
-                origin = origin_of({name: getattr(line, name) for name in ORIGIN})
-            except (msgspec.MsgspecError, RecursionError, *DAMAGE):
-                damaged.append(f"{where}: {why_not(text)}")
-            else:
-                span = gathering.add(line)
-                line.series, line.untouched = [], []
-                found.append((origin, line, span))
-    except OSError as reason:
-        damaged.append(f"{file}: {reason.strerror or reason}")
+
+    def read(text: bytes) -> tuple[Origin, _Line, _Span]:
+        try:
+            line = decode(text)
+        except msgspec.ValidationError:
+            fields_of(text)  # of another schema, it is no matter that something is missing
+            raise
+        if line.kind != COMPARISONS.name:
+            raise ValueError(f"its kind is not {COMPARISONS.name}")
+        origin = origin_of({name: getattr(line, name) for name in ORIGIN})
+        span = gathering.add(line)
+        line.series, line.untouched = [], []
+        return origin, line, span
+
+    found, damaged = [], []
+    for one in each(folder / f"{COMPARISONS.file}.jsonl", read):
+        if isinstance(one, str):
+            damaged.append(one)
+        else:
+            found.append(one)
     columns = gathering.columns()
 
     def decided(origin: Origin, line: _Line, span: _Span) -> Record[Decision]:

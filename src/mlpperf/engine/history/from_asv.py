@@ -7,24 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ...devices import THREAD_VARIABLES
-from .rows import (
-    DAMAGE,
-    Row,
-    Run,
-    Series,
-    as_count,
-    as_number,
-    as_text,
-    json_in,
-    machine_name,
-    seconds_since_1970,
-    software_name,
-)
+from .fields import MOST, Count, Name, json_in, shaped, whole
+from .rows import Row, Run, Series, machine_name, software_name
 
 # The benchmarks of our suite for asv, and what they measure.
 ASV_QUANTITIES = {
@@ -35,55 +26,107 @@ ASV_QUANTITIES = {
 }
 
 
-def rows_of_asv(content: Any, about: dict[str, Any]) -> Iterator[Row | str]:
-    """The rows of one of asv's files: one commit, on one machine, in one environment."""
-    if content["version"] != 2:
-        yield f"results of asv in format {content['version']!r:.20}, not 2"
+class _Format(msgspec.Struct):
+    version: Any
+
+
+class _Machine(msgspec.Struct):
+    machine: Name
+    cpu: str
+    num_cpu: int | str  # asv writes what its configuration says, often as text
+
+
+class _Results(msgspec.Struct):
+    """A file of asv: one commit, on one machine, in one environment."""
+
+    params: _Machine
+    env_vars: dict[str, str]
+    requirements: dict[str, str | None]
+    python: str
+    commit_hash: Name
+    date: float  # milliseconds since 1970
+    result_columns: list[str]
+    results: dict[str, Any]
+
+
+class _Benchmark(msgspec.Struct):
+    """What a file says of one benchmark, as far as it is read."""
+
+    params: list[list[str]]
+    result: list[float | None] | None
+    stats_ci_99_a: list[float | None] | None = None
+    stats_ci_99_b: list[float | None] | None = None
+    version: str | None = None
+    started_at: float | None = None
+
+
+class _About(msgspec.Struct):
+    """What asv's list of benchmarks says of one, as far as it is read."""
+
+    unit: str | None = None
+
+
+def rows_of_asv(content: Any, about: dict[str, str]) -> Iterator[Row | str]:
+    """The rows of one of asv's files; `about`: the units of its benchmarks, by their names."""
+    version = shaped(content, _Format).version
+    if version != 2:
+        yield f"results of asv in format {version!r:.20}, not 2"
         return
-    params, environment = content["params"], content["env_vars"]
-    pinned = [as_text(f"{name} {pin}") for name, pin in content["requirements"].items() if pin]
-    device, threads = _asv_setting(environment)
+    file = shaped(content, _Results)
+    pinned = [f"{name} {pin}" for name, pin in file.requirements.items() if pin]
+    device, threads = _asv_setting(file.env_vars)
+    made = whole(file.date / 1000)
     run = Run(
         source="asv",
-        machine=machine_name(params["machine"], params["cpu"], params["num_cpu"]),
+        machine=machine_name(
+            file.params.machine, file.params.cpu, shaped(int(file.params.num_cpu), Count)
+        ),
         device=device,
         threads=threads,
-        software=software_name(content["python"], "", *pinned),
-        commit=as_text(content["commit_hash"]),
+        software=software_name(file.python, "", *pinned),
+        commit=file.commit_hash,
         dirty=False,
-        committed=seconds_since_1970(content["date"]),
-        measured=seconds_since_1970(content["date"]),
+        committed=made,
+        measured=made,
     )
-    columns = content["result_columns"]
-    for name, cells in content["results"].items():
+    for name, cells in file.results.items():
         try:
-            found = dict(zip(columns, cells, strict=False))  # cells that are null at the end lack
-            started = found.get("started_at")
-            at = run if started is None else run._replace(measured=seconds_since_1970(started))
-            rows = list(_asv_rows(as_text(name), found, at, about.get(name, {})))
-        except DAMAGE:
+            # Cells that are null at the end lack.
+            pairs = zip(file.result_columns, shaped(cells, list[Any]), strict=False)
+            found = shaped(dict(pairs), _Benchmark)
+            at = run
+            if found.started_at is not None:
+                at = run._replace(measured=whole(found.started_at / 1000))
+            rows = list(_asv_rows(name, found, at, about.get(name) or "unit"))
+        except ValueError:
             yield f"the results of {name!r:.80} are damaged"
         else:
             yield from rows
 
 
-def _asv_rows(name: str, found: dict[str, Any], run: Run, about: dict[str, Any]) -> Iterator[Row]:
+def _asv_rows(name: str, found: _Benchmark, run: Run, unit: str) -> Iterator[Row]:
     """One benchmark of asv, for all its parameters; what failed or was skipped is left out."""
-    values = found["result"]
+    if not name:
+        raise ValueError("it has no name")
+    values = found.result
     if values is None:
         return
-    combinations = list(product(*found["params"]))
+    combinations = list(islice(product(*found.params), len(values) + 1))
     nothing = [None] * len(values)
-    lows = found.get("stats_ci_99_a") or nothing
-    highs = found.get("stats_ci_99_b") or nothing
-    version = as_text(found.get("version") or "")
-    unit = as_text(about.get("unit") or "unit")
-    for given, value, low, high in zip(combinations, values, lows, highs, strict=True):
-        number = as_number(value)
-        if not math.isnan(number):
-            series = _asv_series(name, version, [as_text(text) for text in given], unit)
+    lows, highs = found.stats_ci_99_a or nothing, found.stats_ci_99_b or nothing
+    for given, *numbers in zip(combinations, values, lows, highs, strict=True):
+        # asv writes NaN for what it skipped, and for a bound that it does not know.
+        value, low, high = (_finite(number) for number in numbers)
+        if not math.isnan(value):
+            series = _asv_series(name, found.version or "", given, unit)
             proven = True if series.variant else None  # ours proves what it times
-            yield Row(run, series, number, as_number(low), as_number(high), proven)
+            yield Row(run, series, value, low, high, proven)
+
+
+def _finite(number: float | None) -> float:
+    if number is None or (number and not 1 / MOST <= abs(number) <= MOST):
+        return math.nan
+    return number
 
 
 def _asv_series(name: str, version: str, given: Sequence[str], unit: str) -> Series:
@@ -96,21 +139,22 @@ def _asv_series(name: str, version: str, given: Sequence[str], unit: str) -> Ser
     return Series(name, version, "", ", ".join(given), unit)
 
 
-def _asv_setting(environment: dict[str, Any]) -> tuple[str, int | None]:
+def _asv_setting(environment: dict[str, str]) -> tuple[str, int | None]:
     """Device and threads that the environment variables of a file of asv ask for."""
     counts = (environment[name] for name in THREAD_VARIABLES if environment.get(name))
     threads = next(counts, None)
-    visible = as_text(environment.get("CUDA_VISIBLE_DEVICES") or "")
+    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
     device = "cpu" if visible == "-1" else f"gpu:{visible}" if visible else ""
-    return device, None if threads is None else as_count(int(threads))
+    return device, None if threads is None else shaped(int(threads), Count)
 
 
-def asv_benchmarks(folder: Path, unreadable: list[str]) -> dict[str, Any]:
-    """What asv knows about its benchmarks; nothing if that cannot be read."""
-    file = folder / "benchmarks.json"
+def asv_benchmarks(folder: Path, unreadable: list[str]) -> dict[str, str]:
+    """The unit of each of asv's benchmarks, as far as that can be read."""
+    file, units = folder / "benchmarks.json", {}
     try:
-        found = json_in(file)
-        return {name: item for name, item in found.items() if isinstance(item, dict)}
-    except (OSError, ValueError, AttributeError, RecursionError):
+        for name, item in shaped(json_in(file), dict[str, Any]).items():
+            if isinstance(item, dict):  # the format's number stands there, too
+                units[name] = shaped(item, _About).unit or ""
+    except (OSError, ValueError, RecursionError):
         unreadable.append(f"{file}: damaged or missing, so the units of asv's results are unknown")
-        return {}
+    return units

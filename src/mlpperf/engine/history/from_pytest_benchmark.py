@@ -4,70 +4,118 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from .rows import (
-    DAMAGE,
-    Row,
-    Run,
-    Series,
-    as_count,
-    as_flag,
-    as_inverse,
-    as_number,
-    as_text,
-    machine_name,
-    seconds_since_1970,
-    software_name,
-)
+import msgspec
+
+from .fields import Amount, Count, Name, Positive, inverse, seconds_of, shaped
+from .rows import Row, Run, Series, machine_name, software_name
+
+
+class _Processor(msgspec.Struct):
+    brand_raw: str = ""
+    count: Count = 1
+
+
+class _Ours(msgspec.Struct):
+    """What our own suite adds to what pytest-benchmark says of the machine."""
+
+    host: str | None = None
+    processor: str | None = None
+    cores: Count | None = None
+    device: str = ""
+    threads: Count | None = None
+    numpy: str = ""
+
+
+class _Machine(msgspec.Struct):
+    node: str
+    python_version: str
+    cpu: _Processor = msgspec.field(default_factory=_Processor)
+    mlpperf: _Ours = msgspec.field(default_factory=_Ours)
+
+
+class _Commit(msgspec.Struct):
+    id: str | None
+    dirty: bool
+    time: str | None = None
+
+
+class _File(msgspec.Struct):
+    machine_info: _Machine
+    commit_info: _Commit
+    datetime: str
+    benchmarks: list[Any]
+
+
+class _Stats(msgspec.Struct):
+    median: Positive
+    iqr: Amount
+    rounds: Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
+
+
+class _Extra(msgspec.Struct):
+    """What our own suite adds to a benchmark."""
+
+    path: Name
+    variant: str
+    case: str
+    path_version: Count
+    speedup: Positive | None = None
+    speedup_interval: tuple[Amount | None, Amount | None] = (None, None)
+
+
+class _Benchmark(msgspec.Struct):
+    fullname: Name
+    stats: _Stats
+    extra_info: dict[str, Any]
+    param: str | None = None
 
 
 def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
     """The rows of one file of pytest-benchmark, of our suite and of any other."""
-    machine, commit = content["machine_info"], content["commit_info"]
-    ours = machine.get("mlpperf", {})
-    hash_, committed = commit["id"], commit.get("time")
+    file = shaped(content, _File)
+    machine, commit, ours = file.machine_info, file.commit_info, file.machine_info.mlpperf
     run = Run(
         source="pytest-benchmark",
         machine=machine_name(
-            ours.get("host", machine["node"]),
-            ours.get("processor", machine["cpu"].get("brand_raw", "")),
-            ours.get("cores", machine["cpu"].get("count", 1)),
+            machine.node if ours.host is None else ours.host,
+            machine.cpu.brand_raw if ours.processor is None else ours.processor,
+            machine.cpu.count if ours.cores is None else ours.cores,
         ),
-        device=as_text(ours.get("device", "")),
-        threads=as_count(ours["threads"]) if "threads" in ours else None,
-        software=software_name(machine["python_version"], ours.get("numpy", "")),
-        commit=None if hash_ in (None, "unversioned", "unknown") else as_text(hash_),
-        dirty=as_flag(commit["dirty"]),
-        committed=None if committed is None else seconds_since_1970(committed),
-        measured=seconds_since_1970(content["datetime"]),
+        device=ours.device,
+        threads=ours.threads,
+        software=software_name(machine.python_version, ours.numpy),
+        commit=None if commit.id in (None, "", "unversioned", "unknown") else commit.id,
+        dirty=commit.dirty,
+        committed=None if commit.time is None else seconds_of(commit.time),
+        measured=seconds_of(file.datetime),
     )
-    for number, benchmark in enumerate(content["benchmarks"], 1):
+    for number, benchmark in enumerate(file.benchmarks, 1):
         try:
-            rows = list(_benchmark(benchmark, run))
-        except DAMAGE:
+            rows = list(_rows(shaped(benchmark, _Benchmark), run))
+        except ValueError:
             yield f"benchmark {number} is damaged"
         else:
             yield from rows
 
 
-def _benchmark(benchmark: dict[str, Any], run: Run) -> Iterator[Row]:
+def _rows(benchmark: _Benchmark, run: Run) -> Iterator[Row]:
     """One benchmark of pytest-benchmark: its median, and the ratio that our suite adds."""
-    info, stats = benchmark["extra_info"], benchmark["stats"]
-    if {"path", "variant", "case"} <= info.keys():
-        path, variant, case = (as_text(info[name]) for name in ("path", "variant", "case"))
-        version, proven = str(as_count(info["path_version"])), True  # or it would not be timed
+    stats, extra = benchmark.stats, None
+    if {"path", "variant", "case"} <= benchmark.extra_info.keys():
+        extra = shaped(benchmark.extra_info, _Extra)
+        seconds = Series(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
     else:
-        parameter = as_text(benchmark.get("param") or "")
-        path = as_text(benchmark["fullname"]).removesuffix(f"[{parameter}]")
-        variant, case, version, proven = "", parameter, "", None
-    median = as_number(stats["median"])
+        parameter = benchmark.param or ""
+        path = benchmark.fullname.removesuffix(f"[{parameter}]")
+        seconds = Series(path, "", "", parameter, "seconds")
     # The notches of a box plot (McGill, Tukey and Larsen 1978): 95 % for the median.
-    notch = 1.57 * as_number(stats["iqr"]) / math.sqrt(stats["rounds"])
-    seconds = Series(path, version, variant, case, "seconds")
-    yield Row(run, seconds, median, max(0.0, median - notch), median + notch, proven)
-    if proven and info.get("speedup") is not None:
-        ratio, low, high = (
-            as_inverse(x) for x in (info["speedup"], *info["speedup_interval"][::-1])
-        )
-        yield Row(run, seconds._replace(quantity="ratio"), ratio, low, high, proven)
+    notch = 1.57 * stats.iqr / math.sqrt(stats.rounds)
+    proven = None if extra is None else True  # or it would not have been timed
+    low, high = max(0.0, stats.median - notch), stats.median + notch
+    yield Row(run, seconds, stats.median, low, high, proven)
+    if extra and extra.speedup is not None:
+        ratio = seconds._replace(quantity="ratio")
+        value, high, low = map(inverse, (extra.speedup, *extra.speedup_interval))
+        yield Row(run, ratio, value, low, high, proven)

@@ -18,6 +18,7 @@ from ..terminal import new_table
 from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
+from .records import finite
 from .table import COLUMNS, History
 
 
@@ -52,8 +53,11 @@ def _table(where: str, found: Sequence[Change]) -> RenderableType:
 
 
 def summary(found: Sequence[Change], history: History) -> str:
-    """How much there is, how far to trust it, and what could not be read."""
+    """How much there is, if anything, how far to trust it, and what could not be read."""
+    skipped = [f"Skipped: {plain(line)}." for line in history.unreadable]
     table, curves = history.table, points(history.table)
+    if not len(table):
+        return "\n".join(skipped)
     commits = {commit for curve in curves for commit in curve.commits}
     counts = ", ".join(f"{n:,} of {source}" for source, n in table.sources().items())
     lines = [
@@ -73,7 +77,7 @@ def summary(found: Sequence[Change], history: History) -> str:
             "In no curve, as measured with changed files or outside a repository, or not right: "
             f"{count(outside, 'number')}."
         )
-    return "\n".join([*lines, *(f"Skipped: {plain(line)}." for line in history.unreadable)])
+    return "\n".join([*lines, *skipped])
 
 
 def as_json(
@@ -87,15 +91,33 @@ def as_json(
         "levels": levels,
         "unreadable": history.unreadable,
     }
-    return json.dumps(content, ensure_ascii=False, default=datetime.isoformat)
+    return json.dumps(
+        finite(content), ensure_ascii=False, allow_nan=False, default=datetime.isoformat
+    )
 
 
-def as_csv(history: History) -> str:
-    """The whole table, with a line that names its columns."""
+def as_csv(history: History, levels: Mapping[str, Any] | None = None) -> str:
+    """The whole table, and a row for each step of the levels; a line names the columns."""
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(history.table.rows())
+    machines = [*levels["machines"], ""] if levels else []  # the last one stands for all of them
+    for step in levels["steps"] if levels else ():
+        writer.writerow(
+            {
+                "source": "compare",
+                "machine": machines[step["machine"]],
+                "commit": step["last"],
+                "path": step["series"],
+                "quantity": "step",
+                "value": step["ratio"],
+                "low": step["low"],
+                "high": step["high"],
+                "date": datetime.fromisoformat(step["date"]),
+                "date_of": "commit",
+            }
+        )
     return out.getvalue()
 
 

@@ -6,46 +6,53 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from ...agreement import Proof
 from ..timing.intervals import Interval
 from ..timing.result import Result
+from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of, shaped
 from .reading import Kind, Record
-from .rows import (
-    Row,
-    Run,
-    Series,
-    _minor,
-    as_count,
-    as_inverse,
-    as_number,
-    as_text,
-    as_texts,
-    seconds_since_1970,
-    software_name,
-)
+from .rows import Row, Run, Series, minor, software_name
 
 
 def race_content(result: Result) -> dict[str, Any]:
-    """What a race adds to a record, by these names.
+    """What a race adds to a record, by the names that docs/records.md explains.
 
-    - path, version (of the path), case, variant, backend: what was timed;
-    - seconds, reference_seconds: the median of one call of the variant and of its reference;
-    - speedup: reference ÷ variant as `median`, and `low` and `high` of its 95 % interval;
-    - rounds: in which both ran, in all processes together; processes: how many there were, over
-      which the interval is, and 1 where that is missing;
-    - proof: `error`, the largest difference from the reference, and `tolerance`, what rounding
-      explains, both relative to the largest absolute value of an array;
-    - preparation: seconds that it took to prepare the arguments when that was proven, with whatever
-      was compiled or read from a cache for it;
-    - floor: seconds that the bare matrix products, or the bare memory traffic, take here, and
-      share_error: half the width of the interval of floor ÷ seconds, in logarithms;
-    - limit: the function, such as exp, that takes the time where there is no floor for that;
-    - doubts: why it should not be trusted too far, a clause each;
-    - wrong: why it was not timed, empty if it was;
-    - verdict: what it comes to, in words; it follows from the rest and is never read back.
+    `verdict`, what it comes to in words, follows from the rest and is never read back.
     """
     proof = {"error": result.proof.error, "tolerance": result.proof.tolerance}
     return {**asdict(result), "proof": proof, "verdict": str(result.judgement)}
+
+
+class _Proof(msgspec.Struct):
+    error: Amount | None
+    tolerance: Amount | None
+
+
+NUMBERS = ("seconds", "reference_seconds", "preparation", "floor", "share_error")
+
+
+class _Race(msgspec.Struct, kw_only=True):
+    """What a line says of a race."""
+
+    path: Name
+    version: Count
+    case: str
+    variant: str
+    backend: str
+    seconds: Positive | None
+    reference_seconds: Positive | None
+    speedup: Bounds
+    rounds: Count
+    processes: Count = 1
+    proof: _Proof
+    preparation: Amount | None = None
+    floor: Positive | None
+    share_error: Amount | None = None
+    limit: str = ""
+    doubts: tuple[str, ...]
+    wrong: str
 
 
 def race_result(fields: dict[str, Any]) -> Result:
@@ -53,26 +60,16 @@ def race_result(fields: dict[str, Any]) -> Result:
 
     Raises
     ------
-    KeyError, TypeError, ValueError or another of `DAMAGE`
+    ValueError
         If something is missing, or is nothing of its kind.
     """
-    speedup, proof = fields["speedup"], fields["proof"]
-    median, low, high = (as_number(speedup[name]) for name in ("median", "low", "high"))
-    return Result(
-        **{name: as_text(fields[name]) for name in ("path", "case", "variant", "backend", "wrong")},
-        version=as_count(fields["version"]),
-        seconds=as_number(fields["seconds"]),
-        reference_seconds=as_number(fields["reference_seconds"]),
-        speedup=Interval(median, low, math.inf if math.isnan(high) else high),
-        rounds=as_count(fields["rounds"]),
-        processes=as_count(fields.get("processes", 1)),
-        proof=Proof(as_number(proof["error"]), as_number(proof["tolerance"])),
-        preparation=as_number(fields.get("preparation")),
-        floor=as_number(fields["floor"]),
-        share_error=as_number(fields.get("share_error")),
-        limit=as_text(fields.get("limit", "")),
-        doubts=as_texts(fields["doubts"]),
-    )
+    line = shaped(fields, _Race)
+    speedup, proof, about = line.speedup, line.proof, msgspec.structs.asdict(line)
+    about |= {name: known(about[name]) for name in NUMBERS}
+    high = math.inf if speedup.high is None else speedup.high
+    about["speedup"] = Interval(known(speedup.median), known(speedup.low), high)
+    about["proof"] = Proof(known(proof.error), known(proof.tolerance))
+    return Result(**about)
 
 
 RACES = Kind("races", race_result, name="race")
@@ -83,7 +80,7 @@ def rows_of_race(race: Record[Result]) -> list[Row]:
     origin, result = race.origin, race.content
     machine, packages = origin.machine, origin.versions
     own = packages.get(result.backend) or packages.get(f"{result.backend}-cpu")
-    others = [f"{result.backend} {_minor(own)}"] if own and result.backend != "numpy" else []
+    others = [f"{result.backend} {minor(own)}"] if own and result.backend != "numpy" else []
     run = Run(
         source="race",
         machine=origin.place.machine,
@@ -93,11 +90,11 @@ def rows_of_race(race: Record[Result]) -> list[Row]:
         commit=origin.commit.hash,
         dirty=origin.commit.dirty,
         committed=None,
-        measured=seconds_since_1970(origin.time),
+        measured=seconds_of(origin.time),
     )
     seconds = Series(result.path, str(result.version), result.variant, result.case, "seconds")
     right, speedup = not result.wrong, result.speedup
-    ratio, low, high = map(as_inverse, (speedup.median, speedup.high, speedup.low))
+    ratio, low, high = map(inverse, (speedup.median, speedup.high, speedup.low))
     return [
         Row(run, seconds, result.seconds, proven=right),
         Row(run, seconds._replace(quantity="ratio"), ratio, low, high, right),

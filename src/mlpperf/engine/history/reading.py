@@ -6,21 +6,19 @@ with every field checked. Nothing that reads them has to check them again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from ...errors import MlpperfError
-from ..timing.machine import Machine
-from .records import SCHEMA, Commit, Origin
-from .rows import DAMAGE, as_count, as_flag, as_number, as_text, seconds_since_1970
+from .fields import shaped
+from .records import SCHEMA, Origin
 
 Content = TypeVar("Content")
-LACKING = "lacks what such a record has"
-# What a record says of its machine in words; `cores` and `memory` are numbers.
-MACHINE_TEXTS = ("host", "processor", "system", "python", "numpy", "blas", "simd")
+MOST_NESTED = 20  # lists and objects inside each other; no record has half of that
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Kind(Generic[Content]):
     Attributes
     ----------
     file : its name without the ending, such as races.
-    content : what was measured, of a whole line; raises one of `DAMAGE` for a line that lacks
+    content : what was measured, of a whole line; raises `ValueError` for a line that lacks
         something, or has something else there.
     name : what `kind` must be in every line; not looked at if it is empty.
     """
@@ -62,20 +60,27 @@ def read_records(folder: Path, kind: Kind[Content]) -> Iterator[Record[Content] 
     One line at a time, because the records of years need not fit into memory together. There are
     none if there is no such file; one that may not be opened gives a sentence.
     """
-    file = folder / f"{kind.file}.jsonl"
-    if not file.exists():
-        return
+    return each(folder / f"{kind.file}.jsonl", lambda line: record_of(fields_of(line), kind))
+
+
+def each(file: Path, read: Callable[[bytes], Content]) -> Iterator[Content | str]:
+    """What `read` makes of each line of a file that is not empty, or a sentence that says why not.
+
+    `read` raises `ValueError` for what it cannot read. A mark of the byte order before the first
+    line is no part of it.
+    """
     try:
-        for where, fields in scan(file):
-            if isinstance(fields, str):
-                yield f"{where}: {fields}"
-                continue
-            try:
-                record = record_of(fields, kind)
-            except DAMAGE:
-                yield f"{where}: {LACKING}"
-            else:
-                yield record
+        if not file.exists():
+            return
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
+                if not text:
+                    continue
+                try:
+                    yield read(text)
+                except (ValueError, RecursionError) as reason:  # nested beyond reason
+                    yield f"{file}, line {number}: {why_not(reason)}"
     except OSError as reason:
         yield f"{file}: {reason.strerror or reason}"
 
@@ -85,12 +90,12 @@ def record_of(fields: dict[str, Any], kind: Kind[Content]) -> Record[Content]:
 
     Raises
     ------
-    KeyError, TypeError, ValueError or another of `DAMAGE`
+    ValueError
         If something is missing, or is nothing of its kind.
     """
     origin = origin_of(fields)
     if kind.name and origin.kind != kind.name:
-        raise ValueError
+        raise ValueError(f"its kind is not {kind.name}")
     return Record(origin, kind.content(fields), fields)
 
 
@@ -99,68 +104,49 @@ def origin_of(fields: Mapping[str, Any]) -> Origin:
 
     Raises
     ------
-    KeyError, TypeError, ValueError or another of `DAMAGE`
+    ValueError
         If something is missing, or is nothing of its kind.
     """
-    commit, machine = fields["commit"], fields["machine"]
-    hash_, time = commit["hash"], as_text(fields["time"])
-    seconds_since_1970(time)  # raises what a time that is none makes it raise
-    return Origin(
-        kind=as_text(fields["kind"]),
-        time=time,
-        commit=Commit(None if hash_ is None else as_text(hash_), as_flag(commit["dirty"])),
-        machine=Machine(
-            cores=as_count(machine["cores"]),
-            memory=int(as_number(machine["memory"])),
-            **{name: as_text(machine[name]) for name in MACHINE_TEXTS},
-        ),
-        device=as_text(fields["device"]),
-        threads=as_count(fields["threads"]),
-        setting=_mapping_or_none(fields.get("setting")),
-        in_force=_mapping_or_none(fields.get("in_force")),
-        freed_memory=as_text(fields["freed_memory"]),
-        versions={name: as_text(version) for name, version in fields["versions"].items()},
-    )
+    return shaped(fields, Origin)
 
 
-def _mapping_or_none(value: Any) -> dict[str, Any] | None:
-    if value is not None and not isinstance(value, dict):
-        raise TypeError
-    return value
+class _Foreign(ValueError):
+    """A line is JSON, but no record of this schema."""
 
 
-def scan(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """Where each line of `path` is, and its record; or, if it cannot be read, why not."""
-    for where, line in lines_of(path):
-        yield where, _fields(line)
+def fields_of(line: bytes) -> dict[str, Any]:
+    """What a line holds, of which only the schema has been checked.
 
-
-def lines_of(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Where each line of `path` is, and the line; empty ones are left out.
-
-    One at a time, because the records of years need not fit into memory together.
+    Raises
+    ------
+    ValueError or RecursionError
+        If it is no record of this schema.
     """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield f"{path}, line {number}", line
-
-
-def _fields(line: bytes) -> dict[str, Any] | str:
-    """The record that a line holds, or why it is none."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):  # of JSON or of UTF-8, or nested beyond reason
-        return "not a whole JSON record"
+    record = msgspec.json.decode(line)
+    level = [record]
+    for _ in range(MOST_NESTED):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, list | dict)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:  # what writes it again would fail, somewhere
+        raise ValueError("it is nested too deeply")
     if isinstance(record, dict) and record.get("schema") == SCHEMA:
         return record
-    return f"not a record of schema {SCHEMA}"
+    raise _Foreign(f"not a record of schema {SCHEMA}")
 
 
-def why_not(line: bytes) -> str:
-    """Why a line is no record of its kind."""
-    found = _fields(line)
-    return found if isinstance(found, str) else LACKING
+def why_not(reason: Exception) -> str:
+    """What is said of a line that could not be read, for this `reason`."""
+    if isinstance(reason, _Foreign):
+        return str(reason)
+    half_read = isinstance(reason, msgspec.DecodeError | UnicodeDecodeError | RecursionError)
+    if half_read and not isinstance(reason, msgspec.ValidationError):
+        return "not a whole JSON record"
+    said = str(reason)
+    return f"lacks what such a record has ({said[:1].lower()}{said[1:]})"
 
 
 def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[str]]:
@@ -179,9 +165,9 @@ def read(folder: Path, name: str = "races") -> tuple[list[dict[str, Any]], list[
             f"There are no {name} in {folder}; `mlpperf race` or `ladder` makes some."
         )
     records, damaged = [], []
-    for where, found in scan(path):
+    for found in each(path, fields_of):
         if isinstance(found, str):
-            damaged.append(f"{where}: {found}")
+            damaged.append(found)
         else:
             records.append(found)
     return records, damaged

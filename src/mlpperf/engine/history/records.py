@@ -3,44 +3,11 @@
 Lines are only ever appended, whole or not at all. A damaged line is reported and skipped; it never
 makes the others unreadable. This module writes them, `reading` reads them.
 
-What is in a line
------------------
-`schema`, the number of the format, then the fields of `Origin`, which say where the record is from,
-then what was measured. A number that was not measured, or that has no bound, is null. Which fields
-those are depends on the file:
-
-- races.jsonl, kind race: `races.race_content`
-- comparisons.jsonl, kind comparison: `mlpperf.engine.compare.recorded`
-- calibrations.jsonl, kind calibration: `mlpperf.engine.calibrate.recorded`
-- gauntlet.jsonl, kind gauntlet: `record` in benchmarks/gauntlet.py
-- scales.jsonl, kind scale: `main` in benchmarks/scale.py
-- samples.jsonl, kind sample: `main` in benchmarks/samples.py
-- histories.jsonl, kind history: `found` in benchmarks/elsewhere.py
-- devices.jsonl, kind devices: the fields of `Seen.about` in `mlpperf.engine.timing.in_force`
-- ladders, growth, trainings, keras, peers, accuracies and clusters.jsonl: what the articles write,
-  each beside its command in `mlpperf.articles`
-
-What changed in the format
---------------------------
-Schema 1 is the only one so far. Fields were added and taken away within it, and every line that was
-ever written can still be read:
-
-- 2026-11-21: `setting` and `in_force` were added to every record. Both are missing before.
-- 2026-11-25: a race has `processes`, over which its interval is. It is missing where one process
-  timed everything, and is then 1.
-- 2026-11-25: a race has `share_error` and `limit`. Both are missing before, when `floor` contained
-  what a call costs, so that at small sizes more than all of the ceiling seemed to be reached.
-- 2026-11-25: in the series of a comparison, `visits` became `processes`, and `note` (why a series
-  was not timed) is no longer there, because `verdict` says it. Nobody reads either from a record.
-- 2026-11-26: a comparison has `suites`, and each of its series a `suite`. Before, all were hot
-  paths.
-- 2026-11-26: series that run nothing that changed are in `untouched` of a comparison, by their
-  names only. Before, they were among its `series`.
-- 2026-11-26: a comparison says what it was narrowed to (`selected`; before, that is not known and
-  taken for nothing), and each of its series has a `ratio_freedom`.
-
-A change that makes old lines mean something else needs another `SCHEMA`. Lines of a schema that is
-not known here are reported as such and skipped.
+A line has `schema`, the number of the format, then the fields of `Origin`, which say where the
+record is from, then what was measured. A number that was not measured, or that has no bound, is
+null. docs/records.md has the fields of every kind, and how the format changed: schema 1 is the only
+one so far, and every line that was ever written can still be read. A change that makes old lines
+mean something else needs another `SCHEMA`. Lines of one that is not known here are skipped.
 """
 
 from __future__ import annotations
@@ -61,6 +28,7 @@ from ...errors import MlpperfError
 from ..git import told
 from ..timing.in_force import in_force
 from ..timing.machine import Machine, describe
+from .fields import Bytes, Count, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
@@ -135,11 +103,19 @@ class Origin:
     commit: Commit
     machine: Machine
     device: str
-    threads: int
-    setting: Mapping[str, Any] | None
-    in_force: Mapping[str, Any] | None
+    threads: Count
     freed_memory: str
     versions: Mapping[str, str]
+    setting: Mapping[str, Any] | None = None
+    in_force: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say, as a record is read: raises `ValueError`."""
+        # In one form, so that times can be compared as they are written.
+        written = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
+        object.__setattr__(self, "time", written)
+        shaped(self.machine.cores, Count)
+        shaped(self.machine.memory, Bytes)
 
     @property
     def place(self) -> Place:

@@ -26,12 +26,15 @@ from numpy.typing import NDArray
 from ...errors import MlpperfError, check
 from .. import git
 from ..timing.result import Result
+from .fields import json_in, writable
 from .from_asv import asv_benchmarks, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark
 from .races import RACES, rows_of_race
 from .reading import Record, read_records
-from .rows import DAMAGE, Row, Run, Series, json_in
+from .rows import Row, Run, Series
 
+# How git is asked about commits, whatever it is set to say to people.
+COMMITS = ("--encoding=UTF-8", "--format=%H%x00%ct%x00%s")
 SOURCES = ["race", "asv", "pytest-benchmark"]
 # The columns of the table, as other tools get them.
 COLUMNS = (
@@ -134,9 +137,15 @@ class History:
     subjects: dict[str, str]
 
     def only(
-        self, paths: Sequence[str] = (), machine: str | None = None, device: str | None = None
+        self,
+        paths: Sequence[str] = (),
+        machine: str | None = None,
+        device: str | None = None,
+        elsewhere: Sequence[str] = (),
     ) -> History:
         """What is about some of the paths, a host and a device; None and no names mean all.
+
+        `elsewhere`: names among the paths that are known, though nothing here is about them.
 
         Raises
         ------
@@ -155,7 +164,7 @@ class History:
         ):
             # A file may hold names that would tell a terminal to do something.
             printable = [n for n in sorted(set(known)) if n in names or (n and n.isprintable())]
-            check(kind, names, printable)
+            check(kind, names, [*printable, *(elsewhere if kind == "path" else ())])
             if names:
                 kept &= np.array([name in names for name in known])[row]
         return replace(self, table=table.where(kept))
@@ -183,6 +192,34 @@ def history(
     MlpperfError
         If something that is given is not there, or there is nothing that can be read.
     """
+    found = whatever_can_be_read(records, asv, pytest_benchmark, repository, seen)
+    if not len(found.table) and found.unreadable:
+        raise MlpperfError(
+            f"Nothing of the history can be read ({len(found.unreadable)} damaged), such as "
+            f"{found.unreadable[0]}."
+        )
+    if not len(found.table):
+        raise MlpperfError(
+            "There is no history yet; `mlpperf race`, `asv run` or "
+            "`pytest --benchmark-only --benchmark-autosave` makes some."
+        )
+    return found
+
+
+def whatever_can_be_read(
+    records: Path | None = None,
+    asv: Path | None = None,
+    pytest_benchmark: Path | None = None,
+    repository: Path | None = None,
+    seen: Callable[[Record[Result]], object] = lambda race: None,
+) -> History:
+    """The same, for who has other things to show: there may be nothing in it.
+
+    Raises
+    ------
+    MlpperfError
+        If something that is given is not there.
+    """
     unreadable: list[str] = []
     known: dict[str, tuple[int, str]] = {}
 
@@ -191,16 +228,6 @@ def history(
         return {commit: date for commit, (date, _) in known.items()}
 
     table = tabulated(_rows(records, asv, pytest_benchmark, unreadable, seen), dates)
-    if not len(table) and unreadable:
-        raise MlpperfError(
-            f"Nothing of the history can be read ({len(unreadable)} damaged), such as "
-            f"{unreadable[0]}."
-        )
-    if not len(table):
-        raise MlpperfError(
-            "There is no history yet; `mlpperf race`, `asv run` or "
-            "`pytest --benchmark-only --benchmark-autosave` makes some."
-        )
     return History(table, unreadable, {commit: about for commit, (_, about) in known.items()})
 
 
@@ -276,11 +303,9 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
     if not hashes:
         return {}
     command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    told = git.told(
-        *command, "--format=%H%x00%ct%x00%s", folder=repository, stdin="\n".join(hashes)
-    )
+    told = git.told(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
     lines = (line.split("\0") for line in (told or "").split("\n"))  # a subject may hold others
-    found = {line[0]: (int(line[1]), line[2]) for line in lines if len(line) == 3}
+    found = {line[0]: (writable(line[1]), line[2]) for line in lines if len(line) == 3}
     return {commit: about for commit, about in found.items() if commit in wanted}
 
 
@@ -340,5 +365,5 @@ def _each(
                 yield row
     except OSError as reason:
         unreadable.append(f"{file}: {reason.strerror or reason}")
-    except (*DAMAGE, RecursionError):
+    except (ValueError, RecursionError):
         unreadable.append(f"{file}: damaged, or not a file of results")

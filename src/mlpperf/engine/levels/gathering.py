@@ -221,20 +221,11 @@ def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | N
     return found
 
 
-def here(folder: Path) -> Levels | None:
-    """The levels of the branch that is checked out here, by the comparisons recorded in `folder`.
+def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
+    """The levels of the branch that is checked out here, by comparisons that have been read.
 
     None outside a repository, or if no two commits of it have been compared.
     """
-    records, damaged = comparisons(folder)
-    found = levels_here(records)
-    if found:
-        found.unreadable = damaged
-    return found
-
-
-def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
-    """The same by comparisons that have been read."""
     try:
         return levels_of(records, lineage(None, Path.cwd())) if records else None
     except MlpperfError:  # no repository, or one without a commit
@@ -262,12 +253,10 @@ def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
         for outcome in link.decision.outcomes.told_grown()
         if not link.reversed
     ]
-    kept: list[tuple[Link, Outcome]] = []
+    kept: dict[Series, list[tuple[Link, Outcome]]] = {}
     for link, outcome in every:
-        inside = any(
-            other.series == outcome.series and link.base <= shorter.base < shorter.head <= link.head
-            for shorter, other in kept
-        )
-        if not inside:
-            kept.append((link, outcome))
-    return sorted(kept, key=lambda found: found[0].head)
+        here = kept.setdefault(outcome.series, [])
+        if not any(link.base <= one.base < one.head <= link.head for one, _ in here):
+            here.append((link, outcome))
+    found = (one for here in kept.values() for one in here)
+    return sorted(found, key=lambda found: found[0].head)

@@ -9,6 +9,8 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..compare.checkouts import commit_named
 from ..git import git
+from ..history.fields import writable
+from ..history.table import COMMITS
 from ..words import SHORT, count
 
 EVERY_TENTH = 10  # commits between two anchors, where no tag is one
@@ -89,16 +91,17 @@ def lineage(head: str | None, folder: Path) -> Lineage:
         If there is no such commit, or no git.
     """
     commit = commit_named(head or "HEAD", folder)
-    told = git(
-        "log", "--first-parent", "--reverse", "--format=%H%x00%ct%x00%s", commit, folder=folder
-    )
+    # Not `git log`: that is made for people, who may have it say more, such as about signatures.
+    told = git("rev-list", "--first-parent", "--reverse", *COMMITS, commit, folder=folder)
     tags = _tags(folder)
-    found = []
-    for line in told.decode(errors="replace").split("\n"):
-        if line:
-            name, when, subject = line.split("\0", 2)
-            found.append(Commit(name, int(when), subject, tags.get(name, ())))
-    return Lineage(tuple(found))
+    lines = (line.split("\0") for line in told.decode(errors="replace").split("\n"))
+    found = (line for line in lines if len(line) == 3)  # the others name the commit only
+    return Lineage(
+        tuple(
+            Commit(name, writable(when), subject, tags.get(name, ()))
+            for name, when, subject in found
+        )
+    )
 
 
 def _tags(folder: Path) -> dict[str, tuple[str, ...]]:
@@ -106,7 +109,7 @@ def _tags(folder: Path) -> dict[str, tuple[str, ...]]:
     names = "--format=%(objectname) %(*objectname) %(refname:short)"
     told = git("for-each-ref", names, "refs/tags", folder=folder).decode(errors="replace")
     found: dict[str, tuple[str, ...]] = {}
-    for line in told.splitlines():
+    for line in filter(None, told.split("\n")):
         own, of, name = line.split(" ", 2)  # an annotated tag is an object of its own
         found[of or own] = (*found.get(of or own, ()), name)
     return found

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..compare.findings import Series, fits
+from ..history.table import time
 from ..terminal import new_table
 from ..timing.intervals import CONFIDENCE
 from ..timing.quantiles import normal_quantile
@@ -64,6 +65,11 @@ def steps(levels: Levels, patterns: Sequence[str] = ()) -> list[Told]:
         for step in fit.steps
     ]
     return sorted(found, key=lambda told: (-told.step.where.last, -abs(told.step.log_ratio)))
+
+
+def known(levels: Levels, pattern: str) -> bool:
+    """Whether any series that was compared fits a pattern."""
+    return any(fits(pattern, series) for series in levels.fits)
 
 
 def place(step: Step, lineage: Lineage) -> str:
@@ -157,7 +163,7 @@ def _some(names: Sequence[str]) -> str:
     return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
-def as_json(levels: Levels) -> dict[str, Any]:
+def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
     """The same for other programs."""
     lineage = levels.lineage
     return {
@@ -172,12 +178,13 @@ def as_json(levels: Levels) -> dict[str, Any]:
                 "last": lineage[told.step.where.last].hash,
                 "earliest": lineage[told.step.earliest].hash,
                 "latest": lineage[told.step.latest].hash,
+                "date": time(lineage[told.step.where.last].time).isoformat(),
                 "machine": told.step.where.machine,
                 "ratio": told.ratio,
                 "low": told.interval[0],
                 "high": told.interval[1],
             }
-            for told in steps(levels)
+            for told in steps(levels, patterns)
         ],
         "notes": notes(levels),
     }

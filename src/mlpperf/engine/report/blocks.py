@@ -167,9 +167,21 @@ def source(variant: Variant) -> Markup:
     code = "\n".join(_code(part) for part in (variant.fn, *kernels_called(variant.fn)))
     if variant.prepare is not as_given:
         code += "\n# not timed:\n" + _code(variant.prepare)
-    return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True)))
+    return _highlighted(code)
 
 
+@lru_cache(maxsize=1)
+def _highlighter() -> tuple[PythonLexer, HtmlFormatter[str]]:
+    """Making these takes as long as a short function."""
+    return PythonLexer(), HtmlFormatter(nowrap=True)
+
+
+@lru_cache(maxsize=4096)  # kernels, references and preparations are shared by many
+def _highlighted(code: str) -> Markup:
+    return Markup(highlight(code, *_highlighter()))
+
+
+@lru_cache(maxsize=4096)
 def _code(function: Any) -> str:
     return textwrap.dedent(inspect.getsource(function))
 

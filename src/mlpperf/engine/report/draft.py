@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count as count_from
+from datetime import datetime
+from functools import cached_property
 from typing import Any
-from urllib.parse import quote
-
-import pandas as pd
 
 from ...hotpath import HotPath
 from ..history.changes import Change
+from ..history.curves import Points
 from ..history.reading import origin_of
-from ..history.records import Place
+from ..history.records import Place, finite
 from ..timing.result import Result
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
-from .gather import Fields, Material, where_from
+from .gather import Fields, Material, Race, where_from
 
 Records = Sequence[Fields]
 
@@ -37,8 +40,8 @@ class Content:
 
     Attributes
     ----------
-    kinds : by the name of their file, the records that its pages show, and what is shown of one: it
-        raises what a damaged record makes it raise, and that record is then left out.
+    kinds : by the name of their file, the records that its pages show, and a check of what a line
+        holds: it raises `ValueError` for a damaged one, which is then left out.
     pages : file, name in the navigation, and the function that drafts the page.
     lead : drafts what stands first on the overview; None where there is nothing yet.
     usual_case : the case by which hot paths are compared; each path's first one by default.
@@ -54,25 +57,45 @@ class Content:
 class Draft:
     """A site as it grows: pages, and the data behind them.
 
-    `data`: rows, or CSV, by the name of their files. `curves`: the history of each path, as JSON.
+    `data`: files beside the pages, by their names. `curves`: the names of those that hold the
+    history of a path. `files`: of each path the name of its page, without its ending.
     """
 
     material: Material
     catalogue: dict[str, HotPath]
     content: Content
     pages: list[Page] = field(default_factory=list)
-    data: dict[str, Records | str] = field(default_factory=dict)
-    curves: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)  # of each path, without its ending
+    data: dict[str, bytes] = field(default_factory=dict)
+    curves: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def points(self) -> pd.DataFrame | None:
-        """The curves of the history."""
-        return self.material.points
+    @cached_property
+    def points(self) -> dict[str, list[Points]]:
+        """The curves of the history, by their path."""
+        return grouped(self.material.points, lambda points: points.curve.path)
 
-    def keep(self, name: str, data: Records | str) -> str:
-        """Have `data` written beside the page; gives the name of the files."""
-        self.data[name] = data
+    @cached_property
+    def races(self) -> dict[str, list[Race]]:
+        """The newest results, by their path."""
+        return grouped(self.material.races, lambda race: race.result.path)
+
+    @cached_property
+    def changes(self) -> dict[str, list[Change]]:
+        """What changed along them, the newest first, by their path."""
+        return grouped(self.material.changes, lambda change: change.curve.path)
+
+    def keep(self, name: str, data: Records) -> str:
+        """Have `data` written beside the page, as JSON and as CSV; gives the name of the files."""
+        known = [finite(row) for row in data]
+        lines = ",\n".join(map(json.dumps, known))
+        self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
+        every = [dict(_flattened(row)) for row in known]
+        out = io.StringIO(newline="")
+        columns = dict.fromkeys(column for row in every for column in row)
+        writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(every)
+        self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
         return name
 
     def page_of(self, path: str, up: str = "") -> Link:
@@ -85,21 +108,37 @@ class Draft:
         return Link(commit[:SHORT], self.material.commit_url + commit if known else "")
 
 
+def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The cells of a row for CSV: what lies inside something is named by both, with a dot."""
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+PLAIN = re.compile(r"[a-z0-9_]{1,60}")
+
+
+def file_name(name: str) -> str:
+    """What a file about something called `name` is called, without its ending.
+
+    It is the same everywhere: in an address, on a file system that does not know upper case, and on
+    one where names are short. A name that is no such file's gets a digest, by which names that look
+    alike stay apart; no other has a hyphen.
+    """
+    if PLAIN.fullmatch(name):
+        return name
+    looks = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[-60:]
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{looks}-{digest}".lstrip("-")
+
+
 def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:
     """A site without pages, in which every path has the name of its file."""
     site = Draft(material, {path.name: path for path in catalogue}, content)
-    known = [*site.catalogue, *(race.result.path for race in material.races)]
-    if site.points is not None:
-        known += list(site.points["path"].unique())
-    taken: set[str] = set()
-    for name in dict.fromkeys(known):
-        file = first = quote(name.replace("/", "-"), safe="")[:100]
-        for number in count_from(2):
-            if file not in taken:
-                break
-            file = f"{first}-{number}"
-        taken.add(file)
-        site.files[name] = file
+    raced = (race.result.path for race in material.races)
+    site.files = {name: file_name(name) for name in (*site.catalogue, *raced, *site.points)}
     return site
 
 
@@ -115,23 +154,33 @@ def fastest(results: Sequence[Result], usual_case: str) -> Result | None:
     return max(usual, key=lambda r: r.speedup.median, default=None)
 
 
-def longest(found: pd.DataFrame) -> Cell:
-    """The line of the curve with most commits."""
-    if found.empty:
+def longest(found: Sequence[Points]) -> Cell:
+    """The line of the curve with most commits; the first one of several."""
+    if not found:
         return ""
-    longest = found[found["curve"] == found["curve"].value_counts().index[0]]
-    about = longest.iloc[0]
-    variant = f" of {plain(about['variant'])}" if about["variant"] else ""
+    points = max(found, key=len)
+    about = points.curve
+    variant = f" of {plain(about.variant)}" if about.variant else ""
     return sparkline(
-        longest["value"].to_list(),
-        f"{plain(about['quantity'])}{variant} over {count(len(longest), 'commit')}",
+        points.value.tolist(),
+        f"{plain(about.quantity)}{variant} over {count(len(points), 'commit')}",
     )
+
+
+def commits_of(found: Sequence[Points]) -> dict[int, tuple[str, datetime]]:
+    """The commits of curves with their dates, by their places in the history, in its order."""
+    known = {
+        int(place): (commit, date)
+        for points in found
+        for place, commit, date in zip(points.places, points.commits, points.dates, strict=True)
+    }
+    return dict(sorted(known.items()))
 
 
 def last_change(site: Draft, path: str, where: Place) -> Cell:
     """The newest change of a path on that machine."""
-    for change in site.material.changes:
-        if change.curve.path == path and change.curve.machine == where.machine:
+    for change in site.changes.get(path, ()):
+        if change.curve.machine == where.machine:
             text = f"{change.direction} {by_percent(change.ratio.median)}, {change.date:%Y-%m-%d}"
             return Badge(text, kind_of(change))
     return ""
@@ -151,25 +200,21 @@ def flat(r: Result) -> Fields:
         "case": r.case,
         "variant": r.variant,
         "backend": r.backend,
-        "seconds": _or_none(r.seconds),
-        "reference_seconds": _or_none(r.reference_seconds),
-        "speedup": _or_none(r.speedup.median),
-        "speedup_low": _or_none(r.speedup.low),
-        "speedup_high": _or_none(r.speedup.high),
+        "seconds": r.seconds,
+        "reference_seconds": r.reference_seconds,
+        "speedup": r.speedup.median,
+        "speedup_low": r.speedup.low,
+        "speedup_high": r.speedup.high,
         "rounds": r.rounds,
-        "error": _or_none(r.proof.error),
-        "tolerance": _or_none(r.proof.tolerance),
-        "floor_seconds": _or_none(r.floor),
-        "share_error": _or_none(r.share_error),
+        "error": r.proof.error,
+        "tolerance": r.proof.tolerance,
+        "floor_seconds": r.floor,
+        "share_error": r.share_error,
         "limit": r.limit,
         "verdict": str(r.judgement),
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),
     }
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def newest_of(records: Records, key: Callable[[Fields], Any]) -> list[Fields]:

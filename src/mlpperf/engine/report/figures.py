@@ -27,6 +27,11 @@ FEWEST_TICKS = 4
 BEYOND = 1.15  # an axis goes a little beyond what is drawn
 
 
+def around(above: Sequence[float], below: Sequence[float]) -> Record:
+    """Bars of errors: how far each reaches beyond its point, on either side."""
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+
+
 def bars(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record:
     """Horizontal bars with intervals, in seconds; `intervals` have median, low and high."""
     return {
@@ -35,12 +40,10 @@ def bars(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record
         "name": name,
         "y": list(names),
         "x": [i["median"] for i in intervals],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [(i["high"] or i["median"]) - i["median"] for i in intervals],
-            "arrayminus": [i["median"] - (i["low"] or i["median"]) for i in intervals],
-        },
+        "error_x": around(
+            [(i["high"] or i["median"]) - i["median"] for i in intervals],
+            [i["median"] - (i["low"] or i["median"]) for i in intervals],
+        ),
         "hovertemplate": f"%{{y}}: %{{x:.3g}} s<extra>{name}</extra>",
     }
 
@@ -51,6 +54,19 @@ def dots(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record
     del bar["orientation"]
     bar["error_x"] |= {"thickness": 2, "width": 6}
     return {**bar, "type": "scatter", "mode": "markers", "marker": {"size": 9}}
+
+
+def scatter(name: str, x: Sequence[Any], y: Sequence[Any], hover: str, **more: Any) -> Record:
+    """Points with lines between them; `hover` is what Plotly says of a point, `more` its rest."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": x,
+        "y": y,
+        "hovertemplate": hover,
+        **more,
+    }
 
 
 def upright(
@@ -74,18 +90,7 @@ def upright(
             "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
             "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"},
             "margin": {"l": 60, "r": 20, "t": 30, "b": 90},
-            "shapes": [
-                {
-                    "type": "line",
-                    "x0": x,
-                    "x1": x,
-                    "y0": 0,
-                    "y1": 1,
-                    "yref": "paper",
-                    "line": {"dash": "dot", "width": 1.5},
-                }
-                for x, _ in lines
-            ],
+            "shapes": [dotted("x", x) for x, _ in lines],
             "annotations": [
                 {
                     "x": math.log10(x) if logarithmic else x,
@@ -102,6 +107,13 @@ def upright(
     }
 
 
+def dotted(axis: str, at: float) -> Record:
+    """A dotted line across the whole plot, where `axis`, x or y, is `at`."""
+    other = "y" if axis == "x" else "x"
+    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1}
+    return {"type": "line", **ends, f"{other}ref": "paper", "line": {"dash": "dot", "width": 1.5}}
+
+
 def plain_text(text: str) -> str:
     """Plotly reads a little HTML in what it writes; names are no HTML."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -110,28 +122,20 @@ def plain_text(text: str) -> str:
 def forest(results: Sequence[Result]) -> Figure:
     """Speedup of every variant with its interval; right of 1 is faster than the reference."""
     right = [r for r in results if r.speedup.median > 0]
-    data = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "speedup",
-            "showlegend": False,
-            "y": [plain_text(r.variant) for r in right],
-            "x": [r.speedup.median for r in right],
-            "error_x": {
-                "type": "data",
-                "symmetric": False,
-                "array": [_finite(r.speedup.high - r.speedup.median) for r in right],
-                "arrayminus": [_finite(r.speedup.median - r.speedup.low) for r in right],
-                "thickness": 2,
-                "width": 6,
-            },
-            "marker": {"size": 9},
-            "hovertemplate": "%{y}: %{x:.3g}×<extra></extra>",
-        }
-    ]
+    above = [_finite(r.speedup.high - r.speedup.median) for r in right]
+    below = [_finite(r.speedup.median - r.speedup.low) for r in right]
+    points = scatter(
+        "speedup",
+        [r.speedup.median for r in right],
+        [plain_text(r.variant) for r in right],
+        "%{y}: %{x:.3g}×<extra></extra>",
+        mode="markers",
+        showlegend=False,
+        error_x={**around(above, below), "thickness": 2, "width": 6},
+        marker={"size": 9},
+    )
     title = "speedup over the reference, with 95 % intervals"
-    return upright(data, title, len(right), [(1.0, "as fast")], logarithmic=True)
+    return upright([points], title, len(right), [(1.0, "as fast")], logarithmic=True)
 
 
 def _finite(value: float) -> float:
@@ -165,30 +169,18 @@ def ceilings(results: Sequence[Result]) -> Figure:
 def detection(sights: Sequence[Sight]) -> Figure:
     """Share of slowdowns that are found, over their size, with Clopper-Pearson intervals."""
     known = [s for s in sights if s.found.of]
-    bounds = [s.found.bounds for s in known]
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": "found",
-            "showlegend": False,
-            "x": [100 * s.size for s in known],
-            "y": [100 * s.found.share for s in known],
-            "error_y": {
-                "type": "data",
-                "symmetric": False,
-                "array": [
-                    100 * (high - s.found.share) for s, (_, high) in zip(known, bounds, strict=True)
-                ],
-                "arrayminus": [
-                    100 * (s.found.share - low) for s, (low, _) in zip(known, bounds, strict=True)
-                ],
-            },
-            "marker": {"size": 9},
-            "hovertemplate": "%{x:g} % slower: %{y:.0f} % found<extra></extra>",
-        }
-    ]
-    figure = over(data, "slowdown in %", "found, in % of all")
+    above = [100 * (s.found.bounds[1] - s.found.share) for s in known]
+    below = [100 * (s.found.share - s.found.bounds[0]) for s in known]
+    points = scatter(
+        "found",
+        [100 * s.size for s in known],
+        [100 * s.found.share for s in known],
+        "%{x:g} % slower: %{y:.0f} % found<extra></extra>",
+        showlegend=False,
+        error_y=around(above, below),
+        marker={"size": 9},
+    )
+    figure = over([points], "slowdown in %", "found, in % of all")
     figure["layout"]["yaxis"]["range"] = [0, 105]
     return figure
 

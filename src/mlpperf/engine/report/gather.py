@@ -8,24 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-import pandas as pd
 
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CALIBRATIONS, Calibration
 from ..compare.recorded import Decision, comparisons
 from ..history.changes import Change, changes_along
-from ..history.curves import points
+from ..history.curves import Points, points
 from ..history.reading import Content, Kind, Record, read_records
 from ..history.records import Origin, Place
-from ..history.table import History, history
+from ..history.table import History, whatever_can_be_read
 from ..levels.gathering import Levels, levels_here
 from ..timing.result import Result
-from .frames import frame
 
 Fields = dict[str, Any]
 Shown = Mapping[str, Callable[[Fields], object]]
@@ -50,7 +48,7 @@ class Material:
     """
 
     history: History | None = None
-    points: pd.DataFrame | None = None
+    points: list[Points] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     races: list[Race] = field(default_factory=list)
     calibrations: list[Record[Calibration]] = field(default_factory=list)
@@ -60,7 +58,7 @@ class Material:
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
 
-    @property
+    @cached_property
     def places(self) -> list[Place]:
         """Of the races, that of the newest first."""
         newest = sorted(self.races, key=lambda race: race.origin.time, reverse=True)
@@ -75,8 +73,8 @@ def gather(
 ) -> Material:
     """Read everything there is.
 
-    `kinds` are the records of others than the engine's own, by the name of their file, and what is
-    shown of a line: it raises one of `DAMAGE` for one that cannot be shown.
+    `kinds` are the records of others than the engine's own, by the name of their file, and what
+    checks a line: it raises `ValueError` for one that cannot be shown.
 
     Raises
     ------
@@ -93,11 +91,11 @@ def gather(
 
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
-        found.history = history(races, asv, pytest_benchmark, seen=seen)
-        curves = points(found.history.table)
-        found.points = frame(curves, found.history.table.commits)
-        found.changes = changes_along(curves)
-        found.unreadable += found.history.unreadable
+        read = whatever_can_be_read(races, asv, pytest_benchmark, seen=seen)
+        found.history = read if len(read.table) else None
+        found.points = points(read.table)
+        found.changes = changes_along(found.points)
+        found.unreadable += read.unreadable
         found.races = list(newest.values())
     found.calibrations = _read(records, CALIBRATIONS, found.unreadable)
     if records:
@@ -109,10 +107,12 @@ def gather(
         found.kinds[name] = [record.fields for record in every]
     recorded = (found.history, found.calibrations, found.comparisons, *found.kinds.values())
     if not any(recorded):
-        damaged = f" ({len(found.unreadable)} damaged lines)" if found.unreadable else ""
-        raise MlpperfError(
-            f"There are no records yet{damaged}; `make bench`, or `mlpperf race`, makes some."
-        )
+        if found.unreadable:
+            raise MlpperfError(
+                f"Nothing that was recorded can be read ({len(found.unreadable)} damaged), such as "
+                f"{found.unreadable[0]}."
+            )
+        raise MlpperfError("There are no records yet; `mlpperf compare`, or `race`, makes some.")
     return found
 
 

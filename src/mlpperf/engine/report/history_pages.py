@@ -10,7 +10,7 @@ from ..history.listing import place
 from ..levels.show import steps
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Commits, Filters, Page, Prose, Row, Section, Table, rows
-from .draft import Draft, kind_of, none_yet
+from .draft import Draft, commits_of, kind_of, none_yet
 from .level_pages import compared_section, levels_section
 
 TOLD = 1000  # changes on the page; their files have all
@@ -107,15 +107,13 @@ def compare(site: Draft) -> None:
     """Two commits to choose, and what `mlpperf compare` has decided."""
     m = site.material
     blocks: list[Any] = []
-    if site.points is None or site.points.empty:
+    if m.history is None or not m.points:
         blocks.append(none_yet("`mlpperf race`, `asv run` or `make history`"))
     else:
-        assert m.history is not None
-        order = site.points.drop_duplicates("commit").sort_values("commit", ascending=False)
         subjects = m.history.subjects
         commits = [
             (commit, f"{commit[:SHORT]} {date:%Y-%m-%d} {plain(subjects.get(commit, ''))[:60]}")
-            for commit, date in zip(order["commit"], order["date"], strict=True)
+            for commit, date in reversed(commits_of(m.points).values())
         ]
         blocks += [
             Prose(
@@ -123,7 +121,7 @@ def compare(site: Draft) -> None:
                 "different processes, which differ by some percent even for identical code; "
                 "`mlpperf compare` loads both into one process and decides."
             ),
-            Commits(commits, [f"data/{file}.js" for file in site.curves]),
+            Commits(commits, site.curves),
         ]
     sections = [Section("Any two commits", blocks)]
     if m.comparisons:

@@ -25,7 +25,7 @@ from ..words import by_percent, count, plain, seconds
 from .blocks import Badge, Cell, Plot, Prose, Row, Section, Table, rows, sparkline
 from .blocks import Link as Address
 from .draft import Draft
-from .figures import Figure, plain_text
+from .figures import Figure, dotted, plain_text
 
 LATELY = 5  # steps on the first page
 LISTED = 30  # series in the table of all
@@ -243,18 +243,7 @@ def levels_figure(levels: Levels, series: Series, fit: Fit) -> Figure:
             },
             "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"},
             "margin": {"l": 60, "r": 20, "t": 60, "b": 90},
-            "shapes": [
-                {
-                    "type": "line",
-                    "x0": one.step.where.first - 0.5,
-                    "x1": one.step.where.first - 0.5,
-                    "y0": 0,
-                    "y1": 1,
-                    "yref": "paper",
-                    "line": {"dash": "dot", "width": 1.5},
-                }
-                for one in steps_here
-            ],
+            "shapes": [dotted("x", one.step.where.first - 0.5) for one in steps_here],
             "annotations": [
                 {
                     "x": one.step.where.first - 0.5,

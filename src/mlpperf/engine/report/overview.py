@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, cast
-
-import pandas as pd
+from typing import Any
 
 from ..history.changes import FEWEST
+from ..history.curves import Points
+from ..history.fields import inverse
 from ..history.records import Place
 from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
@@ -47,10 +46,9 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
         )
     if lead and lead.sentence:
         parts.append(lead.sentence)
-    if site.points is not None:
+    if m.history is not None:
         slower = [c for c in m.changes if c.direction in ("slower", "more")]
-        lengths = site.points.groupby("curve").size()
-        if not (lengths >= 2 * FEWEST).any():
+        if all(len(points) < 2 * FEWEST for points in m.points):
             parts.append(
                 f"The history is too short to tell changes; that takes {2 * FEWEST} commits."
             )
@@ -120,56 +118,51 @@ def _paths_section(site: Draft, where: Place) -> Section:
 
 def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
     """How the ratio of the fastest variant went."""
-    if site.points is None or best is None:
+    if best is None:
         return ""
-    p = site.points
+    wanted = ("race", *where, best.variant, best.case, "ratio")
     return longest(
-        p[
-            (p["source"] == "race")
-            & (p["path"] == path)
-            & (p["variant"] == best.variant)
-            & (p["case"] == best.case)
-            & (p["quantity"] == "ratio")
-            & (p["machine"] == where.machine)
-            & (p["device"] == where.device)
-            & (p["threads"] == where.threads)
+        [
+            points
+            for points in site.points.get(path, ())
+            for c in [points.curve]
+            if (c.source, c.machine, c.device, c.threads, c.variant, c.case, c.quantity) == wanted
         ]
     )
 
 
 def _tracked(site: Draft) -> list[Section]:
     """What asv and pytest-benchmark have measured: the newest commit of every path, per place."""
-    if site.points is None:
-        return []
     sections = []
-    others = site.points[site.points["source"] != "race"]
-    keys = ["source", "machine", "device", "threads"]
-    for where, here in others.groupby(keys, observed=True, sort=False, dropna=False):
-        source_, machine, device, threads = cast("tuple[str, str, str, int]", where)
+    others = [points for points in site.material.points if points.curve.source != "race"]
+    for where, here in grouped(others, lambda points: points.curve[:4]).items():
+        source_, machine, device, threads = where
         cells: list[Sequence[Cell]] = []
-        for path, found in here.groupby("path", observed=True, sort=False):
-            ratios = found[found["quantity"] == "ratio"]
-            usual = ratios[ratios["case"] == site.content.usual_case]
-            newest = (ratios if usual.empty else usual).groupby("curve").tail(1)
-            shown: list[Cell] = ["–", "–"]
-            curve = found
-            if not newest.empty:
-                best = newest.iloc[int(newest["value"].argmin())]
-                faster = 1 / best["value"]
-                low, high = 1 / best["high"], 1 / best["low"]
-                wide = 0.01 if math.isnan(low) else (high - low) / (2 * faster)
-                bounds = "" if math.isnan(low) else f" ({times(low, wide)} … {times(high, wide)})"
-                at = "" if best["case"] == site.content.usual_case else f" at {best['case']}"
-                shown = [plain(best["variant"] + at), times(faster, wide) + bounds]
-                curve = ratios[ratios["curve"] == best["curve"]]
-            changed = last_change(site, str(path), Place(machine, "", 0))
-            cells.append([site.page_of(str(path)), *shown, longest(curve), changed])
+        for path, found in grouped(here, lambda points: points.curve.path).items():
+            ratios = [points for points in found if points.curve.quantity == "ratio"]
+            usual = [p for p in ratios if p.curve.case == site.content.usual_case] or ratios
+            best = min(usual, key=lambda points: float(points.value[-1]), default=None)
+            shown: list[Cell] = ["–", "–"] if best is None else _newest(best, site)
+            changed = last_change(site, path, Place(machine, "", 0))
+            line = longest(found if best is None else [best])
+            cells.append([site.page_of(path), *shown, line, changed])
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
-        shared = "" if pd.isna(threads) else count(threads, "thread")
+        shared = "" if threads is None else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))
         table = Table("The newest commit of every curve", columns, rows(cells), left=2)
         sections.append(Section(name, [table]))
     return sections
+
+
+def _newest(best: Points, site: Draft) -> list[Cell]:
+    """The variant of a curve of ratios, and its speedup at the newest commit."""
+    faster, low, high = (inverse(float(values[-1])) for values in (best.value, best.high, best.low))
+    known = low <= high  # neither is NaN
+    wide = (high - low) / (2 * faster) if known else 0.01
+    bounds = f" ({times(low, wide)} … {times(high, wide)})" if known else ""
+    case = best.curve.case
+    at = "" if case == site.content.usual_case else f" at {case}"
+    return [plain(best.curve.variant + at), times(faster, wide) + bounds]
 
 
 def _measured(site: Draft) -> Section:

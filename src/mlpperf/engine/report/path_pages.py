@@ -9,13 +9,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
+import numpy as np
 from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
-from ..history.curves import Curve
-from ..history.records import Place
+from ..history.curves import Curve, Floats, Points
+from ..history.records import Place, finite
 from ..timing.result import Result
 from ..timing.show import share_of_ceiling, speedup
 from ..timing.verdicts import Verdict
@@ -35,37 +35,34 @@ from .blocks import (
     source,
     story,
 )
-from .draft import Draft, fastest, flat, grouped, index_of, kind_of
+from .draft import Draft, commits_of, fastest, flat, grouped, index_of, kind_of
 from .gather import Fields
 from .history_pages import changes_table
 
 
-def paths(site: Draft) -> None:
-    """A page for every path of the catalogue, and every other that was measured."""
-    by_path = grouped(site.material.races, lambda race: race.result.path)
-    curves = {} if site.points is None else dict(iter(site.points.groupby("path", observed=True)))
-    for name, file in site.files.items():
-        races = by_path.get(name, [])
-        results = [race.result for race in races]
-        path = site.catalogue.get(name)
-        sections = []
-        if path:
-            sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
-        for where, here in grouped(races, lambda race: race.place).items():
-            sections.append(_timed(site, name, where, [race.result for race in here]))
-        if results:
-            sections.append(_proofs(results))
-        if name in curves and len(curves[name]):
-            sections.append(_path_history(site, name, curves[name]))
-        sections.append(_how_to_read())
-        title = path.title if path else name
-        newest = next(
-            (where for where in site.material.places if any(r.place == where for r in races)), None
-        )
-        here = [race.result for race in races if race.place == newest]
-        site.pages.append(
-            Page(f"paths/{file}.html", title, _path_verdict(site, name, here), sections, "")
-        )
+def path_page(site: Draft, name: str) -> None:
+    """The page of a path of the catalogue, or of another that was measured."""
+    races = site.races.get(name, [])
+    results = [race.result for race in races]
+    path = site.catalogue.get(name)
+    sections = []
+    if path:
+        sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
+    by_place = grouped(races, lambda race: race.place)
+    for where, here in by_place.items():
+        sections.append(_timed(site, name, where, [race.result for race in here]))
+    if results:
+        sections.append(_proofs(results))
+    if name in site.points:
+        sections.append(_path_history(site, name, site.points[name]))
+    sections.append(_how_to_read())
+    title = path.title if path else name
+    newest = max(
+        by_place, key=lambda where: max(r.origin.time for r in by_place[where]), default=None
+    )
+    here = [race.result for race in by_place.get(newest, ())]
+    verdict = _path_verdict(site, name, here)
+    site.pages.append(Page(f"paths/{site.files[name]}.html", title, verdict, sections, ""))
 
 
 def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
@@ -80,8 +77,8 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
         middle, interval = speedup(best)
         faster = f"{middle} ({interval}) as fast as the reference"
         parts.append(f"{best.variant} is {faster} at {best.case}.")
-    change = next((c for c in site.material.changes if c.curve.path == name), None)
-    if change:
+    if name in site.changes:
+        change = site.changes[name][0]
         parts.append(
             f"The newest change: {change.direction} by {by_percent(change.ratio.median)} "
             f"since {change.commit[:SHORT]} ({change.date:%Y-%m-%d})."
@@ -137,7 +134,7 @@ def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> S
             rows(cells),
             left=3,
             data=site.keep(
-                f"{site.files[name]}-{index_of(site, where)}", [flat(r) for r in results]
+                f"raced-{site.files[name]}-{index_of(site, where)}", [flat(r) for r in results]
             ),
         )
     )
@@ -161,21 +158,28 @@ def _proofs(results: Sequence[Result]) -> Section:
     return Section("Still right?", [Table(caption, columns, rows(cells), left=2)])
 
 
-def _path_history(site: Draft, name: str, found: pd.DataFrame) -> Section:
+def _path_history(site: Draft, name: str, found: Sequence[Points]) -> Section:
     file = f"history-{site.files[name]}"
-    told = [change for change in site.material.changes if change.curve.path == name]
-    site.curves[file] = _curves(site, name, found, told)
-    site.keep(file, _csv(found))
-    quantities = list(dict.fromkeys(found["quantity"]))
+    told = site.changes.get(name, [])
+    curves = _curves(site, name, found, told)
+    site.curves.append(f"data/{file}.js")
+    site.data[f"data/{file}.js"] = f"mlpperf.history({curves});\n".encode()
+    site.data[f"data/{file}.json"] = curves.encode()
+    site.data[f"data/{file}.csv"] = _csv(found).encode("utf-8", "backslashreplace")
+    usual = plain(site.content.usual_case)
+    quantities, cases, variants = (
+        list(dict.fromkeys(plain(getattr(points.curve, what)) for points in found))
+        for what in ("quantity", "case", "variant")
+    )
     quantities.sort(key=lambda quantity: quantity != "ratio")
-    cases = sorted(dict.fromkeys(found["case"]), key=lambda case: case != site.content.usual_case)
+    cases.sort(key=lambda case: case != usual)
     blocks: list[Any] = [
         Prose(
             "Lower is better. A panel for each source, machine, device, number of threads and "
             "version of the libraries; the band is the interval, and a dotted line is where a "
             "curve changed its level."
         ),
-        Curves(f"data/{file}.js", quantities, cases, list(dict.fromkeys(found["variant"]))),
+        Curves(f"data/{file}.js", quantities, cases, variants),
     ]
     table = changes_table(site, told, "../", f"What changed in {name}")
     blocks.append(table if told else Prose("Nothing changed, as far as the history can tell."))
@@ -188,57 +192,59 @@ def _downloads(file: str) -> list[Markup]:
     return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
 
 
-def _curves(site: Draft, name: str, found: pd.DataFrame, told: Sequence[Change]) -> str:
+def _curves(site: Draft, name: str, found: Sequence[Points], told: Sequence[Change]) -> str:
     """The curves of a path as compact JSON: the commits once, and what refers to them."""
     assert site.material.history is not None
     subjects = site.material.history.subjects
-    order = found.drop_duplicates("commit").sort_values("commit")
-    number = {commit: i for i, commit in enumerate(order["commit"])}
+    known = commits_of(found)
+    number = {place: i for i, place in enumerate(known)}
     commits = [
-        [commit, f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
-        for commit, date in zip(order["commit"], order["date"], strict=True)
+        [plain(commit), f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
+        for commit, date in known.values()
     ]
-    changed: dict[tuple[Any, ...], list[Fields]] = {}
-    for change in told:
-        text = f"{change.direction} {by_percent(change.ratio.median)}"
-        entry = {"at": number[change.commit], "text": text, "kind": kind_of(change)}
-        changed.setdefault(tuple(change.curve), []).append(entry)
+    changed = grouped(told, lambda change: change.curve)
     curves = []
-    for _, rows_ in found.groupby("curve", sort=False):
-        first = rows_.iloc[0]
-        threads = None if pd.isna(first["threads"]) else int(first["threads"])
-        key = tuple(threads if column == "threads" else first[column] for column in Curve._fields)
+    for points in found:
+        about = points.curve
         curve: Fields = {
-            "place": plain(_place_name(first, threads)),
-            "source": first["source"],
-            "machine": plain(first["machine"]),
-            "variant": plain(first["variant"]),
-            "case": plain(first["case"]),
-            "quantity": plain(first["quantity"]),
-            "at": [number[commit] for commit in rows_["commit"]],
-            "value": _short(rows_["value"]),
+            "place": plain(_place_name(about)),
+            "source": about.source,
+            "machine": plain(about.machine),
+            "variant": plain(about.variant),
+            "case": plain(about.case),
+            "quantity": plain(about.quantity),
+            "at": [number[place] for place in points.places.tolist()],
+            "value": _short(points.value),
         }
-        if rows_["low"].notna().any():
-            curve |= {"low": _short(rows_["low"]), "high": _short(rows_["high"])}
-        if key in changed:
-            curve["changes"] = changed[key]
+        if not np.isnan(points.low).all():
+            curve |= {"low": _short(points.low), "high": _short(points.high)}
+        if about in changed:
+            at = dict(zip(points.commits, curve["at"], strict=True))
+            curve["changes"] = [
+                {
+                    "at": at[change.commit],
+                    "text": f"{change.direction} {by_percent(change.ratio.median)}",
+                    "kind": kind_of(change),
+                }
+                for change in changed[about]
+            ]
         curves.append(curve)
-    content = {"path": plain(name), "commits": commits, "curves": curves}
+    content = finite({"path": plain(name), "commits": commits, "curves": curves})
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
-def _csv(found: pd.DataFrame) -> str:
+def _csv(found: Sequence[Points]) -> str:
     """The curves of a path, a line for each number; what a curve has in common is written once."""
     named = [column for column in Curve._fields if column != "path"]
-    days = found["date"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [_line([*named, "commit", "date", *NUMBERS])]
-    for _, rows_ in found.assign(date=days).groupby("curve", sort=False):
-        shared = _line(["" if pd.isna(value) else value for value in rows_.iloc[0][named]])
-        numbers = (rows_[column].tolist() for column in NUMBERS)
+    for points in found:
+        shared = _line([getattr(points.curve, name) for name in named])
+        numbers = (getattr(points, name).tolist() for name in NUMBERS)
         lines += [
-            f"{shared},{commit},{day},{value:.6g},{_bound(low)},{_bound(high)},{number}"
+            f"{shared},{_line([commit])},{day:%Y-%m-%dT%H:%M:%SZ},"
+            f"{value:.6g},{_bound(low)},{_bound(high)},{number}"
             for commit, day, value, low, high, number in zip(
-                rows_["commit"], rows_["date"], *numbers, strict=True
+                points.commits, points.dates, *numbers, strict=True
             )
         ]
     return "\n".join([*lines, ""])
@@ -254,16 +260,16 @@ def _bound(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def _short(values: pd.Series[float]) -> list[float | None]:
+def _short(values: Floats) -> list[float | None]:
     """Five digits: no interval is narrower."""
     return [None if math.isnan(v) else float(f"{v:.5g}") for v in values.tolist()]
 
 
-def _place_name(first: Any, threads: int | None) -> str:
-    version = f"version {first['version']}" if first["version"] else ""
-    shared = "" if threads is None else count(threads, "thread")
-    known = (first["device"], shared, first["software"], version)
-    return "; ".join([f"{first['source']} on {first['machine']}", *filter(None, known)])
+def _place_name(about: Curve) -> str:
+    version = f"version {about.version}" if about.version else ""
+    shared = "" if about.threads is None else count(about.threads, "thread")
+    known = (about.device, shared, about.software, version)
+    return "; ".join([f"{about.source} on {about.machine}", *filter(None, known)])
 
 
 def _how_to_read() -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MlpperfError
+from ..words import plain
 
 HOST = "127.0.0.1"  # nobody else's business
+NAMES = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -22,10 +25,27 @@ class _Handler(SimpleHTTPRequestHandler):
         self._refresh = refresh
         super().__init__(*args, **kwargs)
 
-    def do_GET(self) -> None:
+    def send_head(self) -> Any:
+        """Answer a request for this machine and for a file of the site; refuse any other.
+
+        A page of somebody else's, open in the same browser, can have its own name lead here (DNS
+        rebinding), and would then be allowed to read the answers. But the name stays in `Host`.
+        """
+        named = self.headers.get_all("Host", [])
+        if len(named) != 1 or not NAMES.fullmatch(named[0]):
+            self.send_error(403)
+            return None
         if self.path.partition("?")[0].endswith(("/", ".html")):
             self._refresh()
-        super().do_GET()
+        try:
+            site = Path(self.directory).resolve()
+            inside = Path(self.translate_path(self.path)).resolve().is_relative_to(site)
+        except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a circle
+            inside = False
+        if not inside:  # a link leads out of it
+            self.send_error(404)
+            return None
+        return super().send_head()
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-cache")
@@ -60,8 +80,8 @@ def serve(
                 last = now
                 try:
                     build()
-                except MlpperfError as reason:  # the old pages stay
-                    print(f"mlpperf: {reason}", file=sys.stderr)
+                except Exception as reason:  # whatever it is, the old pages stay
+                    print(f"mlpperf: {plain(str(reason))}", file=sys.stderr)
 
     handler = partial(_Handler, directory=str(out), refresh=refresh)
     try:

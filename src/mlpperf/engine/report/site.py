@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from markupsafe import Markup
 
 from ... import __version__
@@ -19,15 +19,17 @@ from ...errors import MlpperfError
 from ...hotpath import HotPath
 from ..files import write_whole
 from ..history.records import finite
-from .blocks import highlighting
+from ..words import plain
+from .blocks import Page, highlighting
 from .calibration_page import calibration
 from .draft import Content, Draft, started
 from .gather import Material
 from .history_pages import compare, history
 from .overview import overview
-from .path_pages import paths
+from .path_pages import path_page
 
 MANIFEST = ".mlpperf-report.json"  # what was written, so that only that is ever deleted
+TOLD = 500  # characters of the sentence about a page that cannot be drawn
 FIRST = (("index.html", "Overview"), ("history.html", "History"), ("compare.html", "Compare"))
 LAST = (("calibration.html", "Calibration"),)
 # No script but the site's own files; Plotly sets styles of its own.
@@ -57,23 +59,16 @@ def write(
         If the folder holds something else, or cannot be written.
     """
     old = _owned(out)
+    files = _files(started(material, catalogue, content), project)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # Listed before they are written: if that is interrupted, they are known to be ours.
-        site = started(material, catalogue, content)
-        others = (build for _, _, build in content.pages)
-        for build in (overview, paths, history, compare, *others, calibration):
-            build(site)
-        written: set[str] = set()
-        for name, data in _files(site, material, project):
-            written.add(name)
-            if name not in old:
-                old.add(name)
-                _replace(out / MANIFEST, json.dumps(sorted(old)).encode())
+        _replace(out / MANIFEST, json.dumps(sorted({*old, *files})).encode())
+        for name, data in files.items():
             _replace(out / name, data)
-        for name in old - written:
+        for name in old - files.keys():
             (out / name).unlink(missing_ok=True)
-        _replace(out / MANIFEST, json.dumps(sorted(written)).encode())
+        _replace(out / MANIFEST, json.dumps(sorted(files)).encode())
     except OSError as reason:
         raise MlpperfError(
             f"The report cannot be written to {out} ({reason.strerror or reason}); "
@@ -112,35 +107,69 @@ def _replace(file: Path, data: bytes) -> None:
     write_whole(file, data)
 
 
-def _files(site: Draft, material: Material, project: str) -> Iterator[tuple[str, bytes]]:
-    """Every file by its name, the first page last."""
+def _files(site: Draft, project: str) -> dict[str, bytes]:
+    """Every file by its name, the first page last.
+
+    A page that cannot be drawn says so, and so does standard error. The others are right all the
+    same, so that is no reason to keep them from their readers: the command does not fail, unless
+    there is no page at all.
+
+    Raises
+    ------
+    MlpperfError
+        If no page can be drawn.
+    """
     assets = files("mlpperf.engine.report") / "assets"
-    yield "assets/report.js", (assets / "report.js").read_bytes()
     style = (assets / "report.css").read_text("utf-8") + highlighting()
-    yield "assets/report.css", style.encode()
-    yield "assets/plotly.min.js", _plotly()
-    for name, text in site.curves.items():
-        yield f"data/{name}.js", f"mlpperf.history({text});\n".encode()
-    for name, data in site.data.items():
-        if isinstance(data, str):  # curves, which are there as JSON already
-            text = data
-            yield f"data/{name}.json", site.curves[name].encode()
-        else:
-            text = pd.json_normalize(list(data)).to_csv(index=False)
-            yield f"data/{name}.json", json.dumps(finite(list(data)), indent=1).encode()
-        yield f"data/{name}.csv", text.encode("utf-8", "backslashreplace")
-    template = _environment().get_template("page.html")
-    for page in reversed(site.pages):
-        text = template.render(
+    found = {
+        "assets/report.js": (assets / "report.js").read_bytes(),
+        "assets/report.css": style.encode(),
+        "assets/plotly.min.js": _plotly(),
+    }
+    content = site.content
+    drafted: list[tuple[str, str, str, Callable[[Draft], None]]] = [
+        ("index.html", "Overview", "Overview", overview),
+        *(
+            (f"paths/{file}.html", name, "", partial(path_page, name=name))
+            for name, file in site.files.items()
+        ),
+        ("history.html", "History", "History", history),
+        ("compare.html", "Compare", "Compare", compare),
+        *((file, name, name, build) for file, name, build in content.pages),
+        ("calibration.html", "Calibration", "Calibration", calibration),
+    ]
+    drawn, failed = {}, []
+    for file, title, nav, build in drafted:
+        try:
+            build(site)
+            drawn[file] = _drawn(site.pages[-1], site, project)
+        except Exception as reason:  # whatever it is, the other pages are to be written
+            why = f"cannot be drawn ({type(reason).__name__}: {reason})"
+            failed.append(plain(f"The page of {title}, {file}, {why}")[:TOLD])
+            page = Page(file, title, f"This page {why}; the others can.", [], nav)
+            drawn[file] = _drawn(page, site, project)
+    if len(failed) == len(drafted):
+        raise MlpperfError(f"No page of the report can be drawn, such as: {failed[0]}.")
+    for sentence in failed:
+        print(f"mlpperf: {sentence}.", file=sys.stderr)
+    return found | site.data | dict(reversed(drawn.items()))
+
+
+def _drawn(page: Page, site: Draft, project: str) -> bytes:
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
             page=page,
             project=project,
             version=__version__,
             today=f"{datetime.now(UTC):%Y-%m-%d}",
             navigation=navigation(site.content),
             policy=POLICY,
-            commit_url=material.commit_url,
+            commit_url=site.material.commit_url,
         )
-        yield page.file, text.encode("utf-8", "backslashreplace")
+    )
+    return text.encode("utf-8", "backslashreplace")
 
 
 @lru_cache(maxsize=1)
@@ -159,9 +188,17 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     found.filters["json"] = _json
     return found
+
+
+def _shown(value: Any) -> Any:
+    """What a page has of a value: of text from records nothing but what can be printed."""
+    if type(value) is str and not value.isprintable():
+        return plain(" ".join(value.splitlines()))
+    return value
 
 
 def _json(value: Any) -> Markup:

@@ -1,0 +1,74 @@
+"""`mlpperf history` where only comparisons were made: every format has what the text has."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def started(
+    command: Any,
+    tmp_path: Path,
+    made_branch: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    branch = tmp_path / "branch"
+    made_branch(branch, 24, {12: 0.05}, 0.002)
+    monkeypatch.chdir(branch)
+    return command
+
+
+def test_json_has_the_steps(started: Any) -> None:
+    assert "slower  benchmarks/test_it.py::test_parse" in started("history").stdout
+    done = started("history", "--format", "json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout, parse_constant=pytest.fail)
+    (step,) = told["levels"]["steps"]
+    assert step["series"] == "benchmarks/test_it.py::test_parse"
+    assert step["ratio"] == pytest.approx(math.exp(0.05), abs=0.005)
+    assert told["rows"] == told["changes"] == told["unreadable"] == []
+
+
+def test_csv_has_the_steps(started: Any) -> None:
+    done = started("history", "--format", "csv")
+    assert done.exit_code == 0, done.output
+    (step,) = csv.DictReader(io.StringIO(done.stdout))
+    assert step["quantity"] == "step"
+    assert step["path"] == "benchmarks/test_it.py::test_parse"
+    assert float(step["low"]) < float(step["value"]) < float(step["high"])
+    assert step["date"].startswith("2025-10-")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_names_narrow_every_format(started: Any, format_: str) -> None:
+    for name, found in (("*test_parse", True), ("*test_write", False)):
+        done = started("history", name, "--format", format_)
+        assert done.exit_code == 0, done.output
+        assert ("+5." in done.stdout or "1.05" in done.stdout) is found
+    done = started("history", "nowhere", "--format", format_)
+    assert done.exit_code == 2
+    assert "No series that was compared is called 'nowhere'" in done.stderr
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_a_damaged_comparison_is_named_in_every_format(started: Any, format_: str) -> None:
+    with Path(".mlpperf/comparisons.jsonl").open("a") as file:
+        file.write("{\n")
+    done = started("history", "--format", format_)
+    assert done.exit_code == 0
+    assert "not a whole JSON record" in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_races_that_cannot_be_read_hide_no_steps(started: Any, format_: str) -> None:
+    Path(".mlpperf/races.jsonl").write_text('{"schema": 1}\n')
+    done = started("history", "--format", format_)
+    assert done.exit_code == 0
+    assert "test_parse" in done.stdout
+    assert "races.jsonl, line 1: lacks" in done.output.replace("\n", " ")
