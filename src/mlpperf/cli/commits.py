@@ -37,9 +37,14 @@ class Format(StrEnum):
 
 
 def compare(
-    base: Annotated[str, typer.Argument(help="The commit to compare with, such as main.")],
+    base: Annotated[
+        str, typer.Argument(metavar="BASE", help="The commit to compare with, such as main.")
+    ],
     head: Annotated[
-        str | None, typer.Argument(help="The commit to judge; the files as they are by default.")
+        str | None,
+        typer.Argument(
+            metavar="HEAD", help="The commit to judge; the files as they are by default."
+        ),
     ] = None,
     paths: Paths = None,
     case: Annotated[
@@ -100,7 +105,7 @@ def compare(
         # Who names hot paths, cases or libraries wants nothing else.
         kinds=suite or (["hotpaths"] if paths or case or backend else ()),
         benchmarks=benchmarks,
-        threshold=percentage(threshold) if threshold else None,
+        threshold=percentage(threshold, "--threshold") if threshold else None,
         budget=budget,
         python=python,
         extra=with_ or (),
@@ -183,7 +188,7 @@ def calibrate(
 
     check("tracker", [against] if against else [], TRACKERS)
     recording = Recording("calibration", "calibrations", records)
-    sizes = [percentage(text) for text in size] if size else list(SIZES)
+    sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
         hot_paths = ["hotpaths"] if paths or case else ()
@@ -244,7 +249,7 @@ def calibrate(
 
 def freeze(
     file: Annotated[
-        Path, typer.Argument(help="Where to write it, in a folder that is there.")
+        Path, typer.Argument(metavar="FILE", help="Where to write it, in a folder that is there.")
     ] = Path("benchmarks/asv/frozen.py"),
 ) -> None:
     """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
@@ -285,7 +290,7 @@ class TableFormat(StrEnum):
 def history(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Only of these; all by default."),
+        typer.Argument(metavar="PATH", help="Only of these; all by default."),
     ] = None,
     records: Records = None,
     asv: Asv = None,

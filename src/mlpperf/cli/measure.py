@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..engine.timing.result import Result
     from ..hotpath import Case, HotPath, Variant
 
-Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="All by default.")]
+Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="All by default.")]
 Cases = Annotated[
     list[str] | None, typer.Option("--case", help="Only this case, such as batch-500; repeatable.")
 ]
@@ -42,7 +42,9 @@ def list_() -> None:
 
 
 def show(
-    path: Annotated[str, typer.Argument(help="A hot path, as `mlpperf list` names it.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A hot path, as `mlpperf list` names it.")
+    ],
 ) -> None:
     """Show the story of a hot path, and reference and variants side by side."""
     from ..engine.suites import show

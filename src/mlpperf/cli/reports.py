@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from ..articles import HOT_PATHS
 from ..engine.options import Asv, PytestBenchmark, Records
@@ -85,27 +84,13 @@ def _articles_content() -> Content:
 
 
 def report(
-    context: typer.Context,
     out: Out = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    readme: Annotated[
-        bool,
-        typer.Option("--readme", help="Write the figures of README and docs instead."),
-    ] = False,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
 ) -> None:
     """Build the report: a site that opens from the file system, without a network."""
-    if readme:
-        from ..articles import readme as tables
-        from .reference import reference
-
-        # The commands are in what this one belongs to: no import of the file that imports this.
-        group = cast(TyperGroup, context.find_root().command)
-        blocks = {"commands": lambda _: reference(group)}
-        typer.echo(tables.rewrite(Path(), records or Path("records"), blocks))
-        return
     page = _Site(out, records, asv, pytest_benchmark).build()
     typer.echo(f"Report: {page}")
     if open_ and typer.launch(page.resolve().as_uri()):
@@ -113,7 +98,7 @@ def report(
 
 
 def export(
-    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the files.")],
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,

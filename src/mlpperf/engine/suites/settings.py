@@ -64,8 +64,8 @@ def settings(root: Path) -> Settings:
     return Settings(
         tuple(suites),
         tuple(_names(said, "series", [])),
-        None if threshold is None else percentage(threshold),
-        {pattern: percentage(text) for pattern, text in thresholds.items()},
+        None if threshold is None else percentage(threshold, "[tool.mlpperf] threshold"),
+        {p: percentage(t, f"[tool.mlpperf.thresholds] {p!r}") for p, t in thresholds.items()},
         budget,
     )
 
