@@ -253,9 +253,11 @@ def freeze(
     ] = Path("benchmarks/asv/frozen.py"),
 ) -> None:
     """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
+    from ..engine.suites.catalogue import hot_paths
     from ..engine.suites.frozen import frozen, write
 
-    entries = frozen(usual=HOT_PATHS)
+    hot_paths()  # an empty list would have asv measure nothing
+    entries = frozen()
     changed = write(file, entries)
     for line in changed:
         typer.echo(line)

@@ -50,17 +50,27 @@ def devices(
 
 def doctor() -> None:
     """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
-    from ..articles.checks import CHECKS
+    from pathlib import Path
+
+    from ..articles import named
     from ..engine import terminal
     from ..engine.compare import scratch, seeing
+    from ..engine.suites.pyproject import entries
     from ..engine.timing import show as tables
-    from ..engine.timing.doctor import examine
+    from ..engine.timing.doctor import examine, tensorflow_loads
 
+    checks = [seeing.check, scratch.check]
+    if entries(Path("pyproject.toml")):
+        checks.append(tensorflow_loads)
+    if named():
+        from ..articles.checks import CHECKS
+
+        checks += CHECKS
     console = terminal.console()
     findings = []
     with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
-        for finding in examine((seeing.check, scratch.check, *CHECKS)):
+        for finding in examine(checks):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..articles import HOT_PATHS
+from ..articles import named
 from ..engine.options import Asv, PytestBenchmark, Records
-from ..errors import MlpperfError, missing
+from ..errors import MlpperfError
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
@@ -58,28 +58,25 @@ class _Site:
     def build(self) -> Path:
         """Write the site; gives its first page."""
         from ..engine.report import gather, site
-        from ..engine.suites.catalogue import catalogue, project_name
+        from ..engine.suites.catalogue import catalogue
+        from ..engine.suites.pyproject import project_name
 
         records, asv, pytest_benchmark = self.sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
         content = _articles_content()
         material = gather.gather(records, asv, pytest_benchmark, content.kinds)
-        return site.write(
-            self.out, material, catalogue(usual=HOT_PATHS), project_name(Path.cwd()), content
-        )
+        return site.write(self.out, material, catalogue(), project_name(Path.cwd()), content)
 
 
 def _articles_content() -> Content:
-    """The articles' pages; none without their extra, as nothing of theirs can be measured then."""
+    """The articles' pages; none in a project that does not name the articles' hot paths."""
     from ..engine.report.draft import Content
 
-    try:
-        from ..articles.report.content import CONTENT
-    except ModuleNotFoundError as reason:
-        if missing(reason) is None:
-            raise
+    if not named():
         return Content()
+    from ..articles.report.content import CONTENT
+
     return CONTENT
 
 

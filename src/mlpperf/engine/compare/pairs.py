@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import MlpperfError, check
-from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
+from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from .builds import build, is_compiled
 from .changed import OTHER_PACKAGES, Changes, changes

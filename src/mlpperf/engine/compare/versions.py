@@ -27,7 +27,7 @@ from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..guest.worlds import World
-from ..suites.catalogue import entries
+from ..suites.pyproject import entries
 from .checkouts import check_out, commit_named, copy_tree, environment, requirements, unmet
 from .identity import own_packages
 

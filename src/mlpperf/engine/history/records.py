@@ -64,6 +64,7 @@ from ..timing.machine import Machine, describe
 from .rows import machine_name
 
 SCHEMA = 1
+USUAL_FOLDER = ".mlpperf"
 # The packages whose versions are kept, as far as they are installed.
 VERSIONS = (
     "numpy",
@@ -79,7 +80,7 @@ VERSIONS = (
 
 def records_folder() -> Path:
     """Where records go: `MLPPERF_RECORDS`, or `.mlpperf` in the current folder."""
-    return Path(os.environ.get("MLPPERF_RECORDS") or ".mlpperf")
+    return Path(os.environ.get("MLPPERF_RECORDS") or USUAL_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
     text = "".join(line + "\n" for line in lines).encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
@@ -233,6 +234,20 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
             "set MLPPERF_RECORDS to a folder that can."
         ) from reason
     return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for records; git ignores the usual one, unless somebody changes its .gitignore.
+
+    Raises
+    ------
+    OSError
+        If that fails.
+    """
+    is_first = folder.name == USUAL_FOLDER and not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_first:
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -111,7 +111,8 @@ def gather(
     if not any(recorded):
         damaged = f" ({len(found.unreadable)} damaged lines)" if found.unreadable else ""
         raise MlpperfError(
-            f"There are no records yet{damaged}; `make bench`, or `mlpperf race`, makes some."
+            f"There are no records yet{damaged}; `mlpperf compare BASE`, or `mlpperf race` where "
+            "there are hot paths, makes some."
         )
     return found
 

@@ -18,7 +18,7 @@ from ... import __version__
 from ...errors import MlpperfError
 from ...hotpath import HotPath
 from ..files import write_whole
-from ..history.records import finite
+from ..history.records import finite, make_folder
 from .blocks import highlighting
 from .calibration_page import calibration
 from .draft import Content, Draft, started
@@ -58,7 +58,8 @@ def write(
     """
     old = _owned(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
+        out.mkdir(exist_ok=True)
         # Listed before they are written: if that is interrupted, they are known to be ours.
         site = started(material, catalogue, content)
         others = (build for _, _, build in content.pages)

@@ -22,7 +22,7 @@ from typing import Any
 
 from ...errors import MlpperfError, check
 from ..words import percentage
-from .catalogue import content_of
+from .pyproject import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = ("paths", "extras", "suites", "series", "threshold", "thresholds", "budget")
