@@ -1,5 +1,6 @@
 """In a project that has nothing to do with the articles, nothing of theirs is loaded or shown."""
 
+import html
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 
 from mlpperf import __version__
 from mlpperf.articles.report.content import CONTENT
+from mlpperf.engine.timing.environment import environment
 
 # What a command loads of the articles: their packages, and more than declares their commands.
 CODE = """
@@ -106,7 +108,8 @@ def test_the_report_is_the_projects_own(brine: Path) -> None:
         assert f"Written by mlpperf {__version__} on" in text
         assert not re.search("make bench|make history|MNIST|ladder", text)
         assert not any(name in text for _, name, _ in CONTENT.pages)
-    assert "regression at the working tree" in pages["index.html"].lower()
+    newest = (brine / ".mlpperf" / "comparisons.jsonl").read_text("utf-8").splitlines()[-1]
+    assert html.escape(json.loads(newest)["verdict"]) in pages["index.html"]
 
 
 def test_git_does_not_show_the_records(brine: Path) -> None:
@@ -116,6 +119,37 @@ def test_git_does_not_show_the_records(brine: Path) -> None:
     assert (brine / ".mlpperf" / ".gitignore").read_text("utf-8") == "*\n"
 
 
+def test_the_doctor_says_what_suites_run_on(command: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setattr(
+        "mlpperf.engine.timing.doctor.examine", lambda checks: iter([next(iter(checks))()])
+    )
+    monkeypatch.setenv("COLUMNS", "300")
+    assert f"run on {environment().software}, {sys.executable}" in command("doctor").stdout
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done = command("doctor")
+    assert done.exit_code == 1
+    assert "cannot be asked" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shown"),
+    [("", False), ("tool.mlpperf.paths = ['mlpperf.paths:PATHS']", True), ("[", False)],
+)
+def test_the_help_lists_the_commands_that_concern_a_project(
+    text: str, is_shown: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    shown, said, _ = run(tmp_path, "--help")
+    assert "compare" in shown
+    assert said.endswith("exit code 0")
+    assert ("ladder" in shown) == is_shown
+    assert run(tmp_path, "ladder", "--help")[1].endswith("exit code 0")
+
+
 def test_the_doctor_of_who_names_the_articles_looks_for_their_data(
     articles: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +157,7 @@ def test_the_doctor_of_who_names_the_articles_looks_for_their_data(
         "mlpperf.engine.timing.doctor.examine",
         lambda checks: iter([print(*(check.__name__ for check in checks))][1:]),
     )
-    assert "tensorflow_loads mnist_is_there" in command("doctor").stdout
+    assert " tensorflow_loads mnist_is_there" in command("doctor").stdout
     (articles / "pyproject.toml").write_text("tool.mlpperf.paths = ['mine:PATHS']\n", "utf-8")
     shown = command("doctor").stdout
     assert "tensorflow_loads" in shown

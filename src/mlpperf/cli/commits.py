@@ -235,7 +235,8 @@ def calibrate(
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):
             calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
-            recording.add(calibration.fields())
+            measured_in = made.environment.fields() if suites else {}
+            recording.add({**calibration.fields(), **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     if as_json:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from ..timing.environment import Environment
 from ..timing.intervals import Interval
 from ..timing.verdicts import Judgement, Reason, Verdict
 
@@ -240,6 +241,7 @@ class Comparison:
     busy : the share of the machine that others took.
     total : seconds from start to end.
     interrupted : it did not come to its end.
+    environment : that ran the benchmarks; None for our own.
     """
 
     base: str
@@ -258,6 +260,7 @@ class Comparison:
     busy: float = 0.0
     total: float = 0.0
     interrupted: bool = False
+    environment: Environment | None = None
 
     @property
     def regressions(self) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from ...errors import MlpperfError, check
 from ..suites.found import ASV_CONFIGURATION, Suite, found
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
+from ..timing.environment import Environment, environment
 from .builds import build, is_compiled
 from .changed import OTHER_PACKAGES, Changes, changes
 from .checkouts import requirements, unmet
@@ -46,6 +48,13 @@ class Pair:
     def same_code(self) -> bool:
         """Whether there is nothing to compare: to the last byte."""
         return same_code(self.base, self.head, bool(self.suites))
+
+    @property
+    def environment(self) -> Environment:
+        """That of the head's suites, or of its hot paths if there are none."""
+        if self.guests:
+            return environment(self.guests.python, tuple(self.guests.packages["head"]))
+        return environment(self.pythons.get("head", sys.executable))
 
     @property
     def changes(self) -> Changes | None:

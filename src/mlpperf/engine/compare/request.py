@@ -87,6 +87,7 @@ def carry_out(
             extra=request.extra,
         )
         selection, threshold = _selection(request, made)
+        measured_in = made.environment
         if made.same_code and not request.same:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
@@ -108,7 +109,7 @@ def carry_out(
                 patience=patience,
             ):
                 result = stage
-                result.selected = request.selected
+                result.selected, result.environment = request.selected, measured_in
         except BaseException:
             if result is not None:
                 result.interrupted = True

@@ -38,6 +38,9 @@ ever written can still be read:
   names only. Before, they were among its `series`.
 - 2026-11-26: a comparison says what it was narrowed to (`selected`; before, that is not known and
   taken for nothing), and each of its series has a `ratio_freedom`.
+- 2026-11-28: `machine` and `versions` of comparisons and calibrations describe the environment that
+  ran the benchmarks. Before, they described that of the program itself, which is the same for hot
+  paths only.
 
 A change that makes old lines mean something else needs another `SCHEMA`. Lines of a schema that is
 not known here are reported as such and skipped.
@@ -50,7 +53,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,23 +61,14 @@ from filelock import FileLock
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
 from ..git import told
+from ..guest.environment import NONE
+from ..timing.environment import environment
 from ..timing.in_force import in_force
-from ..timing.machine import Machine, describe
+from ..timing.machine import Machine
 from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
-# The packages whose versions are kept, as far as they are installed.
-VERSIONS = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "torch",
-    "jax",
-)
 
 
 def records_folder() -> Path:
@@ -118,7 +111,8 @@ class Origin:
     time : when it was written, after the measurement; ISO 8601 in UTC, to the second.
     commit : of the code in the folder from which the command was started.
     machine : host, processor, `cores` (processors that may be used), `memory` in bytes, operating
-        system, versions of Python, NumPy and its BLAS, and the widest vector instructions.
+        system; of the environment that ran what was measured the versions of Python, NumPy and its
+        BLAS, and the widest vector instructions: none without NumPy, unknown if it did not say.
     device : cpu, or gpu:N as CUDA numbers them.
     threads : how many shared the work.
     setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
@@ -128,7 +122,7 @@ class Origin:
         `mlpperf.engine.timing.in_force.InForce`; its `gpu_memory` is in bytes. None in records
         older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
-    versions : of the numerical packages that were installed, by name.
+    versions : of the numerical packages that were installed there, by name.
     """
 
     kind: str
@@ -151,9 +145,10 @@ class Origin:
 
     @property
     def software(self) -> str:
-        """BLAS, NumPy and Python with their versions, in words."""
+        """BLAS and NumPy, as far as they are there, and Python with their versions, in words."""
         machine = self.machine
-        return f"{machine.blas}, NumPy {machine.numpy}, Python {machine.python}"
+        numpy = "" if machine.numpy == NONE else f"{machine.blas}, NumPy {machine.numpy}, "
+        return f"{numpy}Python {machine.python}"
 
 
 def current_commit(folder: Path | None = None) -> Commit:
@@ -162,31 +157,20 @@ def current_commit(folder: Path | None = None) -> Commit:
     return Commit(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def installed_versions() -> dict[str, str]:
-    """Versions of the numerical packages that are installed."""
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def context(kind: str, commit: Commit) -> dict[str, Any]:
     """What a record of that kind starts with when it is written here and now."""
-    setting = Setting.current()
+    setting, here = Setting.current(), environment()
     origin = Origin(
         kind=kind,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,
-        machine=describe(),
+        machine=here.machine,
         device=setting.device,
         threads=threads(),
         setting=asdict(setting),
         in_force=asdict(in_force()),
         freed_memory="kept" if keep_freed_memory() else "returned",
-        versions=installed_versions(),
+        versions=here.versions,
     )
     return {"schema": SCHEMA, **asdict(origin)}
 

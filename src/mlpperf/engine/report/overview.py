@@ -63,8 +63,8 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
         else:
             parts.append("Nothing became slower along the history.")
     if m.comparisons and not parts:
-        newest = m.comparisons[-1]
-        parts.append(f"{newest.origin.time[:10]}: {plain(newest.content.verdict)}")
+        last = m.comparisons[-1]
+        parts.append(f"{last.origin.time[:10]}: {plain(last.content.verdict)}")
     return " ".join(parts)
 
 
