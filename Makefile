@@ -50,8 +50,8 @@ docs: $(DOCS)  ## the documentation, in site/docs; a broken link, or what needs 
 	@$(BIN)/python tests/project/docs_alone.py site/docs
 	@echo "Documentation: site/docs/index.html"
 
-readme: $(INSTALLED)  ## the figures of README and docs, from the committed records
-	@$(BIN)/mlpperf report --readme
+readme: $(INSTALLED)  ## the figures of README and docs from the committed records, and the commands
+	@$(BIN)/python tools/readme.py
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

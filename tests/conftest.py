@@ -58,6 +58,14 @@ def refused(command: Command) -> Refused:
     return sentence
 
 
+@pytest.fixture
+def articles(tmp_path: Path) -> Path:
+    """A folder of a project that names the articles' hot paths."""
+    named = "[tool.mlpperf]\npaths = ['mlpperf.paths:PATHS']\n"
+    (tmp_path / "pyproject.toml").write_text(named, encoding="utf-8")
+    return tmp_path
+
+
 # --- a little project with hot paths of its own, in a git repository ------------------------------
 
 PYPROJECT = """[project]

@@ -252,16 +252,16 @@ def test_a_numba_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     ids=lambda arguments: arguments[0],
 )
 def test_commands_that_need_numba_say_so(
-    arguments: tuple[str, ...], refused: Callable[..., str], tmp_path: Path
+    arguments: tuple[str, ...], refused: Callable[..., str], articles: Path
 ) -> None:
-    records = () if arguments[0] == "verify" else ("--records", str(tmp_path))
+    records = () if arguments[0] == "verify" else ("--records", str(articles))
     assert refused(*arguments, *records) == (
         "mlpperf: Numba is not installed: pip install 'mlpperf[compiled]'.\n"
     )
-    assert not "".join(file.read_text() for file in tmp_path.glob("*.jsonl"))
+    assert not "".join(file.read_text() for file in articles.glob("*.jsonl"))
 
 
-@pytest.mark.usefixtures("without_numba")
+@pytest.mark.usefixtures("without_numba", "articles")
 def test_what_needs_no_numba_goes_on_without(command: Callable[..., Any]) -> None:
     done = command("verify", "sigmoid", "--case", "batch-1", "--backend", "numpy")
     assert done.exit_code == 0

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mlpperf.articles import checks
 from mlpperf.cli.app import app
+from mlpperf.cli.reports import _articles_content
 from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.engine.timing.workers import WorkerError, asked
 from mlpperf.errors import MlpperfError, missing
@@ -105,11 +106,13 @@ def test_a_command_does_not_hide_what_is_no_extra(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_articles_paths_name_their_extra(tmp_path: Path) -> None:
+    named = "[tool.mlpperf]\npaths = ['mlpperf.paths:PATHS']\n"
+    (tmp_path / "pyproject.toml").write_text(named, "utf-8")
     code = (
         "import sys; sys.modules['scipy'] = sys.modules['scipy.special'] = None\n"
         "from mlpperf.engine.suites.catalogue import catalogue\n"
         "from mlpperf.errors import MlpperfError\n"
-        "try: catalogue(usual=['mlpperf.paths:PATHS'])\n"
+        "try: catalogue()\n"
         "except MlpperfError as told: print(told)"
     )
     done = subprocess.run(
@@ -118,17 +121,15 @@ def test_the_articles_paths_name_their_extra(tmp_path: Path) -> None:
     assert done.stdout == "scipy is not installed: pip install 'mlpperf[articles]'.\n"
 
 
-@pytest.mark.parametrize(("absent", "pages"), [("scipy", 0), ("nothing_of_ours", 4)])
-def test_a_report_without_the_articles_extra_has_no_pages_of_theirs(
-    absent: str, pages: int
+@pytest.mark.parametrize(
+    ("entries", "pages"), [([], 0), (["mine:PATHS"], 0), (["mlpperf.paths"], 4)]
+)
+def test_only_who_names_the_articles_hot_paths_has_their_pages(
+    entries: list[str], pages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = (
-        f"import sys; sys.modules[{absent!r}] = None\n"
-        "from mlpperf.cli.reports import _articles_content\n"
-        "print(len(_articles_content().pages))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) == pages
+    (tmp_path / "pyproject.toml").write_text(f"[tool.mlpperf]\npaths = {entries}\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert len(_articles_content().pages) == pages
 
 
 def test_somebodys_own_paths_get_no_advice_about_our_extras(
@@ -136,8 +137,9 @@ def test_somebodys_own_paths_get_no_advice_about_our_extras(
 ) -> None:
     monkeypatch.setitem(sys.modules, "plotly", None)
     (tmp_path / "own_paths_without.py").write_text("import plotly\n")
+    (tmp_path / "pyproject.toml").write_text("tool.mlpperf.paths = ['own_paths_without:PATHS']\n")
     with pytest.raises(MlpperfError, match=r"'own_paths_without:PATHS' gives ModuleNotFoundError"):
-        catalogue(tmp_path, ["own_paths_without:PATHS"])
+        catalogue(tmp_path)
 
 
 WORKER = """

@@ -26,14 +26,14 @@ def test_operations_run_on_the_gpu_that_was_asked_for(tmp_path: Path) -> None:
     assert 0 < record["in_force"]["gpu_memory"] <= 1024 * 2**20
 
 
-def test_every_variant_of_tensorflow_equals_its_reference(tmp_path: Path) -> None:
-    done = run(tmp_path, "verify")
+def test_every_variant_of_tensorflow_equals_its_reference(articles: Path) -> None:
+    done = run(articles, "verify")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tf_tape_xla" in done.stdout
 
 
-def test_races_and_their_records(tmp_path: Path) -> None:
-    done = run(tmp_path, "race", "sigmoid", "--case", "batch-20000", "--budget", "0.05", "--json")
+def test_races_and_their_records(articles: Path) -> None:
+    done = run(articles, "race", "sigmoid", "--case", "batch-20000", "--budget", "0.05", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     records = json.loads(done.stdout)
     assert {r["backend"] for r in records} == {"tensorflow"}

@@ -21,10 +21,10 @@ from click.testing import Result
 from rich.console import Console
 
 from mlpperf.articles.mlp import growth
-from mlpperf.articles.readme_tracker import calibration
 from mlpperf.devices import Setting
 from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError
+from readme_tracker import calibration
 
 Command = Callable[..., Result]
 ROOT = Path(__file__).parents[2]

@@ -93,6 +93,8 @@ def test_where_nothing_changed_nothing_is_named(started: Any) -> None:
         (("bisect",), "--good names a commit"),
         (("bisect", "--good", "HEAD~3", "--confidence", "200%"), "between 50 and 100 %"),
         (("bisect", "--good", "HEAD", "--bad", "HEAD~3"), "did you mean"),
+        (("bisect", "--good", "HEAD~3", "--confidence", "abc"), "--confidence takes a percentage"),
+        (("calibrate", "--size", "abc"), "--size takes a percentage such as 2%, not 'abc'"),
     ],
 )
 def test_bad_input_is_one_sentence(

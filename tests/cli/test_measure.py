@@ -99,7 +99,7 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 def test_help_and_version(tmp_path: Path) -> None:
     shown = run(tmp_path, "--help")
     assert shown.returncode == 0
-    for command in ("list", "show", "data", "verify", "race", "doctor"):
+    for command in ("list", "show", "verify", "race", "compare", "doctor"):
         assert command in shown.stdout
     assert run(tmp_path, "--version").stdout.startswith("mlpperf ")
 

@@ -1,13 +1,21 @@
 """`mlpperf init`: what it finds, what it writes, and what it leaves as it is."""
 
 import contextlib
+import json
+import subprocess
+import sys
 import tomllib
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+import pytest
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
+from mlpperf.cli.workflow import UNKNOWN, installed_from
 from mlpperf.engine.suites.settings import settings
 
 TEST = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -37,9 +45,10 @@ def test_what_is_found_is_shown_and_written(project: Any) -> None:
     assert written.startswith("[project]\nname = 'town'\n")
     assert settings(project.folder).suites == ("asv", "pytest")
     workflow = (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8")
-    assert "pip install . asv_runner pytest greenlet mlpperf" in workflow
-    assert "mlpperf compare HEAD^1 HEAD" in workflow
-    assert "{" not in workflow
+    (job,) = yaml.safe_load(workflow)["jobs"].values()
+    installs, compares = (step["run"] for step in job["steps"] if "run" in step)
+    assert installs.startswith("python -m pip install . asv_runner pytest greenlet ")
+    assert "mlpperf compare HEAD^1 HEAD" in compares
 
 
 def test_what_is_there_already_stays(project: Any) -> None:
@@ -74,5 +83,264 @@ def test_no_benchmarks_are_one_sentence_and_nothing_is_written(project: Any) -> 
     project.commit()
     done = init(project)
     assert done.exit_code == 2
-    assert "There are no benchmarks in" in done.stderr
+    assert "town (" in done.stderr
+    assert "has no benchmarks: no test that" in done.stderr
     assert not (project.folder / ".github").exists()
+
+
+# --- where mlpperf comes from ---------------------------------------------------------------------
+
+
+class Installed:
+    """A distribution with what pip wrote about where it is from."""
+
+    def __init__(self, told: str | None) -> None:
+        self.told = told
+
+    def read_text(self, name: str) -> str | None:
+        assert name == "direct_url.json"
+        return self.told
+
+
+GIT = {"vcs": "git", "commit_id": "abc123"}
+
+
+@pytest.mark.parametrize(
+    ("told", "requirement"),
+    [
+        (
+            {"url": "https://u:pw@host.example/o/mlpperf.git", "vcs_info": GIT},
+            "mlpperf @ git+https://host.example/o/mlpperf.git@abc123",
+        ),
+        (
+            {"url": "https://host.example:8/a.whl", "archive_info": {}},
+            "mlpperf @ https://host.example:8/a.whl",
+        ),
+        ({"url": "file:///somewhere", "dir_info": {"editable": True}}, None),
+        ({"url": "ssh://git@host.example/o/mlpperf", "vcs_info": GIT}, None),
+        ({"url": "https://host.example/$(rm x)", "vcs_info": GIT}, None),
+        ({"url": "https://host.example/o", "vcs_info": {"vcs": "git"}}, None),
+        ({"url": 3}, None),
+        ([], None),
+        (None, None),
+        ("{", None),
+    ],
+)
+def test_where_it_is_installed_from(
+    told: Any, requirement: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = told if told is None or isinstance(told, str) else json.dumps(told)
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed(text))
+    assert installed_from() == requirement
+
+
+def workflow(project: Any) -> dict[str, Any]:
+    text = (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def test_the_workflow_installs_what_is_installed_here(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: "mlpperf @ git+https://a/b")
+    done = init(town(project))
+    assert workflow(project)["env"] == {"MLPPERF": "mlpperf @ git+https://a/b"}
+    assert "MLPPERF" not in done.stdout
+
+
+def test_an_address_that_is_not_known_is_left_open(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name on a package index stands for it; the step fails and says what it lacks."""
+    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
+    done = init(town(project))
+    assert f"Write into its line MLPPERF {UNKNOWN}" in done.stdout
+    assert workflow(project)["env"] == {"MLPPERF": ""}
+    (job,) = workflow(project)["jobs"].values()
+    install = next(step["run"] for step in job["steps"] if "pip" in step.get("run", ""))
+    shell = ["bash", "-ec", install.replace("python", sys.executable)]
+    failed = subprocess.run(shell, env={"MLPPERF": ""}, capture_output=True, text=True)
+    assert failed.returncode
+    assert "MLPPERF: lacks a value in this workflow" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({"pyproject.toml": "[tool.x]\ny = 1\n"}, "pytest"),
+        ({"setup.py": ""}, "."),
+        ({"requirements.txt": "numpy\n"}, "-r"),
+        ({}, "pytest"),
+    ],
+)
+def test_a_project_without_a_build_is_not_installed(
+    project: Any, files: dict[str, str], installed: str
+) -> None:
+    town(project)
+    (project.folder / "pyproject.toml").unlink()
+    (project.folder / "asv.conf.json").unlink()
+    for name, text in files.items():
+        project.write(name, text)
+    done = init(project)
+    assert done.exit_code == 0, done.output
+    (job,) = workflow(project)["jobs"].values()
+    install = next(step["run"] for step in job["steps"] if "pip" in step.get("run", ""))
+    assert install.removeprefix("python -m pip install ").split()[0] == installed
+
+
+# --- files as their owners have them --------------------------------------------------------------
+
+TABLE = b'[tool.mlpperf]\nsuites = ["asv", "pytest"]\nthreshold = "0.5%"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "added"),
+    [
+        (b"[project]\nname = 'a'\n", b"\n" + TABLE),
+        (b"[project]\nname = 'a'", b"\n\n" + TABLE),
+        (b"[project]\r\nname = 'a'\r\n", (b"\n" + TABLE).replace(b"\n", b"\r\n")),
+        (b"[project]\r\nname = 'a'", (b"\n\n" + TABLE).replace(b"\n", b"\r\n")),
+        (b"\xef\xbb\xbf[project]\nname = 'a'\n", b"\n" + TABLE),
+        (b"", TABLE),
+        (b"x = nan\n[tool.ruff]\n# the end", b"\n\n" + TABLE),
+        (b"tool.ruff.line-length = 1\n", b"\n" + TABLE),
+    ],
+)
+def test_settings_are_added_and_all_else_stays(project: Any, before: bytes, added: bytes) -> None:
+    file = town(project).folder / "pyproject.toml"
+    file.write_bytes(before)
+    file.chmod(0o640)
+    done = init(project)
+    assert done.exit_code == 0, done.output
+    assert file.read_bytes() == before + added
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert settings(project.folder).suites == ("asv", "pytest")
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(at.relative_to(folder)): at.read_bytes() if at.is_file() else None
+        for at in folder.rglob("*")
+        if ".git" not in at.relative_to(folder).parts
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("tool = {ruff = {line-length = 1}}\n", 'add mlpperf = {suites = ["asv", "pytest"], thres'),
+        ("tool = {}\n", "would not be valid TOML"),
+        ("tool = 3\n", "/pyproject.toml: [tool.mlpperf] paths must be a list such"),
+        ("[tool\n", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_added_safely_is_said_and_nothing_is_written(
+    project: Any, before: str, why: str
+) -> None:
+    town(project)
+    project.write("pyproject.toml", before)
+    was = everything(project.folder)
+    done = init(project)
+    assert done.exit_code == 2
+    assert why in done.stderr
+    assert str(project.folder / "pyproject.toml") in done.stderr
+    assert everything(project.folder) == was
+
+
+def test_a_link_stays_and_its_target_is_written(project: Any) -> None:
+    file = town(project).folder / "pyproject.toml"
+    file.rename(project.folder / "common.toml")
+    file.symlink_to("common.toml")
+    assert init(project).exit_code == 0
+    assert file.is_symlink()
+    assert b"[tool.mlpperf]" in (project.folder / "common.toml").read_bytes()
+
+
+def test_a_link_out_of_the_repository_is_refused(project: Any, tmp_path: Path) -> None:
+    file = town(project).folder / "pyproject.toml"
+    elsewhere = tmp_path / "elsewhere.toml"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    done = init(project)
+    assert done.exit_code == 2
+    assert "out of" in done.stderr
+    assert elsewhere.read_bytes() == before
+    assert not (project.folder / ".github").exists()
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "."])
+def test_what_is_read_only_stays(project: Any, name: str) -> None:
+    """Also for a user who may write it in spite of that."""
+    at = town(project).folder / name
+    was, mode = everything(project.folder), at.stat().st_mode
+    at.chmod(mode & ~0o222)
+    try:
+        done = init(project)
+    finally:
+        at.chmod(mode)
+    assert done.exit_code == 2
+    assert "is read-only; nothing changed" in done.stderr
+    assert everything(project.folder) == was
+
+
+def test_a_folder_that_is_none_leaves_nothing_half_written(project: Any) -> None:
+    town(project)
+    project.write(".github", "a file")
+    was = everything(project.folder)
+    done = init(project)
+    assert done.exit_code == 2
+    assert ".github" in done.stderr
+    assert everything(project.folder) == was
+
+
+# --- where it is called ---------------------------------------------------------------------------
+
+
+def test_in_a_subfolder_the_workflow_goes_there(project: Any) -> None:
+    project.write("parts/a b/pyproject.toml", "[project]\nname = 'part'\n")
+    project.write("parts/a b/tests/test_it.py", TEST)
+    project.commit()
+    with contextlib.chdir(project.folder / "parts/a b"):
+        done = CliRunner().invoke(app, ["init"], catch_exceptions=False)
+        again = CliRunner().invoke(app, ["init"], catch_exceptions=False)
+    assert done.exit_code == again.exit_code == 0
+    (job,) = workflow(project)["jobs"].values()
+    assert job["defaults"]["run"]["working-directory"] == "parts/a b"
+    assert "It has no job" not in again.stdout
+    project.write(".github/workflows/mlpperf.yml", "jobs: {}\n")
+    with contextlib.chdir(project.folder / "parts/a b"):
+        other = CliRunner().invoke(app, ["init"], catch_exceptions=False)
+    assert "It has no job in parts/a b: add one." in other.stdout
+
+
+def test_a_project_with_no_files_of_its_own_has_its_folder_s_name(project: Any) -> None:
+    project.git("rm", "-r", "--quiet", ".")
+    project.write("tests/test_it.py", TEST)
+    project.commit()
+    done = init(project)
+    assert done.exit_code == 0, done.output
+    assert "No pyproject.toml" in done.stdout
+    with contextlib.chdir(project.folder):
+        listed = CliRunner().invoke(app, ["list"], catch_exceptions=False)
+    assert listed.stdout.startswith(f"{project.folder.name} has no hot paths")
+
+
+@pytest.mark.parametrize("branch", ["main", "master", "develop", "mine"])
+def test_what_comes_next_names_the_branch_there_is(project: Any, branch: str) -> None:
+    town(project)
+    project.git("branch", "-m", branch)
+    if branch != "mine":
+        project.git("checkout", "--quiet", "-b", "mine")
+    assert init(project).stdout.endswith(f"Next: mlpperf compare {branch}\n")
+
+
+def test_what_comes_next_names_the_branch_of_the_remote(project: Any, tmp_path: Path) -> None:
+    town(project)
+    project.git("branch", "-m", "stable")
+    project.git("branch", "main")
+    clone = tmp_path / "clone"
+    project.git("clone", "--quiet", str(project.folder), str(clone))
+    with contextlib.chdir(clone):
+        done = CliRunner().invoke(app, ["init"], catch_exceptions=False)
+    assert done.stdout.endswith("Next: mlpperf compare stable\n")

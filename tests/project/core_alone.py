@@ -124,7 +124,6 @@ NEEDS = {
     "articles": [
         *[("train",), ("ladder",), ("sweep",), ("growth",), ("keras", "mlp")],
         *[("peers",), ("accuracy",), ("clusters",), ("data",)],
-        *[("list",), ("race",)],  # a project that names no hot paths has those of the articles
     ],
     "report": [("report",), ("serve", "--port", "0")],
 }

@@ -176,18 +176,25 @@ def test_freeze_knows_hot_paths_of_the_folder(tmp_path: Path) -> None:
     ],
 )
 def test_other_files_are_not_overwritten(
-    refused: Callable[..., str], tmp_path: Path, content: str
+    refused: Callable[..., str], articles: Path, content: str
 ) -> None:
-    file = tmp_path / "list.py"
+    file = articles / "list.py"
     file.write_bytes(content.encode("latin-1"))
     assert "list.py is not a list that `mlpperf freeze` wrote" in refused("freeze", "list.py")
     assert file.read_bytes() == content.encode("latin-1")
 
 
-def test_unwritable_targets_are_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_project_without_hot_paths_has_no_list(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    assert "has no hot paths" in refused("freeze", "list.py")
+    assert not list(tmp_path.iterdir())
+
+
+def test_unwritable_targets_are_refused(refused: Callable[..., str], articles: Path) -> None:
     assert "cannot be written (No such file or directory)" in refused("freeze", "nowhere/list.py")
     assert "cannot be read (Is a directory)" in refused("freeze", ".")
-    assert not list(tmp_path.iterdir())
+    assert [file.name for file in articles.iterdir()] == ["pyproject.toml"]
 
 
 def test_full_disk_leaves_the_old_list(tmp_path: Path) -> None:

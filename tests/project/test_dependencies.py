@@ -18,7 +18,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Looked for at the moment that they are wanted, and told about if they are not there.
 OPTIONAL_IN_THE_CORE = {"tensorflow", "numba", "llvmlite", "memray", "distributed", "dask"}
 # In other projects' environments, to run their suites.
-GUEST = {"pytest", "greenlet", "asv_runner"}
+GUEST = {"pytest", "greenlet", "asv_runner", "numpy"}  # if they are there
 OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it
 
 

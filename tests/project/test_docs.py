@@ -3,19 +3,17 @@
 import json
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from command_reference import reference
 from mlpperf.agreement import Proof
-from mlpperf.articles.readme import marked, rewrite, update
-from mlpperf.articles.readme_blocks import BLOCKS
-from mlpperf.cli.app import app
-from mlpperf.cli.reference import reference
 from mlpperf.engine.compare.findings import Comparison, Finding, Series
 from mlpperf.engine.compare.show import record
 from mlpperf.engine.history.races import race_content
@@ -23,6 +21,7 @@ from mlpperf.engine.history.records import Commit, as_records, context
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.result import Result
 from mlpperf.errors import MlpperfError
+from readme import EVERY, marked, rewrite, update
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "records"
@@ -32,22 +31,13 @@ loaded_from_elsewhere = runpy.run_path(str(Path(__file__).with_name("docs_alone.
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def commands(_: Path) -> str:
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    return reference(group)
-
-
-EVERY = {**BLOCKS, "commands": commands}
-
-
 def short(text: str) -> dict[Path, str]:
     return {Path("page.md"): text}
 
 
 def test_readme_and_docs_say_what_the_records_and_the_commands_say() -> None:
     texts = marked(ROOT)
-    assert update(texts, RECORDS, EVERY) == texts
+    assert update(texts, RECORDS) == texts
 
 
 def test_a_changed_figure_is_noticed() -> None:
@@ -55,7 +45,7 @@ def test_a_changed_figure_is_noticed() -> None:
     page = ROOT / "docs" / "ladder.md"
     start = texts[page].index("| step_0 |")
     changed = texts | {page: texts[page][:start] + texts[page][start:].replace("1", "2", 1)}
-    assert update(changed, RECORDS, EVERY) == texts != changed
+    assert update(changed, RECORDS) == texts != changed
 
 
 def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer_is(
@@ -80,7 +70,7 @@ def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer
         written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
     calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
     (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
-    first, ceiling, peer, alarms = BLOCKS["headline"](tmp_path).splitlines()[2:]
+    first, ceiling, peer, alarms = EVERY["headline"](tmp_path).splitlines()[2:]
     assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
     assert "| 1.2" in ceiling, "that of the last rung that trained, and of no experiment"
     assert "peer, quick, ÷" in peer
@@ -140,10 +130,10 @@ def test_pages_in_folders_are_written_too(tmp_path: Path) -> None:
     below.parent.mkdir(parents=True)
     (tmp_path / "README.md").write_text("".join(both[:-1]), encoding="utf-8")
     below.write_text(both[-1], encoding="utf-8")
-    told = rewrite(tmp_path, RECORDS, {"commands": commands})
+    told = rewrite(tmp_path, RECORDS)
     assert "README.md, docs/reference/commands.md" in told
-    assert "mlpperf compare BASE [HEAD] [OPTIONS]" in below.read_text("utf-8")
-    assert rewrite(tmp_path, RECORDS, {"commands": commands}).endswith("all as before.")
+    assert "mlpperf compare [OPTIONS] {BASE} [HEAD]" in below.read_text("utf-8")
+    assert rewrite(tmp_path, RECORDS).endswith("all as before.")
 
 
 def test_the_reference_says_what_a_command_declares() -> None:
@@ -154,7 +144,7 @@ def test_the_reference_says_what_a_command_declares() -> None:
 
     @tiny.command(rich_help_panel="Sums")
     def add(
-        numbers: Annotated[list[int], typer.Argument(help="What | is added.")],
+        numbers: Annotated[list[int], typer.Argument(metavar="NUMBERS", help="What | is added.")],
         times: Annotated[int, typer.Option(help="How often.")] = 3,
         folder: Annotated[Path | None, typer.Option("--folder", "-f", help="Where.")] = None,
         loud: Annotated[bool, typer.Option("--loud")] = False,
@@ -172,17 +162,38 @@ def test_the_reference_says_what_a_command_declares() -> None:
         "",
         "### add",
         "",
-        "    mlpperf add NUMBERS… [OPTIONS]",
+        "    mlpperf add [OPTIONS] {NUMBERS}...",
         "",
         "Add numbers. Then more.",
         "",
         "| | meaning | default |",
         "|---|---|---|",
-        "| `NUMBERS…` | What \\| is added. |  |",
+        "| `{NUMBERS}...` | What \\| is added. |  |",
         "| `--times TIMES` | How often. | `3` |",
         "| `--folder FOLDER`, `-f FOLDER` | Where. |  |",
         "| `--loud` |  |  |",
     ]
+
+
+def test_the_reference_says_what_the_help_says(
+    command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its usage line, its sentences and its defaults."""
+    monkeypatch.setenv("COLUMNS", "300")
+    text = EVERY["commands"](RECORDS)
+    parts = text.split("### ")[1:]
+    assert len(parts) > 20
+    for part in parts:
+        name, _, usage, *_ = part.splitlines()
+        shown = " ".join(command(name, "--help").stdout.split())
+        assert f"Usage: {usage.strip().replace('mlpperf', 'root', 1)} " in shown
+        for line in part.splitlines():
+            if line.startswith("| `"):
+                _, names, meaning, default, _ = re.split(r" ?(?<!\\)\| ?", line)
+                assert names.strip("`{}[]").split()[0].rstrip("]}.`,") in shown
+                assert meaning.replace("\\|", "|") in shown
+                if default.startswith("`"):
+                    assert f"[default: {default[1:-1]}]" in shown
 
 
 def test_the_readme_fits_on_a_page() -> None:

@@ -1,4 +1,21 @@
 """What the articles need besides their hot paths: data, network, clusters, contests, pages."""
 
-# The address of the articles' hot paths, which a project has that names none of its own.
+from pathlib import Path
+
+# The entry of the articles' hot paths, also of versions of this repository that name none.
 HOT_PATHS = ("mlpperf.paths:PATHS",)
+
+
+def named() -> bool:
+    """Whether the project in the current folder names the articles' hot paths.
+
+    Without them it has nothing to do with the articles' pages, checks and commands.
+    """
+    from ..engine.suites.pyproject import entries
+    from ..errors import MlpperfError
+
+    try:
+        found = entries(Path("pyproject.toml"))
+    except MlpperfError:  # whatever needs the file says what is wrong with it
+        return False
+    return any(entry.partition(":")[0] == "mlpperf.paths" for entry in found)

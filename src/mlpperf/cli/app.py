@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
+from ..articles import named
 from ..articles.commands import COMMANDS
 from ..engine.words import plain
 from ..errors import MlpperfError, missing
@@ -83,4 +84,6 @@ def _options(
 
 for _group, _commands in GROUPS.items():
     for _command in _commands:
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group)(_command)
+        # They can be called everywhere, but concern nobody else.
+        _hidden = _group == "Articles" and not named()
+        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group, hidden=_hidden)(_command)

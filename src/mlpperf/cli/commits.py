@@ -37,9 +37,14 @@ class Format(StrEnum):
 
 
 def compare(
-    base: Annotated[str, typer.Argument(help="The commit to compare with, such as main.")],
+    base: Annotated[
+        str, typer.Argument(metavar="BASE", help="The commit to compare with, such as main.")
+    ],
     head: Annotated[
-        str | None, typer.Argument(help="The commit to judge; the files as they are by default.")
+        str | None,
+        typer.Argument(
+            metavar="HEAD", help="The commit to judge; the files as they are by default."
+        ),
     ] = None,
     paths: Paths = None,
     case: Annotated[
@@ -108,7 +113,7 @@ def compare(
         # Who names hot paths, cases or libraries wants nothing else.
         kinds=suite or (["hotpaths"] if paths or case or backend else ()),
         benchmarks=benchmarks,
-        threshold=percentage(threshold) if threshold else None,
+        threshold=percentage(threshold, "--threshold") if threshold else None,
         budget=budget,
         python=python,
         extra=with_ or (),
@@ -201,7 +206,7 @@ def calibrate(
 
     check("tracker", [against] if against else [], TRACKERS)
     recording = Recording("calibration", "calibrations", records)
-    sizes = [percentage(text) for text in size] if size else list(SIZES)
+    sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
         hot_paths = ["hotpaths"] if paths or case else ()
@@ -248,7 +253,8 @@ def calibrate(
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):
             calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
-            recording.add(calibration.fields())
+            measured_in = made.environment.fields() if suites else {}
+            recording.add({**calibration.fields(), **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     if as_json:
@@ -262,13 +268,15 @@ def calibrate(
 
 def freeze(
     file: Annotated[
-        Path, typer.Argument(help="Where to write it, in a folder that is there.")
+        Path, typer.Argument(metavar="FILE", help="Where to write it, in a folder that is there.")
     ] = Path("benchmarks/asv/frozen.py"),
 ) -> None:
     """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
+    from ..engine.suites.catalogue import hot_paths
     from ..engine.suites.frozen import frozen, write
 
-    entries = frozen(usual=HOT_PATHS)
+    hot_paths()  # an empty list would have asv measure nothing
+    entries = frozen()
     changed = write(file, entries)
     for line in changed:
         typer.echo(line)
@@ -303,7 +311,7 @@ class TableFormat(StrEnum):
 def history(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Only of these; all by default."),
+        typer.Argument(metavar="PATH", help="Only of these; all by default."),
     ] = None,
     records: Records = None,
     asv: Asv = None,

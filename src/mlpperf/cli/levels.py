@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def backfill(
     commits: Annotated[
         str | None,
-        typer.Argument(metavar="[A..B]", help="From A on, up to B or HEAD; all by default."),
+        typer.Argument(metavar="A..B", help="From A on, up to B or HEAD; all by default."),
     ] = None,
     since: Annotated[
         str | None, typer.Option(help="Only commits since then, such as 2026-10-01 or '2 weeks'.")
@@ -118,9 +118,14 @@ def backfill(
 
 def bisect(
     series: Annotated[
-        str | None, typer.Argument(help="Its name or a pattern; all that became slower by default.")
+        str | None,
+        typer.Argument(
+            metavar="SERIES", help="Its name or a pattern; all that became slower by default."
+        ),
     ] = None,
-    good: Annotated[str, typer.Option(help="A commit before, such as a tag.")] = "",
+    good: Annotated[
+        str, typer.Option(help="A commit before, such as a tag.", show_default=False)
+    ] = "",
     bad: Annotated[str, typer.Option(help="A commit after.")] = "HEAD",
     confidence: Annotated[str, typer.Option(help="That it is the commit that is named.")] = "99%",
     budget: Annotated[
@@ -151,7 +156,7 @@ def bisect(
 
     if not good:
         raise MlpperfError("--good names a commit before it was slower, such as a tag.")
-    sure = percentage(confidence)
+    sure = percentage(confidence, "--confidence")
     if not 0.5 <= sure < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)

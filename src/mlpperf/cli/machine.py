@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from ..devices import Setting, use
+from ..engine.guest.environment import UNKNOWN
 from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+
+if TYPE_CHECKING:
+    from ..engine.timing.doctor import Finding
 
 
 def devices(
@@ -48,19 +53,45 @@ def devices(
         raise typer.Exit(1)
 
 
+def _suites() -> Finding:
+    """Which Python the project's tests and asv suite run on."""
+    from pathlib import Path
+
+    from ..engine.compare.guests import interpreter
+    from ..engine.timing.doctor import Finding
+    from ..engine.timing.environment import environment
+
+    python = interpreter(Path.cwd())
+    there = environment(python)
+    if there.machine.python == UNKNOWN:
+        advice = "`--python PATH` names another one; or make this environment anew."
+        return Finding("problem", "suites", f"{python} cannot be asked", advice)
+    return Finding("fine", "suites", f"run on {there.software}, {python}")
+
+
 def doctor() -> None:
     """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
-    from ..articles.checks import CHECKS
+    from pathlib import Path
+
+    from ..articles import named
     from ..engine import terminal
     from ..engine.compare import scratch, seeing
+    from ..engine.suites.pyproject import entries
     from ..engine.timing import show as tables
-    from ..engine.timing.doctor import examine
+    from ..engine.timing.doctor import examine, tensorflow_loads
 
+    checks = [_suites, seeing.check, scratch.check]
+    if entries(Path("pyproject.toml")):
+        checks.append(tensorflow_loads)
+    if named():
+        from ..articles.checks import CHECKS
+
+        checks += CHECKS
     console = terminal.console()
     findings = []
     with terminal.progress() as bar:
         task = bar.add_task("examining", total=None)
-        for finding in examine((seeing.check, scratch.check, *CHECKS)):
+        for finding in examine(checks):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
     console.print(tables.findings(findings))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from ..articles import HOT_PATHS
 from ..devices import Setting, tensorflow, use
 from ..engine.options import AsJson, Device, Records, Threads
 from ..errors import MlpperfError
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ..engine.timing.result import Result
     from ..hotpath import Case, HotPath, Variant
 
-Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="All by default.")]
+Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="All by default.")]
 Cases = Annotated[
     list[str] | None, typer.Option("--case", help="Only this case, such as batch-500; repeatable.")
 ]
@@ -33,22 +32,33 @@ Backends = Annotated[
 
 
 def list_() -> None:
-    """Show the catalogue: every hot path with its variants and cases."""
+    """Show the catalogue: every hot path with its variants and cases.
+
+    In a project that names none: the benchmarks that it has.
+    """
+    from pathlib import Path
+
     from ..engine import terminal
     from ..engine.suites import show
     from ..engine.suites.catalogue import catalogue
+    from .start import benchmarks
 
-    terminal.console().print(show.overview(catalogue(usual=HOT_PATHS)))
+    if paths := catalogue():
+        terminal.console().print(show.overview(paths))
+    else:
+        typer.echo(show.no_hot_paths(Path.cwd(), benchmarks(Path.cwd()).places))
 
 
 def show(
-    path: Annotated[str, typer.Argument(help="A hot path, as `mlpperf list` names it.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A hot path, as `mlpperf list` names it.")
+    ],
 ) -> None:
     """Show the story of a hot path, and reference and variants side by side."""
     from ..engine.suites import show
-    from ..engine.suites.catalogue import catalogue, select
+    from ..engine.suites.catalogue import hot_paths, select
 
-    show.print_page(select(catalogue(usual=HOT_PATHS), [path])[0])
+    show.print_page(select(hot_paths(), [path])[0])
 
 
 def verify(
@@ -133,7 +143,7 @@ def race(
                 for path, at in _steps(bar, work):
                     contests.append(written(path, at, work[path].variants, inputs))
                 task = bar.add_task("", total=PROCESSES.usual * len(contests))
-                for number, contest in run(contests, inputs, entries=HOT_PATHS, budget=seconds):
+                for number, contest in run(contests, inputs, budget=seconds):
                     told = f"{contest.name}, process {number}"
                     bar.update(task, description=told, advance=1, refresh=True)
         finally:
@@ -174,10 +184,10 @@ def _work(
     """What was asked for, checked; a variant that is named needs no backend named too."""
     from ..backends import LIBRARIES
     from ..compiled import numba
-    from ..engine.suites.catalogue import catalogue, select, select_cases
+    from ..engine.suites.catalogue import hot_paths, select, select_cases
     from ..errors import check
 
-    paths = select(catalogue(usual=HOT_PATHS), names or ())
+    paths = select(hot_paths(), names or ())
     every = [variant for path in paths for variant in path.variants]
     check("case", cases or (), [case.name for path in paths for case in path.cases])
     check("variant", variants or (), [v.name for v in every])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from ..articles import HOT_PATHS
+from ..articles import named
 from ..engine.options import Asv, PytestBenchmark, Records
-from ..errors import MlpperfError, missing
+from ..errors import MlpperfError
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
@@ -59,53 +58,36 @@ class _Site:
     def build(self) -> Path:
         """Write the site; gives its first page."""
         from ..engine.report import gather, site
-        from ..engine.suites.catalogue import catalogue, project_name
+        from ..engine.suites.catalogue import catalogue
+        from ..engine.suites.pyproject import project_name
 
         records, asv, pytest_benchmark = self.sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
         content = _articles_content()
         material = gather.gather(records, asv, pytest_benchmark, content.kinds)
-        return site.write(
-            self.out, material, catalogue(usual=HOT_PATHS), project_name(Path.cwd()), content
-        )
+        return site.write(self.out, material, catalogue(), project_name(Path.cwd()), content)
 
 
 def _articles_content() -> Content:
-    """The articles' pages; none without their extra, as nothing of theirs can be measured then."""
+    """The articles' pages; none in a project that does not name the articles' hot paths."""
     from ..engine.report.draft import Content
 
-    try:
-        from ..articles.report.content import CONTENT
-    except ModuleNotFoundError as reason:
-        if missing(reason) is None:
-            raise
+    if not named():
         return Content()
+    from ..articles.report.content import CONTENT
+
     return CONTENT
 
 
 def report(
-    context: typer.Context,
     out: Out = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    readme: Annotated[
-        bool,
-        typer.Option("--readme", help="Write the figures of README and docs instead."),
-    ] = False,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
 ) -> None:
     """Build the report: a site that opens from the file system, without a network."""
-    if readme:
-        from ..articles import readme as tables
-        from .reference import reference
-
-        # The commands are in what this one belongs to: no import of the file that imports this.
-        group = cast(TyperGroup, context.find_root().command)
-        blocks = {"commands": lambda _: reference(group)}
-        typer.echo(tables.rewrite(Path(), records or Path("records"), blocks))
-        return
     page = _Site(out, records, asv, pytest_benchmark).build()
     typer.echo(f"Report: {page}")
     if open_ and typer.launch(page.resolve().as_uri()):
@@ -113,7 +95,7 @@ def report(
 
 
 def export(
-    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the files.")],
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,

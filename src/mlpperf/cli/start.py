@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from ..articles import HOT_PATHS
-from ..errors import MlpperfError
+from .workflow import UNKNOWN, WORKFLOW, workflow
 
-WORKFLOW = Path(".github/workflows/mlpperf.yml")
-WORKFLOW_TEXT = """# Is this pull request slower? Both versions take turns in one process.
-name: mlpperf
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-on: pull_request
+    from ..engine.suites.found import Suite
 
-permissions:
-  contents: read
 
-jobs:
-  compare:
-    runs-on: ubuntu-latest
-    timeout-minutes: 30
-    steps:
-      - uses: actions/checkout@v4
-        with:
-          fetch-depth: 2  # the merge commit and its parents
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "3.12"
-      # And whatever else the benchmarks import.
-      - run: python -m pip install . {needs} mlpperf
-      # The exit code is 1 for a regression and 2 if nothing could be measured; both fail the job.
-      - run: mlpperf compare HEAD^1 HEAD --format markdown | tee -a "$GITHUB_STEP_SUMMARY"
-        shell: bash  # with pipefail
-"""
+class Benchmarks(NamedTuple):
+    """What a project has to compare.
+
+    Attributes
+    ----------
+    top, below : of the repository, and the path of the project's folder below it.
+    entries : of its hot paths.
+    suites : its other benchmarks.
+    """
+
+    top: Path
+    below: Path
+    entries: Sequence[str]
+    suites: Sequence[Suite]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The names that [tool.mlpperf] suites has for them."""
+        return [*(["hotpaths"] if self.entries else []), *(suite.kind for suite in self.suites)]
+
+    @property
+    def places(self) -> list[str]:
+        """Where they are, for people."""
+        return [*self.entries, *(suite.place for suite in self.suites)]
+
+
+def benchmarks(folder: Path) -> Benchmarks:
+    """What the project that `folder` is in has: of its files, those that git does not ignore.
+
+    Raises
+    ------
+    MlpperfError
+        Outside a git repository, or if a configuration cannot be read.
+    """
+    from ..engine.compare.checkouts import project_folder
+    from ..engine.compare.scratch import scratch
+    from ..engine.compare.versions import checked_out
+    from ..engine.suites.found import found
+    from ..engine.suites.pyproject import entries
+
+    top, below = project_folder(folder)
+    entries(top / below / "pyproject.toml")  # what is wrong with it is wrong there, not in a copy
+    with scratch("versions") as temporary:
+        version = checked_out(None, top, below, temporary / "copy")
+        return Benchmarks(top, below, version.entries, found(version.root))
 
 
 def init() -> None:
@@ -42,44 +67,57 @@ def init() -> None:
 
     What is there already stays as it is.
     """
-    from ..engine.compare.checkouts import project_folder
     from ..engine.compare.guests import NEEDS
-    from ..engine.compare.scratch import scratch
-    from ..engine.compare.versions import checked_out
-    from ..engine.files import write_whole
-    from ..engine.suites.catalogue import content_of
-    from ..engine.suites.found import found
+    from ..engine.files import append_to_all
+    from ..engine.suites import show
+    from ..engine.suites.pyproject import content_of, settings_added
 
-    top, below = project_folder(Path.cwd())
-    root = top / below
-    with scratch("versions") as temporary:
-        version = checked_out(None, top, below, temporary / "copy", HOT_PATHS)
-        suites = found(version.root)
-    kinds = [*(["hotpaths"] if version.entries else []), *(suite.kind for suite in suites)]
-    if not kinds:
-        raise MlpperfError(
-            f"There are no benchmarks in {root}: no test that uses the benchmark fixture, no "
-            "asv.conf.json, and no hot paths in [tool.mlpperf] paths."
-        )
-    for place in (*version.entries, *(suite.place for suite in suites)):
+    found = benchmarks(Path.cwd())
+    root = found.top / found.below
+    if not found.kinds:
+        show.no_hot_paths(root, ())
+    for place in found.places:
         typer.echo(f"Found {place}")
-    pyproject = root / "pyproject.toml"
+    said: list[str] = []
+    files: dict[Path, bytes] = {}
+    pyproject, file = root / "pyproject.toml", found.top / WORKFLOW
     if not pyproject.is_file():
-        typer.echo("No pyproject.toml: everything that is found will be compared.")
+        said.append("No pyproject.toml: everything that is found will be compared.")
     elif "mlpperf" in content_of(pyproject).get("tool", {}):
-        typer.echo(f"{pyproject}: [tool.mlpperf] is there already.")
+        said.append(f"{pyproject}: [tool.mlpperf] is there already.")
     else:
-        listed = ", ".join(f'"{kind}"' for kind in kinds)
-        text = pyproject.read_text(encoding="utf-8").rstrip("\n")
-        text += f'\n\n[tool.mlpperf]\nsuites = [{listed}]\nthreshold = "0.5%"\n'
-        write_whole(pyproject, text.encode())
-        typer.echo(f"{pyproject}: [tool.mlpperf] is written.")
-    workflow = top / WORKFLOW
-    if workflow.exists():
-        typer.echo(f"{workflow} is there already.")
+        settings = {"suites": found.kinds, "threshold": "0.5%"}
+        files[pyproject] = settings_added(pyproject, settings)
+        said.append(f"{pyproject}: [tool.mlpperf] is written.")
+    if file.exists() or file.is_symlink():
+        said.append(f"{file} is there already.")
+        if found.below.parts and found.below.as_posix() not in file.read_text("utf-8", "replace"):
+            said.append(f"It has no job in {found.below.as_posix()}: add one.")
     else:
-        needs = dict.fromkeys(name for suite in suites for name in NEEDS[suite.kind])
-        workflow.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(workflow, WORKFLOW_TEXT.format(needs=" ".join(needs)).encode())
-        typer.echo(f"{workflow} is written.")
-    typer.echo("Next: mlpperf compare main")
+        needs = dict.fromkeys(name for suite in found.suites for name in NEEDS[suite.kind])
+        text = workflow(root, found.below, list(needs))
+        files[file] = text.encode()
+        said.append(f"{file} is written.")
+        if UNKNOWN in text:
+            said.append(f"Write into its line MLPPERF {UNKNOWN}: it is not known here.")
+    append_to_all(files, found.top)
+    for sentence in said:
+        typer.echo(sentence)
+    typer.echo(f"Next: mlpperf compare {_usual_base(found.top)}")
+
+
+def _usual_base(top: Path) -> str:
+    """The branch that others start from: the remote's, or one of the usual names, or HEAD."""
+    from ..engine.git import told
+
+    def is_there(reference: str) -> bool:
+        return bool(told("rev-parse", "--verify", "--quiet", reference, folder=top))
+
+    remote = told("symbolic-ref", "--short", "refs/remotes/origin/HEAD", folder=top) or ""
+    names = [remote.removeprefix("origin/"), "main", "master", "trunk", "develop"]
+    for name in filter(None, names):
+        if is_there(f"refs/heads/{name}"):
+            return name
+    if remote and is_there(f"refs/remotes/{remote}"):
+        return remote
+    return told("symbolic-ref", "--quiet", "--short", "HEAD", folder=top) or "HEAD"

@@ -6,6 +6,8 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ..errors import MlpperfError
@@ -59,3 +61,42 @@ def own_folder() -> Path:
     with contextlib.suppress(OSError), (folder / ".gitignore").open("x") as file:
         file.write("*\n")  # the temporary folder may lie in a working tree
     return folder
+
+
+def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
+    """Append to files below the folder `inside`, which are made if need be: to all, or to none.
+
+    Their modes stay, and so do links to files in that folder, which are followed.
+
+    Raises
+    ------
+    MlpperfError
+        If one leads out of the folder, is read-only, or cannot be written. All are as they were.
+    """
+    with contextlib.ExitStack() as undo:
+        for file, content in additions.items():
+            try:
+                _check_place(file, inside)
+                for folder in reversed([at for at in file.parents if not at.exists()]):
+                    folder.mkdir()
+                    undo.callback(folder.rmdir)
+                is_new = not file.exists()
+                with file.open("ab", buffering=0) as opened:
+                    size = os.fstat(opened.fileno()).st_size
+                    undo.callback(file.unlink if is_new else partial(os.truncate, file, size))
+                    rest = memoryview(content)
+                    while rest:  # a disk that fills up takes a part of it
+                        rest = rest[opened.write(rest) :]
+            except OSError as reason:
+                why = reason.strerror or reason
+                raise MlpperfError(f"{file} cannot be written ({why}); nothing changed") from reason
+        undo.pop_all()
+
+
+def _check_place(file: Path, inside: Path) -> None:
+    """Refuse what leads elsewhere, and what somebody protected, even if we might write it."""
+    there = next(at for at in (file, *file.parents) if at.exists() or at.is_symlink())
+    if not there.resolve().is_relative_to(inside.resolve()):
+        raise MlpperfError(f"{there} leads to {there.resolve()}, out of {inside}; nothing changed")
+    if not there.stat().st_mode & 0o222:
+        raise MlpperfError(f"{there} is read-only; nothing changed")

@@ -58,15 +58,18 @@ def rounded(value: float, digits: int = 3) -> str:
     return f"{value:.{max(0, digits - 1 - math.floor(math.log10(value)))}f}"
 
 
-def percentage(text: object) -> float:
-    """`0.5%` or `0.5` as 0.005.
+def percentage(text: object, name: str) -> float:
+    """`0.5%` or `0.5` as 0.005; `name` is that of the option or setting which has that value.
 
     Raises
     ------
     MlpperfError
-        If it is no number.
+        If it is no finite number.
     """
     try:
-        return float(str(text).strip().removesuffix("%")) / 100
+        share = float(str(text).strip().removesuffix("%")) / 100
     except ValueError:
-        raise MlpperfError(f"A threshold is a percentage such as 2%, not {text!r}.") from None
+        share = math.nan
+    if isinstance(text, bool) or not math.isfinite(share):
+        raise MlpperfError(f"{name} takes a percentage such as 2%, not {text!r}.")
+    return share

@@ -3,6 +3,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,17 +22,17 @@ from mlpperf.agreement import Arrays
 from mlpperf.devices import SETTING, Setting, threads
 from mlpperf.engine.history import records
 from mlpperf.engine.history.races import race_content
-from mlpperf.engine.history.reading import read
+from mlpperf.engine.history.reading import origin_of, read
 from mlpperf.engine.history.records import (
     SCHEMA,
     Commit,
     append,
     as_records,
     current_commit,
-    installed_versions,
     records_folder,
 )
 from mlpperf.engine.timing import race as measure
+from mlpperf.engine.timing.environment import environment
 from mlpperf.engine.timing.in_force import InForce
 from mlpperf.engine.timing.intervals import Interval
 from mlpperf.engine.timing.looks import Floor
@@ -111,7 +112,7 @@ def test_a_record_holds_everything_to_be_read_years_later(results: list[Result])
     assert record["device"] == "cpu"
     assert record["threads"] == threads()
     assert record["freed_memory"] in ("kept", "returned")
-    assert record["versions"] == installed_versions()
+    assert record["versions"] == environment().versions
     assert record["versions"]["numpy"] == np.__version__
     assert record["path"] == "doubling"
     assert record["version"] == 3
@@ -177,9 +178,24 @@ def test_what_has_no_bound_is_null(results: list[Result]) -> None:
     json.dumps(record, allow_nan=False)
 
 
-def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "VERSIONS", ("numpy", "no-such-package-as-this"))
-    assert installed_versions() == {"numpy": np.__version__}
+def test_software_without_numpy_names_none() -> None:
+    made = as_records("race", COMMIT, [{}])[0]
+    origin = origin_of(made)
+    assert re.fullmatch(r".+, NumPy \S+, Python \S+", origin.software)
+    without = dataclasses.replace(origin.machine, numpy="none", blas="none", simd="none")
+    assert re.fullmatch(r"Python \S+", dataclasses.replace(origin, machine=without).software)
+
+
+@pytest.mark.parametrize(("name", "is_hidden"), [(".mlpperf", True), ("records", False)])
+def test_git_ignores_the_usual_folder(name: str, is_hidden: bool, tmp_path: Path) -> None:
+    ignored = tmp_path / name / ".gitignore"
+    append([], tmp_path / name)
+    assert ignored.exists() == is_hidden
+    if is_hidden:
+        assert ignored.read_text("utf-8") == "*\n"
+        ignored.unlink()  # by somebody who wants to commit them
+        append([], tmp_path / name)
+        assert not ignored.exists()
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.articles import HOT_PATHS
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.site import navigation, write
-from mlpperf.engine.suites.catalogue import catalogue
+from mlpperf.paths import PATHS
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -76,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, made_branch: Callable[..., li
     write_history(folder / "records" / "races.jsonl")
     with contextlib.chdir(branch):
         material = gather(folder / "records", None, None, CONTENT.kinds)
-    paths = catalogue(usual=HOT_PATHS)
+    paths = PATHS
     return write(folder / "site", material, paths, "demo", CONTENT).parent
 
 

@@ -19,7 +19,6 @@ import plotly.graph_objects as go
 import pytest
 from typer.testing import CliRunner
 
-from mlpperf.articles import HOT_PATHS
 from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.report import figures as article_figures
@@ -32,8 +31,8 @@ from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.serve import serve
 from mlpperf.engine.report.site import MANIFEST, write
-from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.errors import MlpperfError
+from mlpperf.paths import PATHS
 
 ROOT = Path(__file__).parents[3]
 RECORDS = ROOT / "records"
@@ -111,7 +110,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.writelines(f"{line}\n" for line in races())
     material = gather(folder / "records", None, None, CONTENT.kinds)
     assert not material.unreadable
-    return write(folder / "site", material, catalogue(usual=HOT_PATHS), "demo", CONTENT).parent
+    return write(folder / "site", material, PATHS, "demo", CONTENT).parent
 
 
 # --- what is there -------------------------------------------------------------------------------
@@ -129,7 +128,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 
 
 def test_there_is_a_page_for_every_hot_path(site: Path) -> None:
-    for path in catalogue(usual=HOT_PATHS):
+    for path in PATHS:
         page = pages(site)[f"paths/{path.name}.html"]
         assert path.title in page.texts
         assert any(variant.name in text for variant in path.variants for text in page.texts)
@@ -198,7 +197,7 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
     write(
         tmp_path / "site",
         gather(tmp_path, None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
+        PATHS,
         "demo",
         CONTENT,
     )
@@ -247,7 +246,7 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
     write(
         tmp_path / "site",
         gather(tmp_path, None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
+        PATHS,
         "demo",
         CONTENT,
     )
@@ -272,7 +271,7 @@ def test_machines_are_never_mixed(tmp_path: Path) -> None:
     write(
         tmp_path / "site",
         gather(tmp_path, None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
+        PATHS,
         "demo",
         CONTENT,
     )
@@ -311,7 +310,7 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
     write(
         tmp_path / "site",
         gather(None, tmp_path / "results", None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
+        PATHS,
         "demo",
         CONTENT,
     )
@@ -354,7 +353,7 @@ def test_hostile_records_are_text(tmp_path: Path) -> None:
     write(
         folder / "site",
         gather(folder, None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS),
+        PATHS,
         HOSTILE,
         CONTENT,
     )
@@ -404,7 +403,7 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert len(material.unreadable) == 3 * len(kinds)
     assert sum("schema 1" in line for line in material.unreadable) == len(kinds)
     assert len(material.kinds["ladders"]) == len(committed("ladders"))
-    write(tmp_path / "site", material, catalogue(usual=HOT_PATHS), "demo", CONTENT)
+    write(tmp_path / "site", material, PATHS, "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
     assert f"{3 * len(kinds)} lines could not be read, and the others were" in texts
     first = len(committed("races")) + 1
@@ -433,13 +432,13 @@ def test_what_is_in_the_folder_stays_there(site: Path, tmp_path: Path) -> None:
     write(
         own,
         gather(only, None, None, CONTENT.kinds),
-        catalogue(usual=HOT_PATHS)[:1],
+        PATHS[:1],
         "demo",
         CONTENT,
     )
     assert (own / "mine.txt").exists()
     left = {file.name for file in (own / "paths").iterdir()}
-    assert left == {"mine.html", f"{catalogue(usual=HOT_PATHS)[0].name}.html"}
+    assert left == {"mine.html", f"{PATHS[0].name}.html"}
     assert not (own / "data" / "ladder.csv").exists()
 
 
@@ -448,9 +447,7 @@ def test_a_changed_manifest_deletes_nothing_elsewhere(site: Path, tmp_path: Path
     shutil.copytree(site, own)
     mine.write_text("mine")
     (own / MANIFEST).write_text(json.dumps(["../mine.txt", str(mine), "gone.html"]))
-    write(
-        own, gather(RECORDS, None, None, CONTENT.kinds), catalogue(usual=HOT_PATHS), "demo", CONTENT
-    )
+    write(own, gather(RECORDS, None, None, CONTENT.kinds), PATHS, "demo", CONTENT)
     assert mine.exists()
 
 
@@ -468,14 +465,13 @@ def test_a_folder_of_somebody_elses_is_left_alone(
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, refused: Callable[..., str]) -> None:
-    assert "There are no records yet; `mlpperf compare`" in refused("report")
+    assert "There are no records yet; `mlpperf compare BASE`" in refused("report")
     file = tmp_path / "file"
     file.write_text("")
     records = ("--records", str(RECORDS))
     assert "is no folder" in refused("report", *records, "--out", str(file))
     assert "cannot be written" in refused("report", *records, "--out", str(file / "below"))
     assert "There is no folder" in refused("report", "--records", str(tmp_path / "none"))
-    assert "cannot be read" in refused("report", "--readme", *records)
     assert "from 0 to 65535" in refused("serve", *records, "--port", "70000")
     (tmp_path / "races.jsonl").write_text("{\n")
     assert "(1 damaged" in refused("report", "--records", str(tmp_path))
@@ -515,7 +511,7 @@ def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
         write(
             out,
             gather(tmp_path, None, None, CONTENT.kinds),
-            catalogue(usual=HOT_PATHS)[:1],
+            PATHS[:1],
             "demo",
             CONTENT,
         )

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.articles import HOT_PATHS
-from mlpperf.engine.suites.catalogue import catalogue, select, select_cases
+from mlpperf.engine.suites.catalogue import catalogue, hot_paths, select, select_cases
 from mlpperf.errors import MlpperfError, check
 from mlpperf.hotpath import HotPath
 from mlpperf.paths import PATHS
@@ -86,12 +85,6 @@ def test_names_are_unique_at_every_level() -> None:
         assert path.title
 
 
-def test_without_a_project_there_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert catalogue(tmp_path, HOT_PATHS) == PATHS
-    monkeypatch.chdir(tmp_path)
-    assert catalogue(usual=HOT_PATHS) == PATHS
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -102,9 +95,21 @@ def test_without_a_project_there_are_ours(tmp_path: Path, monkeypatch: pytest.Mo
         "[tool.mlpperf]\npaths = []\n",
     ],
 )
-def test_projects_that_name_no_paths_add_none(text: str, tmp_path: Path) -> None:
+def test_projects_that_name_no_paths_have_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
-    assert catalogue(tmp_path, HOT_PATHS) == PATHS
+    assert catalogue(tmp_path) == ()
+
+
+def test_nowhere_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert catalogue() == ()
+    with pytest.raises(MlpperfError, match=rf"{tmp_path.name} has no hot paths: \[tool.mlpperf\]"):
+        hot_paths()
+
+
+def test_who_names_ours_has_them(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.mlpperf]\npaths = ['mlpperf.paths:PATHS']\n")
+    assert catalogue(tmp_path) == PATHS
 
 
 # --- somebody else's -----------------------------------------------------------------------------
@@ -112,11 +117,11 @@ def test_projects_that_name_no_paths_add_none(text: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("place", ["", "src__"], ids=["folder", "src"])
 @pytest.mark.parametrize("attribute", [":PATHS", ":", "", ":LIST"])
-def test_a_projects_own_paths_follow_ours(place: str, attribute: str, project: Project) -> None:
+def test_a_projects_own_paths(place: str, attribute: str, project: Project) -> None:
     module = f"own_paths_{next(numbers)}"
     text = MODULE.format(name="doubling") + "LIST = [PATH]\n"
     folder = project(f'["{module}{attribute}"]', **{place + module: text})
-    (theirs,) = catalogue(folder, HOT_PATHS)  # and not the usual ones
+    (theirs,) = catalogue(folder)
     assert isinstance(theirs, HotPath)
     assert (theirs.name, theirs.title) == ("doubling", "Doubling")
 

@@ -58,9 +58,15 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
         ("budget = 0", "budget must be a number of seconds, not 0"),
         ("budget = 'long'", "budget must be a number"),
         ("pytest_options = '--runslow'", "pytest_options must be a list"),
-        ("unjudged = 'few'", "a percentage such as 2%, not 'few'"),
+        ("unjudged = 'few'", "unjudged takes a percentage such as 2%, not 'few'"),
         ("accept = 'gpu'", "accept must be a list"),
-        ("threshold = 'much'", "a percentage such as 2%, not 'much'"),
+        (
+            "threshold = 'much'",
+            r"\[tool.mlpperf\] threshold takes a percentage such as 2%, not 'much'",
+        ),
+        ("threshold = nan", "takes a percentage such as 2%, not nan"),
+        ("threshold = true", "takes a percentage such as 2%, not True"),
+        ("thresholds = {'*a*' = 'x'}", r"thresholds\] '\*a\*' takes a percentage .* not 'x'"),
         ("thresholds = ['5%']", "thresholds must be a table"),
     ],
 )
@@ -76,4 +82,4 @@ def test_a_table_is_wanted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.5", 0.005), (" 10 %", 0.1)])
 def test_percentages(text: str, share: float) -> None:
-    assert percentage(text) == pytest.approx(share)
+    assert percentage(text, "--size") == pytest.approx(share)

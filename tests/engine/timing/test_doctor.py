@@ -80,11 +80,11 @@ def quick(monkeypatch: pytest.MonkeyPatch, tensorflow: Callable[[str], None]) ->
 
 @pytest.mark.usefixtures("quick")
 def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well() -> None:
-    findings = [well_formed(finding) for finding in examine(CHECKS)]
+    findings = [well_formed(finding) for finding in examine((doctor.tensorflow_loads, *CHECKS))]
     names = [finding.what for finding in findings]
     assert len(set(names)) == len(names)
     assert names == [
-        "machine", "Python", "NumPy", "ceilings", "TensorFlow", "clock", "noise", "MNIST",
+        "machine", "Python", "NumPy", "ceilings", "clock", "noise", "TensorFlow", "MNIST",
     ]  # fmt: skip
     found = {finding.what: finding.found for finding in findings}
     assert found["ceilings"] == "float32 products 1074 GFLOP/s, memory 50 GB/s"
@@ -97,7 +97,7 @@ def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well()
 def test_findings_come_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody watches a progress bar meanwhile."""
     monkeypatch.setattr(doctor, "floor_seconds", lambda cost: pytest.fail("too early"))
-    findings = examine(CHECKS)
+    findings = examine((doctor.tensorflow_loads, *CHECKS))
     assert [next(findings).what for _ in range(3)] == ["machine", "Python", "NumPy"]
 
 
@@ -112,7 +112,10 @@ def test_problems_do_not_end_the_examination(
     monkeypatch.setattr(data, "mnist", no_data)
     monkeypatch.setattr(doctor, "clock_resolution", lambda: 1e-3)
     monkeypatch.setattr(doctor, "Bystanders", lambda: SimpleNamespace(share=lambda: 0.5))
-    states = {finding.what: well_formed(finding).state for finding in examine(CHECKS)}
+    states = {
+        finding.what: well_formed(finding).state
+        for finding in examine((doctor.tensorflow_loads, *CHECKS))
+    }
     assert states["TensorFlow"] == states["MNIST"] == "problem"
     assert states["clock"] == states["noise"] == "note"
     assert states["machine"] == states["ceilings"] == "fine"
@@ -149,20 +152,20 @@ def test_a_working_tensorflow_tells_its_version_and_gpus(
     names: list[str], found: str, tensorflow: Callable[[str], None]
 ) -> None:
     tensorflow(WORKING.format(names=names))
-    assert well_formed(doctor._tensorflow()) == Finding("fine", "TensorFlow", found)
+    assert well_formed(doctor.tensorflow_loads()) == Finding("fine", "TensorFlow", found)
 
 
 def test_what_tensorflow_says_on_loading_is_ignored(tensorflow: Callable[[str], None]) -> None:
     noise = "import sys\nprint('hello')\nprint('a warning', file=sys.stderr)\n"
     tensorflow(noise + WORKING.format(names=[]))
-    assert well_formed(doctor._tensorflow()).state == "fine"
+    assert well_formed(doctor.tensorflow_loads()).state == "fine"
 
 
 def test_no_tensorflow_is_a_note_that_says_how_to_get_it(
     tensorflow: Callable[[str], None],
 ) -> None:
     tensorflow("raise ModuleNotFoundError(\"No module named 'tensorflow'\", name='tensorflow')")
-    finding = well_formed(doctor._tensorflow())
+    finding = well_formed(doctor.tensorflow_loads())
     assert (finding.state, finding.found) == ("note", "not installed")
     assert "pip install 'mlpperf[tensorflow]'" in finding.advice
 
@@ -186,7 +189,7 @@ def test_a_broken_tensorflow_is_a_problem(
     text: str, found: str, tensorflow: Callable[[str], None]
 ) -> None:
     tensorflow(text)
-    finding = well_formed(doctor._tensorflow())
+    finding = well_formed(doctor.tensorflow_loads())
     assert finding.state == "problem"
     assert found in finding.found
     assert "mlpperf[tensorflow]" in finding.advice
@@ -205,7 +208,7 @@ def test_a_tensorflow_that_says_something_else_does_not_end_the_examination(
     text: str, tensorflow: Callable[[str], None]
 ) -> None:
     tensorflow(text)
-    assert well_formed(doctor._tensorflow()).what == "TensorFlow"
+    assert well_formed(doctor.tensorflow_loads()).what == "TensorFlow"
 
 
 def test_a_hanging_tensorflow_is_a_problem(
@@ -219,7 +222,7 @@ def test_a_hanging_tensorflow_is_a_problem(
         return run(*command, timeout=0.3, **options)
 
     monkeypatch.setattr(doctor.subprocess, "run", impatient)
-    finding = well_formed(doctor._tensorflow())
+    finding = well_formed(doctor.tensorflow_loads())
     assert finding.state == "problem"
     assert "does not load" in finding.found
 
@@ -229,7 +232,7 @@ def test_an_interpreter_that_cannot_be_started_is_a_problem(
 ) -> None:
     """Such as that of an environment that was updated underneath."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    assert well_formed(doctor._tensorflow()).state == "problem"
+    assert well_formed(doctor.tensorflow_loads()).state == "problem"
 
 
 # --- clock and noise -----------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_description_survives_json() -> None:
 def test_description_does_without_what_numpy_does_not_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.np, "show_config", lambda mode: {})
+    monkeypatch.setattr(np, "show_config", lambda mode: {})
     found = describe.__wrapped__()
     assert (found.blas, found.simd) == ("unknown", "baseline")
 

@@ -614,7 +614,7 @@ def test_what_is_still_too_wide_is_timed_by_more_processes(
     quiet, noisy = contest(clock), contest(clock)
     noisy.path = replace(noisy.path, name="noisy")
     rules = Processes(usual=7, most=9)
-    steps = list(run([quiet, noisy], tmp_path, entries=(), budget=0.3, processes=rules, seed=0))
+    steps = list(run([quiet, noisy], tmp_path, budget=0.3, processes=rules, seed=0))
     assert [sorted(names) for names in one_process] == [["doubling", "noisy"]] * 7 + [["noisy"]] * 2
     assert [number for number, _ in steps] == sorted([*range(1, 8), *range(1, 10)])
     assert (quiet.processes, noisy.processes) == (7, 9)
@@ -627,7 +627,7 @@ def test_more_processes_spend_no_more_than_the_overtime(
     noisy.path = replace(noisy.path, name="noisy")
     # Each costs 0.03 s of getting ready and of a round, and its share of the budget.
     rules = Processes(usual=7, most=99, overtime=0.5)
-    list(run([noisy], tmp_path, entries=(), budget=0.3, processes=rules, seed=0))
+    list(run([noisy], tmp_path, budget=0.3, processes=rules, seed=0))
     assert noisy.processes == 7 + int(0.15 / (0.03 + 0.3 / 7))
 
 
@@ -643,7 +643,7 @@ def test_each_usual_process_has_its_share_of_the_budget(
 
     monkeypatch.setattr(measure, "asked", answers)
     rules = Processes(usual=10, most=10)
-    list(run([contest(clock)], tmp_path, entries=(), budget=0.5, processes=rules, seed=0))
+    list(run([contest(clock)], tmp_path, budget=0.5, processes=rules, seed=0))
     assert seconds == [pytest.approx(0.05)] * 10
 
 
@@ -652,7 +652,7 @@ def test_a_process_that_ends_too_early_is_told(
 ) -> None:
     monkeypatch.setattr(measure, "asked", lambda module, task: iter([]))
     with pytest.raises(MlpperfError, match="ended before it had timed doubling/batch-4"):
-        list(run([contest(clock)], tmp_path, entries=(), seed=0))
+        list(run([contest(clock)], tmp_path, seed=0))
 
 
 def test_an_input_that_a_process_found_changed_is_told(
@@ -660,7 +660,7 @@ def test_an_input_that_a_process_found_changed_is_told(
 ) -> None:
     monkeypatch.setattr(measure, "asked", lambda module, task: iter([{"wrong": "It was changed."}]))
     with pytest.raises(MlpperfError, match=r"It was changed\."):
-        list(run([contest(clock)], tmp_path, entries=(), seed=0))
+        list(run([contest(clock)], tmp_path, seed=0))
 
 
 # --- nothing is timed that is not right ----------------------------------------------------------

@@ -48,6 +48,8 @@ CHANGING = (path("changing", 1.0),)
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     (tmp_path / "counted_paths.py").write_text(PAGE, "utf-8")
+    named = '[tool.mlpperf]\npaths = ["counted_paths:PATHS", "counted_paths:CHANGING"]\n'
+    (tmp_path / "pyproject.toml").write_text(named, "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     import counted_paths
@@ -56,7 +58,6 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         write(problem(path, path.cases[0]).inputs, tmp_path, f"{path.name}-batch-4")
     counted_paths.CALLS.clear()  # of the references, for what is expected
     yield {
-        "entries": ["counted_paths:PATHS"],
         "inputs": str(tmp_path),
         "seed": 0,
         "contests": [contest("first"), contest("second")],
@@ -108,6 +109,6 @@ def test_there_are_some_rounds_however_few_the_seconds(task: dict[str, Any]) -> 
 
 
 def test_a_contestant_that_changes_an_input_is_told(task: dict[str, Any]) -> None:
-    task["entries"], task["contests"] = ["counted_paths:CHANGING"], [contest("changing")]
+    task["contests"] = [contest("changing")]
     (answer,) = time_contests(task)
     assert answer == {"wrong": "changing: an input was changed while it was timed."}

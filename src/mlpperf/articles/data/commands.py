@@ -8,7 +8,9 @@ import typer
 
 
 def data(
-    name: Annotated[str, typer.Argument(help="mnist, digits, or synthetic:N")] = "mnist",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="mnist, digits, or synthetic:N")
+    ] = "mnist",
 ) -> None:
     """Get a data set, check it, and say what is in it."""
     from .datasets import load

@@ -14,7 +14,9 @@ from ..options import Data
 
 
 def keras(
-    network: Annotated[str, typer.Argument(help="mlp, deep_mlp, cnn (or cnn_2), or cnn_3.")],
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="mlp, deep_mlp, cnn (or cnn_2), or cnn_3.")
+    ],
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples in a batch.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, rmsprop, nadam or adamax.")] = None,

@@ -35,18 +35,20 @@ Missing = dict[str, str]
 def project_folder(folder: Path) -> tuple[Path, Path]:
     """The top of the git repository that holds `folder`, and the path below it of the project.
 
-    That is the nearest folder upwards with a pyproject.toml, or else a setup.py or setup.cfg.
+    That is the nearest folder upwards with a pyproject.toml, or else a setup.py or setup.cfg, or
+    else the top itself.
 
     Raises
     ------
     MlpperfError
-        Outside a git repository, or without such a file in it.
+        Outside a git repository.
     """
     try:
         said = git("rev-parse", "--show-toplevel", folder=folder)
     except MlpperfError as reason:
         what = "in a git repository with a working tree"
-        raise MlpperfError(f"{folder} is not {what} ({reason})") from reason
+        why = "" if "not a git repository" in str(reason) else f" that git can read ({reason})"
+        raise MlpperfError(f"{folder} is not {what}{why}") from reason
     top = Path(os.fsdecode(said.rstrip(b"\n")))
     here = folder.resolve()
     within = [at for at in (here, *here.parents) if at.is_relative_to(top.resolve())]
@@ -54,7 +56,7 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
         for candidate in within:
             if (candidate / name).is_file():
                 return top, candidate.relative_to(top.resolve())
-    raise MlpperfError(f"There is no pyproject.toml in {folder} or above it in {top}.")
+    return top, Path()
 
 
 def commit_named(revision: str, folder: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from ..timing.environment import Environment
 from ..timing.intervals import Interval
 from ..timing.verdicts import Judgement, Reason, Verdict
 from ..words import count, plain
@@ -285,6 +286,7 @@ class Comparison:
     unloaded : what of the suites cannot be loaded, so that nothing is known of it, and why.
     accepted : patterns of names that need not be judged.
     unjudged_most : the share of the series that may stay unjudged without an exit code of 2.
+    environment : that ran the benchmarks; None for our own.
     """
 
     base: str
@@ -307,6 +309,7 @@ class Comparison:
     unloaded: dict[str, str] = field(default_factory=dict)
     accepted: Sequence[str] = ()
     unjudged_most: float = UNJUDGED_MOST
+    environment: Environment | None = None
 
     @property
     def regressions(self) -> list[Finding]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import MlpperfError, check
 from ..inside import inside
-from ..suites.catalogue import project_name
 from ..suites.found import ASV_CONFIGURATION, Suite, found
+from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
+from ..timing.environment import Environment, environment
 from ..words import SHORT
 from .builds import build, is_compiled
 from .checkouts import commit_named, merge_base, requirements, unmet
@@ -53,6 +55,13 @@ class Pair:
     def same_code(self) -> bool:
         """Whether there is nothing to compare: no file differs that anything run can read."""
         return same_code(self.base, self.head, bool(self.suites))
+
+    @property
+    def environment(self) -> Environment:
+        """That of the head's suites, or of its hot paths if there are none."""
+        if self.guests:
+            return environment(self.guests.python, tuple(self.guests.packages["head"]))
+        return environment(self.pythons.get("head", sys.executable))
 
     @property
     def changes(self) -> Changes | None:

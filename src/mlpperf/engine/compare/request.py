@@ -97,6 +97,7 @@ def carry_out(
             exact=request.exact,
         )
         selection, threshold = _selection(request, made)
+        measured_in = made.environment
         if made.same_code and not request.same:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
@@ -121,6 +122,7 @@ def carry_out(
             ):
                 result = stage
                 result.selected, result.merge_base = request.selected, made.merge_base
+                result.environment = measured_in
                 result.accepted = [*made.settings.accept, *request.accept]
                 if made.settings.unjudged_most is not None:
                     result.unjudged_most = made.settings.unjudged_most

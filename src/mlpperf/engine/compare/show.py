@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..terminal import new_table
-from ..timing.machine import BUSY, describe
+from ..timing.environment import environment
+from ..timing.machine import BUSY
 from ..words import by_percent, rounded, seconds
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .deciding import POWER
@@ -131,8 +132,12 @@ def notes(result: Comparison) -> list[str]:
     if result.interrupted:
         found.append("Interrupted: what was not judged by then stays undecided.")
     found += [f"{trouble.rstrip('.')}." for trouble in dict.fromkeys(result.trouble)]
-    machine = describe()
-    found.append(f"{machine.processor}, {machine.cores} threads, NumPy {machine.numpy}.")
+    here = environment()
+    there = result.environment or here
+    machine = there.machine
+    found.append(f"{machine.processor}, {machine.cores} threads, {there.software}.")
+    if hot_paths and there.software != here.software and result.suites:
+        found.append(f"Hot paths ran on {here.software}.")
     return found
 
 
@@ -148,8 +153,21 @@ def _sight(timed: Sequence[Finding]) -> str:
     )
 
 
-def _time(finding: Finding, side: str) -> str:
-    return seconds(finding.seconds[side]) if side in finding.seconds else ""
+def times_shown(finding: Finding) -> dict[str, float]:
+    """Seconds of a call as tables show them, by version: head ÷ base is the change beside them.
+
+    Times and ratios are medians of other numbers, so those that were measured, which the record
+    keeps, may seem to contradict the ratio, which is known much better.
+    """
+    found = dict(finding.seconds)
+    if found.keys() >= {"base", "head"} and finding.processes and finding.ratio.median > 0:
+        found["head"] = found["base"] * finding.ratio.median
+    return found
+
+
+def _times(finding: Finding) -> list[str]:
+    found = times_shown(finding)
+    return [seconds(found[side]) if side in found else "" for side in ("base", "head")]
 
 
 def table(findings: Iterable[Finding], title: str) -> RenderableType:
@@ -164,7 +182,7 @@ def table(findings: Iterable[Finding], title: str) -> RenderableType:
         style = "bold red" if finding.regression else "green" if finding.faster else ""
         shown.add_row(
             *([finding.series.name] if is_suite else finding.series[:3]),
-            *(_time(finding, side) for side in ("base", "head")),
+            *_times(finding),
             interval(finding),
             Text(_said(finding), style),
         )
@@ -221,7 +239,7 @@ def _rows(findings: Iterable[Finding]) -> list[str]:
     for finding in findings:
         cells = [
             finding.series.name,
-            *(_time(finding, side) for side in ("base", "head")),
+            *_times(finding),
             interval(finding),
             _said(finding),
         ]
@@ -263,7 +281,10 @@ def _property(text: str) -> str:
 
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
-    found = {key: value for key, value in vars(result).items() if key != "findings"}
+    left_out = ("findings", "environment")
+    found = {key: value for key, value in vars(result).items() if key not in left_out}
+    if result.environment:  # instead of our own
+        found.update(result.environment.fields())
     found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
     untouched = {finding.series for finding in result.untouched}
     found["series"] = [

@@ -25,7 +25,7 @@ from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..guest.origins import Origins
 from ..guest.worlds import World
-from ..suites.catalogue import entries
+from ..suites.pyproject import entries
 from .checkouts import Missing, check_out, commit_named, copy_tree, environment, unmet
 from .layout import import_folders
 from .sources import imports, module_files

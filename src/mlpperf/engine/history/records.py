@@ -17,7 +17,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,28 +25,20 @@ from filelock import FileLock
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
 from ..git import told
+from ..guest.environment import NONE
+from ..timing.environment import environment
 from ..timing.in_force import in_force
-from ..timing.machine import Machine, describe
+from ..timing.machine import Machine
 from .fields import Bytes, Count, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
-# The packages whose versions are kept, as far as they are installed.
-VERSIONS = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "torch",
-    "jax",
-)
+USUAL_FOLDER = ".mlpperf"
 
 
 def records_folder() -> Path:
     """Where records go: `MLPPERF_RECORDS`, or `.mlpperf` in the current folder."""
-    return Path(os.environ.get("MLPPERF_RECORDS") or ".mlpperf")
+    return Path(os.environ.get("MLPPERF_RECORDS") or USUAL_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,8 @@ class Origin:
     time : when it was written, after the measurement; ISO 8601 in UTC, to the second.
     commit : of the code in the folder from which the command was started.
     machine : host, processor, `cores` (processors that may be used), `memory` in bytes, operating
-        system, versions of Python, NumPy and its BLAS, and the widest vector instructions.
+        system; of the environment that ran what was measured the versions of Python, NumPy and its
+        BLAS, and the widest vector instructions: none without NumPy, unknown if it did not say.
     device : cpu, or gpu:N as CUDA numbers them.
     threads : how many shared the work.
     setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
@@ -95,7 +87,7 @@ class Origin:
         `mlpperf.engine.timing.in_force.InForce`; its `gpu_memory` is in bytes. None in records
         older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
-    versions : of the numerical packages that were installed, by name.
+    versions : of the numerical packages that were installed there, by name.
     """
 
     kind: str
@@ -126,9 +118,10 @@ class Origin:
 
     @property
     def software(self) -> str:
-        """BLAS, NumPy and Python with their versions, in words."""
+        """BLAS and NumPy, as far as they are there, and Python with their versions, in words."""
         machine = self.machine
-        return f"{machine.blas}, NumPy {machine.numpy}, Python {machine.python}"
+        numpy = "" if machine.numpy == NONE else f"{machine.blas}, NumPy {machine.numpy}, "
+        return f"{numpy}Python {machine.python}"
 
 
 def current_commit(folder: Path | None = None) -> Commit:
@@ -137,31 +130,20 @@ def current_commit(folder: Path | None = None) -> Commit:
     return Commit(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def installed_versions() -> dict[str, str]:
-    """Versions of the numerical packages that are installed."""
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def context(kind: str, commit: Commit) -> dict[str, Any]:
     """What a record of that kind starts with when it is written here and now."""
-    setting = Setting.current()
+    setting, here = Setting.current(), environment()
     origin = Origin(
         kind=kind,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit,
-        machine=describe(),
+        machine=here.machine,
         device=setting.device,
         threads=threads(),
         setting=asdict(setting),
         in_force=asdict(in_force()),
         freed_memory="kept" if keep_freed_memory() else "returned",
-        versions=installed_versions(),
+        versions=here.versions,
     )
     return {"schema": SCHEMA, **asdict(origin)}
 
@@ -190,7 +172,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     # A lone surrogate, as in names of files that are not UTF-8, is an escape of JSON then.
     text = "".join(line + "\n" for line in lines).encode(errors="backslashreplace")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
@@ -210,6 +192,20 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
             "set MLPPERF_RECORDS to a folder that can."
         ) from reason
     return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for records; git ignores the usual one, unless somebody changes its .gitignore.
+
+    Raises
+    ------
+    OSError
+        If that fails.
+    """
+    is_first = folder.name == USUAL_FOLDER and not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_first:
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -112,7 +112,10 @@ def gather(
                 f"Nothing that was recorded can be read ({len(found.unreadable)} damaged), such as "
                 f"{found.unreadable[0]}."
             )
-        raise MlpperfError("There are no records yet; `mlpperf compare`, or `race`, makes some.")
+        raise MlpperfError(
+            "There are no records yet; `mlpperf compare BASE`, or `mlpperf race` where there are "
+            "hot paths, makes some."
+        )
     return found
 
 

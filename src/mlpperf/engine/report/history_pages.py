@@ -22,7 +22,7 @@ def history(site: Draft) -> None:
     m = site.material
     told = m.changes
     if m.history is None:
-        blocks: list[Any] = [none_yet("`mlpperf race`, `asv run` or `make history`")]
+        blocks: list[Any] = [none_yet("mlpperf race, asv run or pytest --benchmark-autosave")]
         verdict = "There is no history yet."
     else:
         verdict = f"{count(len(told), 'change')} along the history, newest first."
@@ -108,7 +108,7 @@ def compare(site: Draft) -> None:
     m = site.material
     blocks: list[Any] = []
     if m.history is None or not m.points:
-        blocks.append(none_yet("`mlpperf race`, `asv run` or `make history`"))
+        blocks.append(none_yet("mlpperf race, asv run or pytest --benchmark-autosave"))
     else:
         subjects = m.history.subjects
         commits = [

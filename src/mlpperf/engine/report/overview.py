@@ -60,6 +60,9 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
             )
         else:
             parts.append("Nothing became slower along the history.")
+    if m.comparisons and not parts:
+        last = m.comparisons[-1]
+        parts.append(f"{last.origin.time[:10]}: {plain(last.content.verdict)}")
     return " ".join(parts)
 
 

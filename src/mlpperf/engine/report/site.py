@@ -18,7 +18,7 @@ from ... import __version__
 from ...errors import MlpperfError
 from ...hotpath import HotPath
 from ..files import write_whole
-from ..history.records import finite
+from ..history.records import finite, make_folder
 from ..words import plain
 from .blocks import Page, highlighting
 from .calibration_page import calibration
@@ -61,7 +61,8 @@ def write(
     old = _owned(out)
     files = _files(started(material, catalogue, content), project)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
+        out.mkdir(exist_ok=True)
         # Listed before they are written: if that is interrupted, they are known to be ours.
         _replace(out / MANIFEST, json.dumps(sorted({*old, *files})).encode())
         for name, data in files.items():

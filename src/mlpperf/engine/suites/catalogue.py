@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from ...errors import MlpperfError, check, missing
 from ...hotpath import Case, HotPath
+from .pyproject import entries, project_name
 
 
-def catalogue(folder: Path | None = None, usual: Sequence[str] = ()) -> tuple[HotPath, ...]:
-    """The hot paths that `[tool.mlpperf] paths` in `folder`/pyproject.toml names.
+def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
+    """The hot paths that `[tool.mlpperf] paths` in `folder`/pyproject.toml names, if any.
 
-    An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder and its `src`
-    are importable meanwhile, so the project need not be installed. A project that names none has
-    the `usual` entries.
+    An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder (by default the
+    current one) and its `src` are importable meanwhile, so the project need not be installed.
 
     Raises
     ------
     MlpperfError
         If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
     """
-    return tuple(path for _, path in sources(folder, usual))
+    return tuple(path for _, path in sources(folder))
 
 
-def sources(folder: Path | None = None, usual: Sequence[str] = ()) -> list[tuple[str, HotPath]]:
+def sources(folder: Path | None = None) -> list[tuple[str, HotPath]]:
     """The paths of `catalogue`, each with the entry that names the tuple it is in."""
     here = folder or Path.cwd()
-    named = entries(here / "pyproject.toml") or usual
+    named = entries(here / "pyproject.toml")
     found = [(entry, path) for entry in named for path in _imported(entry, here)]
     names = [path.name for _, path in found]
     for name in names:
@@ -40,46 +38,23 @@ def sources(folder: Path | None = None, usual: Sequence[str] = ()) -> list[tuple
     return found
 
 
-def entries(pyproject: Path) -> list[str]:
-    """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
+def hot_paths() -> tuple[HotPath, ...]:
+    """The catalogue of the current folder, for what needs at least one hot path.
 
     Raises
     ------
     MlpperfError
-        If the file cannot be read, or holds something else there.
+        As `catalogue`, and if the project names none.
     """
-    try:
-        entries = content_of(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
-    except AttributeError:  # [tool] or [tool.mlpperf] is no table
-        entries = None
-    if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
+    found = catalogue()
+    if not found:
+        here = Path.cwd()
         raise MlpperfError(
-            f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
+            f"{project_name(here)} has no hot paths: [tool.mlpperf] paths in "
+            f"{here / 'pyproject.toml'} names them, as docs/hot-paths.md shows; "
+            "`mlpperf list` shows which benchmarks there are"
         )
-    return entries
-
-
-def project_name(folder: Path) -> str:
-    """The name that `folder`/pyproject.toml gives the project, or else the folder's own."""
-    project = content_of(folder / "pyproject.toml").get("project")
-    name = project.get("name") if isinstance(project, dict) else None
-    return name if isinstance(name, str) else folder.resolve().name
-
-
-def content_of(pyproject: Path) -> dict[str, Any]:
-    """What a pyproject.toml says; nothing if there is none.
-
-    Raises
-    ------
-    MlpperfError
-        If it cannot be read.
-    """
-    if not pyproject.is_file():
-        return {}
-    try:
-        return tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as reason:
-        raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+    return found
 
 
 def _imported(entry: str, folder: Path) -> Sequence[HotPath]:

@@ -39,13 +39,13 @@ def entry(path: HotPath, source: str) -> Entry:
     }
 
 
-def frozen(folder: Path | None = None, usual: Sequence[str] = ()) -> dict[str, Entry]:
+def frozen(folder: Path | None = None) -> dict[str, Entry]:
     """The catalogue of `folder` (default: the current one), by name of the path.
 
     In the catalogue's order, whatever an older list had: asv keeps results together with the values
     of their parameters and finds them by these, so their places may change from run to run.
     """
-    return {path.name: entry(path, source) for source, path in sources(folder, usual)}
+    return {path.name: entry(path, source) for source, path in sources(folder)}
 
 
 def text(entries: dict[str, Entry]) -> str:

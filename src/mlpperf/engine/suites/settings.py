@@ -25,7 +25,7 @@ from typing import Any
 
 from ...errors import MlpperfError, check
 from ..words import percentage
-from .catalogue import content_of
+from .pyproject import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
@@ -73,10 +73,10 @@ def settings(root: Path) -> Settings:
     return Settings(
         tuple(suites),
         tuple(_names(said, "series", [])),
-        None if threshold is None else percentage(threshold),
-        {pattern: percentage(text) for pattern, text in thresholds.items()},
+        None if threshold is None else percentage(threshold, "[tool.mlpperf] threshold"),
+        {p: percentage(t, f"[tool.mlpperf.thresholds] {p!r}") for p, t in thresholds.items()},
         budget,
-        None if unjudged is None else percentage(unjudged),
+        None if unjudged is None else percentage(unjudged, "[tool.mlpperf] unjudged"),
         tuple(_names(said, "accept", [])),
         tuple(_names(said, "pytest_options", [])),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.markdown import Markdown
@@ -14,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ...compiled import kernels_called
+from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
 from ..terminal import console, new_table
+from .pyproject import project_name
 
 SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
 
@@ -31,6 +34,27 @@ def overview(paths: Sequence[HotPath]) -> RenderableType:
         cases = ", ".join(case.name.removeprefix("batch-") for case in path.cases)
         table.add_row(path.name, path.title, path.reference.__name__, variants, cases)
     return table
+
+
+def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
+    """What is said of a project that names no hot paths: which other benchmarks it has.
+
+    Raises
+    ------
+    MlpperfError
+        If it has none at all.
+    """
+    name = project_name(folder)
+    if not places:
+        raise MlpperfError(
+            f"{name} ({folder}) has no benchmarks: no test that uses the benchmark fixture, no "
+            "asv.conf.json, and no hot paths in [tool.mlpperf] paths of its pyproject.toml"
+        )
+    listed = "".join(f"\n  {place}" for place in places)
+    return (
+        f"{name} has no hot paths (docs/hot-paths.md); its benchmarks are:{listed}\n"
+        "`mlpperf compare BASE` compares two versions by them."
+    )
 
 
 def print_page(path: HotPath) -> None:

@@ -37,7 +37,7 @@ class Finding:
 
 
 def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
-    """Look at one thing after the other; takes some ten seconds with TensorFlow installed.
+    """Look at one thing after the other.
 
     `checks` are those of whoever has needs of their own, such as a data set; they come last.
     """
@@ -47,7 +47,6 @@ def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
     yield Finding("fine", "Python", f"{machine.python} on {machine.system}")
     yield _numpy()
     yield _ceilings()
-    yield _tensorflow()
     yield _clock()
     yield _noise()
     for check in checks:
@@ -77,7 +76,8 @@ def _numpy() -> Finding:
     return Finding("fine", "NumPy", text)
 
 
-def _tensorflow() -> Finding:
+def tensorflow_loads() -> Finding:
+    """Whether TensorFlow loads, which takes seconds; hot paths may have variants of it."""
     reinstall = "Reinstall it: pip install --force-reinstall 'mlpperf[tensorflow]'."
     try:
         done = subprocess.run(

@@ -7,12 +7,11 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import psutil
 
 from ...devices import available_threads
+from ..guest.environment import software
 
 BUSY = 0.10  # share of the machine that others may take before we say so
 
@@ -34,20 +33,14 @@ class Machine:
 
 @lru_cache(maxsize=1)
 def describe() -> Machine:
-    """The machine, as NumPy and the operating system see it."""
-    config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
-    blas = config.get("Build Dependencies", {}).get("blas", {})
-    found = config.get("SIMD Extensions", {}).get("found", [])
+    """The machine, with the Python and NumPy of this process."""
     return Machine(
         host=platform.node(),
         processor=_processor(),
         cores=available_threads(),
         memory=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.machine()}",
-        python=platform.python_version(),
-        numpy=np.__version__,
-        blas=f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-        simd=found[-1] if found else "baseline",
+        **software(),
     )
 
 

@@ -236,7 +236,6 @@ def run(
     contests: Sequence[Contest],
     folder: Path,
     *,
-    entries: Sequence[str],
     budget: float = BUDGET,
     processes: Processes = PROCESSES,
     seed: int | None = None,
@@ -247,8 +246,6 @@ def run(
 
     Parameters
     ----------
-    entries
-        Where a process finds the hot paths of a project that names none, as for `catalogue`.
     budget
         Seconds of rounds for each contest, in all usual processes together.
 
@@ -269,20 +266,18 @@ def run(
             if not chosen:
                 return
             left -= float(spending[len(chosen) - 1])
-        done = _one_process(chosen, folder, entries, budget / processes.usual, rng)
+        done = _one_process(chosen, folder, budget / processes.usual, rng)
         yield from ((number, contest) for contest in done)
 
 
 def _one_process(
     contests: Sequence[Contest],
     folder: Path,
-    entries: Sequence[str],
     seconds: float,
     rng: np.random.Generator,
 ) -> Iterator[Contest]:
     order: NDArray[np.intp] = rng.permutation(len(contests))
     task = {
-        "entries": list(entries),
         "inputs": str(folder),
         "seed": int(rng.integers(2**31)),
         "contests": [

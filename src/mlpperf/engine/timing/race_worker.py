@@ -62,11 +62,11 @@ class Ready:
 def time_contests(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The times of each contest, in the order that is asked for.
 
-    `task` has `entries` (where the hot paths are, if the project names none), `inputs` (the folder
-    with the arrays), `seed`, and `contests`: path, case, variants (the reference first), seconds.
+    `task` has `inputs` (the folder with the arrays), `seed`, and `contests`: path, case, variants
+    (the reference first), seconds. The hot paths are those that the current folder's project names.
     """
     keep_freed_memory()
-    paths = {path.name: path for path in catalogue(usual=task["entries"])}
+    paths = {path.name: path for path in catalogue()}
     folder, rng = Path(task["inputs"]), np.random.default_rng(task["seed"])
     gc.freeze()  # what is loaded need not be looked at by every collection
     group: list[Ready] = []

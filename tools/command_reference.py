@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -17,36 +18,32 @@ def reference(group: TyperGroup) -> str:
 
 
 def _command(command: TyperCommand) -> str:
-    """Name, how it is called, what it does, and its arguments and options in a table."""
-    arguments = [p for p in command.params if isinstance(p, TyperArgument)]
-    options = [p for p in command.params if isinstance(p, TyperOption) and not p.hidden]
-    call = ["mlpperf", str(command.name), *map(_placeholder, arguments)]
-    if options:
-        call.append("[OPTIONS]")
+    """The usage line and the text of its help, and its arguments and options in a table."""
+    context = command.context_class(command, info_name=f"mlpperf {command.name}")
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    known = [p for p in command.params if isinstance(p, TyperArgument | TyperOption)]
+    known.sort(key=lambda p: isinstance(p, TyperOption))
     rows = [
-        *(f"| `{_placeholder(a)}` | {_cell(a.help)} | {_default(a)} |" for a in arguments),
-        *(f"| {_names(o)} | {_cell(o.help)} | {_default(o)} |" for o in options),
+        f"| {_names(p, context)} | {_cell(p.help)} | {_default(p)} |" for p in known if not p.hidden
     ]
     table = ["", "| | meaning | default |", "|---|---|---|", *rows] if rows else []
     text = " ".join((command.help or "").split())
-    return "\n".join([f"### {command.name}", "", f"    {' '.join(call)}", "", text, *table])
+    return "\n".join([f"### {command.name}", "", f"    {usage}", "", text, *table])
 
 
-def _placeholder(argument: TyperArgument) -> str:
-    name = str(argument.name).strip("_").upper() + "…" * (argument.nargs == -1)
-    return name if argument.required else f"[{name}]"
-
-
-def _names(option: TyperOption) -> str:
-    """How an option is written, with a word for its value unless it is a switch."""
-    value = "" if option.is_flag else f" {str(option.name).strip('_').upper()}"
-    return ", ".join(f"`{name}{value}`" for name in [*option.opts, *option.secondary_opts])
+def _names(parameter: TyperArgument | TyperOption, context: Any) -> str:
+    """How it is written: an argument as in the usage, an option with a word for its value."""
+    if isinstance(parameter, TyperArgument):
+        return f"`{' '.join(parameter.get_usage_pieces(context))}`"
+    value = "" if parameter.is_flag else f" {str(parameter.name).strip('_').upper()}"
+    names = [*parameter.opts, *parameter.secondary_opts]
+    return ", ".join(f"`{name}{value}`" for name in names)
 
 
 def _default(parameter: TyperArgument | TyperOption) -> str:
     """Nothing where leaving it out means what its sentence says, or a switch that is off."""
     value = parameter.default
-    if value is None or value is False:
+    if value is None or value is False or not parameter.show_default:
         return ""
     return "on" if value is True else f"`{value}`"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
-from ..engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
-from ..engine.calibrate.trials import sights
-from ..engine.history.reading import Record as TypedRecord
-from ..engine.history.reading import read, record_of
-from ..engine.timing.machine import BUSY
-from ..engine.words import by_percent, seconds
-from .readme_tables import Record, markdown, where
+from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
+from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
+from mlpperf.engine.calibrate.trials import sights
+from mlpperf.engine.history.reading import Record as TypedRecord
+from mlpperf.engine.history.reading import read, record_of
+from mlpperf.engine.timing.machine import BUSY
+from mlpperf.engine.words import by_percent, seconds
+from readme_tables import Record, markdown, where
 
 
 def calibration(folder: Path) -> str:

@@ -1,21 +1,37 @@
-"""The figures in README and docs, written between markers, never by hand.
+"""The figures and commands in README and docs, written between markers, never by hand.
 
-`mlpperf report --readme` does it.
+`make readme` runs it: `python tools/readme.py [RECORDS]`, in the folder of README.md.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..engine.files import write_whole
-from ..errors import MlpperfError
-from .readme_blocks import BLOCKS, Block
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from command_reference import reference
+from mlpperf.cli.app import app
+from mlpperf.engine.files import write_whole
+from mlpperf.errors import MlpperfError
+from readme_blocks import BLOCKS, Block
+
+
+def commands(_: Path) -> str:
+    """The reference of all commands."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return reference(group)
+
+
+EVERY: dict[str, Block] = {**BLOCKS, "commands": commands}
 
 
 def update(
-    texts: dict[Path, str], folder: Path, blocks: Mapping[str, Block] = BLOCKS
+    texts: dict[Path, str], folder: Path, blocks: Mapping[str, Block] = EVERY
 ) -> dict[Path, str]:
     """`texts` with every marked block written anew from the records in `folder`.
 
@@ -62,10 +78,8 @@ def marked(folder: Path) -> dict[Path, str]:
         raise MlpperfError(f"The texts in {folder} cannot be read ({reason}).") from reason
 
 
-def rewrite(folder: Path, records: Path, others: Mapping[str, Block]) -> str:
+def rewrite(folder: Path, records: Path) -> str:
     """Write the blocks of README.md and docs/ in `folder` anew; gives a sentence.
-
-    `others` are blocks that are not about records.
 
     Raises
     ------
@@ -73,8 +87,7 @@ def rewrite(folder: Path, records: Path, others: Mapping[str, Block]) -> str:
         If a file cannot be read or written, a marker is missing, or there are no records.
     """
     old = marked(folder)
-    blocks = {**BLOCKS, **others}
-    new = update(old, records, blocks)
+    new = update(old, records)
     changed = [file for file in new if new[file] != old[file]]
     try:
         for file in changed:
@@ -82,4 +95,11 @@ def rewrite(folder: Path, records: Path, others: Mapping[str, Block]) -> str:
     except OSError as reason:
         raise MlpperfError(f"{folder} cannot be written anew ({reason}).") from reason
     names = ", ".join(str(file.relative_to(folder)) for file in changed)
-    return f"{len(blocks)} blocks from {records}: {names or 'all as before'}."
+    return f"{len(EVERY)} blocks from {records}: {names or 'all as before'}."
+
+
+if __name__ == "__main__":
+    try:
+        print(rewrite(Path(), Path(*(sys.argv[1:] or ["records"]))))
+    except MlpperfError as error:
+        sys.exit(str(error))

@@ -6,16 +6,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from ..engine.calibrate.recorded import told
-from ..engine.calibrate.trials import sights
-from ..engine.history.races import race_result
-from ..engine.history.reading import read
-from ..engine.timing.machine import BUSY
-from ..engine.timing.show import share_of_ceiling, speedup
-from ..engine.words import percent, seconds, times
-from .accuracy import show as accuracy_show
-from .clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
-from .mlp.show_ladder import (
+from mlpperf.articles.accuracy import show as accuracy_show
+from mlpperf.articles.clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
+from mlpperf.articles.mlp.show_ladder import (
     GROWTH_COLUMNS,
     LADDER_COLUMNS,
     PARTS_COLUMNS,
@@ -27,9 +20,16 @@ from .mlp.show_ladder import (
     parts_rows,
     ratio,
 )
-from .peers import show as peer_table
-from .readme_tables import Record, markdown, where
-from .readme_tracker import (
+from mlpperf.articles.peers import show as peer_table
+from mlpperf.engine.calibrate.recorded import told
+from mlpperf.engine.calibrate.trials import sights
+from mlpperf.engine.history.races import race_result
+from mlpperf.engine.history.reading import read
+from mlpperf.engine.timing.machine import BUSY
+from mlpperf.engine.timing.show import share_of_ceiling, speedup
+from mlpperf.engine.words import percent, seconds, times
+from readme_tables import Record, markdown, where
+from readme_tracker import (
     calibration,
     calibrations,
     compare_sample,

@@ -1,0 +1,62 @@
+"""What is installed where this runs: the Python, and the numerical packages."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+NONE, UNKNOWN = "none", "unknown"
+# The packages whose versions are kept, as far as they are installed.
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "torch",
+    "jax",
+)
+
+
+def versions() -> dict[str, str]:
+    """The version of each of `PACKAGES` that is installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found[name] = version or UNKNOWN  # of a damaged installation
+    return found
+
+
+def software() -> dict[str, str]:
+    """Versions of Python and NumPy, NumPy's BLAS, and the widest vector instructions it found."""
+    found = {"python": platform.python_version(), "numpy": NONE, "blas": NONE, "simd": NONE}
+    try:
+        import numpy as np
+    except ModuleNotFoundError:
+        return found
+    except Exception:  # it is there, and broken
+        return {**found, "numpy": UNKNOWN, "blas": UNKNOWN, "simd": UNKNOWN}
+    found["numpy"] = np.__version__
+    try:
+        config: Any = np.show_config(mode="dicts")
+    except TypeError:  # before NumPy 1.25 it only prints
+        return {**found, "blas": UNKNOWN, "simd": UNKNOWN}
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    instructions = config.get("SIMD Extensions", {}).get("found", [])
+    return {
+        **found,
+        "blas": f"{blas.get('name', UNKNOWN)} {blas.get('version', '')}".strip(),
+        "simd": instructions[-1] if instructions else "baseline",
+    }
+
+
+if __name__ == "__main__":
+    sys.path[:0] = sys.argv[1:]  # folders with what the environment itself lacks
+    print(json.dumps({**software(), "versions": versions()}))
