@@ -17,7 +17,7 @@ from mlpperf.engine.timing.environment import environment
 
 # What a command loads of the articles: their packages, and more than declares their commands.
 CODE = """
-import sys, mlpperf.cli.main as c
+import sys, mlpperf.cli.app as c
 before = set(sys.modules)
 try: c.app(sys.argv[1:])
 except SystemExit as end: code = end.code
