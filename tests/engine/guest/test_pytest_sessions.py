@@ -82,7 +82,15 @@ def test_one_file_that_cannot_be_loaded_takes_no_other_down(tmp_path: Path) -> N
     assert "ModuleNotFoundError" in trouble["test_missing.py"]
     assert "`--with no_such_package` adds it" in trouble["test_missing.py"]
     assert "too hot" in trouble["test_skips.py"]
-    assert "no_such_package" in trouble["broken/conftest.py"]
+    assert "broken/conftest.py cannot be loaded" in trouble["broken"]
+    assert "`--with no_such_package` adds it" in trouble["broken"]
+
+
+def test_a_conftest_that_is_read_first_takes_its_own_folder_down_alone(tmp_path: Path) -> None:
+    files = {"a/conftest.py": "import no_such_package\n", "a/test_a.py": FIXTURE}
+    series, trouble = looked(tmp_path, {**files, "b/test_b.py": FIXTURE})
+    assert series == {"b/test_b.py::test_it"}
+    assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in trouble["a"]
 
 
 def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def in_one_line(said: str) -> str:
     return chosen[0][:500]
 
 
+def conftest_in(said: str) -> str:
+    """The conftest.py that does not load, by what pytest says; empty if it is something else."""
+    found = re.search(
+        r"while loading conftest '(.+?)'|\(from (.+?conftest\.py)\)|^(.*conftest\.py):\d+: in ",
+        said,
+        re.M,
+    )
+    return next(filter(None, found.groups())) if found else ""
+
+
 def with_remedy(said: str) -> str:
     """The same, with the option of a comparison that may help, if there is one."""
     if missing := re.search(r"No module named '(\w+)", said):
