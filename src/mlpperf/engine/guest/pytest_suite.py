@@ -91,27 +91,27 @@ class PytestCopy:
             self._session = greenlet(functools.partial(self._run, arguments, files))
             self._switch()
             said = f"{self._asked}\n{self._heard.text}"
+            place = conftest_in(said) if self._asked else ""
+            top = self._scene.folder
+            name = os.path.relpath(Path(top, place), top) if place else ""
+            below = [file for file in files if name and Path(name).parent in Path(file).parents]
             if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
                 importing = IMPORTLIB
-                if not self._session.dead:
-                    self._switch()
-                continue
-            place = conftest_in(said) if self._session.dead else ""
-            name = os.path.relpath(place, self._scene.folder) if place else ""
-            below = [file for file in files if name and Path(name).parent in Path(file).parents]
-            if below and len(below) < len(files):
+            elif below and len(below) < len(files):
                 folder = Path(name).parent.as_posix()
                 broken[folder] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
                 files = [file for file in files if file not in below]
-                continue
-            break
+            else:
+                break
+            if not self._session.dead:
+                self._switch()  # to its end
         self.broken |= broken
         if not (self._items or self.broken):
             tests = f"{self._collected} tests" if self._collected else "no test"
             what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
                 with_remedy(f"{what}: {in_one_line(said)}")
-                if self._session.dead
+                if self._asked
                 else f"pytest has collected {tests}, and none that uses the benchmark fixture"
             )
 
@@ -340,8 +340,8 @@ class _Plugin:
 
     def pytest_collectreport(self, report: Any) -> None:
         """Note what cannot be collected, or is left out as a whole."""
+        why = str(report.longrepr)
         if report.failed:
-            why = str(report.longrepr)
             place = "" if report.nodeid.endswith(".py") else conftest_in(why)
             name = os.path.relpath(place) if place else report.nodeid
             said = f"{name} cannot be loaded: {in_one_line(why)}"
@@ -350,7 +350,10 @@ class _Plugin:
             said = f"{report.nodeid} is skipped as a whole: {_unprefixed(reason)}"
         else:
             return
-        self._copy.broken[report.nodeid] = with_remedy(said)
+        if report.nodeid:
+            self._copy.broken[report.nodeid] = with_remedy(said)
+        else:
+            self._copy.ended(why)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
