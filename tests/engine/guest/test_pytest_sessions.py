@@ -145,12 +145,18 @@ def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
         ({"pytest.ini": "[pytest]\naddopts = -p no_such_plugin\n"}, "no_such_plugin"),
         ({"pyproject.toml": "[tool.mlpperf]\npytest_options = ['--nope']\n"}, "--nope"),
         ({"pytest.ini": "[pytest\n"}, "test_it.py::test_it"),
+        ({"conftest.py": "import pkg.parser\n", "pkg/__init__.py": ""}, "a build generates it"),
+        ({"pytest.ini": "[pytest]\npython_functions = none\n"}, "has collected no test"),
+        (
+            {"tests/test_it.py": "def test_a(): ...\nLATER = {'fixture': 'benchmark'}\n"},
+            "has collected 1 test, but none with",
+        ),
     ],
 )
 def test_a_session_that_ends_early_says_why(
     files: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    series, trouble = looked(tmp_path, {**files, "tests/test_it.py": FIXTURE})
+    series, trouble = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
     assert said in " ".join([*series, *trouble.values()])
 
 

@@ -107,12 +107,15 @@ class PytestCopy:
                 self._switch()  # to its end
         self.broken |= broken
         if not (self._items or self.broken):
-            tests = f"{self._collected} tests" if self._collected else "no test"
+            tests = "no test"
+            if self._collected:
+                tests = f"{self._collected} test{'s' * (self._collected > 1)}, but none with the "
+                tests += "benchmark fixture"
             what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
                 with_remedy(f"{what}: {in_one_line(said)}")
                 if self._asked
-                else f"pytest has collected {tests}, and none that uses the benchmark fixture"
+                else f"pytest has collected {tests}"
             )
 
     def quantity(self, series: Names) -> str:
