@@ -116,8 +116,7 @@ def pair(
     wanted = kinds or said.suites
     if "hotpaths" not in wanted:
         old, new = replace(old, entries=()), replace(new, entries=())
-    others = found(with_suites.root) if set(wanted) - {"hotpaths"} else []
-    suites = tuple(suite for suite in others if suite.kind in wanted)
+    suites = tuple(found(with_suites.root, wanted))
     for suite in suites:
         for name in suite.files:
             for version in (old, new):
