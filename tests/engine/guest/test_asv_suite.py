@@ -1,5 +1,6 @@
 """asv's benchmarks, in every way that there is, as a process times them."""
 
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -340,3 +341,30 @@ def test_two_processes_take_turns(versions: dict[str, Any]) -> None:
         base_seconds, head_seconds = (sorted(answer["seconds"][side]) for side in ("base", "head"))
         assert len(base_seconds) == len(head_seconds) >= 2
         assert head_seconds[len(head_seconds) // 2] > 2 * base_seconds[len(base_seconds) // 2]
+
+
+def test_a_cache_that_takes_long_is_made_once_for_all_processes_that_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlpperf.engine.guest.asv_suite.LONG", 0.0)
+    folder = tmp_path / "base/perf"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text(
+        "import os, time\n\nclass Cached:\n    def setup_cache(self):\n"
+        "        os.mkdir('left')\n        return os.getcwd()\n"
+        "    def time_it(self, cache):\n        assert os.path.isdir('left')\n"
+    )
+
+    def made_by(reuse: bool) -> str:
+        working = tmp_path / f"working-{len(list(tmp_path.iterdir()))}"
+        working.mkdir()
+        world = World(tmp_path / "base", ["perf"], [tmp_path / "base"], working)
+        copy = AsvCopy(world, folder, reuse=reuse)
+        copy.begin(("a.Cached", "", "time_it"), None).block(())
+        copy.end()
+        (cached,) = copy._caches.values()
+        return str(pickle.loads(cached))
+
+    first = made_by(reuse=True)  # there is nothing yet
+    assert made_by(reuse=True) == first
+    assert made_by(reuse=False) != first

@@ -82,7 +82,15 @@ def test_one_file_that_cannot_be_loaded_takes_no_other_down(tmp_path: Path) -> N
     assert "ModuleNotFoundError" in trouble["test_missing.py"]
     assert "`--with no_such_package` adds it" in trouble["test_missing.py"]
     assert "too hot" in trouble["test_skips.py"]
-    assert "no_such_package" in trouble["broken/conftest.py"]
+    assert "broken/conftest.py cannot be loaded" in trouble["broken"]
+    assert "`--with no_such_package` adds it" in trouble["broken"]
+
+
+def test_a_conftest_that_is_read_first_takes_its_own_folder_down_alone(tmp_path: Path) -> None:
+    files = {"a/conftest.py": "import no_such_package\n", "a/test_a.py": FIXTURE}
+    series, trouble = looked(tmp_path, {**files, "b/test_b.py": FIXTURE})
+    assert series == {"b/test_b.py::test_it"}
+    assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in trouble["a"]
 
 
 def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:
@@ -137,12 +145,18 @@ def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
         ({"pytest.ini": "[pytest]\naddopts = -p no_such_plugin\n"}, "no_such_plugin"),
         ({"pyproject.toml": "[tool.mlpperf]\npytest_options = ['--nope']\n"}, "--nope"),
         ({"pytest.ini": "[pytest\n"}, "test_it.py::test_it"),
+        ({"conftest.py": "import pkg.parser\n", "pkg/__init__.py": ""}, "a build generates it"),
+        ({"pytest.ini": "[pytest]\npython_functions = none\n"}, "has collected no test"),
+        (
+            {"tests/test_it.py": "def test_a(): ...\nLATER = {'fixture': 'benchmark'}\n"},
+            "has collected 1 test, but none with",
+        ),
     ],
 )
 def test_a_session_that_ends_early_says_why(
     files: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    series, trouble = looked(tmp_path, {**files, "tests/test_it.py": FIXTURE})
+    series, trouble = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
     assert said in " ".join([*series, *trouble.values()])
 
 

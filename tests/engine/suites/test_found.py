@@ -209,3 +209,12 @@ def test_options_of_the_settings_are_passed(tmp_path: Path) -> None:
     said = "[tool.mlpperf]\npytest_options = ['--runslow', '-k', 'it']\n"
     suite = only(written(tmp_path, **{"pyproject.toml": said, "test_a.py": FIXTURE}))
     assert suite.arguments[-5:] == ("--runslow", "-k", "it", "--", "test_a.py")
+
+
+def test_a_broken_suite_can_be_left_out(tmp_path: Path) -> None:
+    files = {"asv.conf.json": CONFIGURATION, "test_a.py": FIXTURE}
+    with pytest.raises(MlpperfError, match="no folder 'benchmarks'; `--suite pytest` leaves"):
+        found(written(tmp_path, **files))
+    (suite,) = found(tmp_path, ["pytest", "hotpaths"])
+    assert suite.kind == "pytest"
+    assert found(tmp_path, ["hotpaths"]) == []

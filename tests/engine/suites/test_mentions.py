@@ -136,7 +136,19 @@ def test_what_shows_none_is_left_out() -> None:
             [],
         ),
         ("def pytest_benchmark_update_json(config): ...\n", []),
+        ("@pytest.fixture(name=NAME)\ndef timed(benchmark): ...\n", ["tests"]),
+        ("globals()['a' + 'b'] = pytest.fixture(lambda benchmark: 1)\n", ["tests"]),
+        (
+            "def pytest_generate_tests(metafunc):\n    metafunc.fixturenames.append('benchmark')\n",
+            ["."],
+        ),
     ],
 )
 def test_what_makes_every_test_a_benchmark_is_seen(text: str, folders: list[str]) -> None:
     assert in_doubt({"tests/conftest.py": text}, "")[1] == folders
+
+
+def test_fixtures_that_all_tests_have_make_every_test_a_benchmark() -> None:
+    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["timed"])[1] == ["."]
+    assert in_doubt({"tests/conftest.py": WRAPS}, "", ["other"])[1] == []
+    assert in_doubt({}, "", ["benchmark"])[1] == ["."]

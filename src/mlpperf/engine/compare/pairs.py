@@ -142,10 +142,8 @@ def pair(
     wanted = kinds or said.suites
     if "hotpaths" not in wanted:
         old, new = replace(old, entries=()), replace(new, entries=())
-    others = found(with_suites.root) if set(wanted) - {"hotpaths"} else []
-    suites = tuple(suite for suite in others if suite.kind in wanted)
-    own = None
-    before = [suite for suite in found(old.root) if suite.kind in wanted] if others else []
+    suites, own = tuple(found(with_suites.root, wanted)), None
+    before = found(old.root, wanted)
     if _differ(suites, before, with_suites.root, old.root):
         own = (checked_out(common or base, top, project, into / "own", usual), tuple(before))
     for suite in suites:

@@ -131,6 +131,9 @@ def compare(
             Own(own[0], {suite.kind: suite for suite in own[1]}) if own else None,
             budget,
         )
+        for suite in own[1] if own else ():
+            if suite.kind not in crew.suites:
+                result.unloaded[suite.place] = f"{result.head} has none of these any more"
         stages = _stages(crew, result, selection, changes, progress)
         while True:
             done = next(stages, None) is None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
 import inspect
 import itertools
 import math
 import pickle
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +29,7 @@ from .worlds import World
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+LONG = 5.0  # seconds from which on what setup_cache gives is kept for other processes
 # How asv's runner knows a benchmark by its name.
 BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)_|(def|class) (Time|Timeraw|Track|Mem|PeakMem)[A-Z_]"
@@ -44,14 +48,22 @@ class AsvCopy:
         Places of series, whose modules are loaded; all for none.
     timeout
         Seconds that a benchmark may take if it does not say so itself.
+    reuse
+        What another process has got from a `setup_cache` that takes long is taken, not made anew.
     """
 
     def __init__(
-        self, world: World, folder: Path, wanted: Sequence[str] = (), timeout: float = 0.0
+        self,
+        world: World,
+        folder: Path,
+        wanted: Sequence[str] = (),
+        timeout: float = 0.0,
+        reuse: bool = False,
     ) -> None:
         self._world, self._scene, self._timeout = world, Scene(world), timeout
         self._benchmarks: dict[Names, tuple[Any, int]] = {}
         self._caches: dict[str, bytes] = {}  # what setup_cache made, pickled
+        self._reuse, self._folder = reuse, folder
         self._without: dict[str, str] = {}  # and why it did not
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
@@ -208,11 +220,32 @@ class AsvCopy:
             raise FailedError(self._without[key])
         if key not in self._caches:
             try:
-                self._caches[key] = pickle.dumps(benchmark.do_setup_cache())
+                self._caches[key] = self._made(key, benchmark)
             except BaseException as reason:
                 self._without[key] = f"its setup_cache raised {told(reason)}"
                 raise FailedError(self._without[key]) from reason
         return pickle.loads(self._caches[key])
+
+    def _made(self, key: str, benchmark: Any) -> bytes:
+        """What `setup_cache` gives, pickled; if it takes long, kept for other processes.
+
+        With it goes what it has left in the current folder.
+        """
+        here = Path.cwd()
+        name = hashlib.sha256(f"{self._folder}:{key}".encode()).hexdigest()
+        kept = here.parent / f"setup-cache-{name}"
+        if self._reuse and kept.is_dir():
+            shutil.copytree(kept / "files", here, dirs_exist_ok=True, symlinks=True)
+            return (kept / "result").read_bytes()
+        start = time.perf_counter()
+        made = pickle.dumps(benchmark.do_setup_cache())
+        if time.perf_counter() - start > LONG:
+            new = Path(tempfile.mkdtemp(dir=here.parent))
+            shutil.copytree(here, new / "files", symlinks=True)
+            (new / "result").write_bytes(made)
+            with contextlib.suppress(OSError):  # another process was quicker
+                new.rename(kept)
+        return made
 
 
 class _ProcessRunner(Runner):

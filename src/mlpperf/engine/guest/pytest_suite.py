@@ -25,11 +25,11 @@ from greenlet import getcurrent, greenlet
 
 from .blocks import Runner
 from .copies import FailedError, Names, NotTimedError, SkippedError, printable, told
-from .fixtures import Fixtures
+from .fixtures import Fixtures, add_hooks
 from .lines import begins
 from .scenes import Scene
 from .timed_items import is_marked, is_timed, takes_fixture
-from .wording import Heard, in_one_line, with_remedy
+from .wording import Heard, conftest_in, in_one_line, with_remedy
 from .worlds import World
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
@@ -38,7 +38,7 @@ from .worlds import World
 OPTIONS = [
     *("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header"),
     *("-W", "ignore::pytest.PytestWarning", "-o", "xfail_strict=false"),
-    *("-p", "no:timeout", "-p", "no:rerunfailures"),
+    *("-p", "no:timeout", "-p", "no:rerunfailures", "-p", "no:randomly", "-o", "norecursedirs="),
 ]
 if getattr(pytest, "version_tuple", (0,))[0] >= 9:
     for name in ("strict", "strict_config", "strict_markers"):
@@ -50,7 +50,6 @@ IMPORTLIB = ["--import-mode=importlib"]
 if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
     IMPORTLIB += ["-o", "consider_namespace_packages=true"]
 MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
-CONFTEST = re.compile(r"while loading conftest '(.+?)'")
 
 
 @dataclass
@@ -93,27 +92,31 @@ class PytestCopy:
             self._session = greenlet(functools.partial(self._run, arguments, files))
             self._switch()
             said = f"{self._asked}\n{self._heard.text}"
+            place = conftest_in(said) if self._asked else ""
+            top = self._scene.folder
+            name = os.path.relpath(Path(top, place), top) if place else ""
+            below = [file for file in files if name and Path(name).parent in Path(file).parents]
             if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
                 importing = IMPORTLIB
-                if not self._session.dead:
-                    self._switch()
-                continue
-            place = CONFTEST.search(said) if self._session.dead else None
-            name = os.path.relpath(place[1], self._scene.folder) if place else ""
-            below = [file for file in files if name and Path(name).parent in Path(file).parents]
-            if below and len(below) < len(files):
-                broken[name] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
+            elif below and len(below) < len(files):
+                folder = Path(name).parent.as_posix()
+                broken[folder] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
                 files = [file for file in files if file not in below]
-                continue
-            break
+            else:
+                break
+            if not self._session.dead:
+                self._switch()  # to its end
         self.broken |= broken
         if not (self._items or self.broken):
-            tests = f"{self._collected} tests" if self._collected else "no test"
+            tests = "no test"
+            if self._collected:
+                tests = f"{self._collected} test{'s' * (self._collected > 1)}, but none with the "
+                tests += "benchmark fixture"
             what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
                 with_remedy(f"{what}: {in_one_line(said)}")
-                if self._session.dead
-                else f"pytest has collected {tests}, and none that uses the benchmark fixture"
+                if self._asked
+                else f"pytest has collected {tests}"
             )
 
     def quantity(self, series: Names) -> str:
@@ -173,9 +176,11 @@ class PytestCopy:
 
     def _run(self, options: list[str], files: list[str], _: object) -> None:
         sys.argv, sys.stderr = list(ARGUMENTS), self._heard
-        folders = sorted({_folder(file) for file in files})
+        folders = _outermost(files)
         if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
-            sys.path += [str(Path(folder).absolute()) for folder in (".", *folders)]
+            sys.path += [
+                str(place.absolute()) for place in {Path(), *(Path(f).parent for f in files)}
+            ]
             _forget({Path(file).absolute() for file in files})
         try:
             code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
@@ -246,12 +251,18 @@ def _names(item: Any) -> Names:
     return file, printable(case), printable(function)
 
 
-def _folder(file: str) -> str:
-    """The folder of a file, as an argument of pytest, which takes some signs for its own."""
-    folder = Path(file).parent
-    while "[" in str(folder) or "::" in str(folder):
-        folder = folder.parent
-    return f".{os.sep}{folder}"
+def _outermost(files: Sequence[str]) -> list[str]:
+    """Folders that hold some files, as arguments of pytest, which takes some signs for its own.
+
+    None lies in another: not every pytest finds all files then.
+    """
+    folders: list[Path] = []
+    for folder in sorted({Path(file).parent for file in files}, key=lambda path: len(path.parts)):
+        while "[" in str(folder) or "::" in str(folder):
+            folder = folder.parent
+        if not {folder, *folder.parents}.intersection(folders):
+            folders.append(folder)
+    return [f".{os.sep}{folder}" for folder in folders]
 
 
 def _forget(files: set[Path]) -> None:
@@ -284,13 +295,11 @@ class _Plugin:
         for name in ("benchmark", "codspeed"):
             if manager.get_plugin(name) is not None:
                 manager.unregister(name=name)
-        for name in ("only", "enable", "skip", "disable"):
-            with contextlib.suppress(ValueError):  # it is there
-                parser.addoption(f"--benchmark-{name}", action="store_true", default=False)
-        with contextlib.suppress(ValueError):
-            parser.addoption("--codspeed", action="store_true", default=False)
-        if not hasattr(manager.hook, "pytest_benchmark_update_json"):
-            manager.add_hookspecs(_Hooks)
+        known = early_config.known_args_namespace
+        for name in ("benchmark-only", "benchmark-enable", "benchmark-skip", "codspeed"):
+            if not hasattr(known, name.replace("-", "_")):
+                parser.addoption(f"--{name}", action="store_true", default=False)
+        add_hooks(manager)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
@@ -338,15 +347,20 @@ class _Plugin:
 
     def pytest_collectreport(self, report: Any) -> None:
         """Note what cannot be collected, or is left out as a whole."""
+        why = str(report.longrepr)
         if report.failed:
-            why = in_one_line(str(report.longrepr))
-            said = f"{report.nodeid} cannot be collected: {why}"
+            place = "" if report.nodeid.endswith(".py") else conftest_in(why)
+            name = os.path.relpath(place) if place else report.nodeid
+            said = f"{name} cannot be loaded: {in_one_line(why)}"
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
             said = f"{report.nodeid} is skipped as a whole: {_unprefixed(reason)}"
         else:
             return
-        self._copy.broken[report.nodeid] = with_remedy(said)
+        if report.nodeid:
+            self._copy.broken[report.nodeid] = with_remedy(said)
+        else:
+            self._copy.ended(why)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
@@ -387,15 +401,3 @@ class _Plugin:
         self._copy.hand_over(Runner(whole))
         whole()
         return True
-
-
-class _Hooks:
-    """What pytest-benchmark lets a conftest.py define, for where that is not installed."""
-
-    def pytest_benchmark_generate_machine_info(self, config: Any) -> None: ...
-    def pytest_benchmark_update_machine_info(self, config: Any, machine_info: Any) -> None: ...
-    def pytest_benchmark_generate_commit_info(self, config: Any) -> None: ...
-    def pytest_benchmark_update_commit_info(self, config: Any, commit_info: Any) -> None: ...
-    def pytest_benchmark_update_json(self, config: Any, benchmarks: Any) -> None: ...
-    def pytest_benchmark_scale_unit(self, config: Any, unit: Any, benchmarks: Any) -> None: ...
-    def pytest_benchmark_group_stats(self, config: Any, benchmarks: Any) -> None: ...

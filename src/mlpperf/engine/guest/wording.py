@@ -41,15 +41,28 @@ def in_one_line(said: str) -> str:
     return chosen[0][:500]
 
 
+def conftest_in(said: str) -> str:
+    """The conftest.py that does not load, by what pytest says; empty if it is something else."""
+    found = re.search(
+        r"while loading conftest '(.+?)'|\(from (.+?conftest\.py)\)|^(.*conftest\.py):\d+: in ",
+        said,
+        re.M,
+    )
+    return next(filter(None, found.groups())) if found else ""
+
+
 def with_remedy(said: str) -> str:
     """The same, with the option of a comparison that may help, if there is one."""
-    if missing := re.search(r"No module named '(\w+)", said):
+    if missing := re.search(r"No module named '(\w+)([\w.]*)'", said):
+        if missing[2]:  # the package itself is there
+            return f"{said}; a build generates it, or another version of {missing[1]} has it"
         return f"{said}; if that is a package of others, `--with {missing[1]}` adds it"
     if missing := re.search(r"[Mm]issing required plugins: ([\w, =<>.-]+)", said):
         wanted = " ".join(f"--with {name.strip()}" for name in missing[1].split(","))
         return f"{said}; `{wanted}` adds them"
     if re.search(r"unrecognized arguments|fixture '\w+' not found|no option named", said):
         return f"{said}; if a plugin is missing that has it, `--with PLUGIN` adds it"
-    if option := re.search(r"(?<![\w-])--[a-z][\w-]+", said):
+    option = re.search(r"(?<![\w-])--[a-z][\w-]+", said)
+    if option and "skipped" in said:
         return f'{said}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
     return said

@@ -144,7 +144,9 @@ def load(task: Task, name: str) -> Copy:
         world = World(copy_root, side.packages, [folder.parent, *folders], working, name, origins)
         series = [*task.series, *(session["series"] for session in task.sessions)]
         wanted = [names[0] for names in series]
-        copy: Copy = AsvCopy(world, folder, wanted, *map(float, task.arguments[1:]))
+        timeout = float(task.arguments[1]) if len(task.arguments) > 1 else 0.0
+        timed = task.kind in ("time", "turns")  # others look at what a set-up runs
+        copy: Copy = AsvCopy(world, folder, wanted, timeout, timed)
     else:
         from .pytest_suite import PytestCopy
 

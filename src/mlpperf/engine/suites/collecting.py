@@ -104,7 +104,7 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
         return [], ""
     said = [root / name for name in (settings.file, "pyproject.toml", "setup.cfg", "setup.py")]
     about = "\n".join(f.read_text("utf-8", "replace") for f in said if f.is_file())
-    doubtful, folders = in_doubt(texts, about)
+    doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
     functions = [*settings.words("python_functions", ["test"]), "bench"]
     usual = [name for name in texts if is_collected(name)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,17 +53,18 @@ class Suite:
     notes: tuple[str, ...] = ()
 
 
-def found(root: Path) -> list[Suite]:
-    """The suites of the project in the folder `root`.
+def found(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Suite]:
+    """The suites of these `kinds` of the project in the folder `root`.
 
     Raises
     ------
     MlpperfError
-        If a configuration cannot be read, or names a folder outside of the project.
+        If a configuration cannot be read, or names a folder that is not there or lies outside.
     """
     files = list(_files(root, ".py"))
     project = Project(root, files)
-    return [*_asv(root, files, project), *_pytest(root, files, project)]
+    suites = _asv(root, files, project) if "asv" in kinds else []
+    return suites + (_pytest(root, files, project) if "pytest" in kinds else [])
 
 
 def _files(root: Path, *suffixes: str) -> Iterator[Path]:
@@ -118,7 +119,9 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
     folder = inside(root, named, f"{place}: benchmark_dir", or_root=True)
     below = PurePosixPath(folder.resolve().relative_to(root.resolve()).as_posix())
     if not folder.is_dir():
-        raise MlpperfError(f"{place}: there is no folder {given!r}.")
+        raise MlpperfError(
+            f"{place}: there is no folder {given!r}; `--suite pytest` leaves that suite out."
+        )
     others = [one.relative_to(root).as_posix() for one in _asv_configurations(root)[1:]]
     notes = [f"{one} is left out: {place} lies nearer to the project's folder" for one in others]
     shared = [below.as_posix()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -132,7 +132,9 @@ class File:
         return self.handed - before
 
 
-def in_doubt(texts: Mapping[str, str], settings: str) -> tuple[dict[str, set[str]], list[str]]:
+def in_doubt(
+    texts: Mapping[str, str], settings: str, used: Collection[str] = ()
+) -> tuple[dict[str, set[str]], list[str]]:
     """The files that may hold a benchmark, and the folders in which every test may be one.
 
     With each file come the names in it that mean one, beside the two words.
@@ -143,19 +145,22 @@ def in_doubt(texts: Mapping[str, str], settings: str) -> tuple[dict[str, set[str
         All files of Python, by their paths below the project's folder.
     settings
         The text of the project's configuration, which may name plugins.
+    used
+        Fixtures that all tests have by that configuration.
     """
     files = [File(PurePosixPath(name), text) for name, text in texts.items()]
     own = {part for file in files for part in file.path.with_suffix("").parts}
     plugins = frozenset(TOKEN.findall(settings)).union(
         *(f.tokens for f in files if f.path.name == "conftest.py" or "pytest_plugins" in f.text)
     )
-    folders: dict[str, None] = {}
+    folders: dict[str, None] = dict.fromkeys("." for name in used if WORD.search(name))
     waiting = {file.path: file for file in files if WORD.search(file.text)}
     while waiting:
         _, file = waiting.popitem()
         new = file.spread(own)
         is_plugin = file.module in plugins and file.path.name != "conftest.py"
         folders |= dict.fromkeys(_everywhere(file, new, is_plugin))
+        folders |= dict.fromkeys("." for name in used if name in new)
         fixtures = {n for s in file.statements if s.text for n in s.names} if is_plugin else set()
         for other in files if new else ():
             if other is file:
@@ -176,6 +181,8 @@ def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
     folder = "." if is_plugin else file.path.parent.as_posix()
     if not (is_plugin or file.path.name in ("conftest.py", "__init__.py")):
         return
+    if file.in_doubt and file.tokens & {"globals", "exec"}:
+        yield folder  # it may define anything
     for statement in file.statements:
         if new.isdisjoint(statement.names):
             continue
@@ -211,7 +218,10 @@ def _statement(node: ast.stmt, lines: list[str]) -> Statement:
             decorators = "\n".join(map(ast.unparse, node.decorator_list))
             made.text = "\n".join([decorators, *lines[node.lineno - 1 : node.end_lineno]])
             # A fixture may have another name than its function.
-            made.names |= set(re.findall(r"\bname=['\"](\w+)", decorators))
+            named = set(re.findall(r"\bname=['\"](\w+)", decorators))
+            made.names |= named
+            if "name=" in decorators and not named:
+                made.text += "\nautouse"  # it may have any name
     docstrings = {
         id(one.value)
         for one in ast.walk(node)
