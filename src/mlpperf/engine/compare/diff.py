@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .sources import (
+    ANY_ATTRIBUTE,
     ANY_NAME,
     ANYTHING,
     UNREADABLE,
@@ -45,6 +46,7 @@ LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "cov
 LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
 ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
 ABOUT |= {"urls", "license", "license-files"}
+DOCSTRINGS = {"__doc__", "getdoc"}  # what reads them
 # Compiled, or compiled into something, or read by libraries that open their files themselves.
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -301,7 +303,7 @@ class _Followed:
             return
         sides = {side: found.get(side, empty) for side in ("base", "head")}
         if len({tuple(outline.docs) for outline in sides.values()}) > 1:
-            self._bind(name, {"__doc__", "getdoc"})
+            self._bind(name, DOCSTRINGS)
         self._functions(sides)
         new = self._classes(sides)
         self._statements(sides, new)
@@ -373,11 +375,20 @@ class _Followed:
         """Find the functions that mention one of the names, or one that is bound by means of it."""
         own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
         own |= {Path(part).stem for part in own if part.endswith(".py")}
+        direct, anything = set(self._names), bool(self._names - DOCSTRINGS)
+        loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
+        loose |= {ANYTHING} if anything else set()
         before = -1
         while (now := sum(map(len, (self._names, *self._here.values())))) > before:
             before = now
+            # Who has a module that holds one of the names may get at it in more ways.
+            holders = {self._name, *(name for name, here in self._here.items() if here)}
+            modules = {_module(name) for name in holders}
+            tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
+            tight |= {ANY_ATTRIBUTE} if anything else set()
+            wanted = direct | self._strings | modules | (ANY_NAME if anything else set())
             for side, name, text in self._both.python():
-                if _words(text).isdisjoint(self._names | self._strings | ANY_NAME):
+                if _words(text).isdisjoint(wanted):
                     continue
                 try:
                     outline = outlined(text)
@@ -385,21 +396,26 @@ class _Followed:
                     self._unsure(name, f"cannot be read ({type(reason).__name__})")
                     continue
                 for part in outline.parts:
-                    self._look(side, name, part, own)
+                    if part.kind == "import":
+                        self._import(name, part, own, modules)
+                has = name in holders or any(f".{one}" in outline.mentions for one in modules)
+                tokens = loose | self._here.get(name, set()) | (tight if has else set())
+                for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
+                    if part.kind != "import" and not tokens.isdisjoint(part.mentions):
+                        self._look(side, name, part)
 
-    def _look(self, side: str, name: str, part: Part, own: set[str]) -> None:
-        here = self._here.get(name, set())
-        if part.kind == "import":
-            is_own = part.module.startswith(".") or part.module.partition(".")[0] in own
-            if is_own and part.name == "*":
+    def _import(self, name: str, part: Part, own: set[str], modules: set[str]) -> None:
+        """Take in what a file gets from a module that holds one of the names."""
+        if part.module.startswith(".") or part.module.partition(".")[0] in own:
+            last = part.module.rpartition(".")[2]
+            if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
-            elif is_own and part.name in self._names:
+            elif part.name in self._names:
                 self._bind(name, part.binds)
-            return
-        tokens = here | {f".{one}" for one in self._names} | {ANYTHING}
-        tokens |= {f"'{one}" for one in self._names | self._strings}
-        if tokens.isdisjoint(part.mentions):
-            return
+
+    def _look(self, side: str, name: str, part: Part) -> None:
+        """Take in what mentions one of the names."""
+        here = self._here.get(name, set())
         if part.kind == "function":
             self.effect.add(side, name, part.lines)
             if part.trouble and any(f"'{one}'" in part.top for one in here | self._names):
@@ -413,6 +429,12 @@ class _Followed:
             self.effect.add(side, name, part.lines)
             if part.trouble:
                 self._unsure(name, f"uses what changed, and {part.trouble}")
+
+
+def _module(name: str) -> str:
+    """What a file is called when it is imported."""
+    file = Path(name)
+    return file.parent.name if file.stem == "__init__" else file.stem
 
 
 def _in_class(part: Part) -> str:
