@@ -21,6 +21,7 @@ from .sources import (
     ANY_ATTRIBUTE,
     ANY_NAME,
     ANYTHING,
+    IMPORTING,
     UNREADABLE,
     Lines,
     Outline,
@@ -391,17 +392,20 @@ class _Followed:
                 if _words(text).isdisjoint(wanted):
                     continue
                 try:
-                    outline = outlined(text)
+                    outline = outlined(text, compared=False)
                 except UNREADABLE as reason:
                     self._unsure(name, f"cannot be read ({type(reason).__name__})")
                     continue
                 for part in outline.parts:
                     if part.kind == "import":
                         self._import(name, part, own, modules)
-                has = name in holders or any(f".{one}" in outline.mentions for one in modules)
+                has = name in holders or not _words(text).isdisjoint(IMPORTING)
+                has = has or any(f".{one}" in outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
                 for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
-                    if part.kind != "import" and not tokens.isdisjoint(part.mentions):
+                    found = tokens & part.mentions if part.kind != "import" else set()
+                    # Only a function may be given a module of which its file knows nothing.
+                    if found - (set() if has or part.kind == "function" else {ANYTHING}):
                         self._look(side, name, part)
 
     def _import(self, name: str, part: Part, own: set[str], modules: set[str]) -> None:

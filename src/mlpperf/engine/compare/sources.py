@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeGuard
@@ -105,8 +105,8 @@ def _parsed(source: bytes) -> ast.Module:
 
 
 @lru_cache(maxsize=8192)  # most files are those of the other version, too
-def outlined(source: bytes) -> Outline:
-    """A module in outline.
+def outlined(source: bytes, compared: bool = True) -> Outline:
+    """A module in outline; what its parts say is known if it is to be `compared` with another.
 
     Raises
     ------
@@ -116,6 +116,7 @@ def outlined(source: bytes) -> Outline:
     tree = _parsed(source)
     trusted = _trusted(tree)
     parts: list[Part] = []
+    nodes: list[ast.stmt] = []
     left: list[tuple[ast.stmt, str, ast.ClassDef | None]] = [(n, "", None) for n in tree.body[::-1]]
     while left:
         node, within, owner = left.pop()
@@ -128,7 +129,11 @@ def outlined(source: bytes) -> Outline:
             parts += _imports_of(node, within)
         elif not (_is_text(node) or _is_never_run(node)):
             parts += _statement(node, within, owner, trusted)
-    docs = [written(node.value) for node in ast.walk(tree) if _is_text(node)]
+        nodes += [node] * (len(parts) - len(nodes))
+    docs = []
+    if compared:
+        parts = [replace(p, text=p.text or written(n)) for p, n in zip(parts, nodes, strict=True)]
+        docs = [written(node.value) for node in ast.walk(tree) if _is_text(node)]
     return Outline(parts, docs, frozenset().union(*(part.mentions for part in parts)))
 
 
@@ -141,7 +146,7 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
     mentions = mentioned(*node.body, *top, *types, types=bool(types))
     bound = frozenset({node.name, *names})
     return Part(
-        *("function", within, node.name, lines_of(node), written(node), written(top)),
+        *("function", within, node.name, lines_of(node), "", written(top)),
         *(mentions, bound, trouble),
     )
 
@@ -193,7 +198,7 @@ def _statement(
     mentions = frozenset() if "__all__" in names else mentioned(node, types=types)
     lines = (node.lineno, node.end_lineno or node.lineno)
     yield Part(
-        *("statement", within, "", lines, written(node), ""),
+        *("statement", within, "", lines, "", ""),
         *(mentions, frozenset(names), trouble),
     )
 
