@@ -47,6 +47,7 @@ LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "cov
 LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
 ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
 ABOUT |= {"urls", "license", "license-files"}
+MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
 DOCSTRINGS = {"__doc__", "getdoc"}  # what reads them
 # Compiled, or compiled into something, or read by libraries that open their files themselves.
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
@@ -388,9 +389,13 @@ class _Followed:
             tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
             tight |= {ANY_ATTRIBUTE} if anything else set()
             wanted = direct | self._strings | modules | (ANY_NAME if anything else set())
+            read = 0
             for side, name, text in self._both.python():
                 if _words(text).isdisjoint(wanted):
                     continue
+                if (read := read + len(text)) > MOST_READ:
+                    self._unsure(self._name, "is mentioned in more Python than can be followed")
+                    return
                 try:
                     outline = outlined(text, compared=False)
                 except UNREADABLE as reason:
