@@ -11,9 +11,8 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,11 @@ from .sources import (
     module_files,
     outlined,
 )
+from .trees import Trees, read, words_of
 from .versions import Version
 
 OTHER_PACKAGES = "the project needs other packages"  # which may be slower by themselves
 
-# Files that only git, a forge or an editor reads.
-FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
-FORGE |= {".editorconfig", ".pre-commit-config.yaml", ".git-blame-ignore-revs", ".gitlab-ci.yml"}
-# Prose at the top or in the documentation, if no Python that may be run mentions such files.
-PROSE, PROSE_FOLDERS = {".md", ".rst"}, {"doc", "docs"}
-LICENSES = {"LICENSE", "LICENCE", "COPYING", "AUTHORS", "NOTICE"}
-BUILD_SCRIPTS = {"setup.py", "noxfile.py", "conf.py"}
 BUILT_BY = {"setup.py", "setup.cfg", "Pipfile", "environment.yml", "MANIFEST.in", "meson.build"}
 BUILT_BY |= {"CMakeLists.txt", "Cargo.toml", "build.py", "hatch_build.py"}
 # Tables of pyproject.toml, and what of [project], that say nothing of how code is built or run.
@@ -95,95 +88,6 @@ class Changes:
         return {name: asdict(effect) for name, effect in self.effects.items()}
 
 
-class _Pair:
-    """The files of two versions of a repository, by their path below it."""
-
-    def __init__(self, base: Path, head: Path) -> None:
-        self.trees = {"base": _tree(base), "head": _tree(head)}
-        one, other = self.trees.values()
-        self.differ = [
-            name
-            for name in sorted(one.keys() | other.keys())
-            if name not in one or name not in other or not _equal(one[name], other[name])
-        ]
-        self.missing = next((m for top in (base, head) for m in _missing_submodules(top)), "")
-
-    def texts(self, name: str) -> dict[str, bytes]:
-        """A file of each version that has it."""
-        return {s: _read(tree[name]) for s, tree in self.trees.items() if name in tree}
-
-    def python(self) -> Iterator[tuple[str, str, bytes]]:
-        """All Python source: version, file, text."""
-        for side, tree in self.trees.items():
-            for name, file in tree.items():
-                if name.endswith(".py") and not file.is_symlink():
-                    yield side, name, _read(file)
-
-    def mentions(self, words: set[str]) -> bool:
-        """Whether a Python file does, but for those that build the project or its documentation."""
-        return any(
-            not words.isdisjoint(_words(text))
-            for _, name, text in self.python()
-            if Path(name).name not in BUILD_SCRIPTS
-        )
-
-    def harmless(self, name: str) -> bool:
-        """Whether nothing that is run can read a file."""
-        file, top = Path(name), name.partition("/")[0]
-        if top in FORGE:
-            return True
-        stem = file.name.partition(".")[0]
-        if not (file.suffix in PROSE or stem in LICENSES) or file.suffix == ".py":
-            return False
-        if top != name and top not in PROSE_FOLDERS:
-            return False
-        beside = (other for tree in self.trees.values() for other in tree)
-        code = {Path(o).name for o in beside if Path(o).parent == file.parent and o.endswith(".py")}
-        words = {file.suffix[1:] or stem, stem if stem in LICENSES else "", top} - {"", name}
-        return not (code - BUILD_SCRIPTS - {"conftest.py"} or self.mentions(words))
-
-
-def _tree(top: Path) -> dict[str, Path]:
-    """All files below a folder, and links; nothing of git's, nor what running code writes."""
-    found = {}
-    for folder, folders, files in os.walk(top):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
-        for name in (*files, *links):
-            if name != ".git" and not (name == "METADATA" and folder.endswith(".dist-info")):
-                file = Path(folder, name)
-                found[file.relative_to(top).as_posix()] = file
-    return found
-
-
-def _equal(one: Path, other: Path) -> bool:
-    if one.is_symlink() or other.is_symlink():
-        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
-    ours, theirs = one.stat(), other.stat()
-    if ours.st_size != theirs.st_size or (ours.st_mode ^ theirs.st_mode) & 0o100:
-        return False
-    return one.read_bytes() == other.read_bytes()
-
-
-@lru_cache(maxsize=8192)
-def _read(file: Path) -> bytes:
-    return file.read_bytes() if file.is_file() else b""  # a link to nowhere, or to a folder
-
-
-@lru_cache(maxsize=8192)
-def _words(text: bytes) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.decode(errors="replace")))
-
-
-def _missing_submodules(top: Path) -> Iterator[str]:
-    """The submodules whose files are not there."""
-    listed = top / ".gitmodules"
-    text = listed.read_text(errors="replace") if listed.is_file() else ""
-    for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
-        if not any((top / name).glob("*")):
-            yield name
-
-
 def same_code(base: Version, head: Version, suites: bool = False) -> bool:
     """Whether two versions differ in no file of the repository but such as nothing run can read.
 
@@ -199,9 +103,9 @@ def same_code(base: Version, head: Version, suites: bool = False) -> bool:
     return not both.missing and all(map(both.harmless, both.differ))
 
 
-def _pair(base: Version, head: Version) -> _Pair:
-    _read.cache_clear()  # files may have been written since
-    return _Pair(base.copy or base.root, head.copy or head.root)
+def _pair(base: Version, head: Version) -> Trees:
+    read.cache_clear()  # files may have been written since
+    return Trees(base.copy or base.root, head.copy or head.root)
 
 
 def changes(base: Version, head: Version) -> Changes:
@@ -239,7 +143,7 @@ def _below(name: str, folder: Path) -> str:
     return Path(os.path.relpath(name, folder)).as_posix()
 
 
-def _unfollowed(name: str, both: _Pair) -> str:
+def _unfollowed(name: str, both: Trees) -> str:
     """Why nothing can be said if such a file differs; nothing if something can."""
     file = Path(name)
     if any(tree[name].is_symlink() for tree in both.trees.values() if name in tree):
@@ -271,7 +175,7 @@ def _settings(text: bytes) -> object:
 class _Followed:
     """Follows what differs in a file to all functions that it changes."""
 
-    def __init__(self, name: str, both: _Pair) -> None:
+    def __init__(self, name: str, both: Trees) -> None:
         self._name, self._both = name, both
         self.effect = Effect()
         self._here: dict[str, set[str]] = {name: set()}  # names that are bound otherwise in a file
@@ -391,7 +295,7 @@ class _Followed:
             wanted = direct | self._strings | modules | (ANY_NAME if anything else set())
             read = 0
             for side, name, text in self._both.python():
-                if _words(text).isdisjoint(wanted):
+                if words_of(text).isdisjoint(wanted):
                     continue
                 if (read := read + len(text)) > MOST_READ:
                     self._unsure(self._name, "is mentioned in more Python than can be followed")
@@ -404,7 +308,7 @@ class _Followed:
                 for part in outline.parts:
                     if part.kind == "import":
                         self._import(name, part, own, modules)
-                has = name in holders or not _words(text).isdisjoint(IMPORTING)
+                has = name in holders or not words_of(text).isdisjoint(IMPORTING)
                 has = has or any(f".{one}" in outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
                 for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
