@@ -472,6 +472,19 @@ def test_prose_counts_if_python_names_such_files(reader: str, tmp_path: Path) ->
     assert changes(base, head).effects["README.md"].data
 
 
+def test_what_cannot_be_read_may_be_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, head = written(tmp_path / "base"), written(tmp_path / "head")
+
+    def refused(file: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert not same_code(base, head, suites=True)
+    assert "Permission denied" in changes(base, head).unknown
+
+
 def test_modes_count(tmp_path: Path) -> None:
     base, head = written(tmp_path / "base"), written(tmp_path / "head")
     assert same_code(base, head, suites=True)

@@ -99,8 +99,11 @@ def same_code(base: Version, head: Version, suites: bool = False) -> bool:
     found = [next(module_files(folders, entry), None) for entry in entries]
     if not (suites or found) or not all(found):
         return False
-    both = _pair(base, head)
-    return not both.missing and all(map(both.harmless, both.differ))
+    try:
+        both = _pair(base, head)
+        return not both.missing and all(map(both.harmless, both.differ))
+    except OSError:  # what cannot be read may be anything
+        return False
 
 
 def _pair(base: Version, head: Version) -> Trees:
@@ -115,7 +118,13 @@ def changes(base: Version, head: Version) -> Changes:
     is bound at the top of a module, such as an import or a constant, changes every function that
     mentions its name, also in a string, and those that may get at any name.
     """
-    both = _pair(base, head)
+    try:
+        return _changes(_pair(base, head), base)
+    except OSError as reason:
+        return Changes(f"a file cannot be read ({reason})")
+
+
+def _changes(both: Trees, base: Version) -> Changes:
     if both.missing:
         return Changes(f"the files of the submodule {both.missing} are not there")
     below = Path(os.path.relpath(base.root, base.copy or base.root))
