@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,25 @@ def only(folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | 
     return found["test_it"]
 
 
+def each(
+    folder: Path,
+    before: str,
+    calls: Sequence[str],
+    head: dict[str, str],
+    base: dict[str, str] | None = None,
+) -> dict[str, str]:
+    """Why each of some calls is touched."""
+    tests = "".join(
+        f"\ndef test_{number}(benchmark):\n    benchmark(lambda: {call})\n"
+        for number, call in enumerate(calls)
+    )
+    text = f"from town import streets\n{before}\n"
+    text += f"def test_before(benchmark):\n    benchmark(streets.stand)\n{tests}"
+    found = touched(folder, text, head, base)
+    assert found.pop("test_before") == ""
+    return dict(zip(calls, found.values(), strict=True))
+
+
 # --- what it runs ---------------------------------------------------------------------------------
 
 
@@ -148,34 +168,45 @@ def test_one_side_is_enough(tmp_path: Path) -> None:
     assert only(tmp_path / "other", tests, files, more)
 
 
-@pytest.mark.parametrize(
-    "tests",
-    [
-        "def test_it(benchmark):\n    benchmark(sorted, [2, 1], key=lambda x: streets.walk())\n",
-        "def test_it(benchmark):\n    benchmark(lambda: list(streets.walk() for _ in (1, 2)))\n",
-        "class It:\n    def __del__(self):\n        streets.walk()\n\n"
-        "def test_it(benchmark):\n    benchmark(It)\n",
-        "import asyncio\n\nasync def go():\n    return streets.walk()\n\n"
-        "def test_it(benchmark):\n    benchmark(lambda: asyncio.run(go()))\n",
-        "from concurrent.futures import ThreadPoolExecutor\nPOOL = ThreadPoolExecutor(1)\n"
-        "POOL.submit(int).result()\n\n"  # a thread that is there when the series begins
-        "def test_it(benchmark):\n    benchmark(lambda: POOL.submit(streets.walk).result())\n",
-        "import threading, queue\nASKED, GIVEN = queue.Queue(), queue.Queue()\n"
-        "def serve():\n    while True: GIVEN.put(ASKED.get()())\n"
-        "threading.Thread(target=serve, daemon=True).start()\n"
-        "def call():\n    ASKED.put(streets.walk)\n    return GIVEN.get()\n\n"
-        "def test_it(benchmark):\n    benchmark(call)\n",
-        "import importlib\n\n"
-        "def test_it(benchmark):\n"
-        "    benchmark(lambda: importlib.import_module('town.streets').walk())\n",
-        "from greenlet import greenlet\n\n"
-        "def test_it(benchmark):\n    benchmark(lambda: greenlet(streets.walk).switch())\n",
-        "import signal\nsignal.signal(signal.SIGUSR1, lambda *_: streets.walk())\n\n"
-        "def test_it(benchmark):\n    benchmark(lambda: signal.raise_signal(signal.SIGUSR1))\n",
-    ],
-)
-def test_it_is_seen_however_it_is_called(tests: str, tmp_path: Path) -> None:
-    assert only(tmp_path, tests, WALK) == "runs what changed in src/town/streets.py"
+CALLS = """
+import asyncio, importlib, queue, signal, threading
+from concurrent.futures import ThreadPoolExecutor
+from greenlet import greenlet
+
+class Ends:
+    def __del__(self):
+        streets.walk()
+
+async def go():
+    return streets.walk()
+
+POOL = ThreadPoolExecutor(1)  # with a thread that is there when the series begins
+POOL.submit(int).result()
+ASKED, GIVEN = queue.Queue(), queue.Queue()
+
+def serve():
+    while True:
+        GIVEN.put(ASKED.get()())
+
+threading.Thread(target=serve, daemon=True).start()
+signal.signal(signal.SIGUSR1, lambda *_: streets.walk())
+"""
+
+
+def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
+    calls = [
+        "sorted([2, 1], key=lambda x: streets.walk())",
+        "list(streets.walk() for _ in (1, 2))",
+        "Ends()",
+        "asyncio.run(go())",
+        "POOL.submit(streets.walk).result()",
+        "[ASKED.put(streets.walk), GIVEN.get()]",
+        "importlib.import_module('town.streets').walk()",
+        "greenlet(streets.walk).switch()",
+        "signal.raise_signal(signal.SIGUSR1)",
+    ]
+    found = each(tmp_path, CALLS, calls, WALK)
+    assert found == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
 
 
 @pytest.mark.parametrize(
@@ -226,40 +257,42 @@ def test_draw(benchmark):
     assert {name for name, why in found.items() if why} == {"test_by_name", "test_draw"}
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "import town.maps",
-        "importlib.import_module('town.maps')",
-        "runpy.run_module('town.maps')",
-        "exec(compile(PLACE.read_text(), 'x', 'exec'))",
-        "shutil.copy(PLACE, '/dev/null')",
-        "importlib.util.find_spec('town.maps').loader.get_source('town.maps')",
-        "pkgutil.get_data('town', 'maps.py')",
-    ],
-)
-def test_what_is_imported_again_is_run_again(call: str, tmp_path: Path) -> None:
+def test_what_is_imported_again_is_run_again(tmp_path: Path) -> None:
     """Constants at the top of a module that a call imports; or that it reads in whatever way."""
     base, head = (
         {"src/town/maps.py": f"A = sum(i for i in range({number}))\n"} for number in (1, 2)
     )
-    tests = f"""
+    before = """
 import importlib.util, pathlib, pkgutil, runpy, shutil, sys
 PLACE = pathlib.Path(streets.__file__).with_name("maps.py")
 
-def call():
+def statement():
     sys.modules.pop("town.maps", None)
-    {call}
+    import town.maps
 
-def test_it(benchmark):
-    benchmark(call)
+def by_name():
+    sys.modules.pop("town.maps", None)
+    importlib.import_module("town.maps")
 
-def test_after(benchmark):
-    benchmark(streets.stand)
+def by_runpy():
+    runpy.run_module("town.maps")
+
+def compiled():
+    exec(compile(PLACE.read_text(), "x", "exec"))
+
+def source():
+    importlib.util.find_spec("town.maps").loader.get_source("town.maps")
+
+def data():
+    pkgutil.get_data("town", "maps.py")
 """
-    found = touched(tmp_path, f"from town import streets\n{tests}", head, base)
-    assert "src/town/maps.py" in found["test_it"]
-    assert found["test_after"] == ""
+    calls = [
+        *("statement()", "by_name()", "by_runpy()", "compiled()", "source()"),
+        *("data()", "shutil.copy(PLACE, '/dev/null')", "streets.stand()"),
+    ]
+    *changed, same = each(tmp_path, before, calls, head, base).values()
+    assert all("src/town/maps.py" in why for why in changed)
+    assert same == ""
 
 
 def test_what_is_imported_late_touches_nobody_else(tmp_path: Path) -> None:
@@ -347,27 +380,23 @@ def test_benchmarks_of_asv_are_touched_by_what_sets_them_up(tmp_path: Path) -> N
 DATA = {"src/town/table.csv": "1"}, {"src/town/table.csv": "2"}
 
 
-@pytest.mark.parametrize(
-    ("call", "why"),
-    [
-        ("PLACE.read_text()", "reads src/town/table.csv, which changed"),
-        ("os.close(os.open(PLACE, os.O_RDONLY))", "reads src/town/table.csv, which changed"),
-        ("pkgutil.get_data('town', 'table.csv')", "reads src/town/table.csv, which changed"),
-        ("numpy.loadtxt(PLACE)", "reads src/town/table.csv, which changed"),
-        ("PLACE.with_name('streets.py').read_text()", ""),
-    ],
-)
-def test_data_counts_if_it_is_read(call: str, why: str, tmp_path: Path) -> None:
-    tests = f"""
+def test_data_counts_if_it_is_read(tmp_path: Path) -> None:
+    before = """
 import os, pathlib, pkgutil
 import numpy
 PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
-
-def test_it(benchmark):
-    benchmark(lambda: {call})
 """
+    calls = [
+        "PLACE.read_text()",
+        "os.close(os.open(PLACE, os.O_RDONLY))",
+        "pkgutil.get_data('town', 'table.csv')",
+        "numpy.loadtxt(PLACE)",
+        "PLACE.with_name('streets.py').read_text()",
+    ]
     base, head = DATA
-    assert only(tmp_path, tests, head, base) == why
+    *read, other = each(tmp_path, before, calls, head, base).values()
+    assert set(read) == {"reads src/town/table.csv, which changed"}
+    assert other == ""
 
 
 def test_data_counts_if_something_may_read_it_unseen(tmp_path: Path) -> None:
@@ -388,26 +417,17 @@ def test_it(benchmark):
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
 
 
-@pytest.mark.parametrize(
-    ("call", "why"),
-    [
-        ("sum(1 for _ in pkgutil.iter_modules(town.__path__))", "lists the folder of"),
-        ("os.listdir(town.__path__[0])", "lists the folder of"),
-        ("list(pathlib.Path(town.__path__[0]).glob('*.py'))", "lists the folder of"),
-        ("list(pathlib.Path(town.__path__[0]).parent.iterdir())", ""),
-    ],
-)
-def test_a_file_more_counts_if_its_folder_is_listed(call: str, why: str, tmp_path: Path) -> None:
-    tests = f"""
-import os, pathlib, pkgutil
-import town
-
-def test_it(benchmark):
-    benchmark(lambda: {call})
-"""
-    found = only(tmp_path, tests, {"src/town/harbour.py": ""})
-    assert found.startswith(why)
-    assert bool(found) == bool(why)
+def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
+    calls = [
+        "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
+        "os.listdir(town.__path__[0])",
+        "list(pathlib.Path(town.__path__[0]).glob('*.py'))",
+        "list(pathlib.Path(town.__path__[0]).parent.iterdir())",
+    ]
+    before = "import os, pathlib, pkgutil\nimport town\n"
+    *listed, other = each(tmp_path, before, calls, {"src/town/harbour.py": ""}).values()
+    assert set(listed) == {"lists the folder of src/town/harbour.py, which changed"}
+    assert other == ""
 
 
 def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
@@ -441,6 +461,24 @@ def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
 # --- what hides -----------------------------------------------------------------------------------
 
 
+HIDING = """
+import _thread, multiprocessing, os, socket, subprocess, sys, threading
+SERVER = socket.create_server(("127.0.0.1", 0))
+"""
+
+
+def test_what_others_may_run_is_not_untouched(tmp_path: Path) -> None:
+    calls = {
+        "subprocess.run(['true'])": "starts a process",
+        "os.system('true')": "starts a process",
+        "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)": "starts a process",
+        "socket.create_connection(SERVER.getsockname())": "connects to another process",
+        "os.fork() or os._exit(0)": "starts a process",
+        "multiprocessing.get_context('spawn').Process(target=int).start()": "has another process",
+    }
+    assert each(tmp_path, HIDING, list(calls), WALK) == calls
+
+
 @pytest.mark.parametrize(
     ("call", "why"),
     [
@@ -448,25 +486,11 @@ def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
         ("sys.setprofile(None)", "something else traces what is run"),
         ("threading.settrace(None)", "something else traces what is run"),
         ("_thread.start_new_thread(int, ())", "starts threads that cannot be watched"),
-        ("subprocess.run(['true'])", "starts a process"),
-        ("os.system('true')", "starts a process"),
-        ("os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)", "starts a process"),
-        ("os.fork() or os._exit(0)", "starts a process"),
-        ("multiprocessing.get_context('spawn').Process(target=int).start()", "another process"),
-        ("multiprocessing.get_context('forkserver').Process(target=int).start()", "process"),
-        ("socket.create_connection(SERVER.getsockname())", "connects to another process"),
-        ("streets.stand.__code__.replace(co_filename='x')", "functions that cannot be recognised"),
+        ("streets.stand.__code__.replace(co_name='x')", "makes functions that cannot be"),
     ],
 )
 def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> None:
-    tests = f"""
-import _thread, multiprocessing, os, socket, subprocess, sys, threading
-SERVER = socket.create_server(("127.0.0.1", 0))
-
-def test_it(benchmark):
-    benchmark(lambda: [{call}, streets.stand()])
-"""
-    assert why in only(tmp_path, tests, WALK)
+    assert each(tmp_path, HIDING, [call], WALK)[call].startswith(why)
 
 
 @pytest.mark.parametrize(

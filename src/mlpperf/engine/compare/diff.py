@@ -11,15 +11,16 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from .sources import (
+    ANY_ATTRIBUTE,
     ANY_NAME,
     ANYTHING,
+    IMPORTING,
     UNREADABLE,
     Lines,
     Outline,
@@ -27,17 +28,11 @@ from .sources import (
     module_files,
     outlined,
 )
+from .trees import Trees, read, words_of
 from .versions import Version
 
 OTHER_PACKAGES = "the project needs other packages"  # which may be slower by themselves
 
-# Files that only git, a forge or an editor reads.
-FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
-FORGE |= {".editorconfig", ".pre-commit-config.yaml", ".git-blame-ignore-revs", ".gitlab-ci.yml"}
-# Prose at the top or in the documentation, if no Python that may be run mentions such files.
-PROSE, PROSE_FOLDERS = {".md", ".rst"}, {"doc", "docs"}
-LICENSES = {"LICENSE", "LICENCE", "COPYING", "AUTHORS", "NOTICE"}
-BUILD_SCRIPTS = {"setup.py", "noxfile.py", "conf.py"}
 BUILT_BY = {"setup.py", "setup.cfg", "Pipfile", "environment.yml", "MANIFEST.in", "meson.build"}
 BUILT_BY |= {"CMakeLists.txt", "Cargo.toml", "build.py", "hatch_build.py"}
 # Tables of pyproject.toml, and what of [project], that say nothing of how code is built or run.
@@ -45,6 +40,8 @@ LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "cov
 LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
 ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
 ABOUT |= {"urls", "license", "license-files"}
+MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
+DOCSTRINGS = {"__doc__", "getdoc"}  # what reads them
 # Compiled, or compiled into something, or read by libraries that open their files themselves.
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -91,95 +88,6 @@ class Changes:
         return {name: asdict(effect) for name, effect in self.effects.items()}
 
 
-class _Pair:
-    """The files of two versions of a repository, by their path below it."""
-
-    def __init__(self, base: Path, head: Path) -> None:
-        self.trees = {"base": _tree(base), "head": _tree(head)}
-        one, other = self.trees.values()
-        self.differ = [
-            name
-            for name in sorted(one.keys() | other.keys())
-            if name not in one or name not in other or not _equal(one[name], other[name])
-        ]
-        self.missing = next((m for top in (base, head) for m in _missing_submodules(top)), "")
-
-    def texts(self, name: str) -> dict[str, bytes]:
-        """A file of each version that has it."""
-        return {s: _read(tree[name]) for s, tree in self.trees.items() if name in tree}
-
-    def python(self) -> Iterator[tuple[str, str, bytes]]:
-        """All Python source: version, file, text."""
-        for side, tree in self.trees.items():
-            for name, file in tree.items():
-                if name.endswith(".py") and not file.is_symlink():
-                    yield side, name, _read(file)
-
-    def mentions(self, words: set[str]) -> bool:
-        """Whether a Python file does, but for those that build the project or its documentation."""
-        return any(
-            not words.isdisjoint(_words(text))
-            for _, name, text in self.python()
-            if Path(name).name not in BUILD_SCRIPTS
-        )
-
-    def harmless(self, name: str) -> bool:
-        """Whether nothing that is run can read a file."""
-        file, top = Path(name), name.partition("/")[0]
-        if top in FORGE:
-            return True
-        stem = file.name.partition(".")[0]
-        if not (file.suffix in PROSE or stem in LICENSES) or file.suffix == ".py":
-            return False
-        if top != name and top not in PROSE_FOLDERS:
-            return False
-        beside = (other for tree in self.trees.values() for other in tree)
-        code = {Path(o).name for o in beside if Path(o).parent == file.parent and o.endswith(".py")}
-        words = {file.suffix[1:] or stem, stem if stem in LICENSES else "", top} - {"", name}
-        return not (code - BUILD_SCRIPTS - {"conftest.py"} or self.mentions(words))
-
-
-def _tree(top: Path) -> dict[str, Path]:
-    """All files below a folder, and links; nothing of git's, nor what running code writes."""
-    found = {}
-    for folder, folders, files in os.walk(top):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
-        for name in (*files, *links):
-            if name != ".git" and not (name == "METADATA" and folder.endswith(".dist-info")):
-                file = Path(folder, name)
-                found[file.relative_to(top).as_posix()] = file
-    return found
-
-
-def _equal(one: Path, other: Path) -> bool:
-    if one.is_symlink() or other.is_symlink():
-        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
-    ours, theirs = one.stat(), other.stat()
-    if ours.st_size != theirs.st_size or (ours.st_mode ^ theirs.st_mode) & 0o100:
-        return False
-    return one.read_bytes() == other.read_bytes()
-
-
-@lru_cache(maxsize=8192)
-def _read(file: Path) -> bytes:
-    return file.read_bytes() if file.is_file() else b""  # a link to nowhere, or to a folder
-
-
-@lru_cache(maxsize=8192)
-def _words(text: bytes) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.decode(errors="replace")))
-
-
-def _missing_submodules(top: Path) -> Iterator[str]:
-    """The submodules whose files are not there."""
-    listed = top / ".gitmodules"
-    text = listed.read_text(errors="replace") if listed.is_file() else ""
-    for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
-        if not any((top / name).glob("*")):
-            yield name
-
-
 def same_code(base: Version, head: Version, suites: bool = False) -> bool:
     """Whether two versions differ in no file of the repository but such as nothing run can read.
 
@@ -191,13 +99,16 @@ def same_code(base: Version, head: Version, suites: bool = False) -> bool:
     found = [next(module_files(folders, entry), None) for entry in entries]
     if not (suites or found) or not all(found):
         return False
-    both = _pair(base, head)
-    return not both.missing and all(map(both.harmless, both.differ))
+    try:
+        both = _pair(base, head)
+        return not both.missing and all(map(both.harmless, both.differ))
+    except OSError:  # what cannot be read may be anything
+        return False
 
 
-def _pair(base: Version, head: Version) -> _Pair:
-    _read.cache_clear()  # files may have been written since
-    return _Pair(base.copy or base.root, head.copy or head.root)
+def _pair(base: Version, head: Version) -> Trees:
+    read.cache_clear()  # files may have been written since
+    return Trees(base.copy or base.root, head.copy or head.root)
 
 
 def changes(base: Version, head: Version) -> Changes:
@@ -207,7 +118,13 @@ def changes(base: Version, head: Version) -> Changes:
     is bound at the top of a module, such as an import or a constant, changes every function that
     mentions its name, also in a string, and those that may get at any name.
     """
-    both = _pair(base, head)
+    try:
+        return _changes(_pair(base, head), base)
+    except OSError as reason:
+        return Changes(f"a file cannot be read ({reason})")
+
+
+def _changes(both: Trees, base: Version) -> Changes:
     if both.missing:
         return Changes(f"the files of the submodule {both.missing} are not there")
     below = Path(os.path.relpath(base.root, base.copy or base.root))
@@ -235,7 +152,7 @@ def _below(name: str, folder: Path) -> str:
     return Path(os.path.relpath(name, folder)).as_posix()
 
 
-def _unfollowed(name: str, both: _Pair) -> str:
+def _unfollowed(name: str, both: Trees) -> str:
     """Why nothing can be said if such a file differs; nothing if something can."""
     file = Path(name)
     if any(tree[name].is_symlink() for tree in both.trees.values() if name in tree):
@@ -267,7 +184,7 @@ def _settings(text: bytes) -> object:
 class _Followed:
     """Follows what differs in a file to all functions that it changes."""
 
-    def __init__(self, name: str, both: _Pair) -> None:
+    def __init__(self, name: str, both: Trees) -> None:
         self._name, self._both = name, both
         self.effect = Effect()
         self._here: dict[str, set[str]] = {name: set()}  # names that are bound otherwise in a file
@@ -301,7 +218,7 @@ class _Followed:
             return
         sides = {side: found.get(side, empty) for side in ("base", "head")}
         if len({tuple(outline.docs) for outline in sides.values()}) > 1:
-            self._bind(name, {"__doc__", "getdoc"})
+            self._bind(name, DOCSTRINGS)
         self._functions(sides)
         new = self._classes(sides)
         self._statements(sides, new)
@@ -373,33 +290,54 @@ class _Followed:
         """Find the functions that mention one of the names, or one that is bound by means of it."""
         own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
         own |= {Path(part).stem for part in own if part.endswith(".py")}
+        direct, anything = set(self._names), bool(self._names - DOCSTRINGS)
+        loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
+        loose |= {ANYTHING} if anything else set()
         before = -1
         while (now := sum(map(len, (self._names, *self._here.values())))) > before:
             before = now
+            # Who has a module that holds one of the names may get at it in more ways.
+            holders = {self._name, *(name for name, here in self._here.items() if here)}
+            modules = {_module(name) for name in holders}
+            tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
+            tight |= {ANY_ATTRIBUTE} if anything else set()
+            wanted = direct | self._strings | modules | (ANY_NAME if anything else set())
+            read = 0
             for side, name, text in self._both.python():
-                if _words(text).isdisjoint(self._names | self._strings | ANY_NAME):
+                if words_of(text).isdisjoint(wanted):
                     continue
+                if (read := read + len(text)) > MOST_READ:
+                    self._unsure(self._name, "is mentioned in more Python than can be followed")
+                    return
                 try:
-                    outline = outlined(text)
+                    outline = outlined(text, compared=False)
                 except UNREADABLE as reason:
                     self._unsure(name, f"cannot be read ({type(reason).__name__})")
                     continue
                 for part in outline.parts:
-                    self._look(side, name, part, own)
+                    if part.kind == "import":
+                        self._import(name, part, own, modules)
+                has = name in holders or not words_of(text).isdisjoint(IMPORTING)
+                has = has or any(f".{one}" in outline.mentions for one in modules)
+                tokens = loose | self._here.get(name, set()) | (tight if has else set())
+                for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
+                    found = tokens & part.mentions if part.kind != "import" else set()
+                    # Only a function may be given a module of which its file knows nothing.
+                    if found - (set() if has or part.kind == "function" else {ANYTHING}):
+                        self._look(side, name, part)
 
-    def _look(self, side: str, name: str, part: Part, own: set[str]) -> None:
-        here = self._here.get(name, set())
-        if part.kind == "import":
-            is_own = part.module.startswith(".") or part.module.partition(".")[0] in own
-            if is_own and part.name == "*":
+    def _import(self, name: str, part: Part, own: set[str], modules: set[str]) -> None:
+        """Take in what a file gets from a module that holds one of the names."""
+        if part.module.startswith(".") or part.module.partition(".")[0] in own:
+            last = part.module.rpartition(".")[2]
+            if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
-            elif is_own and part.name in self._names:
+            elif part.name in self._names:
                 self._bind(name, part.binds)
-            return
-        tokens = here | {f".{one}" for one in self._names} | {ANYTHING}
-        tokens |= {f"'{one}" for one in self._names | self._strings}
-        if tokens.isdisjoint(part.mentions):
-            return
+
+    def _look(self, side: str, name: str, part: Part) -> None:
+        """Take in what mentions one of the names."""
+        here = self._here.get(name, set())
         if part.kind == "function":
             self.effect.add(side, name, part.lines)
             if part.trouble and any(f"'{one}'" in part.top for one in here | self._names):
@@ -413,6 +351,12 @@ class _Followed:
             self.effect.add(side, name, part.lines)
             if part.trouble:
                 self._unsure(name, f"uses what changed, and {part.trouble}")
+
+
+def _module(name: str) -> str:
+    """What a file is called when it is imported."""
+    file = Path(name)
+    return file.parent.name if file.stem == "__init__" else file.stem
 
 
 def _in_class(part: Part) -> str:

@@ -75,7 +75,11 @@ def watching(
                 names = [one[:3] for one in series if one.suite == suite]
                 worker = crew.started("touch", suite, series=names, **task)
                 workers[suite] = stack.enter_context(worker)
-        yield Watched(workers)
+        watched = Watched(workers)
+        yield watched
+        reasons = set(watched.touched.values())
+        if len(reasons) == 1 and (why := next(iter(reasons))).startswith("loading"):
+            result.everywhere = result.everywhere or why
 
 
 def leave_out_untouched(crew: Crew, result: Comparison, untouched: set[Series]) -> None:

@@ -1,0 +1,108 @@
+"""All files of a repository in two versions: which differ, and which of those nothing can read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+# Files that only git, a forge or an editor reads.
+FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
+FORGE |= {".editorconfig", ".pre-commit-config.yaml", ".git-blame-ignore-revs", ".gitlab-ci.yml"}
+# Prose at the top or in the documentation, if no Python that may be run mentions such files.
+PROSE, PROSE_FOLDERS = {".md", ".rst"}, {"doc", "docs"}
+LICENSES = {"LICENSE", "LICENCE", "COPYING", "AUTHORS", "NOTICE"}
+BUILD_SCRIPTS = {"setup.py", "noxfile.py", "conf.py"}
+
+
+class Trees:
+    """The files of two versions of a repository, by their path below it."""
+
+    def __init__(self, base: Path, head: Path) -> None:
+        self.trees = {"base": _tree(base), "head": _tree(head)}
+        one, other = self.trees.values()
+        self.differ = [
+            name
+            for name in sorted(one.keys() | other.keys())
+            if name not in one or name not in other or not _equal(one[name], other[name])
+        ]
+        self.missing = next((m for top in (base, head) for m in _missing_submodules(top)), "")
+
+    def texts(self, name: str) -> dict[str, bytes]:
+        """A file of each version that has it."""
+        return {s: read(tree[name]) for s, tree in self.trees.items() if name in tree}
+
+    def python(self) -> Iterator[tuple[str, str, bytes]]:
+        """All Python source: version, file, text."""
+        for side, tree in self.trees.items():
+            for name, file in tree.items():
+                if name.endswith(".py") and not file.is_symlink():
+                    yield side, name, read(file)
+
+    def mentions(self, words: set[str]) -> bool:
+        """Whether a Python file does, but for those that build the project or its documentation."""
+        return any(
+            not words.isdisjoint(words_of(text))
+            for _, name, text in self.python()
+            if Path(name).name not in BUILD_SCRIPTS
+        )
+
+    def harmless(self, name: str) -> bool:
+        """Whether nothing that is run can read a file."""
+        file, top = Path(name), name.partition("/")[0]
+        if top in FORGE:
+            return True
+        stem = file.name.partition(".")[0]
+        if not (file.suffix in PROSE or stem in LICENSES) or file.suffix == ".py":
+            return False
+        if top != name and top not in PROSE_FOLDERS:
+            return False
+        beside = (other for tree in self.trees.values() for other in tree)
+        code = {Path(o).name for o in beside if Path(o).parent == file.parent and o.endswith(".py")}
+        words = {file.suffix[1:] or stem, stem if stem in LICENSES else "", top} - {"", name}
+        return not (code - BUILD_SCRIPTS - {"conftest.py"} or self.mentions(words))
+
+
+def _tree(top: Path) -> dict[str, Path]:
+    """All files below a folder, and links; nothing of git's, nor what running code writes."""
+    found = {}
+    for folder, folders, files in os.walk(top):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
+        for name in (*files, *links):
+            if name != ".git" and not (name == "METADATA" and folder.endswith(".dist-info")):
+                file = Path(folder, name)
+                found[file.relative_to(top).as_posix()] = file
+    return found
+
+
+def _equal(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    ours, theirs = one.stat(), other.stat()
+    if ours.st_size != theirs.st_size or (ours.st_mode ^ theirs.st_mode) & 0o100:
+        return False
+    return one.read_bytes() == other.read_bytes()
+
+
+@lru_cache(maxsize=8192)
+def read(file: Path) -> bytes:
+    """What is in a file; nothing, if it is a link to nowhere or to a folder."""
+    return file.read_bytes() if file.is_file() else b""
+
+
+@lru_cache(maxsize=8192)
+def words_of(text: bytes) -> frozenset[str]:
+    """Every word in a text, also parts of paths."""
+    return frozenset(re.findall(r"\w+", text.decode(errors="replace")))
+
+
+def _missing_submodules(top: Path) -> Iterator[str]:
+    """The submodules whose files are not there."""
+    listed = top / ".gitmodules"
+    text = listed.read_text(errors="replace") if listed.is_file() else ""
+    for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
+        if not any(entry.name != ".git" for entry in (top / name).glob("*")):
+            yield name
