@@ -320,9 +320,15 @@ def test_its_home_goes_with_it_and_the_current_folder_holds_no_modules(tmp_path:
     home = tmp_path / "home"
     home.mkdir()
     (home / "random.py").write_text("raise SystemExit('imported')")
+    (home / "closed/inner").mkdir(parents=True)
+    (elsewhere := tmp_path / "elsewhere").mkdir(mode=0o500)
+    (home / "link").symlink_to(elsewhere)
+    for folder in (home / "closed/inner", home / "closed"):
+        folder.chmod(0o000)
     with worker(*LINE, "line.say({'n': os.getcwd()})", "line.end()", home=home) as housed:
         assert heard(housed) == ([str(home)], "")
     assert not home.exists()
+    assert elsewhere.stat().st_mode & 0o777 == 0o500
     here = Path.cwd()
     os.chdir(tmp_path)
     (tmp_path / "json.py").write_text("raise SystemExit('imported')")
