@@ -40,7 +40,8 @@ class Crew:
     setup : seconds that it takes to get each series ready in a copy, if that is known.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
-    lost : how the last process did, and what it was doing; None if it came to its end.
+    failed : whether the last process did.
+    lost : how it did, and what it was doing; None if it came to its end.
     """
 
     def __init__(
@@ -64,14 +65,10 @@ class Crew:
         self.setup: dict[Series, float] = {}
         self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
+        self.failed = False
         self.lost: WorkerError | None = None
         self._budget = budget
         self._rng = np.random.default_rng(seed)
-
-    @property
-    def failed(self) -> bool:
-        """Whether the last process hung, died or failed."""
-        return self.lost is not None
 
     @property
     def has_hot_paths(self) -> bool:
@@ -144,13 +141,13 @@ class Crew:
 
         One that has a single version was running that.
         """
-        self.lost = None
+        self.failed, self.lost = False, None
         try:
             yield
         except WorkerError as reason:
             if len(sides) == 1:
                 (reason.side,) = sides
-            self.lost = reason
+            self.failed, self.lost = True, reason
             self.trouble.append(str(reason))
 
     def _started(
