@@ -186,6 +186,21 @@ def test_what_says_that_it_takes_longer_is_waited_for_and_no_longer() -> None:
     assert str(raised.value).startswith("A process did not go on within 0.6 s (head t.py g)")
 
 
+def test_one_that_does_not_read_is_given_up_too() -> None:
+    with worker(LONG, patience=0.3) as deaf:
+        deaf.tell("x" * 1_000_000)
+        assert "did not go on within 0.3 s" in heard(deaf)[1]
+
+
+def test_a_noise_on_the_line_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "GRACE", 0.1)
+    noise = "while not time.sleep(0.01): os.write(line._replies, b'noise\\n')"
+    with worker(*LINE, "line.say({'n': 1})", noise) as noisy:
+        assert next(noisy) == {"n": 1}
+        noisy.patience = 0.3
+        assert "did not go on within 0.3 s" in heard(noisy)[1]
+
+
 def test_until_then_and_no_longer_whatever_it_says() -> None:
     with worker(*LINE, "begins((), 600)", "line.say({'n': 0})", LONG) as slow:
         assert next(slow) == {"n": 0}
@@ -320,9 +335,15 @@ def test_its_home_goes_with_it_and_the_current_folder_holds_no_modules(tmp_path:
     home = tmp_path / "home"
     home.mkdir()
     (home / "random.py").write_text("raise SystemExit('imported')")
+    (home / "closed/inner").mkdir(parents=True)
+    (elsewhere := tmp_path / "elsewhere").mkdir(mode=0o500)
+    (home / "link").symlink_to(elsewhere)
+    for folder in (home / "closed/inner", home / "closed"):
+        folder.chmod(0o000)
     with worker(*LINE, "line.say({'n': os.getcwd()})", "line.end()", home=home) as housed:
         assert heard(housed) == ([str(home)], "")
     assert not home.exists()
+    assert elsewhere.stat().st_mode & 0o777 == 0o500
     here = Path.cwd()
     os.chdir(tmp_path)
     (tmp_path / "json.py").write_text("raise SystemExit('imported')")

@@ -45,7 +45,8 @@ class Crew:
     apart : series whose versions are in each other's way, so that each needs its own process.
     broken_off : series with calls so long that they were not waited for.
     trouble : a sentence for each process that hung, died or failed.
-    lost : how the last process did, and what it was doing; None if it came to its end.
+    failed : whether the last process did.
+    lost : how it did, and what it was doing; None if it came to its end.
     """
 
     def __init__(
@@ -73,14 +74,10 @@ class Crew:
         self.apart: set[Series] = set()
         self.loading: dict[tuple[str, str], Mapping[str, float]] = {}
         self.broken_off: set[Series] = set()
+        self.failed = False
         self.lost: WorkerError | None = None
         self._budget = budget
         self._rng = np.random.default_rng(seed)
-
-    @property
-    def failed(self) -> bool:
-        """Whether the last process hung, died or failed."""
-        return self.lost is not None
 
     @property
     def has_hot_paths(self) -> bool:
@@ -163,13 +160,13 @@ class Crew:
 
         One that has a single version was running that.
         """
-        self.lost = None
+        self.failed, self.lost = False, None
         try:
             yield
         except WorkerError as reason:
             if len(sides) == 1:
                 (reason.side,) = sides
-            self.lost = reason
+            self.failed, self.lost = True, reason
             self.trouble.append(str(reason))
 
     def _started(

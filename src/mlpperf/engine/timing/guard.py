@@ -43,11 +43,11 @@ def main(lifeline: int, memory: int, command: list[str]) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):  # the command alone holds them, so that their end is its end
         os.dup2(nothing, stream)
-    while not _has_ended(child):
-        if lifeline in select.select([lifeline, ended], [], [])[0]:
-            break
+    status = None
+    while status is None and lifeline not in select.select([lifeline, ended], [], [])[0]:
         os.read(ended, 1 << 12)
-    _end_as(_killed(child))
+        status, _ = _reaped(child)
+    _end_as(_killed(child, status))
 
 
 def _prctl(option: int, value: int) -> None:
@@ -78,33 +78,35 @@ def _become(command: list[str], memory: int, guard: int) -> None:
         os._exit(127)
 
 
-def _has_ended(child: int) -> bool:
-    """Whether the command has; it stays a zombie, so that nobody else can get its number."""
-    if not LINUX:
-        return os.waitpid(child, os.WNOHANG)[0] == child
-    while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        if found.si_pid == child:
-            return True
-        os.waitpid(found.si_pid, 0)  # an orphan
-    return False
+def _reaped(child: int) -> tuple[int | None, bool]:
+    """How the command has ended, if it has just now; and whether any process is left to reap."""
+    status = None
+    try:
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            status = found[1] if found[0] == child else status
+    except ChildProcessError:
+        return status, False
+    return status, True
 
 
-def _killed(child: int) -> int:
-    """Kill the command and what it has started; gives how the command has ended."""
-    status, end = 0, time.monotonic() + PATIENCE
-    with contextlib.suppress(OSError):
-        os.killpg(child, signal.SIGKILL)
-    while time.monotonic() < end:
+def _killed(child: int, status: int | None) -> int:
+    """Kill the command and what it has started; gives how the command has ended.
+
+    Where orphans are ours, nobody is killed but our own children, whose numbers cannot be others'.
+    """
+    end, left = time.monotonic() + PATIENCE, True
+    if status is None or not LINUX:
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
+    while left and time.monotonic() < end:
         for orphan in _children():
             with contextlib.suppress(OSError):  # such as one of another user
                 os.kill(orphan, signal.SIGKILL)
-        try:
-            while (found := os.waitpid(-1, os.WNOHANG))[0]:
-                status = found[1] if found[0] == child else status
-        except ChildProcessError:
-            break
-        time.sleep(0.002)
-    return status
+        now, left = _reaped(child)
+        status = now if status is None else status
+        if left:
+            time.sleep(0.002)
+    return status or 0
 
 
 def _children() -> list[int]:
