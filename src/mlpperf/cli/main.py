@@ -7,6 +7,7 @@ installation that is damaged is one of the things that may happen.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import signal
@@ -81,10 +82,20 @@ def _prepared() -> str:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  (until the process ends)
     if sys.stdout is None:
         return "Standard output is closed: redirect it to a file, or to /dev/null."
+    codecs.register_error("as-json", _as_json)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what an encoding lacks is written by its number
-            stream.reconfigure(errors="backslashreplace")
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="as-json")
     return ""
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    r"""What an encoding lacks as JSON has it, such as `\\u00b5`: what was JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    numbers = (lacking[place : place + 4] for place in range(0, len(lacking), 4))
+    return "".join(f"\\u{number}" for number in numbers), error.end
 
 
 def _closed(stream: Any) -> str:
