@@ -410,6 +410,21 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert any(f"races.jsonl, line {first}" in text for text in texts)
 
 
+def test_what_a_line_says_besides_stays_in_the_files(tmp_path: Path) -> None:
+    """And what it may leave out has a value on its page."""
+    for name in CONTENT.kinds:
+        lines = [{**line, "later": [1]} for line in committed(name)[-2:]]
+        for line in lines if name == "trainings" else ():
+            for epoch in line["epochs"]:
+                del epoch["test_accuracy"]
+        (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
+        found = gather(tmp_path, None, None, CONTENT.kinds).kinds[name]
+        for line, shown in zip(lines, found, strict=True):
+            assert {**line, "epochs": 0} == {**{k: shown[k] for k in line}, "epochs": 0}
+            assert line.get("settings") == shown.get("settings")
+    write(tmp_path / "site", gather(tmp_path, None, None, CONTENT.kinds), [], "demo", CONTENT)
+
+
 @pytest.mark.parametrize("field", ["speedup", "proof", "doubts", "rounds", "machine", "version"])
 def test_a_race_that_lacks_something_is_told(field: str, tmp_path: Path) -> None:
     good, bad = committed("races")[:2]

@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ...engine.history.fields import Amount, Bounds, Bytes, Count, Name, Number, Positive, shaped
 from ..keras.training import KerasEpoch
-from ..mlp.training import Epoch
 
 OneOrMore = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -82,10 +81,25 @@ class _Keras(msgspec.Struct):
     epochs: Annotated[list[KerasEpoch], Meta(min_length=1)]
 
 
+class _Epoch(msgspec.Struct):
+    epoch: int
+    cost: float
+    penalty_share: float | None
+    error: float
+    learning_rate: float
+    mean_weights: list[float]
+    seconds: float
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
 class _Training(msgspec.Struct):
     rung: Name
-    settings: _Settings
-    epochs: Annotated[list[Epoch], Meta(min_length=1)]
+    settings: dict[str, Any]
+    epochs: Annotated[list[_Epoch], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        shaped(self.settings, _Settings)
 
 
 class _Course(msgspec.Struct):

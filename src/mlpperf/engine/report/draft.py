@@ -40,8 +40,8 @@ class Content:
 
     Attributes
     ----------
-    kinds : by the name of their file, the records that its pages show, and a check of what a line
-        holds: it raises `ValueError` for a damaged one, which is then left out.
+    kinds : by the name of their file, the records that its pages show, and what makes a struct of a
+        line: it raises `ValueError` for a damaged one, which is then left out.
     pages : file, name in the navigation, and the function that drafts the page.
     lead : drafts what stands first on the overview; None where there is nothing yet.
     usual_case : the case by which hot paths are compared; each path's first one by default.

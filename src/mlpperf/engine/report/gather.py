@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CALIBRATIONS, Calibration
@@ -104,7 +106,8 @@ def gather(
     found.levels = levels_here(found.comparisons)
     for name, shown in kinds.items():
         every = _read(records, Kind(name, shown), found.unreadable)
-        found.kinds[name] = [record.fields for record in every]
+        # With what older lines lack and has a value all the same.
+        found.kinds[name] = [r.fields | msgspec.to_builtins(r.content) for r in every]
     recorded = (found.history, found.calibrations, found.comparisons, *found.kinds.values())
     if not any(recorded):
         if found.unreadable:
