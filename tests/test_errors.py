@@ -84,10 +84,10 @@ def test_a_command_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_engine_report: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
     done = CliRunner().invoke(app, ["report"])
     assert done.exit_code == 2
-    assert done.stderr == "mlpperf: pandas is not installed: pip install 'mlpperf[report]'.\n"
+    assert done.stderr == "mlpperf: plotly is not installed: pip install 'mlpperf[report]'.\n"
 
 
 @pytest.fixture
