@@ -90,7 +90,7 @@ def _prepared() -> str:
 
 
 def _as_json(error: UnicodeError) -> tuple[str, int]:
-    r"""What an encoding lacks as JSON has it, such as `\\u00b5`: what was JSON stays JSON."""
+    r"""What an encoding lacks as JSON has it, such as `\u00b5`: what was JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
