@@ -665,7 +665,7 @@ def replaced(found: Finding, number: int) -> Finding:
         (comparison(finding(0.99, 1.0, 1.01), interrupted=True), 2, "but it was interrupted"),
         (comparison(finding(1.01, 1.02, 1.03), interrupted=True), 1, "slower"),
         (comparison(broken={"base": "It is."}), 2, "main cannot be used: It is."),
-        (comparison(broken={"head": "It is."}), 1, "HEAD cannot be used: It is."),
+        (comparison(broken={"head": "It is."}), 1, "Regression: HEAD cannot be used: It is."),
         (comparison(broken={"base": "x", "head": "y"}), 2, "main cannot be used"),
         (comparison(), 2, "HEAD could not be compared with main: no benchmark was judged."),
         (
@@ -952,7 +952,9 @@ def test_a_version_that_does_not_import(project: Any) -> None:
     project.write("src/pkg/work.py", "1 / 0")
     code, record, _ = command(project, "HEAD", *QUICK)
     assert code == 1
-    assert record["verdict"].startswith("the working tree cannot be used: 'pkg.hotpaths:PATHS'")
+    assert record["verdict"].startswith(
+        "Regression: the working tree cannot be used: 'pkg.hotpaths:PATHS'"
+    )
     assert "ZeroDivisionError" in record["verdict"]
     project.commit()
     project.work()

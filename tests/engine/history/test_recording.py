@@ -168,14 +168,14 @@ def test_no_command_measures_what_it_cannot_record(
     arguments: tuple[str, ...],
     measures: str,
     refused: Callable[..., str],
-    tmp_path: Path,
+    articles: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def measured(*_: object, **__: object) -> None:
         pytest.fail("it was measured")
 
     monkeypatch.setattr(measures, measured)
-    (tmp_path / "a file").write_text("not a folder")
+    (articles / "a file").write_text("not a folder")
     said = refused(*arguments, "--records", "a file")
     assert said.startswith("mlpperf: Records cannot be written to a file (")
 

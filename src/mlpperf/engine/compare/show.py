@@ -29,7 +29,8 @@ def verdict(result: Comparison) -> str:
         return f"{result.head} has the same code as {result.base}: there is nothing to compare."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
-        return f"{which} cannot be used: {why}"
+        regression = "Regression: " if result.exit_code == 1 else ""
+        return f"{regression}{which} cannot be used: {why}"
     found = result.regressions
     wrong = [f for f in found if "head" in f.wrong]
     slower = [f for f in found if f.slower]

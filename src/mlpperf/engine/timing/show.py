@@ -38,7 +38,7 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]]) -> RenderableType:
         proven = [o for o in outcomes if isinstance(o, Proof)]
         worst = max(proven, key=lambda p: (p.used, p.tolerance), default=Proof(math.nan, math.nan))
         state = Text("equal", "green") if len(proven) == len(outcomes) else WRONG
-        figures = (f"{worst.error:.1e}", f"{worst.tolerance:.1e}")
+        figures = [f"{figure:.1e}" if proven else "–" for figure in (worst.error, worst.tolerance)]
         known = [o.preparation for o in proven if not math.isnan(o.preparation)]
         cases = f"{len(proven)}/{len(outcomes)}"
         prepared = seconds(max(known)) if known else "–"
