@@ -1,9 +1,11 @@
 """Copies in one process, each with its own environment, folder and context."""
 
 import decimal
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,22 @@ def test_a_folder_that_is_gone_is_no_failure(scenes: list[Scene], tmp_path: Path
     (tmp_path / "gone").rmdir()
     with scenes[0].entered():
         assert Path.cwd() == tmp_path / "a"
+
+
+def test_what_was_handed_over_goes_without_a_collection(scenes: list[Scene]) -> None:
+    class Large:
+        def __call__(self) -> None: ...
+
+    large = Large()
+    seen = weakref.ref(large)
+    runner = Runner(large)
+    with scenes[0].entered():
+        scenes[0].prepare(runner)
+    runner.block(())
+    leave()
+    gc.disable()
+    try:
+        del runner, large
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -73,15 +74,18 @@ class Scene:
         runner.world = self._world
         context = contextvars.copy_context()
         for name in ("block", "run", "ready"):
-            setattr(runner, name, self._in_scene(context, getattr(runner, name)))
+            setattr(runner, name, self._in_scene(context, runner, name))
 
     def _in_scene(
-        self, context: contextvars.Context, function: Callable[..., Any]
+        self, context: contextvars.Context, runner: Runner, name: str
     ) -> Callable[..., Any]:
+        # Nothing here holds the runner: what has been set aside from collection would never go.
+        function, of_runner = getattr(type(runner), name), weakref.ref(runner)
+
         @functools.wraps(function)
         def called(*args: Any, **named: Any) -> Any:
             self._enter()
-            return context.run(function, *args, **named)
+            return context.run(function, of_runner(), *args, **named)
 
         return called
 
