@@ -84,10 +84,10 @@ def test_a_command_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, forgotten_engine_report: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     done = CliRunner().invoke(app, ["report"])
     assert done.exit_code == 2
-    assert done.stderr == "mlpperf: plotly is not installed: pip install 'mlpperf[report]'.\n"
+    assert done.stderr == "mlpperf: jinja2 is not installed: pip install 'mlpperf[report]'.\n"
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_only_who_names_the_articles_hot_paths_has_their_pages(
 def test_somebodys_own_paths_get_no_advice_about_our_extras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     (tmp_path / "own_paths_without.py").write_text("import plotly\n")
     (tmp_path / "pyproject.toml").write_text("tool.mlpperf.paths = ['own_paths_without:PATHS']\n")
     with pytest.raises(MlpperfError, match=r"'own_paths_without:PATHS' gives ModuleNotFoundError"):

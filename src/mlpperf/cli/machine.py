@@ -10,6 +10,7 @@ import typer
 from ..devices import Setting, use
 from ..engine.guest.environment import UNKNOWN
 from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ..errors import MlpperfError
 
 if TYPE_CHECKING:
     from ..engine.timing.doctor import Finding
@@ -61,10 +62,13 @@ def _suites() -> Finding:
     from ..engine.timing.doctor import Finding
     from ..engine.timing.environment import environment
 
-    python = interpreter(Path.cwd())
+    advice = "`--python PATH` names another one; or make this environment anew."
+    try:
+        python = interpreter(Path.cwd())
+    except MlpperfError as reason:
+        return Finding("problem", "suites", str(reason).rstrip("."), advice)
     there = environment(python)
     if there.machine.python == UNKNOWN:
-        advice = "`--python PATH` names another one; or make this environment anew."
         return Finding("problem", "suites", f"{python} cannot be asked", advice)
     return Finding("fine", "suites", f"run on {there.software}, {python}")
 

@@ -84,8 +84,10 @@ def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str)
     told = {"base": result.base, "head": result.head}
     for side in SIDES:
         result.trouble += [f"{told[side]}: {why}" for why in trouble[side].values()]
-    # Of a file that neither version can load, nobody knows what is in it.
-    lost = {place: why for place, why in trouble["head"].items() if place in trouble["base"]}
+    # Of a file that neither version can load, nobody knows what is in it. What a hook of the
+    # project leaves out, such as `file::test`, is not meant to be timed.
+    both = trouble["head"].keys() & trouble["base"].keys()
+    lost = {place: trouble["head"][place] for place in both if "::" not in place}
     own = series.get("own", [])
     lost = {p: why for p, why in lost.items() if not any(_place(one.path, [p]) for one in own)}
     if not series["base"] and trouble["base"] and not own:
@@ -99,7 +101,7 @@ def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str)
         finding = Finding(one, threshold=selection.threshold(one, result.threshold))
         result.findings[one] = finding
         if one not in series["head"]:
-            if why := _of_place(one.path, trouble["head"]):
+            if why := _of_place(one, trouble["head"]):
                 finding.wrong["head"] = why
             else:
                 finding.untimed = Judgement(Verdict.GONE)
@@ -182,9 +184,12 @@ def _readable(answer: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_place(path: str, trouble: Mapping[str, str]) -> str:
-    """Why what lies at `path` cannot be loaded; nothing if it can."""
-    return trouble.get(_place(path, trouble), "")
+def _of_place(series: Series, trouble: Mapping[str, str]) -> str:
+    """Why a series cannot be loaded; nothing if it can."""
+    for path in (f"{series.path}::{series.variant}", f"{series.path}.{series.variant}"):
+        if path in trouble:
+            return trouble[path]
+    return trouble.get(_place(series.path, trouble), "")
 
 
 def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite: str) -> None:
