@@ -430,6 +430,29 @@ def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
     assert other == ""
 
 
+@pytest.mark.parametrize(("module", "touches"), [("city/maps.py", True), ("other/maps.py", False)])
+def test_what_is_installed_elsewhere_is_not_what_changed(
+    module: str, touches: bool, tmp_path: Path
+) -> None:
+    """An editable install has both versions import the working tree."""
+    elsewhere = tmp_path / "elsewhere/src" / module
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text("def draw():\n    return 1\n")
+    tests = f"""
+import sys
+sys.path.insert(0, {str(elsewhere.parents[1])!r})
+from {elsewhere.parent.name} import maps
+
+def test_it(benchmark):
+    benchmark(maps.draw)
+"""
+    base, head = ({"src/city/maps.py": f"def draw():\n    return {n}\n"} for n in "12")
+    found = touched(tmp_path, tests, head, base)["test_it"]
+    assert found == (
+        f"loading it imports {elsewhere} instead of src/city/maps.py" if touches else ""
+    )
+
+
 def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
     """Python of another kind, tests that are not timed, what builds the documentation."""
     base = {"tests/data/old.py": "print 1\n", "tests/test_other.py": "x = 1\n"}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import _thread
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -150,8 +152,21 @@ class Watch:
         for side, root in self._roots.items():
             if place.startswith(root + os.sep) or place in self._files:
                 self._executed[side].add(self._files.get(place) or os.path.relpath(place, root))
+            elif os.path.basename(place) in self._names:  # noqa: PTH119
+                self._hear_elsewhere(place)
         if place in self._files:
             self.imported = f"imports {self._files[place]}, which changed"
+
+    def _hear_elsewhere(self, place: str) -> None:
+        """A module is run that lies in neither version; it may be one of theirs, installed."""
+        if any(place.startswith(root + os.sep) for root in self._roots.values()):
+            return
+        file = Path(place)
+        for name in self._effects:
+            tail = re.split(r"(?:^|/)(?:(?:\.\.|src|lib|python)/)+", name)[-1]
+            alone = "/" not in tail and not (file.parent / "__init__.py").exists()
+            if file.as_posix().endswith(f"/{tail}") and (alone or "/" in tail):
+                self._blind = f"imports {place} instead of {name}"
 
     def _hear_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
