@@ -80,7 +80,7 @@ def each(file: Path, read: Callable[[bytes], Content]) -> Iterator[Content | str
                 try:
                     yield read(text)
                 except (ValueError, RecursionError) as reason:  # nested beyond reason
-                    yield f"{file}, line {number}: {why_not(reason)}"
+                    yield f"{file}, line {number}: {_why_not(reason)}"
     except OSError as reason:
         yield f"{file}: {reason.strerror or reason}"
 
@@ -138,7 +138,7 @@ def fields_of(line: bytes) -> dict[str, Any]:
     raise _Foreign(f"not a record of schema {SCHEMA}")
 
 
-def why_not(reason: Exception) -> str:
+def _why_not(reason: Exception) -> str:
     """What is said of a line that could not be read, for this `reason`."""
     if isinstance(reason, _Foreign):
         return str(reason)
