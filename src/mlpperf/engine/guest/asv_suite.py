@@ -20,10 +20,11 @@ from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
 from .copies import FailedError, Names, NotTimedError, printable, told
-from .lines import begins
+from .lines import begins, may_take
 from .worlds import World
 
 Done = TypeVar("Done")
+TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, which say nothing else
 
 
 class AsvCopy:
@@ -70,6 +71,9 @@ class AsvCopy:
 
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
+        if series in self._benchmarks:
+            of = self._benchmarks[series][0]
+            may_take(sum(each or TIMEOUT for each in (of.timeout, of.setup_cache_timeout)))
         benchmark = self._inside(self._set_up, series)
         try:
             value = float(self._world.inside(benchmark.run)(*benchmark._build_params()))
