@@ -109,6 +109,23 @@ def test_what_is_lost_does_not_hide_that_the_next_one_is_not(crew: Any) -> None:
     assert len(asked.trouble) == 1
 
 
+def test_both_processes_that_take_turns_are_waited_for(crew: Any, monkeypatch: Any) -> None:
+    """As long as what they are going to time is known to take."""
+    seen: list[float] = []
+
+    def alternating(base: Any, head: Any, *_: Any) -> Any:
+        seen.extend((base.patience, head.patience))
+        return iter(())
+
+    monkeypatch.setattr(module, "alternating", alternating)
+    asked = crew()
+    asked.setup[Series.of(AREA, "pytest")] = 61.0
+    sessions = [{"series": AREA, "seconds": 2.0, "long": True}]
+    list(asked.alternate("pytest", sessions))
+    assert seen == [asked._patience("pytest", sessions)] * 2
+    assert min(seen) > 2 * 61
+
+
 def test_patience_follows_from_the_budget_and_from_what_is_known_to_take_long(crew: Any) -> None:
     asked = crew()
     session = {"series": AREA, "seconds": 2.0, "long": True}

@@ -152,6 +152,8 @@ class Crew:
                 side: stack.enter_context(self._started("turns", [side], suite, {}))
                 for side in self.shuffled(["base", "head"])
             }
+            for worker in workers.values():
+                worker.patience = self._patience(suite, sessions)
             yield from alternating(workers["base"], workers["head"], order, random)
 
     @contextlib.contextmanager

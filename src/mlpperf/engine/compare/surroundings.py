@@ -1,8 +1,8 @@
 """What surrounds the code that is measured: variables and a current folder of its own.
 
 A process has the user's variables, so that it finds what the user's own runs find, such as
-`LD_PRELOAD` with another allocator, a proxy, or the settings of a database. Left out is what is
-meant for the user's own runs, changes what is measured, or leads to the user's files.
+`LD_PRELOAD` with another allocator, `PYTHONSAFEPATH`, a proxy, or the settings of a database. Left
+out is what is meant for the user's own runs, changes what is measured, or leads to their files.
 """
 
 from __future__ import annotations

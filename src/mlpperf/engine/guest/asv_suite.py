@@ -23,13 +23,14 @@ from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .blocks import Call, Clock, PreparedRunner, Runner
 from .copies import FailedError, Names, NotTimedError, SkippedError, printable, told
-from .lines import begins
+from .lines import begins, may_take
 from .scenes import Scene
 from .worlds import World
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 LONG = 5.0  # seconds from which on what setup_cache gives is kept for other processes
+TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, which say nothing else
 # How asv's runner knows a benchmark by its name.
 BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)_|(def|class) (Time|Timeraw|Track|Mem|PeakMem)[A-Z_]"
@@ -137,6 +138,9 @@ class AsvCopy:
 
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
+        if series in self._benchmarks:
+            of = self._benchmarks[series][0]
+            may_take(sum(each or TIMEOUT for each in (of.timeout, of.setup_cache_timeout)))
         benchmark = self._inside(self._set_up, series)
         try:
             with self._scene.entered():

@@ -49,7 +49,8 @@ class Line:
         """Send an answer, on a line of its own whatever somebody else has written there."""
         if self._replies < 0:
             os._exit(1)
-        may_take(None)  # what had a limit is done
+        if _Doing.limited:  # which is done
+            may_take(None)
         left = f"\n{json.dumps(answer)}\n".encode()
         while left:
             left = left[os.write(self._replies, left) :]
@@ -75,6 +76,7 @@ class _Doing:
 
     page: mmap.mmap | None = None
     series: Sequence[str] = ()
+    limited = False
 
 
 def begins(series: Sequence[str] = (), seconds: float | None = None) -> None:
@@ -90,6 +92,7 @@ def may_take(seconds: float | None) -> None:
     """Note that what is being done goes on, and may take so many seconds from now on."""
     if _Doing.page is None:
         return
+    _Doing.limited = seconds is not None
     doing = {"series": list(_Doing.series), "seconds": seconds, "since": time.monotonic()}
     text = json.dumps(doing).encode()
     if len(text) >= SIZE - SIDE:  # such a name
