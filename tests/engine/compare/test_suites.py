@@ -631,6 +631,35 @@ def test_what_fails_once_and_not_again_is_not_wrong() -> None:
     assert crew.calls.keys() == {named("a"), named("b")}
 
 
+# A register of a package that both versions use, in which the one that is loaded last wins.
+REGISTERED = """
+import json
+
+REGISTER = vars(json).setdefault("_register", {})
+
+
+def register(function):
+    REGISTER[function.__name__] = function
+    return function
+"""
+
+
+def test_versions_that_meet_in_a_register_have_a_process_each(town: Any) -> None:
+    town.write("src/town/register.py", REGISTERED)
+    text = STREETS.replace("import town\n", "import town\nfrom town.register import register\n")
+    text = text.replace("def walk", "@register\ndef walk")
+    town.write("src/town/streets.py", text)
+    call = "import json\n\ndef walk(n):\n    return json._register['walk'](n)\n"
+    tests = TESTS.replace("streets.walk, n", "walk, n").replace("import pytest\n", call, 1)
+    town.write("tests/perf/check_town.py", f"import pytest\n{tests}")
+    town.commit("a register")
+    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
+    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "walk")
+    assert code == 1
+    assert set(words(record).values()) == {"slower"}
+    assert any("registered it with a package" in note for note in record["trouble"])
+
+
 def test_two_processes_alternate_if_asked(town: Any) -> None:
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
     code, record, _ = compared(town, "HEAD", "--isolate", "--series", "time_walk")

@@ -143,13 +143,19 @@ class Crew:
         """Have one process time both versions in turns; its answers as they come."""
         return self.ask("time", ["base", "head"], suite, sessions=sessions)
 
-    def alternate(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The same by two processes, one for each version, which take turns block by block."""
+    def alternate(
+        self, suite: str, sessions: Sequence[dict[str, Any]], once: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The same by two processes, one for each version, which take turns block by block.
+
+        `once`: each loads its version only once, as even copies of one may be in each other's way.
+        """
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
+        task = {"once": True} if once else {}
         random = Random(self._seed())
         with self._noting_trouble(()), contextlib.ExitStack() as stack:
             workers = {
-                side: stack.enter_context(self._started("turns", [side], suite, {}))
+                side: stack.enter_context(self._started("turns", [side], suite, task))
                 for side in self.shuffled(["base", "head"])
             }
             for worker in workers.values():

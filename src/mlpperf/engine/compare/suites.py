@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..timing.verdicts import Judgement, Reason, Verdict
+from ..words import count
 from .budget import longest_loading, longest_proof
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
@@ -34,13 +35,14 @@ class Proof:
 
     Attributes
     ----------
-    took : seconds of a call, of the same with what prepares it, and of the set-up of the series.
+    took : seconds of a call, of the same with what prepares it, and of the set-up of the series;
+        and the file of the other version of which it runs something, if it does.
     failed, untimed, skipped : why it does not run through, cannot be timed, or is skipped.
     broken_off : the seconds after which a call was broken off.
     quantity : what it measures.
     """
 
-    took: dict[str, dict[str, float]] = field(default_factory=dict)
+    took: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     untimed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -202,6 +204,14 @@ def prove_suite(crew: Crew, result: Comparison, series: Sequence[Series], suite:
     _measure(crew, result, suite, proofs)
     for one, proof in proofs.items():
         _conclude(crew, result.findings[one], proof)
+    mixed = [s for s, proof in proofs.items() if any(t.get("foreign") for t in proof.took.values())]
+    crew.apart.update(mixed)
+    if mixed:
+        result.trouble.append(
+            f"{count(len(mixed), 'benchmark')} such as {mixed[0].name} would run code of the other "
+            "version, which has registered it with a package that both use: each version has a "
+            "process of its own for these"
+        )
 
 
 def _proofs(

@@ -50,9 +50,12 @@ def time_once(
             for _ in range(number)
         ]
         began: float | None = time.perf_counter()
-        ask = crew.alternate if result.isolated or apart else crew.time
+        if result.isolated or apart:
+            answers = crew.alternate(suite, sessions, once=apart)
+        else:
+            answers = crew.time(suite, sessions)
         waiting = {s for s in seconds if (s.suite, s in crew.apart) == (suite, apart)}
-        for answer in ask(suite, sessions):
+        for answer in answers:
             name = Series.of(answer["series"], suite)
             waiting.discard(name)
             if "failed" in answer:

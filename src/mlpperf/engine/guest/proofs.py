@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from .copies import Copy, FailedError, Names, NotTimedError, told, why
 from .limits import at_most
+from .tracing import foreign_file
 from .watching import Watch
 from .worlds import leave
 
+TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
 SET_UP = 60.0  # seconds that the set-up of a series may take if its suite does not say more
 
@@ -29,17 +32,29 @@ class Touched(Enum):
 
 
 class Took(NamedTuple):
-    """Seconds of a call, of the same with what prepares it, and of the set-up of the series."""
+    """Seconds of a call, of the same with what prepares it, and of the set-up of the series.
+
+    And the file of another version of which it runs something; "" if of none that is known.
+    """
 
     seconds: float
     whole: float
     setup: float
+    foreign: str = ""
 
 
 def proven(
-    copy: Copy, names: Names, following: Names | None, longest: float, repeat: int = 1
+    copy: Copy,
+    names: Names,
+    following: Names | None,
+    longest: float,
+    repeat: int = 1,
+    others: Sequence[str] = (),
 ) -> Took:
     """What a call takes; the series has come to its end then.
+
+    If a call takes less than `TRACED` seconds, it is also known whether it runs code in the folders
+    `others`, those of other versions.
 
     What is to be timed has to bear being called again: it is, `repeat` times, as long as all of
     these calls take less than `CALLED_AGAIN` seconds.
@@ -74,6 +89,8 @@ def proven(
                 start = time.perf_counter()
                 seconds = runner.block(())
                 whole = time.perf_counter() - start
+        with at_most(longest) as limit:
+            foreign = foreign_file(runner, others) if others and whole < TRACED else ""
     except BaseException as reason:
         copy.give_up()
         if limit.reached:
@@ -82,7 +99,7 @@ def proven(
     finally:
         leave()
     copy.end()
-    return Took(seconds, whole, setup)
+    return Took(seconds, whole, setup, foreign)
 
 
 def touched(

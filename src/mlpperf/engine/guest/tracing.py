@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from itertools import repeat
 from types import FrameType
@@ -43,6 +44,28 @@ def calls_of(runner: Runner, root: str) -> dict[str, int]:
     finally:
         sys.setprofile(None)
     return counts
+
+
+def foreign_file(runner: Runner, others: Sequence[str]) -> str:
+    """A file below one of the folders `others` of which a call runs a function; or nothing.
+
+    Versions in one process may meet in a register of a package that both use: the later one's class
+    or function is then in it for both.
+    """
+    below = tuple(f"{folder}{os.sep}" for folder in others)
+    found: list[str] = []
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and not found and frame.f_code.co_filename.startswith(below):
+            found.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        runner.block(())
+    finally:
+        sys.setprofile(before)
+    return found[0] if found else ""
 
 
 def loop_times() -> list[tuple[int, float]]:

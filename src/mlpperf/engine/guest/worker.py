@@ -52,6 +52,11 @@ class Side:
     folders: Sequence[str]
     copy: str = ""
 
+    @property
+    def whole(self) -> str:
+        """The folder of the whole repository."""
+        return self.copy or self.root
+
 
 @dataclass(frozen=True)
 class Task:
@@ -133,7 +138,7 @@ def load(task: Task, name: str) -> Copy:
         If it has found modules of another version.
     """
     side = Side(**task.sides[name])
-    root, copy_root = Path(side.root), Path(side.copy or side.root)
+    root, copy_root = Path(side.root), Path(side.whole)
     folders = [Path(folder) for folder in side.folders]
     origins = _origins(task.home)
     if task.suite == "asv":
@@ -177,7 +182,7 @@ def check_origins(task: Task, *names: str) -> None:
     """
     for name in names or task.sides:
         others = [Side(**side) for other, side in task.sides.items() if other != name]
-        folders = [Path(side.copy or side.root) for side in others]
+        folders = [Path(side.whole) for side in others]
         for world in _worlds.get(name, ()):
             if stray := world.strayed(folders):
                 raise MixedError(_mixed(name, stray))
@@ -229,7 +234,8 @@ def _prove(task: Task) -> Iterator[dict[str, Any]]:
         for name, copy in copies.items() if answer["quantity"] == "time" else ():
             children.forget()
             try:
-                took = proven(copy, names, following, task.longest, task.repeat)
+                others = [Side(**o).whole for other, o in task.sides.items() if other != name]
+                took = proven(copy, names, following, task.longest, task.repeat, others)
                 if why_unknown := children.unknown:
                     raise NotTimedError(why_unknown)
                 answer["took"][name] = took._asdict()
