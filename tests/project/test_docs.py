@@ -276,7 +276,7 @@ def documented() -> dict[str, set[str]]:
 
 # Older records lack these.
 LATER = {
-    "comparisons": {"merge_base"},
+    "comparisons": {"merge_base", "unloaded", "accepted", "unjudged_most"},
     "races": {"processes", "share_error", "limit", "preparation"},
     "ladders": {"ceiling", "over_ceiling", "parts"},
     "growth": {"ceiling_per_sample"},

@@ -152,7 +152,7 @@ def test_a_project_is_found_through_a_link(project: Any, tmp_path: Path) -> None
 def test_not_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     said = refusal(project_folder, tmp_path).rstrip(".")
-    assert said == f"{tmp_path} is not in a git repository"  # once
+    assert said == f"{tmp_path} is not in a git repository with a working tree"  # once
 
 
 def test_a_project_above_the_repository_is_another_one(project: Any, tmp_path: Path) -> None:

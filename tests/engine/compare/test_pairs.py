@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.pairs import Pair, _refuse_unknown_submodules, _share, pair
+from mlpperf.engine.compare.pairs import Pair, _refuse_unknown_submodules, pair, share
 from mlpperf.engine.compare.request import Request, carry_out
 from mlpperf.engine.compare.show import notes, record, verdict
 from mlpperf.engine.compare.versions import Version
@@ -205,7 +205,7 @@ def test_a_suite_is_written_in_its_place_and_nowhere_else(
     elif kind != "nothing":
         to = {"within": "src", "out": f"../beside/{top.name}", "lost": "nowhere"}
         top.symlink_to(to.get(kind, str(beside / top.name)))
-    _share(source, target, name)
+    share(source, target, name)
     assert (target / name).stat().st_mode == (source / name).stat().st_mode
     written = target / name / "test_it.py" if name == "tests" else target / name
     assert written.read_text(encoding="utf-8") == "head's"
@@ -220,9 +220,9 @@ def test_a_suite_is_written_in_its_place_and_nowhere_else(
 
 
 @pytest.mark.parametrize("name", [".", "..", "../beside", "/", ""])
-def test_what_is_no_part_of_a_version_is_not_shared(name: str, tmp_path: Path) -> None:
+def test_what_is_no_part_of_a_version_is_notshared(name: str, tmp_path: Path) -> None:
     source, target, beside = folders(tmp_path)
     with pytest.raises(MlpperfError, match="A file of the suite is"):
-        _share(source, target, name)
+        share(source, target, name)
     assert (target / "src/test_it.py").exists()
     assert (beside / "conftest.py").exists()

@@ -177,6 +177,8 @@ def _settings(text: bytes) -> object:
         return text
     for name, ignored in (("tool", LINTERS), ("project", ABOUT)):
         table = said.get(name, {})
+        if not isinstance(table, dict):
+            return text
         said[name] = {k: v for k, v in table.items() if k not in ignored}
     return said
 

@@ -70,8 +70,9 @@ def time_once(
                 times.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
             other[name] = other.get(name, 0.0) + answer["other"]
             timed[name] = timed.get(name, 0.0) + answer["spent"]
-        if crew.lost and (lost := [s for s in waiting if s[:3] == crew.lost.series]):
-            failures[lost[0]] = crew.trouble[-1]
+        if suite and crew.lost:
+            lost = [series for series in waiting if series[:3] == crew.lost.series]
+            failures |= dict.fromkeys(lost, crew.trouble[-1])
     if failures:
         examine(crew, result, {s: why for s, why in failures.items() if s.suite})
         result.trouble += [

@@ -157,7 +157,7 @@ class PytestCopy:
         if outcome.not_timed:
             raise NotTimedError(outcome.not_timed)
         if outcome.skipped:
-            raise SkippedError(with_remedy(outcome.skipped))
+            raise SkippedError(with_remedy(outcome.skipped, skipped=True))
         if outcome.failed:
             raise FailedError(with_remedy(outcome.failed))
 

@@ -51,8 +51,11 @@ def conftest_in(said: str) -> str:
     return next(filter(None, found.groups())) if found else ""
 
 
-def with_remedy(said: str) -> str:
-    """The same, with the option of a comparison that may help, if there is one."""
+def with_remedy(said: str, skipped: bool = False) -> str:
+    """The same, with the option of a comparison that may help, if there is one.
+
+    `skipped`: it is the reason for which something was skipped.
+    """
     if missing := re.search(r"No module named '(\w+)([\w.]*)'", said):
         if missing[2]:  # the package itself is there
             return f"{said}; a build generates it, or another version of {missing[1]} has it"
@@ -63,6 +66,6 @@ def with_remedy(said: str) -> str:
     if re.search(r"unrecognized arguments|fixture '\w+' not found|no option named", said):
         return f"{said}; if a plugin is missing that has it, `--with PLUGIN` adds it"
     option = re.search(r"(?<![\w-])--[a-z][\w-]+", said)
-    if option and "skipped" in said:
+    if option and (skipped or "skipped" in said):
         return f'{said}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
     return said

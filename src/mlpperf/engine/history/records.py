@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -169,8 +170,9 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    # A lone surrogate, as in names of files that are not UTF-8, is an escape of JSON then.
-    text = "".join(line + "\n" for line in lines).encode(errors="backslashreplace")
+    # Half of a surrogate pair, as in a file's name, can stand in no UTF-8: it is written out.
+    whole = re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", "\n".join([*lines, ""]))
+    text = whole.encode()
     try:
         make_folder(folder)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:

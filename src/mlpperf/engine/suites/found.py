@@ -100,7 +100,8 @@ def _asv_configurations(root: Path) -> list[Path]:
     """The one that lies highest first."""
     files = _files(root, ASV_CONFIGURATION, f"{ASV_CONFIGURATION}c")
     return sorted(
-        (file for file in files if file.name.startswith(ASV_CONFIGURATION)),
+        # What is neither a file nor a link to one, such as a pipe, would be waited for.
+        (file for file in files if file.name.startswith(ASV_CONFIGURATION) and file.is_file()),
         key=lambda file: len(file.parts),
     )
 
