@@ -136,7 +136,7 @@ def test_somebodys_own_paths_get_no_advice_about_our_extras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    (tmp_path / "own_paths_without.py").write_text("import plotly\n")
+    (tmp_path / "own_paths_without.py").write_text("import jinja2\n")
     (tmp_path / "pyproject.toml").write_text("tool.mlpperf.paths = ['own_paths_without:PATHS']\n")
     with pytest.raises(MlpperfError, match=r"'own_paths_without:PATHS' gives ModuleNotFoundError"):
         catalogue(tmp_path)

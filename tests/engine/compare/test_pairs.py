@@ -35,10 +35,10 @@ def behind(project: Any) -> dict[str, str]:
     """A branch that has gone its own way from main, checked out."""
     fork = project.git("rev-parse", "HEAD").strip()
     project.git("checkout", "--quiet", "-b", "topic")
-    project.write("topic.txt", "1")
+    project.write("topic.md", "1")
     topic = project.commit("topic")
     project.git("checkout", "--quiet", "main")
-    project.write("main.txt", "1")
+    project.write("main.md", "1")
     main = project.commit("main")
     project.git("checkout", "--quiet", "topic")
     return {"fork": fork, "topic": topic, "main": main}
@@ -63,7 +63,7 @@ def test_what_only_the_base_has_is_no_change_of_the_head(
     assert (
         found.base.name == f"{behind['fork'][:10]}, the merge base of {base} and {head or 'HEAD'}"
     )
-    assert not (found.base.root / "main.txt").exists()
+    assert not (found.base.root / "main.md").exists()
     assert found.head.commit == (behind["topic"] if head else None)
 
 

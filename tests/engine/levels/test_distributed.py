@@ -124,7 +124,7 @@ def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
 def test_two_workers_of_this_machine_measure_a_real_project(project: Any, temporary: Path) -> None:
     """As a user starts it; no commit changes anything that runs, so it takes no time."""
     for number in range(2, 5):
-        project.write("NOTES", f"{number}\n")
+        project.write("NOTES.md", f"{number}\n")
         project.commit(f"commit {number}")
     command = [sys.executable, "-m", "mlpperf", "backfill", "--workers", "2", "--budget", "2"]
     done = subprocess.run(
