@@ -185,5 +185,5 @@ def test_a_name_that_is_no_text_is_kept_and_can_be_printed(tmp_path: Path) -> No
     made = Recording("comparison", "comparisons", tmp_path)
     made.add({"name": name})
     (line,) = made.file.read_text("utf-8").splitlines()
-    assert json.loads(line)["name"] == name
+    assert json.loads(line)["name"] == "tests/\\udcff.py"  # no reader takes half of a pair
     assert json.loads(json_text(made.written).encode())[0]["name"] == name
