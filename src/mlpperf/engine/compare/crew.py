@@ -16,7 +16,7 @@ from ...errors import MlpperfError
 from ..suites.found import Suite
 from ..timing.workers import Worker, WorkerError, started
 from .alternating import alternating
-from .budget import BUDGET, SUITE_BUDGET
+from .budget import BUDGET, SUITE_BUDGET, longest_proof
 from .findings import Series
 from .guests import Guests
 from .guests import started as started_guest
@@ -141,7 +141,10 @@ class Crew:
 
     def time(self, suite: str, sessions: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Have one process time both versions in turns; its answers as they come."""
-        return self.ask("time", ["base", "head"], suite, sessions=sessions)
+        # Of a call that was quick when it was proven, and does not end now, as then.
+        usual = SUITE_BUDGET[0] if self._budget is None else self._budget
+        limit = {"longest": longest_proof(usual, len(sessions))} if suite else {}
+        return self.ask("time", ["base", "head"], suite, sessions=sessions, **limit)
 
     def alternate(
         self, suite: str, sessions: Sequence[dict[str, Any]], once: bool = False
