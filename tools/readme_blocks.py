@@ -35,6 +35,7 @@ from readme_tracker import (
     compare_sample,
     gauntlet,
     histories,
+    hunt,
     race_sample,
     scale,
 )
@@ -322,6 +323,7 @@ BLOCKS: dict[str, Block] = {
     "clusters": clusters,
     "calibration": calibration,
     "gauntlet": gauntlet,
+    "hunt": hunt,
     "scale": scale,
     "histories": histories,
     "race sample": race_sample,

@@ -41,6 +41,29 @@ def calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
     return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
 
 
+HUNTED = ("layout", "suite", "reach", "place")
+
+
+def hunt(folder: Path) -> str:
+    """What comparisons of small projects of all shapes ended with, where the work was doubled."""
+    found = read(folder, "hunts")[0]
+    slower = [r for r in found if not r["equal"]]
+    equal = [r for r in found if r["equal"]]
+    rows = []
+    for column in HUNTED:
+        for name in dict.fromkeys(r[column] for r in slower):
+            of = [r for r in slower if r[column] == name]
+            codes = [sum(r["exit_code"] == code for r in of) for code in (1, 2, 0)]
+            rows.append((column, name, *map(str, codes)))
+    rows.sort(key=lambda row: (HUNTED.index(row[0]), row[1]))
+    codes = [sum(r["exit_code"] == code for r in slower) for code in (1, 2, 0)]
+    rows.append(("all", "", *map(str, codes)))
+    table = markdown(("what differs", "", "found", "refused", "passed"), rows, left=2)
+    alarms = sum(r["exit_code"] == 1 for r in equal)
+    told = f"Where only a comment was changed: {alarms} of {len(equal)} with an alarm."
+    return "\n\n".join((table, told, where(*found)))
+
+
 GAUNTLET_COLUMNS = (
     *("project, head", "what changed, by its author", "measured"),
     *("slower", "faster", "unchanged", "undecided", "untouched", "time"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..timing.verdicts import Judgement, Reason, Verdict
@@ -17,6 +16,7 @@ from ..words import count
 from .budget import longest_loading, longest_proof
 from .crew import Crew
 from .findings import Comparison, Finding, Selection, Series
+from .proof import SIDES, Proof
 
 VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out
@@ -25,53 +25,6 @@ ENDED_MOST = 10  # series that may end the process which proves them, before the
 PLAINLY_LONGER = 2.0
 PROOFS_ALONE = 2  # processes of each version that have to agree on that
 CALLED_AGAIN = 2000  # calls in which a failure that came while a series was timed has to come again
-
-SIDES = ("base", "head")
-
-
-@dataclass
-class Proof:
-    """What proving a series has shown, by version.
-
-    Attributes
-    ----------
-    took : seconds of a call, of the same with what prepares it, and of the set-up of the series;
-        and the file of the other version of which it runs something, if it does.
-    failed, untimed, skipped : why it does not run through, cannot be timed, or is skipped.
-    broken_off : the seconds after which a call was broken off.
-    quantity : what it measures.
-    """
-
-    took: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    untimed: dict[str, str] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-    broken_off: dict[str, float] = field(default_factory=dict)
-    quantity: str = "time"
-
-    def add(self, answer: Mapping[str, Any]) -> None:
-        """Add what a process answers."""
-        self.quantity = answer.get("quantity", self.quantity)
-        for name in ("took", "failed", "untimed", "skipped", "broken_off"):
-            getattr(self, name).update(answer.get(name, {}))
-
-    @property
-    def not_run(self) -> dict[str, str]:
-        """Why it was not run to its end, by version."""
-        return {**self.untimed, **self.skipped, **self.failed}
-
-    @property
-    def differs(self) -> bool:
-        """Whether one version does what the other does not."""
-        return any(set(of) == {side} for of in self._kinds for side in SIDES)
-
-    @property
-    def _kinds(self) -> list[Mapping[str, object]]:
-        return [self.took, self.failed, self.untimed, self.skipped, self.broken_off]
-
-    def longest(self, what: str) -> float:
-        """Seconds of the slower version."""
-        return max((took[what] for took in self.took.values()), default=0.0)
 
 
 def plan_suite(crew: Crew, result: Comparison, selection: Selection, suite: str) -> list[Series]:

@@ -29,7 +29,7 @@ from .fixtures import Fixtures, add_hooks
 from .lines import begins
 from .scenes import Scene
 from .timed_items import is_marked, is_timed, takes_fixture
-from .wording import Heard, conftest_in, in_one_line, with_remedy
+from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
 from .worlds import World
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
@@ -232,7 +232,7 @@ class PytestCopy:
         """Take in what pytest says of a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
-            self._outcome.skipped = _unprefixed(reason)
+            self._outcome.skipped = unprefixed(reason)
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             lines = str(crash.message if crash else report.longrepr).strip().splitlines()
@@ -273,11 +273,6 @@ def _forget(files: set[Path]) -> None:
         of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
         if of_tests or file in files:
             del sys.modules[name]
-
-
-def _unprefixed(reason: object) -> str:
-    text = str(reason)
-    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
 
 
 class _Plugin:
@@ -354,7 +349,7 @@ class _Plugin:
             said = f"{name} cannot be loaded: {in_one_line(why)}"
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            said = f"{report.nodeid} is skipped as a whole: {_unprefixed(reason)}"
+            said = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
         else:
             return
         if report.nodeid:

@@ -69,3 +69,9 @@ def with_remedy(said: str, skipped: bool = False) -> str:
     if option and (skipped or "skipped" in said):
         return f'{said}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
     return said
+
+
+def unprefixed(reason: object) -> str:
+    """The reason of a skip, as its author wrote it."""
+    text = str(reason)
+    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text

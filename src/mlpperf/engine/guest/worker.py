@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,75 +26,13 @@ from .memory import keep_freed_memory
 from .origins import Origins
 from .proofs import BrokenOffError, Touched, proven, touched
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
+from .task import Side, Task
 from .tracing import calls_of, loop_times
 from .watching import Watch
 from .worlds import World, leave
 
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
-
-
-@dataclass(frozen=True)
-class Side:
-    """A version.
-
-    Attributes
-    ----------
-    root : the folder of its project.
-    packages : the names of the packages that are the project's own.
-    folders : where they lie.
-    copy : the folder of the whole repository, if that is another one.
-    """
-
-    root: str
-    packages: Sequence[str]
-    folders: Sequence[str]
-    copy: str = ""
-
-    @property
-    def whole(self) -> str:
-        """The folder of the whole repository."""
-        return self.copy or self.root
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked of a process.
-
-    Attributes
-    ----------
-    kind : look (what do the versions have?), prove, time, take turns with another process, value
-        (what do series give that measure no time?), trace (what does each series run?), or touch
-        (which run anything that changed?).
-    suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
-        configuration has them, the seconds that one may take; or `pytest`, with its arguments.
-    sides : the versions by name, `base` and `head` or one of them.
-    home : the top of the user's repository, of which nothing is to be run.
-    path : folders that are searched first, with what the environment lacks.
-    once : nothing can be loaded more than once.
-    series : what is to be proven.
-    longest : seconds after which a call that is proven is broken off.
-    repeat : how often it is called again then.
-    changed : what comes of each file that differs, by its path below the versions' roots.
-    sessions : what is to be timed: series, seconds, and whether a call takes `long`; then only one
-        copy of each version is got ready for it. A series may be in several sessions, which are
-        then at several moments.
-    seed : of all random orders.
-    """
-
-    kind: str
-    suite: str
-    arguments: Sequence[str]
-    sides: dict[str, dict[str, Any]]
-    home: str = ""
-    path: Sequence[str] = ()
-    once: bool = False
-    series: Sequence[Sequence[str]] = ()
-    longest: float = 60.0
-    repeat: int = 1
-    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    sessions: Sequence[dict[str, Any]] = ()
-    seed: int = 0
 
 
 def main() -> None:
