@@ -119,7 +119,7 @@ def table_at(content: object, *keys: str) -> dict[str, Any]:
 def pyproject(project: Path) -> dict[str, Any]:
     """What a project's pyproject.toml says; nothing if it cannot be read."""
     try:
-        return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return {}
 
