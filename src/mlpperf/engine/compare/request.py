@@ -14,7 +14,8 @@ from .pairs import Pair, pair
 from .scratch import scratch
 from .stages import compare
 
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Not every system has all of them.
+INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .proof import SIDES, Proof
 
 VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out
-# A version that takes so many times as long as the other in each of several processes is slower,
+# A version that takes this many times as long as the other in each of several processes is slower,
 # even if its calls are too long to be timed in turns.
 PLAINLY_LONGER = 2.0
 PROOFS_ALONE = 2  # processes of each version that have to agree on that

@@ -18,7 +18,7 @@ class TooLongError(BaseException):
 
 @dataclass
 class Limit:
-    """So many `seconds`, and whether they have been `reached`, so that something was broken off."""
+    """A limit in `seconds`, and whether it was `reached`, so that something was broken off."""
 
     seconds: float
     reached: bool = False

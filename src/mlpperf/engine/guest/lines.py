@@ -82,14 +82,14 @@ class _Doing:
 def begins(series: Sequence[str] = (), seconds: float | None = None) -> None:
     """Note that something begins: work on a series, or, without one, getting everything ready.
 
-    It may take so many `seconds`; as long as is usual for None.
+    It may take that many `seconds`; None means the usual time.
     """
     _Doing.series = series
     may_take(seconds)
 
 
 def may_take(seconds: float | None) -> None:
-    """Note that what is being done goes on, and may take so many seconds from now on."""
+    """Note that what is being done goes on, and how many seconds it may take from now on."""
     if _Doing.page is None:
         return
     _Doing.limited = seconds is not None
