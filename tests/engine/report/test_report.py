@@ -389,7 +389,7 @@ def test_commits_are_linked_where_they_have_a_page(
 def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "records"
     shutil.copytree(RECORDS, folder)
-    for name in ("gauntlet", "histories", "samples", "scales"):  # are in no report
+    for name in ("gauntlet", "histories", "hunts", "samples", "scales"):  # are in no report
         (folder / f"{name}.jsonl").unlink()
     kinds = [file.stem for file in sorted(folder.glob("*.jsonl"))]
     assert len(kinds) > 6
