@@ -10,9 +10,9 @@ import pytest
 
 from mlpperf.devices import Setting, threads
 from mlpperf.engine import terminal
-from mlpperf.engine.timing import show as tables
-from mlpperf.engine.timing.machine import describe
-from mlpperf.engine.timing.race import Result, race
+from mlpperf.engine.machine.machine import describe
+from mlpperf.engine.race import show as tables
+from mlpperf.engine.race.race import Result, race
 from mlpperf.hotpath import Case, HotPath
 
 # Seconds of interleaved rounds per path and case; pytest-benchmark's own rounds come on top.

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from mlpperf.engine.calibrate.suite_trackers import suite_tracker
 from mlpperf.engine.calibrate.trackers import TRACKERS
-from mlpperf.engine.compare.pairs import pair as versions
 from mlpperf.engine.history.recording import Recording
+from mlpperf.engine.versions.prepare import pair as versions
 from mlpperf.errors import MlpperfError
 
 

@@ -11,8 +11,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from mlpperf.agreement import compare
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.backends import EAGER, NUMPY, installed
+from mlpperf.engine.race.race import Result
 from mlpperf.engine.suites.catalogue import catalogue
-from mlpperf.engine.timing.race import Result
 from mlpperf.hotpath import Case, HotPath, Variant, fresh, problem, verify
 
 # TensorFlow's variants at one size: `mlpperf race --backend tensorflow` has the others.

@@ -225,9 +225,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traced() -> Any:
     """What counts the memory of a call."""
-    from mlpperf.engine.compare import proving
+    from mlpperf.engine.worker import hotpath_proof
 
-    return proving._traced
+    return hotpath_proof._traced
 
 
 @pytest.fixture
@@ -251,25 +251,27 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, crew, deciding, judging, proving, stages, worker
-    from mlpperf.engine.timing import exchange
-    from mlpperf.engine.timing.workers import WorkerError
+    from mlpperf.engine.compare import budget, decision, follow_up, pipeline
+    from mlpperf.engine.pool import pool as crew
+    from mlpperf.engine.pool.process import WorkerError
+    from mlpperf.engine.worker import arrays, hotpath_proof
+    from mlpperf.engine.worker import hotpath_worker as worker
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
-    for module in (budget, stages):
+    for module in (budget, pipeline):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, judging):
+    for module in (budget, follow_up):
         fewer = replace(budget.JUDGING, spare_processes_least=1)
         monkeypatch.setattr(module, "JUDGING", fewer)
-    for module in (budget, deciding):
+    for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
-    monkeypatch.setattr(deciding, "SCREENING", screening)
+    monkeypatch.setattr(decision, "SCREENING", screening)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
     monkeypatch.setattr(worker, "gc", quiet)
-    monkeypatch.setattr(proving, "_traced", lambda calls: [])
+    monkeypatch.setattr(hotpath_proof, "_traced", lambda calls: [])
 
     class Inside:
         """The worker of a task, in this process."""
@@ -306,7 +308,7 @@ def here(
 
     monkeypatch.setattr(crew.Crew, "_started", started)
     yield asked
-    exchange._array.cache_clear()
+    arrays._array.cache_clear()
     hotpath.problem.cache_clear()
 
 
@@ -316,14 +318,18 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import alternating, judging, proving, stages, timed, worker
+    from mlpperf.engine.compare import follow_up, pipeline
+    from mlpperf.engine.compare import screening as timed
+    from mlpperf.engine.pool import alternate
+    from mlpperf.engine.worker import hotpath_proof
+    from mlpperf.engine.worker import hotpath_worker as worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternating, judging, proving, stages, timed, worker):
+    for module in (alternate, follow_up, hotpath_proof, pipeline, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 
@@ -343,10 +349,10 @@ def made_branch() -> Callable[..., list[str]]:
 
     import numpy as np
 
-    from mlpperf.engine.compare.findings import Comparison, Finding, Series
-    from mlpperf.engine.compare.show import record
+    from mlpperf.engine.compare.render import record
+    from mlpperf.engine.compare.result import Comparison, Finding, Series
     from mlpperf.engine.history.records import Commit, append, as_records
-    from mlpperf.engine.timing.intervals import Interval
+    from mlpperf.engine.statistics.intervals import Interval
 
     def made(folder: Path, commits: int, steps: dict[int, float], error: float) -> list[str]:
         rng = np.random.default_rng(7)

@@ -14,13 +14,13 @@ from mlpperf import hotpath
 from mlpperf.agreement import Arrays, WrongResultError
 from mlpperf.backends import CONVERTED, EAGER, FUNCTION, NUMPY, XLA, Backend, each, installed
 from mlpperf.devices import tensorflow
-from mlpperf.engine.guest.rounds import SETTLE
-from mlpperf.engine.timing import doubts as doubts_module
-from mlpperf.engine.timing import race as measure
-from mlpperf.engine.timing.intervals import FEWEST
-from mlpperf.engine.timing.looks import Floor
-from mlpperf.engine.timing.race import race
-from mlpperf.engine.timing.result import Result
+from mlpperf.engine.machine.timer import Floor
+from mlpperf.engine.race import race as measure
+from mlpperf.engine.race import warnings as doubts_module
+from mlpperf.engine.race.race import race
+from mlpperf.engine.race.result import Result
+from mlpperf.engine.statistics.intervals import FEWEST
+from mlpperf.engine.worker.rounds import SETTLE
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant, verify
 
 needs_tensorflow = pytest.mark.skipif(

@@ -604,7 +604,7 @@ def test_nothing_heavy_is_loaded_before_the_threads_are_set(module: str) -> None
 
 @pytest.mark.parametrize(
     "module",
-    ["mlpperf.engine.timing.race", "mlpperf.engine.suites.catalogue", "mlpperf.engine.timing.show"],
+    ["mlpperf.engine.race.race", "mlpperf.engine.suites.catalogue", "mlpperf.engine.race.show"],
 )
 def test_tensorflow_and_plotting_are_loaded_by_their_users_only(module: str) -> None:
     loaded = fresh_process(LOADED.format(module=module))

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from mlpperf.articles import checks
 from mlpperf.cli.app import app
 from mlpperf.cli.reports import _articles_content
+from mlpperf.engine.pool.process import WorkerError, asked
 from mlpperf.engine.suites.catalogue import catalogue
-from mlpperf.engine.timing.workers import WorkerError, asked
 from mlpperf.errors import MlpperfError, missing
 
 REQUIRED = [
@@ -144,7 +144,7 @@ def test_somebodys_own_paths_get_no_advice_about_our_extras(
 
 WORKER = """
 import sys
-import mlpperf.engine.timing.workers as workers
+import mlpperf.engine.pool.process as workers
 
 def main():
     workers.serve(work)

@@ -25,8 +25,8 @@ from mlpperf.engine.calibrate.recorded import told
 from mlpperf.engine.calibrate.trials import sights
 from mlpperf.engine.history.races import race_result
 from mlpperf.engine.history.reading import read
-from mlpperf.engine.timing.machine import BUSY
-from mlpperf.engine.timing.show import share_of_ceiling, speedup
+from mlpperf.engine.machine.machine import BUSY
+from mlpperf.engine.race.show import share_of_ceiling, speedup
 from mlpperf.engine.words import percent, seconds, times
 from readme_tables import Record, markdown, where
 from readme_tracker import (

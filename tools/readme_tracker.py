@@ -9,7 +9,7 @@ from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows,
 from mlpperf.engine.calibrate.trials import sights
 from mlpperf.engine.history.reading import Record as TypedRecord
 from mlpperf.engine.history.reading import read, record_of
-from mlpperf.engine.timing.machine import BUSY
+from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
 from readme_tables import Record, markdown, where
 

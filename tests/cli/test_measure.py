@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.timing import race
+from mlpperf.engine.race import race
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ import pytest
 
 from mlpperf import __version__
 from mlpperf.articles.report.content import CONTENT
-from mlpperf.engine.timing.environment import environment
+from mlpperf.engine.machine.environment import environment
 
 # What a command loads of the articles: their packages, and more than declares their commands.
 CODE = """
@@ -123,7 +123,7 @@ def test_git_does_not_show_the_records(brine: Path) -> None:
 def test_the_doctor_says_what_suites_run_on(command: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setattr(
-        "mlpperf.engine.timing.doctor.examine", lambda checks: iter([next(iter(checks))()])
+        "mlpperf.engine.machine.doctor.examine", lambda checks: iter([next(iter(checks))()])
     )
     monkeypatch.setenv("COLUMNS", "300")
     assert f"run on {environment().software}, {sys.executable}" in command("doctor").stdout
@@ -155,7 +155,7 @@ def test_the_doctor_of_who_names_the_articles_looks_for_their_data(
     articles: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "mlpperf.engine.timing.doctor.examine",
+        "mlpperf.engine.machine.doctor.examine",
         lambda checks: iter([print(*(check.__name__ for check in checks))][1:]),
     )
     assert " tensorflow_loads mnist_is_there" in command("doctor").stdout

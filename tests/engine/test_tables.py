@@ -12,12 +12,12 @@ from rich.console import RenderableType
 from mlpperf.agreement import Agreement, Arrays, Proof
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.engine import terminal
+from mlpperf.engine.machine.doctor import Finding
+from mlpperf.engine.race.race import Result
+from mlpperf.engine.race.show import best, findings, paired, proofs, races, summary
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.show import overview, print_page
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
-from mlpperf.engine.timing.doctor import Finding
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.race import Result
-from mlpperf.engine.timing.show import best, findings, paired, proofs, races, summary
 from mlpperf.engine.words import seconds, times
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS

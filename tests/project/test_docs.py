@@ -14,12 +14,12 @@ from typer.main import get_command
 
 from command_reference import reference
 from mlpperf.agreement import Proof
-from mlpperf.engine.compare.findings import Comparison, Finding, Series
-from mlpperf.engine.compare.show import record
+from mlpperf.engine.compare.render import record
+from mlpperf.engine.compare.result import Comparison, Finding, Series
 from mlpperf.engine.history.races import race_content
 from mlpperf.engine.history.records import Commit, as_records, context
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.result import Result
+from mlpperf.engine.race.result import Result
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 from readme import EVERY, marked, rewrite, update
 

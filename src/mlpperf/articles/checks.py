@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.timing.doctor import Finding
+from ..engine.machine.doctor import Finding
 from ..errors import MlpperfError, missing
 
 

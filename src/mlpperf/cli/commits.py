@@ -96,9 +96,9 @@ def compare(
     """
     use(device, threads)
     from ..engine import terminal
-    from ..engine.compare import show
-    from ..engine.compare.findings import Comparison
+    from ..engine.compare import render
     from ..engine.compare.request import Request, carry_out
+    from ..engine.compare.result import Comparison
     from ..engine.history.recording import Recording, json_text
 
     recording = Recording("comparison", "comparisons", records)
@@ -129,7 +129,7 @@ def compare(
     def keep(result: Comparison) -> None:
         found.append(result)
         if not result.same:  # that two versions have the same code is told, but not recorded
-            recording.add(show.record(result))
+            recording.add(render.record(result))
 
     with terminal.progress() as bar:
         task = bar.add_task("", total=None)
@@ -140,19 +140,19 @@ def compare(
                 raise
     (result,) = found
     if format is Format.JSON:
-        (record,) = recording.written or recording.complete(show.record(result))
+        (record,) = recording.written or recording.complete(render.record(result))
         typer.echo(json_text(record))
     elif format is Format.MARKDOWN:
-        typer.echo(show.markdown(result), nl=False)
+        typer.echo(render.markdown(result), nl=False)
     else:
-        terminal.console().print(show.text(result))
+        terminal.console().print(render.text(result))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in show.github_lines(result):
+        for line in render.github_lines(result):
             typer.echo(line, err=True)
     if result.interrupted:  # whatever was found so far: not all was looked at
         raise KeyboardInterrupt
     if result.exit_code == 2:
-        raise MlpperfError(show.verdict(result))
+        raise MlpperfError(render.verdict(result))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -198,10 +198,10 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
-    from ..engine.compare.findings import Selection
-    from ..engine.compare.pairs import pair
-    from ..engine.compare.scratch import scratch
+    from ..engine.compare.result import Selection
     from ..engine.history.recording import Recording, json_text
+    from ..engine.versions.prepare import pair
+    from ..engine.versions.scratch import scratch
     from ..errors import check
 
     check("tracker", [against] if against else [], TRACKERS)
@@ -329,7 +329,7 @@ def history(
     By comparisons of two commits at a time, whose levels do not drift; and by seconds and ratios.
     """
     from ..engine import words
-    from ..engine.compare.recorded import comparisons
+    from ..engine.compare.records import comparisons
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder

@@ -199,8 +199,8 @@ def bisect(
 
 def _lineage(choose: Callable[[Path], Lineage]) -> Lineage:
     """The commits of the project's repository, or of the one that its asv suite is about."""
-    from ..engine.compare.elsewhere import source
-    from ..engine.compare.scratch import scratch
+    from ..engine.versions.repository import source
+    from ..engine.versions.scratch import scratch
 
     with scratch("repository") as folder:
         return choose(source(Path.cwd(), folder).top)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..devices import Setting, use
-from ..engine.guest.environment import UNKNOWN
 from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ..engine.worker.environment import UNKNOWN
 from ..errors import MlpperfError
 
 if TYPE_CHECKING:
-    from ..engine.timing.doctor import Finding
+    from ..engine.machine.doctor import Finding
 
 
 def devices(
@@ -34,8 +34,8 @@ def devices(
     setting = Setting.current()
     from ..engine import terminal
     from ..engine.history.recording import Recording, json_text
-    from ..engine.timing import show as tables
-    from ..engine.timing.in_force import look
+    from ..engine.machine.in_force import look
+    from ..engine.race import show as tables
 
     recording = Recording("devices", "devices", records)
     seen = look(setting)
@@ -58,9 +58,9 @@ def _suites() -> Finding:
     """Which Python the project's tests and asv suite run on."""
     from pathlib import Path
 
-    from ..engine.compare.guests import interpreter
-    from ..engine.timing.doctor import Finding
-    from ..engine.timing.environment import environment
+    from ..engine.machine.doctor import Finding
+    from ..engine.machine.environment import environment
+    from ..engine.versions.environment import interpreter
 
     advice = "`--python PATH` names another one; or make this environment anew."
     try:
@@ -79,12 +79,13 @@ def doctor() -> None:
 
     from ..articles import named
     from ..engine import terminal
-    from ..engine.compare import scratch, seeing
+    from ..engine.compare import sensitivity
+    from ..engine.machine.doctor import examine, tensorflow_loads
+    from ..engine.race import show as tables
     from ..engine.suites.pyproject import entries
-    from ..engine.timing import show as tables
-    from ..engine.timing.doctor import examine, tensorflow_loads
+    from ..engine.versions import scratch
 
-    checks = [_suites, seeing.check, scratch.check]
+    checks = [_suites, sensitivity.check, scratch.check]
     if entries(Path("pyproject.toml")):
         checks.append(tensorflow_loads)
     if named():

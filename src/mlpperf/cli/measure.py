@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from ..engine.timing.result import Result
+    from ..engine.race.result import Result
     from ..hotpath import Case, HotPath, Variant
 
 Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="All by default.")]
@@ -75,7 +75,7 @@ def verify(
     work = _work(paths, case, variant, backend or usual)
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal
-    from ..engine.timing import show as tables
+    from ..engine.race import show as tables
     from ..hotpath import verify as prove
 
     rows: list[tuple[str, str, str, Proof | str]] = []
@@ -116,12 +116,12 @@ def race(
     use(device, threads)
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
     from ..engine import terminal
-    from ..engine.compare.scratch import scratch
     from ..engine.history.races import race_content
     from ..engine.history.recording import Recording, json_text
-    from ..engine.timing import show as tables
-    from ..engine.timing.machine import Bystanders
-    from ..engine.timing.race import BUDGET, PROCESSES, Contest, check_budget, run, written
+    from ..engine.machine.machine import Bystanders
+    from ..engine.race import show as tables
+    from ..engine.race.race import BUDGET, PROCESSES, Contest, check_budget, run, written
+    from ..engine.versions.scratch import scratch
 
     seconds = BUDGET if budget is None else budget
     check_budget(seconds)

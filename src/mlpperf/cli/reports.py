@@ -105,7 +105,7 @@ def export(
     A row for each series of each comparison of two commits, and one for each time or other number.
     """
     from ..engine import words
-    from ..engine.compare.recorded import comparisons
+    from ..engine.compare.records import comparisons
     from ..engine.history.table import history
     from ..engine.report import export as parquet
     from .commits import usual

@@ -12,7 +12,7 @@ from .workflow import UNKNOWN, WORKFLOW, workflow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.suites.found import Suite
+    from ..engine.suites.discovery import Suite
 
 
 class Benchmarks(NamedTuple):
@@ -49,11 +49,11 @@ def benchmarks(folder: Path) -> Benchmarks:
     MlpperfError
         Outside a git repository, or if a configuration cannot be read.
     """
-    from ..engine.compare.checkouts import project_folder
-    from ..engine.compare.scratch import scratch
-    from ..engine.compare.versions import checked_out
-    from ..engine.suites.found import found
+    from ..engine.suites.discovery import found
     from ..engine.suites.pyproject import entries
+    from ..engine.versions.checkout import project_folder
+    from ..engine.versions.scratch import scratch
+    from ..engine.versions.version import checked_out
 
     top, below = project_folder(folder)
     entries(top / below / "pyproject.toml")  # what is wrong with it is wrong there, not in a copy
@@ -67,10 +67,10 @@ def init() -> None:
 
     What is there already stays as it is.
     """
-    from ..engine.compare.guests import NEEDS
     from ..engine.files import append_to_all
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of, settings_added
+    from ..engine.versions.environment import NEEDS
 
     found = benchmarks(Path.cwd())
     root = found.top / found.below

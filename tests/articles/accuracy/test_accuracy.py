@@ -23,7 +23,7 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.keras.models import Network
 from mlpperf.articles.keras.training import KerasEpoch
-from mlpperf.engine.timing import workers
+from mlpperf.engine.pool import process as workers
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")

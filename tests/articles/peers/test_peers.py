@@ -27,8 +27,8 @@ from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, 
 from mlpperf.articles.peers.contest import PeerProcess, PeerStanding
 from mlpperf.articles.peers.task import Task
 from mlpperf.articles.turns import TURNS
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.workers import Worker
+from mlpperf.engine.pool.process import Worker
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries

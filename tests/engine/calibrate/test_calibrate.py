@@ -45,15 +45,15 @@ from mlpperf.engine.calibrate.trials import (
     sights,
     smallest,
 )
-from mlpperf.engine.compare import stages as comparing
-from mlpperf.engine.compare.checkouts import copy_tree
-from mlpperf.engine.compare.diff import same_code
-from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.versions import Version, entries_of, load
+from mlpperf.engine.compare import pipeline as comparing
+from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.history.reading import record_of
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.verdicts import Judgement, Verdict
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+from mlpperf.engine.versions.checkout import copy_tree
+from mlpperf.engine.versions.diff import same_code
+from mlpperf.engine.versions.version import Version, entries_of, load
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
 

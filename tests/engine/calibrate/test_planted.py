@@ -16,11 +16,11 @@ from mlpperf.cli.app import app
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
-from mlpperf.engine.compare import budget, deciding
-from mlpperf.engine.compare.findings import Series
-from mlpperf.engine.compare.versions import Version
-from mlpperf.engine.guest.blocks import PreparedRunner, Runner
-from mlpperf.engine.guest.tracing import calls_of, loop_times
+from mlpperf.engine.compare import budget, decision
+from mlpperf.engine.compare.result import Series
+from mlpperf.engine.versions.version import Version
+from mlpperf.engine.worker.runner import PreparedRunner, Runner
+from mlpperf.engine.worker.tracing import calls_of, loop_times
 
 pytestmark = pytest.mark.usefixtures("temporary")
 SOURCE = '''"""A module."""
@@ -228,7 +228,7 @@ def test_a_function_that_only_a_first_call_runs_is_no_target_again(
 
 
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (budget, deciding):
+    for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.2)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", "[project]\nname = 'town'\n")

@@ -19,10 +19,10 @@ from mlpperf.engine.compare.budget import (
     shares,
     suspects,
 )
-from mlpperf.engine.compare.findings import Finding, Series
-from mlpperf.engine.guest.rounds import FEWEST_ROUNDS
-from mlpperf.engine.timing.estimates import RatioEstimate
-from mlpperf.engine.timing.intervals import Interval
+from mlpperf.engine.compare.result import Finding, Series
+from mlpperf.engine.statistics.estimates import RatioEstimate
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 
 
 def estimate(

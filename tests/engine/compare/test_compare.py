@@ -30,23 +30,25 @@ from typer.testing import CliRunner
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.cli.app import app
 from mlpperf.engine import terminal
-from mlpperf.engine.compare import budget, deciding, judging, memory, proving, show, worker
-from mlpperf.engine.compare import crew as crew_module
-from mlpperf.engine.compare import stages as module
+from mlpperf.engine.compare import budget, decision, follow_up, memory, render
+from mlpperf.engine.compare import pipeline as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
-from mlpperf.engine.compare.crew import Crew
-from mlpperf.engine.compare.deciding import conclude
-from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
-from mlpperf.engine.compare.stages import _stages
-from mlpperf.engine.compare.versions import Version, entries_of
+from mlpperf.engine.compare.decision import conclude
+from mlpperf.engine.compare.pipeline import _stages
+from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
 from mlpperf.engine.files import own_folder
-from mlpperf.engine.guest.rounds import FEWEST_ROUNDS
 from mlpperf.engine.history.records import finite
-from mlpperf.engine.timing.estimates import RatioEstimate
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.pooling import pool
-from mlpperf.engine.timing.rows import ROW
-from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.pool import pool as crew_module
+from mlpperf.engine.pool.pool import Crew
+from mlpperf.engine.statistics.estimates import RatioEstimate
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.pooling import pool
+from mlpperf.engine.statistics.robust import ROW
+from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.versions.version import Version, entries_of
+from mlpperf.engine.worker import hotpath_proof
+from mlpperf.engine.worker import hotpath_worker as worker
+from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Variant
 
@@ -123,7 +125,7 @@ def simulated(crew: Simulated) -> Comparison:
     result = Comparison("old", "new", {"base": "1", "head": "2"}, 0.005, 120.0)
     with (
         mock.patch.object(module, "time_once", crew.visit),
-        mock.patch.object(judging, "time_once", crew.visit),
+        mock.patch.object(follow_up, "time_once", crew.visit),
     ):
         for _ in _stages(crew, result, Selection(), None, lambda text: None):
             pass
@@ -196,7 +198,7 @@ def test_a_gain_is_no_regression() -> None:
     assert [f.series for f in result.timed if f.faster] == [catalogue(20)[3]]
     assert result.findings[catalogue(20)[3]].judgement.verdict is Verdict.FASTER
     assert result.exit_code == 0
-    assert "path0/case1/variant1 is faster" in show.verdict(result)
+    assert "path0/case1/variant1 is faster" in render.verdict(result)
 
 
 def test_everything_slower_is_found() -> None:
@@ -215,7 +217,7 @@ def test_what_takes_too_long_is_told() -> None:
     assert [f.judgement.reason for f in left] == [Reason.LONG_CALLS] * 2
     assert all(f.series.case == "long" for f in left)
     assert result.exit_code == 2
-    assert "2 of 6 benchmarks that the change can affect" in show.verdict(result)
+    assert "2 of 6 benchmarks that the change can affect" in render.verdict(result)
 
 
 def test_what_takes_rather_long_is_timed_coarsely() -> None:
@@ -278,7 +280,7 @@ def test_noise_beyond_all_bounds_is_undecided() -> None:
         assert re.fullmatch(
             r"undecided: ±\d+ % is as far as this machine lets see", str(finding.judgement)
         ), str(finding.judgement)
-    assert "10 of 10 benchmarks" in show.verdict(result)
+    assert "10 of 10 benchmarks" in render.verdict(result)
 
 
 def test_the_screening_alone_never_decides() -> None:
@@ -575,7 +577,7 @@ def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str
     }
     ratio, grown = Interval(1.123, 1.1, 1.2), ["peak", "allocations"]
     found = Finding(series, ratio=ratio, processes=9, memory=memory, grown_in=grown)
-    terminal.console().print(show.table([found], "x"))
+    terminal.console().print(render.table([found], "x"))
     said = capsys.readouterr().out
     for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
         assert word in said
@@ -615,9 +617,9 @@ def test_memory_that_was_not_counted_is_no_rise() -> None:
 def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
     counted = {side: {"peak": 1, "allocations": 1} for side in ("base", "head")}
     for taken, told in ((counted, False), ({}, True)):
-        said = show.notes(comparison(finding(0.99, 1.0, 1.01, memory=taken)))
+        said = render.notes(comparison(finding(0.99, 1.0, 1.01, memory=taken)))
         assert any("pip install 'mlpperf[memory]'" in sentence for sentence in said) == told
-    assert not any("memray" in sentence for sentence in show.notes(comparison(same=True)))
+    assert not any("memray" in sentence for sentence in render.notes(comparison(same=True)))
 
 
 def comparison(*found: Finding, **about: Any) -> Comparison:
@@ -695,10 +697,10 @@ def replaced(found: Finding, number: int) -> Finding:
 )
 def test_exit_codes_and_sentences(result: Comparison, code: int, says: str) -> None:
     assert result.exit_code == code
-    assert says in show.verdict(result)
-    record = finite(show.record(result))
+    assert says in render.verdict(result)
+    record = finite(render.record(result))
     assert json.loads(json.dumps(record, allow_nan=False))["exit_code"] == code
-    assert show.markdown(result).startswith("### ❌" if code else "### ✅")
+    assert render.markdown(result).startswith("### ❌" if code else "### ✅")
 
 
 def test_the_worst_comes_first() -> None:
@@ -738,7 +740,7 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
     findings = {slower.series: slower, wrong.series: wrong}
     result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, trouble=[name])
-    text = show.markdown(result)
+    text = render.markdown(result)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 4
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
@@ -746,7 +748,7 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     assert not re.search(r"(?<!\\)[\]\[`*]", text)
     assert "@" not in text
     assert "\x1b" not in text
-    console().print(show.text(result))
+    console().print(render.text(result))
     assert "slower" in capsys.readouterr().out
 
 
@@ -974,7 +976,7 @@ def test_a_process_for_each_version(here: list[str], project: Any) -> None:
     assert code == 1
     assert judged(record, "slower") == {"doubling/batch-256/scaled"}
     assert record["isolated"] == "as asked"
-    said = show.notes(comparison(finding(0.9, 1.0, 1.1), isolated="as asked"))
+    said = render.notes(comparison(finding(0.9, 1.0, 1.1), isolated="as asked"))
     assert any("Each version had processes of its own (as asked)" in note for note in said)
 
 
@@ -991,7 +993,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(proving, "_traced", traced)
+    monkeypatch.setattr(hotpath_proof, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)  # each takes a third of a second, because it is traced
     monkeypatch.setattr(memory, "MEMORY_ALARM", 0.05)
     project.replace(
@@ -1020,7 +1022,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(proving, "_traced", traced)
+    monkeypatch.setattr(hotpath_proof, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)
     monkeypatch.setattr(Finding, "seems_grown", property(lambda found: bool(found.memory)))
     project.replace(
@@ -1094,7 +1096,7 @@ def few(monkeypatch: pytest.MonkeyPatch, screening: int = 1) -> None:
     few_screen = replace(SCREENING, processes=screening)
     for place in (module, budget):
         monkeypatch.setattr(place, "SCREENING", few_screen)
-    monkeypatch.setattr(judging, "suspects", lambda *given: ({}, 0))
+    monkeypatch.setattr(follow_up, "suspects", lambda *given: ({}, 0))
 
 
 # --- processes and what may happen to them --------------------------------------------------------
@@ -1204,7 +1206,7 @@ def stop():
 def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for place in (budget, deciding):
+    for place in (budget, decision):
         monkeypatch.setattr(place, "FALSE_ALARM", 0.2)
     said = '    """2·x, as often as this version finds necessary."""'
     project.replace("src/pkg/work.py", said, f"{said}\n    stop()")

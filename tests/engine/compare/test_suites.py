@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
-from mlpperf.engine.compare import budget, deciding, judging, show, stages
+from mlpperf.engine.compare import budget, decision, follow_up, pipeline, render
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
-from mlpperf.engine.compare.findings import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
 from mlpperf.engine.compare.suites import (
     confirm,
     examine,
@@ -28,8 +28,8 @@ from mlpperf.engine.compare.suites import (
     plan_suite,
     prove_suite,
 )
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -158,7 +158,7 @@ def test_a_file_that_neither_version_loads_is_a_gap_unless_it_is_accepted() -> N
     assert planned(Told(looks), result) == ["a"]
     result.findings[named("a")].untimed = Judgement(Verdict.UNTOUCHED)
     assert result.exit_code == 2
-    assert "tests/b.py cannot be loaded (No module named 'x')" in show.verdict(result)
+    assert "tests/b.py cannot be loaded (No module named 'x')" in render.verdict(result)
     result.accepted = ["tests/b.py"]
     assert result.exit_code == 0
 
@@ -170,7 +170,7 @@ def test_what_only_the_base_has_by_its_own_files_is_gone() -> None:
     assert result.findings[named("b")].judgement.verdict is Verdict.GONE
     result.findings[named("a")].untimed = Judgement(Verdict.UNTOUCHED)
     assert result.exit_code == 2
-    assert "tests/a.py::b of old is gone" in show.verdict(result)
+    assert "tests/a.py::b of old is gone" in render.verdict(result)
     result.accepted = ["::b"]
     assert result.exit_code == 0
 
@@ -239,7 +239,7 @@ def test_a_call_that_does_not_end_at_the_head_is_slower_by_at_least_that_much() 
     assert finding.bound == pytest.approx(5000)
     assert str(finding.judgement) == "slower: a call takes at least 5000 times as long"
     assert result.exit_code == 1
-    assert "tests/a.py::a is slower by at least +499,900.0 %" in show.verdict(result)
+    assert "tests/a.py::a is slower by at least +499,900.0 %" in render.verdict(result)
 
 
 def test_a_call_that_does_not_end_at_the_base_is_faster() -> None:
@@ -266,7 +266,7 @@ def test_a_long_call_is_slower_if_each_of_several_processes_says_so(
         [proof("a", seconds=again, sides=("head",))],
     ]
     result, crew = concluded([longer, proof("b")], *alone, *alone)
-    stages._leave_out(crew, result)
+    pipeline._leave_out(crew, result)
     assert result.findings[named("a")].judgement.verdict.value == verdict
 
 
@@ -347,7 +347,7 @@ def test_what_runs_through_is_timed() -> None:
 )
 def test_what_takes_too_long_says_which_budget_it_needs(answers: Any, told: str) -> None:
     result, crew = concluded(answers)
-    stages._leave_out(crew, result)
+    pipeline._leave_out(crew, result)
     assert result.trouble == [told]
     long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
     for finding in result.findings.values():
@@ -357,7 +357,7 @@ def test_what_takes_too_long_says_which_budget_it_needs(answers: Any, told: str)
 
 def test_a_call_counts_with_what_prepares_it() -> None:
     result, crew = concluded([proof("a", whole=2.0), proof("b")])
-    stages._leave_out(crew, result)
+    pipeline._leave_out(crew, result)
     assert str(result.findings[named("a")].judgement).endswith("too long for this budget")
     assert result.findings[named("b")].untimed is None
 
@@ -444,9 +444,9 @@ def test_a_value_that_rises_in_all_processes_is_a_regression(
     assert finding.judgement.verdict is Verdict.MEASURED
     assert result.exit_code == bool(risen)
     if risen:
-        assert show.verdict(result) == "Regression at new: tests/a.py::a gives more."
-        assert risen in show.markdown(result)
-        assert risen in show.github_lines(result)[0]
+        assert render.verdict(result) == "Regression at new: tests/a.py::a gives more."
+        assert risen in render.markdown(result)
+        assert risen in render.github_lines(result)[0]
 
 
 def test_each_peak_of_memory_has_processes_of_its_own() -> None:
@@ -528,13 +528,13 @@ def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     # Enough to be sure of a factor of three.
     screening = replace(SCREENING, processes=1)
     fewer = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
-    for module in (budget, stages):
+    for module in (budget, pipeline):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, judging):
+    for module in (budget, follow_up):
         monkeypatch.setattr(module, "JUDGING", fewer)
-    for module in (budget, deciding):
+    for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
-    monkeypatch.setattr(deciding, "SCREENING", screening)
+    monkeypatch.setattr(decision, "SCREENING", screening)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", PYPROJECT)
     project.write("src/town/__init__.py", "")
@@ -778,7 +778,7 @@ def test_a_regression_is_an_annotation_on_github() -> None:
     )
     wrong = Finding(Series("a, b", "c", "d"), wrong={"head": "it is 100%\nwrong"})
     result = comparison(findings={one.series: one for one in (slow, wrong)})
-    assert show.github_lines(result) == [
+    assert render.github_lines(result) == [
         "::error::it is 100%25%0Awrong",
         "::error file=tests/a.py::tests/a.py::slow is slower by +20.0 %25 (+10.0 to +30.0)",
     ]
@@ -814,5 +814,5 @@ def test_pytest_compares_if_asked_and_is_as_ever_if_not(
 def test_what_is_missing_is_told_with_what_to_do() -> None:
     because = "it fails in both versions: ModuleNotFoundError: No module named 'numpy.linalg'"
     left_out = Finding(named("a"), untimed=Judgement(Verdict.NOT_TIMED, because=because))
-    notes = show.notes(comparison(findings={left_out.series: left_out}))
+    notes = render.notes(comparison(findings={left_out.series: left_out}))
     assert "For some benchmarks numpy is missing: add --with PACKAGE for each." in notes

@@ -30,8 +30,8 @@ from mlpperf.engine.history.races import race_content
 from mlpperf.engine.history.records import Commit, append, as_records
 from mlpperf.engine.history.rows import Row, Run, Series
 from mlpperf.engine.history.table import COLUMNS, Table, history, tabulated
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.race import Result
+from mlpperf.engine.race.race import Result
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 PATIENCE = 120  # seconds until a hanging process counts as hanging

@@ -14,7 +14,7 @@ from mlpperf.articles.report.content import CONTENT
 from mlpperf.devices import available_threads
 from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, alike, series_of
 from mlpperf.engine.calibrate.trials import Trial
-from mlpperf.engine.compare.recorded import COMPARISONS
+from mlpperf.engine.compare.records import COMPARISONS
 from mlpperf.engine.history.races import RACES, race_content, rows_of_race
 from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records, record_of
 from mlpperf.engine.history.records import Commit, Origin, append, finite

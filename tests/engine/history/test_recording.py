@@ -154,9 +154,9 @@ def test_an_unwritable_folder_is_found_out_at_once(tmp_path: Path, commits: list
 @pytest.mark.parametrize(
     ("arguments", "measures"),
     [
-        (("race", "sigmoid"), "mlpperf.engine.timing.race.run"),
-        (("devices",), "mlpperf.engine.timing.in_force.look"),
-        (("compare", "HEAD"), "mlpperf.engine.compare.stages.compare"),
+        (("race", "sigmoid"), "mlpperf.engine.race.race.run"),
+        (("devices",), "mlpperf.engine.machine.in_force.look"),
+        (("compare", "HEAD"), "mlpperf.engine.compare.pipeline.compare"),
         (("calibrate",), "mlpperf.engine.calibrate.trials.calibrate"),
         (("peers", "--data", "digits"), "mlpperf.articles.peers.contest.contest"),
         (("accuracy", "--data", "digits"), "mlpperf.articles.accuracy.course.Course"),

@@ -31,13 +31,13 @@ from mlpperf.engine.history.records import (
     current_commit,
     records_folder,
 )
-from mlpperf.engine.timing import race as measure
-from mlpperf.engine.timing.environment import environment
-from mlpperf.engine.timing.in_force import InForce
-from mlpperf.engine.timing.intervals import Interval
-from mlpperf.engine.timing.looks import Floor
-from mlpperf.engine.timing.machine import describe
-from mlpperf.engine.timing.race import Result, race
+from mlpperf.engine.machine.environment import environment
+from mlpperf.engine.machine.in_force import InForce
+from mlpperf.engine.machine.machine import describe
+from mlpperf.engine.machine.timer import Floor
+from mlpperf.engine.race import race as measure
+from mlpperf.engine.race.race import Result, race
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 

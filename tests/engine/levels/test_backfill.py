@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.result import Series
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.errors import MlpperfError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.result import Series
 from mlpperf.engine.levels import show_bisection
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets

@@ -12,7 +12,7 @@ import pytest
 from mlpperf.engine.levels.edges import EVERY, EXACT, Network
 from mlpperf.engine.levels.fitting import error_factor, fit, fit_all
 from mlpperf.engine.levels.rarity import rarity
-from mlpperf.engine.timing.quantiles import normal_quantile, student_quantile
+from mlpperf.engine.statistics.quantiles import normal_quantile, student_quantile
 
 COMMITS, ERROR, FREEDOM = 64, 0.003, 12.0
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.findings import Series
-from mlpperf.engine.compare.recorded import comparisons
+from mlpperf.engine.compare.records import comparisons
+from mlpperf.engine.compare.result import Series
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.gathering import gathered, levels_here, levels_of

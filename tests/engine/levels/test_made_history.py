@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.engine.compare.findings import Series
+from mlpperf.engine.compare.result import Series
 from mlpperf.engine.history.changes import changes
 from mlpperf.engine.history.rows import Row, Run
 from mlpperf.engine.history.rows import Series as Curve

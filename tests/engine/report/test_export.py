@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from mlpperf.engine.compare.recorded import comparisons
+from mlpperf.engine.compare.records import comparisons
 
 RECORDS = Path(__file__).parents[3] / "records"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.found import found
+from mlpperf.engine.suites.discovery import found
 
 TEST = "from {module} import area\ndef test_it(benchmark):\n    benchmark(area)\n"
 CODE = "def area(): ...\n"

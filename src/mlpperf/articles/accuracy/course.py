@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.timing.workers import Worker, WorkerError
+from ...engine.pool.process import Worker, WorkerError
 from ...errors import MlpperfError
 from . import RULES
 from .contenders import Contender

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...devices import tensorflow
-from ...engine.guest.lines import Line
+from ...engine.worker.lines import Line
 from ...errors import MlpperfError
 from ..clusters.loading import load
 from ..data.datasets import Dataset

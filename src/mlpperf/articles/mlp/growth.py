@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...devices import keep_freed_memory
-from ...engine.guest.rounds import SETTLE
-from ...engine.timing.ceilings import floor_seconds
+from ...engine.machine.ceilings import floor_seconds
+from ...engine.worker.rounds import SETTLE
 from ...hotpath import Cost
 from ..data.datasets import synthetic
 from .floor import Floor

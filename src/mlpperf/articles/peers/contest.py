@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.guest.rounds import SETTLE
-from ...engine.timing.intervals import Interval
-from ...engine.timing.workers import Worker, WorkerError
+from ...engine.pool.process import Worker, WorkerError
+from ...engine.statistics.intervals import Interval
+from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
 from ..keras.training import STALL_FACTOR
 from ..mlp.ladder import paired_ratio, whole_training

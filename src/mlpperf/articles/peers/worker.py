@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from ...devices import Setting, available_threads
-from ...engine.guest.lines import Line
+from ...engine.worker.lines import Line
 from ...errors import MlpperfError
 
 PARENT_LEFT = 3  # exit code of a process whose parent has ended
@@ -80,7 +80,7 @@ def main(name: str, settings: str, data: str) -> None:
     count = Setting.current().threads or available_threads()
     if hasattr(os, "sched_setaffinity"):  # some libraries know no other limit of threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    from ...engine.timing.in_force import in_force
+    from ...engine.machine.in_force import in_force
     from ..clusters.loading import load
     from ..mlp.settings import Settings
     from ..mlp.training import predict

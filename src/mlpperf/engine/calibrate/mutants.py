@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.findings import Series
-from ..compare.versions import Version, entry_files
-from ..timing.rows import ROW
+from ..compare.result import Series
+from ..statistics.robust import ROW
+from ..versions.version import Version, entry_files
 from .loops import LoopTimes
 
 ROUNDS = (0, 25, 50, 100, 200, 400, 800, 1600, 6400)  # of loops that are timed

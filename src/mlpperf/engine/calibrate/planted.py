@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import MlpperfError
-from ..compare.crew import Crew
-from ..compare.findings import Series
-from ..compare.guests import Guests
-from ..compare.sources import lines_of
-from ..compare.versions import Version
-from ..suites.found import Suite
+from ..compare.result import Series
+from ..pool.pool import Crew
+from ..suites.discovery import Suite
+from ..versions.environment import Guests
+from ..versions.sources import lines_of
+from ..versions.version import Version
 from .loops import LoopTimes
 from .mutants import LOUD, Measure, Mutant, Target, factor_of
 

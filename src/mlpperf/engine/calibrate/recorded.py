@@ -11,7 +11,7 @@ import msgspec
 from ..history.fields import Amount, Count, Number, known, shaped
 from ..history.reading import Kind, Record
 from ..history.records import Place
-from ..timing.machine import BUSY
+from ..machine.machine import BUSY
 from .trials import Trial
 
 

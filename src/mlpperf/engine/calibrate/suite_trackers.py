@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..compare.findings import Series
-from ..compare.guests import Guests
-from ..compare.layout import import_folders
-from ..compare.versions import Version
-from ..suites.found import Suite, asv_configuration
+from ..compare.result import Series
+from ..suites.discovery import Suite, asv_configuration
+from ..versions.environment import Guests
+from ..versions.layout import import_folders
+from ..versions.version import Version
 from .trackers import LIMIT, Said, Tracker, changed_by_asv, run
 
 # A line of pytest-benchmark about a field that is beyond the limit begins with the test.

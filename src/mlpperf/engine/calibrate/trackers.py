@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import MlpperfError
-from ..compare.findings import Series
-from ..compare.versions import Version
+from ..compare.result import Series
 from ..git import git
+from ..versions.version import Version
 
 LIMIT = 0.05  # the share from which on the other trackers are asked to tell a slowdown
 # A row of asv's table begins with + if it is slower, with - if faster, and ends with the name.

@@ -17,14 +17,14 @@ import numpy as np
 
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET
-from ..compare.diff import changes
-from ..compare.findings import Comparison, Selection, Series
-from ..compare.guests import Guests
-from ..compare.stages import compare
-from ..compare.versions import Version
-from ..suites.found import Suite
-from ..timing.intervals import CONFIDENCE
-from ..timing.quantiles import beta_quantile
+from ..compare.pipeline import compare
+from ..compare.result import Comparison, Selection, Series
+from ..statistics.intervals import CONFIDENCE
+from ..statistics.quantiles import beta_quantile
+from ..suites.discovery import Suite
+from ..versions.diff import changes
+from ..versions.environment import Guests
+from ..versions.version import Version
 from .mutants import HotPathMutator, Mutant, Mutator
 from .trackers import Tracker
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..guest.rounds import FEWEST_ROUNDS
-from ..timing.estimates import RatioEstimate
-from ..timing.rows import ROW
-from .findings import UNCLEAR, Finding, Series
+from ..statistics.estimates import RatioEstimate
+from ..statistics.robust import ROW
+from ..worker.rounds import FEWEST_ROUNDS
+from .result import UNCLEAR, Finding, Series
 
 # Probabilities that a comparison of equal versions finds any series slower, or taking more memory.
 FALSE_ALARM = 0.009

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..pool.pool import Crew
 from .budget import MEMORY_ALARM
-from .crew import Crew
-from .findings import QUANTITIES, Comparison, Series
+from .result import QUANTITIES, Comparison, Series
 
 CALLS = 5  # of each version in a process, in turns; the median of what they take is its value
 

@@ -10,8 +10,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..timing.verdicts import Verdict
-from .findings import Series
+from ..statistics.verdicts import Verdict
+from .result import Series
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -8,11 +8,11 @@ from typing import Any
 
 from ...backends import LIBRARIES
 from ...errors import MlpperfError, check
-from ..timing.verdicts import Judgement, Verdict
-from .crew import Crew
-from .diff import OTHER_PACKAGES, Changes
-from .findings import Comparison, Finding, Selection, Series
-from .reached import same
+from ..pool.pool import Crew
+from ..statistics.verdicts import Judgement, Verdict
+from ..versions.diff import OTHER_PACKAGES, Changes
+from ..versions.reached import same
+from .result import Comparison, Finding, Selection, Series
 from .suites import plan_suite, prove_suite
 
 PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .findings import THRESHOLD, Comparison, Selection
-from .pairs import Pair, pair
-from .scratch import scratch
-from .stages import compare
+from ..versions.prepare import Pair, pair
+from ..versions.scratch import scratch
+from .pipeline import compare
+from .result import THRESHOLD, Comparison, Selection
 
 # Not every system has all of them.
 INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]

@@ -11,12 +11,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..timing.verdicts import Judgement, Reason, Verdict
+from ..pool.pool import Crew
+from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..words import count
 from .budget import longest_loading, longest_proof
-from .crew import Crew
-from .findings import Comparison, Finding, Selection, Series
 from .proof import SIDES, Proof
+from .result import Comparison, Finding, Selection, Series
 
 VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out

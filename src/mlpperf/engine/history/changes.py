@@ -27,9 +27,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ..timing.intervals import CONFIDENCE, Interval
-from ..timing.quantiles import normal_probability, normal_quantile
-from ..timing.result import SCATTER
+from ..race.result import SCATTER
+from ..statistics.intervals import CONFIDENCE, Interval
+from ..statistics.quantiles import normal_probability, normal_quantile
 from .curves import Curve, Floats, Points, points
 from .splits import best_splits, rank_sum_probability
 from .table import Table

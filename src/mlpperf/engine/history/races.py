@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from ...agreement import Proof
-from ..timing.intervals import Interval
-from ..timing.result import Result
+from ..race.result import Result
+from ..statistics.intervals import Interval
 from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of, shaped
 from .reading import Kind, Record
 from .rows import Row, Run, Series, minor, software_name

@@ -26,10 +26,10 @@ from filelock import FileLock
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
 from ..git import told
-from ..guest.environment import NONE
-from ..timing.environment import environment
-from ..timing.in_force import in_force
-from ..timing.machine import Machine
+from ..machine.environment import environment
+from ..machine.in_force import in_force
+from ..machine.machine import Machine
+from ..worker.environment import NONE
 from .fields import Bytes, Count, seconds_of, shaped
 from .rows import machine_name
 
@@ -85,7 +85,7 @@ class Origin:
         growth, all, or a number of MB. None in records older than it. It stays a plain mapping,
         because a `Setting` refuses more threads than the machine of the reader has.
     in_force : what was seen in the process that wrote the record, by the names of
-        `mlpperf.engine.timing.in_force.InForce`; its `gpu_memory` is in bytes. None in records
+        `mlpperf.engine.machine.in_force.InForce`; its `gpu_memory` is in bytes. None in records
         older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
     versions : of the numerical packages that were installed there, by name.

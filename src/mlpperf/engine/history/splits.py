@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..timing.quantiles import normal_probability
+from ..statistics.quantiles import normal_probability
 
 EXACT = 2500  # pairs of values up to which probabilities are exact, else by normal approximation
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ...errors import MlpperfError, check
 from .. import git
-from ..timing.result import Result
+from ..race.result import Result
 from .fields import json_in, writable
 from .from_asv import asv_benchmarks, rows_of_asv
 from .from_pytest_benchmark import rows_of_pytest_benchmark

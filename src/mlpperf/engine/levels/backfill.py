@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...errors import MlpperfError
-from ..compare.recorded import Decision
+from ..compare.records import Decision
 from ..history.reading import Record
 from .gathering import Link
 from .planning import Pair, Plan

@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
-from ..compare.findings import Comparison
-from ..compare.recorded import COMPARISONS, Decision
+from ..compare.records import COMPARISONS, Decision
+from ..compare.render import record
 from ..compare.request import Request, carry_out
-from ..compare.show import record
+from ..compare.result import Comparison
 from ..git import told
 from ..history.reading import Record, record_of
 from ..history.recording import Recording

@@ -22,8 +22,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..timing.estimates import DEVIATION_PER_MEDIAN_DEVIATION
-from ..timing.quantiles import normal_quantile
+from ..statistics.estimates import DEVIATION_PER_MEDIAN_DEVIATION
+from ..statistics.quantiles import normal_quantile
 from .climbs import Where, squares, stretches
 from .edges import EVERY, Floats, Network, Places
 from .rarity import rarity

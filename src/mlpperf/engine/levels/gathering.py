@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.findings import Series
 from ..compare.outcomes import Outcome
-from ..compare.recorded import Decision, comparisons
+from ..compare.records import Decision, comparisons
+from ..compare.result import Series
 from ..history.reading import Record
 from ..history.records import Origin
 from .edges import EVERY, EXACT, Network, Places

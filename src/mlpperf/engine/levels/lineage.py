@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..compare.checkouts import commit_named
 from ..git import git
 from ..history.fields import writable
 from ..history.table import COMMITS
+from ..versions.checkout import commit_named
 from ..words import SHORT, count
 
 EVERY_TENTH = 10  # commits between two anchors, where no tag is one

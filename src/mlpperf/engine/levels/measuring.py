@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
-from ..compare.findings import Comparison
-from ..compare.lock import BusyError
-from ..compare.recorded import COMPARISONS, Decision
+from ..compare.records import COMPARISONS, Decision
+from ..compare.render import record
 from ..compare.request import Request, carry_out
-from ..compare.show import record
+from ..compare.result import Comparison
 from ..history.reading import Record, record_of
 from ..history.recording import Recording
+from ..pool.lock import BusyError
 from .lineage import Lineage
 from .planning import Pair
 

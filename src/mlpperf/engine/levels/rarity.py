@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..timing.quantiles import normal_quantile, student_quantile
+from ..statistics.quantiles import normal_quantile, student_quantile
 from .edges import Floats
 
 LARGEST_WIDENING = 70.0  # of errors of next to no degrees of freedom: two, at the usual tails

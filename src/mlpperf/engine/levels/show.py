@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..compare.findings import Series, fits
+from ..compare.result import Series, fits
 from ..history.table import time
+from ..statistics.intervals import CONFIDENCE
+from ..statistics.quantiles import normal_quantile
 from ..terminal import new_table
-from ..timing.intervals import CONFIDENCE
-from ..timing.quantiles import normal_quantile
 from ..words import by_percent, count, plain
 from .backfill import Compared
 from .edges import EVERY

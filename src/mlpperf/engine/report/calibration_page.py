@@ -7,7 +7,7 @@ from typing import Any
 from ..calibrate.recorded import series_of, told
 from ..calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
 from ..calibrate.trials import sights
-from ..timing.machine import BUSY
+from ..machine.machine import BUSY
 from ..words import count
 from . import figures
 from .blocks import Page, Plot, Prose, Section, Table, rows

@@ -18,7 +18,7 @@ from ..history.changes import Change
 from ..history.curves import Points
 from ..history.reading import origin_of
 from ..history.records import Place, finite
-from ..timing.result import Result
+from ..race.result import Result
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
 from .gather import Fields, Material, Race, where_from

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import MlpperfError
-from ..compare.findings import Series
-from ..compare.recorded import Decision
+from ..compare.records import Decision
+from ..compare.result import Series
 from ..history.reading import Record
 from ..history.rows import Run
 from ..history.rows import Series as Measured

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..calibrate.trials import Sight
-from ..timing.result import Result
+from ..race.result import Result
 
 Figure = dict[str, Any]
 Record = dict[str, Any]

@@ -18,14 +18,14 @@ import msgspec
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CALIBRATIONS, Calibration
-from ..compare.recorded import Decision, comparisons
+from ..compare.records import Decision, comparisons
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.reading import Content, Kind, Record, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, whatever_can_be_read
 from ..levels.gathering import Levels, levels_here
-from ..timing.result import Result
+from ..race.result import Result
 
 Fields = dict[str, Any]
 Shown = Mapping[str, Callable[[Fields], object]]

@@ -9,8 +9,8 @@ from ..history.changes import FEWEST
 from ..history.curves import Points
 from ..history.fields import inverse
 from ..history.records import Place
-from ..timing.result import Result
-from ..timing.show import share_of_ceiling, speedup
+from ..race.result import Result
+from ..race.show import share_of_ceiling, speedup
 from ..words import SHORT, count, plain, times
 from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest

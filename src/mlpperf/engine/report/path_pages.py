@@ -16,9 +16,9 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
 from ..history.records import Place, finite
-from ..timing.result import Result
-from ..timing.show import share_of_ceiling, speedup
-from ..timing.verdicts import Verdict
+from ..race.result import Result
+from ..race.show import share_of_ceiling, speedup
+from ..statistics.verdicts import Verdict
 from ..words import SHORT, by_percent, count, plain, seconds
 from . import figures
 from .blocks import (

@@ -1,0 +1,1 @@
+"""The machine that measures: processors, limits, clock, and the settings in force."""

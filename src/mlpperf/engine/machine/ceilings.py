@@ -1,0 +1,288 @@
+"""Ceilings: the least time that a piece of work can take on this machine, measured.
+
+They are not looked up in a data sheet. Matrix products are timed bare, at the very shapes of a hot
+path and in every layout. Memory traffic is timed by kernels that do nothing else (read, write,
+copy, add, and the last two in place) on as many bytes as the path touches, so that data that fit
+into a cache are compared with that cache. Whichever of the two takes longer is the floor: work that
+contains them cannot be quicker.
+
+Three rules keep a floor an honest bound. Of several ways the quickest counts. What one call costs
+whatever its size is measured on the smallest arrays, and subtracted. And of several looks at the
+clock the quickest counts; how far their median lies above it is the error of the floor. (If
+disturbances are distributed exponentially, the median of five lies above the quickest by as much as
+the quickest, with 95 % confidence, lies above what it would be without disturbances.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import product as every_combination
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...devices import threads
+from ...hotpath import Cost
+from ...parallel import blas, in_parallel
+from .timer import KEPT, Call, Floor, Work, quickest_of, remembered
+
+Array = NDArray[Any]
+
+# Columns of a product that is worked off piece by piece, so that a piece stays in the cache.
+CHUNKS = (500, 1000)
+# Rows, columns or summands of a product: which layouts are the best is the same for all above.
+LONG_SIDE = 2000
+SMALLEST, LARGEST = 1 << 14, 1 << 28  # bytes of the sizes, powers of two, at which traffic is timed
+# Bytes from which threads share traffic; below, waking them costs more than it gains.
+SHARED_FROM = 1 << 20
+UNKNOWN = Floor(math.nan, math.nan)
+
+
+def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
+    """Least time for `cost` on this machine: its products or its memory traffic, the longer one.
+
+    Unknown where neither of them limits the work but a function such as exp.
+    """
+    if cost.limit:
+        return UNKNOWN
+    parts = [product_floor(*product, dtype) for product in cost.products]
+    products = sum(part.seconds for part in parts)
+    excess = sum(part.seconds * part.error for part in parts)
+    every = [Floor(products, excess / products if products else 0.0)]
+    wider = np.dtype(dtype).itemsize / 4
+    footprint = int(wider * (cost.bytes - cost.written if cost.in_place else cost.bytes))
+    for kernel in KERNELS:
+        passes = wider * kernel.passes(cost)
+        if passes and kernel.in_place in (None, cost.in_place):
+            by_size = (seconds_per_byte(kernel, size) for size in neighbours(footprint))
+            quickest = min(by_size, key=lambda floor: floor.seconds)
+            every.append(Floor(passes * quickest.seconds, quickest.error))
+    return max(every, key=lambda floor: floor.seconds)
+
+
+def neighbours(footprint: int) -> set[int]:
+    """The one or two sizes, of those at which traffic is timed, that enclose `footprint`.
+
+    Between two sizes the rate of the faster one counts: a cache ends somewhere between them.
+    """
+    exponent = math.log2(max(footprint, 1))
+    sizes = (2 ** math.floor(exponent), 2 ** math.ceil(exponent))
+    return {min(max(size, SMALLEST), LARGEST) for size in sizes}
+
+
+# --- memory traffic ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Bare memory traffic over arrays of one length.
+
+    Attributes
+    ----------
+    read, written : how many of the arrays.
+    arrays : that there are.
+    in_place : whether what is written lies where it was read; None where that makes no difference.
+    ways : functions of the arrays (each float32, one-dimensional), of which the quickest counts.
+    """
+
+    read: int
+    written: int
+    arrays: int
+    in_place: bool | None
+    ways: tuple[Callable[..., object], ...]
+
+    def passes(self, cost: Cost) -> float:
+        """Bytes of one array at which this kernel reads and writes no more than `cost` does."""
+        needs = []
+        if self.read:
+            needs.append((cost.bytes - cost.written) / self.read)
+        if self.written:
+            needs.append(cost.written / self.written)
+        return min(needs)
+
+
+def _dot(x: Array) -> object:
+    return x.dot(x)
+
+
+def _any_bit(x: Array) -> object:
+    return np.bitwise_or.reduce(x.view(np.uint64))
+
+
+def _fill(x: Array) -> None:
+    x.fill(1.0)
+
+
+def _fill_bytes(x: Array) -> None:
+    x.view(np.uint8).fill(1)
+
+
+def _copy(source: Array, target: Array) -> None:
+    np.copyto(target, source)
+
+
+def _negate(source: Array, target: Array) -> None:
+    np.negative(source, out=target)
+
+
+def _add(a: Array, b: Array, out: Array) -> None:
+    np.add(a, b, out=out)
+
+
+def _negate_in_place(x: Array) -> None:
+    np.negative(x, out=x)
+
+
+def _scale_in_place(x: Array) -> None:
+    np.multiply(x, np.float32(1), out=x)
+
+
+def _add_in_place(a: Array, b: Array) -> None:
+    np.add(a, b, out=b)
+
+
+KERNELS = (
+    Kernel(1, 0, 1, None, (_dot, _any_bit)),
+    Kernel(0, 1, 1, None, (_fill, _fill_bytes)),
+    Kernel(1, 1, 2, False, (_copy, _negate)),
+    Kernel(2, 1, 3, False, (_add,)),
+    Kernel(1, 1, 1, True, (_negate_in_place, _scale_in_place)),
+    Kernel(2, 1, 2, True, (_add_in_place,)),
+)
+
+
+@remembered
+def seconds_per_byte(kernel: Kernel, size: int) -> Floor:
+    """Least time of `kernel` for every byte of one array, where all arrays together have `size`."""
+    length = size // (8 * kernel.arrays) * 2  # in elements; even, for those who read eight bytes
+    works = []
+    for sharing in (1, threads()) if size >= SHARED_FROM and threads() > 1 else (1,):
+        arrays = [_arrays(kernel.arrays, length // sharing & ~1) for _ in range(sharing)]
+        for way in kernel.ways:
+            parts = [partial(way, *part) for part in arrays]
+            limit = _one_blas_thread if sharing > 1 else nullcontext
+            works.append(Work(parts, _empty_pass(way, kernel.arrays), limit))
+    found = quickest_of(works)
+    return Floor(found.seconds / (4 * length), found.error)
+
+
+@lru_cache(maxsize=64)
+def _empty_pass(way: Callable[..., object], arrays: int) -> Work:
+    return Work([partial(way, *_arrays(arrays, 2))])
+
+
+def _arrays(count: int, length: int) -> list[Array]:
+    """Arrays of `length` ones in float32.
+
+    Each begins at another place within its page: a store waits for an earlier load from another
+    page if the last twelve bits of their addresses are alike.
+    """
+    found = []
+    for i in range(count):
+        room = np.empty(4 * length + 8192, dtype=np.uint8)
+        start = -room.ctypes.data % 4096 + i * 1088
+        found.append(room[start : start + 4 * length].view(np.float32))
+        found[-1].fill(1.0)  # a page that was never written is none
+    return found
+
+
+# --- products ------------------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """How the factors of a product and its result lie in memory.
+
+    `first`: C order, F order, or either as a slice of a matrix with a row or column more, as
+    weights without their bias lie. `second` and `out`: C or F order.
+    """
+
+    first: Literal["C", "F", "sliced C", "sliced F"]
+    second: Literal["C", "F"]
+    out: Literal["C", "F"]
+
+
+LAYOUTS = tuple(
+    map(Layout._make, every_combination(("C", "F", "sliced C", "sliced F"), "CF", "CF"))
+)
+
+
+@remembered
+def product_floor(rows: int, inner: int, columns: int, dtype: str) -> Floor:
+    """Least time of the bare product of these shapes, in every layout and in chunks.
+
+    Which layouts are the best is found out on a part of it where the whole takes long.
+    """
+    empty = _empty_product(dtype)
+    shape = rows, inner, columns
+    part = min(rows, LONG_SIDE), min(inner, LONG_SIDE), min(columns, LONG_SIDE)
+    every = multiplications(*part, dtype, LAYOUTS)
+    order = np.argsort([Work([call]).look() for call in every])
+    best = [every[i] for i in order[:KEPT]]
+    if part != shape:
+        layouts = [LAYOUTS[i] for i in order[:KEPT]]
+        best = multiplications(*shape, dtype, layouts) + in_chunks(*shape, dtype)
+    works = [Work([call], empty) for call in best]
+    if threads() > 1 and part == shape:  # small ones may be quicker without sharing
+        works += [Work([call], empty, _one_blas_thread) for call in best]
+    return quickest_of(works)
+
+
+@lru_cache(maxsize=8)
+def _empty_product(dtype: str) -> Work:
+    return Work(multiplications(1, 1, 1, dtype, LAYOUTS[:1]))
+
+
+def multiplications(
+    rows: int, inner: int, columns: int, dtype: str, layouts: Sequence[Layout]
+) -> list[Call]:
+    """The product of (rows, inner) by (inner, columns) in each of the `layouts`."""
+    firsts = {how: _stored(rows, inner, dtype, how) for how in {x.first for x in layouts}}
+    seconds = {how: _stored(inner, columns, dtype, how) for how in {x.second for x in layouts}}
+    outs = {how: _stored(rows, columns, dtype, how) for how in {x.out for x in layouts}}
+    calls: list[Call] = []
+    for layout in layouts:
+        first, second, out = firsts[layout.first], seconds[layout.second], outs[layout.out]
+        if inner == 1 and layout.first == "F":  # every element of the result is one product
+            calls.append(partial(np.multiply, first, second, out=out))
+        elif layout.out == "C":
+            calls.append(partial(np.matmul, first, second, out=out))
+        else:
+            calls.append(partial(np.matmul, second.T, first.T, out=out.T))
+    return calls
+
+
+def in_chunks(rows: int, inner: int, columns: int, dtype: str) -> list[Call]:
+    """The same product, some columns at a time; also with the chunks shared among threads."""
+    if columns <= max(CHUNKS):
+        return []
+    first = _stored(rows, inner, dtype, "F").T
+    samples, out = _stored(columns, inner, dtype, "C"), _stored(columns, rows, dtype, "C")
+
+    def work_off(chunk: int, part: Array, target: Array) -> None:
+        for i in range(0, len(part), chunk):
+            np.matmul(part[i : i + chunk], first, out=target[i : i + chunk])
+
+    calls: list[Call] = []
+    for chunk in CHUNKS:
+        work = partial(work_off, chunk)
+        calls.append(partial(work, samples, out))
+        if threads() > 1:
+            calls.append(partial(in_parallel, work, samples, out, products=True))
+    return calls
+
+
+def _stored(rows: int, columns: int, dtype: str, how: str) -> Array:
+    """A matrix of ones that lies in memory as a `Layout` says."""
+    extra = 1 if how.startswith("sliced") else 0
+    order: Literal["C", "F"] = "F" if how.endswith("F") else "C"
+    return np.ones((rows + extra, columns + extra), dtype, order=order)[extra:, extra:]
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    limited: AbstractContextManager[object] = blas().limit(limits=1, user_api="blas")
+    return limited

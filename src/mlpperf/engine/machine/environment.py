@@ -1,0 +1,83 @@
+"""Where something was measured: the machine, and the Python that ran it with its packages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from ...devices import PATIENCE
+from ..worker import environment as guest
+from .machine import Machine, describe
+
+# Nothing may be imported from the folder it is called in, which `-c` puts on the path.
+START = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+del sys.argv[0]
+import runpy
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A machine, and versions of the numerical packages that are installed, by name."""
+
+    machine: Machine
+    versions: Mapping[str, str]
+
+    def fields(self) -> dict[str, Any]:
+        """As every record has them."""
+        return {"machine": asdict(self.machine), "versions": dict(self.versions)}
+
+    @property
+    def software(self) -> str:
+        """Python, and NumPy if there is one, with their versions."""
+        machine = self.machine
+        numpy = "" if machine.numpy == guest.NONE else f", NumPy {machine.numpy}"
+        return f"Python {machine.python}{numpy}"
+
+
+@lru_cache(maxsize=16)
+def environment(python: str = sys.executable, folders: tuple[str, ...] = ()) -> Environment:
+    """That of an interpreter, which finds packages in some `folders` besides; by default our own.
+
+    What an interpreter does not tell is unknown, whatever ours would say.
+    """
+    here = describe()
+    if python == sys.executable and not folders:
+        return Environment(here, guest.versions())
+    try:
+        told = _told([python, "-c", START, guest.__file__, *folders])
+    except (OSError, subprocess.SubprocessError, ValueError):
+        told = dict.fromkeys(("python", "numpy", "blas", "simd"), guest.UNKNOWN)
+    versions = told.pop("versions", {})
+    return Environment(replace(here, **told), versions)
+
+
+def _told(command: Sequence[str]) -> dict[str, Any]:
+    """What the guest says in its line, which may stand among what others print.
+
+    Raises
+    ------
+    OSError, subprocess.SubprocessError or ValueError
+        If there is no such line.
+    """
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", timeout=PATIENCE
+    )
+    for line in done.stdout.splitlines():
+        try:
+            told = json.loads(line)
+            texts = {name: told[name] for name in ("python", "numpy", "blas", "simd")}
+            versions = told["versions"]
+            if all(isinstance(text, str) for text in (*texts.values(), *versions.values())):
+                return {**texts, "versions": versions}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            continue
+    raise ValueError("it did not answer")

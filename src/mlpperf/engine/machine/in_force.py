@@ -1,0 +1,240 @@
+"""What a setting really came to, measured: threads that did work, and where operations ran.
+
+A variable that comes too late, or that a library does not read, changes nothing and says nothing.
+So nobody is asked what is configured: a product is computed, and the processor time of every
+thread of this process is looked at; and TensorFlow tells where it ran, and whether through XLA.
+
+Run as `python -m mlpperf.engine.machine.in_force`, it prints that as JSON, with the GPUs that
+the setting shows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import psutil
+
+from ...devices import SETTING, Setting, available_threads, gpu_fact, tensorflow, threads
+from ...errors import MlpperfError
+
+LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
+WORKED = 0.2  # share of that time from which a thread counts
+TRIES = 3  # on a busy machine a thread may not get its turn
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What was seen; None where no library was loaded that can tell."""
+
+    blas_threads: int  # that worked in one product of NumPy
+    operation_threads: int | None = None  # that worked in one product of TensorFlow
+    operations: int | None = None  # of TensorFlow that ran at a time
+    placed: str | None = None  # such as cpu or gpu:0
+    xla: bool | None = None
+    gpu_memory: int | None = None  # bytes that the library took at its peak
+    gpu: str | None = None  # its name, such as NVIDIA H100 80GB HBM3
+
+    def shortfalls(self, asked: Setting) -> list[str]:
+        """A sentence for everything that was asked for and is not in force."""
+        found = []
+        if asked.threads:
+            if self.blas_threads != asked.threads:
+                found.append(
+                    f"{asked.threads} threads were asked for; {self.blas_threads} worked in NumPy."
+                )
+            if self.operation_threads not in (None, asked.threads):
+                found.append(
+                    f"{asked.threads} threads were asked for; "
+                    f"{self.operation_threads} worked in TensorFlow."
+                )
+        operations = asked.inter or asked.threads
+        if operations and self.operations not in (None, operations):
+            found.append(
+                f"{operations} operations at a time were asked for; {self.operations} ran."
+            )
+        if self.placed not in (None, asked.device):
+            found.append(f"{asked.device} was asked for; it ran on {self.placed}.")
+        if self.xla is not None and self.xla != asked.xla:
+            words = ("off", "on")
+            found.append(f"XLA was to be {words[asked.xla]}; it is {words[self.xla]}.")
+        return found
+
+
+def in_force() -> InForce:
+    """Look at this process; takes up to three seconds, once.
+
+    Of PyTorch and JAX only the device is told.
+    """
+    return _seen(next((name for name in ("tensorflow", "torch", "jax") if name in sys.modules), ""))
+
+
+@lru_cache(maxsize=2)
+def _seen(library: str) -> InForce:
+    square = np.ones((1000, 1000), dtype=np.float32)
+    blas = working_threads(lambda: square @ square, threads())
+    if library != "tensorflow":
+        memory = _gpu_memory_of(library) if library else None
+        placed = Setting.current().device if memory else "cpu" if library else None
+        return InForce(blas, placed=placed, gpu_memory=memory or None, gpu=_gpu_name(placed))
+    tf = tensorflow()
+    tensor, vector = tf.constant(square), tf.range(200_000, 0, -1)
+    product = tf.function(lambda t: tf.matmul(t, t), autograph=False)
+    # A sort takes one thread, so as many threads work as operations run at a time.
+    sorts = tf.function(
+        lambda v: [tf.reduce_sum(tf.sort(v + i)) for i in range(8)], autograph=False
+    )
+    asked = Setting.current()
+    gpu, most = asked.device != "cpu", asked.threads or available_threads()
+    placed = short_name(product(tensor).device)
+    return InForce(
+        blas,
+        None if gpu else working_threads(lambda: product(tensor), most),
+        None if gpu else working_threads(lambda: sorts(vector), asked.inter or most),
+        placed,
+        clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
+        _gpu_memory(tf) if gpu else None,
+        _gpu_name(placed),
+    )
+
+
+def working_threads(work: Callable[[], object], hoped: int | None = None) -> int:
+    """How many threads of this process share `work`; the most of some tries, or `hoped`."""
+    process = psutil.Process()
+    work()
+    most = 1
+    for _ in range(TRIES):
+        time.sleep(0.1)  # threads that wait for more work spin for a while
+        before = _processor_seconds(process)
+        start = time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < LOOK:
+            work()
+        after = _processor_seconds(process)
+        shares = [(spent - before.get(i, 0.0)) / elapsed for i, spent in after.items()]
+        # Work that wanders from thread to thread is seen in several, but takes the time of one.
+        together = math.ceil(sum(shares) - 0.15)
+        most = max(most, min(sum(share > WORKED for share in shares), together))
+        if hoped is not None and most >= hoped:
+            break
+    return most
+
+
+def _processor_seconds(process: psutil.Process) -> dict[int, float]:
+    return {t.id: t.user_time + t.system_time for t in process.threads()}
+
+
+def short_name(device: str) -> str:
+    """`cpu` or `gpu:0` for TensorFlow's full name of a device.
+
+    The one GPU that a setting shows is number 0 to TensorFlow, and has its own number here.
+    """
+    kind, _, number = device.rsplit("device:", 1)[-1].lower().partition(":")
+    asked = Setting.current().device
+    if kind == "cpu":
+        return kind
+    return asked if number == "0" and asked != "cpu" else f"{kind}:{number}"
+
+
+def clustered(call: Callable[[], object]) -> bool | None:
+    """Whether XLA took part in `call` unasked: its operations stand in the graphs that really ran.
+
+    A function that was compiled as a whole stands in no graph, and is not seen.
+    """
+    try:
+        from tensorflow.python.eager import context
+    except ImportError:  # not part of TensorFlow's public interface
+        return None
+    context.enable_run_metadata()
+    try:
+        call()
+        graphs = context.export_run_metadata().partition_graphs
+    finally:
+        context.disable_run_metadata()
+    return any(node.op in ("_XlaRun", "XlaLaunch") for graph in graphs for node in graph.node)
+
+
+def _gpu_memory(tf: Any) -> int:
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
+def _gpu_memory_of(library: str) -> int:
+    """Bytes that PyTorch or JAX took of a GPU at its peak; 0 if it works without one."""
+    module: Any = sys.modules[library]
+    if library == "torch":
+        cuda = module.cuda
+        return int(cuda.max_memory_allocated()) if cuda.is_initialized() else 0
+    device = module.devices()[0]
+    known = {} if device.platform == "cpu" else device.memory_stats()
+    return int(known.get("peak_bytes_in_use", 0))
+
+
+def _gpu_name(placed: str | None) -> str | None:
+    return gpu_fact(placed, "name") or None if placed and placed != "cpu" else None
+
+
+def gpus(tf: Any) -> list[str]:
+    """The GPUs that TensorFlow sees, and their compute capability."""
+    found = []
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        capability = ".".join(map(str, details.get("compute_capability", ())))
+        found.append(f"{details.get('device_name', device.name)}, capability {capability}")
+    return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a fresh process under a setting saw."""
+
+    about: dict[str, Any]  # TensorFlow's version, whether it knows CUDA, the GPUs it sees
+    in_force: InForce
+    placements: list[str]  # the different lines that TensorFlow wrote about where operations ran
+
+
+def look(setting: Setting) -> Seen:
+    """Start a process under `setting` and see; takes some ten seconds.
+
+    Raises
+    ------
+    MlpperfError
+        If the process fails; says why.
+    """
+    out, log = setting.run(["-m", "mlpperf.engine.machine.in_force"])
+    *printed, last = out.splitlines()
+    about = json.loads(last)
+    found = InForce(**about.pop("in_force"))
+    if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
+        about["gpus"] = json.loads(
+            Setting("gpu:0").run(["-m", "mlpperf.engine.machine.in_force", "gpus"])[0]
+        )
+    lines = [line for line in [*printed, *log.splitlines()] if "device:" in line]
+    return Seen(about, found, sorted({line.rpartition("] ")[2] for line in lines}))
+
+
+def _report() -> dict[str, Any]:
+    about: dict[str, Any] = {"tensorflow": None, "cuda": False, "gpus": []}
+    if find_spec("tensorflow"):
+        tf = tensorflow()
+        about = {"tensorflow": tf.__version__, "cuda": tf.test.is_built_with_cuda()}
+        about["gpus"] = gpus(tf)
+    return {**about, "in_force": asdict(in_force())}
+
+
+if __name__ == "__main__":
+    try:
+        if sys.argv[1:] == ["gpus"]:
+            del os.environ["CUDA_VISIBLE_DEVICES"], os.environ[SETTING]  # all of them
+            print(json.dumps(gpus(tensorflow())))
+        else:
+            print(json.dumps(_report()))
+    except MlpperfError as error:
+        sys.exit(str(error))

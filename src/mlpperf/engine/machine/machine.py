@@ -1,0 +1,89 @@
+"""What this machine is, how finely its clock ticks, and who else is running on it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+
+from ...devices import available_threads
+from ..worker.environment import software
+
+BUSY = 0.10  # share of the machine that others may take before we say so
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where something was measured; equal machines give comparable times."""
+
+    host: str
+    processor: str
+    cores: int
+    memory: int  # bytes
+    system: str
+    python: str
+    numpy: str
+    blas: str
+    simd: str  # the widest vector instructions that NumPy found here
+
+
+@lru_cache(maxsize=1)
+def describe() -> Machine:
+    """The machine, with the Python and NumPy of this process."""
+    return Machine(
+        host=platform.node(),
+        processor=_processor(),
+        cores=available_threads(),
+        memory=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.machine()}",
+        **software(),
+    )
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+@lru_cache(maxsize=1)
+def clock_resolution() -> float:
+    """Smallest step of the clock that was seen, in seconds."""
+    steps = []
+    for _ in range(100):
+        start = now = time.perf_counter_ns()
+        while now == start:
+            now = time.perf_counter_ns()
+        steps.append(now - start)
+    return min(steps) * 1e-9
+
+
+class Bystanders:
+    """How much of the machine other processes take, from its creation on.
+
+    Processes that this one has started are not others, once they have ended.
+    """
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        cpu, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        children = getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0)
+        idle = cpu.idle + getattr(cpu, "iowait", 0.0)
+        # Guest time is counted in user time already.
+        total = sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0)
+        return total, total - idle, own.user + own.system + children
+
+    def share(self) -> float:
+        """Share of all processor time since creation that neither we nor the idle task took."""
+        total, busy, own = (b - a for a, b in zip(self._start, self._now(), strict=True))
+        return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0

@@ -1,0 +1,336 @@
+"""Processes of our own that answer in lines of JSON, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from ...devices import PATIENCE, Setting
+from ...errors import MlpperfError, missing
+from ..words import plain
+from ..worker.lines import PAGE, SIDE, SIZE, Line
+
+# In the environment of another project this package is not installed.
+HERE = str(Path(__file__).parents[3])
+GUARD = str(Path(__file__).with_name("guard.py"))
+# Takes what the current folder holds out of the way, before anything is imported.
+ONLY_INSTALLED = "import sys; sys.path[:] = [place for place in sys.path if place]"
+GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
+LOOK_EVERY = 1.0  # seconds between looks at what a process does; more often would disturb it
+ENDING = 10.0  # seconds for a process to end after its last answer, and then for its guard
+TAIL = 1 << 16  # bytes that are kept of what a process prints
+LONGEST_ANSWER = 1 << 28  # bytes; what is longer is none
+LONGEST_TEXT = 300  # characters of a text in an answer
+NAMES = ("series", "calls", "paths")  # in answers: what is under these is asked for again
+MEMORY_SHARE = 0.85  # of the machine's memory, which a process may take
+
+
+class WorkerError(MlpperfError):
+    """A worker hung, was killed or failed.
+
+    Attributes
+    ----------
+    series : what it was doing that for; empty if for none, or if that is not known.
+    side : the version whose code was the last to run; empty if that is not known.
+    """
+
+    def __init__(self, told: str, series: Sequence[str] = (), side: str = "") -> None:
+        super().__init__(told)
+        self.series, self.side = tuple(series), side
+
+
+class Worker(Iterator[dict[str, Any]]):
+    """A fresh process under the current setting; an iterator over what it answers.
+
+    It ends where the process says that it has; a line that was cut off is no answer. As a context
+    manager it kills the process in the end, whatever that is doing, and what it has started.
+
+    Parameters
+    ----------
+    patience
+        Seconds without a sign of life after which it counts as hanging. What says that it takes
+        longer is waited for.
+    environment
+        Its variables; those of this process by default.
+    home
+        Its current folder, which is removed with it; that of this process by default.
+
+    Attributes
+    ----------
+    until : the moment, by `time.monotonic`, when it counts as hanging whatever it says.
+
+    Raises
+    ------
+    MlpperfError
+        If there are too few file descriptors.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        python: str = sys.executable,
+        patience: float | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        home: Path | None = None,
+    ) -> None:
+        self.patience = PATIENCE if patience is None else patience
+        self.until = float("inf")
+        self._home = home
+        try:
+            self._page = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self._page.truncate(SIZE)
+            page = self._page.fileno()
+            lifeline, self._lifeline = os.pipe()
+            guard = ["-I", "-S", GUARD, str(lifeline), str(_memory_most()), python]
+            variables = os.environ if environment is None else environment
+            self.process: Any = Setting.current().start(
+                [*guard, *arguments],
+                environment={**variables, PAGE: str(page)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=home,
+                pass_fds=(lifeline, page),
+                start_new_session=True,  # what a terminal sends is for us alone
+            )
+            os.close(lifeline)
+        except OSError as reason:
+            if reason.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise MlpperfError(
+                "There are too few file descriptors for another process: allow more, for example "
+                "by ulimit -n 1024."
+            ) from reason
+        self._printed = bytearray()
+        self._drain = threading.Thread(target=_drain, args=(self.process.stderr, self._printed))
+        self._drain.daemon = True
+        self._drain.start()
+        self._answers = self._listen()
+
+    def tell(self, line: str) -> None:
+        """Give it a line to read; if it has died or does not read, the next answer says so."""
+        left, end = line.encode() + b"\n", time.monotonic() + self.patience
+        with contextlib.suppress(OSError, ValueError):
+            pipe = self.process.stdin.fileno()
+            while left and select.select([], [pipe], [], max(end - time.monotonic(), 0.0))[1]:
+                left = left[os.write(pipe, left[: select.PIPE_BUF]) :]
+
+    def __next__(self) -> dict[str, Any]:
+        """Wait for the next answer.
+
+        Raises
+        ------
+        WorkerError
+            If there is none because the process hangs, was killed or has failed.
+        """
+        return next(self._answers)
+
+    def _listen(self) -> Iterator[dict[str, Any]]:
+        rest, number, asked = bytearray(), 0, time.monotonic()
+        while said := self._heard(asked):
+            ends = said.rfind(b"\n") + 1
+            if not ends:
+                rest += said
+                if len(rest) > LONGEST_ANSWER:
+                    raise self._failed("gave an answer without an end")
+                continue
+            lines, rest = rest + said[:ends], bytearray(said[ends:])
+            for answer in _answers(lines):
+                if answer.keys() == {"done"}:
+                    if answer["done"] != number:
+                        raise self._failed("gave answers that cannot be read")
+                    return
+                number += 1
+                yield _presentable(answer)
+                asked = time.monotonic()
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.process.wait(min(self.patience, ENDING))
+        if code is None:
+            raise self._failed("closed its line and went on")
+        raise self._failed(f"was killed by signal {-code}" if code < 0 else "ended early")
+
+    def _heard(self, asked: float) -> bytes:
+        """What it says next, if that was `asked` for then; nothing once it can say no more.
+
+        Raises
+        ------
+        WorkerError
+            If there is no sign of life for longer than it may take.
+        """
+        while True:
+            doing = self._doing()
+            since, seconds = doing.get("since", 0.0), doing.get("seconds")
+            # What has no limit of its own has begun when it was asked for, or since then.
+            start = max(asked, since) if seconds is None else since
+            allowed = self.patience if seconds is None else seconds + GRACE
+            left = min(start + allowed, self.until) - time.monotonic()
+            if select.select([self.process.stdout], [], [], max(min(left, LOOK_EVERY), 0.0))[0]:
+                said = os.read(self.process.stdout.fileno(), 1 << 16)
+                if left > -GRACE or not said:  # else it only makes a noise
+                    return said
+            if left <= 0:
+                raise self._failed(f"did not go on within {allowed:g} s")
+
+    def _doing(self) -> dict[str, Any]:
+        """What it is doing, by its own words: `series`, `side`, `seconds` that it may take."""
+        page = os.pread(self._page.fileno(), SIZE, 0)
+        try:
+            doing: dict[str, Any] = json.loads(page[SIDE:].partition(b"\n")[0])
+            return {**doing, "side": page[:SIDE].strip(b" \0").decode()}
+        except ValueError:  # it has not begun, or was killed while it wrote
+            return {}
+
+    def _failed(self, how: str) -> WorkerError:
+        doing = self._doing()
+        series, side = doing.get("series", ()), doing.get("side", "")
+        self.close()
+        if at := _presentable(" ".join((side, *series))):
+            how += f" ({at})"
+        said = bytes(self._printed).decode(errors="replace").strip().splitlines()
+        last = _presentable(said[-1]).removeprefix("mlpperf: ") if said else ""
+        how += f"; the last it said: {last}" if said else " and said nothing"
+        return WorkerError(f"A process {how}", series, side)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        """End the process."""
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it is doing, and what it has started."""
+        if self._lifeline >= 0:
+            lifeline, self._lifeline = self._lifeline, -1
+            os.close(lifeline)
+        try:
+            self.process.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with contextlib.suppress(OSError):  # what it did not read any more
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self._page.close()
+        self._drain.join(1.0)  # it closes what it reads itself
+        if self._home:
+            _remove(self._home)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, also where tests have taken the permission to look into one."""
+    for place, folders, _ in os.walk(folder):
+        for inner in (Path(place, name) for name in folders):
+            if not inner.is_symlink():
+                with contextlib.suppress(OSError):
+                    inner.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drain(printed: Any, tail: bytearray) -> None:
+    """Read what a process prints until it ends, and keep the last of it."""
+    with printed:
+        while read := os.read(printed.fileno(), TAIL):
+            tail += read
+            del tail[:-TAIL]
+
+
+def _answers(lines: bytes | bytearray) -> Iterator[dict[str, Any]]:
+    """The answers among some lines; what somebody else has written there is none."""
+    for line in lines.splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            answer = json.loads(line)
+            if isinstance(answer, dict):
+                yield answer
+
+
+def _presentable(said: Any) -> Any:
+    """What a process says, with its texts fit for a line of a terminal; names stay as they are."""
+    if isinstance(said, str):
+        text = plain(" ".join(said[: 4 * LONGEST_TEXT].split()))
+        return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    if isinstance(said, dict):
+        return {k: v if k in NAMES else _presentable(v) for k, v in said.items()}
+    return [_presentable(one) for one in said] if isinstance(said, list) else said
+
+
+def _memory_most() -> int:
+    """Bytes of data that a process may have, so that it fails before the machine has none left.
+
+    Addresses alone are not counted, of which libraries reserve many. 0, as many as it likes, where
+    a GPU is used: what is mapped from there would be counted.
+    """
+    if Setting.current().device != "cpu":
+        return 0
+    known = [psutil.virtual_memory().total]
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of this container, version 2 or 1
+        with contextlib.suppress(OSError, ValueError):  # "max"
+            known.append(int(Path("/sys/fs/cgroup", file).read_text()))
+    return int(MEMORY_SHARE * min(known))
+
+
+def started(
+    module: str,
+    task: dict[str, Any],
+    python: str = sys.executable,
+    patience: float | None = None,
+    **where: Any,
+) -> Worker:
+    """A fresh process that has been told its `task`; `main` of `module` does it.
+
+    `where`: its environment and home, as `Worker` has them.
+    """
+    start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {module} import main; main()"
+    worker = Worker(["-c", start], python, patience, **where)
+    worker.tell(json.dumps(task))
+    return worker
+
+
+def asked(
+    module: str,
+    task: dict[str, Any],
+    python: str = sys.executable,
+    patience: float | None = None,
+) -> Iterator[dict[str, Any]]:
+    """What such a process answers, as it comes.
+
+    Raises
+    ------
+    WorkerError
+        If the process hangs, dies or fails.
+    """
+    with started(module, task, python, patience) as worker:
+        yield from worker
+
+
+def serve(work: Callable[[dict[str, Any], Line], Iterable[dict[str, Any]]]) -> None:
+    """In such a process: do the task, and answer with a line for each result.
+
+    What is done is so not lost if the process is. Whatever the work prints goes to standard error.
+    """
+    line = Line()
+    try:
+        line.answer(lambda task: work(task, line))
+    except MlpperfError as reason:
+        sys.exit(f"mlpperf: {reason}")
+    except ModuleNotFoundError as reason:
+        if told := missing(reason):
+            sys.exit(f"mlpperf: {told}")
+        raise

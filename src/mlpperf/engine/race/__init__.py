@@ -1,0 +1,1 @@
+"""Races the variants of a hot path against each other."""

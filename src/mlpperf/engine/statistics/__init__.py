@@ -1,0 +1,1 @@
+"""Estimates of ratios, their intervals and quantiles."""

@@ -1,1 +1,0 @@
-"""Blocks, pairs, intervals, and the machine that they are measured on."""

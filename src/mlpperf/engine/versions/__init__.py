@@ -1,0 +1,1 @@
+"""Two commits on disk, ready to run: their files, their environment, and what differs."""

@@ -1,0 +1,398 @@
+"""Tests that use the `benchmark` fixture, run by pytest itself.
+
+Each copy of a suite is a pytest session in a greenlet: a test that hands a function over sleeps
+until that was timed, while other sessions go on; then its own asserts say whether it is right.
+Greenlets share a thread, so that what is bound to one, such as a database connection, goes on
+working.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from greenlet import getcurrent, greenlet
+
+from .fixtures import Fixtures, add_hooks
+from .isolation import World
+from .lines import begins
+from .runner import Runner
+from .scenes import Scene
+from .suite import FailedError, Names, NotTimedError, SkippedError, printable, told
+from .timed_items import is_marked, is_timed, takes_fixture
+from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
+
+# Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
+# a project forbids itself in its own runs does not end a session, such as marks of plugins that are
+# not here; no other plugin breaks calls off or spreads tests over processes.
+OPTIONS = [
+    *("--assert=plain", "--capture=no", "-o", "addopts=", "-q", "--no-header"),
+    *("-W", "ignore::pytest.PytestWarning", "-o", "xfail_strict=false"),
+    *("-p", "no:timeout", "-p", "no:rerunfailures", "-p", "no:randomly", "-o", "norecursedirs="),
+]
+if getattr(pytest, "version_tuple", (0,))[0] >= 9:
+    for name in ("strict", "strict_config", "strict_markers"):
+        OPTIONS += ["-o", f"{name}=false"]
+# What suites look for that are to be timed: a run that is meant for benchmarks.
+ARGUMENTS = ["pytest", "--benchmark-only", "--codspeed"]
+# Another way of importing, for files of one name in several folders: by their whole path.
+IMPORTLIB = ["--import-mode=importlib"]
+if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
+    IMPORTLIB += ["-o", "consider_namespace_packages=true"]
+MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
+
+
+@dataclass
+class Outcome:
+    """What became of a test; `skipped` says why it was not to be run, `failed` why it is wrong."""
+
+    skipped: str = ""
+    failed: str = ""
+    not_timed: str = ""
+
+
+class PytestCopy:
+    """The tests of some files, collected in a world of their own.
+
+    Parameters
+    ----------
+    arguments
+        Options of pytest, and after a `--` files with tests, relative to the current folder of the
+        world.
+    """
+
+    def __init__(self, world: World, arguments: Sequence[str]) -> None:
+        self._scene = Scene(world)
+        self._items: dict[Names, Any] = {}
+        self._outcome = Outcome()
+        self.broken: dict[str, str] = {}
+        self.loading: dict[str, float] = {}
+        cut = arguments.index("--") if "--" in arguments else len(arguments)
+        self._collect(list(arguments[:cut]), list(arguments[cut + 1 :]))
+        self.series = list(self._items)
+
+    def _collect(self, options: list[str], files: list[str]) -> None:
+        """Start sessions until one has collected what can be; what cannot is `broken`."""
+        broken: dict[str, str] = {}
+        importing: list[str] = []
+        while True:
+            self.broken, self._heard, self._asked = {}, Heard(sys.stderr), ""
+            self._collected = 0
+            arguments = [*OPTIONS, *options, *importing]
+            self._session = greenlet(functools.partial(self._run, arguments, files))
+            self._switch()
+            said = f"{self._asked}\n{self._heard.text}"
+            place = conftest_in(said) if self._asked else ""
+            top = self._scene.folder
+            name = os.path.relpath(Path(top, place), top) if place else ""
+            below = [file for file in files if name and Path(name).parent in Path(file).parents]
+            if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
+                importing = IMPORTLIB
+            elif below and len(below) < len(files):
+                folder = Path(name).parent.as_posix()
+                broken[folder] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
+                files = [file for file in files if file not in below]
+            else:
+                break
+            if not self._session.dead:
+                self._switch()  # to its end
+        self.broken |= broken
+        if not (self._items or self.broken):
+            tests = "no test"
+            if self._collected:
+                tests = f"{self._collected} test{'s' * (self._collected > 1)}, but none with the "
+                tests += "benchmark fixture"
+            what = f"{name} cannot be loaded" if name else "pytest has ended"
+            self.broken[""] = (
+                with_remedy(f"{what}: {in_one_line(said)}")
+                if self._asked
+                else f"pytest has collected {tests}"
+            )
+
+    def quantity(self, series: Names) -> str:
+        """Tests are timed."""
+        return "time"
+
+    def timeout(self, series: Names) -> float | None:
+        """Seconds that its set-up may take: tests have no such limit of their own."""
+        return None
+
+    def value(self, series: Names) -> tuple[float, str]:
+        """Tests are timed."""
+        raise NotTimedError("it has no value")
+
+    def begin(self, series: Names, following: Names | None) -> Runner:
+        """Run a test until it hands its function over, as `Copy.begin` says."""
+        if series not in self._items:
+            raise NotTimedError("it is not there")
+        next_item = self._items.get(following) if following else None
+        answer = self._switch((self._items[series], next_item))
+        if isinstance(answer, Runner):
+            return answer
+        self._check()
+        raise NotTimedError("its benchmark fixture was not used")
+
+    def end(self) -> None:
+        """Let the test go on, to its end."""
+        self._switch()
+        self._check()
+
+    def give_up(self) -> None:
+        """Let the test fail where it has handed its function over, and be torn down."""
+        with contextlib.suppress(FailedError):
+            self._switch(NotTimedError("what was to be timed has failed"))
+
+    def _check(self) -> None:
+        outcome = self._outcome
+        if outcome.not_timed:
+            raise NotTimedError(outcome.not_timed)
+        if outcome.skipped:
+            raise SkippedError(with_remedy(outcome.skipped, skipped=True))
+        if outcome.failed:
+            raise FailedError(with_remedy(outcome.failed))
+
+    def _switch(self, value: object = None) -> Any:
+        """Let the session go on until it has something to say, in its own surroundings."""
+        if self._session.dead:
+            raise FailedError("its session has ended early")
+        with self._scene.entered():
+            return self._session.switch(value)
+
+    def _say(self, value: object = None) -> Any:
+        """In the session: let the others go on until they want something."""
+        parent = getcurrent().parent
+        assert parent is not None
+        return parent.switch(value)
+
+    def _run(self, options: list[str], files: list[str], _: object) -> None:
+        sys.argv, sys.stderr = list(ARGUMENTS), self._heard
+        folders = _outermost(files)
+        if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
+            sys.path += [
+                str(place.absolute()) for place in {Path(), *(Path(f).parent for f in files)}
+            ]
+            _forget({Path(file).absolute() for file in files})
+        try:
+            code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
+        except BaseException as reason:  # a plugin may raise anything
+            self.ended(told(reason))
+        else:
+            self._asked = self._asked or f"its exit code is {int(code)}"
+
+    # --- what the plugin says ---
+
+    def ended(self, why: str) -> None:
+        """Note why the session ends early."""
+        self._asked = why
+
+    def collected(self, items: Sequence[Any]) -> None:
+        """Take the tests that are to be timed, and run those that are wanted."""
+        sys.stderr = self._heard.stream
+        self._collected = len(items)
+        self._items = {_names(item): item for item in items if is_timed(item)}
+        expected = None
+        while wanted := self._say():
+            item, following = wanted
+            if expected is not item and expected is not None:
+                # Something has failed in between: what was kept for another test is torn down.
+                item.session._setupstate.teardown_exact(None)
+            self._outcome, expected = Outcome(), following
+            # What a test shares with itself is what it shares with others around it.
+            kept = following.parent if following is item else following
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=kept)
+
+    def hand_over(self, runner: Runner) -> None:
+        """Let others time what a test calls.
+
+        Raises
+        ------
+        NotTimedError
+            If it was given up meanwhile.
+        """
+        self._scene.prepare(runner)
+        if isinstance(reason := self._say(runner), Exception):
+            raise reason
+
+    def not_timed(self, why: str) -> NotTimedError:
+        """What a test raises whose function cannot be timed."""
+        self._outcome.not_timed = why
+        return NotTimedError(why)
+
+    def reported(self, report: Any) -> None:
+        """Take in what pytest says of a phase of the test."""
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
+            self._outcome.skipped = unprefixed(reason)
+        elif report.failed and not self._outcome.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            lines = str(crash.message if crash else report.longrepr).strip().splitlines()
+            self._outcome.failed = lines[0] if lines else "it failed"
+
+
+def _names(item: Any) -> Names:
+    """The file, the parameters and the function of a test."""
+    file, _, function = item.nodeid.partition("::")
+    path = os.path.relpath(item.path, item.config.rootpath).replace(os.sep, "/")
+    if item.nodeid.startswith(f"{path}::"):  # which may have a `::` of its own
+        file, function = path, item.nodeid[len(path) + 2 :]
+    callspec = getattr(item, "callspec", None)
+    case = f"[{callspec.id}]" if callspec else ""
+    function = function.removesuffix(case) if case else function
+    return file, printable(case), printable(function)
+
+
+def _outermost(files: Sequence[str]) -> list[str]:
+    """Folders that hold some files, as arguments of pytest, which takes some signs for its own.
+
+    None lies in another: not every pytest finds all files then.
+    """
+    folders: list[Path] = []
+    for folder in sorted({Path(file).parent for file in files}, key=lambda path: len(path.parts)):
+        while "[" in str(folder) or "::" in str(folder):
+            folder = folder.parent
+        if not {folder, *folder.parents}.intersection(folders):
+            folders.append(folder)
+    return [f".{os.sep}{folder}" for folder in folders]
+
+
+def _forget(files: set[Path]) -> None:
+    """Forget the modules of tests that an earlier session has imported, and their packages."""
+    folders = {file.parent for file in files}
+    for name, module in list(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "")
+        of_tests = file.name in ("conftest.py", "__init__.py") and file.parent in folders
+        if of_tests or file in files:
+            del sys.modules[name]
+
+
+class _Plugin:
+    """What a copy hears from its session, and which of its files are collected."""
+
+    def __init__(self, copy: PytestCopy, files: Sequence[str]) -> None:
+        self._copy = copy
+        self._files = {Path(file).absolute() for file in files}
+        self._folders = {folder for file in self._files for folder in file.parents}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any, parser: Any) -> None:
+        """Take the place of the plugins for benchmarks, which have read their options."""
+        manager = early_config.pluginmanager
+        for name in ("benchmark", "codspeed"):
+            if manager.get_plugin(name) is not None:
+                manager.unregister(name=name)
+        known = early_config.known_args_namespace
+        for name in ("benchmark-only", "benchmark-enable", "benchmark-skip", "codspeed"):
+            if not hasattr(known, name.replace("-", "_")):
+                parser.addoption(f"--{name}", action="store_true", default=False)
+        add_hooks(manager)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        """Say that this is a run for benchmarks."""
+        config.option.benchmark_only = config.option.benchmark_enable = True
+        config.option.benchmark_skip = config.option.benchmark_disable = False
+        config.option.codspeed = True
+        for mark in ("benchmark", "codspeed_benchmark"):
+            config.addinivalue_line("markers", f"{mark}: timed, by its fixture or as a whole")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: Any) -> None:
+        # The last one to define a fixture wins, and other plugins have one of this name.
+        session.config.pluginmanager.register(Fixtures(self._copy))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Collect the files that were named, and no others, whatever the project leaves out."""
+        if not self._files:
+            return None
+        wanted = self._folders if collection_path.is_dir() else self._files
+        return collection_path not in wanted
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(self, file_path: Path, parent: Any) -> Any:
+        """Collect files that pytest does not take for tests by their names."""
+        found = yield
+        if not found and file_path in self._files:
+            hook = parent.session.gethookproxy(file_path)
+            found = [hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)]
+        return found
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: Any) -> Any:
+        """Note how long a file takes to load."""
+        begins()
+        start = time.perf_counter()
+        try:
+            report = yield
+        except SystemExit as reason:  # of a script; it is not to end all others
+            report = pytest.CollectReport(collector.nodeid, "failed", told(reason), [])
+        if isinstance(collector, pytest.Module):
+            self._copy.loading[collector.nodeid] = time.perf_counter() - start
+        return report
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Note what cannot be collected, or is left out as a whole."""
+        why = str(report.longrepr)
+        if report.failed:
+            place = "" if report.nodeid.endswith(".py") else conftest_in(why)
+            name = os.path.relpath(place) if place else report.nodeid
+            said = f"{name} cannot be loaded: {in_one_line(why)}"
+        elif report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            said = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
+        else:
+            return
+        if report.nodeid:
+            self._copy.broken[report.nodeid] = with_remedy(said)
+        else:
+            self._copy.ended(why)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Any:
+        """Note the benchmarks that hooks of the project leave out."""
+        before = [item for item in items if is_timed(item)]
+        result = yield
+        left = set(items)
+        for item in before:
+            if item not in left:
+                said = f"{item.nodeid} is left out by a hook of the project"
+                self._copy.broken[item.nodeid] = said
+        return result
+
+    def pytest_internalerror(self, excinfo: Any) -> None:
+        self._copy.ended(told(excinfo.value))
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self._copy.ended(told(excinfo.value))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        self._copy.collected(session.items)
+        return True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self._copy.reported(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> bool | None:
+        """Time a test as a whole that is marked and takes no fixture."""
+        if takes_fixture(pyfuncitem) or not is_marked(pyfuncitem):
+            return None
+        names = pyfuncitem._fixtureinfo.argnames
+        given = {name: pyfuncitem.funcargs[name] for name in names}
+        if asyncio.iscoroutinefunction(pyfuncitem.obj):
+            raise self._copy.not_timed("it is a coroutine, and no plugin runs it in a loop")
+        whole = functools.partial(pyfuncitem.obj, **given)
+        self._copy.hand_over(Runner(whole))
+        whole()
+        return True

@@ -1,0 +1,162 @@
+"""What code of several copies in one process takes for its own: environment, folder, arguments.
+
+A set-up that puts a variable into the environment takes it out again at its end. Copies of which
+several are between the two need an environment each, also while what they have set up is timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import logging
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from .isolation import LEADING, World, leave
+from .origins import REPORT
+from .runner import Runner, nothing
+
+# The variables as the system has them: to compare these takes a microsecond.
+_ENVIRONMENT: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+# Those that are none of its: a world exchanges them, or they are one for the process.
+_OF_WORLDS = frozenset(getattr(os.environ, "encodekey", str)(n) for n in (*LEADING, REPORT))
+
+
+class Scene:
+    """The surroundings of a copy, which others must not see, in its `world`.
+
+    Attributes
+    ----------
+    current : that whose environment is in force; None for that of all the rest.
+    """
+
+    current: ClassVar[Scene | None] = None
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._kept = _Process()
+        self._state = _State()
+        self._folder = ""
+
+    @property
+    def folder(self) -> str:
+        """The current folder of its code, when that has last run."""
+        return self._folder
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """With everything of the copy in force: while its own code runs."""
+        outside = _State()
+        self._enter()
+        self._state.restore()
+        try:
+            yield
+        finally:
+            self._state = _State()
+            self._folder = _folder()
+            leave()
+            self._kept.keep()
+            _outside.restore()
+            Scene.current = None
+            outside.restore()
+
+    def prepare(self, runner: Runner) -> None:
+        """Let what a copy has handed over be called with the environment that it has now.
+
+        Also with its context variables, such as the precision of decimal numbers. Streams, warnings
+        and logging are as they are for all.
+        """
+        runner.world = self._world
+        context = contextvars.copy_context()
+        for name in ("block", "run", "ready"):
+            setattr(runner, name, self._in_scene(context, runner, name))
+
+    def _in_scene(
+        self, context: contextvars.Context, runner: Runner, name: str
+    ) -> Callable[..., Any]:
+        # Nothing here holds the runner: what has been set aside from collection would never go.
+        function, of_runner = getattr(type(runner), name), weakref.ref(runner)
+
+        @functools.wraps(function)
+        def called(*args: Any, **named: Any) -> Any:
+            self._enter()
+            return context.run(function, of_runner(), *args, **named)
+
+        return called
+
+    def _enter(self) -> None:
+        self._world.enter()
+        if Scene.current is not self:
+            (Scene.current._kept if Scene.current else _outside).keep()
+            self._kept.restore()
+            Scene.current = self
+        if self._folder and self._folder != _folder():
+            with contextlib.suppress(OSError):  # it may be gone by now
+                os.chdir(self._folder)
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109  (quicker than a Path)
+    except OSError:
+        return ""
+
+
+class _Process:
+    """What is one for a process: environment variables, arguments, the limit of recursion."""
+
+    def __init__(self) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """Take it as it is now."""
+        self.environment = _environment()
+        self.arguments = sys.argv
+        self.recursion = sys.getrecursionlimit()
+
+    def restore(self) -> None:
+        """Put it back; only what differs, as a variable is the system's, too."""
+        if self.environment != (now := _environment()):
+            decode = getattr(os.environ, "decodevalue", str)
+            named = getattr(os.environ, "decodekey", str)
+            for key in [key for key in now if key not in self.environment]:
+                del os.environ[named(key)]
+            for key, value in self.environment.items():
+                if now.get(key) != value:
+                    os.environ[named(key)] = decode(value)
+        sys.argv = self.arguments
+        if sys.getrecursionlimit() != self.recursion:
+            sys.setrecursionlimit(self.recursion)
+
+
+def _environment() -> dict[Any, Any]:
+    return {key: value for key, value in _ENVIRONMENT.items() if key not in _OF_WORLDS}
+
+
+class _State:
+    """What else a copy changes while its code runs: streams, warnings, logging; as it is now."""
+
+    def __init__(self) -> None:
+        self.streams = sys.stdin, sys.stdout, sys.stderr
+        self.showing = warnings.showwarning, warnings._showwarnmsg_impl  # type: ignore[attr-defined]
+        self.filters: Any = warnings.filters
+        self.handlers = list(logging.root.handlers)
+        self.level = logging.root.level
+
+    def restore(self) -> None:
+        """Have it again as it was."""
+        sys.stdin, sys.stdout, sys.stderr = self.streams
+        warnings.showwarning, warnings._showwarnmsg_impl = self.showing  # type: ignore[attr-defined]
+        if warnings.filters is not self.filters:
+            warnings.filters = self.filters
+            getattr(warnings, "_filters_mutated", nothing)()
+        logging.root.handlers[:] = self.handlers
+        logging.root.setLevel(self.level)
+
+
+_outside = _Process()

@@ -1,0 +1,97 @@
+"""What a suite is to the process that times it: copies, one for each time that a version is loaded.
+
+A copy knows its series, gets one ready, and ends it. In between, what the series calls is timed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .runner import Runner
+
+Names = tuple[str, str, str]  # of a series: where it is, its parameters, its function
+
+
+# Tests with one of these fixtures are timed, and those with such a mark, as a whole.
+FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
+MARKS = ("benchmark", "codspeed_benchmark")
+
+
+class NotTimedError(Exception):
+    """A series that cannot be timed here, for a reason that is no fault of the code."""
+
+
+class SkippedError(NotTimedError):
+    """A series that its own suite skips."""
+
+
+class FailedError(Exception):
+    """A series whose call has failed, or its own asserts have."""
+
+
+class Copy(Protocol):
+    """A version's suite, loaded once.
+
+    Attributes
+    ----------
+    series : what it has, in its order.
+    broken : what of it cannot be loaded, and why, by the place that its series would have.
+    loading : seconds that it took to load each place, such as a module.
+    """
+
+    series: list[Names]
+    broken: dict[str, str]
+    loading: dict[str, float]
+
+    def quantity(self, series: Names) -> str:
+        """What a series measures: `time`, or what else asv has: track, memory, peakmemory."""
+
+    def value(self, series: Names) -> tuple[float, str]:
+        """What a series gives that measures no time, and its unit.
+
+        Raises
+        ------
+        NotTimedError, FailedError
+            If it gives nothing.
+        """
+
+    def timeout(self, series: Names) -> float | None:
+        """Seconds that the set-up of a series may take, if its suite says that."""
+
+    def begin(self, series: Names, following: Names | None) -> Runner:
+        """Get `series` ready, and give what it calls; this copy's next one is `following`.
+
+        Raises
+        ------
+        NotTimedError, FailedError
+            If there is nothing to be timed; it has then ended.
+        """
+
+    def end(self) -> None:
+        """Go on after what was called, to the end.
+
+        Raises
+        ------
+        FailedError
+            If it fails.
+        """
+
+    def give_up(self) -> None:
+        """End it without what would come after the call, which has failed or takes too long."""
+
+
+def printable(text: str) -> str:
+    """`text` for a name, which can then be shown and recorded: with escapes for what cannot be."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def told(reason: BaseException) -> str:
+    """An exception in a line."""
+    lines = str(reason).strip().splitlines()
+    return f"{type(reason).__name__}: {lines[0]}" if lines else type(reason).__name__
+
+
+def why(reason: BaseException) -> str:
+    """Why a series cannot be timed: in our own words, or as the exception has it."""
+    ours = isinstance(reason, (FailedError, NotTimedError))
+    return str(reason) if ours else told(reason)

@@ -1,0 +1,87 @@
+"""Which functions of a project a series really runs, and how often."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from itertools import repeat
+from types import FrameType
+from typing import Any
+
+from .runner import Runner
+
+RESUMED = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR  # these are entered more than once
+# Of loops that are timed: their rounds, and how often each.
+ROUNDS, LOOKS = (0, 25, 50, 100, 200, 400, 800, 1600, 6400), 200
+
+
+def calls_of(runner: Runner, root: str) -> dict[str, int]:
+    """How often one call runs each function that is in a file below `root`.
+
+    By `file:line:name`, relative to that. Without generators and coroutines, without comprehensions
+    and lambdas.
+    """
+    counts: dict[str, int] = {}
+    below = root + os.sep
+
+    def seen(frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        plain = not code.co_flags & RESUMED and not code.co_name.startswith("<")
+        if event == "call" and plain and code.co_filename.startswith(below):
+            where = code.co_filename[len(below) :].replace(os.sep, "/")
+            name = f"{where}:{code.co_firstlineno}:{code.co_name}"
+            counts[name] = counts.get(name, 0) + 1
+
+    if runner.world:
+        runner.world.enter()
+    call = runner.ready()
+    sys.setprofile(seen)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return counts
+
+
+def foreign_file(runner: Runner, others: Sequence[str]) -> str:
+    """A file below one of the folders `others` of which a call runs a function; or nothing.
+
+    Versions in one process may meet in a register of a package that both use: the later one's class
+    or function is then in it for both.
+    """
+    below = tuple(f"{folder}{os.sep}" for folder in others)
+    found: list[str] = []
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and not found and frame.f_code.co_filename.startswith(below):
+            found.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        runner.block(())
+    finally:
+        sys.setprofile(before)
+    return found[0] if found else ""
+
+
+def loop_times() -> list[tuple[int, float]]:
+    """Seconds that an empty loop takes on this interpreter, by the number of its rounds.
+
+    Other work comes in between, as it does where loops are planted: by itself a loop is quicker.
+    The lower quartile counts, because a disturbance only adds time.
+    """
+    numbers = [7 * number % 301 for number in range(300)]
+
+    def taken(rounds: int) -> float:
+        sorted(numbers)
+        start = time.perf_counter_ns()
+        for _ in repeat(None, rounds):
+            pass
+        return (time.perf_counter_ns() - start) * 1e-9
+
+    looks = {rounds: sorted(taken(rounds) for _ in range(LOOKS)) for rounds in ROUNDS}
+    return [(rounds, found[LOOKS // 4]) for rounds, found in looks.items()]

@@ -1,0 +1,170 @@
+"""Reading comparisons in columns: the same as line by line, and what is damaged is told."""
+
+import copy
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare import render
+from mlpperf.engine.compare.outcomes import Outcome
+from mlpperf.engine.compare.records import COMPARISONS, comparisons
+from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.history.reading import record_of
+from mlpperf.engine.history.records import Commit, append, context, finite
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+
+ONE, TWO, THREE = (Series("path", case, "v", "") for case in ("one", "two", "three"))
+TEST = Series("tests/a.py", "[x]", "test_a", "pytest")
+
+
+def line(*findings: Finding, **about: Any) -> dict[str, Any]:
+    """What is recorded of a comparison with these findings."""
+    made = Comparison(
+        "main",
+        "HEAD",
+        {"base": "a" * 40, "head": None},
+        0.005,
+        130.0,
+        findings={finding.series: finding for finding in findings},
+    )
+    whole = {**context("comparison", Commit(None, dirty=False)), **render.record(made), **about}
+    found: dict[str, Any] = json.loads(json.dumps(finite(whole)))
+    return found
+
+
+def timed(series: Series, ratio: float = 1.01) -> Finding:
+    return Finding(
+        series,
+        seconds={"base": 1e-3, "head": 1e-3 * ratio},
+        ratio=Interval(ratio, ratio - 0.01, ratio + 0.01),
+        ratio_error=0.003,
+        ratio_freedom=7.5,
+        processes=3,
+    )
+
+
+LINES = [
+    line(timed(ONE), timed(TWO, 0.98), Finding(THREE, Judgement(Verdict.UNTOUCHED))),
+    line(),
+    line(timed(TWO), Finding(ONE, wrong={"head": "it gives 3 instead of 2"}), timed(TEST, 2.0)),
+    line(timed(TEST), selected=["tests/a.py"], interrupted=True, total=None),
+]
+LINES[2]["series"][0]["grown"] = ["peak memory 1 → 2 MB"]
+
+
+def same(one: Outcome, other: Outcome) -> bool:
+    numbers = ("log_ratio", "error", "freedom")
+    for name in numbers:
+        a, b = getattr(one, name), getattr(other, name)
+        if not (math.isclose(a, b, rel_tol=1e-6) or (math.isnan(a) and math.isnan(b))):
+            return False
+    assert one.seconds == pytest.approx(other.seconds, rel=1e-6)
+    return replace(one, **dict.fromkeys(numbers, 0.0), seconds={}) == replace(
+        other, **dict.fromkeys(numbers, 0.0), seconds={}
+    )
+
+
+def test_all_lines_together_say_what_each_says_alone(tmp_path: Path) -> None:
+    append(LINES, tmp_path, COMPARISONS.file)
+    found, damaged = comparisons(tmp_path)
+    assert damaged == []
+    assert len(found) == len(LINES)
+    for record, fields in zip(found, LINES, strict=True):
+        alone = record_of(fields, COMPARISONS)
+        assert record.origin == alone.origin
+        assert len(record.content.outcomes) == len(alone.content.outcomes)
+        assert all(map(same, record.content.outcomes, alone.content.outcomes))
+        known, others = (
+            {**vars(one.content), "outcomes": None, "seconds": str(one.content.seconds)}
+            for one in (record, alone)
+        )
+        assert known == others
+
+
+def test_what_a_line_says_of_its_series(tmp_path: Path) -> None:
+    append(LINES, tmp_path, COMPARISONS.file)
+    (first, none, third, fourth), _ = comparisons(tmp_path)
+    outcomes = first.content.outcomes
+    assert [outcome.series for outcome in outcomes] == [ONE, TWO, THREE]
+    assert outcomes.timed.tolist() == [True, True, False]
+    assert outcomes.untouched.tolist() == [False, False, True]
+    assert outcomes[1].log_ratio == pytest.approx(math.log(0.98))
+    assert len(none.content.outcomes) == 0
+    (wrong,) = third.content.outcomes.told_wrong()
+    assert (wrong.series, wrong.wrong) == (ONE, {"head": "it gives 3 instead of 2"})
+    (grown,) = third.content.outcomes.told_grown()
+    assert (grown.series, grown.grown) == (TWO, ("peak memory 1 → 2 MB",))
+    assert list(fourth.content.outcomes.told_wrong()) == []
+    assert fourth.content.selected == ("tests/a.py",)
+    assert fourth.content.outcomes[0].series.name == "tests/a.py::test_a[x]"
+
+
+def test_outcomes_are_a_sequence() -> None:
+    found = record_of(LINES[0], COMPARISONS).content.outcomes
+    assert [one.series for one in found] == [ONE, TWO, THREE]
+    assert found[-1].series == THREE
+    assert [one.series for one in found[1:]] == [TWO, THREE]
+    assert found.find(TWO) is not None
+    assert found.find(TEST) is None
+    for place in (3, -4):
+        with pytest.raises(IndexError):
+            found[place]
+    assert len(record_of(LINES[1], COMPARISONS).content.outcomes) == 0
+
+
+def without(*names: str) -> dict[str, Any]:
+    """A line that lacks what these names lead to."""
+    broken = copy.deepcopy(LINES[0])
+    inner: Any = broken
+    for name in names[:-1]:
+        inner = inner[int(name) if name.isdigit() else name]
+    del inner[names[-1]]
+    return broken
+
+
+LACKS = "lacks what such a record has"
+DAMAGED: list[tuple[bytes, str]] = [
+    (b'{"schema": 1, "kind"', "not a whole JSON record"),
+    (b"\xff\xfe", "not a whole JSON record"),
+    (b"[" * 100_000, "not a whole JSON record"),
+    (b"[1, 2]", "not a record of schema 1"),
+    (json.dumps({**LINES[0], "schema": 2}).encode(), "not a record of schema 1"),
+    (json.dumps({**LINES[0], "kind": "race"}).encode(), LACKS),
+    (json.dumps({**LINES[0], "exit_code": "0"}).encode(), LACKS),
+    (json.dumps({**LINES[0], "machine": 3}).encode(), LACKS),
+    (json.dumps({**LINES[0], "time": "yesterday"}).encode(), LACKS),
+    (json.dumps(without("verdict")).encode(), LACKS),
+    (json.dumps(without("series", "0", "path")).encode(), LACKS),
+    (json.dumps(without("series", "1", "ratio", "median")).encode(), LACKS),
+    (json.dumps(without("commits", "head")).encode(), LACKS),
+]
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_line_is_told_and_the_others_count(
+    damage: bytes, why: str, tmp_path: Path
+) -> None:
+    append(LINES[:1], tmp_path, COMPARISONS.file)
+    file = tmp_path / "comparisons.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"\n" + damage + b"\n" + whole)
+    found, damaged = comparisons(tmp_path)
+    assert len(found) == 2
+    (told,) = damaged
+    assert told.partition(" (")[0] == f"{file}, line 3: {why}"
+    assert [len(record.content.outcomes) for record in found] == [3, 3]
+
+
+def test_no_file_says_nothing_and_one_that_cannot_be_read_a_sentence(tmp_path: Path) -> None:
+    nothing: tuple[Sequence[Any], Sequence[str]] = ([], [])
+    assert comparisons(tmp_path) == nothing
+    (tmp_path / "comparisons.jsonl").mkdir()
+    found, (sentence,) = comparisons(tmp_path)
+    assert found == []
+    assert sentence == f"{tmp_path}/comparisons.jsonl: Is a directory"

@@ -1,0 +1,43 @@
+"""What `mlpperf doctor` says of how small a slowdown this machine can show."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.compare import sensitivity
+from mlpperf.engine.statistics.estimates import RatioEstimate
+
+
+def estimate(noise: float) -> RatioEstimate:
+    found, rng = RatioEstimate(), np.random.default_rng(1)
+    for _ in range(sensitivity.PROCESSES):
+        shift = noise * rng.standard_normal()
+        head = np.exp(shift + noise * rng.standard_normal(200))
+        found.add(np.ones(200), head, 1e-3, 0.0)
+    return found
+
+
+@pytest.mark.parametrize(("noise", "state"), [(0.002, "fine"), (0.05, "note")])
+def test_the_noisier_the_less_is_seen(noise: float, state: str) -> None:
+    finding = sensitivity.told(estimate(noise))
+    assert finding.state == state
+    assert bool(finding.advice) == (state == "note")
+    found = re.search(
+        r"20 series can tell a slowdown of ([\d.]+) %, 95 times of 100", finding.found
+    )
+    assert found
+    assert noise < float(found[1]) / 100 < 10 * noise
+
+
+def test_it_is_measured() -> None:
+    finding = sensitivity.check()
+    assert finding.state in ("fine", "note")
+    assert finding.what == "sight"
+
+
+def test_a_process_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensitivity, "PROCESS", "raise ValueError('no clock')")
+    finding = sensitivity.check()
+    assert finding.state == "problem"
+    assert finding.found == "a process that times has failed: ValueError: no clock"

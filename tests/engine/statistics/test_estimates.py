@@ -1,0 +1,163 @@
+"""What several processes found about a ratio, and how far each is to be trusted."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, RatioEstimate
+from mlpperf.engine.statistics.robust import ROW, quickest
+from mlpperf.engine.worker.runner import Runner
+
+
+def of_processes(rng: np.random.Generator, number: int, rounds: int, sigma: float) -> RatioEstimate:
+    """Whose rounds scatter normally by `sigma`, with blocks below that are always alike."""
+    found = RatioEstimate()
+    for _ in range(number):
+        above = np.exp(sigma * rng.standard_normal(rounds))
+        found.add([1.0] * rounds, above, 2e-3, 0.5)
+    return found
+
+
+def test_nothing_is_known_before_anything_was_found() -> None:
+    nothing = RatioEstimate()
+    assert nothing.log_ratio == 0.0
+    assert nothing.error == nothing.error_between == math.inf
+    assert nothing.error_within == 0.0
+    assert nothing.scatter == SCATTER_UNKNOWN
+
+
+def test_rounds_of_one_process_are_values_that_all_count_alike() -> None:
+    found = RatioEstimate.of_rounds([1.0, 2.0, 4.0])
+    assert found.log_ratios == [0.0, math.log(2), pytest.approx(math.log(4))]
+    assert found.rounds == [1, 1, 1]
+    assert found.own_errors == [0.0] * 3
+    assert found.log_ratio == pytest.approx(math.log(2))
+
+
+def test_it_is_above_divided_by_below() -> None:
+    found = RatioEstimate()
+    found.add([2.0] * 8, [3.0] * 8, 1e-3, 0.0)
+    assert found.log_ratio == pytest.approx(math.log(1.5))
+
+
+def test_what_rounds_cost_is_what_the_last_process_needed() -> None:
+    found = RatioEstimate()
+    found.add([1.0], [1.0], 3e-3, 2.0)
+    found.add([1.0], [1.0], 5e-3, 7.0)
+    assert found.round_seconds == 5e-3
+    assert found.other_seconds == 2.0  # whoever comes first may wait for a library to load
+
+
+def test_one_round_tells_nothing_about_its_own_error() -> None:
+    found = RatioEstimate()
+    found.add([1.0], [1.0], 1e-3, 0.0)
+    assert found.own_errors == [0.0]
+    assert found.deviations == []
+    assert found.scatter == SCATTER_UNKNOWN
+
+
+def test_the_rounds_of_one_row_tell_it() -> None:
+    found = RatioEstimate()
+    found.add([1.0] * ROW, [1.0, 1.0, 1.1, 1.1], 1e-3, 0.0)
+    one = math.log(1.1)  # by which the second round differs from the last two; the first is cold
+    assert found.log_ratio == 0.0  # of the quickest blocks
+    assert found.own_errors == [pytest.approx(math.sqrt(math.pi / 2) * one / 3 / math.sqrt(3))]
+
+
+def test_two_rows_do() -> None:
+    found = RatioEstimate()
+    found.add([1.0] * 2 * ROW, [1.0] * ROW + [1.1] * ROW, 1e-3, 0.0)
+    (error,) = found.own_errors
+    half = math.log(1.1) / 2
+    assert error == pytest.approx(math.sqrt(math.pi / 2) * half / math.sqrt(2))
+    (deviations,) = found.deviations
+    assert sorted(deviations) == pytest.approx([-half * math.sqrt(ROW), half * math.sqrt(ROW)])
+
+
+@pytest.mark.parametrize("rounds", [2 * ROW, 4 * ROW, 40 * ROW])
+def test_the_scatter_is_found_whether_processes_are_long_or_short(rounds: int) -> None:
+    """Each has its own middle: without a correction the short ones would seem to scatter less."""
+    sigma = 0.01
+    found = of_processes(np.random.default_rng(1), 4000 // rounds * 10, rounds, sigma)
+    # Of every row the quickest counts, which scatters by 0.7 of a round, not by 1/√ROW.
+    least = np.random.default_rng(2).standard_normal((100_000, ROW)).min(axis=1).std()
+    assert found.scatter == pytest.approx(sigma * least * math.sqrt(ROW), rel=0.15)
+
+
+def test_seconds_for_an_error_are_those_of_so_many_rounds() -> None:
+    found = RatioEstimate(round_seconds=2e-3, scatter=0.02)
+    assert found.seconds_for(0.01) == pytest.approx(4 * 2e-3)
+
+
+def test_a_process_counts_by_the_square_of_its_error() -> None:
+    found = RatioEstimate([0.0, 1.0], rounds=[100, 100], own_errors=[0.1, 0.2], scatter=0.0)
+    assert found.log_ratio == pytest.approx((0 / 0.01 + 1 / 0.04) / (1 / 0.01 + 1 / 0.04))
+
+
+def test_no_process_counts_for_more_than_the_scatter_of_all_allows() -> None:
+    found = RatioEstimate([0.0, 1.0], rounds=[100, 25], own_errors=[0.0, 0.0], scatter=0.1)
+    assert found.errors == pytest.approx([0.01, 0.02])
+
+
+def test_the_larger_of_two_errors_counts() -> None:
+    apart = RatioEstimate([0.0, 0.2], rounds=[100, 100], own_errors=[0.01, 0.01], scatter=0.0)
+    apart.deviations = [np.zeros(1)] * 2
+    assert apart.error_within == pytest.approx(0.01 / math.sqrt(2))
+    assert apart.error_between == pytest.approx(0.1)
+    assert apart.error == apart.error_between
+    together = RatioEstimate([0.1, 0.1], rounds=[100, 100], own_errors=[0.01, 0.01], scatter=0.0)
+    together.deviations = apart.deviations
+    assert together.error == together.error_within
+
+
+def test_of_a_single_process_its_own_error_is_all_that_is_known() -> None:
+    alone = RatioEstimate([0.0], rounds=[100], own_errors=[0.01], scatter=0.0)
+    assert alone.error == math.inf
+    alone.deviations = [np.zeros(1)]
+    assert alone.error == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("times", "least"),
+    [
+        ([3.0], [3.0]),
+        ([3.0, 2.0, 4.0], [2.0]),
+        ([3.0, 2.0, 4.0, 5.0], [2.0]),
+        ([3.0, 2.0, 4.0, 5.0, 1.0], [1.0]),  # what is left over counts with the last row
+        ([3.0, 2.0, 4.0, 5.0, 9.0, 8.0, 7.0, 6.0], [2.0, 6.0]),
+        ([3.0, 2.0, 4.0, 5.0, 9.0, 8.0, 7.0, 6.0, 1.0], [2.0, 1.0]),
+    ],
+)
+def test_the_quickest_of_four_in_a_row(times: list[float], least: list[float]) -> None:
+    assert quickest(times).tolist() == least
+
+
+def test_the_number_of_calls_aims_a_little_beyond_a_block() -> None:
+    now = 0  # nanoseconds
+
+    def call() -> None:
+        nonlocal now
+        now += 1000
+
+    runner = Runner(call)
+    runner.calibrate((), 9.9e-5, 0.0, lambda: now)
+    # 1, 10 and 100 calls: ten times more at a time, and 1.2 times what is needed at the end.
+    assert runner.calls == 100
+    assert not runner.warm
+    runner = Runner(call)
+    runner.calibrate((), 1.01e-5, 1.0, lambda: now)
+    assert runner.calls == 20  # at least twice as many
+    assert runner.warm
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 2 * ROW, 40 * ROW])
+def test_a_clock_that_jumps_once_changes_nothing(rounds: int) -> None:
+    """A process that was stopped for an hour, or a machine that slept: one block seems endless."""
+    found = RatioEstimate()
+    for process in range(6):
+        base, head = np.ones(rounds), np.full(rounds, 1.01)
+        (base if process % 2 else head)[process % rounds] += 3600.0
+        found.add(base, head, 1e-3, 0.0)
+    assert found.log_ratios == pytest.approx([math.log(1.01)] * 6, abs=1e-9)
+    assert found.log_ratio == pytest.approx(math.log(1.01))

@@ -1,0 +1,581 @@
+"""Commits are named by their users, and nothing that is done with them may change their repository.
+
+Every repository is one in a temporary folder.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.versions import checkout
+from mlpperf.engine.versions.checkout import (
+    check_out,
+    commit_named,
+    copy_tree,
+    environment,
+    git,
+    project_folder,
+    requirements,
+    unmet,
+)
+from mlpperf.engine.versions.scratch import scratch
+from mlpperf.errors import MlpperfError
+
+
+def refusal(work: Any, *arguments: Any) -> str:
+    """The sentence of an error that is meant for the person at the keyboard."""
+    with pytest.raises(MlpperfError) as caught:
+        work(*arguments)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def state(project: Any) -> tuple[dict[str, bytes], list[str]]:
+    """Every file of the repository, git's own included, and what git says of it."""
+    said = [
+        project.git(*words.split())
+        for words in (
+            "worktree list",
+            "status --porcelain",
+            "stash list",
+            "for-each-ref",
+            "count-objects -v",
+        )
+    ]
+    return contents(project.folder), said
+
+
+# --- names of commits -----------------------------------------------------------------------------
+
+
+def test_a_commit_is_found_by_every_name_git_knows(project: Any) -> None:
+    first = project.git("rev-parse", "HEAD").strip()
+    project.git("tag", "--annotate", "--message=one", "v1")
+    project.git("branch", "with/slash")
+    second = project.commit()
+    for name in ("v1", "HEAD~1", first, first[:10], "with/slash", "HEAD^{/first}"):
+        assert commit_named(name, project.folder) == first
+    for name in ("HEAD", "main", "@"):
+        assert commit_named(name, project.folder) == second
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nonsense",
+        "",
+        " ",
+        "-",
+        "--",
+        "-x",
+        "--help",
+        "--git-dir",
+        "--all",
+        "--output=stolen",
+        "$(touch stolen)",
+        "`touch stolen`",
+        "; touch stolen",
+        "main | touch stolen",
+        "main..HEAD",
+        "^HEAD",
+        "HEAD^{tree}",
+        "HEAD:pyproject.toml",
+        "0" * 40,
+        "main\ntouch stolen",
+        "naïve-☃",
+        "x" * 5000,
+    ],
+)
+def test_no_such_commit_is_one_sentence_and_nothing_runs(name: str, project: Any) -> None:
+    before = state(project)
+    sentence = refusal(commit_named, name, project.folder)
+    hint = "two commits are two arguments" if ".." in name else "see git log"
+    assert sentence.startswith(f"There is no commit {name!r} here; {hint}")
+    assert state(project) == before
+
+
+def test_a_branch_may_be_called_like_an_option(project: Any) -> None:
+    commit = project.git("rev-parse", "HEAD").strip()
+    project.git("update-ref", "refs/heads/--help", commit)
+    assert commit_named("--help", project.folder) == commit
+
+
+def test_a_shallow_clone_is_told_how_to_get_the_rest(project: Any, tmp_path: Path) -> None:
+    first = project.git("rev-parse", "HEAD").strip()
+    second = project.commit()
+    clone = tmp_path / "clone"
+    project.git("clone", "--quiet", "--depth=1", f"file://{project.folder}", str(clone))
+    assert commit_named("HEAD", clone) == second
+    assert "this clone is shallow: git fetch --unshallow" in refusal(commit_named, first, clone)
+    assert "shallow" in refusal(commit_named, "HEAD~1", clone)
+
+
+def test_without_git_that_is_said(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(project.folder))
+    assert refusal(commit_named, "HEAD", project.folder).startswith("git cannot be run")
+    assert "git cannot be run" in refusal(project_folder, project.folder)
+
+
+def test_the_last_line_of_git_is_told(project: Any) -> None:
+    assert refusal(lambda: git("show", "nonsense", folder=project.folder)).startswith("git show: ")
+
+
+# --- which project --------------------------------------------------------------------------------
+
+
+def test_a_project_is_the_nearest_one_upwards(project: Any) -> None:
+    assert project_folder(project.folder) == (project.folder, Path())
+    assert project_folder(project.folder / "src" / "pkg") == (project.folder, Path())
+    project.write("tools/pyproject.toml", "")
+    project.write("tools/deep/file", "")
+    assert project_folder(project.folder / "tools" / "deep") == (project.folder, Path("tools"))
+
+
+def test_a_project_is_found_through_a_link(project: Any, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(project.folder)
+    top, below = project_folder(link / "src")
+    assert (top.resolve(), below) == (project.folder.resolve(), Path())
+
+
+def test_not_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    said = refusal(project_folder, tmp_path).rstrip(".")
+    assert said == f"{tmp_path} is not in a git repository with a working tree"  # once
+
+
+def test_a_project_above_the_repository_is_another_one(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (project.folder / "pyproject.toml").unlink()
+    assert project_folder(project.folder / "src") == (project.folder, Path())
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+def test_an_export_has_the_files_of_its_commit_and_leaves_no_trace(
+    project: Any, tmp_path: Path
+) -> None:
+    first = project.git("rev-parse", "HEAD").strip()
+    was = (project.folder / "src/pkg/work.py").read_bytes()
+    project.work(repeats=3)
+    project.write("added.txt", "1")
+    project.commit()
+    project.write("src/pkg/work.py", "changed")
+    project.write("untracked.txt", "1")
+    project.git("status")  # refreshes its index
+    before = state(project)
+    check_out(first, project.folder, tmp_path / "out")
+    assert state(project) == before
+    found = contents(tmp_path / "out")
+    assert found["src/pkg/work.py"] == was
+    assert "added.txt" not in found
+    assert "untracked.txt" not in found
+    assert not (tmp_path / "out" / ".git").exists()
+
+
+def test_names_of_files_may_hold_anything(project: Any, tmp_path: Path) -> None:
+    names = ["a b.py", "ä☃.py", "-x", "$(touch stolen)", "line\nbreak", "deep/" * 5 + "file"]
+    for name in names:
+        project.write(name, name)
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    copy_tree(project.folder, tmp_path / "copy")
+    for name in names:
+        assert (tmp_path / "out" / name).read_text(encoding="utf-8") == name
+        assert (tmp_path / "copy" / name).read_text(encoding="utf-8") == name
+    assert not (project.folder / "stolen").exists()
+
+
+def test_links_are_kept_or_left_out_and_never_in_the_way(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("data", encoding="utf-8")
+    (project.folder / "inside").symlink_to("pyproject.toml")
+    (project.folder / "package").symlink_to("src/pkg", target_is_directory=True)
+    (project.folder / "absolute").symlink_to(tmp_path / "elsewhere")
+    (project.folder / "upwards").symlink_to("../elsewhere")
+    (project.folder / "nowhere").symlink_to("missing")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    copy_tree(project.folder, tmp_path / "copy")
+    original = (project.folder / "pyproject.toml").read_bytes()
+    for folder in (tmp_path / "out", tmp_path / "copy"):
+        assert (folder / "inside").read_bytes() == original
+        assert (folder / "package" / "work.py").is_file()
+        assert not (folder / "nowhere").exists()
+
+
+def test_links_that_lead_out_are_left_out(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("data", encoding="utf-8")
+    for name, to in {
+        "file": "../elsewhere",
+        "absolute": tmp_path / "elsewhere",
+        "itself": "itself",
+        "src/own": project.folder / "pyproject.toml",
+        "src/up": "../..",
+        "chain": "file",
+    }.items():
+        (project.folder / name).symlink_to(to)
+    (project.folder / "src/within").symlink_to("../pyproject.toml")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    copy_tree(project.folder, tmp_path / "copy")
+    for folder in (tmp_path / "out", tmp_path / "copy"):
+        links = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_symlink()}
+        assert links <= {"src/within", "itself", "chain"}  # of which the last leads nowhere now
+        assert not (folder / "chain").exists()
+        assert (folder / "src/within").read_bytes() == (folder / "pyproject.toml").read_bytes()
+
+
+def test_what_is_behind_a_link_is_not_read(project: Any, tmp_path: Path) -> None:
+    """The files of a folder that became a link are deleted, by git's reading and by ours."""
+    project.write("data/file", "ours")
+    project.commit()
+    (project.folder / "data/file").unlink()
+    (project.folder / "data").rmdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("somebody else's", encoding="utf-8")
+    (project.folder / "data").symlink_to(tmp_path / "data")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "data").exists()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o700, 0o400])
+def test_a_copy_keeps_the_modes_of_files(mode: int, project: Any, tmp_path: Path) -> None:
+    project.write("run", "#!/bin/sh\n")
+    (project.folder / "run").chmod(mode)
+    copy_tree(project.folder, tmp_path / "copy")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    assert (tmp_path / "copy" / "run").stat().st_mode & 0o777 == mode | 0o600
+    executable = (tmp_path / "out" / "run").stat().st_mode & 0o100
+    assert executable == mode & 0o100
+
+
+def test_a_temporary_folder_in_the_working_tree_is_no_part_of_it(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(project.folder / "tmp"))
+    before = project.git("status", "--porcelain")
+    with scratch("versions") as folder:
+        (folder / "base").mkdir()
+        (folder / "base/file").touch()
+        copy_tree(project.folder, folder / "head")
+        assert not (folder / "head/tmp").exists()
+        assert project.git("status", "--porcelain") == before
+
+
+def test_a_file_may_have_become_a_folder_and_the_other_way_round(
+    project: Any, tmp_path: Path
+) -> None:
+    project.write("folder/file", "1")
+    project.write("file", "1")
+    project.commit()
+    for name in ("folder/file", "file"):
+        (project.folder / name).unlink()
+    (project.folder / "folder").rmdir()
+    project.write("folder", "2")
+    project.write("file/below", "2")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert (tmp_path / "copy/folder").read_text() == "2"
+    assert (tmp_path / "copy/file/below").read_text() == "2"
+
+
+def test_pipes_are_left_out_and_do_not_hang(project: Any, tmp_path: Path) -> None:
+    (project.folder / "pyproject.toml").unlink()
+    os.mkfifo(project.folder / "pyproject.toml")
+    os.mkfifo(project.folder / "new")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "pyproject.toml").exists()
+    assert not (tmp_path / "copy" / "new").exists()
+
+
+def test_a_merge_that_is_not_done_is_copied_as_it_is(project: Any, tmp_path: Path) -> None:
+    """Git lists a file several times then."""
+    project.git("checkout", "--quiet", "-b", "topic")
+    (project.folder / "link").symlink_to("src")
+    project.work(repeats=2)
+    project.commit()
+    project.git("checkout", "--quiet", "main")
+    (project.folder / "link").symlink_to("pyproject.toml")
+    project.work(repeats=3)
+    project.commit()
+    with pytest.raises(subprocess.CalledProcessError):
+        project.git("merge", "topic")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert (tmp_path / "copy" / "link").is_symlink()
+
+
+# --- submodules -----------------------------------------------------------------------------------
+
+
+SUBMODULE = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+
+
+def submodules(project: Any, tmp_path: Path) -> list[str]:
+    """Put one into the project, that has one itself; both have two commits, and it the first."""
+    hashes = []
+    for name, inner in (("inner", ""), ("outer", "inner")):
+        repository = type(project)(tmp_path / name)
+        if inner:
+            repository.git(*SUBMODULE, "add", str(tmp_path / inner), "below")
+        for text in ("one", "two"):
+            repository.write("said.txt", text)
+            hashes.append(repository.commit(text))
+    project.git(*SUBMODULE, "add", "--name", "odd name", str(tmp_path / "outer"), "lib/outer")
+    project.git(*SUBMODULE, "update", "--init", "--recursive")
+    project.git("-C", "lib/outer", "checkout", "--quiet", hashes[2])
+    return hashes
+
+
+@pytest.mark.parametrize("working_tree", [True, False])
+def test_submodules_have_the_files_of_the_commit_that_is_pinned(
+    working_tree: bool, project: Any, tmp_path: Path
+) -> None:
+    hashes = submodules(project, tmp_path)
+    first = project.commit()
+    project.git("-C", "lib/outer", "checkout", "--quiet", hashes[3])
+    second = project.commit()
+    project.write("lib/outer/said.txt", "changed here")
+    if not working_tree:  # git keeps their repositories in its own folder
+        project.git("submodule", "--quiet", "deinit", "--force", "--all")
+    before = state(project)
+    for commit, said in ((first, "one"), (second, "two")):
+        assert check_out(commit, project.folder, tmp_path / said) == {}
+        assert (tmp_path / said / "lib/outer/said.txt").read_text() == said
+        assert (tmp_path / said / "lib/outer/below/said.txt").read_text() == "two"
+        assert not list((tmp_path / said).rglob(".git"))
+    missing = copy_tree(project.folder, tmp_path / "copy")
+    if working_tree:
+        assert missing == {}
+        assert (tmp_path / "copy" / "lib/outer/said.txt").read_text() == "changed here"
+        assert (tmp_path / "copy" / "lib/outer/below/said.txt").read_text() == "two"
+        assert not list((tmp_path / "copy").rglob(".git"))
+    else:
+        assert missing == {"lib/outer": hashes[3]}
+        assert not list((tmp_path / "copy" / "lib/outer").iterdir())
+    assert state(project) == before
+
+
+def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
+    project: Any, tmp_path: Path
+) -> None:
+    submodules(project, tmp_path)
+    (tmp_path / "elsewhere").write_text("precious", encoding="utf-8")
+    for name in ("outer.index", "outer.index.lock"):
+        (project.folder / "lib" / name).symlink_to(tmp_path / "elsewhere")
+    project.write("lib/outer.lock", "ours")
+    assert check_out(project.commit(), project.folder, tmp_path / "out") == {}
+    assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == "precious"
+    assert (tmp_path / "out/lib/outer/said.txt").read_text() == "one"
+    assert (tmp_path / "out/lib/outer.lock").read_text() == "ours"
+
+
+def test_what_is_not_here_of_submodules_is_told(project: Any, tmp_path: Path) -> None:
+    hashes = submodules(project, tmp_path)
+    commit = project.commit()
+    clone = tmp_path / "clone"
+    project.git("clone", "--quiet", str(project.folder), str(clone))
+    assert check_out(commit, clone, tmp_path / "out") == {"lib/outer": hashes[2]}
+    assert copy_tree(clone, tmp_path / "copy") == {"lib/outer": hashes[2]}
+    assert not list((tmp_path / "out" / "lib/outer").iterdir())
+    project.git("-C", str(clone), *SUBMODULE, "update", "--init")
+    below = {"lib/outer/below": hashes[1]}
+    assert check_out(commit, clone, tmp_path / "more") == below
+    assert copy_tree(clone, tmp_path / "copied") == below
+
+
+def test_attributes_for_releases_hide_nothing(project: Any, tmp_path: Path) -> None:
+    project.write(".gitattributes", "src export-ignore\n*.py export-subst\n")
+    project.write("src/pkg/version.py", "HASH = '$Format:%H$'\n")
+    check_out(project.commit(), project.folder, tmp_path / "out")
+    copy_tree(project.folder, tmp_path / "copy")
+    assert contents(tmp_path / "out") == contents(tmp_path / "copy")
+
+
+def test_a_copy_has_changes_and_new_files_and_nothing_that_git_ignores(
+    project: Any, tmp_path: Path
+) -> None:
+    project.write(".gitignore", "*.log\nbuild/\n")
+    project.write("gone.txt", "1")
+    project.commit()
+    project.write("src/pkg/work.py", "changed")
+    project.write("staged.txt", "1")
+    project.git("add", "staged.txt")
+    project.write("untracked.txt", "1")
+    project.write("ignored.log", "1")
+    project.write("build/file", "1")
+    (project.folder / "gone.txt").unlink()
+    project.git("status")
+    before = state(project)
+    copy_tree(project.folder, tmp_path / "copy")
+    assert state(project) == before
+    found = contents(tmp_path / "copy")
+    assert found["src/pkg/work.py"] == b"changed"
+    assert {"staged.txt", "untracked.txt"} <= set(found)
+    assert not {"ignored.log", "build/file", "gone.txt"} & set(found)
+    assert not any(name.startswith(".git/") for name in found)
+
+
+def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    commit = project.git("rev-parse", "HEAD").strip()
+    said = refusal(check_out, commit, project.folder, tmp_path / "file" / "below")
+    assert said.startswith(f"Commit {commit[:12]} cannot be written to ")
+    said = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
+    assert "cannot be copied to" in said
+
+
+# --- what a version needs -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[project]\ndependencies = ["numpy>=2", "scipy"]', ("numpy>=2", "scipy")),
+        ("[project]\nname = 'x'", ()),
+        ("[tool.x]", ()),
+        ("project = 1", ()),
+        ("[project]\ndependencies = 5", ()),
+        ("[project]\ndependencies = 'numpy'", ()),
+        ("not toml", ()),
+        (None, ()),
+    ],
+)
+def test_requirements_are_read_where_there_are_any(
+    text: str | None, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert requirements(tmp_path) == expected
+
+
+EXTRAS = """
+[project]
+name = "My_Project"
+dependencies = ["numpy>=2"]
+[project.optional-dependencies]
+fast = ["scipy>=1", "numpy>=2"]
+plots = ["matplotlib"]
+everything = ["my-project[fast, plots]"]
+[tool.mlpperf]
+extras = ["CHOSEN"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("fast", ("numpy>=2", "scipy>=1")),
+        ("plots", ("numpy>=2", "matplotlib")),
+        ("everything", ("numpy>=2", "scipy>=1", "matplotlib")),
+    ],
+)
+def test_hot_paths_may_need_extras(chosen: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", chosen), encoding="utf-8")
+    assert requirements(tmp_path) == expected
+
+
+def test_an_extra_that_the_project_does_not_have_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", "plot"), encoding="utf-8")
+    assert refusal(requirements, tmp_path) == "There is no extra 'plot'; did you mean plots?"
+
+
+def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {
+        "numpy": False,
+        "NumPy>=2": False,
+        "numpy>=999": True,
+        "numpy<1": True,
+        "missing-for-certain": True,
+        "missing-for-certain; python_version < '3'": False,
+        "numpy>=999; sys_platform == 'nowhere'": False,
+        "not a requirement": True,
+    }
+    monkeypatch.setattr(checkout, "requirements", lambda root: tuple(needed))
+    assert unmet(Path()) == [text for text, missing in needed.items() if missing]
+
+
+def test_an_environment_that_cannot_be_made_is_one_sentence(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # nobody is asked
+    project.replace("pyproject.toml", "numpy>=2", "missing-for-certain>=1")
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        """As it is, but with the pip of this environment: to make one takes seconds."""
+        if command[1:3] != ["-m", "venv"]:
+            return real([sys.executable, *command[1:]], **options)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    said = refusal(environment, project.folder, tmp_path / "environment")
+    assert said.startswith("No environment with missing-for-certain>=1: ")
+    assert "No matching distribution found" in said
+
+
+def test_an_environment_without_room_is_one_sentence(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = refusal(environment, project.folder, tmp_path / "file" / "environment")
+    assert said.startswith("No environment with numpy>=2: ")
+
+
+def test_an_environment_gets_what_is_asked_for_and_what_we_need(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version's own requirements go before ours, which it may need in another version."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert not options.get("shell")
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    python = environment(project.folder, tmp_path / "environment")
+    assert asked[0] == [sys.executable, "-m", "venv", str(tmp_path / "environment")]
+    assert asked[1][:4] == [python, "-m", "pip", "install"]
+    given = asked[1][asked[1].index("--") + 1 :]
+    assert "numpy>=2" in given
+    assert sum(text.startswith("numpy") for text in given) == 1
+    assert any(text.startswith("psutil") for text in given)
+    assert not any("extra" in text for text in given)
+
+
+def interpreter(folder: Path, text: str) -> str:
+    """A program that is called as an interpreter would be."""
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+@pytest.mark.parametrize(
+    "text", ["exit 1", "echo nonsense", "kill -9 $$", "echo '[[1]]'; echo", "exec /nowhere"]
+)
+def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
+    python = interpreter(tmp_path, text)
+    assert "does not say which packages it has" in refusal(unmet, tmp_path, python)
+    assert "does not say" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ours')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    python = interpreter(tmp_path, f'echo hello; exec {sys.executable} "$@"')
+    needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
+    (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
+    assert unmet(tmp_path, python) == ["missing-for-certain"]

@@ -1,0 +1,493 @@
+"""What differs between two versions, and which functions that changes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.versions.diff import Changes, changes, same_code
+from mlpperf.engine.versions.version import Version
+
+STREETS = """
+import os
+from .maps import NORTH
+
+STEPS = 10
+
+def walk(n):
+    return n
+
+def run(n):
+    return STEPS * n
+
+def look():
+    return os.sep
+
+class Street:
+    name = "none"
+
+    @property
+    def far(self):
+        return 1
+
+    def near(self):
+        def inner():
+            return 2
+        return inner()
+"""
+MAPS = """
+NORTH = 1
+
+def draw():
+    return NORTH
+"""
+TOWN = "from .streets import STEPS, walk\n\ndef far():\n    return STEPS\n"
+SUITE = """import town
+
+def time_steps():
+    return town.STEPS
+
+def time_walk():
+    town.walk(1)
+
+def time_named(name):
+    return getattr(town, "STEPS")
+
+def time_any(name):
+    return getattr(town, name)
+"""
+FILES = {
+    "src/town/__init__.py": TOWN,
+    "src/town/streets.py": STREETS,
+    "src/town/maps.py": MAPS,
+    "speed/suite.py": SUITE,
+}
+PLACES = {name: f"src/town/{name}.py" for name in ("streets", "maps", "shops", "harbour")}
+PLACES |= {"town": "src/town/__init__.py"}
+
+
+def written(root: Path, **files: str) -> Version:
+    """A version with these files, and with some modules of the package otherwise."""
+    every = FILES | {PLACES.get(name, name): text for name, text in files.items()}
+    for name, text in every.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return Version(root.name, None, root)
+
+
+def between(folder: Path, base: dict[str, str] | None = None, **head: str) -> Changes:
+    """What differs if only the head has these files otherwise, or also the base."""
+    old = written(folder / "base", **(base or {}))
+    return changes(old, written(folder / "head", **{**(base or {}), **head}))
+
+
+def named(found: Changes, folder: Path, side: str = "head") -> set[str]:
+    """The first line of each function that does something else."""
+    assert found.unknown == ""
+    lines = {
+        (folder / side / file).read_text().splitlines()[first - 1].strip().rstrip(":")
+        for effect in found.effects.values()
+        for file, of_file in effect.lines[side].items()
+        for first, _ in of_file
+    }
+    return {line for line in lines if line.startswith(("def ", "async def ", "@"))}
+
+
+def unsure(found: Changes) -> str:
+    """What cannot be followed."""
+    return found.unknown or " ".join(
+        why for effect in found.effects.values() for why in effect.unsure.values()
+    )
+
+
+# --- functions ------------------------------------------------------------------------------------
+
+
+def test_comments_docstrings_places_and_types_are_no_change(tmp_path: Path) -> None:
+    text = STREETS.replace("def walk(n):", '# A comment.\n\n\ndef walk(n):\n    """Walk."""')
+    text = f'"""Streets."""\nfrom typing import TYPE_CHECKING\n{text}'
+    text = text.replace("STEPS = 10", "STEPS = 10\nif TYPE_CHECKING:\n    from . import maps")
+    text += "if __name__ == '__main__':\n    run(1)\n"
+    found = between(tmp_path, streets=text)
+    assert named(found, tmp_path) == set()
+    assert not unsure(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "function"),
+    [
+        ("return n\n\ndef run", "return n + 0\n\ndef run", "def walk(n)"),
+        ("return 2", "return 3", "def near(self)"),
+        ("return 1", "return 0", "@property"),
+        ("@property", "@staticmethod", "@staticmethod"),
+        ("def walk(n):", "def walk(n=1):", "def walk(n=1)"),
+        ("def walk(n):", "def walk(n: int):", "def walk(n: int)"),
+        ("def walk(n):", "async def walk(n):", "async def walk(n)"),
+        ("return n\n\ndef run", "return (n := n + 1)\n\ndef run", "def walk(n)"),
+        ("return n\n\ndef run", "global STEPS\n    del STEPS\n\ndef run", "def walk(n)"),
+        (
+            "return n\n\ndef run",
+            "match n:\n        case 1: return 2\n\ndef run",
+            "def walk(n)",
+        ),
+        ("return n\n\ndef run", "return max(n, key=lambda x: x)\n\ndef run", "def walk(n)"),
+    ],
+)
+def test_a_function_that_differs_is_known_by_its_lines(
+    old: str, new: str, function: str, tmp_path: Path
+) -> None:
+    assert old in STREETS
+    found = between(tmp_path, streets=STREETS.replace(old, new))
+    assert named(found, tmp_path) == {function}
+    assert not unsure(found)
+
+
+def test_what_only_one_version_has_differs_there(tmp_path: Path) -> None:
+    more = STREETS.replace("class Street:", "def fly():\n    return 0\n\nclass Street:")
+    more = more.replace("def walk(n):\n    return n\n", "")
+    found = between(tmp_path, streets=more, harbour="def sail():\n    return 1\n")
+    assert named(found, tmp_path) >= {"def fly()", "def sail()"}
+    assert named(found, tmp_path, "base") >= {"def walk(n)"}
+
+
+def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    one = STREETS + "def twice():\n    return 1\n\ndef twice():\n    return 2\n"
+    other = STREETS + "def twice():\n    return 2\n\ndef twice():\n    return 1\n"
+    found = between(tmp_path, {"streets": one}, streets=other)
+    assert len(found.effects["src/town/streets.py"].lines["head"]["src/town/streets.py"]) == 2
+
+
+@pytest.mark.parametrize("folder", ["lib/town/", "python/other/", "tools/deep/down/", ""])
+def test_it_does_not_matter_where_a_module_lies(folder: str, tmp_path: Path) -> None:
+    place = f"{folder}core.py"
+    found = between(tmp_path, {place: "def area():\n    return 1\n"}, **{place: "def area(): pass"})
+    assert named(found, tmp_path) == {"def area(): pass"}
+
+
+def test_files_beside_the_project_are_found_from_its_folder(tmp_path: Path) -> None:
+    """Sibling packages of a repository, submodules."""
+    versions = []
+    for side in ("base", "head"):
+        copy = tmp_path / side
+        written(copy / "packages/app")
+        (copy / "packages/core").mkdir()
+        (copy / "packages/core/kernel.py").write_text(f"def area():\n    return '{side}'\n")
+        versions.append(Version(side, None, copy / "packages/app", copy=copy))
+    assert changes(*versions).effects["../core/kernel.py"].lines["head"] == {
+        "../core/kernel.py": [(1, 2)]
+    }
+    assert not same_code(*versions, suites=True)
+
+
+# --- what is bound at the top of a module ---------------------------------------------------------
+
+MENTIONS = {"def far()", "def time_steps()", "def time_named(name)", "def time_any(name)"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "functions"),
+    [
+        # A constant: whoever mentions it, in any file, also in those of the suite.
+        ("STEPS = 10", "STEPS = 20", {"def run(n)", *MENTIONS}),
+        ("STEPS = 10", "STEPS = [i for i in range(9)]", {"def run(n)", *MENTIONS}),
+        ("STEPS = 10", "if True:\n    STEPS = 1\nelse:\n    STEPS = 2", {"def run(n)", *MENTIONS}),
+        ("STEPS = 10", "STEPS = 10\ndel STEPS", {"def run(n)", *MENTIONS}),
+        ("STEPS = 10", "STEPS = lambda: 1", {"def run(n)", *MENTIONS}),
+        # An import of what is not the project's own: who mentions it here, or by this module.
+        ("import os", "import posix as os", {"def look()"}),
+        ("import os", "import os, sys", set()),
+        # A new class: whoever mentions it.
+        ("STEPS = 10", "STEPS = 10\nclass walk: pass", {"def time_walk()", "def time_any(name)"}),
+    ],
+)
+def test_what_is_bound_otherwise_changes_whoever_mentions_it(
+    old: str, new: str, functions: set[str], tmp_path: Path
+) -> None:
+    found = between(tmp_path, streets=STREETS.replace(old, new))
+    assert named(found, tmp_path) == functions
+    assert not unsure(found)
+
+
+def test_so_does_what_is_made_of_it(tmp_path: Path) -> None:
+    """NORTH has another name in streets, and STEPS is made of that."""
+    streets = STREETS.replace("import NORTH", "import NORTH as UP").replace(
+        "STEPS = 10", "STEPS = UP"
+    )
+    found = between(tmp_path, {"streets": streets}, maps=MAPS.replace("NORTH = 1", "NORTH = 2"))
+    assert named(found, tmp_path) == {"def draw()", "def run(n)", *MENTIONS}
+
+
+def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
+    """Of modules that say where something is imported from."""
+    shops = "from .maps import loads\n\ndef buy(x):\n    return loads(x)\n"
+    base = {"maps": MAPS + "from json import loads\n", "shops": shops}
+    found = between(tmp_path, base, maps=MAPS + "from pickle import loads\n")
+    assert named(found, tmp_path) == {"def buy(x)"}
+
+
+@pytest.mark.parametrize(
+    ("shops", "touched"),
+    [
+        ("from .streets import *\n\ndef buy():\n    return STEPS\n", True),
+        ("def buy(module):\n    return module.STEPS\n", True),
+        ("def buy(module):\n    return getattr(module, 'STEPS')\n", True),
+        ("def buy(name):\n    return globals()[name]\n", True),
+        ("def buy(module, name):\n    return vars(module)[name]\n", True),
+        ("def buy(module, name):\n    return module.__dict__[name]\n", True),
+        ("import importlib\n\ndef buy(name):\n    return importlib.import_module(name)\n", True),
+        ("def buy(name):\n    return eval(name)\n", True),
+        ("def buy(patch):\n    return patch('town.streets.STEPS', 3)\n", True),
+        ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),
+        ("STEPS = 3\n\ndef buy():\n    return STEPS\n", False),
+        ("from . import streets\n\ndef buy(name):\n    return getattr(streets, name)\n", True),
+        ("def buy(n):\n    from .streets import walk\n    return getattr(walk, n)\n", True),
+        ("def buy(module):\n    return getattr(module, 'OTHER')\n", False),
+        ("def buy(what, name):\n    return getattr(what, name)\n", False),
+        ("def buy():\n    'It takes STEPS.'\n    return 1\n", False),
+    ],
+)
+def test_names_are_also_reached_by_strings(shops: str, touched: bool, tmp_path: Path) -> None:
+    base = {"shops": shops}
+    found = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
+    assert any(line.startswith("def buy") for line in named(found, tmp_path)) is touched
+
+
+def test_docstrings_matter_to_who_reads_them(tmp_path: Path) -> None:
+    shops = "def buy(f):\n    return f.__doc__\n"
+    streets = STREETS.replace("def walk(n):", 'def walk(n):\n    """Walk."""')
+    found = between(tmp_path, {"shops": shops}, streets=streets)
+    assert named(found, tmp_path) == {"def buy(f)"}
+
+
+def test_names(tmp_path: Path) -> None:
+    """`__all__` counts by what is in it."""
+    found = between(tmp_path, maps="__all__ = ['draw']\n" + MAPS)
+    assert named(found, tmp_path) == set()
+
+
+# --- what cannot be followed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ({"streets": STREETS + "print(1)\n"}, "src/town/streets.py calls print at line"),
+        ({"streets": STREETS + "from os import *\n"}, "imports everything from os"),
+        ({"streets": STREETS + "os.x = 1\n"}, "assigns to what others hold"),
+        ({"streets": STREETS + "STEPS += 1\n"}, "changes what others may hold"),
+        ({"streets": STREETS + "A = walk(1)\n"}, "calls walk"),
+        ({"streets": STREETS + "from .maps import dict\nA = dict()\n"}, "calls dict"),
+        ({"streets": STREETS + "with os.x: pass\n"}, "changed outside functions"),
+        ({"streets": STREETS + "if os:\n    class A: pass\n"}, "changed outside functions"),
+        ({"streets": STREETS + "if os:\n    @hook\n    def f(): pass\n"}, "decorates f"),
+        ({"streets": STREETS + "@hook\ndef f(): pass\n"}, "has the decorator hook on f"),
+        ({"streets": STREETS.replace("@property", "@hook")}, "has the decorator hook on far"),
+        ({"streets": STREETS.replace("walk(n)", "walk(n=os.x(1))")}, "calls x"),
+        ({"streets": STREETS.replace('"none"', '"some"')}, "changed in the class Street"),
+        ({"streets": STREETS.replace("class Street", "class Street(dict)")}, "other bases"),
+        ({"streets": STREETS + "class New(Street): pass\n"}, "which may be registered"),
+        ({"streets": STREETS + "class New(x=1): pass\n"}, "the class New with keywords"),
+        ({"streets": STREETS + "class New:\n    x = os.x()\n"}, "calls x"),
+        ({"streets": STREETS + "if __name__ != '__main__':\n    walk(1)\n"}, "calls walk"),
+        ({"maps": MAPS + "def (\n"}, "maps.py cannot be read (SyntaxError)"),
+        ({"maps": MAPS + "\0"}, "maps.py cannot be read"),
+        ({"src/town/fast.so": "1"}, "fast.so changed, which is not Python source"),
+        ({"src/town/fast.pyx": "1"}, "fast.pyx changed"),
+        ({"setup.py": "1"}, "setup.py changed, which says how the project is built"),
+        ({"requirements-dev.txt": "1"}, "how the project is built"),
+        ({"uv.lock": "1"}, "how the project is built"),
+        ({"pyproject.toml": "[build-system]\nrequires = []\n"}, "how the project is built"),
+        ({"maps": MAPS + "A = 1\nB = 2\n"}, ""),
+        ({"streets": STREETS + "class New(ValueError):\n    x = 1\n"}, ""),
+    ],
+)
+def test_what_cannot_be_followed_is_said(head: dict[str, str], why: str, tmp_path: Path) -> None:
+    found = between(tmp_path, **head)
+    assert why in unsure(found)
+    assert bool(unsure(found)) == bool(why)
+
+
+def test_what_pyproject_says_of_linters_is_no_change(tmp_path: Path) -> None:
+    text = "[build-system]\nrequires = []\n[project]\nversion = '1'\n[tool.ruff]\nx = 1\n"
+    base = {"pyproject.toml": text}
+    found = between(tmp_path, base, **{"pyproject.toml": text.replace("1", "2")})
+    assert not found.unknown
+    other = changes(
+        written(tmp_path / "a", **base), written(tmp_path / "b", **{"pyproject.toml": text + "="})
+    )
+    assert other.unknown
+
+
+def test_sources_may_be_deeper_than_the_stack(tmp_path: Path) -> None:
+    elifs = "".join(f"    elif n == {i}:\n        return {i}\n" for i in range(900))
+    text = (
+        f"def which(n):\n    if n < 0:\n        return 0\n{elifs}\n\nMANY = {'+'.join('1' * 900)}"
+    )
+    found = between(tmp_path, maps=MAPS + text)
+    assert "def which(n)" in named(found, tmp_path)
+    assert not unsure(found)
+    deep = between(tmp_path / "deep", maps=MAPS + f"A = {'-' * 5000}1\n")
+    assert "cannot be read" in unsure(deep)
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("class Shop:", ""),
+        ("class Shop(Generic[T], dict):", ""),
+        ("class Shop(Street):", "changed in the class Shop"),
+        ("@dataclass\nclass Shop:", "changed in the class Shop"),
+        ("class Shop(NamedTuple):", "changed in the class Shop"),
+        ("class Shop(metaclass=Meta):", "changed in the class Shop"),
+    ],
+)
+def test_types_in_a_class_matter_only_to_what_looks_at_them(
+    before: str, why: str, tmp_path: Path
+) -> None:
+    shops = f"{before}\n    far: int\n"
+    found = between(tmp_path, {"shops": shops}, shops=shops + "    near: int\n")
+    assert why in unsure(found)
+    assert bool(unsure(found)) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("class Shop:", ""),
+        ("@dataclass(frozen=True)\nclass Shop:", ""),
+        ("class Shop(Model):", "uses what changed in the class Shop"),
+    ],
+)
+def test_what_a_type_means_matters_to_fewer(before: str, why: str, tmp_path: Path) -> None:
+    shops = f"from .maps import Far\n{before}\n    far: Far\n\n    def near(self, far: Far): pass\n"
+    base = {"shops": shops, "maps": MAPS + "Far = int\n"}
+    found = between(tmp_path, base, maps=MAPS + "Far = str\n")
+    assert why in unsure(found)
+    assert named(found, tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("A = 1\nB = 2\n", "B = 2\nA = 1\n"),
+        ("def f(): pass\nf = 1\n", "f = 1\ndef f(): pass\n"),
+        ("from os import f\ndef f(): pass\n", "def f(): pass\nfrom os import f\n"),
+    ],
+)
+def test_another_order_is_not_followed(one: str, other: str, tmp_path: Path) -> None:
+    found = between(tmp_path, {"maps": MAPS + one}, maps=MAPS + other)
+    assert "in another order" in unsure(found)
+
+
+def test_functions_and_imports_may_move(tmp_path: Path) -> None:
+    moved = "def f(): pass\nimport os\n", "import os\ndef f(): pass\n"
+    found = between(tmp_path, {"maps": MAPS + moved[0]}, maps=MAPS + moved[1])
+    assert not unsure(found)
+
+
+def test_a_class_that_is_made_of_what_changed_is_not_followed(tmp_path: Path) -> None:
+    for number, shop in enumerate(
+        ("class Shop:\n    far = STEPS\n", "class Shop(STEPS): pass\n", "go(STEPS)\n")
+    ):
+        shops = f"from .streets import STEPS\n\n{shop}"
+        streets = STREETS.replace("STEPS = 10", "STEPS = 20")
+        found = between(tmp_path / str(number), {"shops": shops}, streets=streets)
+        assert "src/town/shops.py" in unsure(found)  # once that is run, and not before
+        assert not found.unknown
+
+
+# --- files that are not run -----------------------------------------------------------------------
+
+
+def test_data_is_data(tmp_path: Path) -> None:
+    found = between(tmp_path, {"src/town/table.csv": "1"}, **{"src/town/table.csv": "2"})
+    effect = found.effects["src/town/table.csv"]
+    assert effect.data
+    assert not effect.named
+    assert not named(found, tmp_path)
+
+
+def test_a_file_that_is_there_or_not_matters_to_who_names_it(tmp_path: Path) -> None:
+    shops = "import os\n\ndef buy():\n    return os.path.exists('fast.flag')\n"
+    found = between(tmp_path, {"shops": shops}, **{"fast.flag": ""})
+    assert named(found, tmp_path) == {"def buy()"}
+    assert found.effects["fast.flag"].named
+
+
+def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:
+    base, head = written(tmp_path / "base"), written(tmp_path / "head")
+    (base.root / "a").symlink_to("src")
+    (head.root / "a").symlink_to("speed")
+    assert "the link a changed" in changes(base, head).unknown
+    (head.root / "a").unlink()
+    (head.root / "a").symlink_to("src")
+    assert same_code(base, head, suites=True)
+    for version in (base, head):
+        (version.root / ".gitmodules").write_text('[submodule "x"]\n\tpath = lib/x\n')
+    assert not same_code(base, head, suites=True)
+    assert "submodule lib/x" in changes(base, head).unknown
+    for version in (base, head):
+        (version.root / "lib/x").mkdir(parents=True)
+        (version.root / "lib/x/core.py").write_text(f"A = '{version.name}'\n")
+    assert not same_code(base, head, suites=True)
+    assert not changes(base, head).unknown
+
+
+# --- the same code --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "same"),
+    [
+        ("README.md", True),
+        ("docs/index.rst", True),
+        ("LICENSE", True),
+        (".github/workflows/test.yml", True),
+        (".gitignore", True),
+        ("src/town/README.md", False),  # may be read, and so may all that follow
+        ("speed/data/big.md", False),
+        ("notes.txt", False),
+        ("data.json", False),
+        ("setup.py", False),
+        ("tests/test_other.py", False),
+        ("lib/other.py", False),
+        ("src/town/__pycache__/maps.cpython-311.pyc", True),
+    ],
+)
+def test_only_what_nothing_reads_makes_no_difference(file: str, same: bool, tmp_path: Path) -> None:
+    base, head = written(tmp_path / "base"), written(tmp_path / "head", **{file: "New."})
+    assert same_code(base, head, suites=True) is same
+
+
+@pytest.mark.parametrize(
+    "reader", ["open('README.md')", "glob('*.md')", "Path('README').with_suffix('.md')"]
+)
+def test_prose_counts_if_python_names_such_files(reader: str, tmp_path: Path) -> None:
+    base = written(tmp_path / "base", **{"speed/reads.py": f"def read():\n    {reader}\n"})
+    shutil.copytree(base.root, tmp_path / "head")
+    (tmp_path / "head/README.md").write_text("New.")
+    head = Version("head", None, tmp_path / "head")
+    assert not same_code(base, head, suites=True)
+    assert changes(base, head).effects["README.md"].data
+
+
+def test_what_cannot_be_read_may_be_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, head = written(tmp_path / "base"), written(tmp_path / "head")
+
+    def refused(file: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert not same_code(base, head, suites=True)
+    assert "Permission denied" in changes(base, head).unknown
+
+
+def test_modes_count(tmp_path: Path) -> None:
+    base, head = written(tmp_path / "base"), written(tmp_path / "head")
+    assert same_code(base, head, suites=True)
+    (head.root / "speed/suite.py").chmod(0o755)
+    assert not same_code(base, head, suites=True)
+    assert not unsure(changes(base, head))

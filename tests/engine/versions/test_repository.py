@@ -1,0 +1,80 @@
+"""A suite may be about another repository, which stays as it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.versions.repository import source
+from mlpperf.errors import MlpperfError
+
+
+@pytest.fixture
+def suite(project: Any, tmp_path: Path) -> Any:
+    """A repository with an asv suite about the project."""
+    made = type(project)(tmp_path / "suite")
+
+    def about(repository: object, **more: object) -> Path:
+        made.write("asv.conf.json", json.dumps({"repo": str(repository), **more}))
+        made.commit()
+        return Path(made.folder)
+
+    return about
+
+
+def test_a_repository_in_a_folder_is_taken_as_it_is(
+    suite: Any, project: Any, tmp_path: Path
+) -> None:
+    found = source(suite("../project"), tmp_path)
+    assert (found.top, found.project, found.head) == (project.folder, Path(), None)
+    assert found.suites == tmp_path / "suite"
+
+
+@pytest.mark.parametrize("branches", [["topic"], [], None, 3, "topic", {"a": 1}])
+def test_an_address_is_cloned_and_nothing_is_forced(
+    branches: Any, suite: Any, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a hook has aimed git at somebody else's repository, whose branches have our names."""
+    project.git("branch", "topic")
+    theirs = type(project)(tmp_path / "theirs")
+    theirs.commit("only here")
+    theirs.git("branch", "topic")
+    before = theirs.git("for-each-ref")
+    monkeypatch.setenv("GIT_DIR", str(theirs.folder / ".git"))
+    monkeypatch.chdir(theirs.folder)
+    folder = tmp_path / "suite"
+    with monkeypatch.context() as usual:
+        usual.delenv("GIT_DIR")
+        suite(f"file://{project.folder}", branches=branches)
+    found = source(folder, tmp_path)
+    assert found.top == tmp_path / "repository"
+    assert found.head == ("topic" if branches == ["topic"] else "HEAD")
+    assert theirs.git("for-each-ref") == before
+    monkeypatch.delenv("GIT_DIR")
+    names = type(project).git(project, "-C", str(found.top), "branch", "--format=%(refname:short)")
+    assert names.split() == ["main", "topic"]
+
+
+def test_the_project_may_lie_in_a_folder_of_its_repository(
+    suite: Any, project: Any, tmp_path: Path
+) -> None:
+    project.write("python/pyproject.toml", "[project]\nname = 'tiny'\n")
+    found = source(suite("../project", repo_subdir="python"), tmp_path)
+    assert (found.top, found.project) == (project.folder, Path("python"))
+    for subdir in ("..", str(tmp_path), "/"):
+        with pytest.raises(MlpperfError, match="repo_subdir is"):
+            source(suite("../project", repo_subdir=subdir), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ext::sh -c 'touch stolen' @", "ssh://-oProxyCommand=touch%20stolen/x", "--upload@x"],
+)
+def test_an_address_that_is_a_command_runs_nothing(
+    address: str, suite: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MlpperfError, match="cannot be cloned"):
+        source(suite(address), tmp_path)
+    assert not list(tmp_path.rglob("stolen"))

@@ -1,0 +1,87 @@
+"""Processes that benchmarks start: it is known whose files they run, or it is said."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.worker import children as module
+from mlpperf.engine.worker.children import Children
+from mlpperf.engine.worker.isolation import World, leave
+from mlpperf.engine.worker.origins import REPORT, Origins
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[Children]:
+    """One for all, as an audit hook cannot be taken away."""
+    yield Children()
+    os.environ.pop(REPORT)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    home, copy = tmp_path / "home", tmp_path / "copy"
+    for folder in (home, copy):
+        (folder / "town").mkdir(parents=True)
+        (folder / "town/__init__.py").write_text("")
+    yield World(copy, ["town"], [copy], None, "base", Origins(str(home)))
+    leave()
+
+
+def test_a_plain_child_is_known(children: Children, world: World) -> None:
+    children.forget()
+    world.inside(subprocess.run)([sys.executable, "-c", "import town"], check=True)
+    assert (children.unknown, children.strayed) == ("", "")
+
+
+def test_other_programs_are_none_of_our_business(children: Children, world: World) -> None:
+    children.forget()
+    world.inside(subprocess.run)(["true"], env={}, check=True)
+    assert children.unknown == ""
+
+
+@pytest.mark.parametrize("option", ["-I", "-E", "-S"])
+def test_a_child_that_ignores_the_path_is_unknown(
+    option: str, children: Children, world: World
+) -> None:
+    children.forget()
+    world.inside(subprocess.run)([sys.executable, option, "-c", "pass"], check=True)
+    assert "not known" in children.unknown
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "-c", "pass"], ["/bin/sh", "-c", "true"]])
+def test_so_is_one_with_an_environment_of_its_own(
+    command: list[str], children: Children, world: World
+) -> None:
+    children.forget()
+    world.inside(subprocess.run)(command, env={}, check=True)
+    assert "not known" in children.unknown
+
+
+def test_so_is_a_script_of_python(children: Children, world: World, tmp_path: Path) -> None:
+    script = tmp_path / "tool"
+    script.write_text(f"#!{sys.executable} -I\n")
+    script.chmod(0o755)
+    children.forget()
+    world.inside(subprocess.run)([str(script)], check=True)
+    assert "not known" in children.unknown
+
+
+def test_a_module_of_the_working_tree_is_named(
+    children: Children, world: World, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "home/town/__init__.py")
+    load = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('sly', {file!r})\n"
+        "sys.modules['sly'] = importlib.util.module_from_spec(spec)\n"
+    )
+    children.forget()
+    world.inside(subprocess.run)([sys.executable, "-c", load], check=True)
+    assert children.strayed.startswith("sly from ")
+    children.forget()
+    assert children.strayed == ""

@@ -1,0 +1,89 @@
+"""Blocks on request: what a process does that takes turns with another one."""
+
+import hashlib
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.worker.on_request import blocks_on_request
+from mlpperf.engine.worker.runner import Runner
+
+BLOCK = {"calls": 1, "warm": False}
+DATA = bytes(2_000_000)
+
+
+def places() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def asked(call: Callable[[], Any], *requests: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    wanted = iter([*requests, None])
+    ended: list[str] = []
+    answers = blocks_on_request(
+        lambda names, long: [Runner(call)],
+        lambda: ended.append("end"),
+        lambda: ended.append("given up"),
+        lambda: next(wanted),
+        random.Random(1),
+    )
+    for answer in answers:
+        yield {**answer, "places": places(), "ended": list(ended)}
+
+
+def begin(processor: int | None) -> dict[str, Any]:
+    return {"begin": ["a", "", "b"], "long": False, "processor": processor}
+
+
+linux = pytest.mark.skipif(
+    len(places()) < 2, reason="there are no two processors to choose from here"
+)
+
+
+@linux
+def test_a_series_without_threads_stays_on_the_processor_that_was_drawn() -> None:
+    everywhere = places()
+    processor = max(everywhere)
+    said = list(asked(lambda: sum(range(100_000)), begin(processor), BLOCK, BLOCK, {"end": True}))
+    assert [one["places"] for one in said] == [
+        everywhere,
+        everywhere,
+        {processor},
+        {processor},
+        everywhere,
+    ]
+    assert said[-1]["ended"] == ["end"]
+
+
+@linux
+def test_threads_may_use_all_processors() -> None:
+    everywhere = places()
+    with ThreadPoolExecutor(2) as pool:
+
+        def call() -> None:
+            list(pool.map(lambda _: hashlib.sha256(DATA).digest(), range(8)))
+
+        said = list(asked(call, begin(0), BLOCK, BLOCK))
+    assert all(one["places"] == everywhere for one in said)
+
+
+@linux
+def test_a_failure_ends_it_and_leaves_no_trace() -> None:
+    everywhere, calls = places(), iter([None, 1])
+
+    def call() -> None:
+        if next(calls):
+            raise ValueError("no")
+
+    said = list(asked(call, begin(min(everywhere)), BLOCK, BLOCK))
+    assert said[-1]["failed"] == "ValueError: no"
+    assert said[-1]["ended"] == ["given up"]
+    assert places() == everywhere
+
+
+def test_where_processors_cannot_be_chosen_a_block_is_timed_all_the_same() -> None:
+    said = list(asked(lambda: None, begin(None), BLOCK, {"end": True}))
+    assert said[2]["seconds"] > 0

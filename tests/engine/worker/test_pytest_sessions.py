@@ -1,0 +1,282 @@
+"""What a session of pytest collects in odd projects, and what it says of the rest."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.suites.discovery import found
+from mlpperf.engine.versions.environment import started
+
+FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
+TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")
+WRAPS = "import pytest\n\n@pytest.fixture\ndef timed(benchmark):\n    return benchmark\n"
+
+
+def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[dict[str, Any]]:
+    """What a process says of a project with these files."""
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    (suite,) = (suite for suite in found(root) if suite.kind == "pytest")
+    sides = {"head": {"root": str(root), "packages": ["pkg"], "folders": [str(root)]}}
+    line = {"kind": kind, "suite": "pytest", "arguments": suite.arguments, "sides": sides}
+    with started({**line, **task}, sys.executable, 60.0) as worker:
+        return list(worker)
+
+
+def looked(root: Path, files: dict[str, str]) -> tuple[set[str], dict[str, str]]:
+    """The names of the series of a project, and what cannot be loaded."""
+    (answer,) = asked(root, "look", files)
+    names = {f"{file}::{function}{case}" for file, case, function in answer["series"]}
+    return names, answer["trouble"]
+
+
+def proven(root: Path, files: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What became of each test."""
+    (answer,) = asked(root, "look", files)
+    return {one["series"][2]: one for one in asked(root, "prove", {}, series=answer["series"])}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tests/test_[x].py",
+        "tests/--collect-only_test.py",
+        "tests/test_a b.py",
+        "tests/test_a::b.py",
+        "tests/test_100%.py",
+        "tests/test_é.py",
+        "@tests/test_it.py",
+        "-x/test_it.py",
+        "a[1]/test_it.py",
+        "build/test_it.py",  # which pytest does not enter by itself
+        "tests/bench_it.py",
+        "tests/timing.py",
+    ],
+)
+def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
+    series, trouble = looked(tmp_path, {name: FIXTURE, "test_other.py": FIXTURE})
+    assert series == {f"{name}::test_it", "test_other.py::test_it"}
+    assert trouble == {}
+
+
+def test_one_file_that_cannot_be_loaded_takes_no_other_down(tmp_path: Path) -> None:
+    files = {
+        "test_good.py": FIXTURE,
+        "test_syntax.py": "def test_it(benchmark:\n",
+        "test_old.py": "print 'benchmark'\n",
+        "test_missing.py": "import no_such_package.deep\n" + FIXTURE,
+        "test_exits.py": "import sys\nsys.exit('enough')\n" + FIXTURE,
+        "test_skips.py": "import pytest\npytest.skip('too hot', allow_module_level=True)\n"
+        + FIXTURE,
+        "broken/conftest.py": "import no_such_package\n",
+        "broken/test_it.py": FIXTURE,
+    }
+    series, trouble = looked(tmp_path, files)
+    assert series == {"test_good.py::test_it"}
+    assert "SyntaxError" in trouble["test_syntax.py"]
+    assert "SyntaxError" in trouble["test_old.py"]
+    assert "ModuleNotFoundError" in trouble["test_missing.py"]
+    assert "`--with no_such_package` adds it" in trouble["test_missing.py"]
+    assert "too hot" in trouble["test_skips.py"]
+    assert "broken/conftest.py cannot be loaded" in trouble["broken"]
+    assert "`--with no_such_package` adds it" in trouble["broken"]
+
+
+def test_a_conftest_that_is_read_first_takes_its_own_folder_down_alone(tmp_path: Path) -> None:
+    files = {"a/conftest.py": "import no_such_package\n", "a/test_a.py": FIXTURE}
+    series, trouble = looked(tmp_path, {**files, "b/test_b.py": FIXTURE})
+    assert series == {"b/test_b.py::test_it"}
+    assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in trouble["a"]
+
+
+def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:
+    folders = ("a/tests", "b/tests")
+    files = {f"{folder}/test_it.py": "import helper\n" + FIXTURE for folder in folders}
+    files |= {f"{folder}/conftest.py": "" for folder in folders}
+    files |= {f"{folder}/__init__.py": "" for folder in folders}
+    files |= {f"{folder}/helper.py": "" for folder in folders}
+    series, trouble = looked(tmp_path, files)
+    assert series == {f"{folder}/test_it.py::test_it" for folder in folders}, trouble
+
+
+CONFIGURATIONS = {
+    "pytest.ini": "[pytest]\nxfail_strict = true\nfilterwarnings = error\nno_such_setting = 1\n"
+    "addopts = -n 4 --cov=pkg --strict-markers --strict-config -p no:benchmark --benchmark-skip "
+    "--codspeed 'open\n",
+    "setup.cfg": "[tool:pytest]\npython_files = none_*.py\nnorecursedirs = tests\n"
+    "testpaths = doc\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\nfilterwarnings = ['error']\nstrict = true\n"
+    "addopts = ['-W', 'error', '--benchmark-disable', '-m', 'not benchmark']\n",
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_what_a_project_forbids_itself_ends_no_session(name: str, tmp_path: Path) -> None:
+    test = "import pytest\n\n@pytest.mark.no_such_mark\n" + FIXTURE
+    files = {name: CONFIGURATIONS[name], "tests/test_it.py": test}
+    series, trouble = looked(tmp_path, files)
+    assert (series, trouble) == ({"tests/test_it.py::test_it"}, {})
+
+
+def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("raise SystemExit('of somebody else')\n")
+    (tmp_path / "tox.ini").write_text("[pytest]\npython_functions = none\n")
+    series, trouble = looked(tmp_path / "project", {"tests/test_it.py": FIXTURE})
+    assert (series, trouble) == ({"tests/test_it.py::test_it"}, {})
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"pytest.ini": "[pytest]\nrequired_plugins = pytest-nowhere\n"},
+            "Missing required plugins: pytest-nowhere; `--with pytest-nowhere` adds",
+        ),
+        ({"pytest.ini": "[pytest]\nminversion = 99\n"}, "requires pytest-99"),
+        ({"conftest.py": "import no_such_package\n"}, "No module named 'no_such_package'"),
+        ({"conftest.py": "import pytest\npytest.exit('not here')\n"}, "not here"),
+        ({"conftest.py": "def pytest_configure(): raise OSError('odd')\n"}, "odd"),
+        ({"conftest.py": "def pytest_collection(): raise OSError('odd')\n"}, "odd"),
+        ({"conftest.py": "def pytest_sessionstart(): raise SystemExit(3)\n"}, "SystemExit"),
+        ({"pytest.ini": "[pytest]\naddopts = -p no_such_plugin\n"}, "no_such_plugin"),
+        ({"pyproject.toml": "[tool.mlpperf]\npytest_options = ['--nope']\n"}, "--nope"),
+        ({"pytest.ini": "[pytest\n"}, "test_it.py::test_it"),
+        ({"conftest.py": "import pkg.parser\n", "pkg/__init__.py": ""}, "a build generates it"),
+        ({"pytest.ini": "[pytest]\npython_functions = none\n"}, "has collected no test"),
+        (
+            {"tests/test_it.py": "def test_a(): ...\nLATER = {'fixture': 'benchmark'}\n"},
+            "has collected 1 test, but none with",
+        ),
+    ],
+)
+def test_a_session_that_ends_early_says_why(
+    files: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    series, trouble = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
+    assert said in " ".join([*series, *trouble.values()])
+
+
+def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None:
+    files = {
+        "tests/conftest.py": WRAPS + "\n@pytest.fixture\ndef twice(timed):\n    return timed\n"
+        "\ndef pytest_collection_modifyitems(items):\n    for item in items:\n"
+        "        if 'hooked' in item.name:\n            item.add_marker(pytest.mark.benchmark)\n",
+        "tests/helpers.py": "class Base:\n    def test_base(self, benchmark):\n"
+        "        benchmark(int)\n",
+        "tests/test_a.py": "def test_twice(twice):\n    twice(int)\n\ndef test_none(): ...\n"
+        "\ndef test_hooked(): ...\n",
+        "tests/test_b.py": "from helpers import Base\n\nclass TestIt(Base): ...\n",
+        "tests/test_c.py": "import pytest\npytestmark = pytest.mark.benchmark\n\n"
+        "def test_whole(): ...\n",
+        "tests/test_d.py": "def test_dynamic(request):\n"
+        "    request.getfixturevalue('benchmark')(int)\n"
+        "\ndef test_other(request):\n    request.getfixturevalue('tmp_path')\n",
+        "tests/test_e.py": "import unittest, pytest\n\nclass TestUnit(unittest.TestCase):\n"
+        "    @pytest.fixture(autouse=True)\n    def own(self, benchmark):\n"
+        "        self.benchmark = benchmark\n    def test_unit(self):\n"
+        "        self.benchmark(int)\n",
+        "tests/test_f.py": "import pytest\n\n@pytest.mark.parametrize('name', ['benchmark'])\n"
+        "def test_named(request, name):\n    request.getfixturevalue(name)(int)\n",
+    }
+    found = proven(tmp_path, files)
+    wanted = {"test_twice", "test_hooked", "TestIt::test_base", "test_whole", "test_dynamic"}
+    assert set(found) == {*wanted, "TestUnit::test_unit", "test_named"}
+    for name, answer in found.items():
+        assert answer["failed"] == answer["untimed"] == {}, name
+
+
+def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:
+    files = {
+        "conftest.py": "import pytest\n\ndef pytest_collection_modifyitems(config, items):\n"
+        "    if not config.getoption('--benchmark-only'):\n        items.clear()\n"
+        "\ndef pytest_benchmark_update_json(config, benchmarks, output_json): ...\n",
+        "test_a.py": "import sys\nimport pytest\n"
+        "if '--codspeed' not in sys.argv or '--benchmark-only' not in sys.argv:\n"
+        "    pytest.skip('no benchmarks', allow_module_level=True)\n"
+        "\ndef test_it(benchmark, request):\n"
+        "    assert benchmark.enabled and not benchmark.disabled\n"
+        "    assert request.config.option.codspeed\n"
+        "    assert not request.config.option.benchmark_disable\n"
+        "    benchmark(int)\n"
+        "    assert benchmark.stats.stats.mean >= 0 and benchmark.stats['rounds'] == 1\n"
+        "\n@pytest.mark.benchmark(group='g', max_time=1)\ndef test_options(benchmark):\n"
+        "    assert benchmark.group == 'g' and benchmark.options['max_time'] == 1\n"
+        "    benchmark.pedantic(int, rounds=2)\n    assert benchmark._mode\n",
+    }
+    for name, answer in proven(tmp_path, files).items():
+        assert answer["failed"] == answer["untimed"] == {}, name
+
+
+def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> None:
+    slow = "import pytest\n\ndef pytest_addoption(parser):\n    parser.addoption('--runslow', "
+    slow += "action='store_true')\n\ndef pytest_collection_modifyitems(config, items):\n"
+    slow += "    for item in () if config.getoption('--runslow') else items:\n"
+    slow += "        item.add_marker(pytest.mark.skip(reason='need --runslow to run'))\n"
+    files = {"tests/conftest.py": slow, "tests/test_a.py": FIXTURE}
+    said = proven(tmp_path, files)["test_it"]["skipped"]["head"]
+    assert "need --runslow to run" in said
+    assert 'pytest_options = ["--runslow"]' in said
+    files["pyproject.toml"] = "[tool.mlpperf]\npytest_options = ['--runslow']\n"
+    assert proven(tmp_path, files)["test_it"]["skipped"] == {}
+
+
+SURROUNDED = """
+import decimal, os, subprocess, sys
+import pytest
+
+def read():
+    assert open("data").read() == "x"
+    assert os.environ["TOWN_PLACE"] == "here"
+    assert "TOWN_GONE" not in os.environ
+    assert decimal.getcontext().prec == 50
+    assert sys.argv == ["town"]
+
+@pytest.fixture
+def place(monkeypatch, tmp_path):
+    os.environ["TOWN_GONE"] = "x"
+    monkeypatch.setenv("TOWN_PLACE", "here")
+    monkeypatch.delenv("TOWN_GONE")
+    monkeypatch.setattr(sys, "argv", ["town"])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_text("x")
+    yield
+    del os.environ["TOWN_PLACE"]
+
+def test_read(benchmark, place):
+    with decimal.localcontext() as context:
+        context.prec = 50
+        benchmark(read)
+
+def test_other(benchmark):
+    assert "TOWN_PLACE" not in os.environ
+    benchmark(int)
+
+def test_setup(benchmark, place):
+    decimal.getcontext().prec = 50
+    benchmark.pedantic(read, setup=read)
+
+def test_child(benchmark, place):
+    code = "import os; assert os.environ['TOWN_PLACE'] == 'here'"
+    benchmark(lambda: subprocess.run([sys.executable, "-c", code], check=True))
+"""
+
+
+def test_several_copies_are_between_set_and_delete_at_once(tmp_path: Path) -> None:
+    session = {"seconds": 0.02, "long": False}
+    names = ("test_read", "test_other", "test_setup", "test_child")
+    sessions = [{"series": ["test_a.py", "", name], **session} for name in names]
+    for answer in asked(tmp_path, "time", {"test_a.py": SURROUNDED}, sessions=sessions):
+        assert "failed" not in answer, answer
+
+
+def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:
+    hook = "def pytest_collection_modifyitems(items):\n    items[:] = items[:1]\n"
+    series, trouble = looked(tmp_path, {"conftest.py": hook, "test_a.py": TWO})
+    assert series == {"test_a.py::test_it"}
+    assert trouble == {
+        "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project"
+    }

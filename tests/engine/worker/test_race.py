@@ -1,0 +1,114 @@
+"""What one process of a race does, in this process."""
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.worker import race as race_worker
+from mlpperf.engine.worker.arrays import write
+from mlpperf.engine.worker.race import MOMENTS, time_contests
+from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
+from mlpperf.hotpath import problem
+
+PAGE = '''
+"""Two paths whose calls are counted, and one that changes its input."""
+import numpy as np
+from mlpperf.agreement import Agreement
+from mlpperf.hotpath import Case, Cost, HotPath, Variant
+
+CALLS = []
+
+def path(name, change=0.0):
+    def reference(x):
+        "Counted."
+        CALLS.append(name)
+        return (2 * x,)
+    def doubled(x):
+        "Added."
+        if change:
+            x.flags.writeable = True
+            x += change
+        return (x + x,)
+    return HotPath(
+        name=name, story="A test.", reference=reference,
+        variants=(Variant(doubled, Agreement.IDENTICAL),),
+        inputs=lambda case, rng: (rng.standard_normal(10),), cases=(Case(4),),
+        cost=lambda case: Cost(bytes=8),
+    )
+
+PATHS = (path("first"), path("second"))
+CHANGING = (path("changing", 1.0),)
+'''
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    (tmp_path / "counted_paths.py").write_text(PAGE, "utf-8")
+    named = '[tool.mlpperf]\npaths = ["counted_paths:PATHS", "counted_paths:CHANGING"]\n'
+    (tmp_path / "pyproject.toml").write_text(named, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    import counted_paths
+
+    for path in (*counted_paths.PATHS, *counted_paths.CHANGING):
+        write(problem(path, path.cases[0]).inputs, tmp_path, f"{path.name}-batch-4")
+    counted_paths.CALLS.clear()  # of the references, for what is expected
+    yield {
+        "inputs": str(tmp_path),
+        "seed": 0,
+        "contests": [contest("first"), contest("second")],
+    }
+    sys.modules.pop("counted_paths")
+
+
+def contest(name: str, seconds: float = 0.5) -> dict[str, Any]:
+    return {
+        "path": name,
+        "case": "batch-4",
+        "variants": ["reference", "doubled"],
+        "seconds": seconds,
+    }
+
+
+def stretches() -> list[str]:
+    """Whose turn it was, one contest after the other."""
+    import counted_paths
+
+    return [name for name, _ in groupby(counted_paths.CALLS)]
+
+
+def test_contests_of_a_group_run_at_several_moments_in_turns(task: dict[str, Any]) -> None:
+    first, second = time_contests(task)
+    # Getting ready comes first; of contests that take their seconds, each moment is a stretch.
+    assert stretches() == ["first", "second"] * (1 + MOMENTS)
+    for answer in (first, second):
+        rounds = {len(times) for times in answer["times"]}
+        assert len(answer["times"]) == 2
+        assert len(rounds) == 1
+        assert answer["round_seconds"] * rounds.pop() > 0
+        assert answer["other_seconds"] > 0
+
+
+@pytest.mark.parametrize("bound", [("GROUP_MOST", 1), ("GROUP_BYTES", 1)], ids=lambda b: b[0])
+def test_what_does_not_fit_into_the_memory_together_runs_one_after_the_other(
+    task: dict[str, Any], bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race_worker, *bound)
+    assert len(list(time_contests(task))) == 2
+    assert stretches() == ["first", "second"]
+
+
+def test_there_are_some_rounds_however_few_the_seconds(task: dict[str, Any]) -> None:
+    task["contests"] = [contest("first", seconds=1e-9)]
+    (answer,) = time_contests(task)
+    assert len(answer["times"][0]) >= FEWEST_ROUNDS
+
+
+def test_a_contestant_that_changes_an_input_is_told(task: dict[str, Any]) -> None:
+    task["contests"] = [contest("changing")]
+    (answer,) = time_contests(task)
+    assert answer == {"wrong": "changing: an input was changed while it was timed."}

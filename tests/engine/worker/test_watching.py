@@ -1,0 +1,552 @@
+"""Which series run anything that differs, in whatever way they come to it; and what hides that."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.versions.diff import changes
+from mlpperf.engine.versions.environment import started
+from mlpperf.engine.versions.version import Version
+
+STREETS = """
+def walk():
+    return 1
+
+def stand():
+    return 2
+
+def at_loading():
+    return 3
+"""
+WALK = {"src/town/streets.py": STREETS.replace("return 1", "return 1 + 0")}
+LOADING = {"src/town/streets.py": STREETS.replace("return 3", "return 3 + 0")}
+PYTEST = """
+import subprocess, sys, threading
+import pytest
+from town import streets
+
+CACHE = []
+
+def test_stand(benchmark):
+    benchmark(streets.stand)
+
+def test_walk(benchmark):
+    benchmark(streets.walk)
+
+def test_in_a_thread(benchmark):
+    def call():
+        thread = threading.Thread(target=streets.walk)
+        thread.start()
+        thread.join()
+    benchmark(call)
+
+def test_in_a_process(benchmark):
+    benchmark.pedantic(subprocess.run, args=([sys.executable, "-c", ""],))
+
+def test_fails(benchmark):
+    benchmark(lambda: 1 / 0)
+
+def test_stand_again(benchmark):
+    benchmark(streets.stand)
+"""
+ASV = """
+from town import streets
+
+def time_stand():
+    streets.stand()
+
+class Walks:
+    def setup(self):
+        self.steps = streets.walk()
+    def time_after_a_setup(self):
+        pass
+
+def time_walk():
+    streets.walk()
+"""
+
+
+@pytest.fixture(autouse=True)
+def without_plugins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Loading these takes longer than all else; but once they are there."""
+    if request.node.name != "test_only_what_runs_it_is_touched":
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def touched(
+    folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Why each series may run what differs, by its function; nothing if it does not.
+
+    The head has some files otherwise, and both have what the `base` has.
+    """
+    suite, name = ("asv", "speed/walks.py") if "def time_" in tests else ("pytest", "tests/test.py")
+    usual = {"src/town/__init__.py": "", "src/town/streets.py": STREETS, name: tests}
+    sides, versions = {}, []
+    for side, more in (("base", {}), ("head", head)):
+        root = folder / side
+        for file, text in {**usual, **(base or {}), **more}.items():
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                (root / file).write_text(text, encoding="utf-8")
+        sides[side] = {"root": str(root), "packages": ["town"], "folders": [str(root / "src")]}
+        versions.append(Version(side, None, root))
+    found = changes(*versions)
+    assert not found.unknown
+    about = {
+        "suite": suite,
+        "arguments": [name if suite == "pytest" else "speed"],
+        "sides": sides,
+    }
+    if suite == "pytest":
+        series = [[name, "", test] for test in re.findall(r"^def (test_\w+)", tests, re.MULTILINE)]
+    else:
+        with started({"kind": "look", **about}, sys.executable, 60.0) as worker:
+            series = next(worker)["series"]
+    task = {"kind": "touch", "series": series, "changed": found.told, **about}
+    with started(task, sys.executable, 60.0) as worker:
+        answers = list(worker)
+    assert all(answer["touched"] == bool(answer["why"]) for answer in answers)
+    return {answer["series"][2]: answer["why"] for answer in answers}
+
+
+def only(folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | None = None) -> str:
+    """Of one series, why it is touched: that of `test_it`; nothing before it is."""
+    text = (
+        "import pytest\nfrom town import streets\n\n"
+        f"def test_before(benchmark):\n    benchmark(streets.stand)\n\n{tests}"
+    )
+    found = touched(folder, text, head, base)
+    assert found["test_before"] == ""
+    return found["test_it"]
+
+
+def each(
+    folder: Path,
+    before: str,
+    calls: Sequence[str],
+    head: dict[str, str],
+    base: dict[str, str] | None = None,
+) -> dict[str, str]:
+    """Why each of some calls is touched."""
+    tests = "".join(
+        f"\ndef test_{number}(benchmark):\n    benchmark(lambda: {call})\n"
+        for number, call in enumerate(calls)
+    )
+    text = f"from town import streets\n{before}\n"
+    text += f"def test_before(benchmark):\n    benchmark(streets.stand)\n{tests}"
+    found = touched(folder, text, head, base)
+    assert found.pop("test_before") == ""
+    return dict(zip(calls, found.values(), strict=True))
+
+
+# --- what it runs ---------------------------------------------------------------------------------
+
+
+def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
+    changed = "runs what changed in src/town/streets.py"
+    assert touched(tmp_path, PYTEST, WALK) == {
+        "test_stand": "",
+        "test_walk": changed,
+        "test_in_a_thread": changed,
+        "test_in_a_process": "starts a process",  # nobody knows what that runs
+        "test_fails": "ZeroDivisionError: division by zero",
+        "test_stand_again": "",
+    }
+
+
+def test_one_side_is_enough(tmp_path: Path) -> None:
+    """What only one version calls, and what only one has."""
+    town = "from town.streets import stand\n\ndef go(n=0):\n    {}\n"
+    files = {"src/town/__init__.py": town.format("return stand()")}
+    more = {"src/town/__init__.py": town.format("return n")}
+    tests = "import town\n\ndef test_it(benchmark):\n    benchmark(town.go)\n"
+    assert only(tmp_path, tests, more, files)
+    assert only(tmp_path / "other", tests, files, more)
+
+
+CALLS = """
+import asyncio, importlib, queue, signal, threading
+from concurrent.futures import ThreadPoolExecutor
+from greenlet import greenlet
+
+class Ends:
+    def __del__(self):
+        streets.walk()
+
+async def go():
+    return streets.walk()
+
+POOL = ThreadPoolExecutor(1)  # with a thread that is there when the series begins
+POOL.submit(int).result()
+ASKED, GIVEN = queue.Queue(), queue.Queue()
+
+def serve():
+    while True:
+        GIVEN.put(ASKED.get()())
+
+threading.Thread(target=serve, daemon=True).start()
+signal.signal(signal.SIGUSR1, lambda *_: streets.walk())
+"""
+
+
+def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
+    calls = [
+        "sorted([2, 1], key=lambda x: streets.walk())",
+        "list(streets.walk() for _ in (1, 2))",
+        "Ends()",
+        "asyncio.run(go())",
+        "POOL.submit(streets.walk).result()",
+        "[ASKED.put(streets.walk), GIVEN.get()]",
+        "importlib.import_module('town.streets').walk()",
+        "greenlet(streets.walk).switch()",
+        "signal.raise_signal(signal.SIGUSR1)",
+    ]
+    found = each(tmp_path, CALLS, calls, WALK)
+    assert found == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "def steps():\n    yield {}\n    yield 1\n",
+        "async def steps():\n    return {}\n",
+        "class steps:\n    def __iter__(self): return self\n    def __next__(self): return {}\n",
+    ],
+)
+def test_what_was_made_at_the_set_up_is_seen_as_it_goes_on(steps: str, tmp_path: Path) -> None:
+    tests = """
+from town import steps
+
+def go(made):
+    try:
+        made.send(None) if hasattr(made, "send") else next(made)
+    except StopIteration:
+        pass
+
+@pytest.fixture
+def made():
+    return [steps.steps() for _ in range(100)]
+
+def test_it(benchmark, made):
+    benchmark(lambda: go(made.pop()))
+"""
+    base, head = ({"src/town/steps.py": steps.format(n)} for n in "12")
+    assert only(tmp_path, tests, head, base)
+
+
+def test_constants_count_by_who_mentions_them(tmp_path: Path) -> None:
+    maps = "SCALE = {}\n\ndef draw():\n    return SCALE\n\ndef fold():\n    return 1\n"
+    base, head = ({"src/town/maps.py": maps.format(n)} for n in "12")
+    tests = """
+from town import maps
+
+def test_fold(benchmark):
+    benchmark(maps.fold)
+
+def test_by_name(benchmark):
+    benchmark(lambda: getattr(maps, "SCALE"))
+
+def test_draw(benchmark):
+    benchmark(maps.draw)
+"""
+    found = touched(tmp_path, tests, head, base)
+    assert {name for name, why in found.items() if why} == {"test_by_name", "test_draw"}
+
+
+def test_what_is_imported_again_is_run_again(tmp_path: Path) -> None:
+    """Constants at the top of a module that a call imports; or that it reads in whatever way."""
+    base, head = (
+        {"src/town/maps.py": f"A = sum(i for i in range({number}))\n"} for number in (1, 2)
+    )
+    before = """
+import importlib.util, pathlib, pkgutil, runpy, shutil, sys
+PLACE = pathlib.Path(streets.__file__).with_name("maps.py")
+
+def statement():
+    sys.modules.pop("town.maps", None)
+    import town.maps
+
+def by_name():
+    sys.modules.pop("town.maps", None)
+    importlib.import_module("town.maps")
+
+def by_runpy():
+    runpy.run_module("town.maps")
+
+def compiled():
+    exec(compile(PLACE.read_text(), "x", "exec"))
+
+def source():
+    importlib.util.find_spec("town.maps").loader.get_source("town.maps")
+
+def data():
+    pkgutil.get_data("town", "maps.py")
+"""
+    calls = [
+        *("statement()", "by_name()", "by_runpy()", "compiled()", "source()"),
+        *("data()", "shutil.copy(PLACE, '/dev/null')", "streets.stand()"),
+    ]
+    *changed, same = each(tmp_path, before, calls, head, base).values()
+    assert all("src/town/maps.py" in why for why in changed)
+    assert same == ""
+
+
+def test_what_is_imported_late_touches_nobody_else(tmp_path: Path) -> None:
+    base, head = ({"src/town/maps.py": f"A = {n}\ndef draw():\n    return {n}\n"} for n in "12")
+    tests = """
+def late():
+    from town import maps
+
+def test_it(benchmark):
+    benchmark(late)
+
+def test_after(benchmark):
+    benchmark(streets.stand)
+"""
+    found = touched(tmp_path, f"from town import streets\n{tests}", head, base)
+    assert found == {"test_it": "imports src/town/maps.py, which changed", "test_after": ""}
+
+
+# --- what others have run before ------------------------------------------------------------------
+
+CACHED = """
+def test_cached(benchmark):
+    benchmark(lambda: CACHE or CACHE.append(streets.walk()))
+
+def test_with_the_cache(benchmark):
+    benchmark(lambda: CACHE[0])
+"""
+FIXTURE = """
+@pytest.fixture(scope="module")
+def walked():
+    return streets.walk()
+
+def test_fixture(benchmark, walked):
+    benchmark(streets.stand)
+
+def test_same_fixture(benchmark, walked):
+    benchmark(streets.stand)
+"""
+AFTERWARDS = """
+def test_asserts(benchmark):
+    benchmark(streets.stand)
+    CACHE.append(streets.walk())
+
+def test_with_the_cache(benchmark):
+    benchmark(lambda: CACHE[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        (CACHED, ("test_cached", "test_with_the_cache")),
+        (FIXTURE, ("test_fixture", "test_same_fixture")),
+        (AFTERWARDS, ("test_asserts", "test_with_the_cache")),
+    ],
+)
+def test_what_was_kept_touches_those_that_come_later(
+    more: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    tests = PYTEST.replace("def test_walk", more + "def test_walk")
+    found = touched(tmp_path, tests, WALK)
+    assert not found["test_stand"]
+    assert found[names[0]]
+    assert found[names[1]]
+    assert found["test_stand_again"]
+
+
+def test_what_runs_while_the_suite_is_loaded_touches_all(tmp_path: Path) -> None:
+    tests = PYTEST.replace("CACHE = []", "CACHE = [streets.at_loading()]")
+    found = touched(tmp_path, tests, LOADING)
+    assert set(found.values()) == {"loading it runs what changed in src/town/streets.py"}
+
+
+def test_benchmarks_of_asv_are_touched_by_what_sets_them_up(tmp_path: Path) -> None:
+    names = {"time_stand", "time_after_a_setup", "time_walk"}
+    found = touched(tmp_path, ASV, WALK)
+    assert found.keys() == names
+    assert found["time_after_a_setup"]
+    assert found["time_walk"]
+    assert not any(touched(tmp_path / "other", ASV, LOADING).values())
+
+
+# --- files that are not run -----------------------------------------------------------------------
+
+DATA = {"src/town/table.csv": "1"}, {"src/town/table.csv": "2"}
+
+
+def test_data_counts_if_it_is_read(tmp_path: Path) -> None:
+    before = """
+import os, pathlib, pkgutil
+import numpy
+PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
+"""
+    calls = [
+        "PLACE.read_text()",
+        "os.close(os.open(PLACE, os.O_RDONLY))",
+        "pkgutil.get_data('town', 'table.csv')",
+        "numpy.loadtxt(PLACE)",
+        "PLACE.with_name('streets.py').read_text()",
+    ]
+    base, head = DATA
+    *read, other = each(tmp_path, before, calls, head, base).values()
+    assert set(read) == {"reads src/town/table.csv, which changed"}
+    assert other == ""
+
+
+def test_data_counts_if_something_may_read_it_unseen(tmp_path: Path) -> None:
+    """An extension module opens files without Python's knowing."""
+    tests = """
+import sys
+from types import ModuleType
+sys.modules["quick"] = ModuleType("quick")
+sys.modules["quick"].__file__ = "/env/site-packages/quick.so"
+NAME = "table.{}"
+
+def test_it(benchmark):
+    benchmark(len, "it")
+"""
+    base, head = DATA
+    found = touched(tmp_path, tests.format("csv"), head, base)
+    assert found["test_it"] == "loading it quick may read src/town/table.csv, which changed"
+    assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
+
+
+def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
+    calls = [
+        "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
+        "os.listdir(town.__path__[0])",
+        "list(pathlib.Path(town.__path__[0]).glob('*.py'))",
+        "list(pathlib.Path(town.__path__[0]).parent.iterdir())",
+    ]
+    before = "import os, pathlib, pkgutil\nimport town\n"
+    *listed, other = each(tmp_path, before, calls, {"src/town/harbour.py": ""}).values()
+    assert set(listed) == {"lists the folder of src/town/harbour.py, which changed"}
+    assert other == ""
+
+
+@pytest.mark.parametrize(("module", "touches"), [("city/maps.py", True), ("other/maps.py", False)])
+def test_what_is_installed_elsewhere_is_not_what_changed(
+    module: str, touches: bool, tmp_path: Path
+) -> None:
+    """An editable install has both versions import the working tree."""
+    elsewhere = tmp_path / "elsewhere/src" / module
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text("def draw():\n    return 1\n")
+    tests = f"""
+import sys
+sys.path.insert(0, {str(elsewhere.parents[1])!r})
+from {elsewhere.parent.name} import maps
+
+def test_it(benchmark):
+    benchmark(maps.draw)
+"""
+    base, head = ({"src/city/maps.py": f"def draw():\n    return {n}\n"} for n in "12")
+    found = touched(tmp_path, tests, head, base)["test_it"]
+    assert found == (
+        f"loading it imports {elsewhere} instead of src/city/maps.py" if touches else ""
+    )
+
+
+def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
+    """Python of another kind, tests that are not timed, what builds the documentation."""
+    base = {"tests/data/old.py": "print 1\n", "tests/test_other.py": "x = 1\n"}
+    head = {
+        "tests/data/old.py": "print 2\n",
+        "tests/test_other.py": "@mark.slow\ndef test_x(): stand()\nstand = 1\n",
+        "docs/conf.py": "go()\n",
+    }
+    tests = "def test_it(benchmark):\n    benchmark(streets.stand)\n"
+    assert only(tmp_path, tests, head, base) == ""
+
+
+def test_what_cannot_be_followed_counts_once_it_is_run(tmp_path: Path) -> None:
+    tests = "def test_it(benchmark):\n    benchmark(streets.stand)\n"
+    text = f"from town import streets\n{tests}"
+    found = touched(tmp_path, text, {"src/town/__init__.py": "print()\n"})
+    assert "src/town/__init__.py calls print" in found["test_it"]
+
+
+def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
+    """It may change what others hold."""
+    base = {"src/town/patches.py": "from town import streets\nstreets.stand = streets.walk\n"}
+    head = {"src/town/__init__.py": "import town.patches\n"}
+    text = "from town import streets\n\ndef test_it(benchmark):\n    benchmark(streets.stand)\n"
+    found = touched(tmp_path, text, head, base)
+    assert found["test_it"] == "loading it only one version imports src/town/patches.py"
+
+
+# --- what hides -----------------------------------------------------------------------------------
+
+
+HIDING = """
+import _thread, multiprocessing, os, socket, subprocess, sys, threading
+SERVER = socket.create_server(("127.0.0.1", 0))
+"""
+
+
+def test_what_others_may_run_is_not_untouched(tmp_path: Path) -> None:
+    calls = {
+        "subprocess.run(['true'])": "starts a process",
+        "os.system('true')": "starts a process",
+        "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)": "starts a process",
+        "socket.create_connection(SERVER.getsockname())": "connects to another process",
+        "os.fork() or os._exit(0)": "starts a process",
+        "multiprocessing.get_context('spawn').Process(target=int).start()": "has another process",
+    }
+    assert each(tmp_path, HIDING, list(calls), WALK) == calls
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("sys.settrace(None)", "something else traces what is run"),
+        ("sys.setprofile(None)", "something else traces what is run"),
+        ("threading.settrace(None)", "something else traces what is run"),
+        ("_thread.start_new_thread(int, ())", "starts threads that cannot be watched"),
+        ("streets.stand.__code__.replace(co_name='x')", "makes functions that cannot be"),
+    ],
+)
+def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> None:
+    assert each(tmp_path, HIDING, [call], WALK)[call].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("tests", "why"),
+    [
+        # A process that is there already, of a fixture or of the module.
+        (
+            "@pytest.fixture\ndef pool():\n"
+            "    with multiprocessing.get_context('spawn').Pool(1) as made:\n"
+            "        yield made\n\n"
+            "def test_it(benchmark, pool):\n    benchmark(pool.apply, abs, (-1,))\n",
+            "process",
+        ),
+        (
+            "CHILD = subprocess.Popen(['sleep', '60'])\n\n"
+            "def test_it(benchmark):\n    benchmark(len, 'it')\n",
+            "loading it starts a process",
+        ),
+        (
+            "VALUE = subprocess.run([sys.executable, '-c', 'print(1)'])\n\n"
+            "def test_it(benchmark):\n    benchmark(len, 'it')\n",
+            "loading it starts a process",
+        ),
+        (
+            "sys.modules['numba'] = sys\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
+            "loading it numba compiles functions",
+        ),
+        (
+            "sys.settrace(None)\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
+            "loading it something else traces",
+        ),
+    ],
+)
+def test_so_is_what_hid_before(tests: str, why: str, tmp_path: Path) -> None:
+    text = f"import multiprocessing, subprocess, sys\nimport pytest\n\n{tests}"
+    assert why in touched(tmp_path, text, WALK)["test_it"]
