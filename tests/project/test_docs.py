@@ -21,6 +21,7 @@ from mlpperf.engine.history.records import Commit, as_records, context
 from mlpperf.engine.race.result import Result
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import verify
 from readme import EVERY, marked, rewrite, update
 
 ROOT = Path(__file__).parents[2]
@@ -321,3 +322,14 @@ def test_the_example_that_reads_records_is_carried_out(
     last = json.loads((RECORDS / "races.jsonl").read_text("utf-8").splitlines()[-1])
     told = capsys.readouterr().out.splitlines()[-1]
     assert told.startswith(f"{last['path']} {last['variant']} {last['speedup']['median']} ")
+
+
+def test_the_example_of_a_hot_path_is_right() -> None:
+    text = (ROOT / "docs" / "hot-paths.md").read_text("utf-8")
+    page: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, flags=re.S)[0], page)
+    (path,) = page["PATHS"]
+    for variant in path.variants:
+        for case in path.cases:
+            proof = verify(path, variant, case)
+            assert proof.error <= proof.tolerance
