@@ -79,10 +79,9 @@ def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
 def messages(tree: ast.Module) -> Iterator[str]:
     """String literals that are no docstrings. A single word may be a field of a record."""
     documentation = {id(constant) for constant in docstrings(tree)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in documentation:
-            if isinstance(node.value, str) and " " in node.value.strip():
-                yield node.value
+    literals = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    values = [node.value for node in literals if id(node) not in documentation]
+    yield from (value for value in values if isinstance(value, str) and " " in value.strip())
 
 
 def comments(source: str) -> Iterator[str]:
