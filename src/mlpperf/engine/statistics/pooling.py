@@ -16,8 +16,8 @@ import numpy as np
 
 from .estimates import Pool, RatioEstimate
 
-# The grid on which the likelihood is maximised: standard deviation between processes, as a logarithm
-# of ratios; usual variance, in units of the explained one; similarity, in degrees of freedom.
+# Grid for the largest likelihood: standard deviation between processes, of logarithms of ratios;
+# usual variance, in units of the explained one; similarity of the series, in degrees of freedom.
 BETWEEN = (0.0, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 7e-3, 0.01, 0.015, 0.02, 0.03, 0.05)
 SCALES = tuple(2.0 ** (step / 2) for step in range(-24, 9))
 DEGREES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 40.0)
