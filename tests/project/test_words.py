@@ -36,7 +36,7 @@ INSTEAD = {
     r"sight": "detectable slowdown",
     r"(?<!make )(?<!be )sure(ly)?": "significant",
     r"trouble(?!shoot)": "warnings",
-    r"doubts": "warnings",
+    r"doubts(?! :)": "warnings",
     r"mended": "fixed",
     r"guests?": "worker",
     r"untouched": "skipped: runs no changed code",

@@ -81,24 +81,24 @@ class Hunt:
 
     def steps(self, series: Series) -> tuple[Step, ...]:
         """The steps of a series, as far as they are known."""
-        found = self.fit(series)
-        return found.steps if found else ()
+        fitted = self.fit(series)
+        return fitted.steps if fitted else ()
 
     def _next_of(self, series: Series) -> Pair | None:
-        found = self.fit(series)
+        fitted = self.fit(series)
         whole = (0, self.last)
-        if found is None or not _tied(found):
+        if fitted is None or fitted.gaps:
             return whole if self._may(whole) else None
-        for step in sorted(found.steps, key=lambda step: step.earliest - step.latest):
+        for step in sorted(fitted.steps, key=lambda step: step.earliest - step.latest):
             if not step.climbs and (pair := self._narrowing(step)):
                 return pair
-        if not found.steps and self._undecided(found):
+        if not fitted.steps and self._undecided(fitted):
             return whole if self._may(whole) else None
         return None
 
-    def _undecided(self, found: Fit) -> bool:
+    def _undecided(self, fitted: Fit) -> bool:
         """Whether there may be a step after all: the ends differ by more than twice the error."""
-        network = found.network
+        network = fitted.network
         across = np.logical_and(network.base == 0, network.head == self.last)
         if not across.any():
             return False
@@ -141,14 +141,10 @@ def _by_middle(inner: Sequence[int], step: Step) -> list[int]:
     return sorted(inner, key=lambda place: abs(until[place - step.earliest] / until[-1] - 0.5))
 
 
-def _parts(step: Step, found: Fit) -> int:
+def _parts(step: Step, fitted: Fit) -> int:
     """Into how many parts the ends of edges divide a drift."""
-    ends = {*found.network.base.tolist(), *found.network.head.tolist()}
+    ends = {*fitted.network.base.tolist(), *fitted.network.head.tolist()}
     return 1 + len([place for place in ends if step.earliest <= place < step.latest])
-
-
-def _tied(found: Fit) -> bool:
-    return not found.gaps
 
 
 def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:

@@ -79,7 +79,7 @@ class Bystanders:
         cpu, own = psutil.cpu_times(), psutil.Process().cpu_times()
         children = getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0)
         idle = cpu.idle + getattr(cpu, "iowait", 0.0)
-        # Guest time is counted in user time already.
+        # The time of virtual machines is contained in user time.
         total = sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0)
         return total, total - idle, own.user + own.system + children
 
