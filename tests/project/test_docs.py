@@ -5,6 +5,7 @@ import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import pytest
@@ -333,3 +334,21 @@ def test_the_example_of_a_hot_path_is_right() -> None:
         for case in path.cases:
             proof = verify(path, variant, case)
             assert proof.error <= proof.tolerance
+
+
+def test_every_name_of_the_python_interface_exists() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    for part in text.split("\n::: ")[1:]:
+        found = resolve_name(part.split()[0])
+        for names in re.findall(r"members: \[(.*)\]", part):
+            assert [name for name in names.split(", ") if not hasattr(found, name)] == []
+
+
+def test_the_picture_of_the_architecture_shows_what_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    engine = text.partition("\nengine/\n")[2].partition("```")[0]
+    folders = {path.parent.name for path in (ROOT / "src/mlpperf/engine").glob("*/__init__.py")}
+    assert set(re.findall(r"(\w+)/", engine)) == folders
+    for folder, files in re.findall(r"^    (\w+)/ +(\w+(?:, \w+)+)  ", engine, flags=re.M):
+        for file in files.split(", "):
+            assert (ROOT / "src/mlpperf/engine" / folder / f"{file}.py").exists(), file
