@@ -175,6 +175,7 @@ def test_the_reference_says_what_a_command_declares() -> None:
     ]
 
 
+@pytest.mark.usefixtures("articles")
 def test_the_reference_says_what_the_help_says(
     command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ..articles import HOT_PATHS
 from ..devices import Setting, use
 from ..engine.options import (
     AsJson,
@@ -26,6 +25,7 @@ from ..engine.options import (
 )
 from ..engine.words import percentage
 from ..errors import MlpperfError
+from . import extensions
 
 
 class Format(StrEnum):
@@ -109,7 +109,7 @@ def compare(
         cases=case or (),
         backends=backend or (["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]),
         series=series or (),
-        usual=HOT_PATHS,
+        usual=extensions.hot_paths(),
         # Who names hot paths, cases or libraries wants nothing else.
         kinds=suite or (["hotpaths"] if paths or case or backend else ()),
         benchmarks=benchmarks,
@@ -217,7 +217,7 @@ def calibrate(
             None,
             Path.cwd(),
             folder,
-            usual=HOT_PATHS,
+            usual=extensions.hot_paths(),
             kinds=suite or hot_paths,
             python=python,
             extra=with_ or (),
