@@ -198,8 +198,8 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
-    from ..engine.compare.result import Selection
     from ..engine.history.recording import Recording, json_text
+    from ..engine.suites.series import Selection
     from ..engine.versions.prepare import pair
     from ..engine.versions.scratch import scratch
     from ..errors import check

@@ -14,8 +14,8 @@ import numpy as np
 
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET, SUITE_BUDGET, longest_proof
-from ..compare.result import Series
 from ..suites.discovery import Suite
+from ..suites.series import Series
 from ..versions.environment import Guests
 from ..versions.environment import started as started_guest
 from ..versions.layout import import_folders, own_packages
