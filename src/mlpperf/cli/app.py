@@ -17,7 +17,7 @@ from ..engine.words import plain
 from ..errors import MlpperfError, missing
 from ..extension import Extension
 from . import extensions
-from .commits import calibrate, compare, freeze, history
+from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
@@ -27,7 +27,7 @@ from .start import init
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate, freeze),
+    "Commits": (init, compare, backfill, bisect, history, calibrate),
     "Report": (report, serve, export),
     "Machine": (devices, doctor),
 }
