@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from mlpperf.articles.accuracy import show as accuracy_show
 from mlpperf.articles.clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
 from mlpperf.articles.mlp.show_ladder import (
@@ -21,14 +23,14 @@ from mlpperf.articles.mlp.show_ladder import (
     ratio,
 )
 from mlpperf.articles.peers import show as peer_table
-from mlpperf.engine.calibrate.recorded import told
+from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import sights
-from mlpperf.engine.history.races import race_result
-from mlpperf.engine.history.reading import read
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.races import RaceRecord
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.race.show import share_of_ceiling, speedup
 from mlpperf.engine.words import percent, seconds, times
-from readme_tables import Record, markdown, where
+from readme_tables import Record, markdown, read, where
 from readme_tracker import (
     calibration,
     calibrations,
@@ -44,7 +46,7 @@ from readme_tracker import (
 def ladder(folder: Path) -> str:
     """Every batch size that was climbed: the newest record of every rung."""
     newest: dict[int, dict[str, Record]] = {}
-    for record in on_the_ladder(read(folder, "ladders")[0]):
+    for record in on_the_ladder(read(folder, "ladders")):
         newest.setdefault(record["batch_size"], {})[record["rung"]] = record
     parts = []
     for size, rungs in sorted(newest.items()):
@@ -77,7 +79,7 @@ def experiments(folder: Path) -> str:
     """What was tried beside the ladder: every experiment's newest run on every processor."""
     newest = {
         (r["rung"], r["batch_size"], r["machine"]["processor"]): r
-        for r in beside_the_ladder(read(folder, "ladders")[0])
+        for r in beside_the_ladder(read(folder, "ladders"))
     }
     rows = [
         (
@@ -96,14 +98,14 @@ def experiments(folder: Path) -> str:
 
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
-    newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")[0]}
+    newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")}
     return markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
 
 
 def best_run(folder: Path) -> str:
     """The training run with the best test accuracy, as the command that repeats it."""
     finished = [
-        r for r in read(folder, "trainings")[0] if r["epochs"][-1]["test_accuracy"] is not None
+        r for r in read(folder, "trainings") if r["epochs"][-1]["test_accuracy"] is not None
     ]
     best = max(finished, key=lambda r: float(r["epochs"][-1]["test_accuracy"]))
     settings, last = best["settings"], best["epochs"][-1]
@@ -128,7 +130,7 @@ LIBRARIES = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
 
 def peers(folder: Path) -> str:
     """The newest contest of peers at every batch size, one device after the other."""
-    newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
+    newest = peer_table.contests(read(folder, "peers"), ("device", "batch_size"))
     parts, met = dict[str, list[str]](), dict[str, str]()
     for (device, size), contest in sorted(newest.items()):
         rows = markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
@@ -161,7 +163,7 @@ COMPILED_COLUMNS = (
 def paths(folder: Path) -> str:
     """The fastest variant of every hot path at the articles' batch, from the newest races."""
     newest: dict[tuple[str, str, str, int], Record] = {}
-    for r in read(folder, "races")[0]:
+    for r in read(folder, "races"):
         if r["case"] == "batch-500" and r["backend"] == "numpy":
             newest[r["path"], r["variant"], r["device"], r["threads"]] = r
     best: dict[str, Record] = {}
@@ -171,7 +173,7 @@ def paths(folder: Path) -> str:
             best[path] = r
     rows = []
     for path, r in best.items():
-        result = race_result(r)
+        result = shaped(r, RaceRecord).result
         rows.append((path, result.variant, *speedup(result), share_of_ceiling(result)))
     return f"{markdown(PATHS_COLUMNS, rows, left=2)}\n\n{where(r)}"
 
@@ -180,7 +182,7 @@ def compiled(folder: Path) -> str:
     """Every compiled variant at the articles' batches, beside the fastest of NumPy's."""
     newest = {
         (r["path"], r["case"], r["variant"]): r
-        for r in read(folder, "races")[0]
+        for r in read(folder, "races")
         if r["device"] == "cpu" and r["backend"] in ("numpy", "numba") and not r["wrong"]
     }
     least: dict[tuple[str, str], float] = {}
@@ -191,11 +193,13 @@ def compiled(folder: Path) -> str:
     compiling: dict[str, float] = {}
     for (path, *_), r in newest.items():
         if r["backend"] == "numba":
-            compiling[path] = max(compiling.get(path, 0.0), race_result(r).preparation)
+            compiling[path] = max(
+                compiling.get(path, 0.0), shaped(r, RaceRecord).result.preparation
+            )
     rows = []
     for (path, case, variant), r in newest.items():
         if r["backend"] == "numba" and case != "batch-1":
-            result = race_result(r)
+            result = shaped(r, RaceRecord).result
             ratio_told = times(least[path, case] / result.seconds)
             over_reference, _ = speedup(result)
             told = (ratio_told, over_reference, share_of_ceiling(result), seconds(compiling[path]))
@@ -205,9 +209,7 @@ def compiled(folder: Path) -> str:
 
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
-    newest = {
-        (r["path"], r["case"], r["variant"], r["device"]): r for r in read(folder, "races")[0]
-    }
+    newest = {(r["path"], r["case"], r["variant"], r["device"]): r for r in read(folder, "races")}
     best: dict[tuple[str, str], Record] = {}
     table: dict[tuple[str, str, str, str], dict[str, Record]] = {}
     for (path, case, variant, device), r in newest.items():
@@ -237,7 +239,7 @@ KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch
 
 def keras(folder: Path) -> str:
     """The newest run of every Keras network on every device."""
-    newest = {(r["network"], r["device"]): r for r in read(folder, "keras")[0]}
+    newest = {(r["network"], r["device"]): r for r in read(folder, "keras")}
     rows = []
     for (network, device), r in newest.items():
         seen = [e["validation_accuracy"] for e in r["epochs"]]
@@ -250,7 +252,7 @@ def keras(folder: Path) -> str:
 
 def accuracy(folder: Path) -> str:
     """Seconds to each target accuracy: the newest run of every contender and seed."""
-    found = read(folder, "accuracies")[0]
+    found = read(folder, "accuracies")
     table = markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
     notes = "\n".join(f"- {note}" for note in accuracy_show.notes(found))
     return f"{table}\n\n{notes}\n\n{where(found[-1])}"
@@ -258,7 +260,7 @@ def accuracy(folder: Path) -> str:
 
 def clusters(folder: Path) -> str:
     """How many clusters: seconds, inertia and silhouette over their number."""
-    found = read(folder, "clusters")[0]
+    found = read(folder, "clusters")
     table = markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
     return f"{table}\n\n{elbow_found(found)}\n\n{where(found[-1])}"
 
@@ -274,7 +276,7 @@ def headline(folder: Path) -> str:
         rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
 
     last: dict[int, Record] = {}
-    for record in on_the_ladder(read(folder, "ladders")[0]):
+    for record in on_the_ladder(read(folder, "ladders")):
         if not record["stopped"]:
             last[record["batch_size"]] = record
     for size, r in sorted(last.items()):
@@ -283,18 +285,18 @@ def headline(folder: Path) -> str:
         if r.get("ceiling"):
             what = f"time of the last rung ÷ that of the quickest matrix products, batch {size:,}"
             tell(what, ratio(r["over_ceiling"]), r)
-    newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
+    newest = peer_table.contests(read(folder, "peers"), ("device", "batch_size"))
     for (_, size), contest in sorted(newest.items()):
         timed = [r for r in contest if r["peer"] != "last_rung" and r["seconds"]["median"]]
         if timed:
             r = min(timed, key=lambda r: float(r["seconds"]["median"]))
             what = f"time of the fastest peer, {r['peer']}, ÷ that of the last rung, batch {size:,}"
             tell(f"{what}{peer_table.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
-    for found in told(calibrations(folder)):
-        r = found[-1].fields
+    for found in grouped_for_display(calibrations(folder)):
+        r = msgspec.to_builtins(found[-1])
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
-        for line in sights([record.content.trial for record in found]):
+        for line in sights([record.trial for record in found]):
             what = "comparisons of equal code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"

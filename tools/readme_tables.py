@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 Record = dict[str, Any]
+
+
+def read(folder: Path, name: str) -> list[Record]:
+    """All lines of a file of records."""
+    lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:

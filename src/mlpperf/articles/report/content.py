@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...engine.history.reading import origin_of
+from ...engine.history.fields import shaped
+from ...engine.history.records import Origin
 from ...engine.report.blocks import Plot, Prose, Section, Table, rows
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
 from ..mlp.show_ladder import (
@@ -30,8 +31,10 @@ def lead(site: Draft) -> Lead | None:
         return None
     size = climbed[0]["batch_size"]
     here = [r for r in climbed if r["batch_size"] == size]
-    where = origin_of(here[-1]).place
-    raced = [r for r in kinds["peers"] if r["batch_size"] == size and origin_of(r).place == where]
+    where = shaped(here[-1], Origin).place
+    raced = [
+        r for r in kinds["peers"] if r["batch_size"] == size and shaped(r, Origin).place == where
+    ]
     rivals = [
         r
         for r in newest_of(raced, lambda r: r["peer"])

@@ -193,7 +193,7 @@ def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
 def beginning(plan: Plan) -> str:
     """What a backfill is about to do, and how long that may take."""
     lineage, left = plan.levels.lineage, len(plan.parents_left())
-    known = [link.decision.seconds for link in plan.levels.links if not link.untouched]
+    known = [link.record.seconds for link in plan.levels.links if not link.untouched]
     each = f"{median(known):.0f} s each" if known else "some minutes each at most"
     whole = f", {duration(left * median(known))} in all" if known and left else ""
     return plain(
@@ -209,7 +209,7 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
     link = compared.link
     said = compared.failed
     if link:
-        said = f"{link.decision.seconds:.0f} s  {link.decision.verdict}"
+        said = f"{link.record.seconds:.0f} s  {link.record.verdict}"
         for at in compared.pair:  # versions are called by their hashes
             said = said.replace(lineage[at].hash, lineage[at].short)
     todo = "" if left is None else f"  [{left} left]"

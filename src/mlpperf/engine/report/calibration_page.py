@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..calibrate.recorded import series_of, told
+from ..calibrate.recorded import grouped_for_display, series_of
 from ..calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
 from ..calibrate.trials import sights
 from ..machine.machine import BUSY
@@ -17,12 +17,12 @@ from .gather import where_from
 
 def calibration(site: Draft) -> None:
     """What was found of slowdowns that were put into the code."""
-    groups = told(site.material.calibrations)
+    groups = grouped_for_display(site.material.calibrations)
     sections, verdict = [], "Nobody has asked yet what this tracker can see on this machine."
     for number, found in enumerate(groups, 1):
-        table = sights([record.content.trial for record in found])
-        origin, asked = found[-1].origin, found[-1].content
-        where = origin.place.machine
+        table = sights([record.trial for record in found])
+        asked = found[-1]
+        where = asked.place.machine
         if number == 1:
             alarms = [line.alarms for line in table]
             verdict = (
@@ -31,7 +31,7 @@ def calibration(site: Draft) -> None:
                 f"(on {where})."
             )
         at = f" at {', '.join(asked.cases)}" if asked.cases else ""
-        crowd = ", while other processes kept the machine busy" if asked.trial.busy > BUSY else ""
+        crowd = ", while other processes kept the machine busy" if asked.busy > BUSY else ""
         limit = f", {asked.budget:g} s each" if asked.tracker == "mlpperf" else ""
         name = f"{asked.tracker}: {series_of(found)} series{at}{limit}{crowd}; {where}"
         blocks: list[Any] = [Prose(sight(table))] if any(t.found.of for t in table) else []
@@ -43,10 +43,10 @@ def calibration(site: Draft) -> None:
                 f"{name}: what was found of slowdowns put into the code",
                 CALIBRATION_COLUMNS,
                 rows(calibration_rows(table)),
-                data=site.keep(f"calibration-{number}", [record.fields for record in found]),
+                data=site.keep(f"calibration-{number}", found),
             )
         )
-        sections.append(Section(name, [*blocks, Prose(where_from(origin), quiet=True)]))
+        sections.append(Section(name, [*blocks, Prose(where_from(asked), quiet=True)]))
     if not sections:
         sections.append(Section("Calibration", [none_yet("`mlpperf calibrate`")]))
     site.pages.append(Page("calibration.html", "Calibration", verdict, sections, "Calibration"))
