@@ -14,9 +14,7 @@ from mlpperf.articles.mlp.show_ladder import (
     GROWTH_COLUMNS,
     LADDER_COLUMNS,
     PARTS_COLUMNS,
-    beside_the_ladder,
     growth_rows,
-    interval_digits,
     ladder_rows,
     on_the_ladder,
     parts_rows,
@@ -62,38 +60,6 @@ def ladder(folder: Path) -> str:
                 goes = markdown(PARTS_COLUMNS, parts_rows(each), left=1)
                 parts.append(f"Where the time goes, batch {size:,}, {told}:\n\n{goes}")
     return "\n\n".join([*parts, where(record)])
-
-
-EXPERIMENT_COLUMNS = (
-    "experiment",
-    "batch",
-    "seconds of 35 epochs",
-    "shared_by_threads ÷ this",
-    "training set",
-    "test set",
-    "processor",
-)
-
-
-def experiments(folder: Path) -> str:
-    """What was tried beside the ladder: every experiment's newest run on every processor."""
-    newest = {
-        (r["rung"], r["batch_size"], r["machine"]["processor"]): r
-        for r in beside_the_ladder(read(folder, "ladders"))
-    }
-    rows = [
-        (
-            rung,
-            f"{size:,}",
-            interval_digits(r["seconds"]),
-            ratio(r["gain"]),
-            percent(r["train_accuracy"], 1),
-            percent(r["test_accuracy"], 1),
-            f"{processor}, {r['threads']} threads",
-        )
-        for (rung, size, processor), r in sorted(newest.items())
-    ]
-    return markdown(EXPERIMENT_COLUMNS, rows, left=1)
 
 
 def growth(folder: Path) -> str:
@@ -315,7 +281,6 @@ BLOCKS: dict[str, Block] = {
     "hot paths": paths,
     "compiled": compiled,
     "ladder": ladder,
-    "experiments": experiments,
     "growth": growth,
     "best run": best_run,
     "peers": peers,

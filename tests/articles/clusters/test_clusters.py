@@ -25,6 +25,7 @@ from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
 from mlpperf.articles.clusters.loading import load
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
+from mlpperf.articles.data.samples import Scaling
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
@@ -155,7 +156,7 @@ def test_the_whole_of_mnist_is_a_case() -> None:
 def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "TRAINING", 1_500)
     x, _ = page.inputs(NetworkCase(1_600, (64, 20, 10), "digits"), np.random.default_rng(0))
-    wanted = data.standardise(DIGITS.test_images[:100], DIGITS.train_images)
+    wanted = Scaling("standard", DIGITS.train_images)(DIGITS.test_images[:100])
     assert x.shape == (1_600, 64)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x[1_500:], wanted, atol=1e-5)

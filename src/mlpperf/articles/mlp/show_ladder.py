@@ -12,7 +12,6 @@ from ...engine.words import percent, seconds, times
 from .ladder import RungStanding
 from .settings import Settings
 from .show import Record
-from .training import EXPERIMENTS
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
 ARTICLE_SECONDS = {
@@ -57,17 +56,9 @@ def ratio(interval: Record) -> str:
     return times(interval["median"], spread)
 
 
-BESIDE = {rung.name for rung in EXPERIMENTS}
-
-
 def on_the_ladder(records: Sequence[Record]) -> list[Record]:
-    """Without the experiments beside it."""
-    return [record for record in records if record["rung"] not in BESIDE]
-
-
-def beside_the_ladder(records: Sequence[Record]) -> list[Record]:
-    """The experiments."""
-    return [record for record in records if record["rung"] in BESIDE]
+    """The records without those of a former experiment in lower precision."""
+    return [record for record in records if record["rung"] != "bfloat16_products"]
 
 
 LADDER_COLUMNS = (
