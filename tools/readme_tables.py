@@ -1,19 +1,25 @@
-"""The tables of README and docs: what they share."""
+"""What the blocks of README and docs share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from mlpperf.engine.history.reading import read
+from mlpperf.engine.table import Table
 
 Record = dict[str, Any]
 
 
+def records(folder: Path, name: str) -> list[Record]:
+    """The records of one kind."""
+    return read(folder, name)[0]
+
+
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """A table; all but the first `left` columns are numbers."""
-    lines = ["| " + " | ".join(columns) + " |"]
-    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
+    return Table("", columns, rows, text=range(left)).to_markdown()
 
 
 def where(*records: Record) -> str:

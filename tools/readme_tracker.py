@@ -1,24 +1,24 @@
-"""What README and docs say of the tracker in figures: how far it sees, and what it found."""
+"""The blocks of README and docs about the tracker: its rates, and its results elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mlpperf.engine.calibrate import show as calibrate_show
 from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
-from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
 from mlpperf.engine.calibrate.trials import sights
 from mlpperf.engine.history.reading import Record as TypedRecord
-from mlpperf.engine.history.reading import read, record_of
+from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
-from readme_tables import Record, markdown, where
+from readme_tables import Record, markdown, records, where
 
 
 def calibration(folder: Path) -> str:
-    """What each tracker found at every size of slowdown, with the command that repeats it."""
+    """The rates of each tracker at every size of slowdown, with the command that repeats them."""
     parts = []
-    for found in told(calibrations(folder)):
-        r = found[-1].fields
+    for group in told(calibrations(folder)):
+        r = group[-1].fields
         words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
         if r["tracker"] == "mlpperf":
             words.append(f"--budget {r['budget']:g}")
@@ -27,18 +27,18 @@ def calibration(folder: Path) -> str:
         asked = f"`{' '.join(words)}`"
         if r["busy"] > BUSY:
             asked += ", while other processes kept the machine busy"
-        table = sights([record.content.trial for record in found])
-        rows = markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
-        parts.append(f"{asked}, {series_of(found)} series:\n\n{rows}")
-        if any(line.found.of for line in table):
-            parts.append(sight(table))
-        parts.append(where(*(record.fields for record in found)))
+        rates = sights([record.content.trial for record in group])
+        table = calibrate_show.calibration(rates).to_markdown()
+        parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
+        if any(line.found.of for line in rates):
+            parts.append(calibrate_show.detectable(rates))
+        parts.append(where(*(record.fields for record in group)))
     return "\n\n".join(parts)
 
 
 def calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
     """All that are recorded."""
-    return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
+    return [record_of(fields, CALIBRATIONS) for fields in records(folder, "calibrations")]
 
 
 HUNTED = ("layout", "suite", "reach", "place")
@@ -46,7 +46,7 @@ HUNTED = ("layout", "suite", "reach", "place")
 
 def hunt(folder: Path) -> str:
     """What comparisons of small projects of all shapes ended with, where the work was doubled."""
-    found = read(folder, "hunts")[0]
+    found = records(folder, "hunts")
     slower = [r for r in found if not r["equal"]]
     equal = [r for r in found if r["equal"]]
     rows = []
@@ -72,7 +72,7 @@ GAUNTLET_COLUMNS = (
 
 def gauntlet(folder: Path) -> str:
     """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    found = read(folder, "gauntlet")[0]
+    found = records(folder, "gauntlet")
     pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
     rows = [
         (
@@ -140,7 +140,7 @@ HISTORY_COLUMNS = ("since", "what its author wrote", "benchmark", "by")
 
 def histories(folder: Path) -> str:
     """The newest history of each project that nobody here wrote: a row for each step."""
-    newest = {r["project"]: r for r in read(folder, "histories")[0]}
+    newest = {r["project"]: r for r in records(folder, "histories")}
     return "\n\n".join(map(_history, newest.values()))
 
 
@@ -168,7 +168,7 @@ SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page
 
 def scale(folder: Path) -> str:
     """What the newest report of each made history took, the smallest first."""
-    newest = {r["rows"]: r for r in read(folder, "scales")[0]}
+    newest = {r["rows"]: r for r in records(folder, "scales")}
     rows = [
         (
             f"{r['rows']:,}",
@@ -194,5 +194,5 @@ def compare_sample(folder: Path) -> str:
 
 
 def _printed(folder: Path, name: str) -> str:
-    found = [r for r in read(folder, "samples")[0] if r["name"] == name]
+    found = [r for r in records(folder, "samples") if r["name"] == name]
     return f"```\n{found[-1]['printed']}\n```"
