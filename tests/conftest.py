@@ -351,7 +351,7 @@ def made_branch() -> Callable[..., list[str]]:
 
     from mlpperf.engine.compare.render import record
     from mlpperf.engine.compare.result import Comparison, Finding, Series
-    from mlpperf.engine.history.records import Commit, append, as_records
+    from mlpperf.engine.history.records import CodeVersion, append, as_records
     from mlpperf.engine.statistics.intervals import Interval
 
     def made(folder: Path, commits: int, steps: dict[int, float], error: float) -> list[str]:
@@ -394,7 +394,7 @@ def made_branch() -> Callable[..., list[str]]:
                 finding.seconds = {"base": 1e-3, "head": 1e-3 * math.exp(middle)}
                 result.findings[series] = finding
             contents.append(record(result))
-        made = as_records("comparison", Commit(hashes[-1], dirty=False), contents)
+        made = as_records("comparison", CodeVersion(hashes[-1], dirty=False), contents)
         append(made, folder / ".mlpperf", "comparisons")
         return hashes
 

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from mlpperf.articles.accuracy import show as accuracy_show
 from mlpperf.articles.clusters import show as clusters_show
 from mlpperf.articles.mlp import show_ladder
 from mlpperf.articles.mlp.show_ladder import ratio
 from mlpperf.articles.peers import show as peers_show
-from mlpperf.engine.calibrate.recorded import told
+from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import sights
-from mlpperf.engine.history.races import race_result
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.races import RaceRecord
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.race.show import best, share_of_ceiling, speedup
 from mlpperf.engine.table import Table, newest
@@ -43,7 +46,7 @@ def ladder(folder: Path) -> str:
         parts.append(f"Batch {size:,}:\n\n{show_ladder.ladder(rungs).to_markdown()}")
         for table in show_ladder.parts(rungs):
             parts.append(f"Batch {size:,}: {table.title}:\n\n{table.to_markdown()}")
-    return "\n\n".join([*parts, where(*rungs)])
+    return "\n\n".join([*parts, where(rungs[-1])])
 
 
 def growth(folder: Path) -> str:
@@ -113,7 +116,9 @@ def paths(folder: Path) -> str:
         (r for r in raced if r["case"] == "batch-500"),
         lambda r: (r["path"], r["variant"], r["device"], r["threads"]),
     )
-    return f"{best([race_result(r) for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
+    return (
+        f"{best([shaped(r, RaceRecord).result for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
+    )
 
 
 def compiled(folder: Path) -> str:
@@ -131,11 +136,13 @@ def compiled(folder: Path) -> str:
     compiling: dict[str, float] = {}
     for (path, *_), r in newest.items():
         if r["backend"] == "numba":
-            compiling[path] = max(compiling.get(path, 0.0), race_result(r).preparation)
+            compiling[path] = max(
+                compiling.get(path, 0.0), shaped(r, RaceRecord).result.preparation
+            )
     rows = []
     for (path, case, variant), r in newest.items():
         if r["backend"] == "numba" and case != "batch-1":
-            result = race_result(r)
+            result = shaped(r, RaceRecord).result
             ratio_told = times(least[path, case] / result.seconds)
             over_reference, _ = speedup(result)
             told = (ratio_told, over_reference, share_of_ceiling(result), seconds(compiling[path]))
@@ -225,11 +232,11 @@ def headline(folder: Path) -> str:
             r = min(timed, key=lambda r: float(r["seconds"]["median"]))
             what = f"time of the fastest peer, {r['peer']}, ÷ that of the last rung, batch {size:,}"
             tell(f"{what}{peers_show.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
-    for found in told(calibrations(folder)):
-        r = found[-1].fields
+    for group in grouped_for_display(calibrations(folder)):
+        r = msgspec.to_builtins(group[-1])
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
-        for line in sights([record.content.trial for record in found]):
+        for line in sights([record.trial for record in group]):
             what = "comparisons of equal code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from mlpperf.engine.calibrate import show as calibrate_show
-from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
+from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
 from mlpperf.engine.calibrate.trials import sights
-from mlpperf.engine.history.reading import Record as TypedRecord
-from mlpperf.engine.history.reading import record_of
+from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
 from readme_tables import Record, markdown, records, where
@@ -17,28 +18,28 @@ from readme_tables import Record, markdown, records, where
 def calibration(folder: Path) -> str:
     """The rates of each tracker at every size of slowdown, with the command that repeats them."""
     parts = []
-    for group in told(calibrations(folder)):
-        r = group[-1].fields
-        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
-        if r["tracker"] == "mlpperf":
-            words.append(f"--budget {r['budget']:g}")
+    for group in grouped_for_display(calibrations(folder)):
+        last = group[-1]
+        words = ["mlpperf calibrate", *(f"--case {case}" for case in last.cases)]
+        if last.tracker == "mlpperf":
+            words.append(f"--budget {last.budget:g}")
         else:
-            words.append(f"--against {r['tracker']}")
+            words.append(f"--against {last.tracker}")
         asked = f"`{' '.join(words)}`"
-        if r["busy"] > BUSY:
+        if last.busy > BUSY:
             asked += ", while other processes kept the machine busy"
-        rates = sights([record.content.trial for record in group])
+        rates = sights([record.trial for record in group])
         table = calibrate_show.calibration(rates).to_markdown()
         parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
         if any(line.found.of for line in rates):
             parts.append(calibrate_show.detectable(rates))
-        parts.append(where(*(record.fields for record in group)))
+        parts.append(where(*map(msgspec.to_builtins, group)))
     return "\n\n".join(parts)
 
 
-def calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
+def calibrations(folder: Path) -> list[CalibrationRecord]:
     """All that are recorded."""
-    return [record_of(fields, CALIBRATIONS) for fields in records(folder, "calibrations")]
+    return [shaped(fields, CalibrationRecord) for fields in records(folder, "calibrations")]
 
 
 HUNTED = ("layout", "suite", "reach", "place")

@@ -17,7 +17,7 @@ from mlpperf.agreement import Proof
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison, Finding, Series
 from mlpperf.engine.history.races import race_content
-from mlpperf.engine.history.records import Commit, as_records, context
+from mlpperf.engine.history.records import CodeVersion, as_records, context
 from mlpperf.engine.race.result import Result
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
@@ -298,7 +298,7 @@ def test_every_field_of_a_record_is_documented(file: Path) -> None:
 
 def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
     fields = documented()
-    here = Commit(None, False)
+    here = CodeVersion(None, False)
     assert set(context("race", here)) == fields["In every record"]
     proof = Proof(0.0, 1.0)
     result = Result("p", 1, "c", "v", "numpy", 1.0, 1.0, Interval(1.0, 1.0, 1.0), 1, proof, 1.0)

@@ -192,7 +192,7 @@ def calibrate(
     from ..engine import terminal
     from ..engine.calibrate import show
     from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.recorded import Calibration
+    from ..engine.calibrate.recorded import calibration_content
     from ..engine.calibrate.suite_trackers import suite_tracker
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
@@ -252,9 +252,9 @@ def calibrate(
             isolated=made.isolated,
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):
-            calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
+            content = calibration_content(trial, against or "mlpperf", seconds, case or ())
             measured_in = made.environment.fields() if suites else {}
-            recording.add({**calibration.fields(), **measured_in})
+            recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     if as_json:
@@ -350,7 +350,7 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted))
-    found = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
+    found = table.read_history(*sources) if levels else table.history(*sources)
     if len(found.table):
         found = found.only(wanted, machine, device, compared)
     found.unreadable.extend(damaged)

@@ -67,7 +67,7 @@ class Table:
     text: Container[int] = range(1)
     wrap: Container[int] = ()
     notes: Sequence[str] = ()
-    records: Sequence[dict[str, Any]] = ()
+    records: Sequence[Any] = ()
     data: str = ""
     name: str = ""
     tags: Sequence[Mapping[str, str]] = ()

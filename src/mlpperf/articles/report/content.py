@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...engine.history.reading import origin_of
+from ...engine.history.fields import shaped
+from ...engine.history.records import Origin
 from ...engine.report.blocks import Plot, Prose, Section
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where
 from ...engine.table import newest
@@ -24,8 +25,9 @@ def lead(site: Draft) -> Lead | None:
         return None
     size = ARTICLE.batch_size if ARTICLE.batch_size in ladders else min(ladders)
     here = ladders[size]
-    where = origin_of(here[-1]).place
-    raced = [r for r in kinds["peers"] if r["batch_size"] == size and origin_of(r).place == where]
+    where = shaped(here[-1], Origin).place
+    raced = [r for r in kinds["peers"] if r["batch_size"] == size]
+    raced = [r for r in raced if shaped(r, Origin).place == where]
     rivals = [
         r
         for r in newest(raced, lambda r: r["peer"])

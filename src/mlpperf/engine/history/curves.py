@@ -72,14 +72,14 @@ def points(table: Table) -> list[Points]:
         dtype=np.intp,
     )
     # A call may allocate nothing, but nothing takes no time.
-    memory = np.array([series.quantity in MEMORY for series in table.series], dtype=bool)
+    memory = np.array([metric.quantity in MEMORY for metric in table.metrics], dtype=bool)
     positive = (table.value > 0) | ((table.value == 0) & memory[table.of])
     rows = np.flatnonzero((places[table.run] >= 0) & positive & (table.proven != 0))
     if not len(rows):
         return []
     names: dict[tuple[object, ...], int] = {}
     where = np.array([names.setdefault(run[:5], len(names)) for run in table.runs], dtype=np.intp)
-    curve = where[table.run[rows]] * len(table.series) + table.of[rows]
+    curve = where[table.run[rows]] * len(table.metrics) + table.of[rows]
     _, first, number = np.unique(curve, return_index=True, return_inverse=True)
     number = first[number]  # so that they come in the order of the rows
     order = np.lexsort((places[table.run[rows]], number))
@@ -97,7 +97,7 @@ def _points(table: Table, places: NDArray[np.intp], rows: NDArray[np.intp]) -> P
         value = np.array([np.median(several) for several in np.split(value, starts[1:])])
     runs = [table.runs[run] for run in table.run[rows[starts]]]
     return Points(
-        curve=Curve(*runs[0][:5], *table.series[table.of[rows[0]]]),
+        curve=Curve(*runs[0][:5], *table.metrics[table.of[rows[0]]]),
         commits=[table.commits[place] for place in at[starts]],
         dates=[time(int(date)) for date in table.dates[table.run[rows[starts]]]],
         places=at[starts],

@@ -21,6 +21,7 @@ MOST = 1e18  # far beyond whatever is measured; its square, and its inverse, are
 # pandas counts nanoseconds since 1970 in 64 bits, which end in the year 2262.
 LATEST = datetime(2262, 1, 1, tzinfo=UTC).timestamp()
 
+Option = str | bool | int | float | None  # of a command or a library
 Name = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Bytes = Annotated[int, Meta(ge=0, lt=1 << 62)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .fields import Amount, Count, Name, Positive, inverse, seconds_of, shaped
-from .rows import Row, Run, Series, machine_name, software_name
+from .rows import Metric, Row, Run, machine_name, software_name
 
 
 class _Processor(msgspec.Struct):
@@ -105,11 +105,11 @@ def _rows(benchmark: _Benchmark, run: Run) -> Iterator[Row]:
     stats, extra = benchmark.stats, None
     if {"path", "variant", "case"} <= benchmark.extra_info.keys():
         extra = shaped(benchmark.extra_info, _Extra)
-        seconds = Series(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
+        seconds = Metric(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
     else:
         parameter = benchmark.param or ""
         path = benchmark.fullname.removesuffix(f"[{parameter}]")
-        seconds = Series(path, "", "", parameter, "seconds")
+        seconds = Metric(path, "", "", parameter, "seconds")
     # The notches of a box plot (McGill, Tukey and Larsen 1978): 95 % for the median.
     notch = 1.57 * stats.iqr / math.sqrt(stats.rounds)
     proven = None if extra is None else True  # or it would not have been timed

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import msgspec
 from filelock import FileLock
 
 from ...devices import Setting, keep_freed_memory, threads
@@ -30,7 +31,7 @@ from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
-from .fields import Bytes, Count, seconds_of, shaped
+from .fields import Bytes, Count, Option, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
@@ -43,7 +44,7 @@ def records_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Commit:
+class CodeVersion:
     """The version of the code that was measured.
 
     Attributes
@@ -67,46 +68,51 @@ class Place(NamedTuple):
         return f"{self.machine}; {self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(msgspec.Struct, kw_only=True):
     """When, where and of what version of the code something was measured: what every record says.
+
+    The struct of a kind of records inherits from it and adds what was measured.
 
     Attributes
     ----------
+    FILE : name of the file of such records, without its ending.
+    schema : number of the format.
     kind : what sort of record it is, such as race.
     time : when it was written, after the measurement; ISO 8601 in UTC, to the second.
     commit : of the code in the folder from which the command was started.
     machine : host, processor, `cores` (processors that may be used), `memory` in bytes, operating
         system; of the environment that ran what was measured the versions of Python, NumPy and its
-        BLAS, and the widest vector instructions: none without NumPy, unknown if it did not say.
+        BLAS, and the widest vector instructions: none without NumPy, unknown if not reported.
     device : cpu, or gpu:N as CUDA numbers them.
     threads : how many shared the work.
     setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
-        growth, all, or a number of MB. None in records older than it. It stays a plain mapping,
-        because a `Setting` refuses more threads than the machine of the reader has.
-    in_force : what was seen in the process that wrote the record, by the names of
+        growth, all, or a number of MB. None in records older than it. It is no `Setting`, because
+        that refuses more threads than the machine of the reader has.
+    in_force : what was in force in the process that wrote the record, by the names of
         `mlpperf.engine.machine.in_force.InForce`; its `gpu_memory` is in bytes. None in records
         older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
     versions : of the numerical packages that were installed there, by name.
     """
 
+    FILE: ClassVar[str] = ""
+
+    schema: Literal[1]
     kind: str
     time: str
-    commit: Commit
+    commit: CodeVersion
     machine: Machine
     device: str
     threads: Count
+    setting: dict[str, Option] | None = None
+    in_force: dict[str, Option] | None = None
     freed_memory: str
-    versions: Mapping[str, str]
-    setting: Mapping[str, Any] | None = None
-    in_force: Mapping[str, Any] | None = None
+    versions: dict[str, str]
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
-        # In one form, so that times can be compared as they are written.
-        written = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
-        object.__setattr__(self, "time", written)
+        # In one form, so that times can be compared as text.
+        self.time = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
         shaped(self.machine.cores, Count)
         shaped(self.machine.memory, Bytes)
 
@@ -125,32 +131,32 @@ class Origin:
         return f"{numpy}Python {machine.python}"
 
 
-def current_commit(folder: Path | None = None) -> Commit:
+def current_commit(folder: Path | None = None) -> CodeVersion:
     """The commit checked out in `folder` (default: the current one)."""
     changes = told("status", "--porcelain", "--untracked-files=no", folder=folder)
-    return Commit(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
+    return CodeVersion(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def context(kind: str, commit: Commit) -> dict[str, Any]:
+def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
     """What a record of that kind starts with when it is written here and now."""
     setting, here = Setting.current(), environment()
-    origin = Origin(
-        kind=kind,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit,
-        machine=here.machine,
-        device=setting.device,
-        threads=threads(),
-        setting=asdict(setting),
-        in_force=asdict(in_force()),
-        freed_memory="kept" if keep_freed_memory() else "returned",
-        versions=here.versions,
-    )
-    return {"schema": SCHEMA, **asdict(origin)}
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": asdict(commit),
+        "machine": asdict(here.machine),
+        "device": setting.device,
+        "threads": threads(),
+        "setting": asdict(setting),
+        "in_force": asdict(in_force()),
+        "freed_memory": "kept" if keep_freed_memory() else "returned",
+        "versions": dict(here.versions),
+    }
 
 
 def as_records(
-    kind: str, commit: Commit, contents: Iterable[Mapping[str, Any]]
+    kind: str, commit: CodeVersion, contents: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """A record for each of `contents`, which is what was measured, as JSON can hold it.
 

@@ -22,7 +22,7 @@ class Run(NamedTuple):
     measured: int  # seconds since 1970
 
 
-class Series(NamedTuple):
+class Metric(NamedTuple):
     """What was measured."""
 
     path: str
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     """One number."""
 
     run: Run
-    series: Series
+    metric: Metric
     value: float
     low: float = math.nan
     high: float = math.nan

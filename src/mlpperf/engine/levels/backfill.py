@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...errors import MlpperfError
-from ..compare.records import Decision
-from ..history.reading import Record
+from ..compare.records import ComparisonRecord
 from .gathering import Link
 from .planning import Pair, Plan
 
@@ -30,7 +29,7 @@ class Workers(Protocol):
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
         """Compare that pair, by the series of these names only, if any are given."""
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none."""
 
 

@@ -161,14 +161,14 @@ def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
-        says = targets(link, pattern) if pattern else not link.decision.selected
-        if (link.base, link.head) == pair and says and not link.decision.interrupted:
+        says = targets(link, pattern) if pattern else not link.record.selected
+        if (link.base, link.head) == pair and says and not link.record.interrupted:
             return link
     plan.pending.add(pair)
     workers.start(pair)
     compared = take(plan, workers)
     if compared.link is None or not compared.link.useful:
-        why = compared.failed or (compared.link.decision.verdict if compared.link else "")
+        why = compared.failed or (compared.link.record.verdict if compared.link else "")
         raise MlpperfError(why)
     return compared.link
 
@@ -178,7 +178,7 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
 
     Slower from the first commit to the last one; by default of all.
     """
-    timed = [outcome for outcome in link.decision.outcomes if outcome.timed]
+    timed = [outcome for outcome in link.record.outcomes if outcome.timed]
     if pattern:
         timed = [outcome for outcome in timed if fits(pattern, outcome.series)]
         named = [outcome for outcome in timed if outcome.series.name == pattern]

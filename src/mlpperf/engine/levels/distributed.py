@@ -17,12 +17,12 @@ from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
-from ..compare.records import COMPARISONS, Decision
+from ..compare.records import ComparisonRecord
 from ..compare.render import record
 from ..compare.request import Request, carry_out
 from ..compare.result import Comparison
 from ..git import told
-from ..history.reading import Record, record_of
+from ..history.fields import shaped
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
 from .lineage import Lineage
@@ -78,7 +78,7 @@ class Cluster:
         self._pairs[future] = pair
         self._ended.add(future)
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none."""
         future = next(self._ended)
         pair = self._pairs.pop(future)
@@ -91,7 +91,7 @@ class Cluster:
         if "refused" in answer:
             return pair, MlpperfError(f"{answer['host']}: {answer['refused']}")
         self._recording.keep(answer["record"])
-        return pair, record_of(answer["record"], COMPARISONS)
+        return pair, shaped(answer["record"], ComparisonRecord)
 
 
 def measured(request: Request) -> dict[str, Any]:

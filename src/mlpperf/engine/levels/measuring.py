@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
-from ..compare.records import COMPARISONS, Decision
+from ..compare.records import ComparisonRecord
 from ..compare.render import record
 from ..compare.request import Request, carry_out
 from ..compare.result import Comparison
-from ..history.reading import Record, record_of
+from ..history.fields import shaped
 from ..history.recording import Recording
 from ..pool.lock import BusyError
 from .lineage import Lineage
@@ -61,7 +61,7 @@ class Here:
         """Compare that pair next, by the series of these names only, if any are given."""
         self._next = pair, about(self._request, self._lineage, pair, series)
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none.
 
         Raises
@@ -82,7 +82,7 @@ class Here:
             raise
         except MlpperfError as reason:
             return pair, reason
-        return pair, record_of(self._recording.written[-1], COMPARISONS)
+        return pair, shaped(self._recording.written[-1], ComparisonRecord)
 
     def _keep(self, result: Comparison) -> None:
         self._recording.add(record(result))

@@ -65,14 +65,14 @@ class Plan:
     def note(self, link: Link) -> None:
         """Take in that a pair was compared, for what it says about the two commits."""
         sides = {"base": link.base, "head": link.head}
-        for side, why in link.decision.broken.items():
+        for side, why in link.record.broken.items():
             self.unusable[sides[side]] = why
-        if self._counts(link) and not link.useful and not link.decision.interrupted:
+        if self._counts(link) and not link.useful and not link.record.interrupted:
             self.failed.add((link.base, link.head))
 
     def _counts(self, link: Link) -> bool:
         """Whether it says enough about a pair that this need not be compared again."""
-        selected = link.decision.selected
+        selected = link.record.selected
         return not selected or set(selected) == set(self.selected)
 
     def blame(self, pair: Pair, why: str) -> None:
@@ -105,7 +105,7 @@ class Plan:
 
     def _known(self) -> Collection[Pair]:
         links = [link for link in self.levels.links if link.useful and self._counts(link)]
-        done = {(link.base, link.head) for link in links if not link.decision.interrupted}
+        done = {(link.base, link.head) for link in links if not link.record.interrupted}
         return done | self.failed | self.pending
 
     def _least_certain(self) -> Pair | None:
@@ -153,7 +153,7 @@ class Plan:
         found: dict[Pair, list[float]] = {}
         for link in self.levels.links:
             if link.useful and self._counts(link):
-                outcomes = link.decision.outcomes
+                outcomes = link.record.outcomes
                 each = outcomes.error[outcomes.timed & ~outcomes.untouched]
                 error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
                 found.setdefault((link.base, link.head), []).append(error)

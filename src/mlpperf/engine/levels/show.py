@@ -201,7 +201,7 @@ def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
 def beginning(plan: Plan) -> str:
     """What a backfill is about to do, with its estimated time."""
     lineage, left = plan.levels.lineage, len(plan.parents_left())
-    measured = [link.decision.seconds for link in plan.levels.links if not link.untouched]
+    measured = [link.record.seconds for link in plan.levels.links if not link.untouched]
     each = f"{median(measured):.0f} s each" if measured else "at most some minutes each"
     whole = f", {duration(left * median(measured))} in all" if measured and left else ""
     return plain(
@@ -216,7 +216,7 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
     base, head = (lineage[at].short for at in compared.pair)
     outcome = compared.failed
     if link := compared.link:
-        outcome = f"{link.decision.seconds:.0f} s  {link.decision.verdict}"
+        outcome = f"{link.record.seconds:.0f} s  {link.record.verdict}"
         for at in compared.pair:  # versions are named by their hashes
             outcome = outcome.replace(lineage[at].hash, lineage[at].short)
     todo = "" if left is None else f"  [{left} left]"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..calibrate import show
-from ..calibrate.recorded import series_of, told
+from ..calibrate.recorded import grouped_for_display, series_of
 from ..calibrate.trials import sights
 from ..machine.machine import BUSY
 from ..words import count
@@ -19,10 +19,10 @@ from .gather import where_from
 def calibration(site: Draft) -> None:
     """Detection and false-alarm rates, a section for each calibration."""
     sections, verdict = [], "This tracker has not been calibrated on this machine."
-    for number, records in enumerate(told(site.material.calibrations), 1):
-        rates = sights([record.content.trial for record in records])
-        origin, asked = records[-1].origin, records[-1].content
-        where = origin.place.machine
+    for number, records in enumerate(grouped_for_display(site.material.calibrations), 1):
+        rates = sights([record.trial for record in records])
+        asked = records[-1]
+        where = asked.place.machine
         if number == 1:
             alarms = [line.alarms for line in rates]
             verdict = (
@@ -31,7 +31,7 @@ def calibration(site: Draft) -> None:
                 f"(on {where})."
             )
         at = f" at {', '.join(asked.cases)}" if asked.cases else ""
-        crowd = ", while other processes kept the machine busy" if asked.trial.busy > BUSY else ""
+        crowd = ", while other processes kept the machine busy" if asked.busy > BUSY else ""
         limit = f", {asked.budget:g} s each" if asked.tracker == "mlpperf" else ""
         name = f"{asked.tracker}: {series_of(records)} series{at}{limit}{crowd}; {where}"
         blocks: list[Any] = (
@@ -41,9 +41,8 @@ def calibration(site: Draft) -> None:
             alt = "Share of injected slowdowns that were detected, by size; as in the table."
             blocks.append(Plot(figures.detection(rates), alt))
         table = show.calibration(rates, f"{name}: rates for slowdowns that were put into the code")
-        kept = replace(table, records=[record.fields for record in records])
-        blocks.append(site.offer(f"calibration-{number}", kept))
-        sections.append(Section(name, [*blocks, Prose(where_from(origin), quiet=True)]))
+        blocks.append(site.offer(f"calibration-{number}", replace(table, records=records)))
+        sections.append(Section(name, [*blocks, Prose(where_from(asked), quiet=True)]))
     if not sections:
         sections.append(Section("Calibration", [none_yet("`mlpperf calibrate`")]))
     site.pages.append(Page("calibration.html", "Calibration", verdict, sections, "Calibration"))

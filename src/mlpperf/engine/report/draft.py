@@ -13,17 +13,20 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Points
+from ..history.fields import shaped
 from ..history.listing import kind_of
-from ..history.reading import origin_of
-from ..history.records import Place, finite
+from ..history.races import RaceRecord
+from ..history.records import Origin, Place, finite
 from ..race.result import Result
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Page, Prose, Section, sparkline
-from .gather import Fields, Material, Race, where_from
+from .gather import Fields, Material, where_from
 
 Records = Sequence[Fields]
 NO_CHANGE = "No change that the history can show."
@@ -43,14 +46,13 @@ class Content:
 
     Attributes
     ----------
-    kinds : by the name of their file, the records that its pages show, and what makes a struct of a
-        line: it raises `ValueError` for a damaged one, which is then left out.
+    kinds : the records that its pages show.
     pages : file, name in the navigation, and the function that drafts the page.
     lead : drafts what stands first on the overview; None where there is nothing yet.
     usual_case : the case by which hot paths are compared; each path's first one by default.
     """
 
-    kinds: Mapping[str, Callable[[Fields], object]] = field(default_factory=dict)
+    kinds: tuple[type[Origin], ...] = ()
     pages: tuple[tuple[str, str, Callable[[Draft], None]], ...] = ()
     lead: Callable[[Draft], Lead | None] = lambda site: None
     usual_case: str = ""
@@ -78,7 +80,7 @@ class Draft:
         return grouped(self.material.points, lambda points: points.curve.path)
 
     @cached_property
-    def races(self) -> dict[str, list[Race]]:
+    def races(self) -> dict[str, list[RaceRecord]]:
         """The newest results, by their path."""
         return grouped(self.material.races, lambda race: race.result.path)
 
@@ -87,9 +89,9 @@ class Draft:
         """What changed along them, the newest first, by their path."""
         return grouped(self.material.changes, lambda change: change.curve.path)
 
-    def keep(self, name: str, data: Records) -> str:
+    def keep(self, name: str, data: Sequence[Fields | Origin]) -> str:
         """Have `data` written beside the page, as JSON and as CSV; gives the name of the files."""
-        known = [finite(row) for row in data]
+        known = [finite(msgspec.to_builtins(row)) for row in data]
         lines = ",\n".join(map(json.dumps, known))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
         every = [dict(_flattened(row)) for row in known]
@@ -233,4 +235,4 @@ def none_yet(command: str) -> Prose:
 
 def measured_where(records: Records) -> Prose:
     """Where and when the last of `records` was measured."""
-    return Prose(where_from(origin_of(records[-1])), quiet=True)
+    return Prose(where_from(shaped(records[-1], Origin)), quiet=True)

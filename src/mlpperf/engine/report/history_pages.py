@@ -129,10 +129,10 @@ def compare(site: Draft) -> None:
     if m.comparisons:
         cells: list[Sequence[Cell]] = []
         for record in reversed(m.comparisons[-COMPARISONS_MOST:]):
-            day, made = record.origin.time[:10], record.content
-            kind = {0: "good", 1: "bad"}.get(made.exit_code, "plain")
-            word = {0: "no regression", 1: "regression"}.get(made.exit_code, "not measured")
-            cells.append([day, made.base, made.head, Badge(word, kind), made.verdict])
+            kind = {0: "good", 1: "bad"}.get(record.exit_code, "plain")
+            word = {0: "no regression", 1: "regression"}.get(record.exit_code, "not measured")
+            badge = Badge(word, kind)
+            cells.append([record.time[:10], record.base, record.head, badge, record.verdict])
         columns = ("date", "base", "head", "", "verdict")
         title = "Verdicts of `mlpperf compare`, newest first"
         if len(m.comparisons) > COMPARISONS_MOST:

@@ -177,7 +177,7 @@ def _now(levels: Levels, series: Series) -> str:
     """Seconds of a call at the newest commit that was timed."""
     newest = sorted(levels.measuring(series), key=lambda link: link.head)
     for link in reversed(newest):
-        outcome = link.decision.outcomes.find(series)
+        outcome = link.record.outcomes.find(series)
         if outcome and outcome.seconds:
             side = "base" if link.reversed else "head"
             return seconds(outcome.seconds.get(side, math.nan))
@@ -286,7 +286,7 @@ def compared_section(site: Draft) -> Section | None:
         commit = levels.lineage[link.head]
         rows: list[Sequence[Cell]] = []
         for series in names:
-            if outcome := link.decision.outcomes.find(series):
+            if outcome := link.record.outcomes.find(series):
                 ratio = by_percent(math.exp(link.log_ratio(outcome)))
                 half = 100 * WITHIN * outcome.error
                 times = (outcome.seconds.get(side, math.nan) for side in ("base", "head"))
@@ -295,7 +295,7 @@ def compared_section(site: Draft) -> Section | None:
                 rows.append([name, *map(seconds, times), change, outcome.verdict])
         title = (
             f"{levels.lineage[link.base].short} and {commit.short}, {plain(commit.subject)}; "
-            f"{link.origin.time[:10]} on {link.origin.place}"
+            f"{link.record.time[:10]} on {link.record.place}"
         )
         columns = ("benchmark", "before", "after", "change", "verdict")
         blocks.append(Table(title, columns, rows, text=(0, 4), name=_anchor(link)))

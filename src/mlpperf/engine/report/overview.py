@@ -63,7 +63,7 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
             parts.append("Nothing became slower along the history.")
     if m.comparisons and not parts:
         last = m.comparisons[-1]
-        parts.append(f"{last.origin.time[:10]}: {plain(last.content.verdict)}")
+        parts.append(f"{last.time[:10]}: {plain(last.verdict)}")
     return " ".join(parts)
 
 
@@ -104,7 +104,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
     )
     usual = site.content.usual_case
     at_usual = f" at {usual}" if usual else ""
-    first = races[0].origin
+    first = races[0]
     commit = (first.commit.hash or "none")[:SHORT]
     note = f"{first.software}; {first.time[:10]}, commit {commit}."
     table = Table(

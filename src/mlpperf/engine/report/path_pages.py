@@ -45,9 +45,7 @@ def path_page(site: Draft, name: str) -> None:
         sections.append(_path_history(site, name, site.points[name]))
     sections.append(_how_to_read())
     title = path.title if path else name
-    newest = max(
-        by_place, key=lambda where: max(r.origin.time for r in by_place[where]), default=None
-    )
+    newest = max(by_place, key=lambda where: max(r.time for r in by_place[where]), default=None)
     here = [race.result for race in by_place.get(newest, ())]
     verdict = _path_verdict(site, name, here)
     site.pages.append(Page(f"paths/{site.files[name]}.html", title, verdict, sections, ""))
