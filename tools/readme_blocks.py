@@ -45,7 +45,7 @@ def ladder(folder: Path) -> str:
     for size, rungs in show_ladder.by_batch(records(folder, "ladders")).items():
         parts.append(f"Batch {size:,}:\n\n{show_ladder.ladder(rungs).to_markdown()}")
         for table in show_ladder.parts(rungs):
-            parts.append(f"Batch {size:,}: {table.title}:\n\n{table.to_markdown()}")
+            parts.append(f"{table.title}:\n\n{table.to_markdown()}")
     return "\n\n".join([*parts, where(rungs[-1])])
 
 

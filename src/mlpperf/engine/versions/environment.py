@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, last_line
 from ..pool.process import ONLY_INSTALLED, Worker, WorkerError
 from .variables import variables
 
@@ -165,5 +165,5 @@ def install(python: str, arguments: Sequence[str], what: str) -> None:
         raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to get it.")
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, errors="replace")
     if done.returncode:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["it said nothing"])[-1]
+        last = last_line(done.stderr or done.stdout)
         raise MlpperfError(f"{what} cannot be installed for {python}: {last}")
