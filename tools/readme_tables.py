@@ -1,4 +1,4 @@
-"""The tables of README and docs: what they share."""
+"""What the blocks of README and docs share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlpperf.engine.table import Table
+
 Record = dict[str, Any]
 
 
-def read(folder: Path, name: str) -> list[Record]:
+def records(folder: Path, name: str) -> list[Record]:
     """All lines of a file of records."""
     lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
@@ -18,10 +20,7 @@ def read(folder: Path, name: str) -> list[Record]:
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """A table; all but the first `left` columns are numbers."""
-    lines = ["| " + " | ".join(columns) + " |"]
-    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
+    return Table("", columns, rows, text=range(left)).to_markdown()
 
 
 def where(*records: Record) -> str:

@@ -262,7 +262,7 @@ def calibrate(
         return
     console = terminal.console()
     console.print(show.calibration(sights(done)))
-    typer.echo(show.sight(sights(done)))
+    typer.echo(show.detectable(sights(done)))
     console.print(recording.told, soft_wrap=True)
 
 

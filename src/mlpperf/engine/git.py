@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import MlpperfError
+from ..errors import MlpperfError, last_line
 from .words import plain
 
 # Seconds after which git, asked a question, counts as hanging, for example on a network drive.
@@ -93,8 +93,7 @@ def git(
     except ValueError as reason:  # a NUL byte
         raise MlpperfError(f"git {arguments[0]} cannot be asked that ({reason}).") from reason
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        why = plain(said[-1].removeprefix("fatal: ").removeprefix("error: "))
+        why = plain(last_line(done.stderr).removeprefix("fatal: ").removeprefix("error: "))
         raise MlpperfError(f"git {arguments[0]}: {why.rstrip('.')}.")
     return done.stdout
 

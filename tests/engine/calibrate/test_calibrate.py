@@ -34,7 +34,7 @@ from mlpperf.engine.calibrate.mutants import (
     mutate,
 )
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
-from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
+from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
@@ -444,8 +444,9 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
     assert two.found == Rate(19, 20)
     assert two.alarms == Rate(0, 2)
     assert two.measured == pytest.approx(0.02)
-    cells = dict(zip(CALIBRATION_COLUMNS, calibration_rows([none, two])[1], strict=False))
-    assert (cells["slowdown"], cells["found"], cells["as measured"]) == (
+    table = calibration([none, two])
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    assert (cells["slowdown"], cells["detected"], cells["as measured"]) == (
         "2 %",
         "19 of 20",
         "+2.0 %",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.pool.process import Worker, WorkerError
+from ...engine.pool.process import WorkerError, asked
 from ...errors import MlpperfError
 from . import RULES
 from .contenders import Contender
@@ -26,8 +26,8 @@ class Course:
     ----------
     epochs, limit : how many epochs, and seconds of training, it takes at most.
     target : the test accuracy with which it ends as soon as it has held it.
-    about : what the process says before it trains: settings, number of inputs, and the seconds of
-        fit, transformation and all that precedes the first epoch.
+    about : the first answer of the process, before it trains: settings, number of inputs, and the
+        seconds of fit, transformation and all that precedes the first epoch.
     accuracies : of the test set, after every epoch.
     seconds : since the data were loaded, until the end of every epoch.
     stopped : why it did not end as it should; empty if it did.
@@ -43,24 +43,25 @@ class Course:
     seconds: list[float] = field(default_factory=list)
     stopped: str = INTERRUPTED
 
-    def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
+    def follow(self, data: str, report: Callable[[Course], None] = lambda course: None) -> None:
         """Train on the data set `data` in a fresh process until that ends, as it should or not.
 
-        `tell` is called after every epoch.
+        `report` is called after every epoch.
         """
-        words = (self.contender.name, self.seed, self.epochs, self.limit, self.target, data)
-        with Worker(["-m", "mlpperf.articles.accuracy.worker", *map(str, words)]) as worker:
-            try:
-                for news in worker:
-                    if "accuracy" in news:
-                        self.accuracies.append(news["accuracy"])
-                        self.seconds.append(news["seconds"])
-                        tell(self)
-                    else:
-                        self.about = news
-                self.stopped = ""
-            except WorkerError as reason:
-                self.stopped = str(reason)
+        names = ("seed", "epochs", "limit", "target")
+        task = {"contender": self.contender.name, "data": data}
+        task |= {name: getattr(self, name) for name in names}
+        try:
+            for news in asked("mlpperf.articles.accuracy.worker", task):
+                if "accuracy" in news:
+                    self.accuracies.append(news["accuracy"])
+                    self.seconds.append(news["seconds"])
+                    report(self)
+                else:
+                    self.about = news
+            self.stopped = ""
+        except WorkerError as reason:
+            self.stopped = str(reason)
 
     def as_record(self) -> Record:
         """The course as a record, to which the command adds when and where."""

@@ -1,4 +1,4 @@
-"""What the command `peers` prints and records."""
+"""The contest of peers in a table and in words, and its records."""
 
 from __future__ import annotations
 
@@ -6,28 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from ...engine.terminal import new_table
-from ...engine.words import percent, seconds
+from ...engine.table import Table
+from ...engine.words import count, percent, seconds
 from ..keras.training import STALL_FACTOR
 from ..mlp.show import Record
 from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
 from .contest import PeerStanding
 
-COLUMNS = (
-    "peer",
-    "what it is",
-    "device",
-    "seconds of 35 epochs",
-    "÷ last rung",
-    "test set",
-    "peak memory",
-    "start",
-    "compilation",
-)
 # Test accuracies, as shares, that differ by more than this are not those of the same training.
 SAME_ACCURACY = 0.005
 
@@ -35,8 +21,8 @@ SAME_ACCURACY = 0.005
 def as_record(standing: PeerStanding) -> Record:
     """A standing as a record, to which the command adds when and where.
 
-    Devices and threads in force are those of the peer's process. Where it has not told them, those
-    of the command, which every record has, remain.
+    Devices and threads in force are those of the peer's process. If it did not report them, those
+    of the command remain.
     """
     record = asdict(standing)
     if standing.in_force is None:
@@ -61,18 +47,19 @@ def contests(
 
 
 def on_gpu(contest: Sequence[Record]) -> str:
-    """`, on` and the name of the GPU on which a peer was seen to run; else empty."""
-    seen = ((r.get("in_force") or {}).get("gpu") for r in contest)
-    name = next(filter(None, seen), None)
+    """`, on` and the name of the GPU on which a peer ran; else empty."""
+    gpus = ((r.get("in_force") or {}).get("gpu") for r in contest)
+    name = next(filter(None, gpus), None)
     return f", on {name}" if name else ""
 
 
-def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table, a row for each peer, the fastest first."""
-    found: list[tuple[str, ...]] = []
+def table(records: Sequence[Record]) -> Table:
+    """A row for each peer, the fastest first, and remarks below."""
+    first = records[0]
+    rows = []
     for r in sorted(records, key=lambda r: r["seconds"]["median"] or float("inf")):
         memory = r["peak_memory"]
-        found.append(
+        rows.append(
             (
                 r["peer"],
                 r["what"],
@@ -85,7 +72,16 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
                 seconds(r["compilation"]) if r["compilation"] else "–",
             )
         )
-    return found
+    columns = (
+        *("peer", "what it is", "device", "seconds of 35 epochs", "÷ last rung"),
+        *("test set", "peak memory", "start", "compilation"),
+    )
+    title = (
+        f"Peers at batch {first['batch_size']:,}, {count(first['threads'], 'thread')}: "
+        "medians, with 95 % intervals in brackets"
+    )
+    below = notes(records)
+    return Table(title, columns, rows, text=range(3), wrap=(1,), notes=below, records=records)
 
 
 def notes(records: Sequence[Record]) -> list[str]:
@@ -98,10 +94,10 @@ def notes(records: Sequence[Record]) -> list[str]:
         if r["differs"]:
             groups.setdefault(r["differs"], []).append(r["peer"])
         if r["stalls"]:
-            stood = (
+            stalled = (
                 f"{r['stalls']} of {r['epochs']} epochs took more than {STALL_FACTOR:g}× the median"
             )
-            groups.setdefault(stood, []).append(r["peer"])
+            groups.setdefault(stalled, []).append(r["peer"])
         if _other_work(r, records):
             groups.setdefault("reaches another accuracy: not compared", []).append(r["peer"])
     return [f"{', '.join(names)}: {text}." for text, names in groups.items()]
@@ -131,14 +127,3 @@ def verdict(records: Sequence[Record]) -> str:
         f"The fastest peer, {best['peer']}, takes {interval['median']:.2f}{bounds} times as long "
         "as the last rung."
     )
-
-
-def table(records: Sequence[Record]) -> RenderableType:
-    """All peers, and notes below."""
-    first = records[0]
-    title = f"Peers at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
-    drawn = new_table(title, *COLUMNS, left=3)
-    drawn.columns[1].no_wrap = False
-    for row in rows(records):
-        drawn.add_row(*row)
-    return Group(drawn, Text("\n".join(f"  {note}" for note in notes(records)), style="dim"))

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+from ...errors import last_line
 from ..machine.doctor import Finding
 from ..statistics.estimates import RatioEstimate
 from ..words import rounded
@@ -47,7 +48,7 @@ def check() -> Finding:
         try:
             base, head, spent = json.loads(done.stdout)
         except ValueError:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            last = last_line(done.stderr)
             return Finding("problem", "sight", f"a process that times has failed: {last}")
         estimate.add(base, head, spent / len(base), 0.0)
     return told(estimate)

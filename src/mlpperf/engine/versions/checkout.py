@@ -23,7 +23,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment, git, told
 from ..inside import inside
 from ..words import SHORT, plain
@@ -372,7 +372,6 @@ def environment(root: Path, folder: Path) -> str:
     ):
         done = subprocess.run(command, capture_output=True, env=clean_environment())
         if done.returncode:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-            last = plain(said[-1]) if said else "it said nothing"
+            last = plain(last_line(done.stderr or done.stdout))
             raise MlpperfError(f"No environment with {', '.join(requirements(root))}: {last}.")
     return str(python)

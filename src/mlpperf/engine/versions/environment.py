@@ -163,5 +163,5 @@ def install(python: str, arguments: Sequence[str], what: str) -> None:
         raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to get it.")
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, errors="replace")
     if done.returncode:
-        why = last_line(done.stderr or done.stdout)
-        raise MlpperfError(f"{what} cannot be installed for {python}: {why}")
+        last = last_line(done.stderr or done.stdout)
+        raise MlpperfError(f"{what} cannot be installed for {python}: {last}")
