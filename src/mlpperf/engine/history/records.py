@@ -36,6 +36,7 @@ from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
+Fields = dict[str, Any]  # a record, or a part of one, as JSON has it
 
 
 def records_folder() -> Path:
