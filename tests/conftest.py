@@ -350,9 +350,10 @@ def made_branch() -> Callable[..., list[str]]:
     import numpy as np
 
     from mlpperf.engine.compare.render import record
-    from mlpperf.engine.compare.result import Comparison, Finding, Series
+    from mlpperf.engine.compare.result import Comparison, Finding
     from mlpperf.engine.history.records import CodeVersion, append, as_records
     from mlpperf.engine.statistics.intervals import Interval
+    from mlpperf.engine.suites.series import Series
 
     def made(folder: Path, commits: int, steps: dict[int, float], error: float) -> list[str]:
         rng = np.random.default_rng(7)

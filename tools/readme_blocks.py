@@ -17,11 +17,12 @@ from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import sights
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.races import RaceRecord
+from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.race.show import best, share_of_ceiling, speedup
 from mlpperf.engine.table import Table, newest
 from mlpperf.engine.words import percent, seconds, times
-from readme_tables import Record, markdown, records, where
+from readme_tables import markdown, records, where
 from readme_tracker import (
     calibration,
     calibrations,
@@ -155,8 +156,8 @@ def operations(folder: Path) -> str:
     newest = {
         (r["path"], r["case"], r["variant"], r["device"]): r for r in records(folder, "races")
     }
-    best: dict[tuple[str, str], Record] = {}
-    table: dict[tuple[str, str, str, str], dict[str, Record]] = {}
+    best: dict[tuple[str, str], Fields] = {}
+    table: dict[tuple[str, str, str, str], dict[str, Fields]] = {}
     for (path, case, variant, device), r in newest.items():
         if r["backend"] == "numpy":
             usual = best.setdefault((path, case), r)
@@ -212,10 +213,10 @@ def headline(folder: Path) -> str:
     """The figures that say most, a row each: the ladder, the fastest peer, what is noticed."""
     rows: list[tuple[str, ...]] = []
 
-    def tell(what: str, figure: str, record: Record) -> None:
+    def tell(what: str, figure: str, record: Fields) -> None:
         rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
 
-    last: dict[int, Record] = {}
+    last: dict[int, Fields] = {}
     for record in show_ladder.on_the_ladder(records(folder, "ladders")):
         if not record["stopped"]:
             last[record["batch_size"]] = record

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from mlpperf.engine.history.records import Fields
 from mlpperf.engine.table import Table
 
-Record = dict[str, Any]
 
-
-def records(folder: Path, name: str) -> list[Record]:
+def records(folder: Path, name: str) -> list[Fields]:
     """All lines of a file of records."""
     lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
@@ -23,7 +21,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -
     return Table("", columns, rows, text=range(left)).to_markdown()
 
 
-def where(*records: Record) -> str:
+def where(*records: Fields) -> str:
     """Machine of the last of `records`, and versions of the code of all, in a sentence."""
     record = records[-1]
     machine, versions = record["machine"], record["versions"]

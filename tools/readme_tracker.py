@@ -10,9 +10,10 @@ from mlpperf.engine.calibrate import show as calibrate_show
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
 from mlpperf.engine.calibrate.trials import sights
 from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
-from readme_tables import Record, markdown, records, where
+from readme_tables import markdown, records, where
 
 
 def calibration(folder: Path) -> str:
@@ -86,7 +87,7 @@ def gauntlet(folder: Path) -> str:
         )
         for r in pairs.values()
     ]
-    same: dict[str, list[Record]] = {}
+    same: dict[str, list[Fields]] = {}
     for r in found:
         if r["kind"] == "same":
             same.setdefault(r["project"], []).append(r)
@@ -111,7 +112,7 @@ def gauntlet(folder: Path) -> str:
 BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
 
 
-def _beside(record: Record) -> tuple[str, ...]:
+def _beside(record: Fields) -> tuple[str, ...]:
     """What another tracker says of a pair: how many series changed, and those that are meant."""
     meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
     told = record["verdict"]
@@ -126,7 +127,7 @@ def _beside(record: Record) -> tuple[str, ...]:
     )
 
 
-def _as_meant(record: Record) -> str:
+def _as_meant(record: Fields) -> str:
     """By how much the series changed that the author means: the range of what was decided."""
     every = {**record["slower"], **record["faster"]}
     changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
@@ -145,7 +146,7 @@ def histories(folder: Path) -> str:
     return "\n\n".join(map(_history, newest.values()))
 
 
-def _history(record: Record) -> str:
+def _history(record: Fields) -> str:
     rows = [
         (
             step["commit"],

@@ -1,4 +1,4 @@
-"""The commands about commits: `compare`, `calibrate`, `history`, `freeze`."""
+"""The commands about commits: `compare`, `calibrate`, `history`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ..articles import HOT_PATHS
 from ..devices import Setting, use
 from ..engine.options import (
     AsJson,
@@ -26,6 +25,7 @@ from ..engine.options import (
 )
 from ..engine.words import percentage
 from ..errors import MlpperfError
+from . import extensions
 
 
 class Format(StrEnum):
@@ -109,7 +109,7 @@ def compare(
         cases=case or (),
         backends=backend or (["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]),
         series=series or (),
-        usual=HOT_PATHS,
+        usual=extensions.hot_paths(),
         # Who names hot paths, cases or libraries wants nothing else.
         kinds=suite or (["hotpaths"] if paths or case or backend else ()),
         benchmarks=benchmarks,
@@ -198,8 +198,8 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
-    from ..engine.compare.result import Selection
     from ..engine.history.recording import Recording, json_text
+    from ..engine.suites.series import Selection
     from ..engine.versions.prepare import pair
     from ..engine.versions.scratch import scratch
     from ..errors import check
@@ -217,7 +217,7 @@ def calibrate(
             None,
             Path.cwd(),
             folder,
-            usual=HOT_PATHS,
+            usual=extensions.hot_paths(),
             kinds=suite or hot_paths,
             python=python,
             extra=with_ or (),
@@ -264,25 +264,6 @@ def calibrate(
     console.print(show.calibration(sights(done)))
     typer.echo(show.detectable(sights(done)))
     console.print(recording.told, soft_wrap=True)
-
-
-def freeze(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Where to write it, in a folder that is there.")
-    ] = Path("benchmarks/asv/frozen.py"),
-) -> None:
-    """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
-    from ..engine.suites.catalogue import hot_paths
-    from ..engine.suites.frozen import frozen, write
-
-    hot_paths()  # an empty list would have asv measure nothing
-    entries = frozen()
-    changed = write(file, entries)
-    for line in changed:
-        typer.echo(line)
-    contestants = sum(len(entry["contestants"]) for entry in entries.values())
-    state = "" if changed else ", as before"
-    typer.echo(f"{file}: {len(entries)} hot paths, {contestants} contestants{state}.")
 
 
 def usual(folder: Path, pattern: str) -> Path | None:

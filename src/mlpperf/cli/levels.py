@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..articles import HOT_PATHS
 from ..engine.options import Paths, Python, Records, SeriesPatterns, Suites, With
 from ..errors import MlpperfError
+from . import extensions
 
 if TYPE_CHECKING:
     from ..engine.levels.lineage import Lineage
@@ -80,7 +80,7 @@ def backfill(
         lineage[-1].hash,
         paths=paths or (),
         series=series or (),
-        usual=HOT_PATHS,
+        usual=extensions.hot_paths(),
         kinds=suite or (["hotpaths"] if paths else ()),
         benchmarks=lineage[-1].hash,
         budget=budget,
@@ -166,7 +166,7 @@ def bisect(
         lineage[0].hash,
         lineage[-1].hash,
         series=[series] if series else (),
-        usual=HOT_PATHS,
+        usual=extensions.hot_paths(),
         kinds=suite or (),
         benchmarks=lineage[-1].hash,
         budget=budget if budget is not None or series is None else SECONDS_OF_ONE,

@@ -77,21 +77,19 @@ def doctor() -> None:
     """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
     from pathlib import Path
 
-    from ..articles import named
     from ..engine import terminal
     from ..engine.compare import sensitivity
     from ..engine.machine.doctor import examine, tensorflow_loads
     from ..engine.race import show as tables
     from ..engine.suites.pyproject import entries
     from ..engine.versions import scratch
+    from . import extensions
 
     checks = [_suites, sensitivity.check, scratch.check]
     if entries(Path("pyproject.toml")):
         checks.append(tensorflow_loads)
-    if named():
-        from ..articles.checks import CHECKS
-
-        checks += CHECKS
+    for more in extensions.parts("checks"):
+        checks += more
     console = terminal.console()
     findings = []
     with terminal.progress() as bar:

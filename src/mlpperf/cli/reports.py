@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..articles import named
 from ..engine.options import Asv, PytestBenchmark, Records
 from ..errors import MlpperfError
+from . import extensions
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
@@ -64,20 +64,22 @@ class _Site:
         records, asv, pytest_benchmark = self.sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
-        content = _articles_content()
+        content = _content()
         material = gather.gather(records, asv, pytest_benchmark, content.kinds)
         return site.write(self.out, material, catalogue(), project_name(Path.cwd()), content)
 
 
-def _articles_content() -> Content:
-    """The articles' pages; none in a project that does not name the articles' hot paths."""
+def _content() -> Content:
+    """What the extensions add to the report of this project."""
     from ..engine.report.draft import Content
 
-    if not named():
-        return Content()
-    from ..articles.report.content import CONTENT
-
-    return CONTENT
+    every: list[Content] = list(extensions.parts("report"))
+    return Content(
+        kinds=tuple(kind for content in every for kind in content.kinds),
+        pages=tuple(page for content in every for page in content.pages),
+        lead=lambda site: next(filter(None, (content.lead(site) for content in every)), None),
+        usual_case=next((content.usual_case for content in every if content.usual_case), ""),
+    )
 
 
 def report(

@@ -46,11 +46,12 @@ from mlpperf.engine.calibrate.trials import (
     smallest,
 )
 from mlpperf.engine.compare import pipeline as comparing
-from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.checkout import copy_tree
 from mlpperf.engine.versions.diff import same_code
 from mlpperf.engine.versions.version import Version, entries_of, load

@@ -19,9 +19,10 @@ from mlpperf.engine.compare.budget import (
     shares,
     suspects,
 )
-from mlpperf.engine.compare.result import Finding, Series
+from mlpperf.engine.compare.result import Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 
 

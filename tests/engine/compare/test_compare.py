@@ -35,7 +35,7 @@ from mlpperf.engine.compare import pipeline as module
 from mlpperf.engine.compare.budget import JUDGING, SCREENING, Task, judges, shares
 from mlpperf.engine.compare.decision import conclude
 from mlpperf.engine.compare.pipeline import _stages
-from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.pool import pool as crew_module
@@ -45,6 +45,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.pooling import pool
 from mlpperf.engine.statistics.robust import ROW
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker import hotpath_proof
 from mlpperf.engine.worker import hotpath_worker as worker

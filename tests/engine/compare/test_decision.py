@@ -7,9 +7,10 @@ import pytest
 
 from mlpperf.engine.compare.budget import FALSE_ALARM, SCREENING, judges
 from mlpperf.engine.compare.decision import POWER, conclude, settled, sight
-from mlpperf.engine.compare.result import Finding, Series
+from mlpperf.engine.compare.result import Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.quantiles import normal_quantile
+from mlpperf.engine.suites.series import Series
 
 ONE = Series("path", "case", "variant")
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
 
 
 def comparison(ratio: float = 1.011, *, suite: str = "pytest", **about: Any) -> Comparison:

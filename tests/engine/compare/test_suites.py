@@ -20,7 +20,7 @@ from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
 from mlpperf.engine.compare import budget, decision, follow_up, pipeline, render
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
-from mlpperf.engine.compare.result import Comparison, Finding, Selection, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.compare.suites import (
     confirm,
     examine,
@@ -30,6 +30,7 @@ from mlpperf.engine.compare.suites import (
 )
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.suites.series import Selection, Series
 
 pytestmark = pytest.mark.usefixtures("temporary")
 

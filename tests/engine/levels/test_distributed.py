@@ -17,12 +17,13 @@ import pytest
 
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.request import Request
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.history.records import as_records, current_commit
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 
 pytest.importorskip("distributed")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Crew
 from mlpperf.engine.suites.discovery import Suite
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Guests
 from mlpperf.engine.versions.version import Version
 

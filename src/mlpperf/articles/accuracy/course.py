@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ...devices import Setting
+from ...engine.history.records import Fields
 from ...engine.pool.process import WorkerError, asked
 from ...errors import MlpperfError
 from . import RULES
 from .contenders import Contender
 
-Record = dict[str, Any]
 INTERRUPTED = "interrupted"  # what a course has stopped for until it has ended otherwise
 
 
@@ -38,7 +37,7 @@ class Course:
     epochs: int
     limit: float
     target: float
-    about: Record = field(default_factory=dict)
+    about: Fields = field(default_factory=dict)
     accuracies: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     stopped: str = INTERRUPTED
@@ -63,7 +62,7 @@ class Course:
         except WorkerError as reason:
             self.stopped = str(reason)
 
-    def as_record(self) -> Record:
+    def as_record(self) -> Fields:
         """The course as a record, to which the command adds when and where."""
         contender = self.contender
         return {
@@ -81,7 +80,7 @@ class Course:
         }
 
 
-def held(record: Record, target: float) -> tuple[int, float] | None:
+def held(record: Fields, target: float) -> tuple[int, float] | None:
     """Epoch and seconds at which a course has held `target`; None where it never did."""
     in_a_row = 0
     for epoch, accuracy in enumerate(record["accuracies"], 1):
@@ -91,7 +90,7 @@ def held(record: Record, target: float) -> tuple[int, float] | None:
     return None
 
 
-def extrapolated(record: Record, whole: Record) -> Record:
+def extrapolated(record: Fields, whole: Fields) -> Fields:
     """The record of a few epochs, continued by those of `whole`, the same course at higher speed.
 
     Both start from the same weights and see the same batches, so they have the same accuracies.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.table import newest as newest_of
 from ...engine.words import count, percent, times
-from ..mlp.show import Record
 from . import RULES
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held
@@ -95,7 +95,7 @@ def _median(values: Sequence[float]) -> float:
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
-def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) -> Time:
+def time_of(records: Sequence[Fields], target: float, others: Sequence[Fields]) -> Time:
     """When the contender of `records`, one for each seed, held `target`.
 
     A record of a few epochs is continued by that one of `others` which has the same seed and took
@@ -124,7 +124,7 @@ def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) 
     )
 
 
-def newest(records: Sequence[Record]) -> list[Record]:
+def newest(records: Sequence[Fields]) -> list[Fields]:
     """The last record of every contender and seed, on the data set of the last record.
 
     Interrupted courses are left out. One that failed stays: it did not reach its target.
@@ -134,10 +134,10 @@ def newest(records: Sequence[Record]) -> list[Record]:
     return newest_of(ended, lambda r: (r["contender"], r["seed"]))
 
 
-def table(records: Sequence[Record]) -> Table:
+def table(records: Sequence[Fields]) -> Table:
     """For every target a row for each contender, the soonest first; remarks below."""
     chosen = newest(records)
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[Fields]] = {}
     for r in chosen:
         groups.setdefault(r["contender"], []).append(r)
     rows: list[tuple[str, ...]] = []
@@ -157,7 +157,7 @@ def table(records: Sequence[Record]) -> Table:
     return Table(title, columns, rows, text=range(2), notes=notes(chosen), records=chosen)
 
 
-def notes(records: Sequence[Record]) -> list[str]:
+def notes(records: Sequence[Fields]) -> list[str]:
     """How to read the table, and which courses failed; `records` are the newest."""
     seeds = max(len({r["seed"] for r in records}), 1)
     confidence = order_interval([0.0] * seeds)[2]
@@ -176,7 +176,7 @@ def notes(records: Sequence[Record]) -> list[str]:
         )
     if any("convolutions" in r.get("settings", {}) for r in records):  # a network of Keras
         lines.append("The times of Keras leave out scaling and building the model, in its favour.")
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[Fields]] = {}
     for r in records:
         groups.setdefault(r["contender"], []).append(r)
     for name, group in groups.items():

@@ -7,13 +7,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ...engine.history.records import Fields
 from ...engine.report.figures import interval, over
-from .show import Record, by_count, elbow_of, spread_of
+from .show import by_count, elbow_of, spread_of
 
 TITLES = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
 
 
-def figures(records: Sequence[Record]) -> dict[str, Any]:
+def figures(records: Sequence[Fields]) -> dict[str, Any]:
     """Each measure over the number of clusters, by its title: median and range over the seeds."""
     bend = elbow_of(records)
     drawn = {}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
 from .training import STALL_FACTOR, KerasEpoch, stalls
-
-Record = dict[str, Any]
 
 CURVES = (
     Curves("accuracy in %", sets("accuracy", "validation_accuracy"), 100),
@@ -22,7 +19,7 @@ def keras_so_far(epoch: KerasEpoch) -> str:
     return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
 
 
-def epochs(record: Record) -> Table:
+def epochs(record: Fields) -> Table:
     """A row for each epoch of a training."""
     columns = (
         *("epoch", "loss", "accuracy", "test loss", "test accuracy"),

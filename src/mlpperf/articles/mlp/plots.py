@@ -7,14 +7,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ...engine.history.records import Fields
 from ...engine.report.figures import LOGARITHMIC, by_name, over, plain_text, points
 from ...engine.words import count
 from .settings import ARTICLE
-from .show import Record
 from .show_ladder import ARTICLE_SECONDS
 
 
-def ladder(records: Sequence[Record], best_peer: Record | None) -> Any:
+def ladder(records: Sequence[Fields], best_peer: Fields | None) -> Any:
     """Seconds of every rung with intervals; the articles' figures, the floor, the best peer."""
     known = [r for r in records if r["seconds"]["median"]]
     names = [r["rung"] for r in known]
@@ -44,7 +44,7 @@ def ladder(records: Sequence[Record], best_peer: Record | None) -> Any:
     return by_name(traces, "seconds of 35 epochs", len(names), lines, logarithmic=True)
 
 
-def batch_sizes(records: Sequence[Record]) -> Any:
+def batch_sizes(records: Sequence[Fields]) -> Any:
     """Seconds over the batch size, a line for each rung and number of threads."""
     lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for r in records:
@@ -65,7 +65,7 @@ def batch_sizes(records: Sequence[Record]) -> Any:
     return over(traces, x, {"title": "seconds of 35 epochs", **LOGARITHMIC})
 
 
-def growth(records: Sequence[Record]) -> Any:
+def growth(records: Sequence[Fields]) -> Any:
     """Time per sample over the nodes of the hidden layers, beside that of the bare products."""
     known = sorted(records, key=lambda r: (sum(r["hidden"]), r["samples"]))
     names = [f"{'-'.join(map(str, r['hidden']))}; {r['samples']:,}" for r in known]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
+from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
 from .phases import PhaseClock
 from .training import Epoch, Run
-
-Record = dict[str, Any]
 
 CURVES = (
     Curves("cost per sample", {"cost": "cost"}, logarithmic=True),
@@ -30,13 +28,13 @@ def so_far(run: Run, epoch: Epoch) -> str:
     return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
 
 
-def title(record: Record) -> str:
+def title(record: Fields) -> str:
     """The rung and the network of a training."""
     hidden = "-".join(map(str, record["settings"]["hidden"]))
     return f"{record['rung']} in NumPy, hidden layers {hidden}"
 
 
-def epochs(record: Record) -> Table:
+def epochs(record: Fields) -> Table:
     """A row for each epoch of a training."""
     columns = (
         *("epoch", "cost per sample", "regularisation", "error", "rate", "mean |W| per layer"),
@@ -70,7 +68,7 @@ def summary(run: Run) -> str:
     )
 
 
-def as_record(run: Run) -> Record:
+def as_record(run: Run) -> Fields:
     """A run, finished or not, as a record, to which the command adds when and where."""
     return {
         "rung": run.rung.name,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ...engine.history.records import Fields
 from ...engine.table import Table, newest
 from ...engine.words import count, percent, seconds, times
 from .ladder import RungStanding
 from .settings import ARTICLE, Settings
-from .show import Record
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
 ARTICLE_SECONDS = {
@@ -25,7 +25,7 @@ def as_records(
     settings: Settings,
     data: str,
     memories: dict[str, int],
-) -> list[Record]:
+) -> list[Fields]:
     """A record for each rung, from its standing and its peak memory in bytes, where it is known."""
     common = {
         "data": data,
@@ -36,7 +36,7 @@ def as_records(
     return [{**common, **asdict(s), "peak_memory": memories.get(s.rung)} for s in standings]
 
 
-def interval_digits(interval: Record) -> str:
+def interval_digits(interval: Fields) -> str:
     """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
     low, high = interval["low"], interval["high"]
     if interval["median"] is None:
@@ -45,7 +45,7 @@ def interval_digits(interval: Record) -> str:
     return f"{interval['median']:.3g}{bounds}"
 
 
-def ratio(interval: Record) -> str:
+def ratio(interval: Fields) -> str:
     """A ratio with no more digits than its interval supports, such as `9.7×`."""
     if interval["median"] is None:
         return "–"
@@ -54,14 +54,14 @@ def ratio(interval: Record) -> str:
     return times(interval["median"], spread)
 
 
-def on_the_ladder(records: Sequence[Record]) -> list[Record]:
+def on_the_ladder(records: Sequence[Fields]) -> list[Fields]:
     """The records without those of a former experiment in lower precision."""
     return [record for record in records if record["rung"] != "bfloat16_products"]
 
 
-def by_batch(records: Sequence[Record]) -> dict[int, list[Record]]:
+def by_batch(records: Sequence[Fields]) -> dict[int, list[Fields]]:
     """The newest record of every rung, by batch size."""
-    ladders: dict[int, list[Record]] = {}
+    ladders: dict[int, list[Fields]] = {}
     for record in newest(on_the_ladder(records), lambda r: (r["batch_size"], r["rung"])):
         ladders.setdefault(record["batch_size"], []).append(record)
     return dict(sorted(ladders.items()))
@@ -70,7 +70,7 @@ def by_batch(records: Sequence[Record]) -> dict[int, list[Record]]:
 UNKNOWN = {"median": None, "low": None, "high": None}  # of records from before it was measured
 
 
-def ladder(records: Sequence[Record]) -> Table:
+def ladder(records: Sequence[Fields]) -> Table:
     """A row for each rung: seconds, gains, multiples of both floors, accuracy and memory."""
     first = records[0]
     articles = ARTICLE_SECONDS if first["batch_size"] == ARTICLE.batch_size else {}
@@ -117,7 +117,7 @@ PARTS = {
 }
 
 
-def parts(records: Sequence[Record]) -> list[Table]:
+def parts(records: Sequence[Fields]) -> list[Table]:
     """For each rung that was timed in parts, their seconds: the mean of its threads."""
     tables = []
     for r in records:
@@ -136,10 +136,10 @@ def parts(records: Sequence[Record]) -> list[Table]:
     return tables
 
 
-def sweep(records: Sequence[Record]) -> Table:
+def sweep(records: Sequence[Fields]) -> Table:
     """A row for each rung, thread count and batch size."""
 
-    def setting(r: Record) -> tuple[str, int, int]:
+    def setting(r: Fields) -> tuple[str, int, int]:
         return r["rung"], r["threads"], r["batch_size"]
 
     chosen = sorted(newest(on_the_ladder(records), setting), key=setting)
@@ -159,7 +159,7 @@ def sweep(records: Sequence[Record]) -> Table:
     return Table(title, columns, rows, records=chosen)
 
 
-def growth(records: Sequence[Record]) -> Table:
+def growth(records: Sequence[Fields]) -> Table:
     """Time per sample as samples and hidden nodes grow."""
     chosen = newest(records, lambda r: (r["samples"], *r["hidden"]))
     rows = []

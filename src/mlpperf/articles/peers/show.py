@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import count, percent, seconds
 from ..keras.training import STALL_FACTOR
-from ..mlp.show import Record
 from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
 from .contest import PeerStanding
@@ -18,7 +18,7 @@ from .contest import PeerStanding
 SAME_ACCURACY = 0.005
 
 
-def as_record(standing: PeerStanding) -> Record:
+def as_record(standing: PeerStanding) -> Fields:
     """A standing as a record, to which the command adds when and where.
 
     Devices and threads in force are those of the peer's process. If it did not report them, those
@@ -31,13 +31,13 @@ def as_record(standing: PeerStanding) -> Record:
 
 
 def contests(
-    records: Sequence[Record], setting: Sequence[str]
-) -> dict[tuple[Any, ...], list[Record]]:
+    records: Sequence[Fields], setting: Sequence[str]
+) -> dict[tuple[Any, ...], list[Fields]]:
     """The records of the newest contest for every combination of the fields in `setting`.
 
     The records of one contest are written together, so they have the same time.
     """
-    newest: dict[tuple[Any, ...], list[Record]] = {}
+    newest: dict[tuple[Any, ...], list[Fields]] = {}
     for record in records:
         contest = newest.setdefault(tuple(record[name] for name in setting), [])
         if contest and contest[0]["time"] != record["time"]:
@@ -46,14 +46,14 @@ def contests(
     return newest
 
 
-def on_gpu(contest: Sequence[Record]) -> str:
+def on_gpu(contest: Sequence[Fields]) -> str:
     """`, on` and the name of the GPU on which a peer ran; else empty."""
     gpus = ((r.get("in_force") or {}).get("gpu") for r in contest)
     name = next(filter(None, gpus), None)
     return f", on {name}" if name else ""
 
 
-def table(records: Sequence[Record]) -> Table:
+def table(records: Sequence[Fields]) -> Table:
     """A row for each peer, the fastest first, and remarks below."""
     first = records[0]
     rows = []
@@ -84,7 +84,7 @@ def table(records: Sequence[Record]) -> Table:
     return Table(title, columns, rows, text=range(3), wrap=(1,), notes=below, records=records)
 
 
-def notes(records: Sequence[Record]) -> list[str]:
+def notes(records: Sequence[Fields]) -> list[str]:
     """Remarks on single peers; those to whom the same applies share a sentence."""
     groups: dict[str, list[str]] = {}
     for r in records:
@@ -103,13 +103,13 @@ def notes(records: Sequence[Record]) -> list[str]:
     return [f"{', '.join(names)}: {text}." for text, names in groups.items()]
 
 
-def _other_work(record: Record, records: Sequence[Record]) -> bool:
+def _other_work(record: Fields, records: Sequence[Fields]) -> bool:
     mine = record["test_accuracy"]
     last = next((r["test_accuracy"] for r in records if r["peer"] == LAST_RUNG.name), None)
     return mine is not None and last is not None and abs(mine - last) > SAME_ACCURACY
 
 
-def verdict(records: Sequence[Record]) -> str:
+def verdict(records: Sequence[Fields]) -> str:
     """How the last rung compares with the fastest peer that does the same work."""
     rivals = [
         r

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...engine.history.fields import shaped
-from ...engine.history.records import Origin
+from ...engine.history.records import Fields, Origin
 from ...engine.report.blocks import Plot, Prose, Section
 from ...engine.report.draft import Content, Draft, Lead, Records, measured_where
 from ...engine.table import newest
@@ -13,8 +11,6 @@ from ..mlp import plots, show_ladder
 from ..mlp.settings import ARTICLE
 from . import training_pages
 from .kinds import KINDS
-
-Record = dict[str, Any]
 
 
 def lead(site: Draft) -> Lead | None:
@@ -41,7 +37,7 @@ def lead(site: Draft) -> Lead | None:
     return Lead(sentence, _ladder_section(site, here, best))
 
 
-def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
+def _ladder_section(site: Draft, here: Records, best: Fields | None) -> Section:
     alt = f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them."
     text = (
         "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "

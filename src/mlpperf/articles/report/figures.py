@@ -7,11 +7,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ...engine.history.records import Fields
 from ...engine.report.figures import LOGARITHMIC, by_name, interval, over, plain_text
-from ..mlp.show import Record
 
 
-def peers(records: Sequence[Record]) -> Any:
+def peers(records: Sequence[Fields]) -> Any:
     """Seconds of every peer, the fastest first."""
     known = sorted(
         (r for r in records if r["seconds"]["median"]), key=lambda r: float(r["seconds"]["median"])
@@ -27,7 +27,7 @@ def peers(records: Sequence[Record]) -> Any:
     return by_name([bars], "seconds of 35 epochs", len(known))
 
 
-def courses(records: Sequence[Record]) -> Any:
+def courses(records: Sequence[Fields]) -> Any:
     """Test accuracy over the seconds so far, a line for each seed of a contender."""
     numbers: dict[str, int] = {}
     lines = []

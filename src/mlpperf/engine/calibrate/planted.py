@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import MlpperfError
-from ..compare.result import Series
 from ..pool.pool import Crew
 from ..suites.discovery import Suite
+from ..suites.series import Series
 from ..versions.environment import Guests
 from ..versions.sources import lines_of
 from ..versions.version import Version

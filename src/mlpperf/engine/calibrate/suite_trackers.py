@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import MlpperfError, last_line
-from ..compare.result import Series
 from ..suites.discovery import Suite, asv_configuration
+from ..suites.series import Series
 from ..versions.environment import Guests
 from ..versions.layout import import_folders
 from ..versions.version import Version

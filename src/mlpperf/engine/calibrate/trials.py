@@ -18,10 +18,11 @@ import numpy as np
 from ...errors import MlpperfError
 from ..compare.budget import BUDGET
 from ..compare.pipeline import compare
-from ..compare.result import Comparison, Selection, Series
+from ..compare.result import Comparison
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import beta_quantile
 from ..suites.discovery import Suite
+from ..suites.series import Selection, Series
 from ..versions.diff import changes
 from ..versions.environment import Guests
 from ..versions.version import Version

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from ..statistics.estimates import RatioEstimate
 from ..statistics.robust import ROW
+from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
-from .result import UNCLEAR, Finding, Series
+from .result import UNCLEAR, Finding
 
 # Probabilities that a comparison of equal versions finds any series slower, or taking more memory.
 FALSE_ALARM = 0.009

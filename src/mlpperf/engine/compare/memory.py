@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..pool.pool import Crew
+from ..suites.series import Series
 from .budget import MEMORY_ALARM
-from .result import QUANTITIES, Comparison, Series
+from .result import QUANTITIES, Comparison
 
 CALLS = 5  # of each version in a process, in turns; the median of what they take is its value
 

@@ -32,6 +32,7 @@ from ..race.race import check_budget
 from ..statistics.pooling import pool
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.discovery import Suite
+from ..suites.series import Selection, Series
 from ..versions.diff import Changes
 from ..versions.environment import Guests
 from ..versions.own import Own
@@ -51,7 +52,7 @@ from .decision import conclude, sight
 from .follow_up import judge, left_at_most
 from .memory import judge_memory
 from .planning import plan, prove
-from .result import THRESHOLD, Comparison, Selection, Series
+from .result import THRESHOLD, Comparison
 from .screening import time_once
 from .suites import compare_long_calls, confirm, leave_out_loading
 from .unchanged import leave_out_untouched, watching

@@ -10,9 +10,10 @@ from ...backends import LIBRARIES
 from ...errors import MlpperfError, check
 from ..pool.pool import Crew
 from ..statistics.verdicts import Judgement, Verdict
+from ..suites.series import Selection, Series
 from ..versions.diff import OTHER_PACKAGES, Changes
 from ..versions.reached import same
-from .result import Comparison, Finding, Selection, Series
+from .result import Comparison, Finding
 from .suites import plan_suite, prove_suite
 
 PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves

@@ -20,8 +20,8 @@ from ..history.fields import Amount, Count, Name, Positive, known
 from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
+from ..suites.series import Series
 from .outcomes import Columns, Outcomes
-from .result import Series
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
 Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]

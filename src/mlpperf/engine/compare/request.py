@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..suites.series import Selection
 from ..versions.prepare import Pair, pair
 from ..versions.scratch import scratch
 from .pipeline import compare
-from .result import THRESHOLD, Comparison, Selection
+from .result import THRESHOLD, Comparison
 
 # Not every system has all of them.
 INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]

@@ -13,9 +13,10 @@ import numpy as np
 
 from ..pool.pool import Crew
 from ..statistics.robust import ROW
+from ..suites.series import Series
 from ..worker.rounds import LONG_CALL
 from .budget import Tasks
-from .result import Comparison, Series
+from .result import Comparison
 from .suites import examine
 
 SIDES = ("base", "head")

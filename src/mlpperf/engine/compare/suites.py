@@ -13,10 +13,11 @@ from typing import Any
 
 from ..pool.pool import Crew
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.series import Selection, Series
 from ..words import count
 from .budget import longest_loading, longest_proof
 from .proof import SIDES, Proof
-from .result import Comparison, Finding, Selection, Series
+from .result import Comparison, Finding
 
 VALUES = 3  # processes that say what a series gives, for each version
 ENDED_MOST = 10  # series that may end the process which proves them, before the others are left out

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from ..pool.pool import Crew
 from ..pool.process import Worker, WorkerError
 from ..statistics.verdicts import Judgement, Verdict
+from ..suites.series import Series
 from ..versions.diff import Changes
 from .budget import longest_proof
-from .result import Comparison, Series
+from .result import Comparison
 
 # How much longer than the proof this may take, as a share of it, or in seconds if that is more:
 # calls that are traced are slow.

@@ -3,11 +3,11 @@
 Lines are only ever appended, whole or not at all. A damaged line is reported and skipped; it never
 makes the others unreadable. This module writes them, `reading` reads them.
 
-A line has `schema`, the number of the format, then the fields of `Origin`, which say where the
-record is from, then what was measured. A number that was not measured, or that has no bound, is
-null. docs/records.md has the fields of every kind, and how the format changed: schema 1 is the only
-one so far, and every line that was ever written can still be read. A change that makes old lines
-mean something else needs another `SCHEMA`. Lines of one that is not known here are skipped.
+A line has the fields of `Origin`, which say where the record is from, then what was measured. A
+number that was not measured, or that has no bound, is null. docs/records.md has the fields of every
+kind, and how the format changed: schema 1 is the only one so far, and every line that was ever
+written can still be read. A change that makes old lines mean something else needs another `SCHEMA`.
+Lines of an unknown schema are skipped.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
+Fields = dict[str, Any]  # a record, or a part of one, as JSON has it
 
 
 def records_folder() -> Path:
@@ -50,7 +51,7 @@ class CodeVersion:
     Attributes
     ----------
     hash : the whole hash; None outside a git repository, and before its first commit.
-    dirty : files that git tracks had been changed, so the hash does not say what was measured.
+    dirty : files that git tracks had been changed, so the hash does not identify the code.
     """
 
     hash: str | None
@@ -58,7 +59,7 @@ class CodeVersion:
 
 
 class Place(NamedTuple):
-    """Where something was measured; figures of different places are never mixed."""
+    """Where something was measured; numbers of different places are never mixed."""
 
     machine: str
     device: str
@@ -69,9 +70,9 @@ class Place(NamedTuple):
 
 
 class Origin(msgspec.Struct, kw_only=True):
-    """When, where and of what version of the code something was measured: what every record says.
+    """When, where and of what version of the code something was measured: in every record.
 
-    The struct of a kind of records inherits from it and adds what was measured.
+    The struct of a kind of records inherits these fields and adds what was measured.
 
     Attributes
     ----------
@@ -118,14 +119,14 @@ class Origin(msgspec.Struct, kw_only=True):
 
     @property
     def place(self) -> Place:
-        """Where it is from."""
+        """Where it was measured."""
         machine = self.machine
         name = machine_name(machine.host, machine.processor, machine.cores)
         return Place(name, self.device, self.threads)
 
     @property
     def software(self) -> str:
-        """BLAS and NumPy, as far as they are there, and Python with their versions, in words."""
+        """The versions of Python and, if installed, NumPy and its BLAS, in words."""
         machine = self.machine
         numpy = "" if machine.numpy == NONE else f"{machine.blas}, NumPy {machine.numpy}, "
         return f"{numpy}Python {machine.python}"
@@ -138,7 +139,7 @@ def current_commit(folder: Path | None = None) -> CodeVersion:
 
 
 def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
-    """What a record of that kind starts with when it is written here and now."""
+    """The fields of `Origin` for a record that is written here and now."""
     setting, here = Setting.current(), environment()
     return {
         "schema": SCHEMA,
@@ -160,14 +161,14 @@ def as_records(
 ) -> list[dict[str, Any]]:
     """A record for each of `contents`, which is what was measured, as JSON can hold it.
 
-    A field of a content stands instead of one of the context that has the same name.
+    A field of a content replaces the field of `context` that has the same name.
     """
     common = context(kind, commit)
     return [finite({**common, **content}) for content in contents]
 
 
 def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:
-    """Append `records` to `folder`/`name`.jsonl, all of them or none; gives the file's path.
+    """Append `records` to `folder`/`name`.jsonl, all of them or none, and return the file's path.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    # Half of a surrogate pair, as in a file's name, can stand in no UTF-8: it is written out.
+    # UTF-8 cannot hold half of a surrogate pair, as in a file's name: it is written out.
     whole = re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", "\n".join([*lines, ""]))
     text = whole.encode()
     try:
@@ -187,7 +188,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
                 if before and not _ends_a_line(path):
                     text = b"\n" + text  # a killed writer's last line stays the only damaged one
                 rest = memoryview(text)
-                while rest:  # a disk that fills up takes a part of it
+                while rest:  # a full disk takes only a part
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
@@ -203,13 +204,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for records; git ignores the usual one, unless somebody changes its .gitignore.
-
-    Raises
-    ------
-    OSError
-        If that fails.
-    """
+    """Make a folder for records; git ignores the usual one by its .gitignore: raises `OSError`."""
     is_first = folder.name == USUAL_FOLDER and not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if is_first:
@@ -223,7 +218,7 @@ def _ends_a_line(path: Path) -> bool:
 
 
 def finite(value: Any) -> Any:
-    """`value` as JSON can hold it: what was not measured (NaN) or has no bound is null."""
+    """`value` as JSON can hold it: NaN and infinite numbers are null."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ...errors import MlpperfError
 from ..compare.outcomes import Outcome
 from ..compare.records import ComparisonRecord, comparisons
-from ..compare.result import Series
 from ..history.records import Origin
+from ..suites.series import Series
 from .edges import EVERY, EXACT, Network, Places
 from .fitting import Fit, fit_all
 from .lineage import Lineage, lineage

@@ -21,12 +21,12 @@ from ..history.curves import Points
 from ..history.fields import shaped
 from ..history.listing import kind_of
 from ..history.races import RaceRecord
-from ..history.records import Origin, Place, finite
+from ..history.records import Fields, Origin, Place, finite
 from ..race.result import Result
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Page, Prose, Section, sparkline
-from .gather import Fields, Material, where_from
+from .gather import Material, where_from
 
 Records = Sequence[Fields]
 NO_CHANGE = "No change that the history can show."

@@ -12,9 +12,9 @@ import pandas as pd
 
 from ...errors import MlpperfError
 from ..compare.records import ComparisonRecord
-from ..compare.result import Series
 from ..history.rows import Metric, Run
 from ..history.table import Table
+from ..suites.series import Series
 
 SIDES = ("base", "head")
 MACHINE = ("host", "processor")  # what is told of one

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,11 +19,9 @@ from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
 from ..history.reading import AnyRecord, read_records
-from ..history.records import Origin, Place
+from ..history.records import Fields, Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
-
-Fields = dict[str, Any]
 
 
 @dataclass

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..compare.result import Series
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import ALARMS, Fit
 from ..levels.gathering import Levels, Link
@@ -24,6 +23,7 @@ from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, as_json, machine_of, notes, place, steps
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
+from ..suites.series import Series
 from ..table import Anchor, Cell, Table
 from ..words import by_percent, count, plain, seconds
 from .blocks import Plot, Prose, Section, sparkline

@@ -17,14 +17,13 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
 from ..history.listing import kind_of
-from ..history.records import Place, finite
+from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
 from ..words import SHORT, by_percent, count, plain
 from . import figures
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of
-from .gather import Fields
 from .history_pages import changes_table
 
 
