@@ -19,7 +19,7 @@ def calibration(folder: Path) -> str:
     parts = []
     for found in told(calibrations(folder)):
         r = found[-1].fields
-        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
+        words = ["mlpperf calibrate", *(f"--series {case}" for case in r["cases"])]
         if r["tracker"] == "mlpperf":
             words.append(f"--budget {r['budget']:g}")
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..devices import Setting, use
-from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ..engine.options import AsJson, Device, Records, Threads
 from ..engine.worker.environment import UNKNOWN
 from ..errors import MlpperfError
 
@@ -19,18 +19,14 @@ if TYPE_CHECKING:
 def devices(
     device: Device = None,
     threads: Threads = None,
-    inter: Inter = None,
-    gpu_memory: GpuMemory = None,
-    xla: Xla = None,
-    log_placement: LogPlacement = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Show which devices there are, and what a setting comes to in a fresh process.
+    """Show this machine's devices, and what a setting comes to in a fresh process.
 
-    Exit code 1 if something that was asked for is not in force.
+    Exit code 1 if the device or the number of threads is not as asked.
     """
-    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
+    use(device, threads)
     setting = Setting.current()
     from ..engine import terminal
     from ..engine.history.recording import Recording, json_text
@@ -47,8 +43,8 @@ def devices(
         console = terminal.console()
         console.print(tables.devices(seen))
         console.print(tables.in_force(setting, seen.in_force))
-        for line in [*seen.placements, *shortfalls]:
-            typer.echo(line)
+        for sentence in shortfalls:
+            typer.echo(sentence)
         console.print(recording.told, soft_wrap=True)
     if shortfalls:
         raise typer.Exit(1)
@@ -74,7 +70,10 @@ def _suites() -> Finding:
 
 
 def doctor() -> None:
-    """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
+    """Check this machine: what is installed, what is missing, how small a slowdown it detects.
+
+    Exit code 1 if there is a problem.
+    """
     from pathlib import Path
 
     from ..engine import terminal

@@ -494,7 +494,7 @@ def test_a_large_slowdown_is_found_and_none_is_not(
     trials = list(
         calibrate(
             original,
-            Selection(cases=["batch-256"]),
+            Selection(["batch-256"]),
             folder,
             sizes=(0.0, 3.0),
             trials=1,
@@ -543,7 +543,17 @@ def test_what_is_wrong_everywhere_cannot_be_calibrated(project: Any, tmp_path: P
 
 @pytest.mark.usefixtures("counted")
 def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
-    given = ["--size", "0", "--trials", "1", "--case", "batch-128", "--budget", "0.1", "--json"]
+    given = [
+        "--size",
+        "0",
+        "--trials",
+        "1",
+        "--series",
+        "*/batch-128/*",
+        "--budget",
+        "0.1",
+        "--json",
+    ]
     before = project.git("status", "--porcelain")
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["calibrate", *given], catch_exceptions=False)
@@ -599,7 +609,7 @@ def test_what_asv_prints_is_read() -> None:
         (["--trials", "0"], "at least one trial"),
         (["--budget", "0"], "positive number of seconds, not 0"),
         (["--against", "hyperfine"], "There is no tracker 'hyperfine'"),
-        (["--paths", "nonsense"], "There is no hot path 'nonsense'"),
+        (["--series", "nonsense"], "There is no series that fits 'nonsense'"),
     ],
 )
 def test_bad_input_is_one_sentence(

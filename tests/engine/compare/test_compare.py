@@ -811,7 +811,7 @@ def test_a_commit_that_does_its_work_five_times_is_found_and_named(
 @pytest.mark.usefixtures("counted")
 def test_uncommitted_changes_are_what_is_judged_by_default(project: Any) -> None:
     project.work(repeats=5)
-    code, record, _ = command(project, "HEAD", *QUICK, "--paths", "doubling")
+    code, record, _ = command(project, "HEAD", *QUICK, "--series", "doubling/*")
     assert code == 1
     assert record["head"] == "the working tree"
     assert record["commits"]["head"] is None
@@ -822,7 +822,7 @@ def test_uncommitted_changes_are_what_is_judged_by_default(project: Any) -> None
 def test_the_other_way_round_it_is_a_gain(project: Any) -> None:
     project.work(repeats=5)
     project.commit()
-    given = ("main", "main~1", *QUICK, "--case", "batch-256")
+    given = ("main", "main~1", *QUICK, "--series", "*/batch-256/*")
     code, told, _ = command(project, *given, format="markdown")
     assert code == 0
     assert told["text"].startswith(
@@ -838,7 +838,7 @@ def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
     assert code == 0
     assert record["same"]
     assert record["verdict"] == "main has the same code as main~1: there is nothing to compare."
-    code, record, _ = command(project, "main~1", "main", "--same", "--threshold", "90%", *QUICK[:2])
+    code, record, _ = command(project, "main~1", "main", "--all", "--threshold", "90%", *QUICK[:2])
     assert code == 0
     assert record["verdict"].startswith("No regression at main against main~1")
     assert len(judged(record, "unchanged", "undecided")) == len(record["series"]) == 8
@@ -864,7 +864,7 @@ def test_a_reference_that_gives_something_else_is_wrong(project: Any) -> None:
     """Both agree with each other, and not with what the base gives."""
     project.work(factor=3)
     project.replace("src/pkg/work.py", "return (x + x,)", "return (3 * x,)")
-    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    code, record, _ = command(project, "HEAD", *QUICK, "--series", "*/batch-128/*")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/added"}
     (why,) = (s["wrong"]["head"] for s in record["series"] if s["wrong"])
@@ -883,7 +883,7 @@ def test_a_raised_version_says_that_it_is_meant(project: Any) -> None:
         'NEXT = replace(page("doubling", added, scaled), version=2)\nPATHS =',
     )
     for options in ((), ("--isolate",)):
-        code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128", *options)
+        code, record, _ = command(project, "HEAD", *QUICK, "--series", "*/batch-128/*", *options)
         assert code == 0, record["verdict"]
         assert judged(record, "not comparable: its inputs or cases changed") == {
             "doubling/batch-128/added",
@@ -903,7 +903,7 @@ def test_a_reference_that_fails_is_a_finding_and_the_others_are_timed(
     old: str, new: str, project: Any
 ) -> None:
     project.replace("src/pkg/work.py", old, new)
-    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    code, record, _ = command(project, "HEAD", *QUICK, "--series", "*/batch-128/*")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
     assert all(s["processes"] for s in record["series"] if s["path"] == "sums")
@@ -916,7 +916,7 @@ def test_inputs_that_fail_are_a_finding_and_the_others_are_timed(project: Any) -
         "inputs=lambda case, rng: (rng.random((64, case.batch)),)",
         "inputs=lambda case, rng: (rng.random((64, case.batch if name == 'sums' else 'x')),)",
     )
-    code, record, _ = command(project, "HEAD", *QUICK, "--case", "batch-128")
+    code, record, _ = command(project, "HEAD", *QUICK, "--series", "*/batch-128/*")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/added", "doubling/batch-128/scaled"}
     assert all(s["processes"] for s in record["series"] if s["path"] == "sums")
@@ -971,7 +971,7 @@ def test_a_version_that_does_not_import(project: Any) -> None:
 @pytest.mark.usefixtures("counted")
 def test_a_process_for_each_version(here: list[str], project: Any) -> None:
     project.work(repeats=5)
-    given = ("HEAD", *QUICK, "--isolate", "--case", "batch-256")
+    given = ("HEAD", *QUICK, "--isolate", "--series", "*/batch-256/*")
     code, record, _ = command(project, *given)
     assert not any("base head" in asked for asked in here)
     assert code == 1
@@ -984,7 +984,7 @@ def test_a_process_for_each_version(here: list[str], project: Any) -> None:
 @pytest.mark.usefixtures("counted")
 def test_a_wrong_variant_is_found_in_a_process_of_its_own(project: Any) -> None:
     project.work(factor=3)
-    code, record, _ = command(project, "HEAD", *QUICK, "--isolate", "--case", "batch-128")
+    code, record, _ = command(project, "HEAD", *QUICK, "--isolate", "--series", "*/batch-128/*")
     assert code == 1
     assert judged(record, "wrong") == {"doubling/batch-128/scaled"}
 
@@ -1008,7 +1008,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     return (x.sum(axis=1),)""",
     )
     code, record, _ = command(
-        project, "HEAD", *QUICK[:2], "--threshold", "99%", "--case", "batch-128"
+        project, "HEAD", *QUICK[:2], "--threshold", "99%", "--series", "*/batch-128/*"
     )
     assert code == 1
     (grown,) = (s for s in record["series"] if s["grown"])
@@ -1034,7 +1034,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
     )
     project.commit("a call that takes more or less memory")
     project.replace("src/pkg/work.py", "1e6 *", "2 * 5e5 *")
-    choice = ("--threshold", "99%", "--case", "batch-128", "--paths", "sums")
+    choice = ("--threshold", "99%", "--series", "sums/batch-128/*")
     code, record, _ = command(project, "HEAD", *QUICK[:2], *choice)
     assert code == 0
     peaks = [s["memory"][side]["peak"] for s in record["series"] for side in s["memory"]]
@@ -1054,7 +1054,7 @@ def test_names_of_cases_may_hold_anything(project: Any) -> None:
     code, record, _ = command(project, "HEAD", *QUICK)
     assert code == 1
     assert f"doubling/{name}/scaled" in judged(record, "slower")
-    code, told, _ = command(project, "HEAD", *QUICK, "--case", name, format="text")
+    code, told, _ = command(project, "HEAD", *QUICK, "--series", name, format="text")
     assert code == 1
     assert "Regression at the working tree" in told["text"]
 
@@ -1063,7 +1063,7 @@ def test_a_version_a_thousand_times_slower_is_told_in_time(project: Any, counted
     """As many calls as the fast one needs for a block would take the slow one too long."""
     old = "    work()\n    return (x + x,)"
     project.replace("src/pkg/work.py", old, old.replace("work()", "work(1000)"))
-    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-128")
+    given = ("HEAD", *QUICK, "--series", "doubling/batch-128/*")
     code, record, _ = command(project, *given)
     assert code == 1
     assert judged(record, "slower") == {"doubling/batch-128/added"}
@@ -1085,7 +1085,7 @@ def test_versions_that_import_themselves_by_name_are_compared(
     project.replace("pkg/hotpaths.py", "from .work", "from pkg.work")
     project.commit()
     project.replace("pkg/work.py", "REPEATS = 1", "REPEATS = 60")
-    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-256", *asked)
+    given = ("HEAD", *QUICK, "--series", "doubling/batch-256/*", *asked)
     _, record, _ = command(project, *given)
     assert record["isolated"] == ("as asked" if asked else "")
     ratios = {s["variant"]: s["ratio"]["median"] for s in record["series"]}
@@ -1157,7 +1157,7 @@ def test_a_process_that_is_killed_leaves_the_others_results(
         "\n\ndef page",
         FATAL.format(what=kill) + "\n\ndef page",
     )
-    given = ("HEAD", "--budget", "1", "--threshold", "95%", "--case", "batch-128")
+    given = ("HEAD", "--budget", "1", "--threshold", "95%", "--series", "*/batch-128/*")
     code, record, said = command(project, *given)
     assert code == 2
     found = verdicts(record)
@@ -1177,7 +1177,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     kill = "import gc, os, signal; gc.isenabled() or os.kill(os.getpid(), signal.SIGKILL)"
     project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
     version = Version("x", None, project.folder, entries_of(project.folder))
-    selection = Selection(cases=["batch-128"])
+    selection = Selection(["batch-128"])
     *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=1)
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
@@ -1213,7 +1213,7 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
     project.replace("src/pkg/work.py", said, f"{said}\n    stop()")
     project.replace("src/pkg/work.py", "\n\ndef scaled", f"{STOPPED}\n\ndef scaled")
     version = Version("x", None, project.folder, entries_of(project.folder))
-    selection = Selection(cases=["batch-128"])
+    selection = Selection(["batch-128"])
     *_, result = module.compare(version, version, selection, threshold=0.5, budget=4, seed=1)
     assert not result.regressions
     assert result.trouble == []
@@ -1297,7 +1297,7 @@ def test_interrupted_while_timing_what_is_known_is_recorded_and_shown(
     project.replace(
         "src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=touch) + "\n\ndef page"
     )
-    given = ("HEAD", "--budget", "600", "--case", "batch-128")
+    given = ("HEAD", "--budget", "600", "--series", "*/batch-128/*")
     with subprocess.Popen(
         [sys.executable, "-m", "mlpperf", "compare", *given],
         cwd=project.folder,
@@ -1344,7 +1344,7 @@ def test_two_at_once_are_refused(refused: Callable[..., str], project: Any) -> N
     try:
         os.chdir(project.folder)
         assert "Another comparison is running on this machine" in refused(
-            "compare", "HEAD", "--same"
+            "compare", "HEAD", "--all"
         )
     finally:
         done.set()
@@ -1367,17 +1367,18 @@ def test_a_lock_that_cannot_be_had_is_one_sentence() -> None:
         (["HEAD", "$(touch stolen)"], "There is no commit '$(touch stolen)' here"),
         (["HEAD", "--", "--help"], "There is no commit '--help' here"),
         (["HEAD", "--threshold", "x"], "--threshold takes a percentage such as 2%, not 'x'"),
-        (["HEAD", "--threshold", "0", "--same"], "must lie between 0 and 100 %, not at 0"),
-        (["HEAD", "--threshold", "-1", "--same"], "between 0 and 100 %"),
-        (["HEAD", "--threshold", "nan", "--same"], "--threshold takes a percentage"),
-        (["HEAD", "--threshold", "100%", "--same"], "between 0 and 100 %"),
-        (["HEAD", "--budget", "-1", "--same"], "positive number of seconds, not -1"),
-        (["HEAD", "--budget", "nan", "--same"], "positive number of seconds, not nan"),
+        (["HEAD", "--threshold", "0", "--all"], "must lie between 0 and 100 %, not at 0"),
+        (["HEAD", "--threshold", "-1", "--all"], "between 0 and 100 %"),
+        (["HEAD", "--threshold", "nan", "--all"], "--threshold takes a percentage"),
+        (["HEAD", "--threshold", "100%", "--all"], "between 0 and 100 %"),
+        (["HEAD", "--budget", "-1", "--all"], "positive number of seconds, not -1"),
+        (["HEAD", "--budget", "nan", "--all"], "positive number of seconds, not nan"),
         (["HEAD", "--threads", "0"], "0 threads were asked for"),
-        (["HEAD", "--path", "double", "--same"], "no hot path 'double'; did you mean doubling"),
-        (["HEAD", "--paths", "sums,double", "--same"], "no hot path 'double'"),
-        (["HEAD", "--case", "batch-12", "--same"], "no case 'batch-12'; did you mean batch-128"),
-        (["HEAD", "--backend", "nunpy", "--same"], "no backend 'nunpy'; did you mean numpy"),
+        (["HEAD", "--series", "double/*", "--all"], "no series that fits 'double/*'"),
+        (["HEAD", "--path=sums"], "--path was removed: use --series 'PATH/*'."),
+        (["HEAD", "--case", "batch-12"], "--case was removed: use --series '*/CASE/*'."),
+        (["HEAD", "--backend", "numba"], "--backend was removed: use --series '*/VARIANT'"),
+        (["HEAD", "--full"], "--full was removed: use --all."),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -1398,7 +1399,7 @@ def test_a_project_without_hot_paths_is_one_sentence(
     project.write("pyproject.toml", "")
     project.commit()
     os.chdir(project.folder)
-    assert "no benchmarks to compare" in command(project, "HEAD~0", "--same")[2]
+    assert "no benchmarks to compare" in command(project, "HEAD~0", "--all")[2]
 
 
 def test_outside_a_repository(
@@ -1413,7 +1414,7 @@ def test_versions_are_compared_stage_by_stage(here: list[str], project: Any) -> 
     """Each stage gives the same comparison, more complete: what is known is known early."""
     version = Version("x", None, project.folder, entries_of(project.folder))
     stages = module.compare(
-        version, version, Selection(["sums"], ["batch-128"]), threshold=0.9, budget=1
+        version, version, Selection(["sums/batch-128/*"]), threshold=0.9, budget=1
     )
     first = next(stages)
     assert here == ["look base", "look head", "prove base head"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...devices import tensorflow, use
-from ...engine.options import Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ...engine.options import Device, Records, Threads
 from ...errors import check
 from ..options import Data
 
@@ -27,10 +27,6 @@ def keras(
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
-    inter: Inter = None,
-    gpu_memory: GpuMemory = None,
-    xla: Xla = None,
-    log_placement: LogPlacement = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw loss and accuracy after every epoch, .png.")
     ] = None,
@@ -38,7 +34,7 @@ def keras(
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks; TensorFlow needed."""
-    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
+    use(device, threads)
     from dataclasses import asdict, replace
 
     from ...engine import terminal

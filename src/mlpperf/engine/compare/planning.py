@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...backends import LIBRARIES
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError
 from ..pool.pool import Crew
 from ..statistics.verdicts import Judgement, Verdict
 from ..suites.series import Selection, Series
@@ -57,27 +56,16 @@ def _hot_paths(
     if result.broken:
         return []
     known = about["base"] | about["head"]
-    check("hot path", selection.paths, known)
-    cases = [case for path in known.values() for case in path["cases"]]
-    check("case", selection.cases, cases)
-    backends = [name for path in known.values() for name in path["variants"].values()]
-    check("backend", selection.backends, [*LIBRARIES, *backends])
     found = []
     for path, new in known.items():
-        if selection.paths and path not in selection.paths:
-            continue
         old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
         now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
         untouched = changes is not None and changes.unknown != OTHER_PACKAGES
         untouched = untouched and _same(crew, old, now)
         for case in dict.fromkeys([*now["cases"], *old["cases"]]):
             for variant, backend in (old["variants"] | now["variants"]).items():
-                if backend not in selection.backends:
-                    continue
-                if selection.cases and case not in selection.cases:
-                    continue
                 series = Series(path, case, variant)
-                if not selection.takes(series):
+                if not selection.takes(series, backend):
                     continue
                 finding = Finding(series, threshold=selection.threshold(series, result.threshold))
                 in_base = case in old["cases"] and variant in old["variants"]

@@ -107,7 +107,7 @@ def notes(result: Comparison) -> list[str]:
     if untouched := result.untouched:
         found.append(
             f"{len(untouched)} of {len(result.findings)} series run nothing that changed, and were "
-            "not timed (--full times them)."
+            "not timed (--all times them)."
         )
     if result.everywhere:
         found.append(f"All series were timed, because {result.everywhere}.")

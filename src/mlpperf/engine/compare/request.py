@@ -26,7 +26,7 @@ class Request:
     Attributes
     ----------
     base, head : revisions; None for the working tree.
-    paths, cases, backends, series : what is compared, as `Selection` has it.
+    series, backends : what is compared, as `Selection` has it.
     usual : entries of the hot paths of a version that names none, as far as it has their packages.
     kinds : of suites; none for all that the project's settings say.
     benchmarks : the revision whose suites both get, if it is not the head.
@@ -34,18 +34,15 @@ class Request:
     budget : seconds for all that is timed; the project's own, or the usual ones, for None.
     python, extra : the interpreter for suites, and packages that they need besides.
     isolate : give each version processes of its own.
-    same : measure even if the code is the same.
-    full : time also what runs nothing that changed.
+    everything : time every series, also of equal versions, and those that run no changed code.
     accept : patterns of names that need not be judged, besides the project's own.
     exact : the base is as it is named, and not its merge base with the head.
     """
 
     base: str
     head: str | None
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
     usual: Sequence[str] = ()
     kinds: Sequence[str] = ()
     benchmarks: str | None = None
@@ -54,8 +51,7 @@ class Request:
     python: str | None = None
     extra: Sequence[str] = ()
     isolate: bool = False
-    same: bool = False
-    full: bool = False
+    everything: bool = False
     accept: Sequence[str] = ()
     exact: bool = True
 
@@ -63,7 +59,7 @@ class Request:
     def selected(self) -> list[str]:
         """Names and patterns that narrow it; none if it is about all series."""
         libraries = [] if list(self.backends) == ["numpy"] else self.backends
-        return sorted({*self.paths, *self.cases, *self.series, *self.kinds, *libraries})
+        return sorted({*self.series, *self.kinds, *libraries})
 
 
 def carry_out(
@@ -100,7 +96,7 @@ def carry_out(
         )
         selection, threshold = _selection(request, made)
         measured_in = made.environment
-        if made.same_code and not request.same:
+        if made.same_code and not request.everything:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
             result.merge_base = made.merge_base
@@ -118,7 +114,7 @@ def carry_out(
                 suites=made.suites,
                 guests=made.guests,
                 own=made.own,
-                changes=None if request.full or request.same else lambda: made.changes,
+                changes=None if request.everything else lambda: made.changes,
                 progress=progress,
                 patience=patience,
             ):
@@ -164,6 +160,6 @@ def _selection(request: Request, made: Pair) -> tuple[Selection, float]:
     threshold = next(share for share in named if share is not None)
     series = request.series or said.series
     return (
-        Selection(request.paths, request.cases, request.backends, series, said.thresholds),
+        Selection(series, request.backends, said.thresholds),
         threshold,
     )

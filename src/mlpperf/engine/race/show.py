@@ -155,12 +155,13 @@ def in_force(asked: Setting, seen: InForce) -> RenderableType:
         words(asked.threads, free),
         words(seen.operation_threads),
     )
-    inter = asked.inter or asked.threads
-    table.add_row("operations of TensorFlow at a time", words(inter, free), words(seen.operations))
-    table.add_row("XLA", words(asked.xla), words(seen.xla))
+    table.add_row(
+        "operations of TensorFlow at a time", words(asked.threads, free), words(seen.operations)
+    )
+    table.add_row("XLA", "–", words(seen.xla))
     if asked.device != "cpu":
         taken = "–" if seen.gpu_memory is None else f"{seen.gpu_memory / 1e6:.0f} MB taken"
-        table.add_row("GPU memory", asked.gpu_memory, taken)
+        table.add_row("GPU memory", "–", taken)
     return table
 
 

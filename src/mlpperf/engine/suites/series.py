@@ -45,28 +45,41 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """What is compared: paths and cases by name (all for none), and libraries.
+    """Which series are compared.
 
-    `series` are patterns such as `*parse*`, of names or parts of them; all for none. `thresholds`
-    are the smallest changes that are told, as shares, of series that a pattern fits.
+    Attributes
+    ----------
+    series : patterns such as `*parse*`, of names or parts of them; all series without any.
+    backends : libraries whose variants of hot paths are compared without being named.
+    thresholds : by pattern, the smallest change of a series that is reported, as a share.
     """
 
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
-    def takes(self, series: Series) -> bool:
-        """Whether one of the patterns fits the name of a series."""
-        return not self.series or any(fits(pattern, series) for pattern in self.series)
+    def takes(self, series: Series, backend: str = "") -> bool:
+        """Whether a series is compared, by its name and, of a hot path, its library.
+
+        Variants in other libraries than `backends` are left out, unless the last part of a pattern
+        names them: `sigmoid/*/tanh_xla` does, `sigmoid/*` does not.
+        """
+        fitting = [pattern for pattern in self.series if fits(pattern, series)]
+        if not backend or backend in self.backends:
+            return bool(fitting or not self.series)
+        last = (pattern.rpartition("/")[2] for pattern in fitting)
+        return any(part.strip("*?") and _fits(part, series.variant) for part in last)
 
     def threshold(self, series: Series, usual: float) -> float:
-        """The smallest change that is told of a series: by the last pattern that fits."""
+        """The smallest change of a series that is reported: that of the last pattern that fits."""
         fitting = [share for pattern, share in self.thresholds.items() if fits(pattern, series)]
         return fitting[-1] if fitting else usual
 
 
 def fits(pattern: str, series: Series) -> bool:
     """Whether a pattern such as `*parse*` fits the name of a series, or is a part of it."""
-    return fnmatchcase(series.name, pattern) or pattern in series.name
+    return _fits(pattern, series.name)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern in name
