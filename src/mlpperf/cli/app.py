@@ -26,10 +26,10 @@ from .start import init
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate),
+    "Commits": (init, compare, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
-    "Machine": (devices, doctor),
+    "Hot paths": (list_, show, verify, race),
+    "Machine": (doctor, devices),
 }
 
 
@@ -107,7 +107,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Fast versions of your code: proven equal, timed in turns, and followed over commits.",
+    help="Find performance regressions: time two versions of a project side by side, and follow "
+    "its speed over commits.",
 )
 
 

@@ -274,22 +274,22 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
 
 
 def usual(folder: Path, pattern: str) -> Path | None:
-    """`folder`, if there is anything in it to read."""
+    """`folder`, if it has files that match `pattern`."""
     return folder if any(folder.glob(pattern)) else None
 
 
 def other_trackers(
     asv: Path | None, pytest_benchmark: Path | None
 ) -> tuple[Path | None, Path | None]:
-    """Where results of asv and pytest-benchmark are: as given, or where they usually are."""
+    """Folders of asv's and pytest-benchmark's results: as given, or the usual ones."""
     return (
-        asv or usual(Path(".asv/results"), "*/*-*.json"),  # not what it knows about the machine
+        asv or usual(Path(".asv/results"), "*/*-*.json"),  # but not machine.json
         pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
     )
 
 
 class TableFormat(StrEnum):
-    """How the history is written."""
+    """Output format of the history."""
 
     TEXT = "text"
     JSON = "json"
@@ -299,22 +299,22 @@ class TableFormat(StrEnum):
 def history(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Only of these; all by default."),
+        typer.Argument(metavar="PATH", help="Hot paths or series (default: all)."),
     ] = None,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
-    machine: Annotated[str | None, typer.Option(help="Only of this host.")] = None,
+    machine: Annotated[str | None, typer.Option(help="Only measurements of this host.")] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Only on this device, such as cpu.")
+        str | None, typer.Option("--device", help="Only measurements on this device, such as cpu.")
     ] = None,
     format: Annotated[
-        TableFormat, typer.Option("--format", help="text: what changed; json, csv: everything.")
+        TableFormat, typer.Option("--format", help="text: only changes; json, csv: everything.")
     ] = TableFormat.TEXT,
 ) -> None:
-    """Show which commits made something faster or slower, from all that was measured so far.
+    """Show which commits made a benchmark faster or slower, from everything measured so far.
 
-    By comparisons of two commits at a time, whose levels do not drift; and by seconds and ratios.
+    Combines comparisons of two commits, and series of seconds and ratios of single commits.
     """
     from ..engine import words
     from ..engine.compare.records import comparisons
@@ -338,20 +338,20 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted))
-    found = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
-    if len(found.table):
-        found = found.only(wanted, machine, device, compared)
-    found.unreadable.extend(damaged)
+    measured = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
+    if len(measured.table):
+        measured = measured.only(wanted, machine, device, compared)
+    measured.unreadable.extend(damaged)
     about = show.as_json(levels, wanted) if levels else None
     if format is TableFormat.CSV:
-        typer.echo(listing.as_csv(found, about), nl=False)
-        for sentence in found.unreadable:
+        typer.echo(listing.as_csv(measured, about), nl=False)
+        for sentence in measured.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
-    told = changes(found.table)
+    steps = changes(measured.table)
     if format is TableFormat.JSON:
-        typer.echo(listing.as_json(told, found, about))
+        typer.echo(listing.as_json(steps, measured, about))
         return
-    if told:
-        console().print(listing.listing(told, found))
-    typer.echo(listing.summary(told, found))
+    if steps:
+        console().print(listing.listing(steps, measured))
+    typer.echo(listing.summary(steps, measured))

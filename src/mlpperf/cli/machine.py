@@ -35,7 +35,8 @@ def devices(
 
     recording = Recording("devices", "devices", records)
     seen = look(setting)
-    recording.add({**seen.about, "in_force": asdict(seen.in_force)})  # in force there, not here
+    # In force there, not in this process.
+    recording.add({**seen.about, "in_force": asdict(seen.in_force)})
     shortfalls = seen.in_force.shortfalls(setting)
     if as_json:
         typer.echo(json_text(recording.written[0]))
@@ -51,21 +52,21 @@ def devices(
 
 
 def _suites() -> Finding:
-    """Which Python the project's tests and asv suite run on."""
+    """The Python that runs the project's tests and asv suite."""
     from pathlib import Path
 
     from ..engine.machine.doctor import Finding
     from ..engine.machine.environment import environment
     from ..engine.versions.environment import interpreter
 
-    advice = "`--python PATH` names another one; or make this environment anew."
+    advice = "Name another Python with `--python PATH`, or recreate this environment."
     try:
         python = interpreter(Path.cwd())
     except MlpperfError as reason:
         return Finding("problem", "suites", str(reason).rstrip("."), advice)
     there = environment(python)
     if there.machine.python == UNKNOWN:
-        return Finding("problem", "suites", f"{python} cannot be asked", advice)
+        return Finding("problem", "suites", f"{python} does not run", advice)
     return Finding("fine", "suites", f"run on {there.software}, {python}")
 
 

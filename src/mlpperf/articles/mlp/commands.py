@@ -33,7 +33,7 @@ def train(
     records: Records = None,
     **given: Any,
 ) -> None:
-    """Train one network with any setting, on any rung of the ladder."""
+    """Train one network, with any setting and on any rung of the ladder."""
     epochs, batch_size = given.pop("epochs", None), given.pop("batch_size", None)
     if resume and (given or batch_size is not None or weights):
         raise MlpperfError("A resumed run keeps its settings: only --epochs can be changed.")
