@@ -7,26 +7,17 @@ that lead out of it are left out, and so is everything that is neither a file no
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
 import stat
-import subprocess
-import sys
-import tomllib
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from importlib import metadata
+from collections.abc import Iterator
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
-from ...errors import MlpperfError, check
-from ..git import clean_environment, git, told
+from ...errors import MlpperfError
+from ..git import git, query
 from ..inside import inside
-from ..words import SHORT, plain
+from ..words import SHORT
 
 # Submodules whose commit is not here, by their path: the hash of each.
 Missing = dict[str, str]
@@ -94,12 +85,12 @@ def _named(name: str, folder: Path) -> list[str]:
     places = [f"refs/{below}{name}" for below in ("", "tags/", "heads/", "remotes/")]
     found: dict[str, str] = {}
     for place in places:
-        said = told("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}", folder=folder)
+        said = query("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}", folder=folder)
         if said:
             found.setdefault(said, place)
     if found and re.fullmatch("[0-9a-f]{4,64}", name):  # it may be short for a hash
-        for said in (told("rev-parse", f"--disambiguate={name}", folder=folder) or "").split():
-            if told("cat-file", "-t", said, folder=folder) == "commit":
+        for said in (query("rev-parse", f"--disambiguate={name}", folder=folder) or "").split():
+            if query("cat-file", "-t", said, folder=folder) == "commit":
                 found.setdefault(said, said)
     return list(found.values())
 
@@ -112,9 +103,9 @@ def merge_base(base: str, head: str, folder: Path) -> tuple[str, int]:
     MlpperfError
         If there is none, with what to do about it.
     """
-    every = (told("merge-base", "--all", base, head, folder=folder) or "").split()
+    every = (query("merge-base", "--all", base, head, folder=folder) or "").split()
     if not every:
-        shallow = told("rev-parse", "--is-shallow-repository", folder=folder) == "true"
+        shallow = query("rev-parse", "--is-shallow-repository", folder=folder) == "true"
         hint = "this clone is shallow: git fetch --unshallow, or " if shallow else ""
         raise MlpperfError(
             f"{base[:SHORT]} and {head[:SHORT]} have no commit in common here; {hint}--exact "
@@ -279,100 +270,3 @@ def _without_links_out(root: Path) -> None:
             path = Path(at, name)
             if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
                 path.unlink()
-
-
-def requirements(root: Path) -> tuple[str, ...]:
-    """What the hot paths of the version at `root` need, by its pyproject.toml.
-
-    The project's dependencies, and those of its extras that `[tool.mlpperf] extras` names; nothing
-    if the file does not say.
-
-    Raises
-    ------
-    MlpperfError
-        If the project has no such extra.
-    """
-    try:
-        text = (root / "pyproject.toml").read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-        project = content["project"]
-        found = project.get("dependencies", [])
-        optional = project.get("optional-dependencies", {})
-        extras = content.get("tool", {}).get("mlpperf", {}).get("extras", [])
-        if not isinstance(found, list):
-            return ()
-        check("extra", extras, optional)
-        own = canonicalize_name(str(project.get("name", "")))
-        return tuple(dict.fromkeys([*map(str, found), *_of_extras(extras, optional, own)]))
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return ()
-
-
-def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -> Iterator[str]:
-    """The requirements of some extras; one may name others, as extras of its `own` project."""
-    for text in (text for name in names for text in optional.get(name, [])):
-        package, _, rest = text.partition("[")
-        if canonicalize_name(package.strip()) == own:
-            others = (name.strip() for name in rest.partition("]")[0].split(","))
-            yield from _of_extras(others, optional, own)
-        else:
-            yield text
-
-
-def unmet(root: Path, python: str = sys.executable) -> list[str]:
-    """Those of its requirements that the packages of an interpreter do not meet."""
-    found = []
-    installed = _installed(python)
-    for text in requirements(root):
-        try:
-            needed = Requirement(text)
-            if needed.marker and not needed.marker.evaluate():
-                continue
-            version = installed.get(canonicalize_name(needed.name), "")
-            if not version or not needed.specifier.contains(version, prereleases=True):
-                found.append(text)
-        except InvalidRequirement:
-            found.append(text)
-    return found
-
-
-@lru_cache(maxsize=2)
-def _installed(python: str) -> dict[str, str]:
-    """The packages that an interpreter finds, and their versions."""
-    if python == sys.executable:
-        found = [(d.metadata["Name"], d.version) for d in metadata.distributions()]
-    else:
-        ask = "import sys; sys.path[:] = filter(None, sys.path)\n"  # not from the current folder
-        ask += "import importlib.metadata as m, json; print(json.dumps("
-        ask += "[[d.metadata['Name'], d.version] for d in m.distributions()]))"
-        try:
-            done = subprocess.run([python, "-c", ask], capture_output=True, env=clean_environment())
-            found = json.loads(done.stdout.splitlines()[-1])  # it may greet, too
-        except (OSError, ValueError, IndexError) as reason:
-            raise MlpperfError(f"{python} does not say which packages it has.") from reason
-    return {canonicalize_name(name): version for name, version in reversed(found) if name}
-
-
-def environment(root: Path, folder: Path) -> str:
-    """The interpreter of a new environment in `folder` with what the version at `root` depends on.
-
-    Raises
-    ------
-    MlpperfError
-        If it cannot be made, for example without a network.
-    """
-    ours = [text for text in metadata.requires("mlpperf") or () if "extra ==" not in text]
-    named = {canonicalize_name(Requirement(text).name) for text in requirements(root)}
-    needed = [text for text in ours if canonicalize_name(Requirement(text).name) not in named]
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    for command in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [*pip, "--", *requirements(root), *needed],
-    ):
-        done = subprocess.run(command, capture_output=True, env=clean_environment())
-        if done.returncode:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-            last = plain(said[-1]) if said else "it said nothing"
-            raise MlpperfError(f"No environment with {', '.join(requirements(root))}: {last}.")
-    return str(python)

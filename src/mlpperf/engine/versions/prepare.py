@@ -16,11 +16,10 @@ from ..suites.discovery import ASV_CONFIGURATION, Suite, found
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
-from .builds import build, is_compiled
-from .checkout import commit_named, merge_base, requirements, unmet
+from .builds import build, complete, is_compiled
+from .checkout import commit_named, merge_base
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
-from .environment import Guests, interpreter, packages
-from .metadata import complete
+from .environment import Runtime, interpreter, packages, requirements, unmet
 from .repository import source
 from .version import Version, checked_out, coexistence
 
@@ -47,7 +46,7 @@ class Pair:
     settings: Settings = field(default_factory=Settings)
     isolated: str = ""
     pythons: dict[str, str] = field(default_factory=dict)
-    guests: Guests | None = None
+    guests: Runtime | None = None
     own: tuple[Version, tuple[Suite, ...]] | None = None
     merge_base: str = ""
 
@@ -188,7 +187,7 @@ def _with_suites(made: Pair, top: Path, into: Path, python: str, extra: Sequence
         found_in = {side: lacked(side, f"{side}-packages") for side in sides}
     else:
         found_in = dict.fromkeys(sides, lacked("head", "packages"))
-    return replace(made, isolated=isolated, guests=Guests(python, found_in, compiled))
+    return replace(made, isolated=isolated, guests=Runtime(python, found_in, compiled))
 
 
 def _differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..git import git, told
+from ..git import git, query
 from ..inside import inside
 from ..suites.discovery import asv_configuration
 from .checkout import project_folder
@@ -43,7 +43,7 @@ def source(folder: Path, into: Path) -> Source:
     MlpperfError
         Outside a repository or project, or if the other repository cannot be had.
     """
-    top = told("rev-parse", "--show-toplevel", folder=folder)
+    top = query("rev-parse", "--show-toplevel", folder=folder)
     named = _named(Path(top)) if top else None
     if not (top and named):
         return Source(*project_folder(folder))
@@ -84,7 +84,7 @@ def _named(top: Path) -> tuple[str, Sequence[str], object] | None:
     folder = file.parent / address
     if address and not folder.is_dir() and ("://" in address or "@" in address):
         return address, branches, below
-    where = told("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
+    where = query("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if where is None or Path(where).resolve() == top.resolve():
         return None
     return where, branches, below

@@ -26,7 +26,8 @@ from ...hotpath import HotPath, Variant, as_given
 from ..suites.pyproject import entries
 from ..worker.isolation import World
 from ..worker.origins import Origins
-from .checkout import Missing, check_out, commit_named, copy_tree, environment, unmet
+from .checkout import Missing, check_out, commit_named, copy_tree
+from .environment import environment, unmet
 from .layout import import_folders
 from .sources import imports, module_files
 
