@@ -106,7 +106,7 @@ def touched(
     else:
         with started({"kind": "look", **about}, sys.executable, 60.0) as worker:
             series = next(worker)["series"]
-    task = {"kind": "touch", "series": series, "changed": found.told, **about}
+    task = {"kind": "touch", "series": series, "changed": found.to_json(), **about}
     with started(task, sys.executable, 60.0) as worker:
         answers = list(worker)
     assert all(answer["touched"] == bool(answer["why"]) for answer in answers)

@@ -11,7 +11,7 @@ from ...errors import MlpperfError, check
 from ..pool.pool import Crew
 from ..statistics.verdicts import Judgement, Verdict
 from ..versions.diff import OTHER_PACKAGES, Changes
-from ..versions.reached import same
+from ..versions.imports import same
 from .result import Comparison, Finding, Selection, Series
 from .suites import plan_suite, prove_suite
 

@@ -70,7 +70,7 @@ def watching(
         workers = {}
         if changes and not changes.unknown:
             longest = SLOWER * longest_proof(result.budget, len(result.findings))
-            task = {"longest": longest, "changed": changes.told}
+            task = {"longest": longest, "changed": changes.to_json()}
             for suite in crew.suites:
                 names = [one[:3] for one in series if one.suite == suite]
                 worker = crew.started("touch", suite, series=names, **task)

@@ -28,8 +28,8 @@ from ..worker.isolation import World
 from ..worker.origins import Origins
 from .checkout import Missing, check_out, commit_named, copy_tree
 from .environment import environment, unmet
+from .imports import imports, module_files
 from .layout import import_folders
-from .sources import imports, module_files
 
 _numbers = itertools.count()
 

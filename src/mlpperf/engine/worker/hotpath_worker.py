@@ -23,7 +23,7 @@ from ...agreement import arrays_in
 from ...devices import keep_freed_memory
 from ...hotpath import Args, HotPath, Variant, fresh
 from ..pool.process import HERE, serve
-from ..versions.reached import files_of
+from ..versions.imports import files_of
 from ..versions.version import BrokenVersionError, MixedError, Version, load
 from . import arrays
 from .contest import MOVABLE, random_order, runner_of
