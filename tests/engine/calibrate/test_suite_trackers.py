@@ -10,7 +10,7 @@ from mlpperf.engine.calibrate import suite_trackers
 from mlpperf.engine.calibrate.suite_trackers import suite_tracker
 from mlpperf.engine.compare.result import Series
 from mlpperf.engine.suites.discovery import Suite, found
-from mlpperf.engine.versions.environment import Guests
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError
 
@@ -22,7 +22,7 @@ from town import walk
 def test_walk(benchmark, way):
     benchmark.pedantic(walk, args=[way], rounds=5, iterations=2)
 """
-HERE = Guests(sys.executable, {"base": (), "head": ()})
+HERE = Runtime(sys.executable, {"base": (), "head": ()})
 
 
 def version(root: Path, north: int, south: int, **more: str) -> Version:

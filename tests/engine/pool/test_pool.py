@@ -11,7 +11,7 @@ from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Crew
 from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.versions.environment import Guests
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import Version
 
 AREA, EDGE = (("tests/test_shapes.py", "", f"test_{name}") for name in ("area", "edge"))
@@ -48,7 +48,7 @@ def crew(tmp_path: Path) -> Any:
         (tmp_path / "inputs").mkdir()
         suite = Suite("pytest", ("tests/test_shapes.py",), ("tests/test_shapes.py",), (), "tests")
         versions = {side: Version(side, None, tmp_path / side) for side in ("base", "head")}
-        guests = Guests(sys.executable, {"base": (), "head": ()})
+        guests = Runtime(sys.executable, {"base": (), "head": ()})
         inputs = str(tmp_path / "inputs")
         return Crew(versions, {}, inputs, [], 1, [suite], guests, budget=3.0)
 

@@ -21,7 +21,7 @@ from ...errors import MlpperfError
 from ..compare.result import Series
 from ..pool.pool import Crew
 from ..suites.discovery import Suite
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.sources import lines_of
 from ..versions.version import Version
 from .loops import LoopTimes
@@ -41,7 +41,7 @@ class Trace:
     loop: LoopTimes
 
 
-def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int) -> Trace:
+def traced(original: Version, suites: Iterable[Suite], guests: Runtime, seed: int) -> Trace:
     """Trace every series of the suites of `original`.
 
     Functions in the files of the suites themselves are left out.

@@ -18,7 +18,7 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..compare.result import Series
 from ..suites.discovery import Suite, asv_configuration
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.layout import import_folders
 from ..versions.version import Version
 from .trackers import LIMIT, Said, Tracker, changed_by_asv, run
@@ -27,7 +27,7 @@ from .trackers import LIMIT, Said, Tracker, changed_by_asv, run
 REGRESSION = re.compile(r"^\t(\S.*) \(0001_\w+\) - Field '", re.M)
 
 
-def suite_tracker(name: str, suites: Sequence[Suite], guests: Guests) -> Tracker:
+def suite_tracker(name: str, suites: Sequence[Suite], guests: Runtime) -> Tracker:
     """The tracker `asv` or `pytest-benchmark`, for the suite of its kind.
 
     Raises
@@ -43,7 +43,7 @@ def suite_tracker(name: str, suites: Sequence[Suite], guests: Guests) -> Tracker
 
 
 def _pytest_benchmark(
-    suite: Suite, guests: Guests, base: Version, head: Version, series: object, folder: Path
+    suite: Suite, guests: Runtime, base: Version, head: Version, series: object, folder: Path
 ) -> Said:
     """`pytest --benchmark-only` on both; slower is what `--benchmark-compare-fail` says.
 
@@ -88,7 +88,7 @@ def _of_test(name: str) -> Series:
 
 
 def _asv(
-    suite: Suite, guests: Guests, base: Version, head: Version, series: object, folder: Path
+    suite: Suite, guests: Runtime, base: Version, head: Version, series: object, folder: Path
 ) -> Said:
     """`asv continuous --factor 1.05 main head` in a repository of the two versions.
 

@@ -23,7 +23,7 @@ from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import beta_quantile
 from ..suites.discovery import Suite
 from ..versions.diff import changes
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.version import Version
 from .mutants import HotPathMutator, Mutant, Mutator
 from .trackers import Tracker
@@ -88,7 +88,7 @@ def calibrate(
     tracker: Tracker | None = None,
     mutator: Mutator | None = None,
     suites: Sequence[Suite] = (),
-    guests: Guests | None = None,
+    guests: Runtime | None = None,
     isolated: str = "",
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,

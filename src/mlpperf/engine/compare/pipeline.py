@@ -33,7 +33,7 @@ from ..statistics.pooling import pool
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.discovery import Suite
 from ..versions.diff import Changes
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.own import Own
 from ..versions.scratch import scratch
 from ..versions.version import Version
@@ -67,8 +67,8 @@ def compare(
     isolated: str = "",
     pythons: dict[str, str] | None = None,
     suites: Sequence[Suite] = (),
-    guests: Guests | None = None,
-    own: tuple[Version, Sequence[Suite]] | None = None,
+    guests: Runtime | None = None,
+    own: Own | None = None,
     changes: Callable[[], Changes | None] | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -128,10 +128,10 @@ def compare(
             seed,
             suites,
             guests,
-            Own(own[0], {suite.kind: suite for suite in own[1]}) if own else None,
+            own,
             budget,
         )
-        for suite in own[1] if own else ():
+        for suite in own.suites.values() if own else ():
             if suite.kind not in crew.suites:
                 result.unloaded[suite.place] = f"{result.head} has none of these any more"
         stages = _stages(crew, result, selection, changes, progress)

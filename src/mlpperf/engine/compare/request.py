@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..versions.prepare import Pair, pair
+from ..machine.environment import environment
+from ..versions.prepare import Pair, Revisions, pair
 from ..versions.scratch import scratch
 from .pipeline import compare
 from .result import THRESHOLD, Comparison, Selection
@@ -19,44 +20,28 @@ INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if has
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Revisions):
     """Two versions of the project in the current folder, and how to compare them.
 
     Attributes
     ----------
-    base, head : revisions; None for the working tree.
     paths, cases, backends, series : what is compared, as `Selection` has it.
-    usual : entries of the hot paths of a version that names none, as far as it has their packages.
-    kinds : of suites; none for all that the project's settings say.
-    benchmarks : the revision whose suites both get, if it is not the head.
     threshold : the smallest change that is told, as a share; the project's own for None.
     budget : seconds for all that is timed; the project's own, or the usual ones, for None.
-    python, extra : the interpreter for suites, and packages that they need besides.
-    isolate : give each version processes of its own.
     same : measure even if the code is the same.
     full : time also what runs nothing that changed.
     accept : patterns of names that need not be judged, besides the project's own.
-    exact : the base is as it is named, and not its merge base with the head.
     """
 
-    base: str
-    head: str | None
     paths: Sequence[str] = ()
     cases: Sequence[str] = ()
     backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
-    usual: Sequence[str] = ()
-    kinds: Sequence[str] = ()
-    benchmarks: str | None = None
     threshold: float | None = None
     budget: float | None = None
-    python: str | None = None
-    extra: Sequence[str] = ()
-    isolate: bool = False
     same: bool = False
     full: bool = False
     accept: Sequence[str] = ()
-    exact: bool = True
 
     @property
     def selected(self) -> list[str]:
@@ -84,21 +69,9 @@ def carry_out(
     """
     result: Comparison | None = None
     with scratch("versions") as temporary:
-        made = pair(
-            request.base,
-            request.head,
-            Path.cwd(),
-            temporary,
-            usual=request.usual,
-            kinds=request.kinds,
-            benchmarks=request.benchmarks,
-            isolated="as asked" if request.isolate else "",
-            python=request.python,
-            extra=request.extra,
-            exact=request.exact,
-        )
+        made = pair(request, Path.cwd(), temporary)
         selection, threshold = _selection(request, made)
-        measured_in = made.environment
+        measured_in = environment(*made.interpreter)
         if made.same_code and not request.same:
             commits = {"base": made.base.commit, "head": made.head.commit}
             result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
@@ -115,7 +88,7 @@ def carry_out(
                 isolated=made.isolated,
                 pythons=made.pythons,
                 suites=made.suites,
-                guests=made.guests,
+                guests=made.runtime,
                 own=made.own,
                 changes=None if request.full or request.same else lambda: made.changes,
                 progress=progress,

@@ -16,7 +16,7 @@ from ...errors import MlpperfError
 from ..compare.budget import BUDGET, SUITE_BUDGET, longest_proof
 from ..compare.result import Series
 from ..suites.discovery import Suite
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.layout import import_folders, own_packages
 from ..versions.own import Own
 from ..versions.variables import new_home, variables
@@ -56,7 +56,7 @@ class Crew:
         trouble: list[str],
         seed: int | None,
         suites: Sequence[Suite] = (),
-        guests: Guests | None = None,
+        guests: Runtime | None = None,
         own: Own | None = None,
         budget: float | None = None,
     ) -> None:
@@ -218,7 +218,7 @@ class Crew:
 
     def _guest_task(
         self,
-        guests: Guests,
+        guests: Runtime,
         kind: str,
         sides: Sequence[str],
         suite: str,

@@ -52,9 +52,6 @@ class Runtime:
     compiled: bool = False
 
 
-Guests = Runtime  # until everything uses the new name
-
-
 def interpreter(project: Path, given: str | None = None) -> str:
     """The project's Python: the `given` one, or that of the active environment.
 
