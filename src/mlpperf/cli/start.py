@@ -51,7 +51,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     """
     from ..engine.suites.discovery import found
     from ..engine.suites.pyproject import entries
-    from ..engine.versions.checkout import project_folder
+    from ..engine.versions.repository import project_folder
     from ..engine.versions.scratch import scratch
     from ..engine.versions.version import checked_out
 

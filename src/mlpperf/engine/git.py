@@ -106,3 +106,14 @@ def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str |
     except MlpperfError:
         return None
     return output.decode(errors="replace").strip("\n")
+
+
+def path(*arguments: str, folder: Path, variables: Mapping[str, str] | None = None) -> Path:
+    """The path that git prints.
+
+    Raises
+    ------
+    MlpperfError
+        If git fails.
+    """
+    return Path(os.fsdecode(git(*arguments, folder=folder, variables=variables).rstrip(b"\n")))

@@ -13,11 +13,10 @@ import pytest
 
 from mlpperf.engine.versions.checkout import (
     check_out,
-    commit_named,
     copy_tree,
     git,
-    project_folder,
 )
+from mlpperf.engine.versions.repository import commit_named, project_folder
 from mlpperf.engine.versions.scratch import scratch
 from mlpperf.errors import MlpperfError
 
@@ -423,6 +422,6 @@ def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) ->
     (tmp_path / "file").touch()
     commit = project.git("rev-parse", "HEAD").strip()
     said = refusal(check_out, commit, project.folder, tmp_path / "file" / "below")
-    assert said.startswith(f"Commit {commit[:12]} cannot be written to ")
+    assert said.startswith(f"Commit {commit[:10]} cannot be written to ")
     said = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
     assert "cannot be copied to" in said

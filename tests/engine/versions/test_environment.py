@@ -73,7 +73,7 @@ def test_one_that_is_given_has_to_run(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for bad in (str(tmp_path), "/nowhere", str(tmp_path / "empty"), "/bin/false"):
         with pytest.raises(
-            MlpperfError, match=f"--python: {bad!r} is not a usable Python interpreter: "
+            MlpperfError, match=f"--python: {bad!r} is no Python interpreter that can be used: "
         ):
             interpreter(tmp_path, bad)
 

@@ -67,7 +67,7 @@ def interpreter(project: Path, given: str | None = None) -> str:
             return _usable(str(Path(shutil.which(given) or given).absolute()))
         except MlpperfError as reason:
             raise MlpperfError(
-                f"--python: {given!r} is not a usable Python interpreter: {reason}"
+                f"--python: {given!r} is no Python interpreter that can be used: {reason}"
             ) from reason
     own = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")

@@ -13,11 +13,10 @@ from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
 from .builds import build, complete, is_compiled
-from .checkout import commit_named, merge_base
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import Runtime, interpreter, packages, requirements, unmet
 from .own import Own, differ, share
-from .repository import source
+from .repository import commit_named, merge_base, source
 from .version import Version, checked_out, coexistence
 
 

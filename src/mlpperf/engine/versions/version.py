@@ -26,10 +26,11 @@ from ...hotpath import HotPath, Variant, as_given
 from ..suites.pyproject import entries
 from ..worker.isolation import World
 from ..worker.origins import Origins
-from .checkout import Missing, check_out, commit_named, copy_tree
+from .checkout import Missing, check_out, copy_tree
 from .environment import environment, unmet
 from .imports import imports, module_files
 from .layout import import_folders
+from .repository import commit_named
 
 _numbers = itertools.count()
 
