@@ -49,7 +49,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     MlpperfError
         Outside a git repository, or if a configuration cannot be read.
     """
-    from ..engine.suites.discovery import found
+    from ..engine.suites.discovery import discover
     from ..engine.suites.pyproject import entries
     from ..engine.versions.repository import project_folder
     from ..engine.versions.scratch import scratch
@@ -59,7 +59,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     entries(top / below / "pyproject.toml")  # what is wrong with it is wrong there, not in a copy
     with scratch("versions") as temporary:
         version = checked_out(None, top, below, temporary / "copy")
-        return Benchmarks(top, below, version.entries, found(version.root))
+        return Benchmarks(top, below, version.entries, discover(version.root))
 
 
 def init() -> None:

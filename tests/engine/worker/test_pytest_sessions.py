@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.pool.process import suite_worker as started
-from mlpperf.engine.suites.discovery import found
+from mlpperf.engine.suites.discovery import discover
 
 FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
 TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")
@@ -20,7 +20,7 @@ def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[dic
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    (suite,) = (suite for suite in found(root) if suite.kind == "pytest")
+    (suite,) = (suite for suite in discover(root) if suite.kind == "pytest")
     sides = {"head": {"root": str(root), "packages": ["pkg"], "folders": [str(root)]}}
     line = {"kind": kind, "suite": "pytest", "arguments": suite.arguments, "sides": sides}
     with started({**line, **task}, sys.executable, 60.0) as worker:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...errors import MlpperfError, check
-from ..suites.discovery import ASV_CONFIGURATION, Suite, found
+from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
@@ -129,8 +129,8 @@ def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
     kinds = wanted.kinds or own_settings.suites
     if "hotpaths" not in kinds:
         old, new = replace(old, entries=()), replace(new, entries=())
-    suites, own = tuple(found(suite_source.root, kinds)), None
-    old_suites = found(old.root, kinds)
+    suites, own = tuple(discover(suite_source.root, kinds)), None
+    old_suites = discover(old.root, kinds)
     if differ(suites, old_suites, suite_source.root, old.root):
         own = Own(checked(old_commit, "own"), {suite.kind: suite for suite in old_suites})
     for version in (old, new):
