@@ -47,11 +47,9 @@ from mlpperf.engine.statistics.robust import ROW
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.version import Version, entries_of
-from mlpperf.engine.worker import hotpath_proof
-from mlpperf.engine.worker import hotpath_worker as worker
+from mlpperf.engine.worker import allocations, hotpath_suite
 from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Variant
 
 PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
 ONE = Series("path", "case", "variant")
@@ -367,25 +365,15 @@ def test_of_two_rounds_nobody_knows_how_far_to_trust_them() -> None:
     assert known.freedom > 2
 
 
-def test_versions_alternate_and_one_that_takes_the_same_arguments_gets_the_same() -> None:
-    called: list[tuple[str, int]] = []
+@pytest.mark.parametrize("shared", [True, False])
+def test_versions_that_can_take_the_same_arguments_get_the_same_arrays(shared: bool) -> None:
+    def copy(name: str) -> Any:
+        return SimpleNamespace(inputs=lambda series: (np.ones(4),), prepared=lambda _: (object(),))
 
-    def side(name: str) -> Any:
-        def call(x: Any) -> tuple[Any]:
-            called.append((name, id(x)))
-            return (x,)
-
-        variant = Variant(call, prepare=lambda x: (x.copy(),))
-        return [(SimpleNamespace(updates=()), variant)]
-
-    for together in (True, False):
-        called.clear()
-        sides = {name: side(name) for name in ("base", "head")}
-        inputs = (np.ones(4),)
-        found = worker._rounds(sides, inputs, together, 0.001, np.random.default_rng(0))
-        assert len(found.times[0]) == len(found.times[1])
-        given = {name: {x for side, x in called if side == name} for name in sides}
-        assert (given["base"] == given["head"]) == together
+    give = hotpath_suite.arguments({"base": copy("base"), "head": copy("head")}, ONE[:3], shared)
+    (base,), (head,) = give()
+    assert (base is head) == shared
+    assert (give()[1][0] is head) == shared
 
 
 def known(scatter: float, each: float, rest: float = 0.0) -> Task:
@@ -994,7 +982,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(hotpath_proof, "_traced", traced)
+    monkeypatch.setattr(allocations, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)  # each takes a third of a second, because it is traced
     monkeypatch.setattr(memory, "MEMORY_ALARM", 0.05)
     project.replace(
@@ -1023,7 +1011,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(hotpath_proof, "_traced", traced)
+    monkeypatch.setattr(allocations, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)
     monkeypatch.setattr(Finding, "seems_grown", property(lambda found: bool(found.memory)))
     project.replace(
@@ -1178,7 +1166,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
     version = Version("x", None, project.folder, entries_of(project.folder))
     selection = Selection(cases=["batch-128"])
-    *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=1)
+    *_, result = module.compare(version, version, selection, threshold=0.9, budget=1, seed=2)
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
@@ -1222,7 +1210,8 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
 
 def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
     asked = crew(project, tmp_path)
-    assert list(asked.ask("prove", ["base", "head"], series=[("doubling", "none", "scaled")])) == []
+    (gone,) = asked.ask("prove", ["base", "head"], series=[("doubling", "none", "scaled")])
+    assert gone["untimed"] == dict.fromkeys(("base", "head"), "there is no doubling/none")
     asked._inputs = str(tmp_path / "missing")
     series = [("doubling", "batch-128", "scaled")]
     assert list(asked.ask("prove", ["base", "head"], series=series)) == []

@@ -13,6 +13,7 @@ from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Guests
 from mlpperf.engine.versions.version import Version
+from mlpperf.engine.worker.protocol import Session
 
 AREA, EDGE = (("tests/test_shapes.py", "", f"test_{name}") for name in ("area", "edge"))
 TESTS = """
@@ -120,15 +121,14 @@ def test_both_processes_that_take_turns_are_waited_for(crew: Any, monkeypatch: A
     monkeypatch.setattr(module, "alternating", alternating)
     asked = crew()
     asked.setup[Series.of(AREA, "pytest")] = 61.0
-    sessions = [{"series": AREA, "seconds": 2.0, "long": True}]
-    list(asked.alternate("pytest", sessions))
-    assert seen == [asked._patience("pytest", sessions)] * 2
+    list(asked.alternate("pytest", [{"series": AREA, "seconds": 2.0, "long": True}]))
+    assert seen == [asked._patience("pytest", [Session(AREA, 2.0)])] * 2
     assert min(seen) > 2 * 61
 
 
 def test_patience_follows_from_the_budget_and_from_what_is_known_to_take_long(crew: Any) -> None:
     asked = crew()
-    session = {"series": AREA, "seconds": 2.0, "long": True}
+    session = Session(AREA, 2.0)
     usual = asked._patience("pytest", [])
     assert usual == module.SILENCE + 3.0 < 60
     assert asked._patience("", []) == module.COMPILING + 3.0

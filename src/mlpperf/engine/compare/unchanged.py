@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ..pool.pool import Crew
-from ..pool.process import Worker, WorkerError
+from ..pool.process import TaskWorker, WorkerError
 from ..statistics.verdicts import Judgement, Verdict
 from ..suites.series import Series
 from ..versions.diff import Changes
+from ..worker.protocol import Touch
 from .budget import longest_proof
 from .result import Comparison
 
@@ -33,7 +34,7 @@ class Watched:
         nothing if it surely does not.
     """
 
-    def __init__(self, workers: dict[str, Worker]) -> None:
+    def __init__(self, workers: dict[str, TaskWorker]) -> None:
         self._workers, self._start = workers, time.monotonic()
         self.touched: dict[Series, str] = {}
 
@@ -56,7 +57,8 @@ class Watched:
                 while True:
                     worker.until = end
                     answer = next(worker)
-                    self.touched[Series.of(answer["series"], suite)] = answer["why"]
+                    if isinstance(answer, Touch):
+                        self.touched[Series.of(answer.series, suite)] = answer.why
 
 
 @contextlib.contextmanager

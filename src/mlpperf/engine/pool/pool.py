@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -12,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import MlpperfError
 from ..compare.budget import BUDGET, SUITE_BUDGET, longest_proof
 from ..suites.discovery import Suite
 from ..suites.series import Series
@@ -21,8 +21,21 @@ from ..versions.layout import import_folders, own_packages
 from ..versions.own import Own
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
+from ..worker.protocol import (
+    HOTPATH,
+    DryRun,
+    Inventory,
+    LoopTimes,
+    MemoryCounts,
+    Message,
+    Samples,
+    Session,
+    Side,
+    Task,
+    Value,
+)
 from .alternate import alternating
-from .process import Worker, WorkerError, started, suite_worker
+from .process import TaskWorker, WorkerError
 
 # Seconds without a sign of life, besides those of the budget, after which a process counts as
 # hanging. A hot path may be compiled meanwhile; a suite says what may take long.
@@ -91,23 +104,23 @@ class Crew:
         """`names` in random order."""
         return [str(name) for name in self._rng.permutation(names)]
 
-    def told(
-        self, sides: Sequence[str]
-    ) -> dict[str, tuple[str, str, Sequence[str], Sequence[str]]]:
-        """What a process is told of these versions."""
-        chosen = {side: self._versions[side] for side in sides}
-        return {s: (str(v.root), str(v.whole), v.entries, v.packages) for s, v in chosen.items()}
+    def messages(
+        self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
+    ) -> Iterator[Message]:
+        """Start a worker, and give its messages as they come.
+
+        It is for the hot paths, or for a `suite`. One that hangs, dies or fails adds its last
+        output to `trouble`; what it answered counts.
+        """
+        with self._noting_trouble(sides), self._started(kind, sides, suite, task) as worker:
+            yield from worker
 
     def ask(
         self, kind: str, sides: Sequence[str], suite: str = "", **task: Any
     ) -> Iterator[dict[str, Any]]:
-        """Start a process, and give its answers as they come.
-
-        It is the hot paths', or that of a `suite`. One that hangs, dies or fails adds its last
-        words to `trouble`; what it answered counts.
-        """
-        with self._noting_trouble(sides), self._started(kind, sides, suite, task) as worker:
-            yield from map(_accepted, worker)
+        """The same, as `as_before`."""
+        for message in self.messages(kind, sides, suite, **task):
+            yield as_before(message)
 
     def look(self, suite: str, sides: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Have each version say what it has of a suite: all at a time, as none is timed.
@@ -118,12 +131,12 @@ class Crew:
         own = ["own"] if self._own and suite in self._own.suites else []
         with contextlib.ExitStack() as stack:
             workers = {
-                side: stack.enter_context(self._started("look", [side], suite, {}))
+                side: stack.enter_context(self._started("discover", [side], suite, {}))
                 for side in sides or ("base", "head", *own)
             }
             for side, worker in workers.items():
                 try:
-                    yield from map(_accepted, worker)
+                    yield from map(as_before, worker)
                 except WorkerError as reason:
                     self.trouble.append(str(reason))
                     yield {"version": side, "broken": str(reason)}
@@ -134,7 +147,7 @@ class Crew:
             return False
         return self._own.give_back(self.suites[suite], places, self._versions["base"].root)
 
-    def started(self, kind: str, suite: str, **task: Any) -> Worker:
+    def started(self, kind: str, suite: str, **task: Any) -> TaskWorker:
         """A process for both versions that works while others do, and is heard later."""
         return self._started(kind, ["base", "head"], suite, task)
 
@@ -142,8 +155,10 @@ class Crew:
         """Have one process time both versions in turns; its answers as they come."""
         # Of a call that was quick when it was proven, and does not end now, as then.
         usual = SUITE_BUDGET[0] if self._budget is None else self._budget
-        limit = {"longest": longest_proof(usual, len(sessions))} if suite else {}
-        return self.ask("time", ["base", "head"], suite, sessions=sessions, **limit)
+        limit = longest_proof(usual, len(sessions)) + (0.0 if suite else COMPILING)
+        return self.ask(
+            "time", ["base", "head"], suite, sessions=list(map(_session, sessions)), longest=limit
+        )
 
     def alternate(
         self, suite: str, sessions: Sequence[dict[str, Any]], once: bool = False
@@ -152,17 +167,17 @@ class Crew:
 
         `once`: each loads its version only once, as even copies of one may be in each other's way.
         """
-        order = [sessions[i] for i in self._rng.permutation(len(sessions))]
+        order = [_session(sessions[i]) for i in self._rng.permutation(len(sessions))]
         task = {"once": True} if once else {}
         random = Random(self._seed())
         with self._noting_trouble(()), contextlib.ExitStack() as stack:
             workers = {
-                side: stack.enter_context(self._started("turns", [side], suite, task))
+                side: stack.enter_context(self._started("on_request", [side], suite, task))
                 for side in self.shuffled(["base", "head"])
             }
             for worker in workers.values():
-                worker.patience = self._patience(suite, sessions)
-            yield from alternating(workers["base"], workers["head"], order, random)
+                worker.patience = self._patience(suite, order)
+            yield from map(as_before, alternating(workers["base"], workers["head"], order, random))
 
     @contextlib.contextmanager
     def _noting_trouble(self, sides: Sequence[str]) -> Iterator[None]:
@@ -181,26 +196,20 @@ class Crew:
 
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
-    ) -> Worker:
+    ) -> TaskWorker:
         guests = self._guests if suite else None
         python = guests.python if guests else self._pythons.get(sides[0], sys.executable)
         home = new_home(self._homes)
         patience = self._patience(suite, task.get("sessions", ()))
-        where: Any = {"environment": variables(python, home), "home": home}
-        if guests:
-            told = self._guest_task(guests, kind, sides, suite, task)
-            return suite_worker(told, python, patience, **where)
-        line = {
-            "kind": kind,
-            "versions": self.told(sides),
-            "inputs": self._inputs,
-            "home": self._home,
-            "seed": self._seed(),
-            **task,
-        }
-        return started("mlpperf.engine.worker.hotpath_worker", line, python, patience, **where)
+        return TaskWorker(
+            self.task(kind, sides, suite, **task),
+            python,
+            patience,
+            environment=variables(python, home),
+            home=home,
+        )
 
-    def _patience(self, suite: str, sessions: Sequence[Mapping[str, Any]]) -> float:
+    def _patience(self, suite: str, sessions: Sequence[Session]) -> float:
         """Seconds without a sign of life after which a process counts as hanging.
 
         It gives one before each of the `sessions`; whatever happens in these is known by now.
@@ -208,47 +217,47 @@ class Crew:
         usual = SUITE_BUDGET[0] if suite else BUDGET
         longest = 0.0
         for session in sessions:
-            series = Series.of(session["series"], suite)
+            series = Series.of(session.series, suite)
             once = self.setup.get(series, 0.0) + max(
                 self.calls.get(series, 0.0), self.whole.get(series, 0.0)
             )
-            longest = max(longest, session["seconds"] + TIMES * once)
+            longest = max(longest, session.seconds + TIMES * once)
         silence = SILENCE if suite else COMPILING
         return silence + (usual if self._budget is None else self._budget) + longest
 
-    def _guest_task(
-        self,
-        guests: Guests,
-        kind: str,
-        sides: Sequence[str],
-        suite: str,
-        task: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """What a process in the project's environment is told."""
-        return {
-            "kind": kind,
-            "suite": suite,
-            "arguments": _arguments(self._suite(suite, sides), task),
-            "sides": {side: self._as_told(side) for side in sides},
-            "path": guests.packages["base" if sides[0] == "own" else sides[0]],
-            "once": guests.compiled,
-            "home": self._home,
-            "seed": self._seed(),
+    def task(self, kind: str, sides: Sequence[str], suite: str, **task: Any) -> Task:
+        """A task of a worker for the hot paths, or for a `suite`."""
+        given = Task(
+            KINDS.get(kind, kind),
+            suite or HOTPATH,
+            sides={side: self._side(side, suite) for side in sides},
+            home=self._home,
+            inputs=self._inputs,
+            seed=self._seed(),
             **task,
-        }
+        )
+        if not (suite and self._guests):
+            return given
+        return replace(
+            given,
+            arguments=_arguments(self._suite(suite, sides), given),
+            path=list(self._guests.packages["base" if sides[0] == "own" else sides[0]]),
+            once=self._guests.compiled or given.once,
+        )
 
     def _suite(self, suite: str, sides: Sequence[str]) -> Suite:
         return self._own.suites[suite] if self._own and "own" in sides else self.suites[suite]
 
-    def _as_told(self, side: str) -> dict[str, Any]:
-        """A version, as a guest knows it."""
+    def _side(self, side: str, suite: str) -> Side:
+        """A version, as a worker loads it."""
         version = self._own.version if self._own and side == "own" else self._versions[side]
-        return {
-            "root": str(version.root),
-            "copy": str(version.whole),
-            "packages": self._packages,
-            "folders": [str(folder) for folder in import_folders(version.root, version.whole)],
-        }
+        return Side(
+            str(version.root),
+            list(self._packages if suite else version.packages),
+            [str(folder) for folder in import_folders(version.root, version.whole)],
+            str(version.whole),
+            [] if suite else list(version.entries),
+        )
 
     @property
     def _home(self) -> str:
@@ -265,21 +274,72 @@ class Crew:
         return int(self._rng.integers(2**31))
 
 
-def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer, unless it says that nothing can follow from what is measured.
-
-    Raises
-    ------
-    MlpperfError
-        If a version has run files that are not its own.
-    """
-    if "refused" in answer:
-        raise MlpperfError(answer["refused"])
-    return answer
-
-
-def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
+def _arguments(suite: Suite, task: Task) -> list[str]:
     """What the suite is run with: of its files with tests only those with series of the task."""
-    series = [*task.get("series", ()), *(one["series"] for one in task.get("sessions", ()))]
+    series = [*task.series, *(session.series for session in task.sessions)]
     wanted = {names[0] for names in series} or suite.tests
     return [given for given in suite.arguments if given not in suite.tests or given in wanted]
+
+
+# --- what the judge still reads as dictionaries ---------------------------------------------------
+
+KINDS = {"look": "discover", "prove": "dry_run"}
+
+
+def _session(given: Mapping[str, Any]) -> Session:
+    return Session(given["series"], given["seconds"], given["long"], given.get("together", False))
+
+
+def as_before(message: Message) -> dict[str, Any]:
+    """A message as a dictionary with other keys."""
+    if isinstance(message, Inventory):
+        if message.broken.keys() == {""}:
+            return {"version": message.side, "broken": message.broken[""]}
+        paths = {
+            name: {
+                "version": about.version,
+                "files": about.files or None,
+                "cases": list(dict.fromkeys(one[1] for one in message.series if one[0] == name)),
+                "variants": about.backends,
+            }
+            for name, about in message.hot_paths.items()
+        }
+        return {
+            "version": message.side,
+            "series": message.series,
+            "trouble": message.broken,
+            "loading": message.import_seconds,
+            "paths": paths,
+        }
+    answer = asdict(message)
+    if isinstance(message, DryRun):
+        answer["took"] = {
+            side: {
+                "seconds": took.call,
+                "whole": took.total,
+                "setup": took.setup,
+                "foreign": took.foreign,
+            }
+            for side, took in message.took.items()
+        }
+        answer |= {"broken_off": message.aborted, "wrong": message.failed}
+        answer["together"] = message.shares_arguments
+        if message.took:
+            answer["seconds"] = list(message.took.values())[-1].call
+    elif isinstance(message, Samples):
+        answer |= {"spent": message.timed_seconds, "other": message.overhead_seconds}
+        answer["side"] = message.failed_side
+        if not message.failed:
+            del answer["failed"]
+    elif isinstance(message, Value):
+        if message.failed or message.untimed or message.skipped:
+            del answer["value"]
+        del answer["unit" if "value" not in answer else "failed"]
+        answer = {key: value for key, value in answer.items() if value != ""} | (
+            {"unit": message.unit} if "value" in answer else {}
+        )
+    elif isinstance(message, MemoryCounts):
+        answer["memory"] = message.calls
+    elif isinstance(message, LoopTimes):
+        answer["loop"] = message.seconds
+    return answer
