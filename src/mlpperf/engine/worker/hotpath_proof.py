@@ -16,7 +16,7 @@ import numpy as np
 from ...agreement import Agreement, WrongResultError, compare
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
-from ..compare.result import QUANTITIES
+from .protocol import QUANTITIES
 from . import arrays
 from .lines import begins
 
