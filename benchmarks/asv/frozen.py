@@ -1,4 +1,4 @@
-"""Hot paths, contestants (reference first) and cases; written by `mlpperf freeze`."""
+"""Hot paths, contestants (reference first) and cases; written by tools/freeze.py."""
 
 FROZEN = {
     "precision": {

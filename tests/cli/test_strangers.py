@@ -75,7 +75,6 @@ def run(folder: Path, *arguments: str) -> tuple[str, str, list[str]]:
         (["show", "x"], "brine has no hot paths: .*exit code 2"),
         (["race"], "brine has no hot paths: .*exit code 2"),
         (["verify"], "brine has no hot paths: .*exit code 2"),
-        (["freeze"], "brine has no hot paths: .*exit code 2"),
         (["report"], "Report: .*exit code 0"),
         (["export", "out"], "comparisons.parquet: 1 row.*exit code 0"),
         (["calibrate", "--size", "no"], "--size takes a percentage.*exit code 2"),

@@ -1,5 +1,6 @@
 """The suite for asv: the frozen list, what a commit may lack, and what asv itself makes of it."""
 
+import ast
 import importlib.util
 import json
 import math
@@ -15,21 +16,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 
+from freeze import FILE, text
 from mlpperf import hotpath
 from mlpperf.agreement import WrongResultError
-from mlpperf.engine.suites.frozen import changes, frozen, read, text, write
-from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 from mlpperf.paths import PATHS
 
 ROOT = Path(__file__).parents[2]
 SUITE = ROOT / "benchmarks" / "asv"
-FROZEN = read(SUITE / "frozen.py")
+FROZEN = ast.literal_eval(FILE.read_text("utf-8").partition("FROZEN = ")[2])
 TINY = "batch-500-784x1x1x10"  # of regularisation; it needs no data
 ENTRY = {
     "source": "made_up:PATHS",
@@ -103,8 +102,8 @@ def commit(monkeypatch: pytest.MonkeyPatch) -> Callable[[HotPath], None]:
 
 
 def test_frozen_list_is_the_catalogue() -> None:
-    stale = (SUITE / "frozen.py").read_text("utf-8") != text(frozen(ROOT))
-    assert not stale, "benchmarks/asv/frozen.py is not the catalogue any more: run `mlpperf freeze`"
+    stale = FILE.read_text("utf-8") != text()
+    assert not stale, "benchmarks/asv/frozen.py is not the catalogue any more: run tools/freeze.py"
 
 
 def test_frozen_list_holds_the_contestants_of_numpy() -> None:
@@ -114,100 +113,6 @@ def test_frozen_list_holds_the_contestants_of_numpy() -> None:
         assert not any(name.startswith("tf_") for name in entry["contestants"])
         assert entry["cases"] == [case.name for case in path.cases]
     assert FROZEN["full_set_forward"]["largest"] == "batch-60000"
-
-
-def test_what_is_written_is_read_and_written_once(tmp_path: Path) -> None:
-    file = tmp_path / "frozen.py"
-    assert write(file, {"made_up": ENTRY}) == ["+ made_up"]
-    assert read(file) == {"made_up": ENTRY}
-    before = file.stat().st_mtime_ns
-    assert write(file, {"made_up": ENTRY}) == []
-    assert file.stat().st_mtime_ns == before
-    file.write_text(file.read_text("utf-8") + "\n\n", encoding="utf-8")
-    assert write(file, {"made_up": ENTRY}) == ["  (order or form only)"]
-    assert [f.name for f in tmp_path.iterdir()] == ["frozen.py"]
-
-
-def test_changes_are_told() -> None:
-    new = {**ENTRY, "version": 2, "contestants": ["doubled", "halved"], "cases": ["batch-5"]}
-    assert list(changes({"gone": ENTRY, "made_up": ENTRY}, {"made_up": new, "fresh": ENTRY})) == [
-        "+ made_up/halved",
-        "- made_up/scaled",
-        "- made_up/laborious",
-        "- made_up/tripled",
-        "- made_up/batch-8",
-        "  made_up: version 1 is now 2",
-        "+ fresh",
-        "- gone",
-    ]
-
-
-def test_freeze_knows_hot_paths_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(
-        "from dataclasses import replace\n"
-        "from mlpperf.paths.regularisation import PATH\n"
-        'PATHS = (replace(PATH, name="own"),)\n',
-        encoding="utf-8",
-    )
-    (tmp_path / "pyproject.toml").write_text(
-        '[tool.mlpperf]\npaths = ["mlpperf.paths:PATHS", "own"]\n', encoding="utf-8"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "mlpperf", "freeze", "list.py"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "+ own\n" in done.stdout
-    assert f"list.py: {len(PATHS) + 1} hot paths" in done.stdout
-    assert read(tmp_path / "list.py")["own"]["source"] == "own"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "FROZEN = {'a': ",
-        "FROZEN = {'a': open('x')}",
-        "FROZEN = ['a']",
-        "FROZEN = {'a': {'version': 1}}",
-        "OTHER = {}",
-        "\0",
-        "",
-        "\xff",
-    ],
-)
-def test_other_files_are_not_overwritten(
-    refused: Callable[..., str], articles: Path, content: str
-) -> None:
-    file = articles / "list.py"
-    file.write_bytes(content.encode("latin-1"))
-    assert "list.py is not a list that `mlpperf freeze` wrote" in refused("freeze", "list.py")
-    assert file.read_bytes() == content.encode("latin-1")
-
-
-def test_a_project_without_hot_paths_has_no_list(
-    refused: Callable[..., str], tmp_path: Path
-) -> None:
-    assert "has no hot paths" in refused("freeze", "list.py")
-    assert not list(tmp_path.iterdir())
-
-
-def test_unwritable_targets_are_refused(refused: Callable[..., str], articles: Path) -> None:
-    assert "cannot be written (No such file or directory)" in refused("freeze", "nowhere/list.py")
-    assert "cannot be read (Is a directory)" in refused("freeze", ".")
-    assert [file.name for file in articles.iterdir()] == ["pyproject.toml"]
-
-
-def test_full_disk_leaves_the_old_list(tmp_path: Path) -> None:
-    file = tmp_path / "list.py"
-    write(file, {"made_up": ENTRY})
-    full = OSError(28, "No space left on device")
-    with (
-        mock.patch.object(Path, "replace", side_effect=full),
-        pytest.raises(MlpperfError, match=r"cannot be written \(No space left on device\)"),
-    ):
-        write(file, {})
-    assert read(file) == {"made_up": ENTRY}
-    assert [f.name for f in tmp_path.iterdir()] == ["list.py"]
 
 
 # What asv is told

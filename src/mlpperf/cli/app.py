@@ -16,7 +16,7 @@ from ..articles import named
 from ..articles.commands import COMMANDS
 from ..engine.words import plain
 from ..errors import MlpperfError, missing
-from .commits import calibrate, compare, freeze, history
+from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
@@ -26,7 +26,7 @@ from .start import init
 # By the heading that they have in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate, freeze),
+    "Commits": (init, compare, backfill, bisect, history, calibrate),
     "Report": (report, serve, export),
     "Articles": COMMANDS,
     "Machine": (devices, doctor),

@@ -1,4 +1,4 @@
-"""The commands about commits: `compare`, `calibrate`, `history`, `freeze`."""
+"""The commands about commits: `compare`, `calibrate`, `history`."""
 
 from __future__ import annotations
 
@@ -264,25 +264,6 @@ def calibrate(
     console.print(show.calibration(sights(done)))
     typer.echo(show.sight(sights(done)))
     console.print(recording.told, soft_wrap=True)
-
-
-def freeze(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Where to write it, in a folder that is there.")
-    ] = Path("benchmarks/asv/frozen.py"),
-) -> None:
-    """Write the catalogue as the list that asv goes by; after a path, variant or case was added."""
-    from ..engine.suites.catalogue import hot_paths
-    from ..engine.suites.frozen import frozen, write
-
-    hot_paths()  # an empty list would have asv measure nothing
-    entries = frozen()
-    changed = write(file, entries)
-    for line in changed:
-        typer.echo(line)
-    contestants = sum(len(entry["contestants"]) for entry in entries.values())
-    state = "" if changed else ", as before"
-    typer.echo(f"{file}: {len(entries)} hot paths, {contestants} contestants{state}.")
 
 
 def usual(folder: Path, pattern: str) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions.environment import started
+from mlpperf.engine.pool.process import suite_worker as started
 from mlpperf.engine.worker.isolation import World
 
 pytest.importorskip("asv_runner")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.pool.process import suite_worker as started
 from mlpperf.engine.suites.discovery import found
-from mlpperf.engine.versions.environment import started
 
 FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
 TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions.environment import started
+from mlpperf.engine.pool.process import suite_worker as started
 
 PACKAGE = {
     "src/town/__init__.py": "from town.streets import walk\nSIDE = {side!r}\n",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mlpperf.engine.pool.process import suite_worker as started
 from mlpperf.engine.versions.diff import changes
-from mlpperf.engine.versions.environment import started
 from mlpperf.engine.versions.version import Version
 
 STREETS = """

@@ -17,13 +17,12 @@ from ..compare.budget import BUDGET, SUITE_BUDGET, longest_proof
 from ..suites.discovery import Suite
 from ..suites.series import Series
 from ..versions.environment import Guests
-from ..versions.environment import started as started_guest
 from ..versions.layout import import_folders, own_packages
 from ..versions.own import Own
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from .alternate import alternating
-from .process import Worker, WorkerError, started
+from .process import Worker, WorkerError, started, suite_worker
 
 # Seconds without a sign of life, besides those of the budget, after which a process counts as
 # hanging. A hot path may be compiled meanwhile; a suite says what may take long.
@@ -190,7 +189,7 @@ class Crew:
         where: Any = {"environment": variables(python, home), "home": home}
         if guests:
             told = self._guest_task(guests, kind, sides, suite, task)
-            return started_guest(told, python, patience, **where)
+            return suite_worker(told, python, patience, **where)
         line = {
             "kind": kind,
             "versions": self.told(sides),

@@ -29,6 +29,21 @@ HERE = str(Path(__file__).parents[3])
 GUARD = str(Path(__file__).with_name("guard.py"))
 # Takes what the current folder holds out of the way, before anything is imported.
 ONLY_INSTALLED = "import sys; sys.path[:] = [place for place in sys.path if place]"
+WORKER = Path(__file__).parents[1] / "worker"
+# Loads the folder as a package of its own, because this one may not be installed there.
+START = f"""
+{ONLY_INSTALLED}
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location(
+    "mlpperf_worker",
+    {str(WORKER / "__init__.py")!r},
+    submodule_search_locations=[{str(WORKER)!r}],
+)
+sys.modules["mlpperf_worker"] = package = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+from mlpperf_worker.main import main
+main()
+"""
 GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
 LOOK_EVERY = 1.0  # seconds between looks at what a process does; more often would disturb it
 ENDING = 10.0  # seconds for a process to end after its last answer, and then for its guard
@@ -284,6 +299,13 @@ def _memory_most() -> int:
         with contextlib.suppress(OSError, ValueError):  # "max"
             known.append(int(Path("/sys/fs/cgroup", file).read_text()))
     return int(MEMORY_SHARE * min(known))
+
+
+def suite_worker(task: dict[str, Any], python: str, patience: float, **where: Any) -> Worker:
+    """A worker of that interpreter that has got its task; `where` as `Worker` has it."""
+    worker = Worker(["-c", START], python, patience, **where)
+    worker.tell(json.dumps(task))
+    return worker
 
 
 def started(

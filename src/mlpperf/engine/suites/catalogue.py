@@ -23,19 +23,13 @@ def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
     MlpperfError
         If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
     """
-    return tuple(path for _, path in sources(folder))
-
-
-def sources(folder: Path | None = None) -> list[tuple[str, HotPath]]:
-    """The paths of `catalogue`, each with the entry that names the tuple it is in."""
     here = folder or Path.cwd()
-    named = entries(here / "pyproject.toml")
-    found = [(entry, path) for entry in named for path in _imported(entry, here)]
-    names = [path.name for _, path in found]
+    paths = [path for entry in entries(here / "pyproject.toml") for path in _imported(entry, here)]
+    names = [path.name for path in paths]
     for name in names:
         if names.count(name) > 1:
             raise MlpperfError(f"Two hot paths are called {name!r}; names must be unique.")
-    return found
+    return tuple(paths)
 
 
 def hot_paths() -> tuple[HotPath, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,28 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MlpperfError
-from ..pool.process import ONLY_INSTALLED, Worker, WorkerError
+from ..words import last_line
 from .variables import variables
 
-GUEST = Path(__file__).parents[1] / "worker"
 # Modules that it takes besides the standard library, by kind of suite. Packages have their names.
 NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
 OLDEST = (3, 9)  # Python that suites can be run on
 QUESTION = 60.0  # seconds for an interpreter to answer a question
-# Loads the folder as a package of its own, because this one may not be installed there.
-START = f"""
-{ONLY_INSTALLED}
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location(
-    "mlpperf_worker",
-    {str(GUEST / "__init__.py")!r},
-    submodule_search_locations=[{str(GUEST)!r}],
-)
-sys.modules["mlpperf_worker"] = package = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(package)
-from mlpperf_worker.main import main
-main()
-"""
 
 
 @dataclass(frozen=True)
@@ -52,13 +38,6 @@ class Guests:
     python: str
     packages: Mapping[str, Sequence[str]]
     compiled: bool = False
-
-
-def started(task: dict[str, Any], python: str, patience: float, **where: Any) -> Worker:
-    """A process of that interpreter that has been told its task; `where` as `Worker` has it."""
-    worker = Worker(["-c", START], python, patience, **where)
-    worker.tell(json.dumps(task))
-    return worker
 
 
 def interpreter(project: Path, given: str | None = None) -> str:
@@ -98,7 +77,7 @@ def interpreter(project: Path, given: str | None = None) -> str:
 
 def _usable(python: str) -> str:
     """`python`, if what runs suites runs on it."""
-    found = tuple(_said(python, "list(sys.version_info[:2])"))
+    found = tuple(asked(python, "list(sys.version_info[:2])"))
     if found < OLDEST:
         has, needs = (".".join(map(str, version)) for version in (found, OLDEST))
         raise MlpperfError(f"{python} is Python {has}, and suites need {needs} or later.")
@@ -114,20 +93,39 @@ def lacking(python: str, modules: Sequence[str]) -> list[str]:
         If it cannot be asked.
     """
     find = "[m for m in sys.argv[1:] if importlib.util.find_spec(m) is None]"
-    found: list[str] = _said(python, find, *modules)
+    found: list[str] = asked(python, find, *modules)
     return found
 
 
-def _said(python: str, expression: str, *arguments: str) -> Any:
-    """What an expression gives in an interpreter, whatever else that prints when it starts."""
-    code = f"{ONLY_INSTALLED}; import importlib.util, json; "
+def asked(python: str, expression: str, *arguments: str) -> Any:
+    """The value of an expression in an interpreter, whatever else that prints when it starts.
+
+    Raises
+    ------
+    MlpperfError
+        If the interpreter cannot be run, fails, or does not answer in time.
+    """
+    # Modules in the current folder must not replace those of the interpreter.
+    code = "import sys; sys.path[:] = filter(None, sys.path); import importlib.util, json; "
     code += f"print('\\n' + json.dumps({{'answer': {expression}}}), flush=True)"
-    surroundings = variables(python, Path(tempfile.gettempdir()))
+    environment = variables(python, Path(tempfile.gettempdir()))
     try:
-        with Worker(["-c", code, *arguments], python, QUESTION, environment=surroundings) as worker:
-            return next(answer["answer"] for answer in worker if "answer" in answer)
-    except WorkerError as reason:
-        raise MlpperfError(f"{python} does not answer: {reason}") from reason
+        done = subprocess.run(
+            [python, "-c", code, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=QUESTION,
+            env=environment,
+        )
+    except (OSError, ValueError) as reason:
+        why = getattr(reason, "strerror", None) or reason
+        raise MlpperfError(f"{python} cannot be run: {why}.") from reason
+    except subprocess.TimeoutExpired as reason:
+        raise MlpperfError(f"{python} did not answer within {QUESTION:g} s.") from reason
+    for line in done.stdout.splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return json.loads(line)["answer"]
+    raise MlpperfError(f"{python} does not answer: {last_line(done.stderr)}.")
 
 
 def packages(python: str, kinds: Sequence[str], extra: Sequence[str], folder: Path) -> list[str]:
@@ -165,5 +163,5 @@ def install(python: str, arguments: Sequence[str], what: str) -> None:
         raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to get it.")
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, errors="replace")
     if done.returncode:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["it said nothing"])[-1]
-        raise MlpperfError(f"{what} cannot be installed for {python}: {last}")
+        why = last_line(done.stderr or done.stdout)
+        raise MlpperfError(f"{what} cannot be installed for {python}: {why}")
