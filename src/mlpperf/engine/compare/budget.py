@@ -15,7 +15,7 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
-from .result import UNCLEAR, Finding
+from .result import UNCHANGED_WITHIN, Finding
 
 # Probabilities that a comparison of equal versions reports a slower series, or one that takes more
 # memory.
@@ -152,7 +152,7 @@ class Sampling:
         return max(FEWEST_ROUNDS * self.estimate.round_seconds, min(least, suffices))
 
     def moments(self, seconds: float, most: int) -> int:
-        """Sessions into which a process divides `seconds`, each worth its set-up; `most` at most."""
+        """Sessions that a process divides `seconds` into, each worth its set-up; at most `most`."""
         rounds = JUDGING.moment_rounds_least * self.estimate.round_seconds
         worth = max(rounds, JUDGING.moment_seconds_least, self.estimate.other_seconds)
         return max(1, min(most, int(seconds / worth)))
@@ -181,7 +181,9 @@ def shares(
     be least if all went to a few long calls, of which hardly anything can be known.)
     """
     given = {series: sampling.shortest(least) for series, sampling in samplings.items()}
-    left = seconds - sum(sampling.cost(given[series], moments) for series, sampling in samplings.items())
+    left = seconds - sum(
+        sampling.cost(given[series], moments) for series, sampling in samplings.items()
+    )
     room = {
         series: max(JUDGING.need_most * sampling.seconds_needed - given[series], 0.0)
         for series, sampling in samplings.items()
@@ -263,7 +265,9 @@ def coarse(longest: Samplings, seconds: float) -> list[Series]:
 
 def _least_costs(samplings: Samplings, least: float) -> dict[Series, float]:
     """Seconds that each series takes in a process at least."""
-    return {series: sampling.cost(sampling.shortest(least), 1) for series, sampling in samplings.items()}
+    return {
+        series: sampling.cost(sampling.shortest(least), 1) for series, sampling in samplings.items()
+    }
 
 
 def suspects(
@@ -282,9 +286,7 @@ def suspects(
     chosen: dict[Series, Sampling] = {}
     least_number = judges_least(len(findings))
     processes = usual_number = judges(len(findings), seconds)
-    errors = {
-        s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()
-    }
+    errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
     plainly = {(s.path, s.variant) for s in samplings if errors[s] >= JUDGING.plain_errors}
 
     def cost(sampling: Sampling) -> float:
@@ -316,7 +318,9 @@ def suspects(
     return chosen, processes
 
 
-def next_unclear(unclear: Samplings, judged: Samplings, seconds: float, least: float) -> dict[Series, Sampling]:
+def next_unclear(
+    unclear: Samplings, judged: Samplings, seconds: float, least: float
+) -> dict[Series, Sampling]:
     """The `unclear` series that a process of `seconds` times besides those `judged`.
 
     As many as there is time for; first those that the fewest processes have timed.

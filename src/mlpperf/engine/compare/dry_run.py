@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..pool.process import WorkerError
 from ..statistics.verdicts import Judgement, Reason, Verdict
@@ -246,8 +247,8 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
         reasons = [one for answer in answers[side] if (one := _why_no_value(answer))]
         if reasons and len(reasons) == len(answers[side]):
             kind, why = reasons[0]
-            failure = DryRun(run.series, run.quantity, **{kind: {side: why}})
-            run = run.merged(failure)
+            failure: Any = {kind: {side: why}}
+            run = run.merged(replace(DryRun(run.series, run.quantity), **failure))
         elif reasons:
             sometimes = reasons[0][1]
     finding = conclude(finding, run)

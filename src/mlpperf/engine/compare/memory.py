@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..suites.series import Series
 from ..worker.protocol import QUANTITIES
@@ -27,9 +28,7 @@ def judges_of_memory(suspects: int) -> int:
     return math.ceil(math.log2(len(QUANTITIES) * suspects / MEMORY_ALARM))
 
 
-def judge_memory(
-    context: Context, findings: Mapping[Series, Finding]
-) -> dict[Series, Finding]:
+def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[Series, Finding]:
     """Findings on the series that seem to take more memory, by what every process confirms."""
     suspects = [series for series, finding in findings.items() if finding.seems_grown]
     if not suspects:
@@ -50,12 +49,12 @@ def judge_memory(
     return {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
 
 
-def _judged(finding: Finding, base: np.ndarray, head: np.ndarray) -> Finding:
+def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float64]) -> Finding:
     """A finding by the memory that processes counted of each quantity."""
     known = ~np.isnan(base + head).any(axis=0)
     if not known.any():
         return finding
-    rose = (head > base).all(axis=1)  # not where a process gave no answer
+    rose = np.all(head > base, axis=1).tolist()  # not where a process gave no answer
     return replace(
         finding,
         memory={
@@ -64,5 +63,7 @@ def _judged(finding: Finding, base: np.ndarray, head: np.ndarray) -> Finding:
             )
             for side, values in (("base", base), ("head", head))
         },
-        grown_in=[quantity for quantity, all_rose in zip(QUANTITIES, rose, strict=True) if all_rose],
+        grown_in=[
+            quantity for quantity, all_rose in zip(QUANTITIES, rose, strict=True) if all_rose
+        ],
     )

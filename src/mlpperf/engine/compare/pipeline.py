@@ -151,9 +151,7 @@ def steps(
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)
     unknown = (changes.unknown if changes else "") or watched.everywhere
-    comparison = replace(
-        comparison, findings=findings, budget=budget, all_timed_because=unknown
-    )
+    comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
     yield comparison
 
     findings |= _long_calls(context, findings, runs, budget)
@@ -170,7 +168,8 @@ def steps(
         apart,
     )
     for stage in (screen, follow_up):
-        for timing in stage(context, timing):
+        for now in stage(context, timing):
+            timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
     yield replace(comparison, findings={**findings, **with_detectable(timing)})
 
@@ -187,7 +186,7 @@ def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]
 def _without_changed_code(
     findings: Findings, runs: Mapping[Series, DryRun], unchanged: set[Series]
 ) -> dict[Series, Finding]:
-    """Findings on the series that run through, and run no changed code: there is nothing to time."""
+    """Findings on the series that run no changed code, and so need not be timed."""
     return {
         series: replace(findings[series], untimed=Judgement(Verdict.UNTOUCHED))
         for series in _timeable(findings, runs)

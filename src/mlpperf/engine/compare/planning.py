@@ -35,7 +35,7 @@ class Plan:
 
     findings: dict[Series, Finding] = field(default_factory=dict)
     series: Sequence[Series] = ()
-    import_seconds: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    import_seconds: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     unloaded: dict[str, str] = field(default_factory=dict)
 
@@ -198,9 +198,7 @@ def _unchanged(
     }
 
 
-def _is_backend(
-    series: Series, selection: Selection, inventories: Mapping[str, Inventory]
-) -> bool:
+def _is_backend(series: Series, selection: Selection, inventories: Mapping[str, Inventory]) -> bool:
     """Whether the library of a hot path's variant is selected; other suites have none."""
     paths = [inventory.hot_paths.get(series.path) for inventory in inventories.values()]
     backends = {path.backends.get(series.variant) for path in paths if path}

@@ -92,7 +92,9 @@ class Finding:
     @property
     def faster(self) -> bool:
         """Whether it is significantly faster, by the threshold at least."""
-        return self.bound < 1 or (self.significant and self.ratio.median <= 1 / (1 + self.threshold))
+        return self.bound < 1 or (
+            self.significant and self.ratio.median <= 1 / (1 + self.threshold)
+        )
 
     @property
     def within_bounds(self) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from ..pool.process import Worker, WorkerError
+from ..pool.process import WorkerError
 from ..suites.series import Series
 from ..versions.diff import Changes
 from .context import Context
@@ -29,7 +30,7 @@ class Watched:
     reasons : why each series may run changed code; "" if it certainly does not.
     """
 
-    def __init__(self, workers: dict[str, Worker]) -> None:
+    def __init__(self, workers: dict[str, Any]) -> None:
         self._workers, self._start = workers, time.monotonic()
         self.reasons: dict[Series, str] = {}
 

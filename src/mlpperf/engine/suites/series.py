@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from ..words import plain
 
-
 THRESHOLD = 0.005  # smallest change that is reported, as a share
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from ...agreement import Agreement, WrongResultError, compare
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
-from .protocol import QUANTITIES
 from . import arrays
 from .lines import begins
+from .protocol import QUANTITIES
 
 
 def _grouped(series: Iterable[Sequence[str]]) -> dict[tuple[str, str], list[str]]:
