@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,22 +251,22 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, decision, follow_up, pipeline
-    from mlpperf.engine.pool import pool as crew
+    from mlpperf.engine.compare import budget, decision, pipeline
+    from mlpperf.engine.compare import screening as timed
+    from mlpperf.engine.pool import legacy
     from mlpperf.engine.pool.process import WorkerError
     from mlpperf.engine.worker import arrays, hotpath_proof
     from mlpperf.engine.worker import hotpath_worker as worker
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
-    for module in (budget, pipeline):
+    for module in (budget, decision, pipeline, timed):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, follow_up):
+    for module in (budget, timed):
         fewer = replace(budget.JUDGING, spare_processes_least=1)
         monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
-    monkeypatch.setattr(decision, "SCREENING", screening)
     monkeypatch.setattr(worker, "LOADS", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
@@ -278,7 +278,9 @@ def here(
 
         def __init__(self, task: dict[str, Any]) -> None:
             self.lines: deque[str] = deque()
-            told = worker.Task(**json.loads(json.dumps(task)))
+            asked.append(f"{task['kind']} {' '.join(sorted(task['versions']))}")
+            told = worker.Task(**json.loads(json.dumps({**task, "seed": 1})))
+            self.patience = 0.0
             self.answers = worker.work(told, lambda: json.loads(self.lines.popleft()))
             self.tell = self.lines.append
 
@@ -300,13 +302,7 @@ def here(
             except Exception as reason:
                 raise WorkerError(f"A process ended early ({reason!r})") from reason
 
-    def started(self: Any, kind: str, sides: Sequence[str], suite: str, task: Any) -> Any:
-        assert not suite
-        asked.append(f"{kind} {' '.join(sides)}")
-        given = {"versions": self.told(sides), "inputs": self._inputs}
-        return Inside({"kind": kind, **given, "seed": 1, **task})
-
-    monkeypatch.setattr(crew.Crew, "_started", started)
+    monkeypatch.setattr(legacy, "hot_path_worker", lambda module, task, *_, **where: Inside(task))
     yield asked
     arrays._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -318,7 +314,7 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import follow_up, pipeline
+    from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
     from mlpperf.engine.worker import hotpath_proof
@@ -329,7 +325,7 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternate, follow_up, hotpath_proof, pipeline, timed, worker):
+    for module in (alternate, hotpath_proof, pipeline, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 
@@ -390,10 +386,14 @@ def made_branch() -> Callable[..., list[str]]:
                 true = (level[head] - level[base]) * (number == 0)
                 middle = true + error * float(rng.standard_t(16))
                 bounds = (middle + side * 2 * error for side in (0, -1, 1))
-                finding = Finding(series, ratio=Interval(*map(math.exp, bounds)), processes=12)
-                finding.ratio_error, finding.ratio_freedom = error, 16.0
-                finding.seconds = {"base": 1e-3, "head": 1e-3 * math.exp(middle)}
-                result.findings[series] = finding
+                result.findings[series] = Finding(
+                    series,
+                    seconds={"base": 1e-3, "head": 1e-3 * math.exp(middle)},
+                    ratio=Interval(*map(math.exp, bounds)),
+                    ratio_error=error,
+                    ratio_freedom=16.0,
+                    processes=12,
+                )
             contents.append(record(result))
         made = as_records("comparison", Commit(hashes[-1], dirty=False), contents)
         append(made, folder / ".mlpperf", "comparisons")

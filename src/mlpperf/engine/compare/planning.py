@@ -158,7 +158,7 @@ def _planned(
     every = dict.fromkeys(one for side in ("head", "base", "own") for one in series.get(side, ()))
     findings, called = {}, []
     for one in every:
-        if not selection.takes(one) or not _is_backend(one, selection, inventories):
+        if not _is_selected(one, selection, inventories):
             continue
         untimed, wrong = None, {}
         if one not in series["head"]:
@@ -198,11 +198,19 @@ def _unchanged(
     }
 
 
-def _is_backend(series: Series, selection: Selection, inventories: Mapping[str, Inventory]) -> bool:
-    """Whether the library of a hot path's variant is selected; other suites have none."""
+def _is_selected(
+    series: Series, selection: Selection, inventories: Mapping[str, Inventory]
+) -> bool:
+    """Whether a series is compared; of a hot path also by its path, case and library."""
+    if series.suite != HOT_PATHS or not selection.takes(series):
+        return selection.takes(series)
     paths = [inventory.hot_paths.get(series.path) for inventory in inventories.values()]
     backends = {path.backends.get(series.variant) for path in paths if path}
-    return not backends or any(backend in selection.backends for backend in backends)
+    return (
+        series.path in (selection.paths or [series.path])
+        and series.case in (selection.cases or [series.case])
+        and not backends.isdisjoint(selection.backends)
+    )
 
 
 def _why_broken(series: Series, broken: Mapping[str, str]) -> str:
