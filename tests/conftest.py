@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -251,8 +251,9 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, decision, follow_up, pipeline
-    from mlpperf.engine.pool import pool as crew
+    from mlpperf.engine.compare import budget, decision, pipeline
+    from mlpperf.engine.compare import screening as timed
+    from mlpperf.engine.pool import pool
     from mlpperf.engine.pool.process import WorkerError
     from mlpperf.engine.worker import allocations, arrays, loading
     from mlpperf.engine.worker import main as worker
@@ -260,14 +261,13 @@ def here(
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
-    for module in (budget, pipeline):
+    for module in (budget, decision, pipeline, timed):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, follow_up):
+    for module in (budget, timed):
         fewer = replace(budget.JUDGING, spare_processes_least=1)
         monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
-    monkeypatch.setattr(decision, "SCREENING", screening)
     monkeypatch.setattr(loading, "LOADS_MOST", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     monkeypatch.setattr(loading, "gc", SimpleNamespace(disable=lambda: None))
@@ -280,10 +280,12 @@ def here(
     class Inside:
         """The worker of a task, in this process."""
 
-        def __init__(self, task: Task) -> None:
+        def __init__(self, task: Task, *_: Any, **where: Any) -> None:
+            asked.append(f"{task.kind} {' '.join(sorted(task.sides))}")
             self.requests: deque[Request] = deque()
             self.messages = worker.work(replace(task, seed=1, home=""), self.requests.popleft)
             self.send = self.requests.append
+            self.patience = 0.0
 
         def __enter__(self) -> Any:
             return self
@@ -302,12 +304,7 @@ def here(
             except Exception as reason:
                 raise WorkerError(f"A process ended early ({reason!r})") from reason
 
-    def started(self: Any, kind: str, sides: Sequence[str], suite: str, task: Any) -> Any:
-        assert not suite
-        asked.append(f"{kind} {' '.join(sides)}")
-        return Inside(self.task(kind, sides, suite, **task))
-
-    monkeypatch.setattr(crew.Crew, "_started", started)
+    monkeypatch.setattr(pool, "TaskWorker", Inside)
     yield asked
     arrays._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -319,7 +316,7 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import follow_up, pipeline
+    from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
     from mlpperf.engine.worker import hotpath_dry_run
@@ -330,7 +327,7 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternate, follow_up, hotpath_dry_run, pipeline, timed, worker):
+    for module in (alternate, hotpath_dry_run, pipeline, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 
@@ -391,10 +388,14 @@ def made_branch() -> Callable[..., list[str]]:
                 true = (level[head] - level[base]) * (number == 0)
                 middle = true + error * float(rng.standard_t(16))
                 bounds = (middle + side * 2 * error for side in (0, -1, 1))
-                finding = Finding(series, ratio=Interval(*map(math.exp, bounds)), processes=12)
-                finding.ratio_error, finding.ratio_freedom = error, 16.0
-                finding.seconds = {"base": 1e-3, "head": 1e-3 * math.exp(middle)}
-                result.findings[series] = finding
+                result.findings[series] = Finding(
+                    series,
+                    seconds={"base": 1e-3, "head": 1e-3 * math.exp(middle)},
+                    ratio=Interval(*map(math.exp, bounds)),
+                    ratio_error=error,
+                    ratio_freedom=16.0,
+                    processes=12,
+                )
             contents.append(record(result))
         made = as_records("comparison", Commit(hashes[-1], dirty=False), contents)
         append(made, folder / ".mlpperf", "comparisons")

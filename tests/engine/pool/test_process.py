@@ -362,6 +362,7 @@ def test_its_home_goes_with_it_and_the_current_folder_holds_no_modules(tmp_path:
         ({"message": "Refusal", "why": "An input was changed."}, r"An input was changed\."),
         ({"message": "Touch", "series": ["a", "b"], "why": ""}, "gave answers that cannot be read"),
         ({"n": 1}, "gave answers that cannot be read"),
+        ({"message": "Done", "seconds": 1}, "gave an answer to another task"),
     ],
 )
 def test_a_task_worker_gives_messages_only(

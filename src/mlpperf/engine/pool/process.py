@@ -23,7 +23,7 @@ from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
-from ..worker.protocol import Message, Refusal, Request, Task, from_json, to_json
+from ..worker.protocol import ANSWERS, Message, Refusal, Request, Task, from_json, to_json
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])
@@ -265,6 +265,7 @@ class TaskWorker(Process, Iterator[Message]):
         **where: Any,
     ) -> None:
         super().__init__(["-c", START], python, patience, **where)
+        self._expected = ANSWERS.get(task.kind, ())
         self.send(task)
 
     def send(self, request: Task | Request) -> None:
@@ -288,6 +289,8 @@ class TaskWorker(Process, Iterator[Message]):
             raise self.failure("gave answers that cannot be read") from None
         if isinstance(message, Refusal):
             raise MlpperfError(message.why)
+        if not isinstance(message, self._expected):
+            raise self.failure("gave an answer to another task")
         return message
 
 

@@ -45,6 +45,11 @@ def write(inputs: Args, folder: Path, name: str) -> None:
         ) from reason
 
 
+def exist(folder: Path, name: str) -> bool:
+    """Whether `write` has written the inputs of that name."""
+    return _listed(folder, name).exists()
+
+
 def read(folder: Path, name: str) -> Args:
     """The inputs that `write` has written, read-only."""
 

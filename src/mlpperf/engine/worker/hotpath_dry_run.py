@@ -47,12 +47,15 @@ def dry_run(
             continue
         wrong = _written(first, case, folder) if "head" in paths else ""
         if "base" in paths:
+            read = partial(_read, folder, f"{name}-{case_name}")
             if paths["base"].version != first.version:  # then nothing is to be compared
                 del paths["base"]
+            elif wrong or not arrays.exist(folder, f"{name}-{case_name}"):
+                wrong = wrong or "its inputs could not be made at the head"
             else:
-                read = partial(_read, folder, f"{name}-{case_name}")
                 paths["base"] = replace(paths["base"], inputs=read)
-        changed = "" if wrong or len(paths) < 2 else _changed(paths["head"], paths["base"], case)
+        compared = len(paths) == 2 and not wrong
+        changed = _changed(paths["head"], paths["base"], case) if compared else ""
         for variant in variants:
             one = (name, case_name, variant)
             begins(one)
