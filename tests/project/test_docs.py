@@ -15,11 +15,12 @@ from typer.main import get_command
 from command_reference import reference
 from mlpperf.agreement import Proof
 from mlpperf.engine.compare.render import record
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history.races import race_content
 from mlpperf.engine.history.records import Commit, as_records, context
 from mlpperf.engine.race.result import Result
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 from readme import EVERY, marked, rewrite, update
 

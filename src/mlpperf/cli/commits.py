@@ -198,9 +198,9 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
-    from ..engine.compare.result import Selection
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
+    from ..engine.suites.series import Selection
     from ..engine.versions.prepare import Revisions, pair
     from ..engine.versions.scratch import scratch
     from ..errors import check
@@ -248,7 +248,7 @@ def calibrate(
             tracker=tracker,
             mutator=mutator,
             suites=suites,
-            guests=made.runtime,
+            runtime=made.runtime,
             isolated=made.isolated,
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):

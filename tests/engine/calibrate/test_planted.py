@@ -17,7 +17,7 @@ from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
 from mlpperf.engine.compare import budget, decision
-from mlpperf.engine.compare.result import Series
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 from mlpperf.engine.worker.tracing import calls_of, loop_times

@@ -8,8 +8,8 @@ import pytest
 
 from mlpperf.engine.calibrate import suite_trackers
 from mlpperf.engine.calibrate.suite_trackers import suite_tracker
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.suites.discovery import Suite, discover
+from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError

@@ -13,11 +13,12 @@ import pytest
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.records import COMPARISONS, comparisons
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history.reading import record_of
 from mlpperf.engine.history.records import Commit, append, context, finite
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+from mlpperf.engine.suites.series import Series
 
 ONE, TWO, THREE = (Series("path", case, "v", "") for case in ("one", "two", "three"))
 TEST = Series("tests/a.py", "[x]", "test_a", "pytest")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.compare.unchanged import Watched, leave_out_untouched
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.verdicts import Verdict
+from mlpperf.engine.suites.series import Series
 
 NAMES = ["a", "b", "c"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.compare.records import Decision, decision_of
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.history.reading import Record, origin_of
 from mlpperf.engine.history.records import Origin, context, current_commit
 from mlpperf.engine.levels.gathering import Levels
 from mlpperf.engine.levels.lineage import Commit, Lineage
 from mlpperf.engine.levels.planning import Pair, Plan
 from mlpperf.engine.statistics.verdicts import Verdict
+from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 
 HOT = Series("hot", "case", "variant")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.levels import show_bisection
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
 from mlpperf.engine.levels.planning import Plan
+from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 
 Branch = Callable[..., tuple[Plan, Any]]  # who compares it is `Simulated`

@@ -17,12 +17,13 @@ import pytest
 
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.request import Request
-from mlpperf.engine.compare.result import Comparison, Finding, Series
+from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.history.records import as_records, current_commit
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
 
 pytest.importorskip("distributed")
@@ -47,8 +48,8 @@ def client() -> Iterator[Any]:
 
 def made(base: str, head: str, ratio: float) -> dict[str, Any]:
     """The record of a comparison that found this."""
-    finding = Finding(HOT, ratio=Interval(ratio, 0.99 * ratio, 1.01 * ratio), ratio_error=0.003)
-    finding.ratio_freedom, finding.processes = 20.0, 8
+    interval, error = Interval(ratio, 0.99 * ratio, 1.01 * ratio), 0.003
+    finding = Finding(HOT, ratio=interval, ratio_error=error, ratio_freedom=20.0, processes=8)
     commits: dict[str, str | None] = {"base": base, "head": head}
     result = Comparison(base, head, commits, 0.005, 1.0, findings={HOT: finding})
     return as_records("comparison", current_commit(), [record(result)])[0]

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.compare.records import comparisons
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.gathering import gathered, levels_here, levels_of
 from mlpperf.engine.levels.lineage import lineage
 from mlpperf.engine.levels.planning import Plan
+from mlpperf.engine.suites.series import Series
 
 Branch = Callable[..., tuple[Plan, Any]]
 HOT = Series("hot", "case", "variant")

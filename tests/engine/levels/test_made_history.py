@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.engine.compare.result import Series
 from mlpperf.engine.history.changes import changes
 from mlpperf.engine.history.rows import Row, Run
 from mlpperf.engine.history.rows import Series as Curve
 from mlpperf.engine.history.table import tabulated
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.planning import Plan
+from mlpperf.engine.suites.series import Series
 
 Branch = Callable[..., tuple[Plan, Any]]
 HOT = Series("hot", "case", "variant")

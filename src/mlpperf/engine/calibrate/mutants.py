@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.result import Series
 from ..statistics.robust import ROW
+from ..suites.series import Series
 from ..versions.version import Version, entry_files
 from .loops import LoopTimes
 

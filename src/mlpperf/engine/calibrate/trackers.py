@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import MlpperfError
-from ..compare.result import Series
 from ..git import git
+from ..suites.series import Series
 from ..versions.version import Version
 
 LIMIT = 0.05  # the share from which on the other trackers are asked to tell a slowdown

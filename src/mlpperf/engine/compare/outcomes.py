@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..statistics.verdicts import Verdict
-from .result import Series
+from ..suites.series import Series
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

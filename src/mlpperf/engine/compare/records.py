@@ -22,8 +22,8 @@ from ..history.fields import Amount, Count, Name, Positive, shaped
 from ..history.reading import Kind, Record, each, fields_of, origin_of
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
+from ..suites.series import Series
 from .outcomes import Columns, Outcomes
-from .result import Series
 
 
 @dataclass(frozen=True)

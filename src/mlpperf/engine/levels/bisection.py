@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...errors import MlpperfError
-from ..compare.result import Series, fits
 from ..statistics.verdicts import Verdict
+from ..suites.series import Series, fits
 from .backfill import Compared, Workers, giving_up, take
 from .edges import EXACT
 from .fitting import CONFIDENCE, Fit, Step, fit

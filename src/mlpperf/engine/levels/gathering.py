@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ...errors import MlpperfError
 from ..compare.outcomes import Outcome
 from ..compare.records import Decision, comparisons
-from ..compare.result import Series
 from ..history.reading import Record
 from ..history.records import Origin
+from ..suites.series import Series
 from .edges import EVERY, EXACT, Network, Places
 from .fitting import Fit, fit_all
 from .lineage import Lineage, lineage

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compare.result import Series
+from ..suites.series import Series
 from .edges import EXACT, Network
 from .fitting import Step
 from .gathering import Levels, Link

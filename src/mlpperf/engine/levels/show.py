@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..compare.result import Series, fits
 from ..history.table import time
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
+from ..suites.series import Series, fits
 from ..terminal import new_table
 from ..words import by_percent, count, plain
 from .backfill import Compared

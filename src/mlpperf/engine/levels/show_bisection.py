@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..compare.result import Series
+from ..suites.series import Series
 from ..words import count, plain
 from .bisection import Hunt
 from .gathering import Link

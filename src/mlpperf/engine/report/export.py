@@ -12,11 +12,11 @@ import pandas as pd
 
 from ...errors import MlpperfError
 from ..compare.records import Decision
-from ..compare.result import Series
 from ..history.reading import Record
 from ..history.rows import Run
 from ..history.rows import Series as Measured
 from ..history.table import Table
+from ..suites.series import Series
 
 SIDES = ("base", "head")
 MACHINE = ("host", "processor")  # what is told of one

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ..compare.result import Series
 from ..levels.edges import EVERY, Floats
 from ..levels.fitting import ALARMS, Fit
 from ..levels.gathering import Levels, Link
 from ..levels.show import Told, as_json, notes, place, steps
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
+from ..suites.series import Series
 from ..words import by_percent, count, plain, seconds
 from .blocks import Badge, Cell, Plot, Prose, Row, Section, Table, rows, sparkline
 from .blocks import Link as Address

@@ -1,0 +1,84 @@
+"""Which series are compared, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from ..words import plain
+
+THRESHOLD = 0.005  # smallest change that is reported, as a share
+
+
+class Series(NamedTuple):
+    """One benchmark with one set of parameters, over versions.
+
+    A variant of a hot path at a case; or, of the suite that it belongs to, a function (`variant`)
+    of a file or class (`path`) with some parameters (`case`).
+    """
+
+    path: str
+    case: str
+    variant: str
+    suite: str = ""
+
+    @property
+    def function(self) -> str:
+        """Its hot path, or its function whatever the parameters."""
+        return self._replace(case="").name if self.suite else self.path
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """How a worker of its suite calls it."""
+        return self[:3]
+
+    @classmethod
+    def of(cls, names: Sequence[str], suite: str = "") -> Series:
+        """The series that a worker of `suite` calls by these names."""
+        path, case, variant = names
+        return cls(path, case, variant, suite)
+
+    @property
+    def name(self) -> str:
+        """As its suite has it, such as `sigmoid/batch-500/tanh_in_place` of a hot path."""
+        if self.suite == "pytest":
+            return plain(f"{self.path}::{self.variant}{self.case}")
+        if self.suite == "asv":
+            return f"{self.path}.{self.variant}{self.case}"
+        return "/".join(self.names)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which series are compared, and the smallest change that is reported of each.
+
+    Attributes
+    ----------
+    paths, cases, backends : of hot paths, by name; all paths and cases for none.
+    series : patterns such as `*parse*`, of names or parts of them; all for none.
+    threshold : the smallest change that is reported, as a share.
+    thresholds : the same of series that a pattern fits.
+    """
+
+    paths: Sequence[str] = ()
+    cases: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
+    series: Sequence[str] = ()
+    threshold: float = THRESHOLD
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def takes(self, series: Series) -> bool:
+        """Whether one of the patterns fits the name of a series."""
+        return not self.series or any(fits(pattern, series) for pattern in self.series)
+
+    def threshold_of(self, series: Series) -> float:
+        """The smallest change that is reported of a series: by the last pattern that fits."""
+        fitting = [share for pattern, share in self.thresholds.items() if fits(pattern, series)]
+        return [self.threshold, *fitting][-1]
+
+
+def fits(pattern: str, series: Series) -> bool:
+    """Whether a pattern such as `*parse*` fits the name of a series, or is part of it."""
+    return fnmatchcase(series.name, pattern) or pattern in series.name

@@ -1,0 +1,412 @@
+"""The messages between a worker and the process that started it, one JSON object a line each.
+
+Both ends import this module. A worker runs other people's code, so whatever it answers is checked
+field by field when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
+HOTPATH = "hotpath"  # the kind of suite that hot paths are, beside `asv` and `pytest`
+QUANTITIES = ("peak", "allocations")  # of a call's memory: bytes at a time at most, and how many
+
+# --- what a worker is asked for -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version, as a worker loads it.
+
+    Attributes
+    ----------
+    root : the folder of its project.
+    packages : the names of the packages that are the project's own; of hot paths, only if one of
+        them imports itself or another by its name, so that each copy needs modules of its own.
+    folders : where they lie.
+    copy : the folder of the whole repository, if that is another one.
+    entries : its hot paths, such as `package.module:PATHS`.
+    """
+
+    root: str
+    packages: list[str]
+    folders: list[str]
+    copy: str = ""
+    entries: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> str:
+        """The folder of the whole repository."""
+        return self.copy or self.root
+
+
+@dataclass(frozen=True)
+class Session:
+    """Time one series.
+
+    Attributes
+    ----------
+    seconds : for its rounds.
+    long : its calls are so long that one copy of each version is enough.
+    shares_arguments : its versions can take the same arguments (hot paths).
+    """
+
+    series: Names
+    seconds: float
+    long: bool = False
+    shares_arguments: bool = False
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Time a hot path's variants at one case, the reference first."""
+
+    path: str
+    case: str
+    variants: list[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is started for.
+
+    Attributes
+    ----------
+    kind : `discover` (which series are there?), `dry_run` (call each once, and check it), `time`,
+        `on_request` (time blocks, in turns with another worker), `value` (of series that measure no
+        time), `memory` (that calls take), `trace` (which functions does each series run?), `touch`
+        (does it run changed code?), or `race` (variants of hot paths).
+    suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
+        configuration has them, the seconds that one may take; `pytest`, with its arguments; or
+        `hotpath`.
+    sides : the versions by name, `base` and `head` or one of them.
+    home : the top of the user's repository, of which nothing is to be run.
+    path : folders that are searched first, with what the environment lacks.
+    once : nothing can be loaded more than once.
+    series : for a dry run, values, memory, traces.
+    longest : seconds after which a call is aborted.
+    repeat : how often a dry run calls a series again.
+    calls : of each version, when memory is counted.
+    changed : what comes of each file that differs, by its path below the versions' roots.
+    sessions : for timing, in random order. A series may be in several.
+    contests : for a race, in this order.
+    inputs : the folder with the inputs of hot paths.
+    seed : of all random orders.
+    """
+
+    kind: str
+    suite: str
+    arguments: list[str] = field(default_factory=list)
+    sides: dict[str, Side] = field(default_factory=dict)
+    home: str = ""
+    path: list[str] = field(default_factory=list)
+    once: bool = False
+    series: list[Names] = field(default_factory=list)
+    longest: float = 60.0
+    repeat: int = 1
+    calls: int = 0
+    changed: dict[str, Any] = field(default_factory=dict)
+    sessions: list[Session] = field(default_factory=list)
+    contests: list[Contest] = field(default_factory=list)
+    inputs: str = ""
+    seed: int = 0
+
+
+# --- what it answers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HotPath:
+    """A hot path of one version.
+
+    Attributes
+    ----------
+    version : of its inputs and cases.
+    files : that its functions are in, relative to the version's root; none if unknown.
+    backends : the library of each variant.
+    entry : that names the tuple it is in.
+    parameters : of each variant's function, such as `a, b`; `*given` where names do not do.
+    """
+
+    version: int
+    files: list[str]
+    backends: dict[str, str]
+    entry: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The series of one version, in its order.
+
+    Attributes
+    ----------
+    broken : why something cannot be loaded, by the place of its series; "" for the whole suite.
+    import_seconds : of each place, such as a module.
+    hot_paths : by name; empty for other suites.
+    """
+
+    side: str
+    series: list[Names] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    import_seconds: dict[str, float] = field(default_factory=dict)
+    hot_paths: dict[str, HotPath] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CallTime:
+    """How long a series took in one version, in seconds.
+
+    Attributes
+    ----------
+    call : one call.
+    total : the same with what prepares each call.
+    setup : getting the series ready; NaN if unknown.
+    foreign : a file of the other version of which it ran something; "" if none is known.
+    """
+
+    call: float
+    total: float
+    setup: float = math.nan
+    foreign: str = ""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What the dry run of a series showed. All dictionaries are by side.
+
+    Attributes
+    ----------
+    quantity : what it measures: `time`, or what else asv has.
+    took : seconds, where it ran to its end.
+    failed, untimed, skipped : why it does not run to its end, cannot be timed, or is skipped.
+    aborted : seconds after which a call was aborted.
+    shares_arguments : both versions can take the same arguments (hot paths).
+    memory : peak bytes and number of allocations of a call, by `QUANTITIES` (hot paths).
+    error, tolerance : how far a hot path's result is from its reference's, and how far it may be.
+    """
+
+    series: Names
+    quantity: str = "time"
+    took: dict[str, CallTime] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    untimed: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    aborted: dict[str, float] = field(default_factory=dict)
+    shares_arguments: bool = False
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    error: float = math.nan
+    tolerance: float = math.nan
+
+    @property
+    def not_run(self) -> dict[str, str]:
+        """Why it was not run to its end, by side."""
+        return {**self.untimed, **self.skipped, **self.failed}
+
+    @property
+    def call_seconds(self) -> float:
+        """One call, in the slower version."""
+        return max((took.call for took in self.took.values()), default=0.0)
+
+    @property
+    def total_seconds(self) -> float:
+        """The same with what prepares the call."""
+        return max((took.total for took in self.took.values()), default=0.0)
+
+    @property
+    def setup_seconds(self) -> float:
+        """Getting it ready; NaN if unknown."""
+        known = [took.setup for took in self.took.values() if not math.isnan(took.setup)]
+        return max(known, default=math.nan)
+
+    def merged(self, other: DryRun) -> DryRun:
+        """Both together; `other` is of another version, or newer."""
+        both: dict[str, Any] = {
+            name: {**getattr(self, name), **getattr(other, name)}
+            for name in ("took", "failed", "untimed", "skipped", "aborted", "memory")
+        }
+        newer = self if math.isnan(other.error) else other
+        both.update(error=newer.error, tolerance=newer.tolerance)
+        return dataclasses.replace(other, **both)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a session or a contest gave.
+
+    Attributes
+    ----------
+    series : of a contest: path, case, and "".
+    seconds : per call, block by block, by side; of a contest by variant, in the order asked for.
+    timed_seconds, overhead_seconds : of the rounds, and of all else.
+    failed : why there is nothing; "" if there is.
+    failed_side : whose fault that is; "" if unknown.
+    """
+
+    series: Names
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    timed_seconds: float = 0.0
+    overhead_seconds: float = 0.0
+    failed: str = ""
+    failed_side: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a series gave that measures no time, or why it gave nothing."""
+
+    series: Names
+    value: float = math.nan
+    unit: str = ""
+    failed: str = ""
+    untimed: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class MemoryCounts:
+    """Peak bytes and number of allocations of each call of a series, by side."""
+
+    series: Names
+    calls: dict[str, list[list[int]]]
+
+
+@dataclass(frozen=True)
+class LoopTimes:
+    """Seconds that an empty loop takes, by the number of its rounds."""
+
+    seconds: list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How often one call of a series runs each function, by `file:line:name`."""
+
+    series: Names
+    calls: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Why a series may run changed code; "" if it certainly does not."""
+
+    series: Names
+    why: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing can follow from what is measured."""
+
+    why: str
+
+
+# --- taking turns with another worker -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Get a series ready, to be timed on this processor (-1: on any); `long` as in a `Session`."""
+
+    series: Names
+    long: bool
+    processor: int = -1
+
+
+@dataclass(frozen=True)
+class Block:
+    """Time a block of `calls`; `warm` if it begins with one that is not timed."""
+
+    calls: int
+    warm: bool
+
+
+@dataclass(frozen=True)
+class End:
+    """Bring the series to its end."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """That was done; `seconds` per call if it was a block."""
+
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """That could not be done."""
+
+    why: str
+
+
+# What a worker may answer to each kind of task, beside a `Refusal`.
+ANSWERS: dict[str, tuple[type, ...]] = {
+    "discover": (Inventory,),
+    "dry_run": (DryRun,),
+    "time": (Samples,),
+    "on_request": (Done, Failure),
+    "value": (Value,),
+    "memory": (MemoryCounts,),
+    "trace": (LoopTimes, Trace),
+    "touch": (Touch,),
+    "race": (Samples,),
+}
+Request = Union[Begin, Block, End]
+Message = Union[
+    Inventory, DryRun, Samples, Value, MemoryCounts, LoopTimes, Trace, Touch, Refusal, Done, Failure
+]
+_KINDS = {kind.__name__: kind for kind in (Task, *get_args(Request), *get_args(Message))}
+
+
+def to_json(message: Any) -> dict[str, Any]:
+    """A task, request or answer, for `from_json`."""
+    return {"message": type(message).__name__, **dataclasses.asdict(message)}
+
+
+def from_json(content: Any) -> Any:
+    """The message that `content` was made of.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not isinstance(content, dict) or str(content.get("message")) not in _KINDS:
+        raise ValueError("no message")
+    fields = {name: value for name, value in content.items() if name != "message"}
+    return _read(_KINDS[str(content["message"])], fields)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """`value`, out of JSON, as what `kind` stands for."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any or type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _read(inner[1], one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        if origin is list:
+            return [_read(inner[0], one) for one in value]
+        if origin is tuple and len(value) == len(inner):
+            return tuple(map(_read, inner, value))
+    if isinstance(value, dict) and dataclasses.is_dataclass(kind):
+        build: Any = kind
+        hints = _hints(build)
+        with contextlib.suppress(KeyError, TypeError):  # an unknown field, or too few
+            return build(**{name: _read(hints[name], one) for name, one in value.items()})
+    raise ValueError(f"{value!r} is no {kind}")
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
