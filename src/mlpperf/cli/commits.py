@@ -175,7 +175,7 @@ def calibrate(
     trials: Annotated[int, typer.Option(help="Comparisons for each size.")] = 3,
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds of timing for each comparison (default: as `compare`)."),
+        typer.Option(help="Seconds of timing for each comparison (default: 130)."),
     ] = None,
     series: SeriesPatterns = None,
     suite: Suites = None,
@@ -202,8 +202,9 @@ def calibrate(
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.history.recording import Recording, json_text
+    from ..engine.machine.environment import environment
     from ..engine.suites.series import Selection
-    from ..engine.versions.prepare import pair
+    from ..engine.versions.prepare import Revisions, pair
     from ..engine.versions.scratch import scratch
     from ..errors import check
 
@@ -213,16 +214,15 @@ def calibrate(
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
         (temporary / "versions").mkdir()
-        made = pair(
+        wanted = Revisions(
             None,
             None,
-            Path.cwd(),
-            temporary / "versions",
             usual=extensions.hot_paths(),
             kinds=suite or (),
             python=python,
             extra=with_ or (),
         )
+        made = pair(wanted, Path.cwd(), temporary / "versions")
         task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
         options = _calibrated_by(made, against)
         if budget is not None:
@@ -238,7 +238,7 @@ def calibrate(
         ):
             patterns = tuple(series or ())
             calibration = Calibration(trial, against or "mlpperf", options["budget"], patterns)
-            measured_in = made.environment.fields() if options["suites"] else {}
+            measured_in = environment(*made.interpreter).fields() if options["suites"] else {}
             recording.add({**calibration.fields(), **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
@@ -261,14 +261,14 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
 
     suites = () if made.head.entries else made.suites
-    options: dict[str, Any] = {"guests": made.guests, "isolated": made.isolated, "budget": BUDGET}
+    options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
     options["tracker"] = TRACKERS[against] if against else None
-    if against and made.guests and suites:
+    if against and made.runtime and suites:
         suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
-        options["tracker"] = suite_tracker(against, suites, made.guests)
-    if made.guests and suites:
+        options["tracker"] = suite_tracker(against, suites, made.runtime)
+    if made.runtime and suites:
         rng = np.random.default_rng()
-        trace = traced(made.head, suites, made.guests, int(rng.integers(2**31)))
+        trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
         options |= {"mutator": SuiteMutator(made.head, trace, rng), "budget": SUITE_BUDGET[0]}
     return {**options, "suites": suites}
 

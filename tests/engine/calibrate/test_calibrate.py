@@ -371,7 +371,7 @@ def test_a_share_of_nothing_is_not_a_number() -> None:
 def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
     low, high = (median - 0.001, median + 0.001) if slower else (0.9, 1.1)
     ratio = Interval(median, low, high)
-    return Finding(series, ratio=ratio, processes=14, judged=True, sure=slower)
+    return Finding(series, ratio=ratio, processes=14, judged=True, significant=slower)
 
 
 def slowed(targets: list[Target]) -> Mutant:
@@ -391,8 +391,9 @@ def test_a_comparison_is_judged() -> None:
         finding(bystander, 1.05, slower=True),
         Finding(SCALED._replace(variant="added"), untimed=Judgement(Verdict.NEW)),
     ]
-    result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
-    result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]
+    findings = {f.series: f for f in found}
+    known = {"total": 12.0, "busy": 0.3, "warnings": ["It died."]}
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings=findings, **known)
     wide = SCALED._replace(case="batch-1")
     targets = [Target(series, 0.02, 9) for series in (SCALED, SUMMED, wide)]
     trial = judged(0.02, slowed(targets), result)

@@ -54,8 +54,8 @@ def client() -> Iterator[Any]:
 
 def made(base: str, head: str, ratio: float) -> dict[str, Any]:
     """The record of a comparison that found this."""
-    finding = Finding(HOT, ratio=Interval(ratio, 0.99 * ratio, 1.01 * ratio), ratio_error=0.003)
-    finding.ratio_freedom, finding.processes = 20.0, 8
+    interval, error = Interval(ratio, 0.99 * ratio, 1.01 * ratio), 0.003
+    finding = Finding(HOT, ratio=interval, ratio_error=error, ratio_freedom=20.0, processes=8)
     commits: dict[str, str | None] = {"base": base, "head": head}
     result = Comparison(base, head, commits, 0.005, 1.0, findings={HOT: finding})
     return as_records("comparison", current_commit(), [record(result)])[0]

@@ -28,7 +28,7 @@ TEST = Series("tests/test_it.py", "[1]", "test_it", "pytest")
 def test_variants_of_other_libraries_are_taken_if_they_are_named(
     patterns: list[str], backend: str, is_taken: bool
 ) -> None:
-    assert Selection(patterns).takes(XLA, backend) == is_taken
+    assert Selection(patterns).takes(XLA, [backend]) == is_taken
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_a_series_of_a_suite_has_no_library(patterns: list[str], is_taken: bool)
 
 
 def test_on_a_gpu_the_libraries_are_others() -> None:
-    assert Selection(backends=["tensorflow"]).takes(XLA, "tensorflow")
-    assert not Selection(backends=["tensorflow"]).takes(XLA, "numpy")
+    assert Selection(backends=["tensorflow"]).takes(XLA, ["tensorflow"])
+    assert not Selection(backends=["tensorflow"]).takes(XLA, ["numpy"])

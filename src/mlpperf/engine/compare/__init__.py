@@ -1,1 +1,23 @@
-"""Two versions of the code, timed side by side."""
+"""Comparing two versions: the front door for commands, histories, reports and calibration."""
+
+from __future__ import annotations
+
+from .budget import BUDGET, SUITE_BUDGET
+from .pipeline import compare
+from .records import COMPARISONS, Decision, comparisons
+from .render import record
+from .request import Request, carry_out
+from .result import Comparison
+
+__all__ = [
+    "BUDGET",
+    "COMPARISONS",
+    "SUITE_BUDGET",
+    "Comparison",
+    "Decision",
+    "Request",
+    "carry_out",
+    "compare",
+    "comparisons",
+    "record",
+]

@@ -20,6 +20,13 @@ from .decision import POWER
 from .result import Comparison, Finding
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
+# Fields that records hold under names of old.
+NAMES_ON_DISK = {
+    "all_timed_because": "everywhere",
+    "warnings": "trouble",
+    "significant": "sure",
+    "detectable": "sight",
+}
 MOST_TOLD = 10  # names in a sentence
 
 
@@ -57,7 +64,7 @@ def verdict(result: Comparison) -> str:
     undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
-    if not every and result.untouched:
+    if not every and result.skipped:
         return f"No regression at {result.head}: no benchmark runs anything that changed."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
@@ -104,13 +111,13 @@ def notes(result: Comparison) -> list[str]:
             f"{100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "
             f"{100 * result.threshold:g} % are not told."
         )
-    if untouched := result.untouched:
+    if untouched := result.skipped:
         found.append(
             f"{len(untouched)} of {len(result.findings)} series run nothing that changed, and were "
             "not timed (--all times them)."
         )
-    if result.everywhere:
-        found.append(f"All series were timed, because {result.everywhere}.")
+    if result.all_timed_because:
+        found.append(f"All series were timed, because {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
     if hot_paths and not any(finding.memory for finding in hot_paths):
         found.append(
@@ -132,7 +139,7 @@ def notes(result: Comparison) -> list[str]:
         found.append(f"Other processes took {100 * result.busy:.0f} % of the machine.")
     if result.interrupted:
         found.append("Interrupted: what was not judged by then stays undecided.")
-    found += [f"{trouble.rstrip('.')}." for trouble in dict.fromkeys(result.trouble)]
+    found += [f"{why.rstrip('.')}." for why in dict.fromkeys(result.warnings)]
     here = environment()
     there = result.environment or here
     machine = there.machine
@@ -144,7 +151,7 @@ def notes(result: Comparison) -> list[str]:
 
 def _sight(timed: Sequence[Finding]) -> str:
     """How small a slowdown this comparison would have told, as a sentence."""
-    known = sorted(f.sight for f in timed if math.isfinite(f.sight))
+    known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
     if not known:
         return ""
     half, most = (100 * known[int(share * (len(known) - 1))] for share in (0.5, 0.9))
@@ -283,11 +290,12 @@ def _property(text: str) -> str:
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
     left_out = ("findings", "environment")
-    found = {key: value for key, value in vars(result).items() if key not in left_out}
+    fields = {key: value for key, value in vars(result).items() if key not in left_out}
+    found = {NAMES_ON_DISK.get(key, key): value for key, value in fields.items()}
     if result.environment:  # instead of our own
         found.update(result.environment.fields())
     found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
-    untouched = {finding.series for finding in result.untouched}
+    untouched = {finding.series for finding in result.skipped}
     found["series"] = [
         _series_record(finding)
         for finding in result.findings.values()
@@ -299,7 +307,7 @@ def record(result: Comparison) -> dict[str, Any]:
 
 
 def _series_record(finding: Finding) -> dict[str, Any]:
-    about = asdict(finding)
+    about = {NAMES_ON_DISK.get(key, key): value for key, value in asdict(finding).items()}
     del about["series"], about["untimed"]
     return {
         **about,
