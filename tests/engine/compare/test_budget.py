@@ -227,3 +227,108 @@ def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> Non
         seconds = judges(20, 1.0) * (0.1 + number * cost) + 0.01
         assert len(chosen(tasks, seconds)) == number
         assert len(chosen(tasks, seconds - 0.02)) == number - 1
+
+
+def known(scatter: float, each: float, rest: float = 0.0) -> Task:
+    return Task(RatioEstimate(round_seconds=each, other_seconds=rest, scatter=scatter))
+
+
+def test_all_are_timed_equally_long_but_not_for_ever() -> None:
+    calm, wild, long = (ONE._replace(case=case) for case in ("calm", "wild", "long"))
+    timings = {calm: known(0.001, 2e-4), wild: known(0.1, 1e-3), long: known(0.02, 0.5, 0.5)}
+    given = shares(timings, 3.0)
+    assert given[calm] == SCREENING.seconds_least  # 150 pairs, of which one is fine enough
+    beyond = given[long] - FEWEST_ROUNDS * 0.5
+    assert given[wild] - SCREENING.seconds_least == pytest.approx(beyond)
+    assert given[wild] > 5 * SCREENING.seconds_least
+    assert sum(given.values()) == pytest.approx(3.0 - 0.5)
+    few = shares(timings, -1.0)
+    assert few == {calm: SCREENING.seconds_least, wild: SCREENING.seconds_least, long: 1.0}
+    much = shares(timings, 1e6)
+    for series in (wild, long):  # a few times as long as until it is fine enough
+        timing = timings[series]
+        rounds = much[series] / timing.estimate.round_seconds
+        error = timing.estimate.scatter / math.sqrt(rounds)
+        assert error == pytest.approx(budget.SETTLED_ERROR / math.sqrt(JUDGING.need_most))
+
+
+def test_a_moment_is_worth_what_it_takes_to_get_ready() -> None:
+    cheap, dear = known(0.1, 1e-3, rest=0.02), known(0.1, 1e-3, rest=0.05)
+    assert [cheap.moments(0.06, 3), dear.moments(0.06, 3), dear.moments(0.2, 3)] == [3, 1, 3]
+    assert shares({ONE: cheap}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 3 * 0.02)
+    assert shares({ONE: dear}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 0.05)
+
+
+def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Task:
+    return Task(
+        RatioEstimate(
+            log_ratios=[math.log1p(change)] * 3,
+            rounds=[100] * 3,
+            own_errors=[0.0] * 3,
+            deviations=[np.zeros(25)] * 3,
+            round_seconds=each,
+            other_seconds=rest,
+            scatter=scatter,
+        )
+    )
+
+
+def suspects(timings: dict[str, Task], seconds: float) -> list[str]:
+    """The cases that are judged, if a process takes a second to start."""
+    found, known = [], {}
+    for case, timing in timings.items():
+        change = math.exp(timing.estimate.log_ratio)
+        found.append(finding(change / 1.01, change, change * 1.01, judged=False))
+        found[-1].series = ONE._replace(case=case)
+        known[found[-1].series] = timing
+    return [series.case for series in budget.suspects(found, known, seconds, 1.0)[0]]
+
+
+def test_what_takes_too_long_to_be_judged_is_left_undecided() -> None:
+    timings = {"short": seen(0.05, 1e-3), "long": seen(0.05, 2.0, rest=2.0)}
+    assert suspects(timings, 30.0) == ["short"]
+    assert suspects(timings, 90.0) == ["short", "long"]
+    long = {"long": timings["long"]}
+    assert suspects(long, 1.0) == ["long"]  # better than none at all
+
+
+def test_what_is_surest_for_its_time_is_judged_first() -> None:
+    timings = {
+        "faster": seen(-0.05, 1e-3),
+        "noise": seen(0.0002, 1e-3),
+        "costly": seen(0.01, 0.02, scatter=0.02),
+        "unsure": seen(0.01, 1e-3, scatter=0.05),
+        "sure": seen(0.01, 1e-3, scatter=0.005),
+        "disputed": seen(-0.01, 1e-3, scatter=0.005),
+    }
+    timings["disputed"].estimate.log_ratios = [-0.08, -0.01, 0.06]  # each sure of something else
+    assert suspects(timings, 1e3) == ["sure", "unsure", "costly", "faster"]
+
+
+def test_of_a_function_that_is_plainly_slower_less_is_enough_to_suspect_it_elsewhere() -> None:
+    plain, kin, stranger = (ONE._replace(case=case) for case in ("plain", "kin", "stranger"))
+    stranger = stranger._replace(variant="another")
+    timings = {
+        plain: seen(0.5, 1e-3),
+        stranger: seen(0.008, 1e-3, scatter=0.06),
+        kin: seen(0.0075, 1e-3, scatter=0.06),
+    }
+    findings = [
+        finding(0.99, math.exp(t.estimate.log_ratio), 1.2, judged=False) for t in timings.values()
+    ]
+    for series, found in zip(timings, findings, strict=True):
+        found.series = series
+    assert list(budget.suspects(findings, timings, 1e3, 1.0)[0]) == [plain, kin, stranger]
+    timings[plain] = seen(0.0, 1e-3)
+    assert list(budget.suspects(findings, timings, 1e3, 1.0)[0])[:2] == [stranger, kin]
+
+
+def test_a_plain_change_is_judged_in_less_time() -> None:
+    assert seen(0.5, 1e-3).to_judge(suspicious=True).shortest(0.06) == SCREENING.seconds_least
+    assert seen(0.01, 1e-3).to_judge(suspicious=True).shortest(0.06) == 0.06
+    assert seen(0.5, 0.1).to_judge(suspicious=True).shortest(0.06) == 0.2  # two pairs
+
+
+def test_the_more_time_the_more_processes_judge() -> None:
+    least = math.ceil(math.log2(10 / budget.FALSE_ALARM)) - SCREENING.processes
+    assert [judges(10, seconds) - least for seconds in (0, 10, 32, 60, 1e4)] == [2, 2, 4, 6, 6]

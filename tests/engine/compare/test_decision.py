@@ -113,3 +113,38 @@ def test_nothing_below_the_threshold_is_in_sight() -> None:
     exact = estimate([1e-9, -1e-9] * 10)
     assert sight(exact, 20, 140.0, threshold=0.05) == pytest.approx(0.05, abs=2e-3)
     assert 0 < sight(exact, 20, 140.0, threshold=1e-9) < 5e-3
+
+
+def judgement(finding: Finding, logs: Any, tests: int) -> Finding:
+    conclude(finding, RatioEstimate(list(logs), [1] * len(logs), [0.0] * len(logs)), tests)
+    return finding
+
+
+def test_the_share_of_false_alarms_of_one_judgement() -> None:
+    """Many more than whole comparisons."""
+    rng, tests, trials = np.random.default_rng(2), 20, 5000
+    for scale in (0.01, 0.1):  # so much that the threshold is no help
+        found = 0
+        for logs in scale * rng.standard_t(3, (trials, SCREENING.processes + judges(tests, 0.0))):
+            ratio = judgement(Finding(ONE, threshold=1e-9), logs, tests)
+            found += ratio.slower
+        assert found <= 8  # 2.5 are expected at most
+
+
+def test_a_process_that_was_disturbed_counts_less() -> None:
+    """Saboteur: noise from elsewhere during one process, which would hide a change of 1 %."""
+    rng, timing = np.random.default_rng(10), RatioEstimate()
+    for visit in range(SCREENING.processes + judges(30, 0.0)):
+        noise = 0.2 if visit == 3 else 0.005
+        shift = -0.03 if visit == 3 else 0.01
+        base, head = np.exp(noise * rng.standard_normal((2, 100)) + [[0.0], [shift]])
+        timing.add(base, head, 1e-3, 0.0)
+    assert timing.log_ratios[3] < -0.01
+    assert timing.errors[3] > 10 * np.median(timing.errors)
+    assert timing.log_ratio == pytest.approx(0.01, abs=0.001)
+    found = finding(0.0, 1.0, math.inf)
+    conclude(found, timing, 30)
+    assert found.slower
+    timing.own_errors = [0.0] * len(timing.own_errors)
+    conclude(found, timing, 30)
+    assert not found.slower

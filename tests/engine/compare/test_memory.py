@@ -10,7 +10,7 @@ from mlpperf.engine.compare.budget import MEMORY_ALARM
 from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.worker.hotpath_proof import BETWEEN_CALLS, _counted
+from mlpperf.engine.worker.allocations import BETWEEN_CALLS, _counted
 
 Peak = Callable[[], float]
 

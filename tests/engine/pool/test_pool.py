@@ -11,8 +11,9 @@ from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Crew
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.environment import Guests
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import Version
+from mlpperf.engine.worker.protocol import Session
 
 AREA, EDGE = (("tests/test_shapes.py", "", f"test_{name}") for name in ("area", "edge"))
 TESTS = """
@@ -48,7 +49,7 @@ def crew(tmp_path: Path) -> Any:
         (tmp_path / "inputs").mkdir()
         suite = Suite("pytest", ("tests/test_shapes.py",), ("tests/test_shapes.py",), (), "tests")
         versions = {side: Version(side, None, tmp_path / side) for side in ("base", "head")}
-        guests = Guests(sys.executable, {"base": (), "head": ()})
+        guests = Runtime(sys.executable, {"base": (), "head": ()})
         inputs = str(tmp_path / "inputs")
         return Crew(versions, {}, inputs, [], 1, [suite], guests, budget=3.0)
 
@@ -120,15 +121,14 @@ def test_both_processes_that_take_turns_are_waited_for(crew: Any, monkeypatch: A
     monkeypatch.setattr(module, "alternating", alternating)
     asked = crew()
     asked.setup[Series.of(AREA, "pytest")] = 61.0
-    sessions = [{"series": AREA, "seconds": 2.0, "long": True}]
-    list(asked.alternate("pytest", sessions))
-    assert seen == [asked._patience("pytest", sessions)] * 2
+    list(asked.alternate("pytest", [{"series": AREA, "seconds": 2.0, "long": True}]))
+    assert seen == [asked._patience("pytest", [Session(AREA, 2.0)])] * 2
     assert min(seen) > 2 * 61
 
 
 def test_patience_follows_from_the_budget_and_from_what_is_known_to_take_long(crew: Any) -> None:
     asked = crew()
-    session = {"series": AREA, "seconds": 2.0, "long": True}
+    session = Session(AREA, 2.0)
     usual = asked._patience("pytest", [])
     assert usual == module.SILENCE + 3.0 < 60
     assert asked._patience("", []) == module.COMPILING + 3.0
@@ -136,3 +136,67 @@ def test_patience_follows_from_the_budget_and_from_what_is_known_to_take_long(cr
     series = Series.of(AREA, "pytest")
     asked.setup[series], asked.calls[series], asked.whole[series] = 20.0, 1.0, 4.0
     assert asked._patience("pytest", [session]) == usual + 2.0 + module.TIMES * 24.0
+
+
+def crew(project: Any, tmp_path: Path, head: Path | None = None) -> Crew:
+    roots = {"base": project.folder, "head": head or project.folder}
+    versions = {side: Version(side, None, root, entries_of(root)) for side, root in roots.items()}
+    return Crew(versions, {}, str(tmp_path), [], 0)
+
+
+def test_a_process_answers_and_ends(project: Any, tmp_path: Path) -> None:
+    asked = crew(project, tmp_path)
+    (answer,) = asked.ask("look", ["head"])
+    assert answer["paths"].keys() == {"doubling", "sums"}
+    assert asked.trouble == []
+    assert not asked.failed
+    assert not psutil.Process().children()
+
+
+def test_only_the_first_process_compiles_the_versions(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (first,) = crew(project, tmp_path).ask("look", ["head"])
+    kept = {file.name.partition(".")[0] for file in project.folder.rglob("*.pyc")}
+    assert kept >= {"__init__", "hotpaths", "work"}
+    assert list(crew(project, tmp_path).ask("look", ["head"])) == [first]
+
+
+def test_what_a_version_prints_is_no_answer(project: Any, tmp_path: Path) -> None:
+    project.write("src/pkg/__init__.py", "print('{}')\nimport os\nos.write(1, b'[]\\n')\n")
+    asked = crew(project, tmp_path)
+    (answer,) = asked.ask("look", ["head"])
+    assert answer["paths"].keys() == {"doubling", "sums"}
+    assert asked.trouble == []
+
+
+def test_a_process_that_fails_says_why(project: Any, tmp_path: Path) -> None:
+    asked = crew(project, tmp_path)
+    assert list(asked.ask("prove", ["base", "head"], series=[("doubling", "none", "scaled")])) == []
+    asked._inputs = str(tmp_path / "missing")
+    series = [("doubling", "batch-128", "scaled")]
+    assert list(asked.ask("prove", ["base", "head"], series=series)) == []
+    (trouble,) = asked.trouble
+    said = "A process ended early (doubling batch-128 scaled); the last it said: The inputs of "
+    assert trouble.startswith(said)
+    assert asked.failed
+
+
+def test_a_process_that_says_nothing_is_killed(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "COMPILING", 0.5 - crew_module.BUDGET)
+    project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
+    asked = crew(project, tmp_path)
+    assert list(asked.ask("look", ["head"])) == []
+    assert asked.trouble == ["A process did not go on within 0.5 s and said nothing"]
+    assert asked.failed
+    assert not psutil.Process().children()
+
+
+def test_an_answer_that_nobody_waits_for_ends_its_process(project: Any, tmp_path: Path) -> None:
+    answers = crew(project, tmp_path).ask("look", ["base", "head"])
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert not psutil.Process().children()
