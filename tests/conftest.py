@@ -279,7 +279,7 @@ def here(
         def __init__(self, task: dict[str, Any]) -> None:
             self.lines: deque[str] = deque()
             asked.append(f"{task['kind']} {' '.join(sorted(task['versions']))}")
-            told = worker.Task(**json.loads(json.dumps({**task, "seed": 1})))
+            told = worker.Task(**json.loads(json.dumps({**task, "home": "", "seed": 1})))
             self.patience = 0.0
             self.answers = worker.work(told, lambda: json.loads(self.lines.popleft()))
             self.tell = self.lines.append
