@@ -225,9 +225,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traced() -> Any:
     """What counts the memory of a call."""
-    from mlpperf.engine.worker import hotpath_proof
+    from mlpperf.engine.worker import allocations
 
-    return hotpath_proof._traced
+    return allocations._traced
 
 
 @pytest.fixture
@@ -253,10 +253,11 @@ def here(
     from mlpperf import hotpath
     from mlpperf.engine.compare import budget, decision, pipeline
     from mlpperf.engine.compare import screening as timed
-    from mlpperf.engine.pool import legacy
+    from mlpperf.engine.pool import pool
     from mlpperf.engine.pool.process import WorkerError
-    from mlpperf.engine.worker import arrays, hotpath_proof
-    from mlpperf.engine.worker import hotpath_worker as worker
+    from mlpperf.engine.worker import allocations, arrays, loading
+    from mlpperf.engine.worker import main as worker
+    from mlpperf.engine.worker.protocol import Request, Task, from_json, to_json
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
@@ -267,22 +268,24 @@ def here(
         monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
-    monkeypatch.setattr(worker, "LOADS", 2)
+    monkeypatch.setattr(loading, "LOADS_MOST", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
-    quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
-    monkeypatch.setattr(worker, "gc", quiet)
-    monkeypatch.setattr(hotpath_proof, "_traced", lambda calls: [])
+    monkeypatch.setattr(loading, "gc", SimpleNamespace(disable=lambda: None))
+    for module in (loading, worker):
+        monkeypatch.setattr(module, "set_aside", lambda: None)
+    monkeypatch.setattr(loading, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(loading.Origins, "install", lambda origins: None)
+    monkeypatch.setattr(allocations, "_traced", lambda calls: [])
 
     class Inside:
         """The worker of a task, in this process."""
 
-        def __init__(self, task: dict[str, Any]) -> None:
-            self.lines: deque[str] = deque()
-            asked.append(f"{task['kind']} {' '.join(sorted(task['versions']))}")
-            told = worker.Task(**json.loads(json.dumps({**task, "home": "", "seed": 1})))
+        def __init__(self, task: Task, *_: Any, **where: Any) -> None:
+            asked.append(f"{task.kind} {' '.join(sorted(task.sides))}")
+            self.requests: deque[Request] = deque()
+            self.messages = worker.work(replace(task, seed=1, home=""), self.requests.popleft)
+            self.send = self.requests.append
             self.patience = 0.0
-            self.answers = worker.work(told, lambda: json.loads(self.lines.popleft()))
-            self.tell = self.lines.append
 
         def __enter__(self) -> Any:
             return self
@@ -293,16 +296,15 @@ def here(
         def __iter__(self) -> Any:
             return self
 
-        def __next__(self) -> dict[str, Any]:
+        def __next__(self) -> Any:
             try:
-                found: dict[str, Any] = json.loads(json.dumps(next(self.answers)))
-                return found
+                return from_json(json.loads(json.dumps(to_json(next(self.messages)))))
             except StopIteration:
                 raise
             except Exception as reason:
                 raise WorkerError(f"A process ended early ({reason!r})") from reason
 
-    monkeypatch.setattr(legacy, "hot_path_worker", lambda module, task, *_, **where: Inside(task))
+    monkeypatch.setattr(pool, "TaskWorker", Inside)
     yield asked
     arrays._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -317,15 +319,15 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
-    from mlpperf.engine.worker import hotpath_proof
-    from mlpperf.engine.worker import hotpath_worker as worker
+    from mlpperf.engine.worker import hotpath_dry_run
+    from mlpperf.engine.worker import main as worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternate, hotpath_proof, pipeline, timed, worker):
+    for module in (alternate, hotpath_dry_run, pipeline, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 

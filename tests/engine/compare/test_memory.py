@@ -14,7 +14,7 @@ from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.hotpath_proof import BETWEEN_CALLS, _counted
+from mlpperf.engine.worker.allocations import BETWEEN_CALLS, _counted
 from mlpperf.engine.worker.protocol import MemoryCounts
 
 Peak = Callable[[], float]

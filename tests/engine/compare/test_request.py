@@ -23,7 +23,7 @@ from mlpperf.engine.files import own_folder
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version, entries_of
-from mlpperf.engine.worker import hotpath_proof
+from mlpperf.engine.worker import allocations
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -267,7 +267,7 @@ def test_ten_megabytes_more_are_a_regression_and_the_same_are_not(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(hotpath_proof, "_traced", traced)
+    monkeypatch.setattr(allocations, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)  # each takes a third of a second, because it is traced
     monkeypatch.setattr(memory, "MEMORY_ALARM", 0.05)
     project.replace(
@@ -296,7 +296,7 @@ def test_memory_that_varies_by_chance_is_no_regression(
     project: Any, monkeypatch: pytest.MonkeyPatch, traced: Any
 ) -> None:
     pytest.importorskip("memray")
-    monkeypatch.setattr(hotpath_proof, "_traced", traced)
+    monkeypatch.setattr(allocations, "_traced", traced)
     monkeypatch.setattr(memory, "CALLS", 3)
     monkeypatch.setattr(Finding, "seems_grown", property(lambda found: bool(found.memory)))
     project.replace(

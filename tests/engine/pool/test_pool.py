@@ -119,7 +119,7 @@ def test_both_processes_that_take_turns_are_waited_for(pool: Any, monkeypatch: A
         patience.extend((base.patience, head.patience))
         return iter(())
 
-    monkeypatch.setattr(module.legacy, "alternating", alternating)
+    monkeypatch.setattr(module, "alternating", alternating)
     session = Session(AREA, 2.0, long=True)
     list(pool().time("pytest", [session], longest=1.0, expected=122.0, apart=True))
     assert patience == [module.SILENCE + 3.0 + 122.0] * 2

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import MlpperfError
 from ..suites.discovery import Suite
 from ..versions.layout import import_folders, own_packages
 from ..versions.own import Own
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
-from ..worker.protocol import HOTPATH, Inventory, Refusal, Samples, Session, Side, Task
-from . import legacy
-from .process import WorkerError
+from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
+from .alternate import alternating
+from .process import TaskWorker, WorkerError
 
 # Seconds without a sign of life, besides those of the budget, after which a process counts as
 # hanging. A hot path may be compiled meanwhile; a suite reports what may take long.
@@ -74,8 +73,9 @@ class Pool:
                 broken = "loading its suite ends the process"
                 inventories[side] = Inventory(side, broken={"": broken})
                 try:
-                    for answer in map(_accepted, worker):
-                        inventories[side] = answer
+                    for answer in worker:
+                        if isinstance(answer, Inventory):
+                            inventories[side] = answer
                 except WorkerError as reason:
                     self._warn(str(reason))
                     inventories[side] = Inventory(side, broken={"": str(reason)})
@@ -88,12 +88,12 @@ class Pool:
         answers: list[Any] = []
         try:
             with self._watched(sides), self._started(kind, sides, suite, task) as worker:
-                answers.extend(map(_accepted, worker))
+                answers.extend(worker)
         except WorkerError as lost:
             return answers, lost
         return answers, None
 
-    def start(self, kind: str, suite: str, **task: Any) -> Any:
+    def start(self, kind: str, suite: str, **task: Any) -> TaskWorker:
         """A process for both versions that works while others do; its reader waits for it."""
         return self._started(kind, ["base", "head"], suite, task)
 
@@ -131,7 +131,7 @@ class Pool:
             task = {"sessions": list(sessions), "longest": longest}
             with self._watched(sides), self._started("time", sides, suite, task) as worker:
                 worker.patience += expected
-                yield from map(_accepted, worker)
+                yield from (answer for answer in worker if isinstance(answer, Samples))
             return
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
         random, once_only = Random(self._seed()), {"once": True} if once else {}
@@ -142,7 +142,7 @@ class Pool:
             }
             for worker in workers.values():
                 worker.patience += expected
-            yield from legacy.alternating(workers["base"], workers["head"], order, random)
+            yield from alternating(workers["base"], workers["head"], order, random)
 
     @contextlib.contextmanager
     def _watched(self, sides: Sequence[str]) -> Iterator[None]:
@@ -155,7 +155,9 @@ class Pool:
             self._warn(str(reason))
             raise
 
-    def _started(self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]) -> Any:
+    def _started(
+        self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
+    ) -> TaskWorker:
         guests = self._pair.guests if suite else None
         default = sys.executable
         python = guests.python if guests else self._pair.pythons.get(sides[0], default)
@@ -168,7 +170,7 @@ class Pool:
         about |= {"home": self._home, "seed": self._seed(), **task}
         described = {side: self._side(side, bool(suite)) for side in sides}
         home = new_home(str(self._inputs))
-        return legacy.started(
+        return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
             python,
             (SILENCE if suite else COMPILING) + self._patience,
@@ -208,19 +210,6 @@ def own_suites(pair: Pair) -> Own | None:
         return None
     version, suites = pair.own
     return Own(version, {suite.kind: suite for suite in suites})
-
-
-def _accepted(answer: Any) -> Any:
-    """An answer, unless it is that nothing can follow from what is measured.
-
-    Raises
-    ------
-    MlpperfError
-        If a version has run files that are not its own.
-    """
-    if isinstance(answer, Refusal):
-        raise MlpperfError(answer.why)
-    return answer
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:
