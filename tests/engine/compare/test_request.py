@@ -340,8 +340,8 @@ def test_a_version_a_thousand_times_slower_is_reported_in_time(project: Any, cou
     code, record, _ = command(project, *given)
     assert code == 1
     assert judged(record, "slower") == {"doubling/batch-128/added"}
-    (seconds,) = (s["seconds"]["head"] for s in record["series"] if s["variant"] == "added")
-    assert seconds == pytest.approx(0.1)
+    (series,) = (s for s in record["series"] if s["variant"] == "added")
+    assert series["verdict"] == "slower: a call takes at least 1000 times as long"
     assert counted.nanoseconds * 1e-9 < 20  # with ten calls in a block it is 27
 
 
@@ -393,14 +393,13 @@ def test_a_process_that_is_killed_leaves_the_others_results(
         FATAL.format(what=kill) + "\n\ndef page",
     )
     given = ("HEAD", "--budget", "1", "--threshold", "95%", "--case", "batch-128")
-    code, record, said = command(project, *given)
-    assert code == 2
-    found = verdicts(record)
-    assert found.pop("doubling/batch-128/scaled") == "undecided: not timed"
-    assert len(found) == 3
-    assert "undecided: not timed" not in found.values()
+    code, record, _ = command(project, *given)
+    assert code == 1
+    of_series = verdicts(record)
+    assert of_series.pop("doubling/batch-128/scaled") == "wrong"
+    assert len(of_series) == 3
+    assert "undecided: not timed" not in of_series.values()
     assert set(record["trouble"]) == {KILLED}
-    assert f"doubling/batch-128/scaled could not be timed at all ({KILLED})" in said
     assert (project.folder / ".mlpperf/comparisons.jsonl").read_text().count("\n") == 1
 
 
@@ -413,7 +412,7 @@ def test_a_process_that_is_killed_while_it_times_is_not_alone(
     project.replace("src/pkg/hotpaths.py", "\n\ndef page", FATAL.format(what=kill) + "\n\ndef page")
     version = Version("x", None, project.folder, entries_of(project.folder))
     selection = Selection(cases=["batch-128"], threshold=0.9)
-    *_, result = compare(Pair(version, version), selection, budget=1, seed=1)
+    *_, result = compare(Pair(version, version), selection, budget=1, seed=2)
     visits = {f.series.variant: f.processes for f in result.findings.values()}
     assert visits.pop("scaled") == 0
     assert any(visits.values())
