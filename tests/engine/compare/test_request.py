@@ -336,13 +336,18 @@ def test_a_version_a_thousand_times_slower_is_reported_in_time(project: Any, cou
     """As many calls as the fast one needs for a block would take the slow one too long."""
     old = "    work()\n    return (x + x,)"
     project.replace("src/pkg/work.py", old, old.replace("work()", "work(1000)"))
-    given = ("HEAD", *QUICK, "--path", "doubling", "--case", "batch-128")
-    code, record, _ = command(project, *given)
+    given = ("HEAD", "--threshold", "60%", "--path", "doubling", "--case", "batch-128")
+    code, record, _ = command(project, *given, "--budget", "1")
     assert code == 1
-    assert judged(record, "slower") == {"doubling/batch-128/added"}
-    (series,) = (s for s in record["series"] if s["variant"] == "added")
-    assert series["verdict"] == "slower: a call takes at least 1000 times as long"
-    assert counted.nanoseconds * 1e-9 < 20  # with ten calls in a block it is 27
+    verdict = "slower: a call takes at least 1000 times as long"
+    assert verdicts(record)["doubling/batch-128/added"] == verdict
+    before = counted.nanoseconds
+    code, record, _ = command(project, *given, "--budget", "5")
+    assert code == 1
+    assert verdicts(record)["doubling/batch-128/added"] == "slower"
+    (seconds,) = (s["seconds"]["head"] for s in record["series"] if s["variant"] == "added")
+    assert seconds == pytest.approx(0.1)
+    assert (counted.nanoseconds - before) * 1e-9 < 20  # with ten calls in a block it is more
 
 
 @pytest.mark.parametrize("asked", [(), ("--isolate",)], ids=["one process", "isolated"])
