@@ -19,7 +19,6 @@ EXTRAS = PROJECT["optional-dependencies"]
 OPTIONAL_IN_THE_CORE = {"tensorflow", "numba", "llvmlite", "memray", "distributed", "dask"}
 # In other projects' environments, to run their suites.
 IN_ANY_ENVIRONMENT = {"pytest", "greenlet", "asv_runner", "numpy"}  # if they are there
-OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -49,19 +48,22 @@ def of_the_core(file: Path) -> bool:
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What measures hot paths runs where this package is; the rest in any environment.
-OF_HOT_PATHS = {"hotpath_worker.py", "hotpath_proof.py", "arrays.py", "race.py", "contest.py"}
+OF_HOT_PATHS = {
+    *("hotpath_suite.py", "hotpath_dry_run.py", "arrays.py", "race.py", "contest.py"),
+    "allocations.py",  # which uses memray, if that is there
+}
 WORKER = [f for f in (PACKAGE / "engine" / "worker").rglob("*.py") if f.name not in OF_HOT_PATHS]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_what_is_imported_is_declared(file: Path) -> None:
-    allowed = names(PROJECT["dependencies"])
+    allowed = {"mlpperf", *names(PROJECT["dependencies"])}  # the worker names its package in full
     if file in WORKER:
         allowed = IN_ANY_ENVIRONMENT
     elif of_the_core(file):
         allowed |= OPTIONAL_IN_THE_CORE
     else:
-        allowed |= OPTIONAL.union(*(names(listed) for listed in EXTRAS.values()))
+        allowed |= set().union(*(names(listed) for listed in EXTRAS.values()))
     assert set(imported(file.read_text("utf-8"))) <= allowed
 
 

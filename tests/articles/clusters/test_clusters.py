@@ -91,7 +91,7 @@ def test_every_distance_is_right_however_near_a_centre(variant: Any) -> None:
 
 
 def test_without_looking_for_what_cancels_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "NEAR", 0.0)
+    monkeypatch.setattr("mlpperf.articles.clusters.distances.NEAR", 0.0)
     centres = np.random.default_rng(0).normal(50, 20, (7, 784)).astype(np.float32)
     x = around(centres, size=float(np.linalg.norm(centres[0])))
     with np.errstate(invalid="ignore"):  # of roots of negative numbers

@@ -63,7 +63,7 @@ def test_kinds_of_machines_that_truly_differ_are_told_apart(branch: Branch) -> N
     for base in range(40):
         plan.levels.add(another.record(base, base + 1))
         plan.levels.add(another.record(base // 10 * 10, base + 1))
-    both = {(one.step.where.machine, one.how) for one in show.steps(plan.levels)}
+    both = {(one.step.where.machine, one.direction.text) for one in show.steps(plan.levels)}
     assert both == {(0, "slower"), (1, "faster")}
     assert "Another Processor" in plan.levels.machines[1]
 
@@ -85,7 +85,7 @@ def test_commits_that_nothing_ties_are_told(branch: Branch) -> None:
     for base in (0, 1, 2, 6, 7):
         plan.levels.add(here.record(base, base + 1))
     assert "The newest commit has not been compared yet" in told(plan)
-    assert "Nothing ties 3 commits to the one before, of any series" in told(plan)
+    assert "3 commits are not linked to their parents (for any series)" in told(plan)
 
 
 @pytest.mark.usefixtures("temporary")
@@ -110,7 +110,7 @@ def test_records_are_read_from_their_folder(
     (one,) = show.steps(by_page)
     assert one.step.where.first == 12
     assert one.series.name == "benchmarks/test_it.py::test_parse"
-    assert "1 comparison of commits that are not on this branch" in " ".join(show.notes(by_page))
+    assert "1 comparison of other branches" in " ".join(show.notes(by_page))
 
 
 def test_there_are_none_outside_a_repository(

@@ -26,7 +26,7 @@ from filelock import FileLock
 
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
-from ..git import told
+from ..git import query
 from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
@@ -36,6 +36,7 @@ from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
+Fields = dict[str, Any]  # a record, or a part of one, as JSON has it
 
 
 def records_folder() -> Path:
@@ -133,8 +134,8 @@ class Origin(msgspec.Struct, kw_only=True):
 
 def current_commit(folder: Path | None = None) -> CodeVersion:
     """The commit checked out in `folder` (default: the current one)."""
-    changes = told("status", "--porcelain", "--untracked-files=no", folder=folder)
-    return CodeVersion(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
+    changes = query("status", "--porcelain", "--untracked-files=no", folder=folder)
+    return CodeVersion(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
 def context(kind: str, commit: CodeVersion) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..compare.records import ComparisonRecord
 from ..compare.render import record
 from ..compare.request import Request, carry_out
 from ..compare.result import Comparison
-from ..git import told
+from ..git import query
 from ..history.fields import shaped
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 RESOURCE = "mlpperf"  # a worker has one for each comparison that it may run at a time
-DEATHS = 10  # of workers on one pair, before that is given up
 PATIENCE = 10.0  # seconds for the scheduler to answer
 WAITING = 3600.0  # seconds for another comparison on the same machine to end
 
@@ -161,26 +160,5 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
 
 def _about(commit: str) -> dict[str, Any]:
     """The version and the clone of a worker."""
-    known = told("cat-file", "-e", commit) is not None
+    known = query("cat-file", "-e", commit) is not None
     return {"version": __version__, "known": known, "folder": str(Path.cwd())}
-
-
-@contextlib.contextmanager
-def local(workers: int) -> Iterator[str]:
-    """The address of a scheduler on this machine, with this number of workers.
-
-    They measure one after the other; only the preparation runs in parallel.
-    """
-    import dask
-    from distributed import LocalCluster
-
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            resources={RESOURCE: 1},
-            dashboard_address=None,
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address

@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -19,14 +19,17 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Points
 from ..history.fields import shaped
+from ..history.listing import kind_of
 from ..history.races import RaceRecord
-from ..history.records import Origin, Place, finite
+from ..history.records import Fields, Origin, Place, finite
 from ..race.result import Result
+from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
-from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
-from .gather import Fields, Material, where_from
+from .blocks import Page, Prose, Section, sparkline
+from .gather import Material, where_from
 
 Records = Sequence[Fields]
+NO_CHANGE = "No change that the history can show."
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,18 @@ class Draft:
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
         return name
 
-    def page_of(self, path: str, up: str = "") -> Link:
-        """A link to the page of a path, from a page that is `up` from the first one."""
-        return Link(plain(path), f"{up}paths/{self.files[path]}.html")
+    def offer(self, name: str, table: Table) -> Table:
+        """`table` with links to its records, which are kept as files called `name`."""
+        return replace(table, data=self.keep(name, table.records))
 
-    def commit(self, commit: str) -> Link:
+    def page_of(self, path: str, up: str = "") -> Anchor:
+        """A link to the page of a path, from a page that is `up` from the first one."""
+        return Anchor(plain(path), f"{up}paths/{self.files[path]}.html")
+
+    def commit(self, commit: str) -> Anchor:
         """A link to a commit, if its page is known."""
         known = self.material.commit_url and commit.isalnum() and commit.isascii()
-        return Link(commit[:SHORT], self.material.commit_url + commit if known else "")
+        return Anchor(commit[:SHORT], self.material.commit_url + commit if known else "")
 
 
 def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -188,12 +195,6 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
     return ""
 
 
-def kind_of(change: Change) -> str:
-    """Whether a change is for the worse."""
-    words = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
-    return words.get(change.direction, "plain")
-
-
 def flat(r: Result) -> Fields:
     """A result as the files beside the page have it."""
     return {
@@ -217,11 +218,6 @@ def flat(r: Result) -> Fields:
         "wrong": r.wrong,
         "doubts": "; ".join(r.doubts),
     }
-
-
-def newest_of(records: Records, key: Callable[[Fields], Any]) -> list[Fields]:
-    """The last record for every `key`."""
-    return list({key(r): r for r in records}.values())
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,11 +19,9 @@ from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
 from ..history.reading import AnyRecord, read_records
-from ..history.records import Origin, Place
+from ..history.records import Fields, Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
-
-Fields = dict[str, Any]
 
 
 @dataclass
@@ -123,7 +120,7 @@ def where_from(origin: Origin) -> str:
 
 def commit_url(folder: Path | None = None) -> str:
     """What the addresses of this repository's commits start with, if it has such a home."""
-    told = git.told("config", "--get", "remote.origin.url", folder=folder) or ""
+    told = git.query("config", "--get", "remote.origin.url", folder=folder) or ""
     name = r"[\w.-]+"
     home = re.fullmatch(
         rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",
