@@ -125,7 +125,7 @@ class Plan:
             usual = float(np.median(measured)) if len(measured) else 0.0
             for step in fit.steps:
                 blur = SHARPER * step.error / (fit.factor * usual) if usual else 0.0
-                if blur > 1 and not step.climbs:
+                if blur > 1 and not step.is_drift:
                     blurred.setdefault(step.where.first, []).append((blur, series, step))
         for steps in sorted(blurred.values(), key=lambda steps: -max(blur for blur, *_ in steps)):
             _, worst, step = max(steps, key=lambda one: one[0])
