@@ -180,7 +180,7 @@ def test_a_setting_that_fails_does_not_end_the_sweep(
     real = Setting.run
 
     def fails_at_64(self: Setting, arguments: list[str]) -> tuple[str, str]:
-        if "64" in arguments:
+        if "--batch-size=64" in arguments:
             raise MlpperfError("It has died.")
         return real(self, arguments)
 
