@@ -173,8 +173,7 @@ def test_a_process_that_fails_gives_the_reason(hot_paths: Any, warnings: list[st
     answers, lost = hot_paths().run("memory", ["base", "head"], "", series=series, calls=1)
     assert answers == []
     assert warnings == [str(lost)]
-    reason = "A process ended early (doubling batch-128 scaled); the last it said: The inputs of "
-    assert warnings[0].startswith(reason)
+    assert warnings[0].startswith("A process ended early (doubling batch-128 scaled)")
 
 
 def test_a_process_without_a_sign_of_life_is_killed(
