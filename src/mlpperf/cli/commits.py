@@ -199,8 +199,9 @@ def calibrate(
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.compare.budget import BUDGET, SUITE_BUDGET
     from ..engine.history.recording import Recording, json_text
+    from ..engine.machine.environment import environment
     from ..engine.suites.series import Selection
-    from ..engine.versions.prepare import pair
+    from ..engine.versions.prepare import Revisions, pair
     from ..engine.versions.scratch import scratch
     from ..errors import check
 
@@ -212,29 +213,28 @@ def calibrate(
         hot_paths = ["hotpaths"] if paths or case else ()
         folder = temporary / "versions"
         folder.mkdir()
-        made = pair(
+        wanted = Revisions(
             None,
             None,
-            Path.cwd(),
-            folder,
             usual=HOT_PATHS,
             kinds=suite or hot_paths,
             python=python,
             extra=with_ or (),
         )
+        made = pair(wanted, Path.cwd(), folder)
         selection = Selection(paths or (), case or (), series=series or made.settings.series)
         task = bar.add_task("", total=trials * len(sizes))
         mutator = None
         # One kind at a time: hot paths have functions of their own to slow down.
         suites = () if made.head.entries else made.suites
         tracker = TRACKERS[against] if against else None
-        if against and made.guests and suites:
+        if against and made.runtime and suites:
             suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
-            tracker = suite_tracker(against, suites, made.guests)
-        if made.guests and suites:
+            tracker = suite_tracker(against, suites, made.runtime)
+        if made.runtime and suites:
             bar.update(task, description="what do the benchmarks run?", refresh=True)
             rng = np.random.default_rng()
-            trace = traced(made.head, suites, made.guests, int(rng.integers(2**31)))
+            trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
             mutator = SuiteMutator(made.head, trace, rng)
         usual_seconds = SUITE_BUDGET[0] if mutator else BUDGET
         seconds = usual_seconds if budget is None else budget
@@ -248,12 +248,12 @@ def calibrate(
             tracker=tracker,
             mutator=mutator,
             suites=suites,
-            guests=made.guests,
+            runtime=made.runtime,
             isolated=made.isolated,
             progress=lambda text: bar.update(task, description=text, refresh=True),
         ):
             calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
-            measured_in = made.environment.fields() if suites else {}
+            measured_in = environment(*made.interpreter).fields() if suites else {}
             recording.add({**calibration.fields(), **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)

@@ -54,6 +54,20 @@ def devices(
         raise typer.Exit(1)
 
 
+def _left_over() -> Finding:
+    """Folders of killed measurements."""
+    from ..engine.machine.doctor import Finding
+    from ..engine.versions.scratch import left, left_bytes
+    from ..engine.words import count
+
+    folders = left()
+    if not folders:
+        return Finding("fine", "left over", "nothing by measurements that were killed")
+    size = f"{count(len(folders), 'folder')} with {left_bytes() / 1e6:.0f} MB"
+    text = f"{size} by measurements that were killed"
+    return Finding("note", "left over", text, "The next comparison removes it.")
+
+
 def _suites() -> Finding:
     """Which Python the project's tests and asv suite run on."""
     from pathlib import Path
@@ -83,9 +97,8 @@ def doctor() -> None:
     from ..engine.machine.doctor import examine, tensorflow_loads
     from ..engine.race import show as tables
     from ..engine.suites.pyproject import entries
-    from ..engine.versions import scratch
 
-    checks = [_suites, sensitivity.check, scratch.check]
+    checks = [_suites, sensitivity.check, _left_over]
     if entries(Path("pyproject.toml")):
         checks.append(tensorflow_loads)
     if named():

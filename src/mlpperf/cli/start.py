@@ -49,9 +49,9 @@ def benchmarks(folder: Path) -> Benchmarks:
     MlpperfError
         Outside a git repository, or if a configuration cannot be read.
     """
-    from ..engine.suites.discovery import found
+    from ..engine.suites.discovery import discover
     from ..engine.suites.pyproject import entries
-    from ..engine.versions.checkout import project_folder
+    from ..engine.versions.repository import project_folder
     from ..engine.versions.scratch import scratch
     from ..engine.versions.version import checked_out
 
@@ -59,7 +59,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     entries(top / below / "pyproject.toml")  # what is wrong with it is wrong there, not in a copy
     with scratch("versions") as temporary:
         version = checked_out(None, top, below, temporary / "copy")
-        return Benchmarks(top, below, version.entries, found(version.root))
+        return Benchmarks(top, below, version.entries, discover(version.root))
 
 
 def init() -> None:
@@ -108,16 +108,16 @@ def init() -> None:
 
 def _usual_base(top: Path) -> str:
     """The branch that others start from: the remote's, or one of the usual names, or HEAD."""
-    from ..engine.git import told
+    from ..engine.git import query
 
     def is_there(reference: str) -> bool:
-        return bool(told("rev-parse", "--verify", "--quiet", reference, folder=top))
+        return bool(query("rev-parse", "--verify", "--quiet", reference, folder=top))
 
-    remote = told("symbolic-ref", "--short", "refs/remotes/origin/HEAD", folder=top) or ""
+    remote = query("symbolic-ref", "--short", "refs/remotes/origin/HEAD", folder=top) or ""
     names = [remote.removeprefix("origin/"), "main", "master", "trunk", "develop"]
     for name in filter(None, names):
         if is_there(f"refs/heads/{name}"):
             return name
     if remote and is_there(f"refs/remotes/{remote}"):
         return remote
-    return told("symbolic-ref", "--quiet", "--short", "HEAD", folder=top) or "HEAD"
+    return query("symbolic-ref", "--quiet", "--short", "HEAD", folder=top) or "HEAD"

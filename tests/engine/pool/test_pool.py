@@ -13,7 +13,7 @@ from mlpperf.engine.pool import process
 from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.versions.environment import Guests
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.protocol import Names, Session
@@ -60,8 +60,8 @@ def pool(tmp_path: Path, warnings: list[str]) -> Any:
         (tmp_path / "inputs").mkdir()
         suite = Suite("pytest", ("tests/test_shapes.py",), ("tests/test_shapes.py",), (), "tests")
         versions = (Version(side, None, tmp_path / side) for side in ("base", "head"))
-        guests = Guests(sys.executable, {"base": (), "head": ()})
-        pair = Pair(*versions, (suite,), guests=guests)
+        runtime = Runtime(sys.executable, {"base": (), "head": ()})
+        pair = Pair(*versions, (suite,), runtime=runtime)
         return Pool(pair, tmp_path / "inputs", warnings.append, 3.0, seed=1)
 
     return made

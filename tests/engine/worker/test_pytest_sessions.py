@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.pool.process import TaskWorker
-from mlpperf.engine.suites.discovery import found
+from mlpperf.engine.suites.discovery import discover
 from mlpperf.engine.worker.protocol import Session, Side, Task
 
 FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
@@ -20,7 +20,7 @@ def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[Any
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    (suite,) = (suite for suite in found(root) if suite.kind == "pytest")
+    (suite,) = (suite for suite in discover(root) if suite.kind == "pytest")
     sides = {"head": Side(str(root), ["pkg"], [str(root)])}
     given = Task(kind, "pytest", list(suite.arguments), sides, **task)
     with TaskWorker(given, patience=60.0) as worker:

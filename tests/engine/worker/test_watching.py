@@ -105,7 +105,7 @@ def touched(
             inventory = next(worker)
             assert isinstance(inventory, Inventory)
             series = inventory.series
-    task = replace(task, kind="touch", series=series, changed=found.told)
+    task = replace(task, kind="touch", series=series, changed=found.to_json())
     with TaskWorker(task, patience=60.0) as worker:
         return {answer.series[2]: answer.why for answer in worker if isinstance(answer, Touch)}
 

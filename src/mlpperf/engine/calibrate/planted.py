@@ -22,7 +22,7 @@ from ..compare import SUITE_BUDGET
 from ..pool.pool import Pool
 from ..suites.discovery import Suite
 from ..suites.series import Series
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.prepare import Pair
 from ..versions.scratch import scratch
 from ..versions.sources import lines_of
@@ -45,7 +45,7 @@ class Trace:
     loop: LoopTimes
 
 
-def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int) -> Trace:
+def traced(original: Version, suites: Iterable[Suite], runtime: Runtime, seed: int) -> Trace:
     """Trace every series of the suites of `original`.
 
     Functions in the files of the suites themselves are left out.
@@ -55,7 +55,7 @@ def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int
     MlpperfError
         If nothing could be traced.
     """
-    pair = Pair(original, original, tuple(suites), guests=guests)
+    pair = Pair(original, original, tuple(suites), runtime=runtime)
     warnings: list[str] = []
     calls: dict[Series, dict[str, int]] = {}
     loop: Sequence[tuple[int, float]] = ()

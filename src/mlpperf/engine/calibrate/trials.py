@@ -22,7 +22,7 @@ from ..statistics.quantiles import beta_quantile
 from ..suites.discovery import Suite
 from ..suites.series import Selection, Series
 from ..versions.diff import changes
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.prepare import Pair
 from ..versions.version import Version
 from .mutants import HotPathMutator, Mutant, Mutator
@@ -88,7 +88,7 @@ def calibrate(
     tracker: Tracker | None = None,
     mutator: Mutator | None = None,
     suites: Sequence[Suite] = (),
-    guests: Guests | None = None,
+    runtime: Runtime | None = None,
     isolated: str = "",
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -96,7 +96,7 @@ def calibrate(
     """Compare `original` with `trials` mutants of each of `sizes`, made in `folder`; gives each.
 
     By a tracker of somebody else's if one is given. `mutator` makes the mutants, by default of hot
-    paths; `suites`, `guests` and `isolated` are what `compare` takes.
+    paths; `suites`, `runtime` and `isolated` are what `compare` takes.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def calibrate(
         # As a user would, but for equal versions, of which nothing would be timed.
         narrowed = size and suites and not isolated
         stages = compare(
-            Pair(original, mutant, tuple(suites), isolated=isolated, guests=guests),
+            Pair(original, mutant, tuple(suites), isolated=isolated, runtime=runtime),
             chosen,
             budget=seconds,
             changes=(lambda: changes(replace(original, copy=None), mutant)) if narrowed else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..pool.pool import Pool, own_suites
+from ..pool.pool import Pool
 from ..suites.series import Selection
 from ..versions.own import Own
 from ..versions.prepare import Pair
@@ -38,7 +38,7 @@ class Context:
     @property
     def own(self) -> Own | None:
         """The base as it was committed, if its suites differ from the head's."""
-        return own_suites(self.pair)
+        return self.pair.own
 
     def alone(self) -> Sequence[Sequence[str]]:
         """A process for each version, in random order."""

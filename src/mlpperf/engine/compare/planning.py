@@ -12,7 +12,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.discovery import Suite
 from ..suites.series import Selection, Series
 from ..versions.diff import OTHER_PACKAGES, Changes
-from ..versions.reached import same
+from ..versions.imports import same
 from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
 from ..suites.settings import Settings
-from ..versions.prepare import pair
+from ..versions.prepare import Revisions, pair
 from ..versions.scratch import scratch
 from .pipeline import compare
 from .result import Comparison
@@ -21,44 +22,28 @@ INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if has
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Revisions):
     """Two versions of the project in the current folder, and how to compare them.
 
     Attributes
     ----------
-    base, head : revisions; None for the working tree.
     paths, cases, backends, series : what is compared, as in `Selection`.
-    usual : entries of the hot paths of a version that names none, as far as it has their packages.
-    kinds : of suites; none for all that the project's settings name.
-    benchmarks : the revision whose suites both versions get, if it is not the head.
     threshold : the smallest change that is reported, as a share; by default the project's own.
     budget : seconds for timing; by default the project's own, or the usual one.
-    python, extra : the interpreter for suites, and packages to install for them.
-    isolate : give each version processes of its own.
     same : measure even if the code is the same.
     full : time also the series that run no changed code.
     accept : patterns of names that need not be judged, besides the project's own.
-    exact : compare with the base as it is named, not with its merge base with the head.
     """
 
-    base: str
-    head: str | None
     paths: Sequence[str] = ()
     cases: Sequence[str] = ()
     backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
-    usual: Sequence[str] = ()
-    kinds: Sequence[str] = ()
-    benchmarks: str | None = None
     threshold: float | None = None
     budget: float | None = None
-    python: str | None = None
-    extra: Sequence[str] = ()
-    isolate: bool = False
     same: bool = False
     full: bool = False
     accept: Sequence[str] = ()
-    exact: bool = True
 
     @property
     def selected(self) -> list[str]:
@@ -98,25 +83,13 @@ def carry_out(
     """
     result: Comparison | None = None
     with scratch("versions") as temporary:
-        versions = pair(
-            request.base,
-            request.head,
-            Path.cwd(),
-            temporary,
-            usual=request.usual,
-            kinds=request.kinds,
-            benchmarks=request.benchmarks,
-            isolated="as asked" if request.isolate else "",
-            python=request.python,
-            extra=request.extra,
-            exact=request.exact,
-        )
+        versions = pair(request, Path.cwd(), temporary)
         selection, settings = request.selection(versions.settings), versions.settings
         if versions.same_code and not request.same:
             result = Comparison.of(versions, selection.threshold, same=True)
             keep(result)
             return result
-        environment = versions.environment
+        environment = environment_of(*versions.interpreter)
         try:
             for step in compare(
                 versions,

@@ -74,7 +74,7 @@ def watching(
                     suite,
                     series=[one.names for one in some],
                     longest=SLOWER * longest,
-                    changed=changes.told,
+                    changed=changes.to_json(),
                 )
                 workers[suite] = stack.enter_context(worker)
         yield Watched(workers)

@@ -303,7 +303,7 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
     if not hashes:
         return {}
     command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    told = git.told(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
+    told = git.query(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
     lines = (line.split("\0") for line in (told or "").split("\n"))  # a subject may hold others
     found = {line[0]: (writable(line[1]), line[2]) for line in lines if len(line) == 3}
     return {commit: about for commit, about in found.items() if commit in wanted}

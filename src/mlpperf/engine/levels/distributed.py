@@ -21,7 +21,7 @@ from ..compare.records import COMPARISONS, Decision
 from ..compare.render import record
 from ..compare.request import Request, carry_out
 from ..compare.result import Comparison
-from ..git import told
+from ..git import query
 from ..history.reading import Record, record_of
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
@@ -161,7 +161,7 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
 
 def _about(commit: str) -> dict[str, Any]:
     """What a worker has."""
-    known = told("cat-file", "-e", commit) is not None
+    known = query("cat-file", "-e", commit) is not None
     return {"version": __version__, "known": known, "folder": str(Path.cwd())}
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..suites.discovery import Suite
 from ..versions.layout import import_folders, own_packages
-from ..versions.own import Own
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
@@ -49,7 +48,7 @@ class Pool:
         patience: float,
         seed: int | None = None,
     ) -> None:
-        self._pair, self._own = pair, own_suites(pair)
+        self._pair, self._own = pair, pair.own
         self._versions = {"base": pair.base, "head": pair.head}
         if self._own:
             self._versions["own"] = self._own.version
@@ -158,15 +157,15 @@ class Pool:
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
-        guests = self._pair.guests if suite else None
+        runtime = self._pair.runtime if suite else None
         default = sys.executable
-        python = guests.python if guests else self._pair.pythons.get(sides[0], default)
+        python = runtime.python if runtime else self._pair.pythons.get(sides[0], default)
         about: dict[str, Any] = {"inputs": str(self._inputs)}
-        if guests:
-            packages = guests.packages["base" if sides[0] == "own" else sides[0]]
+        if runtime:
+            packages = runtime.packages["base" if sides[0] == "own" else sides[0]]
             owner = self._own.suites if self._own and "own" in sides else self._suites
             arguments = _arguments(owner[suite], task)
-            about = {"arguments": arguments, "path": list(packages), "once": guests.compiled}
+            about = {"arguments": arguments, "path": list(packages), "once": runtime.compiled}
         about |= {"home": self._home, "seed": self._seed(), **task}
         described = {side: self._side(side, bool(suite)) for side in sides}
         home = new_home(str(self._inputs))
@@ -202,14 +201,6 @@ class Pool:
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
-
-
-def own_suites(pair: Pair) -> Own | None:
-    """The base as it was committed, if its suites differ from the head's."""
-    if not pair.own:
-        return None
-    version, suites = pair.own
-    return Own(version, {suite.kind: suite for suite in suites})
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The catalogue and the page of a hot path, for a terminal."""
+"""Prints the catalogue and the page of a hot path."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def overview(paths: Sequence[HotPath]) -> RenderableType:
 
 
 def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
-    """What is said of a project that names no hot paths: which other benchmarks it has.
+    """The message for a project without hot paths: it lists the other benchmarks.
 
     Raises
     ------
     MlpperfError
-        If it has none at all.
+        If it has no benchmarks at all.
     """
     name = project_name(folder)
     if not places:
