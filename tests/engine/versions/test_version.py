@@ -1,6 +1,8 @@
 """Two versions of a package in one process really are two, whatever is imported and whenever."""
 
 import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from mlpperf.articles import HOT_PATHS
 from mlpperf.engine.versions import version as versions
 from mlpperf.engine.versions.diff import same_code
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import (
     Version,
     checked_out,
@@ -112,25 +115,27 @@ def test_versions_that_cannot_share_a_process_say_why(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, head = map(version, two)
-    assert coexistence(base, head, tmp_path, "") == ("", {})
-    assert coexistence(base, head, tmp_path, "as asked") == ("as asked", {})
+    assert coexistence(base, head, tmp_path, "") == ("", Runtime())
+    assert coexistence(base, head, tmp_path, "as asked") == ("as asked", Runtime())
     compiled = head.root / "src/pkg" / f"fast{EXTENSION_SUFFIXES[-1]}"
     compiled.write_bytes(b"")
-    reason, pythons = coexistence(base, head, tmp_path, "")
+    reason, runtime = coexistence(base, head, tmp_path, "")
     assert reason == f"other has extension modules: {compiled.relative_to(head.root)}"
-    assert pythons == {}
-    edit(base.root, "pyproject.toml", "numpy>=2", "numpy>=999")
-    made = []
+    assert runtime == Runtime()
+    edit(base.root, "pyproject.toml", '"numpy>=2"', '"numpy>=999", "packaging"')
+    installed = []
 
-    def environment(root: Path, folder: Path) -> str:
-        made.append((root, folder))
-        return "its python"
+    def packages(python: str, wanted: Sequence[str], folder: Path) -> list[str]:
+        installed.append((python, wanted, folder))
+        return ["its folder"]
 
-    monkeypatch.setattr(versions, "environment", environment)
-    reason, pythons = coexistence(base, head, tmp_path, "")
+    monkeypatch.setattr(versions, "packages", packages)
+    reason, runtime = coexistence(base, head, tmp_path, "")
     assert reason == "one needs numpy>=999"
-    assert pythons == {"base": "its python"}
-    assert made == [(base.root, tmp_path / "base-environment")]
+    assert runtime == Runtime(sys.executable, {"base": ["its folder"]})
+    # All requirements together: the others have to fit these.
+    wanted = ("numpy>=999", "packaging")
+    assert installed == [(sys.executable, wanted, tmp_path / "base-requirements")]
 
 
 # --- the same code --------------------------------------------------------------------------------
