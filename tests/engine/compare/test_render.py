@@ -10,22 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from mlpperf.engine import terminal
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 
 
-def comparison(ratio: float = 1.011, *, suite: str = "pytest", **about: Any) -> Comparison:
+def comparison(
+    ratio: float = 1.011, *, suite: str = "pytest", memory: Any = None, **about: Any
+) -> Comparison:
     """Of one series, whose separate times say +0.2 %."""
     series = Series("test_a.py", "", "test_it", suite)
     one = Finding(
         series,
         seconds={"base": 495e-6, "head": 496e-6},
         ratio=Interval(ratio, ratio / 1.001, ratio * 1.001),
+        memory=memory or {},
         processes=9,
-        sight=0.01,
+        detectable=0.01,
         significant=True,
     )
     suites = {"pytest": "pytest: test_a.py"} if suite else {}
@@ -103,7 +108,7 @@ def test_hot_paths_beside_suites_say_what_they_ran_on() -> None:
     there = elsewhere(python="3.9.1", numpy="none")
     result = comparison(environment=there)
     assert not any("Hot paths ran" in note for note in render.notes(result))
-    result.findings |= comparison(suite="").findings
+    result.findings.update(comparison(suite="").findings)
     assert render.notes(result)[-1] == f"Hot paths ran on {environment().software}."
 
 
@@ -125,7 +130,7 @@ def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str
 def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
     counted = {side: {"peak": 1, "allocations": 1} for side in ("base", "head")}
     for taken, told in ((counted, False), ({}, True)):
-        said = render.notes(comparison(finding(0.99, 1.0, 1.01, memory=taken)))
+        said = render.notes(comparison(suite="", memory=taken))
         assert any("pip install 'mlpperf[memory]'" in sentence for sentence in said) == told
     assert not any("memray" in sentence for sentence in render.notes(comparison(same=True)))
 
@@ -144,14 +149,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from mlpperf.engine.terminal import console
-
     series = Series("path", name, name)
     ratio = Interval(1.2, 1.1, 1.3)
-    slower = Finding(series, ratio=ratio, processes=14, judged=True, sure=True)
+    slower = Finding(series, ratio=ratio, processes=14, judged=True, significant=True)
     wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
     findings = {slower.series: slower, wrong.series: wrong}
-    result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, trouble=[name])
+    result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, warnings=[name])
     text = render.markdown(result)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 4
@@ -160,16 +163,21 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     assert not re.search(r"(?<!\\)[\]\[`*]", text)
     assert "@" not in text
     assert "\x1b" not in text
-    console().print(render.text(result))
+    terminal.console().print(render.text(result))
     assert "slower" in capsys.readouterr().out
 
 
 def test_a_regression_is_an_annotation_on_github() -> None:
     slow = Finding(
-        named("slow"), ratio=Interval(1.2, 1.1, 1.3), processes=9, judged=True, sure=True
+        Series("tests/a.py", "", "slow", "pytest"),
+        ratio=Interval(1.2, 1.1, 1.3),
+        processes=9,
+        judged=True,
+        significant=True,
     )
     wrong = Finding(Series("a, b", "c", "d"), wrong={"head": "it is 100%\nwrong"})
-    result = comparison(findings={one.series: one for one in (slow, wrong)})
+    findings = {one.series: one for one in (slow, wrong)}
+    result = Comparison("old", "new", {}, 0.005, 60.0, findings=findings)
     assert render.github_lines(result) == [
         "::error::it is 100%25%0Awrong",
         "::error file=tests/a.py::tests/a.py::slow is slower by +20.0 %25 (+10.0 to +30.0)",
@@ -178,6 +186,10 @@ def test_a_regression_is_an_annotation_on_github() -> None:
 
 def test_what_is_missing_is_told_with_what_to_do() -> None:
     because = "it fails in both versions: ModuleNotFoundError: No module named 'numpy.linalg'"
-    left_out = Finding(named("a"), untimed=Judgement(Verdict.NOT_TIMED, because=because))
-    notes = render.notes(comparison(findings={left_out.series: left_out}))
+    left_out = Finding(
+        Series("tests/a.py", "", "a", "pytest"),
+        untimed=Judgement(Verdict.NOT_TIMED, because=because),
+    )
+    findings = {left_out.series: left_out}
+    notes = render.notes(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
     assert "For some benchmarks numpy is missing: add --with PACKAGE for each." in notes

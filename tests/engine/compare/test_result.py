@@ -19,7 +19,7 @@ ONE = Series("path", "case", "variant")
 
 def finding(low: float, median: float, high: float, **about: Any) -> Finding:
     given = {"processes": 14, "judged": True, **about}
-    given["sure"] = given["judged"] and not low <= 1 <= high
+    given["significant"] = given["judged"] and not low <= 1 <= high
     return Finding(ONE, ratio=Interval(median, low, high), **given)
 
 
@@ -52,7 +52,7 @@ def test_verdicts(found: Finding, verdict: str) -> None:
     assert found.regression == (verdict in ("slower", "wrong"))
 
 
-def test_the_threshold_is_what_is_told() -> None:
+def test_changes_below_the_threshold_are_not_reported() -> None:
     assert finding(1.015, 1.02, 1.025, threshold=0.02).slower
     assert not finding(1.015, 1.02, 1.025, threshold=0.03).slower
     assert finding(0.97, 1 / 1.02, 0.99, threshold=0.02).faster
@@ -72,14 +72,14 @@ def test_the_threshold_is_what_is_told() -> None:
         ((2_000_000, 12), (1_000_000, 10), []),
     ],
 )
-def test_memory(base: tuple[int, int], head: tuple[int, int], grown: list[str]) -> None:
+def test_rises_in_memory(base: tuple[int, int], head: tuple[int, int], grown: list[str]) -> None:
     sides = {"base": base, "head": head}
     memory = {side: {"peak": peak, "allocations": n} for side, (peak, n) in sides.items()}
     found = finding(0.99, 1.0, 1.01, memory=memory)
     assert found.seems_grown == bool(grown)
     assert found.grown == []  # one process may be wrong
     assert not found.regression
-    found.grown_in = ["peak", "allocations"]
+    found = replace(found, grown_in=["peak", "allocations"])
     assert found.grown == grown
     assert found.regression == bool(grown)
 
@@ -124,9 +124,9 @@ def replaced(found: Finding, number: int) -> Finding:
             2,
             "No regression was found at HEAD, but path0/case/variant of main is gone.",
         ),
-        (comparison(Finding(ONE), trouble=["It died."]), 2, "could not be timed at all (It died)"),
+        (comparison(Finding(ONE), warnings=["It died."]), 2, "could not be timed at all (It died)"),
         (
-            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), trouble=["It died."]),
+            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), warnings=["It died."]),
             2,
             "(It died)",
         ),

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
-from mlpperf.engine.compare import budget, decision, follow_up, pipeline
+from mlpperf.engine.compare import budget, decision, pipeline
+from mlpperf.engine.compare import screening as timing
 from mlpperf.engine.compare.budget import JUDGING, SCREENING
 
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -90,13 +91,12 @@ def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     # Enough to be sure of a factor of three.
     screening = replace(SCREENING, processes=1)
     fewer = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
-    for module in (budget, pipeline):
+    for module in (budget, decision, pipeline, timing):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, follow_up):
+    for module in (budget, timing):
         monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
-    monkeypatch.setattr(decision, "SCREENING", screening)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", PYPROJECT)
     project.write("src/town/__init__.py", "")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, RatioEstimate
+from mlpperf.engine.statistics.pooling import pool
 from mlpperf.engine.statistics.robust import ROW, quickest
 from mlpperf.engine.worker.runner import Runner
 
@@ -208,7 +209,7 @@ def test_an_order_that_matters_is_averaged_out() -> None:
     assert timing.log_ratios == pytest.approx([0.0], abs=1e-12)
 
 
-def test_of_few_blocks_the_quickest_count() -> None:
+def test_the_quickest_of_few_blocks_count() -> None:
     timing = RatioEstimate()
     timing.add([1.0, 3.0, 1.0], [2.2, 1.1, 2.2], 1.0, 0.0)
     assert timing.log_ratios == pytest.approx([math.log(1.1)])
@@ -218,7 +219,7 @@ def test_of_few_blocks_the_quickest_count() -> None:
     assert timing.error_between == pytest.approx(0.0)
 
 
-def test_of_two_rounds_nobody_knows_how_far_to_trust_them() -> None:
+def test_two_rounds_give_no_within_process_error() -> None:
     """In the first one, whoever comes first waits for fresh memory: that is no scatter."""
     timing, known = RatioEstimate(), RatioEstimate()
     for change in (0.01, 0.02, 0.06):
@@ -232,7 +233,7 @@ def test_of_two_rounds_nobody_knows_how_far_to_trust_them() -> None:
     assert known.freedom > 2
 
 
-def test_what_waited_for_a_library_to_load_once_is_not_taken_for_costly() -> None:
+def test_one_slow_set_up_does_not_raise_the_estimated_overhead() -> None:
     timing = RatioEstimate()
     for rest in (0.01, 0.8, 0.02):
         timing.add([1.0] * 8, [1.1] * 8, 1e-3, rest)

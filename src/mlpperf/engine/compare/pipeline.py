@@ -214,8 +214,7 @@ def _long_calls(
     few = coarse({s: Sampling.unknown(calls[s], runs[s].setup_seconds) for s in long}, budget)
     too_long = [s for s in long if s not in few]
     limit = longest_proof(budget, len(findings))
-    of_suites = [s for s in too_long if s.suite]
-    bounds = bounds_of_long_calls(context, runs, of_suites, limit)
+    bounds = bounds_of_long_calls(context, runs, too_long, limit)
     sentences = []
     if few:
         sentences.append(f"{count(len(few), 'benchmark')} could be timed only coarsely")

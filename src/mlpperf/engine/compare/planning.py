@@ -76,8 +76,8 @@ def plan(context: Context, changes: Callable[[], Changes | None] | None = None) 
         patterns = " or ".join(map(repr, selection.series))
         raise MlpperfError(f"There is no series that fits {patterns}.")
     kinds = {suite.kind for suite in pair.suites}
-    own = context.own
-    gone = [s.place for kind, s in own.suites.items() if kind not in kinds] if own else []
+    own = pair.own.suites if pair.own else {}
+    gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
     return planned.joined(Plan(unloaded=dict.fromkeys(gone, why)))
 
@@ -115,7 +115,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
 def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
     """What each version has of the suite, and what the base has by its own files (`own`)."""
     pool, pair = context.pool, context.pair
-    own = context.own if context.own and suite.kind in context.own.suites else None
+    own = pair.own if pair.own and suite.kind in pair.own.suites else None
     inventories = pool.discover(suite.kind, [*SIDES, "own"] if own else SIDES)
     base, head = inventories["base"], inventories["head"]
     places = [place for place in base.broken if place not in head.broken]
