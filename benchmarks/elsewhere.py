@@ -33,8 +33,8 @@ def found(levels: Levels) -> dict[str, Any]:
         "commits": len(lineage),
         "series": len(levels.fits),
         "comparisons": len(levels.links),
-        "timed": sum(bool(link.decision.outcomes.timed.any()) for link in levels.links),
-        "seconds": sum(link.decision.seconds for link in levels.links),
+        "timed": sum(bool(link.record.outcomes.timed.any()) for link in levels.links),
+        "seconds": sum(link.record.seconds for link in levels.links),
         "error": float(np.median(np.concatenate([np.zeros(0), *errors]))),
         "steps": [
             {

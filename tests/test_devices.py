@@ -225,8 +225,11 @@ def test_running_gives_what_the_process_wrote() -> None:
         ("import sys; sys.exit('mlpperf: There is no gpu:0.')", "There is no gpu:0."),
         ("import sys; sys.exit('last\\n\\n')", "last"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("import sys; print('only out'); sys.exit(1)", "A process failed and said nothing."),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "A process failed and said"),
+        (
+            "import sys; print('only out'); sys.exit(1)",
+            "A process failed without a message.",
+        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "A process failed without"),
     ],
 )
 def test_a_process_that_fails_is_told_by_the_last_line_that_it_wrote(code: str, said: str) -> None:

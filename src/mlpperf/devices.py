@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import MlpperfError
+from .errors import MlpperfError, last_line
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -131,7 +131,7 @@ class Setting:
                 out, err = process.communicate()
                 hangs = f"A process did not end within {PATIENCE:g} s; the last it said: "
         if process.returncode:
-            last = (err.strip().splitlines() or ["A process failed and said nothing."])[-1]
+            last = last_line(err) if err.strip() else "A process failed without a message."
             raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
         return out, err
 

@@ -197,7 +197,7 @@ def calibrate(
     use(None, threads, numpy_only="What is calibrated")
     from ..engine import terminal
     from ..engine.calibrate import show
-    from ..engine.calibrate.recorded import Calibration
+    from ..engine.calibrate.recorded import calibration_content
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
@@ -236,10 +236,10 @@ def calibrate(
             progress=lambda text: bar.update(task, description=text, refresh=True),
             **options,
         ):
-            patterns = tuple(series or ())
-            calibration = Calibration(trial, against or "mlpperf", options["budget"], patterns)
+            tracker, patterns = against or "mlpperf", tuple(series or ())
+            content = calibration_content(trial, tracker, options["budget"], patterns)
             measured_in = environment(*made.interpreter).fields() if options["suites"] else {}
-            recording.add({**calibration.fields(), **measured_in})
+            recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     if as_json:
@@ -247,7 +247,7 @@ def calibrate(
         return
     console = terminal.console()
     console.print(show.calibration(sights(done)))
-    typer.echo(show.sight(sights(done)))
+    typer.echo(show.detectable(sights(done)))
     console.print(recording.told, soft_wrap=True)
 
 
@@ -338,7 +338,7 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted))
-    measured = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
+    measured = table.read_history(*sources) if levels else table.history(*sources)
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
     measured.unreadable.extend(damaged)

@@ -162,7 +162,7 @@ def bisect(
             console.print(show_bisection.cost(target, seconds), soft_wrap=True)
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
-    for sentence in show_bisection.found(target, whole):
+    for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
     console.print(recording.told, soft_wrap=True)
 

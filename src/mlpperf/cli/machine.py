@@ -110,6 +110,6 @@ def doctor() -> None:
         for finding in examine(checks):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
-    console.print(tables.findings(findings))
+    console.print(tables.checks(findings))
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)

@@ -152,7 +152,8 @@ def race(
         typer.echo(json_text(recording.written))
     else:
         for path in work:
-            console.print(tables.races(path, [r for r in done if r.path == path.name]))
+            results = [r for r in done if r.path == path.name]
+            console.print(tables.races(f"{path.name}: {path.title}", results))
         console.print(tables.best(done))
         console.print(tables.summary(done))
         console.print(recording.told, soft_wrap=True)

@@ -72,7 +72,7 @@ def _content() -> Content:
 
     every: list[Content] = list(extensions.parts("report"))
     return Content(
-        kinds={name: kind for content in every for name, kind in content.kinds.items()},
+        kinds=tuple(kind for content in every for kind in content.kinds),
         pages=tuple(page for content in every for page in content.pages),
         lead=lambda site: next(filter(None, (content.lead(site) for content in every)), None),
         usual_case=next((content.usual_case for content in every if content.usual_case), ""),

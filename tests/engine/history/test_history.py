@@ -26,9 +26,10 @@ from mlpperf.cli.app import app
 from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change
 from mlpperf.engine.history.curves import Curve, points
+from mlpperf.engine.history.from_asv import HOT_PATH
 from mlpperf.engine.history.races import race_content
-from mlpperf.engine.history.records import Commit, append, as_records
-from mlpperf.engine.history.rows import Row, Run, Series
+from mlpperf.engine.history.records import CodeVersion, append, as_records
+from mlpperf.engine.history.rows import Metric, Row, Run
 from mlpperf.engine.history.table import COLUMNS, Table, history, tabulated
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.statistics.intervals import Interval
@@ -58,7 +59,9 @@ def result(**fields: Any) -> Result:
 @lru_cache(maxsize=1)
 def written() -> str:
     """A race as the real writer writes it."""
-    return json.dumps(as_records("race", Commit(HASHES[0], False), [race_content(result())])[0])
+    return json.dumps(
+        as_records("race", CodeVersion(HASHES[0], False), [race_content(result())])[0]
+    )
 
 
 def record(hash_: str | None = HASHES[0], dirty: bool = False, **fields: Any) -> dict[str, Any]:
@@ -107,7 +110,9 @@ def test_a_race_becomes_its_seconds_and_its_ratio(tmp_path: Path) -> None:
 
 def test_a_wrong_variant_is_there_but_in_no_curve(tmp_path: Path) -> None:
     wrong = result(wrong="off by 1", seconds=float("nan"), speedup=Interval(*3 * [float("nan")]))
-    table = table_of(tmp_path, as_records("race", Commit(HASHES[0], False), [race_content(wrong)]))
+    table = table_of(
+        tmp_path, as_records("race", CodeVersion(HASHES[0], False), [race_content(wrong)])
+    )
     assert list(table.proven) == [False, False]
     assert np.isnan(table.value).all()
     assert points(table) == []
@@ -304,7 +309,17 @@ def test_without_a_repository_dates_are_those_of_the_measurements(
 
 # --- asv -----------------------------------------------------------------------------------------
 
-OURS = {"params": [["'expit'", "'tanh_in_place'"], ["'batch-500'"]], "version": "1.3"}
+OURS = {
+    "params": [["'expit'", "'tanh_in_place'"], ["'batch-500'"]],
+    "param_names": list(HOT_PATH),
+    "version": "1.3",
+}
+UNITS = {  # and types, as asv lists them
+    "time_call": ("time", "seconds"),
+    "track_relative_time": ("track", "ratio"),
+    "track_allocated": ("track", "bytes"),
+    "peakmem_call": ("peakmemory", "bytes"),
+}
 FOREIGN = {"params": [["1", "2"]], "version": "abc", "unit": "MB"}
 
 
@@ -315,6 +330,8 @@ def asv(tmp_path: Path) -> Path:
     write_asv(folder, HASHES[0])
     (folder / "vm" / "machine.json").write_text('{"machine": "vm", "version": 1}')
     benchmarks = {"suite.Other.track_size": {**FOREIGN, "name": "suite.Other.track_size"}}
+    for name, (kind, unit) in UNITS.items():
+        benchmarks[f"paths.sigmoid.{name}"] = {**OURS, "type": kind, "unit": unit}
     (folder / "benchmarks.json").write_text(json.dumps({**benchmarks, "version": 2}))
     return folder
 
@@ -435,14 +452,30 @@ def test_one_damaged_benchmark_of_asv_leaves_the_others(asv: Path) -> None:
     assert found.unreadable == [f"{file}: the results of 'paths.sigmoid.time_call' are damaged"]
 
 
-def test_without_asvs_list_of_benchmarks_ours_are_still_known(asv: Path) -> None:
+def test_without_asvs_list_of_benchmarks_results_have_its_names_and_no_unit(asv: Path) -> None:
     usual = history(asv=asv).table
     (asv / "benchmarks.json").write_text("{")
     found = history(asv=asv)
-    assert len(found.unreadable) == 1
-    assert "units" in found.unreadable[0]
+    (sentence,) = found.unreadable
+    assert "units" in sentence
     assert list(found.table.value) == list(usual.value)
-    assert [series.path for series in found.table.series] == [s.path for s in usual.series]
+    names = {metric.path for metric in found.table.metrics}
+    assert names == {"suite.Other.track_size", *(f"paths.sigmoid.{name}" for name in UNITS)}
+    assert {metric.quantity for metric in found.table.metrics} == {"unit"}
+    assert set(found.table.proven) == {-1}
+
+
+def test_a_damaged_entry_of_that_list_leaves_the_others(asv: Path) -> None:
+    file = asv / "benchmarks.json"
+    listed = json.loads(file.read_text())
+    listed["paths.sigmoid.time_call"]["unit"] = 5
+    file.write_text(json.dumps(listed))
+    found = history(asv=asv)
+    assert found.unreadable == [f"{file}: the entry of 'paths.sigmoid.time_call' is damaged"]
+    assert {m.path for m in found.table.metrics if m.quantity != "unit"} == {
+        "sigmoid",
+        "suite.Other.track_size",
+    }
 
 
 # --- pytest-benchmark ----------------------------------------------------------------------------
@@ -586,7 +619,7 @@ def test_text_is_kept_once_however_many_rows_there_are(tmp_path: Path) -> None:
     assert len(table) == 10 * len(HASHES)
     columns = (table.run, table.of, table.value, table.low, table.high, table.proven)
     assert sum(column.nbytes for column in columns) / len(table) < 50
-    assert (len(table.runs), len(table.series)) == (len(HASHES), 2)
+    assert (len(table.runs), len(table.metrics)) == (len(HASHES), 2)
 
 
 # --- changes -------------------------------------------------------------------------------------
@@ -624,7 +657,7 @@ def changes(made: pd.DataFrame) -> list[Change]:
         place = int(row.place)
         curve = Curve(*(getattr(row, name) for name in Curve._fields))
         run = Run(*curve[:5], HASHES[place], False, None, (20_000 + place) * day)
-        rows.append(Row(run, Series(*curve[5:]), float(row.value), proven=True))
+        rows.append(Row(run, Metric(*curve[5:]), float(row.value), proven=True))
     return changes_module.changes(tabulated(rows))
 
 

@@ -5,32 +5,38 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlpperf.engine.history import recording as module
-from mlpperf.engine.history.reading import Kind, Record, read_records
+from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.history.recording import Recording, json_text
-from mlpperf.engine.history.records import Commit
+from mlpperf.engine.history.records import CodeVersion, Origin
 from mlpperf.errors import MlpperfError
 
-NUMBERS: Kind[Any] = Kind("numbers", lambda fields: fields["number"], name="number")
-COMMIT = Commit("1" * 40, dirty=False)
+COMMIT = CodeVersion("1" * 40, dirty=False)
+
+
+class Number(Origin, kw_only=True):
+    """A record of a test."""
+
+    FILE = "numbers"
+
+    number: int
 
 
 @pytest.fixture(autouse=True)
-def commits(monkeypatch: pytest.MonkeyPatch) -> list[Commit]:
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[CodeVersion]:
     """The commits that are checked out, one after the other, each time that somebody looks."""
-    coming = [COMMIT, Commit("2" * 40, dirty=True)]
+    coming = [COMMIT, CodeVersion("2" * 40, dirty=True)]
     monkeypatch.setattr(module, "current_commit", lambda: coming.pop(0))
     return coming
 
 
 def numbers(folder: Path) -> list[int]:
-    found = list(read_records(folder, NUMBERS))
-    assert all(isinstance(record, Record) for record in found), found
-    return [record.content for record in found if isinstance(record, Record)]
+    records = list(read_records(folder, Number))
+    assert not any(isinstance(record, str) for record in records), records
+    return [record.number for record in records if isinstance(record, Number)]
 
 
 def test_what_is_added_is_on_the_disk_at_once_and_can_be_read(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_nothing_added_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_commit_is_the_one_from_which_it_was_started(
-    tmp_path: Path, commits: list[Commit]
+    tmp_path: Path, commits: list[CodeVersion]
 ) -> None:
     recording = Recording("number", "numbers", tmp_path)
     recording.add({"number": 1})
@@ -142,7 +148,9 @@ def test_json_is_for_other_programs_and_for_eyes() -> None:
 # --- a folder that cannot be written -------------------------------------------------------------
 
 
-def test_an_unwritable_folder_is_found_out_at_once(tmp_path: Path, commits: list[Commit]) -> None:
+def test_an_unwritable_folder_is_found_out_at_once(
+    tmp_path: Path, commits: list[CodeVersion]
+) -> None:
     obstacle = tmp_path / "a file"
     obstacle.write_text("not a folder")
     with pytest.raises(MlpperfError, match=r"Records cannot be written to .*MLPPERF_RECORDS"):

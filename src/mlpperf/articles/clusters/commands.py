@@ -27,7 +27,7 @@ def clusters(
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
-    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("clusters.png"),
+    plot: Annotated[Path, typer.Option(help="The figures, as HTML.")] = Path("clusters.html"),
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
@@ -35,11 +35,13 @@ def clusters(
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
+    from ..plots import check_plot, save
     from . import plots, show
     from .counts import check_counts, measure
     from .features import SCALERS
     from .loading import load
 
+    check_plot(plot)
     if step < 1 or seeds < 1:
         raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
     check("scaler of images", [scaler], ["none", *SCALERS])
@@ -56,11 +58,10 @@ def clusters(
                 found = measure(loaded, count, seed, kind, sample)
                 recording.add({"data": data, **found})
                 bar.update(task, advance=1, refresh=True)
-    plots.draw_clusters(recording.written, plot)
+    save(list(plots.figures(recording.written).values()), plot)
     if as_json:
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
     console.print(show.clusters(recording.written))
-    console.print(show.elbow_found(recording.written))
     console.print(f"Plot: {plot}\n{recording.told}", soft_wrap=True)

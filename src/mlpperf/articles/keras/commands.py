@@ -28,9 +28,8 @@ def keras(
     device: Device = None,
     threads: Threads = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw loss and accuracy after every epoch, .png.")
+        Path | None, typer.Option(help="Accuracy and loss, as HTML, written after every epoch.")
     ] = None,
-    window: Annotated[bool, typer.Option("--window", help="Show the plot as it grows.")] = False,
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks with TensorFlow."""
@@ -40,10 +39,11 @@ def keras(
     from ...engine import terminal
     from ...engine.history.recording import Recording
     from ..clusters.loading import load
+    from ..plots import check_plot, save
     from . import models as keras_models
     from . import show, training
-    from .live_plot import LivePlot
 
+    check_plot(plot)
     check("network", [network], keras_models.NETWORKS)
     chosen = keras_models.NETWORKS[network]
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
@@ -55,24 +55,27 @@ def keras(
     recording = Recording("keras", "keras", records)
     loaded = load(data, progress=True)
     tensorflow()
-    drawn = LivePlot(plot, show=window) if plot or window else None
     history: list[Any] = []
+
+    def so_far() -> list[dict[str, Any]]:
+        return [asdict(epoch) for epoch in history]
+
     try:
         with terminal.progress() as bar:
             task = bar.add_task("compiling", total=chosen.epochs)
 
-            def tell(so_far: list[Any]) -> None:
+            def tell(now: list[Any]) -> None:
                 nonlocal history
-                history = so_far
-                if drawn:
-                    drawn(so_far)
-                bar.update(task, advance=1, description=show.keras_so_far(so_far[-1]), refresh=True)
+                history = now
+                if plot:
+                    save([curves.draw(so_far()) for curves in show.CURVES], plot)
+                bar.update(task, advance=1, description=show.keras_so_far(now[-1]), refresh=True)
 
             training.train(chosen, loaded, on_epoch=tell)
     finally:
         if history:
             asked = {"network": network, "settings": asdict(chosen), "data": data}
-            recording.add({**asked, "epochs": [asdict(epoch) for epoch in history]})
+            recording.add({**asked, "epochs": so_far()})
     console = terminal.console()
-    console.print(show.keras_epochs(network, history))
+    console.print(show.epochs({"network": network, "epochs": so_far()}))
     console.print(show.keras_summary(history))

@@ -28,7 +28,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Continue from this checkpoint, and update it.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw cost, error and accuracy, .png.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Cost, error and accuracy, as HTML.")] = None,
     phases: Annotated[bool, typer.Option("--phases", help="Show where the time went.")] = False,
     records: Records = None,
     **given: Any,
@@ -41,11 +41,14 @@ def train(
     from ...engine import terminal
     from ...engine.history.recording import Recording
     from ..clusters.loading import load
-    from . import plots, show
+    from ..plots import check_plot
+    from ..plots import save as save_plot
+    from . import show
     from .phases import PhaseClock
     from .training import Run, load_weights, rung_named, trained_on
     from .training import resume as go_on
 
+    check_plot(plot)
     recording = Recording("training", "trainings", records)
     if resume:
         run = go_on(resume, load(trained_on(resume), progress=True), epochs=epochs)
@@ -71,11 +74,12 @@ def train(
                 bar.update(task, advance=1, description=show.so_far(run, epoch), refresh=True)
     finally:
         run.rung.close()
+        record = show.as_record(run)
         if run.history:
-            recording.add(show.as_record(run))
+            recording.add(record)
             if plot:
-                plots.draw_training(run, plot)
-    console.print(show.epochs(run))
+                save_plot([curves.draw(record["epochs"]) for curves in show.CURVES], plot)
+    console.print(show.epochs(record))
     if clock:
         console.print(show.phases(clock))
     console.print(show.summary(run))

@@ -87,7 +87,8 @@ def ladder(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show_ladder.ladder(recording.written))
+    for table in (show_ladder.ladder(recording.written), *show_ladder.parts(recording.written)):
+        console.print(table)
     console.print(recording.told, soft_wrap=True)
 
 
@@ -104,7 +105,7 @@ def sweep(
     device: Device = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = TURNS.quick_epochs,
     data: Data = "mnist",
-    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("sweep.png"),
+    plot: Annotated[Path, typer.Option(help="The figure, as HTML.")] = Path("sweep.html"),
     records: Records = None,
 ) -> None:
     """Train every rung with several batch sizes and numbers of threads, each in its own process."""
@@ -119,8 +120,10 @@ def sweep(
     written: list[dict[str, Any]] = []
     failed: list[str] = []
     from ...engine import terminal
+    from ..plots import check_plot, save
     from . import plots, show_ladder
 
+    check_plot(plot)
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))
         for size, setting in work:
@@ -137,7 +140,7 @@ def sweep(
     if written:
         console = terminal.console()
         console.print(show_ladder.sweep(written))
-        plots.draw_sweep(written, plot)
+        save([plots.batch_sizes(written)], plot)
         console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
     if failed:
         raise MlpperfError("; ".join(failed))

@@ -1,11 +1,10 @@
-"""What a setting really came to, measured: threads that did work, and where operations ran.
+"""Which setting is in force, measured: threads that do work, and where operations run.
 
-A variable that comes too late, or that a library does not read, changes nothing and says nothing.
-So nobody is asked what is configured: a product is computed, and the processor time of every
-thread of this process is looked at; and TensorFlow tells where it ran, and whether through XLA.
+A variable that is set too late, or that a library does not read, has no effect and causes no
+message. So this module computes a product and reads the processor time of every thread; TensorFlow
+reports where an operation ran, and whether through XLA.
 
-Run as `python -m mlpperf.engine.machine.in_force`, it prints that as JSON, with the GPUs that
-the setting shows.
+`python -m mlpperf.engine.machine.in_force` prints the result as JSON, with the visible GPUs.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from ...devices import SETTING, Setting, available_threads, gpu_fact, tensorflow
 from ...errors import MlpperfError
 
 LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
-WORKED = 0.2  # share of that time from which a thread counts
+WORKED = 0.2  # share of that time above which a thread has worked
 TRIES = 3  # on a busy machine a thread may not get its turn
 
 
 @dataclass(frozen=True)
 class InForce:
-    """What was seen; None where no library was loaded that can tell."""
+    """What was measured; None where no library was loaded that can report it."""
 
     blas_threads: int  # that worked in one product of NumPy
     operation_threads: int | None = None  # that worked in one product of TensorFlow
@@ -67,10 +66,7 @@ class InForce:
 
 
 def in_force() -> InForce:
-    """Look at this process; takes up to three seconds, once.
-
-    Of PyTorch and JAX only the device is told.
-    """
+    """Measure this process, once, in up to three seconds; for PyTorch and JAX only the device."""
     return _seen(next((name for name in ("tensorflow", "torch", "jax") if name in sys.modules), ""))
 
 
@@ -104,7 +100,7 @@ def _seen(library: str) -> InForce:
 
 
 def working_threads(work: Callable[[], object], hoped: int | None = None) -> int:
-    """How many threads of this process share `work`; the most of some tries, or `hoped`."""
+    """Number of threads of this process that share `work`: the most of some tries, or `hoped`."""
     process = psutil.Process()
     work()
     most = 1
@@ -116,7 +112,7 @@ def working_threads(work: Callable[[], object], hoped: int | None = None) -> int
             work()
         after = _processor_seconds(process)
         shares = [(spent - before.get(i, 0.0)) / elapsed for i, spent in after.items()]
-        # Work that wanders from thread to thread is seen in several, but takes the time of one.
+        # Work that moves between threads appears in several, but takes the time of one.
         together = math.ceil(sum(shares) - 0.15)
         most = max(most, min(sum(share > WORKED for share in shares), together))
         if hoped is not None and most >= hoped:
@@ -141,9 +137,9 @@ def short_name(device: str) -> str:
 
 
 def clustered(call: Callable[[], object]) -> bool | None:
-    """Whether XLA took part in `call` unasked: its operations stand in the graphs that really ran.
+    """Whether XLA clustered operations of `call`: the graphs that ran contain its operations.
 
-    A function that was compiled as a whole stands in no graph, and is not seen.
+    A function that is compiled as a whole is in no graph.
     """
     try:
         from tensorflow.python.eager import context
