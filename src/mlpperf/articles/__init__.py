@@ -1,4 +1,4 @@
-"""What the articles need besides their hot paths: data, network, clusters, contests, pages."""
+"""Everything of the articles but their hot paths: data, network, clusters, contests, pages."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def named() -> bool:
     from ..errors import MlpperfError
 
     try:
-        found = entries(Path("pyproject.toml"))
-    except MlpperfError:  # whatever needs the file says what is wrong with it
+        named = entries(Path("pyproject.toml"))
+    except MlpperfError:  # reported by whatever needs the file
         return False
-    return any(entry.partition(":")[0] == "mlpperf.paths" for entry in found)
+    return any(entry.partition(":")[0] == "mlpperf.paths" for entry in named)

@@ -5,7 +5,7 @@ the derivative of the sigmoid: δ = (Wᵀ·δ above) ∘ A·(1 − A). `derivati
 derivative by itself; here it need not exist. NumPy makes three passes, over up to three arrays
 each; a loop that Numba compiles reads both arrays once, and writes the delta where the product was.
 
-Shapes: product P (nodes + 1, B), whose first row the bias weights made and nobody needs;
+Shapes: product P (nodes + 1, B), whose first row belongs to the bias and is not needed;
 activations A and delta (nodes, B). P is changed.
 """
 

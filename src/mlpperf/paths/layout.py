@@ -70,7 +70,7 @@ def tf_transpose(rows: Any, w: Any) -> Any:
 
 
 def tf_transpose_b(rows: Any, w: Any) -> Any:
-    """The product is told that its second operand lies transposed."""
+    """The product reads its second operand as transposed."""
     return (tensorflow().matmul(w[:, 1:], rows, transpose_b=True) + w[:, :1],)
 
 

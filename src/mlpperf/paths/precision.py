@@ -1,6 +1,6 @@
 """Precision.
 
-NumPy makes float64 arrays unless told otherwise, and the articles' program never told it. In
+NumPy makes float64 arrays by default, and the articles' program never asked for others. In
 float32 every vector register and cache line holds twice as many numbers. Asking for float32
 wherever an array is created took the program from 6 to 3.1 times the time of Keras (Step I a).
 

@@ -37,9 +37,9 @@ from .settings import Settings
 # Looks at a flag, some milliseconds in all, between two questions whether the others are alive:
 # asking takes a call of the system, for which a meeting that goes well should not wait.
 LOOKS_BETWEEN_CHECKS = 20_000
-STOP, TRAIN = 0, 1  # what a member is told over its pipe
+STOP, TRAIN = 0, 1  # commands to a member over its pipe
 DEAD = "A process that shared the batches has died."
-# A set of at most so many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
+# A set of at most this many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
 # uint8, a quarter of that, and its scaling is folded into the first weights for every batch.
 SCALED_BYTES_MAX = 1 << 28
 
@@ -160,7 +160,7 @@ class Team(PaddedLayers):
             self.close()
 
     def _serve(self, me: int, pipe: Any, parents: Any) -> None:
-        """All that a forked process does: train when told to, until it is to stop or alone."""
+        """Train in a forked process, whenever asked to, until it is stopped or left alone."""
         for end in (parents, *(end for _, end in self.others)):
             end.close()
         self.me, self.others = me, []
