@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, Weights, batch_cases, step_cost, step_inputs
 from ..articles.mlp.rungs import Float32
 from ..hotpath import HotPath, Variant
 from .whole_step import cast_to_float32, step_0
@@ -34,6 +34,6 @@ PATH = HotPath(
     reference=float64,
     variants=(Variant(float32, Agreement.FLOAT32, cast_to_float32),),
     inputs=step_inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500)),
+    cases=batch_cases(1, 487, 500),
     cost=step_cost,
 )

@@ -63,10 +63,8 @@ class Team(PaddedLayers):
         weights: Sequence[Array],
         settings: Settings,
         momentum: Sequence[Array] | None = None,
-        *,
-        used: Array | None = None,
-        scale: tuple[Array, Array] | None = None,
         members: int = 1,
+        **how: Any,
     ) -> None:
         """As `InPlace`, with `members` processes, this one included.
 
@@ -77,9 +75,7 @@ class Team(PaddedLayers):
         """
         if members > 1 and "fork" not in multiprocessing.get_all_start_methods():
             raise MlpperfError(f"{self.name} needs a system that can fork; use --threads 1.")
-        super().__init__(
-            x, y, weights, settings, momentum, used=used, scale=scale, share=members, new=shared
-        )
+        super().__init__(x, y, weights, settings, momentum, share=members, new=shared, **how)
         self.members, self.me = members, 0
         self.gradients += [
             Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
