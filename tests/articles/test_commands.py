@@ -44,7 +44,7 @@ def finished(done: Result) -> Result:
     return done
 
 
-def test_train_says_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
+def test_train_prints_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
     done = finished(command(
         "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
         "--plot", "run.png", "--save", "w.npz", "--phases", "--records", "rec",
@@ -206,6 +206,6 @@ def test_calibrations_of_two_machines_are_never_added_up(tmp_path: Path) -> None
     here = json.loads(kept[0])
     there = here | {"machine": here["machine"] | {"processor": "another one"}}
     file = tmp_path / "calibrations.jsonl"
-    for records, told in (([here, here], ["0 of 2"]), ([here, there], ["0 of 1"] * 2)):
+    for records, expected in (([here, here], ["0 of 2"]), ([here, there], ["0 of 1"] * 2)):
         file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-        assert re.findall(r"\b\d+ of \d+\b", calibration(tmp_path)) == told
+        assert re.findall(r"\b\d+ of \d+\b", calibration(tmp_path)) == expected

@@ -190,7 +190,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[PeerProcess]:
 def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contest(
     started: list[PeerProcess],
 ) -> None:
-    absent = Peer("absent", "nobody", "last_rung", "no_such_package", extra="peers")
+    absent = Peer("absent", "not installed", "last_rung", "no_such_package", extra="peers")
     lost = Peer("last_run", "misspelt", "last_rung", "numpy")
     peers = [TWIN, replace(TWIN), absent, lost]
     rounds = contest.contest(peers, QUICK, SAMPLES, seed=0, epochs=TURNS.epochs * 2 + 1)
@@ -216,7 +216,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
     assert left.poll() is not None
 
 
-def test_a_peer_that_ends_without_a_word_is_told() -> None:
+def test_a_peer_that_ends_without_a_message_is_reported() -> None:
     silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
     silent.train(2)
     assert silent.stopped == "A process ended early and said nothing"
@@ -273,8 +273,8 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> di
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:
     records = [record("last_rung", 1.0), record("slow", 3.0), record("quick", 1.4)]
     assert [row[0] for row in show.rows(records)] == ["last_rung", "quick", "slow"]
-    said = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
-    assert show.verdict(records) == said
+    expected = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
+    assert show.verdict(records) == expected
 
 
 def test_who_reaches_another_accuracy_is_not_compared() -> None:
@@ -298,7 +298,7 @@ def test_notes_group_peers_and_name_stalls_and_failures() -> None:
     ]
 
 
-def test_alone_there_is_nobody_to_compare_with() -> None:
+def test_the_last_rung_alone_has_no_verdict() -> None:
     assert show.verdict([record("last_rung", 1.0)]) == "There is no peer to compare with."
 
 
@@ -323,7 +323,7 @@ def test_the_command_prints_a_table_and_records(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "sentence"),
     [
         (
             ["--peer", "scikit"],
@@ -336,9 +336,9 @@ def test_the_command_prints_a_table_and_records(
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], says: str, refused: Callable[..., str]
+    arguments: list[str], sentence: str, refused: Callable[..., str]
 ) -> None:
-    assert says in refused("peers", *arguments)
+    assert sentence in refused("peers", *arguments)
 
 
 def test_names_of_peers_are_unique_and_their_pages_exist() -> None:
