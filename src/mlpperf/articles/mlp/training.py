@@ -76,7 +76,7 @@ class Epoch:
     test_accuracy: float | None = None
 
 
-class Diverged(MlpperfError):
+class DivergedError(MlpperfError):
     """The cost is no longer finite; what was recorded before remains."""
 
 
@@ -136,7 +136,7 @@ class Run:
 
         Raises
         ------
-        Diverged
+        DivergedError
             If the cost of a batch is not finite; the message names it.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
@@ -147,7 +147,7 @@ class Run:
         finite, weights = np.isfinite(costs.loss), self.weights
         finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
-            raise Diverged(
+            raise DivergedError(
                 f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
                 "a lower learning rate or smaller initial weights may help."
             )
