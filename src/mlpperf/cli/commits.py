@@ -263,7 +263,7 @@ def calibrate(
     console = terminal.console()
     console.print(show.calibration(sights(done)))
     typer.echo(show.detectable(sights(done)))
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def usual(folder: Path, pattern: str) -> Path | None:

@@ -113,7 +113,7 @@ def backfill(
     console.print(show.text(plan.levels))
     if plan.next_question() is not None:
         console.print("Not all is known yet; the same command goes on from here.")
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def bisect(
@@ -194,7 +194,7 @@ def bisect(
                 console.print(show.line(compared, lineage), soft_wrap=True)
     for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def _lineage(choose: Callable[[Path], Lineage]) -> Lineage:

@@ -49,7 +49,7 @@ def devices(
         console.print(tables.in_force(setting, seen.in_force))
         for line in [*seen.placements, *shortfalls]:
             typer.echo(line)
-        console.print(recording.told, soft_wrap=True)
+        console.print(recording.location, soft_wrap=True)
     if shortfalls:
         raise typer.Exit(1)
 

@@ -42,7 +42,7 @@ def numbers(folder: Path) -> list[int]:
 def test_what_is_added_is_on_the_disk_at_once_and_can_be_read(tmp_path: Path) -> None:
     recording = Recording("number", "numbers", tmp_path)
     assert recording.file == tmp_path / "numbers.jsonl"
-    assert recording.told == f"Records: {tmp_path / 'numbers.jsonl'}"
+    assert recording.location == f"Records: {tmp_path / 'numbers.jsonl'}"
     assert numbers(tmp_path) == []
     recording.add({"number": 1})
     assert numbers(tmp_path) == [1]
