@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from mlpperf.engine.calibrate.suite_trackers import suite_tracker
 from mlpperf.engine.calibrate.trackers import TRACKERS
 from mlpperf.engine.history.recording import Recording
+from mlpperf.engine.versions.prepare import Revisions
 from mlpperf.engine.versions.prepare import pair as versions
 from mlpperf.errors import MlpperfError
 
@@ -121,11 +122,12 @@ def against(tracker: str, clone: Path, pair: Pair) -> dict[str, Any] | None:
     """What another tracker says of a pair; None where it has no suite."""
     with tempfile.TemporaryDirectory(prefix="mlpperf-gauntlet-") as folder:
         into = Path(folder)
-        made = versions(pair.base, pair.head, clone, into, benchmarks=pair.suite_of or None)
-        if made.guests is None or tracker.partition("-")[0] not in {s.kind for s in made.suites}:
+        wanted = Revisions(pair.base, pair.head, benchmarks=pair.suite_of or None)
+        made = versions(wanted, clone, into)
+        if made.runtime is None or tracker.partition("-")[0] not in {s.kind for s in made.suites}:
             return None
         try:
-            said = suite_tracker(tracker, made.suites, made.guests)(made.base, made.head, [], into)
+            said = suite_tracker(tracker, made.suites, made.runtime)(made.base, made.head, [], into)
         except MlpperfError as reason:
             return {"verdict": str(reason), "slower": {}, "faster": {}, "seconds": None}
     slower, faster = ({s.name: [] for s in found} for found in (said.slower, said.faster))
@@ -170,9 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             courses += [(pairs[0]._replace(expected="nothing"), "same")] * given.same
             for pair, kind in courses:
                 # Where no code changed, as if it had: there is nothing to find otherwise.
-                base, options = pair.base, ["--full"] * (pair.expected == "nothing")
+                base, options = pair.base, ["--all"] * (pair.expected == "nothing")
                 if kind == "same":
-                    base, options = pair.head, ["--same"]
+                    base, options = pair.head, ["--all"]
                 if given.budget:
                     options += ["--budget", given.budget]
                 if pair.suite_of:

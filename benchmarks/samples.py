@@ -23,7 +23,7 @@ FILE = Path("src/mlpperf/paths/sigmoid.py")
 BEFORE, CARELESS = "np.multiply(z, 0.5, out=out)", "np.multiply(z.copy(), 0.5, out=out)"
 COMMANDS = {
     "race": "mlpperf race sigmoid --case batch-500",
-    "compare": "mlpperf compare HEAD --paths sigmoid --case batch-500 --budget 30",
+    "compare": "mlpperf compare HEAD --series 'sigmoid/batch-500/*' --budget 30",
 }
 WIDTH = 150  # columns of the terminal
 

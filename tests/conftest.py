@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -225,9 +225,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def traced() -> Any:
     """What counts the memory of a call."""
-    from mlpperf.engine.worker import hotpath_proof
+    from mlpperf.engine.worker import allocations
 
-    return hotpath_proof._traced
+    return allocations._traced
 
 
 @pytest.fixture
@@ -251,36 +251,41 @@ def here(
     where arrays are so small.
     """
     from mlpperf import hotpath
-    from mlpperf.engine.compare import budget, decision, follow_up, pipeline
-    from mlpperf.engine.pool import pool as crew
+    from mlpperf.engine.compare import budget, decision, pipeline
+    from mlpperf.engine.compare import screening as timed
+    from mlpperf.engine.pool import pool
     from mlpperf.engine.pool.process import WorkerError
-    from mlpperf.engine.worker import arrays, hotpath_proof
-    from mlpperf.engine.worker import hotpath_worker as worker
+    from mlpperf.engine.worker import allocations, arrays, loading
+    from mlpperf.engine.worker import main as worker
+    from mlpperf.engine.worker.protocol import Request, Task, from_json, to_json
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)
-    for module in (budget, pipeline):
+    for module in (budget, decision, pipeline, timed):
         monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, follow_up):
+    for module in (budget, timed):
         fewer = replace(budget.JUDGING, spare_processes_least=1)
         monkeypatch.setattr(module, "JUDGING", fewer)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.1)
-    monkeypatch.setattr(decision, "SCREENING", screening)
-    monkeypatch.setattr(worker, "LOADS", 2)
+    monkeypatch.setattr(loading, "LOADS_MOST", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
-    quiet = SimpleNamespace(disable=lambda: None, freeze=lambda: None, collect=lambda: 0)
-    monkeypatch.setattr(worker, "gc", quiet)
-    monkeypatch.setattr(hotpath_proof, "_traced", lambda calls: [])
+    monkeypatch.setattr(loading, "gc", SimpleNamespace(disable=lambda: None))
+    for module in (loading, worker):
+        monkeypatch.setattr(module, "set_aside", lambda: None)
+    monkeypatch.setattr(loading, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(loading.Origins, "install", lambda origins: None)
+    monkeypatch.setattr(allocations, "_traced", lambda calls: [])
 
     class Inside:
         """The worker of a task, in this process."""
 
-        def __init__(self, task: dict[str, Any]) -> None:
-            self.lines: deque[str] = deque()
-            told = worker.Task(**json.loads(json.dumps(task)))
-            self.answers = worker.work(told, lambda: json.loads(self.lines.popleft()))
-            self.tell = self.lines.append
+        def __init__(self, task: Task, *_: Any, **where: Any) -> None:
+            asked.append(f"{task.kind} {' '.join(sorted(task.sides))}")
+            self.requests: deque[Request] = deque()
+            self.messages = worker.work(replace(task, seed=1, home=""), self.requests.popleft)
+            self.send = self.requests.append
+            self.patience = 0.0
 
         def __enter__(self) -> Any:
             return self
@@ -291,22 +296,15 @@ def here(
         def __iter__(self) -> Any:
             return self
 
-        def __next__(self) -> dict[str, Any]:
+        def __next__(self) -> Any:
             try:
-                found: dict[str, Any] = json.loads(json.dumps(next(self.answers)))
-                return found
+                return from_json(json.loads(json.dumps(to_json(next(self.messages)))))
             except StopIteration:
                 raise
             except Exception as reason:
                 raise WorkerError(f"A process ended early ({reason!r})") from reason
 
-    def started(self: Any, kind: str, sides: Sequence[str], suite: str, task: Any) -> Any:
-        assert not suite
-        asked.append(f"{kind} {' '.join(sides)}")
-        given = {"versions": self.told(sides), "inputs": self._inputs}
-        return Inside({"kind": kind, **given, "seed": 1, **task})
-
-    monkeypatch.setattr(crew.Crew, "_started", started)
+    monkeypatch.setattr(pool, "TaskWorker", Inside)
     yield asked
     arrays._array.cache_clear()
     hotpath.problem.cache_clear()
@@ -318,18 +316,18 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
 
     So a comparison is quick, knows no noise, and has the same budget on every machine.
     """
-    from mlpperf.engine.compare import follow_up, pipeline
+    from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
-    from mlpperf.engine.worker import hotpath_proof
-    from mlpperf.engine.worker import hotpath_worker as worker
+    from mlpperf.engine.worker import hotpath_dry_run
+    from mlpperf.engine.worker import main as worker
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternate, follow_up, hotpath_proof, pipeline, timed, worker):
+    for module in (alternate, hotpath_dry_run, pipeline, timed, worker):
         monkeypatch.setattr(module, "time", clock)
     return done
 
@@ -390,10 +388,14 @@ def made_branch() -> Callable[..., list[str]]:
                 true = (level[head] - level[base]) * (number == 0)
                 middle = true + error * float(rng.standard_t(16))
                 bounds = (middle + side * 2 * error for side in (0, -1, 1))
-                finding = Finding(series, ratio=Interval(*map(math.exp, bounds)), processes=12)
-                finding.ratio_error, finding.ratio_freedom = error, 16.0
-                finding.seconds = {"base": 1e-3, "head": 1e-3 * math.exp(middle)}
-                result.findings[series] = finding
+                result.findings[series] = Finding(
+                    series,
+                    seconds={"base": 1e-3, "head": 1e-3 * math.exp(middle)},
+                    ratio=Interval(*map(math.exp, bounds)),
+                    ratio_error=error,
+                    ratio_freedom=16.0,
+                    processes=12,
+                )
             contents.append(record(result))
         made = as_records("comparison", CodeVersion(hashes[-1], dirty=False), contents)
         append(made, folder / ".mlpperf", "comparisons")

@@ -21,7 +21,7 @@ def calibration(folder: Path) -> str:
     parts = []
     for group in grouped_for_display(calibrations(folder)):
         last = group[-1]
-        words = ["mlpperf calibrate", *(f"--case {case}" for case in last.cases)]
+        words = ["mlpperf calibrate", *(f"--series {case}" for case in last.cases)]
         if last.tracker == "mlpperf":
             words.append(f"--budget {last.budget:g}")
         else:

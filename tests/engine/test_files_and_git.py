@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from mlpperf.engine import git as module
 from mlpperf.engine.files import write_whole
-from mlpperf.engine.git import KEPT, clean_environment, git, told
+from mlpperf.engine.git import KEPT, clean_environment, git, query
 from mlpperf.errors import MlpperfError
 
 
@@ -73,7 +74,7 @@ def test_a_commit_may_take_as_long_to_write_as_it_is_large(patience: list[Any]) 
 
 
 def test_what_is_only_asked_is_not_waited_for_for_ever(patience: list[Any]) -> None:
-    assert told("rev-parse", "HEAD") == "said"
+    assert query("rev-parse", "HEAD") == "said"
     assert patience == [module.PATIENCE]
 
 
@@ -82,7 +83,7 @@ def test_git_that_hangs_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         raise subprocess.TimeoutExpired("git", options["timeout"])
 
     monkeypatch.setattr(module.subprocess, "run", hang)
-    assert told("rev-parse", "HEAD") is None
+    assert query("rev-parse", "HEAD") is None
 
 
 def test_variables_that_aim_git_are_dropped_from_an_environment() -> None:
@@ -95,7 +96,8 @@ def test_variables_that_aim_git_are_dropped_from_an_environment() -> None:
         [*local, "GIT_TRACE", "GIT_CEILING_DIRECTORIES", "GIT_EXTERNAL_DIFF"], "x"
     )
     others = {"PATH": "/bin", "GITHUB_ACTIONS": "true", "GIT_SSH_COMMAND": "ssh -v"}
-    assert clean_environment({**given, **others}) == others
+    with mock.patch.dict(os.environ, {**given, **others}, clear=True):
+        assert clean_environment() == others
 
 
 def test_our_own_environment_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +116,7 @@ def test_another_repository_is_named_by_us_alone(
         git("init", "--quiet", str(tmp_path / name))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     asked = ("rev-parse", "--absolute-git-dir")
-    assert told(*asked, folder=tmp_path / "one") == str(tmp_path / "one" / ".git")
+    assert query(*asked, folder=tmp_path / "one") == str(tmp_path / "one" / ".git")
     where = {"GIT_DIR": str(tmp_path / "other" / ".git")}
     assert (
         git(*asked, folder=tmp_path / "one", variables=where).decode().strip() == where["GIT_DIR"]

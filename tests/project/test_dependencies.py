@@ -48,13 +48,16 @@ def of_the_core(file: Path) -> bool:
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What measures hot paths runs where this package is; the rest in any environment.
-OF_HOT_PATHS = {"hotpath_worker.py", "hotpath_proof.py", "arrays.py", "race.py", "contest.py"}
+OF_HOT_PATHS = {
+    *("hotpath_suite.py", "hotpath_dry_run.py", "arrays.py", "race.py", "contest.py"),
+    "allocations.py",  # which uses memray, if that is there
+}
 WORKER = [f for f in (PACKAGE / "engine" / "worker").rglob("*.py") if f.name not in OF_HOT_PATHS]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_what_is_imported_is_declared(file: Path) -> None:
-    allowed = names(PROJECT["dependencies"])
+    allowed = {"mlpperf", *names(PROJECT["dependencies"])}  # the worker names its package in full
     if file in WORKER:
         allowed = IN_ANY_ENVIRONMENT
     elif of_the_core(file):

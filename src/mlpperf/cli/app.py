@@ -26,10 +26,10 @@ from .start import init
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate),
+    "Commits": (init, compare, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
-    "Machine": (devices, doctor),
+    "Hot paths": (list_, show, verify, race),
+    "Machine": (doctor, devices),
 }
 
 
@@ -75,42 +75,40 @@ class _Commands(TyperGroup):
                 raise sentence from error
             raise
         except Exception as error:  # Typer's own, whose class is not public
-            option = getattr(error, "option_name", "")
-            if instead := REMOVED.get((str(ctx.invoked_subcommand), option)):
-                raise MlpperfError(f"{option} was removed: use {instead}") from error
+            if sentence := _removed(ctx.invoked_subcommand, getattr(error, "option_name", "")):
+                raise sentence from error
             raise
 
 
-# What replaces an option that there was until 0.1. To be deleted in 0.3.
-_PATH = "--series 'PATH/*'"
-_CASE = "--series '*/CASE/*'"
-_VARIANT = "--series '*/VARIANT' with the name of a variant"
-_WORKERS = "--scheduler; `dask scheduler` and `dask worker --resources mlpperf=1` start one here"
-_INTER = "TensorFlow's own variable TF_NUM_INTEROP_THREADS"
-_MEMORY = "TensorFlow's own variable TF_FORCE_GPU_ALLOW_GROWTH"
-_XLA = "TensorFlow's own variable TF_XLA_FLAGS"
-_PLACEMENT = "TensorFlow's own variable TF_CPP_MIN_LOG_LEVEL"
+# What replaces options of 0.1, by commands ("" for all) and options. To be deleted in 0.3.
 REMOVED = {
-    **{(name, "--paths"): _PATH for name in ("compare", "calibrate", "backfill")},
-    **{(name, "--path"): _PATH for name in ("compare", "calibrate", "backfill")},
-    **{(name, "--case"): _CASE for name in ("compare", "calibrate")},
-    ("compare", "--backend"): _VARIANT,
-    ("compare", "--same"): "--all",
-    ("compare", "--full"): "--all",
-    ("backfill", "--workers"): _WORKERS,
-    **{(name, "--inter"): _INTER for name in ("devices", "keras")},
-    **{(name, "--gpu-memory"): _MEMORY for name in ("devices", "keras")},
-    **{(name, "--xla"): _XLA for name in ("devices", "keras")},
-    **{(name, "--no-xla"): _XLA for name in ("devices", "keras")},
-    **{(name, "--log-placement"): _PLACEMENT for name in ("devices", "keras")},
+    ("compare calibrate backfill", "--paths --path"): "--series 'PATH/*'",
+    ("compare calibrate", "--case"): "--series '*/CASE/*'",
+    ("compare", "--backend"): "--series '*/VARIANT' with the name of a variant",
+    ("compare", "--same --full"): "--all",
+    ("backfill", "--workers"): "--scheduler, after `dask scheduler` and `dask worker`",
+    ("", "--inter"): "--threads, or TensorFlow's variable TF_NUM_INTEROP_THREADS",
+    ("", "--gpu-memory"): "TensorFlow's variable TF_FORCE_GPU_ALLOW_GROWTH",
+    ("", "--xla --no-xla"): "TensorFlow's variable TF_XLA_FLAGS",
+    ("", "--log-placement"): "`mlpperf devices`, which shows where TensorFlow runs",
 }
+
+
+def _removed(command: Any, option: str) -> MlpperfError | None:
+    """The sentence about an option that was removed; None for any other."""
+    for (commands, options), instead in REMOVED.items():
+        if option in options.split() and (not commands or command in commands.split()):
+            return MlpperfError(f"{option} was removed: use {instead}")
+    return None
+
 
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Fast versions of your code: proven equal, timed in turns, and followed over commits.",
+    help="Find performance regressions: time two versions of a project side by side, and follow "
+    "its speed over commits.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and where those lie that are needed meanwhile."""
+"""Writes files whole or not at all, and locates the user's own temporary folder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..errors import MlpperfError
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write `content` to `file`; until all of it is written, what was there stays.
+    """Replace the content of `file` at once, when all of it is written.
 
-    Two processes may do so at once: the later one's content stays.
+    If two processes do so at a time, the later one's content stays.
 
     Raises
     ------
     OSError
-        If that fails; the file is then as it was, and nothing is left beside it.
+        If the file cannot be written; it is then as it was, and nothing is left beside it.
     """
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -33,27 +33,27 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 def own_folder() -> Path:
-    """The user's own folder in the temporary one, for locks and all that is needed meanwhile.
+    """The user's own folder in the temporary one, for locks and temporary files.
 
-    Nobody else may write into it: what others put into the temporary folder, links for example, is
-    never opened, locked or removed.
+    Nobody else can write into it: files that others put into the temporary folder, such as links,
+    are never opened, locked or removed.
 
     Raises
     ------
     MlpperfError
-        If it cannot be made, or somebody else can write into what has its name.
+        If it cannot be made, or if others can write into it.
     """
     user = os.getuid() if hasattr(os, "getuid") else None  # Windows has a folder for each user
     try:
         folder = Path(tempfile.gettempdir(), "mlpperf" if user is None else f"mlpperf-{user}")
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as reason:
         raise MlpperfError(
             f"There is no temporary folder ({reason}); set TMPDIR to a folder of your own."
         ) from reason
-    shared = user is not None and (found.st_uid != user or found.st_mode & 0o077)
-    if shared or not stat.S_ISDIR(found.st_mode):
+    shared = user is not None and (status.st_uid != user or status.st_mode & 0o077)
+    if shared or not stat.S_ISDIR(status.st_mode):
         raise MlpperfError(
             f"{folder} may be written or read by others; remove it, or set TMPDIR to a folder of "
             "your own."
@@ -64,14 +64,15 @@ def own_folder() -> Path:
 
 
 def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
-    """Append to files below the folder `inside`, which are made if need be: to all, or to none.
+    """Append to files below the folder `inside`, which need not exist: to all of them, or to none.
 
-    Their modes stay, and so do links to files in that folder, which are followed.
+    Links to files in that folder are followed; modes are kept.
 
     Raises
     ------
     MlpperfError
-        If one leads out of the folder, is read-only, or cannot be written. All are as they were.
+        If a file lies outside of the folder, is read-only, or cannot be written. All are then as
+        they were.
     """
     with contextlib.ExitStack() as undo:
         for file, content in additions.items():
@@ -85,7 +86,7 @@ def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
                     size = os.fstat(opened.fileno()).st_size
                     undo.callback(file.unlink if is_new else partial(os.truncate, file, size))
                     rest = memoryview(content)
-                    while rest:  # a disk that fills up takes a part of it
+                    while rest:  # a full disk takes only a part
                         rest = rest[opened.write(rest) :]
             except OSError as reason:
                 why = reason.strerror or reason
@@ -94,7 +95,7 @@ def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
 
 
 def _check_place(file: Path, inside: Path) -> None:
-    """Refuse what leads elsewhere, and what somebody protected, even if we might write it."""
+    """Refuse a link out of the folder, and a read-only file, even if it could be written."""
     there = next(at for at in (file, *file.parents) if at.exists() or at.is_symlink())
     if not there.resolve().is_relative_to(inside.resolve()):
         raise MlpperfError(f"{there} leads to {there.resolve()}, out of {inside}; nothing changed")

@@ -1,7 +1,7 @@
-"""Git, as it is called from everywhere: without a shell, and never with a name for an option.
+"""Runs git without a shell; a name is never taken for an option.
 
-It reads, and changes nothing: no hook of the repository runs, no index is refreshed, and what a
-hook or a shell has set for another repository does not count.
+Git only reads here: no hook of the repository runs, no index is refreshed, and variables that a
+hook or a shell has set for another repository are left out.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from pathlib import Path
 from ..errors import MlpperfError, last_line
 from .words import plain
 
-# Seconds after which git, asked a question, counts as hanging, for example on a network drive.
-PATIENCE = 60.0
+PATIENCE = 60.0  # seconds before `query` gives up, for example on a network drive
 
-# How those of git's variables begin that are kept: where git and its configuration are, and how it
-# reaches a server. All others may aim it at another repository or index, as those of hooks do.
-CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH")
-KEPT = (*CONFIGURATION, "GIT_ASKPASS", "GIT_DISCOVERY_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_")
+# Prefixes of git's variables that are kept: configuration, identity, and access to servers. All
+# others may point git to another repository or index, as those of hooks do.
+KEPT = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH"),
+    *("GIT_AUTHOR_", "GIT_COMMITTER_"),
+    *("GIT_ASKPASS", "GIT_DISCOVERY_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_"),
+)
 
-# Settings of the repository that would run something, write into it, or change what is parsed.
+# Repository settings that would run a program, write into the repository, or change the output.
 SETTINGS = {
     "color.ui": "false",
     "core.fsmonitor": "false",
@@ -48,15 +50,14 @@ VARIABLES = {
 }
 
 
-def clean_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of an environment (this process's for None) without those that aim git.
+def clean_environment() -> dict[str, str]:
+    """The variables of our own process without those that point git to a repository.
 
-    For every process that is started: the git of a benchmark must not write where a hook works.
+    Every process is started with these: the git of a benchmark must not write where a hook works.
     """
-    given = os.environ if environment is None else environment
     return {
         name: value
-        for name, value in given.items()
+        for name, value in os.environ.items()
         if not name.upper().startswith("GIT_") or name.startswith(KEPT)
     }
 
@@ -68,14 +69,14 @@ def git(
     patience: float | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> bytes:
-    """What git writes, in `folder` (default: the current one), given these environment variables.
+    """The output of git in `folder` (default: the current one), with additional `variables`.
 
-    By default git may take as long as it needs, as for a large checkout; `patience`: seconds.
+    `patience`: the most seconds that git may take; no limit by default, as for a large checkout.
 
     Raises
     ------
     MlpperfError
-        If git is not there, hangs or refuses; with its own last line.
+        If git is not installed, takes too long or fails; with the last line of its output.
     """
     try:
         done = subprocess.run(
@@ -98,10 +99,21 @@ def git(
     return done.stdout
 
 
-def told(*arguments: str, folder: Path | None = None, stdin: str = "") -> str | None:
-    """What git writes as text, or None where it cannot tell: no repository, no git, no answer."""
+def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str | None:
+    """The output of git as text, or None if git fails, as it does outside a repository."""
     try:
-        said = git(*arguments, folder=folder, stdin=stdin, patience=PATIENCE)
+        output = git(*arguments, folder=folder, stdin=stdin, patience=PATIENCE)
     except MlpperfError:
         return None
-    return said.decode(errors="replace").strip("\n")
+    return output.decode(errors="replace").strip("\n")
+
+
+def path(*arguments: str, folder: Path, variables: Mapping[str, str] | None = None) -> Path:
+    """The path that git prints.
+
+    Raises
+    ------
+    MlpperfError
+        If git fails.
+    """
+    return Path(os.fsdecode(git(*arguments, folder=folder, variables=variables).rstrip(b"\n")))

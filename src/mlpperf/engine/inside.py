@@ -1,4 +1,4 @@
-"""Paths out of a configuration, a commit or a record: they lie inside a copy, or are refused."""
+"""Resolves paths from a configuration, a commit or a record; refuses those outside of a copy."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 from ..errors import MlpperfError
 
-LONGEST = 4000  # bytes of a path, and of one name in it, that common file systems take
+LONGEST = 4000  # bytes of a path, and of one name, that common file systems support
 LONGEST_NAME = 255
 
 
 def inside(root: Path, name: object, setting: str, *, or_root: bool = False) -> Path:
-    """The path that `name` means below the folder `root`, which every such path has to go through.
+    """The path that `name` means below the folder `root`.
 
-    `name` may go up and down again (`docs/../tests`), as long as it ends below `root`, and no
-    symbolic link on the way leads out of it. `or_root`: it may also be `root` itself.
+    `name` may go up and down again (`docs/../tests`) if it ends below `root`, and no symbolic link
+    leads out of it. `or_root`: it may also be `root` itself.
 
     Raises
     ------
     MlpperfError
-        If it does not lie strictly inside, or is no path; the sentence names the `setting`.
+        If it is no path strictly inside of `root`; the sentence names the `setting`.
     """
     if why := _refused(root, name, or_root):
         shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:80]}…"
@@ -29,7 +29,7 @@ def inside(root: Path, name: object, setting: str, *, or_root: bool = False) -> 
 
 
 def _refused(root: Path, name: object, or_root: bool) -> str:
-    """What is wrong with such a path; nothing if it is fine."""
+    """Why a path is refused; empty if it is not."""
     if not isinstance(name, str):
         return "is no text; write a path below the project's folder"
     try:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data import samples
 from mlpperf.articles.data.samples import Samples, Scaling
+from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
@@ -367,3 +369,9 @@ def test_predictions_of_a_known_network() -> None:
     weights = [np.column_stack((np.zeros(10), np.eye(10)))]
     scaling = Scaling("minmax", images)
     assert predict(weights, images, scaling, Settings(hidden=())).tolist() == [3, 1, 4]
+
+
+def test_settings_name_what_there_is() -> None:
+    assert tuple(equations.ACTIVATIONS) == settings.ACTIVATIONS
+    assert tuple(equations.LOSSES) == settings.LOSSES
+    assert settings.SCALERS == samples.SCALERS

@@ -280,7 +280,7 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> di
 
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:
     records = [record("last_rung", 1.0), record("slow", 3.0), record("quick", 1.4)]
-    assert [row[0] for row in show.rows(records)] == ["last_rung", "quick", "slow"]
+    assert [row[0] for row in show.table(records).rows] == ["last_rung", "quick", "slow"]
     said = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
     assert show.verdict(records) == said
 

@@ -371,7 +371,7 @@ def test_a_share_of_nothing_is_not_a_number() -> None:
 def finding(series: Series, median: float, *, slower: bool = False) -> Finding:
     low, high = (median - 0.001, median + 0.001) if slower else (0.9, 1.1)
     ratio = Interval(median, low, high)
-    return Finding(series, ratio=ratio, processes=14, judged=True, sure=slower)
+    return Finding(series, ratio=ratio, processes=14, judged=True, significant=slower)
 
 
 def slowed(targets: list[Target]) -> Mutant:
@@ -391,8 +391,9 @@ def test_a_comparison_is_judged() -> None:
         finding(bystander, 1.05, slower=True),
         Finding(SCALED._replace(variant="added"), untimed=Judgement(Verdict.NEW)),
     ]
-    result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
-    result.total, result.busy, result.trouble = 12.0, 0.3, ["It died."]
+    findings = {f.series: f for f in found}
+    known = {"total": 12.0, "busy": 0.3, "warnings": ["It died."]}
+    result = Comparison("a", "b", {}, 0.005, 60.0, findings=findings, **known)
     wide = SCALED._replace(case="batch-1")
     targets = [Target(series, 0.02, 9) for series in (SCALED, SUMMED, wide)]
     trial = judged(0.02, slowed(targets), result)
@@ -495,7 +496,7 @@ def test_a_large_slowdown_is_found_and_none_is_not(
     trials = list(
         calibrate(
             original,
-            Selection(cases=["batch-256"]),
+            Selection(["batch-256"]),
             folder,
             sizes=(0.0, 3.0),
             trials=1,
@@ -544,7 +545,17 @@ def test_what_is_wrong_everywhere_cannot_be_calibrated(project: Any, tmp_path: P
 
 @pytest.mark.usefixtures("counted")
 def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
-    given = ["--size", "0", "--trials", "1", "--case", "batch-128", "--budget", "0.1", "--json"]
+    given = [
+        "--size",
+        "0",
+        "--trials",
+        "1",
+        "--series",
+        "*/batch-128/*",
+        "--budget",
+        "0.1",
+        "--json",
+    ]
     before = project.git("status", "--porcelain")
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["calibrate", *given], catch_exceptions=False)
@@ -600,7 +611,7 @@ def test_what_asv_prints_is_read() -> None:
         (["--trials", "0"], "at least one trial"),
         (["--budget", "0"], "positive number of seconds, not 0"),
         (["--against", "hyperfine"], "There is no tracker 'hyperfine'"),
-        (["--paths", "nonsense"], "There is no hot path 'nonsense'"),
+        (["--series", "nonsense"], "There is no series that fits 'nonsense'"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -8,9 +8,9 @@ import pytest
 
 from mlpperf.engine.calibrate import suite_trackers
 from mlpperf.engine.calibrate.suite_trackers import suite_tracker
-from mlpperf.engine.suites.discovery import Suite, found
+from mlpperf.engine.suites.discovery import Suite, discover
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.environment import Guests
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError
 
@@ -22,7 +22,7 @@ from town import walk
 def test_walk(benchmark, way):
     benchmark.pedantic(walk, args=[way], rounds=5, iterations=2)
 """
-HERE = Guests(sys.executable, {"base": (), "head": ()})
+HERE = Runtime(sys.executable, {"base": (), "head": ()})
 
 
 def version(root: Path, north: int, south: int, **more: str) -> Version:
@@ -40,7 +40,7 @@ def version(root: Path, north: int, south: int, **more: str) -> Version:
 def test_pytest_benchmark_is_heard_in_the_tests_of_a_project(tmp_path: Path) -> None:
     base = version(tmp_path / "base", 1_000, 100_000)
     head = version(tmp_path / "head", 100_000, 1_000)
-    tracker = suite_tracker("pytest-benchmark", found(head.root), HERE)
+    tracker = suite_tracker("pytest-benchmark", discover(head.root), HERE)
     said = tracker(base, head, [], tmp_path)
     slower, faster = (
         Series("tests/test_town.py", f"[{way}]", "test_walk", "pytest")
@@ -59,7 +59,7 @@ def test_tests_that_do_not_run_are_told(tmp_path: Path) -> None:
 
 
 def test_a_project_without_such_a_suite_is_told(tmp_path: Path) -> None:
-    suites = found(version(tmp_path / "base", 1, 1).root)
+    suites = discover(version(tmp_path / "base", 1, 1).root)
     with pytest.raises(MlpperfError, match="asv has nothing to run here"):
         suite_tracker("asv", suites, HERE)
 

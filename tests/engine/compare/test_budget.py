@@ -10,8 +10,7 @@ from mlpperf.engine.compare.budget import (
     JUDGING,
     SCREENING,
     SETTLED_ERROR,
-    UNCLEAR,
-    Task,
+    Sampling,
     coarse,
     judges,
     judging_seconds_least,
@@ -19,7 +18,7 @@ from mlpperf.engine.compare.budget import (
     shares,
     suspects,
 )
-from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.result import UNCHANGED_WITHIN, Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
@@ -66,28 +65,28 @@ def series(name: str, case: str = "batch-1") -> Series:
 )
 def test_moments_are_worth_their_while(given: dict[str, float], moments: int) -> None:
     about = {name: value for name, value in given.items() if name != "seconds"}
-    assert Task(estimate(**about)).moments(given.get("seconds", 0.1), 3) == moments
+    assert Sampling(estimate(**about)).moments(given.get("seconds", 0.1), 3) == moments
 
 
 def test_each_moment_costs_what_it_takes_to_get_ready() -> None:
-    task = Task(estimate(round_seconds=1e-6, other_seconds=0.02))
+    task = Sampling(estimate(round_seconds=1e-6, other_seconds=0.02))
     assert task.cost(0.1, 3) == pytest.approx(0.1 + 3 * 0.02)
     assert task.cost(0.03, 3) == pytest.approx(0.03 + 0.02)
 
 
 def test_the_shortest_time_is_two_rounds_and_no_more_than_settles_the_series() -> None:
-    assert Task(estimate(round_seconds=2.0)).shortest(0.03) == 4.0
-    noisy = Task(estimate(scatter=0.1), target_error=1e-4)
+    assert Sampling(estimate(round_seconds=2.0)).shortest(0.03) == 4.0
+    noisy = Sampling(estimate(scatter=0.1), target_error=1e-4)
     assert noisy.shortest(0.03) == 0.03
-    calm = Task(estimate(scatter=1e-9))
+    calm = Sampling(estimate(scatter=1e-9))
     assert calm.shortest(0.03) == SCREENING.seconds_least
 
 
 def test_a_suspect_is_judged_as_finely_as_its_change_needs() -> None:
-    task = Task(estimate(0.2))
+    task = Sampling(estimate(0.2))
     assert task.to_judge(suspicious=True).target_error == pytest.approx(0.1)
-    assert task.to_judge(suspicious=False).target_error == pytest.approx(UNCLEAR / 2)
-    assert Task(estimate(1e-9)).to_judge(suspicious=True).target_error == SETTLED_ERROR
+    assert task.to_judge(suspicious=False).target_error == pytest.approx(UNCHANGED_WITHIN / 2)
+    assert Sampling(estimate(1e-9)).to_judge(suspicious=True).target_error == SETTLED_ERROR
     assert task.to_judge(suspicious=True).estimate is task.estimate  # what is known counts
 
 
@@ -96,8 +95,8 @@ def test_a_suspect_is_judged_as_finely_as_its_change_needs() -> None:
 
 def test_what_is_over_is_split_evenly_up_to_what_each_needs() -> None:
     """Whichever comes first: the smallest room is filled first, and leaves the others more."""
-    needy = Task(estimate(scatter=0.1), target_error=1e-4)
-    modest = Task(estimate(scatter=0.01), target_error=0.01)  # a round of 1 ms will do
+    needy = Sampling(estimate(scatter=0.1), target_error=1e-4)
+    modest = Sampling(estimate(scatter=0.01), target_error=0.01)  # a round of 1 ms will do
     for names in (("a", "b", "c"), ("c", "b", "a")):
         tasks = dict(zip(map(series, names), (needy, modest, needy), strict=True))
         given = shares(tasks, 3.0)
@@ -108,13 +107,13 @@ def test_what_is_over_is_split_evenly_up_to_what_each_needs() -> None:
 
 
 def test_without_a_word_a_series_is_timed_at_one_moment() -> None:
-    tasks = {series("a"): Task(estimate(scatter=0.1, other_seconds=0.5), target_error=1e-6)}
+    tasks = {series("a"): Sampling(estimate(scatter=0.1, other_seconds=0.5), target_error=1e-6)}
     assert shares(tasks, 3.0) == {series("a"): pytest.approx(2.5)}
     assert shares(tasks, 3.0, 0.015, 3)[series("a")] == pytest.approx(2.5)  # too short for more
 
 
 def test_too_few_seconds_leave_everybody_the_minimum() -> None:
-    tasks = {series(name): Task(estimate(scatter=0.1), target_error=1e-6) for name in "ab"}
+    tasks = {series(name): Sampling(estimate(scatter=0.1), target_error=1e-6) for name in "ab"}
     assert set(shares(tasks, 0.001).values()) == {SCREENING.seconds_least}
 
 
@@ -134,7 +133,9 @@ def test_there_are_enough_judges_for_a_unanimous_sign(tests: int, seconds: float
 # --- who is suspected -----------------------------------------------------------------------------
 
 
-def chosen(tasks: dict[Series, Task], seconds: float = 60.0, starting: float = 0.1) -> list[Series]:
+def chosen(
+    tasks: dict[Series, Sampling], seconds: float = 60.0, starting: float = 0.1
+) -> list[Series]:
     """The suspects in their order; those that do not look changed have clear intervals."""
     findings = []
     for name, task in tasks.items():
@@ -145,10 +146,10 @@ def chosen(tasks: dict[Series, Task], seconds: float = 60.0, starting: float = 0
 
 def test_slower_comes_before_faster_and_the_surest_first() -> None:
     tasks = {
-        series("faster"): Task(estimate(-0.03, 1e-4)),
-        series("slower"): Task(estimate(0.03, 5e-3)),
-        series("surely_slower"): Task(estimate(0.03, 1e-3)),
-        series("same"): Task(estimate(0.0, 1e-3)),
+        series("faster"): Sampling(estimate(-0.03, 1e-4)),
+        series("slower"): Sampling(estimate(0.03, 5e-3)),
+        series("surely_slower"): Sampling(estimate(0.03, 1e-3)),
+        series("same"): Sampling(estimate(0.0, 1e-3)),
     }
     names = [name.path for name in chosen(tasks)]
     assert names == ["surely_slower", "slower", "faster"]
@@ -166,11 +167,14 @@ def test_slower_comes_before_faster_and_the_surest_first() -> None:
 def test_a_suspect_looks_changed_by_more_than_its_error_and_half_the_threshold(
     change: float, error: float, suspected: bool
 ) -> None:
-    assert bool(chosen({series("a"): Task(estimate(change, error))})) == suspected
+    assert bool(chosen({series("a"): Sampling(estimate(change, error))})) == suspected
 
 
 def test_what_is_only_unclear_is_no_suspect() -> None:
-    tasks = {series("unclear"): Task(estimate(0.0, 0.1)), series("slower"): Task(estimate(0.03))}
+    tasks = {
+        series("unclear"): Sampling(estimate(0.0, 0.1)),
+        series("slower"): Sampling(estimate(0.03)),
+    }
     findings = [Finding(name, ratio=Interval(1.0, 0.8, 1.25)) for name in tasks]
     found, _ = suspects(findings, tasks, 600.0, 0.1)
     assert list(found) == [series("slower")]
@@ -180,10 +184,10 @@ def test_what_is_only_unclear_is_no_suspect() -> None:
 def test_the_unclear_take_turns_as_there_is_time() -> None:
     """A process times those first that the fewest have timed, and of these the cheapest."""
     unclear = {
-        series("costly"): Task(estimate(0.0, 0.1, round_seconds=0.5)),
-        series("cheap"): Task(estimate(0.0, 0.1, round_seconds=0.1)),
+        series("costly"): Sampling(estimate(0.0, 0.1, round_seconds=0.5)),
+        series("cheap"): Sampling(estimate(0.0, 0.1, round_seconds=0.1)),
     }
-    judged = {series("slower"): Task(estimate(0.03, round_seconds=0.2))}
+    judged = {series("slower"): Sampling(estimate(0.03, round_seconds=0.2))}
 
     def chosen(seconds: float) -> list[str]:
         return [name.path for name in next_unclear(unclear, judged, seconds, 0.03)]
@@ -197,7 +201,7 @@ def test_the_unclear_take_turns_as_there_is_time() -> None:
 
 
 def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_time() -> None:
-    tasks = {series(f"{s:g}"): Task.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
+    tasks = {series(f"{s:g}"): Sampling.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
     each = 2 * FEWEST_ROUNDS * SCREENING.processes
     for share, timed in ((0.4, []), (0.6, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
         budget = share * each / SCREENING.coarse_share_most
@@ -205,18 +209,18 @@ def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_ti
 
 
 def test_of_a_function_that_is_plainly_slower_less_is_enough_at_other_cases() -> None:
-    other = Task(estimate(0.02, 0.05))  # alone it would be no suspect
+    other = Sampling(estimate(0.02, 0.05))  # alone it would be no suspect
     assert chosen({series("a", "batch-2"): other}) == []
-    plain = Task(estimate(0.05, 0.05 / (JUDGING.plain_errors + 0.01)))
+    plain = Sampling(estimate(0.05, 0.05 / (JUDGING.plain_errors + 0.01)))
     tasks = {series("a"): plain, series("a", "batch-2"): other, series("b", "batch-2"): other}
     assert chosen(tasks) == [series("a"), series("a", "batch-2")]
-    unclear = Task(estimate(0.05, 0.05 / (JUDGING.plain_errors - 0.01)))
+    unclear = Sampling(estimate(0.05, 0.05 / (JUDGING.plain_errors - 0.01)))
     assert chosen({series("a"): unclear, series("a", "batch-2"): other}) == [series("a")]
 
 
 def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> None:
     tasks = {
-        series(f"s{i}"): Task(estimate(0.02, 1e-3, scatter=0.1, round_seconds=0.05))
+        series(f"s{i}"): Sampling(estimate(0.02, 1e-3, scatter=0.1, round_seconds=0.05))
         for i in range(20)
     }
     (first,) = chosen(tasks, seconds=0.01)
@@ -227,3 +231,108 @@ def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> Non
         seconds = judges(20, 1.0) * (0.1 + number * cost) + 0.01
         assert len(chosen(tasks, seconds)) == number
         assert len(chosen(tasks, seconds - 0.02)) == number - 1
+
+
+ONE = Series("path", "case", "variant")
+
+
+def known(scatter: float, each: float, rest: float = 0.0) -> Sampling:
+    return Sampling(RatioEstimate(round_seconds=each, other_seconds=rest, scatter=scatter))
+
+
+def test_all_series_get_equal_times_up_to_what_each_needs() -> None:
+    calm, wild, long = (ONE._replace(case=case) for case in ("calm", "wild", "long"))
+    timings = {calm: known(0.001, 2e-4), wild: known(0.1, 1e-3), long: known(0.02, 0.5, 0.5)}
+    given = shares(timings, 3.0)
+    assert given[calm] == SCREENING.seconds_least  # 150 pairs, of which one is fine enough
+    beyond = given[long] - FEWEST_ROUNDS * 0.5
+    assert given[wild] - SCREENING.seconds_least == pytest.approx(beyond)
+    assert given[wild] > 5 * SCREENING.seconds_least
+    assert sum(given.values()) == pytest.approx(3.0 - 0.5)
+    few = shares(timings, -1.0)
+    assert few == {calm: SCREENING.seconds_least, wild: SCREENING.seconds_least, long: 1.0}
+    much = shares(timings, 1e6)
+    for series in (wild, long):  # a few times as long as until it is fine enough
+        timing = timings[series]
+        rounds = much[series] / timing.estimate.round_seconds
+        error = timing.estimate.scatter / math.sqrt(rounds)
+        assert error == pytest.approx(SETTLED_ERROR / math.sqrt(JUDGING.need_most))
+
+
+def test_a_session_is_worth_its_set_up() -> None:
+    cheap, dear = known(0.1, 1e-3, rest=0.02), known(0.1, 1e-3, rest=0.05)
+    assert [cheap.moments(0.06, 3), dear.moments(0.06, 3), dear.moments(0.2, 3)] == [3, 1, 3]
+    assert shares({ONE: cheap}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 3 * 0.02)
+    assert shares({ONE: dear}, 1.0, 0.06, 3)[ONE] == pytest.approx(1.0 - 0.05)
+
+
+def seen(change: float, each: float, scatter: float = 0.01, rest: float = 0.0) -> Sampling:
+    return Sampling(
+        RatioEstimate(
+            log_ratios=[math.log1p(change)] * 3,
+            rounds=[100] * 3,
+            own_errors=[0.0] * 3,
+            deviations=[np.zeros(25)] * 3,
+            round_seconds=each,
+            other_seconds=rest,
+            scatter=scatter,
+        )
+    )
+
+
+def suspected(timings: dict[str, Sampling], seconds: float) -> list[str]:
+    """The cases that are followed up, if a process takes a second to start."""
+    samplings = {ONE._replace(case=case): timing for case, timing in timings.items()}
+    return [s.case for s in suspects(findings(samplings), samplings, seconds, 1.0)[0]]
+
+
+def findings(samplings: dict[Series, Sampling]) -> list[Finding]:
+    return [
+        Finding(s, ratio=Interval(math.exp(one.estimate.log_ratio), 0.9, 1.2), processes=14)
+        for s, one in samplings.items()
+    ]
+
+
+def test_a_suspect_too_costly_for_the_budget_is_not_followed_up() -> None:
+    timings = {"short": seen(0.05, 1e-3), "long": seen(0.05, 2.0, rest=2.0)}
+    assert suspected(timings, 30.0) == ["short"]
+    assert suspected(timings, 90.0) == ["short", "long"]
+    long = {"long": timings["long"]}
+    assert suspected(long, 1.0) == ["long"]  # better than none at all
+
+
+def test_the_suspect_with_most_standard_errors_per_second_comes_first() -> None:
+    timings = {
+        "faster": seen(-0.05, 1e-3),
+        "noise": seen(0.0002, 1e-3),
+        "costly": seen(0.01, 0.02, scatter=0.02),
+        "uncertain": seen(0.01, 1e-3, scatter=0.05),
+        "certain": seen(0.01, 1e-3, scatter=0.005),
+        "disputed": seen(-0.01, 1e-3, scatter=0.005),
+    }
+    timings["disputed"].estimate.log_ratios = [-0.08, -0.01, 0.06]  # each by something else
+    assert suspected(timings, 1e3) == ["certain", "uncertain", "costly", "faster"]
+
+
+def test_other_cases_of_a_clearly_slower_function_are_suspected_sooner() -> None:
+    plain, kin, stranger = (ONE._replace(case=case) for case in ("plain", "kin", "stranger"))
+    stranger = stranger._replace(variant="another")
+    timings = {
+        plain: seen(0.5, 1e-3),
+        stranger: seen(0.008, 1e-3, scatter=0.06),
+        kin: seen(0.0075, 1e-3, scatter=0.06),
+    }
+    assert list(suspects(findings(timings), timings, 1e3, 1.0)[0]) == [plain, kin, stranger]
+    timings[plain] = seen(0.0, 1e-3)
+    assert list(suspects(findings(timings), timings, 1e3, 1.0)[0])[:2] == [stranger, kin]
+
+
+def test_a_clear_change_is_confirmed_in_less_time() -> None:
+    assert seen(0.5, 1e-3).to_judge(suspicious=True).shortest(0.06) == SCREENING.seconds_least
+    assert seen(0.01, 1e-3).to_judge(suspicious=True).shortest(0.06) == 0.06
+    assert seen(0.5, 0.1).to_judge(suspicious=True).shortest(0.06) == 0.2  # two pairs
+
+
+def test_a_larger_budget_has_more_processes() -> None:
+    least = math.ceil(math.log2(10 / FALSE_ALARM)) - SCREENING.processes
+    assert [judges(10, seconds) - least for seconds in (0, 10, 32, 60, 1e4)] == [2, 2, 4, 6, 6]

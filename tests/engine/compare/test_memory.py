@@ -1,63 +1,68 @@
 """Memory is judged by processes that did not suspect it; what varies by chance raises no alarm."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mlpperf.engine.compare.budget import MEMORY_ALARM
+from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
 from mlpperf.engine.compare.result import Comparison, Finding
-from mlpperf.engine.suites.series import Series
-from mlpperf.engine.worker.hotpath_proof import BETWEEN_CALLS, _counted
+from mlpperf.engine.suites.series import Selection, Series
+from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.version import Version
+from mlpperf.engine.worker.allocations import BETWEEN_CALLS, _counted
+from mlpperf.engine.worker.protocol import MemoryCounts
 
 Peak = Callable[[], float]
 
 
 class Counting:
-    """A crew whose processes count what they are told."""
+    """A pool whose processes count these peaks."""
 
     def __init__(self, base: Peak, head: Peak, silent: Sequence[int] = ()) -> None:
         self.peaks, self.silent, self.asked = {"base": base, "head": head}, silent, 0
 
-    def ask(
-        self, kind: str, sides: Sequence[str], series: Sequence[Sequence[str]], calls: int
-    ) -> Iterator[dict[str, Any]]:
+    def run(
+        self, kind: str, sides: Sequence[str], suite: str, series: Any, calls: int
+    ) -> tuple[list[MemoryCounts], None]:
         assert (kind, calls) == ("memory", CALLS)
         self.asked += 1
-        for names in series if self.asked not in self.silent else ():
-            counted = {side: [[self.peaks[side](), 7] for _ in range(calls)] for side in sides}
-            yield {"series": names, "memory": counted}
+        counts = {side: [[self.peaks[side](), 7] for _ in range(calls)] for side in sides}
+        every: Any = [MemoryCounts(names, counts) for names in series]
+        return [] if self.asked in self.silent else every, None
 
 
-def judged(crew: Any, series: int = 1, isolated: str = "") -> Comparison:
+def judged(pool: Any, series: int = 1, isolated: str = "") -> Comparison:
     seen = {
         "base": {"peak": 383_000, "allocations": 7},
         "head": {"peak": 419_000, "allocations": 7},
     }
-    found = [Finding(Series("p", "c", f"v{i}"), memory=dict(seen)) for i in range(series)]
-    findings = {finding.series: finding for finding in found}
-    result = Comparison("a", "b", {}, 0.005, 60.0, findings=findings, isolated=isolated)
-    judge_memory(crew, result, lambda text: None)
-    return result
+    names = [Series("p", "c", f"v{i}") for i in range(series)]
+    findings = {name: Finding(name, memory=seen) for name in names}
+    pair = Pair(*(Version(side, None, Path()) for side in ("a", "b")), isolated=isolated)
+    context = Context(pool, pair, Selection(), [].append)
+    return Comparison("a", "b", {}, 0.005, 60.0, findings=judge_memory(context, findings))
 
 
-def test_a_rise_that_every_process_sees_is_told() -> None:
-    crew = Counting(lambda: 1e6, lambda: 1.2e6)
-    result = judged(crew)
-    assert crew.asked == judges_of_memory(1)
+def test_a_rise_that_every_process_confirms_is_reported() -> None:
+    pool = Counting(lambda: 1e6, lambda: 1.2e6)
+    result = judged(pool)
+    assert pool.asked == judges_of_memory(1)
     assert [f.grown for f in result.regressions] == [["peak memory 1 → 1.2 MB"]]
 
 
-def test_so_it_is_if_each_version_has_processes_of_its_own() -> None:
-    crew = Counting(lambda: 1e6, lambda: 1.2e6)
-    assert judged(crew, isolated="as asked").exit_code == 1
-    assert crew.asked == 2 * judges_of_memory(1)
+def test_a_rise_is_reported_if_each_version_has_processes_of_its_own() -> None:
+    pool = Counting(lambda: 1e6, lambda: 1.2e6)
+    assert judged(pool, isolated="as asked").exit_code == 1
+    assert pool.asked == 2 * judges_of_memory(1)
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.3])
-def test_what_varies_by_chance_raises_no_alarm(spread: float) -> None:
+def test_memory_that_varies_by_chance_raises_no_alarm(spread: float) -> None:
     rng = np.random.default_rng(1)
 
     def peak() -> float:
@@ -67,17 +72,17 @@ def test_what_varies_by_chance_raises_no_alarm(spread: float) -> None:
     assert alarms <= 2  # of 300 × MEMORY_ALARM = 0.3 that are expected at most
 
 
-def test_a_rise_within_what_varies_is_told_by_the_middle_of_many_calls() -> None:
+def test_a_rise_within_the_variation_is_detected_by_the_median_of_many_calls() -> None:
     rng = np.random.default_rng(2)
 
     def peak(factor: float) -> Peak:
         return lambda: 4e5 * factor * rng.uniform(0.9, 1.1)
 
-    told = [judged(Counting(peak(1.0), peak(1.3))).exit_code for _ in range(20)]
-    assert told == [1] * 20
+    codes = [judged(Counting(peak(1.0), peak(1.3))).exit_code for _ in range(20)]
+    assert codes == [1] * 20
 
 
-def test_a_process_that_says_nothing_tells_nothing() -> None:
+def test_without_an_answer_of_every_process_no_rise_is_reported() -> None:
     result = judged(Counting(lambda: 1e6, lambda: 1.2e6, silent=[3]))
     (finding,) = result.findings.values()
     assert finding.grown == []
@@ -92,10 +97,9 @@ def test_the_more_are_suspected_the_more_processes_judge() -> None:
 
 
 def test_nothing_is_judged_if_nothing_is_suspected() -> None:
-    crew: Any = Counting(lambda: 1e6, lambda: 1e6)
-    result = Comparison("a", "b", {}, 0.005, 60.0)
-    judge_memory(crew, result, lambda text: None)
-    assert crew.asked == 0
+    pool = Counting(lambda: 1e6, lambda: 1e6)
+    assert judged(pool, series=0).findings == {}
+    assert pool.asked == 0
 
 
 def test_of_each_call_the_peak_is_counted_and_what_it_allocates() -> None:

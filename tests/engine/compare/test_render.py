@@ -10,23 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from mlpperf.engine import terminal
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 
 
-def comparison(ratio: float = 1.011, *, suite: str = "pytest", **about: Any) -> Comparison:
+def comparison(
+    ratio: float = 1.011, *, suite: str = "pytest", memory: Any = None, **about: Any
+) -> Comparison:
     """Of one series, whose separate times say +0.2 %."""
     series = Series("test_a.py", "", "test_it", suite)
     one = Finding(
         series,
         seconds={"base": 495e-6, "head": 496e-6},
         ratio=Interval(ratio, ratio / 1.001, ratio * 1.001),
+        memory=memory or {},
         processes=9,
-        sight=0.01,
-        sure=True,
+        detectable=0.01,
+        significant=True,
     )
     suites = {"pytest": "pytest: test_a.py"} if suite else {}
     return Comparison("b", "h", {}, 0.005, 1.0, findings={series: one}, suites=suites, **about)
@@ -103,5 +108,88 @@ def test_hot_paths_beside_suites_say_what_they_ran_on() -> None:
     there = elsewhere(python="3.9.1", numpy="none")
     result = comparison(environment=there)
     assert not any("Hot paths ran" in note for note in render.notes(result))
-    result.findings |= comparison(suite="").findings
+    result.findings.update(comparison(suite="").findings)
     assert render.notes(result)[-1] == f"Hot paths ran on {environment().software}."
+
+
+def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    series = Series("full_set_forward", "batch-500-784x1000x1000x10", "samples_major_in_place")
+    memory = {
+        "base": {"peak": 1_000_000, "allocations": 12},
+        "head": {"peak": 9_000_000, "allocations": 99},
+    }
+    ratio, grown = Interval(1.123, 1.1, 1.2), ["peak", "allocations"]
+    found = Finding(series, ratio=ratio, processes=9, memory=memory, grown_in=grown)
+    terminal.console().print(render.table([found], "x"))
+    said = capsys.readouterr().out
+    for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
+        assert word in said
+    assert "…" not in said
+
+
+def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
+    counted = {side: {"peak": 1, "allocations": 1} for side in ("base", "head")}
+    for taken, told in ((counted, False), ({}, True)):
+        said = render.notes(comparison(suite="", memory=taken))
+        assert any("pip install 'mlpperf[memory]'" in sentence for sentence in said) == told
+    assert not any("memray" in sentence for sentence in render.notes(comparison(same=True)))
+
+
+HOSTILE = [
+    "a|b",
+    "<img src=x onerror=alert(1)>",
+    "[click](http://example.org)",
+    "[bold]x[/]",
+    "[/red]",
+    "`code` @everyone #1 **b** _i_ &amp; \\|",
+    "new\nline\r\n| x |",
+    "\x1b[31m",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    series = Series("path", name, name)
+    ratio = Interval(1.2, 1.1, 1.3)
+    slower = Finding(series, ratio=ratio, processes=14, judged=True, significant=True)
+    wrong = Finding(Series("path", "case", name), wrong={"head": f"{name} is wrong."})
+    findings = {slower.series: slower, wrong.series: wrong}
+    result = Comparison(name, name, {}, 0.005, 1.0, findings=findings, warnings=[name])
+    text = render.markdown(result)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 4
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert not re.search(r"<(?!/?details|/?summary)", text)
+    assert not re.search(r"(?<!\\)[\]\[`*]", text)
+    assert "@" not in text
+    assert "\x1b" not in text
+    terminal.console().print(render.text(result))
+    assert "slower" in capsys.readouterr().out
+
+
+def test_a_regression_is_an_annotation_on_github() -> None:
+    slow = Finding(
+        Series("tests/a.py", "", "slow", "pytest"),
+        ratio=Interval(1.2, 1.1, 1.3),
+        processes=9,
+        judged=True,
+        significant=True,
+    )
+    wrong = Finding(Series("a, b", "c", "d"), wrong={"head": "it is 100%\nwrong"})
+    findings = {one.series: one for one in (slow, wrong)}
+    result = Comparison("old", "new", {}, 0.005, 60.0, findings=findings)
+    assert render.github_lines(result) == [
+        "::error::it is 100%25%0Awrong",
+        "::error file=tests/a.py::tests/a.py::slow is slower by +20.0 %25 (+10.0 to +30.0)",
+    ]
+
+
+def test_what_is_missing_is_told_with_what_to_do() -> None:
+    because = "it fails in both versions: ModuleNotFoundError: No module named 'numpy.linalg'"
+    left_out = Finding(
+        Series("tests/a.py", "", "a", "pytest"),
+        untimed=Judgement(Verdict.NOT_TIMED, because=because),
+    )
+    findings = {left_out.series: left_out}
+    notes = render.notes(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
+    assert "Some benchmarks import numpy, which is not installed; add --with numpy." in notes

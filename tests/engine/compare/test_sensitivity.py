@@ -1,4 +1,4 @@
-"""What `mlpperf doctor` says of how small a slowdown this machine can show."""
+"""The check of the smallest slowdown that this machine detects."""
 
 import re
 
@@ -19,24 +19,22 @@ def estimate(noise: float) -> RatioEstimate:
 
 
 @pytest.mark.parametrize(("noise", "state"), [(0.002, "fine"), (0.05, "note")])
-def test_the_noisier_the_less_is_seen(noise: float, state: str) -> None:
-    finding = sensitivity.told(estimate(noise))
+def test_more_noise_hides_larger_slowdowns(noise: float, state: str) -> None:
+    finding = sensitivity.as_check(estimate(noise))
     assert finding.state == state
     assert bool(finding.advice) == (state == "note")
-    found = re.search(
-        r"20 series can tell a slowdown of ([\d.]+) %, 95 times of 100", finding.found
-    )
+    found = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", finding.found)
     assert found
     assert noise < float(found[1]) / 100 < 10 * noise
 
 
-def test_it_is_measured() -> None:
+def test_the_check_measures() -> None:
     finding = sensitivity.check()
     assert finding.state in ("fine", "note")
-    assert finding.what == "sight"
+    assert finding.what == "sensitivity"
 
 
-def test_a_process_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensitivity, "PROCESS", "raise ValueError('no clock')")
     finding = sensitivity.check()
     assert finding.state == "problem"

@@ -1,47 +1,54 @@
-"""Which series are left out: those of which it is known that they run nothing that changed."""
+"""Which series run changed code, as far as a process that traces them gets."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from mlpperf.engine.compare.result import Comparison, Finding
-from mlpperf.engine.compare.unchanged import Watched, leave_out_untouched
+import pytest
+
+from mlpperf.engine.compare.unchanged import Watched
 from mlpperf.engine.pool.process import WorkerError
-from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.worker.protocol import Touch
 
-NAMES = ["a", "b", "c"]
-
-
-class Dying:
-    """A process that answers about two series, and ends."""
-
-    patience = 0.0
-
-    def __init__(self) -> None:
-        self._answers: Iterator[Any] = iter(
-            [
-                {"series": ("", "", "a"), "touched": False, "why": ""},
-                {"series": ("", "", "b"), "touched": True, "why": "starts a process"},
-            ]
-        )
-
-    def __next__(self) -> Any:
-        answer = next(self._answers, None)
-        if answer is None:
-            raise WorkerError("it has ended")
-        return answer
+A, B = (Series("", "", name, "pytest") for name in "ab")
 
 
-def test_what_nobody_has_answered_is_timed() -> None:
-    workers: Any = {"pytest": Dying()}
-    watched = Watched(workers)
-    watched.wait()
-    series = [Series("", "", name, "pytest") for name in NAMES]
-    assert watched.touched == {series[0]: "", series[1]: "starts a process"}
-    result = Comparison("base", "head", {}, 0.005, 1.0)
-    result.findings = {one: Finding(one) for one in series}
-    crew: Any = type("Crew", (), {"calls": dict.fromkeys(series, 1.0)})()
-    leave_out_untouched(crew, result, watched.untouched)
-    assert list(crew.calls) == series[1:]
-    assert result.findings[series[0]].judgement.verdict is Verdict.UNTOUCHED
-    assert not result.findings[series[2]].untimed
+class Worker(Iterator[Touch]):
+    """A process that gives these reasons, and dies."""
+
+    def __init__(self, **reasons: str) -> None:
+        self.answers = iter([Touch(("", "", name), why) for name, why in reasons.items()])
+
+    def __next__(self) -> Touch:
+        for answer in self.answers:
+            return answer
+        raise WorkerError("it has ended")
+
+
+def watched(**reasons: str) -> Watched:
+    workers: Any = {"pytest": Worker(**reasons)}
+    found = Watched(workers)
+    found.wait()
+    return found
+
+
+def test_only_series_that_certainly_run_no_changed_code_are_unchanged() -> None:
+    one = watched(a="", b="starts a process")
+    assert one.reasons == {A: "", B: "starts a process"}
+    assert one.unchanged == {A}
+    assert one.everywhere == ""
+
+
+@pytest.mark.parametrize(
+    ("reasons", "everywhere"),
+    [
+        ({"a": "loading it runs x", "b": "loading it runs x"}, "loading it runs x"),
+        ({"a": "loading it runs x", "b": ""}, ""),
+        ({"a": "runs x", "b": "runs x"}, ""),
+        ({}, ""),
+    ],
+)
+def test_loading_that_runs_changed_code_is_a_reason_to_time_all(
+    reasons: dict[str, str], everywhere: str
+) -> None:
+    assert watched(**reasons).everywhere == everywhere

@@ -160,7 +160,7 @@ def test_a_record_holds_everything_to_be_read_years_later(results: list[Result])
 def test_a_record_has_the_setting_and_what_was_in_force(
     results: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Setting("gpu:1", gpu_memory="512", xla=True)
+    asked = Setting("gpu:1", threads=1)
     monkeypatch.setenv(SETTING, asked.environment()[SETTING])
     monkeypatch.setattr(records, "in_force", lambda: InForce(blas_threads=3, placed="gpu:1"))
     record = as_records("race", COMMIT, map(race_content, results))[0]

@@ -1,18 +1,24 @@
-"""Processes that end before they should: of what, and at which version, is known."""
+"""Processes that end before they should: the series and version that ended them are known."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mlpperf.engine.pool import pool as module
 from mlpperf.engine.pool import process
-from mlpperf.engine.pool.pool import Crew
+from mlpperf.engine.pool.pool import Pool
+from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.environment import Guests
-from mlpperf.engine.versions.version import Version
+from mlpperf.engine.versions.environment import Runtime
+from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.version import Version, entries_of
+from mlpperf.engine.worker.protocol import Names, Session
+
+pytestmark = pytest.mark.usefixtures("temporary")
 
 AREA, EDGE = (("tests/test_shapes.py", "", f"test_{name}") for name in ("area", "edge"))
 TESTS = """
@@ -34,10 +40,16 @@ DIES = {
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Any:
-    """A crew for a base that is fine, and a head whose `area` or module does what it is given."""
+def warnings() -> list[str]:
+    """What a pool warns of."""
+    return []
 
-    def made(area: str = "pass", module: str = "", tests: str = TESTS) -> Crew:
+
+@pytest.fixture
+def pool(tmp_path: Path, warnings: list[str]) -> Any:
+    """A pool for a base that is fine, and a head whose `area` or module does what it is given."""
+
+    def made(area: str = "pass", module: str = "", tests: str = TESTS) -> Pool:
         for side in ("base", "head"):
             (tmp_path / side / "tests").mkdir(parents=True)
             (tmp_path / side / "tests/test_shapes.py").write_text(tests)
@@ -47,92 +59,139 @@ def crew(tmp_path: Path) -> Any:
             (tmp_path / side / "shapes.py").write_text(code)
         (tmp_path / "inputs").mkdir()
         suite = Suite("pytest", ("tests/test_shapes.py",), ("tests/test_shapes.py",), (), "tests")
-        versions = {side: Version(side, None, tmp_path / side) for side in ("base", "head")}
-        guests = Guests(sys.executable, {"base": (), "head": ()})
-        inputs = str(tmp_path / "inputs")
-        return Crew(versions, {}, inputs, [], 1, [suite], guests, budget=3.0)
+        versions = (Version(side, None, tmp_path / side) for side in ("base", "head"))
+        runtime = Runtime(sys.executable, {"base": (), "head": ()})
+        pair = Pair(*versions, (suite,), runtime=runtime)
+        return Pool(pair, tmp_path / "inputs", warnings.append, 3.0, seed=1)
 
     return made
 
 
-def prove(asked: Crew) -> list[dict[str, Any]]:
-    return list(asked.ask("prove", ["base", "head"], "pytest", series=[EDGE, AREA], longest=0.2))
+def dry_run(asked: Pool, *series: Names, longest: float = 0.2) -> tuple[list[Any], Any]:
+    given = {"series": list(series or (EDGE, AREA)), "longest": longest}
+    return asked.run("dry_run", ["base", "head"], "pytest", **given)
 
 
 @pytest.mark.parametrize("does", DIES)
-def test_what_ends_a_proof_is_known_by_series_and_version(
-    does: str, crew: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_series_and_version_that_end_a_dry_run_are_known(
+    does: str, pool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warnings: list[str]
 ) -> None:
     monkeypatch.setattr(process, "GRACE", 0.5)
-    asked = crew(does)
-    assert [tuple(answer["series"]) for answer in prove(asked)] == [EDGE]
-    assert asked.failed
-    assert (asked.lost.series, asked.lost.side) == (AREA, "head")
-    assert DIES[does] in str(asked.lost)
-    assert asked.trouble == [str(asked.lost)]
+    answers, lost = dry_run(pool(does))
+    assert [answer.series for answer in answers] == [EDGE]
+    assert (lost.series, lost.side) == (AREA, "head")
+    assert DIES[does] in str(lost)
+    assert warnings == [str(lost)]
     assert not list((tmp_path / "inputs").iterdir())  # its home is gone
 
 
 @pytest.mark.parametrize("does", DIES)
-def test_what_ends_a_process_that_times_is_known_too(
-    does: str, crew: Any, monkeypatch: pytest.MonkeyPatch
+def test_the_series_and_version_that_end_a_process_that_times_are_known(
+    does: str, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a call that goes well fifty times."""
     monkeypatch.setattr(module, "SILENCE", -1.0)
-    asked = crew(f"if calls > 50: {does}")
-    sessions = [{"series": one, "seconds": 0.1, "long": False} for one in (EDGE, AREA)]
-    list(asked.time("pytest", sessions))
-    assert (asked.lost.series, asked.lost.side) == (AREA, "head")
-    assert DIES[does] in str(asked.lost)
+    sessions = [Session(one, 0.1) for one in (EDGE, AREA)]
+    with pytest.raises(WorkerError) as lost:
+        list(pool(f"if calls > 50: {does}").time("pytest", sessions, longest=1.0, expected=0.0))
+    assert (lost.value.series, lost.value.side) == (AREA, "head")
+    assert DIES[does] in str(lost.value)
 
 
 @pytest.mark.parametrize("does", list(DIES)[:2])
-def test_what_ends_the_loading_is_of_no_series(does: str, crew: Any) -> None:
-    asked = crew(module=does)
-    assert prove(asked) == []
-    assert (asked.lost.series, asked.lost.side) == ((), "head")
+def test_a_death_while_loading_is_of_no_series(does: str, pool: Any) -> None:
+    answers, lost = dry_run(pool(module=does))
+    assert answers == []
+    assert (lost.series, lost.side) == ((), "head")
 
 
-def test_a_crew_whose_processes_come_to_their_end_has_lost_nothing(crew: Any) -> None:
-    asked = crew()
-    answers = prove(asked)
-    assert [answer["failed"] for answer in answers] == [{}, {}]
-    assert not asked.failed
-    assert asked.lost is None
+def test_a_process_that_comes_to_its_end_is_not_lost(pool: Any, warnings: list[str]) -> None:
+    answers, lost = dry_run(pool())
+    assert [answer.failed for answer in answers] == [{}, {}]
+    assert (lost, warnings) == (None, [])
 
 
-def test_what_is_lost_does_not_hide_that_the_next_one_is_not(crew: Any) -> None:
-    asked = crew("os._exit(0)")
-    prove(asked)
-    assert list(asked.ask("prove", ["base"], "pytest", series=[AREA], longest=1.0))
-    assert asked.lost is None
-    assert len(asked.trouble) == 1
-
-
-def test_both_processes_that_take_turns_are_waited_for(crew: Any, monkeypatch: Any) -> None:
-    """As long as what they are going to time is known to take."""
-    seen: list[float] = []
+def test_both_processes_that_take_turns_are_waited_for(pool: Any, monkeypatch: Any) -> None:
+    """As long as their sessions are expected to take."""
+    patience: list[float] = []
 
     def alternating(base: Any, head: Any, *_: Any) -> Any:
-        seen.extend((base.patience, head.patience))
+        patience.extend((base.patience, head.patience))
         return iter(())
 
     monkeypatch.setattr(module, "alternating", alternating)
-    asked = crew()
-    asked.setup[Series.of(AREA, "pytest")] = 61.0
-    sessions = [{"series": AREA, "seconds": 2.0, "long": True}]
-    list(asked.alternate("pytest", sessions))
-    assert seen == [asked._patience("pytest", sessions)] * 2
-    assert min(seen) > 2 * 61
+    session = Session(AREA, 2.0, long=True)
+    list(pool().time("pytest", [session], longest=1.0, expected=122.0, apart=True))
+    assert patience == [module.SILENCE + 3.0 + 122.0] * 2
 
 
-def test_patience_follows_from_the_budget_and_from_what_is_known_to_take_long(crew: Any) -> None:
-    asked = crew()
-    session = {"series": AREA, "seconds": 2.0, "long": True}
-    usual = asked._patience("pytest", [])
-    assert usual == module.SILENCE + 3.0 < 60
-    assert asked._patience("", []) == module.COMPILING + 3.0
-    assert asked._patience("pytest", [session]) == usual + 2.0
-    series = Series.of(AREA, "pytest")
-    asked.setup[series], asked.calls[series], asked.whole[series] = 20.0, 1.0, 4.0
-    assert asked._patience("pytest", [session]) == usual + 2.0 + module.TIMES * 24.0
+# --- of hot paths ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hot_paths(project: Any, tmp_path: Path, warnings: list[str]) -> Callable[..., Pool]:
+    """A pool for a tiny project with hot paths, which is both base and head."""
+
+    def made(patience: float = 60.0) -> Pool:
+        inputs = tmp_path / "inputs"
+        inputs.mkdir(exist_ok=True)
+        version = Version("x", None, project.folder, entries_of(project.folder))
+        return Pool(Pair(version, version), inputs, warnings.append, patience, seed=0)
+
+    return made
+
+
+def test_a_process_answers_and_ends(hot_paths: Any, warnings: list[str]) -> None:
+    inventory = hot_paths().discover("", ["head"])["head"]
+    assert inventory.hot_paths.keys() == {"doubling", "sums"}
+    assert warnings == []
+    assert not psutil.Process().children()
+
+
+def test_only_the_first_process_compiles_the_versions(
+    hot_paths: Any, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    first = hot_paths().discover("", ["head"])
+    kept = {file.name.partition(".")[0] for file in project.folder.rglob("*.pyc")}
+    assert kept >= {"__init__", "hotpaths", "work"}
+    assert hot_paths().discover("", ["head"]) == first
+
+
+def test_output_of_a_version_is_no_answer(
+    hot_paths: Any, project: Any, warnings: list[str]
+) -> None:
+    project.write("src/pkg/__init__.py", "print('{}')\nimport os\nos.write(1, b'[]\\n')\n")
+    inventory = hot_paths().discover("", ["head"])["head"]
+    assert inventory.hot_paths.keys() == {"doubling", "sums"}
+    assert warnings == []
+
+
+def test_a_process_that_fails_gives_the_reason(hot_paths: Any, warnings: list[str]) -> None:
+    """No dry run has written the inputs."""
+    series = [("doubling", "batch-128", "scaled")]
+    answers, lost = hot_paths().run("memory", ["base", "head"], "", series=series, calls=1)
+    assert answers == []
+    assert warnings == [str(lost)]
+    assert warnings[0].startswith("A process ended early (doubling batch-128 scaled)")
+
+
+def test_a_process_without_a_sign_of_life_is_killed(
+    hot_paths: Any, project: Any, warnings: list[str]
+) -> None:
+    project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
+    inventory = hot_paths(0.5 - module.COMPILING).discover("", ["head"])["head"]
+    why = "A process did not go on within 0.5 s and said nothing"
+    assert inventory.broken == {"": why}
+    assert warnings == [why]
+    assert not psutil.Process().children()
+
+
+def test_samples_that_nobody_reads_end_their_process(hot_paths: Any) -> None:
+    series = ("doubling", "batch-128", "scaled")
+    pool = hot_paths()
+    pool.run("dry_run", ["base", "head"], "", series=[series])
+    samples = pool.time("", [Session(series, 0.1)] * 2, longest=1.0, expected=1.0)
+    next(samples)
+    samples.close()
+    assert not psutil.Process().children()

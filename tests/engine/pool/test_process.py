@@ -15,6 +15,7 @@ import pytest
 
 from mlpperf.engine.pool import process
 from mlpperf.engine.pool.process import Worker, WorkerError
+from mlpperf.engine.worker.protocol import Task
 from mlpperf.errors import MlpperfError
 
 LONG = "import time; time.sleep(600)"
@@ -349,7 +350,24 @@ def test_its_home_goes_with_it_and_the_current_folder_holds_no_modules(tmp_path:
     (tmp_path / "json.py").write_text("raise SystemExit('imported')")
     (tmp_path / "tempfile.py").write_text("raise SystemExit('imported')")
     try:
-        with process.started("mlpperf.engine.worker.race", {}) as ours:
+        with process.TaskWorker(Task("none", "pytest")) as ours:
             assert "KeyError" in heard(ours)[1]
     finally:
         os.chdir(here)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"message": "Refusal", "why": "An input was changed."}, r"An input was changed\."),
+        ({"message": "Touch", "series": ["a", "b"], "why": ""}, "gave answers that cannot be read"),
+        ({"n": 1}, "gave answers that cannot be read"),
+        ({"message": "Done", "seconds": 1}, "gave an answer to another task"),
+    ],
+)
+def test_a_task_worker_gives_messages_only(
+    answer: dict[str, Any], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "START", f"print({json.dumps(json.dumps(answer))})")
+    with process.TaskWorker(Task("time", "asv")) as ours, pytest.raises(MlpperfError, match=why):
+        next(ours)

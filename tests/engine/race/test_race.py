@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import astuple, replace
 from pathlib import Path
 from random import Random
@@ -33,6 +34,7 @@ from mlpperf.engine.race.warnings import TELLING_ROUNDS, Measured, doubts, two_m
 from mlpperf.engine.statistics.intervals import FEWEST, Interval, ratio_interval
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.worker import contest as contest_module
+from mlpperf.engine.worker.protocol import Samples, Task
 from mlpperf.engine.worker.rounds import FUNCTIONS
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Args, Case, Cost, HotPath, Variant
@@ -520,6 +522,11 @@ def contest(clock: FakeClock, variants: int = 1) -> Contest:
     return Contest(path, CASE, others)
 
 
+def samples(times: list[list[float]], round_seconds: float, overhead: float) -> Samples:
+    names = dict(zip(map(str, range(len(times))), times, strict=True))
+    return Samples(("doubling", "batch-4", ""), names, round_seconds * len(times[0]), overhead)
+
+
 def processes_found(
     found: Contest, rng: Generator, speedup: float, *, between: float, within: float, number: int
 ) -> None:
@@ -528,7 +535,7 @@ def processes_found(
         level = between * rng.standard_normal()
         usual = np.exp(within * rng.standard_normal(40))
         other = usual / speedup * np.exp(level + within * rng.standard_normal(40))
-        found.add([usual.tolist(), other.tolist()], 2e-3, 0.01)
+        found.add(samples([usual.tolist(), other.tolist()], 2e-3, 0.01))
 
 
 def test_the_interval_is_over_the_processes_and_not_over_their_rounds(clock: FakeClock) -> None:
@@ -583,7 +590,7 @@ def test_what_is_wrong_has_a_result_without_times(clock: FakeClock) -> None:
     assert [result.variant for result in found.results()] == ["b"]
     times = [[4.0] * 8, [2.0] * 8, [1.0] * 8]
     for _ in range(7):
-        found.add(times, 7.0, 0.0)
+        found.add(samples(times, 7.0, 0.0))
     a, b, c = found.results()
     assert (a.speedup.median, c.speedup.median) == (pytest.approx(2), pytest.approx(4))
     assert (a.reference_seconds, a.seconds, c.seconds) == (4.0, 2.0, 1.0)
@@ -595,16 +602,16 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The processes of a race give what a test has put into `noise`; gives what each timed."""
     asked: list[list[str]] = []
 
-    def answers(module: str, task: Any) -> Iterator[Any]:
+    def answers(task: Task) -> Iterator[Any]:
         rng = np.random.default_rng(len(asked))
-        asked.append([contest["path"] for contest in task["contests"]])
-        for one in task["contests"]:
-            spread = 0.2 if one["path"] == "noisy" else 0.001
+        asked.append([contest.path for contest in task.contests])
+        for one in task.contests:
+            spread = 0.2 if one.path == "noisy" else 0.001
             ratio = math.exp(spread * rng.standard_normal())
-            times = [[1.0] * 8] + [[ratio] * 8 for _ in one["variants"][1:]]
-            yield {"times": times, "round_seconds": 0.01, "other_seconds": 0.02}
+            times = [[1.0] * 8] + [[ratio] * 8 for _ in one.variants[1:]]
+            yield samples(times, 0.01, 0.02)
 
-    monkeypatch.setattr(measure, "asked", answers)
+    monkeypatch.setattr(measure, "TaskWorker", lambda task: nullcontext(answers(task)))
     return asked
 
 
@@ -636,12 +643,11 @@ def test_each_usual_process_has_its_share_of_the_budget(
 ) -> None:
     seconds: list[float] = []
 
-    def answers(module: str, task: Any) -> Iterator[Any]:
-        seconds.extend(contest["seconds"] for contest in task["contests"])
-        times = [[1.0] * 8] * 2
-        return iter([{"times": times, "round_seconds": 0.01, "other_seconds": 0.02}])
+    def worker(task: Task) -> Any:
+        seconds.extend(contest.seconds for contest in task.contests)
+        return nullcontext(iter([samples([[1.0] * 8] * 2, 0.01, 0.02)]))
 
-    monkeypatch.setattr(measure, "asked", answers)
+    monkeypatch.setattr(measure, "TaskWorker", worker)
     rules = Processes(usual=10, most=10)
     list(run([contest(clock)], tmp_path, budget=0.5, processes=rules, seed=0))
     assert seconds == [pytest.approx(0.05)] * 10
@@ -650,16 +656,8 @@ def test_each_usual_process_has_its_share_of_the_budget(
 def test_a_process_that_ends_too_early_is_told(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(measure, "asked", lambda module, task: iter([]))
+    monkeypatch.setattr(measure, "TaskWorker", lambda task: nullcontext(iter([])))
     with pytest.raises(MlpperfError, match="ended before it had timed doubling/batch-4"):
-        list(run([contest(clock)], tmp_path, seed=0))
-
-
-def test_an_input_that_a_process_found_changed_is_told(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(measure, "asked", lambda module, task: iter([{"wrong": "It was changed."}]))
-    with pytest.raises(MlpperfError, match=r"It was changed\."):
         list(run([contest(clock)], tmp_path, seed=0))
 
 

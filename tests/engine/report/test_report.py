@@ -19,9 +19,9 @@ import plotly.graph_objects as go
 import pytest
 from typer.testing import CliRunner
 
+from mlpperf.articles.mlp import plots
 from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
-from mlpperf.articles.report import figures as article_figures
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.app import app
 from mlpperf.engine.history.fields import shaped
@@ -205,26 +205,26 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
     )
     page = pages(tmp_path / "site")["index.html"]
     assert "Nothing became slower along the history." in " ".join(page.texts)
-    assert "Nothing changed" in " ".join(pages(tmp_path / "site")["history.html"].texts)
+    assert "No change" in " ".join(pages(tmp_path / "site")["history.html"].texts)
 
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
     climbed = [r for r in on_the_ladder(committed("ladders")) if r["batch_size"] == 500]
     rungs = climbed[-len(RUNGS) :]
-    figure = article_figures.ladder(rungs, None)
-    assert figure["data"][0]["x"] == [r["seconds"]["median"] for r in rungs]
-    assert figure["data"][1]["x"] == [49.5, 11.3, 9.6, 7.5]
+    here, articles = plots.ladder(rungs, None).data
+    assert list(here.x) == [r["seconds"]["median"] for r in rungs]
+    assert articles.x == (49.5, 11.3, 9.6, 7.5)
     text = " ".join(pages(site)["index.html"].texts)
     assert f"{rungs[-1]['total_gain']['median']:.1f}× as fast as step_0" in text
 
 
 def test_the_peer_beside_the_ladder_ran_on_the_same_machine(site: Path) -> None:
     """There are records of one on a GPU, which takes a tenth of the time."""
-    html = (site / "index.html").read_text("utf-8")
-    (found,) = re.findall(r'"x":([-.\d]+),"y":1,[^{}]*"text":"peer: (\w+)"', html)
-    seconds = 10 ** float(found[0])
+    ladder = json.loads(next(s for s in pages(site)["index.html"].scripts if s.strip()))
+    (line,) = (a for a in ladder["layout"]["annotations"] if a["text"].startswith("peer: "))
+    seconds, peer = 10 ** line["x"], line["text"].removeprefix("peer: ")
     (here,) = {r["device"] for r in committed("ladders")}
-    known = [r for r in committed("peers") if r["peer"] == found[1] and r["batch_size"] == 500]
+    known = [r for r in committed("peers") if r["peer"] == peer and r["batch_size"] == 500]
     assert any(r["device"] != here for r in known)
     assert any(
         r["device"] == here and r["seconds"]["median"] == pytest.approx(seconds) for r in known
@@ -255,7 +255,8 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
     found = pages(tmp_path / "site")
     name = f"{right['path']}/{right['variant']}"
     assert any(t.startswith(f"Wrong: {name}.") for t in found["index.html"].texts)
-    assert "differs by 0.1" in found[f"paths/{right['path']}.html"].texts
+    texts = found[f"paths/{right['path']}.html"].texts
+    assert f"{right['case']} {right['variant']}: differs by 0.1" in texts
 
 
 def test_a_record_gives_back_the_result_that_it_was_made_of() -> None:
@@ -410,7 +411,7 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert len(material.kinds["ladders"]) == len(committed("ladders"))
     write(tmp_path / "site", material, PATHS, "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
-    assert f"{3 * len(kinds)} lines could not be read, and the others were" in texts
+    assert f"{3 * len(kinds)} lines could not be read; all others were" in texts
     first = len(committed("races")) + 1
     assert any(f"races.jsonl, line {first}" in text for text in texts)
 

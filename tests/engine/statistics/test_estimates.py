@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, RatioEstimate
+from mlpperf.engine.statistics.pooling import pool
 from mlpperf.engine.statistics.robust import ROW, quickest
 from mlpperf.engine.worker.runner import Runner
 
@@ -161,3 +162,85 @@ def test_a_clock_that_jumps_once_changes_nothing(rounds: int) -> None:
         found.add(base, head, 1e-3, 0.0)
     assert found.log_ratios == pytest.approx([math.log(1.01)] * 6, abs=1e-9)
     assert found.log_ratio == pytest.approx(math.log(1.01))
+
+
+@pytest.mark.parametrize("pairs", [6, 7, 100, 999, 5000])
+def test_the_middle_of_pairs_withstands_disturbances(pairs: int) -> None:
+    rng, timing = np.random.default_rng(7), RatioEstimate()
+    base, head = np.exp(0.01 * rng.standard_normal((2, pairs))) * [[1e-3], [1.1e-3]]
+    for times in (base, head):
+        times[rng.permutation(pairs)[: pairs // 20]] *= 5
+    timing.add(base, head, 1e-3, 0.0)
+    assert timing.log_ratios == pytest.approx([math.log(1.1)], abs=0.05 / math.sqrt(pairs) + 0.002)
+    assert timing.error_within < 0.05 / math.sqrt(pairs)
+    assert timing.error_within > 0
+
+
+def test_the_scatter_is_that_of_a_pair_however_many_are_averaged() -> None:
+    rng = np.random.default_rng(8)
+    quickest = 0.02 * rng.standard_normal((100_000, ROW)).min(axis=1)
+    expected = float(quickest.std()) * math.sqrt(ROW)
+    for pairs in (300, 1000, 5000):
+        timing = RatioEstimate()
+        for _ in range(3):
+            timing.add(np.ones(pairs), np.exp(0.02 * rng.standard_normal(pairs)), 1e-3, 0.0)
+        assert timing.scatter == pytest.approx(expected, rel=0.2)
+        assert timing.error_within == pytest.approx(expected / math.sqrt(3 * pairs), rel=0.2)
+
+
+def test_what_only_ever_slows_blocks_down_hides_no_change() -> None:
+    """Half of the blocks are disturbed: the middle of the ratios would be as often of one side."""
+    rng, errors = np.random.default_rng(9), list[float]()
+    for _ in range(50):
+        base, head = np.ones(80), np.full(80, 1.01)
+        for times in (base, head):
+            times += rng.exponential(0.2, 80) * rng.integers(0, 2, 80)
+        timing = RatioEstimate()
+        timing.add(base, head, 1e-3, 0.0)
+        errors.append(timing.log_ratios[0] - math.log(1.01))
+    assert np.sqrt(np.mean(np.square(errors))) < 0.002
+
+
+def test_an_order_that_matters_is_averaged_out() -> None:
+    """The second block of each pair is slower by half: no ratio is right, but the middle is."""
+    base, head = np.tile([1.0, 1.5], 50), np.tile([1.5, 1.0], 50)
+    timing = RatioEstimate()
+    timing.add(base, head, 1e-3, 0.0)
+    assert timing.log_ratios == pytest.approx([0.0], abs=1e-12)
+
+
+def test_the_quickest_of_few_blocks_count() -> None:
+    timing = RatioEstimate()
+    timing.add([1.0, 3.0, 1.0], [2.2, 1.1, 2.2], 1.0, 0.0)
+    assert timing.log_ratios == pytest.approx([math.log(1.1)])
+    assert timing.error_within > 0.5  # the rounds differ by that much
+    assert timing.error_between == math.inf
+    timing.add([1.0, 1.0], [1.1, 1.1], 1.0, 0.0)
+    assert timing.error_between == pytest.approx(0.0)
+
+
+def test_two_rounds_give_no_within_process_error() -> None:
+    """In the first one, whoever comes first waits for fresh memory: that is no scatter."""
+    timing, known = RatioEstimate(), RatioEstimate()
+    for change in (0.01, 0.02, 0.06):
+        timing.add([3.0, 1.0], [1.0, 1.0 + change], 1.0, 0.0)
+        timing.log_ratios[-1] = change
+        known.add(np.ones(80), np.full(80, 1 + change), 1.0, 0.0)
+    pool([timing, *[known] * 20])
+    assert not timing.deviations
+    assert timing.freedom == 2
+    assert timing.error == pytest.approx(float(np.std([0.01, 0.02, 0.06], ddof=1)) / 3**0.5)
+    assert known.freedom > 2
+
+
+def test_one_slow_set_up_does_not_raise_the_estimated_overhead() -> None:
+    timing = RatioEstimate()
+    for rest in (0.01, 0.8, 0.02):
+        timing.add([1.0] * 8, [1.1] * 8, 1e-3, rest)
+    assert timing.other_seconds == 0.01
+
+
+def test_the_longer_a_process_has_timed_the_more_it_counts() -> None:
+    timing = RatioEstimate([0.05, 0.01, 0.01], rounds=[10, 95, 95], own_errors=[0.0] * 3)
+    assert timing.log_ratio == pytest.approx(0.012)
+    assert timing.error_between < float(np.std(timing.log_ratios, ddof=1)) / math.sqrt(3)

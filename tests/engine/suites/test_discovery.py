@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.discovery import Suite, found
+from mlpperf.engine.suites.discovery import Suite, discover
 from mlpperf.errors import MlpperfError
 
 FIXTURE = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -20,7 +20,7 @@ def written(root: Path, **files: str) -> Path:
 
 
 def only(root: Path) -> Suite:
-    (suite,) = found(root)
+    (suite,) = discover(root)
     return suite
 
 
@@ -28,7 +28,7 @@ def test_a_project_without_benchmarks_has_no_suite(tmp_path: Path) -> None:
     helper = "def measured(benchmark): ...\n# benchmark\n"  # no test, no fixture
     name = "class test_benchmark: pass\n"
     assert (
-        found(written(tmp_path, **{"tests/test_a.py": "benchmark = 1\n" + name, "a.py": helper}))
+        discover(written(tmp_path, **{"tests/test_a.py": "benchmark = 1\n" + name, "a.py": helper}))
         == []
     )
 
@@ -117,10 +117,10 @@ def test_an_asv_suite_is_known_by_its_configuration(where: str, tmp_path: Path) 
     assert suite.tests == ()
 
 
-def test_the_folder_may_have_any_name_and_both_kinds_are_found(tmp_path: Path) -> None:
+def test_the_folder_may_have_any_name_and_both_kinds_are_discover(tmp_path: Path) -> None:
     named = CONFIGURATION.replace('".",', '".", "benchmark_dir": "speed",')
     files = {"asv.conf.json": named, "speed/a.py": "", "tests/test_a.py": FIXTURE}
-    assert [suite.kind for suite in found(written(tmp_path, **files))] == ["asv", "pytest"]
+    assert [suite.kind for suite in discover(written(tmp_path, **files))] == ["asv", "pytest"]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_folder_may_have_any_name_and_both_kinds_are_found(tmp_path: Path) -
 )
 def test_a_bad_configuration_is_refused(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match=said):
-        found(written(tmp_path, **{"asv.conf.json": text}))
+        discover(written(tmp_path, **{"asv.conf.json": text}))
 
 
 @pytest.mark.parametrize("given", ["..", "/tmp", "../elsewhere", "perf/../..", "link"])
@@ -144,7 +144,7 @@ def test_benchmarks_outside_of_the_project_are_refused(given: str, tmp_path: Pat
     (root / "perf").mkdir()
     (root / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(MlpperfError, match="does not lie inside the project"):
-        found(root)
+        discover(root)
     (root / "asv.conf.json").write_text('{"benchmark_dir": "perf/../perf"}')
     assert only(root).arguments == ("perf",)
 
@@ -214,7 +214,7 @@ def test_options_of_the_settings_are_passed(tmp_path: Path) -> None:
 def test_a_broken_suite_can_be_left_out(tmp_path: Path) -> None:
     files = {"asv.conf.json": CONFIGURATION, "test_a.py": FIXTURE}
     with pytest.raises(MlpperfError, match="no folder 'benchmarks'; `--suite pytest` leaves"):
-        found(written(tmp_path, **files))
-    (suite,) = found(tmp_path, ["pytest", "hotpaths"])
+        discover(written(tmp_path, **files))
+    (suite,) = discover(tmp_path, ["pytest", "hotpaths"])
     assert suite.kind == "pytest"
-    assert found(tmp_path, ["hotpaths"]) == []
+    assert discover(tmp_path, ["hotpaths"]) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.discovery import found
+from mlpperf.engine.suites.discovery import discover
 
 TEST = "from {module} import area\ndef test_it(benchmark):\n    benchmark(area)\n"
 CODE = "def area(): ...\n"
@@ -16,7 +16,7 @@ def shared(root: Path, files: dict[str, str]) -> set[str]:
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    return {name for suite in found(root) for name in suite.files}
+    return {name for suite in discover(root) for name in suite.files}
 
 
 def timing(module: str) -> str:

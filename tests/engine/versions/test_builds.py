@@ -1,6 +1,7 @@
 """Projects with extension modules: each version is built, and two processes take turns."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
 from mlpperf.engine.versions import builds
+from mlpperf.engine.versions.builds import complete
+from mlpperf.engine.versions.layout import import_folders
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -109,7 +112,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         built.symlink_to(beside if kind == "a link out" else "code", target_is_directory=True)
     (root / "quick").symlink_to("code", target_is_directory=True)
 
-    def install(python: str, arguments: Any, what: str) -> None:
+    def install(python: str, *_: object) -> None:
         (built / "quick").mkdir(parents=True)
         (built / "quick" / "fast.so").touch()
 
@@ -122,3 +125,92 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
     assert copied.stat().st_mode & 0o777 == 0o755
     assert [p.name for p in beside.iterdir()] == ["precious"]
     assert (root / "code" / "data" / "precious").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'maturin'\n", "built by maturin"),
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", ""),
+        ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", "by its setup.py"),
+        ("setup.py", "setup(name='a')", ""),
+        ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", "its pyproject.toml"),
+        ("pyproject.toml", "= not toml", ""),
+    ],
+)
+def test_what_has_to_be_built_is_known_by_its_configuration(
+    name: str, text: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    reason = builds.is_compiled(tmp_path)
+    assert why in reason
+    assert bool(reason) == bool(why)
+
+
+# --- version and metadata ----------------------------------------------------------------------
+
+
+def written(root: Path, *names: str) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("", encoding="utf-8")
+    return root
+
+
+def version_of(root: Path, name: str) -> str:
+    found = importlib.metadata.Distribution.discover(name=name, path=[str(import_folders(root)[0])])
+    return next(iter(found)).version
+
+
+@pytest.mark.parametrize(
+    ("files", "version"),
+    [
+        ({"pyproject.toml": "[project]\nname = 'Some-Town.x'\nversion = '2.1'\n"}, "2.1"),
+        ({"pyproject.toml": "[project]\nname = 'some_town.x'\ndynamic = ['version']\n"}, "1.4.2"),
+        ({"setup.cfg": "[metadata]\nname = some-town-x\n"}, "1.4.2"),
+        ({"setup.py": "setup(\n    name='some-town-x',\n)\n"}, "1.4.2"),
+    ],
+)
+def test_code_that_asks_for_its_own_version_finds_it(
+    files: dict[str, str], version: str, project: Any, tmp_path: Path
+) -> None:
+    project.git("tag", "v1.4.2")
+    root = written(tmp_path / "copy", "some_town/__init__.py")
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    complete(root, None, project.folder)
+    assert version_of(root, "some-town-x") == version
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "[tool.setuptools_scm]\nversion_file = 'src/town/_version.py'\n",
+        "[tool.setuptools_scm]\nwrite_to = 'src/town/_version.py'\n",
+        "[tool.hatch.build.hooks.vcs]\nversion-file = 'src/town/_version.py'\n",
+    ],
+)
+def test_the_file_that_a_build_would_write_is_there(
+    tool: str, project: Any, tmp_path: Path
+) -> None:
+    project.git("tag", "release-3.0.1")
+    root = written(tmp_path / "copy", "src/town/__init__.py")
+    text = f"[project]\nname = 'town'\ndynamic = ['version']\n{tool}"
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    complete(root, None, project.folder)
+    said: dict[str, Any] = {}
+    exec((root / "src/town/_version.py").read_text(encoding="utf-8"), said)
+    assert said["version"] == said["__version__"] == "3.0.1"
+    assert said["version_tuple"] == (3, 0, 1)
+    (root / "src/town/_version.py").write_text("mine = 1", encoding="utf-8")
+    complete(root, None, project.folder)  # what is there stays
+    assert (root / "src/town/_version.py").read_text(encoding="utf-8") == "mine = 1"
+
+
+def test_without_a_tag_the_version_is_zero(project: Any, tmp_path: Path) -> None:
+    root = written(tmp_path / "copy", "town.py")
+    text = "[project]\nname = 'town'\ndynamic = ['version']\n"
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    complete(root, project.git("rev-parse", "HEAD").strip(), project.folder)
+    assert version_of(root, "town") == "0"

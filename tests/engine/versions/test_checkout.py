@@ -5,24 +5,18 @@ Every repository is one in a temporary folder.
 
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions import checkout
 from mlpperf.engine.versions.checkout import (
     check_out,
-    commit_named,
     copy_tree,
-    environment,
     git,
-    project_folder,
-    requirements,
-    unmet,
 )
+from mlpperf.engine.versions.repository import commit_named, project_folder
 from mlpperf.engine.versions.scratch import scratch
 from mlpperf.errors import MlpperfError
 
@@ -428,154 +422,6 @@ def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) ->
     (tmp_path / "file").touch()
     commit = project.git("rev-parse", "HEAD").strip()
     said = refusal(check_out, commit, project.folder, tmp_path / "file" / "below")
-    assert said.startswith(f"Commit {commit[:12]} cannot be written to ")
+    assert said.startswith(f"Commit {commit[:10]} cannot be written to ")
     said = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
     assert "cannot be copied to" in said
-
-
-# --- what a version needs -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('[project]\ndependencies = ["numpy>=2", "scipy"]', ("numpy>=2", "scipy")),
-        ("[project]\nname = 'x'", ()),
-        ("[tool.x]", ()),
-        ("project = 1", ()),
-        ("[project]\ndependencies = 5", ()),
-        ("[project]\ndependencies = 'numpy'", ()),
-        ("not toml", ()),
-        (None, ()),
-    ],
-)
-def test_requirements_are_read_where_there_are_any(
-    text: str | None, expected: tuple[str, ...], tmp_path: Path
-) -> None:
-    if text is not None:
-        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-    assert requirements(tmp_path) == expected
-
-
-EXTRAS = """
-[project]
-name = "My_Project"
-dependencies = ["numpy>=2"]
-[project.optional-dependencies]
-fast = ["scipy>=1", "numpy>=2"]
-plots = ["matplotlib"]
-everything = ["my-project[fast, plots]"]
-[tool.mlpperf]
-extras = ["CHOSEN"]
-"""
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        ("fast", ("numpy>=2", "scipy>=1")),
-        ("plots", ("numpy>=2", "matplotlib")),
-        ("everything", ("numpy>=2", "scipy>=1", "matplotlib")),
-    ],
-)
-def test_hot_paths_may_need_extras(chosen: str, expected: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", chosen), encoding="utf-8")
-    assert requirements(tmp_path) == expected
-
-
-def test_an_extra_that_the_project_does_not_have_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", "plot"), encoding="utf-8")
-    assert refusal(requirements, tmp_path) == "There is no extra 'plot'; did you mean plots?"
-
-
-def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = {
-        "numpy": False,
-        "NumPy>=2": False,
-        "numpy>=999": True,
-        "numpy<1": True,
-        "missing-for-certain": True,
-        "missing-for-certain; python_version < '3'": False,
-        "numpy>=999; sys_platform == 'nowhere'": False,
-        "not a requirement": True,
-    }
-    monkeypatch.setattr(checkout, "requirements", lambda root: tuple(needed))
-    assert unmet(Path()) == [text for text, missing in needed.items() if missing]
-
-
-def test_an_environment_that_cannot_be_made_is_one_sentence(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")  # nobody is asked
-    project.replace("pyproject.toml", "numpy>=2", "missing-for-certain>=1")
-    real = subprocess.run
-
-    def run(command: list[str], **options: Any) -> Any:
-        """As it is, but with the pip of this environment: to make one takes seconds."""
-        if command[1:3] != ["-m", "venv"]:
-            return real([sys.executable, *command[1:]], **options)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    said = refusal(environment, project.folder, tmp_path / "environment")
-    assert said.startswith("No environment with missing-for-certain>=1: ")
-    assert "No matching distribution found" in said
-
-
-def test_an_environment_without_room_is_one_sentence(project: Any, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    said = refusal(environment, project.folder, tmp_path / "file" / "environment")
-    assert said.startswith("No environment with numpy>=2: ")
-
-
-def test_an_environment_gets_what_is_asked_for_and_what_we_need(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The version's own requirements go before ours, which it may need in another version."""
-    asked: list[list[str]] = []
-
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        assert not options.get("shell")
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    python = environment(project.folder, tmp_path / "environment")
-    assert asked[0] == [sys.executable, "-m", "venv", str(tmp_path / "environment")]
-    assert asked[1][:4] == [python, "-m", "pip", "install"]
-    given = asked[1][asked[1].index("--") + 1 :]
-    assert "numpy>=2" in given
-    assert sum(text.startswith("numpy") for text in given) == 1
-    assert any(text.startswith("psutil") for text in given)
-    assert not any("extra" in text for text in given)
-
-
-def interpreter(folder: Path, text: str) -> str:
-    """A program that is called as an interpreter would be."""
-    file = folder / "python"
-    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-    file.chmod(0o755)
-    return str(file)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
-@pytest.mark.parametrize(
-    "text", ["exit 1", "echo nonsense", "kill -9 $$", "echo '[[1]]'; echo", "exec /nowhere"]
-)
-def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
-    python = interpreter(tmp_path, text)
-    assert "does not say which packages it has" in refusal(unmet, tmp_path, python)
-    assert "does not say" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
-
-
-@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
-def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("json", "importlib", "random"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('ours')", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    python = interpreter(tmp_path, f'echo hello; exec {sys.executable} "$@"')
-    needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
-    (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
-    assert unmet(tmp_path, python) == ["missing-for-certain"]

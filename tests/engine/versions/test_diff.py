@@ -294,7 +294,7 @@ def test_names(tmp_path: Path) -> None:
         ({"maps": MAPS + "\0"}, "maps.py cannot be read"),
         ({"src/town/fast.so": "1"}, "fast.so changed, which is not Python source"),
         ({"src/town/fast.pyx": "1"}, "fast.pyx changed"),
-        ({"setup.py": "1"}, "setup.py changed, which says how the project is built"),
+        ({"setup.py": "1"}, "setup.py changed, which configures how the project is built"),
         ({"requirements-dev.txt": "1"}, "how the project is built"),
         ({"uv.lock": "1"}, "how the project is built"),
         ({"pyproject.toml": "[build-system]\nrequires = []\n"}, "how the project is built"),

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions import environment
-from mlpperf.engine.versions.builds import is_compiled
-from mlpperf.engine.versions.environment import install, interpreter, lacking, packages
+from mlpperf.engine.versions import environment as module
+from mlpperf.engine.versions.environment import (
+    install,
+    interpreter,
+    lacking,
+    packages,
+    requirements,
+    unmet,
+)
 from mlpperf.errors import MlpperfError
 
 
@@ -21,6 +27,15 @@ def made(folder: Path) -> Path:
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
     return python
+
+
+def refusal(work: Any, *arguments: Any) -> str:
+    """The sentence of an error that is meant for the user."""
+    with pytest.raises(MlpperfError) as caught:
+        work(*arguments)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
 
 
 def script(file: Path, *lines: str) -> Path:
@@ -58,7 +73,7 @@ def test_one_that_is_given_has_to_run(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for bad in (str(tmp_path), "/nowhere", str(tmp_path / "empty"), "/bin/false"):
         with pytest.raises(
-            MlpperfError, match=f"--python: {bad!r} is no Python interpreter of use: "
+            MlpperfError, match=f"--python: {bad!r} is no Python interpreter that can be used: "
         ):
             interpreter(tmp_path, bad)
 
@@ -86,7 +101,7 @@ def test_an_environment_that_is_broken_is_not_passed_over(tmp_path: Path) -> Non
     python.parent.mkdir(parents=True)
     python.touch()
     for why in ("Permission denied", "No such file"):
-        told = rf"The environment in .*\.venv cannot be used; mend it, or .*--python: .*{why}"
+        told = rf"The environment in .*\.venv cannot be used; repair it, or .*--python: .*{why}"
         with pytest.raises(MlpperfError, match=told):
             interpreter(tmp_path)
         python.unlink()
@@ -120,8 +135,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return SimpleNamespace(returncode=0, stdout="", stderr="")
 
     subprocess_run = subprocess.run
-    monkeypatch.setattr(environment.subprocess, "run", run)
-    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
     return seen
 
 
@@ -135,61 +150,200 @@ def test_nothing_is_installed_if_nothing_is_lacking(
 def test_what_is_lacking_goes_into_a_folder_of_ours(
     installed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(environment.NEEDS, "pytest", ("json", "greenlet_that_is_not_there"))
+    monkeypatch.setitem(module.NEEDS, "pytest", ("json", "greenlet_that_is_not_there"))
     found = packages(sys.executable, ["pytest"], ["more>=1"], tmp_path / "packages")
     assert found == [str(tmp_path / "packages")]
     (command,) = installed
     assert command[0] == sys.executable
-    wanted = ["--target", str(tmp_path / "packages"), "greenlet_that_is_not_there", "more>=1"]
-    assert command[-4:] == wanted
+    folder = ["--target", str(tmp_path / "packages")]
+    assert command[-5:] == [*folder, "--", "greenlet_that_is_not_there", "more>=1"]
 
 
 def test_uv_is_preferred_and_our_pip_helps_where_there_is_none(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        environment, "lacking", lambda python, modules: modules if python == "x" else []
-    )
-    install("x", ["a"], "a")
+    monkeypatch.setattr(module, "lacking", lambda python, modules: modules if python == "x" else [])
+    install("x", [], ["a"], "a")
     assert installed[-1][:5] == [sys.executable, "-m", "pip", "--python", "x"]
-    monkeypatch.setattr(environment.shutil, "which", lambda name: "/bin/uv")
-    install("x", ["a"], "a")
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/bin/uv")
+    install("x", [], ["a"], "a")
     assert installed[-1][:3] == ["/bin/uv", "pip", "install"]
-    assert installed[-1][-3:] == ["--python", "x", "a"]
+    assert installed[-1][-4:] == ["--python", "x", "--", "a"]
 
 
 def test_without_uv_and_pip_a_sentence_names_what_is_missing(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "lacking", lambda python, modules: modules)
-    with pytest.raises(MlpperfError, match="x lacks greenlet, and there is neither uv nor pip"):
-        install("x", ["greenlet"], "greenlet")
+    monkeypatch.setattr(module, "lacking", lambda python, modules: modules)
+    with pytest.raises(
+        MlpperfError, match="x lacks greenlet, and there is neither uv nor pip to install it"
+    ):
+        install("x", [], ["greenlet"], "greenlet")
 
 
 def test_what_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "lacking", lambda python, modules: [])
-    monkeypatch.setattr(environment.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module, "lacking", lambda python, modules: [])
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
     failed = SimpleNamespace(returncode=1, stdout="", stderr="a\nERROR: no network\n")
-    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(MlpperfError, match="a cannot be installed for x: ERROR: no network"):
-        install("x", ["a"], "a")
+        install("x", [], ["a"], "a")
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "why"),
+    ("text", "expected"),
     [
-        ("pyproject.toml", "[build-system]\nbuild-backend = 'maturin'\n", "built by maturin"),
-        ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", ""),
-        ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", "by its setup.py"),
-        ("setup.py", "setup(name='a')", ""),
-        ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", "its pyproject.toml"),
-        ("pyproject.toml", "= not toml", ""),
+        ('[project]\ndependencies = ["numpy>=2", "scipy"]', ("numpy>=2", "scipy")),
+        ("[project]\nname = 'x'", ()),
+        ("[tool.x]", ()),
+        ("project = 1", ()),
+        ("[project]\ndependencies = 5", ()),
+        ("[project]\ndependencies = 'numpy'", ()),
+        ("not toml", ()),
+        (None, ()),
     ],
 )
-def test_what_has_to_be_built_is_known_by_its_configuration(
-    name: str, text: str, why: str, tmp_path: Path
+def test_requirements_are_read_where_there_are_any(
+    text: str | None, expected: tuple[str, ...], tmp_path: Path
 ) -> None:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    found = is_compiled(tmp_path)
-    assert why in found
-    assert bool(found) == bool(why)
+    if text is not None:
+        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert requirements(tmp_path) == expected
+
+
+EXTRAS = """
+[project]
+name = "My_Project"
+dependencies = ["numpy>=2"]
+[project.optional-dependencies]
+fast = ["scipy>=1", "numpy>=2"]
+plots = ["matplotlib"]
+everything = ["my-project[fast, plots]"]
+[tool.mlpperf]
+extras = ["CHOSEN"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("fast", ("numpy>=2", "scipy>=1")),
+        ("plots", ("numpy>=2", "matplotlib")),
+        ("everything", ("numpy>=2", "scipy>=1", "matplotlib")),
+    ],
+)
+def test_hot_paths_may_need_extras(chosen: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", chosen), encoding="utf-8")
+    assert requirements(tmp_path) == expected
+
+
+def test_an_extra_that_the_project_does_not_have_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(EXTRAS.replace("CHOSEN", "plot"), encoding="utf-8")
+    assert refusal(requirements, tmp_path) == "There is no extra 'plot'; did you mean plots?"
+
+
+def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {
+        "numpy": False,
+        "NumPy>=2": False,
+        "numpy>=999": True,
+        "numpy<1": True,
+        "missing-for-certain": True,
+        "missing-for-certain; python_version < '3'": False,
+        "numpy>=999; sys_platform == 'nowhere'": False,
+        "not a requirement": True,
+    }
+    monkeypatch.setattr(module, "requirements", lambda root: tuple(needed))
+    assert unmet(Path()) == [text for text, missing in needed.items() if missing]
+
+
+def test_an_environment_that_cannot_be_made_is_one_sentence(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # no index is queried
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    project.replace("pyproject.toml", "numpy>=2", "missing-for-certain>=1")
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module.venv, "create", lambda *_, **__: None)  # it takes seconds
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        """With the pip of this environment."""
+        return real([sys.executable, *command[1:]], **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    sentence = refusal(module.environment, project.folder, tmp_path / "environment")
+    assert sentence.startswith("missing-for-certain>=1 cannot be installed for ")
+    assert "No matching distribution found" in sentence
+
+
+def test_an_environment_without_room_is_one_sentence(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sentence = refusal(module.environment, project.folder, tmp_path / "file" / "environment")
+    assert sentence.startswith("No environment can be made in ")
+
+
+def test_an_environment_gets_the_requirements_of_the_version_and_ours(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version's own requirements replace ours, which it may need in another version."""
+    made: list[Path] = []
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        assert not options.get("shell")
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(module.venv, "create", lambda folder, **_: made.append(folder))
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/bin/uv")
+    monkeypatch.setattr(subprocess, "run", run)
+    python = module.environment(project.folder, tmp_path / "environment")
+    assert made == [tmp_path / "environment"]
+    (command,) = commands
+    assert command[: command.index("--")] == [
+        *("/bin/uv", "pip", "install", "--quiet", "--python", python)
+    ]
+    given = command[command.index("--") + 1 :]
+    assert "numpy>=2" in given
+    assert sum(text.startswith("numpy") for text in given) == 1
+    assert any(text.startswith("psutil") for text in given)
+    assert not any("extra" in text for text in given)
+
+
+def test_a_requirement_is_never_an_option_of_the_installer(
+    project: Any, tmp_path: Path, installed: list[list[str]]
+) -> None:
+    install(sys.executable, [], ["--index-url=elsewhere"], "it")
+    assert installed[-1][-2:] == ["--", "--index-url=elsewhere"]
+
+
+def program(folder: Path, text: str) -> str:
+    """A program that is called as an interpreter would be."""
+    file = folder / "python"
+    file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    file.chmod(0o755)
+    return str(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+@pytest.mark.parametrize(
+    "text", ["exit 1", "echo nonsense", "kill -9 $$", "echo '[[1]]'; echo", "exec /nowhere"]
+)
+def test_an_interpreter_that_does_not_answer_is_one_sentence(text: str, tmp_path: Path) -> None:
+    python = program(tmp_path, text)
+    assert "does not answer" in refusal(unmet, tmp_path, python)
+    assert "cannot be run" in refusal(unmet, tmp_path, str(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its interpreter is a shell script")
+def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "importlib", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('ours')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    python = program(tmp_path, f'echo hello; exec {sys.executable} "$@"')
+    needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
+    (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
+    assert unmet(tmp_path, python) == ["missing-for-certain"]

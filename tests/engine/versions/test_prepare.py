@@ -9,7 +9,8 @@ import pytest
 
 from mlpperf.engine.compare.render import notes, record, verdict
 from mlpperf.engine.compare.request import Request, carry_out
-from mlpperf.engine.versions.prepare import Pair, _refuse_unknown_submodules, pair, share
+from mlpperf.engine.versions.own import share
+from mlpperf.engine.versions.prepare import Pair, Revisions, _refuse_unknown_submodules, pair
 from mlpperf.engine.versions.version import Version
 from mlpperf.errors import MlpperfError
 
@@ -24,7 +25,7 @@ def made(project: Any, tmp_path: Path) -> Iterator[Any]:
     def pair_of(base: str | None, head: str | None, exact: bool = False) -> Pair:
         into = tmp_path / f"pair-{next(numbers)}"
         into.mkdir()
-        return pair(base, head, project.folder, into, exact=exact)
+        return pair(Revisions(base, head, exact=exact), project.folder, into)
 
     with contextlib.chdir(project.folder):
         yield pair_of
@@ -124,7 +125,7 @@ def test_without_a_commit_in_common_that_is_said(made: Any, project: Any, tmp_pa
     project.git("-C", clone, "fetch", "--quiet", "--depth=1", "origin", "other:other")
     (tmp_path / "into").mkdir()
     with pytest.raises(MlpperfError, match="git fetch --unshallow, or --exact"):
-        pair("other", None, clone, tmp_path / "into", exact=False)
+        pair(Revisions("other", None, exact=False), clone, tmp_path / "into")
 
 
 def test_the_merge_base_is_told_and_recorded(behind: dict[str, str], project: Any) -> None:

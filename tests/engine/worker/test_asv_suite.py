@@ -1,14 +1,14 @@
 """asv's benchmarks, in every way that there is, as a process times them."""
 
 import pickle
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.pool.process import suite_worker as started
+from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.worker.isolation import World
+from mlpperf.engine.worker.protocol import Session, Side, Task
 
 pytest.importorskip("asv_runner")
 from mlpperf.engine.worker.asv_suite import AsvCopy
@@ -161,43 +161,42 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             file = root / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text.replace("{side!r}", repr(side)).replace("{effort}", str(effort)))
-        sides[side] = {"root": str(root), "packages": ["town", "perf"], "folders": [str(root)]}
+        sides[side] = Side(str(root), ["town", "perf"], [str(root)])
     return sides
 
 
-def answers(versions: dict[str, Any], kind: str, **task: Any) -> list[dict[str, Any]]:
-    line = {"kind": kind, "suite": "asv", "arguments": ["perf/suite"], "sides": versions, "seed": 1}
-    with started({**line, **task}, sys.executable, 60.0) as worker:
+def answers(versions: dict[str, Any], kind: str, **task: Any) -> list[Any]:
+    with TaskWorker(Task(kind, "asv", ["perf/suite"], versions, **task), patience=60.0) as worker:
         return list(worker)
 
 
 @pytest.fixture(scope="module")
-def looked(versions: dict[str, Any]) -> list[dict[str, Any]]:
-    return answers(versions, "look")
+def looked(versions: dict[str, Any]) -> list[Any]:
+    return answers(versions, "discover")
 
 
 @pytest.fixture(scope="module")
-def proven(versions: dict[str, Any], looked: list[dict[str, Any]]) -> dict[str, Any]:
+def proven(versions: dict[str, Any], looked: list[Any]) -> dict[str, Any]:
     """What was found out about each benchmark, by its function and parameters."""
-    found = answers(versions, "prove", series=looked[0]["series"])
-    return {answer["series"][2] + answer["series"][1]: answer for answer in found}
+    found = answers(versions, "dry_run", series=looked[0].series)
+    return {answer.series[2] + answer.series[1]: answer for answer in found}
 
 
-def test_series_are_what_asv_finds_with_all_parameters(looked: list[dict[str, Any]]) -> None:
+def test_series_are_what_asv_finds_with_all_parameters(looked: list[Any]) -> None:
     base, head = looked
-    assert base["series"] == head["series"]
-    assert ["walks", "", "time_plain"] in base["series"]
-    assert ["walks.Parameters", "(10, 'a')", "time_fresh"] in base["series"]
-    assert ["deeper.more", "", "time_more"] in base["series"]
-    assert ["former.Place", "", "time_known"] in base["series"]
-    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base["series"]) == 16
+    assert base.series == head.series
+    assert ("walks", "", "time_plain") in base.series
+    assert ("walks.Parameters", "(10, 'a')", "time_fresh") in base.series
+    assert ("deeper.more", "", "time_more") in base.series
+    assert ("former.Place", "", "time_known") in base.series
+    assert sum(where.startswith(("walks", "deeper")) for where, _, _ in base.series) == 16
 
 
 def test_what_cannot_be_used_is_named_and_takes_no_other_along(
-    looked: list[dict[str, Any]],
+    looked: list[Any],
 ) -> None:
     for side in looked:
-        trouble = side["trouble"]
+        trouble = side.broken
         assert set(trouble) == {"broken", "odd.Broken", "odd.Refuses", "odd.time_same"}
         assert "No module named 'no_such_module'" in trouble["broken"]
         assert "odd.Broken cannot be used: TypeError" in trouble["odd.Broken"]
@@ -220,8 +219,8 @@ def test_what_cannot_be_used_is_named_and_takes_no_other_along(
     ],
 )
 def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> None:
-    assert proven[name]["failed"] == proven[name]["untimed"] == {}
-    assert min(took["seconds"] for took in proven[name]["took"].values()) > 0
+    assert proven[name].failed == proven[name].untimed == {}
+    assert min(took.call for took in proven[name].took.values()) > 0
 
 
 @pytest.mark.parametrize(
@@ -232,8 +231,8 @@ def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> Non
     ],
 )
 def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, Any]) -> None:
-    assert proven[name]["failed"] == {}
-    said = {**proven[name]["untimed"], **proven[name]["skipped"]}
+    assert proven[name].failed == {}
+    said = {**proven[name].untimed, **proven[name].skipped}
     assert all(why in reason for reason in said.values())
     assert set(said) == {"base", "head"}
 
@@ -243,22 +242,22 @@ def test_what_measures_no_time_is_not_called_but_asked(
 ) -> None:
     names = {"track_steps": "track", "mem_list": "memory", "peakmem_list": "peakmemory"}
     for name, quantity in names.items():
-        assert proven[name]["quantity"] == quantity
-        assert proven[name]["took"] == {}
+        assert proven[name].quantity == quantity
+        assert proven[name].took == {}
     series = [["walks", "", name] for name in (*names, "track_fails", "track_gone")]
     head = {"head": versions["head"]}
-    found = {answer["series"][2]: answer for answer in answers(head, "value", series=series)}
-    assert (found["track_steps"]["value"], found["track_steps"]["unit"]) == (60, "steps")
-    assert 80 < found["mem_list"]["value"] < 500
-    assert 1e6 < found["peakmem_list"]["value"] < 1e10
-    assert found["mem_list"]["unit"] == found["peakmem_list"]["unit"] == "bytes"
-    assert found["track_fails"]["failed"] == "it raised ZeroDivisionError: division by zero"
-    assert found["track_gone"]["untimed"] == "it is not there"
+    found = {answer.series[2]: answer for answer in answers(head, "value", series=series)}
+    assert (found["track_steps"].value, found["track_steps"].unit) == (60, "steps")
+    assert 80 < found["mem_list"].value < 500
+    assert 1e6 < found["peakmem_list"].value < 1e10
+    assert found["mem_list"].unit == found["peakmem_list"].unit == "bytes"
+    assert found["track_fails"].failed == "it raised ZeroDivisionError: division by zero"
+    assert found["track_gone"].untimed == "it is not there"
 
 
 def test_a_cache_that_fails_is_tried_once_for_all_that_need_it(proven: dict[str, Any]) -> None:
     for name in ("time_one", "time_two"):
-        for why in proven[name]["failed"].values():
+        for why in proven[name].failed.values():
             assert why == "its setup_cache raised OSError: no cache"
 
 
@@ -266,11 +265,11 @@ def test_a_cache_that_fails_is_tried_once_for_all_that_need_it(proven: dict[str,
 def test_what_is_no_number_is_no_value(name: str, versions: dict[str, Any]) -> None:
     head = {"head": versions["head"]}
     (answer,) = answers(head, "value", series=[["odd", "", name]])
-    assert "which is no finite number" in answer["untimed"]
+    assert "which is no finite number" in answer.untimed
 
 
 def test_how_long_a_set_up_may_take(versions: dict[str, Any]) -> None:
-    root = Path(versions["head"]["root"])
+    root = Path(versions["head"].root)
     world = World(root, ["town", "perf"], [root / "perf", root], root)
     copy = AsvCopy(world, root / "perf/suite", ["odd"], 75.0)
     assert copy.timeout(("odd.Uncached", "", "time_one")) == 120
@@ -294,29 +293,32 @@ def test_a_folder_that_holds_the_project_gives_its_benchmarks_alone(tmp_path: Pa
 
 
 def test_what_fails_says_how(proven: dict[str, Any]) -> None:
-    assert set(proven["time_fails"]["failed"]) == {"base", "head"}
-    assert "ValueError: no way" in proven["time_fails"]["failed"]["head"]
-    assert set(proven["time_wrong"]["failed"]) == {"head"}
+    assert set(proven["time_fails"].failed) == {"base", "head"}
+    assert "ValueError: no way" in proven["time_fails"].failed["head"]
+    assert set(proven["time_wrong"].failed) == {"head"}
 
 
 def test_the_slower_version_is_timed_slower_in_turns(versions: dict[str, Any]) -> None:
     sessions = [
-        {"series": series, "seconds": 0.02, "long": long}
-        for series in (["walks", "", "time_plain"], ["walks.Parameters", "(20, 'a')", "time_fresh"])
+        Session(series, 0.02, long)
+        for series in (("walks", "", "time_plain"), ("walks.Parameters", "(20, 'a')", "time_fresh"))
         for long in (False, True)
     ]
     sessions += [
-        {"series": [*place, name], "seconds": 0.02, "long": False}
-        for *place, name in (("odd.Surrounded", "", "time_place"), ("walks", "", "timeraw_import"))
+        Session((place, "", name), 0.02)
+        for place, name in (
+            ("odd.Surrounded", "time_place"),
+            ("walks", "timeraw_import"),
+            ("walks", "time_fails"),
+        )
     ]
-    sessions.append({"series": ["walks", "", "time_fails"], "seconds": 0.02, "long": False})
     found = answers(versions, "time", sessions=sessions)
-    assert sum("failed" in answer for answer in found) == 1
+    assert sum(bool(answer.failed) for answer in found) == 1
     for answer in found:
-        if "failed" not in answer and answer["series"][0].startswith("walks"):
-            if answer["series"][2] == "timeraw_import":
+        if not answer.failed and answer.series[0].startswith("walks"):
+            if answer.series[2] == "timeraw_import":
                 continue
-            base, head = (sorted(answer["seconds"][side]) for side in ("base", "head"))
+            base, head = (sorted(answer.seconds[side]) for side in ("base", "head"))
             assert head[len(head) // 2] > 2 * base[len(base) // 2]
 
 
@@ -326,19 +328,14 @@ def test_two_processes_take_turns(versions: dict[str, Any]) -> None:
     from mlpperf.engine.pool.alternate import alternating
 
     sessions = [
-        {"series": ["walks", "", name], "seconds": 0.02, "long": False}
-        for name in ("time_plain", "time_fails", "time_plain")
+        Session(("walks", "", name), 0.02) for name in ("time_plain", "time_fails", "time_plain")
     ]
-    line = {"kind": "turns", "suite": "asv", "arguments": ["perf/suite"], "seed": 1}
-    tasks = [{**line, "sides": {side: about}} for side, about in versions.items()]
-    with (
-        started(tasks[0], sys.executable, 60.0) as base,
-        started(tasks[1], sys.executable, 60.0) as head,
-    ):
+    tasks = [Task("on_request", "asv", ["perf/suite"], {side: versions[side]}) for side in versions]
+    with TaskWorker(tasks[0]) as base, TaskWorker(tasks[1]) as head:
         found = list(alternating(base, head, sessions, Random(1)))
-    assert "ValueError: no way" in found[1]["failed"]
+    assert "ValueError: no way" in found[1].failed
     for answer in (found[0], found[2]):
-        base_seconds, head_seconds = (sorted(answer["seconds"][side]) for side in ("base", "head"))
+        base_seconds, head_seconds = (sorted(answer.seconds[side]) for side in ("base", "head"))
         assert len(base_seconds) == len(head_seconds) >= 2
         assert head_seconds[len(head_seconds) // 2] > 2 * base_seconds[len(base_seconds) // 2]
 

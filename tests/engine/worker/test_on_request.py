@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.worker.on_request import blocks_on_request
+from mlpperf.engine.worker.protocol import Begin, Block, End, Request, to_json
 from mlpperf.engine.worker.runner import Runner
 
-BLOCK = {"calls": 1, "warm": False}
+BLOCK = Block(1, False)
 DATA = bytes(2_000_000)
 
 
@@ -20,7 +21,7 @@ def places() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
-def asked(call: Callable[[], Any], *requests: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def asked(call: Callable[[], Any], *requests: Request) -> Iterator[dict[str, Any]]:
     wanted = iter([*requests, None])
     ended: list[str] = []
     answers = blocks_on_request(
@@ -31,11 +32,11 @@ def asked(call: Callable[[], Any], *requests: dict[str, Any]) -> Iterator[dict[s
         random.Random(1),
     )
     for answer in answers:
-        yield {**answer, "places": places(), "ended": list(ended)}
+        yield {**to_json(answer), "places": places(), "ended": list(ended)}
 
 
-def begin(processor: int | None) -> dict[str, Any]:
-    return {"begin": ["a", "", "b"], "long": False, "processor": processor}
+def begin(processor: int) -> Begin:
+    return Begin(("a", "", "b"), False, processor)
 
 
 linux = pytest.mark.skipif(
@@ -47,7 +48,7 @@ linux = pytest.mark.skipif(
 def test_a_series_without_threads_stays_on_the_processor_that_was_drawn() -> None:
     everywhere = places()
     processor = max(everywhere)
-    said = list(asked(lambda: sum(range(100_000)), begin(processor), BLOCK, BLOCK, {"end": True}))
+    said = list(asked(lambda: sum(range(100_000)), begin(processor), BLOCK, BLOCK, End()))
     assert [one["places"] for one in said] == [
         everywhere,
         everywhere,
@@ -79,11 +80,11 @@ def test_a_failure_ends_it_and_leaves_no_trace() -> None:
             raise ValueError("no")
 
     said = list(asked(call, begin(min(everywhere)), BLOCK, BLOCK))
-    assert said[-1]["failed"] == "ValueError: no"
+    assert said[-1]["why"] == "ValueError: no"
     assert said[-1]["ended"] == ["given up"]
     assert places() == everywhere
 
 
 def test_where_processors_cannot_be_chosen_a_block_is_timed_all_the_same() -> None:
-    said = list(asked(lambda: None, begin(None), BLOCK, {"end": True}))
+    said = list(asked(lambda: None, begin(-1), BLOCK, End()))
     assert said[2]["seconds"] > 0

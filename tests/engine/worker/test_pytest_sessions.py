@@ -1,43 +1,43 @@
 """What a session of pytest collects in odd projects, and what it says of the rest."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.pool.process import suite_worker as started
-from mlpperf.engine.suites.discovery import found
+from mlpperf.engine.pool.process import TaskWorker
+from mlpperf.engine.suites.discovery import discover
+from mlpperf.engine.worker.protocol import Session, Side, Task
 
 FIXTURE = "def test_it(benchmark):\n    assert benchmark(int) == 0\n"
 TWO = FIXTURE + FIXTURE.replace("test_it", "test_two")
 WRAPS = "import pytest\n\n@pytest.fixture\ndef timed(benchmark):\n    return benchmark\n"
 
 
-def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[dict[str, Any]]:
+def asked(root: Path, kind: str, files: dict[str, str], **task: Any) -> list[Any]:
     """What a process says of a project with these files."""
     for name, text in files.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    (suite,) = (suite for suite in found(root) if suite.kind == "pytest")
-    sides = {"head": {"root": str(root), "packages": ["pkg"], "folders": [str(root)]}}
-    line = {"kind": kind, "suite": "pytest", "arguments": suite.arguments, "sides": sides}
-    with started({**line, **task}, sys.executable, 60.0) as worker:
+    (suite,) = (suite for suite in discover(root) if suite.kind == "pytest")
+    sides = {"head": Side(str(root), ["pkg"], [str(root)])}
+    given = Task(kind, "pytest", list(suite.arguments), sides, **task)
+    with TaskWorker(given, patience=60.0) as worker:
         return list(worker)
 
 
 def looked(root: Path, files: dict[str, str]) -> tuple[set[str], dict[str, str]]:
     """The names of the series of a project, and what cannot be loaded."""
-    (answer,) = asked(root, "look", files)
-    names = {f"{file}::{function}{case}" for file, case, function in answer["series"]}
-    return names, answer["trouble"]
+    (answer,) = asked(root, "discover", files)
+    names = {f"{file}::{function}{case}" for file, case, function in answer.series}
+    return names, answer.broken
 
 
-def proven(root: Path, files: dict[str, str]) -> dict[str, dict[str, Any]]:
+def proven(root: Path, files: dict[str, str]) -> dict[str, Any]:
     """What became of each test."""
-    (answer,) = asked(root, "look", files)
-    return {one["series"][2]: one for one in asked(root, "prove", {}, series=answer["series"])}
+    (answer,) = asked(root, "discover", files)
+    return {one.series[2]: one for one in asked(root, "dry_run", {}, series=answer.series)}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None
     wanted = {"test_twice", "test_hooked", "TestIt::test_base", "test_whole", "test_dynamic"}
     assert set(found) == {*wanted, "TestUnit::test_unit", "test_named"}
     for name, answer in found.items():
-        assert answer["failed"] == answer["untimed"] == {}, name
+        assert answer.failed == answer.untimed == {}, name
 
 
 def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:
         "    benchmark.pedantic(int, rounds=2)\n    assert benchmark._mode\n",
     }
     for name, answer in proven(tmp_path, files).items():
-        assert answer["failed"] == answer["untimed"] == {}, name
+        assert answer.failed == answer.untimed == {}, name
 
 
 def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> None:
@@ -217,11 +217,11 @@ def test_an_option_of_the_project_can_be_passed_and_is_named(tmp_path: Path) -> 
     slow += "    for item in () if config.getoption('--runslow') else items:\n"
     slow += "        item.add_marker(pytest.mark.skip(reason='need --runslow to run'))\n"
     files = {"tests/conftest.py": slow, "tests/test_a.py": FIXTURE}
-    said = proven(tmp_path, files)["test_it"]["skipped"]["head"]
+    said = proven(tmp_path, files)["test_it"].skipped["head"]
     assert "need --runslow to run" in said
     assert 'pytest_options = ["--runslow"]' in said
     files["pyproject.toml"] = "[tool.mlpperf]\npytest_options = ['--runslow']\n"
-    assert proven(tmp_path, files)["test_it"]["skipped"] == {}
+    assert proven(tmp_path, files)["test_it"].skipped == {}
 
 
 SURROUNDED = """
@@ -266,11 +266,10 @@ def test_child(benchmark, place):
 
 
 def test_several_copies_are_between_set_and_delete_at_once(tmp_path: Path) -> None:
-    session = {"seconds": 0.02, "long": False}
     names = ("test_read", "test_other", "test_setup", "test_child")
-    sessions = [{"series": ["test_a.py", "", name], **session} for name in names]
+    sessions = [Session(("test_a.py", "", name), 0.02) for name in names]
     for answer in asked(tmp_path, "time", {"test_a.py": SURROUNDED}, sessions=sessions):
-        assert "failed" not in answer, answer
+        assert not answer.failed, answer
 
 
 def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """Tests that use the benchmark fixture, in every way that there is, as a process times them."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.pool.process import suite_worker as started
+from mlpperf.engine.pool.process import TaskWorker
+from mlpperf.engine.worker.protocol import Session, Side, Task
 
 PACKAGE = {
     "src/town/__init__.py": "from town.streets import walk\nSIDE = {side!r}\n",
@@ -188,39 +188,28 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Two versions, of which the head does three times the work."""
     top = tmp_path_factory.mktemp("versions")
     return {
-        side: {
-            "root": str(root),
-            "packages": ["town"],
-            "folders": [str(root / "src")],
-        }
+        side: Side(str(root), ["town"], [str(root / "src")])
         for side, effort in (("base", 20), ("head", 60))
         for root in [written(top / side, side, effort, {**PACKAGE, **SUITE})]
     }
 
 
-def answers(versions: dict[str, Any], kind: str, **task: Any) -> list[dict[str, Any]]:
+def answers(versions: dict[str, Any], kind: str, **task: Any) -> list[Any]:
     arguments = [*ENDINGS, "--", "tests/check_speed.py", "tests/broken_speed.py"]
-    line = {
-        "kind": kind,
-        "suite": "pytest",
-        "arguments": arguments,
-        "sides": versions,
-        "seed": 1,
-    }
-    with started({**line, **task}, sys.executable, 60.0) as worker:
+    with TaskWorker(Task(kind, "pytest", arguments, versions, **task), patience=60.0) as worker:
         return list(worker)
 
 
 @pytest.fixture(scope="module")
-def looked(versions: dict[str, Any]) -> list[dict[str, Any]]:
-    return answers(versions, "look")
+def looked(versions: dict[str, Any]) -> list[Any]:
+    return answers(versions, "discover")
 
 
 @pytest.fixture(scope="module")
-def proven(versions: dict[str, Any], looked: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def proven(versions: dict[str, Any], looked: list[Any]) -> dict[str, Any]:
     """What was found out about each test, by its name without the file."""
-    found = answers(versions, "prove", series=looked[0]["series"])
-    return {answer["series"][2] + answer["series"][1]: answer for answer in found}
+    found = answers(versions, "dry_run", series=looked[0].series)
+    return {answer.series[2] + answer.series[1]: answer for answer in found}
 
 
 TIMED = [
@@ -240,28 +229,28 @@ TIMED = [
 ]
 
 
-def test_only_tests_that_are_to_be_timed_are_series(looked: list[dict[str, Any]]) -> None:
+def test_only_tests_that_are_to_be_timed_are_series(looked: list[Any]) -> None:
     base, head = looked
-    assert base["series"] == head["series"]
-    names = [function + case for _, case, function in base["series"]]
+    assert base.series == head.series
+    names = [function + case for _, case, function in base.series]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
     assert len(names) == 24
-    assert {file for file, _, _ in base["series"]} == {"tests/check_speed.py"}
+    assert {file for file, _, _ in base.series} == {"tests/check_speed.py"}
 
 
 def test_a_file_that_does_not_import_is_told_and_the_others_are_taken(
-    looked: list[dict[str, Any]],
+    looked: list[Any],
 ) -> None:
     for side in looked:
-        assert list(side["trouble"]) == ["tests/broken_speed.py"]
-        assert "No module named 'no_such_module'" in side["trouble"]["tests/broken_speed.py"]
+        assert list(side.broken) == ["tests/broken_speed.py"]
+        assert "No module named 'no_such_module'" in side.broken["tests/broken_speed.py"]
 
 
 @pytest.mark.parametrize("name", TIMED)
 def test_every_use_of_the_fixture_is_proven(name: str, proven: dict[str, Any]) -> None:
-    assert proven[name]["failed"] == proven[name]["untimed"] == {}
-    assert min(took["seconds"] for took in proven[name]["took"].values()) > 0
+    assert proven[name].failed == proven[name].untimed == {}
+    assert min(took.call for took in proven[name].took.values()) > 0
 
 
 @pytest.mark.parametrize(
@@ -276,15 +265,15 @@ def test_every_use_of_the_fixture_is_proven(name: str, proven: dict[str, Any]) -
     ],
 )
 def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, Any]) -> None:
-    assert proven[name]["failed"] == {}
-    said = {**proven[name]["untimed"], **proven[name]["skipped"]}
+    assert proven[name].failed == {}
+    said = {**proven[name].untimed, **proven[name].skipped}
     assert all(why in reason for reason in said.values())
     assert set(said) == {"base", "head"}
 
 
 def test_its_own_asserts_prove_a_test(proven: dict[str, Any]) -> None:
-    assert set(proven["test_wrong"]["failed"]) == {"head"}
-    assert "another side" in proven["test_wrong"]["failed"]["head"]
+    assert set(proven["test_wrong"].failed) == {"head"}
+    assert "another side" in proven["test_wrong"].failed["head"]
 
 
 @pytest.mark.parametrize(
@@ -296,25 +285,25 @@ def test_its_own_asserts_prove_a_test(proven: dict[str, Any]) -> None:
     ],
 )
 def test_what_fails_in_both_says_how(name: str, why: str, proven: dict[str, Any]) -> None:
-    assert set(proven[name]["failed"]) == {"base", "head"}
-    assert all(why in said for said in proven[name]["failed"].values())
+    assert set(proven[name].failed) == {"base", "head"}
+    assert all(why in said for said in proven[name].failed.values())
 
 
 def test_the_slower_version_is_timed_slower_in_turns(versions: dict[str, Any]) -> None:
     file = "tests/check_speed.py"
     sessions = [
-        {"series": [file, case, name], "seconds": 0.02, "long": long}
+        Session((file, case, name), 0.02, long)
         for name, case in (("test_call", ""), ("test_parameters", "[ten steps]"))
         for long in (False, True)
         for _ in range(2)  # at two moments
     ]
-    sessions.append({"series": [file, "", "test_raises"], "seconds": 0.02, "long": False})
+    sessions.append(Session((file, "", "test_raises"), 0.02))
     found = answers(versions, "time", sessions=sessions)
     assert len(found) == 9
     for answer in found:
-        if answer["series"][2] == "test_raises":
-            assert "ZeroDivisionError" in answer["failed"]
+        if answer.series[2] == "test_raises":
+            assert "ZeroDivisionError" in answer.failed
             continue
-        base, head = (sorted(answer["seconds"][side]) for side in ("base", "head"))
+        base, head = (sorted(answer.seconds[side]) for side in ("base", "head"))
         assert len(base) == len(head) >= 2
         assert head[len(head) // 2] > 2 * base[len(base) // 2]

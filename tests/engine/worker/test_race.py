@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlpperf.engine.worker import race as race_worker
 from mlpperf.engine.worker.arrays import write
+from mlpperf.engine.worker.protocol import HOTPATH, Contest, Refusal, Samples, Side, Task
 from mlpperf.engine.worker.race import MOMENTS, time_contests
 from mlpperf.engine.worker.rounds import FEWEST_ROUNDS
 from mlpperf.hotpath import problem
@@ -46,32 +47,32 @@ CHANGING = (path("changing", 1.0),)
 
 
 @pytest.fixture
-def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
     (tmp_path / "counted_paths.py").write_text(PAGE, "utf-8")
-    named = '[tool.mlpperf]\npaths = ["counted_paths:PATHS", "counted_paths:CHANGING"]\n'
-    (tmp_path / "pyproject.toml").write_text(named, "utf-8")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(race_worker, "keep_freed_memory", lambda: None)
     monkeypatch.syspath_prepend(tmp_path)
     import counted_paths
 
     for path in (*counted_paths.PATHS, *counted_paths.CHANGING):
         write(problem(path, path.cases[0]).inputs, tmp_path, f"{path.name}-batch-4")
     counted_paths.CALLS.clear()  # of the references, for what is expected
-    yield {
-        "inputs": str(tmp_path),
-        "seed": 0,
-        "contests": [contest("first"), contest("second")],
-    }
+    named = ["counted_paths:PATHS", "counted_paths:CHANGING"]
+    yield Task(
+        "race",
+        HOTPATH,
+        sides={"head": Side(str(tmp_path), [], [str(tmp_path)], entries=named)},
+        inputs=str(tmp_path),
+        contests=[contest("first"), contest("second")],
+    )
     sys.modules.pop("counted_paths")
 
 
-def contest(name: str, seconds: float = 0.5) -> dict[str, Any]:
-    return {
-        "path": name,
-        "case": "batch-4",
-        "variants": ["reference", "doubled"],
-        "seconds": seconds,
-    }
+def contest(name: str, seconds: float = 0.5) -> Contest:
+    return Contest(name, "batch-4", ["reference", "doubled"], seconds)
+
+
+def samples(task: Task) -> list[Samples]:
+    return [answer for answer in time_contests(task) if isinstance(answer, Samples)]
 
 
 def stretches() -> list[str]:
@@ -81,34 +82,32 @@ def stretches() -> list[str]:
     return [name for name, _ in groupby(counted_paths.CALLS)]
 
 
-def test_contests_of_a_group_run_at_several_moments_in_turns(task: dict[str, Any]) -> None:
-    first, second = time_contests(task)
+def test_contests_of_a_group_run_at_several_moments_in_turns(task: Task) -> None:
+    first, second = samples(task)
     # Getting ready comes first; of contests that take their seconds, each moment is a stretch.
     assert stretches() == ["first", "second"] * (1 + MOMENTS)
     for answer in (first, second):
-        rounds = {len(times) for times in answer["times"]}
-        assert len(answer["times"]) == 2
-        assert len(rounds) == 1
-        assert answer["round_seconds"] * rounds.pop() > 0
-        assert answer["other_seconds"] > 0
+        assert list(answer.seconds) == ["reference", "doubled"]
+        assert len({len(times) for times in answer.seconds.values()}) == 1
+        assert answer.timed_seconds > 0
+        assert answer.overhead_seconds > 0
+    assert (first.series, second.series) == (("first", "batch-4", ""), ("second", "batch-4", ""))
 
 
 @pytest.mark.parametrize("bound", [("GROUP_MOST", 1), ("GROUP_BYTES", 1)], ids=lambda b: b[0])
 def test_what_does_not_fit_into_the_memory_together_runs_one_after_the_other(
-    task: dict[str, Any], bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    task: Task, bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(race_worker, *bound)
-    assert len(list(time_contests(task))) == 2
+    assert len(samples(task)) == 2
     assert stretches() == ["first", "second"]
 
 
-def test_there_are_some_rounds_however_few_the_seconds(task: dict[str, Any]) -> None:
-    task["contests"] = [contest("first", seconds=1e-9)]
-    (answer,) = time_contests(task)
-    assert len(answer["times"][0]) >= FEWEST_ROUNDS
+def test_there_are_some_rounds_however_few_the_seconds(task: Task) -> None:
+    (answer,) = samples(replace(task, contests=[contest("first", seconds=1e-9)]))
+    assert len(answer.seconds["doubled"]) >= FEWEST_ROUNDS
 
 
-def test_a_contestant_that_changes_an_input_is_told(task: dict[str, Any]) -> None:
-    task["contests"] = [contest("changing")]
-    (answer,) = time_contests(task)
-    assert answer == {"wrong": "changing: an input was changed while it was timed."}
+def test_a_contestant_that_changes_an_input_is_refused(task: Task) -> None:
+    (answer,) = time_contests(replace(task, contests=[contest("changing")]))
+    assert answer == Refusal("changing: an input was changed while it was timed.")

@@ -1,15 +1,16 @@
 """Which series run anything that differs, in whatever way they come to it; and what hides that."""
 
 import re
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.pool.process import suite_worker as started
+from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.versions.diff import changes
 from mlpperf.engine.versions.version import Version
+from mlpperf.engine.worker.protocol import Inventory, Side, Task, Touch
 
 STREETS = """
 def walk():
@@ -92,25 +93,21 @@ def touched(
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             if text is not None:
                 (root / file).write_text(text, encoding="utf-8")
-        sides[side] = {"root": str(root), "packages": ["town"], "folders": [str(root / "src")]}
+        sides[side] = Side(str(root), ["town"], [str(root / "src")])
         versions.append(Version(side, None, root))
     found = changes(*versions)
     assert not found.unknown
-    about = {
-        "suite": suite,
-        "arguments": [name if suite == "pytest" else "speed"],
-        "sides": sides,
-    }
+    task = Task("discover", suite, [name if suite == "pytest" else "speed"], sides)
     if suite == "pytest":
-        series = [[name, "", test] for test in re.findall(r"^def (test_\w+)", tests, re.MULTILINE)]
+        series = [(name, "", test) for test in re.findall(r"^def (test_\w+)", tests, re.MULTILINE)]
     else:
-        with started({"kind": "look", **about}, sys.executable, 60.0) as worker:
-            series = next(worker)["series"]
-    task = {"kind": "touch", "series": series, "changed": found.told, **about}
-    with started(task, sys.executable, 60.0) as worker:
-        answers = list(worker)
-    assert all(answer["touched"] == bool(answer["why"]) for answer in answers)
-    return {answer["series"][2]: answer["why"] for answer in answers}
+        with TaskWorker(task, patience=60.0) as worker:
+            inventory = next(worker)
+            assert isinstance(inventory, Inventory)
+            series = inventory.series
+    task = replace(task, kind="touch", series=series, changed=found.to_json())
+    with TaskWorker(task, patience=60.0) as worker:
+        return {answer.series[2]: answer.why for answer in worker if isinstance(answer, Touch)}
 
 
 def only(folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | None = None) -> str:

@@ -16,10 +16,10 @@ from ..options import Data
 def clusters(
     lowest: Annotated[int, typer.Option("--from", help="Fewest clusters.")] = 10,
     highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
-    step: Annotated[int, typer.Option(help="From one number of clusters to the next.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Runs for each number.")] = 3,
+    step: Annotated[int, typer.Option(help="Step between numbers of clusters.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Runs for each number of clusters.")] = 3,
     scaler: Annotated[
-        str, typer.Option(help="Images to length 1 (per_sample), standard, or none.")
+        str, typer.Option(help="per_sample (each image to length 1), standard, or none.")
     ] = "per_sample",
     sample: Annotated[
         int, typer.Option(help="Training images that the silhouette is averaged over.")
@@ -31,7 +31,7 @@ def clusters(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
+    """Measure seconds, inertia and silhouette over the number of clusters, and find the elbow."""
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text

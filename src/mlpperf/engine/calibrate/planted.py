@@ -18,12 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import MlpperfError
-from ..pool.pool import Crew
+from ..compare import SUITE_BUDGET
+from ..pool.pool import Pool
 from ..suites.discovery import Suite
 from ..suites.series import Series
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
+from ..versions.prepare import Pair
+from ..versions.scratch import scratch
 from ..versions.sources import lines_of
 from ..versions.version import Version
+from ..worker import protocol
 from .loops import LoopTimes
 from .mutants import LOUD, Measure, Mutant, Target, factor_of
 
@@ -41,7 +45,7 @@ class Trace:
     loop: LoopTimes
 
 
-def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int) -> Trace:
+def traced(original: Version, suites: Iterable[Suite], runtime: Runtime, seed: int) -> Trace:
     """Trace every series of the suites of `original`.
 
     Functions in the files of the suites themselves are left out.
@@ -51,26 +55,26 @@ def traced(original: Version, suites: Iterable[Suite], guests: Guests, seed: int
     MlpperfError
         If nothing could be traced.
     """
-    every, trouble = list(suites), list[str]()
-    crew = Crew({"head": original}, {}, "", trouble, seed, every, guests)
+    pair = Pair(original, original, tuple(suites), runtime=runtime)
+    warnings: list[str] = []
     calls: dict[Series, dict[str, int]] = {}
     loop: Sequence[tuple[int, float]] = ()
-    for suite in every:
-        of_suite = tuple(f"{place}{end}" for place in suite.files for end in "/:")
-        names = [
-            s for said in crew.ask("look", ["head"], suite.kind) for s in said.get("series", ())
-        ]
-        for said in crew.ask("trace", ["head"], suite.kind, series=names):
-            if "loop" in said:
-                loop = said["loop"]
-            else:
-                calls[Series.of(said["series"], suite.kind)] = {
-                    name: number
-                    for name, number in said["calls"].items()
-                    if not name.startswith(of_suite)
-                }
+    with scratch("inputs") as folder:
+        pool = Pool(pair, folder, warnings.append, SUITE_BUDGET[0], seed)
+        for suite in pair.suites:
+            of_suite = tuple(f"{place}{end}" for place in suite.files for end in "/:")
+            names = pool.discover(suite.kind, ["head"])["head"].series
+            for answer in pool.run("trace", ["head"], suite.kind, series=names)[0]:
+                if isinstance(answer, protocol.LoopTimes):
+                    loop = answer.seconds
+                else:
+                    calls[Series.of(answer.series, suite.kind)] = {
+                        name: number
+                        for name, number in answer.calls.items()
+                        if not name.startswith(of_suite)
+                    }
     if not any(calls.values()):
-        why = trouble[0] if trouble else "no series runs a function of the project"
+        why = warnings[0] if warnings else "no series runs a function of the project"
         raise MlpperfError(f"Nothing can be slowed down: {why}.")
     return Trace(calls, LoopTimes(loop))
 

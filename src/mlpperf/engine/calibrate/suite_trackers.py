@@ -18,7 +18,7 @@ from pathlib import Path
 from ...errors import MlpperfError, last_line
 from ..suites.discovery import Suite, asv_configuration
 from ..suites.series import Series
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
 from ..versions.layout import import_folders
 from ..versions.version import Version
 from .trackers import LIMIT, Said, Tracker, changed_by_asv, run
@@ -27,7 +27,7 @@ from .trackers import LIMIT, Said, Tracker, changed_by_asv, run
 REGRESSION = re.compile(r"^\t(\S.*) \(0001_\w+\) - Field '", re.M)
 
 
-def suite_tracker(name: str, suites: Sequence[Suite], guests: Guests) -> Tracker:
+def suite_tracker(name: str, suites: Sequence[Suite], runtime: Runtime) -> Tracker:
     """The tracker `asv` or `pytest-benchmark`, for the suite of its kind.
 
     Raises
@@ -39,11 +39,11 @@ def suite_tracker(name: str, suites: Sequence[Suite], guests: Guests) -> Tracker
     suite = next((suite for suite in suites if suite.kind == kind), None)
     if suite is None:
         raise MlpperfError(f"{name} has nothing to run here: the project has no {kind} suite.")
-    return partial(_asv if kind == "asv" else _pytest_benchmark, suite, guests)
+    return partial(_asv if kind == "asv" else _pytest_benchmark, suite, runtime)
 
 
 def _pytest_benchmark(
-    suite: Suite, guests: Guests, base: Version, head: Version, series: object, folder: Path
+    suite: Suite, runtime: Runtime, base: Version, head: Version, series: object, folder: Path
 ) -> Said:
     """`pytest --benchmark-only` on both; slower is what `--benchmark-compare-fail` says.
 
@@ -56,13 +56,13 @@ def _pytest_benchmark(
     start = time.perf_counter()
 
     def medians(version: Version, side: str, *options: str) -> tuple[dict[str, float], str]:
-        path = [*guests.packages[side], *map(str, import_folders(version.root)), str(version.root)]
+        path = [*runtime.packages[side], *map(str, import_folders(version.root)), str(version.root)]
         said = run(
             [*command, f"--benchmark-json={results}", *options, *suite.arguments],
             version.root,
             allowed=(0, 1),
             variables={"PYTHONPATH": os.pathsep.join(path)},
-            python=guests.python,
+            python=runtime.python,
         )
         try:
             found = json.loads(results.read_text(encoding="utf-8"))["benchmarks"]
@@ -87,7 +87,7 @@ def _of_test(name: str) -> Series:
 
 
 def _asv(
-    suite: Suite, guests: Guests, base: Version, head: Version, series: object, folder: Path
+    suite: Suite, runtime: Runtime, base: Version, head: Version, series: object, folder: Path
 ) -> Said:
     """`asv continuous --factor 1.05 main head` in a repository of the two versions.
 

@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import MlpperfError
-from ..compare.budget import BUDGET
-from ..compare.pipeline import compare
-from ..compare.result import Comparison
+from ..compare import BUDGET, Comparison, compare
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import beta_quantile
 from ..suites.discovery import Suite
 from ..suites.series import Selection, Series
 from ..versions.diff import changes
-from ..versions.environment import Guests
+from ..versions.environment import Runtime
+from ..versions.prepare import Pair
 from ..versions.version import Version
 from .mutants import HotPathMutator, Mutant, Mutator
 from .trackers import Tracker
@@ -89,7 +88,7 @@ def calibrate(
     tracker: Tracker | None = None,
     mutator: Mutator | None = None,
     suites: Sequence[Suite] = (),
-    guests: Guests | None = None,
+    runtime: Runtime | None = None,
     isolated: str = "",
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -97,7 +96,7 @@ def calibrate(
     """Compare `original` with `trials` mutants of each of `sizes`, made in `folder`; gives each.
 
     By a tracker of somebody else's if one is given. `mutator` makes the mutants, by default of hot
-    paths; `suites`, `guests` and `isolated` are what `compare` takes.
+    paths; `suites`, `runtime` and `isolated` are what `compare` takes.
 
     Raises
     ------
@@ -124,13 +123,9 @@ def calibrate(
         # As a user would, but for equal versions, of which nothing would be timed.
         narrowed = size and suites and not isolated
         stages = compare(
-            original,
-            mutant,
+            Pair(original, mutant, tuple(suites), isolated=isolated, runtime=runtime),
             chosen,
             budget=seconds,
-            suites=suites,
-            guests=guests,
-            isolated=isolated,
             changes=(lambda: changes(replace(original, copy=None), mutant)) if narrowed else None,
             seed=int(rng.integers(2**31)),
             progress=lambda text: progress(f"{told}: {text}"),
@@ -140,7 +135,7 @@ def calibrate(
             known = times.get(finding.series, math.inf)
             times[finding.series] = min(known, finding.seconds["base"])
         if not result.timed:
-            why = [*result.trouble, *result.broken.values(), "nothing is right"]
+            why = [*result.warnings, *result.broken.values(), "nothing is right"]
             raise MlpperfError(f"Nothing could be timed: {why[0]}")
         return result
 
@@ -176,7 +171,7 @@ def judged(size: float, mutant: Mutant, result: Comparison) -> Trial:
         measured={f.series.name: f.ratio.median - 1 for f in timed if f.series in aimed},
         undecided=sum(f.judgement.undecided for f in timed),
         busy=result.busy,
-        trouble=tuple(result.trouble),
+        trouble=tuple(result.warnings),
     )
 
 

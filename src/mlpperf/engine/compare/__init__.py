@@ -1,1 +1,22 @@
-"""Two versions of the code, timed side by side."""
+"""Comparing two versions: the front door for commands, histories, reports and calibration."""
+
+from __future__ import annotations
+
+from .budget import BUDGET, SUITE_BUDGET
+from .pipeline import compare
+from .records import ComparisonRecord, comparisons
+from .render import record
+from .request import Request, carry_out
+from .result import Comparison
+
+__all__ = [
+    "BUDGET",
+    "SUITE_BUDGET",
+    "Comparison",
+    "ComparisonRecord",
+    "Request",
+    "carry_out",
+    "compare",
+    "comparisons",
+    "record",
+]

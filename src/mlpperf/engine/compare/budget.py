@@ -1,8 +1,8 @@
 """How the seconds of a comparison are spent: on which series, and for how long each.
 
-A few processes screen all series equally long. What then looks changed is judged by fresh
-processes, for as long as it takes to tell the change that was seen. What is only unclear is timed
-by some of them, until it is clear.
+A few processes screen all series for equal times. Series that then look changed are followed up by
+fresh processes, for as long as it takes to confirm a change of that size. Unclear series are timed
+by some of these processes, until they are clear.
 """
 
 from __future__ import annotations
@@ -12,41 +12,43 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..statistics.estimates import RatioEstimate
-from ..statistics.robust import ROW
+from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
-from .result import UNCLEAR, Finding
+from .result import UNCHANGED_WITHIN, Finding
 
-# Probabilities that a comparison of equal versions finds any series slower, or taking more memory.
+# Probabilities that a comparison of equal versions reports a slower series, or one that takes more
+# memory.
 FALSE_ALARM = 0.009
 MEMORY_ALARM = 0.001
-BUDGET = 130.0  # seconds for screening and judgement; proofs come before
-# Of benchmarks that a project has already: at least so many seconds, and more the more they are,
-# because each needs a set-up, and what it calls is not chosen to be short.
+BUDGET = 130.0  # seconds for screening and follow-up of hot paths; dry runs come before
+# Smallest and largest budget for pytest and asv suites, in seconds. They get more than hot paths
+# because each benchmark has its own set-up and may be slow.
 SUITE_BUDGET = (155.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
-COPIES = 4  # in which a series is got ready, if nothing is known but how long that takes in one
-SETTLED_ERROR = 0.005  # standard error with which the ratio of a process is fine enough
+COPIES = 4  # set-ups per process, assumed until a process has been timed
+SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no more rounds
 
 
 @dataclass(frozen=True)
 class Screening:
-    """The first look at every series.
+    """The first processes, which time every series.
 
     Attributes
     ----------
-    processes : that look.
-    budget_share : of all seconds for timing, if there are more series than can all be judged.
-    series_few : with so many it is only its share of the processes, as all may have to be judged.
-    seconds_least : of timing for each series in a process.
-    calls_least : of a series in all its processes together; a call that takes too long for so many
-        is timed coarsely, two rounds in each process, if all of these together take
+    processes : their number.
+    budget_share : of the budget, if there are too many series to follow all of them up.
+    series_few : up to this number, all series may have to be followed up, and screening gets only
+        its share of the processes.
+    seconds_least : for each series in a process.
+    calls_least : of a series in all its processes together. A call too long for that is timed
+        coarsely, in two rounds per process, if all such series together take
     coarse_share_most : of the budget at most.
-    series_share_most : of the budget, that a single series may take; or its equal part, if there
-        are so few that this is more. A second is always allowed.
-    loading_share_least : of a process, that anything may take to load, however few series it has.
-    proof_excess : so many times what can be timed a call may take when it is proven, and
-    proof_seconds_least : so many seconds in any case.
+    series_share_most : of the budget, for a single series; or its equal part, if that is more. A
+        second is always allowed.
+    loading_share_least : of a process, that any file may take to import, however few its series.
+    proof_excess : a call is aborted in its dry run after this many times what can be timed, but
+    proof_seconds_least : not before this number of seconds.
     """
 
     processes: int = 3
@@ -63,26 +65,26 @@ class Screening:
 
 @dataclass(frozen=True)
 class Judging:
-    """What is spent on suspects.
+    """The follow-up of suspects.
 
     Attributes
     ----------
-    seconds_least : of timing for each series in a process, or
-    share_least : that share of all seconds for judging, if it is more, but no more than
-    excess_most : so many times what settles the series.
-    moments : at which a process times a series: a disturbance hits only one of them.
-    moment_seconds_least : shortest timing session that is worth its set-up.
-    moment_rounds_least : and its fewest rounds: two rows of blocks.
-    target_error_per_change : standard error of a process that will do, as a share of the change
-        that was seen.
-    need_most : every series gets its minimum, and of the rest an equal part, but no more than so
-        many times what it needs.
-    seconds_to_decide : of timing for a suspect in a process, if it needs them.
+    seconds_least : for each series in a process, or
+    share_least : this share of the follow-up's seconds, if that is more, but no more than
+    excess_most : this many times what the series needs.
+    moments : sessions of a series in a process, so that a disturbance hits only one of them.
+    moment_seconds_least : shortest session that is worth its set-up.
+    moment_rounds_least : fewest rounds of a session: two rows of blocks.
+    target_error_per_change : sufficient standard error of a process, as a share of the apparent
+        change.
+    need_most : every series gets its minimum; the rest is split evenly, capped at this many times
+        what the series needs.
+    seconds_to_decide : longest need of a suspect in a process that counts when suspects are chosen.
     spare_processes_least, spare_processes_most, seconds_per_spare_process : processes beyond those
-        that so confident an interval needs: one for so many seconds of judging. The more there are,
-        the less one that was disturbed can hide.
-    plain_errors : standard errors by which a function is plainly slower at one case, and
-    kin_errors : what that is worth to suspect it at its other cases, also in standard errors.
+        that the interval needs, one for this number of seconds. The more there are, the less a
+        disturbed one can hide.
+    plain_errors : standard errors by which a function is clearly slower in one case, and
+    kin_errors : what that is worth in its other cases, also in standard errors.
     """
 
     seconds_least: float = 0.03
@@ -105,23 +107,39 @@ SCREENING = Screening()
 JUDGING = Judging()
 
 
-@dataclass
-class Task:
-    """A series that processes are going to time.
+@dataclass(frozen=True)
+class Sampling:
+    """What is known about timing a series.
 
     Attributes
     ----------
-    estimate : what they have found so far, and how it scatters.
-    target_error : the standard error of a process that will do.
+    estimate : by the processes up to now.
+    target_error : sufficient standard error of a process.
     """
 
     estimate: RatioEstimate
     target_error: float = SETTLED_ERROR
 
     @classmethod
-    def unknown(cls, call: float, setup: float) -> Task:
-        """A series whose call and set-up take so many seconds, before any process has timed it."""
+    def unknown(cls, call: float, setup: float) -> Sampling:
+        """A series whose call and set-up take these seconds, before any process has timed it."""
+        setup = 0.0 if math.isnan(setup) else setup
         return cls(RatioEstimate(round_seconds=2 * call, other_seconds=COPIES * setup))
+
+    def with_process(
+        self, base: Times, head: Times, round_seconds: float, other_seconds: float
+    ) -> Sampling:
+        """The same with the samples of one more process, as `RatioEstimate.add` takes them."""
+        known = self.estimate
+        estimate = replace(
+            known,
+            log_ratios=[*known.log_ratios],
+            rounds=[*known.rounds],
+            own_errors=[*known.own_errors],
+            deviations=[*known.deviations],
+        )
+        estimate.add(base, head, round_seconds, other_seconds)
+        return replace(self, estimate=estimate)
 
     @property
     def seconds_needed(self) -> float:
@@ -129,61 +147,56 @@ class Task:
         return self.estimate.seconds_for(self.target_error)
 
     def shortest(self, least: float) -> float:
-        """Seconds in a process at the very least: `least`, unless much less will do, or rounds."""
-        will_do = max(SCREENING.seconds_least, JUDGING.excess_most * self.seconds_needed)
-        return max(FEWEST_ROUNDS * self.estimate.round_seconds, min(least, will_do))
+        """Fewest seconds in a process: `least`, unless much less suffices, or the fewest rounds."""
+        suffices = max(SCREENING.seconds_least, JUDGING.excess_most * self.seconds_needed)
+        return max(FEWEST_ROUNDS * self.estimate.round_seconds, min(least, suffices))
 
     def moments(self, seconds: float, most: int) -> int:
-        """At how many moments, `most` at most, a process times it for so many `seconds` in all.
-
-        Each has to be worth what it takes to get ready.
-        """
+        """Sessions that a process divides `seconds` into, each worth its set-up; at most `most`."""
         rounds = JUDGING.moment_rounds_least * self.estimate.round_seconds
         worth = max(rounds, JUDGING.moment_seconds_least, self.estimate.other_seconds)
         return max(1, min(most, int(seconds / worth)))
 
     def cost(self, seconds: float, most: int) -> float:
-        """Seconds that a process takes in all if so many are timed, at `most` moments at most."""
+        """Seconds that a process takes to time `seconds`, set-ups included, in `most` sessions."""
         return self.estimate.other_seconds * self.moments(seconds, most) + seconds
 
-    def to_judge(self, suspicious: bool) -> Task:
-        """The same series for more processes, and what they have found already.
-
-        As precise as it takes to tell the change that was seen, or that there is none.
-        """
-        seen = abs(self.estimate.log_ratio) if suspicious else UNCLEAR
+    def to_judge(self, suspicious: bool) -> Sampling:
+        """The same, precise enough to confirm the apparent change, or that there is none."""
+        seen = abs(self.estimate.log_ratio) if suspicious else UNCHANGED_WITHIN
         target = max(SETTLED_ERROR, JUDGING.target_error_per_change * seen)
         return replace(self, target_error=target)
 
 
-Tasks = Mapping[Series, Task]
+Samplings = Mapping[Series, Sampling]
 
 
 def shares(
-    tasks: Tasks, seconds: float, least: float = SCREENING.seconds_least, moments: int = 1
+    samplings: Samplings, seconds: float, least: float = SCREENING.seconds_least, moments: int = 1
 ) -> dict[Series, float]:
-    """How long a process that has so many `seconds` is to time each series, at so many `moments`.
+    """Seconds for each series in a process that has `seconds` in all, in up to `moments` sessions.
 
-    Every series gets its minimum, `least` or what its task says. The rest is split evenly, so that
-    each error is less by the same factor, but capped at a few times what the series needs; what is
-    over is not spent. (The sum of squared errors would be least if all went to a few long calls
-    that can hardly be told at all.)
+    Every series gets its minimum, `least` or the fewest rounds. The rest is split evenly, capped at
+    a few times what the series needs; what remains is not spent. (The sum of squared errors would
+    be least if all went to a few long calls, of which hardly anything can be known.)
     """
-    given = {series: task.shortest(least) for series, task in tasks.items()}
-    left = seconds - sum(task.cost(given[series], moments) for series, task in tasks.items())
+    given = {series: sampling.shortest(least) for series, sampling in samplings.items()}
+    left = seconds - sum(
+        sampling.cost(given[series], moments) for series, sampling in samplings.items()
+    )
     room = {
-        series: max(JUDGING.need_most * task.seconds_needed - given[series], 0.0)
-        for series, task in tasks.items()
+        series: max(JUDGING.need_most * sampling.seconds_needed - given[series], 0.0)
+        for series, sampling in samplings.items()
     }
-    for number, series in enumerate(sorted(tasks, key=lambda s: room[s])):
-        share = min(room[series], max(left, 0.0) / (len(tasks) - number))
+    for number, series in enumerate(sorted(samplings, key=lambda s: room[s])):
+        share = min(room[series], max(left, 0.0) / (len(samplings) - number))
         given[series] += share
         left -= share
     return given
 
 
 def judges_least(series: int) -> int:
-    """How many processes judge at least if so many series were screened.
+    """Fewest processes of a follow-up of this many series.
 
     Enough that, with those of the screening, a unanimous sign has a probability below
     FALSE_ALARM ÷ series, and some to spare.
@@ -193,14 +206,14 @@ def judges_least(series: int) -> int:
 
 
 def judges(series: int, seconds: float) -> int:
-    """How many processes judge in so many `seconds`, if they are quick to start."""
+    """Processes of a follow-up of `seconds`, if they start quickly."""
     spare = int(seconds / JUDGING.seconds_per_spare_process)
     more = min(spare, JUDGING.spare_processes_most) - JUDGING.spare_processes_least
     return judges_least(series) + max(more, 0)
 
 
 def screening_seconds(series: int, seconds: float) -> float:
-    """Seconds for screening so many series, of `seconds` for all timing."""
+    """Seconds for screening this many series, of `seconds` for all timing."""
     if series > SCREENING.series_few:
         return seconds * SCREENING.budget_share
     share = SCREENING.processes / (SCREENING.processes + judges(series, seconds))
@@ -208,7 +221,7 @@ def screening_seconds(series: int, seconds: float) -> float:
 
 
 def usual_budget(series: Collection[Series]) -> float:
-    """Seconds for timing these series, if nobody says."""
+    """Default budget for timing these series, in seconds."""
     others = sum(bool(one.suite) for one in series)
     if not others:
         return BUDGET
@@ -218,97 +231,99 @@ def usual_budget(series: Collection[Series]) -> float:
 
 
 def longest_series(seconds: float, series: int) -> float:
-    """Seconds that the screening may spend on one of so many series, of a budget of `seconds`."""
+    """Seconds of the screening for one of this many series, of a budget of `seconds`."""
     equal_part = SCREENING.budget_share * seconds / max(series, 1)
     return max(SCREENING.series_share_most * seconds, equal_part, 1.0)
 
 
 def longest_proof(seconds: float, series: int) -> float:
-    """Seconds after which a call that is proven is broken off: it cannot be timed by far."""
+    """Seconds after which a dry run aborts a call, which is by far too long to be timed."""
     longest = longest_series(seconds, series) / SCREENING.calls_least
     return max(SCREENING.proof_excess * longest, SCREENING.proof_seconds_least)
 
 
 def longest_loading(seconds: float, share: float) -> float:
-    """Seconds that a process may spend on loading what has this share of all series."""
+    """Seconds for which a process may import a file that has this share of all series."""
     each = SCREENING.budget_share * seconds / SCREENING.processes
     return max(share, SCREENING.loading_share_least) * each
 
 
 def judging_seconds_least(seconds: float) -> float:
-    """Seconds of timing for each suspect in a process, if all have so many `seconds`."""
+    """Seconds for each suspect in a process, of `seconds` for the follow-up."""
     return max(JUDGING.seconds_least, JUDGING.share_least * seconds)
 
 
-def coarse(longest: Mapping[Series, Task], seconds: float) -> list[Series]:
-    """Which of the series whose calls take long are timed nevertheless, of `seconds` for all."""
-    left, found = SCREENING.coarse_share_most * seconds, []
+def coarse(longest: Samplings, seconds: float) -> list[Series]:
+    """The series with long calls that are timed nevertheless, of a budget of `seconds`."""
+    left, chosen = SCREENING.coarse_share_most * seconds, []
     for series, cost in sorted(_least_costs(longest, 0.0).items(), key=lambda item: item[1]):
         left -= SCREENING.processes * cost
         if left >= 0:
-            found.append(series)
-    return found
+            chosen.append(series)
+    return chosen
 
 
-def _least_costs(tasks: Tasks, least: float) -> dict[Series, float]:
-    """Seconds that each takes in a process, if it is timed for as short as may be."""
-    return {series: task.cost(task.shortest(least), 1) for series, task in tasks.items()}
+def _least_costs(samplings: Samplings, least: float) -> dict[Series, float]:
+    """Seconds that each series takes in a process at least."""
+    return {
+        series: sampling.cost(sampling.shortest(least), 1) for series, sampling in samplings.items()
+    }
 
 
 def suspects(
     findings: Sequence[Finding],
-    tasks: Tasks,
+    samplings: Samplings,
     seconds: float,
     starting: float,
     least: float = JUDGING.seconds_least,
-) -> tuple[dict[Series, Task], int]:
-    """What looks changed, and is to be judged in so many `seconds`; and by how many processes.
+) -> tuple[dict[Series, Sampling], int]:
+    """The series to follow up in `seconds`, and the number of processes that do.
 
-    By what is known about how each scatters. A process needs `starting` seconds to start, and times
-    each at least `least` seconds.
-
-    What looks slower comes first, then what looks faster; and of these what is the surest for its
-    time. Of a function that is plainly slower at one case, less is enough to suspect it at others.
+    A process takes `starting` seconds to start, and times each series for `least` seconds at least.
+    Series that look slower come first, then those that look faster, each in the order of standard
+    errors per second. A function that is clearly slower in one case is suspected sooner in others.
     """
-    chosen: dict[Series, Task] = {}
+    chosen: dict[Series, Sampling] = {}
     least_number = judges_least(len(findings))
     processes = usual_number = judges(len(findings), seconds)
-    sure = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in tasks.items()}
-    plainly = {(s.path, s.variant) for s in tasks if sure[s] >= JUDGING.plain_errors}
+    errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
+    plainly = {(s.path, s.variant) for s in samplings if errors[s] >= JUDGING.plain_errors}
 
-    def cost(task: Task) -> float:
-        needed = min(task.seconds_needed, JUDGING.seconds_to_decide)
-        return task.cost(max(task.shortest(least), needed), JUDGING.moments)
+    def cost(sampling: Sampling) -> float:
+        needed = min(sampling.seconds_needed, JUDGING.seconds_to_decide)
+        return sampling.cost(max(sampling.shortest(least), needed), JUDGING.moments)
 
     def urgency(finding: Finding) -> tuple[int, float]:
-        series, task = finding.series, tasks[finding.series]
-        seen, known = task.estimate.log_ratio, abs(sure[finding.series])
+        series, sampling = finding.series, samplings[finding.series]
+        seen, known = sampling.estimate.log_ratio, abs(errors[finding.series])
         if seen > 0 and (series.path, series.variant) in plainly:
             known = math.hypot(known, JUDGING.kin_errors)
         if known < 1 or abs(seen) < math.log1p(finding.threshold) / 2:
             return 0, 0.0
-        again = task.to_judge(suspicious=True)
-        needed = task.estimate.other_seconds + max(again.shortest(least), again.seconds_needed)
+        again = sampling.to_judge(suspicious=True)
+        needed = sampling.estimate.other_seconds + max(again.shortest(least), again.seconds_needed)
         return 2 if seen > 0 else 1, known / needed
 
     urgent = {f.series: urgency(f) for f in findings}
     looks_changed = [f.series for f in findings if urgent[f.series][0]]
     for series in sorted(looks_changed, key=lambda s: urgent[s], reverse=True):
-        task = tasks[series].to_judge(suspicious=True)
-        each = starting + cost(task) + sum(map(cost, chosen.values()))
-        # What is plainly changed can bear that a process is disturbed.
-        plain = abs(sure[series]) >= JUDGING.plain_errors
+        sampling = samplings[series].to_judge(suspicious=True)
+        each = starting + cost(sampling) + sum(map(cost, chosen.values()))
+        # A clear change stays significant if a process is disturbed.
+        plain = abs(errors[series]) >= JUDGING.plain_errors
         number = least_number if plain else usual_number
         if not chosen or number * each <= seconds:
-            chosen[series] = task
+            chosen[series] = sampling
             processes = min(usual_number, max(number, int(seconds / each)))
     return chosen, processes
 
 
-def next_unclear(unclear: Tasks, judged: Tasks, seconds: float, least: float) -> dict[Series, Task]:
-    """Which of the `unclear` series a process of so many `seconds` times besides those `judged`.
+def next_unclear(
+    unclear: Samplings, judged: Samplings, seconds: float, least: float
+) -> dict[Series, Sampling]:
+    """The `unclear` series that a process of `seconds` times besides those `judged`.
 
-    As many as there is time for; those first that were timed by the fewest so far.
+    As many as there is time for; first those that the fewest processes have timed.
     """
     left = seconds - sum(_least_costs(judged, least).values())
     costs, chosen = _least_costs(unclear, least), {}

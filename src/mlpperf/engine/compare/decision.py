@@ -1,46 +1,55 @@
-"""What the processes of a comparison say about a series: its interval, and whether it changed."""
+"""The decision about a timed series: its interval, and whether it changed."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, Interval, ratio_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
+from ..suites.series import THRESHOLD
 from .budget import FALSE_ALARM, SCREENING, judges
-from .result import THRESHOLD, Finding
+from .result import Finding
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
-POWER = 0.95  # the probability with which a slowdown as large as the sight is told
+POWER = 0.95  # probability that a slowdown of the detectable size is reported
 
 
-def conclude(finding: Finding, estimate: RatioEstimate, series: int) -> None:
-    """Take over what was found about one of so many series that were screened.
+def conclude(finding: Finding, estimate: RatioEstimate, series: int) -> Finding:
+    """A finding with the verdict on its estimate, one of `series` that were screened.
 
-    Of all of them together one side each may fail with `FALSE_ALARM`. After the screening there
-    are too few values for that, and Student's t has to do.
+    Over all of them, each side of the interval fails with probability `FALSE_ALARM`. After the
+    screening there are too few values for that, and Student's t has to do.
     """
-    finding.processes = len(estimate.log_ratios)
-    if not finding.processes:
-        return
-    finding.ratio_error, finding.ratio_freedom = estimate.error, estimate.freedom
+    if not estimate.log_ratios:
+        return finding
     strict = estimate.interval(_confidence(series))
-    finding.judged = strict.low > 0
-    finding.sure = finding.judged and not strict.low <= 1 <= strict.high
-    if finding.judged:
-        finding.ratio = estimate.interval(CONFIDENCE)
-        return
-    half = student_quantile(estimate.freedom, (1 + CONFIDENCE) / 2) * estimate.error
-    middle, half = estimate.log_ratio, min(half, LARGEST_LOG)
-    finding.ratio = Interval(*(math.exp(middle + side * half) for side in (0, -1, 1)))
+    judged = strict.low > 0
+    if judged:
+        ratio = estimate.interval(CONFIDENCE)
+    else:
+        half = student_quantile(estimate.freedom, (1 + CONFIDENCE) / 2) * estimate.error
+        middle, half = estimate.log_ratio, min(half, LARGEST_LOG)
+        ratio = Interval(*(math.exp(middle + side * half) for side in (0, -1, 1)))
+    return replace(
+        finding,
+        processes=len(estimate.log_ratios),
+        ratio=ratio,
+        ratio_error=estimate.error,
+        ratio_freedom=estimate.freedom,
+        judged=judged,
+        significant=judged and not strict.low <= 1 <= strict.high,
+    )
 
 
 def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:
-    """Whether a change could not be sure any more, whatever so many other processes say.
+    """Whether the series can no longer become significant.
 
-    If they all spoke for it more plainly than any so far, and for the side that looks likelier.
+    Even if each of the remaining `processes` reports a larger change than any so far, on the
+    likelier side.
     """
     most = 1 + max(map(abs, estimate.log_ratios))
     utmost = math.copysign(most, estimate.log_ratio)
@@ -50,21 +59,21 @@ def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:
     return best.low <= 1 <= best.high
 
 
-def sight(
+def detectable_slowdown(
     estimate: RatioEstimate, series: int, seconds: float, threshold: float = THRESHOLD
 ) -> float:
-    """The smallest slowdown that would be told with the probability `POWER`, as a share.
+    """The smallest slowdown that is reported with probability `POWER`, as a share.
 
-    By how this series scattered, and so many processes as would judge it in so many `seconds`. It
-    has to be sure, and to seem larger than the `threshold`.
+    By the scatter of this series, one of `series`, and the processes of a budget of `seconds`. It
+    has to be significant, and to appear larger than `threshold`.
     """
     values = len(estimate.log_ratios)
     if not values:
         return math.nan
     processes = max(values, SCREENING.processes + judges(series, seconds))
     error = estimate.error * math.sqrt(values / processes)
-    sure = student_quantile(processes - 1, 1 - FALSE_ALARM / series) * error
-    least = max(sure, math.log1p(threshold)) + normal_quantile(POWER) * error
+    significant = student_quantile(processes - 1, 1 - FALSE_ALARM / series) * error
+    least = max(significant, math.log1p(threshold)) + normal_quantile(POWER) * error
     return math.expm1(min(least, LARGEST_LOG))
 
 

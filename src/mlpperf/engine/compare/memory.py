@@ -1,54 +1,69 @@
-"""Does a call take more memory than it did? Suspected by the proof, judged by other processes.
+"""Whether a call takes more memory: suspected by the dry run, judged by other processes.
 
-The peak of a call with threads differs from call to call, as these happen to overlap or not. So a
-rise is told only if each of several fresh processes sees it, so many that chance hardly does that.
+The peak of a call with threads varies, as these happen to overlap or not. So a rise is reported
+only if each of several fresh processes confirms it, enough that chance hardly does that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..pool.pool import Crew
 from ..suites.series import Series
+from ..worker.protocol import QUANTITIES
 from .budget import MEMORY_ALARM
-from .result import QUANTITIES, Comparison
+from .context import SIDES, Context
+from .dry_run import by_suite
+from .result import Finding
 
-CALLS = 5  # of each version in a process, in turns; the median of what they take is its value
+CALLS = 5  # of each version in a process, in turns; the process reports their median
 
 
 def judges_of_memory(suspects: int) -> int:
-    """How many processes judge: chance makes the head larger in half of them, at most."""
+    """Processes that judge this many series: by chance, the head is larger in half of them."""
     return math.ceil(math.log2(len(QUANTITIES) * suspects / MEMORY_ALARM))
 
 
-def judge_memory(crew: Crew, result: Comparison, progress: Callable[[str], None]) -> None:
-    """Have counted again what seems to take more memory; notes what every process sees."""
-    suspects = {f.series: f for f in result.findings.values() if f.seems_grown}
+def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[Series, Finding]:
+    """Findings on the series that seem to take more memory, by what every process confirms."""
+    suspects = [series for series, finding in findings.items() if finding.seems_grown]
     if not suspects:
-        return
+        return {}
     number = judges_of_memory(len(suspects))
-    # Of each series, version and quantity one value by each process; NaN where it gave none.
-    shape = (len(suspects), 2, len(QUANTITIES), number)
-    counted = np.full(shape, math.nan)
-    order = {series: i for i, series in enumerate(suspects)}
+    # By series, version, quantity and process; NaN where a process gave no answer.
+    counted = np.full((len(suspects), 2, len(QUANTITIES), number), math.nan)
     for process in range(number):
-        progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
-        for sides in [["base"], ["head"]] if result.isolated else [["base", "head"]]:
-            names = [series[:3] for series in suspects]
-            for answer in crew.ask("memory", sides, series=names, calls=CALLS):
-                i = order[Series.of(answer["series"])]
-                for side, calls in answer["memory"].items():
-                    counted[i, ("base", "head").index(side), :, process] = np.median(calls, axis=0)
-    for series, finding in suspects.items():
-        base, head = counted[order[series]]
-        known = ~np.isnan(base + head).any(axis=0)
-        if not known.any():
-            continue
-        for side, values in (("base", base), ("head", head)):
-            middles = np.median(values[:, known], axis=1)
-            finding.memory[side] = dict(zip(QUANTITIES, map(round, middles), strict=True))
-        rose = (head > base).all(axis=1)  # not where it is not known
-        finding.grown_in = [q for q, all_saw_it in zip(QUANTITIES, rose, strict=True) if all_saw_it]
+        context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
+        for suite, some in by_suite(suspects).items():
+            names = [one.names for one in some]
+            for group in context.groups:
+                answers, _ = context.pool.run("memory", group, suite, series=names, calls=CALLS)
+                for answer in answers:
+                    i = suspects.index(Series.of(answer.series, suite))
+                    for side, calls in answer.calls.items():
+                        counted[i, SIDES.index(side), :, process] = np.median(calls, axis=0)
+    return {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
+
+
+def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float64]) -> Finding:
+    """A finding by the memory that processes counted of each quantity."""
+    known = ~np.isnan(base + head).any(axis=0)
+    if not known.any():
+        return finding
+    rose = np.all(head > base, axis=1).tolist()  # not where a process gave no answer
+    return replace(
+        finding,
+        memory={
+            side: dict(
+                zip(QUANTITIES, map(round, np.median(values[:, known], axis=1)), strict=True)
+            )
+            for side, values in (("base", base), ("head", head))
+        },
+        grown_in=[
+            quantity for quantity, all_rose in zip(QUANTITIES, rose, strict=True) if all_rose
+        ],
+    )

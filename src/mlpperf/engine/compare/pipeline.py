@@ -1,99 +1,86 @@
 """Is this commit slower? Two versions of the code, timed side by side, and what may be concluded.
 
 Both versions are loaded into one process and take turns on the same arrays, because two processes
-differ by ten times more than two versions inside one. What one process says is one value; the
+differ by ten times more than two versions inside one. The result of one process is one value; the
 processes are the sample.
 
-1. *Proof.* Every contestant of both versions is proven equal to its reference; what is wrong is not
-   timed. The memory that a call takes is counted, and what seems to take more is judged by other
-   processes.
-2. *Screening.* A few processes time every series (a contestant of a path at a case), all of them
-   equally long, or until it is fine enough; the first only a little, if it is not known yet what it
-   takes to get them ready.
-3. *Judgement.* What looks slower, or faster, by the threshold is timed by more processes. Whether
-   it changed is decided by the signed-rank interval over all processes, so confident that a
-   comparison of equal versions finds any of its series changed with probability `FALSE_ALARM` at
-   most on either side. Who was chosen does not matter for that, because it counts as if all series
-   had been judged; and each is until nothing more could come of it. What is only unclear is timed
-   by these processes in turns, as there is time, until it is clear.
+1. *Dry run.* Every benchmark of both versions is called, and what is wrong is not timed. The memory
+   that a call takes is counted, and what seems to take more is judged by other processes.
+2. *Screening.* A few processes time every series for equal times.
+3. *Follow-up.* What looks slower, or faster, by the threshold is timed by more processes. Whether
+   it changed is decided by the signed-rank interval over all processes, with a confidence for which
+   a comparison of equal versions reports any change with probability `FALSE_ALARM` at most on
+   either side. Which series were chosen does not matter for that, because the interval is corrected
+   for all that were screened.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from ...errors import MlpperfError
 from ..machine.machine import Bystanders
 from ..pool.lock import alone
-from ..pool.pool import Crew
+from ..pool.pool import Pool
 from ..race.race import check_budget
-from ..statistics.pooling import pool
 from ..statistics.verdicts import Judgement, Reason, Verdict
-from ..suites.discovery import Suite
 from ..suites.series import Selection, Series
 from ..versions.diff import Changes
-from ..versions.environment import Guests
-from ..versions.own import Own
+from ..versions.prepare import Pair
 from ..versions.scratch import scratch
-from ..versions.version import Version
 from ..words import count
+from ..worker.protocol import DryRun
 from .budget import (
     SCREENING,
-    Task,
+    SUITE_BUDGET,
+    Sampling,
     coarse,
+    longest_proof,
     longest_series,
-    screening_seconds,
-    shares,
     usual_budget,
 )
-from .decision import conclude, sight
-from .follow_up import judge, left_at_most
+from .context import Context
+from .dry_run import (
+    bounds_of_long_calls,
+    conclude,
+    confirm,
+    dry_run,
+    measure_values,
+    needing_own_processes,
+    ran_in_both,
+)
 from .memory import judge_memory
-from .planning import plan, prove
-from .result import THRESHOLD, Comparison
-from .screening import time_once
-from .suites import compare_long_calls, confirm, leave_out_loading
-from .unchanged import leave_out_untouched, watching
+from .planning import plan, without_slow_imports
+from .result import Comparison, Finding
+from .screening import Timing, follow_up, screen, with_detectable
+from .unchanged import watching
+
+Findings = Mapping[Series, Finding]
 
 
 def compare(
-    base: Version,
-    head: Version,
+    pair: Pair,
     selection: Selection,
     *,
-    threshold: float = THRESHOLD,
     budget: float | None = None,
-    isolated: str = "",
-    pythons: dict[str, str] | None = None,
-    suites: Sequence[Suite] = (),
-    guests: Guests | None = None,
-    own: tuple[Version, Sequence[Suite]] | None = None,
     changes: Callable[[], Changes | None] | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
     patience: float = 0.0,
 ) -> Iterator[Comparison]:
-    """Compare two versions; gives the same comparison after every stage, more complete each time.
+    """Compare two versions; yields the comparison after every step, more complete each time.
 
     Parameters
     ----------
-    threshold
-        Slowdowns below it are not told; 0.005 is half a percent.
     budget
-        Seconds for all processes that time, one after the other; proofs come before. None: as
-        `usual_budget` has it.
-    isolated
-        A reason to give each version processes of its own.
-    pythons
-        The interpreter of each version's hot paths, if it is not this one.
-    suites, guests
-        Benchmarks that the project has besides hot paths, and what runs them.
-    own
-        The base as it was committed, if its benchmarks differ from the head's, and its suites.
+        Seconds for all processes that time, one after the other; dry runs come before. Default:
+        `usual_budget`.
     changes
-        Says what differs: what runs none of it is proven, and not timed. None: all is timed.
+        Finds out what differs: series that run no changed code are called, and not timed. Default:
+        all are timed.
     seed
         Of all random orders.
     patience
@@ -107,136 +94,142 @@ def compare(
     """
     if budget is not None:
         check_budget(budget)
+    threshold = selection.threshold
     if not 0 < threshold < 1:
         raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
-    result = Comparison(
-        base.name,
-        head.name,
-        {"base": base.commit, "head": head.commit},
-        threshold,
-        budget or 0.0,
-        suites={suite.kind: suite.place for suite in suites},
-        trouble=[note for suite in suites for note in suite.notes],
-        isolated=isolated,
-    )
+    warnings = [note for suite in pair.suites for note in suite.notes]
+    comparison = Comparison.of(pair, threshold, budget=budget or 0.0)
     start, bystanders = time.perf_counter(), Bystanders()
-    with alone(patience), scratch("inputs") as folder:
-        crew = Crew(
-            {"base": base, "head": head},
-            pythons or {},
-            str(folder),
-            result.trouble,
-            seed,
-            suites,
-            guests,
-            Own(own[0], {suite.kind: suite for suite in own[1]}) if own else None,
-            budget,
-        )
-        for suite in own[1] if own else ():
-            if suite.kind not in crew.suites:
-                result.unloaded[suite.place] = f"{result.head} has none of these any more"
-        stages = _stages(crew, result, selection, changes, progress)
-        while True:
-            done = next(stages, None) is None
-            result.busy, result.total = bystanders.share(), time.perf_counter() - start
-            yield result
-            if done:
-                return
+    with alone(patience), scratch("inputs") as inputs:
+        pool = Pool(pair, inputs, warnings.append, budget or SUITE_BUDGET[0], seed)
+        context = Context(pool, pair, selection, warnings.append, progress)
+        for step in steps(context, comparison, changes):
+            yield replace(
+                step,
+                warnings=list(warnings),
+                busy=bystanders.share(),
+                total=time.perf_counter() - start,
+            )
 
 
-def _stages(
-    crew: Crew,
-    result: Comparison,
-    selection: Selection,
-    differing: Callable[[], Changes | None] | None,
-    progress: Callable[[str], None],
-) -> Iterator[bool]:
-    """Proof, screening, judgement; one step each."""
-    progress("loading both versions")
-    series = plan(crew, result, selection, differing)
-    if not series:
+def steps(
+    context: Context,
+    comparison: Comparison,
+    differing: Callable[[], Changes | None] | None = None,
+) -> Iterator[Comparison]:
+    """The comparison after each step: dry run, screening, follow-up."""
+    context.progress("loading both versions")
+    planned = plan(context, differing)
+    given = comparison.budget
+    budget = given or usual_budget(planned.series)
+    comparison = replace(
+        comparison,
+        findings=planned.findings,
+        broken=planned.broken,
+        unloaded=planned.unloaded,
+    )
+    if not planned.series:
+        yield comparison
         return
     changes = differing() if differing else None
-    result.everywhere = changes.unknown if changes else ""
-    budget = result.budget
-    result.budget = budget or usual_budget(series)
-    series = leave_out_loading(crew, result, series)
-    progress("proving")
-    with watching(crew, result, series, changes) as watched:
-        prove(crew, result, series)
-        if watched.pending:
-            progress("which series run what changed?")
-            watched.wait()
-    confirm(crew, result, series)
-    judge_memory(crew, result, progress)
-    leave_out_untouched(crew, result, watched.untouched)
-    result.budget = budget or usual_budget(crew.calls)
-    yield True
-    _leave_out(crew, result)
-    known = [finding for finding in result.findings.values() if finding.series in crew.calls]
-    right = [finding for finding in known if not finding.failed]
-    if not right:
-        return
-    tasks: dict[Series, Task] = {
-        f.series: Task.unknown(crew.whole.get(f.series, 0.0), crew.setup.get(f.series, 0.0))
-        for f in right
-    }
-    now, number_of_all = time.perf_counter, len(tasks)
-    screening = screening_seconds(number_of_all, result.budget)
-    end = now() + screening
-    starting = 0.0
-    for number in range(SCREENING.processes):
-        progress(
-            f"screening {len(right)} series, process {number + 1} of {SCREENING.processes}, "
-            f"{left_at_most(end - now() + result.budget - screening)}"
-        )
-        left = (end - now()) / (SCREENING.processes - number) - starting
-        costs_known = number > 0 or crew.setup.keys() >= tasks.keys()
-        first = dict.fromkeys(tasks, SCREENING.seconds_least)
-        starting = time_once(crew, result, tasks, shares(tasks, left) if costs_known else first)
-        tasks = {s: task for s, task in tasks.items() if not result.findings[s].failed}
-    right = [finding for finding in right if finding.series in tasks]
-    pool([task.estimate for task in tasks.values()])
-    for finding in right:
-        conclude(finding, tasks[finding.series].estimate, number_of_all)
-    yield True
-    if not right:
-        return
-    end += result.budget - screening
-    judge(crew, result, tasks, end, starting, progress)
-    for finding in right:
-        estimate = tasks[finding.series].estimate
-        finding.sight = sight(estimate, number_of_all, result.budget, finding.threshold)
-    yield True
+    planned = without_slow_imports(planned, budget, context.warn)
 
+    context.progress("dry run")
+    longest = longest_proof(budget, len(planned.findings))
+    with watching(context, planned.series, changes, longest) as watched:
+        runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
+        context.progress("which series run changed code?")
+        watched.wait()
+    confirmed = confirm(context, planned.findings, runs, longest)
+    apart = needing_own_processes(context, planned.findings, runs, confirmed)
+    runs = {**runs, **confirmed}
+    findings = dict(planned.findings)
+    findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
+    findings |= measure_values(context, planned.findings, runs)
+    findings |= judge_memory(context, findings)
+    findings |= _without_changed_code(findings, runs, watched.unchanged)
+    timeable = _timeable(findings, runs)
+    budget = given or usual_budget(timeable)
+    unknown = (changes.unknown if changes else "") or watched.everywhere
+    comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
+    yield comparison
 
-def _leave_out(crew: Crew, result: Comparison) -> None:
-    """Note what takes too long for the budget, or can be timed only coarsely."""
-    longest = longest_series(result.budget, len(crew.calls) + len(crew.broken_off))
-    whole = {s: max(call, crew.whole.get(s, 0.0)) for s, call in crew.calls.items()}
-    seconds = {s: SCREENING.calls_least * each for s, each in whole.items()}
-    ended = [s for s, each in seconds.items() if each > longest]
-    timed = coarse(
-        {s: Task.unknown(whole[s], crew.setup.get(s, 0.0)) for s in ended}, result.budget
+    findings |= _long_calls(context, findings, runs, budget)
+    comparison = replace(comparison, findings=findings)
+    timeable = _timeable(findings, runs)
+    if not timeable:
+        yield comparison
+        return
+    timing = Timing(
+        {series: findings[series] for series in timeable},
+        runs,
+        budget,
+        time.perf_counter() + budget,
+        apart,
     )
-    compare_long_calls(crew, result, [s for s in ended if s not in timed and s.suite])
-    for series in ended:
-        result.findings[series].coarse = series in timed
-        if series not in timed:
-            judgement = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
-            result.findings[series].untimed = result.findings[series].untimed or judgement
-    if not (ended or crew.broken_off):
-        return
-    told = []
-    if timed:
-        told.append(f"{count(len(timed), 'call')} could be timed only coarsely")
-    if len(ended) > len(timed):
-        told.append(f"{count(len(ended) - len(timed), 'call')} took too long to be timed")
-    if crew.broken_off:
-        told.append(f"{count(len(crew.broken_off), 'call')} did not end while being proven")
-    enough = ""
-    if ended:
-        would_do = math.ceil(result.budget * max(seconds[s] for s in ended) / longest)
-        which = "the others" if crew.broken_off else "all"
-        enough = f": --budget {would_do} times {which} finely"
-    result.trouble.append(f"In {result.budget:.0f} s, {', and '.join(told)}{enough}")
+    for stage in (screen, follow_up):
+        for now in stage(context, timing):
+            timing = now
+            yield replace(comparison, findings={**findings, **timing.findings})
+    yield replace(comparison, findings={**findings, **with_detectable(timing)})
+
+
+def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]:
+    """The series that ran to their end in both versions, and are left to be timed."""
+    return [
+        series
+        for series, run in runs.items()
+        if ran_in_both(run) and not findings[series].failed and math.isnan(findings[series].bound)
+    ]
+
+
+def _without_changed_code(
+    findings: Findings, runs: Mapping[Series, DryRun], unchanged: set[Series]
+) -> dict[Series, Finding]:
+    """Findings on the series that run no changed code, and so need not be timed."""
+    return {
+        series: replace(findings[series], untimed=Judgement(Verdict.UNTOUCHED))
+        for series in _timeable(findings, runs)
+        if series in unchanged
+    }
+
+
+def _long_calls(
+    context: Context, findings: Findings, runs: Mapping[Series, DryRun], budget: float
+) -> dict[Series, Finding]:
+    """Findings on the series whose calls are too long for the budget, or are timed coarsely."""
+    aborted = [
+        series
+        for series, run in runs.items()
+        if run.aborted
+        and not findings[series].wrong
+        and math.isnan(findings[series].bound)
+        and findings[series].judgement.verdict in (Verdict.NEW, Verdict.UNDECIDED)
+    ]
+    timeable = _timeable(findings, runs)
+    longest = longest_series(budget, len(timeable) + len(aborted))
+    calls = {s: max(runs[s].call_seconds, runs[s].total_seconds) for s in timeable}
+    seconds = {s: SCREENING.calls_least * call for s, call in calls.items()}
+    long = [s for s in timeable if seconds[s] > longest]
+    few = coarse({s: Sampling.unknown(calls[s], runs[s].setup_seconds) for s in long}, budget)
+    too_long = [s for s in long if s not in few]
+    limit = longest_proof(budget, len(findings))
+    bounds = bounds_of_long_calls(context, runs, too_long, limit)
+    sentences = []
+    if few:
+        sentences.append(f"{count(len(few), 'benchmark')} could be timed only coarsely")
+    if too_long:
+        sentences.append(f"{count(len(too_long), 'benchmark')} took too long to be timed")
+    if aborted:
+        sentences.append(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
+    if sentences:
+        enough = ""
+        if long:
+            would_do = math.ceil(budget * max(seconds[s] for s in long) / longest)
+            which = "the others" if aborted else "all"
+            enough = f"; --budget {would_do} is enough to time {which} precisely"
+        context.warn(f"In {budget:.0f} s, {', and '.join(sentences)}{enough}")
+    untimed = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+    return {s: replace(findings[s], coarse=True) for s in few} | {
+        s: replace(findings[s], untimed=untimed, bound=bounds.get(s, math.nan)) for s in too_long
+    }

@@ -1,135 +1,229 @@
-"""What is compared: the series of two versions, and their proofs."""
+"""Which series a comparison calls: those of the head, beside what only the base has."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ...backends import LIBRARIES
-from ...errors import MlpperfError, check
-from ..pool.pool import Crew
-from ..statistics.verdicts import Judgement, Verdict
-from ..suites.series import Selection, Series
+from ...errors import MlpperfError
+from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.discovery import Suite
+from ..suites.series import Series
 from ..versions.diff import OTHER_PACKAGES, Changes
-from ..versions.reached import same
-from .result import Comparison, Finding
-from .suites import plan_suite, prove_suite
+from ..versions.imports import same
+from ..worker.protocol import Inventory
+from .budget import longest_loading
+from .context import SIDES, Context
+from .result import Finding
 
-PROVING_PROCESSES = 4  # at most, if one after the other is ended by what it proves
+HOT_PATHS = ""  # the suite that hot paths belong to, as `Series.suite` has it
 
 
-def plan(
-    crew: Crew,
-    result: Comparison,
-    selection: Selection,
-    changes: Callable[[], Changes | None] | None = None,
-) -> list[Series]:
-    """The series to prove, in the head's order; what cannot be compared is noted.
+@dataclass(frozen=True)
+class Plan:
+    """Which series a comparison calls.
 
-    So are hot paths that have nothing to do with the `changes`, if anybody wants to know.
+    Attributes
+    ----------
+    findings : of all series, with what is known before anything is called.
+    series : those to be called.
+    import_seconds : of each place of a suite, by suite and side.
+    broken, unloaded : as `Comparison` has them.
     """
-    series = []
-    if crew.has_hot_paths:
-        series = _hot_paths(crew, result, selection, changes() if changes else None)
-    for suite in crew.suites:
-        if not result.broken:
-            series += plan_suite(crew, result, selection, suite)
-    if selection.series and not result.findings and not result.broken:
+
+    findings: dict[Series, Finding] = field(default_factory=dict)
+    series: Sequence[Series] = ()
+    import_seconds: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    unloaded: dict[str, str] = field(default_factory=dict)
+
+    def joined(self, other: Plan) -> Plan:
+        """Both plans; with a version that is broken, nothing is called."""
+        broken = {**self.broken, **other.broken}
+        return Plan(
+            {**self.findings, **other.findings},
+            () if broken else [*self.series, *other.series],
+            {**self.import_seconds, **other.import_seconds},
+            broken,
+            {**self.unloaded, **other.unloaded},
+        )
+
+
+def plan(context: Context, changes: Callable[[], Changes | None] | None = None) -> Plan:
+    """The series of all suites, in the head's order.
+
+    Hot paths whose files and imports are not among the `changes` are not called.
+
+    Raises
+    ------
+    MlpperfError
+        If something is selected that neither version has.
+    """
+    pair, selection = context.pair, context.selection
+    planned = Plan()
+    if pair.base.entries or pair.head.entries:
+        inventories = context.pool.discover(HOT_PATHS, SIDES)
+        broken = {side: one.broken[""] for side, one in inventories.items() if one.broken}
+        planned = Plan(broken=broken)
+        if not broken:
+            changed = changes() if changes else None
+            planned = _planned(context, HOT_PATHS, inventories, changed)
+    for suite in pair.suites:
+        if not planned.broken:
+            planned = planned.joined(_plan_suite(context, suite))
+    if selection.series and not planned.findings and not planned.broken:
         patterns = " or ".join(map(repr, selection.series))
         raise MlpperfError(f"There is no series that fits {patterns}.")
-    return [] if result.broken else series
+    kinds = {suite.kind for suite in pair.suites}
+    own = pair.own.suites if pair.own else {}
+    gone = [suite.place for kind, suite in own.items() if kind not in kinds]
+    why = f"{pair.head.name} has none of these any more"
+    return planned.joined(Plan(unloaded=dict.fromkeys(gone, why)))
 
 
-def _hot_paths(
-    crew: Crew, result: Comparison, selection: Selection, changes: Changes | None
-) -> list[Series]:
-    """The series of hot paths."""
-    about: dict[str, dict[str, Any]] = {}
-    for side in ("base", "head"):
-        for answer in crew.ask("look", [side]):
-            if "broken" in answer:
-                result.broken[side] = answer["broken"]
-            else:
-                about[side] = answer["paths"]
-        if side not in about:
-            result.broken.setdefault(side, crew.trouble[-1] if crew.trouble else "it said nothing")
-    if result.broken:
-        return []
-    known = about["base"] | about["head"]
-    check("hot path", selection.paths, known)
-    cases = [case for path in known.values() for case in path["cases"]]
-    check("case", selection.cases, cases)
-    backends = [name for path in known.values() for name in path["variants"].values()]
-    check("backend", selection.backends, [*LIBRARIES, *backends])
-    found = []
-    for path, new in known.items():
-        if selection.paths and path not in selection.paths:
+def _plan_suite(context: Context, suite: Suite) -> Plan:
+    """The series of a pytest or asv suite."""
+    names = {side: getattr(context.pair, side).name for side in SIDES}
+    inventories = _discover(context, suite)
+    base, head = inventories["base"], inventories["head"]
+    if not head.series:
+        why = " ".join(head.broken.values()) or f"no series of its {suite.kind} suite was found"
+        if any(inventory.series for inventory in inventories.values()):
+            return Plan(broken={"head": why})
+        if head.broken:
+            return Plan(unloaded={suite.place: why})
+        context.warn(f"{suite.place}: {why}")
+        return Plan()
+    for side in SIDES:
+        for why in inventories[side].broken.values():
+            context.warn(f"{names[side]}: {why}")
+    planned = _planned(context, suite.kind, inventories)
+    # What is in a file that neither version can load is unknown. What a hook of the project leaves
+    # out, such as `file::test`, is not meant to be timed.
+    own = inventories["own"].series if "own" in inventories else []
+    unloaded = {
+        place: head.broken[place]
+        for place in head.broken.keys() & base.broken.keys()
+        if "::" not in place and not any(_place(path, [place]) for path, _, _ in own)
+    }
+    if not base.series and base.broken and not own:
+        unloaded[suite.place] = f"at {names['base']}: {next(iter(base.broken.values()))}"
+    return planned if context.selection.series else replace(planned, unloaded=unloaded)
+
+
+def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
+    """What each version has of the suite, and what the base has by its own files (`own`)."""
+    pool, pair = context.pool, context.pair
+    own = pair.own if pair.own and suite.kind in pair.own.suites else None
+    inventories = pool.discover(suite.kind, [*SIDES, "own"] if own else SIDES)
+    base, head = inventories["base"], inventories["head"]
+    places = [place for place in base.broken if place not in head.broken]
+    if places and own and own.give_back(suite, places, pair.base.root):
+        inventories |= pool.discover(suite.kind, ["base"])
+        context.warn(
+            f"{', '.join(places) or suite.place} of {pair.head.name} does not load at "
+            f"{pair.base.name} ({next(iter(base.broken.values()))}); what both have is compared by "
+            f"the own files of {pair.base.name}"
+        )
+    return inventories
+
+
+def _planned(
+    context: Context,
+    suite: str,
+    inventories: Mapping[str, Inventory],
+    changes: Changes | None = None,
+) -> Plan:
+    """The series of a suite that are selected, with the verdict on those that need no call."""
+    selection = context.selection
+    series = {
+        side: [Series.of(names, suite) for names in inventory.series]
+        for side, inventory in inventories.items()
+    }
+    base, head = inventories["base"], inventories["head"]
+    unchanged = _unchanged(context, base, head, changes)
+    every = dict.fromkeys(one for side in ("head", "base", "own") for one in series.get(side, ()))
+    findings, called = {}, []
+    for one in every:
+        if not selection.takes(one, _libraries(one, inventories)):
             continue
-        old = about["base"].get(path, {"version": new["version"], "cases": [], "variants": {}})
-        now = about["head"].get(path, {"version": new["version"], "cases": [], "variants": {}})
-        untouched = changes is not None and changes.unknown != OTHER_PACKAGES
-        untouched = untouched and _same(crew, old, now)
-        for case in dict.fromkeys([*now["cases"], *old["cases"]]):
-            for variant, backend in (old["variants"] | now["variants"]).items():
-                if backend not in selection.backends:
-                    continue
-                if selection.cases and case not in selection.cases:
-                    continue
-                series = Series(path, case, variant)
-                if not selection.takes(series):
-                    continue
-                finding = Finding(series, threshold=selection.threshold(series, result.threshold))
-                in_base = case in old["cases"] and variant in old["variants"]
-                in_head = case in now["cases"] and variant in now["variants"]
-                if not in_head:
-                    finding.untimed = Judgement(Verdict.GONE)
-                elif not in_base:
-                    finding.untimed = Judgement(Verdict.NEW)
-                elif old["version"] != now["version"]:
-                    finding.untimed = Judgement(Verdict.NOT_COMPARABLE)
-                elif untouched:
-                    finding.untimed = Judgement(Verdict.UNTOUCHED)
-                result.findings[series] = finding
-                if in_head and finding.judgement.verdict is not Verdict.UNTOUCHED:
-                    found.append(series)
-    return found
+        untimed, wrong = None, {}
+        if one not in series["head"]:
+            if why := _why_broken(one, head.broken):
+                wrong = {"head": why}
+            else:
+                untimed = Judgement(Verdict.GONE)
+        elif one not in series["base"]:
+            untimed = Judgement(Verdict.NEW)
+        elif suite == HOT_PATHS:
+            versions = {side.hot_paths[one.path].version for side in (base, head)}
+            if len(versions) > 1:
+                untimed = Judgement(Verdict.NOT_COMPARABLE)
+            elif one.path in unchanged:
+                untimed = Judgement(Verdict.UNTOUCHED)
+        findings[one] = Finding(one, untimed, wrong, threshold=selection.threshold_of(one))
+        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNTOUCHED:
+            called.append(one)
+    seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
+    return Plan(findings, called, seconds)
 
 
-def _same(crew: Crew, old: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a hot path's functions are in the same files, which have all that they need."""
-    files = now.get("files")
-    if files is None or files != old.get("files"):
-        return False
-    return same(crew.root("base"), crew.root("head"), files)
+def _unchanged(
+    context: Context, base: Inventory, head: Inventory, changes: Changes | None
+) -> set[str]:
+    """The hot paths whose files, with all that these import, are the same in both versions."""
+    if changes is None or changes.unknown == OTHER_PACKAGES:
+        return set()
+    roots = context.pair.base.root, context.pair.head.root
+    return {
+        name
+        for name, path in head.hot_paths.items()
+        if path.files
+        and name in base.hot_paths
+        and path.files == base.hot_paths[name].files
+        and same(*roots, path.files)
+    }
 
 
-def prove(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
-    """Have the series of both versions proven; notes errors, memory and how long calls are."""
-    for suite in crew.suites:
-        prove_suite(crew, result, [s for s in series if s.suite == suite], suite)
-    if hot_paths := [s for s in series if not s.suite]:
-        _prove_hot_paths(crew, result, hot_paths)
+def _libraries(series: Series, inventories: Mapping[str, Inventory]) -> set[str]:
+    """The libraries of a variant of a hot path, in the versions that have it; else none."""
+    paths = [inventory.hot_paths.get(series.path) for inventory in inventories.values()]
+    backends = [path.backends for path in paths if path and series.suite == HOT_PATHS]
+    return {names[series.variant] for names in backends if series.variant in names}
 
 
-def _prove_hot_paths(crew: Crew, result: Comparison, series: Sequence[Series]) -> None:
-    groups = [["head"], ["base"]] if result.isolated else [["base", "head"]]
-    for group in groups:
-        # What is not comparable has other inputs at the base.
-        left = [s for s in series if "head" in group or not result.findings[s].untimed]
-        for _ in range(PROVING_PROCESSES):
-            for answer in crew.ask("prove", group, series=[one[:3] for one in left]):
-                finding = result.findings[Series.of(answer["series"])]
-                left.remove(finding.series)
-                finding.wrong |= answer["wrong"]
-                finding.memory |= answer["memory"]
-                if "head" in group:
-                    finding.error = answer.get("error", math.nan)
-                    finding.tolerance = answer.get("tolerance", math.nan)
-                if "seconds" in answer:
-                    crew.calls[finding.series] = answer["seconds"]
-                if answer["together"]:
-                    crew.together.add(finding.series)
-            left = left[1:]  # the first has ended the process; the others are still to be proven
-            if not left or not crew.failed:
-                break
+def _why_broken(series: Series, broken: Mapping[str, str]) -> str:
+    """Why a series cannot be loaded; nothing if it can."""
+    for path in (f"{series.path}::{series.variant}", f"{series.path}.{series.variant}"):
+        if path in broken:
+            return broken[path]
+    return broken.get(_place(series.path, broken), "")
+
+
+def _place(path: str, places: Iterable[str]) -> str:
+    """The file or module, of these `places`, that a series at `path` is in."""
+    return next((p for p in places if path == p or path.startswith((f"{p}.", f"{p}/"))), "")
+
+
+def without_slow_imports(planned: Plan, budget: float, warn: Callable[[str], None]) -> Plan:
+    """The plan without files that take too long to import for a budget of `budget` seconds."""
+    places: dict[tuple[str, str], list[Series]] = {}
+    for one in planned.series:
+        place = _place(one.path, planned.import_seconds.get((one.suite, "head"), {}))
+        places.setdefault((one.suite, place), []).append(one)
+    findings, left = dict(planned.findings), list[Series]()
+    for (suite, place), there in places.items():
+        seconds = sum(planned.import_seconds.get((suite, s), {}).get(place, 0.0) for s in SIDES)
+        longest = longest_loading(budget, len(there) / len(planned.series))
+        if seconds <= longest:
+            left += there
+            continue
+        too_long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_LOADING)
+        for one in there:
+            findings[one] = replace(findings[one], untimed=findings[one].untimed or too_long)
+        warn(
+            f"{place} was skipped: it takes {seconds:.1f} s to import in both versions, in every "
+            f"process. Use --budget {math.ceil(budget * seconds / longest)} to include it"
+        )
+    return replace(planned, findings=findings, series=left)

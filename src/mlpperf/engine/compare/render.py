@@ -20,6 +20,13 @@ from .decision import POWER
 from .result import Comparison, Finding
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
+# Fields that records hold under names of old.
+NAMES_ON_DISK = {
+    "all_timed_because": "everywhere",
+    "warnings": "trouble",
+    "significant": "sure",
+    "detectable": "sight",
+}
 NAMES_MOST = 10  # in a sentence
 
 
@@ -58,7 +65,7 @@ def verdict(result: Comparison) -> str:
     undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
-    if not every and result.untouched:
+    if not every and result.skipped:
         return f"No regression at {result.head}: no benchmark runs changed code."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
@@ -104,13 +111,13 @@ def notes(result: Comparison) -> list[str]:
             f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
             f"Changes below {100 * result.threshold:g} % are not reported."
         )
-    if skipped := result.untouched:
+    if skipped := result.skipped:
         sentences.append(
             f"Skipped {len(skipped)} of {len(result.findings)} series, which run no changed code "
-            "(--full times them)."
+            "(--all times them)."
         )
-    if result.everywhere:
-        sentences.append(f"All series were timed, because {result.everywhere}.")
+    if result.all_timed_because:
+        sentences.append(f"All series were timed, because {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
     if hot_paths and not any(finding.memory for finding in hot_paths):
         sentences.append(
@@ -134,7 +141,7 @@ def notes(result: Comparison) -> list[str]:
         sentences.append(f"Other processes used {100 * result.busy:.0f} % of the machine.")
     if result.interrupted:
         sentences.append("Interrupted: series that were not judged by then are undecided.")
-    sentences += [f"{sentence.rstrip('.')}." for sentence in dict.fromkeys(result.trouble)]
+    sentences += [f"{sentence.rstrip('.')}." for sentence in dict.fromkeys(result.warnings)]
     here = environment()
     there = result.environment or here
     machine = there.machine
@@ -146,7 +153,7 @@ def notes(result: Comparison) -> list[str]:
 
 def _detectable(timed: Sequence[Finding]) -> str:
     """The slowdowns that this comparison would have reported, as a sentence."""
-    known = sorted(f.sight for f in timed if math.isfinite(f.sight))
+    known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
     if not known:
         return ""
     half, most = (100 * known[int(share * (len(known) - 1))] for share in (0.5, 0.9))
@@ -257,11 +264,12 @@ def _property(text: str) -> str:
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
     left_out = ("findings", "environment")
-    fields = {key: value for key, value in vars(result).items() if key not in left_out}
+    content = {key: value for key, value in vars(result).items() if key not in left_out}
+    fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
     if result.environment:  # instead of our own
         fields.update(result.environment.fields())
     fields["exit_code"], fields["verdict"] = result.exit_code, verdict(result)
-    untouched = {finding.series for finding in result.untouched}
+    untouched = {finding.series for finding in result.skipped}
     fields["series"] = [
         _series_record(finding)
         for finding in result.findings.values()
@@ -273,7 +281,7 @@ def record(result: Comparison) -> dict[str, Any]:
 
 
 def _series_record(finding: Finding) -> dict[str, Any]:
-    about = asdict(finding)
+    about = {NAMES_ON_DISK.get(key, key): value for key, value in asdict(finding).items()}
     del about["series"], about["untimed"]
     return {
         **about,

@@ -1,4 +1,4 @@
-"""What is asked of a comparison, and how it is carried out: the whole of it, for every command."""
+"""A request to compare two revisions, and all that it takes to fulfil it, for every command."""
 
 from __future__ import annotations
 
@@ -6,64 +6,56 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..suites.series import Selection
-from ..versions.prepare import Pair, pair
+from ..machine.environment import environment as environment_of
+from ..suites.series import THRESHOLD, Selection
+from ..suites.settings import Settings
+from ..versions.prepare import Revisions, pair
 from ..versions.scratch import scratch
 from .pipeline import compare
-from .result import THRESHOLD, Comparison
+from .result import Comparison
 
-# Not every system has all of them.
+# Signals that interrupt; not every system has all of them.
 INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Revisions):
     """Two versions of the project in the current folder, and how to compare them.
 
     Attributes
     ----------
-    base, head : revisions; None for the working tree.
-    paths, cases, backends, series : what is compared, as `Selection` has it.
-    usual : entries of the hot paths of a version that names none, as far as it has their packages.
-    kinds : of suites; none for all that the project's settings say.
-    benchmarks : the revision whose suites both get, if it is not the head.
-    threshold : the smallest change that is told, as a share; the project's own for None.
-    budget : seconds for all that is timed; the project's own, or the usual ones, for None.
-    python, extra : the interpreter for suites, and packages that they need besides.
-    isolate : give each version processes of its own.
-    same : measure even if the code is the same.
-    full : time also what runs nothing that changed.
+    series, backends : what is compared, as in `Selection`.
+    threshold : the smallest change that is reported, as a share; by default the project's own.
+    budget : seconds for timing; by default the project's own, or the usual one.
+    everything : time every series, also of equal versions, and those that run no changed code.
     accept : patterns of names that need not be judged, besides the project's own.
-    exact : the base is as it is named, and not its merge base with the head.
     """
 
-    base: str
-    head: str | None
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
-    usual: Sequence[str] = ()
-    kinds: Sequence[str] = ()
-    benchmarks: str | None = None
+    backends: Sequence[str] = ("numpy",)
     threshold: float | None = None
     budget: float | None = None
-    python: str | None = None
-    extra: Sequence[str] = ()
-    isolate: bool = False
-    same: bool = False
-    full: bool = False
+    everything: bool = False
     accept: Sequence[str] = ()
-    exact: bool = True
 
     @property
     def selected(self) -> list[str]:
         """Names and patterns that narrow it; none if it is about all series."""
         libraries = [] if list(self.backends) == ["numpy"] else self.backends
-        return sorted({*self.paths, *self.cases, *self.series, *self.kinds, *libraries})
+        return sorted({*self.series, *self.kinds, *libraries})
+
+    def selection(self, settings: Settings) -> Selection:
+        """Which series are compared; the project's settings fill what is left open."""
+        named = (self.threshold, settings.threshold, THRESHOLD)
+        return Selection(
+            self.series or settings.series,
+            self.backends,
+            next(share for share in named if share is not None),
+            settings.thresholds,
+        )
 
 
 def carry_out(
@@ -74,9 +66,9 @@ def carry_out(
 ) -> Comparison:
     """Compare the two versions that a request names.
 
-    `keep` gets what came of it, also if it is interrupted or fails half-way: whatever was measured
-    by then is not lost, and a second interruption waits until it is kept. While another comparison
-    is running on this machine, it waits for so many seconds (`patience`).
+    `keep` gets the result, also if the comparison is interrupted or fails half-way: what was
+    measured by then is not lost, and a second interruption waits until it is kept. While another
+    comparison is running on this machine, it waits for `patience` seconds.
 
     Raises
     ------
@@ -85,85 +77,54 @@ def carry_out(
     """
     result: Comparison | None = None
     with scratch("versions") as temporary:
-        made = pair(
-            request.base,
-            request.head,
-            Path.cwd(),
-            temporary,
-            usual=request.usual,
-            kinds=request.kinds,
-            benchmarks=request.benchmarks,
-            isolated="as asked" if request.isolate else "",
-            python=request.python,
-            extra=request.extra,
-            exact=request.exact,
-        )
-        selection, threshold = _selection(request, made)
-        measured_in = made.environment
-        if made.same_code and not request.same:
-            commits = {"base": made.base.commit, "head": made.head.commit}
-            result = Comparison(made.base.name, made.head.name, commits, threshold, 0.0, same=True)
-            result.merge_base = made.merge_base
+        versions = pair(request, Path.cwd(), temporary)
+        selection, settings = request.selection(versions.settings), versions.settings
+        if versions.same_code and not request.everything:
+            result = Comparison.of(versions, selection.threshold, same=True)
             keep(result)
             return result
+        environment = environment_of(*versions.interpreter)
         try:
-            for stage in compare(
-                made.base,
-                made.head,
+            for step in compare(
+                versions,
                 selection,
-                threshold=threshold,
-                budget=made.settings.budget if request.budget is None else request.budget,
-                isolated=made.isolated,
-                pythons=made.pythons,
-                suites=made.suites,
-                guests=made.guests,
-                own=made.own,
-                changes=None if request.full or request.same else lambda: made.changes,
+                budget=settings.budget if request.budget is None else request.budget,
+                changes=None if request.everything else lambda: versions.changes,
                 progress=progress,
                 patience=patience,
             ):
-                result = stage
-                result.selected, result.merge_base = request.selected, made.merge_base
-                result.environment = measured_in
-                result.accepted = [*made.settings.accept, *request.accept]
-                if made.settings.unjudged_most is not None:
-                    result.unjudged_most = made.settings.unjudged_most
+                result = replace(
+                    step,
+                    selected=request.selected,
+                    accepted=[*step.accepted, *request.accept],
+                    environment=environment,
+                )
         except BaseException:
             if result is not None:
-                result.interrupted = True
+                result = replace(result, interrupted=True)
             raise
         finally:
             if result is not None:
                 with _undisturbed():
                     keep(result)
-    assert result is not None  # a comparison has one stage at least
+    assert result is not None  # a comparison has at least one step
     return result
 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let what would interrupt, such as a second Ctrl-C, wait until this is done."""
-    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+    """Delay interruptions, such as a second Ctrl-C, until the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # the only one interrupted
         yield
         return
-    came: list[int] = []
-    before = {one: signal.signal(one, lambda number, _: came.append(number)) for one in INTERRUPTS}
+    received: list[int] = []
+    before = {
+        one: signal.signal(one, lambda number, _: received.append(number)) for one in INTERRUPTS
+    }
     try:
         yield
     finally:
         for one, handler in before.items():
             signal.signal(one, handler or signal.SIG_DFL)
-    if came:
+    if received:
         raise KeyboardInterrupt
-
-
-def _selection(request: Request, made: Pair) -> tuple[Selection, float]:
-    """Which series are compared, and the smallest change that is told of most of them."""
-    said = made.settings
-    named = (request.threshold, said.threshold, THRESHOLD)
-    threshold = next(share for share in named if share is not None)
-    series = request.series or said.series
-    return (
-        Selection(request.paths, request.cases, request.backends, series, said.thresholds),
-        threshold,
-    )

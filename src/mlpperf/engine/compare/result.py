@@ -1,4 +1,4 @@
-"""What is known about each series of a comparison, and what all of it comes to."""
+"""What is known about each series of a comparison, and the verdict on all of them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ..machine.environment import Environment
 from ..statistics.intervals import Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
-from ..suites.series import Series
+from ..suites.series import THRESHOLD, Series
+from ..versions.prepare import Pair
 from ..words import count
 
-THRESHOLD = 0.005  # slowdowns below this share are not told
-# Of the series that a change can affect, this share may stay unjudged in a comparison that ends
-# with 0. A suite of some size nearly always has a few that are too noisy or too long for a budget:
-# a limit of 0 would make the gate red for that alone, and be switched off. More than a fifth means
-# that the suite as a whole was not judged.
+# Share of the series that a change can affect which may stay unjudged in a comparison that ends
+# with 0. Nearly every larger suite has a few that are too noisy or too slow for a budget: a limit
+# of 0 would make the gate red for that alone, and be switched off. More than a fifth means that
+# the suite as a whole was not judged.
 UNJUDGED_MOST = 0.2
-UNCLEAR = 0.05  # an interval that reaches further on either side has not excluded enough
-COARSE = 0.25  # the same of calls so long that only a few can be timed
-# Peak memory and allocations are counted, not timed; threads may add a little by chance. A rise
-# counts beyond this share, and of bytes beyond a page.
+UNCHANGED_WITHIN = 0.05  # "unchanged" requires the interval to lie within ±5 %
+UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25  # the same for calls too long to repeat
+# Smallest rise in peak memory and allocations that is reported, as a share and, of bytes, a page.
+# They are counted, not timed, but threads may add a little by chance.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
 NAMES_MOST = 5  # in a sentence
@@ -34,36 +35,32 @@ UNAFFECTED = (
     Verdict.UNTOUCHED,
     Verdict.SKIPPED,
 )
-QUANTITIES = ("peak", "allocations")  # of memory: the most bytes at a time, and how many were made
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Finding:
     """What is known about one series.
 
     Attributes
     ----------
-    series : which one.
-    untimed : why it was not timed, such as that the base does not have it; None if it was meant to.
+    untimed : why it was not timed, such as that the base does not have it; None if it was to be.
     wrong : what is wrong, by version (base, head).
-    error, tolerance : of its proof in the head, relative to the largest element; NaN if unproven.
+    error, tolerance : of a hot path's result in the head, relative to the largest element.
     seconds : of a call, by version.
     ratio : head ÷ base, with its 95 % interval.
     ratio_error, ratio_freedom : the standard error of its logarithm; its degrees of freedom.
     processes : that `ratio` is based on.
     judged : whether these are enough to decide.
-    sure : that it changed: by chance not one series of the comparison would have changed as much,
-        but with the probability of a false alarm.
-    sight : the smallest slowdown that would be told in 95 of 100 comparisons like this one.
-    values : of a series that measures something else than time, from several processes of each
-        version; and their `unit`.
+    significant : the interval, corrected for the number of series, excludes 1.
+    detectable : the smallest slowdown that 95 of 100 comparisons like this one would report.
+    values : what it measures if not time, from several processes of each version; in `unit`.
     memory : peak bytes and allocations of a call, by version.
-    grown_in : which of these more than one process saw rise, beyond what may be chance.
-    threshold : the smallest change that is told, as a share.
-    coarse : a call takes so long that only a few could be timed.
-    bound : of a series with too long a call to be timed, a bound of head ÷ base: a lower one if
-        the head takes longer, an upper one if the base does; NaN if neither is known.
+    grown_in : which of these rose in each of several processes.
+    threshold : the smallest change that is reported, as a share.
+    coarse : its calls are so long that only a few are timed.
+    bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
+        upper bound if the base does; NaN if neither is known.
     """
 
     series: Series
@@ -77,8 +74,8 @@ class Finding:
     ratio_freedom: float = math.nan
     processes: int = 0
     judged: bool = False
-    sure: bool = False
-    sight: float = math.nan
+    significant: bool = False
+    detectable: float = math.nan
     values: dict[str, list[float]] = field(default_factory=dict)
     unit: str = ""
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -89,54 +86,57 @@ class Finding:
 
     @property
     def slower(self) -> bool:
-        """Surely slower, and by the threshold."""
-        return self.bound > 1 or (self.sure and self.ratio.median >= 1 + self.threshold)
+        """Whether it is significantly slower, by the threshold at least."""
+        return self.bound > 1 or (self.significant and self.ratio.median >= 1 + self.threshold)
 
     @property
     def faster(self) -> bool:
-        """Surely faster, and by the threshold."""
-        return self.bound < 1 or (self.sure and self.ratio.median <= 1 / (1 + self.threshold))
+        """Whether it is significantly faster, by the threshold at least."""
+        return self.bound < 1 or (
+            self.significant and self.ratio.median <= 1 / (1 + self.threshold)
+        )
 
     @property
-    def clear(self) -> bool:
-        """Whether the interval excludes any larger change."""
-        most = 1 + max(COARSE if self.coarse else UNCLEAR, self.threshold)
+    def within_bounds(self) -> bool:
+        """Whether the interval is narrow enough to call the series unchanged."""
+        share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
+        most = 1 + max(share, self.threshold)
         return self.ratio.high <= most and self.ratio.low >= 1 / most
 
     @property
-    def suspicious(self) -> bool:
-        """Whether it looks changed by the threshold."""
+    def looks_changed(self) -> bool:
+        """Whether the ratio, whatever its interval, is beyond the threshold."""
         return abs(math.log(self.ratio.median)) >= math.log1p(self.threshold)
 
     @property
     def seems_grown(self) -> bool:
-        """Whether it takes more memory by what one process saw."""
+        """Whether a call took more memory in the one process that counted it."""
         return bool(self._rises())
 
     @property
     def grown(self) -> list[str]:
-        """How the memory rose, as was judged: clauses such as `peak memory 1.2 → 3.4 MB`."""
+        """How the memory rose in all processes, such as `peak memory 1.2 → 3.4 MB`."""
         return [clause for quantity, clause in self._rises().items() if quantity in self.grown_in]
 
     def _rises(self) -> dict[str, str]:
-        """What rose by more than is worth a word, and how."""
+        """How each quantity of memory rose that rose by more than the smallest rise reported."""
         if len(self.memory) < 2:
             return {}
         base, head = self.memory["base"], self.memory["head"]
-        found = {}
+        rises = {}
         if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
             clause = f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB"
-            found["peak"] = clause
+            rises["peak"] = clause
         if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE):
-            found["allocations"] = f"allocations {base['allocations']} → {head['allocations']}"
-        return found
+            rises["allocations"] = f"allocations {base['allocations']} → {head['allocations']}"
+        return rises
 
     @property
     def risen(self) -> str:
         """How its value rose, such as `3 → 5 unit`; as with asv, less is better.
 
-        All of the head's have to lie beyond all of the base's. Peaks of memory, which differ a
-        little from process to process, have to by more than `MEMORY_RISE`.
+        Every value of the head has to exceed every value of the base; if values differ between
+        processes, as peaks of memory do, by more than `MEMORY_RISE`.
         """
         if len(self.values) < 2:
             return ""
@@ -148,12 +148,12 @@ class Finding:
 
     @property
     def size(self) -> float:
-        """How many times as long as at the base a call takes, at least."""
+        """Head ÷ base, or its bound."""
         return self.ratio.median if math.isnan(self.bound) else self.bound
 
     @property
     def regression(self) -> bool:
-        """Whether the head must not go in like this."""
+        """Whether it makes the exit code 1."""
         return bool(self.slower or "head" in self.wrong or self.grown or self.risen)
 
     @property
@@ -168,12 +168,12 @@ class Finding:
 
     @property
     def decided(self) -> bool:
-        """Whether it is known how it changed, or that it did not."""
+        """Whether the series was judged."""
         return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
 
     @property
     def judgement(self) -> Judgement:
-        """What is said of the series."""
+        """The verdict on the series."""
         if "head" in self.wrong:
             return Judgement(Verdict.WRONG)
         if self.wrong:
@@ -190,8 +190,8 @@ class Finding:
             return Judgement(verdict, processes=self.processes)
         ratio = self.ratio
         beyond = max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf
-        looks = self.suspicious and not self.judged and not ratio.low <= 1 <= ratio.high
-        if self.clear and not looks:
+        looks = self.looks_changed and not self.judged and not ratio.low <= 1 <= ratio.high
+        if self.within_bounds and not looks:
             return Judgement(Verdict.UNCHANGED, beyond, self.processes)
         reason = Reason.NOT_JUDGED if looks else Reason.WIDE_INTERVAL
         if not math.isfinite(beyond):
@@ -199,29 +199,30 @@ class Finding:
         return Judgement(Verdict.UNDECIDED, beyond, self.processes, reason)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Comparison:
-    """What came of comparing two versions.
+    """What a comparison of two versions came to, as far as it got.
 
     Attributes
     ----------
-    base, head : what the versions are called.
+    base, head : names of the versions.
     commits : the hash of each; None for a working tree.
-    threshold : the smallest change that is told, as a share.
-    budget : seconds that were given for timing.
+    threshold : the smallest change that is reported, as a share.
+    budget : seconds for timing.
     same : the code is the same, and nothing was done.
     findings : by series, in the order of the head.
-    broken : why a version has no hot paths, by version.
-    selected : names and patterns that it was narrowed to; none if it is about all series.
-    merge_base : the hash of the base, if that is the merge base of what was named and the head.
-    suites : where series come from besides hot paths, by kind.
-    isolated : why each version had processes of its own, whose sight is coarser.
-    everywhere : why it could not be said which series run what changed; all were timed then.
-    trouble : what went wrong on the way, a sentence each.
-    busy : the share of the machine that others took.
+    broken : why a version has no benchmarks, by version.
+    selected : names and patterns that narrowed it; none if it is about all series.
+    merge_base : the hash of the base, if it is the merge base of the revision asked for and the
+        head.
+    suites : where the benchmarks other than hot paths are, by kind.
+    isolated : why each version had processes of its own, which detect only larger changes.
+    all_timed_because : why it is unknown which series run changed code, so that all were timed.
+    warnings : what went wrong on the way, a sentence each.
+    busy : the share of the machine that other processes took.
     total : seconds from start to end.
     interrupted : it did not come to its end.
-    unloaded : what of the suites cannot be loaded, so that nothing is known of it, and why.
+    unloaded : which places of the suites cannot be loaded, so that nothing is known of them; why.
     accepted : patterns of names that need not be judged.
     unjudged_most : the share of the series that may stay unjudged without an exit code of 2.
     environment : that ran the benchmarks; None for our own.
@@ -231,16 +232,16 @@ class Comparison:
     head: str
     commits: dict[str, str | None]
     threshold: float
-    budget: float
+    budget: float = 0.0
     same: bool = False
     findings: dict[Series, Finding] = field(default_factory=dict)
-    selected: list[str] = field(default_factory=list)
+    selected: Sequence[str] = ()
     broken: dict[str, str] = field(default_factory=dict)
     merge_base: str = ""
     suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""
-    everywhere: str = ""
-    trouble: list[str] = field(default_factory=list)
+    all_timed_because: str = ""
+    warnings: Sequence[str] = ()
     busy: float = 0.0
     total: float = 0.0
     interrupted: bool = False
@@ -249,11 +250,28 @@ class Comparison:
     unjudged_most: float = UNJUDGED_MOST
     environment: Environment | None = None
 
+    @classmethod
+    def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:
+        """What is known of a comparison of two versions before anything is called."""
+        unjudged = pair.settings.unjudged_most
+        return cls(
+            pair.base.name,
+            pair.head.name,
+            {"base": pair.base.commit, "head": pair.head.commit},
+            threshold,
+            merge_base=pair.merge_base,
+            suites={suite.kind: suite.place for suite in pair.suites},
+            isolated=pair.isolated,
+            accepted=pair.settings.accept,
+            unjudged_most=UNJUDGED_MOST if unjudged is None else unjudged,
+            **about,
+        )
+
     @property
     def regressions(self) -> list[Finding]:
         """What makes the exit code 1, the worst first."""
-        found = [finding for finding in self.findings.values() if finding.regression]
-        return sorted(found, key=lambda f: ("head" not in f.wrong, -f.size))
+        regressions = [finding for finding in self.findings.values() if finding.regression]
+        return sorted(regressions, key=lambda f: ("head" not in f.wrong, -f.size))
 
     @property
     def timed(self) -> list[Finding]:
@@ -261,13 +279,13 @@ class Comparison:
         return [finding for finding in self.findings.values() if finding.processes]
 
     @property
-    def untouched(self) -> list[Finding]:
-        """The series that run nothing that changed."""
+    def skipped(self) -> list[Finding]:
+        """The series that run no changed code."""
         return [f for f in self.findings.values() if f.judgement.verdict is Verdict.UNTOUCHED]
 
     @property
     def undecided(self) -> list[Finding]:
-        """The series of which nothing can be said."""
+        """The series whose verdict is undecided."""
         return [finding for finding in self.findings.values() if finding.judgement.undecided]
 
     @property
@@ -285,35 +303,35 @@ class Comparison:
     def gaps(self) -> list[str]:
         """What keeps the comparison from concluding "no regression", a clause each.
 
-        That is a claim about every benchmark that the change can affect, so it takes a look at
-        each of them: nothing follows from what was not measured.
+        That is a claim about every benchmark that the change can affect, so each has to be judged:
+        nothing follows from what was not measured.
         """
-        found = ["it was interrupted"] if self.interrupted else []
-        found += [
+        gaps = ["it was interrupted"] if self.interrupted else []
+        gaps += [
             f"{place} cannot be loaded ({why})"
             for place, why in self.unloaded.items()
             if not self._accepts(place)
         ]
         if gone := [f.series.name for f in self._with(Verdict.GONE)]:
-            found.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
+            gaps.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
         if missing := [f.series.name for f in self.missing]:
-            why = f" ({self.trouble[-1].rstrip('.')})" if self.trouble else ""
-            found.append(f"{_some(missing)} could not be timed at all{why}")
+            why = f" ({self.warnings[-1].rstrip('.')})" if self.warnings else ""
+            gaps.append(f"{_some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
         unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
             names = _some([f.series.name for f in unjudged])
-            found.append(
+            gaps.append(
                 f"{len(unjudged)} of {count(len(affected), 'benchmark')} that the change can "
                 f"affect could not be judged ({names}), more than {100 * self.unjudged_most:g} %"
             )
-        if not (found or affected or self.untouched):
-            found.append("no benchmark was judged")
-        return found
+        if not (gaps or affected or self.skipped):
+            gaps.append("no benchmark was judged")
+        return gaps
 
     @property
     def missing(self) -> list[Finding]:
-        """The series that should have been timed, and were not: a process hung or died."""
+        """The series that were not timed because a process hung or died."""
         left = [f for f in self.findings.values() if not f.processes and f.judgement.undecided]
         return [f for f in left if not f.untimed and not self._accepts(f.series.name)]
 

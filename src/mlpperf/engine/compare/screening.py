@@ -1,95 +1,286 @@
-"""A process that times series: both versions in it, or one of each, which take turns.
+"""The processes that time series: a few for all of them, then more for those that look changed.
 
-What the process says of a series is one value of the sample.
+The result of a process is one value of the sample of a series.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..pool.pool import Crew
+from ..pool.process import WorkerError
+from ..statistics.pooling import pool
 from ..statistics.robust import ROW
 from ..suites.series import Series
+from ..words import count
+from ..worker.protocol import DryRun, Samples, Session
 from ..worker.rounds import LONG_CALL
-from .budget import Tasks
-from .result import Comparison
-from .suites import examine
+from .budget import (
+    JUDGING,
+    SCREENING,
+    Sampling,
+    Samplings,
+    judging_seconds_least,
+    longest_proof,
+    next_unclear,
+    screening_seconds,
+    shares,
+    suspects,
+)
+from .context import SIDES, Context
+from .decision import conclude, detectable_slowdown, settled
+from .dry_run import conclude as conclude_dry_run
+from .dry_run import examine, ran_in_both
+from .result import Finding
 
-SIDES = ("base", "head")
+CALLS_LEAST = 12  # set-ups and calls of a series in a process that times it, in all copies
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How far the timing of a comparison has come.
+
+    Attributes
+    ----------
+    findings : on the series to be timed.
+    runs : what their dry runs showed.
+    budget : seconds for all processes; they are over at `end`, by `time.perf_counter`.
+    apart : the series of which each version needs a process of its own.
+    samplings : of the series that have not failed.
+    starting : seconds that a process takes to start.
+    """
+
+    findings: Mapping[Series, Finding]
+    runs: Mapping[Series, DryRun]
+    budget: float
+    end: float
+    apart: frozenset[Series] = frozenset()
+    samplings: Samplings = field(default_factory=dict)
+    starting: float = 0.0
+
+    def concluded(self, series: Iterable[Series]) -> Timing:
+        """The same with the verdicts on these series by their estimates."""
+        findings = {
+            s: conclude(self.findings[s], self.samplings[s].estimate, len(self.findings))
+            for s in series
+        }
+        return self.updated(findings)
+
+    def updated(self, findings: Mapping[Series, Finding]) -> Timing:
+        """The same with these findings; a series that failed is not timed any more."""
+        every = {**self.findings, **findings}
+        samplings = {s: one for s, one in self.samplings.items() if not every[s].failed}
+        return replace(self, findings=every, samplings=samplings)
+
+
+def screen(context: Context, timing: Timing) -> Iterator[Timing]:
+    """Time all series in a few processes, for equal times or less once an estimate is precise.
+
+    The first process times each series only briefly if set-up times are unknown. Yields what is
+    known after each process.
+    """
+    runs, number, now = timing.runs, SCREENING.processes, time.perf_counter
+    setups_known = not any(math.isnan(runs[s].setup_seconds) for s in timing.findings)
+    end = timing.end - timing.budget + screening_seconds(len(timing.findings), timing.budget)
+    samplings = {
+        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in timing.findings
+    }
+    timing = replace(timing, samplings=samplings)
+    for process in range(number):
+        context.progress(
+            f"screening {len(timing.samplings)} series, process {process + 1} of {number}, "
+            f"{_left_at_most(timing)}"
+        )
+        left = (end - now()) / (number - process) - timing.starting
+        seconds = dict.fromkeys(timing.samplings, SCREENING.seconds_least)
+        if process or setups_known:
+            seconds = shares(timing.samplings, left)
+        timing = time_once(context, timing, seconds)
+        yield timing
+    samplings = {
+        s: replace(sampling, estimate=replace(sampling.estimate))
+        for s, sampling in timing.samplings.items()
+    }
+    pool([sampling.estimate for sampling in samplings.values()])
+    yield replace(timing, samplings=samplings).concluded(samplings)
+
+
+def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
+    """Time the series that look changed, or are unclear, in more processes.
+
+    Every process times all suspects that are left, and as many of the unclear series as there is
+    time for. A suspect is done with when it can no longer become significant, an unclear one when
+    it is clear. Yields what is known after each process.
+    """
+    seconds = timing.end - time.perf_counter()
+    least = judging_seconds_least(seconds)
+    findings = [timing.findings[series] for series in timing.samplings]
+    suspected, processes = suspects(findings, timing.samplings, seconds, timing.starting, least)
+    unclear = {
+        f.series: timing.samplings[f.series].to_judge(suspicious=False)
+        for f in findings
+        if f.judgement.undecided and f.series not in suspected
+    }
+    timing = replace(timing, samplings={**timing.samplings, **suspected, **unclear})
+    suspicious, open_ = list(suspected), list(unclear)
+    for process in range(processes):
+        judged = {s: timing.samplings[s] for s in suspicious if s in timing.samplings}
+        undecided = {s: timing.samplings[s] for s in open_ if s in timing.samplings}
+        if not (judged or undecided):
+            break
+        left = (timing.end - time.perf_counter()) / (processes - process) - timing.starting
+        chosen = judged | next_unclear(undecided, judged, left, least)
+        if not chosen:
+            continue
+        context.progress(
+            f"following up {count(len(judged), 'suspect')} and {len(undecided)} unclear series, "
+            f"process {process + 1} of {processes}, {_left_at_most(timing)}"
+        )
+        given = shares(chosen, left, least, JUDGING.moments)
+        timing = time_once(context, timing, given, JUDGING.moments)
+        timing = timing.concluded(series for series in chosen if series in timing.samplings)
+        done = [
+            series
+            for series in judged.keys() & timing.samplings.keys()
+            if settled(
+                timing.samplings[series].estimate, len(timing.findings), processes - process - 1
+            )
+        ]
+        timing = timing.updated({s: replace(timing.findings[s], judged=True) for s in done})
+        suspicious = [series for series in judged if series not in done]
+        open_ = [s for s in (*undecided, *done) if timing.findings[s].judgement.undecided]
+        yield timing
+
+
+def with_detectable(timing: Timing) -> dict[Series, Finding]:
+    """The findings with the slowdown that is detectable in each series."""
+    series, seconds = len(timing.findings), timing.budget
+    detectable = {
+        s: detectable_slowdown(one.estimate, series, seconds, timing.findings[s].threshold)
+        for s, one in timing.samplings.items()
+    }
+    return {
+        s: replace(f, detectable=detectable.get(s, math.nan)) for s, f in timing.findings.items()
+    }
 
 
 def time_once(
-    crew: Crew, result: Comparison, tasks: Tasks, seconds: Mapping[Series, float], most: int = 1
-) -> float:
-    """Let one process of each suite time series, or two for those that need to be apart.
+    context: Context, timing: Timing, seconds: Mapping[Series, float], most: int = 1
+) -> Timing:
+    """Let one process of each suite time series, or two where each version needs its own.
 
-    Each for its `seconds`, at `most` moments, as long as they are worth it and enough rounds fit
-    into each. Adds what a process says to the estimates of `tasks`, and gives the seconds that it
-    took to start. Series that fail are examined, and no longer timed if that is a version's fault.
+    Each for its `seconds`, in `most` sessions at most. Series that fail are examined, and no longer
+    timed if that is a version's fault.
     """
     start, starting = time.perf_counter(), 0.0
-    times: dict[Series, dict[str, list[float]]] = {}
-    other: dict[Series, float] = {}  # seconds besides the rounds
-    timed: dict[Series, float] = {}
-    moments = {s: tasks[s].moments(given, most) for s, given in seconds.items()}
-    seconds = {s: given for s, given in seconds.items() if not result.findings[s].failed}
+    moments = {s: timing.samplings[s].moments(given, most) for s, given in seconds.items()}
+    samples: dict[Series, list[Samples]] = {}
     failures: dict[Series, str] = {}
-    for suite, apart in dict.fromkeys((s.suite, s in crew.apart) for s in seconds):
-        sessions = [
-            {
-                "series": series[:3],
-                "seconds": seconds[series] / number,
-                "together": series in crew.together,
-                "long": crew.calls[series] >= LONG_CALL,
-            }
-            for series, number in moments.items()
-            if series in seconds and (series.suite, series in crew.apart) == (suite, apart)
-            for _ in range(number)
-        ]
+    groups = dict.fromkeys((s.suite, s in timing.apart) for s in seconds)
+    for suite, apart in groups:
+        some = [s for s in seconds if (s.suite, s in timing.apart) == (suite, apart)]
+        each = {s: seconds[s] / moments[s] for s in some}
         began: float | None = time.perf_counter()
-        if result.isolated or apart:
-            answers = crew.alternate(suite, sessions, once=apart)
+        try:
+            for answer in _answers(context, timing, each, moments, apart):
+                series = Series.of(answer.series, suite)
+                if answer.failed:
+                    failures[series] = answer.failed
+                elif series in each:
+                    samples.setdefault(series, []).append(answer)
+                    if began is not None:
+                        spent = answer.overhead_seconds + answer.timed_seconds
+                        starting += time.perf_counter() - began - spent
+                        began = None
+        except WorkerError as lost:
+            guilty = [s for s in some if s.suite and s.names == lost.series and s not in samples]
+            failures |= dict.fromkeys(guilty, str(lost))
+    known = sum(a.timed_seconds + a.overhead_seconds for of in samples.values() for a in of)
+    more = time.perf_counter() - start - starting - known  # such as sending answers
+    timing = _failed(context, replace(timing, starting=starting), failures)
+    return _sampled(timing, samples, more / max(len(samples), 1))
+
+
+def _answers(
+    context: Context,
+    timing: Timing,
+    seconds: Mapping[Series, float],
+    moments: Mapping[Series, int],
+    apart: bool,
+) -> Iterator[Samples]:
+    """The samples of one process that times some series of a suite, each for its `seconds`.
+
+    Raises
+    ------
+    WorkerError
+        If the process hangs, dies or fails.
+    """
+    sessions, expected = [], 0.0
+    for series, of_session in seconds.items():
+        run = timing.runs[series]
+        setup = 0.0 if math.isnan(run.setup_seconds) else run.setup_seconds
+        once = setup + max(run.call_seconds, run.total_seconds)
+        expected = max(expected, of_session + CALLS_LEAST * once)
+        long = run.call_seconds >= LONG_CALL
+        session = Session(series.names, of_session, long, run.shares_arguments)
+        sessions += [session] * moments[series]
+    return context.pool.time(
+        next(iter(seconds)).suite,
+        sessions,
+        longest=longest_proof(timing.budget, len(sessions)),
+        expected=expected,
+        apart=apart or bool(context.pair.isolated),
+        once=apart,
+    )
+
+
+def _sampled(timing: Timing, samples: Mapping[Series, Sequence[Samples]], more: float) -> Timing:
+    """With what a process measured, which spent `more` seconds on each series besides."""
+    findings, samplings = dict(timing.findings), dict(timing.samplings)
+    for series in samples.keys() & samplings.keys():
+        sides: dict[str, list[float]] = {side: [] for side in SIDES}
+        for answer in samples[series]:
+            for side, blocks in answer.seconds.items():
+                # No row of blocks belongs to two sessions.
+                whole = len(blocks) // ROW * ROW if len(samples[series]) > 1 else 0
+                sides[side] += blocks[: whole or None]
+        timed = sum(answer.timed_seconds for answer in samples[series])
+        other = sum(answer.overhead_seconds for answer in samples[series])
+        base, head = sides.values()
+        each_session = other / len(samples[series]) + more
+        samplings[series] = samplings[series].with_process(
+            base, head, timed / len(base), each_session
+        )
+        before = findings[series].seconds
+        middles = {side: float(np.median(blocks)) for side, blocks in sides.items()}
+        quickest = {side: min(before.get(side, math.inf), middles[side]) for side in SIDES}
+        findings[series] = replace(findings[series], seconds=quickest)
+    return replace(timing, findings=findings, samplings=samplings)
+
+
+def _failed(context: Context, timing: Timing, failures: Mapping[Series, str]) -> Timing:
+    """With what calls of each version alone show about series that failed when they were timed.
+
+    Those that fail in neither version are timed in two processes from now on.
+    """
+    for series in (series for series in failures if not series.suite):
+        context.warn(f"{series.name} failed when it was timed: {failures[series]}")
+    of_suites = {series: why for series, why in failures.items() if series.suite}
+    longest = longest_proof(timing.budget, len(timing.findings))
+    findings, apart = {}, set[Series]()
+    for series, run in (examine(context, of_suites, longest) if of_suites else {}).items():
+        if ran_in_both(run) and not (series in timing.apart or context.pair.isolated):
+            apart.add(series)
         else:
-            answers = crew.time(suite, sessions)
-        waiting = {s for s in seconds if (s.suite, s in crew.apart) == (suite, apart)}
-        for answer in answers:
-            name = Series.of(answer["series"], suite)
-            waiting.discard(name)
-            if "failed" in answer:
-                failures[name] = answer["failed"]
-                continue
-            if began is not None:
-                starting += time.perf_counter() - began - answer["other"] - answer["spent"]
-                began = None
-            for side, blocks in answer["seconds"].items():
-                # No row is of two moments.
-                whole = len(blocks) // ROW * ROW if moments[name] > 1 else 0
-                times.setdefault(name, {}).setdefault(side, []).extend(blocks[: whole or None])
-            other[name] = other.get(name, 0.0) + answer["other"]
-            timed[name] = timed.get(name, 0.0) + answer["spent"]
-        if suite and crew.lost:
-            lost = [series for series in waiting if series[:3] == crew.lost.series]
-            failures |= dict.fromkeys(lost, crew.trouble[-1])
-    if failures:
-        examine(crew, result, {s: why for s, why in failures.items() if s.suite})
-        result.trouble += [
-            f"{name.name} failed when it was timed: {why}"
-            for name, why in failures.items()
-            if not name.suite
-        ]
-    known = starting + sum(other.values()) + sum(timed.values())
-    more = (time.perf_counter() - start - known) / max(len(other), 1)  # such as telling the answer
-    for name, blocks_of in times.items():
-        base, head = (blocks_of[side] for side in SIDES)
-        middles = {side: float(np.median(blocks_of[side])) for side in SIDES}
-        finding = result.findings[name]
-        finding.seconds = {
-            side: min(finding.seconds.get(side, math.inf), middles[side]) for side in SIDES
-        }
-        each_moment = other[name] / moments[name] + more
-        tasks[name].estimate.add(base, head, timed[name] / len(base), each_moment)
-    return starting
+            finding, why = timing.findings[series], of_suites[series]
+            findings[series] = conclude_dry_run(finding, run, failed_when_timed=why)
+    return replace(timing.updated(findings), apart=timing.apart | apart)
+
+
+def _left_at_most(timing: Timing) -> str:
+    """Remaining time, for the progress bar."""
+    return f"{max(timing.end - time.perf_counter(), 0.0):.0f} s left at most"

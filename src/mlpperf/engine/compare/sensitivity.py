@@ -1,4 +1,4 @@
-"""How small a slowdown can be seen on this machine, before anything is compared."""
+"""Doctor's check of the smallest slowdown that a comparison detects on this machine."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import subprocess
 import sys
 
-from ...errors import last_line
 from ..machine.doctor import Finding
 from ..statistics.estimates import RatioEstimate
 from ..words import rounded
 from .budget import BUDGET
-from .decision import POWER, sight
+from .decision import POWER, detectable_slowdown
 
 PROCESSES = 6  # that time a function beside itself
-SERIES = 20  # of a comparison as it may be
-BLURRED = 0.03  # a sight from which on there is advice
+SERIES = 20  # of the comparison that is assumed
+LARGE = 0.03  # detectable slowdown that calls for advice
 # Two copies of a function, each with its own arrays, as two versions are in a comparison.
 PROCESS = """
 import gc, json, random
@@ -41,26 +40,26 @@ print(json.dumps([*turns.times, turns.spent]))
 
 
 def check() -> Finding:
-    """Time equal code in a few processes, and say what a comparison could tell by that."""
+    """Time equal code in a few processes, and report what a comparison could detect by that."""
     estimate = RatioEstimate()
     for _ in range(PROCESSES):
         done = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True)
         try:
             base, head, spent = json.loads(done.stdout)
         except ValueError:
-            last = last_line(done.stderr)
-            return Finding("problem", "sight", f"a process that times has failed: {last}")
+            last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            return Finding("problem", "sensitivity", f"a process that times has failed: {last}")
         estimate.add(base, head, spent / len(base), 0.0)
-    return told(estimate)
+    return as_check(estimate)
 
 
-def told(estimate: RatioEstimate) -> Finding:
-    """What such processes come to."""
-    seen = sight(estimate, SERIES, BUDGET)
+def as_check(estimate: RatioEstimate) -> Finding:
+    """The check's answer, by the estimate of these processes."""
+    slowdown = detectable_slowdown(estimate, SERIES, BUDGET)
     text = (
-        f"a comparison of {SERIES} series can tell a slowdown of {rounded(100 * seen, 2)} %, "
-        f"{100 * POWER:.0f} times of 100"
+        f"a comparison of {SERIES} series detects a slowdown of {rounded(100 * slowdown, 2)} % "
+        f"({100 * POWER:.0f} % power)"
     )
-    if seen > BLURRED:
-        return Finding("note", "sight", text, "Compare when less else is running.")
-    return Finding("fine", "sight", text)
+    if slowdown > LARGE:
+        return Finding("note", "sensitivity", text, "Compare when less else is running.")
+    return Finding("fine", "sensitivity", text)

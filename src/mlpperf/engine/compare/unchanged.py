@@ -1,7 +1,7 @@
-"""Which series run anything that changed: only these can have become slower.
+"""Which series run changed code: only these can have become slower.
 
-A process of its own finds out, while another one proves; what it does not get done counts as
-touched.
+A process of its own finds out while another one does the dry run. A series that it does not get to
+counts as running changed code.
 """
 
 from __future__ import annotations
@@ -9,84 +9,72 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from ..pool.pool import Crew
-from ..pool.process import Worker, WorkerError
-from ..statistics.verdicts import Judgement, Verdict
+from ..pool.process import WorkerError
 from ..suites.series import Series
 from ..versions.diff import Changes
-from .budget import longest_proof
-from .result import Comparison
+from .context import Context
+from .dry_run import by_suite
 
-# How much longer than the proof this may take, as a share of it, or in seconds if that is more:
-# calls that are traced are slow.
+# Tracing may outlast the dry run by this share of its time, or by this number of seconds.
 LONGER, LONGER_SECONDS = 0.75, 10.0
-SLOWER = 3.0  # so many times slower they may be
+SLOWER = 3.0  # a traced call may take this many times as long
 
 
 class Watched:
-    """The processes that are finding out.
+    """The processes that find out which series run changed code.
 
     Attributes
     ----------
-    touched : of each series about which one has answered, why it may run anything that changed;
-        nothing if it surely does not.
+    reasons : why each series may run changed code; "" if it certainly does not.
     """
 
-    def __init__(self, workers: dict[str, Worker]) -> None:
+    def __init__(self, workers: dict[str, Any]) -> None:
         self._workers, self._start = workers, time.monotonic()
-        self.touched: dict[Series, str] = {}
+        self.reasons: dict[Series, str] = {}
 
     @property
-    def untouched(self) -> set[Series]:
-        """Those that surely run nothing that changed."""
-        return {series for series, why in self.touched.items() if not why}
+    def unchanged(self) -> set[Series]:
+        """The series that certainly run no changed code."""
+        return {series for series, why in self.reasons.items() if not why}
 
     @property
-    def pending(self) -> bool:
-        """Whether there are any."""
-        return bool(self._workers)
+    def everywhere(self) -> str:
+        """Why all series run changed code, as loading their suite does; "" if not all do."""
+        reasons = set(self.reasons.values())
+        why = next(iter(reasons), "")
+        return why if len(reasons) == 1 and why.startswith("loading") else ""
 
     def wait(self) -> None:
-        """Hear what they have found out, and leave them a little more time to do so."""
+        """Wait for their answers, a little longer than the dry run took."""
         spent = time.monotonic() - self._start
         end = self._start + spent + max(LONGER * spent, LONGER_SECONDS)
         for suite, worker in self._workers.items():
-            with contextlib.suppress(WorkerError, StopIteration):
-                while True:
-                    worker.until = end
-                    answer = next(worker)
-                    self.touched[Series.of(answer["series"], suite)] = answer["why"]
+            with contextlib.suppress(WorkerError):
+                worker.until = end
+                for answer in worker:
+                    self.reasons[Series.of(answer.series, suite)] = answer.why
 
 
 @contextlib.contextmanager
 def watching(
-    crew: Crew, result: Comparison, series: Sequence[Series], changes: Changes | None
+    context: Context, series: Sequence[Series], changes: Changes | None, longest: float
 ) -> Iterator[Watched]:
-    """Have it found out, meanwhile, which of the series run anything of the `changes`.
+    """Meanwhile, find out which of the series run any of the `changes`; if None, do not.
 
-    None: nobody wants to know.
+    `longest`: seconds after which the dry run aborts a call.
     """
     with contextlib.ExitStack() as stack:
         workers = {}
         if changes and not changes.unknown:
-            longest = SLOWER * longest_proof(result.budget, len(result.findings))
-            task = {"longest": longest, "changed": changes.told}
-            for suite in crew.suites:
-                names = [one[:3] for one in series if one.suite == suite]
-                worker = crew.started("touch", suite, series=names, **task)
+            for suite, some in by_suite(one for one in series if one.suite).items():
+                worker = context.pool.start(
+                    "touch",
+                    suite,
+                    series=[one.names for one in some],
+                    longest=SLOWER * longest,
+                    changed=changes.to_json(),
+                )
                 workers[suite] = stack.enter_context(worker)
-        watched = Watched(workers)
-        yield watched
-        reasons = set(watched.touched.values())
-        if len(reasons) == 1 and (why := next(iter(reasons))).startswith("loading"):
-            result.everywhere = result.everywhere or why
-
-
-def leave_out_untouched(crew: Crew, result: Comparison, untouched: set[Series]) -> None:
-    """Note of those that run through that there is nothing to time."""
-    for series in untouched & crew.calls.keys():
-        finding = result.findings[series]
-        if not (finding.untimed or finding.wrong):
-            finding.untimed = Judgement(Verdict.UNTOUCHED)
-            del crew.calls[series]
+        yield Watched(workers)

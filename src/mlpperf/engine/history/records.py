@@ -26,7 +26,7 @@ from filelock import FileLock
 
 from ...devices import Setting, keep_freed_memory, threads
 from ...errors import MlpperfError
-from ..git import told
+from ..git import query
 from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
@@ -134,8 +134,8 @@ class Origin(msgspec.Struct, kw_only=True):
 
 def current_commit(folder: Path | None = None) -> CodeVersion:
     """The commit checked out in `folder` (default: the current one)."""
-    changes = told("status", "--porcelain", "--untracked-files=no", folder=folder)
-    return CodeVersion(told("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
+    changes = query("status", "--porcelain", "--untracked-files=no", folder=folder)
+    return CodeVersion(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
 def context(kind: str, commit: CodeVersion) -> dict[str, Any]:

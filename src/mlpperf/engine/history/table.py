@@ -296,7 +296,7 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
     if not hashes:
         return {}
     command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    output = git.told(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
+    output = git.query(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
     lines = (line.split("\0") for line in (output or "").split("\n"))  # other lines lack a NUL
     return {
         line[0]: (writable(line[1]), line[2])

@@ -21,7 +21,7 @@ from ..compare.records import ComparisonRecord
 from ..compare.render import record
 from ..compare.request import Request, carry_out
 from ..compare.result import Comparison
-from ..git import told
+from ..git import query
 from ..history.fields import shaped
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 RESOURCE = "mlpperf"  # of which a worker has as many as it may make comparisons at a time
-DEATHS = 10  # of workers on one pair, before that is given up
 PATIENCE = 10.0  # seconds for the scheduler to answer
 WAITING = 3600.0  # seconds for another comparison on the same machine to end
 
@@ -161,26 +160,5 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
 
 def _about(commit: str) -> dict[str, Any]:
     """What a worker has."""
-    known = told("cat-file", "-e", commit) is not None
+    known = query("cat-file", "-e", commit) is not None
     return {"version": __version__, "known": known, "folder": str(Path.cwd())}
-
-
-@contextlib.contextmanager
-def local(workers: int) -> Iterator[str]:
-    """The address of a scheduler on this machine, with so many workers.
-
-    They measure one after the other; only what comes before each measurement goes side by side.
-    """
-    import dask
-    from distributed import LocalCluster
-
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            resources={RESOURCE: 1},
-            dashboard_address=None,
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address

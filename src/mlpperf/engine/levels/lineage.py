@@ -10,7 +10,7 @@ from ...errors import MlpperfError
 from ..git import git
 from ..history.fields import writable
 from ..history.table import COMMITS
-from ..versions.checkout import commit_named
+from ..versions.repository import commit_named
 from ..words import SHORT, count
 
 EVERY_TENTH = 10  # commits between two anchors, where no tag is one

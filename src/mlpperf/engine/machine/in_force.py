@@ -56,16 +56,12 @@ class InForce:
                     f"{asked.threads} threads were asked for; "
                     f"{self.operation_threads} worked in TensorFlow."
                 )
-        operations = asked.inter or asked.threads
-        if operations and self.operations not in (None, operations):
-            found.append(
-                f"{operations} operations at a time were asked for; {self.operations} ran."
-            )
+            if self.operations not in (None, asked.threads):
+                found.append(
+                    f"{asked.threads} operations at a time were asked for; {self.operations} ran."
+                )
         if self.placed not in (None, asked.device):
             found.append(f"{asked.device} was asked for; it ran on {self.placed}.")
-        if self.xla is not None and self.xla != asked.xla:
-            words = ("off", "on")
-            found.append(f"XLA was to be {words[asked.xla]}; it is {words[self.xla]}.")
         return found
 
 
@@ -95,7 +91,7 @@ def _seen(library: str) -> InForce:
     return InForce(
         blas,
         None if gpu else working_threads(lambda: product(tensor), most),
-        None if gpu else working_threads(lambda: sorts(vector), asked.inter or most),
+        None if gpu else working_threads(lambda: sorts(vector), most),
         placed,
         clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
         _gpu_memory(tf) if gpu else None,
@@ -193,7 +189,6 @@ class Seen:
 
     about: dict[str, Any]  # TensorFlow's version, whether it knows CUDA, the GPUs it sees
     in_force: InForce
-    placements: list[str]  # the different lines that TensorFlow wrote about where operations ran
 
 
 def look(setting: Setting) -> Seen:
@@ -204,16 +199,14 @@ def look(setting: Setting) -> Seen:
     MlpperfError
         If the process fails; says why.
     """
-    out, log = setting.run(["-m", "mlpperf.engine.machine.in_force"])
-    *printed, last = out.splitlines()
-    about = json.loads(last)
+    out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
+    about = json.loads(out.splitlines()[-1])
     found = InForce(**about.pop("in_force"))
     if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
         about["gpus"] = json.loads(
             Setting("gpu:0").run(["-m", "mlpperf.engine.machine.in_force", "gpus"])[0]
         )
-    lines = [line for line in [*printed, *log.splitlines()] if "device:" in line]
-    return Seen(about, found, sorted({line.rpartition("] ")[2] for line in lines}))
+    return Seen(about, found)
 
 
 def _report() -> dict[str, Any]:

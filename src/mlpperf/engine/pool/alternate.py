@@ -7,26 +7,26 @@ only many pairs of them tell it from a change.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
+from ..worker.protocol import Begin, Block, Done, End, Failure, Request, Samples, Session
 from ..worker.rounds import FEWEST_ROUNDS, PROCESSES, Turns
 from ..worker.runner import Clock, Runner
-from .process import Worker
+from .process import TaskWorker
 
 
-class _FailedThereError(Exception):
-    """What a process has asked for cannot be done, in its words."""
+class _RequestError(Exception):
+    """Why a worker could not do what was requested."""
 
 
 class _Remote(Runner):
     """A contestant in another process."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: TaskWorker) -> None:
         super().__init__(self._once)
         self._worker = worker
 
@@ -35,14 +35,13 @@ class _Remote(Runner):
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over a block of calls, by the clock of that process."""
-        said = _answer(self._worker, {"calls": self.calls, "warm": self.warm})
-        return float(said["seconds"])
+        return _done(self._worker, Block(self.calls, self.warm)).seconds
 
 
 def alternating(
-    base: Worker, head: Worker, sessions: Sequence[dict[str, Any]], rng: Random
-) -> Iterator[dict[str, Any]]:
-    """Time series in two processes that are about to be ready; an answer for each session.
+    base: TaskWorker, head: TaskWorker, sessions: Sequence[Session], rng: Random
+) -> Iterator[Samples]:
+    """Time series in two processes that are about to be ready, one session after the other.
 
     Raises
     ------
@@ -50,42 +49,39 @@ def alternating(
         If one of them hangs, dies or fails.
     """
     sides = {"base": base, "head": head}
-    known = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [-1]
     for worker in sides.values():
         next(worker)
     for session in sessions:
-        processor = rng.choice(known) if known else None
-        begin = {"begin": session["series"], "long": session["long"], "processor": processor}
+        begin = Begin(session.series, session.long, rng.choice(processors))
         start = time.perf_counter()
-        begun: list[Worker] = []
+        begun: list[TaskWorker] = []
         try:
             for side in rng.sample(list(sides), len(sides)):
-                _answer(sides[side], begin)
+                _done(sides[side], begin)
                 begun.append(sides[side])
             contestants = [[_Remote(worker)] for worker in sides.values()]
             turns = Turns(
                 contestants, lambda: [()] * len(sides), PROCESSES, rng, clock=time.perf_counter_ns
             )
-            turns.go_on(session["seconds"], FEWEST_ROUNDS)
+            turns.go_on(session.seconds, FEWEST_ROUNDS)
             while begun:
-                _answer(begun.pop(), {"end": True})
-        except _FailedThereError as reason:
+                _done(begun.pop(), End())
+        except _RequestError as reason:
             for worker in begun:
-                worker.tell(json.dumps({"end": True}))
+                worker.send(End())
                 next(worker)
-            yield {"series": session["series"], "failed": str(reason)}
+            yield Samples(session.series, failed=str(reason))
             continue
-        yield {
-            "series": session["series"],
-            "seconds": dict(zip(sides, turns.times, strict=True)),
-            "spent": turns.spent,
-            "other": time.perf_counter() - start - turns.spent,
-        }
+        overhead = time.perf_counter() - start - turns.spent
+        yield Samples(
+            session.series, dict(zip(sides, turns.times, strict=True)), turns.spent, overhead
+        )
 
 
-def _answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
-    worker.tell(json.dumps(request))
-    answer = next(worker, {"failed": "its process has ended"})
-    if "failed" in answer:
-        raise _FailedThereError(answer["failed"])
+def _done(worker: TaskWorker, request: Request) -> Done:
+    worker.send(request)
+    answer = next(worker, Failure("its process has ended"))
+    if not isinstance(answer, Done):
+        raise _RequestError(answer.why if isinstance(answer, Failure) else "it gave no answer")
     return answer

@@ -1,4 +1,4 @@
-"""Processes of our own that answer in lines of JSON, and what is said of those that fail."""
+"""Starts processes that answer in lines of JSON, and reports how they fail."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
+from ..worker.protocol import ANSWERS, Message, Refusal, Request, Task, from_json, to_json
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])
@@ -50,7 +51,7 @@ ENDING = 10.0  # seconds for a process to end after its last answer, and then fo
 TAIL = 1 << 16  # bytes that are kept of what a process prints
 LONGEST_ANSWER = 1 << 28  # bytes; what is longer is none
 LONGEST_TEXT = 300  # characters of a text in an answer
-NAMES = ("series", "calls", "paths")  # in answers: what is under these is asked for again
+NAMES = ("series", "hot_paths")  # in answers: these are asked for again, and stay as they are
 MEMORY_SHARE = 0.85  # of the machine's memory, which a process may take
 
 
@@ -68,11 +69,11 @@ class WorkerError(MlpperfError):
         self.series, self.side = tuple(series), side
 
 
-class Worker(Iterator[dict[str, Any]]):
-    """A fresh process under the current setting; an iterator over what it answers.
+class Process:
+    """A fresh process under the current setting.
 
-    It ends where the process says that it has; a line that was cut off is no answer. As a context
-    manager it kills the process in the end, whatever that is doing, and what it has started.
+    As a context manager it kills the process in the end, whatever that is doing, and what it has
+    started.
 
     Parameters
     ----------
@@ -86,7 +87,9 @@ class Worker(Iterator[dict[str, Any]]):
 
     Attributes
     ----------
-    until : the moment, by `time.monotonic`, when it counts as hanging whatever it says.
+    until : the moment, by `time.monotonic`, when it counts as hanging in any case.
+    answers : until the process reports its end; a line that was cut off is no answer. A
+        `WorkerError` is raised if the process hangs, was killed or has failed.
 
     Raises
     ------
@@ -135,7 +138,7 @@ class Worker(Iterator[dict[str, Any]]):
         self._drain = threading.Thread(target=_drain, args=(self.process.stderr, self._printed))
         self._drain.daemon = True
         self._drain.start()
-        self._answers = self._listen()
+        self.answers = self._listen()
 
     def tell(self, line: str) -> None:
         """Give it a line to read; if it has died or does not read, the next answer says so."""
@@ -145,16 +148,6 @@ class Worker(Iterator[dict[str, Any]]):
             while left and select.select([], [pipe], [], max(end - time.monotonic(), 0.0))[1]:
                 left = left[os.write(pipe, left[: select.PIPE_BUF]) :]
 
-    def __next__(self) -> dict[str, Any]:
-        """Wait for the next answer.
-
-        Raises
-        ------
-        WorkerError
-            If there is none because the process hangs, was killed or has failed.
-        """
-        return next(self._answers)
-
     def _listen(self) -> Iterator[dict[str, Any]]:
         rest, number, asked = bytearray(), 0, time.monotonic()
         while said := self._heard(asked):
@@ -162,13 +155,13 @@ class Worker(Iterator[dict[str, Any]]):
             if not ends:
                 rest += said
                 if len(rest) > LONGEST_ANSWER:
-                    raise self._failed("gave an answer without an end")
+                    raise self.failure("gave an answer without an end")
                 continue
             lines, rest = rest + said[:ends], bytearray(said[ends:])
             for answer in _answers(lines):
                 if answer.keys() == {"done"}:
                     if answer["done"] != number:
-                        raise self._failed("gave answers that cannot be read")
+                        raise self.failure("gave answers that cannot be read")
                     return
                 number += 1
                 yield _presentable(answer)
@@ -177,8 +170,8 @@ class Worker(Iterator[dict[str, Any]]):
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self.process.wait(min(self.patience, ENDING))
         if code is None:
-            raise self._failed("closed its line and went on")
-        raise self._failed(f"was killed by signal {-code}" if code < 0 else "ended early")
+            raise self.failure("closed its line and went on")
+        raise self.failure(f"was killed by signal {-code}" if code < 0 else "ended early")
 
     def _heard(self, asked: float) -> bytes:
         """What it says next, if that was `asked` for then; nothing once it can say no more.
@@ -200,7 +193,7 @@ class Worker(Iterator[dict[str, Any]]):
                 if left > -GRACE or not said:  # else it only makes a noise
                     return said
             if left <= 0:
-                raise self._failed(f"did not go on within {allowed:g} s")
+                raise self.failure(f"did not go on within {allowed:g} s")
 
     def _doing(self) -> dict[str, Any]:
         """What it is doing, by its own words: `series`, `side`, `seconds` that it may take."""
@@ -211,7 +204,8 @@ class Worker(Iterator[dict[str, Any]]):
         except ValueError:  # it has not begun, or was killed while it wrote
             return {}
 
-    def _failed(self, how: str) -> WorkerError:
+    def failure(self, how: str) -> WorkerError:
+        """End it; the error with `how` it failed, and its last line of output."""
         doing = self._doing()
         series, side = doing.get("series", ()), doing.get("side", "")
         self.close()
@@ -247,6 +241,57 @@ class Worker(Iterator[dict[str, Any]]):
         self._drain.join(1.0)  # it closes what it reads itself
         if self._home:
             _remove(self._home)
+
+
+class Worker(Process, Iterator[dict[str, Any]]):
+    """A process of our own; an iterator over its `answers`."""
+
+    def __next__(self) -> dict[str, Any]:
+        """Wait for the next answer."""
+        return next(self.answers)
+
+
+class TaskWorker(Process, Iterator[Message]):
+    """A worker that does a task, by an interpreter that may lack this package.
+
+    `where`: its environment and home, as `Process` has them.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        python: str = sys.executable,
+        patience: float | None = None,
+        **where: Any,
+    ) -> None:
+        super().__init__(["-c", START], python, patience, **where)
+        self._expected = ANSWERS.get(task.kind, ())
+        self.send(task)
+
+    def send(self, request: Task | Request) -> None:
+        """Send it a task or a request; if it has died or does not read, the next answer says so."""
+        self.tell(json.dumps(to_json(request)))
+
+    def __next__(self) -> Message:
+        """Wait for the next message.
+
+        Raises
+        ------
+        WorkerError
+            If there is none because the process hangs, was killed or has failed.
+        MlpperfError
+            If a version has run files that are not its own.
+        """
+        answer = next(self.answers)
+        try:
+            message: Message = from_json(answer)
+        except ValueError:
+            raise self.failure("gave answers that cannot be read") from None
+        if isinstance(message, Refusal):
+            raise MlpperfError(message.why)
+        if not isinstance(message, self._expected):
+            raise self.failure("gave an answer to another task")
+        return message
 
 
 def _remove(folder: Path) -> None:
@@ -299,13 +344,6 @@ def _memory_most() -> int:
         with contextlib.suppress(OSError, ValueError):  # "max"
             known.append(int(Path("/sys/fs/cgroup", file).read_text()))
     return int(MEMORY_SHARE * min(known))
-
-
-def suite_worker(task: dict[str, Any], python: str, patience: float, **where: Any) -> Worker:
-    """A worker of that interpreter that has got its task; `where` as `Worker` has it."""
-    worker = Worker(["-c", START], python, patience, **where)
-    worker.tell(json.dumps(task))
-    return worker
 
 
 def started(

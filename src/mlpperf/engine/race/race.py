@@ -25,12 +25,14 @@ from ..machine.ceilings import UNKNOWN as NO_FLOOR
 from ..machine.ceilings import floor_seconds
 from ..machine.machine import Bystanders
 from ..machine.timer import Floor
-from ..pool.process import asked
+from ..pool.process import TaskWorker
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
 from ..statistics.robust import quickest
-from ..worker import arrays
+from ..suites.pyproject import entries
+from ..worker import arrays, protocol
 from ..worker.contest import Contestant, Timing, prove
+from ..worker.protocol import HOTPATH, Samples, Side, Task
 from ..worker.runner import Clock
 from .result import WIDE, Result
 from .warnings import Measured, doubts
@@ -98,8 +100,10 @@ class Contest:
         """The reference, then the variants that were proven."""
         return [self.path.contestants[0], *(contestant.variant for contestant in self.right)]
 
-    def add(self, times: Sequence[Sequence[float]], round_seconds: float, other: float) -> None:
-        """Take in the rounds of one process."""
+    def add(self, samples: Samples) -> None:
+        """Add the rounds of one process."""
+        times = list(samples.seconds.values())
+        round_seconds, other = samples.timed_seconds / len(times[0]), samples.overhead_seconds
         self.estimates = self.estimates or [RatioEstimate() for _ in self.right]
         self.seconds = self.seconds or [[] for _ in times]
         for known, found in zip(self.seconds, times, strict=True):
@@ -277,28 +281,31 @@ def _one_process(
     rng: np.random.Generator,
 ) -> Iterator[Contest]:
     order: NDArray[np.intp] = rng.permutation(len(contests))
-    task = {
-        "inputs": str(folder),
-        "seed": int(rng.integers(2**31)),
-        "contests": [
-            {
-                "path": contests[i].path.name,
-                "case": contests[i].case.name,
-                "variants": [variant.name for variant in contests[i].variants],
-                "seconds": seconds,
-            }
+    here = Path.cwd()
+    named = list(entries(here / "pyproject.toml"))
+    task = Task(
+        "race",
+        HOTPATH,
+        sides={"head": Side(str(here), [], [str(here), str(here / "src")], entries=named)},
+        inputs=str(folder),
+        seed=int(rng.integers(2**31)),
+        contests=[
+            protocol.Contest(
+                contests[i].path.name,
+                contests[i].case.name,
+                [variant.name for variant in contests[i].variants],
+                seconds,
+            )
             for i in order
         ],
-    }
-    answers = asked("mlpperf.engine.worker.race", task)
-    for i in order:
-        answer = next(answers, None)
-        if answer is None:
-            raise MlpperfError(f"A process ended before it had timed {contests[i].name}")
-        if "wrong" in answer:
-            raise MlpperfError(answer["wrong"])
-        contests[i].add(answer["times"], answer["round_seconds"], answer["other_seconds"])
-        yield contests[i]
+    )
+    with TaskWorker(task) as answers:
+        for i in order:
+            answer = next(answers, None)
+            if not isinstance(answer, Samples):
+                raise MlpperfError(f"A process ended before it had timed {contests[i].name}")
+            contests[i].add(answer)
+            yield contests[i]
 
 
 def written(path: HotPath, case: Case, variants: Sequence[Variant], folder: Path) -> Contest:

@@ -132,17 +132,16 @@ def in_force(asked: Setting, seen: InForce) -> Table:
 
     free = "all"
     threads = words(asked.threads, free)
-    operations = words(asked.inter or asked.threads, free)
     rows = [
         ("device", asked.device, words(seen.placed)),
         ("threads in a product of NumPy", threads, words(seen.blas_threads)),
         ("threads in a product of TensorFlow", threads, words(seen.operation_threads)),
-        ("operations of TensorFlow at a time", operations, words(seen.operations)),
-        ("XLA", words(asked.xla), words(seen.xla)),
+        ("operations of TensorFlow at a time", threads, words(seen.operations)),
+        ("XLA", "–", words(seen.xla)),
     ]
     if asked.device != "cpu":
         taken = "–" if seen.gpu_memory is None else f"{seen.gpu_memory / 1e6:.0f} MB taken"
-        rows.append(("GPU memory", asked.gpu_memory, taken))
+        rows.append(("GPU memory", "–", taken))
     return Table("A setting in a fresh process", ("", "asked for", "in force"), rows, text=range(3))
 
 

@@ -120,7 +120,7 @@ def where_from(origin: Origin) -> str:
 
 def commit_url(folder: Path | None = None) -> str:
     """What the addresses of this repository's commits start with, if it has such a home."""
-    told = git.told("config", "--get", "remote.origin.url", folder=folder) or ""
+    told = git.query("config", "--get", "remote.origin.url", folder=folder) or ""
     name = r"[\w.-]+"
     home = re.fullmatch(
         rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",

@@ -1,4 +1,4 @@
-"""Which hot paths there are: those that the project in the current folder names."""
+"""The hot paths that the project in the current folder names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .pyproject import entries, project_name
 
 
 def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
-    """The hot paths that `[tool.mlpperf] paths` in `folder`/pyproject.toml names, if any.
+    """The hot paths of `[tool.mlpperf] paths` in `folder`/pyproject.toml, if any.
 
     An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder (by default the
-    current one) and its `src` are importable meanwhile, so the project need not be installed.
+    current one) and its `src` are importable while it is loaded: the project need not be installed.
 
     Raises
     ------
@@ -33,22 +33,22 @@ def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
 
 
 def hot_paths() -> tuple[HotPath, ...]:
-    """The catalogue of the current folder, for what needs at least one hot path.
+    """The catalogue of the current folder, which has at least one hot path.
 
     Raises
     ------
     MlpperfError
         As `catalogue`, and if the project names none.
     """
-    found = catalogue()
-    if not found:
+    paths = catalogue()
+    if not paths:
         here = Path.cwd()
         raise MlpperfError(
             f"{project_name(here)} has no hot paths: [tool.mlpperf] paths in "
             f"{here / 'pyproject.toml'} names them, as docs/hot-paths.md shows; "
             "`mlpperf list` shows which benchmarks there are"
         )
-    return found
+    return paths
 
 
 def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
@@ -56,16 +56,16 @@ def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     before = sys.path.copy()
     sys.path[:0] = [str(folder), str(folder / "src")]
     try:
-        found = getattr(import_module(module), attribute or "PATHS")
+        paths = getattr(import_module(module), attribute or "PATHS")
     except ModuleNotFoundError as reason:
         raise missing(reason) or _not_imported(entry, reason) from reason
-    except (Exception, SystemExit) as reason:  # anything may go wrong in somebody else's module
+    except (Exception, SystemExit) as reason:  # an import may raise anything
         raise _not_imported(entry, reason) from reason
     finally:
         sys.path[:] = before
-    if not isinstance(found, tuple | list) or not all(isinstance(p, HotPath) for p in found):
+    if not isinstance(paths, tuple | list) or not all(isinstance(p, HotPath) for p in paths):
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
-    return found
+    return paths
 
 
 def _not_imported(entry: str, reason: BaseException) -> MlpperfError:

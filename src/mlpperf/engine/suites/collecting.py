@@ -1,4 +1,4 @@
-"""What pytest is to collect in a project, and with which of the project's own settings."""
+"""Selects the files and options for pytest, by the project's own settings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any
 from ..words import count
 from .mentions import WORD, in_doubt
 
-# Of the options that a project always gives to pytest, those that decide how tests are loaded. The
-# others are about reports, coverage, other processes, or which tests to leave out.
+# Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
+# coverage and parallel runs, or deselect tests.
 KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p")
 CONFIGURATIONS = (
     ("pytest.toml", "pytest"),
@@ -33,19 +33,24 @@ CONFIGURATIONS = (
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a project says to pytest: in a file by its path below the project's; empty without."""
+    """A project's settings for pytest, and the file that has them; empty without."""
 
     file: str = ""
     content: Mapping[str, Any] | None = None
 
     def words(self, name: str, usual: Sequence[str] = ()) -> list[str]:
-        """What it says of a setting that is a list of words."""
-        said = (self.content or {}).get(name, usual)
-        return _split(said) if isinstance(said, str) else [str(one) for one in said]
+        """A setting that is a list of words."""
+        value = (self.content or {}).get(name, usual)
+        if not isinstance(value, str):
+            return [str(one) for one in value]
+        try:
+            return shlex.split(value)
+        except ValueError:  # an open quotation
+            return value.split()
 
 
 def configuration(root: Path) -> Configuration:
-    """The first of a project's configurations that is pytest's."""
+    """The first file of a project with settings for pytest, in pytest's order."""
     for name, section in CONFIGURATIONS:
         try:
             text = (root / name).read_text(encoding="utf-8-sig")
@@ -59,7 +64,7 @@ def configuration(root: Path) -> Configuration:
                 parser.read_string(text)
                 content = dict(parser[section])
         except (KeyError, AttributeError):
-            if name.strip(".") == "pytest.ini":  # counts for pytest whatever it says
+            if name.strip(".") == "pytest.ini":  # counts for pytest even if it is empty
                 return Configuration(name)
         except (OSError, ValueError, configparser.Error):
             continue
@@ -69,9 +74,9 @@ def configuration(root: Path) -> Configuration:
 
 
 def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
-    """Those with which a project's tests are loaded: its own as far as they decide that, and `own`.
+    """The options of pytest: those of the project that decide how tests are loaded, and `own`.
 
-    The folder of the copy is the first and the last that pytest looks into.
+    pytest's search for settings starts and ends in the folder of the copy.
     """
     yield from ("-c", settings.file or os.devnull, "--rootdir=.", "--confcutdir=.")
     given = settings.words("addopts")
@@ -88,10 +93,10 @@ def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
 
 
 def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[list[str], str]:
-    """The files in which a benchmark may be, below `root`, and a sentence about the others.
+    """The files below `root` that may have a benchmark, and a sentence about the others.
 
-    That is every file that pytest finds by itself, or that has a benchmark whatever it is called,
-    unless its text shows that there can be none.
+    A file that pytest collects by itself is left out only if its text shows that it has no
+    benchmark; any other file is included if its text has one.
     """
     texts: dict[str, str] = {}
     for file in files:
@@ -102,8 +107,8 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
         texts[file.relative_to(root).as_posix()] = source.decode("utf-8-sig", "replace")
     if not any(map(WORD.search, texts.values())):
         return [], ""
-    said = [root / name for name in (settings.file, "pyproject.toml", "setup.cfg", "setup.py")]
-    about = "\n".join(f.read_text("utf-8", "replace") for f in said if f.is_file())
+    sources = [root / name for name in (settings.file, "pyproject.toml", "setup.cfg", "setup.py")]
+    about = "\n".join(f.read_text("utf-8", "replace") for f in sources if f.is_file())
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
     functions = [*settings.words("python_functions", ["test"]), "bench"]
@@ -114,17 +119,17 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
             return name in doubtful or any(_lies_below(name, folder) for folder in folders)
         return name in doubtful and _has_test(texts[name], doubtful[name], functions)
 
-    found = [name for name in texts if may_hold(name)]
-    left_out = len(set(usual) - set(found))
+    chosen = [name for name in texts if may_hold(name)]
+    left_out = len(set(usual) - set(chosen))
     note = (
         f"pytest: left out {count(left_out, 'file')} with tests, as neither their text nor what "
         "they use mentions `benchmark` or `codspeed`"
     )
-    return found, note if left_out else ""
+    return chosen, note if left_out else ""
 
 
 def _collected(settings: Configuration) -> Callable[[str], bool]:
-    """Whether pytest finds a file by itself, as `python_files` and `testpaths` have it."""
+    """A function: whether pytest collects a file by itself, by `python_files` and `testpaths`."""
     patterns = settings.words("python_files", ["test_*.py", "*_test.py"])
     places = [place.strip("/") or "." for place in settings.words("testpaths")]
 
@@ -145,9 +150,9 @@ def _lies_below(name: str, folder: str) -> bool:
 
 
 def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
-    """Whether a file that pytest does not find by itself has a benchmark in plain sight.
+    """Whether a file that pytest does not collect by itself defines a benchmark.
 
-    Other files with the word are scripts, which may do anything when they are imported.
+    Other files that mention one are scripts, which may do anything when they are imported.
     """
     try:
         nodes = list(ast.walk(ast.parse(text)))
@@ -165,21 +170,8 @@ def _has_test(text: str, known: set[str], prefixes: Sequence[str]) -> bool:
             return True
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             is_fixture = any("fixture" in ast.dump(one) for one in node.decorator_list)
-            is_test = _is_named(node.name, prefixes) and not is_fixture
+            fits = any(node.name.startswith(p) or fnmatch.fnmatch(node.name, p) for p in prefixes)
+            is_test = (fits or "test" in node.name.lower()) and not is_fixture
             if is_test and (marked or means_one(node.args, *node.decorator_list)):
                 return True
     return False
-
-
-def _is_named(name: str, prefixes: Sequence[str]) -> bool:
-    """Whether pytest may call a function a test: by a prefix or a pattern, or by its usual name."""
-    fits = any(name.startswith(p) or fnmatch.fnmatch(name, p) for p in prefixes)
-    return fits or "test" in name.lower()
-
-
-def _split(text: str) -> list[str]:
-    """The words of a line; also if a quotation is not closed."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()

@@ -1,7 +1,7 @@
-"""Which benchmarks a project has already: asv suites, and tests that use the `benchmark` fixture.
+"""Discovers the suites of a project: asv suites, and tests that use the `benchmark` fixture.
 
-Nothing of the project is imported: asv suites are known by their configuration, and tests by their
-text, until pytest has collected them.
+Nothing of the project is imported: an asv suite is recognised by its configuration, and tests by
+their text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .settings import settings
 from .shared import Project
 
 ASV_CONFIGURATION = "asv.conf.json"
-# What asv takes for a benchmark by its name, as a function or method is written.
+# The definition of an asv benchmark, by its name.
 ASV_BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)(_|[A-Z])|class (Time|Timeraw|Track|Mem|PeakMem)|_name ="
 )
@@ -37,11 +37,11 @@ class Suite:
     Attributes
     ----------
     kind : asv or pytest.
-    arguments : what it is run with: asv's folder of benchmarks, and seconds that one may take if
-        the configuration has them; or options of pytest, and its files after a `--`.
-    tests : those of the arguments that are files with tests.
-    files : files and folders of the suite below the project's. Both versions have the head's.
-    place : where it is, for people.
+    arguments : for asv, the folder of benchmarks and, if configured, the timeout in seconds; for
+        pytest, options, `--`, and files.
+    tests : the arguments that are files with tests.
+    files : files and folders of the suite, below the project; both versions get the head's.
+    place : a description of its place.
     notes : sentences about what is left out, and why.
     """
 
@@ -53,13 +53,13 @@ class Suite:
     notes: tuple[str, ...] = ()
 
 
-def found(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Suite]:
+def discover(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Suite]:
     """The suites of these `kinds` of the project in the folder `root`.
 
     Raises
     ------
     MlpperfError
-        If a configuration cannot be read, or names a folder that is not there or lies outside.
+        If a configuration cannot be read, or its folder is missing or outside of the project.
     """
     files = list(_files(root, ".py"))
     project = Project(root, files)
@@ -68,7 +68,7 @@ def found(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Suite]
 
 
 def _files(root: Path, *suffixes: str) -> Iterator[Path]:
-    """All files whose names end like that, in order, but none of what is hidden or installed."""
+    """All files with these suffixes, in order, without hidden folders and environments."""
     for folder, folders, names in os.walk(root):
         if folder != str(root) and "pyvenv.cfg" in names:
             folders.clear()
@@ -78,7 +78,7 @@ def _files(root: Path, *suffixes: str) -> Iterator[Path]:
 
 
 def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The configuration of asv that lies highest in `root`, and what it says; None without any.
+    """The asv configuration nearest to `root`, and its content; None without any.
 
     Raises
     ------
@@ -97,27 +97,25 @@ def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def _asv_configurations(root: Path) -> list[Path]:
-    """The one that lies highest first."""
-    files = _files(root, ASV_CONFIGURATION, f"{ASV_CONFIGURATION}c")
-    return sorted(
-        # What is neither a file nor a link to one, such as a pipe, would be waited for.
-        (file for file in files if file.name.startswith(ASV_CONFIGURATION) and file.is_file()),
-        key=lambda file: len(file.parts),
-    )
+    """All asv configurations, the nearest to `root` first."""
+    names = (ASV_CONFIGURATION, f"{ASV_CONFIGURATION}c")
+    # Opening a pipe would block.
+    files = (file for file in _files(root, *names) if file.name in names and file.is_file())
+    return sorted(files, key=lambda file: len(file.parts))
 
 
 def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
-    """The suite of the configuration that lies highest."""
+    """The suite of the asv configuration nearest to `root`."""
     configured = asv_configuration(root)
     if configured is None:
         return []
     file, content = configured
     place = file.relative_to(root).as_posix()
     given = content.get("benchmark_dir", "benchmarks")
-    named: object = given
+    folder_name: object = given
     if isinstance(given, str) and given.strip():  # relative to the configuration
-        named = posixpath.join(file.parent.relative_to(root).as_posix(), given)
-    folder = inside(root, named, f"{place}: benchmark_dir", or_root=True)
+        folder_name = posixpath.join(file.parent.relative_to(root).as_posix(), given)
+    folder = inside(root, folder_name, f"{place}: benchmark_dir", or_root=True)
     below = PurePosixPath(folder.resolve().relative_to(root.resolve()).as_posix())
     if not folder.is_dir():
         raise MlpperfError(
@@ -135,15 +133,15 @@ def _asv(root: Path, files: list[Path], project: Project) -> list[Suite]:
             f"share {', '.join(shared) or 'no file'}"
         )
     limit = content.get("default_benchmark_timeout")
-    told = (str(float(limit)),) if isinstance(limit, int | float) else ()
-    arguments = (below.as_posix(), *told)
+    timeout = (str(float(limit)),) if isinstance(limit, int | float) else ()
+    arguments = (below.as_posix(), *timeout)
     return [Suite("asv", arguments, (), (*shared, place), f"asv: {below}", tuple(notes))]
 
 
 def _asv_files(
     root: Path, below: PurePosixPath, files: list[Path], project: Project
 ) -> Iterator[str]:
-    """The files with benchmarks of a folder that holds code, too: those that no code imports."""
+    """The files of benchmarks in a folder that also holds code: no code imports them."""
     for file in files:
         name = PurePosixPath(file.relative_to(root).as_posix())
         folders = [one for one in name.parents if one.name]
@@ -155,12 +153,12 @@ def _asv_files(
 
 
 def _pytest(root: Path, files: list[Path], project: Project) -> list[Suite]:
-    """The tests that may be timed, if there are any."""
-    said = configuration(root)
-    names, note = tests(root, files, said)
+    """The tests that may be benchmarks, if there are any."""
+    pytest_settings = configuration(root)
+    names, note = tests(root, files, pytest_settings)
     if not names:
         return []
-    given = tuple(options(said, settings(root).pytest_options))
+    given = tuple(options(pytest_settings, settings(root).pytest_options))
     shared = tuple(dict.fromkeys(project.shared(names)))
     where = names[0] if len(names) == 1 else f"{count(len(names), 'file')} such as {names[0]}"
     place = f"pytest, with the benchmark fixture: {where}"

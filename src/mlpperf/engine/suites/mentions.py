@@ -1,9 +1,10 @@
-"""Which files may hold a benchmark of pytest, by their text: importing all would take minutes.
+"""Finds the files that may have a pytest benchmark, by their text: importing all takes minutes.
 
-A test is timed if it has a fixture or mark whose name holds `benchmark` or `codspeed`, by itself or
-through what is defined elsewhere: a fixture that wraps one, a class to inherit from, a decorator, a
-hook that adds marks. So whatever mentions one of the two words hands on its own name, as far as
-other files can reach it, until nothing new is found. Nothing that is left out mentions any.
+A test is a benchmark if it uses a fixture or mark whose name contains `benchmark` or `codspeed`:
+directly, or through a definition elsewhere, such as a fixture that wraps one, a base class, a
+decorator, or a hook that adds marks. So a definition that mentions one of the two words passes this
+meaning on to its own name, in all files that can import it, until no name is added. Files that are
+left out mention none of these names.
 """
 
 from __future__ import annotations
@@ -17,27 +18,28 @@ from pathlib import PurePosixPath
 
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 TOKEN = re.compile(r"\w+")
-# What a hook does that makes a test a benchmark; most hooks with the word only skip benchmarks.
+# Code of a hook that makes a test a benchmark; most hooks with the word only skip benchmarks.
 ADDS = re.compile(
     r"mark\s*\.\s*(benchmark|codspeed)|add_marker\(\s*[\"'](benchmark|codspeed)"
     r"|fixturenames|from_parent|getattr",
 )
-# A module whose name is put together escapes: a file with one of each may hold anything.
+# A file that imports a module by a computed name, and adds names to itself, may define anything.
 BY_NAME = {"import_module", "__import__", "spec_from_file_location", "run_path"}
 INTO_ITSELF = {"globals", "exec", "setattr"}
 
 
 @dataclass(eq=False)
 class Statement:
-    """Of a module: what it defines, and what it mentions.
+    """A statement of a module.
 
     Attributes
     ----------
-    uses : variables, which mean a benchmark only if their value does.
-    words : arguments, attributes and strings, which may mean one by themselves.
-    imports : what it imports, and the parts of the name of the module where that is.
-    origin : the first of these parts; empty for an import that is relative.
-    text : as it is written, if it is a fixture or a hook of pytest; else empty.
+    names : the names that it defines.
+    uses : variables that it mentions; they mean a benchmark only if their value does.
+    words : arguments, attributes and words in strings; they may mean a benchmark themselves.
+    imports : imported names, and the parts of their module's name.
+    origin : the first of these parts; empty for a relative import.
+    text : the source of a fixture or a pytest hook; else empty.
     """
 
     names: set[str]
@@ -49,16 +51,16 @@ class Statement:
 
     @property
     def is_hook(self) -> bool:
-        """Whether pytest calls it."""
+        """Whether it is a pytest hook."""
         return any(name.startswith("pytest_") for name in self.names)
 
     @cached_property
     def all(self) -> frozenset[str]:
-        """Everything that it mentions."""
+        """All names and words that it mentions."""
         return frozenset(self.uses | self.words | self.imports)
 
     def speaks(self, own: set[str]) -> bool:
-        """Whether it holds one of the two words, other than as a module that is the project's."""
+        """Whether it mentions one of the two words, other than as a module of the project."""
         from_own = not self.origin or self.origin in own
         imports = self.imports - own if from_own else self.imports
         return any(map(WORD.search, self.words | imports))
@@ -66,9 +68,14 @@ class Statement:
 
 @dataclass(eq=False)
 class File:
-    """A file of Python: `given` and `handed` are names that mean a benchmark, its own the latter.
+    """A Python file.
 
-    `in_doubt` says that it mentions one.
+    Attributes
+    ----------
+    given : names from other files that mean a benchmark.
+    handed : names of its own that do.
+    in_doubt : whether it mentions a benchmark.
+    silent : the statements that do not, so far.
     """
 
     path: PurePosixPath
@@ -85,7 +92,7 @@ class File:
 
     @cached_property
     def statements(self) -> list[Statement]:
-        """Those of the module; one that holds every word if it is of another version of Python."""
+        """The statements of the module; one with all its words if it cannot be parsed."""
         try:
             body = ast.parse(self.text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -95,16 +102,16 @@ class File:
 
     @cached_property
     def module(self) -> str:
-        """What those call it that import it."""
+        """The last part of the name by which it is imported."""
         return self.path.parent.name if self.path.stem == "__init__" else self.path.stem
 
     @cached_property
     def imports_all(self) -> bool:
-        """Whether names come into it that it does not mention."""
+        """Whether it imports names that it does not mention."""
         return any("*" in statement.imports for statement in self.statements)
 
     def is_reached_by(self, other: File) -> bool:
-        """Whether what it defines is to be had in `other`: by an import, or as a conftest.py."""
+        """Whether `other` can use its definitions: by an import, or because it is a conftest.py."""
         if self.module in other.tokens:
             return True
         if self.path.name not in ("conftest.py", "__init__.py"):
@@ -113,7 +120,7 @@ class File:
         return inside and self.path.parent in other.path.parents
 
     def spread(self, own: set[str]) -> set[str]:
-        """Find what in it mentions a benchmark; gives the names that it has for that since."""
+        """Find its statements that mean a benchmark; the result are the names that are new."""
         before = set(self.handed)
         if self.imports_all:
             self.handed |= self.given
@@ -135,9 +142,9 @@ class File:
 def in_doubt(
     texts: Mapping[str, str], settings: str, used: Collection[str] = ()
 ) -> tuple[dict[str, set[str]], list[str]]:
-    """The files that may hold a benchmark, and the folders in which every test may be one.
+    """The files that may have a benchmark, and the folders in which every test may be one.
 
-    With each file come the names in it that mean one, beside the two words.
+    With each file come the names in it that mean a benchmark, besides the two words.
 
     Parameters
     ----------
@@ -146,7 +153,7 @@ def in_doubt(
     settings
         The text of the project's configuration, which may name plugins.
     used
-        Fixtures that all tests have by that configuration.
+        Fixtures that all tests use by that configuration.
     """
     files = [File(PurePosixPath(name), text) for name, text in texts.items()]
     own = {part for file in files for part in file.path.with_suffix("").parts}
@@ -172,12 +179,12 @@ def in_doubt(
                 other.given |= reached
                 waiting[other.path] = other
     escaped = (f for f in files if f.tokens & BY_NAME and f.tokens & INTO_ITSELF)
-    found = {str(f.path): f.given | f.handed for f in (*escaped, *(f for f in files if f.in_doubt))}
-    return found, list(folders)
+    doubtful = (*escaped, *(f for f in files if f.in_doubt))
+    return {str(f.path): f.given | f.handed for f in doubtful}, list(folders)
 
 
 def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
-    """The folders in which something in a file makes every test a benchmark."""
+    """The folders in which a file makes every test a benchmark."""
     folder = "." if is_plugin else file.path.parent.as_posix()
     if not (is_plugin or file.path.name in ("conftest.py", "__init__.py")):
         return
@@ -187,7 +194,7 @@ def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
         if new.isdisjoint(statement.names):
             continue
         if statement.is_hook:
-            helped = statement.uses & file.handed  # by something that does it, here or elsewhere
+            helped = statement.uses & file.handed  # helpers, here or elsewhere
             elsewhere = any(helped & one.names for one in file.statements if one.imports)
             if elsewhere or ADDS.search(file.text if helped else statement.text):
                 yield "."
@@ -196,7 +203,7 @@ def _everywhere(file: File, new: set[str], is_plugin: bool) -> Iterator[str]:
 
 
 def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, also those below conditions, and each import by itself."""
+    """The statements of a module, those below conditions included, with one import each."""
     for node in body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name in node.names:

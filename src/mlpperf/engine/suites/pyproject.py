@@ -1,4 +1,4 @@
-"""What a pyproject.toml says of a project: its name, and where its hot paths are."""
+"""Reads pyproject.toml: the name of a project, its tables, and where its hot paths are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...errors import MlpperfError
 
 
 def content_of(pyproject: Path) -> dict[str, Any]:
-    """What a pyproject.toml says; nothing if there is none.
+    """The content of a pyproject.toml; empty without the file.
 
     Raises
     ------
@@ -27,34 +27,49 @@ def content_of(pyproject: Path) -> dict[str, Any]:
         raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
 
 
+def readable(folder: Path) -> dict[str, Any]:
+    """The content of `folder`/pyproject.toml; empty if it is missing or cannot be read."""
+    try:
+        return content_of(folder / "pyproject.toml")
+    except MlpperfError:
+        return {}
+
+
+def table_at(content: object, *keys: str) -> dict[str, Any]:
+    """The table at some nested keys; an empty one if there is none."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
 def entries(pyproject: Path) -> list[str]:
     """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
 
     Raises
     ------
     MlpperfError
-        If the file cannot be read, or holds something else there.
+        If the file cannot be read, or `paths` is not a list of texts.
     """
-    try:
-        entries = content_of(pyproject).get("tool", {}).get("mlpperf", {}).get("paths", [])
-    except AttributeError:  # [tool] or [tool.mlpperf] is no table
-        entries = None
-    if not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
+    content = content_of(pyproject)
+    tool = content.get("tool", {})
+    own = tool.get("mlpperf", {}) if isinstance(tool, dict) else None
+    listed = own.get("paths", []) if isinstance(own, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
         raise MlpperfError(
             f'{pyproject}: [tool.mlpperf] paths must be a list such as ["package.module:PATHS"].'
         )
-    return entries
+    return listed
 
 
 def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
-    """What has to be appended to a pyproject.toml without `[tool.mlpperf]` so that it has one.
+    """The bytes to append to a pyproject.toml so that it has a `[tool.mlpperf]` table.
 
     Lines end as the file's do.
 
     Raises
     ------
     MlpperfError
-        If the file cannot be read, or would then be no TOML or say anything else besides.
+        If the file cannot be read, or appending would make it invalid or change another table.
     """
     before = content_of(pyproject)
     content = pyproject.read_bytes()
@@ -78,7 +93,6 @@ def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
 
 
 def project_name(folder: Path) -> str:
-    """The name that `folder`/pyproject.toml gives the project, or else the folder's own."""
-    project = content_of(folder / "pyproject.toml").get("project")
-    name = project.get("name") if isinstance(project, dict) else None
+    """The project's name in `folder`/pyproject.toml, or else the folder's own name."""
+    name = table_at(content_of(folder / "pyproject.toml"), "project").get("name")
     return name if isinstance(name, str) else folder.resolve().name

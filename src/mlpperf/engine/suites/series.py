@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..words import plain
 
+THRESHOLD = 0.005  # smallest change that is reported, as a share
+
 
 class Series(NamedTuple):
-    """What is timed and followed.
+    """One benchmark with one set of parameters, over versions.
 
-    A contestant of a hot path at a case; or, of the suite that it belongs to, a function
-    (`variant`) of a file or class (`path`) with some parameters (`case`).
+    A variant of a hot path at a case; or, of the suite that it belongs to, a function (`variant`)
+    of a file or class (`path`) with some parameters (`case`).
     """
 
     path: str
@@ -24,12 +26,17 @@ class Series(NamedTuple):
 
     @property
     def function(self) -> str:
-        """What the series is about: its hot path, or its function whatever the parameters."""
+        """Its hot path, or its function whatever the parameters."""
         return self._replace(case="").name if self.suite else self.path
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """How a worker of its suite calls it."""
+        return self[:3]
 
     @classmethod
     def of(cls, names: Sequence[str], suite: str = "") -> Series:
-        """The series that a process calls by its first three names."""
+        """The series that a worker of `suite` calls by these names."""
         path, case, variant = names
         return cls(path, case, variant, suite)
 
@@ -40,33 +47,48 @@ class Series(NamedTuple):
             return plain(f"{self.path}::{self.variant}{self.case}")
         if self.suite == "asv":
             return f"{self.path}.{self.variant}{self.case}"
-        return "/".join(self[:3])
+        return "/".join(self.names)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is compared: paths and cases by name (all for none), and libraries.
+    """Which series are compared, and the smallest change that is reported of each.
 
-    `series` are patterns such as `*parse*`, of names or parts of them; all for none. `thresholds`
-    are the smallest changes that are told, as shares, of series that a pattern fits.
+    Attributes
+    ----------
+    series : patterns such as `*parse*`, of names or parts of them; all series without any.
+    backends : libraries whose variants of hot paths are compared without being named.
+    threshold : the smallest change that is reported, as a share.
+    thresholds : the same of series that a pattern fits.
     """
 
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
+    threshold: float = THRESHOLD
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
-    def takes(self, series: Series) -> bool:
-        """Whether one of the patterns fits the name of a series."""
-        return not self.series or any(fits(pattern, series) for pattern in self.series)
+    def takes(self, series: Series, libraries: Collection[str] = ()) -> bool:
+        """Whether a series is compared, by its name and, of a hot path, its libraries.
 
-    def threshold(self, series: Series, usual: float) -> float:
-        """The smallest change that is told of a series: by the last pattern that fits."""
+        Variants in other libraries than `backends` are left out, unless the last part of a pattern
+        names them: `sigmoid/*/tanh_xla` does, `sigmoid/*` does not.
+        """
+        fitting = [pattern for pattern in self.series if fits(pattern, series)]
+        if not libraries or not set(self.backends).isdisjoint(libraries):
+            return bool(fitting or not self.series)
+        last = (pattern.rpartition("/")[2] for pattern in fitting)
+        return any(part.strip("*?") and _fits(part, series.variant) for part in last)
+
+    def threshold_of(self, series: Series) -> float:
+        """The smallest change that is reported of a series: by the last pattern that fits."""
         fitting = [share for pattern, share in self.thresholds.items() if fits(pattern, series)]
-        return fitting[-1] if fitting else usual
+        return [self.threshold, *fitting][-1]
 
 
 def fits(pattern: str, series: Series) -> bool:
-    """Whether a pattern such as `*parse*` fits the name of a series, or is a part of it."""
-    return fnmatchcase(series.name, pattern) or pattern in series.name
+    """Whether a pattern such as `*parse*` fits the name of a series, or is part of it."""
+    return _fits(pattern, series.name)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern in name

@@ -1,17 +1,17 @@
-"""What a project says of its comparisons: `[tool.mlpperf]` in its pyproject.toml.
+"""The settings of a project: `[tool.mlpperf]` in its pyproject.toml.
 
 ```toml
 [tool.mlpperf]
 paths = ["package.module:PATHS"]  # hot paths; see `catalogue`
-suites = ["asv", "pytest"]        # of what was found, only these; "hotpaths" are the third kind
-series = ["*parse*"]              # only those whose name a pattern fits
-threshold = "2%"                  # the smallest slowdown that is told
-budget = 120                      # seconds for all that is timed
-unjudged = "20%"                  # the share that may stay unjudged without an exit code of 2
+suites = ["asv", "pytest"]        # only these kinds of suites; the third one is "hotpaths"
+series = ["*parse*"]              # only series whose name matches a pattern
+threshold = "2%"                  # the smallest slowdown that is reported
+budget = 120                      # seconds for timing
+unjudged = "20%"                  # share of series that may stay unjudged before exit code 2
 accept = ["*gpu*"]                # these may be removed, or stay unjudged
-pytest_options = ["--runslow"]    # with which pytest is run, besides those that load the tests
+pytest_options = ["--runslow"]    # additional options of pytest
 
-[tool.mlpperf.thresholds]         # of series whose name a pattern fits
+[tool.mlpperf.thresholds]         # of series whose name matches a pattern
 "*network*" = "10%"
 ```
 """
@@ -36,7 +36,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a project; shares and seconds. What it does not say is None, or as it is by default."""
+    """The settings of a project, in shares and seconds; None where it has none."""
 
     suites: tuple[str, ...] = KINDS
     series: tuple[str, ...] = ()
@@ -49,41 +49,41 @@ class Settings:
 
 
 def settings(root: Path) -> Settings:
-    """What the project in the folder `root` says.
+    """The settings of the project in the folder `root`.
 
     Raises
     ------
     MlpperfError
-        If its pyproject.toml cannot be read, or says something that there is not.
+        If its pyproject.toml cannot be read, or has an unknown or invalid setting.
     """
-    said = content_of(root / "pyproject.toml").get("tool", {})
-    said = said.get("mlpperf", {}) if isinstance(said, dict) else {}
-    if not isinstance(said, dict):
+    tool = content_of(root / "pyproject.toml").get("tool", {})
+    table = tool.get("mlpperf", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
         raise MlpperfError(f"{root / 'pyproject.toml'}: [tool.mlpperf] must be a table.")
-    check("setting in [tool.mlpperf]", said, KEYS)
-    suites = _names(said, "suites", list(KINDS))
+    check("setting in [tool.mlpperf]", table, KEYS)
+    suites = _names(table, "suites", list(KINDS))
     check("kind of suite", suites, KINDS)
-    thresholds = said.get("thresholds", {})
+    thresholds = table.get("thresholds", {})
     if not isinstance(thresholds, dict):
         raise MlpperfError("[tool.mlpperf] thresholds must be a table of patterns.")
-    budget = said.get("budget")
+    budget = table.get("budget")
     if budget is not None and not (isinstance(budget, int | float) and budget > 0):
         raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
-    threshold, unjudged = said.get("threshold"), said.get("unjudged")
+    threshold, unjudged = table.get("threshold"), table.get("unjudged")
     return Settings(
         tuple(suites),
-        tuple(_names(said, "series", [])),
+        tuple(_names(table, "series", [])),
         None if threshold is None else percentage(threshold, "[tool.mlpperf] threshold"),
         {p: percentage(t, f"[tool.mlpperf.thresholds] {p!r}") for p, t in thresholds.items()},
         budget,
         None if unjudged is None else percentage(unjudged, "[tool.mlpperf] unjudged"),
-        tuple(_names(said, "accept", [])),
-        tuple(_names(said, "pytest_options", [])),
+        tuple(_names(table, "accept", [])),
+        tuple(_names(table, "pytest_options", [])),
     )
 
 
-def _names(said: Mapping[str, Any], key: str, usual: list[str]) -> list[str]:
-    names = said.get(key, usual)
+def _names(table: Mapping[str, Any], key: str, usual: list[str]) -> list[str]:
+    names = table.get(key, usual)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise MlpperfError(f"[tool.mlpperf] {key} must be a list of names, not {names!r}.")
     return names

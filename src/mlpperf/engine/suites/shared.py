@@ -1,29 +1,28 @@
-"""Which files of a suite both versions share: the benchmarks, their helpers and their data.
+"""Selects the files that both versions share: benchmarks, their helpers and their data.
 
-Whatever is shared is no longer the base's own, so no code of the project may be among it. What is
-not surely the suite's counts as code.
+Both versions get the head's, so no code of the project may be among them. In doubt, a file is code.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .mentions import WORD
+from .pyproject import readable, table_at
 
-# Folders that build tools leave out of a project's packages, unless its configuration names them.
+# Top-level folders that are no packages, unless the configuration names them.
 SURELY_ASIDE = re.compile("tests?|benchmarks?|asv_bench")
 ASIDE = re.compile("testing|bench|perf|docs?|examples?|scripts?|tools")
-# The same if it is known that the project's packages are others.
+# The same, if other folders are known to be the project's packages.
 ASIDE_BY_NAME = re.compile(r"\w*(bench|tests?|perf)\w*")
 # Folders inside a package that hold tests.
 OF_TESTS = ("test", "tests", "benchmark", "benchmarks", "bench", "perf", "asv_bench")
-# Of the configuration of builds: what names packages, and what there does not.
+# Keys in the configuration of builds whose values are packages, and keys below whose are not.
 NAMES_PACKAGES = {"packages", "py-modules", "python-packages", "module", "module-name", "wheel"}
 NAMES_OTHERS = {"exclude", "where", "from", "package-dir", "force-include", "sources"}
 NOT_IMPORTED = {"setup.py", "conftest.py", "noxfile.py", "tasks.py", "dodo.py", "runtests.py"}
@@ -47,10 +46,10 @@ class Project:
         self._text = lru_cache(maxsize=None)(self._read)
 
     def shared(self, tests: Sequence[str]) -> Iterator[str]:
-        """What both versions have to share for some files of benchmarks, by paths below the root.
+        """The files and folders that both versions share for some files of benchmarks.
 
-        Of the folders around each, the outermost that is the suite's; else the file, with those
-        beside it that it mentions and no code does. And every conftest.py above.
+        For each file, the outermost folder around it that belongs to the suite; or else the file,
+        and data beside it that only tests mention. And every conftest.py above.
         """
         suite = frozenset(map(PurePosixPath, tests))
         for name in sorted(suite):
@@ -64,18 +63,18 @@ class Project:
                     yield (above / "conftest.py").as_posix()
 
     def is_of_suite(self, folder: PurePosixPath) -> bool:
-        """Whether a folder is the suite's with all that is in it, and no code uses it."""
+        """Whether a folder belongs to the suite with all its files, and no code uses it."""
         if not self._is_aside(folder) or self.is_used(folder):
             return False
         surely = len(folder.parts) == 1 and SURELY_ASIDE.fullmatch(folder.name)
         return bool(surely) or not self._times_its_own(folder)
 
     def is_package(self, name: str) -> bool:
-        """Whether a top-level package or module is the project's by its name or configuration."""
+        """Whether the configuration names a top-level package or module as the project's."""
         return name.lower() in self._named
 
     def is_used(self, place: PurePosixPath) -> bool:
-        """Whether code imports from a folder or file: any module outside of it and of tests."""
+        """Whether code outside of a folder or file, and of tests, imports from it."""
         if place not in self._used:
             name = re.escape(place.stem)
             imports = re.compile(
@@ -91,7 +90,7 @@ class Project:
         return self._used[place]
 
     def _is_aside(self, folder: PurePosixPath) -> bool:
-        """Whether a folder is none of the project's packages, by its name and the configuration."""
+        """Whether a folder is no package of the project, by its name and the configuration."""
         if len(folder.parts) > 1:
             inside = folder.parts[:-1] in (("src",), ("lib",), ("python",))
             return folder.name in (("test", "tests") if inside else OF_TESTS)
@@ -101,7 +100,7 @@ class Project:
         return any(pattern.fullmatch(folder.name) for pattern in patterns)
 
     def _times_its_own(self, folder: PurePosixPath) -> bool:
-        """Whether a test in a folder may time what a module there has: then that is code."""
+        """Whether a test in a folder may time a module there: then that is code."""
         inside = {file.stem for file in self._files if folder in file.parents}
         return any(
             timed_modules(self._text(file)) & inside
@@ -110,33 +109,29 @@ class Project:
         )
 
     def _is_a_test(self, file: PurePosixPath) -> bool:
-        """Whether a file is no code: what it imports is not code for that reason."""
+        """Whether a file is a test or a script, whose imports need not be code."""
         if file.name in NOT_IMPORTED or re.match(r"test_|.*_test\.py", file.name):
             return True
         return any(self._is_aside(one) for one in file.parents if one.name)
 
     @cached_property
     def _named(self) -> frozenset[str]:
-        """What the configuration of builds calls the project and its packages, in small letters."""
-        try:
-            content = tomllib.loads(self._text(PurePosixPath("pyproject.toml")))
-        except ValueError:  # told elsewhere
-            content = {}
-        project = content.get("project")
-        found = [str(project.get("name", ""))] if isinstance(project, dict) else []
-        found += _packages_named(content.get("tool"))
+        """The names of the project and its packages in the configuration, in lower case."""
+        content = readable(self._root)
+        names = [str(table_at(content, "project").get("name", ""))]
+        names += _packages_named(content.get("tool"))
         for file in ("setup.cfg", "setup.py"):
-            said = re.findall(
+            values = re.findall(
                 r"\b(?:name|packages|py_modules)\s*=\s*(\[[^]]*\]|[^\n]*(?:\n[ \t]+\S+)*)",
                 self._text(PurePosixPath(file)),
             )
-            found += re.findall(r"[\w./-]+", " ".join(said))
-        parts = (re.split(r"[.*]", name.strip("/").rpartition("/")[2])[0] for name in found)
+            names += re.findall(r"[\w./-]+", " ".join(values))
+        parts = (re.split(r"[.*]", name.strip("/").rpartition("/")[2])[0] for name in names)
         return frozenset(part.lower().replace("-", "_") for part in parts if part)
 
     @cached_property
     def _packages(self) -> frozenset[str]:
-        """The top-level packages that are surely the project's."""
+        """The top-level packages that certainly are the project's."""
         below = {p.parts for p in self._files}
         in_source = {parts[1] for parts in below if parts[0] == "src" and len(parts) > 1}
         tops = {parts[0] for parts in below if len(parts) > 1 and parts[1:] == ("__init__.py",)}
@@ -148,12 +143,12 @@ class Project:
         }
 
     def _data(self, test: PurePosixPath, suite: frozenset[PurePosixPath]) -> Iterator[str]:
-        """Data beside a test that it mentions by name, and no code does."""
-        said = self._text(test)
+        """Data beside a test that the test mentions by name, and no code does."""
+        text = self._text(test)
         for entry in sorted((self._root / test.parent).iterdir()):
             name = re.compile(rf"(?<![\w.-]){re.escape(entry.name)}(?![\w.-])")
             is_code = entry.suffix == ".py" or (entry.is_dir() and any(entry.rglob("*.py")))
-            if is_code or entry.is_symlink() or not name.search(said):
+            if is_code or entry.is_symlink() or not name.search(text):
                 continue
             others = (one for one in self._files if one not in suite)
             if not any(name.search(self._text(one)) for one in others):
@@ -167,7 +162,7 @@ class Project:
 
 
 def timed_modules(text: str) -> set[str]:
-    """Modules from which a file of tests imports what it times, or perhaps does."""
+    """The modules from which a file of tests imports code that it may time."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -185,23 +180,23 @@ def timed_modules(text: str) -> set[str]:
         new = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)} - names
         names |= new
         timed += [functions[name] for name in new if name in functions]
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = (getattr(node, "module", "") or "").split(".")
             for alias in node.names:
                 if (alias.asname or alias.name.partition(".")[0]) in names or alias.name == "*":
-                    found |= {*module, *alias.name.split(".")}
-    return found
+                    modules |= {*module, *alias.name.split(".")}
+    return modules
 
 
 def _means_one(function: ast.AST) -> bool:
-    """Whether what is called, or decorates, is the fixture of a benchmark."""
+    """Whether a called function or a decorator is a benchmark's fixture."""
     return bool(WORD.search(ast.unparse(function)))
 
 
 def _packages_named(content: Any, inside: bool = False) -> Iterator[str]:
-    """The names of packages in a configuration of builds."""
+    """The packages in a configuration of builds."""
     if isinstance(content, dict):
         for key, value in content.items():
             if key not in NAMES_OTHERS:

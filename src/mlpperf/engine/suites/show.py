@@ -1,4 +1,4 @@
-"""The catalogue of hot paths, and the page of one, for a terminal."""
+"""Prints the catalogue and the page of a hot path."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def overview(paths: Sequence[HotPath]) -> Table:
 
 
 def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
-    """The message for a project without hot paths: its other benchmarks.
+    """The message for a project without hot paths: it lists the other benchmarks.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""What differs between two versions, and what of that a benchmark can come to run.
+"""Finds the code that differs between two versions.
 
-The truth is on disk: all files of the repository, as each version has them once the suites are
-shared. A benchmark that runs nothing of what differs, on either side, is as quick as it was.
-Whatever cannot be followed is said, and then counts as run.
+It compares all files of the repository on disk, after both versions got the same suites. A
+benchmark that runs no changed code in either version takes as long as before. A change whose effect
+cannot be followed is reported as such, and then counts as run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .imports import module_files
 from .sources import (
     ANY_ATTRIBUTE,
     ANY_NAME,
@@ -25,24 +26,23 @@ from .sources import (
     Lines,
     Outline,
     Part,
-    module_files,
     outlined,
 )
 from .trees import Trees, read, words_of
 from .version import Version
 
-OTHER_PACKAGES = "the project needs other packages"  # which may be slower by themselves
+OTHER_PACKAGES = "the project needs other packages"  # these may be slower themselves
 
 BUILT_BY = {"setup.py", "setup.cfg", "Pipfile", "environment.yml", "MANIFEST.in", "meson.build"}
 BUILT_BY |= {"CMakeLists.txt", "Cargo.toml", "build.py", "hatch_build.py"}
-# Tables of pyproject.toml, and what of [project], that say nothing of how code is built or run.
+# Tables of pyproject.toml, and keys of [project], that do not affect how code is built or run.
 LINTERS = {"ruff", "black", "isort", "mypy", "pyright", "pylint", "flake8", "coverage", "codespell"}
 LINTERS |= {"towncrier", "bumpversion", "commitizen", "semantic_release", "typos", "pydocstyle"}
 ABOUT = {"version", "description", "readme", "authors", "maintainers", "keywords", "classifiers"}
 ABOUT |= {"urls", "license", "license-files"}
 MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
-DOCSTRINGS = {"__doc__", "getdoc"}  # what reads them
-# Compiled, or compiled into something, or read by libraries that open their files themselves.
+DOCSTRINGS = {"__doc__", "getdoc"}  # names by which code reads docstrings
+# Files that are compiled or linked, or that a library opens without Python's open().
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
 NATIVE |= {".zip", ".h5", ".hdf5", ".db", ".sqlite", ".sqlite3", ".parquet", ".feather", ".arrow"}
@@ -51,14 +51,14 @@ NATIVE |= {".nc", ".pth", ".onnx", ".ttf", ".otf"}
 
 @dataclass
 class Effect:
-    """What comes of a file that differs.
+    """What a file that differs changes.
 
     Attributes
     ----------
-    lines : by version (base, head) and file, where functions stand that do something else.
-    unsure : files that do what cannot be followed, if they are run; and what that is.
-    data : it is not run but read, and so need not be run to have an effect.
-    named : of data, whether Python names files like it.
+    lines : for each version (base, head) and file, the lines of the changed functions.
+    unsure : files with an effect that cannot be followed once they run, and why.
+    data : whether the file is read rather than run.
+    named : for data, whether Python code names files of its kind.
     """
 
     lines: dict[str, dict[str, list[Lines]]] = field(
@@ -69,7 +69,7 @@ class Effect:
     named: bool = False
 
     def add(self, side: str, file: str, lines: Lines) -> None:
-        """Note a function."""
+        """Add the lines of a changed function."""
         there = self.lines[side].setdefault(file, [])
         if lines not in there:
             there.append(lines)
@@ -77,32 +77,31 @@ class Effect:
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs: `effects` by file, below the project's folder; or why it is `unknown`."""
+    """The effect of each file that differs, by its path below the project; or why it is unknown."""
 
     unknown: str = ""
     effects: Mapping[str, Effect] = field(default_factory=dict)
 
-    @property
-    def told(self) -> dict[str, dict[str, Any]]:
-        """As a process is told."""
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """The effects as a worker's task lists them."""
         return {name: asdict(effect) for name, effect in self.effects.items()}
 
 
 def same_code(base: Version, head: Version, suites: bool = False) -> bool:
-    """Whether two versions differ in no file of the repository but such as nothing run can read.
+    """Whether two versions have the same files, except for files that no benchmark can read.
 
-    Versions that have neither `suites` nor a module for each of their hot paths are not the same:
-    there was nothing to look at.
+    False if they have neither `suites` nor hot paths, or if a module of hot paths is missing:
+    then there was nothing to compare.
     """
-    entries = [entry.partition(":")[0] for entry in base.entries]
+    modules = [entry.partition(":")[0] for entry in base.entries]
     folders = (base.root / "src", base.root)
-    found = [next(module_files(folders, entry), None) for entry in entries]
-    if not (suites or found) or not all(found):
+    files = [next(module_files(folders, module), None) for module in modules]
+    if not (suites or files) or not all(files):
         return False
     try:
         both = _pair(base, head)
         return not both.missing and all(map(both.harmless, both.differ))
-    except OSError:  # what cannot be read may be anything
+    except OSError:  # an unreadable file may hold anything
         return False
 
 
@@ -112,11 +111,11 @@ def _pair(base: Version, head: Version) -> Trees:
 
 
 def changes(base: Version, head: Version) -> Changes:
-    """What differs between two versions of a repository.
+    """The changes between two versions of a repository.
 
-    Functions are the same if their source is, whatever their comments, docstrings and places. What
-    is bound at the top of a module, such as an import or a constant, changes every function that
-    mentions its name, also in a string, and those that may get at any name.
+    A function is changed if its source differs in more than comments, docstrings and line numbers.
+    A changed import or constant at the top of a module changes every function that mentions its
+    name, also in a string, and every function that may access any name.
     """
     try:
         return _changes(_pair(base, head), base)
@@ -135,63 +134,61 @@ def _changes(both: Trees, base: Version) -> Changes:
         if why := _unfollowed(name, both):
             return Changes(why)
         effect = _Followed(name, both).effect
-        effects[_below(name, below)] = Effect(
-            {
-                s: {_below(n, below): sorted(lines) for n, lines in of.items()}
-                for s, of in effect.lines.items()
-            },
-            {_below(n, below): why for n, why in effect.unsure.items()},
-            effect.data,
-            effect.named,
-        )
+        effect.lines = {
+            side: {_from(below, n): sorted(lines) for n, lines in files.items()}
+            for side, files in effect.lines.items()
+        }
+        effect.unsure = {_from(below, n): why for n, why in effect.unsure.items()}
+        effects[_from(below, name)] = effect
     return Changes("", effects)
 
 
-def _below(name: str, folder: Path) -> str:
-    """A file below the repository, as it is called from a folder there."""
+def _from(folder: Path, name: str) -> str:
+    """The path of a file of the repository, relative to a folder there."""
     return Path(os.path.relpath(name, folder)).as_posix()
 
 
 def _unfollowed(name: str, both: Trees) -> str:
-    """Why nothing can be said if such a file differs; nothing if something can."""
+    """Why the effect of a change in such a file is unknown; empty if it can be followed."""
     file = Path(name)
     if any(tree[name].is_symlink() for tree in both.trees.values() if name in tree):
         return f"the link {name} changed"
     if file.name == "pyproject.toml":
-        said = [_settings(text) for text in both.texts(name).values()]
-        same = len(said) == 2 and said[0] == said[1]
-        return "" if same else f"{name} changed, which says how the project is built"
-    locked = file.suffix == ".lock" or file.name.startswith("requirements")
-    if file.name in BUILT_BY or (locked and file.suffix != ".py"):
-        return f"{name} changed, which says how the project is built"
+        settings = [_settings(text) for text in both.texts(name).values()]
+        builds = len(settings) == 1 or settings[0] != settings[1]
+    else:
+        locked = file.suffix == ".lock" or file.name.startswith("requirements")
+        builds = file.name in BUILT_BY or (locked and file.suffix != ".py")
+    if builds:
+        return f"{name} changed, which configures how the project is built"
     if file.suffix in NATIVE or ".so." in file.name:
         return f"{name} changed, which is not Python source"
     return ""
 
 
 def _settings(text: bytes) -> object:
-    """What a pyproject.toml says of how code is built and run."""
+    """The content of a pyproject.toml that affects how code is built and run."""
     try:
-        said = tomllib.loads(text.decode())
-    except ValueError:
+        content = tomllib.loads(text.decode())
+    except (ValueError, RecursionError):
         return text
     for name, ignored in (("tool", LINTERS), ("project", ABOUT)):
-        table = said.get(name, {})
+        table = content.get(name, {})
         if not isinstance(table, dict):
             return text
-        said[name] = {k: v for k, v in table.items() if k not in ignored}
-    return said
+        content[name] = {k: v for k, v in table.items() if k not in ignored}
+    return content
 
 
 class _Followed:
-    """Follows what differs in a file to all functions that it changes."""
+    """Follows the differences of a file to all functions that they change."""
 
     def __init__(self, name: str, both: Trees) -> None:
         self._name, self._both = name, both
         self.effect = Effect()
-        self._here: dict[str, set[str]] = {name: set()}  # names that are bound otherwise in a file
-        self._names: set[str] = set()  # all of them: others may have them from there
-        self._strings: set[str] = set()  # names that are there, or not any more
+        self._here: dict[str, set[str]] = {name: set()}  # names with a changed value, by file
+        self._names: set[str] = set()  # all of them: other files may import them
+        self._strings: set[str] = set()  # names that were added or removed
         if name.endswith(".py"):
             self._compare()
         else:
@@ -211,14 +208,13 @@ class _Followed:
         self._names.update(names)
 
     def _compare(self) -> None:
-        """The module that the file is: a version that lacks it has an empty one."""
-        name, empty = self._name, Outline()
+        """Compare the two versions of a module; a missing one is empty."""
+        name, texts = self._name, self._both.texts(self._name)
         try:
-            found = {side: outlined(text) for side, text in self._both.texts(name).items()}
+            sides = {side: outlined(texts.get(side, b"")) for side in ("base", "head")}
         except UNREADABLE as reason:
             self._unsure(name, f"cannot be read ({type(reason).__name__})")
             return
-        sides = {side: found.get(side, empty) for side in ("base", "head")}
         if len({tuple(outline.docs) for outline in sides.values()}) > 1:
             self._bind(name, DOCSTRINGS)
         self._functions(sides)
@@ -235,11 +231,11 @@ class _Followed:
                 self.effect.add(side, self._name, part.lines)
                 if theirs is None:
                     self._strings.add(part.name)
-                if part.trouble and (theirs is None or theirs.top != part.top):
-                    self._unsure(self._name, part.trouble)
+                if part.opaque and (theirs is None or theirs.top != part.top):
+                    self._unsure(self._name, part.opaque)
 
     def _classes(self, sides: Mapping[str, Outline]) -> set[str]:
-        """Those that only one version has."""
+        """Compare the classes; the result are those that only one version has."""
         keyed = {side: outline.keyed("class") for side, outline in sides.items()}
         one, other = keyed.values()
         new = set()
@@ -251,12 +247,12 @@ class _Followed:
             part = one.get(key) or other[key]
             new.add(f"{part.within}{part.name}.")
             self._bind(self._name, part.binds)
-            if part.trouble:
-                self._unsure(self._name, part.trouble)
+            if part.opaque:
+                self._unsure(self._name, part.opaque)
         return new
 
     def _statements(self, sides: Mapping[str, Outline], new: set[str]) -> None:
-        """Statements and imports that differ, and the order of those that do not."""
+        """Compare statements and imports, and the order of those in both versions."""
         name = self._name
         counts = {
             side: Counter((p.within, p.text) for p in o.parts if p.kind in ("statement", "import"))
@@ -276,12 +272,12 @@ class _Followed:
                     if part.kind == "statement" or again:
                         order[side].append(f"{part.within} {part.text}")
                 elif part.within in new:
-                    if part.trouble:
-                        self._unsure(name, part.trouble)
+                    if part.opaque:
+                        self._unsure(name, part.opaque)
                 else:
                     self._bind(name, part.binds)
                     self.effect.add(side, name, part.lines)  # lambdas and the like
-                    if why := part.trouble or _in_class(part):
+                    if why := part.opaque or _in_class(part):
                         self._unsure(name, why)
         common = set(order["base"]) & set(order["head"])
         one, two = ([text for text in texts if text in common] for texts in order.values())
@@ -289,7 +285,7 @@ class _Followed:
             self._unsure(name, "does the same in another order")
 
     def _spread(self) -> None:
-        """Find the functions that mention one of the names, or one that is bound by means of it."""
+        """Find the functions that mention one of the names, or a name whose value depends on it."""
         own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
         own |= {Path(part).stem for part in own if part.endswith(".py")}
         direct, anything = set(self._names), bool(self._names - DOCSTRINGS)
@@ -298,7 +294,7 @@ class _Followed:
         before = -1
         while (now := sum(map(len, (self._names, *self._here.values())))) > before:
             before = now
-            # Who has a module that holds one of the names may get at it in more ways.
+            # A file that imports a module with one of the names can access it in more ways.
             holders = {self._name, *(name for name, here in self._here.items() if here)}
             modules = {_module(name) for name in holders}
             tight = {f"{sign}{one}" for one in self._names - direct for sign in ".'"}
@@ -323,13 +319,13 @@ class _Followed:
                 has = has or any(f".{one}" in outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
                 for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
-                    found = tokens & part.mentions if part.kind != "import" else set()
-                    # Only a function may be given a module of which its file knows nothing.
-                    if found - (set() if has or part.kind == "function" else {ANYTHING}):
-                        self._look(side, name, part)
+                    mentions = tokens & part.mentions if part.kind != "import" else set()
+                    # Only a function can get a module as an argument without importing it.
+                    if mentions - (set() if has or part.kind == "function" else {ANYTHING}):
+                        self._affect(side, name, part)
 
     def _import(self, name: str, part: Part, own: set[str], modules: set[str]) -> None:
-        """Take in what a file gets from a module that holds one of the names."""
+        """Bind the names that a file imports from a module with one of the names."""
         if part.module.startswith(".") or part.module.partition(".")[0] in own:
             last = part.module.rpartition(".")[2]
             if part.name == "*" and (last in modules or not last):
@@ -337,13 +333,13 @@ class _Followed:
             elif part.name in self._names:
                 self._bind(name, part.binds)
 
-    def _look(self, side: str, name: str, part: Part) -> None:
-        """Take in what mentions one of the names."""
+    def _affect(self, side: str, name: str, part: Part) -> None:
+        """Count a part that mentions one of the names as changed."""
         here = self._here.get(name, set())
         if part.kind == "function":
             self.effect.add(side, name, part.lines)
-            if part.trouble and any(f"'{one}'" in part.top for one in here | self._names):
-                self._unsure(name, f"uses what changed, and {part.trouble}")
+            if part.opaque and any(f"'{one}'" in part.top for one in here | self._names):
+                self._unsure(name, f"uses what changed, and {part.opaque}")
         elif part.kind == "class":
             self._unsure(name, "has a class that is made of what changed")
         elif part.within:
@@ -351,12 +347,12 @@ class _Followed:
         else:
             self._bind(name, part.binds)
             self.effect.add(side, name, part.lines)
-            if part.trouble:
-                self._unsure(name, f"uses what changed, and {part.trouble}")
+            if part.opaque:
+                self._unsure(name, f"uses what changed, and {part.opaque}")
 
 
 def _module(name: str) -> str:
-    """What a file is called when it is imported."""
+    """The last part of the name by which a file is imported."""
     file = Path(name)
     return file.parent.name if file.stem == "__init__" else file.stem
 

@@ -1,4 +1,7 @@
-"""The processes of the measured project: which interpreter they have, and how they are started."""
+"""Finds the interpreter of a suite, and installs the packages that a version needs.
+
+The user's own environment is never changed: packages go into folders of the comparison's own.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,39 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import venv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ...errors import MlpperfError
-from ..words import last_line
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ...errors import MlpperfError, check, last_line
+from ..git import clean_environment
+from ..suites.pyproject import readable, table_at
+from ..words import plain
+from .layout import package_of
 from .variables import variables
 
-# Modules that it takes besides the standard library, by kind of suite. Packages have their names.
+# Modules that a worker needs besides the standard library; packages have the same names.
 NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
-OLDEST = (3, 9)  # Python that suites can be run on
-QUESTION = 60.0  # seconds for an interpreter to answer a question
+OLDEST = (3, 9)  # Python that runs a worker
+QUESTION = 60.0  # seconds for an interpreter to answer
 
 
 @dataclass(frozen=True)
-class Guests:
-    """What the processes of a suite run on.
+class Runtime:
+    """What runs the suites of two versions.
 
     Attributes
     ----------
     python : the interpreter.
-    packages : for each version, folders with what that lacks.
-    compiled : whether the project has extension modules, which can be loaded only once.
+    packages : for each version, folders with additional packages.
+    compiled : whether the project has extension modules, which a process can load only once.
     """
 
     python: str
@@ -41,9 +53,9 @@ class Guests:
 
 
 def interpreter(project: Path, given: str | None = None) -> str:
-    """The Python that the project runs on: as `given`, or of the environment that is active.
+    """The project's Python: the `given` one, or that of the active environment.
 
-    If none is, that of `.venv` or `venv` in the project's folder, and else our own.
+    Without either, that of `.venv` or `venv` in the project's folder, or else our own.
 
     Raises
     ------
@@ -55,46 +67,38 @@ def interpreter(project: Path, given: str | None = None) -> str:
             return _usable(str(Path(shutil.which(given) or given).absolute()))
         except MlpperfError as reason:
             raise MlpperfError(
-                f"--python: {given!r} is no Python interpreter of use: {reason}"
+                f"--python: {given!r} is no Python interpreter that can be used: {reason}"
             ) from reason
-    ours = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    own = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
     environments = [Path(active)] if active else []
     for folder in (*environments, project / ".venv", project / "venv"):
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        if folder.resolve() in ours:
+        if folder.resolve() in own:
             break
-        if python.is_file() or python.is_symlink():  # to an interpreter that is gone
+        if python.is_file() or python.is_symlink():  # perhaps to a file that is gone
             try:
                 return _usable(str(python.absolute()))
             except MlpperfError as reason:
                 raise MlpperfError(
-                    f"The environment in {folder} cannot be used; mend it, or name another "
+                    f"The environment in {folder} cannot be used; repair it, or name another "
                     f"interpreter by --python: {reason}"
                 ) from reason
     return sys.executable
 
 
 def _usable(python: str) -> str:
-    """`python`, if what runs suites runs on it."""
-    found = tuple(asked(python, "list(sys.version_info[:2])"))
-    if found < OLDEST:
-        has, needs = (".".join(map(str, version)) for version in (found, OLDEST))
+    """`python`, if a worker runs on it."""
+    version = tuple(asked(python, "list(sys.version_info[:2])"))
+    if version < OLDEST:
+        has, needs = (".".join(map(str, one)) for one in (version, OLDEST))
         raise MlpperfError(f"{python} is Python {has}, and suites need {needs} or later.")
     return python
 
 
 def lacking(python: str, modules: Sequence[str]) -> list[str]:
-    """Those of some modules that an interpreter does not find.
-
-    Raises
-    ------
-    MlpperfError
-        If it cannot be asked.
-    """
-    find = "[m for m in sys.argv[1:] if importlib.util.find_spec(m) is None]"
-    found: list[str] = asked(python, find, *modules)
-    return found
+    """The modules that an interpreter does not have."""
+    return list(asked(python, "[m for m in sys.argv[1:] if not util.find_spec(m)]", *modules))
 
 
 def asked(python: str, expression: str, *arguments: str) -> Any:
@@ -106,16 +110,18 @@ def asked(python: str, expression: str, *arguments: str) -> Any:
         If the interpreter cannot be run, fails, or does not answer in time.
     """
     # Modules in the current folder must not replace those of the interpreter.
-    code = "import sys; sys.path[:] = filter(None, sys.path); import importlib.util, json; "
-    code += f"print('\\n' + json.dumps({{'answer': {expression}}}), flush=True)"
-    environment = variables(python, Path(tempfile.gettempdir()))
+    code = (
+        "import sys; sys.path[:] = filter(None, sys.path); "
+        "import json; from importlib import metadata, util; "
+        f"print('\\n' + json.dumps({{'answer': {expression}}}), flush=True)"
+    )
     try:
         done = subprocess.run(
             [python, "-c", code, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=QUESTION,
-            env=environment,
+            env=variables(python, Path(tempfile.gettempdir())),
         )
     except (OSError, ValueError) as reason:
         why = getattr(reason, "strerror", None) or reason
@@ -128,30 +134,114 @@ def asked(python: str, expression: str, *arguments: str) -> Any:
     raise MlpperfError(f"{python} does not answer: {last_line(done.stderr)}.")
 
 
-def packages(python: str, kinds: Sequence[str], extra: Sequence[str], folder: Path) -> list[str]:
-    """Folders with what an interpreter lacks to run suites of these kinds, and with `extra`.
+def requirements(root: Path) -> tuple[str, ...]:
+    """The requirements of the project in `root`, by its pyproject.toml.
 
-    They are filled in `folder`: the environment of the project stays as it is.
+    These are its dependencies and those of the extras that `[tool.mlpperf] extras` names; none if
+    the file does not list any.
 
     Raises
     ------
     MlpperfError
-        If that fails, for example without a network.
+        If the project has no such extra.
+    """
+    content = readable(root)
+    project = table_at(content, "project")
+    listed = project.get("dependencies", [])
+    if not project or not isinstance(listed, list):
+        return ()
+    optional = table_at(project, "optional-dependencies")
+    extras = table_at(content, "tool", "mlpperf").get("extras", [])
+    own = canonicalize_name(str(project.get("name", "")))
+    try:
+        check("extra", extras, optional)
+        return tuple(dict.fromkeys([*map(str, listed), *_of_extras(extras, optional, own)]))
+    except (AttributeError, TypeError, RecursionError):
+        return ()
+
+
+def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -> Iterator[str]:
+    """The requirements of some extras; one may name others, as extras of its `own` project."""
+    for text in (text for name in names for text in optional.get(name, [])):
+        package, _, rest = text.partition("[")
+        if canonicalize_name(package.strip()) == own:
+            others = (name.strip() for name in rest.partition("]")[0].split(","))
+            yield from _of_extras(others, optional, own)
+        else:
+            yield text
+
+
+def unmet(root: Path, python: str = sys.executable) -> list[str]:
+    """The requirements of the project in `root` that an interpreter's packages do not meet."""
+    installed = _installed(python)
+
+    def is_met(text: str) -> bool:
+        try:
+            needed = Requirement(text)
+        except InvalidRequirement:
+            return False
+        if needed.marker and not needed.marker.evaluate():
+            return True
+        version = installed.get(canonicalize_name(needed.name))
+        return bool(version and needed.specifier.contains(version, prereleases=True))
+
+    return [text for text in requirements(root) if not is_met(text)]
+
+
+@lru_cache(maxsize=2)
+def _installed(python: str) -> dict[str, str]:
+    """The version of each package that an interpreter has."""
+    pairs = asked(python, "[[d.metadata['Name'], d.version] for d in metadata.distributions()]")
+    return {canonicalize_name(name): version for name, version in reversed(pairs) if name}
+
+
+def packages(python: str, kinds: Sequence[str], extra: Sequence[str], folder: Path) -> list[str]:
+    """Install into `folder` the packages that an interpreter lacks for suites of some kinds.
+
+    And the `extra` ones. The result is a list of that folder; empty if nothing is lacking.
+
+    Raises
+    ------
+    MlpperfError
+        If the installation fails, for example without a network.
     """
     wanted = [*lacking(python, [module for kind in kinds for module in NEEDS[kind]]), *extra]
-    if not wanted:
-        return []
-    install(python, ["--target", str(folder), *wanted], ", ".join(wanted))
-    return [str(folder)]
+    if wanted:
+        install(python, ["--target", str(folder)], wanted, ", ".join(wanted))
+    return [str(folder)] if wanted else []
 
 
-def install(python: str, arguments: Sequence[str], what: str) -> None:
-    """Have uv or pip install something for an interpreter, which may have no pip of its own.
+def environment(root: Path, folder: Path) -> str:
+    """The interpreter of a new environment in `folder` for the hot paths of the version at `root`.
+
+    It has the version's requirements, and those of ours that the version does not list itself.
 
     Raises
     ------
     MlpperfError
-        If neither is there, or it fails, for example without a network; `what` is then named.
+        If the environment cannot be made, for example without a network.
+    """
+    needed = requirements(root)
+    named = set(map(package_of, needed))
+    ours = [text for text in metadata.requires("mlpperf") or () if "extra ==" not in text]
+    rest = [text for text in ours if package_of(text) not in named]
+    try:
+        has_pip = shutil.which("uv") is None
+        venv.create(folder, symlinks=os.name != "nt", with_pip=has_pip)
+    except (OSError, subprocess.CalledProcessError) as reason:
+        raise MlpperfError(f"No environment can be made in {folder}: {reason}.") from reason
+    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+    install(python, [], [*needed, *rest], ", ".join(needed))
+    return python
+
+
+def install(python: str, options: Sequence[str], wanted: Sequence[str], what: str) -> None:
+    """Install packages for an interpreter with uv or pip; it needs no pip of its own.
+
+    Raises
+    ------
+    MlpperfError
+        If neither is there, or the installation fails; the sentence names `what`.
     """
     if uv := shutil.which("uv"):
         command = [uv, "pip", "install", "--quiet", "--python", python]
@@ -160,8 +250,11 @@ def install(python: str, arguments: Sequence[str], what: str) -> None:
     elif not lacking(sys.executable, ["pip"]):
         command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     else:
-        raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to get it.")
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, errors="replace")
+        raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to install it.")
+    # After "--", no requirement of a commit is taken for an option.
+    done = subprocess.run(
+        [*command, *options, "--", *wanted], capture_output=True, env=clean_environment()
+    )
     if done.returncode:
-        last = last_line(done.stderr or done.stdout)
-        raise MlpperfError(f"{what} cannot be installed for {python}: {last}")
+        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
+        raise MlpperfError(f"{what} cannot be installed for {python}: {why}.")

@@ -1,8 +1,8 @@
-"""Where the packages of a project lie, whatever its layout.
+"""Locates the packages of a project, whatever its layout.
 
-What its build configuration names counts, then `src` or the project's own folder, then other
-projects of the same repository that it needs. An editable install and `PYTHONPATH` may name more:
-these are read in the process that runs the benchmarks (`guest.origins`).
+In this order: the folders that its build configuration names, `src` or the project's own folder,
+and the projects of the same repository that it depends on. Editable installs and `PYTHONPATH` may
+add folders: the worker reads these (`worker.origins`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import configparser
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
+
+from ..suites.pyproject import readable, table_at
 
 BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -25,16 +26,16 @@ IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT}
 
 
 def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
-    """Where the packages of the project in `root` lie; the first is its own folder of packages.
+    """The folders with the packages of the project in `root`; the first is the project's own.
 
-    `copy` is the folder of the whole repository, which `root` is in. If the project had to be
-    built, its packages are where they were installed.
+    `copy` is the folder of the whole repository that holds `root`. The packages of a project that
+    was built are where they were installed.
     """
     if (root / BUILT).is_dir():
         return (root / BUILT,)
     projects = list(_projects(copy or root))
     needed = [other for other in projects if other != root and _needs(root, other)]
-    for other in needed:  # which grows by what these need
+    for other in needed:  # grows by the projects that these depend on
         needed += [one for one in projects if one not in (root, *needed) and _needs(other, one)]
     every = [folder for project in (root, *needed) for folder in _own_folders(project)]
     return tuple(dict.fromkeys(every))
@@ -46,7 +47,7 @@ def own_packages(folders: Iterable[Path]) -> tuple[str, ...]:
 
 
 def packages_in(folder: Path) -> Iterator[str]:
-    """Those in a folder; one without an `__init__.py` counts if there is Python anywhere in it."""
+    """The packages in a folder; one without an `__init__.py` needs a Python file below it."""
     if not folder.is_dir():
         return
     for entry in sorted(folder.iterdir()):
@@ -60,15 +61,12 @@ def packages_in(folder: Path) -> Iterator[str]:
 def _own_folders(project: Path) -> list[Path]:
     """The folders that the packages of one project are in."""
     places = [project / place for place in _configured(project)]
-    found = [place for place in places if place.is_dir() and _is_within(place, project)]
+    top = project.resolve()
+    folders = [at for at in places if at.is_dir() and at.resolve().is_relative_to(top)]
     source = project / "src"
     if source.is_dir() and any(packages_in(source)):
-        found.append(source)
-    return list(dict.fromkeys(found)) or [project]
-
-
-def _is_within(place: Path, project: Path) -> bool:
-    return place.resolve().is_relative_to(project.resolve())
+        folders.append(source)
+    return list(dict.fromkeys(folders)) or [project]
 
 
 def _projects(copy: Path) -> Iterator[Path]:
@@ -82,8 +80,8 @@ def _projects(copy: Path) -> Iterator[Path]:
 
 
 def _needs(project: Path, other: Path) -> bool:
-    """Whether a project needs another one of its repository, or is nothing but its workspace."""
-    content = pyproject(project)
+    """Whether a project depends on another one of its repository, or is only its workspace."""
+    content = readable(project)
     about = content.get("project")
     poetry = table_at(content, "tool", "poetry")
     if not about and not poetry and not any((project / n).is_file() for n in PROJECT_FILES[1:]):
@@ -92,7 +90,7 @@ def _needs(project: Path, other: Path) -> bool:
     optional = about.get("optional-dependencies", {})
     groups = content.get("dependency-groups", {})
     lists = [about.get("dependencies", []), *_lists(optional), *_lists(groups)]
-    names = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
+    names = {package_of(text) for texts in lists for text in texts if isinstance(text, str)}
     names |= {canonicalize_name(name) for name in table_at(poetry, "dependencies")}
     for group in table_at(poetry, "group").values():
         names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
@@ -105,34 +103,20 @@ def _lists(table: object) -> list[list[Any]]:
     return [value for value in values if isinstance(value, list)]
 
 
-def _name(requirement: str) -> str:
+def package_of(requirement: str) -> str:
+    """The package that a requirement names."""
     return canonicalize_name(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
 
 
-def table_at(content: object, *keys: str) -> dict[str, Any]:
-    """The table at some keys; an empty one if there is none."""
-    for key in keys:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content if isinstance(content, dict) else {}
-
-
-def pyproject(project: Path) -> dict[str, Any]:
-    """What a project's pyproject.toml says; nothing if it cannot be read."""
-    try:
-        return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-
-
 def project_named(project: Path) -> str:
-    """The name of a project by its pyproject.toml, setup.cfg or setup.py; or nothing."""
-    content = pyproject(project)
+    """The name of a project in its pyproject.toml, setup.cfg or setup.py; empty if none has it."""
+    content = readable(project)
     for table in (table_at(content, "project"), table_at(content, "tool", "poetry")):
         if isinstance(table.get("name"), str):
             return str(table["name"])
     for file in ("setup.cfg", "setup.py"):
-        if said := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", _text(project / file), re.M):
-            return said[1]
+        if match := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", _text(project / file), re.M):
+            return match[1]
     return ""
 
 
@@ -144,8 +128,8 @@ def _text(file: Path) -> str:
 
 
 def _configured(project: Path) -> Iterator[str]:
-    """The folders that the configurations of build backends and of pytest name."""
-    tool = table_at(pyproject(project), "tool")
+    """The folders of packages in the configuration of build backends and of pytest."""
+    tool = table_at(readable(project), "tool")
     yield from _of_setuptools(table_at(tool, "setuptools"))
     for target in ("wheel", "sdist"):
         hatch = table_at(tool, "hatch", "build", "targets", target)
@@ -187,7 +171,7 @@ def _of_setup_files(project: Path) -> Iterator[str]:
 
 
 def _above(place: str) -> str:
-    """The folder that a package's own folder is in."""
+    """The parent of a package's folder."""
     return os.path.dirname(place.rstrip("/")) or "."  # noqa: PTH120  (not yet a path)
 
 

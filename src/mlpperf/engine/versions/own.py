@@ -1,17 +1,20 @@
-"""The suites that the base has of its own, where they differ from the head's.
+"""Files of suites: both versions run the head's benchmarks, and the base may have others.
 
-Both versions run the head's benchmarks. What these do not load at the base, it runs by its own
-files; and what only its own files have is gone at the head.
+The base runs its own files of benchmarks that the head's files do not load. Benchmarks that only
+these files have are gone in the head.
 """
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import MlpperfError
+from ..inside import inside
 from ..suites.discovery import Suite
-from .prepare import share
 from .version import Version
 
 
@@ -23,9 +26,9 @@ class Own:
     suites: Mapping[str, Suite]
 
     def give_back(self, suite: Suite, places: Sequence[str], root: Path) -> bool:
-        """Write the base's own files at some places of a suite to `root` again.
+        """Copy the base's own files at some places of a suite to `root` again.
 
-        All files of the suite if a place names none. False if it has none of them.
+        All files of the suite if a place is not a file; False if the base has none of them.
         """
         files = [_file(suite, place) for place in places]
         if not all((self.version.root / name).is_file() for name in files):
@@ -36,7 +39,47 @@ class Own:
 
 
 def _file(suite: Suite, place: str) -> str:
-    """The file of a suite that a place of it stands for, below the project's folder."""
+    """The file of a place of a suite, below the project's folder."""
     if suite.kind != "asv":
         return place.partition("::")[0] or "."
     return f"{suite.arguments[0]}/{place.replace('.', '/')}.py"
+
+
+def differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:
+    """Whether the `others` exist, and differ from the suites in any file."""
+    if [suite.files for suite in suites] != [suite.files for suite in others]:
+        return bool(others)
+    files = (name for suite in suites for name in suite.files)
+    return any(_digests(root / name) != _digests(other_root / name) for name in files)
+
+
+def _digests(place: Path) -> dict[str, bytes]:
+    """The digest of a file, or of all files in a folder by their path."""
+    files = [file for file in (place, *place.rglob("*")) if file.is_file()]
+    return {
+        str(file.relative_to(place)): hashlib.sha256(file.read_bytes()).digest() for file in files
+    }
+
+
+def share(source: Path, target: Path, name: str) -> None:
+    """Replace a file or folder of a version by that of the suite with the same `name`.
+
+    A link in its place is replaced, not followed.
+    """
+    given = inside(source, name, "A file of the suite")
+    own = target / given.relative_to(source)
+    try:
+        for folder in reversed(own.relative_to(target).parents[:-1]):
+            if (target / folder).is_symlink() or (target / folder).is_file():
+                (target / folder).unlink()
+        if own.is_symlink() or own.is_file():
+            own.unlink()
+        elif own.is_dir():
+            shutil.rmtree(own)
+        own.parent.mkdir(parents=True, exist_ok=True)
+        if given.is_dir():
+            shutil.copytree(given, own, symlinks=True)
+        else:
+            shutil.copy(given, own)
+    except OSError as reason:
+        raise MlpperfError(f"{given} cannot be copied to {own}: {reason}.") from reason

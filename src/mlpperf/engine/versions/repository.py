@@ -1,30 +1,32 @@
-"""The repository whose commits are compared: the one we are in, or the one that its suite is about.
+"""Locates the repository under test, its project, and the commits that a user names.
 
 An asv suite may have a repository of its own; its configuration then names that of the project.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..git import git, told
+from ..git import git, path, query
 from ..inside import inside
 from ..suites.discovery import asv_configuration
-from .checkout import project_folder
+from ..words import SHORT
+from .layout import PROJECT_FILES
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where versions come from.
+    """The repository that versions come from.
 
     Attributes
     ----------
-    top, project : of the repository, and the path of the project's folder below it.
-    suites : the top of the repository that the suites are in, if it is another one.
-    head : the commit to judge if nobody says; None for the working tree.
+    top, project : the top of the repository, and the path of the project below it.
+    suites : the top of the repository with the suites, if that is another one.
+    head : the default head; None for the working tree.
     """
 
     top: Path
@@ -34,16 +36,16 @@ class Source:
 
 
 def source(folder: Path, into: Path) -> Source:
-    """The repository that `folder` is in, or the one that its asv suite names.
+    """The repository around `folder`, or the one that its asv suite names.
 
-    That is a folder, or an address, from which it is cloned into `into`.
+    If the suite names an address, its repository is cloned into `into`.
 
     Raises
     ------
     MlpperfError
-        Outside a repository or project, or if the other repository cannot be had.
+        Outside a repository or project, or if the other repository cannot be cloned.
     """
-    top = told("rev-parse", "--show-toplevel", folder=folder)
+    top = query("rev-parse", "--show-toplevel", folder=folder)
     named = _named(Path(top)) if top else None
     if not (top and named):
         return Source(*project_folder(folder))
@@ -65,14 +67,14 @@ def source(folder: Path, into: Path) -> Source:
 
 
 def _project(top: Path, below: object) -> tuple[Path, Path]:
-    """The project in the folder that asv's configuration names, `repo_subdir`, of a repository."""
+    """The project in a repository, below asv's `repo_subdir` if that is given."""
     return project_folder(inside(top, below, "repo_subdir") if below else top)
 
 
 def _named(top: Path) -> tuple[str, Sequence[str], object] | None:
-    """The repository that the suite below `top` is about, if it is another.
+    """The repository, branches and `repo_subdir` in the asv configuration below `top`.
 
-    With its branches, and the folder of its project, as the configuration names them.
+    None if that is the same repository.
     """
     configuration = asv_configuration(top)
     if configuration is None:
@@ -84,7 +86,97 @@ def _named(top: Path) -> tuple[str, Sequence[str], object] | None:
     folder = file.parent / address
     if address and not folder.is_dir() and ("://" in address or "@" in address):
         return address, branches, below
-    where = told("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
+    where = query("rev-parse", "--show-toplevel", folder=folder) if folder.is_dir() else None
     if where is None or Path(where).resolve() == top.resolve():
         return None
     return where, branches, below
+
+
+def project_folder(folder: Path) -> tuple[Path, Path]:
+    """The top of the git repository around `folder`, and the path of the project below it.
+
+    The project is the nearest folder upwards with a pyproject.toml, or else a setup.py or
+    setup.cfg, or else the top.
+
+    Raises
+    ------
+    MlpperfError
+        Outside a git repository.
+    """
+    try:
+        top = path("rev-parse", "--show-toplevel", folder=folder)
+    except MlpperfError as reason:
+        what = "in a git repository with a working tree"
+        why = "" if "not a git repository" in str(reason) else f" that git can read ({reason})"
+        raise MlpperfError(f"{folder} is not {what}{why}") from reason
+    here = folder.resolve()
+    within = [at for at in (here, *here.parents) if at.is_relative_to(top.resolve())]
+    for name in PROJECT_FILES:
+        for candidate in within:
+            if (candidate / name).is_file():
+                return top, candidate.relative_to(top.resolve())
+    return top, Path()
+
+
+def commit_named(revision: str, folder: Path) -> str:
+    """The full hash of the commit that `revision` names.
+
+    Raises
+    ------
+    MlpperfError
+        If there is no such commit, or if it is the name of several, such as a tag and a branch.
+        The sentence suggests how to get or name the commit.
+    """
+    parse = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        commit = git(*parse, folder=folder).decode().strip()
+        if commit.startswith("^"):  # everything but that commit
+            raise MlpperfError(commit)
+    except MlpperfError:
+        shallow = git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true"
+        hint = "this clone is shallow: git fetch --unshallow" if shallow else "see git log --all"
+        if ".." in revision:
+            hint = "two commits are two arguments, BASE and HEAD"
+        raise MlpperfError(f"There is no commit {revision!r} here; {hint}.") from None
+    name = re.split(r"@\{|[~^:]", revision)[0]
+    if len(commits := _references(name, folder)) > 1:
+        raise MlpperfError(
+            f"{name!r} names several commits: {' and '.join(commits)}; write one of these instead."
+        )
+    return commit
+
+
+def _references(name: str, folder: Path) -> list[str]:
+    """The references with a name, one for each commit, in git's order of precedence."""
+    if name in ("", "@", "HEAD"):
+        return []
+    places = [f"refs/{below}{name}" for below in ("", "tags/", "heads/", "remotes/")]
+    references: dict[str, str] = {}  # by commit
+    for place in places:
+        commit = query("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}", folder=folder)
+        if commit:
+            references.setdefault(commit, place)
+    if references and re.fullmatch("[0-9a-f]{4,64}", name):  # it may be short for a hash
+        for hash in (query("rev-parse", f"--disambiguate={name}", folder=folder) or "").split():
+            if query("cat-file", "-t", hash, folder=folder) == "commit":
+                references.setdefault(hash, hash)
+    return list(references.values())
+
+
+def merge_base(base: str, head: str, folder: Path) -> tuple[str, int]:
+    """The hash of a merge base of two commits, and the number of their merge bases.
+
+    Raises
+    ------
+    MlpperfError
+        If there is none.
+    """
+    commits = (query("merge-base", "--all", base, head, folder=folder) or "").split()
+    if not commits:
+        shallow = query("rev-parse", "--is-shallow-repository", folder=folder) == "true"
+        hint = "this clone is shallow: git fetch --unshallow, or " if shallow else ""
+        raise MlpperfError(
+            f"{base[:SHORT]} and {head[:SHORT]} have no commit in common here; {hint}--exact "
+            "compares the two as they are."
+        )
+    return commits[0], len(commits)

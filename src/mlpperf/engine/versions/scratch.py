@@ -1,7 +1,7 @@
-"""Folders for what is needed meanwhile, which are removed whatever becomes of who made them.
+"""Temporary folders that are removed even if the process that made them is killed.
 
-They lie in this user's own temporary folder. Each is locked by its process. Where the lock is free,
-that has died, and the next one removes what it left.
+They lie in the user's own temporary folder, and each is locked by its process. If the lock is free,
+the process has died, and the next one removes its folder.
 """
 
 from __future__ import annotations
@@ -17,21 +17,19 @@ from filelock import FileLock, Timeout
 
 from ...errors import MlpperfError
 from ..files import own_folder
-from ..machine.doctor import Finding
-from ..words import count
 
-PATIENCE = 60.0  # seconds for another process to make a folder and lock it
-IN_USE = "in-use.lock"  # the file in each that its process has locked
+PATIENCE = 60.0  # seconds that another process may take to make a folder and lock it
+IN_USE = "in-use.lock"  # the file in each folder that its process has locked
 
 
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """A new folder that is removed afterwards; and so is what killed processes have left.
+    """A new folder that is removed afterwards; folders of killed processes are removed first.
 
     Raises
     ------
     MlpperfError
-        If there is no temporary folder of this user's own, or it is full.
+        If the user has no temporary folder of their own, or it is full.
     """
     home = own_folder()
     try:
@@ -53,20 +51,20 @@ def scratch(name: str) -> Iterator[Path]:
 
 
 def left() -> list[Path]:
-    """The folders of processes that have died, those included that died before they had a lock."""
-    found = []
+    """The folders of processes that have died, even before they had a lock."""
+    folders = []
     for folder in sorted(own_folder().iterdir()):
         if folder.is_dir() and not folder.is_symlink():
             with contextlib.suppress(OSError, Timeout):  # in use
                 if (folder / IN_USE).exists():
                     with FileLock(folder / IN_USE, timeout=0):
                         pass
-                found.append(folder)
-    return found
+                folders.append(folder)
+    return folders
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, and what a benchmark has made read-only in it."""
+    """Remove a folder, read-only folders in it included."""
     shutil.rmtree(folder, ignore_errors=True)
     for at, folders, _ in os.walk(folder):
         for below in (Path(at, name) for name in folders):
@@ -78,9 +76,9 @@ def _remove(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _watching(home: Path) -> Iterator[bool]:
-    """Let nobody look for what was left before the lock of a new folder is taken.
+    """Keep other processes from looking for left folders until a new one is locked.
 
-    False if another process holds that up; then nothing that was left may be removed.
+    False if another process holds the lock too long: then no left folder may be removed.
     """
     lock = FileLock(home / "scratch.lock", timeout=PATIENCE)
     held = False
@@ -93,14 +91,7 @@ def _watching(home: Path) -> Iterator[bool]:
         lock.release()
 
 
-def check() -> Finding:
-    """What `doctor` says of what was left."""
-    folders = left()
-    if not folders:
-        return Finding("fine", "left over", "nothing by measurements that were killed")
-    files = (file for folder in folders for file in folder.rglob("*"))
-    size = sum(file.lstat().st_size for file in files if not file.is_dir())
-    said = (
-        f"{count(len(folders), 'folder')} with {size / 1e6:.0f} MB by measurements that were killed"
-    )
-    return Finding("note", "left over", said, "The next comparison removes it.")
+def left_bytes() -> int:
+    """The size of all files that killed processes have left."""
+    files = (file for folder in left() for file in folder.rglob("*"))
+    return sum(file.lstat().st_size for file in files if not file.is_dir())

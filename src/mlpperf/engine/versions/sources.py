@@ -1,6 +1,6 @@
-"""Python source, read without being run: what a file imports, its functions, the names it binds.
+"""Outlines Python source without running it: functions, classes, statements, and their names.
 
-Nothing in here is recursive: sources of others may be deeper than the interpreter's stack.
+Nothing in here is recursive: a source may be nested deeper than the interpreter's stack.
 """
 
 from __future__ import annotations
@@ -14,29 +14,26 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TypeGuard
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Lines = tuple[int, int]  # the first and the last
 
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what reading a source raises
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
 
-# Calls that import anything, or read it: what a file reaches by them, its text does not say.
+# Calls that may run any module: its name need not be in the text.
 IMPORTING = {"import_module", "__import__", "exec", "eval", "iter_modules", "walk_packages"}
 IMPORTING |= {"entry_points", "run_path", "run_module", "spec_from_file_location", "load_module"}
 IMPORTING |= {"get_data", "exec_module"}
-READING = {"open", "read_text", "read_bytes", "iterdir", "glob", "rglob", "listdir", "scandir"}
-READING |= {"walk", "loadtxt", "genfromtxt", "fromfile", "memmap", "CDLL", "LoadLibrary", "load"}
-# What gets at a name without mentioning it: at any, or at one of what it is given.
+# Names that give access to a name without mentioning it: to any, or to one of an argument's.
 ANY_NAME = IMPORTING | {"globals", "vars", "locals", "dir", "__dict__", "getmembers"}
 ATTRIBUTE = {"getattr", "hasattr", "setattr", "attrgetter", "methodcaller", "__getattribute__"}
-ANYTHING, ANY_ATTRIBUTE = "*", "?"  # stand for whatever such a call mentions
+ANYTHING, ANY_ATTRIBUTE = "*", "?"  # stand for every name that such a call may mean
 ANY = {ANYTHING: ANY_NAME, ANY_ATTRIBUTE: ATTRIBUTE}
 
-# Bases and decorators that do not care for the types in a class, and register it nowhere.
+# Bases that ignore the annotations of a class, and register it nowhere.
 PLAIN_BASES = {*dir(builtins), "ABC", "Generic", "Protocol", "NamedTuple", "TypedDict", "Enum"}
-# Decorators that do nothing but wrap, and calls that do nothing but give a value.
+# Decorators that only wrap a function, and calls that only return a value.
 WRAPPING = {"property", "staticmethod", "classmethod", "cached_property", "cache", "lru_cache"}
 WRAPPING |= {"wraps", "contextmanager", "asynccontextmanager", "overload", "override", "final"}
 WRAPPING |= {"abstractmethod", "setter", "getter", "deleter", "dataclass", "total_ordering"}
@@ -55,16 +52,16 @@ class Part:
     Attributes
     ----------
     kind : function, class, import or statement.
-    within : the class it is in, with a dot at its end.
-    name : of a function or class; of an import, what is got.
-    lines : where it stands, a function's decorators included.
-    text : what it says, without comments, docstrings and places; of a class, its first line.
-    top : what of a function is run when it is defined.
-    mentions : a name by itself, `.name` of an attribute or of what is imported, `'name` in a
-        string, `*` for any, `?` for any of what a function is given.
+    within : the class around it, with a dot at its end.
+    name : that of the function or class, or the imported name.
+    lines : first and last line, a function's decorators included.
+    text : its code without comments, docstrings and line numbers; of a class, only the first line.
+    top : the code of a function that runs when the function is defined.
+    mentions : `name` for a variable, `.name` for an attribute or import, `'name` for a word in a
+        string, `*` for any name, `?` for any name of an argument.
     binds : the names that it binds.
-    trouble : why it cannot be followed if it does something else in the other version.
-    module : of an import, where it gets that from, with a dot for every folder up.
+    opaque : why the effect of a change in it cannot be followed; empty if it can.
+    module : the module of an import, with a dot for every folder up.
     """
 
     kind: str
@@ -75,45 +72,46 @@ class Part:
     top: str = ""
     mentions: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
-    trouble: str = ""
+    opaque: str = ""
     module: str = ""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The parts of a module, in their order, its docstrings, and all that its parts mention."""
+    """The parts of a module in order, its docstrings, and the mentions of all parts."""
 
     parts: Sequence[Part] = ()
     docs: Sequence[str] = ()
     mentions: frozenset[str] = frozenset()
 
     def keyed(self, kind: str) -> dict[tuple[str, int], Part]:
-        """The functions or classes, by name and how many of that name came before."""
-        counts, found = Counter[str](), {}
+        """The functions or classes, by name and the number of earlier ones with that name."""
+        counts, keyed = Counter[str](), {}
         for part in self.parts:
             if part.kind == kind:
-                key = part.within + part.name
-                found[key, counts[key]] = part
-                counts[key] += 1
-        return found
+                name = part.within + part.name
+                keyed[name, counts[name]] = part
+                counts[name] += 1
+        return keyed
 
 
-def _parsed(source: bytes) -> ast.Module:
+def parsed(source: bytes) -> ast.Module:
+    """The syntax tree of a source, without warnings."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about somebody else's escape sequences
+        warnings.simplefilter("ignore")  # about escape sequences, for example
         return ast.parse(source)
 
 
-@lru_cache(maxsize=8192)  # most files are those of the other version, too
+@lru_cache(maxsize=8192)  # most files are the same in the other version
 def outlined(source: bytes, compared: bool = True) -> Outline:
-    """A module in outline; what its parts say is known if it is to be `compared` with another.
+    """The outline of a module; its parts have their `text` only if it is to be `compared`.
 
     Raises
     ------
     SyntaxError, ValueError, RecursionError, MemoryError
-        If it is no Python, or too deep to be read.
+        If the source is not Python, or nested too deeply.
     """
-    tree = _parsed(source)
+    tree = parsed(source)
     trusted = _trusted(tree)
     parts: list[Part] = []
     nodes: list[ast.stmt] = []
@@ -132,36 +130,46 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
         nodes += [node] * (len(parts) - len(nodes))
     docs = []
     if compared:
-        parts = [replace(p, text=p.text or written(n)) for p, n in zip(parts, nodes, strict=True)]
-        docs = [written(node.value) for node in ast.walk(tree) if _is_text(node)]
+        parts = [replace(p, text=p.text or code_of(n)) for p, n in zip(parts, nodes, strict=True)]
+        docs = [code_of(node.value) for node in ast.walk(tree) if _is_text(node)]
     return Outline(parts, docs, frozenset().union(*(part.mentions for part in parts)))
 
 
 def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
     top = [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
-    names, trouble = _effect(top, trusted)
-    if unknown := {_last_name(one) for one in node.decorator_list}.difference(trusted):
-        trouble = f"has the decorator {min(unknown)} on {node.name}"
+    names, opaque = _effect(top, trusted)
+    if unknown := {last_name(one) for one in node.decorator_list}.difference(trusted):
+        opaque = f"has the decorator {min(unknown)} on {node.name}"
     types = [node.args, node.returns] if node.decorator_list else []
-    mentions = mentioned(*node.body, *top, *types, types=bool(types))
-    bound = frozenset({node.name, *names})
     return Part(
-        *("function", within, node.name, lines_of(node), "", written(top)),
-        *(mentions, bound, trouble),
+        "function",
+        within,
+        node.name,
+        lines_of(node),
+        text="",
+        top=code_of(top),
+        mentions=mentioned(*node.body, *top, *types, types=bool(types)),
+        binds=frozenset({node.name, *names}),
+        opaque=opaque,
     )
 
 
 def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
     first = [*node.bases, *node.keywords, *node.decorator_list]
-    bases = {_last_name(base) for base in node.bases}
+    bases = {last_name(base) for base in node.bases}
     known = {b for b in bases if b in PLAIN_BASES or b.endswith(("Error", "Exception", "Warning"))}
-    registered = bases - known or {_last_name(d) for d in node.decorator_list}.difference(trusted)
-    trouble = f"has the class {node.name}, which may be registered" if registered else ""
-    trouble = trouble or (f"has the class {node.name} with keywords" if node.keywords else "")
-    bound = frozenset({node.name})
+    registered = bases - known or {last_name(d) for d in node.decorator_list}.difference(trusted)
+    opaque = f"has the class {node.name}, which may be registered" if registered else ""
+    opaque = opaque or (f"has the class {node.name} with keywords" if node.keywords else "")
     return Part(
-        *("class", within, node.name, lines_of(node), written(first), ""),
-        *(mentioned(*first), bound, trouble),
+        "class",
+        within,
+        node.name,
+        lines_of(node),
+        text=code_of(first),
+        mentions=mentioned(*first),
+        binds=frozenset({node.name}),
+        opaque=opaque,
     )
 
 
@@ -171,40 +179,50 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
     for alias in node.names:
         bound = alias.asname or (alias.name.partition(".")[0] if origin is None else alias.name)
         module = alias.name if origin is None else origin
-        trouble = f"imports everything from {module}" if alias.name == "*" else ""
         yield Part(
-            *("import", within, "" if origin is None else alias.name, lines),
-            *(f"{module} {alias.name} {bound}", ""),
-            *(mentioned(ast.ImportFrom(module, [alias], 0)), frozenset({bound})),
-            *(trouble, module),
+            "import",
+            within,
+            "" if origin is None else alias.name,
+            lines,
+            text=f"{module} {alias.name} {bound}",
+            mentions=mentioned(ast.ImportFrom(module, [alias], 0)),
+            binds=frozenset({bound}),
+            opaque=f"imports everything from {module}" if alias.name == "*" else "",
+            module=module,
         )
 
 
 def _statement(
     node: ast.stmt, within: str, owner: ast.ClassDef | None, trusted: Collection[str]
 ) -> Iterator[Part]:
-    names, trouble = _effect([node], trusted)
+    names, opaque = _effect([node], trusted)
     types = False
     if owner and isinstance(node, ast.AnnAssign) and node.value is None:
-        decorators = {_last_name(one) for one in owner.decorator_list}
-        bases = {_last_name(base) for base in owner.bases}
+        decorators = {last_name(one) for one in owner.decorator_list}
+        bases = {last_name(base) for base in owner.bases}
         plain = bases <= PLAIN_BASES - {"NamedTuple", "TypedDict"} and not owner.keywords
         if plain and not decorators:
-            return  # a type that nothing looks at
+            return  # an annotation that nothing reads
         types = not (plain and decorators == {"dataclass"})
-    if "__all__" in names:  # what others get by *
+    if "__all__" in names:  # the names that an import of * binds
         constants = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
         names = {str(value) for value in constants}
     mentions = frozenset() if "__all__" in names else mentioned(node, types=types)
     lines = (node.lineno, node.end_lineno or node.lineno)
     yield Part(
-        *("statement", within, "", lines, "", ""),
-        *(mentions, frozenset(names), trouble),
+        "statement",
+        within,
+        "",
+        lines,
+        text="",
+        mentions=mentions,
+        binds=frozenset(names),
+        opaque=opaque,
     )
 
 
 def _trusted(tree: ast.Module) -> set[str]:
-    """The calls that only give a value or wrap, but for names that are the project's own here."""
+    """The calls that only return a value or wrap, without names of the project's own."""
     foreign = sys.stdlib_module_names | {"numpy"}
     own: set[str] = set()
     for node in ast.walk(tree):
@@ -218,11 +236,11 @@ def _trusted(tree: ast.Module) -> set[str]:
 
 
 def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str], str]:
-    """The names that are bound when these are run at the top, and what else is done, if anything.
+    """The names that some nodes bind when a module runs them, and any other effect.
 
-    Bodies of functions are not run then.
+    Bodies of functions do not run then.
     """
-    names, trouble = set[str](), ""
+    names, opaque = set[str](), ""
     left = list(nodes)
     while left:
         node = left.pop()
@@ -232,42 +250,42 @@ def _effect(nodes: Iterable[ast.AST], trusted: Collection[str]) -> tuple[set[str
             if isinstance(node, Function):
                 names.add(node.name)
                 left += node.decorator_list
-                if any(_last_name(one) not in trusted for one in node.decorator_list):
-                    trouble = trouble or f"decorates {node.name} {line}"
+                if any(last_name(one) not in trusted for one in node.decorator_list):
+                    opaque = opaque or f"decorates {node.name} {line}"
             continue
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             names.add(node.id)
         elif isinstance(node, ast.alias):
             names.add(node.asname or node.name.partition(".")[0])
             if node.name == "*":
-                trouble = trouble or f"imports everything {line}"
+                opaque = opaque or f"imports everything {line}"
         elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and node.name:
             names.add(node.name)
         elif isinstance(node, ast.Attribute | ast.Subscript):
             if not isinstance(node.ctx, ast.Load):
-                trouble = trouble or f"assigns to what others hold {line}"
+                opaque = opaque or f"assigns to what others hold {line}"
         elif isinstance(node, ast.Call):
-            called = _last_name(node.func)
+            called = last_name(node.func)
             if called not in trusted:
-                trouble = trouble or f"calls {called or 'something'} {line}"
+                opaque = opaque or f"calls {called or 'something'} {line}"
         elif isinstance(node, ast.AugAssign):
             if getattr(node.target, "id", "") != "__all__":
-                trouble = trouble or f"changes what others may hold {line}"
+                opaque = opaque or f"changes what others may hold {line}"
         elif isinstance(node, ast.ClassDef | ast.With | ast.AsyncWith | ast.Await | ast.Global):
-            trouble = trouble or f"changed outside functions {line}"
+            opaque = opaque or f"changed outside functions {line}"
         left += ast.iter_child_nodes(node)
-    return names, trouble
+    return names, opaque
 
 
-def _last_name(node: ast.AST) -> str:
-    """What a base, decorator or called function is called, without what it is found in."""
+def last_name(node: ast.AST) -> str:
+    """The name of a base, decorator or called function, without its module or object."""
     while isinstance(node, ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "?")
 
 
 def _is_text(node: object) -> TypeGuard[ast.Expr]:
-    """Whether it is a statement that only holds a string, as docstrings do."""
+    """Whether a node is a statement with only a string, such as a docstring."""
     value = node.value if isinstance(node, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
@@ -278,65 +296,62 @@ def _is_never_run(node: ast.stmt) -> bool:
         return False
     test = node.test
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq):
-        sides = {getattr(side, "id", getattr(side, "value", 0)) for side in _sides(test)}
+        both = (test.left, *test.comparators)
+        sides = {getattr(side, "id", getattr(side, "value", 0)) for side in both}
         return sides == {"__name__", "__main__"}
-    return isinstance(test, ast.Name | ast.Attribute) and _last_name(test) == "TYPE_CHECKING"
-
-
-def _sides(test: ast.Compare) -> Iterator[ast.expr]:
-    return (side for side in (test.left, *test.comparators))
+    return isinstance(test, ast.Name | ast.Attribute) and last_name(test) == "TYPE_CHECKING"
 
 
 def lines_of(node: Function | ast.ClassDef) -> Lines:
-    """Where a function or class stands, its decorators included."""
+    """The first and last line of a function or class, its decorators included."""
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     return first, node.end_lineno or node.lineno
 
 
-def written(what: object) -> str:
-    """What a node or a list of nodes says, without places and docstrings."""
-    found: list[str] = []
+def code_of(what: object) -> str:
+    """The code of a node or a list of nodes, without line numbers and docstrings."""
+    words: list[str] = []
     left = [what]
     while left:
         node = left.pop()
         if isinstance(node, ast.AST):
-            found.append(type(node).__name__)
+            words.append(type(node).__name__)
             left += [getattr(node, name, None) for name in reversed(node._fields)]
         elif isinstance(node, list):
             kept = [one for one in node if not _is_text(one)]
-            found.append(f"[{len(kept)}")
+            words.append(f"[{len(kept)}")
             left += reversed(kept)
         else:
-            found.append(repr(node))
-    return " ".join(found)
+            words.append(repr(node))
+    return " ".join(words)
 
 
 def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
-    """Every name in it, as `Part.mentions` has them; those in `types` only if they matter."""
-    found, left = set[str](), [node for node in nodes if node]
+    """The names in some nodes, as `Part.mentions` has them; those in annotations for `types`."""
+    names, left = set[str](), [node for node in nodes if node]
     while left:
         node = left.pop()
         asked: ast.AST | None = None
         if isinstance(node, ast.Name | ast.Attribute):
-            name = _last_name(node)
-            found.add(name if isinstance(node, ast.Name) else f".{name}")
-            found |= {sign for sign, names in ANY.items() if name in names}
+            name = last_name(node)
+            names.add(name if isinstance(node, ast.Name) else f".{name}")
+            names |= {sign for sign, signed in ANY.items() if name in signed}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.fullmatch(r"[\w.:/-]+", node.value):  # a name or a path, no sentence
-                found |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
+                names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
         elif isinstance(node, ast.alias | ast.ImportFrom):
             place = node.name if isinstance(node, ast.alias) else node.module or ""
             last = place.rpartition(".")[2]
-            found |= {f".{part}" for part in (last, getattr(node, "asname", None)) if part}
+            names |= {f".{part}" for part in (last, getattr(node, "asname", None)) if part}
         elif isinstance(node, ast.MatchClass):
-            found |= {f".{name}" for name in node.kwd_attrs}
+            names |= {f".{name}" for name in node.kwd_attrs}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             asks = node.func.id in ATTRIBUTE and len(node.args) > 1
-            if asks and isinstance(node.args[1], ast.Constant):  # then the string says which
+            if asks and isinstance(node.args[1], ast.Constant):  # the string names the attribute
                 asked = node.func
         elif isinstance(node, ast.Expr) and _is_text(node):
             continue
-        for name in node._fields:  # not by ast.iter_child_nodes, which takes twice as long
+        for name in node._fields:  # ast.iter_child_nodes takes twice as long
             if name == "ctx" or (name in ("annotation", "returns") and not types):
                 continue
             child = getattr(node, name, None)
@@ -344,53 +359,4 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
                 left += [one for one in child if isinstance(one, ast.AST)]
             elif isinstance(child, ast.AST) and child is not asked:
                 left.append(child)
-    return frozenset(found)
-
-
-@dataclass(frozen=True)
-class Imports:
-    """What a file imports, also late: the modules (with dots for folders up) and the names.
-
-    `anything`: it may import more, which its text does not say; `reads`: it may read data.
-    """
-
-    found: Sequence[tuple[str, Sequence[str]]] = ()
-    anything: bool = True
-    reads: bool = True
-
-    @property
-    def packages(self) -> list[str]:
-        """The package of each absolute import."""
-        found = (module.partition(".")[0] for module, _ in self.found)
-        return list(dict.fromkeys(filter(None, found)))
-
-
-@lru_cache(maxsize=8192)
-def imports(source: bytes) -> Imports:
-    """What a file imports; nothing, and maybe anything, if it is no Python."""
-    found: list[tuple[str, Sequence[str]]] = []
-    called: set[str] = set()
-    try:
-        nodes = list(ast.walk(_parsed(source)))
-    except UNREADABLE:
-        return Imports()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found += [(alias.name, ()) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            found.append(("." * node.level + (node.module or ""), names))
-        elif isinstance(node, ast.Call):
-            name = _last_name(node.func)
-            if isinstance(node.func, ast.Name) or name not in ("eval", "exec"):
-                called.add(name)
-    return Imports(found, not called.isdisjoint(IMPORTING), not called.isdisjoint(READING))
-
-
-def module_files(folders: Iterable[Path], module: str) -> Iterator[Path]:
-    """The files that may be run when a module or package of that (dotted) name is imported."""
-    for folder in folders:
-        place = folder.joinpath(*filter(None, module.split(".")))
-        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-            if file.is_file():
-                yield file
+    return frozenset(names)

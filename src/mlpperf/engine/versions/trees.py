@@ -1,4 +1,4 @@
-"""All files of a repository in two versions: which differ, and which of those nothing can read."""
+"""Compares all files of two versions of a repository."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-# Files that only git, a forge or an editor reads.
+# Files for git, a forge or an editor.
 FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
 FORGE |= {".editorconfig", ".pre-commit-config.yaml", ".git-blame-ignore-revs", ".gitlab-ci.yml"}
-# Prose at the top or in the documentation, if no Python that may be run mentions such files.
+# Prose at the top or in the documentation; harmless if no Python code mentions such files.
 PROSE, PROSE_FOLDERS = {".md", ".rst"}, {"doc", "docs"}
 LICENSES = {"LICENSE", "LICENCE", "COPYING", "AUTHORS", "NOTICE"}
 BUILD_SCRIPTS = {"setup.py", "noxfile.py", "conf.py"}
@@ -31,18 +31,18 @@ class Trees:
         self.missing = next((m for top in (base, head) for m in _missing_submodules(top)), "")
 
     def texts(self, name: str) -> dict[str, bytes]:
-        """A file of each version that has it."""
+        """The content of a file in each version that has it."""
         return {s: read(tree[name]) for s, tree in self.trees.items() if name in tree}
 
     def python(self) -> Iterator[tuple[str, str, bytes]]:
-        """All Python source: version, file, text."""
+        """The version, path and content of every Python file."""
         for side, tree in self.trees.items():
             for name, file in tree.items():
                 if name.endswith(".py") and not file.is_symlink():
                     yield side, name, read(file)
 
     def mentions(self, words: set[str]) -> bool:
-        """Whether a Python file does, but for those that build the project or its documentation."""
+        """Whether a Python file mentions one of the words; build scripts do not count."""
         return any(
             not words.isdisjoint(words_of(text))
             for _, name, text in self.python()
@@ -50,7 +50,7 @@ class Trees:
         )
 
     def harmless(self, name: str) -> bool:
-        """Whether nothing that is run can read a file."""
+        """Whether no benchmark can read a file."""
         file, top = Path(name), name.partition("/")[0]
         if top in FORGE:
             return True
@@ -66,16 +66,16 @@ class Trees:
 
 
 def _tree(top: Path) -> dict[str, Path]:
-    """All files below a folder, and links; nothing of git's, nor what running code writes."""
-    found = {}
+    """All files and links below a folder, without git's and those that running code writes."""
+    tree = {}
     for folder, folders, files in os.walk(top):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
         for name in (*files, *links):
             if name != ".git" and not (name == "METADATA" and folder.endswith(".dist-info")):
                 file = Path(folder, name)
-                found[file.relative_to(top).as_posix()] = file
-    return found
+                tree[file.relative_to(top).as_posix()] = file
+    return tree
 
 
 def _equal(one: Path, other: Path) -> bool:
@@ -89,13 +89,13 @@ def _equal(one: Path, other: Path) -> bool:
 
 @lru_cache(maxsize=8192)
 def read(file: Path) -> bytes:
-    """What is in a file; nothing, if it is a link to nowhere or to a folder."""
+    """The content of a file; empty if it is a broken link or a link to a folder."""
     return file.read_bytes() if file.is_file() else b""
 
 
 @lru_cache(maxsize=8192)
 def words_of(text: bytes) -> frozenset[str]:
-    """Every word in a text, also parts of paths."""
+    """Every word of a text, parts of paths included."""
     return frozenset(re.findall(r"\w+", text.decode(errors="replace")))
 
 

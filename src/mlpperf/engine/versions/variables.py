@@ -1,8 +1,9 @@
-"""What surrounds the code that is measured: variables and a current folder of its own.
+"""Environment variables and temporary folder of a worker.
 
-A process has the user's variables, so that it finds what the user's own runs find, such as
-`LD_PRELOAD` with another allocator, `PYTHONSAFEPATH`, a proxy, or the settings of a database. Left
-out is what is meant for the user's own runs, changes what is measured, or leads to their files.
+A worker gets the user's variables, so that it finds what the user's own runs find, such as
+`LD_PRELOAD` with another allocator, `PYTHONSAFEPATH`, a proxy, or the settings of a database.
+Variables that configure the user's own test runs, slow the code down, or lead to the user's files
+are left out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+
+from ..git import clean_environment
 
 LEFT_OUT = (
     "PYTHONSTARTUP",  # these two are for a prompt
@@ -23,40 +26,29 @@ LEFT_OUT = (
     "PYTHONPROFILEIMPORTTIME",
     "PYTHONVERBOSE",
 )
-# Coverage traces every line; options and plugins of pytest are for the user's own runs; most of
-# git's say which repository it works on, that of the hook or command in which we are called.
-LEFT_OUT_BEGINNINGS = ("COVERAGE_", "COV_CORE_", "PYTEST_", "GIT_")
-# Besides them: which plugins there are, who commits, how others are reached.
-KEPT_BEGINNINGS = (
-    "PYTEST_DISABLE_PLUGIN_AUTOLOAD",
-    "GIT_AUTHOR_",
-    "GIT_COMMITTER_",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_NOSYSTEM",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_SSH",
-)
+# Coverage traces every line; options and plugins of pytest are for the user's own runs.
+LEFT_OUT_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_")
+KEPT = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 HOME = ("TMPDIR", "TEMP", "TMP")
 
 
 def variables(python: str, home: Path) -> dict[str, str]:
-    """The variables of a process of that interpreter whose temporary files go to `home`."""
-    found = {
+    """The variables of a process of an interpreter whose temporary files go to `home`."""
+    kept = {
         name: value
-        for name, value in os.environ.items()
-        if name.startswith(KEPT_BEGINNINGS)
-        or not (name in LEFT_OUT or name.startswith(LEFT_OUT_BEGINNINGS))
+        for name, value in clean_environment().items()
+        if name == KEPT or not (name in LEFT_OUT or name.startswith(LEFT_OUT_PREFIXES))
     }
     if python != sys.executable:
-        found.pop("PYTHONHOME", None)  # where ours has its library
-    # What leads to the working tree is taken from the copy of each version (`guest.origins`).
-    given = found.pop("PYTHONPATH", "").split(os.pathsep)
-    places = [str(Path(place).absolute()) for place in given if place]
-    if places:
-        found["PYTHONPATH"] = os.pathsep.join(places)
-    return found | dict.fromkeys(HOME, str(home))
+        kept.pop("PYTHONHOME", None)  # the library of our interpreter
+    # Folders of the working tree are replaced by those of each copy (`worker.origins`).
+    given = kept.pop("PYTHONPATH", "").split(os.pathsep)
+    folders = [str(Path(folder).absolute()) for folder in given if folder]
+    if folders:
+        kept["PYTHONPATH"] = os.pathsep.join(folders)
+    return kept | dict.fromkeys(HOME, str(home))
 
 
 def new_home(inside: str) -> Path:
-    """A new folder for what a process leaves, short enough for the name of a socket in it."""
+    """A new folder for a worker's files; its name is short enough for that of a socket."""
     return Path(tempfile.mkdtemp(prefix="h", dir=inside or None))

@@ -23,12 +23,14 @@ from ...agreement import Agreement
 from ...backends import NUMPY
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
-from ..suites.pyproject import entries
+from ..suites import pyproject
 from ..worker.isolation import World
 from ..worker.origins import Origins
-from .checkout import Missing, check_out, commit_named, copy_tree, environment, unmet
+from .checkout import Missing, check_out, copy_tree
+from .environment import environment, unmet
+from .imports import imports, module_files
 from .layout import import_folders
-from .sources import imports, module_files
+from .repository import commit_named
 
 _numbers = itertools.count()
 
@@ -39,16 +41,15 @@ class Version:
 
     Attributes
     ----------
-    name : what it is called, as its user has written it.
+    name : its name, as the user has written it.
     commit : its full hash; None for a working tree.
     root : the folder of the project's files.
-    entries : which hot paths it has, such as `package.module:PATHS`.
-    packages : of the project, if one of them imports another or itself by its name: then each copy
-        is a world. Otherwise copies have other names, and take turns without exchanging anything.
-    copy : the folder with the files of the whole repository, which `root` lies in; None if that is
-        `root` itself.
-    home : the top of the user's repository, of which nothing is to be run.
-    missing : its submodules whose commit is not here: their hash by their path.
+    entries : the addresses of its hot paths, such as `package.module:PATHS`.
+    packages : the project's packages, if one of them imports another or itself by name: then each
+        copy has modules of its own under these names. Otherwise copies have different names.
+    copy : the folder with the files of the whole repository, around `root`; None if that is `root`.
+    home : the top of the user's repository, whose files must not be run.
+    missing : the commits of submodules that are missing here, by their path.
     """
 
     name: str
@@ -73,9 +74,9 @@ class BrokenVersionError(MlpperfError):
 def checked_out(
     revision: str | None, top: Path, project: Path, into: Path, usual: Sequence[str] = ()
 ) -> Version:
-    """The files of a commit of the repository at `top`, or of its working tree for None, in `into`.
+    """Write a commit of the repository at `top`, or its working tree for None, to `into`.
 
-    `usual` are the entries of a version that names none, as far as it has their packages.
+    `usual` are entries of hot paths for a version that names none, if it has their packages.
 
     Raises
     ------
@@ -87,23 +88,18 @@ def checked_out(
     missing = copy_tree(top, into) if commit is None else check_out(commit, top, into)
     root = into / project
     name = revision or "the working tree"
-    found = entries_of(root, usual, into)
-    version = Version(name, commit, root, found, copy=into, home=top, missing=missing)
+    entries = entries_of(root, usual, into)
+    version = Version(name, commit, root, entries, copy=into, home=top, missing=missing)
     return replace(version, packages=packages_by_name(version))
 
 
 def coexistence(
     base: Version, head: Version, folder: Path, reason: str
 ) -> tuple[str, dict[str, str]]:
-    """Why two versions cannot live in one process ("" if they can), and the interpreters they need.
+    """Why two versions cannot share a process (empty if they can), and their interpreters.
 
-    An environment is made in `folder` for a version whose requirements are not met here. `reason`
-    is one that is given already.
-
-    Raises
-    ------
-    MlpperfError
-        If an environment cannot be made.
+    A version whose requirements are not met here gets an environment in `folder`. A given `reason`
+    is kept.
     """
     pythons = {}
     for side, version in (("base", base), ("head", head)):
@@ -116,8 +112,8 @@ def coexistence(
 
 
 def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
-    """Which hot paths a version has: what it names itself, or those of `usual` that are in it."""
-    named = entries(root / "pyproject.toml")
+    """The entries of a version's hot paths: its own, or those of `usual` that it has."""
+    named = pyproject.entries(root / "pyproject.toml")
     return tuple(named or (entry for entry in usual if _first_file(root, _module(entry), whole)))
 
 
@@ -126,29 +122,28 @@ def _module(entry: str) -> str:
 
 
 def extension_modules(version: Version) -> list[str]:
-    """Its compiled files: of two copies in one process, one might be the other's in disguise."""
-    suffixes = tuple(EXTENSION_SUFFIXES)
+    """Its compiled files, which a process can load only once."""
     files = (file.relative_to(version.root) for file in _sources(version))
-    return [str(file) for file in files if file.name.endswith(suffixes)]
+    return [str(file) for file in files if file.name.endswith(tuple(EXTENSION_SUFFIXES))]
 
 
 def packages_by_name(version: Version) -> tuple[str, ...]:
-    """The packages of this version, if one of them imports another or itself by its name."""
+    """The packages of this version, if one of them imports another or itself by name."""
     packages = _packages(version)
     imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
     return tuple(packages) if any(name in packages for name in imported) else ()
 
 
 def _packages(version: Version) -> list[str]:
-    """Those that its hot paths are in, and those of the same project that these import."""
+    """The packages of its hot paths, and the packages of the project that these import."""
     names = (_module(entry).partition(".")[0] for entry in version.entries)
-    found = list(dict.fromkeys(names))
-    for package in found:  # which grows meanwhile
+    packages = list(dict.fromkeys(names))
+    for package in packages:  # grows in the loop
         for file in _files(version, package):
             for name in imports(file.read_bytes()).packages:
-                if name not in found and _first_file(version.root, name, version.copy):
-                    found.append(name)
-    return found
+                if name not in packages and _first_file(version.root, name, version.copy):
+                    packages.append(name)
+    return packages
 
 
 def _sources(version: Version) -> list[Path]:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from ...agreement import fingerprint
-from ...errors import MlpperfError
-from ...hotpath import Args
+from mlpperf.agreement import fingerprint
+from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import Args
 
 
 def write(inputs: Args, folder: Path, name: str) -> None:
@@ -43,6 +43,11 @@ def write(inputs: Args, folder: Path, name: str) -> None:
         raise MlpperfError(
             f"The inputs of {name} cannot be kept in {folder}: {reason}."
         ) from reason
+
+
+def exist(folder: Path, name: str) -> bool:
+    """Whether `write` has written the inputs of that name."""
+    return _listed(folder, name).exists()
 
 
 def read(folder: Path, name: str) -> Args:

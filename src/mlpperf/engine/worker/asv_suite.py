@@ -23,9 +23,10 @@ from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
 from .isolation import World
 from .lines import begins, may_take
+from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
-from .suite import FailedError, Names, NotTimedError, SkippedError, printable, told
+from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -87,7 +88,7 @@ class AsvCopy:
         try:
             module = importlib.import_module(name)
         except BaseException as reason:  # anything may go wrong in somebody's module
-            self.broken[place] = f"{name} does not import: {told(reason)}"
+            self.broken[place] = f"{name} does not import: {one_line(reason)}"
             return
         self.loading[place] = time.perf_counter() - start
         for attribute, value in list(vars(module).items()):
@@ -112,7 +113,7 @@ class AsvCopy:
         try:
             yield
         except BaseException as reason:
-            self.broken[where] = f"{where} cannot be used: {told(reason)}"
+            self.broken[where] = f"{where} cannot be used: {one_line(reason)}"
 
     def _take(self, benchmark: Any) -> None:
         """Take a benchmark with each of its parameters; None is none."""
@@ -146,7 +147,7 @@ class AsvCopy:
             with self._scene.entered():
                 given = benchmark.run(*benchmark._build_params())
         except BaseException as reason:
-            raise FailedError(f"it raised {told(reason)}") from reason
+            raise FailedError(f"it raised {one_line(reason)}") from reason
         finally:
             self.end()
         try:
@@ -168,7 +169,7 @@ class AsvCopy:
         except (NotTimedError, FailedError):
             raise
         except BaseException as reason:  # anything may go wrong in somebody's setup
-            raise FailedError(f"its setup raised {told(reason)}") from reason
+            raise FailedError(f"its setup raised {one_line(reason)}") from reason
 
     def _set_up(self, series: Names) -> Any:
         if series not in self._benchmarks:
@@ -208,7 +209,7 @@ class AsvCopy:
             with self._scene.entered():
                 self._current.do_teardown()
         except BaseException as reason:
-            raise FailedError(f"its teardown raised {told(reason)}") from reason
+            raise FailedError(f"its teardown raised {one_line(reason)}") from reason
 
     def give_up(self) -> None:
         """Tear it down; what comes of that is not told."""
@@ -226,7 +227,7 @@ class AsvCopy:
             try:
                 self._caches[key] = self._made(key, benchmark)
             except BaseException as reason:
-                self._without[key] = f"its setup_cache raised {told(reason)}"
+                self._without[key] = f"its setup_cache raised {one_line(reason)}"
                 raise FailedError(self._without[key]) from reason
         return pickle.loads(self._caches[key])
 

@@ -6,10 +6,10 @@ import contextlib
 import time
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
 
 from .isolation import leave
-from .suite import Copy, FailedError, Names, NotTimedError, told, why
+from .protocol import CallTime, Names
+from .suite import Copy, FailedError, NotTimedError, one_line, why
 from .timeout import at_most
 from .tracing import foreign_file
 from .watching import Watch
@@ -19,8 +19,8 @@ CALLED_AGAIN = 1.0  # seconds for calling a series again
 SET_UP = 60.0  # seconds that the set-up of a series may take if its suite does not say more
 
 
-class BrokenOffError(Exception):
-    """A series takes too long to be proven."""
+class AbortedError(Exception):
+    """A call of a series takes too long."""
 
 
 class Touched(Enum):
@@ -31,26 +31,14 @@ class Touched(Enum):
     SHARED = "shared"  # in a way in which others that come later may be touched by it
 
 
-class Took(NamedTuple):
-    """Seconds of a call, of the same with what prepares it, and of the set-up of the series.
-
-    And the file of another version of which it runs something; "" if of none that is known.
-    """
-
-    seconds: float
-    whole: float
-    setup: float
-    foreign: str = ""
-
-
-def proven(
+def call_time(
     copy: Copy,
     names: Names,
     following: Names | None,
     longest: float,
     repeat: int = 1,
     others: Sequence[str] = (),
-) -> Took:
+) -> CallTime:
     """What a call takes; the series has come to its end then.
 
     If a call takes less than `TRACED` seconds, it is also known whether it runs code in the folders
@@ -63,7 +51,7 @@ def proven(
     ------
     FailedError, NotTimedError
         If it does not run through, or cannot be timed.
-    BrokenOffError
+    AbortedError
         If a call takes `longest` seconds.
     """
     begun = time.perf_counter()
@@ -94,12 +82,12 @@ def proven(
     except BaseException as reason:
         copy.give_up()
         if limit.reached:
-            raise BrokenOffError from reason
-        raise FailedError(f"it raised {told(reason)}") from reason
+            raise AbortedError from reason
+        raise FailedError(f"it raised {one_line(reason)}") from reason
     finally:
         leave()
     copy.end()
-    return Took(seconds, whole, setup, foreign)
+    return CallTime(seconds, whole, setup, foreign)
 
 
 def touched(
@@ -130,10 +118,10 @@ def touched(
                 with watch:
                     runner.block(())
                 itself, shared = watch.why, "" if watch.why else first
-    except BaseException as reason:  # told when it is proven
+    except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
-        return (Touched.SHARED, shared) if shared else (Touched.ITSELF, told(reason))
+        return (Touched.SHARED, shared) if shared else (Touched.ITSELF, one_line(reason))
     finally:
         leave()
     watch.forget()

@@ -10,24 +10,24 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
+from .protocol import Begin, Block, Done, Failure, Message, Names, Request
 from .rounds import collect_garbage, set_aside
 from .runner import Clock, Runner
 from .suite import why
 
-# Of a block whose calls have threads, the process takes so many times what its first thread takes.
-SHARED = 1.1
+# A block is multi-threaded if the process used this many times the CPU time of its main thread.
+MULTI_THREADED = 1.1
 
 
 def blocks_on_request(
-    begin: Callable[[Any, bool], list[Runner]],
+    begin: Callable[[Names, bool], list[Runner]],
     end: Callable[[], None],
     give_up: Callable[[], None],
-    ask: Callable[[], Any],
+    ask: Callable[[], Request | None],
     rng: random.Random,
     clock: Clock = time.perf_counter_ns,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Message]:
     """Do what is asked, line by line, until nothing is; an answer for each.
 
     Parameters
@@ -37,8 +37,7 @@ def blocks_on_request(
     end, give_up
         End it, also after a failure.
     ask
-        Waits for the next request: `begin` a series, to be timed on a `processor`; time a block of
-        so many `calls`; or `end`.
+        Waits for the next request; None if there is none.
     rng
         Draws the copy that runs a block.
     clock
@@ -46,34 +45,34 @@ def blocks_on_request(
     """
     runners: list[Runner] = []
     everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
-    processor: int | None = None  # to go to after the first block, if that has no threads
-    yield {"ready": True}
+    processor = -1  # to go to after the first block, if that has no threads
+    yield Done()
     while wanted := ask():
         try:
-            if "begin" in wanted:
-                runners, processor = begin(wanted["begin"], wanted["long"]), wanted["processor"]
-                yield {"begun": True}
-            elif "calls" in wanted:
+            if isinstance(wanted, Begin):
+                runners, processor = begin(wanted.series, wanted.long), wanted.processor
+                yield Done()
+            elif isinstance(wanted, Block):
                 runner = rng.choice(runners)
-                runner.calls, runner.warm = wanted["calls"], wanted["warm"]
+                runner.calls, runner.warm = wanted.calls, wanted.warm
                 collect_garbage()
                 before = time.process_time(), time.thread_time()
                 seconds = runner.block((), clock)
-                if processor is not None:
+                if processor >= 0:
                     whole, ours = time.process_time() - before[0], time.thread_time() - before[1]
-                    if whole < SHARED * ours:
+                    if whole < MULTI_THREADED * ours:
                         _stay_on([processor])
-                    processor = None
-                yield {"seconds": seconds}
+                    processor = -1
+                yield Done(seconds)
             else:
                 _stay_on(everywhere)
                 end()
                 set_aside()
-                yield {"ended": True}
+                yield Done()
         except BaseException as reason:  # anything may go wrong in some commit
             _stay_on(everywhere)
             give_up()
-            yield {"failed": why(reason)}
+            yield Failure(why(reason))
 
 
 def _stay_on(processors: Iterable[int]) -> None:

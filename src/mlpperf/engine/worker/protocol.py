@@ -347,16 +347,23 @@ class Failure:
     why: str
 
 
-REQUESTS = (Begin, Block, End)
-ANSWERS = (
-    *(Inventory, DryRun, Samples, Value, MemoryCounts, LoopTimes, Trace, Touch, Refusal),
-    *(Done, Failure),
-)
+# What a worker may answer to each kind of task, beside a `Refusal`.
+ANSWERS: dict[str, tuple[type, ...]] = {
+    "discover": (Inventory,),
+    "dry_run": (DryRun,),
+    "time": (Samples,),
+    "on_request": (Done, Failure),
+    "value": (Value,),
+    "memory": (MemoryCounts,),
+    "trace": (LoopTimes, Trace),
+    "touch": (Touch,),
+    "race": (Samples,),
+}
 Request = Union[Begin, Block, End]
 Message = Union[
     Inventory, DryRun, Samples, Value, MemoryCounts, LoopTimes, Trace, Touch, Refusal, Done, Failure
 ]
-_KINDS = {kind.__name__: kind for kind in (Task, *REQUESTS, *ANSWERS)}
+_KINDS = {kind.__name__: kind for kind in (Task, *get_args(Request), *get_args(Message))}
 
 
 def to_json(message: Any) -> dict[str, Any]:

@@ -26,9 +26,10 @@ from greenlet import getcurrent, greenlet
 from .fixtures import Fixtures, add_hooks
 from .isolation import World
 from .lines import begins
+from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
-from .suite import FailedError, Names, NotTimedError, SkippedError, printable, told
+from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
 from .timed_items import is_marked, is_timed, takes_fixture
 from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
 
@@ -185,7 +186,7 @@ class PytestCopy:
         try:
             code = pytest.main([*options, *folders], plugins=[_Plugin(self, files)])
         except BaseException as reason:  # a plugin may raise anything
-            self.ended(told(reason))
+            self.ended(one_line(reason))
         else:
             self._asked = self._asked or f"its exit code is {int(code)}"
 
@@ -335,7 +336,7 @@ class _Plugin:
         try:
             report = yield
         except SystemExit as reason:  # of a script; it is not to end all others
-            report = pytest.CollectReport(collector.nodeid, "failed", told(reason), [])
+            report = pytest.CollectReport(collector.nodeid, "failed", one_line(reason), [])
         if isinstance(collector, pytest.Module):
             self._copy.loading[collector.nodeid] = time.perf_counter() - start
         return report
@@ -370,10 +371,10 @@ class _Plugin:
         return result
 
     def pytest_internalerror(self, excinfo: Any) -> None:
-        self._copy.ended(told(excinfo.value))
+        self._copy.ended(one_line(excinfo.value))
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self._copy.ended(told(excinfo.value))
+        self._copy.ended(one_line(excinfo.value))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:

@@ -1,23 +1,25 @@
-"""What one process of a race does: every contest once, for the seconds that it is given."""
+"""The task of a race: variants of hot paths beside their reference, each contest once."""
 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...agreement import WrongResultError, arrays_in
-from ...devices import keep_freed_memory
-from ..pool.process import serve
-from ..suites.catalogue import catalogue
-from . import arrays as exchange
+from mlpperf.agreement import WrongResultError, arrays_in
+from mlpperf.hotpath import HotPath
+
+from . import arrays
 from .contest import Timing
-from .rounds import FEWEST_ROUNDS
+from .memory import keep_freed_memory
+from .protocol import Contest, Message, Refusal, Samples, Task
+from .rounds import FEWEST_ROUNDS, set_aside
 
 # A slow moment of the machine may last for a tenth of a second, and hits one contestant harder than
 # another. So a contest is timed at several moments, between which others of its group run.
@@ -34,72 +36,71 @@ class Ready:
 
     Attributes
     ----------
-    timing : its contestants.
-    seconds : that its rounds are to take.
-    taken : seconds that it took so far, getting ready included.
+    taken : seconds that it took so far, set-up included.
     """
 
+    contest: Contest
     timing: Timing
-    seconds: float
     taken: float = 0.0
 
     def go_on(self, share: float) -> None:
         """Let its contestants run until that share of the seconds is spent."""
         start = time.perf_counter()
-        self.timing.go_on(self.seconds * share, FEWEST_ROUNDS)
+        self.timing.go_on(self.contest.seconds * share, FEWEST_ROUNDS)
         self.taken += time.perf_counter() - start
 
-    def answer(self) -> dict[str, Any]:
-        """What the race is told about it."""
+    def samples(self) -> Samples:
+        """Its times so far."""
         turns = self.timing.result()
-        return {
-            "times": turns.times,
-            "round_seconds": turns.spent / len(turns.times[0]),
-            "other_seconds": self.taken - turns.spent,
-        }
+        times = dict(zip(self.contest.variants, turns.times, strict=True))
+        names = (self.contest.path, self.contest.case, "")
+        return Samples(names, times, turns.spent, self.taken - turns.spent)
 
 
-def time_contests(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The times of each contest, in the order that is asked for.
-
-    `task` has `inputs` (the folder with the arrays), `seed`, and `contests`: path, case, variants
-    (the reference first), seconds. The hot paths are those that the current folder's project names.
-    """
+def time_contests(task: Task) -> Iterator[Message]:
+    """The times of each contest, in the order that is asked for."""
     keep_freed_memory()
-    paths = {path.name: path for path in catalogue()}
-    folder, rng = Path(task["inputs"]), np.random.default_rng(task["seed"])
-    gc.freeze()  # what is loaded need not be looked at by every collection
+    (side,) = task.sides.values()
+    paths = {path.name: path for entry in side.entries for path in _imported(entry, side.folders)}
+    folder, rng = Path(task.inputs), np.random.default_rng(task.seed)
+    gc.freeze()  # no collection has to look at what is loaded
     group: list[Ready] = []
     filled = 0
     try:
-        for contest in task["contests"]:
+        for contest in task.contests:
             start = time.perf_counter()
-            path = paths[contest["path"]]
+            path = paths[contest.path]
             contestants = {variant.name: variant for variant in path.contestants}
-            variants = [contestants[name] for name in contest["variants"]]
-            inputs = exchange.read(folder, f"{path.name}-{contest['case']}")
+            variants = [contestants[name] for name in contest.variants]
+            inputs = arrays.read(folder, f"{path.name}-{contest.case}")
             needed = len(variants) * sum(array.nbytes for array in arrays_in(inputs))
             if len(group) == GROUP_MOST or (group and filled + needed > GROUP_BYTES):
                 yield from _timed(group)
                 group, filled = [], 0
-                gc.collect()
-                gc.freeze()
+                set_aside()
             timing = Timing(path, variants, inputs, rng)
-            group.append(Ready(timing, contest["seconds"], time.perf_counter() - start))
+            group.append(Ready(contest, timing, time.perf_counter() - start))
             filled += needed
         yield from _timed(group)
     except WrongResultError as reason:
-        yield {"wrong": str(reason)}
+        yield Refusal(str(reason))
 
 
-def _timed(group: Sequence[Ready]) -> list[dict[str, Any]]:
-    """What a race is told about contests of a group, each of which runs at several moments."""
+def _imported(entry: str, folders: Sequence[str]) -> Sequence[HotPath]:
+    """The hot paths of an entry, as the project's own code imports them."""
+    module, _, attribute = entry.partition(":")
+    before = sys.path.copy()
+    sys.path[:0] = folders
+    try:
+        paths: Sequence[HotPath] = getattr(import_module(module), attribute or "PATHS")
+        return paths
+    finally:
+        sys.path[:] = before
+
+
+def _timed(group: Sequence[Ready]) -> list[Samples]:
+    """The times of the contests of a group, each of which runs at several moments."""
     for moment in range(1, MOMENTS + 1):
         for ready in group:
             ready.go_on(moment / MOMENTS)
-    return [ready.answer() for ready in group]
-
-
-def main() -> None:
-    """Do the task on standard input."""
-    serve(lambda task, line: time_contests(task))
+    return [ready.samples() for ready in group]

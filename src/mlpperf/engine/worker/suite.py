@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .protocol import Names
 from .runner import Runner
-
-Names = tuple[str, str, str]  # of a series: where it is, its parameters, its function
-
 
 # Tests with one of these fixtures are timed, and those with such a mark, as a whole.
 FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
@@ -85,7 +83,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def told(reason: BaseException) -> str:
+def one_line(reason: BaseException) -> str:
     """An exception in a line."""
     lines = str(reason).strip().splitlines()
     return f"{type(reason).__name__}: {lines[0]}" if lines else type(reason).__name__
@@ -94,4 +92,4 @@ def told(reason: BaseException) -> str:
 def why(reason: BaseException) -> str:
     """Why a series cannot be timed: in our own words, or as the exception has it."""
     ours = isinstance(reason, (FailedError, NotTimedError))
-    return str(reason) if ours else told(reason)
+    return str(reason) if ours else one_line(reason)

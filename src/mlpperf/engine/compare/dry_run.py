@@ -1,0 +1,275 @@
+"""The dry run: each benchmark is called before any is timed, and what fails is found out.
+
+The asserts of a test are its proof, and so is the reference of a hot path. What fails in the head
+and not in the base is wrong. What fails in both shows nothing about the change, and is not timed.
+Where the versions of a suite differ, each is called again in a process of its own: in one process,
+two versions may be in each other's way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..pool.process import WorkerError
+from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.series import Series
+from ..words import count
+from ..worker.protocol import DryRun, Value
+from .context import SIDES, Context
+from .result import Finding
+
+DEATHS_MOST = 10  # series that may end the process of a dry run before the others are left out
+VALUES = 3  # processes of each version that measure what a series gives, if not time
+# Head ÷ base, or base ÷ head, of a single long call in each of several processes, which counts as a
+# change although its calls are too long to be timed in turns.
+PLAINLY_LONGER = 2.0
+PROOFS_ALONE = 2  # further processes of each version that have to agree on that
+CALLED_AGAIN = 2000  # calls in which a failure during timing has to occur again
+
+Runs = Mapping[Series, DryRun]
+
+
+def by_suite(series: Iterable[Series]) -> dict[str, list[Series]]:
+    """The series of each suite."""
+    suites: dict[str, list[Series]] = {}
+    for one in series:
+        suites.setdefault(one.suite, []).append(one)
+    return suites
+
+
+def dry_run(
+    context: Context,
+    series: Iterable[Series],
+    longest: float,
+    *,
+    alone: bool = False,
+    repeat: int = 1,
+) -> dict[Series, DryRun]:
+    """Call each series once in both versions; a call that takes `longest` seconds is aborted.
+
+    `alone`: each version has a process of its own. `repeat`: how often a series is called again.
+    """
+    runs = {one: DryRun(one.names) for one in series}
+    for some in by_suite(runs).values():
+        for group in context.alone() if alone else context.groups:
+            left = list(some)
+            for _ in range(DEATHS_MOST):
+                if not left:
+                    break
+                answers, lost = _called(context, group, left, longest, repeat)
+                runs |= {one: runs[one].merged(answer) for one, answer in answers.items()}
+                left = [one for one in left if one not in answers]
+                if not left or not lost:
+                    break
+                guilty = next((one for one in left if one.names == lost.series), left[0])
+                left.remove(guilty)
+                for side in reversed(group):  # which version was it?
+                    answers, lost = _called(context, [side], [guilty], longest, repeat)
+                    why = str(lost or "it gave no answer")
+                    answer = answers.get(guilty, DryRun(guilty.names, failed={side: why}))
+                    runs[guilty] = runs[guilty].merged(answer)
+    return runs
+
+
+def _called(
+    context: Context, sides: Sequence[str], series: Sequence[Series], longest: float, repeat: int
+) -> tuple[dict[Series, DryRun], WorkerError | None]:
+    """Dry runs of series of one suite in one process, up to its death if it dies."""
+    suite, names = series[0].suite, [one.names for one in series]
+    answers, lost = context.pool.run(
+        "dry_run", sides, suite, series=names, longest=longest, repeat=repeat
+    )
+    runs = {Series.of(answer.series, suite): answer for answer in answers}
+    return {one: run for one, run in runs.items() if one in series}, lost
+
+
+def ran_in_both(run: DryRun) -> bool:
+    """Whether it ran to its end in both versions, and measures time."""
+    return run.quantity == "time" and run.took.keys() >= set(SIDES)
+
+
+def comparable(finding: Finding) -> bool:
+    """Whether both versions have it, as far as the plan says."""
+    return finding.untimed is None
+
+
+def confirm(
+    context: Context, findings: Mapping[Series, Finding], runs: Runs, longest: float
+) -> dict[Series, DryRun]:
+    """Dry runs, by each version alone, of the series that differ between the versions of a suite.
+
+    What fails by chance, or because the other version was in its way, is not wrong.
+    """
+    differ = []
+    for one, run in runs.items():
+        finding = conclude(findings[one], run)
+        if one.suite and (finding.wrong or not math.isnan(finding.bound)):
+            differ.append(one)
+    return dry_run(context, differ, longest, alone=True)
+
+
+def needing_own_processes(
+    context: Context, findings: Mapping[Series, Finding], runs: Runs, confirmed: Runs
+) -> frozenset[Series]:
+    """The series of which each version needs a process of its own."""
+    mixed = [s for s, run in runs.items() if any(took.foreign for took in run.took.values())]
+    if mixed:
+        context.warn(
+            f"{count(len(mixed), 'benchmark')} such as {mixed[0].name} would run code of the other "
+            "version, which has registered it with a package that both use: each version has a "
+            "process of its own for these"
+        )
+    alone = (s for s, run in confirmed.items() if ran_in_both(run) and comparable(findings[s]))
+    return frozenset([*mixed, *alone])
+
+
+def conclude(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Finding:
+    """The planned `finding` with what the dry run showed.
+
+    `failed_when_timed`: why the series failed in a process that timed it, after which `run` was
+    made to find out in which version.
+    """
+    sides = SIDES if comparable(finding) else ("head",)
+    finding = replace(
+        finding,
+        error=run.error,
+        tolerance=run.tolerance,
+        memory={side: run.memory[side] for side in sides if side in run.memory},
+    )
+    name, suite = finding.series.name, finding.series.suite
+    not_run = {side: why for side, why in run.not_run.items() if side in sides}
+    aborted = {side: seconds for side, seconds in run.aborted.items() if side in sides}
+    if not suite:  # its failures name it, and a wrong result is wrong whatever the base gives
+        return replace(finding, wrong=not_run)
+    if not_run and len(not_run) == len(sides):
+        why = not_run["head"]
+        if run.skipped.keys() >= set(sides):
+            return replace(finding, untimed=Judgement(Verdict.SKIPPED, because=why))
+        if sides == ("head",) and "head" in run.failed:
+            return replace(finding, wrong={"head": f"{name} fails: {why}"})
+        both = "" if len(sides) == 1 or why in run.untimed.values() else "in both versions "
+        how = "it fails" if "head" in run.failed else "it cannot be timed"
+        because = f"{how} {both}({why})"
+        return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
+    if not_run:
+        ((side, why),) = not_run.items()
+        if side == "base" and side not in run.failed:  # the base does not have it
+            return replace(finding, untimed=Judgement(Verdict.NEW, because=why))
+        how = "fails" if side in run.failed else "cannot be run any more"
+        return replace(finding, wrong={side: f"{name} {how}: {why}"})
+    if aborted:
+        finding = _aborted(finding, aborted, [took.total for s, took in run.took.items()])
+    if failed_when_timed and (ran_in_both(run) or not finding.decided):
+        because = f"it failed when it was timed: {failed_when_timed}"
+        return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
+    return finding
+
+
+def _aborted(finding: Finding, aborted: Mapping[str, float], others: Sequence[float]) -> Finding:
+    """A finding whose calls were aborted in a version, while `others` took these seconds."""
+    bound = math.nan
+    if others and comparable(finding):
+        bound = aborted["head"] / others[0] if "head" in aborted else others[0] / aborted["base"]
+    if bound >= PLAINLY_LONGER or bound <= 1 / PLAINLY_LONGER:
+        return replace(finding, bound=bound)
+    too_long = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
+    return replace(finding, untimed=finding.untimed or too_long)
+
+
+def bounds_of_long_calls(
+    context: Context, runs: Runs, series: Iterable[Series], longest: float
+) -> dict[Series, float]:
+    """Head ÷ base at least, or at most, of series with long calls that differ plainly.
+
+    A call of each version has to differ as much in each of several processes.
+    """
+    seconds = {one: [_totals(runs[one])] for one in series if _differ_plainly(runs[one])}
+    for _ in range(PROOFS_ALONE if seconds else 0):
+        for one, run in dry_run(context, seconds, longest, alone=True).items():
+            seconds[one].append(_totals(run))
+    bounds = {}
+    for one, processes in seconds.items():
+        if all(len(totals) == len(SIDES) for totals in processes):
+            base, head = ([totals[side] for totals in processes] for side in SIDES)
+            if min(head) >= PLAINLY_LONGER * max(base):
+                bounds[one] = min(head) / max(base)
+            elif min(base) >= PLAINLY_LONGER * max(head):
+                bounds[one] = max(head) / min(base)
+    return bounds
+
+
+def _totals(run: DryRun) -> dict[str, float]:
+    return {side: took.total for side, took in run.took.items()}
+
+
+def _differ_plainly(run: DryRun) -> bool:
+    totals = _totals(run).values()
+    return len(totals) == len(SIDES) and max(totals) >= PLAINLY_LONGER * min(totals)
+
+
+def examine(
+    context: Context, failures: Mapping[Series, str], longest: float
+) -> dict[Series, DryRun]:
+    """Dry runs of series that failed when they were timed, by each version alone, of many calls."""
+    return dry_run(context, failures, longest, alone=True, repeat=CALLED_AGAIN)
+
+
+def measure_values(
+    context: Context, findings: Mapping[Series, Finding], runs: Runs
+) -> dict[Series, Finding]:
+    """Findings on the series that measure something else than time, by several processes.
+
+    The peak of memory is that of a process, so each such series has processes of its own.
+    """
+    values = {one: run for one, run in runs.items() if run.quantity != "time"}
+    answers: dict[Series, dict[str, list[Value]]] = {one: {s: [] for s in SIDES} for one in values}
+    for suite, some in by_suite(values).items():
+        alone = [[one] for one in some if values[one].quantity == "peakmemory"]
+        groups = [[one for one in some if [one] not in alone], *alone]
+        for group in (group for group in groups if group):
+            for side in context.pool.shuffled(SIDES * VALUES):
+                names = [one.names for one in group]
+                given, _ = context.pool.run("value", [side], suite, series=names)
+                for answer in given:
+                    if (one := Series.of(answer.series, suite)) in answers:
+                        answers[one][side].append(answer)
+    return {one: _of_values(findings[one], values[one], answers[one]) for one in values}
+
+
+def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Value]]) -> Finding:
+    """The finding on a series by what it gave in several processes."""
+    sides = SIDES if comparable(finding) else ("head",)
+    sometimes = ""
+    for side in sides:
+        reasons = [one for answer in answers[side] if (one := _why_no_value(answer))]
+        if reasons and len(reasons) == len(answers[side]):
+            kind, why = reasons[0]
+            failure: Any = {kind: {side: why}}
+            run = run.merged(replace(DryRun(run.series, run.quantity), **failure))
+        elif reasons:
+            sometimes = reasons[0][1]
+    finding = conclude(finding, run)
+    if sometimes and not finding.failed:
+        because = f"it gives a value in some processes only ({sometimes})"
+        return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
+    if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):
+        return finding
+    return replace(
+        finding,
+        values={side: [one.value for one in answers[side]] for side in sides},
+        unit=answers["head"][0].unit,
+        untimed=finding.untimed or Judgement(Verdict.MEASURED),
+    )
+
+
+def _why_no_value(answer: Value) -> tuple[str, str] | None:
+    """Why a process gave no value: as a field of `DryRun`, and in words."""
+    for kind, why in (("failed", answer.failed), ("skipped", answer.skipped)):
+        if why:
+            return kind, why
+    if answer.untimed or not math.isfinite(answer.value):
+        return "untimed", answer.untimed or f"it gives {answer.value}, which is no number"
+    return None

@@ -1,0 +1,293 @@
+"""Whole comparisons on simulated times: false alarms, detection, and what is timed again.
+
+No test depends on how quiet the machine is.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpperf.engine.compare import compare, render
+from mlpperf.engine.compare.budget import SCREENING, judges
+from mlpperf.engine.compare.context import Context
+from mlpperf.engine.compare.pipeline import steps
+from mlpperf.engine.compare.result import Comparison
+from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.statistics.verdicts import Reason, Verdict
+from mlpperf.engine.suites.series import Selection, Series
+from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.version import Version, entries_of
+from mlpperf.engine.worker.protocol import CallTime, DryRun, HotPath, Inventory, Samples, Session
+
+SIDES = ("base", "head")
+PAIR = Pair(*(Version(name, "1", Path(name), entries=("m:PATHS",)) for name in ("old", "new")))
+
+
+class Simulated:
+    """A pool whose times are drawn: a series' slowdown, and the noise of a process.
+
+    `between` gives the deviations that a process adds to the logarithm of every series' ratio.
+    """
+
+    def __init__(
+        self,
+        series: Sequence[Series],
+        slowdowns: dict[Series, float],
+        between: Callable[[int], Any],
+    ) -> None:
+        self.series, self.slowdowns, self.between = series, slowdowns, between
+        self.processes = 0  # that timed
+
+    def shuffled(self, names: Sequence[str]) -> list[str]:
+        return list(names)
+
+    def discover(self, suite: str, sides: Sequence[str]) -> dict[str, Inventory]:
+        variants = {variant: "numpy" for _, _, variant, _ in self.series}
+        paths = {s.path: HotPath(1, [], variants, "", {}) for s in self.series}
+        names = [s.names for s in self.series]
+        return {side: Inventory(side, names, hot_paths=paths) for side in sides}
+
+    def run(
+        self, kind: str, sides: Sequence[str], suite: str, **task: Any
+    ) -> tuple[list[Any], WorkerError | None]:
+        assert kind == "dry_run"
+        seconds = {"long": 10.0, "rather-long": 0.25}
+        calls = {names: seconds.get(names[1], 1e-3) for names in task["series"]}
+        return [
+            DryRun(names, took={side: CallTime(call, call, 0.0) for side in sides})
+            for names, call in calls.items()
+        ], None
+
+    def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
+        self.processes += 1
+        names = list(dict.fromkeys(session.series for session in sessions))
+        for name, noise in zip(names, self.between(len(names)), strict=True):
+            slower = 1 + self.slowdowns.get(Series.of(name), 0.0)
+            times = {"base": [1e-3], "head": [1e-3 * slower * math.exp(noise)]}
+            yield Samples(name, times, timed_seconds=1e-3)
+
+
+def simulated(pool: Any) -> Comparison:
+    warnings: list[str] = []
+    context = Context(pool, PAIR, Selection(), warnings.append)
+    *_, result = steps(context, Comparison.of(PAIR, 0.005, budget=120.0))
+    return Comparison(**{**vars(result), "warnings": warnings})
+
+
+def catalogue(n: int) -> list[Series]:
+    return [Series(f"path{i // 10}", f"case{i % 2}", f"variant{i % 10 // 2}") for i in range(n)]
+
+
+def normal(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
+    return lambda n: scale * rng.standard_normal(n)
+
+
+def heavy(rng: np.random.Generator, scale: float) -> Callable[[int], Any]:
+    """Student's t with three degrees of freedom: now and then a process is far off."""
+    return lambda n: scale * rng.standard_t(3, n)
+
+
+@pytest.mark.parametrize(("noise", "scale"), [(normal, 0.004), (heavy, 0.003)])
+def test_false_alarm_rate_of_a_comparison_is_at_most_as_stated(
+    noise: Callable[[np.random.Generator, float], Any], scale: float
+) -> None:
+    """A comparison in a hundred may; the processes of one that does are drawn with a fixed seed."""
+    between = noise(np.random.default_rng(1), scale)
+    series, trials = catalogue(100), 80
+    alarms = sum(bool(simulated(Simulated(series, {}, between)).regressions) for _ in range(trials))
+    assert alarms <= 4  # 0.8 are expected on either side at most
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "noise", "least"),
+    [(0.01, 0.003, 0.9), (0.01, 0.005, 0.7), (0.02, 0.005, 1.0), (0.05, 0.005, 1.0)],
+)
+def test_the_slowdown_of_one_series_is_detected_and_no_other_is_reported(
+    slowdown: float, noise: float, least: float
+) -> None:
+    rng = np.random.default_rng(3)
+    series, trials, found = catalogue(100), 20, 0
+    for _ in range(trials):
+        guilty = series[rng.integers(len(series))]
+        result = simulated(Simulated(series, {guilty: slowdown}, normal(rng, noise)))
+        found += result.findings[guilty].slower
+        assert {f.series for f in result.regressions} <= {guilty}
+        assert result.exit_code == result.findings[guilty].slower
+    assert found >= least * trials
+
+
+def test_a_faster_series_is_no_regression() -> None:
+    pool = Simulated(
+        catalogue(20), {catalogue(20)[3]: -0.05}, normal(np.random.default_rng(4), 1e-3)
+    )
+    result = simulated(pool)
+    assert [f.series for f in result.timed if f.faster] == [catalogue(20)[3]]
+    assert result.findings[catalogue(20)[3]].judgement.verdict is Verdict.FASTER
+    assert result.exit_code == 0
+    assert "path0/case1/variant1 is faster" in render.verdict(result)
+
+
+def test_a_slowdown_of_all_series_is_detected_in_each() -> None:
+    series = catalogue(100)
+    pool = Simulated(series, dict.fromkeys(series, 0.1), normal(np.random.default_rng(5), 1e-3))
+    result = simulated(pool)
+    assert all(f.slower for f in result.timed)
+    assert result.exit_code == 1
+
+
+def test_calls_too_long_for_the_budget_are_undecided() -> None:
+    long = [Series("path0", "long", variant) for variant in ("variant0", "variant1")]
+    slowdowns = dict.fromkeys(long, 0.5)
+    pool = Simulated([*catalogue(4), *long], slowdowns, normal(np.random.default_rng(9), 1e-4))
+    result = simulated(pool)
+    left = [f for f in result.findings.values() if not f.processes]
+    assert [f.judgement.reason for f in left] == [Reason.LONG_CALLS] * 2
+    assert all(f.series.case == "long" for f in left)
+    assert result.exit_code == 2
+    assert "2 of 6 benchmarks that the change can affect" in render.verdict(result)
+
+
+def test_long_calls_are_timed_coarsely_and_may_still_be_unchanged() -> None:
+    """A change of a fifth is not excluded by three values, but one beyond a quarter may be."""
+    long = Series("path9", "rather-long", "variant0")
+    scatter = itertools.cycle([0.02, 0.0, -0.02])
+
+    def between(number: int) -> Any:
+        return np.array([*[0.0] * (number - 1), next(scatter)])
+
+    result = simulated(Simulated([*catalogue(20), long], {}, between))
+    (found,) = (finding for finding in result.findings.values() if finding.coarse)
+    assert found.series == long
+    assert found.judgement.verdict is Verdict.UNCHANGED
+    assert 0.05 < found.judgement.within < 0.25
+    assert result.warnings == [
+        "In 120 s, 1 benchmark could be timed only coarsely; --budget 126 is enough to time all "
+        "precisely"
+    ]
+
+
+def test_unclear_series_are_followed_up_until_they_are_clear() -> None:
+    """Three processes that differ by 6 % exclude too little; with some more that is enough."""
+    wide = iter([[0.06], [-0.06], [0.0]])
+    pool = Simulated(catalogue(20), {}, lambda n: np.array(next(wide, [0.0]) + [0.0] * (n - 1)))
+    result = simulated(pool)
+    (unclear,) = (f for f in result.timed if f.processes > SCREENING.processes)
+    assert unclear.judgement.verdict is Verdict.UNCHANGED
+    assert unclear.processes < SCREENING.processes + judges(20, 60.0)
+    assert not result.undecided
+
+
+def test_series_that_are_clear_after_the_screening_are_not_followed_up() -> None:
+    pool = Simulated(catalogue(20), {}, lambda n: np.full(n, 1e-4))
+    result = simulated(pool)
+    assert pool.processes == SCREENING.processes
+    assert not any(f.judged for f in result.timed)
+    assert all(f.judgement.verdict is Verdict.UNCHANGED for f in result.timed)
+    assert all(f.ratio.half_width < 1e-3 for f in result.timed)
+    assert result.exit_code == 0
+
+
+def test_judging_stops_early_once_no_process_can_change_the_verdict() -> None:
+    """It was timed by more processes, and left its time to others: it is not undecided for that."""
+    left_early = 0
+    for seed in range(4):
+        between = normal(np.random.default_rng(seed), 0.01)
+        for found in simulated(Simulated(catalogue(100), {}, between)).timed:
+            if found.within_bounds and found.processes > SCREENING.processes:
+                left_early += found.processes < SCREENING.processes + judges(100, 0.0)
+                assert found.judgement.reason is not Reason.NOT_JUDGED
+    assert left_early > 10
+
+
+def test_noise_beyond_all_bounds_is_undecided() -> None:
+    pool = Simulated(catalogue(10), {}, normal(np.random.default_rng(6), 0.5))
+    result = simulated(pool)
+    assert pool.processes == SCREENING.processes + judges(10, 60.0)
+    assert result.exit_code == 2
+    for finding in result.timed:
+        assert re.fullmatch(
+            r"undecided: ±\d+ % is as far as this machine lets see", str(finding.judgement)
+        ), str(finding.judgement)
+    assert "10 of 10 benchmarks" in render.verdict(result)
+
+
+def test_the_screening_alone_never_decides() -> None:
+    """What is slower there by luck alone is not slower afterwards."""
+    calls = iter(range(1000))
+    pool = Simulated(
+        catalogue(5), {}, lambda n: np.full(n, 0.1 if next(calls) < SCREENING.processes else 0)
+    )
+    result = simulated(pool)
+    assert all(f.judged and not f.slower for f in result.timed)
+    assert not result.regressions
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_comparison_is_more_complete_after_every_step(here: list[str], project: Any) -> None:
+    version = Version("x", None, project.folder, entries_of(project.folder))
+    selection = Selection(["sums"], ["batch-128"], threshold=0.9)
+    steps = compare(Pair(version, version), selection, budget=1)
+    first = next(steps)
+    assert here == ["look base", "look head", "prove base head"]
+    assert [f.processes for f in first.findings.values()] == [0, 0]
+    *_, last = steps
+    assert all(f.processes for f in last.timed)
+    assert last.total > 0
+    assert [f.processes for f in first.findings.values()] == [0, 0]
+
+
+# --- what a budget does not allow to time ---------------------------------------------------------
+
+A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")
+
+
+def run(series: Series, seconds: float = 1e-3, total: float = 0.0, **about: Any) -> DryRun:
+    call = CallTime(seconds, total or seconds, 1e-3)
+    sides = [side for side in SIDES if side not in about.get("aborted", ())]
+    return DryRun(series.names, took=dict.fromkeys(sides, call), **about)
+
+
+def left_out(faked: Any, *runs: DryRun) -> dict[str, str]:
+    """The verdicts, with a budget of 60 s, on series that cannot all be timed."""
+    series = [(run.series[0], "", run.series[2]) for run in runs]
+    context = faked([Inventory(side, series) for side in SIDES], list(runs), *[list(runs)] * 2)
+    comparison = Comparison.of(context.pair, 0.005, budget=60.0)
+    findings = list(itertools.islice(steps(context, comparison), 2))[-1].findings
+    return {series.variant: str(finding.judgement) for series, finding in findings.items()}
+
+
+LONG = "undecided: a call takes too long for this budget"
+ABORTED = dict.fromkeys(SIDES, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "warning"),
+    [
+        (
+            [run(A, 2.0), run(B, 2.0)],
+            "In 60 s, 2 benchmarks took too long to be timed; --budget 96 is enough to time all "
+            "precisely",
+        ),
+        (
+            [run(A, 2.0), run(B, aborted=ABORTED)],
+            "In 60 s, 1 benchmark took too long to be timed, and 1 benchmark did not end in the "
+            "dry run; --budget 96 is enough to time the others precisely",
+        ),
+        (
+            [run(A, total=2.0), run(B, aborted=ABORTED)],  # with what prepares each call
+            "In 60 s, 1 benchmark took too long to be timed, and 1 benchmark did not end in the "
+            "dry run; --budget 96 is enough to time the others precisely",
+        ),
+    ],
+)
+def test_calls_too_long_for_the_budget_say_which_budget_is_enough(
+    runs: list[DryRun], warning: str, faked: Any, warnings: list[str]
+) -> None:
+    assert left_out(faked, *runs) == {"a": LONG, "b": LONG}
+    assert warnings == [warning]
