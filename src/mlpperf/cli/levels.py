@@ -91,7 +91,7 @@ def backfill(
     console.print(show.text(plan.levels))
     if plan.next_question() is not None:
         console.print("Some comparisons are left; the same command continues with them.")
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def bisect(
@@ -164,7 +164,7 @@ def bisect(
                 console.print(show.line(compared, lineage), soft_wrap=True)
     for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def _request(lineage: Lineage, **options: Any) -> Request:

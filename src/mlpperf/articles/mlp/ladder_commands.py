@@ -89,7 +89,7 @@ def ladder(
     console = terminal.console()
     for table in (show_ladder.ladder(recording.written), *show_ladder.parts(recording.written)):
         console.print(table)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def sweep(
