@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 last = recording.written[-1]
                 print(f"{project} {base} {pair.head} ({kind}): {last['verdict']}", flush=True)
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

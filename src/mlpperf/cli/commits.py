@@ -248,7 +248,7 @@ def calibrate(
     console = terminal.console()
     console.print(show.calibration(sights(done)))
     typer.echo(show.detectable(sights(done)))
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from mlpperf.engine.calibrate.mutants import (
     Mutant,
     Target,
     choose,
+    loaded,
     loop_times,
     mutate,
 )
@@ -54,7 +55,7 @@ from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.checkout import copy_tree
 from mlpperf.engine.versions.diff import same_code
-from mlpperf.engine.versions.version import Version, entries_of, load
+from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import HotPath, verify
 
@@ -115,7 +116,7 @@ def test_a_mutant_has_the_loops_in_its_functions_and_nowhere_else(
     changed = {name for name, text in files(mutant).items() if before[name] != text}
     assert changed == {"src/pkg/hotpaths.py"}
     assert not same_code(original, mutant)
-    paths = load(mutant)
+    paths = loaded(mutant).paths
     every = [
         Series(path.name, "batch-128", v.name) for path in paths.values() for v in path.contestants
     ]
@@ -129,14 +130,14 @@ def test_a_mutant_has_the_loops_in_its_functions_and_nowhere_else(
 
 def test_a_mutant_computes_the_same(original: Version, tmp_path: Path) -> None:
     targets = [Target(SCALED, 0.02, 100), Target(SUMMED, 0.02, 100)]
-    paths = load(mutate(original, targets, tmp_path / "mutant"))
+    paths = loaded(mutate(original, targets, tmp_path / "mutant")).paths
     assert list(paths) == ["doubling", "sums"]
     for path in paths.values():
         for case in path.cases:
             for variant in path.contestants:
                 verify(path, variant, case)
     x = np.arange(12.0).reshape(3, 4)
-    unchanged = load(original)
+    unchanged = loaded(original).paths
     for series in (SCALED, SUMMED):
         mine, theirs = function(paths, series), function(unchanged, series)
         assert np.array_equal(mine(x)[0], theirs(x)[0])
@@ -151,7 +152,7 @@ def test_other_users_of_the_function_are_not_slowed(project: Any, tmp_path: Path
         'PATHS = (page("again", scaled), page("also", added, scaled), ',
     )
     original = Version("x", None, project.folder, entries_of(project.folder))
-    paths = load(mutate(original, [Target(SCALED, 0.05, 9)], tmp_path / "mutant"))
+    paths = loaded(mutate(original, [Target(SCALED, 0.05, 9)], tmp_path / "mutant")).paths
     assert loops(paths, SCALED) == [9]
     for path in ("again", "also"):
         assert loops(paths, SCALED._replace(path=path)) == []
@@ -161,7 +162,7 @@ def test_other_users_of_the_function_are_not_slowed(project: Any, tmp_path: Path
 
 def test_a_reference_can_be_slowed(original: Version, tmp_path: Path) -> None:
     target = Target(SCALED._replace(variant="added"), 0.05, 5)
-    paths = load(mutate(original, [target], tmp_path / "mutant"))
+    paths = loaded(mutate(original, [target], tmp_path / "mutant")).paths
     assert loops(paths, target.series) == [5]
     assert paths["doubling"].contestants[0].name == "added"
     assert loops(paths, SCALED) == []
@@ -186,7 +187,7 @@ def test_functions_may_take_their_arguments_in_any_way(
     )
     project.replace("src/pkg/hotpaths.py", "def page", f"{text}\n\n\ndef page")
     original = Version("x", None, project.folder, entries_of(project.folder))
-    paths = load(mutate(original, [Target(SCALED, 0.05, 5)], tmp_path / "mutant"))
+    paths = loaded(mutate(original, [Target(SCALED, 0.05, 5)], tmp_path / "mutant")).paths
     path = paths["doubling"]
     assert loops(paths, SCALED) == [5]
     verify(path, path.variants[0], path.cases[0])
@@ -240,11 +241,11 @@ def test_this_package_can_be_mutated(tmp_path: Path) -> None:
     )
     targets = [
         Target(Series(path.name, path.cases[0].name, path.contestants[-1].name), 0.02, 10 + i)
-        for i, path in enumerate(load(original).values())
+        for i, path in enumerate(loaded(original).paths.values())
     ]
     numpy_only = [t for t in targets if not t.series.variant.endswith(("eager", "xla", "function"))]
     mutant = mutate(original, numpy_only, tmp_path / "mutant")
-    paths = load(mutant)
+    paths = loaded(mutant).paths
     for target in numpy_only:
         assert loops(paths, target.series) == [target.loops]
     added = files(mutant)["src/mlpperf/paths/__init__.py"]
@@ -309,7 +310,7 @@ def test_a_round_costs_the_same_in_short_and_long_loops(original: Version, tmp_p
 
     def made(rounds: int) -> int:
         folder = tmp_path / str(rounds)
-        paths = load(mutate(original, [Target(SCALED, 0.02, rounds)], folder))
+        paths = loaded(mutate(original, [Target(SCALED, 0.02, rounds)], folder)).paths
         work, x = function(paths, SCALED), np.ones((2, 2))
         work(x)
         with memray.Tracker(folder / "made", trace_python_allocators=True):

@@ -231,7 +231,7 @@ def test_the_screening_alone_never_decides() -> None:
 @pytest.mark.usefixtures("counted")
 def test_a_comparison_is_more_complete_after_every_step(here: list[str], project: Any) -> None:
     version = Version("x", None, project.folder, entries_of(project.folder))
-    selection = Selection(["sums"], ["batch-128"], threshold=0.9)
+    selection = Selection(["sums/batch-128/*"], threshold=0.9)
     steps = compare(Pair(version, version), selection, budget=1)
     first = next(steps)
     assert here == ["look base", "look head", "prove base head"]

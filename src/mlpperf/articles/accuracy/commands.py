@@ -76,4 +76,4 @@ def accuracy(
         return
     console = terminal.console()
     console.print(show.table(recording.written))
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)

@@ -71,4 +71,4 @@ def peers(
     console.print(show.verdict(recording.written))
     if Setting.current().device != "cpu":
         console.print("Peers without GPU support ran on the CPU.")
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)

@@ -11,7 +11,7 @@ import inspect
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -21,9 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
+from ...hotpath import HotPath
 from ..statistics.robust import ROW
 from ..suites.series import Series
-from ..versions.version import Version, entry_files
+from ..versions.layout import import_folders
+from ..versions.version import Version, entry_file
+from ..worker.hotpath_suite import HotPathCopy
+from ..worker.protocol import Side
+from ..worker.suite import FailedError
 from .loops import LoopTimes
 
 ROUNDS = (0, 25, 50, 100, 200, 400, 800, 1600, 6400)  # of loops that are timed
@@ -230,7 +235,7 @@ def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
     )
     try:
         shutil.copytree(original.root, into)
-        for file, attribute, paths in entry_files(mutant):
+        for file, attribute, paths in _tuples(mutant):
             here = [target for target in targets if target.series.path in paths]
             lines = [MUTATION] if here else []
             for number, target in enumerate(here):
@@ -251,6 +256,33 @@ def mutate(original: Version, targets: Sequence[Target], into: Path) -> Version:
     except OSError as reason:
         raise MlpperfError(f"A mutant cannot be written to {into}: {reason}.") from reason
     return mutant
+
+
+def loaded(version: Version) -> HotPathCopy:
+    """A copy of the hot paths of a version, in this process.
+
+    Raises
+    ------
+    MlpperfError
+        If it cannot be loaded.
+    """
+    root, whole = str(version.root), str(version.whole)
+    folders = [str(folder) for folder in import_folders(version.root, version.whole)]
+    side = Side(root, list(version.packages), folders, whole, list(version.entries))
+    try:
+        return HotPathCopy(side, version.name)
+    except FailedError as reason:
+        raise MlpperfError(f"{version.name}: {reason}") from reason
+
+
+def _tuples(version: Version) -> Iterator[tuple[Path, str, Mapping[str, HotPath]]]:
+    """The file and the name of each tuple of hot paths, and its hot paths by name."""
+    copy = loaded(version)
+    for entry in version.entries:
+        if file := entry_file(version, entry):
+            names = [name for name, about in copy.contents.items() if about.entry == entry]
+            paths = {name: copy.paths[name] for name in names}
+            yield file, entry.partition(":")[2] or "PATHS", paths
 
 
 def _given(function: Callable[..., object]) -> str:
