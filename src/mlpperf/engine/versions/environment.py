@@ -21,10 +21,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
 from ..suites.pyproject import readable, table_at
-from ..words import last_line
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
