@@ -88,7 +88,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
     if not head.series:
-        why = " ".join(head.broken.values()) or f"no series of its {suite.kind} suite was found"
+        why = " ".join(head.broken.values()) or f"it has no series of the {suite.kind} suite"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:
