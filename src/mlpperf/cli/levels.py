@@ -15,7 +15,7 @@ from . import extensions
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
 
@@ -174,7 +174,7 @@ def _request(
     with_: Sequence[str] | None,
 ) -> Request:
     """What is asked of each comparison: the newest commit's suites for all of them."""
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
 
     return Request(
         lineage[0].hash,
