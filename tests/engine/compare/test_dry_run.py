@@ -201,6 +201,14 @@ def test_a_long_call_is_slower_if_each_of_several_processes_confirms_it(
     assert bounds == ({A: bound} if bound else {})
 
 
+def test_a_long_call_that_fails_once_has_no_bound(faked: Faked) -> None:
+    took = {"base": CallTime(2.0, 2.0), "head": CallTime(9.0, 9.0)}
+    alone = [[run(seconds=2.0, sides=["base"])], [run(seconds=9.0, sides=["head"])]]
+    context = faked(*alone, alone[0], [run(sides=(), failed={"head": "no"})])
+    runs = {A: DryRun(A.names, took=took)}
+    assert module.bounds_of_long_calls(context, runs, [A], 1.0) == {}
+
+
 @pytest.mark.parametrize(
     ("about", "verdict"),
     [

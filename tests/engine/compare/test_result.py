@@ -157,7 +157,11 @@ def replaced(found: Finding, number: int) -> Finding:
             0,
             "1 of 2 are undecided",
         ),
-        (comparison(Finding(ONE, Judgement(Verdict.UNTOUCHED))), 0, "no benchmark runs changed code"),
+        (
+            comparison(Finding(ONE, Judgement(Verdict.UNTOUCHED))),
+            0,
+            "no benchmark runs changed code",
+        ),
         (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least +3,900.0 %"),
         (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster"),
     ],
