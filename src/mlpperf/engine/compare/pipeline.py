@@ -147,7 +147,7 @@ def steps(
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
     findings |= judge_memory(context, findings)
-    skipped = Judgement(Verdict.UNTOUCHED)
+    skipped = Judgement(Verdict.UNCHANGED_CODE)
     findings |= {
         series: replace(findings[series], untimed=skipped)
         for series in _timeable(findings, runs)
