@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
 from ..suites.pyproject import readable, table_at
+from ..words import plain
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
@@ -220,5 +221,5 @@ def install(python: str, options: Sequence[str], wanted: Sequence[str], what: st
         [*command, *options, "--", *wanted], capture_output=True, env=clean_environment()
     )
     if done.returncode:
-        why = last_line(done.stderr or done.stdout).rstrip(".")
+        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
         raise MlpperfError(f"{what} cannot be installed for {python}: {why}.")
