@@ -10,14 +10,14 @@ COMMITS ?= 10
 .PHONY: bench test lint core smoke history docs readme clean
 
 bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
-	@$(BIN)/mlpperf data
+	@$(BIN)/python tools/mnist_packages.py
 	@$(BIN)/mlpperf verify
 	@$(BIN)/mlpperf race
 	@$(BIN)/mlpperf ladder
 	@$(BIN)/mlpperf report
 
 test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
-	@$(BIN)/mlpperf data
+	@$(BIN)/python tools/mnist_packages.py
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED)  ## ruff, mypy, and that imports only point down
@@ -30,17 +30,17 @@ core: $(INSTALLED)  ## the package without its extras: how large it is, and that
 	@$(BIN)/python tests/project/core_alone.py
 
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
-	@$(BIN)/mlpperf data
+	@$(BIN)/python tools/mnist_packages.py
 	@$(BIN)/mlpperf verify --case batch-500
 	@$(BIN)/mlpperf race --case batch-500 --budget 0.05
 	@$(BIN)/mlpperf ladder --quick
 	@$(BIN)/mlpperf peers --quick --peer keras_fit --peer tf_epoch_xla
 	@$(BIN)/mlpperf accuracy --contender clusters_70 --target 0.9 --seeds 1
-	@$(BIN)/mlpperf compare HEAD --same --paths sigmoid --case batch-500 --budget 5 --threshold 50%
+	@$(BIN)/mlpperf compare HEAD --all --series 'sigmoid/batch-500/*' --budget 5 --threshold 50%
 	@$(BIN)/mlpperf report
 
 history: $(INSTALLED)  ## asv measures the last commits, and the report shows their history
-	@$(BIN)/mlpperf data
+	@$(BIN)/python tools/mnist_packages.py
 	@test -e $(HOME)/.asv-machine.json || $(BIN)/asv machine --yes
 	@$(BIN)/asv run --skip-existing-successful "HEAD --max-count=$(COMMITS)"
 	@$(BIN)/mlpperf report

@@ -33,8 +33,8 @@ def found(levels: Levels) -> dict[str, Any]:
         "commits": len(lineage),
         "series": len(levels.fits),
         "comparisons": len(levels.links),
-        "timed": sum(bool(link.decision.outcomes.timed.any()) for link in levels.links),
-        "seconds": sum(link.decision.seconds for link in levels.links),
+        "timed": sum(bool(link.record.outcomes.timed.any()) for link in levels.links),
+        "seconds": sum(link.record.seconds for link in levels.links),
         "error": float(np.median(np.concatenate([np.zeros(0), *errors]))),
         "steps": [
             {
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recording = Recording("history", "histories", given.records)
     levels = gathered(given.compared, chosen(given.commits, given.folder))
     recording.add({"project": given.folder.resolve().name, **found(levels)})
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

@@ -172,9 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             courses += [(pairs[0]._replace(expected="nothing"), "same")] * given.same
             for pair, kind in courses:
                 # Where no code changed, as if it had: there is nothing to find otherwise.
-                base, options = pair.base, ["--full"] * (pair.expected == "nothing")
+                base, options = pair.base, ["--all"] * (pair.expected == "nothing")
                 if kind == "same":
-                    base, options = pair.head, ["--same"]
+                    base, options = pair.head, ["--all"]
                 if given.budget:
                     options += ["--budget", given.budget]
                 if pair.suite_of:
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
                 last = recording.written[-1]
                 print(f"{project} {base} {pair.head} ({kind}): {last['verdict']}", flush=True)
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ FILE = Path("src/mlpperf/paths/sigmoid.py")
 BEFORE, CARELESS = "np.multiply(z, 0.5, out=out)", "np.multiply(z.copy(), 0.5, out=out)"
 COMMANDS = {
     "race": "mlpperf race sigmoid --case batch-500",
-    "compare": "mlpperf compare HEAD --paths sigmoid --case batch-500 --budget 30",
+    "compare": "mlpperf compare HEAD --series 'sigmoid/batch-500/*' --budget 30",
 }
 WIDTH = 150  # columns of the terminal
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 (clone / FILE).write_text(text.replace(BEFORE, CARELESS), encoding="utf-8")
             recording.add({"name": name, "command": command, "printed": printed(command, clone)})
             print(recording.written[-1]["printed"])
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

@@ -349,7 +349,7 @@ def made_branch() -> Callable[..., list[str]]:
 
     from mlpperf.engine.compare.render import record
     from mlpperf.engine.compare.result import Comparison, Finding
-    from mlpperf.engine.history.records import Commit, append, as_records
+    from mlpperf.engine.history.records import CodeVersion, append, as_records
     from mlpperf.engine.statistics.intervals import Interval
     from mlpperf.engine.suites.series import Series
 
@@ -397,7 +397,7 @@ def made_branch() -> Callable[..., list[str]]:
                     processes=12,
                 )
             contents.append(record(result))
-        made = as_records("comparison", Commit(hashes[-1], dirty=False), contents)
+        made = as_records("comparison", CodeVersion(hashes[-1], dirty=False), contents)
         append(made, folder / ".mlpperf", "comparisons")
         return hashes
 

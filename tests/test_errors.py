@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mlpperf.articles import checks
 from mlpperf.cli.app import app
-from mlpperf.cli.reports import _articles_content
+from mlpperf.cli.reports import _content
 from mlpperf.engine.pool.process import WorkerError, asked
 from mlpperf.engine.suites.catalogue import catalogue
 from mlpperf.errors import MlpperfError, missing
@@ -129,7 +129,7 @@ def test_only_who_names_the_articles_hot_paths_has_their_pages(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.mlpperf]\npaths = {entries}\n", "utf-8")
     monkeypatch.chdir(tmp_path)
-    assert len(_articles_content().pages) == pages
+    assert len(_content().pages) == pages
 
 
 def test_somebodys_own_paths_get_no_advice_about_our_extras(

@@ -10,7 +10,8 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 def reference(group: TyperGroup) -> str:
     """Every command of `group` as Markdown, under the headings of its help."""
-    commands = [c for c in group.commands.values() if isinstance(c, TyperCommand)]
+    names = group.list_commands(group.context_class(group))
+    commands = [c for name in names if isinstance(c := group.commands[name], TyperCommand)]
     parts = []
     for heading, members in groupby(commands, key=lambda command: command.rich_help_panel):
         parts += [f"## {heading}", *map(_command, members)]

@@ -6,29 +6,23 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from mlpperf.articles.accuracy import show as accuracy_show
-from mlpperf.articles.clusters.show import CLUSTER_COLUMNS, cluster_rows, elbow_found
-from mlpperf.articles.mlp.show_ladder import (
-    GROWTH_COLUMNS,
-    LADDER_COLUMNS,
-    PARTS_COLUMNS,
-    beside_the_ladder,
-    growth_rows,
-    interval_digits,
-    ladder_rows,
-    on_the_ladder,
-    parts_rows,
-    ratio,
-)
-from mlpperf.articles.peers import show as peer_table
-from mlpperf.engine.calibrate.recorded import told
+from mlpperf.articles.clusters import show as clusters_show
+from mlpperf.articles.mlp import show_ladder
+from mlpperf.articles.mlp.show_ladder import ratio
+from mlpperf.articles.peers import show as peers_show
+from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import sights
-from mlpperf.engine.history.races import race_result
-from mlpperf.engine.history.reading import read
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.races import RaceRecord
+from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
-from mlpperf.engine.race.show import share_of_ceiling, speedup
+from mlpperf.engine.race.show import best, share_of_ceiling, speedup
+from mlpperf.engine.table import Table, newest
 from mlpperf.engine.words import percent, seconds, times
-from readme_tables import Record, markdown, where
+from readme_tables import markdown, records, where
 from readme_tracker import (
     calibration,
     calibrations,
@@ -41,69 +35,30 @@ from readme_tracker import (
 )
 
 
+def _measured(table: Table) -> str:
+    """A table, and where the last of its records was measured."""
+    return f"{table.to_markdown()}\n\n{where(table.records[-1])}"
+
+
 def ladder(folder: Path) -> str:
-    """Every batch size that was climbed: the newest record of every rung."""
-    newest: dict[int, dict[str, Record]] = {}
-    for record in on_the_ladder(read(folder, "ladders")[0]):
-        newest.setdefault(record["batch_size"], {})[record["rung"]] = record
+    """The ladder at every batch size, and where the time of its last rungs goes."""
     parts = []
-    for size, rungs in sorted(newest.items()):
-        columns, rows = list(LADDER_COLUMNS), ladder_rows(list(rungs.values()))
-        published = columns.index("articles")
-        if not any(row[published] for row in rows):
-            del columns[published]
-            rows = [(*row[:published], *row[published + 1 :]) for row in rows]
-        parts.append(f"Batch {size:,}:\n\n" + markdown(columns, rows, left=2))
-        for each in rungs.values():
-            if each.get("parts"):
-                told = f"{each['rung']}, where the quickest products take {each['ceiling']:.2f} s"
-                goes = markdown(PARTS_COLUMNS, parts_rows(each), left=1)
-                parts.append(f"Where the time goes, batch {size:,}, {told}:\n\n{goes}")
-    return "\n\n".join([*parts, where(record)])
-
-
-EXPERIMENT_COLUMNS = (
-    "experiment",
-    "batch",
-    "seconds of 35 epochs",
-    "shared_by_threads ÷ this",
-    "training set",
-    "test set",
-    "processor",
-)
-
-
-def experiments(folder: Path) -> str:
-    """What was tried beside the ladder: every experiment's newest run on every processor."""
-    newest = {
-        (r["rung"], r["batch_size"], r["machine"]["processor"]): r
-        for r in beside_the_ladder(read(folder, "ladders")[0])
-    }
-    rows = [
-        (
-            rung,
-            f"{size:,}",
-            interval_digits(r["seconds"]),
-            ratio(r["gain"]),
-            percent(r["train_accuracy"], 1),
-            percent(r["test_accuracy"], 1),
-            f"{processor}, {r['threads']} threads",
-        )
-        for (rung, size, processor), r in sorted(newest.items())
-    ]
-    return markdown(EXPERIMENT_COLUMNS, rows, left=1)
+    for size, rungs in show_ladder.by_batch(records(folder, "ladders")).items():
+        parts.append(f"Batch {size:,}:\n\n{show_ladder.ladder(rungs).to_markdown()}")
+        for table in show_ladder.parts(rungs):
+            parts.append(f"{table.title}:\n\n{table.to_markdown()}")
+    return "\n\n".join([*parts, where(rungs[-1])])
 
 
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
-    newest = {(r["samples"], *r["hidden"]): r for r in read(folder, "growth")[0]}
-    return markdown(GROWTH_COLUMNS, growth_rows(list(newest.values())), left=0)
+    return show_ladder.growth(records(folder, "growth")).to_markdown()
 
 
 def best_run(folder: Path) -> str:
     """The training run with the best test accuracy, as the command that repeats it."""
     finished = [
-        r for r in read(folder, "trainings")[0] if r["epochs"][-1]["test_accuracy"] is not None
+        r for r in records(folder, "trainings") if r["epochs"][-1]["test_accuracy"] is not None
     ]
     best = max(finished, key=lambda r: float(r["epochs"][-1]["test_accuracy"]))
     settings, last = best["settings"], best["epochs"][-1]
@@ -128,25 +83,22 @@ LIBRARIES = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
 
 def peers(folder: Path) -> str:
     """The newest contest of peers at every batch size, one device after the other."""
-    newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
-    parts, met = dict[str, list[str]](), dict[str, str]()
-    for (device, size), contest in sorted(newest.items()):
-        rows = markdown(peer_table.COLUMNS, peer_table.rows(contest), left=3)
-        verdict = peer_table.verdict(contest)
-        notes = "\n".join(f"- {note}" for note in peer_table.notes(contest))
-        told = f"Batch {size:,}{peer_table.on_gpu(contest)}:\n\n{rows}\n\n{verdict}\n\n{notes}"
-        parts.setdefault(device, []).append(told)
+    contests = peers_show.contests(records(folder, "peers"), ("device", "batch_size"))
+    parts, measured = dict[str, list[str]](), dict[str, str]()
+    for (device, size), contest in sorted(contests.items()):
+        title = f"Batch {size:,}{peers_show.on_gpu(contest)}:"
+        table = peers_show.table(contest).to_markdown()
+        parts.setdefault(device, []).extend([title, peers_show.verdict(contest), table])
         versions = contest[-1]["versions"]
-        told = ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
-        met[device] = f"{where(contest[-1])[:-1]}; {told}."
-    return "\n\n".join(line for device in parts for line in (*parts[device], met[device]))
+        libraries = ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
+        measured[device] = f"{where(contest[-1])[:-1]}; {libraries}."
+    return "\n\n".join(line for device in parts for line in (*parts[device], measured[device]))
 
 
 MODES = ("eager", "function", "xla", "converted")
 OPERATIONS_COLUMNS = ("hot path", "batch", "device", "in TensorFlow", "fastest of NumPy", *MODES)
 
 
-PATHS_COLUMNS = ("hot path", "fastest in NumPy", "speedup", "95 % interval", "of ceiling")
 COMPILED_COLUMNS = (
     "hot path",
     "case",
@@ -160,27 +112,21 @@ COMPILED_COLUMNS = (
 
 def paths(folder: Path) -> str:
     """The fastest variant of every hot path at the articles' batch, from the newest races."""
-    newest: dict[tuple[str, str, str, int], Record] = {}
-    for r in read(folder, "races")[0]:
-        if r["case"] == "batch-500" and r["backend"] == "numpy":
-            newest[r["path"], r["variant"], r["device"], r["threads"]] = r
-    best: dict[str, Record] = {}
-    for (path, *_), r in newest.items():
-        usual = best.setdefault(path, r)
-        if (r["speedup"]["median"] or 0) > (usual["speedup"]["median"] or 0):
-            best[path] = r
-    rows = []
-    for path, r in best.items():
-        result = race_result(r)
-        rows.append((path, result.variant, *speedup(result), share_of_ceiling(result)))
-    return f"{markdown(PATHS_COLUMNS, rows, left=2)}\n\n{where(r)}"
+    raced = [r for r in records(folder, "races") if r["backend"] == "numpy"]
+    raced = newest(
+        (r for r in raced if r["case"] == "batch-500"),
+        lambda r: (r["path"], r["variant"], r["device"], r["threads"]),
+    )
+    return (
+        f"{best([shaped(r, RaceRecord).result for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
+    )
 
 
 def compiled(folder: Path) -> str:
     """Every compiled variant at the articles' batches, beside the fastest of NumPy's."""
     newest = {
         (r["path"], r["case"], r["variant"]): r
-        for r in read(folder, "races")[0]
+        for r in records(folder, "races")
         if r["device"] == "cpu" and r["backend"] in ("numpy", "numba") and not r["wrong"]
     }
     least: dict[tuple[str, str], float] = {}
@@ -191,11 +137,13 @@ def compiled(folder: Path) -> str:
     compiling: dict[str, float] = {}
     for (path, *_), r in newest.items():
         if r["backend"] == "numba":
-            compiling[path] = max(compiling.get(path, 0.0), race_result(r).preparation)
+            compiling[path] = max(
+                compiling.get(path, 0.0), shaped(r, RaceRecord).result.preparation
+            )
     rows = []
     for (path, case, variant), r in newest.items():
         if r["backend"] == "numba" and case != "batch-1":
-            result = race_result(r)
+            result = shaped(r, RaceRecord).result
             ratio_told = times(least[path, case] / result.seconds)
             over_reference, _ = speedup(result)
             told = (ratio_told, over_reference, share_of_ceiling(result), seconds(compiling[path]))
@@ -206,10 +154,10 @@ def compiled(folder: Path) -> str:
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
     newest = {
-        (r["path"], r["case"], r["variant"], r["device"]): r for r in read(folder, "races")[0]
+        (r["path"], r["case"], r["variant"], r["device"]): r for r in records(folder, "races")
     }
-    best: dict[tuple[str, str], Record] = {}
-    table: dict[tuple[str, str, str, str], dict[str, Record]] = {}
+    best: dict[tuple[str, str], Fields] = {}
+    table: dict[tuple[str, str, str, str], dict[str, Fields]] = {}
     for (path, case, variant, device), r in newest.items():
         if r["backend"] == "numpy":
             usual = best.setdefault((path, case), r)
@@ -237,7 +185,7 @@ KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch
 
 def keras(folder: Path) -> str:
     """The newest run of every Keras network on every device."""
-    newest = {(r["network"], r["device"]): r for r in read(folder, "keras")[0]}
+    newest = {(r["network"], r["device"]): r for r in records(folder, "keras")}
     rows = []
     for (network, device), r in newest.items():
         seen = [e["validation_accuracy"] for e in r["epochs"]]
@@ -250,17 +198,12 @@ def keras(folder: Path) -> str:
 
 def accuracy(folder: Path) -> str:
     """Seconds to each target accuracy: the newest run of every contender and seed."""
-    found = read(folder, "accuracies")[0]
-    table = markdown(accuracy_show.COLUMNS, accuracy_show.rows(found), left=2)
-    notes = "\n".join(f"- {note}" for note in accuracy_show.notes(found))
-    return f"{table}\n\n{notes}\n\n{where(found[-1])}"
+    return _measured(accuracy_show.table(records(folder, "accuracies")))
 
 
 def clusters(folder: Path) -> str:
     """How many clusters: seconds, inertia and silhouette over their number."""
-    found = read(folder, "clusters")[0]
-    table = markdown(CLUSTER_COLUMNS, cluster_rows(found), left=0)
-    return f"{table}\n\n{elbow_found(found)}\n\n{where(found[-1])}"
+    return _measured(clusters_show.clusters(records(folder, "clusters")))
 
 
 HEADLINE_COLUMNS = ("what", "figure", "where", "when")
@@ -270,11 +213,11 @@ def headline(folder: Path) -> str:
     """The figures that say most, a row each: the ladder, the fastest peer, what is noticed."""
     rows: list[tuple[str, ...]] = []
 
-    def tell(what: str, figure: str, record: Record) -> None:
+    def tell(what: str, figure: str, record: Fields) -> None:
         rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
 
-    last: dict[int, Record] = {}
-    for record in on_the_ladder(read(folder, "ladders")[0]):
+    last: dict[int, Fields] = {}
+    for record in show_ladder.on_the_ladder(records(folder, "ladders")):
         if not record["stopped"]:
             last[record["batch_size"]] = record
     for size, r in sorted(last.items()):
@@ -283,18 +226,18 @@ def headline(folder: Path) -> str:
         if r.get("ceiling"):
             what = f"time of the last rung ÷ that of the quickest matrix products, batch {size:,}"
             tell(what, ratio(r["over_ceiling"]), r)
-    newest = peer_table.contests(read(folder, "peers")[0], ("device", "batch_size"))
+    newest = peers_show.contests(records(folder, "peers"), ("device", "batch_size"))
     for (_, size), contest in sorted(newest.items()):
         timed = [r for r in contest if r["peer"] != "last_rung" and r["seconds"]["median"]]
         if timed:
             r = min(timed, key=lambda r: float(r["seconds"]["median"]))
             what = f"time of the fastest peer, {r['peer']}, ÷ that of the last rung, batch {size:,}"
-            tell(f"{what}{peer_table.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
-    for found in told(calibrations(folder)):
-        r = found[-1].fields
+            tell(f"{what}{peers_show.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
+    for group in grouped_for_display(calibrations(folder)):
+        r = msgspec.to_builtins(group[-1])
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
-        for line in sights([record.content.trial for record in found]):
+        for line in sights([record.trial for record in group]):
             what = "comparisons of equal code with a false alarm"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % that `compare` found"
@@ -313,7 +256,6 @@ BLOCKS: dict[str, Block] = {
     "hot paths": paths,
     "compiled": compiled,
     "ladder": ladder,
-    "experiments": experiments,
     "growth": growth,
     "best run": best_run,
     "peers": peers,

@@ -1,22 +1,27 @@
-"""The tables of README and docs: what they share."""
+"""What the blocks of README and docs share."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-Record = dict[str, Any]
+from mlpperf.engine.history.records import Fields
+from mlpperf.engine.table import Table
+
+
+def records(folder: Path, name: str) -> list[Fields]:
+    """All lines of a file of records."""
+    lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """A table; all but the first `left` columns are numbers."""
-    lines = ["| " + " | ".join(columns) + " |"]
-    lines.append("|" + "|".join("---" if i < left else "---:" for i in range(len(columns))) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines)
+    return Table("", columns, rows, text=range(left)).to_markdown()
 
 
-def where(*records: Record) -> str:
+def where(*records: Fields) -> str:
     """Machine of the last of `records`, and versions of the code of all, in a sentence."""
     record = records[-1]
     machine, versions = record["machine"], record["versions"]

@@ -1,44 +1,46 @@
-"""What README and docs say of the tracker in figures: how far it sees, and what it found."""
+"""The blocks of README and docs about the tracker: its rates, and its results elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, series_of, told
-from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows, sight
+import msgspec
+
+from mlpperf.engine.calibrate import show as calibrate_show
+from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
 from mlpperf.engine.calibrate.trials import sights
-from mlpperf.engine.history.reading import Record as TypedRecord
-from mlpperf.engine.history.reading import read, record_of
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
-from readme_tables import Record, markdown, where
+from readme_tables import markdown, records, where
 
 
 def calibration(folder: Path) -> str:
-    """What each tracker found at every size of slowdown, with the command that repeats it."""
+    """The rates of each tracker at every size of slowdown, with the command that repeats them."""
     parts = []
-    for found in told(calibrations(folder)):
-        r = found[-1].fields
-        words = ["mlpperf calibrate", *(f"--case {case}" for case in r["cases"])]
-        if r["tracker"] == "mlpperf":
-            words.append(f"--budget {r['budget']:g}")
+    for group in grouped_for_display(calibrations(folder)):
+        last = group[-1]
+        words = ["mlpperf calibrate", *(f"--series {case}" for case in last.cases)]
+        if last.tracker == "mlpperf":
+            words.append(f"--budget {last.budget:g}")
         else:
-            words.append(f"--against {r['tracker']}")
+            words.append(f"--against {last.tracker}")
         asked = f"`{' '.join(words)}`"
-        if r["busy"] > BUSY:
+        if last.busy > BUSY:
             asked += ", while other processes kept the machine busy"
-        table = sights([record.content.trial for record in found])
-        rows = markdown(CALIBRATION_COLUMNS, calibration_rows(table), left=1)
-        parts.append(f"{asked}, {series_of(found)} series:\n\n{rows}")
-        if any(line.found.of for line in table):
-            parts.append(sight(table))
-        parts.append(where(*(record.fields for record in found)))
+        rates = sights([record.trial for record in group])
+        table = calibrate_show.calibration(rates).to_markdown()
+        parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
+        if any(line.found.of for line in rates):
+            parts.append(calibrate_show.detectable(rates))
+        parts.append(where(*map(msgspec.to_builtins, group)))
     return "\n\n".join(parts)
 
 
-def calibrations(folder: Path) -> list[TypedRecord[Calibration]]:
+def calibrations(folder: Path) -> list[CalibrationRecord]:
     """All that are recorded."""
-    return [record_of(fields, CALIBRATIONS) for fields in read(folder, "calibrations")[0]]
+    return [shaped(fields, CalibrationRecord) for fields in records(folder, "calibrations")]
 
 
 HUNTED = ("layout", "suite", "reach", "place")
@@ -46,7 +48,7 @@ HUNTED = ("layout", "suite", "reach", "place")
 
 def hunt(folder: Path) -> str:
     """What comparisons of small projects of all shapes ended with, where the work was doubled."""
-    found = read(folder, "hunts")[0]
+    found = records(folder, "hunts")
     slower = [r for r in found if not r["equal"]]
     equal = [r for r in found if r["equal"]]
     rows = []
@@ -72,7 +74,7 @@ GAUNTLET_COLUMNS = (
 
 def gauntlet(folder: Path) -> str:
     """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    found = read(folder, "gauntlet")[0]
+    found = records(folder, "gauntlet")
     pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
     rows = [
         (
@@ -85,7 +87,7 @@ def gauntlet(folder: Path) -> str:
         )
         for r in pairs.values()
     ]
-    same: dict[str, list[Record]] = {}
+    same: dict[str, list[Fields]] = {}
     for r in found:
         if r["kind"] == "same":
             same.setdefault(r["project"], []).append(r)
@@ -110,7 +112,7 @@ def gauntlet(folder: Path) -> str:
 BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
 
 
-def _beside(record: Record) -> tuple[str, ...]:
+def _beside(record: Fields) -> tuple[str, ...]:
     """What another tracker says of a pair: how many series changed, and those that are meant."""
     meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
     told = record["verdict"]
@@ -125,7 +127,7 @@ def _beside(record: Record) -> tuple[str, ...]:
     )
 
 
-def _as_meant(record: Record) -> str:
+def _as_meant(record: Fields) -> str:
     """By how much the series changed that the author means: the range of what was decided."""
     every = {**record["slower"], **record["faster"]}
     changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
@@ -140,11 +142,11 @@ HISTORY_COLUMNS = ("since", "what its author wrote", "benchmark", "by")
 
 def histories(folder: Path) -> str:
     """The newest history of each project that nobody here wrote: a row for each step."""
-    newest = {r["project"]: r for r in read(folder, "histories")[0]}
+    newest = {r["project"]: r for r in records(folder, "histories")}
     return "\n\n".join(map(_history, newest.values()))
 
 
-def _history(record: Record) -> str:
+def _history(record: Fields) -> str:
     rows = [
         (
             step["commit"],
@@ -168,7 +170,7 @@ SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page
 
 def scale(folder: Path) -> str:
     """What the newest report of each made history took, the smallest first."""
-    newest = {r["rows"]: r for r in read(folder, "scales")[0]}
+    newest = {r["rows"]: r for r in records(folder, "scales")}
     rows = [
         (
             f"{r['rows']:,}",
@@ -194,5 +196,5 @@ def compare_sample(folder: Path) -> str:
 
 
 def _printed(folder: Path, name: str) -> str:
-    found = [r for r in read(folder, "samples")[0] if r["name"] == name]
+    found = [r for r in records(folder, "samples") if r["name"] == name]
     return f"```\n{found[-1]['printed']}\n```"

@@ -20,7 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import MlpperfError
+from .errors import MlpperfError, last_line
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -28,11 +28,10 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
 )
 SETTING = "MLPPERF_SETTING"  # the variable that tells a process its setting
 PATIENCE = 900.0  # seconds after which a process that says nothing counts as hanging
-# Without these TensorFlow clusters operations for XLA on GPUs only.
-XLA_FLAGS = "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"
 
 
 def available_threads() -> int:
@@ -49,11 +48,8 @@ class Setting:
     Attributes
     ----------
     device : cpu, or gpu:N as CUDA numbers them.
-    threads : of NumPy's BLAS, and of one operation of TensorFlow; None leaves it to them.
-    inter : operations that TensorFlow runs at a time; as many as `threads` by default.
-    gpu_memory : what TensorFlow takes of it: growth (what it needs), all, or a number of MB.
-    xla : TensorFlow hands all it can to its XLA compiler.
-    log_placement : TensorFlow writes to standard error where every operation runs.
+    threads : of NumPy's BLAS, of one operation of TensorFlow, and operations that TensorFlow runs
+        at a time; None leaves it to them.
 
     Raises
     ------
@@ -63,10 +59,6 @@ class Setting:
 
     device: str = "cpu"
     threads: int | None = None
-    inter: int | None = None
-    gpu_memory: str = "growth"
-    xla: bool = False
-    log_placement: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"cpu|gpu:(0|[1-9][0-9]?)", self.device):
@@ -74,37 +66,22 @@ class Setting:
                 f"There is no device {self.device!r}; write cpu, or gpu:0 for the first GPU."
             )
         most = available_threads()
-        for count in (self.threads, self.inter):
-            if count is not None and not 1 <= count <= most:
-                raise MlpperfError(
-                    f"{count} threads were asked for; this machine allows 1 to {most}."
-                )
-        if not re.fullmatch(r"growth|all|[1-9][0-9]{0,6}", self.gpu_memory):
+        if self.threads is not None and not 1 <= self.threads <= most:
             raise MlpperfError(
-                f"GPU memory must be growth, all, or a number of MB, not {self.gpu_memory!r}."
+                f"{self.threads} threads were asked for; this machine allows 1 to {most}."
             )
-        if self.device == "cpu" and self.gpu_memory != "growth":
-            raise MlpperfError("GPU memory can be limited on a GPU only; add --device gpu:0.")
 
     def environment(self) -> dict[str, str]:
         """The variables that bring it into force in a process that starts with them."""
         cpu = self.device == "cpu"
-        found = {
+        variables = {
             SETTING: json.dumps(asdict(self)),
             "CUDA_VISIBLE_DEVICES": "-1" if cpu else self.device.removeprefix("gpu:"),
             "JAX_PLATFORMS": "cpu" if cpu else "cuda",
         }
         if self.threads:
-            found |= dict.fromkeys(THREAD_VARIABLES, str(self.threads))
-        if inter := self.inter or self.threads:
-            found["TF_NUM_INTEROP_THREADS"] = str(inter)
-        given = os.environ.get("TF_XLA_FLAGS", "")
-        if self.xla or XLA_FLAGS in given:
-            others = given.replace(XLA_FLAGS, "").strip()
-            found["TF_XLA_FLAGS"] = f"{others} {XLA_FLAGS}".strip() if self.xla else others
-        if self.log_placement:
-            found["TF_CPP_MIN_LOG_LEVEL"] = "0"  # 3 would hide it
-        return found
+            variables |= dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        return variables
 
     def apply(self) -> None:
         """Bring it into force in this process and its children, before NumPy loads.
@@ -154,15 +131,13 @@ class Setting:
                 out, err = process.communicate()
                 hangs = f"A process did not end within {PATIENCE:g} s; the last it said: "
         if process.returncode:
-            last = (err.strip().splitlines() or ["A process failed and said nothing."])[-1]
+            last = last_line(err) if err.strip() else "A process failed without a message."
             raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
         return out, err
 
 
-def use(
-    device: str | None = None, threads: int | None = None, *, numpy_only: str = "", **others: Any
-) -> None:
-    """Run on what `--device`, `--threads` and their like ask for.
+def use(device: str | None = None, threads: int | None = None, *, numpy_only: str = "") -> None:
+    """Run on what `--device` and `--threads` ask for.
 
     What is None stays as the parent process has set it. `numpy_only` names what is to run, where
     that is NumPy's and knows no GPU.
@@ -172,11 +147,10 @@ def use(
     MlpperfError
         If that is not possible here, or NumPy or TensorFlow is loaded under another setting.
     """
-    given = {"device": device, "threads": threads, **others}
-    asked = {**asdict(Setting.current()), **{k: v for k, v in given.items() if v is not None}}
-    if device == "cpu" and others.get("gpu_memory") is None:
-        del asked["gpu_memory"]  # the parent's, which was on a GPU
-    setting = Setting(**asked)
+    now = Setting.current()
+    setting = Setting(
+        now.device if device is None else device, now.threads if threads is None else threads
+    )
     if numpy_only and setting.device != "cpu":
         raise MlpperfError(f"{numpy_only} is NumPy's, which runs on the cpu, not {setting.device}.")
     setting.apply()
@@ -227,19 +201,10 @@ def _configure(tf: Any, setting: Setting) -> None:
     elif not gpus:
         built = "" if tf.test.is_built_with_cuda() else ", and this build of it knows none"
         raise MlpperfError(f"There is no {setting.device}: TensorFlow finds no such GPU{built}.")
-    elif setting.gpu_memory == "growth":
+    else:
         tf.config.experimental.set_memory_growth(gpus[0], True)
-    elif setting.gpu_memory != "all":
-        total = gpu_fact(setting.device, "memory.total")
-        if total.isdigit() and int(setting.gpu_memory) > int(total):
-            raise MlpperfError(
-                f"{setting.device} has {total} MB of memory; {setting.gpu_memory} were asked for."
-            )
-        limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(setting.gpu_memory))
-        tf.config.set_logical_device_configuration(gpus[0], [limit])
     # Otherwise products on recent GPUs have 10 bits of mantissa, and are not those of float32.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    tf.debugging.set_log_device_placement(setting.log_placement)
     # Every case has a shape of its own, for which a function is meant to be traced again.
     tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
 

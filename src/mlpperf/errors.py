@@ -51,6 +51,12 @@ def missing(error: ModuleNotFoundError) -> MlpperfError | None:
     return None
 
 
+def last_line(output: str | bytes) -> str:
+    """The last line of what a process has written, for the sentence about its failure."""
+    text = output if isinstance(output, str) else output.decode(errors="replace")
+    return (text.strip().splitlines() or ["no message"])[-1]
+
+
 def _importing(traceback: TracebackType | None) -> str:
     """Name of the module whose statement raised; nothing without a traceback."""
     name = ""

@@ -1,7 +1,7 @@
 """`pytest -p mlpperf.pytest_plugin --compare-with=main`: `mlpperf compare main` from inside pytest.
 
-It is no plugin that pytest finds by itself: pytest would then rewrite the asserts in every module
-of this package, for everybody who has it installed.
+pytest does not load it by itself, because it would then rewrite the asserts in every module of this
+package, in every environment that has it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def pytest_addoption(parser: Any) -> None:
 
 
 def pytest_cmdline_main(config: Any) -> int | None:
-    """Compare, if that is asked for, the tests in the files that are given; all for none.
+    """With `--compare-with`, compare the tests in the given files, or all.
 
     The exit code is that of `mlpperf compare`: 1 for a regression, 2 if nothing could be measured.
     """

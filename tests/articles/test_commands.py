@@ -50,11 +50,11 @@ def finished(done: Result) -> Result:
 def test_train_says_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
     done = finished(command(
         "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
-        "--plot", "run.png", "--save", "w.npz", "--phases", "--records", "rec",
+        "--plot", "run.html", "--save", "w.npz", "--phases", "--records", "rec",
     ))  # fmt: skip
     assert "of the test set are right" in done.stdout
     assert "backward" in done.stdout
-    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert "Plotly.newPlot(" in (tmp_path / "run.html").read_text("utf-8")
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")
     assert record["kind"] == "training"
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
@@ -105,10 +105,10 @@ def test_ladder_prints_and_records(tmp_path: Path, command: Command) -> None:
 @pytest.mark.filterwarnings("ignore")  # of TensorFlow's own imports
 def test_keras_trains_draws_and_records(tmp_path: Path, command: Command) -> None:
     done = finished(command(
-        "keras", "mlp", *DIGITS, "--epochs", "2", "--plot", "k.png", "--records", "rec"
+        "keras", "mlp", *DIGITS, "--epochs", "2", "--plot", "k.html", "--records", "rec"
     ))  # fmt: skip
     assert "of the test set are right" in done.stdout
-    assert (tmp_path / "k.png").read_bytes().startswith(b"\x89PNG")
+    assert "Plotly.newPlot(" in (tmp_path / "k.html").read_text("utf-8")
     (record,) = lines(tmp_path / "rec" / "keras.jsonl")
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ def test_sweep_draws_and_records(tmp_path: Path) -> None:
         "--threads", "1", "--rung", "float32", "--epochs", "1", "--records", "rec",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert "Plotly.newPlot(" in (tmp_path / "sweep.html").read_text("utf-8")
     assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
 
 
@@ -161,7 +161,7 @@ def test_growth_prints_and_records(
         (["sweep", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
         (["growth", "--device", "tpu"], "There is no device 'tpu'"),
         (["keras", "mlp", "--device", "gpu0"], "There is no device 'gpu0'"),
-        (["keras", "mlp", "--gpu-memory", "64"], "can be limited on a GPU only"),
+        (["keras", "mlp", "--gpu-memory", "64"], "--gpu-memory was removed: use TensorFlow's"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
         (["keras", "mpl"], "no network 'mpl'; did you mean mlp"),
         (["keras", "mlp", "--optimizer", "nadam", "--momentum", "0.5"], "takes no momentum"),
@@ -190,7 +190,7 @@ def test_a_setting_that_fails_does_not_end_the_sweep(
     said = refused("sweep", *sizes, "--data", "digits", "--epochs", "1", "--records", "rec")
     assert said == "mlpperf: batch 64, 1 threads: It has died.\n"
     assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]
-    assert (tmp_path / "sweep.png").stat().st_size
+    assert (tmp_path / "sweep.html").stat().st_size
 
 
 def test_bad_input_is_one_sentence_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_what_nobody_foresaw_is_2_and_a_sentence(body: str, fragment: str) -> No
     code, out, said = ended(started(body))
     assert code == 2
     assert out == ""
-    assert said.startswith("mlpperf: Nobody foresaw this: ")
+    assert said.startswith("mlpperf: Unexpected error: ")
     assert len(said.splitlines()) == 1
     assert fragment in said
     file = own_folder() / "traceback.txt"
@@ -71,7 +71,7 @@ def test_without_a_place_for_the_traceback_the_sentence_is_still_there(tmp_path:
     full = {**os.environ, "TMPDIR": str(tmp_path)}
     (tmp_path / own_folder().name).touch()
     code, _, said = ended(started("raise ValueError('odd')", env=full))
-    assert (code, said) == (2, "mlpperf: Nobody foresaw this: ValueError: odd.\n")
+    assert (code, said) == (2, "mlpperf: Unexpected error: ValueError: odd.\n")
 
 
 @pytest.mark.parametrize("given", ["1", "'a sentence'", "0", ""])
@@ -215,5 +215,5 @@ def test_a_damaged_installation_is_2(damaged: str, tmp_path: Path) -> None:
         )
         assert done.returncode == 2
         assert done.stdout == ""
-        assert done.stderr.startswith("mlpperf: Nobody foresaw this: ")
+        assert done.stderr.startswith("mlpperf: Unexpected error: ")
         assert len(done.stderr.splitlines()) == 1

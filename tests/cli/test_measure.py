@@ -129,7 +129,7 @@ def test_budget_in_the_help_is_the_real_one(
         ("calibrate", compare.BUDGET),
     ):
         shown = " ".join(command(name, "--help").stdout.split())
-        assert f"{seconds:g} by default" in shown
+        assert f"default: {seconds:g}" in shown
 
 
 def test_list_names_every_variant(project: Path) -> None:

@@ -3,6 +3,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,9 +13,11 @@ from rich.console import RenderableType
 from mlpperf.agreement import Agreement, Arrays, Proof
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.engine import terminal
+from mlpperf.engine.calibrate.show import calibration
+from mlpperf.engine.calibrate.trials import Rate, Sight
 from mlpperf.engine.machine.doctor import Finding
 from mlpperf.engine.race.race import Result
-from mlpperf.engine.race.show import best, findings, paired, proofs, races, summary
+from mlpperf.engine.race.show import best, checks, proofs, races, summary
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.show import overview, print_page
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
@@ -209,87 +212,77 @@ def test_overview_shows_every_path_with_all_its_names() -> None:
     assert "…" not in text
 
 
-def test_races_show_each_kind_of_result() -> None:
-    text = as_text(races(hot_path(), ALL))
-    assert "doubling: Doubling" in text.splitlines()[0]
-    assert row(text, "batch-10 ", "total") == (
-        "batch-10 total faster 2.03× 2.01× … 2.04× 1.23 ms 2.5 ms 50 % 25"
-    )
-    assert "slower" in row(text, "slower", "0.50×")
-    assert row(text, "even").startswith("batch-10 even no difference beyond ±2 % 1.00×")
-    assert row(text, "batch-20", "doubted", "faster (?)")
-    assert row(text, "batch-20 doubted:") == "batch-20 doubted: machine busy; clock too coarse"
-    assert row(text, "spoilt", "WRONG") == "batch-10 spoilt WRONG"
-    assert row(text, "spoilt:") == f"batch-10 spoilt: {WRONG.wrong}"
+MARKDOWN = """\
+| case | variant | verdict | speedup | 95 % interval | time | reference | of ceiling | rounds |
+|---|---|---|---:|---:|---:|---:|---:|---:|
+| batch-10 | total | faster (?) | 2.03× | 2.01× … 2.04× | 1.23 ms | 2.5 ms | 50 % | 25 |
+
+- batch-10 total: busy"""
 
 
-def test_races_without_doubts_have_no_notes() -> None:
-    assert "(?)" not in as_text(races(hot_path(), [RIGHT, SLOWER]))
+def printed(shown: RenderableType) -> str:
+    """What a command prints, without the spaces at the ends of lines."""
+    return "".join(f"{line.rstrip()}\n" for line in as_text(shown).splitlines())
 
 
-def test_paired_has_no_absolute_times() -> None:
-    text = as_text(paired(ALL))
-    assert row(text, " total ") == "doubling batch-10 total faster 2.03× 2.01× … 2.04× 50 %"
-    assert row(text, "spoilt") == "doubling batch-10 spoilt WRONG"
-    assert len(text.split("\n")) >= len(ALL)
-    assert " ms" not in text
+OUTCOMES: list[tuple[str, str, str, Proof | str]] = [
+    ("doubling", "total", "batch-10", Proof(1e-8, 1e-6)),
+    ("doubling", "total", "batch-20", Proof(3e-8, 2e-6, 1e-3)),
+    ("doubling", "total", "batch-30", Proof(1e-8, 9e-6, 2.5)),
+    ("doubling", "spoilt", "batch-10", Proof(1e-8, 1e-6)),
+    ("doubling", "spoilt", "batch-20", "is wrong"),
+    ("doubling", "hopeless", "batch-10", "is wrong"),
+    ("other", "total", "batch-10", Proof()),
+]
+RATES = [
+    Sight(0.0, Rate(0, 0), Rate(1, 20), math.nan, 12.0),
+    Sight(0.01, Rate(9, 10), Rate(0, 20), 0.0101, 14.0),
+    Sight(0.02, Rate(10, 10), Rate(0, 20), 0.0199, 15.0),
+]
+PAGES: dict[str, Callable[[], RenderableType]] = {
+    "race": lambda: races("doubling: Doubling", ALL),
+    "race-best": lambda: best([replace(WRONG, seconds=1e-9), SLOWER, RIGHT, EVEN, DOUBTED]),
+    "verify": lambda: proofs(OUTCOMES),
+    "doctor": lambda: checks(
+        [Finding("fine", "clock", "ticks"), Finding("problem", "disk", "full", "Buy one.")]
+    ),
+    "calibrate": lambda: calibration(RATES),
+    "list": lambda: overview([hot_path()]),
+}
 
 
-def test_best_is_the_fastest_of_those_that_are_right() -> None:
-    quickest_but_wrong = replace(WRONG, seconds=1e-9)
-    text = as_text(best([quickest_but_wrong, SLOWER, RIGHT, EVEN, DOUBTED]))
-    assert row(text, "batch-10") == "doubling batch-10 total 2.03× 50 %"
-    assert row(text, "batch-20") == "doubling batch-20 doubted 2.03× 50 %"
-    assert "spoilt" not in text
+@pytest.mark.parametrize("name", PAGES)
+def test_a_command_prints_its_page(name: str) -> None:
+    page = (Path(__file__).parent / "pages" / f"{name}.txt").read_text("utf-8")
+    assert printed(PAGES[name]()) == page
+
+
+def test_the_table_of_a_race_in_markdown() -> None:
+    assert races("", [replace(RIGHT, doubts=("busy",))]).to_markdown() == MARKDOWN
+
+
+def test_a_warning_that_all_have_names_none() -> None:
+    busy = [replace(r, doubts=("busy",)) for r in (RIGHT, SLOWER)]
+    assert races("", busy).notes == ["all: busy"]
+    assert races("", [RIGHT, SLOWER]).notes == []
 
 
 def test_best_of_nothing_right_is_empty() -> None:
-    assert "doubling" not in as_text(best([WRONG]))
+    assert best([WRONG]).rows == []
 
 
 def test_summary_counts() -> None:
     assert summary(ALL) == (
         "4 of 5 proven equal and timed; 2 faster than their reference; "
-        "4 intervals within ±2 %; 1 marked (?) with a reason not to trust them too far."
+        "4 intervals within ±2 %; 1 with warnings (?)."
     )
     assert summary([]).startswith("0 of 0 proven equal")
 
 
 def test_results_without_bounds_can_be_shown() -> None:
-    for table in (races(hot_path(), [UNDECIDED]), paired([UNDECIDED]), best([UNDECIDED])):
+    for table in (races("doubling", [UNDECIDED]), best([UNDECIDED])):
         assert "undecided" in as_text(table)
     assert "0 intervals within" in summary([UNDECIDED])
-
-
-def test_proofs_show_the_worst_case_and_what_is_wrong() -> None:
-    text = as_text(
-        proofs(
-            [
-                ("doubling", "total", "batch-10", Proof(1e-8, 1e-6)),
-                ("doubling", "total", "batch-20", Proof(3e-8, 2e-6, 1e-3)),
-                ("doubling", "total", "batch-30", Proof(1e-8, 9e-6, 2.5)),
-                ("doubling", "spoilt", "batch-10", Proof(1e-8, 1e-6)),
-                ("doubling", "spoilt", "batch-20", "is wrong"),
-                ("doubling", "hopeless", "batch-10", "is wrong"),
-                ("other", "total", "batch-10", Proof()),
-            ]
-        )
-    )
-    assert row(text, "doubling", "total") == "doubling total 3/3 2.5 s 3.0e-08 2.0e-06 equal"
-    assert row(text, "spoilt") == "doubling spoilt 1/2 – 1.0e-08 1.0e-06 WRONG"
-    assert re.fullmatch(r"doubling hopeless 0/1 – \S+ \S+ WRONG", row(text, "hopeless"))
-    assert row(text, "other") == "other total 1/1 – 0.0e+00 0.0e+00 equal"
-
-
-def test_findings_show_state_text_and_advice() -> None:
-    text = as_text(
-        findings(
-            [Finding("fine", "clock", "ticks"), Finding("problem", "disk", "full", "Buy one.")]
-        )
-    )
-    assert row(text, "clock") == "fine clock ticks"
-    assert row(text, "disk") == "problem disk full"
-    assert row(text, "→") == "→ Buy one."
 
 
 def test_a_page_shows_story_reference_and_variants(capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,23 +317,20 @@ MARKED = "[red] tape[/] [bold]x[/bold] [/] [0] :warning: :x: \\[y]"
     "table",
     [
         lambda: overview([hot_path(MARKED)]),
-        lambda: races(hot_path(MARKED), [RIGHT]),
-        lambda: races(hot_path(), [replace(RIGHT, case=MARKED)]),
-        lambda: races(hot_path(), [replace(RIGHT, variant=MARKED)]),
-        lambda: races(hot_path(), [replace(RIGHT, doubts=(MARKED,))]),
-        lambda: races(hot_path(), [replace(WRONG, wrong=MARKED)]),
-        lambda: races(hot_path(), [replace(WRONG, case=MARKED)]),
-        lambda: paired([replace(RIGHT, path=MARKED)]),
-        lambda: paired([replace(RIGHT, case=MARKED)]),
-        lambda: paired([replace(WRONG, variant=MARKED)]),
+        lambda: races(MARKED, [RIGHT]),
+        lambda: races("doubling", [replace(RIGHT, case=MARKED)]),
+        lambda: races("doubling", [replace(RIGHT, variant=MARKED)]),
+        lambda: races("doubling", [replace(RIGHT, doubts=(MARKED,))]),
+        lambda: races("doubling", [replace(WRONG, wrong=MARKED)]),
+        lambda: races("doubling", [replace(WRONG, case=MARKED)]),
         lambda: best([replace(RIGHT, path=MARKED)]),
         lambda: best([replace(RIGHT, case=MARKED)]),
         lambda: best([replace(RIGHT, variant=MARKED)]),
         lambda: proofs([(MARKED, "total", "batch-10", Proof())]),
         lambda: proofs([("doubling", MARKED, "batch-10", Proof())]),
-        lambda: findings([Finding("fine", MARKED, "found")]),
-        lambda: findings([Finding("note", "what", MARKED, "advice")]),
-        lambda: findings([Finding("problem", "what", "found", MARKED)]),
+        lambda: checks([Finding("fine", MARKED, "found")]),
+        lambda: checks([Finding("note", "what", MARKED, "advice")]),
+        lambda: checks([Finding("problem", "what", "found", MARKED)]),
     ],
 )
 def test_markup_in_names_is_not_interpreted(table: Callable[[], RenderableType]) -> None:
@@ -400,19 +390,18 @@ def test_a_result_of_ordinary_size_is_never_cut() -> None:
         speedup=Interval(1.0, 0.9, 1.1234),
         doubts=("machine busy",),
     )
-    text = as_text(races(hot_path(), [long, WRONG]))
+    text = as_text(races("doubling", [long, WRONG]))
     assert row(text, long.case, long.variant, "no difference beyond ±12 % (?)", "1.0× ")
     assert "0.90× … 1.1×" in text
 
 
 EVERYTHING: list[Callable[[], RenderableType]] = [
     lambda: overview(PATHS),
-    lambda: races(hot_path(), ALL),
-    lambda: paired(ALL),
+    lambda: races("doubling", ALL),
     lambda: best(ALL),
     lambda: summary(ALL),
     lambda: proofs([("doubling", "total", "batch-10", Proof()), ("a", "b", "c", "is wrong")]),
-    lambda: findings([Finding("problem", "disk", "full", "Buy one.")]),
+    lambda: checks([Finding("problem", "disk", "full", "Buy one.")]),
 ]
 
 

@@ -19,7 +19,6 @@ EXTRAS = PROJECT["optional-dependencies"]
 OPTIONAL_IN_THE_CORE = {"tensorflow", "numba", "llvmlite", "memray", "distributed", "dask"}
 # In other projects' environments, to run their suites.
 IN_ANY_ENVIRONMENT = {"pytest", "greenlet", "asv_runner", "numpy"}  # if they are there
-OPTIONAL = {"IPython"}  # plots live in a notebook, which brings it
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -64,7 +63,7 @@ def test_what_is_imported_is_declared(file: Path) -> None:
     elif of_the_core(file):
         allowed |= OPTIONAL_IN_THE_CORE
     else:
-        allowed |= OPTIONAL.union(*(names(listed) for listed in EXTRAS.values()))
+        allowed |= set().union(*(names(listed) for listed in EXTRAS.values()))
     assert set(imported(file.read_text("utf-8"))) <= allowed
 
 

@@ -5,6 +5,7 @@ import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import pytest
@@ -17,11 +18,12 @@ from mlpperf.agreement import Proof
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history.races import race_content
-from mlpperf.engine.history.records import Commit, as_records, context
+from mlpperf.engine.history.records import CodeVersion, as_records, context
 from mlpperf.engine.race.result import Result
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
 from mlpperf.errors import MlpperfError
+from mlpperf.hotpath import verify
 from readme import EVERY, marked, rewrite, update
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +178,7 @@ def test_the_reference_says_what_a_command_declares() -> None:
     ]
 
 
+@pytest.mark.usefixtures("articles")
 def test_the_reference_says_what_the_help_says(
     command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,7 +302,7 @@ def test_every_field_of_a_record_is_documented(file: Path) -> None:
 
 def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
     fields = documented()
-    here = Commit(None, False)
+    here = CodeVersion(None, False)
     assert set(context("race", here)) == fields["In every record"]
     proof = Proof(0.0, 1.0)
     result = Result("p", 1, "c", "v", "numpy", 1.0, 1.0, Interval(1.0, 1.0, 1.0), 1, proof, 1.0)
@@ -322,3 +325,32 @@ def test_the_example_that_reads_records_is_carried_out(
     last = json.loads((RECORDS / "races.jsonl").read_text("utf-8").splitlines()[-1])
     told = capsys.readouterr().out.splitlines()[-1]
     assert told.startswith(f"{last['path']} {last['variant']} {last['speedup']['median']} ")
+
+
+def test_the_example_of_a_hot_path_is_right() -> None:
+    text = (ROOT / "docs" / "hot-paths.md").read_text("utf-8")
+    page: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", text, flags=re.S)[0], page)
+    (path,) = page["PATHS"]
+    for variant in path.variants:
+        for case in path.cases:
+            proof = verify(path, variant, case)
+            assert proof.error <= proof.tolerance
+
+
+def test_every_name_of_the_python_interface_exists() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    for part in text.split("\n::: ")[1:]:
+        found = resolve_name(part.split()[0])
+        for names in re.findall(r"members: \[(.*)\]", part):
+            assert [name for name in names.split(", ") if not hasattr(found, name)] == []
+
+
+def test_the_picture_of_the_architecture_shows_what_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    engine = text.partition("\nengine/\n")[2].partition("```")[0]
+    folders = {path.parent.name for path in (ROOT / "src/mlpperf/engine").glob("*/__init__.py")}
+    assert set(re.findall(r"(\w+)/", engine)) == folders
+    for folder, files in re.findall(r"^    (\w+)/ +(\w+(?:, \w+)+)  ", engine, flags=re.M):
+        for file in files.split(", "):
+            assert (ROOT / "src/mlpperf/engine" / folder / f"{file}.py").exists(), file

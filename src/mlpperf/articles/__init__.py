@@ -1,21 +1,26 @@
-"""What the articles need besides their hot paths: data, network, clusters, contests, pages."""
+"""The articles as an extension: hot paths, data, network, clusters, contests and report pages."""
 
-from pathlib import Path
+from ..extension import Extension
 
-# The entry of the articles' hot paths, also of versions of this repository that name none.
+# Versions of this repository that name no hot paths have these, too.
 HOT_PATHS = ("mlpperf.paths:PATHS",)
 
-
-def named() -> bool:
-    """Whether the project in the current folder names the articles' hot paths.
-
-    Without them it has nothing to do with the articles' pages, checks and commands.
-    """
-    from ..engine.suites.pyproject import entries
-    from ..errors import MlpperfError
-
-    try:
-        found = entries(Path("pyproject.toml"))
-    except MlpperfError:  # whatever needs the file says what is wrong with it
-        return False
-    return any(entry.partition(":")[0] == "mlpperf.paths" for entry in found)
+EXTENSION = Extension(
+    interface=1,
+    heading="Articles",
+    hot_paths=HOT_PATHS,
+    commands={
+        "data": "mlpperf.articles.data.commands:data",
+        "train": "mlpperf.articles.mlp.commands:train",
+        "ladder": "mlpperf.articles.mlp.ladder_commands:ladder",
+        "sweep": "mlpperf.articles.mlp.ladder_commands:sweep",
+        "growth": "mlpperf.articles.mlp.ladder_commands:growth",
+        "keras": "mlpperf.articles.keras.commands:keras",
+        "peers": "mlpperf.articles.peers.commands:peers",
+        "accuracy": "mlpperf.articles.accuracy.commands:accuracy",
+        "clusters": "mlpperf.articles.clusters.commands:clusters",
+    },
+    checks="mlpperf.articles.checks:CHECKS",
+    report="mlpperf.articles.report.content:CONTENT",
+    needs=("scipy", "sklearn"),
+)

@@ -1,4 +1,4 @@
-"""The options that only the articles' commands have."""
+"""Options of several of the articles' commands."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N, or clusters:K.")]
+Data = Annotated[str, typer.Option("--data", help="mnist, digits, synthetic:N or clusters:K.")]

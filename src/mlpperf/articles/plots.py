@@ -1,30 +1,94 @@
-"""The figures that commands write to a file: a new one, and how it is saved, by Matplotlib."""
+"""What the figures of the articles share: curves over the epochs, and how figures are saved."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..engine.files import write_whole
 from ..errors import MlpperfError
 
-
-def new_figure(columns: int) -> tuple[Any, Any]:
-    """A figure that no window is needed for."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5 * columns, 3.6), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False)[0]
+Record = Mapping[str, Any]
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write a figure in the format that the ending of `path` names.
+class Curves(NamedTuple):
+    """A figure over the epochs of a training.
+
+    Attributes
+    ----------
+    title : of the figure, and of its axis.
+    lines : the keys of the values in a record of an epoch, with the names of their lines.
+    scale : factor of the values.
+    logarithmic : whether the axis is.
+    """
+
+    title: str
+    lines: Mapping[str, str]
+    scale: float = 1.0
+    logarithmic: bool = False
+
+    @property
+    def alt(self) -> str:
+        """The figure in words."""
+        both = " on training and test set" if len(self.lines) > 1 else ""
+        return f"{self.title}{both} over the epochs; as in the table."
+
+    def draw(self, epochs: Sequence[Record]) -> Any:
+        """The figure, from the epochs of a record."""
+        import plotly.graph_objects as go
+
+        from ..engine.report.figures import LOGARITHMIC, over
+
+        traces = []
+        for key, name in self.lines.items():
+            known = [e for e in epochs if e[key] is not None]
+            traces.append(
+                go.Scatter(
+                    name=name,
+                    mode="lines+markers",
+                    x=[e["epoch"] for e in known],
+                    y=[self.scale * e[key] for e in known],
+                    hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{name}</extra>",
+                )
+            )
+        axis = {"title": self.title, **(LOGARITHMIC if self.logarithmic else {})}
+        return over(traces, "epoch", axis)
+
+
+def sets(train: str, test: str) -> dict[str, str]:
+    """The lines of both sets, by the keys of their values."""
+    return {train: "training set", test: "test set"}
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a file that would not be opened as a page.
 
     Raises
     ------
     MlpperfError
-        If that is no format, or the file cannot be written.
+        If its name does not end in .html.
     """
+    if path and path.suffix != ".html":
+        raise MlpperfError(f"Plots are saved as HTML, so --plot must end in .html, not {path}.")
+
+
+def save(figures: Sequence[Any], path: Path) -> None:
+    """Write figures to one page, which contains all that it needs.
+
+    Raises
+    ------
+    MlpperfError
+        If the file cannot be written.
+    """
+    parts = [
+        figure.update_layout(template="plotly_white").to_html(
+            full_html=False, include_plotlyjs=number == 0
+        )
+        for number, figure in enumerate(figures)
+    ]
+    page = "".join(['<!doctype html><html lang="en"><meta charset="utf-8">', *parts, "</html>\n"])
     try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as reason:
+        write_whole(path, page.encode())
+    except OSError as reason:
         raise MlpperfError(f"The plot cannot be written to {path} ({reason}).") from reason

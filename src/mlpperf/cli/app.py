@@ -1,21 +1,22 @@
-"""All commands: thin, and quick to start because every command imports what it needs itself.
+"""All commands. They start quickly because each imports what it needs itself.
 
 Thread counts must be set before NumPy loads, so nothing numerical is imported at module level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from .. import __version__
-from ..articles import named
-from ..articles.commands import COMMANDS
 from ..engine.words import plain
 from ..errors import MlpperfError, missing
+from ..extension import Extension
+from . import extensions
 from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
@@ -23,25 +24,41 @@ from .measure import list_, race, show, verify
 from .reports import export, report, serve
 from .start import init
 
-# By the heading that they have in the help.
+# By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Measure": (list_, show, verify, race),
-    "Commits": (init, compare, backfill, bisect, history, calibrate),
+    "Commits": (init, compare, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
-    "Articles": COMMANDS,
-    "Machine": (devices, doctor),
+    "Hot paths": (list_, show, verify, race),
+    "Machine": (doctor, devices),
 }
 
 
-class _OneSentence(TyperGroup):
-    """Bad input and interruption end in one sentence and exit code 2, without a traceback.
+class _Commands(TyperGroup):
+    """Built-in commands, and those of extensions, which are imported when they are looked up.
 
-    So does a command whose packages come with an extra that is not installed.
+    Bad input and interruption end in one sentence and exit code 2, without a traceback. So does a
+    command whose packages come with an extra that is not installed.
     """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        self._add(extensions.listed())
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands:
+            self._add(extensions.installed())
+        return super().get_command(ctx, cmd_name)
+
+    def _add(self, whose: Iterable[Extension]) -> None:
+        for extension in whose:
+            for name, function in extensions.functions(extension):
+                alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+                alone.command(name, rich_help_panel=extension.heading)(function)
+                self.commands.setdefault(name, get_command(alone))
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return self._naming_extras(ctx)
+            return self._naming_the_remedy(ctx)
         except MlpperfError as error:
             sentence = str(error).rstrip(".")
             sentence += "" if sentence.endswith("?") else "."
@@ -50,21 +67,48 @@ class _OneSentence(TyperGroup):
         typer.echo(f"mlpperf: {plain(sentence)}", err=True)
         raise typer.Exit(2)
 
-    def _naming_extras(self, ctx: Any) -> Any:
+    def _naming_the_remedy(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            if told := missing(error):
-                raise told from error
+            if sentence := missing(error):
+                raise sentence from error
+            raise
+        except Exception as error:  # Typer's own, whose class is not public
+            if sentence := _removed(ctx.invoked_subcommand, getattr(error, "option_name", "")):
+                raise sentence from error
             raise
 
 
+# What replaces options of 0.1, by commands ("" for all) and options. To be deleted in 0.3.
+REMOVED = {
+    ("compare calibrate backfill", "--paths --path"): "--series 'PATH/*'",
+    ("compare calibrate", "--case"): "--series '*/CASE/*'",
+    ("compare", "--backend"): "--series '*/VARIANT' with the name of a variant",
+    ("compare", "--same --full"): "--all",
+    ("backfill", "--workers"): "--scheduler, after `dask scheduler` and `dask worker`",
+    ("", "--inter"): "--threads, or TensorFlow's variable TF_NUM_INTEROP_THREADS",
+    ("", "--gpu-memory"): "TensorFlow's variable TF_FORCE_GPU_ALLOW_GROWTH",
+    ("", "--xla --no-xla"): "TensorFlow's variable TF_XLA_FLAGS",
+    ("", "--log-placement"): "`mlpperf devices`, which shows where TensorFlow runs",
+}
+
+
+def _removed(command: Any, option: str) -> MlpperfError | None:
+    """The sentence about an option that was removed; None for any other."""
+    for (commands, options), instead in REMOVED.items():
+        if option in options.split() and (not commands or command in commands.split()):
+            return MlpperfError(f"{option} was removed: use {instead}")
+    return None
+
+
 app = typer.Typer(
-    cls=_OneSentence,
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Fast versions of your code: proven equal, timed in turns, and followed over commits.",
+    help="Find performance regressions: time two versions of a project side by side, and follow "
+    "its speed over commits.",
 )
 
 
@@ -84,6 +128,4 @@ def _options(
 
 for _group, _commands in GROUPS.items():
     for _command in _commands:
-        # They can be called everywhere, but concern nobody else.
-        _hidden = _group == "Articles" and not named()
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group, hidden=_hidden)(_command)
+        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group)(_command)

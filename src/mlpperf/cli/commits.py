@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..articles import HOT_PATHS
 from ..devices import Setting, use
 from ..engine.options import (
     AsJson,
     Asv,
     Device,
-    Paths,
     PytestBenchmark,
     Python,
     Records,
@@ -26,10 +24,16 @@ from ..engine.options import (
 )
 from ..engine.words import percentage
 from ..errors import MlpperfError
+from . import extensions
+
+if TYPE_CHECKING:
+    from ..engine.compare import Comparison, Request
+    from ..engine.history.recording import Recording
+    from ..engine.versions.prepare import Pair
 
 
 class Format(StrEnum):
-    """How a comparison is written."""
+    """Output format of a comparison."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -38,46 +42,39 @@ class Format(StrEnum):
 
 def compare(
     base: Annotated[
-        str, typer.Argument(metavar="BASE", help="The commit to compare with, such as main.")
+        str, typer.Argument(metavar="BASE", help="Commit to compare with, such as main.")
     ],
     head: Annotated[
         str | None,
-        typer.Argument(
-            metavar="HEAD", help="The commit to judge; the files as they are by default."
-        ),
+        typer.Argument(metavar="HEAD", help="Commit to judge (default: the working tree)."),
     ] = None,
-    paths: Paths = None,
-    case: Annotated[
-        list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
-    ] = None,
-    backend: Annotated[
-        list[str] | None, typer.Option("--backend", help="numpy, numba or tensorflow; repeatable.")
-    ] = None,
-    suite: Suites = None,
     series: SeriesPatterns = None,
+    suite: Suites = None,
     benchmarks: Annotated[
-        str | None, typer.Option(help="The commit whose suites both get; HEAD's by default.")
+        str | None, typer.Option(help="Commit whose suites time both versions (default: HEAD).")
     ] = None,
     threshold: Annotated[
-        str | None, typer.Option(help="The smallest slowdown that is told; 0.5% by default.")
+        str | None, typer.Option(help="Smallest slowdown to report (default: 0.5%).")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for all that is timed; 130 by default, or more.")
+        float | None, typer.Option(help="Seconds of timing (default: 130, for large suites more).")
     ] = None,
     python: Python = None,
     with_: With = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="A process for each version; its sight is coarser.")
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Run each version in its own process; only larger changes are detected.",
+        ),
     ] = False,
-    same: Annotated[
-        bool, typer.Option("--same", help="Measure even if the code is the same, as a check.")
-    ] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="Time also what runs nothing that changed.")
+    all_: Annotated[
+        bool,
+        typer.Option("--all", help="Time every benchmark, even if it runs no changed code."),
     ] = False,
     accept: Annotated[
         list[str] | None,
-        typer.Option("--accept", help="A benchmark that may be gone or unjudged; repeatable."),
+        typer.Option("--accept", help="Benchmark that may be gone or undecided; repeatable."),
     ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with BASE itself, not with the merge base.")
@@ -87,58 +84,67 @@ def compare(
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
     records: Records = None,
 ) -> None:
-    """Decide whether HEAD is slower than BASE: 0 no regression, 1 regression, 2 not measured.
+    """Compare the speed of HEAD and BASE: 0 no regression, 1 regression, 2 not measured.
 
-    By the benchmarks that the project has: hot paths, an asv suite, and tests that use the
-    benchmark fixture. If BASE and HEAD have gone different ways, HEAD is compared with their merge
-    base. Both versions of the code take turns in one process, several times; and what is wrong, or
-    takes more memory, is a regression too.
+    Runs the project's benchmarks: hot paths, an asv suite, and tests that use the benchmark
+    fixture. Both versions take turns in one process, and in several processes. A wrong result and
+    a higher memory use are regressions, too. If BASE and HEAD have diverged, HEAD is compared with
+    their merge base.
     """
     use(device, threads)
-    from ..engine import terminal
-    from ..engine.compare import render
-    from ..engine.compare.request import Request, carry_out
-    from ..engine.compare.result import Comparison
-    from ..engine.history.recording import Recording, json_text
+    from ..engine.compare import Request
+    from ..engine.history.recording import Recording
 
     recording = Recording("comparison", "comparisons", records)
     request = Request(
         base,
         head,
-        paths=paths or (),
-        cases=case or (),
-        backends=backend or (["numpy"] if Setting.current().device == "cpu" else ["tensorflow"]),
         series=series or (),
-        usual=HOT_PATHS,
-        # Who names hot paths, cases or libraries wants nothing else.
-        kinds=suite or (["hotpaths"] if paths or case or backend else ()),
+        backends=["numpy"] if Setting.current().device == "cpu" else ["tensorflow"],
+        usual=extensions.hot_paths(),
+        kinds=suite or (),
         benchmarks=benchmarks,
         threshold=percentage(threshold, "--threshold") if threshold else None,
         budget=budget,
         python=python,
         extra=with_ or (),
         isolate=isolate,
-        same=same,
-        full=full,
+        everything=all_,
         accept=accept or (),
         exact=exact,
     )
+    _conclude(_compared(request, recording), recording, format)
 
-    found: list[Comparison] = []
+
+def _compared(request: Request, recording: Recording) -> Comparison:
+    """Carry out and record a comparison; of an interrupted one, what was measured until then."""
+    from ..engine import terminal
+    from ..engine.compare import carry_out, render
+
+    kept: list[Comparison] = []
 
     def keep(result: Comparison) -> None:
-        found.append(result)
-        if not result.same:  # that two versions have the same code is told, but not recorded
+        kept.append(result)
+        if not result.same:
             recording.add(render.record(result))
 
     with terminal.progress() as bar:
         task = bar.add_task("", total=None)
         try:
             carry_out(request, keep, lambda text: bar.update(task, description=text, refresh=True))
-        except KeyboardInterrupt:  # what is known by now is recorded, and shown
-            if not found:
+        except KeyboardInterrupt:
+            if not kept:
                 raise
-    (result,) = found
+    (result,) = kept
+    return result
+
+
+def _conclude(result: Comparison, recording: Recording, format: Format) -> None:
+    """Show a comparison, and end with its exit code."""
+    from ..engine import terminal
+    from ..engine.compare import render
+    from ..engine.history.recording import json_text
+
     if format is Format.JSON:
         (record,) = recording.written or recording.complete(render.record(result))
         typer.echo(json_text(record))
@@ -149,7 +155,7 @@ def compare(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in render.github_lines(result):
             typer.echo(line, err=True)
-    if result.interrupted:  # whatever was found so far: not all was looked at
+    if result.interrupted:  # not everything was judged, whatever was measured
         raise KeyboardInterrupt
     if result.exit_code == 2:
         raise MlpperfError(render.verdict(result))
@@ -160,44 +166,39 @@ def compare(
 def calibrate(
     size: Annotated[
         list[str] | None,
-        typer.Option("--size", help="A slowdown such as 2%; repeatable. 0, 1, 2, 3, 5, 10 %."),
+        typer.Option(
+            "--size", help="Slowdown, such as 2%; repeatable (default: 0, 1, 2, 3, 5 and 10 %)."
+        ),
     ] = None,
     trials: Annotated[int, typer.Option(help="Comparisons for each size.")] = 3,
-    paths: Paths = None,
-    case: Annotated[
-        list[str] | None, typer.Option("--case", help="Only this case; repeatable.")
-    ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for the timing of a comparison; 130 by default.")
+        float | None,
+        typer.Option(help="Seconds of timing for each comparison (default: 130)."),
     ] = None,
-    suite: Suites = None,
     series: SeriesPatterns = None,
+    suite: Suites = None,
     python: Python = None,
     with_: With = None,
     against: Annotated[
-        str | None, typer.Option(help="Calibrate another tracker: asv, or pytest-benchmark.")
+        str | None,
+        typer.Option(help="Calibrate another tracker instead: asv or pytest-benchmark."),
     ] = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Put slowdowns of known size into the code, and count how many `compare` finds.
+    """Slow the code down by known amounts, and count how many slowdowns `compare` detects.
 
-    Into a function of every hot path; in a project without any, into functions that its tests or
-    asv suite run. Three minutes for each trial of each size; less with --budget 60.
+    Slows down a function of every hot path; in a project without hot paths, functions that its
+    tests or asv suite run. Takes three minutes for each trial of each size; less with --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
-    import numpy as np
-
     from ..engine import terminal
     from ..engine.calibrate import show
-    from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.recorded import Calibration
-    from ..engine.calibrate.suite_trackers import suite_tracker
+    from ..engine.calibrate.recorded import calibration_content
     from ..engine.calibrate.trackers import TRACKERS
     from ..engine.calibrate.trials import SIZES, Trial, sights
     from ..engine.calibrate.trials import calibrate as calibrated
-    from ..engine.compare.budget import BUDGET, SUITE_BUDGET
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
     from ..engine.suites.series import Selection
@@ -210,51 +211,33 @@ def calibrate(
     sizes = [percentage(text, "--size") for text in size] if size else list(SIZES)
     done: list[Trial] = []
     with scratch("mutants") as temporary, terminal.progress() as bar:
-        hot_paths = ["hotpaths"] if paths or case else ()
-        folder = temporary / "versions"
-        folder.mkdir()
+        (temporary / "versions").mkdir()
         wanted = Revisions(
             None,
             None,
-            usual=HOT_PATHS,
-            kinds=suite or hot_paths,
+            usual=extensions.hot_paths(),
+            kinds=suite or (),
             python=python,
             extra=with_ or (),
         )
-        made = pair(wanted, Path.cwd(), folder)
-        selection = Selection(paths or (), case or (), series=series or made.settings.series)
-        task = bar.add_task("", total=trials * len(sizes))
-        mutator = None
-        # One kind at a time: hot paths have functions of their own to slow down.
-        suites = () if made.head.entries else made.suites
-        tracker = TRACKERS[against] if against else None
-        if against and made.runtime and suites:
-            suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
-            tracker = suite_tracker(against, suites, made.runtime)
-        if made.runtime and suites:
-            bar.update(task, description="what do the benchmarks run?", refresh=True)
-            rng = np.random.default_rng()
-            trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
-            mutator = SuiteMutator(made.head, trace, rng)
-        usual_seconds = SUITE_BUDGET[0] if mutator else BUDGET
-        seconds = usual_seconds if budget is None else budget
+        made = pair(wanted, Path.cwd(), temporary / "versions")
+        task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
+        options = _calibrated_by(made, against)
+        if budget is not None:
+            options["budget"] = budget
         for trial in calibrated(
             made.head,
-            selection,
+            Selection(series or made.settings.series),
             temporary,
             sizes=sizes,
             trials=trials,
-            budget=seconds,
-            tracker=tracker,
-            mutator=mutator,
-            suites=suites,
-            runtime=made.runtime,
-            isolated=made.isolated,
             progress=lambda text: bar.update(task, description=text, refresh=True),
+            **options,
         ):
-            calibration = Calibration(trial, against or "mlpperf", seconds, tuple(case or ()))
-            measured_in = environment(*made.interpreter).fields() if suites else {}
-            recording.add({**calibration.fields(), **measured_in})
+            tracker, patterns = against or "mlpperf", tuple(series or ())
+            content = calibration_content(trial, tracker, options["budget"], patterns)
+            measured_in = environment(*made.interpreter).fields() if options["suites"] else {}
+            recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
     if as_json:
@@ -262,27 +245,49 @@ def calibrate(
         return
     console = terminal.console()
     console.print(show.calibration(sights(done)))
-    typer.echo(show.sight(sights(done)))
-    console.print(recording.told, soft_wrap=True)
+    typer.echo(show.detectable(sights(done)))
+    console.print(recording.location, soft_wrap=True)
+
+
+def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
+    """How slowdowns are planted and looked for: in hot paths if there are any, else in suites."""
+    import numpy as np
+
+    from ..engine.calibrate.planted import SuiteMutator, traced
+    from ..engine.calibrate.suite_trackers import suite_tracker
+    from ..engine.calibrate.trackers import TRACKERS
+    from ..engine.compare import BUDGET, SUITE_BUDGET
+
+    suites = () if made.head.entries else made.suites
+    options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
+    options["tracker"] = TRACKERS[against] if against else None
+    if against and made.runtime and suites:
+        suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
+        options["tracker"] = suite_tracker(against, suites, made.runtime)
+    if made.runtime and suites:
+        rng = np.random.default_rng()
+        trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
+        options |= {"mutator": SuiteMutator(made.head, trace, rng), "budget": SUITE_BUDGET[0]}
+    return {**options, "suites": suites}
 
 
 def usual(folder: Path, pattern: str) -> Path | None:
-    """`folder`, if there is anything in it to read."""
+    """`folder`, if it has files that match `pattern`."""
     return folder if any(folder.glob(pattern)) else None
 
 
 def other_trackers(
     asv: Path | None, pytest_benchmark: Path | None
 ) -> tuple[Path | None, Path | None]:
-    """Where results of asv and pytest-benchmark are: as given, or where they usually are."""
+    """Folders of asv's and pytest-benchmark's results: as given, or the usual ones."""
     return (
-        asv or usual(Path(".asv/results"), "*/*-*.json"),  # not what it knows about the machine
+        asv or usual(Path(".asv/results"), "*/*-*.json"),  # but not machine.json
         pytest_benchmark or usual(Path(".benchmarks"), "**/*.json"),
     )
 
 
 class TableFormat(StrEnum):
-    """How the history is written."""
+    """Output format of the history."""
 
     TEXT = "text"
     JSON = "json"
@@ -292,25 +297,25 @@ class TableFormat(StrEnum):
 def history(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATH", help="Only of these; all by default."),
+        typer.Argument(metavar="PATH", help="Hot paths or series (default: all)."),
     ] = None,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
-    machine: Annotated[str | None, typer.Option(help="Only of this host.")] = None,
+    machine: Annotated[str | None, typer.Option(help="Only measurements of this host.")] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Only on this device, such as cpu.")
+        str | None, typer.Option("--device", help="Only measurements on this device, such as cpu.")
     ] = None,
     format: Annotated[
-        TableFormat, typer.Option("--format", help="text: what changed; json, csv: everything.")
+        TableFormat, typer.Option("--format", help="text: only changes; json, csv: everything.")
     ] = TableFormat.TEXT,
 ) -> None:
-    """Show which commits made something faster or slower, from all that was measured so far.
+    """Show which commits made a benchmark faster or slower, from everything measured so far.
 
-    By comparisons of two commits at a time, whose levels do not drift; and by seconds and ratios.
+    Combines comparisons of two commits, and series of seconds and ratios of single commits.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder
@@ -331,20 +336,20 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted))
-    found = table.whatever_can_be_read(*sources) if levels else table.history(*sources)
-    if len(found.table):
-        found = found.only(wanted, machine, device, compared)
-    found.unreadable.extend(damaged)
+    measured = table.read_history(*sources) if levels else table.history(*sources)
+    if len(measured.table):
+        measured = measured.only(wanted, machine, device, compared)
+    measured.unreadable.extend(damaged)
     about = show.as_json(levels, wanted) if levels else None
     if format is TableFormat.CSV:
-        typer.echo(listing.as_csv(found, about), nl=False)
-        for sentence in found.unreadable:
+        typer.echo(listing.as_csv(measured, about), nl=False)
+        for sentence in measured.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
-    told = changes(found.table)
+    steps = changes(measured.table)
     if format is TableFormat.JSON:
-        typer.echo(listing.as_json(told, found, about))
+        typer.echo(listing.as_json(steps, measured, about))
         return
-    if told:
-        console().print(listing.listing(told, found))
-    typer.echo(listing.summary(told, found))
+    if steps:
+        console().print(listing.listing(steps, measured))
+    typer.echo(listing.summary(steps, measured))

@@ -2,63 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..articles import HOT_PATHS
-from ..engine.options import Paths, Python, Records, SeriesPatterns, Suites, With
+from ..engine.options import Python, Records, SeriesPatterns, Suites, With
 from ..errors import MlpperfError
+from . import extensions
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
 
 def backfill(
     commits: Annotated[
         str | None,
-        typer.Argument(metavar="A..B", help="From A on, up to B or HEAD; all by default."),
+        typer.Argument(metavar="A..B", help="From A to B, or to HEAD (default: all commits)."),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Only commits since then, such as 2026-10-01 or '2 weeks'.")
+        str | None, typer.Option(help="Only commits since a date: 2026-10-01 or '2 weeks'.")
     ] = None,
-    every: Annotated[
-        int, typer.Option(help="Only every so many-th commit, and those with tags.")
-    ] = 1,
-    paths: Paths = None,
-    suite: Suites = None,
+    every: Annotated[int, typer.Option(help="Only every N-th commit, and tagged ones.")] = 1,
     series: SeriesPatterns = None,
+    suite: Suites = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for the timing of a comparison; as `compare`.")
+        float | None,
+        typer.Option(help="Seconds of timing for each comparison (default: as `compare`)."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Start no comparison after so long; until all is known.")
+        float | None, typer.Option(help="Start no comparison after this time (default: no limit).")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Try again what could not be compared before.")
+        bool, typer.Option("--again", help="Retry comparisons that failed before.")
     ] = False,
     scheduler: Annotated[
-        str | None, typer.Option(help="Of Dask, whose workers compare; this machine by default.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Start so many here instead; they measure in turns.")
+        str | None,
+        typer.Option(help="Address of a Dask scheduler whose workers compare, not this machine."),
     ] = None,
     python: Python = None,
     with_: With = None,
     records: Records = None,
 ) -> None:
-    """Compare the commits of a branch with each other, until it is known what each changed.
+    """Compare the commits of a branch with each other until the effect of each is known.
 
-    Each with the one before, newest first, and with tags and every tenth commit where that says
-    more than is known. Ctrl-C ends it, and nothing is lost: the same command goes on from there.
+    Compares each commit with its parent, newest first, and with tags and every tenth commit where
+    that adds most. Ctrl-C ends it without loss: the same command continues from there.
     """
     import contextlib
     import time
 
     from ..engine import terminal
-    from ..engine.compare.request import Request
     from ..engine.history.recording import Recording
     from ..engine.levels import show
     from ..engine.levels.backfill import Workers
@@ -68,83 +66,65 @@ def backfill(
     from ..engine.levels.measuring import Here
     from ..engine.levels.planning import Plan
 
-    for option, number in (("--every", every), ("--workers", workers)):
-        if number is not None and number < 1:
-            raise MlpperfError(f"{option} takes a number from 1 on, not {number}.")
-    if scheduler and workers:
-        raise MlpperfError("--workers starts a scheduler here; leave out --scheduler, or it.")
+    if every < 1:
+        raise MlpperfError(f"--every takes a number from 1 on, not {every}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(lambda top: chosen(commits, top, since).thinned(every))
-    request = Request(
-        lineage[0].hash,
-        lineage[-1].hash,
-        paths=paths or (),
-        series=series or (),
-        usual=HOT_PATHS,
-        kinds=suite or (["hotpaths"] if paths else ()),
-        benchmarks=lineage[-1].hash,
-        budget=budget,
-        python=python,
-        extra=with_ or (),
-    )
+    request = _request(lineage, series, suite, budget, python, with_)
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
     with terminal.progress() as bar, contextlib.ExitStack() as stack:
-        task = bar.add_task("", total=None)
-        who: Workers
-        if scheduler is None and workers is None:
-            who = Here(
-                lineage,
-                request,
-                recording,
-                lambda text: bar.update(task, description=text, refresh=True),
-            )
+        workers: Workers
+        if scheduler is None:
+            workers = Here(lineage, request, recording, _shown_on(bar))
         else:
             from ..engine.levels import distributed
 
-            address = scheduler or stack.enter_context(distributed.local(workers or 1))
-            client = stack.enter_context(distributed.connected(address, lineage))
-            who = distributed.Cluster(client, lineage, request, recording)
+            client = stack.enter_context(distributed.connected(scheduler, lineage))
+            workers = distributed.Cluster(client, lineage, request, recording)
         console.print(show.beginning(plan), soft_wrap=True)
-        for compared in filled(plan, who, lambda: end is not None and time.monotonic() >= end):
+        for compared in filled(plan, workers, lambda: end is not None and time.monotonic() >= end):
             left = len(plan.parents_left())
             console.print(show.line(compared, lineage, left), soft_wrap=True)
     console.print(show.text(plan.levels))
     if plan.next_question() is not None:
-        console.print("Not all is known yet; the same command goes on from here.")
-    console.print(recording.told, soft_wrap=True)
+        console.print("Some comparisons are left; the same command continues with them.")
+    console.print(recording.location, soft_wrap=True)
 
 
 def bisect(
     series: Annotated[
         str | None,
         typer.Argument(
-            metavar="SERIES", help="Its name or a pattern; all that became slower by default."
+            metavar="SERIES",
+            help="Name or pattern of the benchmark (default: all that became slower).",
         ),
     ] = None,
     good: Annotated[
-        str, typer.Option(help="A commit before, such as a tag.", show_default=False)
+        str, typer.Option(help="Commit before the slowdown, such as a tag.", show_default=False)
     ] = "",
-    bad: Annotated[str, typer.Option(help="A commit after.")] = "HEAD",
-    confidence: Annotated[str, typer.Option(help="That it is the commit that is named.")] = "99%",
+    bad: Annotated[str, typer.Option(help="Commit after the slowdown.")] = "HEAD",
+    confidence: Annotated[
+        str, typer.Option(help="Confidence that the named commit is the right one.")
+    ] = "99%",
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for the timing of a comparison; 25 for a series.")
+        float | None,
+        typer.Option(help="Seconds of timing for each comparison (default: 25 for one series)."),
     ] = None,
     suite: Suites = None,
     python: Python = None,
     with_: With = None,
     records: Records = None,
 ) -> None:
-    """Find the commit since which a benchmark is slower.
+    """Find the commit that made a benchmark slower.
 
-    Without a name: everything that is slower at the bad commit than at the good one, and since when
-    each. What was compared before counts, too.
+    Without SERIES, finds it for every benchmark that is slower at the bad commit than at the good
+    one. Uses earlier comparisons, too.
     """
     from dataclasses import replace
 
     from ..engine import terminal
-    from ..engine.compare.request import Request
     from ..engine.history.recording import Recording
     from ..engine.levels import show, show_bisection
     from ..engine.levels.bisection import Hunt, first_pair, hunt, targets
@@ -156,49 +136,67 @@ def bisect(
 
     if not good:
         raise MlpperfError("--good names a commit before it was slower, such as a tag.")
-    sure = percentage(confidence, "--confidence")
-    if not 0.5 <= sure < 1:
+    share = percentage(confidence, "--confidence")
+    if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(lambda top: chosen(f"{good}..{bad}", top))
     plan = Plan(gathered(recording.file.parent, lineage))
-    request = Request(
-        lineage[0].hash,
-        lineage[-1].hash,
-        series=[series] if series else (),
-        usual=HOT_PATHS,
-        kinds=suite or (),
-        benchmarks=lineage[-1].hash,
-        budget=budget if budget is not None or series is None else SECONDS_OF_ONE,
-        python=python,
-        extra=with_ or (),
-    )
+    seconds = budget if budget is not None or series is None else SECONDS_OF_ONE
+    request = _request(lineage, [series] if series else None, suite, seconds, python, with_)
     console = terminal.console()
     with terminal.progress() as bar:
-        task = bar.add_task("", total=None)
+        progress = _shown_on(bar)
 
         def here(request: Request) -> Here:
-            def progress(text: str) -> None:
-                bar.update(task, description=text, refresh=True)
-
             return Here(lineage, request, recording, progress)
 
         whole = first_pair(plan, here(request), series)
-        found = targets(whole, series)
-        target = Hunt(plan, found, sure)
-        if found:
-            seconds = budget or show_bisection.seconds_for(len(found))
-            request = replace(request, series=[one.name for one in found], budget=seconds)
+        slower = targets(whole, series)
+        target = Hunt(plan, slower, share)
+        if slower:
+            seconds = budget or show_bisection.seconds_for(len(slower))
+            request = replace(request, series=[one.name for one in slower], budget=seconds)
             console.print(show_bisection.cost(target, seconds), soft_wrap=True)
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
-    for sentence in show_bisection.found(target, whole):
+    for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
+
+
+def _request(
+    lineage: Lineage,
+    series: Sequence[str] | None,
+    suite: Sequence[str] | None,
+    budget: float | None,
+    python: str | None,
+    with_: Sequence[str] | None,
+) -> Request:
+    """What is asked of each comparison: the newest commit's suites for all of them."""
+    from ..engine.compare import Request
+
+    return Request(
+        lineage[0].hash,
+        lineage[-1].hash,
+        series=series or (),
+        usual=extensions.hot_paths(),
+        kinds=suite or (),
+        benchmarks=lineage[-1].hash,
+        budget=budget,
+        python=python,
+        extra=with_ or (),
+    )
+
+
+def _shown_on(bar: Progress) -> Callable[[str], None]:
+    """Describes on a progress bar what happens."""
+    task = bar.add_task("", total=None)
+    return lambda text: bar.update(task, description=text, refresh=True)
 
 
 def _lineage(choose: Callable[[Path], Lineage]) -> Lineage:
-    """The commits of the project's repository, or of the one that its asv suite is about."""
+    """Commits of the project's repository, or of the one that `asv.conf.json` names."""
     from ..engine.versions.repository import source
     from ..engine.versions.scratch import scratch
 

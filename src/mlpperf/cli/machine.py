@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ..devices import Setting, use
-from ..engine.options import AsJson, Device, GpuMemory, Inter, LogPlacement, Records, Threads, Xla
+from ..engine.options import AsJson, Device, Records, Threads
 from ..engine.worker.environment import UNKNOWN
 from ..errors import MlpperfError
 
@@ -19,18 +19,14 @@ if TYPE_CHECKING:
 def devices(
     device: Device = None,
     threads: Threads = None,
-    inter: Inter = None,
-    gpu_memory: GpuMemory = None,
-    xla: Xla = None,
-    log_placement: LogPlacement = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Show which devices there are, and what a setting comes to in a fresh process.
+    """Show this machine's devices, and what a setting comes to in a fresh process.
 
-    Exit code 1 if something that was asked for is not in force.
+    Exit code 1 if the device or the number of threads is not as asked.
     """
-    use(device, threads, inter=inter, gpu_memory=gpu_memory, xla=xla, log_placement=log_placement)
+    use(device, threads)
     setting = Setting.current()
     from ..engine import terminal
     from ..engine.history.recording import Recording, json_text
@@ -39,7 +35,8 @@ def devices(
 
     recording = Recording("devices", "devices", records)
     seen = look(setting)
-    recording.add({**seen.about, "in_force": asdict(seen.in_force)})  # in force there, not here
+    # In force there, not in this process.
+    recording.add({**seen.about, "in_force": asdict(seen.in_force)})
     shortfalls = seen.in_force.shortfalls(setting)
     if as_json:
         typer.echo(json_text(recording.written[0]))
@@ -47,9 +44,9 @@ def devices(
         console = terminal.console()
         console.print(tables.devices(seen))
         console.print(tables.in_force(setting, seen.in_force))
-        for line in [*seen.placements, *shortfalls]:
-            typer.echo(line)
-        console.print(recording.told, soft_wrap=True)
+        for sentence in shortfalls:
+            typer.echo(sentence)
+        console.print(recording.location, soft_wrap=True)
     if shortfalls:
         raise typer.Exit(1)
 
@@ -69,42 +66,43 @@ def _left_over() -> Finding:
 
 
 def _suites() -> Finding:
-    """Which Python the project's tests and asv suite run on."""
+    """The Python that runs the project's tests and asv suite."""
     from pathlib import Path
 
     from ..engine.machine.doctor import Finding
     from ..engine.machine.environment import environment
     from ..engine.versions.environment import interpreter
 
-    advice = "`--python PATH` names another one; or make this environment anew."
+    advice = "Name another Python with `--python PATH`, or recreate this environment."
     try:
         python = interpreter(Path.cwd())
     except MlpperfError as reason:
         return Finding("problem", "suites", str(reason).rstrip("."), advice)
     there = environment(python)
     if there.machine.python == UNKNOWN:
-        return Finding("problem", "suites", f"{python} cannot be asked", advice)
+        return Finding("problem", "suites", f"{python} does not run", advice)
     return Finding("fine", "suites", f"run on {there.software}, {python}")
 
 
 def doctor() -> None:
-    """Examine this machine: what is there, what is missing, how far it sees; 1 on a problem."""
+    """Check this machine: what is installed, what is missing, how small a slowdown it detects.
+
+    Exit code 1 if there is a problem.
+    """
     from pathlib import Path
 
-    from ..articles import named
     from ..engine import terminal
     from ..engine.compare import sensitivity
     from ..engine.machine.doctor import examine, tensorflow_loads
     from ..engine.race import show as tables
     from ..engine.suites.pyproject import entries
+    from . import extensions
 
     checks = [_suites, sensitivity.check, _left_over]
     if entries(Path("pyproject.toml")):
         checks.append(tensorflow_loads)
-    if named():
-        from ..articles.checks import CHECKS
-
-        checks += CHECKS
+    for more in extensions.parts("checks"):
+        checks += more
     console = terminal.console()
     findings = []
     with terminal.progress() as bar:
@@ -112,6 +110,6 @@ def doctor() -> None:
         for finding in examine(checks):
             findings.append(finding)
             bar.update(task, description=finding.what, refresh=True)
-    console.print(tables.findings(findings))
+    console.print(tables.checks(findings))
     if any(finding.state == "problem" for finding in findings):
         raise typer.Exit(1)

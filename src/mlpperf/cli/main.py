@@ -1,8 +1,8 @@
-"""How the `mlpperf` command ends, whatever happens: by a code that says what it means.
+"""Entry point of the `mlpperf` command, and its exit code.
 
-0 and 1 are answers of a command that came to its end, and all of whose output was written. All else
-is 2, with a sentence. Nothing but the standard library is imported here before that is certain: an
-installation that is damaged is one of the things that may happen.
+0 and 1 are the verdicts of a command that ended normally and wrote all of its output. Everything
+else is 2, with a sentence. Only the standard library is imported at module level, so that this
+holds for a damaged installation, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import warnings
 from typing import Any, NoReturn
 
 NOT_WRITTEN = "Not all of the output could be written"
-LONGEST = 500  # characters of what an exception says
+LONGEST = 500  # characters of an exception's message that are shown
 
 
 def main() -> NoReturn:
@@ -31,7 +31,7 @@ def main() -> NoReturn:
         sentence = "Interrupted; what was finished is kept."
     except BaseException as reason:
         sentence = _sentence(reason)
-    for name in _signals():  # another one while Python ends is no code of ours
+    for name in _signals():  # a second signal ends Python at once
         signal.signal(name, signal.SIG_DFL)
     if why := _closed(sys.stdout):
         code, sentence = 2, sentence or f"{NOT_WRITTEN} ({why})."
@@ -43,17 +43,16 @@ def main() -> NoReturn:
 
 
 def _ran() -> int:
-    """Run the command, and give its exit code.
+    """Run the command; returns its exit code.
 
-    Raises whatever nobody foresaw; so does what only others mean by 1, such as Typer for a pipe
-    that nobody reads.
+    Unforeseen exceptions pass, among them Typer's exit with 1 for a closed pipe.
     """
     from .app import app
 
     try:
         code: Any = app(standalone_mode=False)
     except Exception as reason:
-        show = getattr(reason, "show", None)  # how Typer's own errors, about options, are told
+        show = getattr(reason, "show", None)  # of Typer's own errors, about options
         if not hasattr(reason, "format_message") or show is None:
             raise
         show()
@@ -62,17 +61,17 @@ def _ran() -> int:
 
 
 def _signals() -> list[signal.Signals]:
-    """Those that end the command, Ctrl-C's included."""
+    """Signals that end the command; a system may lack some."""
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def _prepared() -> str:
-    """Prepare this process, and say why it cannot do its work, if it cannot."""
+    """Prepare this process; returns a sentence if it cannot work."""
     warnings.formatwarning = lambda message, *_, **__: f"mlpperf: {message}\n"
     for name in _signals():
         if signal.getsignal(name) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(name, signal.default_int_handler)  # all like Ctrl-C: nothing is lost
+            signal.signal(name, signal.default_int_handler)  # raises KeyboardInterrupt
     for number in range(3):  # a file that is opened must not get the number of a closed stream
         try:
             os.fstat(number)
@@ -90,7 +89,7 @@ def _prepared() -> str:
 
 
 def _as_json(error: UnicodeError) -> tuple[str, int]:
-    r"""What an encoding lacks as JSON has it, such as `\u00b5`: what was JSON stays JSON."""
+    r"""Write characters that an encoding lacks as `\u00b5`, so that JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
@@ -99,9 +98,9 @@ def _as_json(error: UnicodeError) -> tuple[str, int]:
 
 
 def _closed(stream: Any) -> str:
-    """Write what is left to write to a stream, and say why that is impossible, if it is.
+    """Flush a stream; returns why that is impossible, if it is.
 
-    Python would try again when it ends, and end with a code and a message of its own.
+    Python would otherwise try again at its end, and exit with a code and message of its own.
     """
     try:
         if stream is not None:
@@ -115,13 +114,13 @@ def _closed(stream: Any) -> str:
 
 
 def _sentence(reason: BaseException) -> str:
-    """What is said of something that nobody foresaw, and where the rest of it is."""
+    """The sentence about an unforeseen exception; writes its traceback to a file."""
     if isinstance(reason, SystemExit):
         return f"{NOT_WRITTEN}, or a package ended the command (exit code {reason.code})."
     if isinstance(reason, BrokenPipeError):
-        return f"{NOT_WRITTEN} (nobody reads it any more)."
-    said = " ".join(str(reason).split())[:LONGEST]
-    what = f"{type(reason).__name__}: {said}" if said else type(reason).__name__
+        return f"{NOT_WRITTEN} (the pipe was closed)."
+    message = " ".join(str(reason).split())[:LONGEST]
+    what = f"{type(reason).__name__}: {message}" if message else type(reason).__name__
     what = "".join(character if character.isprintable() else "?" for character in what)
     where = ""
     with contextlib.suppress(BaseException):
@@ -131,4 +130,4 @@ def _sentence(reason: BaseException) -> str:
         text = "".join(traceback.format_exception(reason))
         write_whole(file, text.encode(errors="backslashreplace"))
         where = f" The traceback is in {file}."
-    return f"Nobody foresaw this: {what.rstrip('.')}.{where}"
+    return f"Unexpected error: {what.rstrip('.')}.{where}"

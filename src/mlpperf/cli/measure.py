@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from ..engine.race.result import Result
     from ..hotpath import Case, HotPath, Variant
 
-Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="All by default.")]
+Paths = Annotated[
+    list[str] | None, typer.Argument(metavar="PATH", help="Hot paths (default: all).")
+]
 Cases = Annotated[
     list[str] | None, typer.Option("--case", help="Only this case, such as batch-500; repeatable.")
 ]
@@ -27,15 +29,12 @@ Variants = Annotated[
 ]
 Backends = Annotated[
     list[str] | None,
-    typer.Option("--backend", help="Only variants of numpy, numba or tensorflow; repeatable."),
+    typer.Option("--backend", help="Only variants in numpy, numba or tensorflow; repeatable."),
 ]
 
 
 def list_() -> None:
-    """Show the catalogue: every hot path with its variants and cases.
-
-    In a project that names none: the benchmarks that it has.
-    """
+    """List the hot paths with their variants and cases; without hot paths, the benchmarks."""
     from pathlib import Path
 
     from ..engine import terminal
@@ -51,10 +50,10 @@ def list_() -> None:
 
 def show(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A hot path, as `mlpperf list` names it.")
+        str, typer.Argument(metavar="PATH", help="Hot path, as `mlpperf list` names it.")
     ],
 ) -> None:
-    """Show the story of a hot path, and reference and variants side by side."""
+    """Show the story of a hot path, with reference and variants side by side."""
     from ..engine.suites import show
     from ..engine.suites.catalogue import hot_paths, select
 
@@ -69,7 +68,7 @@ def verify(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Prove that every variant equals its reference; exit code 1 if one does not."""
+    """Prove that variants equal their reference. Exit code 1 if one does not."""
     use(device, threads)
     usual = _usable(["numpy", "numba", "tensorflow"])
     work = _work(paths, case, variant, backend or usual)
@@ -102,16 +101,17 @@ def race(
     variant: Variants = None,
     backend: Backends = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing for each path and case; 0.5 by default.")
+        float | None, typer.Option(help="Seconds of timing for each path and case (default: 0.5).")
     ] = None,
     device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Time variants beside their reference, in turns and in several processes; 1 if one is wrong.
+    """Time variants beside their reference. Exit code 1 if one is wrong.
 
-    Those of NumPy and Numba by default, and those of TensorFlow on a GPU.
+    Variants and reference take turns, in several processes. By default, races variants in NumPy and
+    Numba; on a GPU, those in TensorFlow.
     """
     use(device, threads)
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
@@ -132,7 +132,7 @@ def race(
     bystanders = Bystanders()
 
     def finish() -> None:
-        """Record what was timed, also if that is less than was meant."""
+        """Record what was timed, also after an interruption."""
         busy = bystanders.share()
         done.extend(result for contest in contests for result in contest.results(busy))
         recording.add(*map(race_content, done))
@@ -144,31 +144,32 @@ def race(
                     contests.append(written(path, at, work[path].variants, inputs))
                 task = bar.add_task("", total=PROCESSES.usual * len(contests))
                 for number, contest in run(contests, inputs, budget=seconds):
-                    told = f"{contest.name}, process {number}"
-                    bar.update(task, description=told, advance=1, refresh=True)
+                    text = f"{contest.name}, process {number}"
+                    bar.update(task, description=text, advance=1, refresh=True)
         finally:
             finish()
     if as_json:
         typer.echo(json_text(recording.written))
     else:
         for path in work:
-            console.print(tables.races(path, [r for r in done if r.path == path.name]))
+            results = [r for r in done if r.path == path.name]
+            console.print(tables.races(f"{path.name}: {path.title}", results))
         console.print(tables.best(done))
         console.print(tables.summary(done))
-        console.print(recording.told, soft_wrap=True)
+        console.print(recording.location, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
 
 
 class _Chosen(NamedTuple):
-    """What was asked for of one path."""
+    """The variants and cases of one path that were asked for."""
 
     variants: list[Variant]
     cases: tuple[Case, ...]
 
 
 def _usable(on_cpu: Sequence[str]) -> list[str]:
-    """Those of the backends that are installed; on a GPU it is TensorFlow that runs."""
+    """The backends that are installed; on a GPU only TensorFlow runs."""
     from ..backends import installed
 
     names = on_cpu if Setting.current().device == "cpu" else ["tensorflow"]
@@ -181,7 +182,7 @@ def _work(
     variants: Sequence[str] | None,
     backends: Sequence[str],
 ) -> dict[HotPath, _Chosen]:
-    """What was asked for, checked; a variant that is named needs no backend named too."""
+    """Variants and cases to run, by path. A variant that is named is taken in any backend."""
     from ..backends import LIBRARIES
     from ..compiled import numba
     from ..engine.suites.catalogue import hot_paths, select, select_cases
@@ -203,7 +204,7 @@ def _work(
     work = {path: chosen for path, chosen in work.items() if all(chosen)}
     needed = {v.backend.name for chosen in work.values() for v in chosen.variants}
     if "tensorflow" in needed:
-        tensorflow()  # whatever is wrong with it, or with the device, is said now
+        tensorflow()  # raises now if it or the device cannot be used
     if "numba" in needed:
         numba()
     if Setting.current().device != "cpu" and not needed <= {"tensorflow"}:

@@ -1,4 +1,4 @@
-"""The commands that show what was measured: `report` and `serve`."""
+"""The commands that show what was measured: `report`, `export` and `serve`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..articles import named
 from ..engine.options import Asv, PytestBenchmark, Records
 from ..errors import MlpperfError
+from . import extensions
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
 
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the site; .mlpperf/report by default.")
+    Path | None, typer.Option("--out", help="Folder of the report (default: .mlpperf/report).")
 ]
 
 
 class _Site:
-    """Where a site's records are, where it goes, and how it is built."""
+    """A report: its sources, its folder, and how it is built."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class _Site:
         self._given = records, asv, pytest_benchmark
 
     def sources(self) -> tuple[Path | None, Path | None, Path | None]:
-        """The folders that are given, or that are there."""
+        """Folders of mlpperf's, asv's and pytest-benchmark's results, as far as they exist."""
         from ..engine.history.records import records_folder
         from .commits import other_trackers, usual
 
@@ -46,7 +46,7 @@ class _Site:
         )
 
     def files(self) -> list[Path]:
-        """What the site is built from."""
+        """Files that the report is built from."""
         patterns = ("*.jsonl", "**/*.json", "**/*.json")
         return [
             file
@@ -56,7 +56,7 @@ class _Site:
         ]
 
     def build(self) -> Path:
-        """Write the site; gives its first page."""
+        """Write the report; returns its first page."""
         from ..engine.report import gather, site
         from ..engine.suites.catalogue import catalogue
         from ..engine.suites.pyproject import project_name
@@ -64,30 +64,32 @@ class _Site:
         records, asv, pytest_benchmark = self.sources()
         if self._given[0] is not None and not self._given[0].is_dir():
             raise MlpperfError(f"There is no folder {self._given[0]}.")
-        content = _articles_content()
+        content = _content()
         material = gather.gather(records, asv, pytest_benchmark, content.kinds)
         return site.write(self.out, material, catalogue(), project_name(Path.cwd()), content)
 
 
-def _articles_content() -> Content:
-    """The articles' pages; none in a project that does not name the articles' hot paths."""
+def _content() -> Content:
+    """Kinds of records and pages that extensions add to this project's report."""
     from ..engine.report.draft import Content
 
-    if not named():
-        return Content()
-    from ..articles.report.content import CONTENT
-
-    return CONTENT
+    every: list[Content] = list(extensions.parts("report"))
+    return Content(
+        kinds=tuple(kind for content in every for kind in content.kinds),
+        pages=tuple(page for content in every for page in content.pages),
+        lead=lambda site: next(filter(None, (content.lead(site) for content in every)), None),
+        usual_case=next((content.usual_case for content in every if content.usual_case), ""),
+    )
 
 
 def report(
     out: Out = None,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
 ) -> None:
-    """Build the report: a site that opens from the file system, without a network."""
+    """Write the report: static pages that need no server and no network."""
     page = _Site(out, records, asv, pytest_benchmark).build()
     typer.echo(f"Report: {page}")
     if open_ and typer.launch(page.resolve().as_uri()):
@@ -100,12 +102,12 @@ def export(
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
 ) -> None:
-    """Write all that was measured as Parquet: comparisons.parquet and measurements.parquet.
+    """Write all results to comparisons.parquet and measurements.parquet.
 
-    A row for each series of each comparison of two commits, and one for each time or other number.
+    A row for each series of each comparison, and one for each time or other measured value.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history.table import history
     from ..engine.report import export as parquet
     from .commits import usual
@@ -117,9 +119,9 @@ def export(
     if made:
         frames["comparisons"] = parquet.comparisons_frame(made)
     if races or asv or pytest_benchmark:
-        found = history(races, asv, pytest_benchmark)
-        damaged = [*damaged, *found.unreadable]
-        frames["measurements"] = parquet.measurements_frame(found.table)
+        measured = history(races, asv, pytest_benchmark)
+        damaged = [*damaged, *measured.unreadable]
+        frames["measurements"] = parquet.measurements_frame(measured.table)
     if not frames:
         raise MlpperfError("There is nothing to export: no records of comparisons or races yet")
     try:
@@ -137,14 +139,14 @@ def export(
 
 
 def serve(
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     out: Out = None,
     records: Records = None,
     asv: Asv = None,
     pytest_benchmark: PytestBenchmark = None,
 ) -> None:
-    """Serve the report on 127.0.0.1, built again when the records have changed; Ctrl-C ends it."""
+    """Serve the report on 127.0.0.1 and rebuild it when records change. Ctrl-C ends it."""
     from ..engine.report.serve import HOST
     from ..engine.report.serve import serve as served
 

@@ -1,4 +1,4 @@
-"""The command that a project begins with: `init`."""
+"""The command to start with: `init`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Benchmarks(NamedTuple):
-    """What a project has to compare.
+    """The benchmarks of a project.
 
     Attributes
     ----------
-    top, below : of the repository, and the path of the project's folder below it.
-    entries : of its hot paths.
-    suites : its other benchmarks.
+    top, below : the repository's folder, and the project's path below it.
+    entries : entries of hot paths.
+    suites : asv and pytest suites.
     """
 
     top: Path
@@ -32,17 +32,17 @@ class Benchmarks(NamedTuple):
 
     @property
     def kinds(self) -> list[str]:
-        """The names that [tool.mlpperf] suites has for them."""
+        """Kinds of suites, as `[tool.mlpperf] suites` names them."""
         return [*(["hotpaths"] if self.entries else []), *(suite.kind for suite in self.suites)]
 
     @property
     def places(self) -> list[str]:
-        """Where they are, for people."""
+        """Where the benchmarks are, in words."""
         return [*self.entries, *(suite.place for suite in self.suites)]
 
 
 def benchmarks(folder: Path) -> Benchmarks:
-    """What the project that `folder` is in has: of its files, those that git does not ignore.
+    """The benchmarks of the project that `folder` is in, among the files that git tracks.
 
     Raises
     ------
@@ -56,58 +56,59 @@ def benchmarks(folder: Path) -> Benchmarks:
     from ..engine.versions.version import checked_out
 
     top, below = project_folder(folder)
-    entries(top / below / "pyproject.toml")  # what is wrong with it is wrong there, not in a copy
+    entries(top / below / "pyproject.toml")  # an error names this file, not the copy
     with scratch("versions") as temporary:
         version = checked_out(None, top, below, temporary / "copy")
         return Benchmarks(top, below, version.entries, discover(version.root))
 
 
 def init() -> None:
-    """Show which benchmarks this project has, and write settings and a workflow for GitHub.
+    """List this project's benchmarks, and write settings and a GitHub workflow.
 
-    What is there already stays as it is.
+    Existing files and settings stay as they are.
     """
     from ..engine.files import append_to_all
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of, settings_added
     from ..engine.versions.environment import NEEDS
 
-    found = benchmarks(Path.cwd())
-    root = found.top / found.below
-    if not found.kinds:
+    project = benchmarks(Path.cwd())
+    root = project.top / project.below
+    if not project.kinds:
         show.no_hot_paths(root, ())
-    for place in found.places:
+    for place in project.places:
         typer.echo(f"Found {place}")
-    said: list[str] = []
+    messages: list[str] = []
     files: dict[Path, bytes] = {}
-    pyproject, file = root / "pyproject.toml", found.top / WORKFLOW
+    pyproject, file = root / "pyproject.toml", project.top / WORKFLOW
     if not pyproject.is_file():
-        said.append("No pyproject.toml: everything that is found will be compared.")
+        messages.append("No pyproject.toml: all benchmarks will be compared.")
     elif "mlpperf" in content_of(pyproject).get("tool", {}):
-        said.append(f"{pyproject}: [tool.mlpperf] is there already.")
+        messages.append(f"{pyproject} has [tool.mlpperf] already.")
     else:
-        settings = {"suites": found.kinds, "threshold": "0.5%"}
+        settings = {"suites": project.kinds, "threshold": "0.5%"}
         files[pyproject] = settings_added(pyproject, settings)
-        said.append(f"{pyproject}: [tool.mlpperf] is written.")
+        messages.append(f"Wrote [tool.mlpperf] to {pyproject}.")
+    below = project.below.as_posix()
     if file.exists() or file.is_symlink():
-        said.append(f"{file} is there already.")
-        if found.below.parts and found.below.as_posix() not in file.read_text("utf-8", "replace"):
-            said.append(f"It has no job in {found.below.as_posix()}: add one.")
+        messages.append(f"{file} exists already.")
+        if project.below.parts and below not in file.read_text("utf-8", "replace"):
+            messages.append(f"It has no job in {below}: add one.")
     else:
-        needs = dict.fromkeys(name for suite in found.suites for name in NEEDS[suite.kind])
-        text = workflow(root, found.below, list(needs))
+        needs = dict.fromkeys(name for suite in project.suites for name in NEEDS[suite.kind])
+        text = workflow(root, project.below, list(needs))
         files[file] = text.encode()
-        said.append(f"{file} is written.")
+        messages.append(f"Wrote {file}.")
         if UNKNOWN in text:
-            said.append(f"Write into its line MLPPERF {UNKNOWN}: it is not known here.")
-    append_to_all(files, found.top)
-    for sentence in said:
-        typer.echo(sentence)
-    typer.echo(f"Next: mlpperf compare {_usual_base(found.top)}")
+            messages.append(f"Set MLPPERF in it to {UNKNOWN}.")
+    append_to_all(files, project.top)
+    for message in messages:
+        typer.echo(message)
+    typer.echo(f"Next: mlpperf compare {_usual_base(project.top)}")
 
 
 def _usual_base(top: Path) -> str:
-    """The branch that others start from: the remote's, or one of the usual names, or HEAD."""
+    """The main branch: the remote's default, or one of the usual names, or HEAD."""
     from ..engine.git import query
 
     def is_there(reference: str) -> bool:

@@ -48,8 +48,8 @@ FOLDER = """    defaults:
 def workflow(root: Path, below: Path, needs: Sequence[str]) -> str:
     """The text of the workflow for the project in `root`, which is `below` the repository's top.
 
-    `needs` are the packages that its suites run on. Where mlpperf comes from is left open if it is
-    not known: `UNKNOWN` stands there.
+    `needs` are packages that its suites need. The text has `UNKNOWN` in the place of mlpperf's
+    address if that is unknown.
     """
     source = installed_from()
     return TEXT.format(
@@ -60,17 +60,17 @@ def workflow(root: Path, below: Path, needs: Sequence[str]) -> str:
 
 
 def installed_from() -> str | None:
-    """The requirement that installs this very mlpperf, by the address that pip had it from.
+    """The requirement that installs this version of mlpperf from where pip got it.
 
-    None if pip had it from a folder, or by its name alone: no index is known that has it.
+    None if pip got it from a folder, or by its name alone: no index is known to have it.
     """
     try:
-        told = json.loads(metadata.distribution("mlpperf").read_text("direct_url.json") or "{}")
-        address = urlsplit(str(told["url"]))
+        source = json.loads(metadata.distribution("mlpperf").read_text("direct_url.json") or "{}")
+        address = urlsplit(str(source["url"]))
         port = f":{address.port}" if address.port else ""
-        place = f"https://{address.hostname}{port}{address.path}"  # without anybody's password
-        if "vcs_info" in told:
-            place = f"{told['vcs_info']['vcs']}+{place}@{told['vcs_info']['commit_id']}"
+        place = f"https://{address.hostname}{port}{address.path}"  # without a password
+        if "vcs_info" in source:
+            place = f"{source['vcs_info']['vcs']}+{place}@{source['vcs_info']['commit_id']}"
     except (metadata.PackageNotFoundError, OSError, ValueError, KeyError, TypeError):
         return None
     is_plain = re.fullmatch(r"(git\+)?https://[\w.:-]+/[\w./~+@%-]+", place)
@@ -78,7 +78,7 @@ def installed_from() -> str | None:
 
 
 def _own(root: Path) -> list[str]:
-    """What pip installs of the project itself; nothing if it has no build."""
+    """Pip's arguments that install the project itself; none if it has no build."""
     pyproject = root / "pyproject.toml"
     text = pyproject.read_text("utf-8", "replace") if pyproject.is_file() else ""
     has_build = re.search(r"^\s*\[?\s*(build-system|project)\b", text, re.MULTILINE)

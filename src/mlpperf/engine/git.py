@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import MlpperfError
-from .words import last_line
+from ..errors import MlpperfError, last_line
+from .words import plain
 
 PATIENCE = 60.0  # seconds before `query` gives up, for example on a network drive
 
@@ -94,7 +94,7 @@ def git(
     except ValueError as reason:  # a NUL byte
         raise MlpperfError(f"git {arguments[0]} cannot be asked that ({reason}).") from reason
     if done.returncode:
-        why = last_line(done.stderr).removeprefix("fatal: ").removeprefix("error: ")
+        why = plain(last_line(done.stderr).removeprefix("fatal: ").removeprefix("error: "))
         raise MlpperfError(f"git {arguments[0]}: {why.rstrip('.')}.")
     return done.stdout
 

@@ -1,61 +1,108 @@
-"""Options that several commands have."""
+"""Options that several commands have, and options made from the fields of a dataclass."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from ..errors import MlpperfError
+
 Device = Annotated[
-    str | None, typer.Option("--device", help="cpu (the default), or gpu:N as CUDA numbers them.")
+    str | None, typer.Option("--device", help="cpu (default), or gpu:N with CUDA's number N.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(help="Threads that share the work; every processor by default.")
-]
-Inter = Annotated[
-    int | None, typer.Option(help="Operations that TensorFlow runs at a time; as --threads.")
-]
-GpuMemory = Annotated[
-    str | None, typer.Option(help="What TensorFlow takes of it: growth, all, or a number of MB.")
-]
-Xla = Annotated[
-    bool | None, typer.Option("--xla/--no-xla", help="Hand all that is possible to XLA.")
-]
-LogPlacement = Annotated[
-    bool | None,
-    typer.Option("--log-placement", help="Write where every operation of TensorFlow runs."),
-]
-
-
-def _one_by_one(values: list[str] | None) -> list[str]:
-    """What was listed with commas, or in several options."""
-    return [name for listed in values or () for name in listed.split(",")]
-
-
-Paths = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--paths", "--path", callback=_one_by_one, help="Only these hot paths: a,b or repeated."
-    ),
+    int | None, typer.Option(help="Threads that share the work (default: one per processor).")
 ]
 Suites = Annotated[
-    list[str] | None, typer.Option("--suite", help="Only hotpaths, asv or pytest; repeatable.")
+    list[str] | None,
+    typer.Option("--suite", help="Only suites of this kind: hotpaths, asv or pytest; repeatable."),
 ]
 SeriesPatterns = Annotated[
     list[str] | None,
-    typer.Option("--series", help="Only those whose name has this in it, or fits '*a*b'."),
+    typer.Option(
+        "--series",
+        help="Only benchmarks whose name contains this text or matches this pattern, such as "
+        "'sigmoid/batch-500/*'; repeatable.",
+    ),
 ]
 Python = Annotated[
-    str | None, typer.Option(help="What runs tests and asv suites; the project's own Python.")
+    str | None,
+    typer.Option(help="Python that runs tests and asv suites (default: the project's own)."),
 ]
-With = Annotated[list[str] | None, typer.Option("--with", help="A package that they need besides.")]
-Records = Annotated[Path | None, typer.Option(help="Folder for the records; .mlpperf by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the records instead.")]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="Extra package to install for the suites; repeatable."),
+]
+Records = Annotated[Path | None, typer.Option(help="Folder for the records (default: .mlpperf).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the records as JSON, not as tables.")]
 Asv = Annotated[
-    Path | None, typer.Option(help="asv's results; .asv/results by default, if it is there.")
+    Path | None, typer.Option(help="asv's results (default: .asv/results, if it exists).")
 ]
 PytestBenchmark = Annotated[
     Path | None,
-    typer.Option(help="A file or folder of its JSON; .benchmarks by default, if it is there."),
+    typer.Option(
+        help="pytest-benchmark's JSON, a file or folder (default: .benchmarks, if it exists)."
+    ),
 ]
+
+
+def options_of(settings: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for every field of a dataclass, in the place of its `**given`.
+
+    `given` then holds the fields that the user gave. Help comes from the docstring's attributes; a
+    tuple of integers is written such as `70,30`.
+    """
+    fields = dataclasses.fields(settings)
+    types, helps = get_type_hints(settings), _attributes(settings)
+
+    def option(field: dataclasses.Field[Any]) -> inspect.Parameter:
+        kind, default = types[field.name], field.default
+        if isinstance(default, tuple):
+            kind, default = str, ",".join(map(str, default))
+        help = typer.Option(help=f"{helps[field.name]} Default: {default}.")
+        return inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[kind | None, help],
+        )
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            for field in fields:
+                if values[field.name] is None:
+                    del values[field.name]
+                elif isinstance(field.default, tuple):
+                    values[field.name] = _integers(field.name, values[field.name])
+            command(**values)
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        parameters = [*own, *map(option, fields)]
+        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_options
+
+    return decorated
+
+
+def _attributes(settings: type[Any]) -> dict[str, str]:
+    """What a numpydoc docstring has about each attribute."""
+    section = (inspect.getdoc(settings) or "").partition("Attributes\n----------\n")[2]
+    listed = re.findall(r"^(\S.*?) : (.*(?:\n .*)*)", section, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in listed}
+
+
+def _integers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise MlpperfError(f"--{name} must be numbers such as 70,30, not {text!r}.") from None

@@ -1,4 +1,4 @@
-"""Where the commands print: the console, its tables and its progress bar."""
+"""Where the commands print: the console and its progress bar."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import sys
 from functools import lru_cache
 from typing import IO
 
-from rich import box
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 
@@ -19,11 +17,11 @@ PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for ev
 def console() -> Console:
     """Standard output, plain and wide where it is no terminal; `NO_COLOR` is Rich's own.
 
-    Nothing is taken for markup: names, source code and messages may hold brackets.
+    Markup is off: names, source code and messages may hold brackets.
     """
     if sys.stdout.isatty():
         return Console(highlight=False, markup=False, emoji=False)
-    return _plain_console(None)  # standard output, whatever it is by then
+    return _plain_console(None)  # standard output at the time of printing
 
 
 def _plain_console(file: IO[str] | None) -> Console:
@@ -39,9 +37,9 @@ def _plain_console(file: IO[str] | None) -> Console:
 
 
 def progress() -> Progress:
-    """A progress bar on the terminal, wherever there is one; nothing otherwise.
+    """A progress bar on the terminal, or nothing where there is none.
 
-    It is redrawn when asked, not by a thread of its own, which would disturb what is timed.
+    It is redrawn on request, not by a thread of its own, which would disturb timings.
     """
     terminal = console() if console().is_terminal else Console(stderr=True)
     return Progress(
@@ -56,17 +54,8 @@ def progress() -> Progress:
     )
 
 
-def new_table(title: str, *columns: str, left: int = 1) -> Table:
-    """A table whose first `left` columns are text and the others numbers."""
-    style = box.SIMPLE_HEAD if console().is_terminal else None
-    table = Table(title=title, title_justify="left", title_style="bold", box=style, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", no_wrap=True)
-    return table
-
-
 def as_text(renderable: RenderableType) -> str:
-    """What `renderable` looks like where there is no terminal."""
+    """`renderable` as printed where there is no terminal."""
     text = io.StringIO()
     _plain_console(text).print(renderable)
     return text.getvalue()

@@ -35,13 +35,6 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def last_line(output: str | bytes) -> str:
-    """The last line of a program's output, for a sentence about why it failed."""
-    text = output.decode(errors="replace") if isinstance(output, bytes) else output
-    lines = text.strip().splitlines()
-    return plain(lines[-1].strip()) if lines else "it printed nothing"
-
-
 def by_percent(ratio: float) -> str:
     """A ratio as a change, such as `+3.1 %`; a question mark for one that is not known."""
     return f"{100 * (ratio - 1):+,.1f} %" if math.isfinite(ratio) else "?"

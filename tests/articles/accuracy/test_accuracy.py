@@ -130,19 +130,20 @@ def test_rows_are_sorted_and_say_what_is_extrapolated() -> None:
     slow = [record("step_0_pixels", [0.3] * 5, each=10.0, seed=seed) for seed in range(3)]
     made = [*slow, *pixels, *times_of(9, 10, 11)]
     made.append(record("clusters_70", [0.1] * 9, seed=2))  # the newest one of a seed counts
-    rows = show.rows(made)
+    table = show.table(made)
+    rows: Any = table.rows
     assert [row[1] for row in rows] == ["clusters_70", "last_rung_pixels", "step_0_pixels"]
     assert rows[2][3:6] == ("≈ 501 (401–601)", "50", "3 of 3")
     assert rows[1][6].startswith("≈ 9.82×")
     assert rows[0][5] == "2 of 3"
-    assert all(len(row) == len(show.COLUMNS) for row in rows)
+    assert all(len(row) == len(table.columns) for row in rows)
     assert any("extrapolated" in note for note in show.notes(made))
     assert not any("extrapolated" in note for note in show.notes(pixels))
 
 
 def test_what_is_not_counted_of_keras_is_said_where_it_runs() -> None:
     told = show.notes([record("keras_best", [0.95] * 3)])
-    assert any(note.startswith("Of Keras scaling") for note in told)
+    assert any(note.startswith("The times of Keras leave out scaling") for note in told)
     assert not any("Keras" in note for note in show.notes([record("clusters_70", [0.95] * 3)]))
 
 
@@ -150,8 +151,8 @@ def test_interrupted_runs_and_other_data_are_not_in_the_table() -> None:
     made = times_of(10, 20, 30)
     partial = record("clusters_70", [0.5], seed=1, stopped=course.INTERRUPTED)
     other = record("clusters_70", [0.5], seed=2, data="digits")
-    assert show.rows([other, *made, partial]) == show.rows(made)
-    assert show.rows(made)[0][5] == "3 of 3"
+    assert show.table([other, *made, partial]) == show.table(made)
+    assert show.table(made).rows[0][5] == "3 of 3"
 
 
 def test_notes_tell_who_stopped_and_what_was_reached() -> None:
@@ -160,7 +161,7 @@ def test_notes_tell_who_stopped_and_what_was_reached() -> None:
     assert "cnn_2, seed 0: It has died." in notes
     assert any("at best 97.00 % within 2 epochs" in note for note in notes)
     assert any("One seed" in note for note in notes)
-    assert show.rows(made)[-1][3] == "not within 0"
+    assert show.table(made).rows[-1][3] == "not within 0"
 
 
 # --- contenders -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from mlpperf.articles.clusters.features import ClusterDistances, in_clusters
 from mlpperf.articles.clusters.loading import load
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
+from mlpperf.articles.data.samples import Scaling
 from mlpperf.articles.mlp.equations import Array
 from mlpperf.articles.mlp.in_place import InPlace
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
@@ -90,7 +91,7 @@ def test_every_distance_is_right_however_near_a_centre(variant: Any) -> None:
 
 
 def test_without_looking_for_what_cancels_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "NEAR", 0.0)
+    monkeypatch.setattr("mlpperf.articles.clusters.distances.NEAR", 0.0)
     centres = np.random.default_rng(0).normal(50, 20, (7, 784)).astype(np.float32)
     x = around(centres, size=float(np.linalg.norm(centres[0])))
     with np.errstate(invalid="ignore"):  # of roots of negative numbers
@@ -155,7 +156,7 @@ def test_the_whole_of_mnist_is_a_case() -> None:
 def test_the_test_set_follows_the_training_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "TRAINING", 1_500)
     x, _ = page.inputs(NetworkCase(1_600, (64, 20, 10), "digits"), np.random.default_rng(0))
-    wanted = data.standardise(DIGITS.test_images[:100], DIGITS.train_images)
+    wanted = Scaling("standard", DIGITS.train_images)(DIGITS.test_images[:100])
     assert x.shape == (1_600, 64)
     assert x.dtype == np.float32
     np.testing.assert_allclose(x[1_500:], wanted, atol=1e-5)

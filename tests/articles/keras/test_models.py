@@ -2,9 +2,7 @@
 
 import importlib.util
 import sys
-import types
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,6 @@ import pytest
 from mlpperf import devices
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.keras import models as keras_models
-from mlpperf.articles.keras.live_plot import LivePlot
 from mlpperf.articles.keras.models import (
     CNN_2,
     CNN_3,
@@ -230,41 +227,6 @@ def test_without_tensorflow_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     devices.tensorflow.cache_clear()
     with pytest.raises(MlpperfError, match=r"pip install 'mlpperf\[tensorflow\]'"):
         build(MLP)
-
-
-def test_the_live_plot_is_saved_after_every_epoch(tmp_path: Path) -> None:
-    path = tmp_path / "live.png"
-    plot = LivePlot(path)
-    sizes = []
-    for epochs in (1, 2, 5):
-        plot([replace(epoch(1.0), epoch=n + 1, loss=1 / (n + 1)) for n in range(epochs)])
-        sizes.append(path.stat().st_size)
-        assert path.read_bytes().startswith(b"\x89PNG")
-    assert len(set(sizes)) == 3
-    with pytest.raises(MlpperfError, match="cannot be written"):
-        LivePlot(tmp_path / "nowhere" / "live.png")([epoch(1.0)])
-
-
-def test_a_notebook_shows_one_plot_and_renews_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-
-    class Handle:
-        def update(self, figure: object) -> None:
-            shown.append("update")
-
-    def display(figure: object, display_id: bool) -> Handle:
-        shown.append("display")
-        return Handle()
-
-    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
-    fake = types.ModuleType("IPython.display")
-    fake.display = display  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
-    monkeypatch.setitem(sys.modules, "IPython.display", fake)
-    plot = LivePlot(show=True)
-    for _ in range(3):
-        plot([epoch(1.0)])
-    assert shown == ["display", "update", "update"]
 
 
 @needs_tensorflow

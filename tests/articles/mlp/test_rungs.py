@@ -19,7 +19,6 @@ from mlpperf.agreement import Agreement, tolerance
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import team
-from mlpperf.articles.mlp.bfloat16 import Bfloat16
 from mlpperf.articles.mlp.equations import ACTIVATIONS, LOSSES, Array
 from mlpperf.articles.mlp.in_place import CHUNK, BytesFolded, InPlace, UsedPixels
 from mlpperf.articles.mlp.network import NetworkCase, initial_weights, step_cost
@@ -30,7 +29,7 @@ from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS, Numbers
-from mlpperf.articles.mlp.training import RUNGS, rung_named
+from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")  # 64 pixels, some of them 0 throughout
@@ -485,33 +484,6 @@ def test_bare_products_leave_the_weights_as_they_were(kind: type[TwoThreads]) ->
     rung.close()
 
 
-# --- lower precision --------------------------------------------------------------------------
-
-
-def test_an_experiment_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpperf.articles.mlp.bfloat16.find_spec", lambda name: None)
-    assert Bfloat16.missing() == "torch is not installed: pip install 'mlpperf[peers]'."
-    with pytest.raises(MlpperfError, match="torch is not installed"):
-        Bfloat16.begin(samples_for(BASE), weights_for(BASE), BASE)
-
-
-def test_an_experiment_is_found_by_its_name_and_is_no_rung() -> None:
-    assert rung_named("bfloat16_products") is Bfloat16
-    assert Bfloat16 not in RUNGS
-    records = [{"rung": "step_0"}, {"rung": "bfloat16_products"}]
-    assert on_the_ladder(records) == [{"rung": "step_0"}]
-
-
-def test_rounded_products_are_those_of_8_bits() -> None:
-    pytest.importorskip("torch", reason="torch is not installed: pip install 'mlpperf[peers]'")
-    order = np.random.default_rng(1).permutation(1500)
-    exact, _ = trained(Step0, BASE, order)
-    rounded, _ = trained(Bfloat16, BASE, order)
-    error = np.abs(rounded.loss / exact.loss - 1)
-    assert error.max() < 2.0**-8  # what one rounding can do; most of them cancel
-    assert error[0] > np.finfo(np.float32).eps  # and they were rounded
-
-
 # --- phases -----------------------------------------------------------------------------------
 
 
@@ -538,6 +510,11 @@ def test_the_phases_of_every_rung_are_timed_and_change_nothing(rung: type[Step0]
     finally:
         watched.close()
         plain.close()
+
+
+def test_records_of_a_former_experiment_are_not_on_the_ladder() -> None:
+    records = [{"rung": "step_0"}, {"rung": "bfloat16_products"}]
+    assert on_the_ladder(records) == [{"rung": "step_0"}]
 
 
 def test_rungs_are_distinct_and_documented() -> None:

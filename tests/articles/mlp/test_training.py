@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data import samples
 from mlpperf.articles.data.samples import Samples, Scaling
+from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
-from mlpperf.articles.mlp.show_ladder import as_records, ladder_rows, parts_rows
+from mlpperf.articles.mlp.show_ladder import as_records, ladder, parts
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS
@@ -319,16 +321,17 @@ def test_a_rung_that_cannot_train_here_says_so_and_stops_no_other(
     assert there.over_floor.median > 0  # the floor is that of the processes then
     assert (missing.stopped, missing.epochs) == ("Numba is not installed.", 0)
     assert missing.parts is None
-    rows = ladder_rows(as_records(standings, SETTINGS, "digits", {}))
+    rows = ladder([{**r, "threads": 1} for r in as_records(standings, SETTINGS, "digits", {})]).rows
     assert [row[1] for row in rows] == [there.what, "Numba is not installed."]
 
 
 def test_the_parts_of_a_rung_add_up_to_its_seconds() -> None:
     (*_, standings) = climb(DIGITS, SETTINGS, [Threads], seed=0, settle=0)
     (record,) = as_records(standings, SETTINGS, "digits", {})
-    *parts, rest, whole = parts_rows(record)
-    assert len(parts) == len(PARTS)
-    seconds = [float(row[1]) for row in parts]
+    (table,) = parts([record])
+    *products, rest, whole = table.rows
+    assert len(products) == len(PARTS)
+    seconds = [float(row[1]) for row in products]
     assert sum(seconds) + float(rest[1]) == pytest.approx(float(whole[1]), abs=0.01)
     assert min(seconds) >= 0
     assert float(whole[2]) == pytest.approx(record["over_ceiling"]["median"], rel=0.05)
@@ -366,3 +369,9 @@ def test_predictions_of_a_known_network() -> None:
     weights = [np.column_stack((np.zeros(10), np.eye(10)))]
     scaling = Scaling("minmax", images)
     assert predict(weights, images, scaling, Settings(hidden=())).tolist() == [3, 1, 4]
+
+
+def test_settings_name_what_there_is() -> None:
+    assert tuple(equations.ACTIVATIONS) == settings.ACTIVATIONS
+    assert tuple(equations.LOSSES) == settings.LOSSES
+    assert settings.SCALERS == samples.SCALERS

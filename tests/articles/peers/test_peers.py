@@ -232,9 +232,9 @@ def test_processes_end_with_the_contest(started: list[PeerProcess]) -> None:
 
 
 def test_a_process_ends_with_its_parent() -> None:
-    arguments = ["last_rung", json.dumps(asdict(QUICK)), SAMPLES]
+    task = {"peer": "last_rung", "settings": asdict(QUICK), "data": SAMPLES}
     worker = subprocess.Popen(
-        [sys.executable, "-m", "mlpperf.articles.peers.worker", *arguments],
+        [sys.executable, "-c", "from mlpperf.articles.peers.worker import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -242,6 +242,7 @@ def test_a_process_ends_with_its_parent() -> None:
     with worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
+        print(json.dumps(task), file=worker.stdin, flush=True)
         assert worker.stdout.readline() == "\n"  # whatever somebody has written before
         assert json.loads(worker.stdout.readline())["start_up"] > 0
         worker.stdin.close()  # as when the parent is killed
@@ -279,7 +280,7 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> di
 
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:
     records = [record("last_rung", 1.0), record("slow", 3.0), record("quick", 1.4)]
-    assert [row[0] for row in show.rows(records)] == ["last_rung", "quick", "slow"]
+    assert [row[0] for row in show.table(records).rows] == ["last_rung", "quick", "slow"]
     said = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
     assert show.verdict(records) == said
 

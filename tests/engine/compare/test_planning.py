@@ -151,13 +151,15 @@ def test_hot_paths_are_called_by_library_and_never_across_their_versions(faked: 
     pair = replace(faked([]).pair, base=old, head=new, suites=())
     planned = plan(faked([hot_paths("base"), hot_paths("head")], pair=pair))
     assert variants(planned) == ["first"]
-    both = {"backends": ("numpy", "jax"), "pair": pair}
-    planned = plan(faked([hot_paths("base"), hot_paths("head", version=2)], **both))
+    libraries = {"backends": ("numpy", "jax"), "pair": pair}
+    planned = plan(faked([hot_paths("base"), hot_paths("head", version=2)], **libraries))
     assert variants(planned) == ["first", "second"]
     verdicts = {f.judgement.verdict for f in planned.findings.values()}
     assert verdicts == {Verdict.NOT_COMPARABLE}
-    with pytest.raises(MlpperfError, match="no case 'cas'; did you mean case"):
-        plan(faked([hot_paths("base"), hot_paths("head")], pair=pair, cases=["cas"]))
+    both = [hot_paths("base"), hot_paths("head")]
+    assert variants(plan(faked(both, pair=pair, series=["*/second"]))) == ["second"]
+    with pytest.raises(MlpperfError, match="no series that fits 'path/cas/x'"):
+        plan(faked(both, pair=pair, series=["path/cas/x"]))
     broken = Inventory("base", broken={"": "it raised"})
     planned = plan(faked([broken, hot_paths("head")], pair=pair))
     assert planned.broken == {"base": "it raised"}

@@ -1,4 +1,4 @@
-"""Reading comparisons in columns: the same as line by line, and what is damaged is told."""
+"""Reading comparisons in columns: the same as line by line, and damaged lines are named."""
 
 import copy
 import json
@@ -12,10 +12,10 @@ import pytest
 
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.outcomes import Outcome
-from mlpperf.engine.compare.records import COMPARISONS, comparisons
+from mlpperf.engine.compare.records import ComparisonRecord, comparisons
 from mlpperf.engine.compare.result import Comparison, Finding
-from mlpperf.engine.history.reading import record_of
-from mlpperf.engine.history.records import Commit, append, context, finite
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion, append, context, finite
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
@@ -34,7 +34,11 @@ def line(*findings: Finding, **about: Any) -> dict[str, Any]:
         130.0,
         findings={finding.series: finding for finding in findings},
     )
-    whole = {**context("comparison", Commit(None, dirty=False)), **render.record(made), **about}
+    whole = {
+        **context("comparison", CodeVersion(None, dirty=False)),
+        **render.record(made),
+        **about,
+    }
     found: dict[str, Any] = json.loads(json.dumps(finite(whole)))
     return found
 
@@ -71,52 +75,45 @@ def same(one: Outcome, other: Outcome) -> bool:
     )
 
 
-def test_all_lines_together_say_what_each_says_alone(tmp_path: Path) -> None:
-    append(LINES, tmp_path, COMPARISONS.file)
+def test_records_read_together_equal_those_read_alone(tmp_path: Path) -> None:
+    append(LINES, tmp_path, "comparisons")
     found, damaged = comparisons(tmp_path)
     assert damaged == []
     assert len(found) == len(LINES)
     for record, fields in zip(found, LINES, strict=True):
-        alone = record_of(fields, COMPARISONS)
-        assert record.origin == alone.origin
-        assert len(record.content.outcomes) == len(alone.content.outcomes)
-        assert all(map(same, record.content.outcomes, alone.content.outcomes))
-        known, others = (
-            {**vars(one.content), "outcomes": None, "seconds": str(one.content.seconds)}
-            for one in (record, alone)
-        )
-        assert known == others
+        alone = shaped(fields, ComparisonRecord)
+        assert len(record.outcomes) == len(alone.outcomes)
+        assert all(map(same, record.outcomes, alone.outcomes))
+        alone.series, alone.untouched = [], ()
+        assert record == alone
 
 
-def test_what_a_line_says_of_its_series(tmp_path: Path) -> None:
-    append(LINES, tmp_path, COMPARISONS.file)
+def test_outcomes_have_the_values_of_the_line(tmp_path: Path) -> None:
+    append(LINES, tmp_path, "comparisons")
     (first, none, third, fourth), _ = comparisons(tmp_path)
-    outcomes = first.content.outcomes
+    outcomes = first.outcomes
     assert [outcome.series for outcome in outcomes] == [ONE, TWO, THREE]
     assert outcomes.timed.tolist() == [True, True, False]
     assert outcomes.untouched.tolist() == [False, False, True]
-    assert outcomes[1].log_ratio == pytest.approx(math.log(0.98))
-    assert len(none.content.outcomes) == 0
-    (wrong,) = third.content.outcomes.told_wrong()
+    assert [*outcomes][1].log_ratio == pytest.approx(math.log(0.98))
+    assert len(none.outcomes) == 0
+    (wrong,) = third.outcomes.at(third.outcomes.wrong)
     assert (wrong.series, wrong.wrong) == (ONE, {"head": "it gives 3 instead of 2"})
-    (grown,) = third.content.outcomes.told_grown()
+    (grown,) = third.outcomes.at(third.outcomes.grown)
     assert (grown.series, grown.grown) == (TWO, ("peak memory 1 → 2 MB",))
-    assert list(fourth.content.outcomes.told_wrong()) == []
-    assert fourth.content.selected == ("tests/a.py",)
-    assert fourth.content.outcomes[0].series.name == "tests/a.py::test_a[x]"
+    assert not fourth.outcomes.wrong
+    assert fourth.selected == ("tests/a.py",)
+    assert next(iter(fourth.outcomes)).series.name == "tests/a.py::test_a[x]"
 
 
-def test_outcomes_are_a_sequence() -> None:
-    found = record_of(LINES[0], COMPARISONS).content.outcomes
-    assert [one.series for one in found] == [ONE, TWO, THREE]
-    assert found[-1].series == THREE
-    assert [one.series for one in found[1:]] == [TWO, THREE]
-    assert found.find(TWO) is not None
-    assert found.find(TEST) is None
-    for place in (3, -4):
-        with pytest.raises(IndexError):
-            found[place]
-    assert len(record_of(LINES[1], COMPARISONS).content.outcomes) == 0
+def test_outcomes_are_found_by_their_series() -> None:
+    outcomes = shaped(LINES[0], ComparisonRecord).outcomes
+    assert [one.series for one in outcomes] == [ONE, TWO, THREE]
+    two = outcomes.find(TWO)
+    assert two is not None
+    assert two.series == TWO
+    assert outcomes.find(TEST) is None
+    assert len(shaped(LINES[1], ComparisonRecord).outcomes) == 0
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -148,21 +145,21 @@ DAMAGED: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("damage", "why"), DAMAGED, ids=range(len(DAMAGED)))
-def test_a_damaged_line_is_told_and_the_others_count(
+def test_a_damaged_line_is_named_and_the_others_are_read(
     damage: bytes, why: str, tmp_path: Path
 ) -> None:
-    append(LINES[:1], tmp_path, COMPARISONS.file)
+    append(LINES[:1], tmp_path, "comparisons")
     file = tmp_path / "comparisons.jsonl"
     whole = file.read_bytes()
     file.write_bytes(whole + b"\n" + damage + b"\n" + whole)
     found, damaged = comparisons(tmp_path)
     assert len(found) == 2
-    (told,) = damaged
-    assert told.partition(" (")[0] == f"{file}, line 3: {why}"
-    assert [len(record.content.outcomes) for record in found] == [3, 3]
+    (sentence,) = damaged
+    assert sentence.partition(" (")[0] == f"{file}, line 3: {why}"
+    assert [len(record.outcomes) for record in found] == [3, 3]
 
 
-def test_no_file_says_nothing_and_one_that_cannot_be_read_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_empty_and_an_unreadable_one_is_named(tmp_path: Path) -> None:
     nothing: tuple[Sequence[Any], Sequence[str]] = ([], [])
     assert comparisons(tmp_path) == nothing
     (tmp_path / "comparisons.jsonl").mkdir()

@@ -150,7 +150,7 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
-    code, record, _ = compared(town, "HEAD", "--same", "--series", "walk[20]")
+    code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     assert code == 0
     assert list(words(record)) == ["test_walk[20]"]
 
@@ -162,7 +162,7 @@ def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> No
     untouched = "untouched: it runs nothing that changed"
     walks = dict.fromkeys(("test_walk[20]", "test_walk[40]", "time_walk(30)"), untouched)
     assert words(record) == {**walks, "test_stand": "slower", "track_effort(30)": "measured"}
-    code, record, _ = compared(town, "HEAD", "--full", "--suite", "pytest", "--budget", "20")
+    code, record, _ = compared(town, "HEAD", "--all", "--suite", "pytest", "--budget", "20")
     assert untouched not in words(record).values()
 
 
@@ -269,7 +269,7 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
 
 def test_the_settings_of_the_project_narrow(town: Any) -> None:
     town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
-    _, record, _ = compared(town, "HEAD", "--same")
+    _, record, _ = compared(town, "HEAD", "--all")
     assert list(words(record)) == ["time_walk(30)"]
 
 
@@ -310,7 +310,7 @@ def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_p
 def test_what_there_is_not_is_told_in_a_sentence(
     arguments: tuple[str, ...], said: str, town: Any
 ) -> None:
-    code, _, told = compared(town, "HEAD", "--same", *arguments)
+    code, _, told = compared(town, "HEAD", "--all", *arguments)
     assert code == 2
     assert told.startswith("mlpperf: ")
     assert said in told
@@ -319,7 +319,7 @@ def test_what_there_is_not_is_told_in_a_sentence(
 
 def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> None:
     town.git("rm", "-r", "--quiet", "tests", "perf")
-    code, _, told = compared(town, "HEAD", "--same")
+    code, _, told = compared(town, "HEAD", "--all")
     assert code == 2
     assert "town has no benchmarks to compare: looked for" in told
 

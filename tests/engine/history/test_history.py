@@ -26,9 +26,10 @@ from mlpperf.cli.app import app
 from mlpperf.engine.history import changes as changes_module
 from mlpperf.engine.history.changes import ALARMS, FEWEST, Change
 from mlpperf.engine.history.curves import Curve, points
+from mlpperf.engine.history.from_asv import HOT_PATH
 from mlpperf.engine.history.races import race_content
-from mlpperf.engine.history.records import Commit, append, as_records
-from mlpperf.engine.history.rows import Row, Run, Series
+from mlpperf.engine.history.records import CodeVersion, append, as_records
+from mlpperf.engine.history.rows import Metric, Row, Run
 from mlpperf.engine.history.table import COLUMNS, Table, history, tabulated
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.statistics.intervals import Interval
@@ -58,7 +59,9 @@ def result(**fields: Any) -> Result:
 @lru_cache(maxsize=1)
 def written() -> str:
     """A race as the real writer writes it."""
-    return json.dumps(as_records("race", Commit(HASHES[0], False), [race_content(result())])[0])
+    return json.dumps(
+        as_records("race", CodeVersion(HASHES[0], False), [race_content(result())])[0]
+    )
 
 
 def record(hash_: str | None = HASHES[0], dirty: bool = False, **fields: Any) -> dict[str, Any]:
@@ -107,14 +110,16 @@ def test_a_race_becomes_its_seconds_and_its_ratio(tmp_path: Path) -> None:
 
 def test_a_wrong_variant_is_there_but_in_no_curve(tmp_path: Path) -> None:
     wrong = result(wrong="off by 1", seconds=float("nan"), speedup=Interval(*3 * [float("nan")]))
-    table = table_of(tmp_path, as_records("race", Commit(HASHES[0], False), [race_content(wrong)]))
+    table = table_of(
+        tmp_path, as_records("race", CodeVersion(HASHES[0], False), [race_content(wrong)])
+    )
     assert list(table.proven) == [False, False]
     assert np.isnan(table.value).all()
     assert points(table) == []
 
 
 @pytest.mark.parametrize("other", [{"dirty": True}, {"hash_": None}, {"wrong": "off by 1"}])
-def test_what_belongs_to_no_commit_is_marked_and_in_no_curve(
+def test_rows_that_belong_to_no_commit_are_in_no_curve(
     other: dict[str, Any], tmp_path: Path
 ) -> None:
     table = table_of(tmp_path, [record(), record(**other)])
@@ -123,7 +128,7 @@ def test_what_belongs_to_no_commit_is_marked_and_in_no_curve(
     assert [list(curve.measurements) for curve in points(table)] == [[1], [1]]
 
 
-def test_what_has_no_bound_has_none(tmp_path: Path) -> None:
+def test_a_missing_bound_is_nan(tmp_path: Path) -> None:
     unbounded = record(speedup={"median": 1.5, "low": 0.0, "high": None})
     ratio = frame(table_of(tmp_path, [unbounded])).iloc[1]
     assert ratio["value"] == 1 / 1.5
@@ -160,13 +165,15 @@ def test_what_has_no_bound_has_none(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_a_record_that_is_none_is_told_and_skipped(damage: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_record_is_named_and_skipped(damage: dict[str, Any], tmp_path: Path) -> None:
     damaged = record(**damage)
     append([record(), damaged, record()], tmp_path)
     found = history(tmp_path)
     assert len(found.table) == 4
-    (told,) = found.unreadable
-    assert told.startswith(f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has (")
+    (sentence,) = found.unreadable
+    assert sentence.startswith(
+        f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has ("
+    )
 
 
 def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path) -> None:
@@ -186,7 +193,7 @@ def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path)
 @pytest.mark.parametrize(
     "name", ["--all", "$(touch owned)", "a\nb", "'; drop", "\x1b[2J", "日本語", "=1+1", "NaN"]
 )
-def test_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
+def test_odd_names_are_kept(name: str, tmp_path: Path) -> None:
     table = table_of(
         tmp_path, [record(path=name, variant=name, commit={"hash": name, "dirty": False})]
     )
@@ -304,7 +311,17 @@ def test_without_a_repository_dates_are_those_of_the_measurements(
 
 # --- asv -----------------------------------------------------------------------------------------
 
-OURS = {"params": [["'expit'", "'tanh_in_place'"], ["'batch-500'"]], "version": "1.3"}
+OURS = {
+    "params": [["'expit'", "'tanh_in_place'"], ["'batch-500'"]],
+    "param_names": list(HOT_PATH),
+    "version": "1.3",
+}
+UNITS = {  # and types, as asv lists them
+    "time_call": ("time", "seconds"),
+    "track_relative_time": ("track", "ratio"),
+    "track_allocated": ("track", "bytes"),
+    "peakmem_call": ("peakmemory", "bytes"),
+}
 FOREIGN = {"params": [["1", "2"]], "version": "abc", "unit": "MB"}
 
 
@@ -315,6 +332,8 @@ def asv(tmp_path: Path) -> Path:
     write_asv(folder, HASHES[0])
     (folder / "vm" / "machine.json").write_text('{"machine": "vm", "version": 1}')
     benchmarks = {"suite.Other.track_size": {**FOREIGN, "name": "suite.Other.track_size"}}
+    for name, (kind, unit) in UNITS.items():
+        benchmarks[f"paths.sigmoid.{name}"] = {**OURS, "type": kind, "unit": unit}
     (folder / "benchmarks.json").write_text(json.dumps({**benchmarks, "version": 2}))
     return folder
 
@@ -395,7 +414,7 @@ def test_asvs_interval_is_kept(asv: Path) -> None:
     [b"", b"{", b"[]", b"null", b'{"version": 2}', b"\xff", b"[" * 100_000, b"{}" * 2],
     ids=range(8),
 )
-def test_a_damaged_file_of_asv_is_told_and_skipped(content: bytes, asv: Path) -> None:
+def test_a_damaged_file_of_asv_is_named_and_skipped(content: bytes, asv: Path) -> None:
     usual = history(asv=asv).table
     damaged = asv / "vm" / "damaged.json"
     damaged.write_bytes(content)
@@ -404,7 +423,7 @@ def test_a_damaged_file_of_asv_is_told_and_skipped(content: bytes, asv: Path) ->
     assert found.unreadable == [f"{damaged}: damaged, or not a file of results"]
 
 
-def test_a_truncated_file_and_one_of_another_format_are_told(asv: Path) -> None:
+def test_a_truncated_file_and_one_of_another_format_are_named(asv: Path) -> None:
     usual = len(history(asv=asv).table)
     truncated = write_asv(asv, HASHES[20])
     truncated.write_bytes(truncated.read_bytes()[:-100])
@@ -416,7 +435,7 @@ def test_a_truncated_file_and_one_of_another_format_are_told(asv: Path) -> None:
     assert any("in format 3, not 2" in sentence for sentence in found.unreadable)
 
 
-def test_what_asv_ran_in_the_python_that_is_there_names_no_version(asv: Path) -> None:
+def test_an_asv_environment_of_an_existing_python_has_no_version(asv: Path) -> None:
     (file,) = asv.glob("vm/00000001-*.json")
     content = json.loads(file.read_text())
     content["python"] = "/somewhere/bin/python3.11"
@@ -435,14 +454,30 @@ def test_one_damaged_benchmark_of_asv_leaves_the_others(asv: Path) -> None:
     assert found.unreadable == [f"{file}: the results of 'paths.sigmoid.time_call' are damaged"]
 
 
-def test_without_asvs_list_of_benchmarks_ours_are_still_known(asv: Path) -> None:
+def test_without_asvs_list_of_benchmarks_results_have_its_names_and_no_unit(asv: Path) -> None:
     usual = history(asv=asv).table
     (asv / "benchmarks.json").write_text("{")
     found = history(asv=asv)
-    assert len(found.unreadable) == 1
-    assert "units" in found.unreadable[0]
+    (sentence,) = found.unreadable
+    assert "units" in sentence
     assert list(found.table.value) == list(usual.value)
-    assert [series.path for series in found.table.series] == [s.path for s in usual.series]
+    names = {metric.path for metric in found.table.metrics}
+    assert names == {"suite.Other.track_size", *(f"paths.sigmoid.{name}" for name in UNITS)}
+    assert {metric.quantity for metric in found.table.metrics} == {"unit"}
+    assert set(found.table.proven) == {-1}
+
+
+def test_a_damaged_entry_of_that_list_leaves_the_others(asv: Path) -> None:
+    file = asv / "benchmarks.json"
+    listed = json.loads(file.read_text())
+    listed["paths.sigmoid.time_call"]["unit"] = 5
+    file.write_text(json.dumps(listed))
+    found = history(asv=asv)
+    assert found.unreadable == [f"{file}: the entry of 'paths.sigmoid.time_call' is damaged"]
+    assert {m.path for m in found.table.metrics if m.quantity != "unit"} == {
+        "sigmoid",
+        "suite.Other.track_size",
+    }
 
 
 # --- pytest-benchmark ----------------------------------------------------------------------------
@@ -515,7 +550,7 @@ def test_files_of_pytest_benchmark_become_rows(suite: Path) -> None:
     ],
     ids=repr,
 )
-def test_what_is_damaged_of_pytest_benchmark_is_told_and_skipped(
+def test_a_damaged_part_of_pytest_benchmark_is_named_and_skipped(
     where: list[Any], damage: Any, left: int, suite: Path, tmp_path: Path
 ) -> None:
     (file,) = suite.rglob("*.json")
@@ -586,7 +621,7 @@ def test_text_is_kept_once_however_many_rows_there_are(tmp_path: Path) -> None:
     assert len(table) == 10 * len(HASHES)
     columns = (table.run, table.of, table.value, table.low, table.high, table.proven)
     assert sum(column.nbytes for column in columns) / len(table) < 50
-    assert (len(table.runs), len(table.series)) == (len(HASHES), 2)
+    assert (len(table.runs), len(table.metrics)) == (len(HASHES), 2)
 
 
 # --- changes -------------------------------------------------------------------------------------
@@ -624,7 +659,7 @@ def changes(made: pd.DataFrame) -> list[Change]:
         place = int(row.place)
         curve = Curve(*(getattr(row, name) for name in Curve._fields))
         run = Run(*curve[:5], HASHES[place], False, None, (20_000 + place) * day)
-        rows.append(Row(run, Series(*curve[5:]), float(row.value), proven=True))
+        rows.append(Row(run, Metric(*curve[5:]), float(row.value), proven=True))
     return changes_module.changes(tabulated(rows))
 
 
@@ -688,7 +723,7 @@ def test_single_bad_commits_are_no_change(bad: int) -> None:
     assert changes(curves(values)) == []
 
 
-def test_what_comes_and_goes_is_told_twice() -> None:
+def test_a_change_that_goes_away_is_reported_twice() -> None:
     values = noisy((20, 60), 0.01)
     values[3, 25:40] *= 1.1
     back, there = changes(curves(values))  # newest first
@@ -696,13 +731,13 @@ def test_what_comes_and_goes_is_told_twice() -> None:
     assert (back.commit, back.direction) == (HASHES[40], "faster")
 
 
-def test_several_steps_are_all_told() -> None:
+def test_several_steps_are_all_reported() -> None:
     values = noisy(120, 0.01)
     for place, size in ((20, 1.1), (50, 1.2), (80, 0.8), (100, 1.06)):
         values[place:] *= size
-    told = changes(curves(values))
-    assert [c.commit for c in told] == [HASHES[place] for place in (100, 80, 50, 20)]
-    assert {c.kind for c in told} == {"step"}
+    reported = changes(curves(values))
+    assert [c.commit for c in reported] == [HASHES[place] for place in (100, 80, 50, 20)]
+    assert {c.kind for c in reported} == {"step"}
 
 
 def test_a_slow_drift_is_one_change() -> None:
@@ -718,9 +753,9 @@ def test_a_slow_drift_is_one_change() -> None:
 def test_one_commit_may_change_many_curves_and_leave_the_others() -> None:
     values = noisy((50, 40), 0.01)
     values[:20, 25:] *= 1.05
-    told = changes(curves(values))
-    assert {c.curve.variant for c in told} == {f"v{i}" for i in range(20)}
-    assert all(abs(HASHES.index(c.commit) - 25) <= 1 for c in told)
+    reported = changes(curves(values))
+    assert {c.curve.variant for c in reported} == {f"v{i}" for i in range(20)}
+    assert all(abs(HASHES.index(c.commit) - 25) <= 1 for c in reported)
 
 
 @pytest.mark.parametrize("column", [c for c in Curve._fields if c != "variant"])
@@ -766,7 +801,7 @@ def test_memory_may_rise_from_nothing() -> None:
     assert changes(curves(values, quantity="seconds")) == []
 
 
-def test_what_is_no_time_is_left_out() -> None:
+def test_times_that_are_not_positive_are_left_out() -> None:
     values = noisy(60, 0.01)
     values[[3, 20, 40]] = [np.nan, 0.0, -1.0]
     values[30:] *= 1.1
@@ -798,7 +833,7 @@ def invoked(*arguments: str) -> str:
 
 
 @needs_git
-def test_what_changed_is_printed(slower: tuple[Path, list[str]]) -> None:
+def test_changes_are_printed(slower: tuple[Path, list[str]]) -> None:
     with Path(".mlpperf/races.jsonl").open("ab") as file:
         file.write(b'{"schema": 1')
     shown = invoked()
@@ -829,14 +864,14 @@ def test_the_whole_table_is_there_for_other_tools(slower: tuple[Path, list[str]]
     assert [row["commit"] for row in rows] == [table.runs[run].commit for run in table.run]
     assert [row["date"] for row in whole["rows"]] == [r["date"].isoformat() for r in table.rows()]
     assert whole["unreadable"] == []
-    told = whole["changes"]
-    assert [change["curve"]["quantity"] for change in told] == ["seconds", "ratio"]
-    assert {change["commit"] for change in told} == {slower[1][14]}
-    assert 1.07 < told[0]["ratio"]["median"] < 1.09
+    reported = whole["changes"]
+    assert [change["curve"]["quantity"] for change in reported] == ["seconds", "ratio"]
+    assert {change["commit"] for change in reported} == {slower[1][14]}
+    assert 1.07 < reported[0]["ratio"]["median"] < 1.09
 
 
 @needs_git
-def test_only_what_is_asked_for(slower: tuple[Path, list[str]]) -> None:
+def test_the_history_can_be_narrowed(slower: tuple[Path, list[str]]) -> None:
     host = record()["machine"]["host"]
     assert "2 changes in 2 curves" in invoked("layout", "--machine", host, "--device", "cpu")
     assert "0 changes in 2 curves" in invoked("sigmoid")
@@ -889,7 +924,7 @@ def test_asv_need_not_be_installed_to_read_its_results(asv: Path) -> None:
     assert int(done.stdout) == len(history(asv=asv).table)
 
 
-def test_a_change_says_in_a_word_what_it_is() -> None:
+def test_the_direction_of_a_change_is_a_word() -> None:
     def of(quantity: str, ratio: float) -> str:
         curve = changes_module.Curve(*[""] * 3, None, *[""] * 5, quantity)
         date = datetime(2026, 5, 1, tzinfo=UTC)

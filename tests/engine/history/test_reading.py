@@ -1,4 +1,4 @@
-"""Reading records: real lines of every kind and age, and what is told of those that are damaged."""
+"""Reading records: real lines of every kind and age, and damaged ones."""
 
 import copy
 import dataclasses
@@ -6,37 +6,48 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.devices import available_threads
-from mlpperf.engine.calibrate.recorded import CALIBRATIONS, Calibration, alike, series_of
+from mlpperf.engine.calibrate.recorded import (
+    CalibrationRecord,
+    calibration_content,
+    group_of,
+    series_of,
+)
 from mlpperf.engine.calibrate.trials import Trial
-from mlpperf.engine.compare.records import COMPARISONS
-from mlpperf.engine.history.races import RACES, race_content, rows_of_race
-from mlpperf.engine.history.reading import Kind, Record, origin_of, read_records, record_of
-from mlpperf.engine.history.records import Commit, Origin, append, finite
+from mlpperf.engine.compare.records import ComparisonRecord
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.races import RaceRecord, race_content, rows_of_race
+from mlpperf.engine.history.reading import read_records
+from mlpperf.engine.history.records import CodeVersion, Origin, append, finite
+
+
+class DevicesRecord(Origin, kw_only=True):
+    """What `mlpperf devices` records, as far as it is read here."""
+
+    FILE = "devices"
+
+    kind: Literal["devices"]
+    cuda: Any
+
 
 REAL = Path(__file__).parent / "records_schema_1.jsonl"
 LACKS = "lacks what such a record has"
-DEVICES: Kind[Any] = Kind("devices", lambda fields: fields["cuda"], name="devices")
-OWN: tuple[Kind[Any], ...] = (RACES, COMPARISONS, CALIBRATIONS, DEVICES)
-# The articles' kinds have no name that is looked at; this is what stands in their lines.
-ARTICLES = {
-    "ladders": "ladder",
-    "growth": "growth",
-    "trainings": "training",
-    "keras": "keras",
-    "peers": "peers",
-    "accuracies": "accuracy",
-    "clusters": "clusters",
-}
-EVERY = [
-    *OWN,
-    *(Kind(file, CONTENT.kinds[file], name=name) for file, name in ARTICLES.items()),
-]
+OWN: tuple[type[Origin], ...] = (RaceRecord, ComparisonRecord, CalibrationRecord, DevicesRecord)
+EVERY = [*OWN, *CONTENT.kinds]
+OPTIONAL = ("schema", "setting", "in_force")
+ORIGIN = [name for name in Origin.__struct_fields__ if name not in OPTIONAL]
+
+
+def name_of(kind: type[Origin]) -> str:
+    """What stands in `kind` in every line."""
+    (name,) = get_args(get_type_hints(kind)["kind"])
+    return str(name)
 
 
 def real(name: str) -> list[dict[str, Any]]:
@@ -45,8 +56,8 @@ def real(name: str) -> list[dict[str, Any]]:
     return [fields for fields in lines if fields["kind"] == name]
 
 
-def read(folder: Path, kind: Kind[Any], *lines: dict[str, Any]) -> list[Record[Any] | str]:
-    append(lines, folder, kind.file)
+def read(folder: Path, kind: type[Origin], *lines: dict[str, Any]) -> list[Origin | str]:
+    append(lines, folder, kind.FILE)
     return list(read_records(folder, kind))
 
 
@@ -55,33 +66,24 @@ def read(folder: Path, kind: Kind[Any], *lines: dict[str, Any]) -> list[Record[A
 
 def test_there_are_real_lines_of_every_kind_and_no_others() -> None:
     kinds = {json.loads(line)["kind"] for line in REAL.read_text("utf-8").splitlines()}
-    assert kinds == {kind.name for kind in EVERY}
-    assert set(CONTENT.kinds) == set(ARTICLES)
+    assert kinds == set(map(name_of, EVERY))
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.file)
-def test_real_lines_of_every_kind_are_read(kind: Kind[Any], tmp_path: Path) -> None:
-    lines = real(kind.name)
-    found = read(tmp_path, kind, *lines)
-    assert len(found) == len(lines) > 0
-    for record, fields in zip(found, lines, strict=True):
-        assert isinstance(record, Record), record
-        assert record.fields == fields
-        assert record.origin.kind == kind.name
-        assert record.origin.place.machine.startswith(fields["machine"]["host"])
+@pytest.mark.parametrize("kind", EVERY, ids=name_of)
+def test_real_lines_of_every_kind_are_read(kind: type[Origin], tmp_path: Path) -> None:
+    lines = real(name_of(kind))
+    records = read(tmp_path, kind, *lines)
+    assert len(records) == len(lines) > 0
+    for record, fields in zip(records, lines, strict=True):
+        assert isinstance(record, kind), record
+        assert record.place.machine.startswith(fields["machine"]["host"])
+        values = msgspec.to_builtins(record)
+        for name in ORIGIN if kind in OWN else fields:
+            assert values[name] == fields[name], name
 
 
-@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.file)
-def test_an_origin_has_all_that_its_line_says(kind: Kind[Any]) -> None:
-    for fields in real(kind.name):
-        said = dataclasses.asdict(origin_of(fields))
-        assert {name: value for name, value in said.items() if value is not None} == {
-            name: fields[name] for name in said if name in fields
-        }
-
-
-def test_what_older_records_lack_is_none() -> None:
-    older, newer = (origin_of(fields) for fields in real("ladder"))
+def test_fields_that_older_records_lack_are_none() -> None:
+    older, newer = (shaped(fields, Origin) for fields in real("ladder"))
     assert older.setting is older.in_force is None
     assert newer.setting is not None
     assert newer.setting["gpu_memory"] == "growth"
@@ -90,7 +92,7 @@ def test_what_older_records_lack_is_none() -> None:
 
 
 def test_a_race_of_one_process_says_nothing_of_processes() -> None:
-    one, several = (record_of(fields, RACES).content for fields in real("race"))
+    one, several = (shaped(fields, RaceRecord).result for fields in real("race"))
     assert (one.processes, several.processes) == (1, 8)
     assert (one.path, one.variant) == ("layout", "copied_to_f_order")
     assert one.speedup.low < one.speedup.median < one.speedup.high
@@ -99,18 +101,18 @@ def test_a_race_of_one_process_says_nothing_of_processes() -> None:
 
 def test_a_race_is_written_as_it_was_read() -> None:
     for fields in real("race"):
-        made = finite(race_content(record_of(fields, RACES).content))
+        made = finite(race_content(shaped(fields, RaceRecord).result))
         # What old lines do not say.
         later = {"processes": 1, "share_error": None, "limit": "", "preparation": None}
         assert {**fields, **made} == {**later, **fields}
 
 
-def test_a_comparison_is_read_whatever_its_series_are_called_by() -> None:
+def test_comparisons_of_old_and_new_versions_are_read() -> None:
     older, newer = real("comparison")
     assert "visits" in older["series"][0]
     assert "processes" in newer["series"][0]
     for fields in (older, newer):
-        found = record_of(fields, COMPARISONS).content
+        found = shaped(fields, ComparisonRecord)
         assert (found.base, found.head, found.exit_code) == ("HEAD~1", "the working tree", 0)
         assert found.verdict == "No regression at the working tree against HEAD~1."
         assert found.commits == fields["commits"]
@@ -120,9 +122,9 @@ def test_a_comparison_is_read_whatever_its_series_are_called_by() -> None:
 
 def test_a_calibration_is_written_as_it_was_read() -> None:
     for fields in real("calibration"):
-        made = record_of(fields, CALIBRATIONS).content
-        assert isinstance(made, Calibration)
-        assert {**fields, **finite(made.fields())} == fields
+        record = shaped(fields, CalibrationRecord)
+        made = calibration_content(record.trial, record.tracker, record.budget, record.cases)
+        assert {**fields, **finite(made)} == fields
 
 
 def test_a_record_of_a_larger_machine_can_be_read() -> None:
@@ -130,7 +132,7 @@ def test_a_record_of_a_larger_machine_can_be_read() -> None:
     (fields,) = real("growth")
     many = available_threads() + 1
     asked = {**fields, "threads": many, "setting": {**fields["setting"], "threads": many}}
-    origin = origin_of(asked)
+    origin = shaped(asked, Origin)
     assert origin.threads == many
     assert origin.setting is not None
     assert origin.setting["threads"] == many
@@ -138,9 +140,6 @@ def test_a_record_of_a_larger_machine_can_be_read() -> None:
 
 # --- what is damaged -----------------------------------------------------------------------------
 
-ORIGIN = [
-    field.name for field in dataclasses.fields(Origin) if field.name not in ("setting", "in_force")
-]
 NEEDED = {
     "race": [
         *("path", "version", "case", "variant", "backend", "seconds", "reference_seconds"),
@@ -161,22 +160,22 @@ NEEDED = {
     ("kind", "field"),
     [
         *((kind, field) for kind in EVERY for field in ORIGIN),
-        *((kind, field) for kind in OWN[:3] for field in NEEDED[kind.name]),
+        *((kind, field) for kind in OWN[:3] for field in NEEDED[name_of(kind)]),
     ],
-    ids=lambda value: value if isinstance(value, str) else value.file,
+    ids=lambda value: value if isinstance(value, str) else name_of(value),
 )
 @pytest.mark.parametrize("damage", ["missing", "of another kind"])
-def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
-    kind: Kind[Any], field: str, damage: str, tmp_path: Path
+def test_a_line_that_lacks_a_field_is_named_and_leaves_the_others(
+    kind: type[Origin], field: str, damage: str, tmp_path: Path
 ) -> None:
-    whole = real(kind.name)[-1]
+    whole = real(name_of(kind))[-1]
     bad = {name: value for name, value in whole.items() if name != field}
     if damage == "of another kind":
         bad[field] = 5 if isinstance(whole[field], bool) else True
-    first, told, last = read(tmp_path, kind, whole, bad, whole)
-    assert isinstance(first, Record)
-    assert isinstance(last, Record)
-    assert str(told).startswith(f"{tmp_path / kind.file}.jsonl, line 2: {LACKS} (")
+    first, sentence, last = read(tmp_path, kind, whole, bad, whole)
+    assert isinstance(first, Origin)
+    assert isinstance(last, Origin)
+    assert str(sentence).startswith(f"{tmp_path / kind.FILE}.jsonl, line 2: {LACKS} (")
 
 
 @pytest.mark.parametrize(
@@ -197,52 +196,44 @@ def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
         lambda fields: fields.update(time="0001-01-01T00:00:00+00:00"),
     ],
 )
-def test_an_origin_that_is_none_is_told(
+def test_a_damaged_origin_is_named(
     damage: Callable[[dict[str, Any]], object], tmp_path: Path
 ) -> None:
     (fields,) = real("growth")
     bad = copy.deepcopy(fields)
     damage(bad)
-    kind: Kind[Any] = Kind("growth", dict)
-    whole, told = read(tmp_path, kind, fields, bad)
-    assert isinstance(whole, Record)
-    assert str(told).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
+    (growth,) = (kind for kind in CONTENT.kinds if kind.FILE == "growth")
+    whole, sentence = read(tmp_path, growth, fields, bad)
+    assert isinstance(whole, Origin)
+    assert str(sentence).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
 
 
-def test_a_record_in_the_file_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_record_in_the_file_of_another_kind_is_named(tmp_path: Path) -> None:
     race, ladder = real("race")[0], real("ladder")[0]
-    found = read(tmp_path, RACES, {**race, "kind": "ladder"}, ladder, race)
-    assert [isinstance(record, Record) for record in found] == [False, False, True]
+    found = read(tmp_path, RaceRecord, {**race, "kind": "ladder"}, ladder, race)
+    assert [isinstance(record, Origin) for record in found] == [False, False, True]
 
 
-def test_a_kind_without_a_name_takes_every_one(tmp_path: Path) -> None:
-    unnamed: Kind[Any] = Kind("growth", lambda fields: fields["samples"])
-    (fields,) = real("growth")
-    (found,) = read(tmp_path, unnamed, {**fields, "kind": "another"})
-    assert isinstance(found, Record)
-    assert found.content == fields["samples"]
-
-
-def test_other_schemas_and_half_lines_are_told_too(tmp_path: Path) -> None:
+def test_other_schemas_and_half_lines_are_named_too(tmp_path: Path) -> None:
     race = real("race")[0]
     append([{**race, "schema": 2}, race], tmp_path)
     file = tmp_path / "races.jsonl"
     file.write_bytes(file.read_bytes() + b'{"schema": 1, "ki')
-    other, whole, half = read_records(tmp_path, RACES)
+    other, whole, half = read_records(tmp_path, RaceRecord)
     assert other == f"{file}, line 1: not a record of schema 1"
-    assert isinstance(whole, Record)
+    assert isinstance(whole, Origin)
     assert half == f"{file}, line 3: not a whole JSON record"
 
 
-def test_a_line_that_is_nested_too_deeply_to_be_written_again_is_told(tmp_path: Path) -> None:
-    deep: list[Any] = []
-    for _ in range(18):
-        deep = [deep]
+def test_no_setting_is_a_list(tmp_path: Path) -> None:
+    """Which could be nested so deeply that it cannot be written again."""
     race = real("race")[-1]
-    setting = {**race["setting"], "xla": deep}
-    whole, told = read(tmp_path, RACES, {**race, "later": [1]}, {**race, "setting": setting})
-    assert isinstance(whole, Record)
-    assert "nested too deeply" in str(told)
+    setting = {**race["setting"], "xla": [[]]}
+    whole, sentence = read(
+        tmp_path, RaceRecord, {**race, "later": [1]}, {**race, "setting": setting}
+    )
+    assert isinstance(whole, RaceRecord)
+    assert "`$.setting[...]`" in str(sentence)
 
 
 def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
@@ -251,31 +242,31 @@ def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
     append(real("race"), tmp_path)
     file = tmp_path / "races.jsonl"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
-    assert all(isinstance(record, Record) for record in read_records(tmp_path, RACES))
+    assert all(isinstance(record, Origin) for record in read_records(tmp_path, RaceRecord))
 
 
-def test_what_is_named_is_the_field(tmp_path: Path) -> None:
+def test_the_damaged_field_is_named(tmp_path: Path) -> None:
     race = real("race")[-1]
-    (told,) = read(tmp_path, RACES, {**race, "seconds": -1.0})
-    assert str(told).endswith("at `$.seconds`)")
+    (sentence,) = read(tmp_path, RaceRecord, {**race, "seconds": -1.0})
+    assert str(sentence).endswith("at `$.seconds`)")
 
 
 def test_no_file_holds_no_records(tmp_path: Path) -> None:
-    assert list(read_records(tmp_path, RACES)) == []
-    assert list(read_records(tmp_path / "nowhere", RACES)) == []
+    assert list(read_records(tmp_path, RaceRecord)) == []
+    assert list(read_records(tmp_path / "nowhere", RaceRecord)) == []
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "races.jsonl").mkdir()
-    (told,) = read_records(tmp_path, RACES)
-    assert told == f"{tmp_path / 'races.jsonl'}: Is a directory"
+    (sentence,) = read_records(tmp_path, RaceRecord)
+    assert sentence == f"{tmp_path / 'races.jsonl'}: Is a directory"
 
 
 # --- what is made of them ------------------------------------------------------------------------
 
 
 def test_an_origin_says_its_place_and_software_in_words() -> None:
-    origin = origin_of(real("race")[0])
+    origin = shaped(real("race")[0], Origin)
     assert str(origin.place) == "vm: Intel(R) Xeon(R) Processor, 2 processors; cpu, 2 threads"
     assert origin.software == "scipy-openblas 0.3.31.188.0, NumPy 2.4.6, Python 3.11.7"
     assert str(origin.place._replace(threads=1)).endswith("1 thread")
@@ -283,14 +274,14 @@ def test_an_origin_says_its_place_and_software_in_words() -> None:
 
 def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
     fields = {**real("race")[0], "backend": "tensorflow"}
-    seconds, ratio = rows_of_race(record_of(fields, RACES))
+    seconds, ratio = rows_of_race(shaped(fields, RaceRecord))
     assert seconds.run.software == "Python 3.11, NumPy 2.4, tensorflow 2.21"
     assert seconds.value == fields["seconds"]
     assert ratio.value == 1 / fields["speedup"]["median"]
     assert ratio.low == 1 / fields["speedup"]["high"]
     unbounded = {**fields, "speedup": {"median": 2.0, "low": 1.5, "high": None}}
-    race = record_of(unbounded, RACES)
-    assert race.content.speedup.high == math.inf
+    race = shaped(unbounded, RaceRecord)
+    assert race.result.speedup.high == math.inf
     _, ratio = rows_of_race(race)
     assert math.isnan(ratio.low)
     assert ratio.high == 1 / 1.5
@@ -298,8 +289,8 @@ def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
 
 def test_calibrations_are_alike_only_if_all_that_matters_is() -> None:
     fields = real("calibration")[0]
-    here = record_of(fields, CALIBRATIONS)
-    assert alike(here) == alike(record_of({**fields, "size": 0.5}, CALIBRATIONS))
+    here = shaped(fields, CalibrationRecord)
+    assert group_of(here) == group_of(shaped({**fields, "size": 0.5}, CalibrationRecord))
     for other in (
         {"tracker": "asv"},
         {"budget": 1.0},
@@ -308,16 +299,16 @@ def test_calibrations_are_alike_only_if_all_that_matters_is() -> None:
         {"threads": 1},
         {"machine": {**fields["machine"], "host": "elsewhere"}},
     ):
-        assert alike(here) != alike(record_of({**fields, **other}, CALIBRATIONS))
+        assert group_of(here) != group_of(shaped({**fields, **other}, CalibrationRecord))
 
 
 def test_how_many_series_there_were_is_one_number_or_two() -> None:
     fields = real("calibration")[0]
-    few, many = (record_of({**fields, "series": n}, CALIBRATIONS) for n in (57, 232))
+    few, many = (shaped({**fields, "series": n}, CalibrationRecord) for n in (57, 232))
     assert series_of([few, few]) == "57"
     assert series_of([many, few]) == "57 to 232"
 
 
 def test_a_commit_may_have_no_hash() -> None:
     fields = {**real("race")[0], "commit": {"hash": None, "dirty": False}}
-    assert origin_of(fields).commit == Commit(None, dirty=False)
+    assert shaped(fields, Origin).commit == CodeVersion(None, dirty=False)

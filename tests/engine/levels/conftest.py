@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.engine.compare.records import Decision, decision_of
-from mlpperf.engine.history.reading import Record, origin_of
-from mlpperf.engine.history.records import Origin, context, current_commit
+from mlpperf.engine.compare.records import ComparisonRecord
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import context, current_commit
 from mlpperf.engine.levels.gathering import Levels
 from mlpperf.engine.levels.lineage import Commit, Lineage
 from mlpperf.engine.levels.planning import Pair, Plan
@@ -31,9 +31,9 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def origin() -> Origin:
+def origin() -> dict[str, Any]:
     """This machine, and now."""
-    return origin_of(context("comparison", current_commit()))
+    return context("comparison", current_commit())
 
 
 def lineage_of(commits: int, tags: Mapping[int, str] | None = None) -> Lineage:
@@ -63,7 +63,7 @@ class Simulated:
     """
 
     plan: Plan
-    origin: Origin
+    origin: dict[str, Any]
     rng: np.random.Generator
     steps: Mapping[Series, Mapping[int, float]]
     error: float = 0.003
@@ -80,14 +80,14 @@ class Simulated:
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
         self._next.append(pair)
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         pair = self._next.pop(0)
         self.compared.append(pair)
         if bad := [place for place in pair if place in self.missing]:
             return pair, MlpperfError(f"There is no commit {bad[0]}.")
         return pair, self.record(*pair)
 
-    def record(self, base: int, head: int) -> Record[Decision]:
+    def record(self, base: int, head: int) -> ComparisonRecord:
         """What a comparison of two places finds."""
         lineage = self.plan.levels.lineage
         commits = {"base": lineage[base].hash, "head": lineage[head].hash}
@@ -96,6 +96,7 @@ class Simulated:
         nothing = all(place in self.untouched for place in range(base + 1, head + 1))
         series = [] if broken else list(self.steps)
         about: dict[str, Any] = {
+            **self.origin,
             **commits,
             "exit_code": 2 if broken else 0,
             "verdict": "as found",
@@ -107,7 +108,7 @@ class Simulated:
             "series": [] if nothing else [self._timed(one, base, head) for one in series],
             "untouched": list(series) if nothing else [],
         }
-        return Record(self.origin, decision_of(about), {})
+        return shaped(about, ComparisonRecord)
 
     def _timed(self, series: Series, base: int, head: int) -> dict[str, Any]:
         """What is recorded of a series."""
@@ -128,7 +129,7 @@ class Simulated:
 
 
 @pytest.fixture
-def branch(origin: Origin, rng: np.random.Generator) -> object:
+def branch(origin: dict[str, Any], rng: np.random.Generator) -> object:
     """Make a plan for a branch, and who compares it."""
 
     def made(

@@ -106,7 +106,7 @@ def test_when_nothing_works_it_ends(branch: Branch) -> None:
 def test_comparisons_of_some_series_do_not_stand_for_all(branch: Branch) -> None:
     plan, here = branch(3, {})
     narrow = here.record(0, 1)
-    narrow.content.__dict__["selected"] = ("*parse*",)
+    narrow.selected = ("*parse*",)
     plan.levels.add(narrow)
     assert Plan(plan.levels).parents_left() == [(1, 2), (0, 1)]
     assert Plan(plan.levels, ["*parse*"]).parents_left() == [(1, 2)]

@@ -40,9 +40,15 @@ alone = pytest.mark.skipif(ALONE not in os.environ, reason="runs in a process of
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Two workers on this machine."""
-    from distributed import Client
+    import dask
+    from distributed import Client, LocalCluster
 
-    with distributed.local(2) as address, Client(address) as found:
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 10}),
+        LocalCluster(**options, resources={distributed.RESOURCE: 1}) as cluster,
+        Client(cluster.scheduler_address) as found,
+    ):
         yield found
 
 
@@ -122,14 +128,46 @@ def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
         distributed._check(found, "tcp://there", plan.levels.lineage)
 
 
-def test_two_workers_of_this_machine_measure_a_real_project(project: Any, temporary: Path) -> None:
-    """As a user starts it; no commit changes anything that runs, so it takes no time."""
+@pytest.fixture
+def scheduler(project: Any, temporary: Path) -> Iterator[str]:
+    """The address of a scheduler with two workers in the project, started as a user does."""
+    file = temporary / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    where = ["--scheduler-file", str(file)]
+    measuring = ["--nworkers", "2", "--nthreads", "1", "--resources", "mlpperf=1"]
+    options: dict[str, Any] = {
+        "cwd": project.folder,
+        "env": {**os.environ, "TMPDIR": str(temporary), "MLPPERF_RECORDS": ""},
+        "stderr": subprocess.DEVNULL,
+    }
+    commands = (
+        [*dask, "scheduler", *where, "--port", "0", "--no-dashboard"],
+        [*dask, "worker", *where, *measuring, "--no-dashboard"],
+    )
+    processes = [subprocess.Popen(command, **options) for command in commands]
+    try:
+        while not file.exists() and processes[0].poll() is None:
+            time.sleep(0.05)
+        address = json.loads(file.read_text("utf-8"))["address"]
+        wait = f"from distributed import Client; Client({address!r}).wait_for_workers(2, 120)"
+        subprocess.run([sys.executable, "-c", wait], check=True, timeout=180)
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(60)
+
+
+def test_two_workers_of_a_scheduler_measure_a_real_project(
+    project: Any, temporary: Path, scheduler: str
+) -> None:
+    """No commit changes anything that runs, so it takes no time."""
     for number in range(2, 5):
         project.write("NOTES.md", f"{number}\n")
         project.commit(f"commit {number}")
-    command = [sys.executable, "-m", "mlpperf", "backfill", "--workers", "2", "--budget", "2"]
+    command = [sys.executable, "-m", "mlpperf", "backfill", "--scheduler", scheduler]
     done = subprocess.run(
-        [*command, "--series", "*batch-128*"],
+        [*command, "--budget", "2", "--series", "*batch-128*"],
         cwd=project.folder,
         env={**os.environ, "TMPDIR": str(temporary), "MLPPERF_RECORDS": ""},
         capture_output=True,

@@ -11,7 +11,7 @@ import pytest
 
 from mlpperf.engine.levels.edges import EVERY, EXACT, Network
 from mlpperf.engine.levels.fitting import error_factor, fit, fit_all
-from mlpperf.engine.levels.rarity import rarity
+from mlpperf.engine.levels.tail import rarity
 from mlpperf.engine.statistics.quantiles import normal_quantile, student_quantile
 
 COMMITS, ERROR, FREEDOM = 64, 0.003, 12.0
@@ -143,14 +143,14 @@ def test_what_cannot_have_changed_takes_no_step(rng: np.random.Generator) -> Non
 def test_what_creeps_is_told_as_such(rng: np.random.Generator) -> None:
     creeping = dict.fromkeys(range(20, 52), 0.0015)
     found = fit(network(edges_of(creeping, rng)), tests=100)
-    climbs = [step for step in found.steps if step.climbs]
-    assert len(climbs) == 1
+    drifts = [step for step in found.steps if step.climbs]
+    assert len(drifts) == 1
     assert sum(step.log_ratio for step in found.steps) == pytest.approx(0.048, abs=0.006)
     truth = np.cumsum([creeping.get(place, 0.0) for place in range(COMMITS)])
     assert np.abs(found.levels() - truth).max() < 0.01
 
 
-def test_a_step_is_no_climb(rng: np.random.Generator) -> None:
+def test_a_step_is_no_drift(rng: np.random.Generator) -> None:
     for _ in range(20):
         found = fit(network(edges_of({33: 0.02}, rng)), tests=100)
         assert [step.climbs for step in found.steps] == [False]

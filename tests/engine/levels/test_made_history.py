@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.history.changes import changes
-from mlpperf.engine.history.rows import Row, Run
-from mlpperf.engine.history.rows import Series as Curve
+from mlpperf.engine.history.rows import Metric, Row, Run
 from mlpperf.engine.history.table import tabulated
 from mlpperf.engine.levels.backfill import backfill
 from mlpperf.engine.levels.planning import Plan
@@ -32,7 +31,7 @@ def seconds(rng: np.random.Generator) -> list[Row]:
     return [
         Row(
             Run("race", "vm", "cpu", 2, "", f"{place:040x}", False, None, 3600 * place),
-            Curve("hot", "1", "variant", "case", "seconds"),
+            Metric("hot", "1", "variant", "case", "seconds"),
             float(value[place]),
         )
         for place in range(COMMITS)

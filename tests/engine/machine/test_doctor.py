@@ -288,7 +288,8 @@ def test_missing_mnist_is_a_problem_that_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(mnist_files, "SOURCES", mnist_files.SOURCES[:1])  # an empty cache
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(mnist_files, "URL", "http://127.0.0.1:9/")  # nobody listens there
     finding = well_formed(mnist_is_there())
     assert (finding.state, finding.what) == ("problem", "MNIST")
     assert "put train-images" in finding.found

@@ -30,7 +30,7 @@ def test_two_at_once_are_refused(refused: Callable[..., str], project: Any) -> N
     try:
         os.chdir(project.folder)
         assert "Another comparison is running on this machine" in refused(
-            "compare", "HEAD", "--same"
+            "compare", "HEAD", "--all"
         )
     finally:
         done.set()

@@ -23,11 +23,7 @@ def test_the_files_have_what_the_records_say(command: Any, tmp_path: Path) -> No
     assert done.exit_code == 0
     file = tmp_path / "out/comparisons.parquet"
     rows = read(file, 'base, head, path, "case", variant, log_ratio, error, verdict')
-    every = [
-        (record.content, outcome)
-        for record in comparisons(RECORDS)[0]
-        for outcome in record.content.outcomes
-    ]
+    every = [(record, outcome) for record in comparisons(RECORDS)[0] for outcome in record.outcomes]
     assert len(rows) == len(every) > 1000
     for row, (made, outcome) in zip(rows, every, strict=True):
         assert row[:2] == (made.commits["base"], made.commits["head"])

@@ -1,39 +1,61 @@
-"""Plots as Plotly reads them."""
+"""Figures as Plotly reads them."""
 
 import math
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mlpperf.engine.report.figures import FEWEST_TICKS, logarithmic_axis
+from mlpperf.articles.plots import Curves, check_plot, save
+from mlpperf.engine.report.figures import by_name, figure, interval, points
+from mlpperf.errors import MlpperfError
+
+EPOCHS = [{"epoch": 1, "loss": 2.0, "accuracy": None}, {"epoch": 2, "loss": 1.0, "accuracy": 0.5}]
 
 
 @pytest.mark.parametrize(
-    ("drawn", "texts"),
-    [
-        ([100.0, 60_000.0], ["100", "1,000", "10,000"]),
-        ([0.5, 60.0], ["0.5", "1", "2", "5", "10", "20", "50"]),
-        ([2.0, 6.0], ["2", "3", "4", "5", "6"]),
-    ],
+    ("low", "high", "below", "above"),
+    [(1.5, 3.0, 0.5, 1.0), (0.0, 2.5, 2.0, 0.5), (None, math.inf, 0.0, 0.0), (math.nan, 2, 0, 0)],
 )
-def test_ticks_of_a_logarithmic_axis_are_numbers_that_a_person_reads(
-    drawn: list[float], texts: list[str]
+def test_an_unknown_bound_has_no_error_bar(
+    low: float | None, high: float, below: float, above: float
 ) -> None:
-    assert set(texts) <= set(logarithmic_axis(drawn)["ticktext"])
-    assert len(logarithmic_axis(drawn)["ticktext"]) <= 10
+    bars = interval([{"median": 2.0, "low": low, "high": high}])
+    assert (bars["arrayminus"], bars["array"]) == ([below], [above])
 
 
-@given(st.floats(1e-6, 1e6), st.floats(1.0, 1e6))
-def test_there_are_enough_ticks_and_not_too_many(least: float, times: float) -> None:
-    axis = logarithmic_axis([least, least * times])
-    assert axis["type"] == "log"
-    assert 1 <= len(axis["tickvals"]) <= 20
-    if times > 1.5:
-        assert len(axis["tickvals"]) >= FEWEST_TICKS
-    assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+@pytest.mark.parametrize(("logarithmic", "at"), [(False, 100.0), (True, 2.0)])
+def test_the_name_of_a_line_stands_at_the_line(logarithmic: bool, at: float) -> None:
+    """Plotly takes the places of lines as values, and those of texts as their logarithms."""
+    trace = points("a", ["<x>"], [{"median": 1.0, "low": 0.5, "high": None}], " s")
+    drawn = by_name([trace], "seconds", 1, [(100.0, "<floor>")], logarithmic=logarithmic)
+    layout = drawn.to_plotly_json()["layout"]
+    assert (layout["shapes"][0]["x0"], layout["annotations"][0]["x"]) == (100.0, at)
+    assert layout["annotations"][0]["text"] == "&lt;floor&gt;", "names are no HTML"
+    assert drawn.data[0].y == ("&lt;x&gt;",)
 
 
-@pytest.mark.parametrize("drawn", [[], [0.0], [math.nan], [math.inf], [-1.0]])
-def test_nothing_that_can_be_drawn_leaves_the_ticks_to_plotly(drawn: list[float]) -> None:
-    assert logarithmic_axis(drawn) == {"type": "log"}
+def test_pages_colour_the_figures() -> None:
+    assert "colorway" not in str(figure([]).to_plotly_json())
+
+
+def test_epochs_without_a_value_are_left_out() -> None:
+    drawn = Curves("accuracy in %", {"accuracy": "test set"}, 100).draw(EPOCHS)
+    assert (drawn.data[0].x, drawn.data[0].y) == ((2,), (50.0,))
+
+
+def test_a_page_of_figures_needs_no_network(tmp_path: Path) -> None:
+    drawn = [Curves("loss", {"loss": "training"}).draw(EPOCHS) for _ in range(2)]
+    save(drawn, tmp_path / "run.html")
+    page = (tmp_path / "run.html").read_text("utf-8")
+    assert page.count("Plotly.newPlot(") == 2
+    assert "<script src" not in page.replace('<script src="https://cdn', "")
+    assert len(page) > 1_000_000, "the page has its own copy of Plotly"
+    with pytest.raises(MlpperfError, match="cannot be written"):
+        save(drawn, tmp_path / "nowhere" / "run.html")
+
+
+def test_plots_are_html() -> None:
+    check_plot(None)
+    check_plot(Path("run.html"))
+    with pytest.raises(MlpperfError, match=r"must end in \.html, not run\.png"):
+        check_plot(Path("run.png"))

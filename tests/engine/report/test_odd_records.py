@@ -20,6 +20,7 @@ import pytest
 
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.history.changes import changes
+from mlpperf.engine.history.from_asv import HOT_PATH
 from mlpperf.engine.history.listing import as_csv, as_json, summary
 from mlpperf.engine.report.gather import Material, gather
 from mlpperf.engine.report.site import write
@@ -28,7 +29,7 @@ RECORDS = Path(__file__).parents[3] / "records"
 MANY = int(os.environ.get("MLPPERF_ODD", "180"))
 # Damaged lines in a file: alone, none is hidden by another one that is newer.
 AT_ONCE = 1 if "MLPPERF_ODD" in os.environ else 20
-KINDS = ("races", "comparisons", "calibrations", *CONTENT.kinds)
+KINDS = ("races", "comparisons", "calibrations", *(kind.FILE for kind in CONTENT.kinds))
 
 DEEP: Any = []
 for _ in range(400):
@@ -147,8 +148,10 @@ def test_one_odd_value_is_named_or_harmless(
         with contextlib.chdir(branch):
             material = gather(tmp_path, None, None, CONTENT.kinds)
             drawn(tmp_path, material, capsys)
-        named = [int(told.split(", line ")[1].split(":")[0]) for told in material.unreadable]
-        assert all(told.startswith(f"{file}, line ") for told in material.unreadable)
+        named = [
+            int(sentence.split(", line ")[1].split(":")[0]) for sentence in material.unreadable
+        ]
+        assert all(sentence.startswith(f"{file}, line ") for sentence in material.unreadable)
         assert set(named) <= set(range(len(good) + 1, len(good) + len(lines) + 1)), start
         left_out += len(named)
         for number in range(len(good) + 1, len(good) + len(lines) + 1):
@@ -211,7 +214,8 @@ def test_one_odd_value_in_a_file_of_another_tool_is_named_or_harmless(
     folder.mkdir(parents=True)
     (folder / "good.json").write_text(json.dumps(made()))
     if made is asv_file:
-        (results / "benchmarks.json").write_text("{}")
+        about = {"paths.sigmoid.track_relative_time": {"param_names": HOT_PATH, "unit": "ratio"}}
+        (results / "benchmarks.json").write_text(json.dumps(about))
     alone = (results, None) if made is asv_file else (None, results)
     whole = len(gather(None, *alone, CONTENT.kinds).points)
     left_out = 0
@@ -222,7 +226,7 @@ def test_one_odd_value_in_a_file_of_another_tool_is_named_or_harmless(
         material = gather(None, *alone, CONTENT.kinds)
         drawn(tmp_path, material, capsys)
         assert len(material.points) >= whole
-        for told in material.unreadable:
-            assert any(told.startswith(f"{file}: ") for file in files), told
-        left_out += len({told.split(": ")[0] for told in material.unreadable})
+        for sentence in material.unreadable:
+            assert any(sentence.startswith(f"{file}: ") for file in files), sentence
+        left_out += len({sentence.split(": ")[0] for sentence in material.unreadable})
     assert left_out > AT_ONCE // 4

@@ -19,13 +19,15 @@ import plotly.graph_objects as go
 import pytest
 from typer.testing import CliRunner
 
+from mlpperf.articles.mlp import plots
 from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
-from mlpperf.articles.report import figures as article_figures
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.cli.app import app
-from mlpperf.engine.history.races import race_content, race_result
-from mlpperf.engine.history.records import Commit, as_records
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.from_asv import HOT_PATH
+from mlpperf.engine.history.races import RaceRecord, race_content
+from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.report.blocks import WIDTH, sparkline
 from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import commit_url, gather
@@ -203,26 +205,26 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
     )
     page = pages(tmp_path / "site")["index.html"]
     assert "Nothing became slower along the history." in " ".join(page.texts)
-    assert "Nothing changed" in " ".join(pages(tmp_path / "site")["history.html"].texts)
+    assert "No change" in " ".join(pages(tmp_path / "site")["history.html"].texts)
 
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
     climbed = [r for r in on_the_ladder(committed("ladders")) if r["batch_size"] == 500]
     rungs = climbed[-len(RUNGS) :]
-    figure = article_figures.ladder(rungs, None)
-    assert figure["data"][0]["x"] == [r["seconds"]["median"] for r in rungs]
-    assert figure["data"][1]["x"] == [49.5, 11.3, 9.6, 7.5]
+    here, articles = plots.ladder(rungs, None).data
+    assert list(here.x) == [r["seconds"]["median"] for r in rungs]
+    assert articles.x == (49.5, 11.3, 9.6, 7.5)
     text = " ".join(pages(site)["index.html"].texts)
     assert f"{rungs[-1]['total_gain']['median']:.1f}× as fast as step_0" in text
 
 
 def test_the_peer_beside_the_ladder_ran_on_the_same_machine(site: Path) -> None:
     """There are records of one on a GPU, which takes a tenth of the time."""
-    html = (site / "index.html").read_text("utf-8")
-    (found,) = re.findall(r'"x":([-.\d]+),"y":1,[^{}]*"text":"peer: (\w+)"', html)
-    seconds = 10 ** float(found[0])
+    ladder = json.loads(next(s for s in pages(site)["index.html"].scripts if s.strip()))
+    (line,) = (a for a in ladder["layout"]["annotations"] if a["text"].startswith("peer: "))
+    seconds, peer = 10 ** line["x"], line["text"].removeprefix("peer: ")
     (here,) = {r["device"] for r in committed("ladders")}
-    known = [r for r in committed("peers") if r["peer"] == found[1] and r["batch_size"] == 500]
+    known = [r for r in committed("peers") if r["peer"] == peer and r["batch_size"] == 500]
     assert any(r["device"] != here for r in known)
     assert any(
         r["device"] == here and r["seconds"]["median"] == pytest.approx(seconds) for r in known
@@ -253,12 +255,15 @@ def test_a_wrong_variant_is_the_first_thing_said(tmp_path: Path) -> None:
     found = pages(tmp_path / "site")
     name = f"{right['path']}/{right['variant']}"
     assert any(t.startswith(f"Wrong: {name}.") for t in found["index.html"].texts)
-    assert "differs by 0.1" in found[f"paths/{right['path']}.html"].texts
+    texts = found[f"paths/{right['path']}.html"].texts
+    assert f"{right['case']} {right['variant']}: differs by 0.1" in texts
 
 
 def test_a_record_gives_back_the_result_that_it_was_made_of() -> None:
     for record in committed("races"):
-        (made,) = as_records("race", Commit(None, False), [race_content(race_result(record))])
+        (made,) = as_records(
+            "race", CodeVersion(None, False), [race_content(shaped(record, RaceRecord).result)]
+        )
         for key in ("path", "seconds", "speedup", "proof", "floor", "doubts", "wrong", "verdict"):
             assert json.loads(json.dumps(made[key])) == record[key]
 
@@ -306,7 +311,8 @@ def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
         file = tmp_path / "results" / "m" / f"{number}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(content))
-    (tmp_path / "results" / "benchmarks.json").write_text("{}")
+    about = {"paths.sigmoid.track_relative_time": {"param_names": HOT_PATH, "unit": "ratio"}}
+    (tmp_path / "results" / "benchmarks.json").write_text(json.dumps(about))
     write(
         tmp_path / "site",
         gather(None, tmp_path / "results", None, CONTENT.kinds),
@@ -405,14 +411,15 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert len(material.kinds["ladders"]) == len(committed("ladders"))
     write(tmp_path / "site", material, PATHS, "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
-    assert f"{3 * len(kinds)} lines could not be read, and the others were" in texts
+    assert f"{3 * len(kinds)} lines could not be read; all others were" in texts
     first = len(committed("races")) + 1
     assert any(f"races.jsonl, line {first}" in text for text in texts)
 
 
-def test_what_a_line_says_besides_stays_in_the_files(tmp_path: Path) -> None:
-    """And what it may leave out has a value on its page."""
-    for name in CONTENT.kinds:
+def test_all_fields_of_a_line_are_in_the_files_beside_the_page(tmp_path: Path) -> None:
+    """A field of a later version does no harm, and one that is missing has a value on the page."""
+    for kind in CONTENT.kinds:
+        name = kind.FILE
         lines = [{**line, "later": [1]} for line in committed(name)[-2:]]
         for line in lines if name == "trainings" else ():
             for epoch in line["epochs"]:
@@ -420,6 +427,7 @@ def test_what_a_line_says_besides_stays_in_the_files(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
         found = gather(tmp_path, None, None, CONTENT.kinds).kinds[name]
         for line, shown in zip(lines, found, strict=True):
+            del line["later"]
             assert {**line, "epochs": 0} == {**{k: shown[k] for k in line}, "epochs": 0}
             assert line.get("settings") == shown.get("settings")
     write(tmp_path / "site", gather(tmp_path, None, None, CONTENT.kinds), [], "demo", CONTENT)

@@ -247,7 +247,7 @@ def test_where_no_race_can_be_read_the_rest_is_shown(tmp_path: Path) -> None:
 def test_empty_files_of_records_are_no_damage(tmp_path: Path) -> None:
     append(raced("one"), tmp_path)
     for kind in CONTENT.kinds:
-        (tmp_path / f"{kind}.jsonl").write_text("\n\n")
+        (tmp_path / f"{kind.FILE}.jsonl").write_text("\n\n")
     found = gather(tmp_path, None, None, CONTENT.kinds)
     assert not found.unreadable
     assert write(tmp_path / "site", found, [], "demo", CONTENT).is_file()

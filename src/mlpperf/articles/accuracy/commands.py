@@ -16,27 +16,27 @@ def accuracy(
     contender: Annotated[
         list[str] | None,
         typer.Option(
-            "--contender", help="Repeatable; all by default. clusters_K takes K cluster distances."
+            "--contender", help="Only this one, such as clusters_70 for 70 clusters; repeatable."
         ),
     ] = None,
     target: Annotated[
         list[float] | None,
-        typer.Option("--target", help="Test accuracy, repeatable; 0.95, 0.974, 0.978 by default."),
+        typer.Option("--target", help="Test accuracy; repeatable (default: 0.95, 0.974, 0.978)."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Courses of each contender, each from its own seed.")
+        int, typer.Option(help="Trainings of each contender, each with its own seed.")
     ] = RULES.seeds,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs at most; by default what suits each contender.")
+        int | None, typer.Option(help="Most epochs (default: as suits each contender).")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds of training at most.")] = RULES.seconds_max,
+    limit: Annotated[float, typer.Option(help="Most seconds of training.")] = RULES.seconds_max,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Seconds until the test accuracy holds a target: pixels, cluster distances, Keras, a CNN."""
+    """Measure the seconds until the test accuracy reaches a target and stays there."""
     use(device, threads)
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
@@ -76,4 +76,4 @@ def accuracy(
         return
     console = terminal.console()
     console.print(show.table(recording.written))
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ...devices import Setting
-from ...engine.pool.process import Worker, WorkerError
+from ...engine.history.records import Fields
+from ...engine.pool.process import WorkerError, asked
 from ...errors import MlpperfError
 from . import RULES
 from .contenders import Contender
 
-Record = dict[str, Any]
 INTERRUPTED = "interrupted"  # what a course has stopped for until it has ended otherwise
 
 
@@ -26,8 +25,8 @@ class Course:
     ----------
     epochs, limit : how many epochs, and seconds of training, it takes at most.
     target : the test accuracy with which it ends as soon as it has held it.
-    about : what the process says before it trains: settings, number of inputs, and the seconds of
-        fit, transformation and all that precedes the first epoch.
+    about : the first answer of the process, before it trains: settings, number of inputs, and the
+        seconds of fit, transformation and all that precedes the first epoch.
     accuracies : of the test set, after every epoch.
     seconds : since the data were loaded, until the end of every epoch.
     stopped : why it did not end as it should; empty if it did.
@@ -38,31 +37,32 @@ class Course:
     epochs: int
     limit: float
     target: float
-    about: Record = field(default_factory=dict)
+    about: Fields = field(default_factory=dict)
     accuracies: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     stopped: str = INTERRUPTED
 
-    def follow(self, data: str, tell: Callable[[Course], None] = lambda course: None) -> None:
+    def follow(self, data: str, report: Callable[[Course], None] = lambda course: None) -> None:
         """Train on the data set `data` in a fresh process until that ends, as it should or not.
 
-        `tell` is called after every epoch.
+        `report` is called after every epoch.
         """
-        words = (self.contender.name, self.seed, self.epochs, self.limit, self.target, data)
-        with Worker(["-m", "mlpperf.articles.accuracy.worker", *map(str, words)]) as worker:
-            try:
-                for news in worker:
-                    if "accuracy" in news:
-                        self.accuracies.append(news["accuracy"])
-                        self.seconds.append(news["seconds"])
-                        tell(self)
-                    else:
-                        self.about = news
-                self.stopped = ""
-            except WorkerError as reason:
-                self.stopped = str(reason)
+        names = ("seed", "epochs", "limit", "target")
+        task = {"contender": self.contender.name, "data": data}
+        task |= {name: getattr(self, name) for name in names}
+        try:
+            for news in asked("mlpperf.articles.accuracy.worker", task):
+                if "accuracy" in news:
+                    self.accuracies.append(news["accuracy"])
+                    self.seconds.append(news["seconds"])
+                    report(self)
+                else:
+                    self.about = news
+            self.stopped = ""
+        except WorkerError as reason:
+            self.stopped = str(reason)
 
-    def as_record(self) -> Record:
+    def as_record(self) -> Fields:
         """The course as a record, to which the command adds when and where."""
         contender = self.contender
         return {
@@ -80,7 +80,7 @@ class Course:
         }
 
 
-def held(record: Record, target: float) -> tuple[int, float] | None:
+def held(record: Fields, target: float) -> tuple[int, float] | None:
     """Epoch and seconds at which a course has held `target`; None where it never did."""
     in_a_row = 0
     for epoch, accuracy in enumerate(record["accuracies"], 1):
@@ -90,7 +90,7 @@ def held(record: Record, target: float) -> tuple[int, float] | None:
     return None
 
 
-def extrapolated(record: Record, whole: Record) -> Record:
+def extrapolated(record: Fields, whole: Fields) -> Fields:
     """The record of a few epochs, continued by those of `whole`, the same course at higher speed.
 
     Both start from the same weights and see the same batches, so they have the same accuracies.

@@ -1,4 +1,4 @@
-"""What the command `accuracy` prints."""
+"""The time to an accuracy, in a table and in words."""
 
 from __future__ import annotations
 
@@ -6,27 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from ...engine.terminal import new_table
-from ...engine.words import percent, times
-from ..mlp.show import Record
+from ...engine.history.records import Fields
+from ...engine.table import Table
+from ...engine.table import newest as newest_of
+from ...engine.words import count, percent, times
 from . import RULES
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held
 
 CONFIDENCE = 0.95  # of the intervals over seeds, where there are seeds enough for it
-COLUMNS = (
-    "target",
-    "contender",
-    "inputs",
-    "seconds",
-    "epochs",
-    "got there",
-    "sooner than step 0 on pixels",
-    "sooner than last rung on pixels",
-)
 
 
 def order_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -107,28 +95,28 @@ def _median(values: Sequence[float]) -> float:
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
-def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) -> Time:
+def time_of(records: Sequence[Fields], target: float, others: Sequence[Fields]) -> Time:
     """When the contender of `records`, one for each seed, held `target`.
 
     A record of a few epochs is continued by that one of `others` which has the same seed and took
     the same course.
     """
     courses = {(r["contender"], r["seed"]): r for r in others}
-    found, tried, by_others = [], [], False
+    ends, tried, by_others = [], [], False
     for r in records:
         reached, whole = held(r, target), courses.get((r["same_course"], r["seed"]))
         if reached is None and whole is not None:
             r = extrapolated(r, whole)
             reached, by_others = held(r, target), True
-        found.append(reached or (math.inf, math.inf))
+        ends.append(reached or (math.inf, math.inf))
         tried.append(r["seconds"][-1] if r["seconds"] else 0.0)
-    seconds = [spent for _, spent in found]
+    seconds = [spent for _, spent in ends]
     low, high, _ = order_interval(seconds)
     return Time(
         median=_median(seconds),
         low=low,
         high=high,
-        epochs=_median([epoch for epoch, _ in found]),
+        epochs=_median([epoch for epoch, _ in ends]),
         reached=sum(map(math.isfinite, seconds)),
         seeds=len(records),
         followed_min=min(tried),
@@ -136,47 +124,50 @@ def time_of(records: Sequence[Record], target: float, others: Sequence[Record]) 
     )
 
 
-def newest(records: Sequence[Record]) -> list[Record]:
+def newest(records: Sequence[Fields]) -> list[Fields]:
     """The last record of every contender and seed, on the data set of the last record.
 
     Interrupted courses are left out. One that failed stays: it did not reach its target.
     """
     data = records[-1]["data"] if records else ""
     ended = (r for r in records if r["data"] == data and r["stopped"] != INTERRUPTED)
-    return list({(r["contender"], r["seed"]): r for r in ended}.values())
+    return newest_of(ended, lambda r: (r["contender"], r["seed"]))
 
 
-def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table: for every target a row for each contender, the soonest first."""
-    groups: dict[str, list[Record]] = {}
-    records = newest(records)
-    for r in records:
+def table(records: Sequence[Fields]) -> Table:
+    """For every target a row for each contender, the soonest first; remarks below."""
+    chosen = newest(records)
+    groups: dict[str, list[Fields]] = {}
+    for r in chosen:
         groups.setdefault(r["contender"], []).append(r)
-    targets = sorted({target for r in records for target in r["targets"]})
-    table: list[tuple[str, ...]] = []
-    for target in targets:
-        reached = {name: time_of(group, target, records) for name, group in groups.items()}
+    rows: list[tuple[str, ...]] = []
+    for target in sorted({target for r in chosen for target in r["targets"]}):
+        reached = {name: time_of(group, target, chosen) for name, group in groups.items()}
         for name in sorted(reached, key=lambda name: (reached[name].median, name)):
             inputs = str(groups[name][0].get("inputs", "–"))
             factors = (reached[name].sooner_than(reached.get(base)) for base in (STEP_0, LAST_RUNG))
-            goal = percent(target, 1)
-            table.append((goal, name, inputs, *reached[name].cells, *factors))
-    return table
+            rows.append((percent(target, 1), name, inputs, *reached[name].cells, *factors))
+    columns = (
+        *("target", "contender", "inputs", "seconds", "epochs", "got there"),
+        *("sooner than step 0 on pixels", "sooner than last rung on pixels"),
+    )
+    title = "Time to accuracy: medians, with intervals over the seeds in brackets"
+    if records:
+        title += f" ({records[-1]['data']}, {count(records[-1]['threads'], 'thread')})"
+    return Table(title, columns, rows, text=range(2), notes=notes(chosen), records=chosen)
 
 
-def notes(records: Sequence[Record]) -> list[str]:
-    """How to read the table, and what did not end as it should."""
-    records = newest(records)
+def notes(records: Sequence[Fields]) -> list[str]:
+    """How to read the table, and which courses failed; `records` are the newest."""
     seeds = max(len({r["seed"] for r in records}), 1)
     confidence = order_interval([0.0] * seeds)[2]
     lines = [
-        "Seconds until the test accuracy has held the target for "
-        f"{RULES.epochs_held} epochs: fit of the clusters, distances, "
-        "scaling and training; loading data and predicting not counted.",
-        f"Median of {seeds} seeds; in brackets order statistics that hold the true median with "
-        f"{percent(confidence, 0)}, of factors what the intervals of both allow."
+        f"Seconds until the test accuracy has held the target for {RULES.epochs_held} epochs: fit "
+        "of the clusters, distances, scaling and training, without loading data and predicting.",
+        f"Median of {seeds} seeds; the brackets are order statistics that contain the true median "
+        f"with {percent(confidence, 0)}, or the range of factors that the intervals of both allow."
         if seeds > 1
-        else "One seed: how much others differ is not known.",
+        else "One seed, so the spread over seeds is not known.",
     ]
     if any(r["same_course"] for r in records):
         lines.append(
@@ -184,8 +175,8 @@ def notes(records: Sequence[Record]) -> list[str]:
             "pixels, which starts from the same weights and sees the same batches."
         )
     if any("convolutions" in r.get("settings", {}) for r in records):  # a network of Keras
-        lines.append("Of Keras scaling and building the model are not counted, in its favour.")
-    groups: dict[str, list[Record]] = {}
+        lines.append("The times of Keras leave out scaling and building the model, in its favour.")
+    groups: dict[str, list[Fields]] = {}
     for r in records:
         groups.setdefault(r["contender"], []).append(r)
     for name, group in groups.items():
@@ -194,13 +185,3 @@ def notes(records: Sequence[Record]) -> list[str]:
         lines.append(f"{name}: {group[0]['what']}; at best {percent(best)} within {most} epochs.")
         lines += [f"{name}, seed {r['seed']}: {r['stopped']}" for r in group if r["stopped"]]
     return lines
-
-
-def table(records: Sequence[Record]) -> RenderableType:
-    """All contenders and targets, and notes below."""
-    first = records[0]
-    title = f"Time to accuracy on {first['data']}, {first['threads']} threads"
-    drawn = new_table(title, *COLUMNS, left=2)
-    for row in rows(records):
-        drawn.add_row(*row)
-    return Group(drawn, Text("\n".join(f"  {note}" for note in notes(records)), style="dim"))

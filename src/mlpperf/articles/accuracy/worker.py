@@ -1,24 +1,23 @@
-"""The course of one contender from one seed, in a process of its own that tells how far it is.
+"""The course of one contender from one seed, in a process of its own.
 
-Started as `python -m mlpperf.articles.accuracy.worker CONTENDER SEED EPOCHS LIMIT TARGET DATA`, it
-writes a line of JSON before it trains, and one after every epoch. It ends when it has held TARGET,
-after EPOCHS epochs, or after LIMIT seconds, in which looking at the accuracy does not count.
+Its task names contender, seed, epochs, limit, target and data. It answers before it trains, and
+after every epoch. It ends when it has held the target, after the epochs, or after `limit` seconds,
+in which predicting the test set does not count.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from ...devices import tensorflow
+from ...engine.pool.process import serve
 from ...engine.worker.lines import Line
-from ...errors import MlpperfError
 from ..clusters.loading import load
 from ..data.datasets import Dataset
 from ..keras.models import Network
@@ -27,14 +26,14 @@ from ..mlp.settings import Settings
 from . import RULES
 from .contenders import Contender, contender_named
 
-Tell = Callable[..., None]
+Answer = Callable[..., None]
 
 
 class EnoughError(Exception):
-    """The target is held, or there is no time left. Raised by `tell`, it ends the training."""
+    """The target is held, or there is no time left. Raised by an `Answer`, it ends the training."""
 
 
-def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
+def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, answer: Answer) -> None:
     """Train by a rung of the ladder, on pixels or on cluster distances."""
     from ..clusters.features import ClusterDistances, in_clusters
     from ..mlp.training import Run, rung_named
@@ -53,7 +52,7 @@ def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: T
     run = Run(data, settings, rung_named(contender.rung))
     seconds = time.perf_counter() - start
     try:
-        tell(
+        answer(
             settings=asdict(settings),
             inputs=run.layers[0],
             fit_seconds=fitted - start,
@@ -63,12 +62,12 @@ def by_rung(contender: Contender, data: Dataset, seed: int, epochs: int, tell: T
         for _ in range(epochs):
             seconds += run.epoch().seconds
             right = run.predict(data.test_images) == data.test_labels
-            tell(accuracy=float(right.mean()), seconds=seconds)
+            answer(accuracy=float(right.mean()), seconds=seconds)
     finally:
         run.rung.close()
 
 
-def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: Tell) -> None:
+def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, answer: Answer) -> None:
     """Train by Keras; scaling and building the model are not counted, in its favour."""
     from ..keras.training import train
 
@@ -77,7 +76,7 @@ def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: 
     batches = -(-len(data.train_images) // network.batch_size)
     network = replace(network, steps_per_execution=min(network.steps_per_execution, batches))
     tensorflow()
-    tell(
+    answer(
         settings=asdict(network),
         inputs=data.train_images.shape[1],
         fit_seconds=0.0,
@@ -87,32 +86,29 @@ def by_keras(contender: Contender, data: Dataset, seed: int, epochs: int, tell: 
 
     def look(history: list[KerasEpoch]) -> None:
         seconds = sum(epoch.seconds for epoch in history)
-        tell(accuracy=history[-1].validation_accuracy, seconds=seconds)
+        answer(accuracy=history[-1].validation_accuracy, seconds=seconds)
 
     train(network, data, on_epoch=look)
 
 
-def main(name: str, seed: str, epochs: str, limit: str, target: str, data: str) -> None:
-    """Train as the contender `name` does."""
-    line = Line()
-    contender = contender_named(name)
+def work(task: dict[str, Any], line: Line) -> Iterable[dict[str, Any]]:
+    """Train as the contender that is asked for, and answer while it trains."""
+    contender = contender_named(task["contender"])
     held = 0
 
-    def tell(**news: Any) -> None:
+    def answer(**news: Any) -> None:
         nonlocal held
         line.say(news)
-        held = held + 1 if news.get("accuracy", -np.inf) >= float(target) else 0
-        if held == RULES.epochs_held or news.get("seconds", 0.0) > float(limit):
+        held = held + 1 if news.get("accuracy", -np.inf) >= task["target"] else 0
+        if held == RULES.epochs_held or news.get("seconds", 0.0) > task["limit"]:
             raise EnoughError
 
     way = by_keras if contender.by_keras else by_rung
     with contextlib.suppress(EnoughError):
-        way(contender, load(data), int(seed), int(epochs), tell)
-    line.end()
+        way(contender, load(task["data"]), task["seed"], task["epochs"], answer)
+    return ()
 
 
-if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except MlpperfError as error:
-        sys.exit(str(error))
+def main() -> None:
+    """Train in this process."""
+    serve(work)

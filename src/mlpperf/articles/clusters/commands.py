@@ -16,10 +16,10 @@ from ..options import Data
 def clusters(
     lowest: Annotated[int, typer.Option("--from", help="Fewest clusters.")] = 10,
     highest: Annotated[int, typer.Option("--to", help="Most clusters.")] = 170,
-    step: Annotated[int, typer.Option(help="From one number of clusters to the next.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Runs for each number.")] = 3,
+    step: Annotated[int, typer.Option(help="Step between numbers of clusters.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Runs for each number of clusters.")] = 3,
     scaler: Annotated[
-        str, typer.Option(help="Images to length 1 (per_sample), standard, or none.")
+        str, typer.Option(help="per_sample (each image to length 1), standard, or none.")
     ] = "per_sample",
     sample: Annotated[
         int, typer.Option(help="Training images that the silhouette is averaged over.")
@@ -27,19 +27,21 @@ def clusters(
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
-    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("clusters.png"),
+    plot: Annotated[Path, typer.Option(help="The figures, as HTML.")] = Path("clusters.html"),
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """How many clusters? Seconds, inertia and silhouette over their number, and the elbow."""
+    """Measure seconds, inertia and silhouette over the number of clusters, and find the elbow."""
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
+    from ..plots import check_plot, save
     from . import plots, show
     from .counts import check_counts, measure
     from .features import SCALERS
     from .loading import load
 
+    check_plot(plot)
     if step < 1 or seeds < 1:
         raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
     check("scaler of images", [scaler], ["none", *SCALERS])
@@ -56,11 +58,10 @@ def clusters(
                 found = measure(loaded, count, seed, kind, sample)
                 recording.add({"data": data, **found})
                 bar.update(task, advance=1, refresh=True)
-    plots.draw_clusters(recording.written, plot)
+    save(list(plots.figures(recording.written).values()), plot)
     if as_json:
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
     console.print(show.clusters(recording.written))
-    console.print(show.elbow_found(recording.written))
-    console.print(f"Plot: {plot}\n{recording.told}", soft_wrap=True)
+    console.print(f"Plot: {plot}\n{recording.location}", soft_wrap=True)

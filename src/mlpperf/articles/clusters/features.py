@@ -21,10 +21,10 @@ from threadpoolctl import threadpool_limits
 
 from ...errors import MlpperfError, check
 from ...parallel import in_parallel
-from ...paths.cluster_distances import CHUNK, centres_ready, distances_into
 from ..data import archives
 from ..data.datasets import Dataset, Features, warn_of_few
 from ..data.samples import Scaling
+from .distances import CHUNK, centres_ready, distances_into
 
 Array = NDArray[Any]
 # One cluster has its centre at the mean of all samples, to which a distance tells little.

@@ -1,38 +1,37 @@
-"""The figure over the number of clusters."""
+"""The figures over the number of clusters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from .. import plots
+import plotly.graph_objects as go
+
+from ...engine.history.records import Fields
+from ...engine.report.figures import interval, over
 from .show import by_count, elbow_of, spread_of
 
-Record = dict[str, Any]
+TITLES = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
 
 
-def draw_clusters(records: Sequence[Record], path: Path) -> None:
-    """Seconds, inertia and silhouette over the number of clusters, with the range over the seeds.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be written.
-    """
-    figure, axes = plots.new_figure(3)
-    groups = by_count(records)
-    labels = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
-    for ax, (name, label) in zip(axes, labels.items(), strict=True):
-        found = [(count, spread) for count, g in groups.items() if (spread := spread_of(g, name))]
-        counts = [count for count, _ in found]
-        middle, low, high = ([spread[i] for _, spread in found] for i in range(3))
-        ax.plot(counts, middle, marker="o")
-        ax.fill_between(counts, low, high, alpha=0.25)
-        ax.set(xlabel="clusters K", ylabel=label)
-        ax.grid(alpha=0.3)
+def figures(records: Sequence[Fields]) -> dict[str, Any]:
+    """Each measure over the number of clusters, by its title: median and range over the seeds."""
     bend = elbow_of(records)
-    if bend and bend.whole is not None:
-        axes[1].axvline(bend.whole, linestyle="--" if bend.clear else ":", color="grey")
-        axes[1].set_title("elbow" if bend.clear else "strongest bend, no clear elbow")
-    plots.save(figure, path)
+    drawn = {}
+    for name, title in TITLES.items():
+        spreads = {count: spread_of(group, name) for count, group in by_count(records).items()}
+        known = {count: spread for count, spread in spreads.items() if spread}
+        ranges = [dict(zip(("median", "low", "high"), one, strict=True)) for one in known.values()]
+        line = go.Scatter(
+            mode="lines+markers",
+            x=list(known),
+            y=[one["median"] for one in ranges],
+            error_y=interval(ranges),
+            hovertemplate="K = %{x}: %{y:.4g}<extra></extra>",
+            showlegend=False,
+        )
+        drawn[title] = over([line], "clusters K", title)
+        if name == "inertia" and bend and bend.whole is not None:
+            text = "elbow" if bend.clear else "strongest bend, no clear elbow"
+            drawn[title].add_vline(bend.whole, line_dash="dot", annotation_text=text)
+    return drawn

@@ -4,47 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
 
-from rich.console import RenderableType
-
-from ...engine.terminal import new_table
+from ...engine.history.records import Fields
+from ...engine.table import Table
 from ...engine.words import seconds
 from .counts import FEWEST_POINTS, Elbow, elbow
 
-Record = dict[str, Any]
-
-# The columns of the table: by the key in a record, its title, and how its value is written.
-CLUSTER_MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
+# The columns of the table, by their keys in a record: their titles, and how values are written.
+MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "fit_seconds": ("fit", seconds),
     "transform_seconds": ("transformation", seconds),
     "inertia": ("inertia", lambda value: f"{value:,.0f}" if value > 999 else f"{value:.4g}"),
     "silhouette": ("silhouette", "{:.4f}".format),
 }
-CLUSTER_COLUMNS = ("clusters", "seeds", *(title for title, _ in CLUSTER_MEASURES.values()))
 
 
-def by_count(records: Sequence[Record]) -> dict[int, list[Record]]:
+def by_count(records: Sequence[Fields]) -> dict[int, list[Fields]]:
     """The last record of every seed, for every number of clusters."""
     newest = {(r["clusters"], r["seed"]): r for r in records}
-    groups: dict[int, list[Record]] = {}
+    groups: dict[int, list[Fields]] = {}
     for (count, _), record in sorted(newest.items()):
         groups.setdefault(count, []).append(record)
     return groups
 
 
-def spread_of(group: Sequence[Record], name: str) -> tuple[float, float, float] | None:
+def spread_of(group: Sequence[Fields], name: str) -> tuple[float, float, float] | None:
     """Median, lowest and highest value over the seeds; None where no record has one."""
     values = sorted(r[name] for r in group if r[name] is not None)
     return (median(values), values[0], values[-1]) if values else None
 
 
-def cluster_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table, a row for each number of clusters: median (lowest–highest)."""
+def clusters(records: Sequence[Fields]) -> Table:
+    """A row for each number of clusters: the median over the seeds (lowest–highest)."""
     rows = []
     for count, group in by_count(records).items():
         cells = []
-        for name, (_, written) in CLUSTER_MEASURES.items():
+        for name, (_, written) in MEASURES.items():
             spread = spread_of(group, name)
             if spread is None:
                 cells.append("–")
@@ -52,39 +47,33 @@ def cluster_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             middle, low, high = map(written, spread)
             cells.append(middle if len(group) == 1 else f"{middle} ({low}–{high})")
         rows.append((str(count), str(len(group)), *cells))
-    return rows
-
-
-def clusters(records: Sequence[Record]) -> RenderableType:
-    """Seconds, inertia and silhouette of every number of clusters."""
-    first = records[0]
-    title = (
-        f"Clusters of {first['data']}, images scaled: {first['scaler'] or 'none'}; "
-        f"silhouette of {first['silhouette_samples']:,} training images"
+    columns = ("clusters", "seeds", *(title for title, _ in MEASURES.values()))
+    last = records[-1]
+    note = (
+        f"Images scaled: {last.get('scaler') or 'none'}; silhouette of "
+        f"{last['silhouette_samples']:,} training images."
     )
-    table = new_table(title, *CLUSTER_COLUMNS, left=0)
-    for row in cluster_rows(records):
-        table.add_row(*row)
-    return table
+    title = "How many clusters? Median (lowest–highest) over the seeds"
+    return Table(title, columns, rows, text=(), notes=[elbow_found(records), note], records=records)
 
 
-def elbow_of(records: Sequence[Record]) -> Elbow | None:
+def elbow_of(records: Sequence[Fields]) -> Elbow | None:
     """The elbow of the inertia over the number of clusters, by medians over the seeds."""
     groups = by_count(records)
     return elbow(list(groups), [median(r["inertia"] for r in group) for group in groups.values()])
 
 
-def elbow_found(records: Sequence[Record]) -> str:
+def elbow_found(records: Sequence[Fields]) -> str:
     """Where the median inertia bends, and whether to believe it."""
-    found = elbow_of(records)
-    if found is None:
-        return f"An elbow is looked for in {2 * FEWEST_POINTS - 1} numbers of clusters or more."
-    if found.whole is None:
+    bend = elbow_of(records)
+    if bend is None:
+        return f"An elbow takes at least {2 * FEWEST_POINTS - 1} numbers of clusters."
+    if bend.whole is None:
         return "The inertia has no elbow."
-    if found.clear:
-        return f"The inertia has its elbow at K = {found.whole}, also when only half is looked at."
-    half = "nowhere" if found.half is None else f"at {found.half}"
+    if bend.clear:
+        return f"The inertia has its elbow at K = {bend.whole}, also in the lower half."
+    half = "nowhere" if bend.half is None else f"at {bend.half}"
     return (
-        f"No clear elbow: the inertia bends most at K = {found.whole}, but over the lower half of "
-        f"the range {half}; it flattens steadily, and no number of clusters is marked out."
+        f"No clear elbow: the inertia bends most at K = {bend.whole}, but over the lower half of "
+        f"the range {half}; it flattens steadily, and no number of clusters stands out."
     )

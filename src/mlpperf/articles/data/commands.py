@@ -1,4 +1,4 @@
-"""The command that gets a data set."""
+"""The command `data`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 
 def data(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="mnist, digits, or synthetic:N")
+        str, typer.Argument(metavar="NAME", help="mnist, digits or synthetic:N.")
     ] = "mnist",
 ) -> None:
-    """Get a data set, check it, and say what is in it."""
+    """Download a data set, check it, and show its size."""
     from .datasets import load
     from .mnist_files import cache_folder
 

@@ -1,8 +1,7 @@
 """MNIST, scikit-learn's digits, and synthetic sets of any size; images, or features of them.
 
-Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk. What a
-network is trained on is made of it by `standardise` (samples × pixels) and `one_hot` (classes ×
-samples).
+Every set is a `Dataset`: one sample per row, one byte per pixel, as the images lie on disk.
+`samples.Samples` makes of it what a network is trained on.
 """
 
 import warnings
@@ -17,20 +16,17 @@ from .mnist_files import mnist_arrays
 
 NAMES = ("mnist", "digits", "synthetic:N")  # what `load` takes
 CLASSES = 10  # of every set: the digits 0 to 9
-_CHUNK_ROWS = 60_000  # images standardised at a time in float64: those of MNIST, 376 MB
-_CHUNK_BYTES = (
-    1 << 22
-)  # of synthetic images made at a time, because each needs noise as large as itself
+# Synthetic images are made in chunks, because each needs noise as large as itself.
+_CHUNK_BYTES = 1 << 22
 
 # Kinds of values: a name for error messages, and NumPy's type codes.
 _UINT8 = ("uint8", "B")
 _FLOAT32 = ("float32", "f")
 _INTEGER = ("integer", np.typecodes["AllInteger"])
-_REAL = ("integer or floating", np.typecodes["AllInteger"] + np.typecodes["Float"])
 
 
 def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, str]) -> None:
-    """Raise MlpperfError unless `array` is a non-empty array of that many axes and that kind."""
+    """Raise MlpperfError unless `array` is a non-empty array of these axes and this kind."""
     if not isinstance(array, np.ndarray):
         got = f"a {type(array).__name__}"
     elif array.ndim == len(shape) and array.size and array.dtype.char in kind[1]:
@@ -125,12 +121,12 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
     name : str
         ``mnist``, ``digits``, or ``synthetic:N`` for N training samples.
     progress : bool
-        Show a download's progress if standard error is a terminal.
+        Show on a terminal that MNIST is being downloaded.
 
     Raises
     ------
     MlpperfError
-        If there is no such set, MNIST cannot be had, or a number is out of range.
+        If there is no such set, MNIST is not available, or a number is out of range.
     """
     kind, _, samples = name.partition(":")
     if name == "mnist":
@@ -147,17 +143,8 @@ def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
 def mnist(*, progress: bool = False) -> Dataset:
     """Return MNIST: 60,000 training and 10,000 test images of 28 × 28 pixels, grey values 0 to 255.
 
-    The first call fetches it (20 MB at most, 55 MB on disk); every call verifies the files.
-
-    Parameters
-    ----------
-    progress : bool
-        Show the download's progress if standard error is a terminal.
-
-    Raises
-    ------
-    MlpperfError
-        If no source delivers, or the cache folder cannot be written.
+    The first call downloads it (11 MB, 55 MB on disk); every call verifies the files. See
+    `mnist_files.mnist_arrays` for what `progress` does and which errors are raised.
 
     References
     ----------
@@ -185,7 +172,7 @@ def digits() -> Dataset:
 
 
 def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
-    """Return noisy images of ten random patterns: as many as wanted, always the same.
+    """Return noisy images of ten random patterns: any number of them, always the same.
 
     Each image is its class's pattern plus noise, both uniform over 0 to 127; the classes take
     turns. A bigger set starts with the images of a smaller one.
@@ -214,11 +201,7 @@ def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
         patterns = _grey(of_patterns, 10, pixels)
         train = _noisy(patterns, samples, of_train)
         test = _noisy(patterns, max(10, samples // 6), of_test)
-    except (
-        MemoryError,
-        OverflowError,
-        ValueError,
-    ) as error:  # more than memory can hold or NumPy can count
+    except (MemoryError, OverflowError, ValueError) as error:  # more than NumPy can count, too
         raise MlpperfError(
             f"{samples} samples of {pixels} pixels do not fit into memory: ask for fewer"
         ) from error
@@ -244,54 +227,6 @@ def _noisy(
         chunk = images[start : start + rows]
         np.add(_grey(bits, *chunk.shape), patterns[labels[start : start + rows]], out=chunk)
     return images, labels
-
-
-def standardise(
-    images: NDArray[Any], fitted_on: NDArray[Any], dtype: DTypeLike = np.float32
-) -> NDArray[Any]:
-    """Scale every pixel to mean 0 and variance 1 over `fitted_on`.
-
-    This is scikit-learn's StandardScaler: a pixel that is constant over `fitted_on` is shifted but
-    not scaled, so it becomes 0 wherever it has that value.
-
-    Parameters
-    ----------
-    images, fitted_on : ndarray of integers or floats, (n, pixels) and (m, pixels)
-        What to scale, and the training images that say how.
-    dtype : dtype
-        Of the result, whatever that of `images`; the scaling itself happens in float64.
-
-    Returns
-    -------
-    ndarray of `dtype`, (n, pixels), C-ordered
-
-    Raises
-    ------
-    MlpperfError
-        If an array has another shape or type, is empty or not finite, or `dtype` is not floating.
-    """
-    for what, array in (("images", images), ("fitted_on", fitted_on)):
-        _require(what, array, ("samples", "pixels"), _REAL)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise MlpperfError(f"{what} hold NaN or infinity: every grey value must be finite")
-    if images.shape[1] != fitted_on.shape[1]:
-        raise MlpperfError(
-            f"images have {images.shape[1]} pixels but fitted_on has {fitted_on.shape[1]}: "
-            "they must have the same number"
-        )
-    if np.dtype(dtype).kind != "f":
-        raise MlpperfError(f"dtype must be floating, such as float32, not {np.dtype(dtype)}")
-
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler(copy=False)  # each chunk is already a copy, in float64
-    for start in range(0, len(fitted_on), _CHUNK_ROWS):
-        scaler.partial_fit(fitted_on[start : start + _CHUNK_ROWS].astype(np.float64))
-    scaled = np.empty(images.shape, dtype)
-    for start in range(0, len(images), _CHUNK_ROWS):
-        rows = slice(start, start + _CHUNK_ROWS)
-        scaled[rows] = scaler.transform(images[rows].astype(np.float64))
-    return scaled
 
 
 def one_hot(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...devices import Setting, tensorflow
+from ...devices import tensorflow
 from ...errors import MlpperfError, check
 
 Array = NDArray[Any]
@@ -208,7 +208,7 @@ def compile_again(model: Any, network: Network) -> None:
         loss="categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=network.steps_per_execution,
-        jit_compile=Setting.current().xla,  # not "auto", with which Keras decides by the device
+        jit_compile=False,  # not "auto", with which Keras decides by the device
     )
 
 

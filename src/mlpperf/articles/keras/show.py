@@ -1,18 +1,17 @@
-"""What the training of Keras networks prints."""
+"""The training of a Keras network in words and in a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
-
-from rich.console import RenderableType
-
-from ...engine.terminal import new_table
+from ...engine.history.records import Fields
+from ...engine.table import Table
 from ...engine.words import percent, seconds
+from ..plots import Curves, sets
 from .training import STALL_FACTOR, KerasEpoch, stalls
 
-Record = dict[str, Any]
+CURVES = (
+    Curves("accuracy in %", sets("accuracy", "validation_accuracy"), 100),
+    Curves("loss", sets("loss", "validation_loss")),
+)
 
 
 def keras_so_far(epoch: KerasEpoch) -> str:
@@ -20,30 +19,13 @@ def keras_so_far(epoch: KerasEpoch) -> str:
     return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
 
 
-KERAS_COLUMNS = (
-    "epoch",
-    "loss",
-    "accuracy",
-    "test loss",
-    "test accuracy",
-    "rate",
-    "iterations",
-    "time",
-    "processor time",
-)
-
-
-def keras_epochs(name: str, history: Sequence[KerasEpoch]) -> RenderableType:
-    """The table of a Keras training, a row for each epoch."""
-    table = new_table(f"{name}, Keras", *KERAS_COLUMNS, left=0)
-    for row in keras_rows([asdict(e) for e in history]):
-        table.add_row(*row)
-    return table
-
-
-def keras_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of that table, from the epochs of a record."""
-    return [
+def epochs(record: Fields) -> Table:
+    """A row for each epoch of a training."""
+    columns = (
+        *("epoch", "loss", "accuracy", "test loss", "test accuracy"),
+        *("rate", "iterations", "time", "processor time"),
+    )
+    rows = [
         (
             str(e["epoch"]),
             f"{e['loss']:.5f}",
@@ -55,18 +37,18 @@ def keras_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
             seconds(e["seconds"]),
             seconds(e["processor_seconds"]),
         )
-        for e in epochs
+        for e in record["epochs"]
     ]
+    title = f"{record['network']} in Keras, epoch by epoch"
+    return Table(title, columns, rows, text=(), records=record["epochs"])
 
 
 def keras_summary(history: list[KerasEpoch]) -> str:
     """Test accuracy, seconds per epoch, and which epochs stalled, in a sentence or two."""
     later = sorted(e.seconds for e in (history[1:] or history))
     usual = later[len(later) // 2]
-    stood = [str(e.epoch) for e in stalls(history)]
-    idle = (
-        f" Epochs {', '.join(stood)} took more than {STALL_FACTOR:g} times that." if stood else ""
-    )
+    stalled = ", ".join(str(e.epoch) for e in stalls(history))
+    idle = f" Epochs {stalled} took more than {STALL_FACTOR:g} times that." if stalled else ""
     return (
         f"{percent(history[-1].validation_accuracy)} of the test set are right; "
         f"{seconds(usual)} per epoch, median without the first.{idle}"

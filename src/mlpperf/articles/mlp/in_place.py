@@ -247,7 +247,7 @@ class InPlace(Float32):
         layers = [first, *zip(self.now.w[1:], self.now.b[1:], strict=True)]
         for (w, b), buffer in zip(layers, self.a, strict=True):
             a = buffer[: len(x)]
-            self.multiply(activations[-1][:, : w.shape[1]], w, a)
+            np.matmul(activations[-1][:, : w.shape[1]], w.T, out=a)  # (1): (B, n)·(n, m)
             a += b
             if buffer is self.a[-1]:
                 output_in_place(a)
@@ -255,10 +255,6 @@ class InPlace(Float32):
                 self.activation.in_place(a)  # (2)
             activations.append(a)
         return activations
-
-    def multiply(self, below: Array, w: Array, z: Array) -> None:
-        """(1) without the bias: (B, n)·(n, m)."""
-        np.matmul(below, w.T, out=z)
 
     def measure(self, a: Array, y: Array) -> tuple[float, float]:
         """Loss and Σ|Y − A| from A_E and Y; writes (3) into the last delta, and over Y."""

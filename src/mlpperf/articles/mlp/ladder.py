@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,8 +33,6 @@ from .floor import Floor
 from .network import NetworkCase, step_cost
 from .rungs import Step0
 from .settings import Settings
-from .threads import Threads
-from .threads_pass import PARTS
 from .training import RUNGS, Run, samples_of
 
 
@@ -45,7 +44,7 @@ class Climber:
     ----------
     run : None for the floor, and for a rung that lacks something here.
     stopped : why it does not go on; empty while it does.
-    parts : seconds that its epochs have spent on each of `PARTS`, where it tells them.
+    parts : seconds that its epochs have spent on each part; empty where it does not measure them.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Climber:
     run: Run | None
     seconds: list[float] = field(default_factory=list)
     stopped: str = ""
-    parts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class RungStanding:
     over_floor : seconds of this rung ÷ those of the last rung's bare products.
     over_ceiling : seconds of this rung ÷ those of the quickest products, which were timed once.
     ceiling : seconds of these in all epochs of the settings.
-    parts : seconds that all epochs of the settings take for each of `PARTS`; None where a rung does
-        not tell them.
+    parts : seconds that all epochs of the settings take for each part; None where a rung does not
+        measure them.
     epochs : how many it has trained.
     train_accuracy, test_accuracy : shares that are classified rightly; NaN where it stopped.
     stopped : why it did not go on; empty where it did.
@@ -188,9 +187,8 @@ def _one_epoch(climber: Climber, floor: Floor) -> None:
     except MlpperfError as reason:
         climber.stopped = str(reason)
         return
-    if isinstance(climber.run.rung, Threads):
-        for (part, _), spent in climber.run.rung.part_seconds().items():
-            climber.parts[part] += spent
+    for (part, _), spent in climber.run.rung.part_seconds().items():
+        climber.parts[part] += spent
 
 
 def _standing(
@@ -199,7 +197,7 @@ def _standing(
     climber, run = climbers[k], climbers[k].run
     mine = climber.seconds
     train, test = run.accuracies() if run and not climber.stopped else (math.nan, math.nan)
-    told = run is not None and isinstance(run.rung, Threads) and mine
+    parts = {part: spent / len(mine) * settings.epochs for part, spent in climber.parts.items()}
     return RungStanding(
         rung=climber.name,
         what=climber.what,
@@ -209,9 +207,7 @@ def _standing(
         over_floor=paired_ratio(mine, bare.seconds),
         over_ceiling=paired_ratio(mine, [ceiling] * len(mine)),
         ceiling=ceiling * settings.epochs,
-        parts={part: spent / len(mine) * settings.epochs for part, spent in climber.parts.items()}
-        if told
-        else None,
+        parts=parts or None,
         epochs=len(mine),
         train_accuracy=train,
         test_accuracy=test,

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from .ladder import RungStanding
 
 
-Rungs = Annotated[
-    list[str] | None, typer.Option("--rung", help="Only this rung; repeatable. All by default.")
-]
+Rungs = Annotated[list[str] | None, typer.Option("--rung", help="Only this rung; repeatable.")]
 
 SWEPT_BATCH_SIZES = (100, 500, 2_000, 10_000, 20_000, 60_000)  # to MNIST's whole training set
 # Nobody could read a plot with lines for all rungs and two numbers of threads. These four stand for
@@ -33,13 +31,14 @@ def ladder(
     rung: Rungs = None,
     batch_size: Annotated[int, typer.Option(help="Samples in a batch.")] = 500,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each rung; seconds are for 35 in any case.")
+        int | None, typer.Option(help="Epochs of each rung; seconds are always for 35.")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="By default 0.001, but at most 2 ÷ batch size.")
+        float | None, typer.Option(help="Default: 0.001, but at most 2 ÷ batch size.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"{TURNS.quick_epochs} epochs, no memory.")
+        bool,
+        typer.Option("--quick", help=f"Train {TURNS.quick_epochs} epochs, and measure no memory."),
     ] = False,
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
@@ -50,7 +49,7 @@ def ladder(
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Train all rungs in turns: seconds, gain, distance to the floors, accuracy, memory."""
+    """Train on every rung in turns: seconds, gain, distance to the floor, accuracy, memory."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
@@ -88,25 +87,28 @@ def ladder(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show_ladder.ladder(recording.written))
-    console.print(recording.told, soft_wrap=True)
+    for table in (show_ladder.ladder(recording.written), *show_ladder.parts(recording.written)):
+        console.print(table)
+    console.print(recording.location, soft_wrap=True)
 
 
 def sweep(
     rung: Rungs = None,
     batch_size: Annotated[
-        list[int] | None, typer.Option("--batch-size", help="Repeatable; 100 to 60,000 by default.")
+        list[int] | None,
+        typer.Option("--batch-size", help="Batch size; repeatable (default: 100 to 60,000)."),
     ] = None,
     threads: Annotated[
-        list[int] | None, typer.Option("--threads", help="Repeatable; 1 and all by default.")
+        list[int] | None,
+        typer.Option("--threads", help="Number of threads; repeatable (default: 1 and all)."),
     ] = None,
     device: Device = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = TURNS.quick_epochs,
     data: Data = "mnist",
-    plot: Annotated[Path, typer.Option(help="Where to draw it, .png.")] = Path("sweep.png"),
+    plot: Annotated[Path, typer.Option(help="The figure, as HTML.")] = Path("sweep.html"),
     records: Records = None,
 ) -> None:
-    """Batch sizes × threads × rungs: who gains from bigger batches? A process per setting."""
+    """Train every rung with several batch sizes and numbers of threads, each in its own process."""
     use(device, numpy_only="The ladder")
     from ...engine.history.records import records_folder
 
@@ -118,8 +120,10 @@ def sweep(
     written: list[dict[str, Any]] = []
     failed: list[str] = []
     from ...engine import terminal
+    from ..plots import check_plot, save
     from . import plots, show_ladder
 
+    check_plot(plot)
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))
         for size, setting in work:
@@ -145,7 +149,7 @@ def sweep(
     if written:
         console = terminal.console()
         console.print(show_ladder.sweep(written))
-        plots.draw_sweep(written, plot)
+        save([plots.batch_sizes(written)], plot)
         console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
     if failed:
         raise MlpperfError("; ".join(failed))
@@ -153,22 +157,23 @@ def sweep(
 
 def growth(
     samples: Annotated[
-        list[int] | None, typer.Option("--samples", help="Repeatable; 10⁴, 10⁵, 10⁶ by default.")
+        list[int] | None,
+        typer.Option("--samples", help="Samples; repeatable (default: 10⁴, 10⁵, 10⁶)."),
     ] = None,
     nodes: Annotated[
         list[int] | None,
         typer.Option(
-            "--nodes", help="Of a single hidden layer, repeatable; 70 to 1,000 by default."
+            "--nodes", help="Nodes of one hidden layer; repeatable (default: 70 to 1,000)."
         ),
     ] = None,
     rung: Annotated[
-        str | None, typer.Option(help="The rung that trains; by default the last one.")
+        str | None, typer.Option(help="Rung that trains (default: the last one).")
     ] = None,
     device: Device = None,
     threads: Threads = None,
     records: Records = None,
 ) -> None:
-    """How the cost grows with samples and with hidden nodes, on synthetic data."""
+    """Measure how the cost grows with samples and with hidden nodes, on synthetic data."""
     use(device, threads, numpy_only="The ladder")
     from ...engine import terminal
     from ...engine.history.recording import Recording

@@ -1,18 +1,18 @@
-"""The most memory that a rung takes, measured in a fresh process that trains for a few batches.
-
-Started as `python -m mlpperf.articles.mlp.memory RUNG BATCH_SIZE DATA`, the process prints how many
-bytes it took beyond those that it had taken with NumPy and the data loaded.
-"""
+"""The most memory that a rung takes, measured in a fresh process that trains for a few batches."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
 
+from ...engine.pool.process import WorkerError, asked, serve
+from ...engine.worker.lines import Line
 from ...errors import MlpperfError
 
 TRAINED_BATCHES = 40  # enough for every buffer to be used, and for some looks at the memory
 LOOK_EVERY = 0.005  # seconds between two looks at the memory, shorter than a batch of thousands
+PATIENCE = 3600.0  # seconds for these batches, of any size
 
 
 def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
@@ -23,12 +23,12 @@ def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
     MlpperfError
         If the process fails.
     """
-    command = [sys.executable, "-m", "mlpperf.articles.mlp.memory", rung, str(batch_size), data]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise MlpperfError(f"The memory of {rung} could not be measured ({why}).")
-    return int(done.stdout)
+    task = {"rung": rung, "batch_size": batch_size, "data": data}
+    try:
+        (answer,) = asked("mlpperf.articles.mlp.memory", task, patience=PATIENCE)
+    except WorkerError as reason:
+        raise MlpperfError(f"The memory of {rung} could not be measured: {reason}") from reason
+    return int(answer["bytes"])
 
 
 def children_memory() -> int:
@@ -44,15 +44,14 @@ def children_memory() -> int:
     return taken
 
 
-def _measure(rung: str, batch_size: int, data: str) -> int:
-    import threading
-
+def work(task: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
+    """Train by the rung, and answer how many bytes that took."""
     import numpy as np
     import psutil
 
     from ..clusters import loading as sets
 
-    loaded = sets.load(data)
+    loaded, batch_size = sets.load(task["data"]), task["batch_size"]
     process = psutil.Process()
     before, peak, stop = process.memory_info().rss, 0, threading.Event()
 
@@ -70,14 +69,15 @@ def _measure(rung: str, batch_size: int, data: str) -> int:
         from .training import Run, rung_named
 
         settings = ARTICLE.with_batch(batch_size)
-        run = Run(loaded, settings, rung_named(rung))
+        run = Run(loaded, settings, rung_named(task["rung"]))
         run.rung.train(np.arange(min(len(loaded.train_images), TRAINED_BATCHES * batch_size)))
         run.rung.close()
     finally:
         stop.set()
         watcher.join()
-    return peak - before
+    yield {"bytes": peak - before}
 
 
-if __name__ == "__main__":
-    print(_measure(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+def main() -> None:
+    """Measure in this process."""
+    serve(work)

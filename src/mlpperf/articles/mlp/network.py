@@ -22,6 +22,7 @@ from scipy.special import expit
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, Cost
 from ..data import datasets as data
+from ..data.samples import Samples, Scaling
 from .equations import Array
 from .settings import ARTICLE, Settings
 
@@ -71,7 +72,7 @@ def training_set(case: NetworkCase, dtype: DTypeLike = np.float32) -> TrainingSe
     """
     # Synthetic sets come in any size: as many samples and pixels as the case needs.
     size = (max(case.batch, 64), case.layers[0]) if case.data == "synthetic" else None
-    full = _standardised(case.data, size, case.layers[-1], np.dtype(dtype))
+    full = _full(case.data, size, case.layers[-1], np.dtype(dtype))
     samples, pixels = full.x.shape
     if case.batch > samples or pixels != case.layers[0]:
         raise MlpperfError(
@@ -82,18 +83,19 @@ def training_set(case: NetworkCase, dtype: DTypeLike = np.float32) -> TrainingSe
 
 
 @lru_cache(maxsize=4)  # float32 and float64 of two sets; MNIST takes 188 and 376 MB
-def _standardised(
+def _full(
     name: str, size: tuple[int, int] | None, classes: int, dtype: np.dtype[Any]
 ) -> TrainingSet:
-    loaded = data.synthetic(size[0], pixels=size[1]) if size else data.load(name)
-    images = loaded.train_images
-    labels = loaded.train_labels % classes  # fewer outputs than digits: classes fold
-    if dtype == np.float64:
-        x = data.standardise(images, images, dtype=np.float64)
-    else:  # a cast is quicker than a second fit
-        x = _standardised(name, size, classes, np.dtype(np.float64)).x.astype(dtype)
-    y = data.one_hot(labels, classes, dtype=dtype)
+    samples = _samples(name, size, classes)
+    images, x, y = samples.images, samples.scaled(dtype), samples.one_hot(dtype)
     return TrainingSet(images, images.mean(axis=0), images.std(axis=0), x, y)
+
+
+@lru_cache(maxsize=2)
+def _samples(name: str, size: tuple[int, int] | None, classes: int) -> Samples:
+    loaded = data.synthetic(size[0], pixels=size[1]) if size else data.load(name)
+    labels = loaded.train_labels % classes  # fewer outputs than digits: classes fold
+    return Samples(loaded.train_images, labels, classes, Scaling("standard", loaded.train_images))
 
 
 def initial_weights(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from .rungs import Step0
+from .rungs import Phase, Step0
 
 
 class PhaseClock:
@@ -21,9 +21,9 @@ class PhaseClock:
     """
 
     def __init__(self, rung: Step0) -> None:
-        self.seconds: defaultdict[tuple[str, int | None], float] = defaultdict(float)
+        self.seconds: defaultdict[Phase, float] = defaultdict(float)
         self.batches = 0
-        rung.clock = self
+        rung.clock = self.add
         for method, label in rung.phases.items():
             setattr(rung, method, self._timed(getattr(rung, method), label))
 
@@ -41,12 +41,12 @@ class PhaseClock:
 
         return timed
 
-    def add(self, batches: int, seconds: dict[tuple[str, int | None], float]) -> None:
-        """What a rung says about so many batches that times its phases by itself."""
+    def add(self, batches: int, seconds: Mapping[Phase, float]) -> None:
+        """Count batches of a rung that times its phases itself."""
         self.batches += batches
         for phase, spent in seconds.items():
             self.seconds[phase] += spent
 
-    def per_batch(self) -> dict[tuple[str, int | None], float]:
+    def per_batch(self) -> dict[Phase, float]:
         """Seconds per batch of every phase; t1 to t6 are parts of backward, per layer."""
         return {key: spent / max(self.batches, 1) for key, spent in self.seconds.items()}

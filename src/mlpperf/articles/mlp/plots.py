@@ -1,72 +1,86 @@
-"""The figures of one training and of a sweep over batch sizes."""
+"""The figures of the ladder, of batch sizes, and of how the cost grows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from .. import plots
-from .training import Run
+import plotly.graph_objects as go
 
-Record = dict[str, Any]
-
-
-def draw_training(run: Run, path: Path) -> None:
-    """Cost, error and accuracies over the epochs.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be written.
-    """
-    figure, (cost, error, accuracy) = plots.new_figure(3)
-    numbers = [e.epoch for e in run.history]
-    cost.plot(numbers, [e.cost for e in run.history])
-    cost.set(title="Cost per sample", xlabel="epoch", yscale="log")
-    error.plot(numbers, [e.error for e in run.history])
-    error.set(title="Mean |Y − A|", xlabel="epoch", yscale="log")
-    for name, label in (("train_accuracy", "training set"), ("test_accuracy", "test set")):
-        known = [(e.epoch, 100 * getattr(e, name)) for e in run.history if getattr(e, name)]
-        accuracy.plot(*zip(*known, strict=True) if known else ([], []), marker="o", label=label)
-    accuracy.set(title="Accuracy in %", xlabel="epoch")
-    accuracy.legend()
-    for axes in (cost, error, accuracy):
-        axes.grid(alpha=0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlim(0.5, numbers[-1] + 0.5)
-    plots.save(figure, path)
+from ...engine.history.records import Fields
+from ...engine.report.figures import LOGARITHMIC, by_name, over, plain_text, points
+from ...engine.words import count
+from .settings import ARTICLE
+from .show_ladder import ARTICLE_SECONDS
 
 
-def draw_sweep(records: Sequence[Record], path: Path) -> None:
-    """Seconds of 35 epochs over the batch size, a line for each rung and thread count.
+def ladder(records: Sequence[Fields], best_peer: Fields | None) -> Any:
+    """Seconds of every rung with intervals; the articles' figures, the floor, the best peer."""
+    known = [r for r in records if r["seconds"]["median"]]
+    names = [r["rung"] for r in known]
+    traces = [points("here", names, [r["seconds"] for r in known], " s")]
+    published = [name for name in names if name in ARTICLE_SECONDS]
+    if published and records[0]["batch_size"] == ARTICLE.batch_size:
+        traces.append(
+            go.Scatter(
+                name="articles, i7-6700K",
+                mode="markers",
+                marker={"symbol": "diamond", "size": 10},
+                x=[ARTICLE_SECONDS[name] for name in published],
+                y=published,
+                hovertemplate="%{y}: %{x:.3g} s<extra>articles</extra>",
+            )
+        )
+    floors = [
+        r["seconds"]["median"] / r["over_floor"]["median"]
+        for r in known
+        if r["over_floor"]["median"]
+    ]
+    ceilings = [r["ceiling"] for r in known if r.get("ceiling")]
+    lines = [(min(floors), "floor: bare products")] if floors else []
+    lines += [(min(ceilings), "ceiling")] if ceilings else []
+    if best_peer:
+        lines.append((best_peer["seconds"]["median"], f"peer: {best_peer['peer']}"))
+    return by_name(traces, "seconds of 35 epochs", len(names), lines, logarithmic=True)
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be written.
-    """
-    figure, (axes,) = plots.new_figure(1)
-    figure.set_size_inches(10, 5)
-    rungs = list(dict.fromkeys(r["rung"] for r in records))  # a colour each
-    counts = sorted({r["threads"] for r in records}, reverse=True)  # a line style each
-    styles = ("-", "--", ":", "-.")
-    for rung, count in dict.fromkeys((r["rung"], r["threads"]) for r in records):
-        line = [
-            (r["batch_size"], r["seconds"]["median"])
-            for r in records
-            if (r["rung"], r["threads"]) == (rung, count) and r["seconds"]["median"]
-        ]
-        label = f"{rung}, {count} thread{'s' * (count > 1)}"
-        style = {"color": f"C{rungs.index(rung)}", "linestyle": styles[counts.index(count) % 4]}
-        axes.plot(*zip(*sorted(line), strict=True), marker="o", label=label, **style)
-    axes.set(
-        title="35 epochs: who gains from bigger batches?",
-        xlabel="samples in a batch",
-        ylabel="seconds",
-        xscale="log",
-        yscale="log",
-    )
-    axes.grid(alpha=0.3, which="both")
-    figure.legend(loc="outside right upper")
-    plots.save(figure, path)
+
+def batch_sizes(records: Sequence[Fields]) -> Any:
+    """Seconds over the batch size, a line for each rung and number of threads."""
+    lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
+    for r in records:
+        if r["seconds"]["median"]:
+            point = (r["batch_size"], r["seconds"]["median"])
+            lines.setdefault((r["rung"], r["threads"]), []).append(point)
+    traces = [
+        go.Scatter(
+            name=f"{plain_text(rung)}, {count(threads, 'thread')}",
+            mode="lines+markers",
+            x=[size for size, _ in sorted(known)],
+            y=[seconds for _, seconds in sorted(known)],
+            hovertemplate=f"batch %{{x:,}}: %{{y:.3g}} s<extra>{plain_text(rung)}</extra>",
+        )
+        for (rung, threads), known in lines.items()
+    ]
+    x = {"title": "samples in a batch", **LOGARITHMIC}
+    return over(traces, x, {"title": "seconds of 35 epochs", **LOGARITHMIC})
+
+
+def growth(records: Sequence[Fields]) -> Any:
+    """Time per sample over the nodes of the hidden layers, beside that of the bare products."""
+    known = sorted(records, key=lambda r: (sum(r["hidden"]), r["samples"]))
+    names = [f"{'-'.join(map(str, r['hidden']))}; {r['samples']:,}" for r in known]
+    traces = [
+        go.Scatter(
+            name=name,
+            mode="markers",
+            marker={"size": 9, "symbol": symbol},
+            x=[1e6 * r[key] for r in known],
+            y=names,
+            hovertemplate=f"%{{y}}: %{{x:.3g}} µs<extra>{name}</extra>",
+        )
+        for name, key, symbol in (
+            ("a training step", "seconds_per_sample", "circle"),
+            ("its bare products", "floor_per_sample", "line-ns-open"),
+        )
+    ]
+    return by_name(traces, "µs per sample (hidden nodes; samples)", len(known), logarithmic=True)

@@ -23,8 +23,8 @@ regularisers, η the learning rate and μ the momentum, one step computes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -34,10 +34,8 @@ from ..data.samples import Samples
 from .equations import ACTIVATIONS, LOSSES, Array
 from .settings import Settings
 
-if TYPE_CHECKING:
-    from .phases import PhaseClock
-
 Weights = tuple[Array, ...]
+Phase = tuple[str, int | None]  # its label, and the layer for t1 to t6
 
 
 class BatchCosts(NamedTuple):
@@ -75,7 +73,8 @@ class Step0:
         "t6_regularise": "t6",
         "update": "update",
     }
-    clock: PhaseClock | None = None  # of one that tells the time of its phases by itself
+    # Where set, a rung that times its phases itself calls it with batches and seconds per phase.
+    clock: Callable[[int, Mapping[Phase, float]], None] | None = None
 
     def __init__(
         self,
@@ -142,6 +141,10 @@ class Step0:
         loss, _, error = self.step(index)
         values = (np.asarray(loss, self.dtype), np.asarray(error, self.dtype))
         return (*self.new_weights, *self.new_momentum, *values)
+
+    def part_seconds(self) -> Mapping[tuple[str, int], float]:
+        """Seconds of the last pass by part and layer; empty unless the rung measures them."""
+        return {}
 
     # --- the phases ---------------------------------------------------------------------------
 

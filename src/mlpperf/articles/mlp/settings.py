@@ -1,4 +1,7 @@
-"""Every setting of the articles' program, under the field's names, checked when it is made."""
+"""Every setting of the articles' program, under the field's names, checked when it is made.
+
+`train` makes its options from it before the number of threads is set, so it imports no NumPy.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import math
 from dataclasses import dataclass, replace
 
 from ...errors import MlpperfError, check
-from ..data.samples import SCALERS
-from .equations import ACTIVATIONS, LOSSES
 
+# The keys of what has these names in `equations` and `samples`, without the imports of those.
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+LOSSES = ("log", "mse")
+SCALERS = ("standard", "minmax", "per_sample")
 INITS = ("sqrt_nodes", "constant")
 
 
@@ -19,17 +24,19 @@ class Settings:
     Attributes
     ----------
     hidden : nodes of the hidden layers.
-    activation : of the hidden layers: sigmoid, tanh or relu. The output layer is always sigmoid.
+    activation : sigmoid, tanh or relu in the hidden layers; the output layer is always sigmoid.
     loss : log (cross-entropy) or mse (½ of the squared differences), summed over the batch.
-    l1, l2 : factors of Σ|W| and ½·ΣW² in the loss; bias weights are left out.
-    learning_rate, decrease : after epoch e (from 0) the rate is multiplied by 1 − decrease·e.
+    l1 : factor of Σ|W| in the loss; bias weights are left out.
+    l2 : factor of ½·ΣW² in the loss; bias weights are left out.
+    learning_rate : at the start; at most 2 ÷ batch size unless it is given.
+    decrease : after epoch e (from 0) the learning rate is multiplied by 1 − decrease·e.
     momentum : share of the previous batch's step that is taken once more.
-    init, init_factor : weights are uniform in ±factor/√(nodes below) (sqrt_nodes) or in ±factor
-        (constant).
+    init : weights are uniform in ±factor/√(nodes below) (sqrt_nodes) or in ±factor (constant).
+    init_factor : that factor.
     scaler : standard (mean 0, variance 1 per pixel), minmax (0 to 1 per pixel) or per_sample
         (each image to length 1), fitted on the training images.
     shuffle : draw new batches every epoch.
-    batch_size : the last batch of an epoch may be shorter.
+    batch_size : samples in a batch; the last one of an epoch may be shorter.
     epochs : passes over the training set.
     predict_every : epochs between two predictions of the whole training and test set; 0 for the
         end only.

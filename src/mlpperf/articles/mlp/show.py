@@ -1,19 +1,22 @@
-"""What the training of one network prints and records."""
+"""The training of one network in words and tables, and as a record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from rich.console import RenderableType
-
-from ...engine.terminal import new_table
+from ...engine.history.records import Fields
+from ...engine.table import Table
 from ...engine.words import percent, seconds
+from ..plots import Curves, sets
 from .phases import PhaseClock
 from .training import Epoch, Run
 
-Record = dict[str, Any]
+CURVES = (
+    Curves("cost per sample", {"cost": "cost"}, logarithmic=True),
+    Curves("mean |Y − A|", {"error": "error"}, logarithmic=True),
+    Curves("accuracy in %", sets("train_accuracy", "test_accuracy"), 100),
+)
 
 
 def so_far(run: Run, epoch: Epoch) -> str:
@@ -25,35 +28,19 @@ def so_far(run: Run, epoch: Epoch) -> str:
     return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
 
 
-TRAINING_COLUMNS = (
-    "epoch",
-    "cost per sample",
-    "regularisation",
-    "error",
-    "rate",
-    "mean |W| per layer",
-    "training set",
-    "test set",
-    "time",
-)
+def title(record: Fields) -> str:
+    """The rung and the network of a training."""
+    hidden = "-".join(map(str, record["settings"]["hidden"]))
+    return f"{record['rung']} in NumPy, hidden layers {hidden}"
 
 
-def epochs(run: Run) -> RenderableType:
-    """The table of a run, a row for each epoch."""
-    table = new_table(
-        f"{run.rung.name} on {run.data.name}: {'-'.join(map(str, run.layers))}, "
-        f"batch {run.settings.batch_size}",
-        *TRAINING_COLUMNS,
-        left=0,
+def epochs(record: Fields) -> Table:
+    """A row for each epoch of a training."""
+    columns = (
+        *("epoch", "cost per sample", "regularisation", "error", "rate", "mean |W| per layer"),
+        *("training set", "test set", "time"),
     )
-    for row in training_rows([asdict(e) for e in run.history]):
-        table.add_row(*row)
-    return table
-
-
-def training_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of that table, from the epochs of a record."""
-    return [
+    rows = [
         (
             str(e["epoch"]),
             f"{e['cost']:.5f}",
@@ -65,8 +52,10 @@ def training_rows(epochs: Sequence[Record]) -> list[tuple[str, ...]]:
             percent(e["test_accuracy"]),
             seconds(e["seconds"]),
         )
-        for e in epochs
+        for e in record["epochs"]
     ]
+    what = f"{title(record)}, epoch by epoch"
+    return Table(what, columns, rows, text=(), records=record["epochs"])
 
 
 def summary(run: Run) -> str:
@@ -79,7 +68,7 @@ def summary(run: Run) -> str:
     )
 
 
-def as_record(run: Run) -> Record:
+def as_record(run: Run) -> Fields:
     """A run, finished or not, as a record, to which the command adds when and where."""
     return {
         "rung": run.rung.name,
@@ -89,17 +78,14 @@ def as_record(run: Run) -> Record:
     }
 
 
-def phases(clock: PhaseClock) -> RenderableType:
+def phases(clock: PhaseClock) -> Table:
     """Time per batch of every phase, and the parts of the backward pass per layer."""
-    table = new_table("Time per batch", "phase", "layer", "time", left=2)
-    found = clock.per_batch()
-    for (label, layer), spent in found.items():
+    times = clock.per_batch()
+    rows: list[Sequence[str]] = []
+    for (label, layer), spent in times.items():
         if layer is None:
-            table.add_row(label, "", seconds(spent))
-            if label == "backward":
-                for (part, n), its in sorted(
-                    ((key, value) for key, value in found.items() if key[1] is not None),
-                    key=lambda item: (-(item[0][1] or 0), item[0][0]),
-                ):
-                    table.add_row(f"  {part}", f"L{n}", seconds(its))
-    return table
+            rows.append((label, "", seconds(spent)))
+        if label == "backward" and layer is None:
+            parts = [(-at, part, its) for (part, at), its in times.items() if at is not None]
+            rows += [(f"  {part}", f"L{-at}", seconds(its)) for at, part, its in sorted(parts)]
+    return Table("Time per batch", ("phase", "layer", "time"), rows, text=range(2))

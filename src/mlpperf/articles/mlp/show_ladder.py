@@ -1,18 +1,15 @@
-"""The tables of the ladder, of batch sizes, and of how the cost grows; and their records."""
+"""The tables of the ladder, of batch sizes, and of how the cost grows; and the ladder's records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Group, RenderableType
-
-from ...engine.terminal import new_table
-from ...engine.words import percent, seconds, times
+from ...engine.history.records import Fields
+from ...engine.table import Table, newest
+from ...engine.words import count, percent, seconds, times
 from .ladder import RungStanding
-from .settings import Settings
-from .show import Record
-from .training import EXPERIMENTS
+from .settings import ARTICLE, Settings
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
 ARTICLE_SECONDS = {
@@ -28,7 +25,7 @@ def as_records(
     settings: Settings,
     data: str,
     memories: dict[str, int],
-) -> list[Record]:
+) -> list[Fields]:
     """A record for each rung, from its standing and its peak memory in bytes, where it is known."""
     common = {
         "data": data,
@@ -39,7 +36,7 @@ def as_records(
     return [{**common, **asdict(s), "peak_memory": memories.get(s.rung)} for s in standings]
 
 
-def interval_digits(interval: Record) -> str:
+def interval_digits(interval: Fields) -> str:
     """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
     low, high = interval["low"], interval["high"]
     if interval["median"] is None:
@@ -48,7 +45,7 @@ def interval_digits(interval: Record) -> str:
     return f"{interval['median']:.3g}{bounds}"
 
 
-def ratio(interval: Record) -> str:
+def ratio(interval: Fields) -> str:
     """A ratio with no more digits than its interval supports, such as `9.7×`."""
     if interval["median"] is None:
         return "–"
@@ -57,47 +54,36 @@ def ratio(interval: Record) -> str:
     return times(interval["median"], spread)
 
 
-BESIDE = {rung.name for rung in EXPERIMENTS}
+def on_the_ladder(records: Sequence[Fields]) -> list[Fields]:
+    """The records without those of a former experiment in lower precision."""
+    return [record for record in records if record["rung"] != "bfloat16_products"]
 
 
-def on_the_ladder(records: Sequence[Record]) -> list[Record]:
-    """Without the experiments beside it."""
-    return [record for record in records if record["rung"] not in BESIDE]
+def by_batch(records: Sequence[Fields]) -> dict[int, list[Fields]]:
+    """The newest record of every rung, by batch size."""
+    ladders: dict[int, list[Fields]] = {}
+    for record in newest(on_the_ladder(records), lambda r: (r["batch_size"], r["rung"])):
+        ladders.setdefault(record["batch_size"], []).append(record)
+    return dict(sorted(ladders.items()))
 
 
-def beside_the_ladder(records: Sequence[Record]) -> list[Record]:
-    """The experiments."""
-    return [record for record in records if record["rung"] in BESIDE]
-
-
-LADDER_COLUMNS = (
-    "rung",
-    "what is replaced",
-    "seconds of 35 epochs",
-    "articles",
-    "gain",
-    "in total",
-    "÷ floor",
-    "÷ ceiling",
-    "train",
-    "test",
-    "memory",
-)
 UNKNOWN = {"median": None, "low": None, "high": None}  # of records from before it was measured
 
 
-def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the ladder's table, a row for each rung."""
-    rows: list[tuple[str, ...]] = []
+def ladder(records: Sequence[Fields]) -> Table:
+    """A row for each rung: seconds, gains, multiples of both floors, accuracy and memory."""
+    first = records[0]
+    articles = ARTICLE_SECONDS if first["batch_size"] == ARTICLE.batch_size else {}
+    published = any(r["rung"] in articles for r in records)
+    rows = []
     for i, r in enumerate(records):
-        published = ARTICLE_SECONDS.get(r["rung"]) if r["batch_size"] == 500 else None
         memory = r["peak_memory"]
         rows.append(
             (
                 r["rung"],
                 r["stopped"] or r["what"],
                 interval_digits(r["seconds"]),
-                f"{published:g}" if published else "",
+                *[f"{articles[r['rung']]:g}" if r["rung"] in articles else ""] * published,
                 ratio(r["gain"]) if i else "",
                 ratio(r["total_gain"]) if i else "",
                 ratio(r["over_floor"]),
@@ -107,26 +93,18 @@ def ladder_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
                 f"{memory / 1e6:.0f} MB" if memory else "–",
             )
         )
-    return rows
-
-
-def ladder(records: Sequence[Record]) -> RenderableType:
-    """The table of the ladder: seconds, gains, multiples of both floors, accuracy and memory."""
-    first = records[0]
-    title = (
-        f"The ladder at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
+    columns = (
+        *("rung", "what is replaced", "seconds of 35 epochs", *["articles"] * published),
+        *("gain", "in total", "÷ floor", "÷ ceiling", "train", "test", "memory"),
     )
-    table = new_table(title, *LADDER_COLUMNS, left=2)
-    table.columns[1].no_wrap = False
-    for row in ladder_rows(records):
-        table.add_row(*row)
-    told = [parts_table(record) for record in records if record.get("parts")]
-    return Group(table, *told)
+    title = (
+        f"The ladder at batch {first['batch_size']:,}, {count(first['threads'], 'thread')}: "
+        "medians, with 95 % intervals in brackets"
+    )
+    return Table(title, columns, rows, text=range(2), wrap=(1,), records=records)
 
 
-PARTS_COLUMNS = ("part", "seconds of 35 epochs", "÷ ceiling")
-# What the parts are, by their names in records; those that are products come first.
-PARTS_TOLD = {
+PARTS = {
     "forward": "products of the forward pass",
     "gradient": "products of the gradients",
     "delta": "products of the deltas",
@@ -139,45 +117,33 @@ PARTS_TOLD = {
 }
 
 
-def parts_rows(record: Record) -> list[tuple[str, ...]]:
-    """Where the time of a rung goes, the mean of its threads: a row for each part."""
-    parts, ceiling = record["parts"], record["ceiling"]
-    parts = {told: parts[part] for part, told in PARTS_TOLD.items()}
-    whole = record["seconds"]["median"] or 0.0
-    parts["everything else"] = whole - sum(parts.values())
-    parts["all"] = whole
-    return [
-        (told, f"{spent:.3f}", f"{spent / ceiling:.2f}" if ceiling else "–")
-        for told, spent in parts.items()
-    ]
+def parts(records: Sequence[Fields]) -> list[Table]:
+    """For each rung that was timed in parts, their seconds: the mean of its threads."""
+    tables = []
+    for r in records:
+        if not r.get("parts"):
+            continue
+        ceiling, whole = r["ceiling"], r["seconds"]["median"] or 0.0
+        spent = {name: r["parts"][part] for part, name in PARTS.items()}
+        spent["everything else"] = whole - sum(spent.values())
+        spent["all"] = whole
+        rows = [
+            (name, f"{value:.3f}", f"{value / ceiling:.2f}" if ceiling else "–")
+            for name, value in spent.items()
+        ]
+        title = f"Where the time of {r['rung']} goes; the quickest products take {ceiling:.2f} s"
+        tables.append(Table(title, ("part", "seconds of 35 epochs", "÷ ceiling"), rows))
+    return tables
 
 
-def parts_table(record: Record) -> RenderableType:
-    """What separates a rung from the quickest products, in measured parts."""
-    table = new_table(
-        f"{record['rung']}: where its time goes; the quickest products take "
-        f"{record['ceiling']:.2f} s",
-        *PARTS_COLUMNS,
-    )
-    for row in parts_rows(record):
-        table.add_row(*row)
-    return table
+def sweep(records: Sequence[Fields]) -> Table:
+    """A row for each rung, thread count and batch size."""
 
+    def setting(r: Fields) -> tuple[str, int, int]:
+        return r["rung"], r["threads"], r["batch_size"]
 
-SWEEP_COLUMNS = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", "÷ ceiling")
-
-
-def sweep(records: Sequence[Record]) -> RenderableType:
-    """Seconds of 35 epochs for every rung, thread count and batch size."""
-    table = new_table("Batch sizes", *SWEEP_COLUMNS)
-    for row in sweep_rows(records):
-        table.add_row(*row)
-    return table
-
-
-def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of that table, a row for each rung, thread count and batch size."""
-    return [
+    chosen = sorted(newest(on_the_ladder(records), setting), key=setting)
+    rows = [
         (
             r["rung"],
             str(r["threads"]),
@@ -186,46 +152,32 @@ def sweep_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             ratio(r["over_floor"]),
             ratio(r.get("over_ceiling", UNKNOWN)),
         )
-        for r in sorted(records, key=lambda r: (r["rung"], r["threads"], r["batch_size"]))
+        for r in chosen
     ]
+    title = "Seconds of 35 epochs, with 95 % intervals in brackets"
+    columns = ("rung", "threads", "batch", "seconds of 35 epochs", "÷ floor", "÷ ceiling")
+    return Table(title, columns, rows, records=chosen)
 
 
-GROWTH_COLUMNS = (
-    "samples",
-    "hidden nodes",
-    "time per sample",
-    "bare products",
-    "quickest products",
-    "÷ these",
-    "of the GEMM peak",
-)
-
-
-def growth_rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table of growth, a row for each point."""
-    return [
-        (
-            f"{r['samples']:,}",
-            "-".join(map(str, r["hidden"])),
-            seconds(r["seconds_per_sample"]),
-            seconds(r["floor_per_sample"]),
-            *_ceiling(r),
-            percent(r["peak_share"], 0),
-        )
-        for r in records
-    ]
-
-
-def _ceiling(record: Record) -> tuple[str, str]:
-    if "ceiling_per_sample" not in record:
-        return "–", "–"
-    least = record["ceiling_per_sample"]
-    return seconds(least), f"{record['seconds_per_sample'] / least:.2f}"
-
-
-def growth(records: Sequence[Record]) -> RenderableType:
+def growth(records: Sequence[Fields]) -> Table:
     """Time per sample as samples and hidden nodes grow."""
-    table = new_table("How the cost grows", *GROWTH_COLUMNS, left=0)
-    for row in growth_rows(records):
-        table.add_row(*row)
-    return table
+    chosen = newest(records, lambda r: (r["samples"], *r["hidden"]))
+    rows = []
+    for r in chosen:
+        spent, least = r["seconds_per_sample"], r.get("ceiling_per_sample")
+        rows.append(
+            (
+                f"{r['samples']:,}",
+                "-".join(map(str, r["hidden"])),
+                seconds(spent),
+                seconds(r["floor_per_sample"]),
+                *((seconds(least), f"{spent / least:.2f}") if least else ("–", "–")),
+                percent(r["peak_share"], 0),
+            )
+        )
+    columns = (
+        *("samples", "hidden nodes", "time per sample", "bare products"),
+        *("quickest products", "÷ these", "of the GEMM peak"),
+    )
+    title = "How the cost grows with samples and nodes"
+    return Table(title, columns, rows, text=(), records=chosen)

@@ -28,7 +28,7 @@ from .equations import Array
 from .in_place import Flat, allocate, padded
 from .meetings import system
 from .nonzero import LANES, nonzero, nothing
-from .rungs import BatchCosts, Step0
+from .rungs import BatchCosts, Phase, Step0
 from .settings import Settings
 from .threads_pass import PARTS, Numbers, Own, Shared, multiply_share, train_share
 
@@ -180,7 +180,7 @@ class Threads(Step0):
         batches = -(-len(order) // self.settings.batch_size)
         costs = BatchCosts(*self.shared.costs.sum(axis=0)[:, :batches])
         if self.clock:
-            self.clock.add(batches, self.phase_seconds())
+            self.clock(batches, self.phase_seconds())
         return costs
 
     def part_seconds(self) -> dict[tuple[str, int], float]:
@@ -192,9 +192,9 @@ class Threads(Step0):
             for n in range(len(mean[i]))
         }
 
-    def phase_seconds(self) -> dict[tuple[str, int | None], float]:
+    def phase_seconds(self) -> dict[Phase, float]:
         """The same by the phases that the articles print."""
-        phases: defaultdict[tuple[str, int | None], float] = defaultdict(float)
+        phases: defaultdict[Phase, float] = defaultdict(float)
         for (part, n), spent in self.part_seconds().items():
             label = PHASES[part]
             if not label.startswith("t"):

@@ -15,7 +15,6 @@ from ...errors import MlpperfError, check
 from ..data import archives
 from ..data.datasets import Dataset
 from ..data.samples import Samples, Scaling
-from .bfloat16 import Bfloat16
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
@@ -40,7 +39,6 @@ RUNGS: tuple[type[Step0], ...] = (
     Threads,
     ZerosSkipped,
 )
-EXPERIMENTS: tuple[type[Step0], ...] = (Bfloat16,)  # other mathematics, beside the ladder
 
 
 def last_rung() -> type[Step0]:
@@ -58,7 +56,7 @@ def rung_named(name: str | None) -> type[Step0]:
     """
     if name is None:
         return last_rung()
-    known = {rung.name: rung for rung in (*RUNGS, *EXPERIMENTS)}
+    known = {rung.name: rung for rung in RUNGS}
     check("rung", [name], known)
     return known[name]
 

@@ -18,22 +18,22 @@ QUICK_EPOCHS = TURNS.quick_epochs + TURNS.compiling_epochs
 def peers(
     peer: Annotated[
         list[str] | None,
-        typer.Option("--peer", help="Only this one and the last rung; repeatable. All by default."),
+        typer.Option("--peer", help="Only this peer, beside the last rung; repeatable."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Samples in a batch.")] = 500,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each peer; seconds are for 35 in any case.")
+        int | None, typer.Option(help="Epochs of each peer; seconds are always for 35.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_EPOCHS} epochs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=f"Train {QUICK_EPOCHS} epochs.")] = False,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
-    """Train the articles' network by the last rung, Keras, TensorFlow, scikit-learn, PyTorch, JAX.
+    """Train the articles' network with the last rung and with Keras, PyTorch, JAX and others.
 
-    In turns, each in a fresh process; what is not installed says so.
+    They take turns, each in a fresh process. Libraries that are not installed are named.
     """
     use(device, threads)
     from ...engine import terminal
@@ -70,5 +70,5 @@ def peers(
     console.print(show.table(recording.written))
     console.print(show.verdict(recording.written))
     if Setting.current().device != "cpu":
-        console.print("What knows no GPU ran on the cpu.")
-    console.print(recording.told, soft_wrap=True)
+        console.print("Peers without GPU support ran on the CPU.")
+    console.print(recording.location, soft_wrap=True)

@@ -8,7 +8,6 @@ and left out of the seconds and of every ratio.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
-from ...engine.pool.process import Worker, WorkerError
+from ...engine.pool.process import Worker, WorkerError, started
 from ...engine.statistics.intervals import Interval
 from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
@@ -31,14 +30,14 @@ from . import LAST_RUNG, Peer
 
 @dataclass
 class PeerProcess:
-    """A peer in a process of its own, and what it has said so far.
+    """A peer in a process of its own, and its answers so far.
 
     Attributes
     ----------
     worker : the process; None before its start, after its end, and where it cannot be started.
     start_up : seconds to import its libraries and to build its network.
     seconds : of every epoch that it has trained.
-    outcome : accuracies, memory and devices in force, which it tells after its last epoch.
+    outcome : accuracies, memory and devices in force, after its last epoch.
     stopped : why it does not go on; empty while it does.
     """
 
@@ -52,32 +51,27 @@ class PeerProcess:
     def start(self, settings: Settings, data: str) -> None:
         """Start the process, and wait until it is ready to train.
 
-        Where its package is not installed, or it fails, `stopped` says so.
+        `stopped` is the reason if its package is not installed, or it fails.
         """
-        arguments = ["-m", "mlpperf.articles.peers.worker", self.peer.name]
-        arguments += [json.dumps(asdict(settings)), data]
+        task = {"peer": self.peer.name, "settings": asdict(settings), "data": data}
         try:
             self.peer.require()
         except MlpperfError as reason:
             self.stopped = str(reason)
             return
-        self.worker = Worker(arguments)
-        self.start_up = self._hear().get("start_up", math.nan)
+        self.worker = started("mlpperf.articles.peers.worker", task)
+        self.start_up = self._ask().get("start_up", math.nan)
 
     def train(self, epochs: int) -> None:
-        """Let it train so many epochs, and note how long each took."""
-        self.seconds += self._hear(epochs).get("seconds", [])
+        """Let it train this number of epochs, and note how long each took."""
+        self.seconds += self._ask(epochs).get("seconds", [])
 
     def finish(self) -> None:
         """Ask for the outcome, once all epochs are trained."""
-        self.outcome = self._hear(0)
+        self.outcome = self._ask(0)
 
-    def _hear(self, epochs: int | None = None) -> dict[str, Any]:
-        """The next thing that the process says, after it was told to train `epochs` epochs.
-
-        Without `epochs` it is told nothing, because it speaks by itself. Empty where there is no
-        process, or none any more.
-        """
+    def _ask(self, epochs: int | None = None) -> dict[str, Any]:
+        """The answer to `epochs`, or without it the next one; empty without a process."""
         if self.worker is None:
             return {}
         if epochs is not None:

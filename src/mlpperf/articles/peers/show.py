@@ -1,4 +1,4 @@
-"""What the command `peers` prints and records."""
+"""The contest of peers in a table and in words, and its records."""
 
 from __future__ import annotations
 
@@ -6,37 +6,23 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from ...engine.terminal import new_table
-from ...engine.words import percent, seconds
+from ...engine.history.records import Fields
+from ...engine.table import Table
+from ...engine.words import count, percent, seconds
 from ..keras.training import STALL_FACTOR
-from ..mlp.show import Record
 from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
 from .contest import PeerStanding
 
-COLUMNS = (
-    "peer",
-    "what it is",
-    "device",
-    "seconds of 35 epochs",
-    "÷ last rung",
-    "test set",
-    "peak memory",
-    "start",
-    "compilation",
-)
 # Test accuracies, as shares, that differ by more than this are not those of the same training.
 SAME_ACCURACY = 0.005
 
 
-def as_record(standing: PeerStanding) -> Record:
+def as_record(standing: PeerStanding) -> Fields:
     """A standing as a record, to which the command adds when and where.
 
-    Devices and threads in force are those of the peer's process. Where it has not told them, those
-    of the command, which every record has, remain.
+    Devices and threads in force are those of the peer's process. If it did not report them, those
+    of the command remain.
     """
     record = asdict(standing)
     if standing.in_force is None:
@@ -45,13 +31,13 @@ def as_record(standing: PeerStanding) -> Record:
 
 
 def contests(
-    records: Sequence[Record], setting: Sequence[str]
-) -> dict[tuple[Any, ...], list[Record]]:
+    records: Sequence[Fields], setting: Sequence[str]
+) -> dict[tuple[Any, ...], list[Fields]]:
     """The records of the newest contest for every combination of the fields in `setting`.
 
     The records of one contest are written together, so they have the same time.
     """
-    newest: dict[tuple[Any, ...], list[Record]] = {}
+    newest: dict[tuple[Any, ...], list[Fields]] = {}
     for record in records:
         contest = newest.setdefault(tuple(record[name] for name in setting), [])
         if contest and contest[0]["time"] != record["time"]:
@@ -60,19 +46,20 @@ def contests(
     return newest
 
 
-def on_gpu(contest: Sequence[Record]) -> str:
-    """`, on` and the name of the GPU on which a peer was seen to run; else empty."""
-    seen = ((r.get("in_force") or {}).get("gpu") for r in contest)
-    name = next(filter(None, seen), None)
+def on_gpu(contest: Sequence[Fields]) -> str:
+    """`, on` and the name of the GPU on which a peer ran; else empty."""
+    gpus = ((r.get("in_force") or {}).get("gpu") for r in contest)
+    name = next(filter(None, gpus), None)
     return f", on {name}" if name else ""
 
 
-def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The cells of the table, a row for each peer, the fastest first."""
-    found: list[tuple[str, ...]] = []
+def table(records: Sequence[Fields]) -> Table:
+    """A row for each peer, the fastest first, and remarks below."""
+    first = records[0]
+    rows = []
     for r in sorted(records, key=lambda r: r["seconds"]["median"] or float("inf")):
         memory = r["peak_memory"]
-        found.append(
+        rows.append(
             (
                 r["peer"],
                 r["what"],
@@ -85,10 +72,19 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
                 seconds(r["compilation"]) if r["compilation"] else "–",
             )
         )
-    return found
+    columns = (
+        *("peer", "what it is", "device", "seconds of 35 epochs", "÷ last rung"),
+        *("test set", "peak memory", "start", "compilation"),
+    )
+    title = (
+        f"Peers at batch {first['batch_size']:,}, {count(first['threads'], 'thread')}: "
+        "medians, with 95 % intervals in brackets"
+    )
+    below = notes(records)
+    return Table(title, columns, rows, text=range(3), wrap=(1,), notes=below, records=records)
 
 
-def notes(records: Sequence[Record]) -> list[str]:
+def notes(records: Sequence[Fields]) -> list[str]:
     """Remarks on single peers; those to whom the same applies share a sentence."""
     groups: dict[str, list[str]] = {}
     for r in records:
@@ -98,22 +94,22 @@ def notes(records: Sequence[Record]) -> list[str]:
         if r["differs"]:
             groups.setdefault(r["differs"], []).append(r["peer"])
         if r["stalls"]:
-            stood = (
+            stalled = (
                 f"{r['stalls']} of {r['epochs']} epochs took more than {STALL_FACTOR:g}× the median"
             )
-            groups.setdefault(stood, []).append(r["peer"])
+            groups.setdefault(stalled, []).append(r["peer"])
         if _other_work(r, records):
             groups.setdefault("reaches another accuracy: not compared", []).append(r["peer"])
     return [f"{', '.join(names)}: {text}." for text, names in groups.items()]
 
 
-def _other_work(record: Record, records: Sequence[Record]) -> bool:
+def _other_work(record: Fields, records: Sequence[Fields]) -> bool:
     mine = record["test_accuracy"]
     last = next((r["test_accuracy"] for r in records if r["peer"] == LAST_RUNG.name), None)
     return mine is not None and last is not None and abs(mine - last) > SAME_ACCURACY
 
 
-def verdict(records: Sequence[Record]) -> str:
+def verdict(records: Sequence[Fields]) -> str:
     """How the last rung compares with the fastest peer that does the same work."""
     rivals = [
         r
@@ -131,14 +127,3 @@ def verdict(records: Sequence[Record]) -> str:
         f"The fastest peer, {best['peer']}, takes {interval['median']:.2f}{bounds} times as long "
         "as the last rung."
     )
-
-
-def table(records: Sequence[Record]) -> RenderableType:
-    """All peers, and notes below."""
-    first = records[0]
-    title = f"Peers at batch {first['batch_size']}, {first['threads']} threads, {first['data']}"
-    drawn = new_table(title, *COLUMNS, left=3)
-    drawn.columns[1].no_wrap = False
-    for row in rows(records):
-        drawn.add_row(*row)
-    return Group(drawn, Text("\n".join(f"  {note}" for note in notes(records)), style="dim"))

@@ -1,15 +1,12 @@
-"""One peer in a process of its own: it trains when its turn comes, and says how long that took.
+"""One peer in a process of its own: it trains when its turn comes, and reports the seconds.
 
-Started as `python -m mlpperf.articles.peers.worker PEER SETTINGS DATA`, it says `{"start_up":
-seconds}` when it is ready. Then it reads lines from standard input: for each turn, how many epochs
-to train, which it answers with `{"seconds": […]}`; and after the last turn one more line, which it
-answers with accuracies, memory, and devices in force. All answers are lines of JSON on standard
-output; what the libraries print goes to standard error.
+Its task is `{"peer": name, "settings": {…}, "data": name}`. It answers `{"start_up": seconds}` when
+it is ready. Then it is asked, for each turn, to train a number of epochs, and answers `{"seconds":
+[…]}`; asked once more after the last turn, it answers accuracies, memory, and devices in force.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import sys
@@ -20,8 +17,8 @@ from importlib import import_module
 from typing import Any
 
 from ...devices import Setting, available_threads
+from ...engine.pool.process import serve
 from ...engine.worker.lines import Line
-from ...errors import MlpperfError
 
 PARENT_LEFT = 3  # exit code of a process whose parent has ended
 
@@ -74,9 +71,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def main(name: str, settings: str, data: str) -> None:
-    """Train as the peer `name` does."""
-    line = Line()
+def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
+    """Train as the peer that is asked for; gives accuracies, memory, and devices in force."""
     count = Setting.current().threads or available_threads()
     if hasattr(os, "sched_setaffinity"):  # some libraries know no other limit of threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
@@ -87,9 +83,9 @@ def main(name: str, settings: str, data: str) -> None:
     from . import peer_named
     from .task import Task
 
-    given = json.loads(settings)
-    given["hidden"] = tuple(given["hidden"])
-    task = Task(load(data), Settings(**given), name, count)
+    name, given = asked["peer"], asked["settings"]
+    settings = Settings(**{**given, "hidden": tuple(given["hidden"])})
+    task = Task(load(asked["data"]), settings, name, count)
     task.x, task.y, task.weights  # noqa: B018  (the data are ready before the clock starts)
     memory: dict[str, int] = {}
     started = time.perf_counter()
@@ -99,22 +95,18 @@ def main(name: str, settings: str, data: str) -> None:
     peak = peak_memory() + memory.get("children", 0)
 
     def accuracy(images: Any, labels: Any) -> float:
-        found = predict(weights, images, task.samples.scaling, task.settings)
-        return float((found == labels).mean())
+        classes = predict(weights, images, task.samples.scaling, task.settings)
+        return float((classes == labels).mean())
 
     sets = task.data
-    result = {
+    yield {
         "train_accuracy": accuracy(sets.train_images, sets.train_labels),
         "test_accuracy": accuracy(sets.test_images, sets.test_labels),
         "peak_memory": peak,
         "in_force": asdict(in_force()),
     }
-    line.say(result)
-    line.end()
 
 
-if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except MlpperfError as error:
-        sys.exit(str(error))
+def main() -> None:
+    """Train in this process."""
+    serve(work)

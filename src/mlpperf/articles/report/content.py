@@ -1,83 +1,53 @@
-"""All that the articles add to the report, as data."""
+"""The pages of the articles, and the first section of the overview."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...engine.history.reading import origin_of
-from ...engine.report.blocks import Plot, Prose, Section, Table, rows
-from ...engine.report.draft import Content, Draft, Lead, Records, measured_where, newest_of
-from ..mlp.show_ladder import (
-    LADDER_COLUMNS,
-    PARTS_COLUMNS,
-    ladder_rows,
-    on_the_ladder,
-    parts_rows,
-)
-from . import figures, training_pages
+from ...engine.history.fields import shaped
+from ...engine.history.records import Fields, Origin
+from ...engine.report.blocks import Plot, Prose, Section
+from ...engine.report.draft import Content, Draft, Lead, Records, measured_where
+from ...engine.table import newest
+from ..mlp import plots, show_ladder
+from ..mlp.settings import ARTICLE
+from . import training_pages
 from .kinds import KINDS
-
-Record = dict[str, Any]
 
 
 def lead(site: Draft) -> Lead | None:
-    """The ladder at the articles' batch size, or at the one that was climbed."""
+    """The ladder at the articles' batch size, or at the smallest that was measured."""
     kinds = site.material.kinds
-    every = on_the_ladder(kinds["ladders"])
-    ladders = newest_of(every, lambda r: (r["batch_size"], r["rung"]))
-    climbed = [r for r in ladders if r["batch_size"] == figures.BATCH] or ladders
-    if not climbed:
+    ladders = show_ladder.by_batch(kinds["ladders"])
+    if not ladders:
         return None
-    size = climbed[0]["batch_size"]
-    here = [r for r in climbed if r["batch_size"] == size]
-    where = origin_of(here[-1]).place
-    raced = [r for r in kinds["peers"] if r["batch_size"] == size and origin_of(r).place == where]
+    size = ARTICLE.batch_size if ARTICLE.batch_size in ladders else min(ladders)
+    here = ladders[size]
+    where = shaped(here[-1], Origin).place
+    raced = [r for r in kinds["peers"] if r["batch_size"] == size]
+    raced = [r for r in raced if shaped(r, Origin).place == where]
     rivals = [
         r
-        for r in newest_of(raced, lambda r: r["peer"])
+        for r in newest(raced, lambda r: r["peer"])
         if r["seconds"]["median"] and r["peer"] != "last_rung"
     ]
     best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
-    last, sentence = climbed[-1], ""
+    last, sentence = here[-1], ""
     if last["total_gain"]["median"]:
-        sentence = (
-            f"{last['rung']} trains {last['total_gain']['median']:.1f}× as fast as "
-            f"{climbed[0]['rung']}."
-        )
+        gain = f"{last['total_gain']['median']:.1f}×"
+        sentence = f"{last['rung']} trains {gain} as fast as {here[0]['rung']}."
     return Lead(sentence, _ladder_section(site, here, best))
 
 
-def _ladder_section(site: Draft, here: Records, best: Record | None) -> Section:
-    size = here[0]["batch_size"]
-    plot = Plot(
-        figures.ladder(here, best),
-        f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them.",
-    )
-    table = Table(
-        f"The ladder at batch {size:,}: medians, with 95 % intervals in brackets",
-        LADDER_COLUMNS,
-        rows(ladder_rows(here)),
-        left=2,
-        data=site.keep("ladder", here),
-    )
+def _ladder_section(site: Draft, here: Records, best: Fields | None) -> Section:
+    alt = f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them."
     text = (
         "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
-        "The floor is what the bare matrix products of the last rung take here in the same epochs. "
-        "The ceiling of speed is stricter: every product of the network by itself, in the layout "
-        "and on the threads in which it is quickest, at the best of several looks."
+        "The floor is the time of the bare matrix products of the last rung in the same epochs. "
+        "The ceiling is the time of every product of the network by itself, in the layout and on "
+        "the threads in which it is fastest, at the best of several measurements."
     )
-    parts = [
-        Table(
-            f"Where the time of {record['rung']} goes: what separates it from the quickest "
-            f"products, which take {record['ceiling']:.2f} s",
-            PARTS_COLUMNS,
-            rows(parts_rows(record)),
-            left=1,
-        )
-        for record in here
-        if record.get("parts")
-    ]
-    return Section("The ladder", [Prose(text), plot, table, *parts, measured_where(here)])
+    plot = Plot(plots.ladder(here, best), alt)
+    tables = [site.offer("ladder", show_ladder.ladder(here)), *show_ladder.parts(here)]
+    return Section("The ladder", [Prose(text), plot, *tables, measured_where(here)])
 
 
 CONTENT = Content(
@@ -89,5 +59,5 @@ CONTENT = Content(
         ("accuracy.html", "Time to accuracy", training_pages.accuracy),
     ),
     lead=lead,
-    usual_case=f"batch-{figures.BATCH}",
+    usual_case=f"batch-{ARTICLE.batch_size}",
 )

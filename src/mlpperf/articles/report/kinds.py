@@ -1,22 +1,25 @@
-"""What the articles' records have to say to be shown, a type for the lines of each file."""
+"""The articles' records: a struct for the lines of each file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...engine.history.fields import Amount, Bounds, Bytes, Count, Name, Number, Positive, shaped
+from ...engine.history.fields import Amount, Bounds, Bytes, Count, Name, Number, Option, Positive
+from ...engine.history.records import Origin
 from ..keras.training import KerasEpoch
 
 OneOrMore = Annotated[int, Meta(ge=1, lt=1 << 31)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Options = dict[str, Option]
+# Of a network: a list is the sizes of layers or the options of convolutions, an object the options
+# of the schedule.
+Settings = dict[str, Option | list[Count | Options] | Options]
 
 
-class _Interval(Bounds, frozen=True):
+class Interval(Bounds, frozen=True):
     """An interval in a table: both bounds are known, or none."""
 
     def __post_init__(self) -> None:
@@ -25,11 +28,7 @@ class _Interval(Bounds, frozen=True):
             raise ValueError("one of two bounds is missing")
 
 
-class _Settings(msgspec.Struct):
-    hidden: list[Count]
-
-
-class _Parts(msgspec.Struct):
+class Parts(msgspec.Struct):
     """Seconds by what they are spent on."""
 
     forward: Amount
@@ -43,31 +42,45 @@ class _Parts(msgspec.Struct):
     wait: Amount
 
 
-class _Rung(msgspec.Struct):
-    """A line of ladders."""
+class RungRecord(Origin, kw_only=True):
+    """A rung of the ladder; `RungStanding` explains the fields."""
 
+    FILE = "ladders"
+
+    kind: Literal["ladder"]
+    data: str
+    batch_size: OneOrMore
+    epochs_timed_as: Count
+    settings: Settings
     rung: Name
     what: str
-    batch_size: OneOrMore
-    threads: Count
-    seconds: _Interval
-    gain: _Interval
-    total_gain: _Interval
-    over_floor: _Interval
+    seconds: Interval
+    gain: Interval
+    total_gain: Interval
+    over_floor: Interval
+    over_ceiling: Interval | UnsetType = UNSET
+    ceiling: Positive | None = None
+    parts: Parts | None = None
+    epochs: Count
     train_accuracy: Share | None
     test_accuracy: Share | None
     stopped: str
     peak_memory: Bytes | None
-    over_ceiling: _Interval | UnsetType = UNSET
-    ceiling: Positive | None = None
-    parts: _Parts | None = None
 
     def __post_init__(self) -> None:
+        """Check what the types do not say: raises `ValueError`."""
+        super().__post_init__()
         if self.parts and self.ceiling is None:
             raise ValueError("there are parts without a ceiling")
 
 
-class _Growth(msgspec.Struct):
+class GrowthRecord(Origin, kw_only=True):
+    """How long a sample takes, by samples and hidden nodes."""
+
+    FILE = "growth"
+
+    kind: Literal["growth"]
+    rung: Name
     samples: Count
     hidden: list[Count]
     seconds_per_sample: Positive
@@ -76,12 +89,21 @@ class _Growth(msgspec.Struct):
     ceiling_per_sample: Positive | UnsetType = UNSET
 
 
-class _Keras(msgspec.Struct):
+class KerasRecord(Origin, kw_only=True):
+    """A training by Keras."""
+
+    FILE = "keras"
+
+    kind: Literal["keras"]
     network: Name
+    settings: Settings
+    data: str
     epochs: Annotated[list[KerasEpoch], Meta(min_length=1)]
 
 
-class _Epoch(msgspec.Struct):
+class Epoch(msgspec.Struct):
+    """An epoch of a training; `mlp.training.Epoch` explains the fields."""
+
     epoch: int
     cost: float
     penalty_share: float | None
@@ -93,41 +115,68 @@ class _Epoch(msgspec.Struct):
     test_accuracy: float | None = None
 
 
-class _Training(msgspec.Struct):
+class TrainingRecord(Origin, kw_only=True):
+    """A training by a rung of the ladder."""
+
+    FILE = "trainings"
+
+    kind: Literal["training"]
     rung: Name
-    settings: dict[str, Any]
-    epochs: Annotated[list[_Epoch], Meta(min_length=1)]
+    data: str
+    settings: Settings
+    epochs: Annotated[list[Epoch], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        shaped(self.settings, _Settings)
+        """Check what the types do not say: raises `ValueError`."""
+        super().__post_init__()
+        if not isinstance(self.settings.get("hidden"), list):
+            raise ValueError("the settings lack the hidden layers")
 
 
-class _Course(msgspec.Struct):
-    """A line of accuracies."""
+class CourseRecord(Origin, kw_only=True):
+    """The accuracy of a contender over its epochs; `Course` explains the fields."""
 
+    FILE = "accuracies"
+
+    kind: Literal["accuracy"]
     data: str
     targets: list[Share]
     contender: Name
     what: str
+    clusters: Count | None
     same_course: str
+    ran_on: str
     seed: int
+    most_epochs: Count
+    # What the process reports before it trains, if it did not stop earlier.
+    settings: Settings | UnsetType = UNSET
+    inputs: Count | UnsetType = UNSET
+    fit_seconds: Amount | UnsetType = UNSET
+    transform_seconds: Amount | UnsetType = UNSET
+    start_seconds: Amount | UnsetType = UNSET
     accuracies: list[Share]
     seconds: list[Amount]
     stopped: str
-    start_seconds: Amount | UnsetType = UNSET  # a process that broke off early does not say it
-    inputs: Count | UnsetType = UNSET
-    settings: dict[str, Any] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
+        """Check what the types do not say: raises `ValueError`."""
+        super().__post_init__()
         if len(self.accuracies) != len(self.seconds):
             raise ValueError("there are not as many seconds as accuracies")
         if self.seconds and self.start_seconds is UNSET:
             raise ValueError("there are epochs, but no `start_seconds`")
 
 
-class _Clusters(msgspec.Struct):
+class ClustersRecord(Origin, kw_only=True):
+    """A number of clusters, from one seed."""
+
+    FILE = "clusters"
+
+    kind: Literal["clusters"]
+    data: str
     clusters: OneOrMore
     seed: int
+    scaler: str | None
     fit_seconds: Amount | None
     transform_seconds: Amount | None
     inertia: Amount
@@ -135,29 +184,36 @@ class _Clusters(msgspec.Struct):
     silhouette_samples: Count
 
 
-class _Peer(msgspec.Struct):
+class PeerRecord(Origin, kw_only=True):
+    """A peer beside the last rung; `PeerStanding` explains the fields."""
+
+    FILE = "peers"
+
+    kind: Literal["peers"]
+    data: str
+    batch_size: OneOrMore
     peer: Name
     what: str
     differs: str
     ran_on: str
-    batch_size: OneOrMore
-    seconds: _Interval
-    over_last_rung: _Interval
+    seconds: Interval
+    over_last_rung: Interval
     epochs: Count
     stalls: Count
     start_up: Amount | None
     compilation: Amount | None
+    train_accuracy: Share | None
     test_accuracy: Share | None
     peak_memory: Bytes | None
     stopped: str
 
 
-KINDS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "ladders": partial(shaped, shape=_Rung),
-    "growth": partial(shaped, shape=_Growth),
-    "keras": partial(shaped, shape=_Keras),
-    "trainings": partial(shaped, shape=_Training),
-    "accuracies": partial(shaped, shape=_Course),
-    "clusters": partial(shaped, shape=_Clusters),
-    "peers": partial(shaped, shape=_Peer),
-}
+KINDS = (
+    RungRecord,
+    GrowthRecord,
+    KerasRecord,
+    TrainingRecord,
+    CourseRecord,
+    ClustersRecord,
+    PeerRecord,
+)

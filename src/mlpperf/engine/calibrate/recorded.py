@@ -1,52 +1,49 @@
-"""Calibrations as records."""
+"""Records of calibrations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NamedTuple
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from ..history.fields import Amount, Count, Number, known, shaped
-from ..history.reading import Kind, Record
-from ..history.records import Place
+from ..history.fields import Amount, Count, Number, known
+from ..history.records import Origin, Place
 from ..machine.machine import BUSY
 from .trials import Trial
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """A trial, and what was asked for. A record has the fields of both side by side.
+def calibration_content(
+    trial: Trial, tracker: str, budget: float, cases: Sequence[str]
+) -> dict[str, Any]:
+    """What a trial adds to a record."""
+    return {"tracker": tracker, "budget": budget, "cases": cases, **asdict(trial)}
+
+
+class CalibrationRecord(Origin, kw_only=True):
+    """One comparison with a mutant.
 
     Attributes
     ----------
-    trial : what came of one comparison with a mutant, by these names: `size`, the slowdown that was
-        put in, as a share (0.02 is 2 %; 0 is identical code); `targets`, the series that were
-        slowed down; `found`, those of them that were found slower; `unrelated`, others that were
-        found slower, which is a false alarm; `series`, how many were timed; `undecided`, how many
-        of them nothing was said of; `measured`, by how much each target took longer as the
-        comparison saw it, as a share; `seconds` of the whole comparison; `busy`, the share of the
-        machine that others took; `trouble`, what went wrong on the way, a sentence each.
     tracker : what was calibrated: mlpperf, asv or pytest-benchmark.
-    budget : seconds of timing that a comparison was given; of mlpperf only.
+    budget : seconds of timing that the comparison was given; of mlpperf only.
     cases : the cases that were timed, all if there are none.
+    size : the planted slowdown, as a share (0.02 is 2 %; 0 is identical code).
+    targets : the series that were slowed down.
+    found : the targets that were found slower.
+    unrelated : other series that were found slower, which is a false alarm.
+    series : number of series that were timed.
+    undecided : number of those whose verdict was undecided.
+    measured : by how much each target took longer according to the comparison, as a share.
+    seconds : of the whole comparison.
+    busy : share of the machine that other processes took.
+    trouble : what went wrong on the way, a sentence each.
     """
 
-    trial: Trial
-    tracker: str
-    budget: float
-    cases: tuple[str, ...]
+    FILE = "calibrations"
 
-    def fields(self) -> dict[str, Any]:
-        """What it adds to a record."""
-        asked = {"tracker": self.tracker, "budget": self.budget, "cases": self.cases}
-        return asked | asdict(self.trial)
-
-
-class _Line(msgspec.Struct):
-    """What a line says of a calibration."""
-
+    kind: Literal["calibration"]
     tracker: str
     budget: Amount
     cases: tuple[str, ...]
@@ -62,31 +59,22 @@ class _Line(msgspec.Struct):
     trouble: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        """Check what the types do not say, as a record is read: raises `ValueError`."""
+        super().__post_init__()
         if len(self.found) > len(self.targets):
             raise ValueError("more was found than was slowed down")
 
-
-def calibration_of(fields: dict[str, Any]) -> Calibration:
-    """The calibration that a record was made of.
-
-    Raises
-    ------
-    ValueError
-        If something is missing, or is nothing of its kind.
-    """
-    line = shaped(fields, _Line)
-    about = msgspec.structs.asdict(line)
-    asked = {name: about.pop(name) for name in ("tracker", "budget", "cases")}
-    about["seconds"] = known(line.seconds)
-    about["measured"] = {name: known(by) for name, by in line.measured.items()}
-    return Calibration(Trial(**about), **asked)
+    @property
+    def trial(self) -> Trial:
+        """The trial from which the record was made."""
+        values = {field.name: getattr(self, field.name) for field in fields(Trial)}
+        values["seconds"] = known(self.seconds)
+        values["measured"] = {name: known(share) for name, share in self.measured.items()}
+        return Trial(**values)
 
 
-CALIBRATIONS = Kind("calibrations", calibration_of, name="calibration")
-
-
-class Alike(NamedTuple):
-    """What the calibrations that are told as one have in common."""
+class Group(NamedTuple):
+    """What the calibrations that are shown as one have in common."""
 
     place: Place
     tracker: str
@@ -95,37 +83,37 @@ class Alike(NamedTuple):
     budget: float
 
 
-def alike(record: Record[Calibration]) -> Alike:
-    """The same of one of them."""
-    asked, disturbed = record.content, record.content.trial.busy > BUSY
-    return Alike(record.origin.place, asked.tracker, asked.cases, disturbed, asked.budget)
+def group_of(record: CalibrationRecord) -> Group:
+    """The group to which a calibration belongs."""
+    disturbed = record.busy > BUSY
+    return Group(record.place, record.tracker, record.cases, disturbed, record.budget)
 
 
-ABOUT_AS_MANY = 1.1  # times as many series, at most, are those of the same benchmarks
+ABOUT_AS_MANY = 1.1  # at most this many times as many series are those of the same benchmarks
 
 
-def told(records: Sequence[Record[Calibration]]) -> list[list[Record[Calibration]]]:
-    """The calibrations that are told as one; not those that were made anew with another budget."""
-    groups: dict[Alike, list[Record[Calibration]]] = {}
+def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[CalibrationRecord]]:
+    """The calibrations that are shown as one, without those repeated with another budget."""
+    groups: dict[Group, list[CalibrationRecord]] = {}
     for record in records:
-        groups.setdefault(alike(record), []).append(record)
-    every = list(groups.values())
+        groups.setdefault(group_of(record), []).append(record)
+    listed = list(groups.values())
     return [
         group
-        for at, group in enumerate(every)
-        if not any(_supersedes(newer, group) for newer in every[at + 1 :])
+        for place, group in enumerate(listed)
+        if not any(_supersedes(newer, group) for newer in listed[place + 1 :])
     ]
 
 
-def _supersedes(newer: list[Record[Calibration]], older: list[Record[Calibration]]) -> bool:
-    """Whether they are about the same, but for the budget."""
-    few, many = sorted(group[-1].content.trial.series for group in (newer, older))
-    same = alike(newer[-1])._replace(budget=0.0) == alike(older[-1])._replace(budget=0.0)
+def _supersedes(newer: list[CalibrationRecord], older: list[CalibrationRecord]) -> bool:
+    """Whether both groups differ in the budget only."""
+    few, many = sorted(group[-1].series for group in (newer, older))
+    same = group_of(newer[-1])._replace(budget=0.0) == group_of(older[-1])._replace(budget=0.0)
     return same and many <= ABOUT_AS_MANY * few
 
 
-def series_of(records: Sequence[Record[Calibration]]) -> str:
-    """How many series were timed: as many as could be within the budget."""
-    counts = [record.content.trial.series for record in records]
+def series_of(records: Sequence[CalibrationRecord]) -> str:
+    """How many series were timed, which depends on the budget."""
+    counts = [record.series for record in records]
     least, most = min(counts), max(counts)
     return f"{least}" if least == most else f"{least} to {most}"

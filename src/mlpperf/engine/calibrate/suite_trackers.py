@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, last_line
 from ..suites.discovery import Suite, asv_configuration
 from ..suites.series import Series
 from ..versions.environment import Runtime
@@ -67,8 +67,7 @@ def _pytest_benchmark(
         try:
             found = json.loads(results.read_text(encoding="utf-8"))["benchmarks"]
         except (OSError, ValueError, KeyError) as reason:
-            last = (said.strip().splitlines() or ["it said nothing"])[-1]
-            raise MlpperfError(f"pytest-benchmark gave no results: {last}.") from reason
+            raise MlpperfError(f"pytest-benchmark gave no results: {last_line(said)}.") from reason
         return {one["fullname"]: one["stats"]["median"] for one in found}, said
 
     before, _ = medians(base, "base", "--benchmark-save=base")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, last_line
 from ..git import git
 from ..suites.series import Series
 from ..versions.version import Version
@@ -168,6 +168,5 @@ def run(
         errors="replace",
     )
     if done.returncode not in allowed:
-        last = (done.stdout.strip().splitlines() or ["it said nothing"])[-1]
-        raise MlpperfError(f"{' '.join(command[1:4])} failed: {last}.")
+        raise MlpperfError(f"{' '.join(command[1:4])} failed: {last_line(done.stdout)}.")
     return done.stdout

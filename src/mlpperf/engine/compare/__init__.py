@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
+from .outcomes import Outcome
 from .pipeline import compare
-from .records import COMPARISONS, Decision, comparisons
+from .records import ComparisonRecord, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
 
 __all__ = [
     "BUDGET",
-    "COMPARISONS",
     "SUITE_BUDGET",
     "Comparison",
-    "Decision",
+    "ComparisonRecord",
+    "Outcome",
     "Request",
     "carry_out",
     "compare",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..pool.pool import Pool
 from ..suites.series import Selection
-from ..versions.own import Own
 from ..versions.prepare import Pair
 
 SIDES = ("base", "head")
@@ -34,11 +33,6 @@ class Context:
     def groups(self) -> Sequence[Sequence[str]]:
         """The versions that share a process."""
         return [["head"], ["base"]] if self.pair.isolated else [["base", "head"]]
-
-    @property
-    def own(self) -> Own | None:
-        """The base as it was committed, if its suites differ from the head's."""
-        return self.pair.own
 
     def alone(self) -> Sequence[Sequence[str]]:
         """A process for each version, in random order."""

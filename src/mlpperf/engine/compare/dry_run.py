@@ -1,4 +1,4 @@
-"""The dry run: each benchmark is called before any is timed, and what fails is found out.
+"""The dry run: each benchmark is called once, and checked, before any is timed.
 
 The asserts of a test are its proof, and so is the reference of a hot path. What fails in the head
 and not in the base is wrong. What fails in both shows nothing about the change, and is not timed.

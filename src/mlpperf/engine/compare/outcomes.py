@@ -1,11 +1,10 @@
-"""What comparisons found about series, in columns: a history has millions of such outcomes."""
+"""What comparisons measured of series, in columns: a history has millions of such outcomes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +19,13 @@ Numbers = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison found about a series.
+    """What a comparison measured of a series.
 
     Attributes
     ----------
     series : which one.
     verdict : in words.
-    log_ratio, error, freedom : head ÷ base as a logarithm, its standard error, and the degrees of
+    log_ratio, error, freedom : logarithm of head ÷ base, its standard error, and the degrees of
         freedom of that; NaN if it was not timed.
     seconds : of a call, by version.
     wrong : what is wrong, by version.
@@ -71,12 +70,12 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes(Sequence[Outcome]):
-    """The outcomes of one comparison, which lie in `columns` from `first` on, before `last`.
+class Outcomes:
+    """The outcomes of one comparison: rows of `columns`, from `first` to before `last`.
 
     Attributes
     ----------
-    wrong, grown : of the few of which there is something to say, by their place here.
+    wrong, grown : the `wrong` and `grown` of the few outcomes that have any, by their places here.
     """
 
     columns: Columns
@@ -88,77 +87,63 @@ class Outcomes(Sequence[Outcome]):
     def __len__(self) -> int:
         return self.last - self.first
 
-    @overload
-    def __getitem__(self, place: int) -> Outcome: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Outcome]: ...
-    def __getitem__(self, place: int | slice) -> Outcome | list[Outcome]:
-        if isinstance(place, slice):
-            return [self[at] for at in range(*place.indices(len(self)))]
-        if not -len(self) <= place < len(self):
-            raise IndexError(place)
-        place %= len(self)
-        columns, row = self.columns, self.first + place
-        sides = {"base": float(columns.base[row]), "head": float(columns.head[row])}
-        return Outcome(
-            columns.series[columns.of_series[row]],
-            columns.verdicts[columns.verdict[row]],
-            float(columns.log_ratio[row]),
-            float(columns.error[row]),
-            float(columns.freedom[row]),
-            {side: seconds for side, seconds in sides.items() if not math.isnan(seconds)},
-            dict(self.wrong.get(place, {})),
-            self.grown.get(place, ()),
-        )
+    def __iter__(self) -> Iterator[Outcome]:
+        return self.at(range(len(self)))
+
+    def at(self, places: Iterable[int]) -> Iterator[Outcome]:
+        """The outcomes at some places, such as those that are `wrong`."""
+        columns = self.columns
+        for place in places:
+            row = self.first + place
+            sides = {"base": float(columns.base[row]), "head": float(columns.head[row])}
+            yield Outcome(
+                columns.series[columns.of_series[row]],
+                columns.verdicts[columns.verdict[row]],
+                float(columns.log_ratio[row]),
+                float(columns.error[row]),
+                float(columns.freedom[row]),
+                {side: seconds for side, seconds in sides.items() if not math.isnan(seconds)},
+                dict(self.wrong.get(place, {})),
+                self.grown.get(place, ()),
+            )
 
     @property
     def series(self) -> Numbers:
-        """The numbers of the series in `columns.series`."""
+        """The index of each series in `columns.series`."""
         return self.columns.of_series[self.first : self.last]
 
     @property
     def log_ratio(self) -> Floats:
-        """Of each, head ÷ base as a logarithm."""
+        """Logarithm of head ÷ base of each."""
         return self.columns.log_ratio[self.first : self.last]
 
     @property
     def error(self) -> Floats:
-        """Of each, the standard error of that."""
+        """Standard error of each `log_ratio`."""
         return self.columns.error[self.first : self.last]
 
     @property
     def freedom(self) -> Floats:
-        """Of each, the degrees of freedom of that; 1 where they are not known."""
-        found = self.columns.freedom[self.first : self.last].astype(np.float64)
-        return np.where(found > 0, found, 1.0)
+        """Degrees of freedom of each `error`; 1 where they are not known."""
+        freedom = self.columns.freedom[self.first : self.last].astype(np.float64)
+        return np.where(freedom > 0, freedom, 1.0)
 
     @property
     def timed(self) -> Flags:
-        """Of each, whether its ratio and the error of that are known."""
-        found: Flags = np.isfinite(self.log_ratio) & np.isfinite(self.error)
-        return found
+        """Whether the ratio and its error are known."""
+        return np.asarray(np.isfinite(self.log_ratio) & np.isfinite(self.error))
 
     @property
     def untouched(self) -> Flags:
-        """Of each, whether it runs nothing that changed."""
-        words = self.columns.verdicts
-        found: Flags = np.zeros(len(self), dtype=bool)
-        if Verdict.UNTOUCHED.value in words:
-            number = words.index(Verdict.UNTOUCHED.value)
-            found = self.columns.verdict[self.first : self.last] == number
-        return found
-
-    def told_wrong(self) -> Iterator[Outcome]:
-        """Those of which something is wrong."""
-        return (self[place] for place in self.wrong)
-
-    def told_grown(self) -> Iterator[Outcome]:
-        """Those whose memory rose."""
-        return (self[place] for place in self.grown)
+        """Whether the series was skipped because it runs no changed code."""
+        words, verdict = self.columns.verdicts, self.columns.verdict[self.first : self.last]
+        skipped = Verdict.UNTOUCHED.value
+        number = words.index(skipped) if skipped in words else -1
+        return np.asarray(verdict == number)
 
     def find(self, series: Series) -> Outcome | None:
-        """That of a series, if there is one."""
+        """The outcome of a series, if there is one."""
         if series not in self.columns.series:
             return None
         (places,) = np.nonzero(self.series == self.columns.series.index(series))
-        return self[int(places[0])] if len(places) else None
+        return next(self.at(places[:1].tolist()), None)

@@ -208,28 +208,21 @@ def _long_calls(
     ]
     timeable = _timeable(findings, runs)
     longest = longest_series(budget, len(timeable) + len(aborted))
-    calls = {s: max(runs[s].call_seconds, runs[s].total_seconds) for s in timeable}
-    seconds = {s: SCREENING.calls_least * call for s, call in calls.items()}
+    seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
     long = [s for s in timeable if seconds[s] > longest]
-    few = coarse({s: Sampling.unknown(calls[s], runs[s].setup_seconds) for s in long}, budget)
+    few = coarse(
+        {s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in long}, budget
+    )
     too_long = [s for s in long if s not in few]
-    limit = longest_proof(budget, len(findings))
-    of_suites = [s for s in too_long if s.suite]
-    bounds = bounds_of_long_calls(context, runs, of_suites, limit)
-    sentences = []
-    if few:
-        sentences.append(f"{count(len(few), 'benchmark')} could be timed only coarsely")
-    if too_long:
-        sentences.append(f"{count(len(too_long), 'benchmark')} took too long to be timed")
+    bounds = bounds_of_long_calls(context, runs, too_long, longest_proof(budget, len(findings)))
     if aborted:
-        sentences.append(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
-    if sentences:
-        enough = ""
-        if long:
-            would_do = math.ceil(budget * max(seconds[s] for s in long) / longest)
-            which = "the others" if aborted else "all"
-            enough = f"; --budget {would_do} is enough to time {which} precisely"
-        context.warn(f"In {budget:.0f} s, {', and '.join(sentences)}{enough}")
+        context.warn(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
+    if long:
+        enough = math.ceil(budget * max(seconds[s] for s in long) / longest)
+        which = f"{count(len(long), 'benchmark')} {'is' if len(long) == 1 else 'are'}"
+        context.warn(
+            f"{which} too slow to be timed precisely in {budget:.0f} s; use --budget {enough}"
+        )
     untimed = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
     return {s: replace(findings[s], coarse=True) for s in few} | {
         s: replace(findings[s], untimed=untimed, bound=bounds.get(s, math.nan)) for s in too_long

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...backends import LIBRARIES
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.discovery import Suite
-from ..suites.series import Selection, Series
+from ..suites.series import Series
 from ..versions.diff import OTHER_PACKAGES, Changes
 from ..versions.imports import same
 from ..worker.protocol import Inventory
@@ -68,7 +67,6 @@ def plan(context: Context, changes: Callable[[], Changes | None] | None = None) 
         broken = {side: one.broken[""] for side, one in inventories.items() if one.broken}
         planned = Plan(broken=broken)
         if not broken:
-            _check_names(selection, inventories)
             changed = changes() if changes else None
             planned = _planned(context, HOT_PATHS, inventories, changed)
     for suite in pair.suites:
@@ -78,20 +76,10 @@ def plan(context: Context, changes: Callable[[], Changes | None] | None = None) 
         patterns = " or ".join(map(repr, selection.series))
         raise MlpperfError(f"There is no series that fits {patterns}.")
     kinds = {suite.kind for suite in pair.suites}
-    own = context.own
-    gone = [s.place for kind, s in own.suites.items() if kind not in kinds] if own else []
+    own = pair.own.suites if pair.own else {}
+    gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
     return planned.joined(Plan(unloaded=dict.fromkeys(gone, why)))
-
-
-def _check_names(selection: Selection, inventories: Mapping[str, Inventory]) -> None:
-    """Raise if a hot path, case or backend is selected that neither version has."""
-    series = [names for inventory in inventories.values() for names in inventory.series]
-    paths = [path for inventory in inventories.values() for path in inventory.hot_paths.values()]
-    check("hot path", selection.paths, [path for path, _, _ in series])
-    check("case", selection.cases, [case for _, case, _ in series])
-    backends = [backend for path in paths for backend in path.backends.values()]
-    check("backend", selection.backends, [*LIBRARIES, *backends])
 
 
 def _plan_suite(context: Context, suite: Suite) -> Plan:
@@ -100,7 +88,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
     if not head.series:
-        why = " ".join(head.broken.values()) or f"no series of its {suite.kind} suite was found"
+        why = " ".join(head.broken.values()) or f"it has no series of the {suite.kind} suite"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:
@@ -127,7 +115,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
 def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
     """What each version has of the suite, and what the base has by its own files (`own`)."""
     pool, pair = context.pool, context.pair
-    own = context.own if context.own and suite.kind in context.own.suites else None
+    own = pair.own if pair.own and suite.kind in pair.own.suites else None
     inventories = pool.discover(suite.kind, [*SIDES, "own"] if own else SIDES)
     base, head = inventories["base"], inventories["head"]
     places = [place for place in base.broken if place not in head.broken]
@@ -158,7 +146,7 @@ def _planned(
     every = dict.fromkeys(one for side in ("head", "base", "own") for one in series.get(side, ()))
     findings, called = {}, []
     for one in every:
-        if not _is_selected(one, selection, inventories):
+        if not selection.takes(one, _libraries(one, inventories)):
             continue
         untimed, wrong = None, {}
         if one not in series["head"]:
@@ -198,19 +186,11 @@ def _unchanged(
     }
 
 
-def _is_selected(
-    series: Series, selection: Selection, inventories: Mapping[str, Inventory]
-) -> bool:
-    """Whether a series is compared; of a hot path also by its path, case and library."""
-    if series.suite != HOT_PATHS or not selection.takes(series):
-        return selection.takes(series)
+def _libraries(series: Series, inventories: Mapping[str, Inventory]) -> set[str]:
+    """The libraries of a variant of a hot path, in the versions that have it; else none."""
     paths = [inventory.hot_paths.get(series.path) for inventory in inventories.values()]
-    backends = {path.backends.get(series.variant) for path in paths if path}
-    return (
-        series.path in (selection.paths or [series.path])
-        and series.case in (selection.cases or [series.case])
-        and not backends.isdisjoint(selection.backends)
-    )
+    backends = [path.backends for path in paths if path and series.suite == HOT_PATHS]
+    return {names[series.variant] for names in backends if series.variant in names}
 
 
 def _why_broken(series: Series, broken: Mapping[str, str]) -> str:

@@ -1,61 +1,27 @@
-"""What is read from the record of a comparison.
+"""Records of comparisons, as `render.record` makes them.
 
-`show.record` writes the record: the attributes of `Comparison`, `exit_code`, `verdict` in words,
-under `series` the attributes of every `Finding` with its path, case and variant, and the names of
-those that are `untouched`.
+A history has millions of outcomes of series, so `comparisons` keeps them in columns that all
+records share.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..history.fields import Amount, Count, Name, Positive, shaped
-from ..history.reading import Kind, Record, each, fields_of, origin_of
+from ..history.fields import Amount, Count, Name, Positive, known
+from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series
 from .outcomes import Columns, Outcomes
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a comparison came to.
-
-    Attributes
-    ----------
-    base, head : what the versions were called.
-    exit_code : 0 no regression, 1 regression, 2 could not be measured.
-    verdict : that in a sentence, with what became slower.
-    commits : the hash of each version; None for a working tree.
-    selected : names and patterns that it was narrowed to; none if it is about all series.
-    same : the code was the same, and nothing was done.
-    interrupted : it did not come to its end.
-    broken : why a version has no series, by version.
-    seconds : that it took.
-    outcomes : of its series.
-    """
-
-    base: str
-    head: str
-    exit_code: int
-    verdict: str
-    commits: dict[str, str | None]
-    selected: tuple[str, ...]
-    same: bool
-    interrupted: bool
-    broken: dict[str, str]
-    seconds: float
-    outcomes: Outcomes
-
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
 Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
@@ -71,7 +37,7 @@ class _Seconds(msgspec.Struct, gc=False):
 
 
 class _Series(msgspec.Struct, gc=False):
-    """What a line says of a series, as far as it is read."""
+    """A series in a record, as far as it is read; `result.Finding` explains the fields."""
 
     path: Name
     case: str
@@ -86,48 +52,61 @@ class _Series(msgspec.Struct, gc=False):
     ratio_freedom: Amount | None = None
 
 
-class _Commits(msgspec.Struct):
-    base: Name | None
-    head: Name | None
+class ComparisonRecord(Origin, kw_only=True, dict=True):
+    """A comparison, as far as it is read.
 
+    Attributes
+    ----------
+    base, head : what the versions were called.
+    exit_code : 0 no regression, 1 regression, 2 could not be measured.
+    verdict : that in a sentence, with what became slower.
+    commits : the hash of each version; None for a working tree.
+    selected : names and patterns of the series that were compared; empty for all series.
+    same : the code was the same, and nothing was done.
+    interrupted : it was stopped before its end.
+    broken : why a version has no series, by version.
+    total : seconds that it took.
+    series, untouched : the series, and names of those that run no changed code; empty if
+        `comparisons` read the record, which puts them into `outcomes`.
+    """
 
-class _Line(msgspec.Struct):
-    """What a line says of a comparison, as far as it is read."""
+    FILE = "comparisons"
 
+    kind: Literal["comparison"]
     base: str
     head: str
     exit_code: Count
     verdict: str
-    commits: _Commits
+    commits: dict[str, Name | None]
     same: bool
     interrupted: bool
     broken: dict[Side, str]
     total: Amount | None
     series: list[_Series]
-    selected: list[str] = []
-    untouched: list[tuple[Name, str, str, str]] = []
+    selected: tuple[str, ...] = ()
+    untouched: tuple[tuple[Name, str, str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say, as a record is read: raises `ValueError`."""
+        super().__post_init__()
+        if not {"base", "head"} <= self.commits.keys():
+            raise ValueError("one of the two commits is missing")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it took; NaN if unknown."""
+        return known(self.total)
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """What it found about each series."""
+        gathering = _Gathering()
+        span = gathering.add(self)
+        return Outcomes(gathering.columns(), *span)
 
 
-class _Whole(_Line, kw_only=True):
-    """What a line says, with where it is from."""
-
-    schema: Literal[1]
-    kind: str
-    time: Any = None
-    commit: Any = None
-    machine: Any = None
-    device: Any = None
-    threads: Any = None
-    setting: Any = None
-    in_force: Any = None
-    freed_memory: Any = None
-    versions: Any = None
-
-
-ORIGIN = tuple(field.name for field in fields(Origin))
-UNTOUCHED = Verdict.UNTOUCHED.value
 NAMES = attrgetter("path", "case", "variant", "suite")
-# The numbers of a series: how they are got, and what they are kept as.
+# The numbers of a series in columns: how to get them, and their type there.
 VALUES: dict[str, tuple[Callable[[_Series], float | None], type[np.floating]]] = {
     "ratio": (attrgetter("ratio.median"), np.float64),
     "error": (attrgetter("ratio_error"), np.float64),
@@ -135,132 +114,71 @@ VALUES: dict[str, tuple[Callable[[_Series], float | None], type[np.floating]]] =
     "base": (attrgetter("seconds.base"), np.float32),
     "head": (attrgetter("seconds.head"), np.float32),
 }
-
-
-class _Span(NamedTuple):
-    """Where the outcomes of a line lie in the columns of all, and what else is said of them."""
-
-    first: int
-    last: int
-    wrong: dict[int, dict[str, str]]
-    grown: dict[int, tuple[str, ...]]
+# Rows in the columns, from the first to before the last; what is wrong, and what grew, by place.
+_Span = tuple[int, int, dict[int, dict[str, str]], dict[int, tuple[str, ...]]]
 
 
 class _Gathering:
-    """The outcomes of lines, which all go into the same columns."""
+    """Collects the outcomes of records in the same columns."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, ...], int] = {}
         self._verdicts: dict[str, int] = {}
         self._last: tuple[list[tuple[str, ...]], NDArray[np.int32]] = [], np.zeros(0, np.int32)
-        self._of_series: list[NDArray[np.int32]] = []
-        self._verdict: list[NDArray[np.int32]] = []
-        self._values: dict[str, list[NDArray[np.floating]]] = {name: [] for name in VALUES}
+        self._of_series = [np.zeros(0, np.int32)]
+        self._verdict = [np.zeros(0, np.int32)]
+        self._values: dict[str, list[NDArray[np.floating]]] = {
+            name: [np.zeros(0, kind)] for name, (_, kind) in VALUES.items()
+        }
         self._rows = 0
 
-    def add(self, line: _Line) -> _Span:
-        """Take in what a line says."""
-        more = len(line.untouched)
-        names: list[tuple[str, ...]] = [*map(NAMES, line.series), *line.untouched]
-        self._of_series.append(self._numbers(names))
-        words = self._verdicts
-        verdicts = [*(one.verdict for one in line.series), *[UNTOUCHED] * more]
-        self._verdict.append(np.array([words.setdefault(w, len(words)) for w in verdicts], "i4"))
+    def add(self, record: ComparisonRecord) -> _Span:
+        """Append the outcomes of a record."""
+        series, untouched = record.series, record.untouched
+        names: list[tuple[str, ...]] = [*map(NAMES, series), *untouched]
+        if names != self._last[0]:  # most records are about the same series as the one before
+            numbers = [self._series.setdefault(name, len(self._series)) for name in names]
+            self._last = names, np.array(numbers, np.int32)
+        self._of_series.append(self._last[1])
+        verdicts = [one.verdict for one in series] + [Verdict.UNTOUCHED.value] * len(untouched)
+        numbers = [self._verdicts.setdefault(word, len(self._verdicts)) for word in verdicts]
+        self._verdict.append(np.array(numbers, np.int32))
         for name, (get, kind) in VALUES.items():
-            self._values[name].append(np.array([*map(get, line.series), *[None] * more], kind))
+            values = [*map(get, series), *[None] * len(untouched)]
+            self._values[name].append(np.array(values, kind))
         first, self._rows = self._rows, self._rows + len(names)
-        wrong = {place: one.wrong for place, one in enumerate(line.series) if one.wrong}
-        grown = {place: tuple(one.grown) for place, one in enumerate(line.series) if one.grown}
-        return _Span(first, self._rows, wrong, grown)
-
-    def _numbers(self, names: list[tuple[str, ...]]) -> NDArray[np.int32]:
-        """Of each name its number; most lines are about the same series as the one before."""
-        if names != self._last[0]:
-            known = self._series
-            numbers = np.array([known.setdefault(n, len(known)) for n in names], np.int32)
-            self._last = names, numbers
-        return self._last[1]
+        wrong = {place: one.wrong for place, one in enumerate(series) if one.wrong}
+        grown = {place: tuple(one.grown) for place, one in enumerate(series) if one.grown}
+        return first, self._rows, wrong, grown
 
     def columns(self) -> Columns:
-        """Those of all lines."""
-        values = {}
-        for name, (_, kind) in VALUES.items():
-            values[name] = np.concatenate([np.zeros(0, kind), *self._values.pop(name)])
+        """The columns, once all records are there."""
+        values = {name: np.concatenate(self._values.pop(name)) for name in VALUES}
         ratio = values.pop("ratio")
-        none = np.zeros(0, np.int32)
         return Columns(
             [Series(*names) for names in self._series],
             list(self._verdicts),
-            np.concatenate([none, *self._of_series]),
-            np.concatenate([none, *self._verdict]),
+            np.concatenate(self._of_series),
+            np.concatenate(self._verdict),
             log_ratio=np.log(ratio, out=np.full(len(ratio), np.nan), where=ratio > 0),
             **values,
         )
 
 
-def _decision(line: _Line, outcomes: Outcomes) -> Decision:
-    return Decision(
-        base=line.base,
-        head=line.head,
-        exit_code=line.exit_code,
-        verdict=line.verdict,
-        commits={"base": line.commits.base, "head": line.commits.head},
-        selected=tuple(line.selected),
-        same=line.same,
-        interrupted=line.interrupted,
-        broken=line.broken,
-        seconds=math.nan if line.total is None else line.total,
-        outcomes=outcomes,
-    )
-
-
-def decision_of(record: dict[str, Any]) -> Decision:
-    """What the comparison of a record came to.
-
-    Raises
-    ------
-    ValueError
-        If something is missing, or is nothing of its kind.
-    """
-    line, gathering = shaped(record, _Line), _Gathering()
-    span = gathering.add(line)
-    return _decision(line, Outcomes(gathering.columns(), *span))
-
-
-COMPARISONS = Kind("comparisons", decision_of, name="comparison")
-
-
-def comparisons(folder: Path) -> tuple[list[Record[Decision]], list[str]]:
-    """The comparisons that are recorded in `folder`, and a sentence for each line that is damaged.
-
-    There may be millions of outcomes; so they are kept in columns, which all records share, one
-    after the other, and no line is kept whole.
-    """
+def comparisons(folder: Path) -> tuple[list[ComparisonRecord], list[str]]:
+    """The comparisons recorded in `folder`, and a sentence for each line that cannot be read."""
     gathering = _Gathering()
-    decode = msgspec.json.Decoder(_Whole).decode
-
-    def read(text: bytes) -> tuple[Origin, _Line, _Span]:
-        try:
-            line = decode(text)
-        except msgspec.ValidationError:
-            fields_of(text)  # of another schema, it is no matter that something is missing
-            raise
-        if line.kind != COMPARISONS.name:
-            raise ValueError(f"its kind is not {COMPARISONS.name}")
-        origin = origin_of({name: getattr(line, name) for name in ORIGIN})
-        span = gathering.add(line)
-        line.series, line.untouched = [], []
-        return origin, line, span
-
-    found, damaged = [], []
-    for one in each(folder / f"{COMPARISONS.file}.jsonl", read):
-        if isinstance(one, str):
-            damaged.append(one)
-        else:
-            found.append(one)
+    records: list[ComparisonRecord] = []
+    spans: list[_Span] = []
+    unreadable: list[str] = []
+    for record in read_records(folder, ComparisonRecord):
+        if isinstance(record, str):
+            unreadable.append(record)
+            continue
+        spans.append(gathering.add(record))
+        record.series, record.untouched = [], ()
+        records.append(record)
     columns = gathering.columns()
-
-    def decided(origin: Origin, line: _Line, span: _Span) -> Record[Decision]:
-        return Record(origin, _decision(line, Outcomes(columns, *span)), {})
-
-    return [decided(*one) for one in found], damaged
+    for record, span in zip(records, spans, strict=True):
+        record.outcomes = Outcomes(columns, *span)
+    return records, unreadable

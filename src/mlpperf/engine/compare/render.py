@@ -1,4 +1,4 @@
-"""What a comparison comes to, for a terminal, for a pull request, and for other programs."""
+"""A comparison in words: for a terminal, for a pull request, and for other programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..machine.environment import environment
 from ..machine.machine import BUSY
-from ..terminal import new_table
+from ..table import Badge, Cell, Table
 from ..words import by_percent, rounded, seconds
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
@@ -27,7 +27,7 @@ NAMES_ON_DISK = {
     "significant": "sure",
     "detectable": "sight",
 }
-MOST_TOLD = 10  # names in a sentence
+NAMES_MOST = 10  # in a sentence
 
 
 def verdict(result: Comparison) -> str:
@@ -38,10 +38,10 @@ def verdict(result: Comparison) -> str:
         which = {"base": result.base, "head": result.head}[side]
         regression = "Regression: " if result.exit_code == 1 else ""
         return f"{regression}{which} cannot be used: {why}"
-    found = result.regressions
-    wrong = [f for f in found if "head" in f.wrong]
-    slower = [f for f in found if f.slower]
-    grown = [f for f in found if f.grown]
+    worse = result.regressions
+    wrong = [f for f in worse if "head" in f.wrong]
+    slower = [f for f in worse if f.slower]
+    grown = [f for f in worse if f.grown]
     clauses = []
     if wrong:
         clauses.append(f"{_names(wrong)} {_are(wrong)} wrong")
@@ -52,8 +52,9 @@ def verdict(result: Comparison) -> str:
         clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
     if grown:
         clauses.append(f"{_names(grown)} {'takes' if _are(grown) == 'is' else 'take'} more memory")
-    if risen := [f for f in found if f.risen]:
-        clauses.append(f"{_names(risen)} {'gives' if _are(risen) == 'is' else 'give'} more")
+    if risen := [f for f in worse if f.risen]:
+        report = "reports a higher value" if _are(risen) == "is" else "report higher values"
+        clauses.append(f"{_names(risen)} {report}")
     if clauses:
         return f"Regression at {result.head}: {'; '.join(clauses)}."
     if gaps := result.gaps:
@@ -65,26 +66,26 @@ def verdict(result: Comparison) -> str:
     every = {f.series for f in [*result.timed, *undecided]}
     but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
     if not every and result.skipped:
-        return f"No regression at {result.head}: no benchmark runs anything that changed."
+        return f"No regression at {result.head}: no benchmark runs changed code."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{but}."
 
 
-def _names(found: Sequence[Finding]) -> str:
-    if len(found) == 1:
-        return found[0].series.name
-    paths = list(dict.fromkeys(f.series.function for f in found))
-    return ", ".join(paths[:MOST_TOLD]) + (" and others" if len(paths) > MOST_TOLD else "")
+def _names(findings: Sequence[Finding]) -> str:
+    if len(findings) == 1:
+        return findings[0].series.name
+    names = list(dict.fromkeys(f.series.function for f in findings))
+    return ", ".join(names[:NAMES_MOST]) + (" and others" if len(names) > NAMES_MOST else "")
 
 
-def _are(found: Sequence[Finding]) -> str:
-    functions = {f.series.function for f in found}
+def _are(findings: Sequence[Finding]) -> str:
+    functions = {f.series.function for f in findings}
     return "is" if len(functions) == 1 else "are"
 
 
 def interval(finding: Finding) -> str:
-    """Such as `+2.1 % (+1.8 to +2.4)`; nothing if it was not timed."""
+    """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
     ratio = finding.ratio
     if not math.isnan(finding.bound):
         return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
@@ -97,123 +98,111 @@ def interval(finding: Finding) -> str:
 
 
 def notes(result: Comparison) -> list[str]:
-    """What a reader has to know to judge the judgement, a sentence each."""
-    found = []
+    """How the verdict was reached, and what limits it, a sentence each."""
+    sentences = []
     timed = result.timed
     if result.merge_base:
-        found.append(f"Compared with {result.base} (--exact compares with the commit as named).")
+        sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
     if timed:
-        again = [f for f in timed if f.processes > SCREENING.processes]
-        found.append(
-            f"{len(timed)} series in {result.total:.0f} s; {len(again)} looked changed or were "
-            f"not clear, and were timed by more processes. {_sight(timed)}A comparison of equal "
-            f"versions raises an alarm with a probability of "
-            f"{100 * (FALSE_ALARM + MEMORY_ALARM):g} % at most; changes below "
-            f"{100 * result.threshold:g} % are not told."
+        again = sum(f.processes > SCREENING.processes for f in timed)
+        followed = f"; re-timed {again} that looked changed or were unclear" if again else ""
+        sentences.append(
+            f"Timed {len(timed)} series in {result.total:.0f} s{followed}. {_detectable(timed)}"
+            f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
+            f"Changes below {100 * result.threshold:g} % are not reported."
         )
-    if untouched := result.skipped:
-        found.append(
-            f"{len(untouched)} of {len(result.findings)} series run nothing that changed, and were "
-            "not timed (--full times them)."
+    if skipped := result.skipped:
+        sentences.append(
+            f"Skipped {len(skipped)} of {len(result.findings)} series, which run no changed code "
+            "(--all times them)."
         )
     if result.all_timed_because:
-        found.append(f"All series were timed, because {result.all_timed_because}.")
+        sentences.append(f"All series were timed, because {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
     if hot_paths and not any(finding.memory for finding in hot_paths):
-        found.append(
-            "The memory that a call takes was not counted, which needs memray: "
+        sentences.append(
+            "The memory of a call was not counted, which needs memray: "
             "pip install 'mlpperf[memory]'."
         )
     reasons = [finding.judgement.because for finding in result.findings.values()]
-    missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
-    if missing:
-        found.append(
-            f"For some benchmarks {', '.join(missing)} is missing: add --with PACKAGE for each."
+    if missing := dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why)):
+        are = "which is" if len(missing) == 1 else "which are"
+        options = " ".join(f"--with {name}" for name in missing)
+        sentences.append(
+            f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
     if result.isolated:
-        found.append(
-            f"Each version had processes of its own ({result.isolated}): two processes differ by "
-            "several percent where two versions in one do not, so only larger changes are seen."
+        sentences.append(
+            f"Each version ran in its own processes ({result.isolated}). Two processes differ by "
+            "several percent where two versions in one process do not, so only larger changes are "
+            "detected."
         )
     if result.busy > BUSY:
-        found.append(f"Other processes took {100 * result.busy:.0f} % of the machine.")
+        sentences.append(f"Other processes used {100 * result.busy:.0f} % of the machine.")
     if result.interrupted:
-        found.append("Interrupted: what was not judged by then stays undecided.")
-    found += [f"{why.rstrip('.')}." for why in dict.fromkeys(result.warnings)]
+        sentences.append("Interrupted: series that were not judged by then are undecided.")
+    sentences += [f"{sentence.rstrip('.')}." for sentence in dict.fromkeys(result.warnings)]
     here = environment()
     there = result.environment or here
     machine = there.machine
-    found.append(f"{machine.processor}, {machine.cores} threads, {there.software}.")
+    sentences.append(f"{machine.processor}, {machine.cores} threads, {there.software}.")
     if hot_paths and there.software != here.software and result.suites:
-        found.append(f"Hot paths ran on {here.software}.")
-    return found
+        sentences.append(f"Hot paths ran on {here.software}.")
+    return sentences
 
 
-def _sight(timed: Sequence[Finding]) -> str:
-    """How small a slowdown this comparison would have told, as a sentence."""
+def _detectable(timed: Sequence[Finding]) -> str:
+    """The slowdowns that this comparison would have reported, as a sentence."""
     known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
     if not known:
         return ""
     half, most = (100 * known[int(share * (len(known) - 1))] for share in (0.5, 0.9))
     return (
-        f"A slowdown of {rounded(half, 2)} % would be told in half of the series, and one of "
-        f"{rounded(most, 2)} % in nine of ten, {100 * POWER:.0f} times of 100. "
+        f"Detectable slowdown ({100 * POWER:.0f} % power): {rounded(half, 2)} % for half of the "
+        f"series, {rounded(most, 2)} % for nine in ten. "
     )
 
 
 def times_shown(finding: Finding) -> dict[str, float]:
-    """Seconds of a call as tables show them, by version: head ÷ base is the change beside them.
+    """Seconds of a call by version, such that head ÷ base is the change in the same row.
 
-    Times and ratios are medians of other numbers, so those that were measured, which the record
-    keeps, may seem to contradict the ratio, which is known much better.
+    Times and ratios are medians of different numbers: the measured times, which the record keeps,
+    may seem to contradict the ratio, which is known much more precisely.
     """
-    found = dict(finding.seconds)
-    if found.keys() >= {"base", "head"} and finding.processes and finding.ratio.median > 0:
-        found["head"] = found["base"] * finding.ratio.median
-    return found
+    times = dict(finding.seconds)
+    if times.keys() >= {"base", "head"} and finding.processes and finding.ratio.median > 0:
+        times["head"] = times["base"] * finding.ratio.median
+    return times
 
 
-def _times(finding: Finding) -> list[str]:
-    found = times_shown(finding)
-    return [seconds(found[side]) if side in found else "" for side in ("base", "head")]
-
-
-def table(findings: Iterable[Finding], title: str) -> RenderableType:
-    """A row for each series of a hot path, or of a suite."""
-    findings = list(findings)
-    is_suite = any(finding.series.suite for finding in findings)
-    named = ["benchmark"] if is_suite else ["path", "case", "variant"]
-    shown = new_table(title, *named, "base", "head", "change", "verdict", left=len(named))
-    for column in (shown.columns[len(named) - 1], shown.columns[-1]):
-        column.no_wrap, column.overflow = False, "fold"  # rather than that anything is cut
+def table(findings: Iterable[Finding], title: str = "") -> Table:
+    """A row for each series."""
+    rows: list[Sequence[Cell]] = []
     for finding in findings:
-        style = "bold red" if finding.regression else "green" if finding.faster else ""
-        shown.add_row(
-            *([finding.series.name] if is_suite else finding.series[:3]),
-            *_times(finding),
-            interval(finding),
-            Text(_said(finding), style),
-        )
-    return shown
+        times = times_shown(finding)
+        base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
+        kind = "bad" if finding.regression else "good" if finding.faster else "plain"
+        verdict = Badge(_verdict(finding), kind)
+        rows.append([finding.series.name, base, head, interval(finding), verdict])
+    columns = ("benchmark", "base", "head", "change", "verdict")
+    return Table(title, columns, rows, text=(0, 4), wrap=(0, 4))
 
 
-def _said(finding: Finding) -> str:
-    """The verdict on a series, with what else is known."""
-    values = [f"{side} {min(found):.6g}" for side, found in finding.values.items()]
+def _verdict(finding: Finding) -> str:
+    """The verdict on a series, with its values and its memory."""
+    values = [f"{side} {min(known):.6g}" for side, known in finding.values.items()]
     measured = finding.risen or (f"{', '.join(values)} {finding.unit}" if values else "")
     return "; ".join(filter(None, [str(finding.judgement), measured, *finding.grown]))
 
 
 def text(result: Comparison) -> RenderableType:
     """Everything, the verdict last, where a terminal's reader looks first."""
-    parts: list[RenderableType] = []
     by_title: dict[str, list[Finding]] = {}
     for series, finding in result.findings.items():
         title = result.suites.get(series.suite, series.path)
         by_title.setdefault(title, []).append(finding)
-    parts += [table(rows, title) for title, rows in by_title.items()]
-    parts += [Text(sentence) for sentence in _wrong(result)]
-    parts += [Text(sentence) for sentence in notes(result)]
+    parts: list[RenderableType] = [table(rows, title) for title, rows in by_title.items()]
+    parts += [Text(sentence) for sentence in [*_wrong(result), *notes(result)]]
     style = "bold red" if result.exit_code else "bold"
     return Group(*parts, Text(verdict(result), style))
 
@@ -224,35 +213,20 @@ def _wrong(result: Comparison) -> list[str]:
 
 def markdown(result: Comparison) -> str:
     """For a pull request: the verdict, what changed, and the rest folded."""
-    told = [
+    shown = [
         f
         for f in result.findings.values()
         if f.regression or f.faster or f.wrong or f.judgement.undecided
     ]
-    told.sort(key=lambda f: (not f.regression, not f.faster))
+    shown.sort(key=lambda f: (not f.regression, not f.faster))
     lines = [f"### {'❌' if result.exit_code else '✅'} {_escaped(verdict(result))}", ""]
-    if told:
-        lines += [*_rows(told), ""]
-    lines += [f"- {_escaped(why)}" for why in _wrong(result)]
-    lines += [f"- {_escaped(note)}" for note in notes(result)]
-    rest = [f for f in result.findings.values() if f not in told]
-    if rest:
+    if shown:
+        lines += [table(shown).to_markdown(_escaped), ""]
+    lines += [f"- {_escaped(sentence)}" for sentence in [*_wrong(result), *notes(result)]]
+    if rest := [f for f in result.findings.values() if f not in shown]:
         summary = f"<details><summary>{len(rest)} series without a change</summary>"
-        lines += ["", summary, "", *_rows(rest), "", "</details>"]
+        lines += ["", summary, "", table(rest).to_markdown(_escaped), "", "</details>"]
     return "\n".join(lines) + "\n"
-
-
-def _rows(findings: Iterable[Finding]) -> list[str]:
-    lines = ["| benchmark | base | head | change | verdict |", "|---|---:|---:|---:|---|"]
-    for finding in findings:
-        cells = [
-            finding.series.name,
-            *_times(finding),
-            interval(finding),
-            _said(finding),
-        ]
-        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
-    return lines
 
 
 def _escaped(cell: str) -> str:
@@ -264,12 +238,12 @@ def _escaped(cell: str) -> str:
 
 
 def github_lines(result: Comparison) -> list[str]:
-    """A line for each regression that GitHub shows beside the file, in the changes and the log."""
+    """A line for each regression, which GitHub shows beside the file and in the log."""
     lines = []
     for finding in result.regressions:
         why = finding.wrong.get("head") or f"{finding.series.name} is slower by {interval(finding)}"
         if finding.risen:
-            why = f"{finding.series.name} gives more: {finding.risen}"
+            why = f"{finding.series.name} reports a higher value: {finding.risen}"
         elif finding.grown and not finding.slower:
             why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
         place = (
@@ -290,20 +264,20 @@ def _property(text: str) -> str:
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
     left_out = ("findings", "environment")
-    fields = {key: value for key, value in vars(result).items() if key not in left_out}
-    found = {NAMES_ON_DISK.get(key, key): value for key, value in fields.items()}
+    content = {key: value for key, value in vars(result).items() if key not in left_out}
+    fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
     if result.environment:  # instead of our own
-        found.update(result.environment.fields())
-    found["exit_code"], found["verdict"] = result.exit_code, verdict(result)
+        fields.update(result.environment.fields())
+    fields["exit_code"], fields["verdict"] = result.exit_code, verdict(result)
     untouched = {finding.series for finding in result.skipped}
-    found["series"] = [
+    fields["series"] = [
         _series_record(finding)
         for finding in result.findings.values()
         if finding.series not in untouched
     ]
-    # Most series of most commits: all that there is to say of them is their names.
-    found["untouched"] = sorted(untouched)
-    return found
+    # Most series of most commits: their names are enough.
+    fields["untouched"] = sorted(untouched)
+    return fields
 
 
 def _series_record(finding: Finding) -> dict[str, Any]:

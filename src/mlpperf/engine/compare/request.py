@@ -27,38 +27,32 @@ class Request(Revisions):
 
     Attributes
     ----------
-    paths, cases, backends, series : what is compared, as in `Selection`.
+    series, backends : what is compared, as in `Selection`.
     threshold : the smallest change that is reported, as a share; by default the project's own.
     budget : seconds for timing; by default the project's own, or the usual one.
-    same : measure even if the code is the same.
-    full : time also the series that run no changed code.
+    everything : time every series, also of equal versions, and those that run no changed code.
     accept : patterns of names that need not be judged, besides the project's own.
     """
 
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
     threshold: float | None = None
     budget: float | None = None
-    same: bool = False
-    full: bool = False
+    everything: bool = False
     accept: Sequence[str] = ()
 
     @property
     def selected(self) -> list[str]:
         """Names and patterns that narrow it; none if it is about all series."""
         libraries = [] if list(self.backends) == ["numpy"] else self.backends
-        return sorted({*self.paths, *self.cases, *self.series, *self.kinds, *libraries})
+        return sorted({*self.series, *self.kinds, *libraries})
 
     def selection(self, settings: Settings) -> Selection:
         """Which series are compared; the project's settings fill what is left open."""
         named = (self.threshold, settings.threshold, THRESHOLD)
         return Selection(
-            self.paths,
-            self.cases,
-            self.backends,
             self.series or settings.series,
+            self.backends,
             next(share for share in named if share is not None),
             settings.thresholds,
         )
@@ -85,7 +79,7 @@ def carry_out(
     with scratch("versions") as temporary:
         versions = pair(request, Path.cwd(), temporary)
         selection, settings = request.selection(versions.settings), versions.settings
-        if versions.same_code and not request.same:
+        if versions.same_code and not request.everything:
             result = Comparison.of(versions, selection.threshold, same=True)
             keep(result)
             return result
@@ -95,7 +89,7 @@ def carry_out(
                 versions,
                 selection,
                 budget=settings.budget if request.budget is None else request.budget,
-                changes=None if request.full or request.same else lambda: versions.changes,
+                changes=None if request.everything else lambda: versions.changes,
                 progress=progress,
                 patience=patience,
             ):

@@ -223,8 +223,7 @@ def _answers(
     for series, of_session in seconds.items():
         run = timing.runs[series]
         setup = 0.0 if math.isnan(run.setup_seconds) else run.setup_seconds
-        once = setup + max(run.call_seconds, run.total_seconds)
-        expected = max(expected, of_session + CALLS_LEAST * once)
+        expected = max(expected, of_session + CALLS_LEAST * (setup + run.total_seconds))
         long = run.call_seconds >= LONG_CALL
         session = Session(series.names, of_session, long, run.shares_arguments)
         sessions += [session] * moments[series]

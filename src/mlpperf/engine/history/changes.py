@@ -1,19 +1,19 @@
-"""Where a curve changed: from which commit on it runs at another level, and by how much.
+"""Finds where a curve changed: from which commit on it runs at another level, and by how much.
 
 All tests are of ranks, so the noise may have any distribution, and a heavy tail or one bad commit
 hardly matters. A curve is split in two, or a stretch is cut out of it, where least squares on the
-ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times
-the number of places where the split could have been, bounds the probability that noise alone does
-the same anywhere. What passes is split again, until nothing does.
+ranks are smallest; that is where the Wilcoxon statistic is largest. Its probability, times the
+number of possible places of the split, bounds the probability that noise alone does the same
+anywhere. Both parts of a curve that passes are split again, until no part passes.
 
-Commits that were measured one after the other share the machine's mood, so their noise may be
-alike. How much it is, is seen from how often the curves turn: neither steps nor slow drifts change
-that by much. A machine that stays slower for days cannot be told from code that became slower.
+Commits that were measured one after the other share the state of the machine, so their noise may be
+correlated. The correlation is estimated from how often the curves turn: neither steps nor slow
+drifts change that by much. A machine that stays slower for days looks the same as slower code.
 
 Many curves give chance many occasions. The probabilities of all curves together go through the
-procedure of Benjamini and Hochberg (1995): in a history where nothing changed, the probability that
-any change at all is told is at most `ALARMS`; in one where something did, that is the share of
-false ones to expect among the curves that are told.
+procedure of Benjamini and Hochberg (1995): in a history where nothing changed, the probability of
+reporting any change is at most `ALARMS`; in one where something did, that is the expected share of
+false ones among the curves that are reported.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .splits import best_splits, rank_sum_probability
 from .table import Table
 
 ALARMS = 0.01  # probability of any false change in a whole history
-# Commits on each side of a change: a few bad ones in a row, measured within an hour, are none.
+# Fewest commits on each side of a change, so that a few bad measurements in a row are not one.
 FEWEST = 5
 # Curves whose noise is of one kind.
 ALIKE = ("source", "machine", "device", "threads", "software", "quantity")
@@ -48,11 +48,11 @@ class Change:
 
     Attributes
     ----------
-    curve : of which there may be many with a change at one commit.
+    curve : what changed.
     kind : a step, or a drift that a straight line describes better than steps do.
-    commit, date : the first commit at the new level; of a drift, where it ended.
-    previous : the last one measured before; of a drift, where it began. What changed the speed is
-        after `previous`, up to and including `commit`.
+    commit, date : the first commit at the new level, or the end of the drift.
+    previous : the last commit measured before, or the beginning of the drift. The cause lies after
+        `previous`, up to and including `commit`.
     ratio : after ÷ before: Hodges-Lehmann estimate with a 95 % interval.
     """
 
@@ -76,48 +76,48 @@ class Change:
 
     @property
     def how(self) -> str:
-        """The direction, and whether it went there at once."""
+        """The direction, and whether it is a drift."""
         return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
 
 
 def changes(table: Table) -> list[Change]:
-    """What changed along the curves of `table`, newest first.
+    """The changes along the curves of `table`, newest first.
 
-    Changes below ±1 % (`SCATTER`) are not told: so much differs between two builds of one code.
-    Curves of fewer than 2 · `FEWEST` commits cannot tell anything.
+    Changes below ±1 % (`SCATTER`) are not reported, because two builds of the same code differ as
+    much. Curves of fewer than 2 · `FEWEST` commits are too short to be tested.
     """
     return changes_along(points(table))
 
 
-def changes_along(found: Sequence[Points]) -> list[Change]:
-    """The `changes` of curves that are there as `points` gives them."""
+def changes_along(curves: Sequence[Points]) -> list[Change]:
+    """The changes along curves, as `changes` reports them."""
     rng = np.random.default_rng(0)  # only for the order of equal values
-    long = [curve for curve in found if len(curve) >= 2 * FEWEST]
+    long = [curve for curve in curves if len(curve) >= 2 * FEWEST]
     kinds = [tuple(getattr(points.curve, name) for name in ALIKE) for points in long]
-    # Only memory can be nothing; as one byte, so that a rise from there has a ratio.
-    curves = [np.log(np.where(curve.value > 0, curve.value, 1.0)) for curve in long]
+    # Memory may be 0; count it as one byte so that the ratio is finite.
+    logs = [np.log(np.where(curve.value > 0, curve.value, 1.0)) for curve in long]
     spreads = {
-        kind: _spread([c for c, of in zip(curves, kinds, strict=True) if of == kind], rng)
+        kind: _spread([c for c, of in zip(logs, kinds, strict=True) if of == kind], rng)
         for kind in dict.fromkeys(kinds)
     }
     tests = [_Test(rng, spreads[kind]) for kind in kinds]
-    first = [test.split(curve) for test, curve in zip(tests, curves, strict=True)]
+    first = [test.split(curve) for test, curve in zip(tests, logs, strict=True)]
     level = _level([split.probability for split in first])
-    told = [
+    detected = [
         change
-        for named, curve, test, split in zip(long, curves, tests, first, strict=True)
-        for change in _told(named, curve, test.places(curve, level, split))
+        for curve, log, test, split in zip(long, logs, tests, first, strict=True)
+        for change in _changes_of(curve, log, test.places(log, level, split))
     ]
     order = {
         commit: place
         for curve in long
         for commit, place in zip(curve.commits, curve.places, strict=True)
     }
-    return sorted(told, key=lambda change: -order[change.commit])
+    return sorted(detected, key=lambda change: -order[change.commit])
 
 
 def _spread(curves: Sequence[Floats], rng: np.random.Generator) -> float:
-    """By how much means are noisier than if commits were independent of each other; 1 if they are.
+    """Standard error of a mean ÷ that of independent commits.
 
     In independent noise two of three inner points are turning points, whatever its distribution
     (Bienaymé). If each is correlated by φ with the one before, the steps into and out of a point
@@ -136,7 +136,7 @@ def _spread(curves: Sequence[Floats], rng: np.random.Generator) -> float:
 
 
 def _level(probabilities: Sequence[float]) -> float:
-    """Up to which probability a curve counts as changed (Benjamini and Hochberg); −1 for none."""
+    """Largest probability of a curve that changed (Benjamini and Hochberg); −1 if none did."""
     ordered = np.sort(probabilities)
     allowed = ALARMS * np.arange(1, len(ordered) + 1) / max(len(ordered), 1)
     passing = np.flatnonzero(ordered <= allowed)
@@ -147,12 +147,12 @@ class _Split(NamedTuple):
     """Where a stretch of a curve changes most, and how probable that is by chance."""
 
     probability: float
-    places: tuple[int, ...]  # one, or two where it goes and comes back
+    places: tuple[int, ...]  # one, or two if the level changes and comes back
 
 
 @dataclass(frozen=True)
 class _Test:
-    """For curves whose noise has means that are `spread` times noisier than independent ones."""
+    """Tests curves whose means have a standard error `spread` times that of independent noise."""
 
     rng: np.random.Generator
     spread: float = 1.0
@@ -191,14 +191,14 @@ class _Test:
 
 
 def _ranks(curve: Floats, rng: np.random.Generator) -> Floats:
-    """From 0 on; of equal values in random order, which is as if they were not quite equal."""
+    """Ranks from 0 on; those of equal values are in random order, as if they differed slightly."""
     ranks = np.empty(len(curve))
     ranks[np.lexsort((rng.random(len(curve)), curve))] = np.arange(len(curve))
     return ranks
 
 
-def _told(points: Points, curve: Floats, places: list[int]) -> Iterator[Change]:
-    """The changes of a curve; steps one after the other in one direction may be one drift."""
+def _changes_of(points: Points, curve: Floats, places: list[int]) -> Iterator[Change]:
+    """The changes of a curve; several steps in a row in one direction may be one drift."""
     places = _settled(curve, places)
     bounds = [0, *places, len(curve)]
     shifts = [
@@ -221,10 +221,10 @@ def _told(points: Points, curve: Floats, places: list[int]) -> Iterator[Change]:
 
 
 def _settled(curve: Floats, places: list[int]) -> list[int]:
-    """`places`, each moved to the best split between its neighbours; without what is too small.
+    """`places`, each moved to the best split between its neighbours, without changes too small.
 
-    Ranks tell best that there is a change, but with few commits on one side not quite where:
-    values do, if single ones far outside both levels are brought back to 3 standard deviations.
+    Ranks are best to detect a change, values to locate it if there are few commits on one side.
+    Values far outside both levels are brought back to 3 standard deviations.
     """
     bounds = [0, *places, len(curve)]
     for i in range(1, len(bounds) - 1):
@@ -248,7 +248,7 @@ def _settled(curve: Floats, places: list[int]) -> list[int]:
 
 
 def _shift(curve: Floats, start: int, at: int, stop: int) -> Interval:
-    """By how much `curve` is higher after `at` than before, by Hodges and Lehmann.
+    """Level of `curve` after `at` minus that before, by Hodges and Lehmann.
 
     The median of the differences of all pairs, and the interval that inverts the rank-sum test
     (Hollander, Wolfe and Chicken: Nonparametric Statistical Methods, 4.2 and 4.3).
@@ -261,10 +261,11 @@ def _shift(curve: Floats, start: int, at: int, stop: int) -> Interval:
 
 
 def _drift(curve: Floats, places: list[int]) -> Interval | None:
-    """By how much a straight line rises over `curve`, if it fits better than steps at `places`.
+    """The rise of a straight line over `curve`, if it fits better than steps at `places`.
 
-    The line goes by the difference between the two halves. It has two parameters, and k steps have
-    k places and k + 1 levels; Schwarz's criterion weighs that against the mean absolute residual.
+    The line's slope is from the difference between the two halves. It has two parameters, and k
+    steps have k places and k + 1 levels; Schwarz's criterion weighs that against the mean absolute
+    residual.
     """
     n = len(curve)
     whole = (n - 1) / (n / 2)  # of the line, over the distance between the middles of its halves

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """What names a curve: numbers that differ in one of these are never compared."""
+    """The name of a curve: numbers that differ in one of these are never compared."""
 
     source: str
     machine: str
@@ -40,10 +40,10 @@ class Points:
     ----------
     curve : its name.
     commits, dates : of each point.
-    places : of each point, which of all commits of the history it is, from 0 on.
-    value : of several measurements of one commit their median.
+    places : index of each point's commit among all commits of the history.
+    value : median of the measurements of each commit.
     low, high : the widest of their intervals; NaN where there is none.
-    measurements : how many there are.
+    measurements : their number.
     """
 
     curve: Curve
@@ -60,28 +60,27 @@ class Points:
 
 
 def points(table: Table) -> list[Points]:
-    """The curves in `table`, as their first numbers come in it.
+    """The curves in `table`, in the order of their first rows.
 
-    What was measured with changed files, outside a repository, or not proven right when it should
-    have been, belongs to no commit and is left out.
+    Rows that were measured with changed files, outside a repository, or without passing their proof
+    belong to no commit and are left out.
     """
     place_of_commit = {commit: place for place, commit in enumerate(table.commits)}
-    # A run of no commit, or with changed files, has no place in the history.
     places = np.array(
         [-1 if run.dirty else place_of_commit.get(run.commit or "", -1) for run in table.runs],
         dtype=np.intp,
     )
-    # A call may allocate nothing, but nothing takes no time.
-    memory = np.array([series.quantity in MEMORY for series in table.series], dtype=bool)
+    # A call may allocate 0 bytes, but takes more than 0 s.
+    memory = np.array([metric.quantity in MEMORY for metric in table.metrics], dtype=bool)
     positive = (table.value > 0) | ((table.value == 0) & memory[table.of])
     rows = np.flatnonzero((places[table.run] >= 0) & positive & (table.proven != 0))
     if not len(rows):
         return []
     names: dict[tuple[object, ...], int] = {}
     where = np.array([names.setdefault(run[:5], len(names)) for run in table.runs], dtype=np.intp)
-    curve = where[table.run[rows]] * len(table.series) + table.of[rows]
+    curve = where[table.run[rows]] * len(table.metrics) + table.of[rows]
     _, first, number = np.unique(curve, return_index=True, return_inverse=True)
-    number = first[number]  # so that they come in the order of the rows
+    number = first[number]  # in the order of the rows
     order = np.lexsort((places[table.run[rows]], number))
     rows, number = rows[order], number[order]
     starts = np.flatnonzero(np.diff(number, prepend=-1))
@@ -97,7 +96,7 @@ def _points(table: Table, places: NDArray[np.intp], rows: NDArray[np.intp]) -> P
         value = np.array([np.median(several) for several in np.split(value, starts[1:])])
     runs = [table.runs[run] for run in table.run[rows[starts]]]
     return Points(
-        curve=Curve(*runs[0][:5], *table.series[table.of[rows[0]]]),
+        curve=Curve(*runs[0][:5], *table.metrics[table.of[rows[0]]]),
         commits=[table.commits[place] for place in at[starts]],
         dates=[time(int(date)) for date in table.dates[table.run[rows[starts]]]],
         places=at[starts],

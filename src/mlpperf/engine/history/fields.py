@@ -1,8 +1,8 @@
-"""What values in records, and in the files of other tools, may be: decided here and nowhere else.
+"""The values that records, and the files of other tools, may have.
 
-A record is decoded into types that are made of these, once, where it is read. Whatever draws or
-counts afterwards relies on them: a number is finite, a positive one can be divided by, a date can
-be written, and an interval holds its median.
+The structs of records are made of these types, so all code after the reader can rely on them: a
+number is finite, a positive one can be divided by, a date can be written, and an interval contains
+its median.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import msgspec
 from msgspec import Meta
 
 Shape = TypeVar("Shape")
-MOST = 1e18  # far beyond whatever is measured; its square, and its inverse, are numbers still
+MOST = 1e18  # far beyond any measurement; its square and its inverse are still finite
 # pandas counts nanoseconds since 1970 in 64 bits, which end in the year 2262.
 LATEST = datetime(2262, 1, 1, tzinfo=UTC).timestamp()
 
+Option = str | bool | int | float | None  # of a command or a library
 Name = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Bytes = Annotated[int, Meta(ge=0, lt=1 << 62)]
@@ -37,26 +38,26 @@ class Bounds(msgspec.Struct, frozen=True):
     high: Positive | None
 
     def __post_init__(self) -> None:
-        known = [value for value in (self.low, self.median, self.high) if value is not None]
-        if known != sorted(known):
+        values = [value for value in (self.low, self.median, self.high) if value is not None]
+        if values != sorted(values):
             raise ValueError("low, median and high are not in this order")
-        if self.median is None and known:
+        if self.median is None and values:
             raise ValueError("there are bounds without a median")
 
 
 def shaped(value: Any, shape: type[Shape]) -> Shape:
-    """`value`, which was decoded from JSON, as a `shape`; what `shape` does not name is left out.
+    """`value`, which was decoded from JSON, as a `shape`; other fields are left out.
 
     Raises
     ------
     ValueError
-        With a sentence that names the first field which is missing or no value of its kind.
+        With a sentence that names the first field that is missing or of another type.
     """
     return msgspec.convert(value, shape)
 
 
 def known(value: float | None) -> float:
-    """NaN for what is null: not measured, or without a bound."""
+    """NaN for null, which stands for not measured or without a bound."""
     return math.nan if value is None else value
 
 
@@ -64,17 +65,17 @@ def inverse(value: float | None) -> float:
     """1 ÷ a positive number; NaN for any other, and where one of both is infinite."""
     if value is None or not 0 < value < math.inf:
         return math.nan
-    found = 1 / value
-    return found if math.isfinite(found) else math.nan
+    result = 1 / value
+    return result if math.isfinite(result) else math.nan
 
 
 def seconds_of(time: str) -> int:
-    """The seconds since 1970 of a time in ISO 8601, which is of UTC if it names no zone.
+    """The seconds since 1970 of a time in ISO 8601, in UTC if it names no zone.
 
     Raises
     ------
     ValueError
-        If it is none, or lies before 1970 or after 2261.
+        If it is no such time, or lies before 1970 or after 2261.
     """
     try:
         date = datetime.fromisoformat(time)
@@ -98,15 +99,15 @@ def whole(seconds: float) -> int:
 
 
 def writable(seconds: str) -> int:
-    """The seconds since 1970 that git tells of a commit, or the nearest ones that are a date here.
+    """The date of a commit in seconds since 1970, moved into the years 1970 to 2261.
 
-    A commit can have any date.
+    git accepts any date.
     """
     return min(max(int(seconds), 0), int(LATEST) - 1)
 
 
 def json_in(file: Path) -> Any:
-    """The JSON that a file of another tool holds; NaN and infinite numbers may stand in it.
+    """The JSON in a file of another tool; it may contain NaN and infinite numbers.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def json_in(file: Path) -> Any:
 
 
 def _readable(value: Any) -> Any:
-    """`value` with half surrogate pairs written out: they can stand in JSON, but in no output."""
+    """`value` with half surrogate pairs written out: JSON may contain them, UTF-8 may not."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list):

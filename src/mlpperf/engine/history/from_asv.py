@@ -1,12 +1,9 @@
-"""What asv has measured: its files of results, which are plain JSON.
-
-They are read as such, so that asv need not be installed where its results are looked at.
-"""
+"""What asv has measured: its files of results, read as the JSON that they are, without asv."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -15,15 +12,11 @@ import msgspec
 
 from ...devices import THREAD_VARIABLES
 from .fields import MOST, Count, Name, json_in, shaped, whole
-from .rows import Row, Run, Series, machine_name, software_name
+from .rows import Metric, Row, Run, machine_name, software_name
 
-# The benchmarks of our suite for asv, and what they measure.
-ASV_QUANTITIES = {
-    "time_call": "seconds",
-    "track_relative_time": "ratio",
-    "track_allocated": "bytes",
-    "peakmem_call": "peak bytes",
-}
+# A benchmark with these parameters times the hot path that its class is named after, and proves it
+# first. Whoever writes such a suite names its parameters so.
+HOT_PATH = ("hot-path variant", "case")
 
 
 class _Format(msgspec.Struct):
@@ -49,8 +42,8 @@ class _Results(msgspec.Struct):
     results: dict[str, Any]
 
 
-class _Benchmark(msgspec.Struct):
-    """What a file says of one benchmark, as far as it is read."""
+class _Result(msgspec.Struct):
+    """What a file has of one benchmark, as far as it is read."""
 
     params: list[list[str]]
     result: list[float | None] | None
@@ -60,27 +53,33 @@ class _Benchmark(msgspec.Struct):
     started_at: float | None = None
 
 
-class _About(msgspec.Struct):
-    """What asv's list of benchmarks says of one, as far as it is read."""
+class Benchmark(msgspec.Struct):
+    """What asv's list of benchmarks has of one, as far as it is read."""
 
-    unit: str | None = None
+    unit: str = "unit"
+    type: str = ""
+    param_names: tuple[str, ...] = ()
+
+    @property
+    def quantity(self) -> str:
+        """What its numbers are."""
+        return "peak bytes" if self.type == "peakmemory" else self.unit
 
 
-def rows_of_asv(content: Any, about: dict[str, str]) -> Iterator[Row | str]:
-    """The rows of one of asv's files; `about`: the units of its benchmarks, by their names."""
+def rows_of_asv(content: Any, benchmarks: Mapping[str, Benchmark]) -> Iterator[Row | str]:
+    """The rows of one of asv's files, and a sentence for each benchmark that is damaged."""
     version = shaped(content, _Format).version
     if version != 2:
         yield f"results of asv in format {version!r:.20}, not 2"
         return
     file = shaped(content, _Results)
+    machine = file.params
     pinned = [f"{name} {pin}" for name, pin in file.requirements.items() if pin]
-    device, threads = _asv_setting(file.env_vars)
+    device, threads = _setting(file.env_vars)
     made = whole(file.date / 1000)
     run = Run(
         source="asv",
-        machine=machine_name(
-            file.params.machine, file.params.cpu, shaped(int(file.params.num_cpu), Count)
-        ),
+        machine=machine_name(machine.machine, machine.cpu, shaped(int(machine.num_cpu), Count)),
         device=device,
         threads=threads,
         software=software_name(file.python, "", *pinned),
@@ -91,36 +90,34 @@ def rows_of_asv(content: Any, about: dict[str, str]) -> Iterator[Row | str]:
     )
     for name, cells in file.results.items():
         try:
-            # Cells that are null at the end lack.
-            pairs = zip(file.result_columns, shaped(cells, list[Any]), strict=False)
-            found = shaped(dict(pairs), _Benchmark)
-            at = run
-            if found.started_at is not None:
-                at = run._replace(measured=whole(found.started_at / 1000))
-            rows = list(_asv_rows(name, found, at, about.get(name) or "unit"))
+            # asv leaves out cells at the end that are null.
+            columns = dict(zip(file.result_columns, shaped(cells, list[Any]), strict=False))
+            result = shaped(columns, _Result)
+            rows = list(_rows(name, result, run, benchmarks.get(name, Benchmark())))
         except ValueError:
             yield f"the results of {name!r:.80} are damaged"
         else:
             yield from rows
 
 
-def _asv_rows(name: str, found: _Benchmark, run: Run, unit: str) -> Iterator[Row]:
-    """One benchmark of asv, for all its parameters; what failed or was skipped is left out."""
+def _rows(name: str, result: _Result, run: Run, benchmark: Benchmark) -> Iterator[Row]:
+    """A row for each combination of parameters that did not fail and was not skipped."""
     if not name:
         raise ValueError("it has no name")
-    values = found.result
+    if result.started_at is not None:
+        run = run._replace(measured=whole(result.started_at / 1000))
+    values = result.result
     if values is None:
         return
-    combinations = list(islice(product(*found.params), len(values) + 1))
+    combinations = list(islice(product(*result.params), len(values) + 1))
     nothing = [None] * len(values)
-    lows, highs = found.stats_ci_99_a or nothing, found.stats_ci_99_b or nothing
-    for given, *numbers in zip(combinations, values, lows, highs, strict=True):
+    lows, highs = result.stats_ci_99_a or nothing, result.stats_ci_99_b or nothing
+    for parameters, *numbers in zip(combinations, values, lows, highs, strict=True):
         # asv writes NaN for what it skipped, and for a bound that it does not know.
         value, low, high = (_finite(number) for number in numbers)
         if not math.isnan(value):
-            series = _asv_series(name, found.version or "", given, unit)
-            proven = True if series.variant else None  # ours proves what it times
-            yield Row(run, series, value, low, high, proven)
+            metric = _metric(name, result.version or "", parameters, benchmark)
+            yield Row(run, metric, value, low, high, True if metric.variant else None)
 
 
 def _finite(number: float | None) -> float:
@@ -129,17 +126,16 @@ def _finite(number: float | None) -> float:
     return number
 
 
-def _asv_series(name: str, version: str, given: Sequence[str], unit: str) -> Series:
-    """In our terms if it is one of our benchmarks, else under asv's own name."""
-    module, _, rest = name.partition(".")
-    path, _, function = rest.partition(".")
-    if module == "paths" and function in ASV_QUANTITIES and len(given) == 2:
-        variant, case = (text.strip("'") for text in given)  # as `repr` gives them
-        return Series(path, version, variant, case, ASV_QUANTITIES[function])
-    return Series(name, version, "", ", ".join(given), unit)
+def _metric(name: str, version: str, parameters: Sequence[str], benchmark: Benchmark) -> Metric:
+    """In our terms if it is a benchmark of a hot path, else under asv's own name."""
+    if benchmark.param_names == HOT_PATH and len(parameters) == len(HOT_PATH):
+        variant, case = (text.strip("'") for text in parameters)  # as `repr` gives them
+        path = name.rpartition(".")[0].rpartition(".")[2] or name
+        return Metric(path, version, variant, case, benchmark.quantity)
+    return Metric(name, version, "", ", ".join(parameters), benchmark.quantity)
 
 
-def _asv_setting(environment: dict[str, str]) -> tuple[str, int | None]:
+def _setting(environment: dict[str, str]) -> tuple[str, int | None]:
     """Device and threads that the environment variables of a file of asv ask for."""
     counts = (environment[name] for name in THREAD_VARIABLES if environment.get(name))
     threads = next(counts, None)
@@ -148,13 +144,18 @@ def _asv_setting(environment: dict[str, str]) -> tuple[str, int | None]:
     return device, None if threads is None else shaped(int(threads), Count)
 
 
-def asv_benchmarks(folder: Path, unreadable: list[str]) -> dict[str, str]:
-    """The unit of each of asv's benchmarks, as far as that can be read."""
-    file, units = folder / "benchmarks.json", {}
+def benchmarks_of_asv(folder: Path, unreadable: list[str]) -> dict[str, Benchmark]:
+    """Asv's list of benchmarks by their names, as far as that can be read."""
+    file, known = folder / "benchmarks.json", {}
     try:
-        for name, item in shaped(json_in(file), dict[str, Any]).items():
-            if isinstance(item, dict):  # the format's number stands there, too
-                units[name] = shaped(item, _About).unit or ""
+        listed = shaped(json_in(file), dict[str, Any])
     except (OSError, ValueError, RecursionError):
         unreadable.append(f"{file}: damaged or missing, so the units of asv's results are unknown")
-    return units
+        return {}
+    listed.pop("version", None)  # of the format
+    for name, item in listed.items():
+        try:
+            known[name] = shaped(item, Benchmark)
+        except ValueError:
+            unreadable.append(f"{file}: the entry of {name!r:.80} is damaged")
+    return known

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .fields import Amount, Count, Name, Positive, inverse, seconds_of, shaped
-from .rows import Row, Run, Series, machine_name, software_name
+from .rows import Metric, Row, Run, machine_name, software_name
 
 
 class _Processor(msgspec.Struct):
@@ -17,8 +17,8 @@ class _Processor(msgspec.Struct):
     count: Count = 1
 
 
-class _Ours(msgspec.Struct):
-    """What our own suite adds to what pytest-benchmark says of the machine."""
+class _Details(msgspec.Struct):
+    """What a suite of hot paths adds to the description of the machine."""
 
     host: str | None = None
     processor: str | None = None
@@ -32,7 +32,7 @@ class _Machine(msgspec.Struct):
     node: str
     python_version: str
     cpu: _Processor = msgspec.field(default_factory=_Processor)
-    mlpperf: _Ours = msgspec.field(default_factory=_Ours)
+    mlpperf: _Details = msgspec.field(default_factory=_Details)
 
 
 class _Commit(msgspec.Struct):
@@ -55,7 +55,7 @@ class _Stats(msgspec.Struct):
 
 
 class _Extra(msgspec.Struct):
-    """What our own suite adds to a benchmark."""
+    """What a suite of hot paths adds to a benchmark."""
 
     path: Name
     variant: str
@@ -73,19 +73,19 @@ class _Benchmark(msgspec.Struct):
 
 
 def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
-    """The rows of one file of pytest-benchmark, of our suite and of any other."""
+    """The rows of one file, and a sentence for each benchmark that is damaged."""
     file = shaped(content, _File)
-    machine, commit, ours = file.machine_info, file.commit_info, file.machine_info.mlpperf
+    machine, commit, details = file.machine_info, file.commit_info, file.machine_info.mlpperf
     run = Run(
         source="pytest-benchmark",
         machine=machine_name(
-            machine.node if ours.host is None else ours.host,
-            machine.cpu.brand_raw if ours.processor is None else ours.processor,
-            machine.cpu.count if ours.cores is None else ours.cores,
+            machine.node if details.host is None else details.host,
+            machine.cpu.brand_raw if details.processor is None else details.processor,
+            machine.cpu.count if details.cores is None else details.cores,
         ),
-        device=ours.device,
-        threads=ours.threads,
-        software=software_name(machine.python_version, ours.numpy),
+        device=details.device,
+        threads=details.threads,
+        software=software_name(machine.python_version, details.numpy),
         commit=None if commit.id in (None, "", "unversioned", "unknown") else commit.id,
         dirty=commit.dirty,
         committed=None if commit.time is None else seconds_of(commit.time),
@@ -101,15 +101,15 @@ def rows_of_pytest_benchmark(content: Any) -> Iterator[Row | str]:
 
 
 def _rows(benchmark: _Benchmark, run: Run) -> Iterator[Row]:
-    """One benchmark of pytest-benchmark: its median, and the ratio that our suite adds."""
+    """The median of a benchmark, and the ratio that a suite of hot paths adds."""
     stats, extra = benchmark.stats, None
     if {"path", "variant", "case"} <= benchmark.extra_info.keys():
         extra = shaped(benchmark.extra_info, _Extra)
-        seconds = Series(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
+        seconds = Metric(extra.path, str(extra.path_version), extra.variant, extra.case, "seconds")
     else:
         parameter = benchmark.param or ""
         path = benchmark.fullname.removesuffix(f"[{parameter}]")
-        seconds = Series(path, "", "", parameter, "seconds")
+        seconds = Metric(path, "", "", parameter, "seconds")
     # The notches of a box plot (McGill, Tukey and Larsen 1978): 95 % for the median.
     notch = 1.57 * stats.iqr / math.sqrt(stats.rounds)
     proven = None if extra is None else True  # or it would not have been timed

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..terminal import new_table
+from ..table import Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
@@ -32,24 +32,31 @@ def listing(found: Sequence[Change], history: History) -> RenderableType:
         parts.append(Text(plain(head).rstrip(), style="bold"))
         by_place = sorted([first, *others], key=lambda change: place(change.curve))
         for where, at_place in groupby(by_place, key=lambda change: place(change.curve)):
-            parts.append(_table(where, list(at_place)))
+            parts += [_table(where, list(at_place)), ""]
     return Group(*parts)
 
 
-def _table(where: str, found: Sequence[Change]) -> RenderableType:
-    columns = ("", "path", "case", "variant", "what", "last before", "by", "95 % interval")
-    table = new_table("", *columns, left=6)
-    style = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
+def _table(where: str, found: Sequence[Change]) -> Table:
+    rows: list[Sequence[Cell]] = []
     for change in found:
         curve, ratio = change.curve, change.ratio
-        table.add_row(
-            Text(change.how, style.get(change.direction, "yellow")),
-            *(plain(text) for text in (curve.path, curve.case, curve.variant, curve.quantity)),
-            plain(change.previous[:SHORT]),
-            by_percent(ratio.median),
-            f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
+        rows.append(
+            [
+                Badge(change.how, kind_of(change)),
+                *(plain(text) for text in (curve.path, curve.case, curve.variant, curve.quantity)),
+                plain(change.previous[:SHORT]),
+                by_percent(ratio.median),
+                f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
+            ]
         )
-    return Group(Text(plain(where)), table, "")
+    columns = ("", "path", "case", "variant", "what", "last before", "by", "95 % interval")
+    return Table(plain(where), columns, rows, text=range(6))
+
+
+def kind_of(change: Change) -> str:
+    """Whether a change is for the worse: the kind of its badge."""
+    kinds = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
+    return kinds.get(change.direction, "plain")
 
 
 def summary(found: Sequence[Change], history: History) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from functools import cached_property
+from typing import Any, Literal
 
 import msgspec
 
 from ...agreement import Proof
 from ..race.result import Result
 from ..statistics.intervals import Interval
-from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of, shaped
-from .reading import Kind, Record
-from .rows import Row, Run, Series, minor, software_name
+from .fields import Amount, Bounds, Count, Name, Positive, inverse, known, seconds_of
+from .records import Origin
+from .rows import Metric, Row, Run, minor, software_name
 
 
 def race_content(result: Result) -> dict[str, Any]:
@@ -33,9 +34,12 @@ class _Proof(msgspec.Struct):
 NUMBERS = ("seconds", "reference_seconds", "preparation", "floor", "share_error")
 
 
-class _Race(msgspec.Struct, kw_only=True):
-    """What a line says of a race."""
+class RaceRecord(Origin, kw_only=True, dict=True):
+    """A race of a variant against its reference; `Result` explains the fields."""
 
+    FILE = "races"
+
+    kind: Literal["race"]
     path: Name
     version: Count
     case: str
@@ -54,48 +58,38 @@ class _Race(msgspec.Struct, kw_only=True):
     doubts: tuple[str, ...]
     wrong: str
 
-
-def race_result(fields: dict[str, Any]) -> Result:
-    """The result that a record of a race was made of.
-
-    Raises
-    ------
-    ValueError
-        If something is missing, or is nothing of its kind.
-    """
-    line = shaped(fields, _Race)
-    speedup, proof, about = line.speedup, line.proof, msgspec.structs.asdict(line)
-    about |= {name: known(about[name]) for name in NUMBERS}
-    high = math.inf if speedup.high is None else speedup.high
-    about["speedup"] = Interval(known(speedup.median), known(speedup.low), high)
-    about["proof"] = Proof(known(proof.error), known(proof.tolerance))
-    return Result(**about)
+    @cached_property
+    def result(self) -> Result:
+        """The result from which the record was made."""
+        values = {field.name: getattr(self, field.name) for field in fields(Result)}
+        values |= {name: known(values[name]) for name in NUMBERS}
+        speedup = self.speedup
+        high = math.inf if speedup.high is None else speedup.high
+        values["speedup"] = Interval(known(speedup.median), known(speedup.low), high)
+        values["proof"] = Proof(known(self.proof.error), known(self.proof.tolerance))
+        return Result(**values)
 
 
-RACES = Kind("races", race_result, name="race")
-
-
-def rows_of_race(race: Record[Result]) -> list[Row]:
+def rows_of_race(race: RaceRecord) -> list[Row]:
     """The seconds of a race and its ratio."""
-    origin, result = race.origin, race.content
-    machine, packages = origin.machine, origin.versions
-    own = packages.get(result.backend) or packages.get(f"{result.backend}-cpu")
-    others = [f"{result.backend} {minor(own)}"] if own and result.backend != "numpy" else []
+    machine, packages = race.machine, race.versions
+    own = packages.get(race.backend) or packages.get(f"{race.backend}-cpu")
+    others = [f"{race.backend} {minor(own)}"] if own and race.backend != "numpy" else []
     run = Run(
         source="race",
-        machine=origin.place.machine,
-        device=origin.device,
-        threads=origin.threads,
+        machine=race.place.machine,
+        device=race.device,
+        threads=race.threads,
         software=software_name(machine.python, machine.numpy, *others),
-        commit=origin.commit.hash,
-        dirty=origin.commit.dirty,
+        commit=race.commit.hash,
+        dirty=race.commit.dirty,
         committed=None,
-        measured=seconds_of(origin.time),
+        measured=seconds_of(race.time),
     )
-    seconds = Series(result.path, str(result.version), result.variant, result.case, "seconds")
-    right, speedup = not result.wrong, result.speedup
+    seconds = Metric(race.path, str(race.version), race.variant, race.case, "seconds")
+    right, speedup = not race.wrong, race.speedup
     ratio, low, high = map(inverse, (speedup.median, speedup.high, speedup.low))
     return [
-        Row(run, seconds, result.seconds, proven=right),
+        Row(run, seconds, known(race.seconds), proven=right),
         Row(run, seconds._replace(quantity="ratio"), ratio, low, high, right),
     ]

@@ -1,7 +1,7 @@
-"""What every command does that records: look whether it can, give records their context, append.
+"""Writes the records of a command.
 
-A command makes a `Recording` before it measures anything, and adds what is finished as soon as it
-is. What was added is on the disk: an interruption or an error afterwards takes nothing back.
+A command makes a `Recording` before it measures anything, and adds each result as soon as it is
+finished. What was added is on the disk, whatever happens afterwards.
 """
 
 from __future__ import annotations
@@ -19,46 +19,34 @@ class Recording:
 
     Parameters
     ----------
-    kind : what they are, such as race; it stands in each of them.
-    name : that of their file, without its ending, such as races.
-    folder : where the file is; by default what `records_folder` says.
+    kind : what sort of records they are, such as race.
+    name : of their file, without its ending, such as races.
+    folder : of the file; by default that of `records_folder`.
 
     Attributes
     ----------
-    file : where they are.
-    written : they themselves, in the order in which they were added.
+    file : the file.
+    written : the records, in the order in which they were added.
 
     Raises
     ------
     MlpperfError
-        If the folder cannot be written. That is found out here, before any time is spent.
+        If the folder cannot be written, before any time is spent.
     """
 
     def __init__(self, kind: str, name: str, folder: Path | None = None) -> None:
         self.kind = kind
         self.written: list[dict[str, Any]] = []
         self.file = append([], folder or records_folder(), name)
-        # Taken once: what is committed while something is measured is not what was measured.
+        # Once, because a commit that is made during the measurement is not what was measured.
         self._commit = current_commit()
 
     def add(self, *contents: Mapping[str, Any]) -> None:
-        """Append a record for each of `contents`, which is what was measured; all or none of them.
-
-        Raises
-        ------
-        MlpperfError
-            If the disk is full, or the folder can no longer be written.
-        """
+        """Append a record for each of `contents`, all or none of them: raises `MlpperfError`."""
         self.keep(*self.complete(*contents))
 
     def keep(self, *records: dict[str, Any]) -> None:
-        """Append records that are complete already, for example another machine's; all or none.
-
-        Raises
-        ------
-        MlpperfError
-            As `add`.
-        """
+        """Append complete records, for example of another machine, all or none of them."""
         if records:
             append(records, self.file.parent, self.file.stem)
             self.written += records
@@ -68,12 +56,12 @@ class Recording:
         return as_records(self.kind, self._commit, contents)
 
     @property
-    def told(self) -> str:
-        """Where the records are, for the end of what a command prints."""
+    def location(self) -> str:
+        """The sentence about where the records are, for the end of a command's output."""
         return f"Records: {self.file}"
 
 
 def json_text(records: object) -> str:
-    """Records, or one of them, as a command prints them for other programs."""
+    """Records, or one of them, as a command prints them with --json."""
     text = json.dumps(records, indent=2, ensure_ascii=False)
     return text.encode(errors="backslashreplace").decode()

@@ -3,11 +3,11 @@
 Lines are only ever appended, whole or not at all. A damaged line is reported and skipped; it never
 makes the others unreadable. This module writes them, `reading` reads them.
 
-A line has `schema`, the number of the format, then the fields of `Origin`, which say where the
-record is from, then what was measured. A number that was not measured, or that has no bound, is
-null. docs/records.md has the fields of every kind, and how the format changed: schema 1 is the only
-one so far, and every line that was ever written can still be read. A change that makes old lines
-mean something else needs another `SCHEMA`. Lines of one that is not known here are skipped.
+A line has the fields of `Origin`, which say where the record is from, then what was measured. A
+number that was not measured, or that has no bound, is null. docs/records.md has the fields of every
+kind, and how the format changed: schema 1 is the only one so far, and every line that was ever
+written can still be read. A change that makes old lines mean something else needs another `SCHEMA`.
+Lines of an unknown schema are skipped.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import msgspec
 from filelock import FileLock
 
 from ...devices import Setting, keep_freed_memory, threads
@@ -30,11 +31,12 @@ from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
-from .fields import Bytes, Count, seconds_of, shaped
+from .fields import Bytes, Count, Option, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
+Fields = dict[str, Any]  # a record, or a part of one, as JSON has it
 
 
 def records_folder() -> Path:
@@ -43,13 +45,13 @@ def records_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Commit:
+class CodeVersion:
     """The version of the code that was measured.
 
     Attributes
     ----------
     hash : the whole hash; None outside a git repository, and before its first commit.
-    dirty : files that git tracks had been changed, so the hash does not say what was measured.
+    dirty : files that git tracks had been changed, so the hash does not identify the code.
     """
 
     hash: str | None
@@ -57,7 +59,7 @@ class Commit:
 
 
 class Place(NamedTuple):
-    """Where something was measured; figures of different places are never mixed."""
+    """Where something was measured; numbers of different places are never mixed."""
 
     machine: str
     device: str
@@ -67,101 +69,106 @@ class Place(NamedTuple):
         return f"{self.machine}; {self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """When, where and of what version of the code something was measured: what every record says.
+class Origin(msgspec.Struct, kw_only=True):
+    """When, where and of what version of the code something was measured: in every record.
+
+    The struct of a kind of records inherits these fields and adds what was measured.
 
     Attributes
     ----------
+    FILE : name of the file of such records, without its ending.
+    schema : number of the format.
     kind : what sort of record it is, such as race.
     time : when it was written, after the measurement; ISO 8601 in UTC, to the second.
     commit : of the code in the folder from which the command was started.
     machine : host, processor, `cores` (processors that may be used), `memory` in bytes, operating
         system; of the environment that ran what was measured the versions of Python, NumPy and its
-        BLAS, and the widest vector instructions: none without NumPy, unknown if it did not say.
+        BLAS, and the widest vector instructions: none without NumPy, unknown if not reported.
     device : cpu, or gpu:N as CUDA numbers them.
     threads : how many shared the work.
     setting : what was asked for, by the names of `mlpperf.devices.Setting`; its `gpu_memory` is
-        growth, all, or a number of MB. None in records older than it. It stays a plain mapping,
-        because a `Setting` refuses more threads than the machine of the reader has.
-    in_force : what was seen in the process that wrote the record, by the names of
+        growth, all, or a number of MB. None in records older than it. It is no `Setting`, because
+        that refuses more threads than the machine of the reader has.
+    in_force : what was in force in the process that wrote the record, by the names of
         `mlpperf.engine.machine.in_force.InForce`; its `gpu_memory` is in bytes. None in records
         older than it.
     freed_memory : kept (the process keeps what it frees, for later arrays) or returned.
     versions : of the numerical packages that were installed there, by name.
     """
 
+    FILE: ClassVar[str] = ""
+
+    schema: Literal[1]
     kind: str
     time: str
-    commit: Commit
+    commit: CodeVersion
     machine: Machine
     device: str
     threads: Count
+    setting: dict[str, Option] | None = None
+    in_force: dict[str, Option] | None = None
     freed_memory: str
-    versions: Mapping[str, str]
-    setting: Mapping[str, Any] | None = None
-    in_force: Mapping[str, Any] | None = None
+    versions: dict[str, str]
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
-        # In one form, so that times can be compared as they are written.
-        written = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
-        object.__setattr__(self, "time", written)
+        # In one form, so that times can be compared as text.
+        self.time = datetime.fromtimestamp(seconds_of(self.time), UTC).isoformat()
         shaped(self.machine.cores, Count)
         shaped(self.machine.memory, Bytes)
 
     @property
     def place(self) -> Place:
-        """Where it is from."""
+        """Where it was measured."""
         machine = self.machine
         name = machine_name(machine.host, machine.processor, machine.cores)
         return Place(name, self.device, self.threads)
 
     @property
     def software(self) -> str:
-        """BLAS and NumPy, as far as they are there, and Python with their versions, in words."""
+        """The versions of Python and, if installed, NumPy and its BLAS, in words."""
         machine = self.machine
         numpy = "" if machine.numpy == NONE else f"{machine.blas}, NumPy {machine.numpy}, "
         return f"{numpy}Python {machine.python}"
 
 
-def current_commit(folder: Path | None = None) -> Commit:
+def current_commit(folder: Path | None = None) -> CodeVersion:
     """The commit checked out in `folder` (default: the current one)."""
     changes = query("status", "--porcelain", "--untracked-files=no", folder=folder)
-    return Commit(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
+    return CodeVersion(query("rev-parse", "--verify", "HEAD", folder=folder), bool(changes))
 
 
-def context(kind: str, commit: Commit) -> dict[str, Any]:
-    """What a record of that kind starts with when it is written here and now."""
+def context(kind: str, commit: CodeVersion) -> dict[str, Any]:
+    """The fields of `Origin` for a record that is written here and now."""
     setting, here = Setting.current(), environment()
-    origin = Origin(
-        kind=kind,
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit,
-        machine=here.machine,
-        device=setting.device,
-        threads=threads(),
-        setting=asdict(setting),
-        in_force=asdict(in_force()),
-        freed_memory="kept" if keep_freed_memory() else "returned",
-        versions=here.versions,
-    )
-    return {"schema": SCHEMA, **asdict(origin)}
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": asdict(commit),
+        "machine": asdict(here.machine),
+        "device": setting.device,
+        "threads": threads(),
+        "setting": asdict(setting),
+        "in_force": asdict(in_force()),
+        "freed_memory": "kept" if keep_freed_memory() else "returned",
+        "versions": dict(here.versions),
+    }
 
 
 def as_records(
-    kind: str, commit: Commit, contents: Iterable[Mapping[str, Any]]
+    kind: str, commit: CodeVersion, contents: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """A record for each of `contents`, which is what was measured, as JSON can hold it.
 
-    A field of a content stands instead of one of the context that has the same name.
+    A field of a content replaces the field of `context` that has the same name.
     """
     common = context(kind, commit)
     return [finite({**common, **content}) for content in contents]
 
 
 def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:
-    """Append `records` to `folder`/`name`.jsonl, all of them or none; gives the file's path.
+    """Append `records` to `folder`/`name`.jsonl, all of them or none, and return the file's path.
 
     Raises
     ------
@@ -170,7 +177,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    # Half of a surrogate pair, as in a file's name, can stand in no UTF-8: it is written out.
+    # UTF-8 cannot hold half of a surrogate pair, as in a file's name: it is written out.
     whole = re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", "\n".join([*lines, ""]))
     text = whole.encode()
     try:
@@ -181,7 +188,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
                 if before and not _ends_a_line(path):
                     text = b"\n" + text  # a killed writer's last line stays the only damaged one
                 rest = memoryview(text)
-                while rest:  # a disk that fills up takes a part of it
+                while rest:  # a full disk takes only a part
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
@@ -197,13 +204,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for records; git ignores the usual one, unless somebody changes its .gitignore.
-
-    Raises
-    ------
-    OSError
-        If that fails.
-    """
+    """Make a folder for records; git ignores the usual one by its .gitignore: raises `OSError`."""
     is_first = folder.name == USUAL_FOLDER and not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if is_first:
@@ -217,7 +218,7 @@ def _ends_a_line(path: Path) -> bool:
 
 
 def finite(value: Any) -> Any:
-    """`value` as JSON can hold it: what was not measured (NaN) or has no bound is null."""
+    """`value` as JSON can hold it: NaN and infinite numbers are null."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

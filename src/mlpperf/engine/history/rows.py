@@ -1,4 +1,4 @@
-"""A row of the history: one number, and what names it."""
+"""A row of the history: one number, and what it is a number of."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Run(NamedTuple):
     measured: int  # seconds since 1970
 
 
-class Series(NamedTuple):
+class Metric(NamedTuple):
     """What was measured."""
 
     path: str
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     """One number."""
 
     run: Run
-    series: Series
+    metric: Metric
     value: float
     low: float = math.nan
     high: float = math.nan
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 def machine_name(host: str, processor: str, count: int) -> str:
-    """Host, processor and its count in words: equal names give comparable times."""
+    """Host, processor and its count: times of equal names are comparable."""
     return f"{host}: {processor}, {count} processors"
 
 
@@ -58,6 +58,6 @@ def software_name(python: str, numpy: str = "", *others: str) -> str:
 
 @lru_cache(maxsize=1024)
 def minor(version: str) -> str:
-    """`version` without what seldom changes a speed: 2.4 of 2.4.6; nothing if it is none."""
-    found = re.match(r"\d+(\.\d+)?", version)
-    return found[0] if found else ""
+    """Major and minor number of a version: 2.4 of 2.4.6; empty if it has none."""
+    number = re.match(r"\d+(\.\d+)?", version)
+    return number[0] if number else ""

@@ -1,4 +1,4 @@
-"""Where a series of numbers falls apart best, and how probable it is that two parts are alike."""
+"""The best places to split a list of numbers, and the rank-sum test of two parts."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def best_splits(values: Floats, most: int, fewest: int) -> list[list[int]]:
     """The best place to split `values`, the best two, … up to `most` places.
 
     A place is the index at which the next part begins. Of all ways to split into parts of at least
-    `fewest` values, the best has the least squares around the means of its parts. It is found by
-    optimal partitioning: what is best up to a place goes on from what is best, with one split
-    less, up to an earlier one (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
+    `fewest` values, the best has the least squares around the means of its parts. Optimal
+    partitioning extends the best split of the values up to an earlier place by one more part
+    (Jackson et al. 2005, doi:10.1109/LSP.2001.838216).
 
     `values` must be at least (`most` + 1) · `fewest`.
     """
     n = len(values)
-    # Around the mean nothing cancels: what is left is all scatter.
+    # Without the mean, so that no digits cancel.
     sums = np.concatenate([[0.0], np.cumsum(values - values.mean())])
-    # The squares around the means are those of all values, less Σ (sum of a part)² ÷ its length.
+    # Least squares around the means are the largest Σ (sum of a part)² ÷ its length.
     places = np.arange(n + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         gained = np.where(places >= fewest, sums**2 / places, -np.inf)
     came_from = np.zeros((most + 1, n + 1), dtype=np.intp)
-    found = []
+    best_of_each = []
     for splits in range(1, most + 1):
         further = np.full(n + 1, -np.inf)
-        # Of the last splits only those of all values are wanted, and nothing goes on from them.
+        # The last split is only needed for all values.
         for stop in range(n if splits == most else (splits + 1) * fewest, n + 1):
             starts = places[splits * fewest : stop - fewest + 1]
             total = gained[starts] + (sums[stop] - sums[starts]) ** 2 / (stop - starts)
@@ -47,15 +47,15 @@ def best_splits(values: Floats, most: int, fewest: int) -> list[list[int]]:
         for earlier in range(splits, 0, -1):
             at = int(came_from[earlier, at])
             chain.append(at)
-        found.append(chain[::-1])
-    return found
+        best_of_each.append(chain[::-1])
+    return best_of_each
 
 
 def rank_sum_probability(a: Floats, b: Floats, few: int) -> float:
-    """Two-sided probability of Wilcoxon's rank sum; no two values are equal.
+    """Two-sided probability of Wilcoxon's rank sum; no two values may be equal.
 
-    Exact for up to `EXACT` pairs, and wherever one side has at most `few` values. Extreme sums are
-    rarer than the normal approximation says, so that errs on the safe side.
+    Exact for up to `EXACT` pairs, and if one side has at most `few` values. The normal
+    approximation overestimates the probability of extreme sums, so it errs on the safe side.
     """
     m, n = len(a), len(b)
     rank = np.argsort(np.argsort(np.concatenate([a, b])))
@@ -68,16 +68,16 @@ def rank_sum_probability(a: Floats, b: Floats, few: int) -> float:
 
 
 def _up_to(m: int, n: int, pairs: int) -> float:
-    """Probability that of m · n pairs, one of each side, at most so many are the larger one's."""
+    """Probability that in at most `pairs` of m · n pairs a given side has the larger value."""
     return sum(_ways(m, n)[: pairs + 1]) / math.comb(m + n, m)
 
 
 @lru_cache(maxsize=256)
 def _ways(m: int, n: int) -> list[int]:
-    """In how many orders of m and n values 0, 1, … up to half of the m · n pairs are one side's.
+    """The number of orders of m and n values in which a side wins 0, 1, … up to half of the pairs.
 
     They are the coefficients of the Gaussian binomial Π (1 − x^(n+i)) ÷ (1 − x^i) for i from 1 to m
-    (Mann and Whitney 1947). Whole numbers, so nothing is rounded.
+    (Mann and Whitney 1947), in whole numbers, so nothing is rounded.
     """
     ways = [1] + [0] * (m * n // 2)
     for i in range(1, m + 1):

@@ -1,8 +1,8 @@
-"""Comparing pair after pair of a branch until its levels are known.
+"""Compares pairs of commits of a branch until its levels are known.
 
-Each commit with the one before, newest first; then with anchors further back, wherever that says
-more than is known; then what lies around each step, until its size is known well. It may be stopped
-at any moment: what was compared is recorded, and the next run goes on from there.
+Each commit is compared with its predecessor, newest first; then with anchors further back, wherever
+that adds enough information; then the commits around each step, until its size is known well. A
+backfill may be stopped at any moment: comparisons are recorded, and the next run continues.
 """
 
 from __future__ import annotations
@@ -12,31 +12,30 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...errors import MlpperfError
-from ..compare.records import Decision
-from ..history.reading import Record
+from ..compare import ComparisonRecord
 from .gathering import Link
 from .planning import Pair, Plan
 
-IN_A_ROW = 3  # comparisons that fail one after the other, when it is not the commits' fault
+IN_A_ROW = 3  # consecutive failures that end a backfill: then it is not the commits' fault
 
 
 class Workers(Protocol):
-    """Who compares pairs of commits: this machine, or several."""
+    """Compares pairs of commits, on this machine or on several."""
 
     @property
     def free(self) -> bool:
-        """Whether another pair can be given."""
+        """Whether it accepts another pair."""
 
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
-        """Compare that pair, by the series of these names only, if any are given."""
+        """Start to compare a pair, by the series of these names only, if any are given."""
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
-        """A pair that was given, and what came of it: a record, or why there is none."""
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
+        """Wait for a started pair; its record, or why there is none."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A pair, and what came of it: what it says about the branch, or why it says nothing."""
+    """A compared pair: its link, or why there is none."""
 
     pair: Pair
     link: Link | None = None
@@ -46,7 +45,7 @@ class Compared:
 def backfill(
     plan: Plan, workers: Workers, enough: Callable[[], bool] = lambda: False
 ) -> Iterator[Compared]:
-    """Compare what the plan says, until there is nothing left, or it is `enough`.
+    """Compare the pairs of a plan until none is left, or `enough` returns True.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def _backfill(plan: Plan, workers: Workers, enough: Callable[[], bool]) -> Itera
 
 
 def giving_up(every: Iterable[Compared]) -> Iterator[Compared]:
-    """The same comparisons, as long as not several in a row cannot be made.
+    """Pass comparisons on until several in a row have failed.
 
     Raises
     ------
@@ -89,13 +88,13 @@ def giving_up(every: Iterable[Compared]) -> Iterator[Compared]:
 
 
 def take(plan: Plan, workers: Workers) -> Compared:
-    """Wait for a pair, and note what came of it."""
-    pair, found = workers.done()
+    """Wait for a pair, and add its result to the plan."""
+    pair, outcome = workers.done()
     plan.pending.discard(pair)
-    if isinstance(found, MlpperfError):
-        plan.blame(pair, str(found))
-        return Compared(pair, failed=str(found))
-    link = plan.levels.add(found)
-    assert link is not None  # both commits are of the lineage, because its plan named them
+    if isinstance(outcome, MlpperfError):
+        plan.blame(pair, str(outcome))
+        return Compared(pair, failed=str(outcome))
+    link = plan.levels.add(outcome)
+    assert link is not None  # the plan takes both commits from its lineage
     plan.note(link)
     return Compared(pair, link)

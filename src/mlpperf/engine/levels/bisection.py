@@ -1,8 +1,7 @@
-"""Which commit made it slower? As few comparisons of pairs as that takes.
+"""Finds the commit that made a benchmark slower, with as few comparisons as possible.
 
-What is not known yet of a stretch of commits is narrowed by a comparison that ends in its middle;
-each is an edge of the network, so that what was measured before counts, too, and more than one step
-is found like one.
+Each comparison ends in the middle of the range in which a step may be. It becomes an edge of the
+network, so earlier comparisons are used, too, and several steps are found like one.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from .fitting import CONFIDENCE, Fit, Step, fit
 from .gathering import Link
 from .planning import Pair, Plan
 
-# A climb counts as one where it says with so many fewer steps what steps do, and comparisons divide
-# it into so many parts.
-FEWER_BY_A_CLIMB, PARTS_OF_A_CLIMB = 2, 6
-ATTEMPTS = 3  # comparisons of one pair, as long as they do not say enough
+# A drift is reported instead of steps only if it replaces at least two steps, and the compared
+# commits divide it into at least six parts.
+FEWER_BY_A_DRIFT, PARTS_OF_A_DRIFT = 2, 6
+ATTEMPTS = 3  # comparisons of one pair while they decide nothing
 
 
 @dataclass
 class Hunt:
-    """What is known of some series between a good commit, the first of the lineage, and a bad one.
+    """The bisection of some series between a good commit, the first of the lineage, and a bad one.
 
     Attributes
     ----------
-    plan : the branch between the two, and what was compared of it.
-    series : that are asked about.
-    confidence : with which a step has to be at the commit that is named for it.
+    plan : the branch between the two, and its comparisons.
+    series : the series.
+    confidence : required probability that a step is at the commit named for it.
     """
 
     plan: Plan
@@ -50,22 +49,23 @@ class Hunt:
         return len(self.plan.levels.lineage) - 1
 
     def fit(self, series: Series) -> Fit | None:
-        """What is known of a series; None if nothing is.
+        """The steps of a series so far; None without a comparison of it.
 
-        What climbs is first taken for several steps, because few edges cannot tell the two apart.
+        A drift is first fitted by several steps, because few edges cannot distinguish the two.
         """
         network = self.plan.levels.networks.get(series)
         if network is None:
             return None
-        by_steps = fit(network, len(self.series), confidence=self.confidence, climbs=False)
-        if len(by_steps.steps) <= FEWER_BY_A_CLIMB:
+        by_steps = fit(network, len(self.series), confidence=self.confidence, drifts=False)
+        if len(by_steps.steps) <= FEWER_BY_A_DRIFT:
             return by_steps
-        by_climbs = fit(network, len(self.series), confidence=self.confidence)
-        fewer = len(by_steps.steps) - len(by_climbs.steps)
-        if fewer >= FEWER_BY_A_CLIMB and all(
-            _parts(step, by_climbs) >= PARTS_OF_A_CLIMB for step in by_climbs.steps if step.climbs
+        with_drifts = fit(network, len(self.series), confidence=self.confidence)
+        fewer = len(by_steps.steps) - len(with_drifts.steps)
+        drifts = [step for step in with_drifts.steps if step.climbs]
+        if fewer >= FEWER_BY_A_DRIFT and all(
+            _parts(step, with_drifts) >= PARTS_OF_A_DRIFT for step in drifts
         ):
-            return by_climbs
+            return with_drifts
         return by_steps
 
     def next_pair(self) -> Pair | None:
@@ -76,29 +76,29 @@ class Hunt:
         return None
 
     def open(self, series: Series) -> bool:
-        """Whether another comparison would say more about a series."""
+        """Whether another comparison would narrow the steps of a series."""
         return self._next_of(series) is not None
 
     def steps(self, series: Series) -> tuple[Step, ...]:
         """The steps of a series, as far as they are known."""
-        found = self.fit(series)
-        return found.steps if found else ()
+        fitted = self.fit(series)
+        return fitted.steps if fitted else ()
 
     def _next_of(self, series: Series) -> Pair | None:
-        found = self.fit(series)
+        fitted = self.fit(series)
         whole = (0, self.last)
-        if found is None or not _tied(found):
+        if fitted is None or fitted.gaps:
             return whole if self._may(whole) else None
-        for step in sorted(found.steps, key=lambda step: step.earliest - step.latest):
+        for step in sorted(fitted.steps, key=lambda step: step.earliest - step.latest):
             if not step.climbs and (pair := self._narrowing(step)):
                 return pair
-        if not found.steps and self._undecided(found):
+        if not fitted.steps and self._undecided(fitted):
             return whole if self._may(whole) else None
         return None
 
-    def _undecided(self, found: Fit) -> bool:
-        """Whether there may be a step after all: the ends differ by twice the error of that."""
-        network = found.network
+    def _undecided(self, fitted: Fit) -> bool:
+        """Whether there may be a step after all: the ends differ by more than twice the error."""
+        network = fitted.network
         across = np.logical_and(network.base == 0, network.head == self.last)
         if not across.any():
             return False
@@ -108,7 +108,7 @@ class Hunt:
         return bool(error > EXACT and abs(ratio) > 2 * error)
 
     def _narrowing(self, step: Step) -> Pair | None:
-        """A pair that tells on which side of its middle a step is."""
+        """A pair that decides on which side of its middle a step is."""
         ends = [place for place in self.plan.usable if step.earliest - 1 <= place <= step.latest]
         if len(ends) < 3:  # it is at one commit, or at one of those that do not run
             return None
@@ -128,31 +128,27 @@ class Hunt:
 
     @property
     def comparisons(self) -> int:
-        """How many comparisons it usually takes at most."""
+        """The largest number of comparisons that it usually takes."""
         return 1 + math.ceil(math.log2(max(self.last, 1)))
 
 
 def _by_middle(inner: Sequence[int], step: Step) -> list[int]:
-    """Places, those first before or at which the step is with a probability nearest to one half.
+    """Places, sorted by how close to one half the probability is that the step is up to there.
 
-    Of places that the edges cannot tell apart, all are equally likely.
+    Places that the edges cannot distinguish are equally likely.
     """
     until = np.cumsum(step.shares[step.earliest : step.latest + 1])
     return sorted(inner, key=lambda place: abs(until[place - step.earliest] / until[-1] - 0.5))
 
 
-def _parts(step: Step, found: Fit) -> int:
-    """Into how many parts the ends of edges divide a climb."""
-    ends = {*found.network.base.tolist(), *found.network.head.tolist()}
+def _parts(step: Step, fitted: Fit) -> int:
+    """Into how many parts the ends of edges divide a drift."""
+    ends = {*fitted.network.base.tolist(), *fitted.network.head.tolist()}
     return 1 + len([place for place in ends if step.earliest <= place < step.latest])
 
 
-def _tied(found: Fit) -> bool:
-    return not found.gaps
-
-
 def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
-    """The comparison of the good commit with the bad one: a known one, or one that is made now.
+    """The comparison of the good commit with the bad one: a recorded one, or a new one.
 
     Raises
     ------
@@ -161,24 +157,24 @@ def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
-        says = targets(link, pattern) if pattern else not link.decision.selected
-        if (link.base, link.head) == pair and says and not link.decision.interrupted:
+        says = targets(link, pattern) if pattern else not link.record.selected
+        if (link.base, link.head) == pair and says and not link.record.interrupted:
             return link
     plan.pending.add(pair)
     workers.start(pair)
     compared = take(plan, workers)
     if compared.link is None or not compared.link.useful:
-        why = compared.failed or (compared.link.decision.verdict if compared.link else "")
+        why = compared.failed or (compared.link.record.verdict if compared.link else "")
         raise MlpperfError(why)
     return compared.link
 
 
 def targets(link: Link, pattern: str | None) -> list[Series]:
-    """What is to be found: the series of that name, or else those of the pattern that are slower.
+    """The series to bisect: the one of that name, or else those that fit and are slower at the end.
 
-    Slower from the first commit to the last one; by default of all.
+    Without a pattern, all series that are slower.
     """
-    timed = [outcome for outcome in link.decision.outcomes if outcome.timed]
+    timed = [outcome for outcome in link.record.outcomes if outcome.timed]
     if pattern:
         timed = [outcome for outcome in timed if fits(pattern, outcome.series)]
         named = [outcome for outcome in timed if outcome.series.name == pattern]

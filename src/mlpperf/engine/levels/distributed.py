@@ -17,12 +17,9 @@ from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
-from ..compare.records import COMPARISONS, Decision
-from ..compare.render import record
-from ..compare.request import Request, carry_out
-from ..compare.result import Comparison
+from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
 from ..git import query
-from ..history.reading import Record, record_of
+from ..history.fields import shaped
 from ..history.recording import Recording
 from ..history.records import as_records, current_commit
 from .lineage import Lineage
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 RESOURCE = "mlpperf"  # of which a worker has as many as it may make comparisons at a time
-DEATHS = 10  # of workers on one pair, before that is given up
 PATIENCE = 10.0  # seconds for the scheduler to answer
 WAITING = 3600.0  # seconds for another comparison on the same machine to end
 
@@ -78,7 +74,7 @@ class Cluster:
         self._pairs[future] = pair
         self._ended.add(future)
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """A pair that was given, and what came of it: a record, or why there is none."""
         future = next(self._ended)
         pair = self._pairs.pop(future)
@@ -91,7 +87,7 @@ class Cluster:
         if "refused" in answer:
             return pair, MlpperfError(f"{answer['host']}: {answer['refused']}")
         self._recording.keep(answer["record"])
-        return pair, record_of(answer["record"], COMPARISONS)
+        return pair, shaped(answer["record"], ComparisonRecord)
 
 
 def measured(request: Request) -> dict[str, Any]:
@@ -163,24 +159,3 @@ def _about(commit: str) -> dict[str, Any]:
     """What a worker has."""
     known = query("cat-file", "-e", commit) is not None
     return {"version": __version__, "known": known, "folder": str(Path.cwd())}
-
-
-@contextlib.contextmanager
-def local(workers: int) -> Iterator[str]:
-    """The address of a scheduler on this machine, with so many workers.
-
-    They measure one after the other; only what comes before each measurement goes side by side.
-    """
-    import dask
-    from distributed import LocalCluster
-
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            resources={RESOURCE: 1},
-            dashboard_address=None,
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address

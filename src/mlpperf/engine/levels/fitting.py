@@ -1,15 +1,15 @@
 """Levels over commits: which commits changed a series, and by how much, from a network of edges.
 
-Most commits change nothing. So the history of a series is taken to be level but for few steps, and
-their sizes follow by least squares. Whatever explains the edges best is added, as long as chance
-would hardly bring anything as plain anywhere in the whole history:
+Most commits change nothing. So the history of a series is modelled as constant with a few steps,
+whose sizes follow by least squares. The candidate that explains the edges best is added, until
+chance alone could produce it somewhere in the history:
 
 - a step at a commit, on all machines or on one;
-- a climb, which spreads evenly over many commits, if that explains more than any step;
-- an edge that contradicts the others: then it counts no longer.
+- a drift, which spreads evenly over many commits, if it explains more than any step;
+- an edge that contradicts the others, which is then left out.
 
-The errors of edges are those of their comparisons, and are held against how well the edges agree
-with each other: where they contradict each other by more than they should, all errors grow.
+The errors of the edges come from their comparisons. If the edges contradict each other by more than
+these errors allow, all errors are increased.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from numpy.typing import NDArray
 
 from ..statistics.estimates import DEVIATION_PER_MEDIAN_DEVIATION
 from ..statistics.quantiles import normal_quantile
-from .climbs import Where, squares, stretches
+from .drifts import Where, squares, stretches
 from .edges import EVERY, Floats, Network, Places
-from .rarity import rarity
+from .tail import rarity
 
 ALARMS = 0.01  # probability of any false step in a whole history
-CONFIDENCE = 0.99  # the probability that a step is at one of the commits that are told for it
-# A climb must explain more than a step by so much of χ², having one more number to choose.
-MORE_OF_A_CLIMB = 6.0
-SWEEPS = 10  # times that each step may be moved, at most
-FEWEST_RESIDUALS = 20  # below which edges do not say how well they agree
+CONFIDENCE = 0.99  # probability that a step is at one of the commits reported for it
+# A drift has one parameter more than a step, so it must improve χ² by this much more.
+MORE_OF_A_DRIFT = 6.0
+SWEEPS = 10  # largest number of moves for each step
+FEWEST_RESIDUALS = 20  # residuals needed to estimate how well edges agree
 
 Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
 class Step:
-    """From `where` on the series runs at another level.
+    """A change of the level of a series.
 
     Attributes
     ----------
-    where : the place, or the stretch that it climbs on.
-    log_ratio, error : by how much, and its standard error.
-    earliest, latest : places between which it is, with the probability that was asked for.
-    shares : how likely it is at each place of the history.
+    where : the place, or the stretch of a drift.
+    log_ratio, error : its size and standard error.
+    earliest, latest : the places between which it is, with the requested probability.
+    shares : the probability of each place of the history.
     """
 
     where: Where
@@ -59,21 +59,21 @@ class Step:
 
     @property
     def climbs(self) -> bool:
-        """Whether it spreads over several commits."""
+        """Whether it is a drift over several commits."""
         return self.where.first < self.where.last
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What the edges of a series come to.
+    """The steps of a series, fitted to its edges.
 
     Attributes
     ----------
-    steps : in order.
+    steps : in the order of the history.
     network : the edges.
-    contradicting : those that agree with no others.
+    contradicting : numbers of the edges that were left out.
     residuals : of the edges, in units of their errors.
-    factor : by which the errors had to grow.
+    factor : by which the errors were increased.
     """
 
     steps: tuple[Step, ...]
@@ -85,32 +85,32 @@ class Fit:
 
     def levels(self, machine: int = EVERY) -> Floats:
         """The level of each place on a machine, as a logarithm; 0 at the first one."""
-        found = np.zeros(self.network.commits)
+        levels = np.zeros(self.network.commits)
         for step in self.steps:
-            found += step.log_ratio * step.where.behind(self.network.commits, machine)
-        return found
+            levels += step.log_ratio * step.where.behind(self.network.commits, machine)
+        return levels
 
     def errors(self, reference: int, machine: int = EVERY) -> Floats:
-        """The standard error of each level beside that of the place `reference`."""
+        """The standard error of each level relative to that of the place `reference`."""
         if not self.steps:
             return np.zeros(self.network.commits)
         commits = self.network.commits
         shares = np.array([step.where.behind(commits, machine) for step in self.steps])
         shares = shares - shares[:, [reference]]
         variance = np.einsum("ik,ij,jk->k", shares, self._covariance, shares)
-        found: Floats = np.sqrt(np.maximum(variance, 0.0))
-        return found
+        errors: Floats = np.sqrt(np.maximum(variance, 0.0))
+        return errors
 
     @property
     def gaps(self) -> list[int]:
-        """Places that nothing ties to the one before."""
+        """Places that no edge links to the one before."""
         tied = self.network.crossing(np.ones(len(self.network)))
         return [place for place in range(1, self.network.commits) if not tied[place]]
 
     def own(self) -> tuple[Floats, Floats]:
-        """What the edges of each place say of its level by themselves, and the error of that.
+        """The level of each place from its own edges alone, with its error.
 
-        As if all other levels were right; NaN where a place has no edges.
+        All other levels are taken as exact; NaN where a place has no edges.
         """
         network, commits = self.network, self.network.commits
         weights = (self.factor * network.error) ** -2.0
@@ -126,8 +126,7 @@ class Fit:
 def fit_all(networks: Mapping[Name, Network]) -> dict[Name, Fit]:
     """The steps of each series of a history.
 
-    In a history where nothing changed, any step at all is told with the probability `ALARMS` at
-    most.
+    In a history where nothing changed, the probability of any step at all is at most `ALARMS`.
     """
     tests = len(networks)
     first = {name: fit(network, tests) for name, network in networks.items()}
@@ -138,7 +137,7 @@ def fit_all(networks: Mapping[Name, Network]) -> dict[Name, Fit]:
 
 
 def error_factor(fits: Sequence[Fit]) -> float:
-    """By how much edges contradict each other more than their errors allow; at least 1."""
+    """By which factor edges contradict each other more than their errors allow; at least 1."""
     every = [np.abs(one.residuals[one.network.measured]) for one in fits]
     sizes = np.concatenate([*every, np.zeros(0)])
     if len(sizes) < FEWEST_RESIDUALS:
@@ -151,31 +150,31 @@ def fit(
     tests: int = 1,
     factor: float = 1.0,
     confidence: float = CONFIDENCE,
-    climbs: bool = True,
+    drifts: bool = True,
 ) -> Fit:
-    """The steps of one series out of so many that are looked at together.
+    """The steps of one of `tests` series that are fitted together.
 
-    `factor` is by how much larger errors are than the edges say; `confidence` that of the places;
-    `climbs` whether there may be any.
+    Errors are larger than those of the edges by `factor`. `confidence` is that of the places, and
+    `drifts` allows drifts.
     """
-    return _Search(network, tests, factor, confidence, climbs).run()
+    return _Search(network, tests, factor, confidence, drifts).run()
 
 
 class _Search:
-    """Adds whatever explains the edges best, until nothing does beyond chance."""
+    """Adds the candidate that explains the edges best, until chance alone could produce it."""
 
     def __init__(
-        self, network: Network, tests: int, factor: float, confidence: float, climbs: bool
+        self, network: Network, tests: int, factor: float, confidence: float, drifts: bool
     ) -> None:
         self._network, self._factor, self._confidence = network, factor, confidence
         machines = network.machines
         self._groups = [EVERY, *(machines if len(machines) > 1 else ())]
         self._on = {machine: network.on(machine) for machine in self._groups}
         self._lifts: dict[Where, Floats] = {}
-        self._climbs = stretches(network.commits) if climbs else ()
+        self._drifts = stretches(network.commits) if drifts else ()
         ends = np.unique(np.concatenate([network.base, network.head]))
         known = len(np.unique(network.head[~network.measured]))
-        candidates = max(len(ends) - 1 - known, 1) * len(self._groups) + len(self._climbs)
+        candidates = max(len(ends) - 1 - known, 1) * len(self._groups) + len(self._drifts)
         self._tail = ALARMS / (2 * tests * candidates)
         self._limit = normal_quantile(1 - self._tail)
         self._weights = (factor * network.error) ** -2.0
@@ -187,7 +186,7 @@ class _Search:
         seen: set[frozenset[Where]] = set()
         while len(self._network):
             scores = dict(self._scores())
-            best = max(scores, key=lambda found: scores[found], default=None)
+            best = max(scores, key=lambda candidate: scores[candidate], default=None)
             if best is None or scores[best] < self._limit**2:
                 break
             if isinstance(best, Where):
@@ -201,10 +200,10 @@ class _Search:
                 self._out.append(best)
                 self._weights[best] = 0.0
                 self._weigh()
-        return self._told()
+        return self._fit()
 
     def _weigh(self) -> None:
-        """How much the edges say of each candidate, and how rare that is for their freedom."""
+        """The weight of the edges for each candidate, and the factor for their freedom."""
         network, weights = self._network, self._weights
         freedom = np.maximum(network.freedom, 1.0)
         columns = weights, weights / freedom, weights**2 / freedom
@@ -213,52 +212,52 @@ class _Search:
             for machine, on in self._on.items()
         }
         self._rarity_of_edges = rarity(self._tail, *columns)
-        self._of_climbs = self._rarity_of_climbs = np.zeros(0)
-        if self._climbs:
+        self._of_drifts = self._rarity_of_drifts = np.zeros(0)
+        if self._drifts:
             every = squares(network.commits, network.base.tobytes(), network.head.tobytes())
-            self._of_climbs, less, _ = (every @ column for column in columns)
-            # As if a single edge said it all: most of a climb may rest on one.
-            self._rarity_of_climbs = rarity(
-                self._tail, self._of_climbs, less, self._of_climbs * less
+            self._of_drifts, less, _ = (every @ column for column in columns)
+            # The degrees of freedom of a single edge: one edge may support most of a drift.
+            self._rarity_of_drifts = rarity(
+                self._tail, self._of_drifts, less, self._of_drifts * less
             )
 
     def _lift(self, where: Where) -> Floats:
-        """Which share of a step or climb each edge has."""
+        """Which share of a step or drift each edge covers."""
         if where not in self._lifts:
             self._lifts[where] = self._network.within(*where)
         return self._lifts[where]
 
-    # --- what could be added, and how much of χ² it would explain ---
+    # --- candidates, and how much of χ² each would explain ---
 
     def _scores(self) -> Iterator[tuple[Where | int, float]]:
-        """The best step and climb, and the most contradicting edge, with what each explains."""
+        """The best step and drift, and the most contradicting edge, with what each explains."""
         solved = self._fitted(self._weights)
         explained = rarest = 0.0
         for machine in self._groups:
             of_places = self._of_steps(machine, solved)
-            if machine == EVERY:  # where one machine differs, each is told by itself
+            if machine == EVERY:  # where one machine differs, each has steps of its own
                 of_places[[step.first for step in self._steps if step.machine != EVERY]] = 0.0
             rare = of_places * self._rarity[machine]
             place = int(np.argmax(rare))
             explained = max(explained, float(of_places.max()))
             rarest = max(rarest, float(rare[place]))
             yield Where(place, place, machine), float(rare[place])
-        if self._climbs:
-            of_climbs = self._explained_by_climbs(solved)
-            best = int(np.argmax(of_climbs))
-            if of_climbs[best] > explained + MORE_OF_A_CLIMB:
-                yield self._climbs[best], float(of_climbs[best] * self._rarity_of_climbs[best])
-        # Of an edge, how far it is from what the others say.
+        if self._drifts:
+            of_drifts = self._explained_by_drifts(solved)
+            best = int(np.argmax(of_drifts))
+            if of_drifts[best] > explained + MORE_OF_A_DRIFT:
+                yield self._drifts[best], float(of_drifts[best] * self._rarity_of_drifts[best])
+        # For each edge, its distance from the prediction of the others.
         lifts = solved.lifts
         own = np.einsum("ij,jk,ik->i", lifts, solved.inverse, lifts) * self._weights
         left = np.maximum(1 - own, 1e-9)
         of_edges = self._weights * solved.rest**2 / left * self._rarity_of_edges
         edge = int(np.argmax(of_edges))
-        if of_edges[edge] > rarest * (1 + 1e-6):  # one that alone speaks for a step is believed
+        if of_edges[edge] > rarest * (1 + 1e-6):  # an edge that alone supports a step stays
             yield edge, float(of_edges[edge])
 
     def _fitted(self, weights: Floats, steps: Sequence[Where] | None = None) -> _Solved:
-        """The steps that are there, or these, by least squares."""
+        """The sizes of `steps`, by default of those so far, by least squares."""
         network = self._network
         steps = self._steps if steps is None else steps
         lifts = np.array([self._lift(step) for step in steps])
@@ -268,7 +267,7 @@ class _Search:
         return _Solved(lifts, inverse, network.log_ratio - lifts @ sizes, sizes)
 
     def _of_steps(self, machine: int, solved: _Solved) -> Floats:
-        """How much of χ² a step at each place would explain, beside those that are there."""
+        """How much of χ² a step at each place would explain in addition to `solved`."""
         network = self._network
         weights = self._weights * self._on[machine]
         known = network.crossing(weights)
@@ -277,27 +276,27 @@ class _Search:
         free = known - _overlap(of_steps, solved.inverse)
         return _explained(network.crossing(weights * solved.rest), known, free)
 
-    def _explained_by_climbs(self, solved: _Solved) -> Floats:
-        """The same for climbs, each of which is the mean of the steps on its stretch."""
+    def _explained_by_drifts(self, solved: _Solved) -> Floats:
+        """The same for drifts, each of which is the mean of the steps on its stretch."""
         network, weights = self._network, self._weights
 
         def means(values: Floats) -> Floats:
             sums = np.concatenate([[0.0], np.cumsum(network.crossing(values))])
-            first, last, _ = np.array(self._climbs).T
-            found: Floats = (sums[last + 1] - sums[first]) / (last - first + 1)
-            return found
+            first, last, _ = np.array(self._drifts).T
+            mean: Floats = (sums[last + 1] - sums[first]) / (last - first + 1)
+            return mean
 
         shared = [means(weights * lift) for lift in solved.lifts.T]
-        of_steps = np.array(shared).reshape(len(shared), len(self._climbs))
-        free = self._of_climbs - _overlap(of_steps, solved.inverse)
-        return _explained(means(weights * solved.rest), self._of_climbs, free)
+        of_steps = np.array(shared).reshape(len(shared), len(self._drifts))
+        free = self._of_drifts - _overlap(of_steps, solved.inverse)
+        return _explained(means(weights * solved.rest), self._of_drifts, free)
 
-    # --- what is there already ---
+    # --- steps so far ---
 
     def _settle(self, new: Where) -> None:
-        """Move steps to where they explain most beside the others; drop what chance does.
+        """Move steps to where they explain most; drop those that chance could produce.
 
-        A new step moves its neighbours, and whatever was moved moves its own.
+        A new step may move its neighbours, and each moved step its own neighbours.
         """
         unsettled = [new]
         for _ in range(SWEEPS * len(self._steps)):
@@ -314,20 +313,20 @@ class _Search:
         self._steps = [step for step, kept in zip(self._steps, plain, strict=True) if kept]
 
     def _rarity_of(self, where: Where) -> float:
-        """That of a step, or of a climb."""
+        """The factor of χ² of a step or drift."""
         if where.first < where.last:
-            return float(self._rarity_of_climbs[self._climbs.index(where)])
+            return float(self._rarity_of_drifts[self._drifts.index(where)])
         return float(self._rarity[where.machine][where.first])
 
     def _around(self, step: Where) -> list[Where]:
-        """A step and those next to it, which may lie on all machines or on any; climbs stay."""
+        """A step and its neighbours, on all machines or any; drifts stay where they are."""
         places = sorted({one.first for one in self._steps if one.first == one.last})
         at = int(np.searchsorted(places, step.first))
         near = places[max(at - 1, 0) : at + 2]
         return [one for one in self._steps if one.first == one.last and one.first in near]
 
     def _moved(self, step: Where) -> Where:
-        """A step where it explains most beside the others, unless another one is there."""
+        """The step at the place where it explains most, unless another one is there."""
         of_places = self._profile(self._steps.index(step))
         place = int(np.argmax(of_places))
         moved = Where(place, place, step.machine)
@@ -335,11 +334,11 @@ class _Search:
         return moved if better else step
 
     def _profile(self, step: int) -> Floats:
-        """How much of χ² that step would explain at each place, beside the others."""
+        """How much of χ² that step would explain at each place in addition to the others."""
         others = [one for i, one in enumerate(self._steps) if i != step]
         return self._of_steps(self._steps[step].machine, self._fitted(self._weights, others))
 
-    def _told(self) -> Fit:
+    def _fit(self) -> Fit:
         network = self._network
         errors = self._factor * network.error
         weights = errors**-2.0
@@ -361,7 +360,7 @@ class _Search:
 
 
 class _Solved(NamedTuple):
-    """What lifts which edge, the inverse of the normal equations, residuals and sizes of steps."""
+    """Shares of the edges in the steps, inverse normal equations, residuals and sizes of steps."""
 
     lifts: Floats
     inverse: Floats
@@ -370,27 +369,27 @@ class _Solved(NamedTuple):
 
 
 def _overlap(shared: Floats, inverse: Floats) -> Floats:
-    """How much of each candidate the steps that are there already tell."""
-    found: Floats = np.einsum("ij,ik,kj->j", shared, inverse, shared)
-    return found
+    """How much of each candidate the steps so far explain already."""
+    overlap: Floats = np.einsum("ij,ik,kj->j", shared, inverse, shared)
+    return overlap
 
 
 def _explained(scores: Floats, known: Floats, free: Floats) -> Floats:
-    """How much of χ² each candidate would explain; nothing where the edges do not tell it apart."""
+    """How much of χ² each candidate would explain; 0 where the edges do not determine it."""
     enough = free > 1e-9 * np.maximum(known, 1.0)
-    found: Floats = np.where(enough, scores**2 / np.where(enough, free, 1.0), 0.0)
-    return found
+    explained: Floats = np.where(enough, scores**2 / np.where(enough, free, 1.0), 0.0)
+    return explained
 
 
 def _likelihoods(explained: Floats) -> Floats:
-    """How likely each place is, by how much of χ² a step there explains; together 1."""
+    """The probability of each place, from how much of χ² a step there explains."""
     share = np.exp((explained - explained.max()) / 2)
-    found: Floats = share / share.sum()
-    return found
+    probability: Floats = share / share.sum()
+    return probability
 
 
 def _likely(shares: Floats, place: int, confidence: float) -> tuple[int, int]:
-    """The first and the last of the likeliest places of a step, which is likeliest at `place`."""
+    """The first and the last of the likeliest places of a step at `place`."""
     order = np.argsort(-shares, kind="stable")
     needed = int(np.searchsorted(np.cumsum(shares[order]), confidence)) + 1
     kept = [*order[:needed].tolist(), place]

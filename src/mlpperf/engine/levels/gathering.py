@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.outcomes import Outcome
-from ..compare.records import Decision, comparisons
-from ..history.reading import Record
+from ..compare import ComparisonRecord, Outcome, comparisons
 from ..history.records import Origin
 from ..suites.series import Series
 from .edges import EVERY, EXACT, Network, Places
@@ -30,15 +28,13 @@ class Link:
     Attributes
     ----------
     base, head : the places.
-    origin : when and where it was made.
-    decision : what it came to.
+    record : what it came to, when and where.
     reversed : it compared the earlier one with the later one.
     """
 
     base: int
     head: int
-    origin: Origin
-    decision: Decision
+    record: ComparisonRecord
     reversed: bool = False
 
     def log_ratio(self, outcome: Outcome) -> float:
@@ -48,13 +44,13 @@ class Link:
     @property
     def untouched(self) -> bool:
         """Whether the later commit runs nothing that changed since the earlier one."""
-        outcomes = self.decision.outcomes
-        return self.decision.same or bool(outcomes.untouched.any() and not outcomes.timed.any())
+        outcomes = self.record.outcomes
+        return self.record.same or bool(outcomes.untouched.any() and not outcomes.timed.any())
 
     @property
     def useful(self) -> bool:
         """Whether it says anything about any series."""
-        return self.untouched or bool(self.decision.outcomes.timed.any())
+        return self.untouched or bool(self.record.outcomes.timed.any())
 
 
 @dataclass
@@ -74,15 +70,15 @@ class Levels:
     others: int = 0
     unreadable: list[str] = field(default_factory=list)
 
-    def add(self, record: Record[Decision]) -> Link | None:
+    def add(self, record: ComparisonRecord) -> Link | None:
         """Take in what a comparison found; None if it is of commits that are not on the branch."""
         places = self.lineage.places
-        base, head = (places.get(record.content.commits[side] or "") for side in ("base", "head"))
+        base, head = (places.get(record.commits[side] or "") for side in ("base", "head"))
         if base is None or head is None or base == head:
             self.others += 1
             return None
         first, last = sorted((base, head))
-        link = Link(first, last, record.origin, record.content, base > head)
+        link = Link(first, last, record, base > head)
         self.links.append(link)
         for known in ("machines", "networks", "fits", "_parents", "_edges"):
             self.__dict__.pop(known, None)
@@ -91,7 +87,7 @@ class Levels:
     @cached_property
     def machines(self) -> list[str]:
         """What measured: equal names are equal machines, whatever they are called."""
-        return list(dict.fromkeys(_machine(link.origin) for link in self.links))
+        return list(dict.fromkeys(_machine(link.record) for link in self.links))
 
     def across(self, place: int) -> Link | None:
         """The comparison of a commit with the one before, or the shortest across it; the first."""
@@ -122,9 +118,9 @@ class Levels:
 
     def contradictions(self) -> dict[str, tuple[int, int]]:
         """Of each host, how many of its edges contradict the others, and how many it measured."""
-        hosts = list(dict.fromkeys(link.origin.machine.host for link in self.links))
+        hosts = list(dict.fromkeys(link.record.machine.host for link in self.links))
         numbers = {host: number for number, host in enumerate(hosts)}
-        of_links = np.array([numbers[link.origin.machine.host] for link in self.links], dtype=int)
+        of_links = np.array([numbers[link.record.machine.host] for link in self.links], dtype=int)
         wrong, every = np.zeros((2, len(hosts)), dtype=int)
         for series, (network, links) in self._edges.items():
             every += np.bincount(of_links[links[network.measured]], minlength=len(hosts))
@@ -142,7 +138,7 @@ class Levels:
         numbered: dict[int, Places] = {}  # by the columns, what their series are called here
         parts: list[tuple[NDArray[Any], ...]] = []
         for number, link in enumerate(self.links):
-            outcomes = link.decision.outcomes
+            outcomes = link.record.outcomes
             columns = outcomes.columns
             if id(columns) not in numbered:
                 here = [series.setdefault(name, len(series)) for name in columns.series]
@@ -158,10 +154,10 @@ class Levels:
                     np.where(known, 0.0, ratio),
                     np.where(known, 0.0, outcomes.error[kept]),
                     np.where(known, np.inf, outcomes.freedom[kept]),
-                    np.where(known, EVERY, machines[_machine(link.origin)]),
+                    np.where(known, EVERY, machines[_machine(link.record)]),
                 )
             )
-        same = [number for number, link in enumerate(self.links) if link.decision.same]
+        same = [number for number, link in enumerate(self.links) if link.record.same]
         if same and series:
             repeated = np.repeat(same, len(series))
             zero, everywhere = np.zeros(len(repeated)), np.full(len(repeated), EVERY)
@@ -206,7 +202,7 @@ def gathered(folder: Path, every: Lineage) -> Levels:
     return found
 
 
-def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | None:
+def levels_of(records: Iterable[ComparisonRecord], every: Lineage) -> Levels | None:
     """The levels by these comparisons, from the first commit of any on; None without one."""
     whole = Levels(every)
     for record in records:
@@ -221,7 +217,7 @@ def levels_of(records: Iterable[Record[Decision]], every: Lineage) -> Levels | N
     return found
 
 
-def levels_here(records: Sequence[Record[Decision]]) -> Levels | None:
+def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:
     """The levels of the branch that is checked out here, by comparisons that have been read.
 
     None outside a repository, or if no two commits of it have been compared.
@@ -239,7 +235,7 @@ def wrong_at(links: Iterable[Link]) -> dict[int, dict[Series, str]]:
         sides = {"base": link.base, "head": link.head}
         if link.reversed:
             sides = {"base": link.head, "head": link.base}
-        for outcome in link.decision.outcomes.told_wrong():
+        for outcome in link.record.outcomes.at(link.record.outcomes.wrong):
             for side, why in outcome.wrong.items():
                 found.setdefault(sides[side], {})[outcome.series] = why
     return found
@@ -250,7 +246,7 @@ def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
     every = [
         (link, outcome)
         for link in sorted(links, key=lambda link: link.head - link.base)
-        for outcome in link.decision.outcomes.told_grown()
+        for outcome in link.record.outcomes.at(link.record.outcomes.grown)
         if not link.reversed
     ]
     kept: dict[Series, list[tuple[Link, Outcome]]] = {}

@@ -23,9 +23,9 @@ class Commit:
     Attributes
     ----------
     hash : the whole hash.
-    time : when it was made, in seconds since 1970.
-    subject : the first line of what its author wrote.
-    tags : that name it.
+    time : seconds since 1970.
+    subject : the first line of its message.
+    tags : names of its tags.
     """
 
     hash: str
@@ -35,7 +35,7 @@ class Commit:
 
     @property
     def short(self) -> str:
-        """As much of its hash as is shown."""
+        """The abbreviated hash."""
         return self.hash[:SHORT]
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Lineage:
-    """Commits, each of which follows from the one before; its place is its index."""
+    """Commits, each the child of the one before; the place of a commit is its index."""
 
     commits: tuple[Commit, ...]
 
@@ -60,7 +60,7 @@ class Lineage:
         return self.commits[place]
 
     def after(self, place: int) -> Lineage:
-        """From that place on."""
+        """The part from `place` on."""
         return Lineage(self.commits[place:])
 
     def thinned(self, every: int) -> Lineage:
@@ -74,12 +74,12 @@ class Lineage:
         return Lineage(tuple(kept))
 
     def anchors(self) -> list[int]:
-        """Places that others are measured against, besides their parents: tags, and every tenth."""
-        found = [0]
+        """Places with which others are compared besides their parents: tags, and every tenth."""
+        places = [0]
         for place, commit in enumerate(self.commits):
-            if place and (commit.tags or place - found[-1] >= EVERY_TENTH):
-                found.append(place)
-        return found
+            if place and (commit.tags or place - places[-1] >= EVERY_TENTH):
+                places.append(place)
+        return places
 
 
 def lineage(head: str | None, folder: Path) -> Lineage:
@@ -91,15 +91,15 @@ def lineage(head: str | None, folder: Path) -> Lineage:
         If there is no such commit, or no git.
     """
     commit = commit_named(head or "HEAD", folder)
-    # Not `git log`: that is made for people, who may have it say more, such as about signatures.
-    told = git("rev-list", "--first-parent", "--reverse", *COMMITS, commit, folder=folder)
+    # Not `git log`, whose output depends on the user's settings, such as for signatures.
+    output = git("rev-list", "--first-parent", "--reverse", *COMMITS, commit, folder=folder)
     tags = _tags(folder)
-    lines = (line.split("\0") for line in told.decode(errors="replace").split("\n"))
-    found = (line for line in lines if len(line) == 3)  # the others name the commit only
+    lines = (line.split("\0") for line in output.decode(errors="replace").split("\n"))
+    fields = (line for line in lines if len(line) == 3)  # the others hold the hash only
     return Lineage(
         tuple(
             Commit(name, writable(when), subject, tags.get(name, ()))
-            for name, when, subject in found
+            for name, when, subject in fields
         )
     )
 
@@ -107,12 +107,12 @@ def lineage(head: str | None, folder: Path) -> Lineage:
 def _tags(folder: Path) -> dict[str, tuple[str, ...]]:
     """The tags of each commit that has any."""
     names = "--format=%(objectname) %(*objectname) %(refname:short)"
-    told = git("for-each-ref", names, "refs/tags", folder=folder).decode(errors="replace")
-    found: dict[str, tuple[str, ...]] = {}
-    for line in filter(None, told.split("\n")):
+    output = git("for-each-ref", names, "refs/tags", folder=folder).decode(errors="replace")
+    tags: dict[str, tuple[str, ...]] = {}
+    for line in filter(None, output.split("\n")):
         own, of, name = line.split(" ", 2)  # an annotated tag is an object of its own
-        found[of or own] = (*found.get(of or own, ()), name)
-    return found
+        tags[of or own] = (*tags.get(of or own, ()), name)
+    return tags
 
 
 def chosen(asked: str | None, folder: Path, since: str | None = None) -> Lineage:
@@ -141,7 +141,7 @@ def chosen(asked: str | None, folder: Path, since: str | None = None) -> Lineage
 
 
 def _no_way(start: str, every: Lineage, first: str, last: str, folder: Path) -> str:
-    """Why a range is none."""
+    """Why there is no range from `first` to `last`."""
     if every[-1].hash in lineage(start, folder).places:
         return f"{first} comes after {last}; did you mean {last}..{first}?"
     if git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true":
@@ -154,13 +154,13 @@ def _no_way(start: str, every: Lineage, first: str, last: str, folder: Path) -> 
 
 def _since(every: Lineage, since: str, folder: Path) -> Lineage:
     """From the last commit before a date on."""
-    told = git("rev-parse", f"--since={since}", folder=folder).decode().strip()
-    oldest = int(told.removeprefix("--max-age="))
+    output = git("rev-parse", f"--since={since}", folder=folder).decode().strip()
+    oldest = int(output.removeprefix("--max-age="))
     newer = [place for place, commit in enumerate(every.commits) if commit.time >= oldest]
     if not newer:
         last = every[-1]
         raise MlpperfError(f"There are no commits since {since}; the last one is {last}.")
-    found = every.after(max(newer[0] - 1, 0))
-    if len(found) < 2:
-        raise MlpperfError(f"There is only {count(len(found), 'commit')} since {since}.")
-    return found
+    part = every.after(max(newer[0] - 1, 0))
+    if len(part) < 2:
+        raise MlpperfError(f"There is only {count(len(part), 'commit')} since {since}.")
+    return part

@@ -1,4 +1,4 @@
-"""Comparisons that tie commits to each other, one after the other, on this machine."""
+"""Comparisons that link commits, one after the other, on this machine."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
-from ..compare.records import COMPARISONS, Decision
-from ..compare.render import record
-from ..compare.request import Request, carry_out
-from ..compare.result import Comparison
-from ..history.reading import Record, record_of
+from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
+from ..history.fields import shaped
 from ..history.recording import Recording
 from ..pool.lock import BusyError
 from .lineage import Lineage
 from .planning import Pair
 
-SECONDS_OF_ONE = 25.0  # of timing, where a comparison is about few series
+SECONDS_OF_ONE = 25.0  # seconds of timing per series, if a comparison has few series
 
 
 def about(request: Request, lineage: Lineage, pair: Pair, series: Sequence[str]) -> Request:
-    """The same request about a pair of commits, and about these series only, if any are given."""
+    """The request for a pair of commits, and for these series only, if any are given."""
     base, head = (lineage[place].hash for place in pair)
     request = replace(request, base=base, head=head)
     if not series:
@@ -31,14 +28,14 @@ def about(request: Request, lineage: Lineage, pair: Pair, series: Sequence[str])
 
 
 class Here:
-    """Compares pairs of commits on this machine, and records what came of it.
+    """Compares pairs of commits on this machine, and records the results.
 
     Parameters
     ----------
     lineage : the commits.
-    request : what is asked of each comparison; its base and head do not matter.
-    recording : where the records go.
-    progress : gets a clause, whenever something new begins.
+    request : the options of each comparison; its base and head are replaced.
+    recording : appends the records.
+    progress : called with a clause at the start of each stage.
     """
 
     def __init__(
@@ -54,15 +51,15 @@ class Here:
 
     @property
     def free(self) -> bool:
-        """Whether another pair can be given."""
+        """Whether it accepts another pair."""
         return self._next is None
 
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
-        """Compare that pair next, by the series of these names only, if any are given."""
+        """Compare a pair next, by the series of these names only, if any are given."""
         self._next = pair, about(self._request, self._lineage, pair, series)
 
-    def done(self) -> tuple[Pair, Record[Decision] | MlpperfError]:
-        """A pair that was given, and what came of it: a record, or why there is none.
+    def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
+        """Compare the started pair; its record, or why there is none.
 
         Raises
         ------
@@ -82,7 +79,7 @@ class Here:
             raise
         except MlpperfError as reason:
             return pair, reason
-        return pair, record_of(self._recording.written[-1], COMPARISONS)
+        return pair, shaped(self._recording.written[-1], ComparisonRecord)
 
     def _keep(self, result: Comparison) -> None:
         self._recording.add(record(result))

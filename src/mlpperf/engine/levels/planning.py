@@ -1,4 +1,4 @@
-"""Which two commits to compare next: where the least is known."""
+"""Chooses the two commits to compare next: those whose levels are least certain."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .gathering import Levels, Link
 
 Pair = tuple[int, int]  # of places, the earlier one first
 
-USUAL_ERROR = 0.003  # of a comparison, as long as none is known
-UNTIED = 10.0  # the error of a level that nothing ties to the others: e¹⁰ is any factor at all
-# A pair is worth a comparison of its own if what is known of it is less certain by this factor of
-# the variance than what the comparison would say.
+USUAL_ERROR = 0.003  # assumed error of a comparison before any was made
+UNTIED = 10.0  # error of a level without a link to others: e¹⁰ is any factor at all
+# A pair is compared if the variance between its levels is larger than that of a comparison by this
+# factor.
 WORTH = 2.0
-# A step is measured until its size is known so many times as exactly as one comparison says it, by
-# pairs of the nearest commits on either side.
+# A step is measured until its size is three times as exact as from one comparison, by pairs of the
+# four nearest commits on either side.
 SHARPER, AROUND = 3.0, 4
-AT_ONCE = 10  # series for which that is done together
+AT_ONCE = 10  # series in one such comparison
 
 
 class Question(NamedTuple):
-    """A pair that is to be compared, by the series of these names, or all if there are none."""
+    """A pair to compare, by the series of these names, or by all without any."""
 
     pair: Pair
     series: tuple[str, ...] = ()
@@ -37,16 +37,15 @@ class Question(NamedTuple):
 
 @dataclass
 class Plan:
-    """What is to be compared of a branch, and what came of it.
+    """The comparisons that a branch needs.
 
     Attributes
     ----------
-    levels : what is known.
-    selected : names and patterns that its comparisons are narrowed to; others count if they are not
-        narrowed at all.
-    again : what could not be compared before is tried again.
+    levels : the branch and its comparisons so far.
+    selected : names and patterns of the series; comparisons of all series are used, too.
+    again : whether failed comparisons are repeated.
     unusable : places of commits that do not run, and why.
-    failed : pairs of which nothing could be said.
+    failed : pairs whose comparison gave no result.
     pending : pairs that are being compared.
     """
 
@@ -58,25 +57,25 @@ class Plan:
     pending: set[Pair] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Note what comparisons that were made before have found out."""
+        """Note the results of earlier comparisons."""
         for link in [] if self.again else self.levels.links:
             self.note(link)
 
     def note(self, link: Link) -> None:
-        """Take in that a pair was compared, for what it says about the two commits."""
+        """Note a comparison: commits that do not run, and pairs without a result."""
         sides = {"base": link.base, "head": link.head}
-        for side, why in link.decision.broken.items():
+        for side, why in link.record.broken.items():
             self.unusable[sides[side]] = why
-        if self._counts(link) and not link.useful and not link.decision.interrupted:
+        if self._counts(link) and not link.useful and not link.record.interrupted:
             self.failed.add((link.base, link.head))
 
     def _counts(self, link: Link) -> bool:
-        """Whether it says enough about a pair that this need not be compared again."""
-        selected = link.decision.selected
+        """Whether its series are those of the plan, so that the pair need not be compared again."""
+        selected = link.record.selected
         return not selected or set(selected) == set(self.selected)
 
     def blame(self, pair: Pair, why: str) -> None:
-        """Note that a pair could not be compared: by the fault of one that never could, if any."""
+        """Note that a pair could not be compared; a commit without any result is unusable."""
         useful = [link for link in self.levels.links if link.useful]
         proven = {place for link in useful for place in (link.base, link.head)}
         strangers = [place for place in pair if place not in proven]
@@ -92,24 +91,24 @@ class Plan:
         return [place for place in every if place not in self.unusable]
 
     def parents_left(self) -> list[Pair]:
-        """Commits that are not tied to the one before them, newest first."""
+        """Commits without a link to their predecessor, newest first."""
         known = self._known()
         pairs = pairwise(self.usable)
         return [pair for pair in reversed(list(pairs)) if pair not in known]
 
     def next_question(self) -> Question | None:
-        """What to compare next, or none if all is known that is worth knowing."""
+        """What to compare next; None if nothing more is worth a comparison."""
         parents = self.parents_left()
         pair = parents[0] if parents else self._least_certain()
         return Question(pair) if pair else self._across_a_step()
 
     def _known(self) -> Collection[Pair]:
         links = [link for link in self.levels.links if link.useful and self._counts(link)]
-        done = {(link.base, link.head) for link in links if not link.decision.interrupted}
+        done = {(link.base, link.head) for link in links if not link.record.interrupted}
         return done | self.failed | self.pending
 
     def _least_certain(self) -> Pair | None:
-        """The commit and its anchor whose levels are least certain beside each other."""
+        """The commit and anchor with the largest variance between their levels."""
         errors = self._errors()
         usual = median([e for e in errors.values() if e > EXACT] or [USUAL_ERROR])
         candidates = self._candidates(errors | dict.fromkeys(self.pending, usual))
@@ -119,10 +118,7 @@ class Plan:
         return pair if pair and left[pair] >= WORTH * usual**2 else None
 
     def _across_a_step(self) -> Question | None:
-        """A pair around the step whose size is known least, if it is worth a comparison more.
-
-        By the series alone that have a step there.
-        """
+        """A pair around the least exact step, by the series that have a step there."""
         blurred: dict[int, list[tuple[float, Series, Step]]] = {}
         for series, fit in self.levels.fits.items():
             measured = fit.network.error[fit.network.measured]
@@ -131,10 +127,10 @@ class Plan:
                 blur = SHARPER * step.error / (fit.factor * usual) if usual else 0.0
                 if blur > 1 and not step.climbs:
                     blurred.setdefault(step.where.first, []).append((blur, series, step))
-        for found in sorted(blurred.values(), key=lambda found: -max(blur for blur, *_ in found)):
-            _, worst, step = max(found, key=lambda one: one[0])
+        for steps in sorted(blurred.values(), key=lambda steps: -max(blur for blur, *_ in steps)):
+            _, worst, step = max(steps, key=lambda one: one[0])
             if pair := self._around(step, self.levels.networks[worst]):
-                most = sorted(found, key=lambda one: -one[0])[:AT_ONCE]
+                most = sorted(steps, key=lambda one: -one[0])[:AT_ONCE]
                 return Question(pair, tuple(series.name for _, series, _ in most))
         return None
 
@@ -149,18 +145,18 @@ class Plan:
         return min(left, key=lambda pair: pair[1] - pair[0], default=None)
 
     def _errors(self) -> dict[Pair, float]:
-        """The usual error of the series that each pair has been compared by."""
+        """The median error of the series of each compared pair."""
         found: dict[Pair, list[float]] = {}
         for link in self.levels.links:
             if link.useful and self._counts(link):
-                outcomes = link.decision.outcomes
+                outcomes = link.record.outcomes
                 each = outcomes.error[outcomes.timed & ~outcomes.untouched]
                 error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
                 found.setdefault((link.base, link.head), []).append(error)
         return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in found.items()}
 
     def _candidates(self, errors: dict[Pair, float]) -> dict[Pair, float]:
-        """For commits and their anchors, and for tags, the variance of what lies between them."""
+        """The variance between the levels of commits and their anchors, and of successive tags."""
         lineage, usable = self.levels.lineage, self.usable
         anchors = [_nearest(usable, anchor) for anchor in lineage.anchors()]
         ends = sorted({*anchors, *usable[-1:]})
@@ -181,12 +177,12 @@ class Plan:
 
 
 def _nearest(usable: Sequence[int], place: int) -> int:
-    """The commit that runs, of the lineage, that is nearest to a place."""
+    """The usable commit that is nearest to a place."""
     return min(usable, key=lambda other: abs(other - place))
 
 
 def _variances(places: Sequence[int], errors: dict[Pair, float]) -> list[float]:
-    """Variance of the level of each place beside that of the first, by the edges between them."""
+    """Variance of the level of each place relative to the first, from the edges between them."""
     index = {place: i for i, place in enumerate(places)}
     laplacian = np.zeros((len(places), len(places)))
     for (base, head), error in errors.items():

@@ -1,4 +1,4 @@
-"""What a bisection takes, and what it came to, in words."""
+"""The plan and the outcome of a bisection, in words."""
 
 from __future__ import annotations
 
@@ -7,59 +7,57 @@ from ..words import count, plain
 from .bisection import Hunt
 from .gathering import Link
 from .measuring import SECONDS_OF_ONE
-from .show import Told, duration
+from .show import SeriesStep, duration
 
-SECONDS_AT_MOST = 115.0  # for timing, of many series
-PROVING = 10.0  # seconds besides, of a comparison of few series
-MOST_NAMED = 5  # commits of which one may be it
+BUDGET_MOST = 115.0  # seconds of timing in a comparison of many series
+DRY_RUN_SECONDS = 10.0  # that a comparison of few series takes besides
+NAMED_MOST = 5  # commits in a sentence
 
 
 def seconds_for(series: int) -> float:
-    """The usual budget of a comparison of so many series."""
-    return min(SECONDS_OF_ONE * series, SECONDS_AT_MOST)
+    """The default budget of a comparison of that many series."""
+    return min(SECONDS_OF_ONE * series, BUDGET_MOST)
 
 
 def cost(target: Hunt, seconds: float) -> str:
-    """What it takes, before it starts."""
+    """The number of comparisons to expect, and their time."""
     number = len(target.series)
     of = target.series[0].name if number == 1 else count(number, "benchmark")
     return plain(
         f"{of}: {count(target.last, 'commit')}, about {count(target.comparisons, 'comparison')} "
-        f"of {seconds:.0f} s at most, and what it takes to prove each; if there is one step, "
-        f"{duration(target.comparisons * (seconds + PROVING))} at most."
+        f"of at most {seconds:.0f} s plus a dry run; if there is one step, at most "
+        f"{duration(target.comparisons * (seconds + DRY_RUN_SECONDS))}."
     )
 
 
-def found(target: Hunt, whole: Link) -> list[str]:
-    """What a bisection came to, a sentence for each series."""
+def outcome(target: Hunt, whole: Link) -> list[str]:
+    """The result of a bisection, a sentence for each series."""
     lineage = target.plan.levels.lineage
     first, last = lineage[0].short, lineage[-1].short
     if not target.series and whole.untouched:
-        return [f"Nothing that was compared runs anything that changed from {first} to {last}."]
+        return [f"No benchmark runs code that changed from {first} to {last}."]
     if not target.series:
         return [f"Nothing is slower at {last} than at {first}."]
-    return [plain(_found(target, series)) for series in target.series]
+    return [plain(_outcome(target, series)) for series in target.series]
 
 
-def _found(target: Hunt, series: Series) -> str:
+def _outcome(target: Hunt, series: Series) -> str:
     lineage = target.plan.levels.lineage
-    told = [Told(series, step) for step in target.steps(series)]
-    if not told:
-        return (
-            f"{series.name}: no commit from {lineage[0].short} to {lineage[-1].short} changed it "
-            "by as much as would be seen."
-        )
-    sure = f"with {100 * target.confidence:g} % confidence"
     clauses = []
-    for one in told:
-        step = one.step
+    for step in target.steps(series):
         if step.climbs:
-            where = f"bit by bit from {lineage[step.where.first]} to {lineage[step.where.last]}"
+            where = f"as a drift from {lineage[step.where.first]} to {lineage[step.where.last]}"
         elif step.earliest == step.latest:
-            where = f"since {lineage[step.where.first]}, {sure}"
+            confidence = f"with {100 * target.confidence:g} % confidence"
+            where = f"since {lineage[step.where.first]}, {confidence}"
         else:
             between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
-            where = f"since one of {', '.join(map(str, between[:MOST_NAMED]))}"
-            where += f" and {len(between) - MOST_NAMED} more" * (len(between) > MOST_NAMED)
-        clauses.append(f"{one.by()} {where}")
+            where = f"since one of {', '.join(map(str, between[:NAMED_MOST]))}"
+            where += f" and {len(between) - NAMED_MOST} more" * (len(between) > NAMED_MOST)
+        clauses.append(f"{SeriesStep(series, step).change} {where}")
+    if not clauses:
+        return (
+            f"{series.name}: no detectable change at any commit from {lineage[0].short} to "
+            f"{lineage[-1].short}."
+        )
     return f"{series.name}: {'; '.join(clauses)}."

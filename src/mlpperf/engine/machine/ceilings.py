@@ -1,16 +1,15 @@
 """Ceilings: the least time that a piece of work can take on this machine, measured.
 
-They are not looked up in a data sheet. Matrix products are timed bare, at the very shapes of a hot
-path and in every layout. Memory traffic is timed by kernels that do nothing else (read, write,
-copy, add, and the last two in place) on as many bytes as the path touches, so that data that fit
-into a cache are compared with that cache. Whichever of the two takes longer is the floor: work that
-contains them cannot be quicker.
+Bare matrix products are timed at exactly the shapes of a hot path, in every layout. Memory traffic
+is timed by kernels that do nothing else (read, write, copy, add, and the last two in place) on as
+many bytes as the path touches, so that data that fit into a cache are compared with that cache. The
+floor is the longer of the two: work that contains them cannot be quicker.
 
-Three rules keep a floor an honest bound. Of several ways the quickest counts. What one call costs
-whatever its size is measured on the smallest arrays, and subtracted. And of several looks at the
-clock the quickest counts; how far their median lies above it is the error of the floor. (If
-disturbances are distributed exponentially, the median of five lies above the quickest by as much as
-the quickest, with 95 % confidence, lies above what it would be without disturbances.)
+Three rules keep a floor an honest bound. The quickest of several ways is used. The overhead of a
+call is measured on the smallest arrays, and subtracted. The quickest of several measurements is
+used; the distance from their median is the error of the floor. (If disturbances are distributed
+exponentially, the median of five measurements lies above the quickest by as much as the quickest,
+with 95 % confidence, lies above the undisturbed time.)
 """
 
 from __future__ import annotations
@@ -33,20 +32,20 @@ from .timer import KEPT, Call, Floor, Work, quickest_of, remembered
 
 Array = NDArray[Any]
 
-# Columns of a product that is worked off piece by piece, so that a piece stays in the cache.
+# Columns of the pieces in which a product is computed, so that a piece stays in the cache.
 CHUNKS = (500, 1000)
-# Rows, columns or summands of a product: which layouts are the best is the same for all above.
+# Rows, columns or summands of a product, above which the best layouts stay the same.
 LONG_SIDE = 2000
-SMALLEST, LARGEST = 1 << 14, 1 << 28  # bytes of the sizes, powers of two, at which traffic is timed
+SMALLEST, LARGEST = 1 << 14, 1 << 28  # bytes; traffic is timed at powers of two between them
 # Bytes from which threads share traffic; below, waking them costs more than it gains.
 SHARED_FROM = 1 << 20
 UNKNOWN = Floor(math.nan, math.nan)
 
 
 def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
-    """Least time for `cost` on this machine: its products or its memory traffic, the longer one.
+    """Least time for `cost` on this machine: its products or its memory traffic, if that is longer.
 
-    Unknown where neither of them limits the work but a function such as exp.
+    Unknown where a function such as exp limits the work.
     """
     if cost.limit:
         return UNKNOWN
@@ -66,9 +65,9 @@ def floor_seconds(cost: Cost, dtype: str = "float32") -> Floor:
 
 
 def neighbours(footprint: int) -> set[int]:
-    """The one or two sizes, of those at which traffic is timed, that enclose `footprint`.
+    """The one or two sizes that enclose `footprint`, of those at which traffic is timed.
 
-    Between two sizes the rate of the faster one counts: a cache ends somewhere between them.
+    Between two sizes the rate of the faster one is used: a cache ends somewhere between them.
     """
     exponent = math.log2(max(footprint, 1))
     sizes = (2 ** math.floor(exponent), 2 ** math.ceil(exponent))
@@ -84,10 +83,10 @@ class Kernel:
 
     Attributes
     ----------
-    read, written : how many of the arrays.
-    arrays : that there are.
-    in_place : whether what is written lies where it was read; None where that makes no difference.
-    ways : functions of the arrays (each float32, one-dimensional), of which the quickest counts.
+    read, written : number of arrays that are read, and written.
+    arrays : number of arrays.
+    in_place : whether the result replaces an input; None where that makes no difference.
+    ways : functions of the arrays (each float32, one-dimensional); the quickest one is used.
     """
 
     read: int
@@ -97,7 +96,7 @@ class Kernel:
     ways: tuple[Callable[..., object], ...]
 
     def passes(self, cost: Cost) -> float:
-        """Bytes of one array at which this kernel reads and writes no more than `cost` does."""
+        """Largest size of an array, in bytes, at which it moves no more bytes than `cost`."""
         needs = []
         if self.read:
             needs.append((cost.bytes - cost.written) / self.read)
@@ -158,8 +157,8 @@ KERNELS = (
 
 @remembered
 def seconds_per_byte(kernel: Kernel, size: int) -> Floor:
-    """Least time of `kernel` for every byte of one array, where all arrays together have `size`."""
-    length = size // (8 * kernel.arrays) * 2  # in elements; even, for those who read eight bytes
+    """Least time of `kernel` per byte of one array, if all arrays together have `size` bytes."""
+    length = size // (8 * kernel.arrays) * 2  # in elements; even, for kernels that read eight bytes
     works = []
     for sharing in (1, threads()) if size >= SHARED_FROM and threads() > 1 else (1,):
         arrays = [_arrays(kernel.arrays, length // sharing & ~1) for _ in range(sharing)]
@@ -167,8 +166,8 @@ def seconds_per_byte(kernel: Kernel, size: int) -> Floor:
             parts = [partial(way, *part) for part in arrays]
             limit = _one_blas_thread if sharing > 1 else nullcontext
             works.append(Work(parts, _empty_pass(way, kernel.arrays), limit))
-    found = quickest_of(works)
-    return Floor(found.seconds / (4 * length), found.error)
+    floor = quickest_of(works)
+    return Floor(floor.seconds / (4 * length), floor.error)
 
 
 @lru_cache(maxsize=64)
@@ -179,16 +178,16 @@ def _empty_pass(way: Callable[..., object], arrays: int) -> Work:
 def _arrays(count: int, length: int) -> list[Array]:
     """Arrays of `length` ones in float32.
 
-    Each begins at another place within its page: a store waits for an earlier load from another
-    page if the last twelve bits of their addresses are alike.
+    Each starts at a different offset in its page: a store waits for an earlier load from another
+    page if the last twelve bits of their addresses are equal.
     """
-    found = []
+    arrays: list[Array] = []
     for i in range(count):
         room = np.empty(4 * length + 8192, dtype=np.uint8)
         start = -room.ctypes.data % 4096 + i * 1088
-        found.append(room[start : start + 4 * length].view(np.float32))
-        found[-1].fill(1.0)  # a page that was never written is none
-    return found
+        arrays.append(room[start : start + 4 * length].view(np.float32))
+        arrays[-1].fill(1.0)  # the system provides a page when it is first written
+    return arrays
 
 
 # --- products ------------------------------------------------------------------------------------
@@ -197,8 +196,8 @@ def _arrays(count: int, length: int) -> list[Array]:
 class Layout(NamedTuple):
     """How the factors of a product and its result lie in memory.
 
-    `first`: C order, F order, or either as a slice of a matrix with a row or column more, as
-    weights without their bias lie. `second` and `out`: C or F order.
+    `first`: C order, F order, or a slice of such a matrix without its first row and column, as
+    weights without their bias. `second` and `out`: C or F order.
     """
 
     first: Literal["C", "F", "sliced C", "sliced F"]
@@ -215,7 +214,7 @@ LAYOUTS = tuple(
 def product_floor(rows: int, inner: int, columns: int, dtype: str) -> Floor:
     """Least time of the bare product of these shapes, in every layout and in chunks.
 
-    Which layouts are the best is found out on a part of it where the whole takes long.
+    The best layouts of a long product are determined on a part of it.
     """
     empty = _empty_product(dtype)
     shape = rows, inner, columns
@@ -257,19 +256,19 @@ def multiplications(
 
 
 def in_chunks(rows: int, inner: int, columns: int, dtype: str) -> list[Call]:
-    """The same product, some columns at a time; also with the chunks shared among threads."""
+    """The same product in chunks of columns; also with the chunks shared among threads."""
     if columns <= max(CHUNKS):
         return []
     first = _stored(rows, inner, dtype, "F").T
     samples, out = _stored(columns, inner, dtype, "C"), _stored(columns, rows, dtype, "C")
 
-    def work_off(chunk: int, part: Array, target: Array) -> None:
+    def multiply(chunk: int, part: Array, target: Array) -> None:
         for i in range(0, len(part), chunk):
             np.matmul(part[i : i + chunk], first, out=target[i : i + chunk])
 
     calls: list[Call] = []
     for chunk in CHUNKS:
-        work = partial(work_off, chunk)
+        work = partial(multiply, chunk)
         calls.append(partial(work, samples, out))
         if threads() > 1:
             calls.append(partial(in_parallel, work, samples, out, products=True))
@@ -277,7 +276,7 @@ def in_chunks(rows: int, inner: int, columns: int, dtype: str) -> list[Call]:
 
 
 def _stored(rows: int, columns: int, dtype: str, how: str) -> Array:
-    """A matrix of ones that lies in memory as a `Layout` says."""
+    """A matrix of ones in an order of `Layout`."""
     extra = 1 if how.startswith("sliced") else 0
     order: Literal["C", "F"] = "F" if how.endswith("F") else "C"
     return np.ones((rows + extra, columns + extra), dtype, order=order)[extra:, extra:]

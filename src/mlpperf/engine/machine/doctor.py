@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from ...devices import available_threads, threads
+from ...errors import last_line
 from ...hotpath import Cost
 from .ceilings import floor_seconds
 from .machine import BUSY, Bystanders, clock_resolution, describe
@@ -91,7 +92,7 @@ def tensorflow_loads() -> Finding:
         return Finding("problem", "TensorFlow", "does not load within two minutes", reinstall)
     except OSError as reason:
         return Finding("problem", "TensorFlow", f"cannot be asked: {reason}", reinstall)
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    last = last_line(done.stderr)
     if "No module named 'tensorflow'" in last:
         advice = "Only its own variants need it: pip install 'mlpperf[tensorflow]'."
         return Finding("note", "TensorFlow", "not installed", advice)

@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from ...devices import PATIENCE
-from ..worker import environment as guest
+from ..worker import environment as worker
 from .machine import Machine, describe
 
-# Nothing may be imported from the folder it is called in, which `-c` puts on the path.
+# Nothing may be imported from the current folder, which `-c` puts on the path.
 START = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]
@@ -32,36 +32,36 @@ class Environment:
     versions: Mapping[str, str]
 
     def fields(self) -> dict[str, Any]:
-        """As every record has them."""
+        """The fields of a record."""
         return {"machine": asdict(self.machine), "versions": dict(self.versions)}
 
     @property
     def software(self) -> str:
         """Python, and NumPy if there is one, with their versions."""
         machine = self.machine
-        numpy = "" if machine.numpy == guest.NONE else f", NumPy {machine.numpy}"
+        numpy = "" if machine.numpy == worker.NONE else f", NumPy {machine.numpy}"
         return f"Python {machine.python}{numpy}"
 
 
 @lru_cache(maxsize=16)
 def environment(python: str = sys.executable, folders: tuple[str, ...] = ()) -> Environment:
-    """That of an interpreter, which finds packages in some `folders` besides; by default our own.
+    """The environment of an interpreter with packages in `folders`; by default of this process.
 
-    What an interpreter does not tell is unknown, whatever ours would say.
+    If the interpreter does not answer, its versions are unknown.
     """
     here = describe()
     if python == sys.executable and not folders:
-        return Environment(here, guest.versions())
+        return Environment(here, worker.versions())
     try:
-        told = _told([python, "-c", START, guest.__file__, *folders])
+        answer = _answer([python, "-c", START, worker.__file__, *folders])
     except (OSError, subprocess.SubprocessError, ValueError):
-        told = dict.fromkeys(("python", "numpy", "blas", "simd"), guest.UNKNOWN)
-    versions = told.pop("versions", {})
-    return Environment(replace(here, **told), versions)
+        answer = dict.fromkeys(("python", "numpy", "blas", "simd"), worker.UNKNOWN)
+    versions = answer.pop("versions", {})
+    return Environment(replace(here, **answer), versions)
 
 
-def _told(command: Sequence[str]) -> dict[str, Any]:
-    """What the guest says in its line, which may stand among what others print.
+def _answer(command: Sequence[str]) -> dict[str, Any]:
+    """The line of JSON that the script prints, possibly among output of imported packages.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def _told(command: Sequence[str]) -> dict[str, Any]:
     )
     for line in done.stdout.splitlines():
         try:
-            told = json.loads(line)
-            texts = {name: told[name] for name in ("python", "numpy", "blas", "simd")}
-            versions = told["versions"]
+            answer = json.loads(line)
+            texts = {name: answer[name] for name in ("python", "numpy", "blas", "simd")}
+            versions = answer["versions"]
             if all(isinstance(text, str) for text in (*texts.values(), *versions.values())):
                 return {**texts, "versions": versions}
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -1,11 +1,10 @@
-"""What a setting really came to, measured: threads that did work, and where operations ran.
+"""Which setting is in force, measured: threads that do work, and where operations run.
 
-A variable that comes too late, or that a library does not read, changes nothing and says nothing.
-So nobody is asked what is configured: a product is computed, and the processor time of every
-thread of this process is looked at; and TensorFlow tells where it ran, and whether through XLA.
+A variable that is set too late, or that a library does not read, has no effect and causes no
+message. So this module computes a product and reads the processor time of every thread; TensorFlow
+reports where an operation ran, and whether through XLA.
 
-Run as `python -m mlpperf.engine.machine.in_force`, it prints that as JSON, with the GPUs that
-the setting shows.
+`python -m mlpperf.engine.machine.in_force` prints the result as JSON, with the visible GPUs.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from ...devices import SETTING, Setting, available_threads, gpu_fact, tensorflow
 from ...errors import MlpperfError
 
 LOOK = 0.2  # seconds; the system counts processor time in steps of 0.01
-WORKED = 0.2  # share of that time from which a thread counts
+WORKED = 0.2  # share of that time above which a thread has worked
 TRIES = 3  # on a busy machine a thread may not get its turn
 
 
 @dataclass(frozen=True)
 class InForce:
-    """What was seen; None where no library was loaded that can tell."""
+    """What was measured; None where no library was loaded that can report it."""
 
     blas_threads: int  # that worked in one product of NumPy
     operation_threads: int | None = None  # that worked in one product of TensorFlow
@@ -57,24 +56,17 @@ class InForce:
                     f"{asked.threads} threads were asked for; "
                     f"{self.operation_threads} worked in TensorFlow."
                 )
-        operations = asked.inter or asked.threads
-        if operations and self.operations not in (None, operations):
-            found.append(
-                f"{operations} operations at a time were asked for; {self.operations} ran."
-            )
+            if self.operations not in (None, asked.threads):
+                found.append(
+                    f"{asked.threads} operations at a time were asked for; {self.operations} ran."
+                )
         if self.placed not in (None, asked.device):
             found.append(f"{asked.device} was asked for; it ran on {self.placed}.")
-        if self.xla is not None and self.xla != asked.xla:
-            words = ("off", "on")
-            found.append(f"XLA was to be {words[asked.xla]}; it is {words[self.xla]}.")
         return found
 
 
 def in_force() -> InForce:
-    """Look at this process; takes up to three seconds, once.
-
-    Of PyTorch and JAX only the device is told.
-    """
+    """Measure this process, once, in up to three seconds; for PyTorch and JAX only the device."""
     return _seen(next((name for name in ("tensorflow", "torch", "jax") if name in sys.modules), ""))
 
 
@@ -99,7 +91,7 @@ def _seen(library: str) -> InForce:
     return InForce(
         blas,
         None if gpu else working_threads(lambda: product(tensor), most),
-        None if gpu else working_threads(lambda: sorts(vector), asked.inter or most),
+        None if gpu else working_threads(lambda: sorts(vector), most),
         placed,
         clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
         _gpu_memory(tf) if gpu else None,
@@ -108,7 +100,7 @@ def _seen(library: str) -> InForce:
 
 
 def working_threads(work: Callable[[], object], hoped: int | None = None) -> int:
-    """How many threads of this process share `work`; the most of some tries, or `hoped`."""
+    """Number of threads of this process that share `work`: the most of some tries, or `hoped`."""
     process = psutil.Process()
     work()
     most = 1
@@ -120,7 +112,7 @@ def working_threads(work: Callable[[], object], hoped: int | None = None) -> int
             work()
         after = _processor_seconds(process)
         shares = [(spent - before.get(i, 0.0)) / elapsed for i, spent in after.items()]
-        # Work that wanders from thread to thread is seen in several, but takes the time of one.
+        # Work that moves between threads appears in several, but takes the time of one.
         together = math.ceil(sum(shares) - 0.15)
         most = max(most, min(sum(share > WORKED for share in shares), together))
         if hoped is not None and most >= hoped:
@@ -145,9 +137,9 @@ def short_name(device: str) -> str:
 
 
 def clustered(call: Callable[[], object]) -> bool | None:
-    """Whether XLA took part in `call` unasked: its operations stand in the graphs that really ran.
+    """Whether XLA clustered operations of `call`: the graphs that ran contain its operations.
 
-    A function that was compiled as a whole stands in no graph, and is not seen.
+    A function that is compiled as a whole is in no graph.
     """
     try:
         from tensorflow.python.eager import context
@@ -197,7 +189,6 @@ class Seen:
 
     about: dict[str, Any]  # TensorFlow's version, whether it knows CUDA, the GPUs it sees
     in_force: InForce
-    placements: list[str]  # the different lines that TensorFlow wrote about where operations ran
 
 
 def look(setting: Setting) -> Seen:
@@ -208,16 +199,14 @@ def look(setting: Setting) -> Seen:
     MlpperfError
         If the process fails; says why.
     """
-    out, log = setting.run(["-m", "mlpperf.engine.machine.in_force"])
-    *printed, last = out.splitlines()
-    about = json.loads(last)
+    out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
+    about = json.loads(out.splitlines()[-1])
     found = InForce(**about.pop("in_force"))
     if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
         about["gpus"] = json.loads(
             Setting("gpu:0").run(["-m", "mlpperf.engine.machine.in_force", "gpus"])[0]
         )
-    lines = [line for line in [*printed, *log.splitlines()] if "device:" in line]
-    return Seen(about, found, sorted({line.rpartition("] ")[2] for line in lines}))
+    return Seen(about, found)
 
 
 def _report() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What this machine is, how finely its clock ticks, and who else is running on it."""
+"""The machine, the resolution of its clock, and the load by other processes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import psutil
 from ...devices import available_threads
 from ..worker.environment import software
 
-BUSY = 0.10  # share of the machine that others may take before we say so
+BUSY = 0.10  # share of the machine that others may take before it is reported
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where something was measured; equal machines give comparable times."""
+    """Where something was measured; times of equal machines are comparable."""
 
     host: str
     processor: str
@@ -55,7 +55,7 @@ def _processor() -> str:
 
 @lru_cache(maxsize=1)
 def clock_resolution() -> float:
-    """Smallest step of the clock that was seen, in seconds."""
+    """Smallest observed step of the clock, in seconds."""
     steps = []
     for _ in range(100):
         start = now = time.perf_counter_ns()
@@ -66,9 +66,9 @@ def clock_resolution() -> float:
 
 
 class Bystanders:
-    """How much of the machine other processes take, from its creation on.
+    """The share of the machine that other processes take, from the creation of the object on.
 
-    Processes that this one has started are not others, once they have ended.
+    Children of this process are not counted as others once they have ended.
     """
 
     def __init__(self) -> None:
@@ -79,11 +79,11 @@ class Bystanders:
         cpu, own = psutil.cpu_times(), psutil.Process().cpu_times()
         children = getattr(own, "children_user", 0.0) + getattr(own, "children_system", 0.0)
         idle = cpu.idle + getattr(cpu, "iowait", 0.0)
-        # Guest time is counted in user time already.
+        # The time of virtual machines is contained in user time.
         total = sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0)
         return total, total - idle, own.user + own.system + children
 
     def share(self) -> float:
-        """Share of all processor time since creation that neither we nor the idle task took."""
+        """Share of the processor time since creation that is neither idle nor this process's."""
         total, busy, own = (b - a for a, b in zip(self._start, self._now(), strict=True))
         return min(1.0, max(0.0, busy - own) / total) if total > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Bare work and the least time that it takes: the quickest of several looks at several ways."""
+"""The least time of some bare work: the quickest of several measurements of several ways."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ...devices import threads
 
 Call = Callable[[], object]
 
-LOOKS = 5  # at the clock, for each floor
-FEWEST_LOOKS = 3  # where they take long
-LOOKING = 0.1  # seconds after which the fewest looks suffice
-BLOCK = 5e-4  # seconds of calls between two looks at the clock, at least
-SHARED_BLOCK = 2e-3  # the same for several threads, which do not begin quite together
-LONG_CALL = 1e-3  # seconds of a call from which it is of no account what an empty one takes
+LOOKS = 5  # measurements for each floor
+FEWEST_LOOKS = 3  # the same if they take long
+LOOKING = 0.1  # seconds after which the fewest suffice
+BLOCK = 5e-4  # shortest block of calls, in seconds
+SHARED_BLOCK = 2e-3  # the same for several threads, which do not start quite together
+LONG_CALL = 1e-3  # calls longer than this, in seconds, need no correction for call overhead
 ASKED_AGAIN = 20.0  # seconds after which a floor is measured again
-KEPT = 2  # ways that are looked at again, after all were looked at once
+KEPT = 2  # number of ways that are measured again after the first measurement of all
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Floor:
 
     Attributes
     ----------
-    seconds : that were measured, without what a call costs; NaN where no ceiling is known.
-    error : the share by which the truth may lie below that.
+    seconds : without the overhead of a call; NaN where there is no ceiling.
+    error : the share by which the true time may be shorter.
     """
 
     seconds: float
@@ -42,9 +42,9 @@ class Floor:
 
 
 def remembered(measure: Callable[..., Floor]) -> Callable[..., Floor]:
-    """What `measure` has found for these arguments; some time later it is asked once more.
+    """Cache the floors of `measure`, and measure again after `ASKED_AGAIN` seconds.
 
-    The quicker answer counts, because whatever slows a machine down may last for seconds.
+    The quicker one is kept, because whatever slows a machine down may last for seconds.
     """
     known: dict[tuple[object, ...], tuple[float, Floor]] = {}
 
@@ -61,15 +61,15 @@ def remembered(measure: Callable[..., Floor]) -> Callable[..., Floor]:
 
 @dataclass(eq=False)
 class Work:
-    """A way to do some work, several times between two looks at the clock.
+    """A way to do some work, timed in blocks of calls.
 
     Attributes
     ----------
-    parts : what is called; of several parts each by a thread of its own, all at the same time.
-    empty : the same call with next to nothing to do, whose time does not count.
-    surroundings : makes the context in which it runs.
-    calls : of each part between two looks, so many that waking threads does not count either.
-    least : seconds per call of the quickest look so far.
+    parts : the calls; several parts run at the same time, each in a thread of its own.
+    empty : the same call with next to nothing to do, whose time is subtracted.
+    surroundings : creates the context in which it runs.
+    calls : of each part in a block, enough to make the waking of threads negligible.
+    least : seconds per call of the quickest block so far.
     """
 
     parts: Sequence[Call]
@@ -79,7 +79,7 @@ class Work:
     least: float = math.inf
 
     def look(self) -> float:
-        """Seconds per call; the first time it is found out how many calls make a block."""
+        """Time a block and return seconds per call; the first time, choose the number of calls."""
         with self.surroundings():
             elapsed = self._block() if self.calls else self._calibrate()
         seconds = elapsed / self.calls
@@ -89,13 +89,13 @@ class Work:
         return seconds
 
     def net(self, seconds: float) -> float:
-        """`seconds` of a call without what it costs whatever it does."""
+        """`seconds` of a call without the overhead of a call."""
         if self.empty is None or seconds >= LONG_CALL:
             return seconds
         return max(seconds - self.empty.least, 0.0)
 
     def _calibrate(self) -> float:
-        """Seconds of the first block that is long enough."""
+        """Increase `calls` until a block is long enough, and return its seconds."""
         least = BLOCK if len(self.parts) == 1 else SHARED_BLOCK
         self.calls = 1
         while (elapsed := self._block()) < least:
@@ -124,9 +124,9 @@ def _pool(size: int) -> ThreadPoolExecutor:
 
 
 def quickest_of(works: Sequence[Work]) -> Floor:
-    """The quickest look at the quickest of `works`.
+    """The least time of the quickest of `works`.
 
-    After a first look at all of them the best few are looked at in turns.
+    All of them are timed once, and then the best few in turns.
     """
     first = [work.look() for work in works]
     order = sorted(range(len(works)), key=lambda i: works[i].net(first[i]))
@@ -137,7 +137,7 @@ def quickest_of(works: Sequence[Work]) -> Floor:
         len(looks) < LOOKS and time.perf_counter() - start < LOOKING
     ):
         looks.append([work.look() for work in kept])
-    # What an empty call takes is known best at the end.
+    # The overhead of a call is known best at the end.
     least = [min(work.net(t) for work, t in zip(kept, row, strict=True)) for row in looks]
     best = min(least)
     return Floor(best, 1 - best / statistics.median(least) if best else 0.0)

@@ -1,4 +1,4 @@
-"""What a race says about one variant at one case."""
+"""The result of a race for one variant at one case."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ..statistics.verdicts import Judgement, Verdict
 
 # Medians of identical code, loaded twice into one process, scatter by up to this share.
 SCATTER = 0.01
-WIDE = 0.02  # half-width of an interval, as a share, from which it is told to be wide
+WIDE = 0.02  # half-width of an interval, as a share, above which there is a warning
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one variant did against its reference at one case.
+    """One variant compared with its reference at one case.
 
     Attributes
     ----------
     path, version, case, variant, backend : what was timed; `version` is that of the path.
     seconds, reference_seconds : median of one call.
     speedup : reference ÷ variant.
-    rounds : in which both ran, in all processes together.
-    proof : that it was equal to the reference.
-    floor : seconds of the bare products or of the bare memory traffic; NaN where none is known.
-    share_error : half the width of the 95 % interval of `ceiling_share`, in logarithms: how far the
-        processes differ in the time, and the looks at the clock in the floor. NaN if unknown.
-    limit : the function, such as exp, that takes the time where there is no ceiling for that.
-    doubts : why it should not be trusted too far, a clause each.
-    wrong : why it was not timed, if it was not.
-    preparation : seconds that the first preparation of the arguments took, compilation included.
-    processes : over which the interval is; 1 for one over the rounds of a single process.
+    rounds : number of rounds in all processes together.
+    proof : its error and tolerance against the reference.
+    floor : seconds of the bare products or the bare memory traffic; NaN without a ceiling.
+    share_error : half the width of the 95 % interval of `ceiling_share`, in logarithms; from the
+        scatter of the time between processes and of the floor between measurements. NaN if unknown.
+    limit : the function, such as exp, that takes the time where there is no ceiling.
+    doubts : warnings, a clause each.
+    wrong : why it was not timed; empty if it was.
+    preparation : seconds of the first preparation of the arguments, compilation included.
+    processes : number of processes behind the interval; with 1, the rounds are the sample.
     """
 
     path: str
@@ -65,7 +65,7 @@ class Result:
 
     @property
     def judgement(self) -> Judgement:
-        """Faster or slower if the whole interval lies beyond what identical code scatters by."""
+        """Faster or slower if the whole interval lies beyond the scatter of identical code."""
         if self.wrong:
             return Judgement(Verdict.WRONG)
         if self.speedup.low > 1 + SCATTER:

@@ -1,4 +1,4 @@
-"""Why a result should not be trusted too far."""
+"""Warnings about the result of a race."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from ..words import rounded
 from ..worker.rounds import FUNCTIONS
 from .result import SCATTER, WIDE
 
-TELLING_ROUNDS = 20  # from so many values on, drift and two speeds can be told from chance
+TELLING_ROUNDS = 20  # values needed to distinguish drift and two speeds from chance
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What there is to doubt.
+    """What the warnings depend on.
 
     Attributes
     ----------
-    ratios : reference ÷ variant, in the order in which they were found.
-    speedup : what is concluded from them.
-    rounds : that were timed.
-    processes : in which they were found.
-    busy : the share of the machine that other processes took meanwhile.
+    ratios : reference ÷ variant, in the order of measurement.
+    speedup : their interval.
+    rounds, processes : number of rounds, and of processes.
+    busy : share of the machine that other processes took.
     beyond_ceiling : the variant is faster than its cost allows.
     """
 
@@ -41,7 +40,7 @@ class Measured:
 
 
 def doubts(measured: Measured) -> Iterator[str]:
-    """The reasons, one clause each."""
+    """The warnings, a clause each."""
     ratios, speedup = measured.ratios, measured.speedup
     if measured.processes > 1:
         sample, what = measured.processes, "processes"
@@ -70,11 +69,11 @@ def doubts(measured: Measured) -> Iterator[str]:
 
 
 def two_modes(values: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Centres of the two clusters of `values`, if they are two and not one.
+    """Centres of the two clusters of `values`; None if there is only one.
 
-    The best split in two (least squares) counts where both sides hold at least a fifth of the
-    values, and lie apart by Ashman's D > 5 + 60/n: the halves of a normal distribution have
-    D = 2.7, of a uniform one 3.5, and of few values more by chance. Clusters closer than `SCATTER`
+    The best split in two (least squares) is accepted if each side holds at least a fifth of the
+    values, and Ashman's D > 5 + 60/n. The halves of a normal distribution have D = 2.7, those of a
+    uniform one 3.5, and with few values D may be larger by chance. Clusters closer than `SCATTER`
     do not matter.
     """
     ordered = np.sort(values)

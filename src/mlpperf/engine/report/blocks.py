@@ -1,11 +1,11 @@
-"""What pages are made of; a template draws each kind."""
+"""The parts of a page, each of which the template knows how to write."""
 
 from __future__ import annotations
 
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -18,54 +18,15 @@ from pygments.lexers.python import PythonLexer
 
 from ...compiled import kernels_called
 from ...hotpath import Variant, as_given
+from ..table import Table
 
-SPARKLINE = 80  # points at most
+SPARKLINE_POINTS_MOST = 80
 WIDTH, HEIGHT = 120, 28  # of a sparkline, in pixels
 
 
 @dataclass(frozen=True)
-class Link:
-    """A cell that leads somewhere; nowhere without an address."""
-
-    text: str
-    href: str = ""
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A cell that has a colour beside its word: good, bad or plain."""
-
-    text: str
-    kind: str = "plain"
-
-
-Cell = str | Link | Badge | Markup
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table, and what filters go by."""
-
-    cells: Sequence[Cell]
-    about: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Table:
-    """`left` columns of text and then numbers; `data` names the files that have it all."""
-
-    kind: ClassVar[str] = "table"
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Row]
-    left: int = 1
-    data: str = ""
-    name: str = ""  # that filters know it by
-
-
-@dataclass(frozen=True)
 class Prose:
-    """A paragraph of plain text, or whatever was rendered already."""
+    """A paragraph of plain text, or HTML."""
 
     kind: ClassVar[str] = "prose"
     text: str | Markup
@@ -74,10 +35,10 @@ class Prose:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure, and what it shows in words."""
+    """A figure of Plotly, and its description in words."""
 
     kind: ClassVar[str] = "plot"
-    figure: dict[str, Any]
+    figure: Any
     alt: str
 
 
@@ -102,7 +63,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Filters:
-    """Choices for the rows of the table called `table`, by what `Row.about` says."""
+    """Choices for the rows of the table called `table`, by its tags."""
 
     kind: ClassVar[str] = "filters"
     table: str
@@ -111,10 +72,10 @@ class Filters:
 
 @dataclass(frozen=True)
 class Commits:
-    """Two commits to choose, and the data files that are read then."""
+    """Two commits to choose, and the data files to read for them."""
 
     kind: ClassVar[str] = "commits"
-    commits: Sequence[tuple[str, str]]  # hash, and what it is called
+    commits: Sequence[tuple[str, str]]  # hash and label
     files: Sequence[str]
 
 
@@ -123,11 +84,10 @@ Block = Table | Prose | Plot | Code | Curves | Filters | Commits
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and what is below."""
+    """A heading, and the blocks below it."""
 
     title: str
     blocks: Sequence[Block]
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,17 +98,12 @@ class Page:
     title: str
     verdict: str
     sections: Sequence[Section]
-    nav: str = ""  # which entry of the navigation it belongs to
+    nav: str = ""  # its entry in the navigation
 
     @property
     def up(self) -> str:
-        """From here to the site's first folder."""
+        """From this page to the site's top folder, in an address."""
         return "../" * self.file.count("/")
-
-
-def rows(cells: Sequence[Sequence[Cell]]) -> list[Row]:
-    """Rows that nothing filters."""
-    return [Row(row) for row in cells]
 
 
 @lru_cache(maxsize=1)
@@ -172,7 +127,7 @@ def source(variant: Variant) -> Markup:
 
 @lru_cache(maxsize=1)
 def _highlighter() -> tuple[PythonLexer, HtmlFormatter[str]]:
-    """Making these takes as long as a short function."""
+    """Cached, because making these takes as long as highlighting a short function."""
     return PythonLexer(), HtmlFormatter(nowrap=True)
 
 
@@ -196,10 +151,10 @@ def highlighting() -> str:
 
 
 def sparkline(values: Sequence[float], meaning: str) -> Markup:
-    """A little line of `values`, in their order; many of them are medians of neighbours."""
+    """A small line of `values`, in their order; of many, the medians of neighbours."""
     if len(values) < 2:
         return Markup('<span class="quiet">too short</span>')
-    parts = np.array_split(np.asarray(values, dtype=float), min(len(values), SPARKLINE))
+    parts = np.array_split(np.asarray(values, dtype=float), min(len(values), SPARKLINE_POINTS_MOST))
     middles = np.array([np.median(part) for part in parts])
     low, high = float(middles.min()), float(middles.max())
     # A flat line stays flat: less than 10 % does not fill the height.

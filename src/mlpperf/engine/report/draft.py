@@ -8,22 +8,28 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Points
-from ..history.reading import origin_of
-from ..history.records import Place, finite
+from ..history.fields import shaped
+from ..history.listing import kind_of
+from ..history.races import RaceRecord
+from ..history.records import Fields, Origin, Place, finite
 from ..race.result import Result
+from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
-from .blocks import Badge, Cell, Link, Page, Prose, Section, sparkline
-from .gather import Fields, Material, Race, where_from
+from .blocks import Page, Prose, Section, sparkline
+from .gather import Material, where_from
 
 Records = Sequence[Fields]
+NO_CHANGE = "No change that the history can show."
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,13 @@ class Content:
 
     Attributes
     ----------
-    kinds : by the name of their file, the records that its pages show, and what makes a struct of a
-        line: it raises `ValueError` for a damaged one, which is then left out.
+    kinds : the records that its pages show.
     pages : file, name in the navigation, and the function that drafts the page.
     lead : drafts what stands first on the overview; None where there is nothing yet.
     usual_case : the case by which hot paths are compared; each path's first one by default.
     """
 
-    kinds: Mapping[str, Callable[[Fields], object]] = field(default_factory=dict)
+    kinds: tuple[type[Origin], ...] = ()
     pages: tuple[tuple[str, str, Callable[[Draft], None]], ...] = ()
     lead: Callable[[Draft], Lead | None] = lambda site: None
     usual_case: str = ""
@@ -75,7 +80,7 @@ class Draft:
         return grouped(self.material.points, lambda points: points.curve.path)
 
     @cached_property
-    def races(self) -> dict[str, list[Race]]:
+    def races(self) -> dict[str, list[RaceRecord]]:
         """The newest results, by their path."""
         return grouped(self.material.races, lambda race: race.result.path)
 
@@ -84,9 +89,9 @@ class Draft:
         """What changed along them, the newest first, by their path."""
         return grouped(self.material.changes, lambda change: change.curve.path)
 
-    def keep(self, name: str, data: Records) -> str:
+    def keep(self, name: str, data: Sequence[Fields | Origin]) -> str:
         """Have `data` written beside the page, as JSON and as CSV; gives the name of the files."""
-        known = [finite(row) for row in data]
+        known = [finite(msgspec.to_builtins(row)) for row in data]
         lines = ",\n".join(map(json.dumps, known))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
         every = [dict(_flattened(row)) for row in known]
@@ -98,14 +103,18 @@ class Draft:
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
         return name
 
-    def page_of(self, path: str, up: str = "") -> Link:
-        """A link to the page of a path, from a page that is `up` from the first one."""
-        return Link(plain(path), f"{up}paths/{self.files[path]}.html")
+    def offer(self, name: str, table: Table) -> Table:
+        """`table` with links to its records, which are kept as files called `name`."""
+        return replace(table, data=self.keep(name, table.records))
 
-    def commit(self, commit: str) -> Link:
+    def page_of(self, path: str, up: str = "") -> Anchor:
+        """A link to the page of a path, from a page that is `up` from the first one."""
+        return Anchor(plain(path), f"{up}paths/{self.files[path]}.html")
+
+    def commit(self, commit: str) -> Anchor:
         """A link to a commit, if its page is known."""
         known = self.material.commit_url and commit.isalnum() and commit.isascii()
-        return Link(commit[:SHORT], self.material.commit_url + commit if known else "")
+        return Anchor(commit[:SHORT], self.material.commit_url + commit if known else "")
 
 
 def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -186,12 +195,6 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
     return ""
 
 
-def kind_of(change: Change) -> str:
-    """Whether a change is for the worse."""
-    words = {"slower": "bad", "more": "bad", "faster": "good", "less": "good"}
-    return words.get(change.direction, "plain")
-
-
 def flat(r: Result) -> Fields:
     """A result as the files beside the page have it."""
     return {
@@ -217,11 +220,6 @@ def flat(r: Result) -> Fields:
     }
 
 
-def newest_of(records: Records, key: Callable[[Fields], Any]) -> list[Fields]:
-    """The last record for every `key`."""
-    return list({key(r): r for r in records}.values())
-
-
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
     """`items` by their `key`, in their order."""
     groups: dict[Any, list[Any]] = {}
@@ -237,4 +235,4 @@ def none_yet(command: str) -> Prose:
 
 def measured_where(records: Records) -> Prose:
     """Where and when the last of `records` was measured."""
-    return Prose(where_from(origin_of(records[-1])), quiet=True)
+    return Prose(where_from(shaped(records[-1], Origin)), quiet=True)

@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import MlpperfError
-from ..compare.records import Decision
-from ..history.reading import Record
-from ..history.rows import Run
-from ..history.rows import Series as Measured
+from ..compare import ComparisonRecord
+from ..history.rows import Metric, Run
 from ..history.table import Table
 from ..suites.series import Series
 
@@ -22,7 +20,7 @@ SIDES = ("base", "head")
 MACHINE = ("host", "processor")  # what is told of one
 
 
-def comparisons_frame(records: Sequence[Record[Decision]]) -> pd.DataFrame:
+def comparisons_frame(records: Sequence[ComparisonRecord]) -> pd.DataFrame:
     """A row for each series of each comparison of a file, as `comparisons` reads it.
 
     Returns
@@ -33,18 +31,18 @@ def comparisons_frame(records: Sequence[Record[Decision]]) -> pd.DataFrame:
         a logarithm, its standard error and the degrees of freedom of that; base_seconds,
         head_seconds: of a call.
     """
-    lengths = [len(record.content.outcomes) for record in records]
+    lengths = [len(record.outcomes) for record in records]
     line = np.repeat(np.arange(len(records)), lengths)
     about = pd.DataFrame(
         {
-            "time": pd.to_datetime([r.origin.time for r in records], utc=True, format="ISO8601"),
-            **{name: [getattr(r.origin.machine, name) for r in records] for name in MACHINE},
-            "device": [r.origin.device for r in records],
-            "threads": pd.array([r.origin.threads for r in records], dtype="int32"),
-            **{side: [r.content.commits[side] for r in records] for side in SIDES},
+            "time": pd.to_datetime([r.time for r in records], utc=True, format="ISO8601"),
+            **{name: [getattr(r.machine, name) for r in records] for name in MACHINE},
+            "device": [r.device for r in records],
+            "threads": pd.array([r.threads for r in records], dtype="int32"),
+            **{side: [r.commits[side] for r in records] for side in SIDES},
         }
     ).astype(dict.fromkeys((*MACHINE, "device", *SIDES), "category"))
-    columns = records[0].content.outcomes.columns
+    columns = records[0].outcomes.columns
     names = pd.DataFrame(columns.series, columns=list(Series._fields)).astype("category")
     frame = pd.concat(
         [part.reset_index(drop=True) for part in (about.take(line), names.take(columns.of_series))],
@@ -65,9 +63,12 @@ def measurements_frame(table: Table) -> pd.DataFrame:
     runs["date_of"] = np.where(table.dated, "commit", "measurement")
     runs["measured"] = pd.to_datetime(runs["measured"], unit="s", utc=True)
     runs = runs.astype({"threads": "Int32"})
-    series = pd.DataFrame(table.series, columns=list(Measured._fields))
+    metrics = pd.DataFrame(table.metrics, columns=list(Metric._fields))
     frame = pd.concat(
-        [runs.take(table.run).reset_index(drop=True), series.take(table.of).reset_index(drop=True)],
+        [
+            runs.take(table.run).reset_index(drop=True),
+            metrics.take(table.of).reset_index(drop=True),
+        ],
         axis=1,
     )
     for name in ("value", "low", "high"):

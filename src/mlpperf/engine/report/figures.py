@@ -1,228 +1,145 @@
-"""The plots, as Plotly's own description of them: what is drawn, not how it looks.
+"""The plots of the report, as figures of Plotly.
 
-Colours, fonts and grids come from the page, which knows whether it is dark. Every function takes
-what its table shows, too.
+Colours, fonts and grids come from the page, which knows whether it is dark.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+
+import plotly.graph_objects as go
 
 from ..calibrate.trials import Sight
 from ..race.result import Result
 
-Figure = dict[str, Any]
-Record = dict[str, Any]
+Record = Mapping[str, Any]
 ROW = 26  # pixels of a bar or a point with its name
-# What a decade of a logarithmic axis is divided into: the first that gives enough ticks.
-STEPS = (
-    (1,),
-    (1, 2, 5),
-    (1, 1.5, 2, 3, 4, 5, 6, 8),
-    *(tuple(i / parts for i in range(parts, 10 * parts)) for parts in (2, 5, 10)),
-)
-FEWEST_TICKS = 4
-BEYOND = 1.15  # an axis goes a little beyond what is drawn
+BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"}  # a legend
+# Left alone, Plotly labels 20 as 2, and each of 1 to 9 in every decade.
+LOGARITHMIC = {"type": "log", "tickformat": ",", "nticks": 4}
 
 
-def around(above: Sequence[float], below: Sequence[float]) -> Record:
-    """Bars of errors: how far each reaches beyond its point, on either side."""
-    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+def figure(traces: Sequence[Any], **layout: Any) -> Any:
+    """A figure without Plotly's own colours."""
+    return go.Figure(traces, {"template": {}, **layout})
 
 
-def bars(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record:
-    """Horizontal bars with intervals, in seconds; `intervals` have median, low and high."""
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "y": list(names),
-        "x": [i["median"] for i in intervals],
-        "error_x": around(
-            [(i["high"] or i["median"]) - i["median"] for i in intervals],
-            [i["median"] - (i["low"] or i["median"]) for i in intervals],
-        ),
-        "hovertemplate": f"%{{y}}: %{{x:.3g}} s<extra>{name}</extra>",
-    }
+def interval(intervals: Sequence[Record], scale: float = 1.0, **more: Any) -> dict[str, Any]:
+    """Error bars for intervals with median, low and high, without those of unknown bounds."""
+
+    def reach(one: Record, bound: str) -> float:
+        value = math.nan if one[bound] is None else one[bound]
+        return scale * abs(value - one["median"]) if math.isfinite(value) else 0.0
+
+    above, below = ([reach(one, bound) for one in intervals] for bound in ("high", "low"))
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, **more}
 
 
-def dots(name: str, names: Sequence[str], intervals: Sequence[Record]) -> Record:
-    """The same as points, for a logarithmic axis: that begins anywhere, and bars say nothing."""
-    bar = bars(name, names, intervals)
-    del bar["orientation"]
-    bar["error_x"] |= {"thickness": 2, "width": 6}
-    return {**bar, "type": "scatter", "mode": "markers", "marker": {"size": 9}}
+def points(name: str, names: Sequence[str], intervals: Sequence[Record], unit: str) -> Any:
+    """A point with an interval for each name."""
+    return go.Scatter(
+        name=name,
+        mode="markers",
+        marker={"size": 9},
+        x=[i["median"] for i in intervals],
+        y=[plain_text(name) for name in names],
+        error_x=interval(intervals, thickness=2, width=6),
+        hovertemplate=f"%{{y}}: %{{x:.3g}}{unit}<extra>{name}</extra>",
+    )
 
 
-def scatter(name: str, x: Sequence[Any], y: Sequence[Any], hover: str, **more: Any) -> Record:
-    """Points with lines between them; `hover` is what Plotly says of a point, `more` its rest."""
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": x,
-        "y": y,
-        "hovertemplate": hover,
-        **more,
-    }
-
-
-def upright(
-    data: list[Record],
+def by_name(
+    traces: Sequence[Any],
     title: str,
     rows: int,
     lines: Sequence[tuple[float, str]] = (),
     *,
     logarithmic: bool = False,
-) -> Figure:
+) -> Any:
     """One row of text for each name, the first one on top; vertical `lines` with their names."""
-    axis: Record = {"title": {"text": title}, "type": "linear", "rangemode": "tozero"}
-    if logarithmic:
-        drawn = [*(x for x, _ in lines), *(value for row in data for value in row["x"])]
-        axis = {"title": {"text": title}, **logarithmic_axis(drawn)}
-    return {
-        "data": data,
-        "layout": {
-            "height": 150 + ROW * max(rows, 2),
-            "xaxis": axis,
-            "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
-            "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"},
-            "margin": {"l": 60, "r": 20, "t": 30, "b": 90},
-            "shapes": [dotted("x", x) for x, _ in lines],
-            "annotations": [
-                {
-                    "x": math.log10(x) if logarithmic else x,
-                    "y": 1,
-                    "yref": "paper",
-                    "yanchor": "bottom",
-                    "text": plain_text(text),
-                    "showarrow": False,
-                    "xanchor": "center" if len(lines) == 1 else "left",
-                }
-                for x, text in lines
-            ],
-        },
-    }
+    drawn = figure(
+        traces,
+        height=150 + ROW * max(rows, 2),
+        xaxis={"title": title, **(LOGARITHMIC if logarithmic else {"rangemode": "tozero"})},
+        yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
+        legend=BELOW,
+        margin={"l": 60, "r": 20, "t": 30, "b": 90},
+    )
+    for x, text in lines:
+        drawn.add_vline(x, line_dash="dot", line_width=1.5)
+        drawn.add_annotation(
+            x=math.log10(x) if logarithmic else x,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            xanchor="center" if len(lines) == 1 else "left",
+            text=plain_text(text),
+            showarrow=False,
+        )
+    return drawn
 
 
-def dotted(axis: str, at: float) -> Record:
-    """A dotted line across the whole plot, where `axis`, x or y, is `at`."""
-    other = "y" if axis == "x" else "x"
-    ends = {f"{axis}0": at, f"{axis}1": at, f"{other}0": 0, f"{other}1": 1}
-    return {"type": "line", **ends, f"{other}ref": "paper", "line": {"dash": "dot", "width": 1.5}}
+def over(traces: Sequence[Any], x: Any, y: Any, **layout: Any) -> Any:
+    """Lines over the axis `x`; both axes are given as a title, or as Plotly describes them."""
+    axes = [{"title": axis} if isinstance(axis, str) else axis for axis in (x, y)]
+    legend = {"orientation": "h", "y": 1, "yanchor": "bottom"}
+    shape = {"height": 380, "legend": legend, **layout}
+    return figure(traces, xaxis=axes[0], yaxis={"automargin": True, **axes[1]}, **shape)
 
 
 def plain_text(text: str) -> str:
-    """Plotly reads a little HTML in what it writes; names are no HTML."""
+    """Text for Plotly, which reads a little HTML in labels."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def forest(results: Sequence[Result]) -> Figure:
+def forest(results: Sequence[Result]) -> Any:
     """Speedup of every variant with its interval; right of 1 is faster than the reference."""
-    right = [r for r in results if r.speedup.median > 0]
-    above = [_finite(r.speedup.high - r.speedup.median) for r in right]
-    below = [_finite(r.speedup.median - r.speedup.low) for r in right]
-    points = scatter(
-        "speedup",
-        [r.speedup.median for r in right],
-        [plain_text(r.variant) for r in right],
-        "%{y}: %{x:.3g}×<extra></extra>",
-        mode="markers",
-        showlegend=False,
-        error_x={**around(above, below), "thickness": 2, "width": 6},
-        marker={"size": 9},
-    )
+    timed = [r for r in results if r.speedup.median > 0]
+    drawn = points("", [r.variant for r in timed], [asdict(r.speedup) for r in timed], "×")
     title = "speedup over the reference, with 95 % intervals"
-    return upright([points], title, len(right), [(1.0, "as fast")], logarithmic=True)
+    return by_name(
+        [drawn.update(showlegend=False)], title, len(timed), [(1.0, "as fast")], logarithmic=True
+    )
 
 
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
-
-
-def ceilings(results: Sequence[Result]) -> Figure:
+def ceilings(results: Sequence[Result]) -> Any:
     """Share of the machine's measured ceiling, for every variant at every case."""
     known = [r for r in results if math.isfinite(r.ceiling_share)]
-    cases = list(dict.fromkeys(r.case for r in known))
-    data = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "name": plain_text(case),
-            "y": [plain_text(r.variant) for r in known if r.case == case],
-            "x": [100 * r.ceiling_share for r in known if r.case == case],
-            "error_x": {
-                "type": "data",
-                "array": [
-                    _finite(100 * r.ceiling_share * r.share_error) for r in known if r.case == case
-                ],
-            },
-            "hovertemplate": "%{y}: %{x:.0f} %<extra>" + plain_text(case) + "</extra>",
-        }
-        for case in cases
+    bars = []
+    for case in dict.fromkeys(r.case for r in known):
+        here = [r for r in known if r.case == case]
+        errors = [100 * r.ceiling_share * r.share_error for r in here]
+        bars.append(
+            go.Bar(
+                name=plain_text(case),
+                orientation="h",
+                y=[plain_text(r.variant) for r in here],
+                x=[100 * r.ceiling_share for r in here],
+                error_x={"array": [error if math.isfinite(error) else 0.0 for error in errors]},
+                hovertemplate=f"%{{y}}: %{{x:.0f}} %<extra>{plain_text(case)}</extra>",
+            )
+        )
+    return by_name(bars, "share of the ceiling in %", len(known), [(100.0, "ceiling")])
+
+
+def detection(rates: Sequence[Sight]) -> Any:
+    """Share of slowdowns that were detected, over their size, with Clopper-Pearson intervals."""
+    known = [rate for rate in rates if rate.found.of]
+    bounds = [
+        {"median": r.found.share, "low": r.found.bounds[0], "high": r.found.bounds[1]}
+        for r in known
     ]
-    return upright(data, "share of the ceiling in %", len(known), [(100.0, "ceiling")])
-
-
-def detection(sights: Sequence[Sight]) -> Figure:
-    """Share of slowdowns that are found, over their size, with Clopper-Pearson intervals."""
-    known = [s for s in sights if s.found.of]
-    above = [100 * (s.found.bounds[1] - s.found.share) for s in known]
-    below = [100 * (s.found.share - s.found.bounds[0]) for s in known]
-    points = scatter(
-        "found",
-        [100 * s.size for s in known],
-        [100 * s.found.share for s in known],
-        "%{x:g} % slower: %{y:.0f} % found<extra></extra>",
-        showlegend=False,
-        error_y=around(above, below),
+    line = go.Scatter(
+        x=[100 * r.size for r in known],
+        y=[100 * r.found.share for r in known],
+        error_y=interval(bounds, 100),
         marker={"size": 9},
+        mode="lines+markers",
+        showlegend=False,
+        hovertemplate="%{x:g} % slower: %{y:.0f} % detected<extra></extra>",
     )
-    figure = over([points], "slowdown in %", "found, in % of all")
-    figure["layout"]["yaxis"]["range"] = [0, 105]
-    return figure
-
-
-def logarithmic_axis(drawn: Sequence[float]) -> Record:
-    """A logarithmic axis for these values, with whole numbers at its ticks.
-
-    Left alone, Plotly writes 20 as a lonely 2.
-    """
-    known = [value for value in drawn if value and 0 < value < math.inf]
-    if not known:
-        return {"type": "log"}
-    least, most = min(known), max(known)
-    for steps in STEPS:
-        decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
-        every = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [tick for tick in every if least / BEYOND <= tick <= most * BEYOND]
-        if len(ticks) >= FEWEST_TICKS:
-            break
-    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,.12g}" for tick in ticks]}
-
-
-def over(
-    data: list[Record],
-    x: str,
-    y: str,
-    *,
-    logarithmic_x: bool = False,
-    logarithmic_y: bool = False,
-) -> Figure:
-    """Lines over an axis `x`, with the titles of both axes."""
-
-    def axis(title: str, logarithmic: bool, key: str) -> Record:
-        drawn = [value for row in data for value in row[key]]
-        return {"title": {"text": title}, **(logarithmic_axis(drawn) if logarithmic else {})}
-
-    return {
-        "data": data,
-        "layout": {
-            "height": 380,
-            "xaxis": axis(x, logarithmic_x, "x"),
-            "yaxis": {**axis(y, logarithmic_y, "y"), "automargin": True},
-            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
-        },
-    }
+    y = {"title": "detected, in % of all", "range": [0, 105]}
+    return over([line], "slowdown in %", y)

@@ -1,69 +1,54 @@
-"""What the report is about: everything that was recorded, read once.
-
-A line that cannot be read, or that lacks what its page shows, is told in a sentence and left out.
-"""
+"""What the report is about: everything that was recorded, read once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
 from ...errors import MlpperfError
 from .. import git
-from ..calibrate.recorded import CALIBRATIONS, Calibration
-from ..compare.records import Decision, comparisons
+from ..calibrate.recorded import CalibrationRecord
+from ..compare import ComparisonRecord, comparisons
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
-from ..history.reading import Content, Kind, Record, read_records
-from ..history.records import Origin, Place
-from ..history.table import History, whatever_can_be_read
+from ..history.races import RaceRecord
+from ..history.reading import AnyRecord, read_records
+from ..history.records import Fields, Origin, Place
+from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
-from ..race.result import Result
-
-Fields = dict[str, Any]
-Shown = Mapping[str, Callable[[Fields], object]]
-
-
-@dataclass(frozen=True)
-class Race:
-    """The newest result of a variant at a case in a place."""
-
-    place: Place
-    result: Result
-    origin: Origin
 
 
 @dataclass
 class Material:
     """What the report is made of.
 
-    `points`: the curves of the history. `levels`: of the branch that is checked out, if two of its
-    commits have been compared. `kinds`: the lines of the records that are not the engine's
-    own, by the name of their file. `commit_url`: what a commit's page starts with, or nothing.
+    `points`: the curves of the history. `races`: the newest of each variant, case and place.
+    `levels`: of the branch that is checked out, if two of its commits have been compared. `kinds`:
+    the fields of the records that are not the engine's own, by the name of their file.
+    `commit_url`: what the address of a commit's page starts with; empty if unknown.
     """
 
     history: History | None = None
     points: list[Points] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    races: list[Race] = field(default_factory=list)
-    calibrations: list[Record[Calibration]] = field(default_factory=list)
-    comparisons: list[Record[Decision]] = field(default_factory=list)
+    races: list[RaceRecord] = field(default_factory=list)
+    calibrations: list[CalibrationRecord] = field(default_factory=list)
+    comparisons: list[ComparisonRecord] = field(default_factory=list)
     levels: Levels | None = None
-    kinds: dict[str, list[Fields]] = field(default_factory=dict)
+    kinds: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
 
     @cached_property
     def places(self) -> list[Place]:
-        """Of the races, that of the newest first."""
-        newest = sorted(self.races, key=lambda race: race.origin.time, reverse=True)
+        """The places of the races, that of the newest first."""
+        newest = sorted(self.races, key=lambda race: race.time, reverse=True)
         return list(dict.fromkeys(race.place for race in newest))
 
 
@@ -71,12 +56,9 @@ def gather(
     records: Path | None,
     asv: Path | None,
     pytest_benchmark: Path | None,
-    kinds: Shown = MappingProxyType({}),
+    kinds: Sequence[type[Origin]] = (),
 ) -> Material:
-    """Read everything there is.
-
-    `kinds` are the records of others than the engine's own, by the name of their file, and what
-    checks a line: it raises `ValueError` for one that cannot be shown.
+    """Read everything there is; `kinds` are those of records that are not the engine's own.
 
     Raises
     ------
@@ -84,30 +66,27 @@ def gather(
         If there is nothing, or nothing that can be read.
     """
     found = Material(commit_url=commit_url())
-    newest: dict[tuple[Place, str, str, str], Race] = {}
+    newest: dict[tuple[Place, str, str, str], RaceRecord] = {}
 
-    def seen(record: Record[Result]) -> None:
-        race = Race(record.origin.place, record.content, record.origin)
-        result = race.result
-        newest[race.place, result.path, result.case, result.variant] = race
+    def seen(race: RaceRecord) -> None:
+        newest[race.place, race.path, race.case, race.variant] = race
 
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
-        read = whatever_can_be_read(races, asv, pytest_benchmark, seen=seen)
+        read = read_history(races, asv, pytest_benchmark, seen=seen)
         found.history = read if len(read.table) else None
         found.points = points(read.table)
         found.changes = changes_along(found.points)
         found.unreadable += read.unreadable
         found.races = list(newest.values())
-    found.calibrations = _read(records, CALIBRATIONS, found.unreadable)
     if records:
+        found.calibrations = _read(records, CalibrationRecord, found.unreadable)
         found.comparisons, unreadable = comparisons(records)
         found.unreadable += unreadable
+        for kind in kinds:
+            every = _read(records, kind, found.unreadable)
+            found.kinds[kind.FILE] = [msgspec.to_builtins(record) for record in every]
     found.levels = levels_here(found.comparisons)
-    for name, shown in kinds.items():
-        every = _read(records, Kind(name, shown), found.unreadable)
-        # With what older lines lack and has a value all the same.
-        found.kinds[name] = [r.fields | msgspec.to_builtins(r.content) for r in every]
     recorded = (found.history, found.calibrations, found.comparisons, *found.kinds.values())
     if not any(recorded):
         if found.unreadable:
@@ -122,14 +101,14 @@ def gather(
     return found
 
 
-def _read(folder: Path | None, kind: Kind[Content], unreadable: list[str]) -> list[Record[Content]]:
-    kept = []
-    for record in read_records(folder, kind) if folder else ():
+def _read(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> list[AnyRecord]:
+    records = []
+    for record in read_records(folder, kind):
         if isinstance(record, str):
             unreadable.append(record)
         else:
-            kept.append(record)
-    return kept
+            records.append(record)
+    return records
 
 
 def where_from(origin: Origin) -> str:

@@ -1,4 +1,4 @@
-"""The first page: still right, how much faster, slower since when."""
+"""The first page: is it still right, how much faster is it, and what became slower."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from ..history.fields import inverse
 from ..history.records import Place
 from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
+from ..table import Badge, Cell, Table
 from ..words import SHORT, count, plain, times
-from .blocks import Badge, Cell, Page, Prose, Section, Table, rows
+from .blocks import Page, Prose, Section
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
 from .level_pages import lately
 
-UNREADABLE = 50  # sentences on the page
+UNREADABLE_MOST = 50  # lines on the page
 
 
 def overview(site: Draft) -> None:
-    """What the content leads with, a table of hot paths for each place, and the sources."""
+    """The lead of the content, a table of hot paths for each place, and the sources."""
     m = site.material
     lead = site.content.lead(site)
     sections = [lead.section] if lead else []
@@ -33,7 +34,7 @@ def overview(site: Draft) -> None:
 
 
 def _verdict(site: Draft, lead: Lead | None) -> str:
-    """Three answers: is it still right, how much faster is it, and since when slower."""
+    """The three answers in a few sentences."""
     m, parts = site.material, []
     results = [race.result for race in m.races]
     if results:
@@ -50,7 +51,7 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
         slower = [c for c in m.changes if c.direction in ("slower", "more")]
         if all(len(points) < 2 * FEWEST for points in m.points):
             parts.append(
-                f"The history is too short to tell changes; that takes {2 * FEWEST} commits."
+                f"The history is too short to show changes; that takes {2 * FEWEST} commits."
             )
         elif slower:
             newest = slower[0]
@@ -62,7 +63,7 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
             parts.append("Nothing became slower along the history.")
     if m.comparisons and not parts:
         last = m.comparisons[-1]
-        parts.append(f"{last.origin.time[:10]}: {plain(last.content.verdict)}")
+        parts.append(f"{last.time[:10]}: {plain(last.verdict)}")
     return " ".join(parts)
 
 
@@ -103,24 +104,24 @@ def _paths_section(site: Draft, where: Place) -> Section:
     )
     usual = site.content.usual_case
     at_usual = f" at {usual}" if usual else ""
-    first = races[0].origin
+    first = races[0]
     commit = (first.commit.hash or "none")[:SHORT]
     note = f"{first.software}; {first.time[:10]}, commit {commit}."
     table = Table(
         f"The fastest variant of every hot path{at_usual} against its reference",
         columns,
-        rows(table_rows),
-        left=3,
-        data=site.keep(
-            "speedups" if where == site.material.places[0] else f"speedups-{index_of(site, where)}",
-            [flat(race.result) for race in races],
-        ),
+        table_rows,
+        text=range(3),
+        notes=[note],
+        records=[flat(race.result) for race in races],
     )
-    return Section(f"Hot paths on {where}", [table, Prose(note, quiet=True)])
+    index = index_of(site, where)
+    name = "speedups" if index == 1 else f"speedups-{index}"
+    return Section(f"Hot paths on {where}", [site.offer(name, table)])
 
 
 def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
-    """How the ratio of the fastest variant went."""
+    """The ratio of the fastest variant over the commits."""
     if best is None:
         return ""
     wanted = ("race", *where, best.variant, best.case, "ratio")
@@ -135,7 +136,7 @@ def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
 
 
 def _tracked(site: Draft) -> list[Section]:
-    """What asv and pytest-benchmark have measured: the newest commit of every path, per place."""
+    """Results of asv and pytest-benchmark: the newest commit of every path, for each place."""
     sections = []
     others = [points for points in site.material.points if points.curve.source != "race"]
     for where, here in grouped(others, lambda points: points.curve[:4]).items():
@@ -152,7 +153,7 @@ def _tracked(site: Draft) -> list[Section]:
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
         shared = "" if threads is None else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))
-        table = Table("The newest commit of every curve", columns, rows(cells), left=2)
+        table = Table("The newest commit of every curve", columns, cells, text=range(2))
         sections.append(Section(name, [table]))
     return sections
 
@@ -169,7 +170,7 @@ def _newest(best: Points, site: Draft) -> list[Cell]:
 
 
 def _measured(site: Draft) -> Section:
-    """What all this is based on, and what could not be read."""
+    """The number of measurements and their sources, and what could not be read."""
     m = site.material
     parts: list[Any] = []
     if m.history is not None:
@@ -184,11 +185,11 @@ def _measured(site: Draft) -> Section:
             )
         )
     if m.unreadable:
-        shown = [plain(line) for line in m.unreadable[:UNREADABLE]]
+        shown = [plain(line) for line in m.unreadable[:UNREADABLE_MOST]]
         more = len(m.unreadable) - len(shown)
-        caption = f"{count(len(m.unreadable), 'line')} could not be read, and the others were"
+        title = f"{count(len(m.unreadable), 'line')} could not be read; all others were"
         cells = [[line] for line in [*shown, *([f"… and {more:,} more"] if more else [])]]
-        parts.append(Table(caption, ["where and why"], rows(cells)))
+        parts.append(Table(title, ["where and why"], cells))
     else:
-        parts.append(Prose("Everything that was found could be read."))
+        parts.append(Prose("All records could be read."))
     return Section("What this is based on", parts)

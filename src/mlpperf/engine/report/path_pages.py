@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,40 +16,26 @@ from markupsafe import Markup
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
-from ..history.records import Place, finite
+from ..history.listing import kind_of
+from ..history.records import Fields, Place, finite
 from ..race.result import Result
-from ..race.show import share_of_ceiling, speedup
-from ..statistics.verdicts import Verdict
-from ..words import SHORT, by_percent, count, plain, seconds
+from ..race.show import proofs, races, speedup
+from ..words import SHORT, by_percent, count, plain
 from . import figures
-from .blocks import (
-    Badge,
-    Cell,
-    Code,
-    Curves,
-    Page,
-    Plot,
-    Prose,
-    Section,
-    Table,
-    rows,
-    source,
-    story,
-)
-from .draft import Draft, commits_of, fastest, flat, grouped, index_of, kind_of
-from .gather import Fields
+from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
+from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of
 from .history_pages import changes_table
 
 
 def path_page(site: Draft, name: str) -> None:
     """The page of a path of the catalogue, or of another that was measured."""
-    races = site.races.get(name, [])
-    results = [race.result for race in races]
+    raced = site.races.get(name, [])
+    results = [race.result for race in raced]
     path = site.catalogue.get(name)
     sections = []
     if path:
         sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
-    by_place = grouped(races, lambda race: race.place)
+    by_place = grouped(raced, lambda race: race.place)
     for where, here in by_place.items():
         sections.append(_timed(site, name, where, [race.result for race in here]))
     if results:
@@ -57,9 +44,7 @@ def path_page(site: Draft, name: str) -> None:
         sections.append(_path_history(site, name, site.points[name]))
     sections.append(_how_to_read())
     title = path.title if path else name
-    newest = max(
-        by_place, key=lambda where: max(r.origin.time for r in by_place[where]), default=None
-    )
+    newest = max(by_place, key=lambda where: max(r.time for r in by_place[where]), default=None)
     here = [race.result for race in by_place.get(newest, ())]
     verdict = _path_verdict(site, name, here)
     site.pages.append(Page(f"paths/{site.files[name]}.html", title, verdict, sections, ""))
@@ -87,7 +72,7 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
 
 
 def _code(path: HotPath) -> list[Code]:
-    """The reference once, and after it every variant; what several share is shown once."""
+    """The reference, and every variant; a function that several share is shown once."""
     reference, *others = path.contestants
     groups = grouped(others, lambda variant: variant.fn)
     variants = [
@@ -98,70 +83,33 @@ def _code(path: HotPath) -> list[Code]:
 
 
 NUMBERS = ("value", "low", "high", "measurements")
-RACE_COLUMNS = (
-    *("case", "variant", "verdict", "speedup", "95 % interval"),
-    *("time", "reference", "of ceiling", "rounds"),
-)
 
 
 def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> Section:
     blocks: list[Any] = []
-    for case, found in grouped(results, lambda r: r.case).items():
-        if any(r.speedup.median > 0 for r in found):
-            alt = f"Speedups of {len(found)} variants at {case}, with intervals; as in the table."
-            blocks += [Prose(f"At {case}:"), Plot(figures.forest(found), alt)]
+    for case, here in grouped(results, lambda r: r.case).items():
+        if any(r.speedup.median > 0 for r in here):
+            alt = f"Speedups of {len(here)} variants at {case}, with intervals; as in the table."
+            blocks += [Prose(f"At {case}:"), Plot(figures.forest(here), alt)]
     if any(math.isfinite(r.ceiling_share) for r in results):
         alt = "Share of the machine's measured ceiling that every variant reaches."
         blocks.append(Plot(figures.ceilings(results), alt))
-    cells: list[Sequence[Cell]] = []
-    for r in results:
-        if r.wrong:
-            cells.append([r.case, r.variant, Badge("wrong", "bad"), r.wrong, *[""] * 5])
-            continue
-        kind = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}.get(r.verdict, "plain")
-        verdict = str(r.judgement) + (" (?)" if r.doubts else "")
-        figures_ = (
-            seconds(r.seconds),
-            seconds(r.reference_seconds),
-            share_of_ceiling(r),
-            f"{r.rounds:,}",
-        )
-        cells.append([r.case, r.variant, Badge(verdict, kind), *speedup(r), *figures_])
-    blocks.append(
-        Table(
-            f"{name} on {where}",
-            RACE_COLUMNS,
-            rows(cells),
-            left=3,
-            data=site.keep(
-                f"raced-{site.files[name]}-{index_of(site, where)}", [flat(r) for r in results]
-            ),
-        )
-    )
-    doubts = dict.fromkeys(doubt for r in results for doubt in r.doubts)
-    if doubts:
-        blocks.append(Prose(f"(?) {'; '.join(doubts)}.", quiet=True))
+    table = replace(races(f"{name} on {where}", results), records=[flat(r) for r in results])
+    blocks.append(site.offer(f"raced-{site.files[name]}-{index_of(site, where)}", table))
     return Section(f"Speedups on {where}", blocks)
 
 
 def _proofs(results: Sequence[Result]) -> Section:
     """The worst case of every variant."""
-    cells: list[Sequence[Cell]] = []
-    for variant, found in grouped(results, lambda r: r.variant).items():
-        worst = max(found, key=lambda r: r.proof.used if r.proof.tolerance >= 0 else -1.0)
-        wrong = [r for r in found if r.wrong]
-        state = Badge("wrong", "bad") if wrong else Badge("equal", "good")
-        error, tolerance = f"{worst.proof.error:.1e}", f"{worst.proof.tolerance:.1e}"
-        cells.append([variant, wrong[0].case if wrong else worst.case, error, tolerance, state])
-    columns = ("variant", "its worst case", "largest error", "tolerance", "")
-    caption = "Largest error beside its tolerance, relative to the largest value of an array"
-    return Section("Still right?", [Table(caption, columns, rows(cells), left=2)])
+    title = "Largest error beside its tolerance, relative to the largest value of an array"
+    outcomes = [(r.path, r.variant, r.case, r.wrong or r.proof) for r in results]
+    return Section("Still right?", [proofs(outcomes, title)])
 
 
 def _path_history(site: Draft, name: str, found: Sequence[Points]) -> Section:
     file = f"history-{site.files[name]}"
-    told = site.changes.get(name, [])
-    curves = _curves(site, name, found, told)
+    changes = site.changes.get(name, [])
+    curves = _curves(site, name, found, changes)
     site.curves.append(f"data/{file}.js")
     site.data[f"data/{file}.js"] = f"mlpperf.history({curves});\n".encode()
     site.data[f"data/{file}.json"] = curves.encode()
@@ -175,14 +123,14 @@ def _path_history(site: Draft, name: str, found: Sequence[Points]) -> Section:
     cases.sort(key=lambda case: case != usual)
     blocks: list[Any] = [
         Prose(
-            "Lower is better. A panel for each source, machine, device, number of threads and "
-            "version of the libraries; the band is the interval, and a dotted line is where a "
-            "curve changed its level."
+            "Lower is better. There is a panel for each source, machine, device, number of threads "
+            "and version of the libraries. The band is the interval; a dotted line marks a change "
+            "of the level."
         ),
         Curves(f"data/{file}.js", quantities, cases, variants),
     ]
-    table = changes_table(site, told, "../", f"What changed in {name}")
-    blocks.append(table if told else Prose("Nothing changed, as far as the history can tell."))
+    table = changes_table(site, changes, "../", f"Changes of {name}")
+    blocks.append(table if changes else Prose(NO_CHANGE))
     blocks.append(Prose(Markup("The curves as {} or {}.").format(*_downloads(file))))
     return Section("History", blocks)
 
@@ -192,8 +140,8 @@ def _downloads(file: str) -> list[Markup]:
     return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
 
 
-def _curves(site: Draft, name: str, found: Sequence[Points], told: Sequence[Change]) -> str:
-    """The curves of a path as compact JSON: the commits once, and what refers to them."""
+def _curves(site: Draft, name: str, found: Sequence[Points], changes: Sequence[Change]) -> str:
+    """The curves of a path as compact JSON, which lists every commit once."""
     assert site.material.history is not None
     subjects = site.material.history.subjects
     known = commits_of(found)
@@ -202,7 +150,7 @@ def _curves(site: Draft, name: str, found: Sequence[Points], told: Sequence[Chan
         [plain(commit), f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
         for commit, date in known.values()
     ]
-    changed = grouped(told, lambda change: change.curve)
+    changed = grouped(changes, lambda change: change.curve)
     curves = []
     for points in found:
         about = points.curve
@@ -234,11 +182,11 @@ def _curves(site: Draft, name: str, found: Sequence[Points], told: Sequence[Chan
 
 
 def _csv(found: Sequence[Points]) -> str:
-    """The curves of a path, a line for each number; what a curve has in common is written once."""
+    """The curves of a path as CSV, a line for each number."""
     named = [column for column in Curve._fields if column != "path"]
     lines = [_line([*named, "commit", "date", *NUMBERS])]
     for points in found:
-        shared = _line([getattr(points.curve, name) for name in named])
+        shared = _line([getattr(points.curve, name) for name in named])  # quoted once a curve
         numbers = (getattr(points, name).tolist() for name in NUMBERS)
         lines += [
             f"{shared},{_line([commit])},{day:%Y-%m-%dT%H:%M:%SZ},"
@@ -277,24 +225,25 @@ def _how_to_read() -> Section:
         "How to read this page",
         [
             Prose(
-                "Speedup is reference ÷ variant: both take turns in one process, in random order, "
-                "and what counts is the ratio within a round, so that a slow moment of the machine "
-                "hits both. Its median (Hodges and Lehmann) comes with the 95 % signed-rank "
-                "interval. Faster or slower is said only of whole intervals beyond ±1 %, because "
-                "identical code, loaded twice, differs by that much."
+                "Speedup is reference ÷ variant. Both take turns in one process, in random order, "
+                "and the ratio is taken within each round, so that a slow moment of the machine "
+                "affects both. The table has the median of these ratios (Hodges and Lehmann) with "
+                "its 95 % signed-rank interval. A variant is faster or slower if the whole "
+                "interval lies beyond ±1 %, because identical code, loaded twice, differs by that "
+                "much."
             ),
             Prose(
-                "What is timed is what is paid for every call; what is paid once, such as a cast "
-                "or a buffer, is in the code above below “not timed”. The ceiling is the time "
+                "The timing covers the work of every call. Work that is done once, such as a cast "
+                "or a buffer, stands in the code above below “not timed”. The ceiling is the time "
                 "of the bare matrix products, or of the bare memory traffic, at these sizes on "
-                "this machine, measured in the same run; what a call costs whatever its size is "
-                "not in it, so that small cases stay far below it. A word such as exp instead of "
-                "a share names the function that takes the time: how quickly it can be computed "
-                "depends on the code, so there is no ceiling for it."
+                "this machine, measured in the same run. It leaves out the fixed cost of a call, "
+                "so that small cases stay far below it. A word such as exp instead of a share "
+                "names the function that takes the time: how quickly it can be computed depends "
+                "on the code, so there is no ceiling for it."
             ),
             Prose(
-                "Nothing is timed that was not proven equal first. The tolerance follows from the "
-                "length of the sums and the precision; it is not tuned."
+                "A variant is timed only after it was proven equal to the reference. The tolerance "
+                "follows from the length of the sums and the precision; it is not tuned."
             ),
         ],
     )

@@ -1,7 +1,7 @@
-"""What several processes found about the ratio of two times, and how far each is to be trusted.
+"""Estimates of the ratio of two times from several processes.
 
-Two processes differ by more than what is timed within one of them. So what one process says is one
-value, with an error of its own, and the processes are the sample.
+Two processes differ by more than two timings within one process. Therefore each process contributes
+one value with an error of its own, and the processes are the sample.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .robust import ROW, Times, quickest
 DEVIATION_PER_MEAN_DEVIATION = math.sqrt(math.pi / 2)
 # Standard deviation ÷ median deviation of normal noise.
 DEVIATION_PER_MEDIAN_DEVIATION = 1.4826
-AVERAGED_AT_ONCE = 100  # values of which all pairwise averages, some five thousand, are taken
-SCATTER_UNKNOWN = 0.03  # standard deviation of a round's ratio, as long as nothing is known
+AVERAGED_AT_ONCE = 100  # values; their pairwise averages are some five thousand
+SCATTER_UNKNOWN = 0.03  # assumed standard deviation of a round's ratio before any is measured
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What other series say about how far the processes of a series are apart.
+    """Scatter between processes, estimated from all series of a comparison.
 
     Attributes
     ----------
-    between : standard deviation that a process adds to what the scatter within it explains.
-    scale : the usual variance of a series, in units of what both together explain.
-    degrees : of freedom that this is worth; 0 if nothing is known.
+    between : standard deviation between processes, in addition to the scatter within each.
+    scale : usual variance of a series, in units of the variance that both explain.
+    degrees : degrees of freedom that this estimate is worth; 0 without one.
     """
 
     between: float = 0.0
@@ -41,18 +41,18 @@ class Pool:
 
 @dataclass
 class RatioEstimate:
-    """The logarithm of time ÷ time, as several processes found it.
+    """The logarithm of a ratio of times, estimated from several processes.
 
     Attributes
     ----------
-    log_ratios : one of each process.
-    rounds : that each is based on.
-    own_errors : the standard error of each by the scatter within its process; 0 if unknown.
-    deviations : of the rows of each process from its value, as if of single rounds.
-    round_seconds : that a round takes.
-    other_seconds : that a process needs besides, every time that it gets ready to time this.
-    scatter : standard deviation of the ratio of a round, had its noise no tails.
-    pool : what other series say about how far processes are apart.
+    log_ratios : one value per process.
+    rounds : number of rounds behind each value.
+    own_errors : standard error of each value from the scatter within its process; 0 if unknown.
+    deviations : of the rows of each process from its value, scaled to single rounds.
+    round_seconds : duration of a round.
+    other_seconds : set-up time of a process each time it starts to time this series.
+    scatter : standard deviation of a round's ratio, estimated robustly.
+    pool : scatter between processes, from all series.
     """
 
     log_ratios: list[float] = field(default_factory=list)
@@ -66,20 +66,20 @@ class RatioEstimate:
 
     @classmethod
     def of_rounds(cls, ratios: Times) -> RatioEstimate:
-        """The ratios of the rounds of a single process, each a value of the sample."""
+        """An estimate from a single process, whose rounds are the sample."""
         logs = [float(value) for value in np.log(ratios)]
         return cls(logs, rounds=[1] * len(logs), own_errors=[0.0] * len(logs))
 
     def add(self, below: Times, above: Times, round_seconds: float, other_seconds: float) -> None:
-        """Take in what one process found: the seconds of blocks, round by round, of above ÷ below.
+        """Add one process: seconds of its blocks, round by round, for the ratio above ÷ below.
 
-        Of every `ROW` rounds the quickest block of each side, and of the ratios of these the
-        pseudo-median: as robust as it need be, and sharper than the median.
+        Its value is the pseudo-median of the ratios between the quickest blocks of every `ROW`
+        rounds. The pseudo-median is nearly as robust as the median, and more precise.
         """
         self.round_seconds = round_seconds
-        # What comes first in a process may have to wait for a library to load.
-        known = min(other_seconds, self.other_seconds) if self.log_ratios else other_seconds
-        self.other_seconds = known
+        # The first set-up of a process may include the loading of a library.
+        if not self.log_ratios or other_seconds < self.other_seconds:
+            self.other_seconds = other_seconds
         logs = np.log(quickest(above) / quickest(below))
         parts = math.ceil(len(logs) / AVERAGED_AT_ONCE)
         medians = [np.median(walsh_averages(logs[i::parts])) for i in range(parts)]
@@ -87,8 +87,7 @@ class RatioEstimate:
         self.rounds.append(len(above))
         deviations, rounds_each = logs - self.log_ratios[-1], ROW
         if len(logs) < 2:
-            # Then single rounds have to say how far to trust it; but in the first one, who comes
-            # first may have to wait for fresh memory.
+            # Use single rounds, but not the first, whose first block may wait for fresh memory.
             singles = np.log(np.asarray(above) / np.asarray(below))[1:]
             deviations, rounds_each = singles - (np.median(singles) if len(singles) else 0.0), 1
         if len(deviations) < 2:
@@ -99,17 +98,16 @@ class RatioEstimate:
         self.own_errors.append(error)
         self.deviations.append(deviations * math.sqrt(rounds_each))
         every = np.concatenate(self.deviations)
-        # Of fewer values than there are deviations, as each has its own middle.
+        # Each process has its own centre, which costs a degree of freedom.
         free = 1 - len(self.deviations) / len(every)
         median_deviation = float(np.median(np.abs(every)))
         self.scatter = DEVIATION_PER_MEDIAN_DEVIATION * median_deviation / math.sqrt(free)
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """Standard error of each of `log_ratios`: a process that was disturbed counts less.
+        """Standard error of each of `log_ratios`; a disturbed process gets less weight.
 
-        None counts more than the scatter of all allows: the own error of a few rows may be small by
-        chance.
+        The scatter of all is a lower bound: the error of a few rows may be small by chance.
         """
         usual = max(self.scatter, 1e-9) / np.sqrt(np.array(self.rounds))
         within = np.maximum(usual, np.array(self.own_errors))
@@ -125,12 +123,12 @@ class RatioEstimate:
 
     @property
     def error_within(self) -> float:
-        """Standard error of `log_ratio` by the errors of each process; 0 if these are unknown."""
+        """Standard error of `log_ratio` from the errors of each process; 0 if these are unknown."""
         return float(np.sum(self.errors**-2.0)) ** -0.5 if self.deviations else 0.0
 
     @property
     def error_between(self) -> float:
-        """Standard error of `log_ratio` by how far the processes are apart."""
+        """Standard error of `log_ratio` from the scatter between processes."""
         if len(self.log_ratios) < 2:
             return math.inf
         squares = (np.array(self.log_ratios) - self.log_ratio) ** 2
@@ -139,10 +137,11 @@ class RatioEstimate:
 
     @property
     def error(self) -> float:
-        """The larger of the two, or what is between them and the other series' scatter, if known.
+        """Standard error of `log_ratio`.
 
-        Of a single process, what is known. If no process can say how far to trust itself, because
-        there was time for two rounds only, what is between them.
+        The larger one of `error_within` and `error_between`; with a `pool`, a weighted mean of the
+        scatter between processes and its usual value. With one process, `error_within`. If no
+        process has an error, because there was time for two rounds only, `error_between`.
         """
         if len(self.log_ratios) < 2:
             return self.error_within or math.inf
@@ -160,7 +159,7 @@ class RatioEstimate:
         return max(len(self.log_ratios) - 1, 1) + self.pool.degrees
 
     def seconds_for(self, error: float) -> float:
-        """Seconds of rounds after which a process has this standard error."""
+        """Seconds of rounds that a process needs to reach this standard error."""
         return self.round_seconds * (self.scatter / error) ** 2
 
     def interval(self, confidence: float) -> Interval:

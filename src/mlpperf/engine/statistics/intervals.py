@@ -1,4 +1,4 @@
-"""Medians of ratios, and intervals that assume of the noise only that it is symmetric."""
+"""Medians of ratios, and intervals that assume only that the noise is symmetric."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ...errors import MlpperfError
 from .quantiles import normal_quantile
 
 CONFIDENCE = 0.95
-FEWEST = 6  # values: of fewer, no interval has 95 % confidence
+FEWEST = 6  # values; fewer do not give an interval with 95 % confidence
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A Hodges-Lehmann median, and what holds the true one with probability `CONFIDENCE`."""
+    """A Hodges-Lehmann median, and an interval that contains the true one (`CONFIDENCE`)."""
 
     median: float
     low: float
@@ -27,7 +27,7 @@ class Interval:
 
     @property
     def half_width(self) -> float:
-        """Half the width in logarithms, the relative uncertainty; infinite without bounds."""
+        """Relative uncertainty: half the width in logarithms; infinite without bounds."""
         if not self.low > 0:
             return math.inf
         return 0.5 * math.log(self.high / self.low)
@@ -37,7 +37,7 @@ class Interval:
 def _critical_rank(n: int, level: float) -> int:
     """Largest value of the signed-rank statistic of n that is rejected two-sided; −1 for none.
 
-    Exact up to n = 100 (the ways to get each sum of ranks), then by the normal approximation.
+    Exact up to n = 100 (by counting the sums of ranks), then the normal approximation.
     """
     if n > 100:
         deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
@@ -52,9 +52,9 @@ def _critical_rank(n: int, level: float) -> int:
 def walsh_averages(
     values: NDArray[np.float64], errors: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """The averages of any two of n values, each with itself too; shape (n·(n + 1)/2,).
+    """Averages of all pairs of n values, each paired with itself, too; shape (n·(n + 1)/2,).
 
-    With `errors`, which must be positive, weighted by 1 ÷ error.
+    Weighted by 1 ÷ error if `errors`, which must be positive, are given.
     """
     weights = np.ones(len(values)) if errors is None else 1 / errors
     weighted = weights * values
@@ -72,16 +72,15 @@ def ratio_interval(
     """Hodges-Lehmann median of positive ratios, in logarithms, with its signed-rank interval.
 
     The estimate is the median of all pairwise (Walsh) averages; the interval inverts Wilcoxon's
-    signed-rank test (Hollander, Wolfe and Chicken: Nonparametric Statistical Methods, 3.2 and 3.3)
-    and assumes of the distribution only that it is symmetric in logarithms, which the ratio of
-    identical code is. Against the plain median it is a third narrower on normal noise, and where a
-    kernel has two speeds, it lies between them instead of jumping from one to the other. With
-    too few ratios for that confidence the interval is (0, ∞).
+    signed-rank test (Hollander, Wolfe and Chicken: Nonparametric Statistical Methods, 3.2 and 3.3).
+    It assumes only that the distribution is symmetric in logarithms, which holds for the ratio of
+    identical code. Compared with the plain median it is a third narrower on normal noise; if a
+    kernel has two speeds, it lies between them instead of jumping from one to the other. With too
+    few ratios for the confidence, the interval is (0, ∞).
 
-    Where some ratios are known to be less sure than others, `errors` are their standard errors in
-    logarithms, up to a factor, and the test ranks what is left of a ratio after dividing by its
-    own: the averages whose order statistics bound the interval are then weighted by 1 ÷ error. As
-    errors have no sign, it remains exact, however badly they are known.
+    `errors` are the standard errors of the ratios in logarithms, up to a common factor. The test
+    then ranks each ratio divided by its error, so the averages are weighted by 1 ÷ error. Errors
+    have no sign, so the test remains exact even if they are inaccurate.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""How far processes are apart, by what all series of a comparison say together.
+"""The scatter between processes, estimated from all series of a comparison.
 
-Three processes say little about the scatter of one series. But hundreds of series say how large it
-usually is, and how much it differs from series to series; so every series' own scatter is drawn
-towards the usual one, by as much as it is not known itself (empirical Bayes, as in Smyth: Linear
-models and empirical Bayes methods for assessing differential expression in microarray experiments,
-2004). Intervals become narrower without becoming wrong more often.
+Three processes hardly determine the scatter of one series. But hundreds of series show how large it
+usually is, and how much it differs between series. So the scatter of each series is shrunk towards
+the usual one, the more the less is known about it (empirical Bayes, as in Smyth: Linear models and
+empirical Bayes methods for assessing differential expression in microarray experiments, 2004).
+Intervals become narrower without becoming wrong more often.
 """
 
 from __future__ import annotations
@@ -16,22 +16,18 @@ import numpy as np
 
 from .estimates import Pool, RatioEstimate
 
-# What is tried, and the likeliest of it taken: standard deviations that a process adds to what the
-# scatter within it explains, as logarithms of ratios; factors by which the variance is usually more
-# than both explain; and how alike the series are, in degrees of freedom.
+# Grid for the largest likelihood: standard deviation between processes, of logarithms of ratios;
+# usual variance, in units of the explained one; similarity of the series, in degrees of freedom.
 BETWEEN = (0.0, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 7e-3, 0.01, 0.015, 0.02, 0.03, 0.05)
 SCALES = tuple(2.0 ** (step / 2) for step in range(-24, 9))
 DEGREES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, 40.0)
-TINY = 1e-18  # a variance of no account, where nothing scatters at all
-DOUBT = 1.92  # less of likelihood, as a logarithm, that a 95 % interval may have
-FEWEST = 20  # degrees of freedom of all series together, below which none are alike
+TINY = 1e-18  # smallest variance, where nothing scatters at all
+MARGIN = 1.92  # log-likelihood by which a 95 % interval lies below the maximum
+FEWEST = 20  # degrees of freedom of all series together that pooling requires
 
 
 def pool(estimates: Sequence[RatioEstimate]) -> None:
-    """Let the estimates of a comparison learn from each other how far their processes scatter.
-
-    But not those of which no process can say how far to trust itself.
-    """
+    """Set the `pool` of each estimate of a comparison whose processes have errors of their own."""
     alike = [estimate for estimate in estimates if estimate.deviations]
     known = [estimate for estimate in alike if len(estimate.log_ratios) > 1]
     if sum(len(estimate.log_ratios) - 1 for estimate in known) < FEWEST:
@@ -58,7 +54,7 @@ def pool(estimates: Sequence[RatioEstimate]) -> None:
         squares = (weights * (values - middles[:, None]) ** 2).sum(axis=1)
         of_weights = np.log(np.where(there, weights, 1.0)).sum() - np.log(sums).sum()
         for degrees in DEGREES:
-            # Of all series, if their variances are scaled inverse χ² distributed.
+            # The likelihood of all series if their variances are scaled inverse χ² distributed.
             whole = degrees * scales
             rest = np.log(whole[:, 0]) * free.sum() / 2
             rest += np.log1p(squares / whole) @ ((degrees + free) / 2)
@@ -67,7 +63,7 @@ def pool(estimates: Sequence[RatioEstimate]) -> None:
             if degrees not in likelihoods or every[best] > likelihoods[degrees][0]:
                 likelihoods[degrees] = float(every[best]), Pool(between, SCALES[best], degrees)
     likeliest = max(best for best, _ in likelihoods.values())
-    # The least alike that they may well be: too much trust would make intervals too narrow.
-    cautious = next(one for best, one in likelihoods.values() if best >= likeliest - DOUBT)
+    # The smallest similarity that the data support: a larger one makes intervals too narrow.
+    cautious = next(one for best, one in likelihoods.values() if best >= likeliest - MARGIN)
     for estimate in alike:
         estimate.pool = cautious

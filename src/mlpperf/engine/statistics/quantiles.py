@@ -1,10 +1,9 @@
 """Probabilities and quantiles that intervals need: normal, Student's t, beta.
 
-SciPy has all of them, and would more than double what has to be installed in order to measure.
-The normal distribution is the standard library's. Student's t and the beta distribution are both
-told by the regularised incomplete beta function, which is a continued fraction (Abramowitz and
-Stegun: Handbook of Mathematical Functions, 26.5.8 and 26.5.27). The tests hold all of it against
-SciPy.
+SciPy has all of them, and would more than double the size of the installation. The normal
+distribution is the standard library's. Student's t and the beta distribution both follow from the
+regularised incomplete beta function, which is a continued fraction (Abramowitz and Stegun: Handbook
+of Mathematical Functions, 26.5.8 and 26.5.27). The tests compare all of them with SciPy.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def normal_probability(z: float) -> float:
 
 
 def normal_quantile(probability: float) -> float:
-    """The standard normal value that is not passed with a probability from 0 to 1."""
+    """The quantile of the standard normal distribution for a `probability` from 0 to 1."""
     if probability in (0.0, 1.0):
         return math.inf if probability else -math.inf
     return _STANDARD.inv_cdf(probability)
@@ -32,13 +31,13 @@ def normal_quantile(probability: float) -> float:
 
 @lru_cache(maxsize=4096)
 def student_quantile(freedom: float, probability: float) -> float:
-    """The value of Student's t that is not passed with a `probability` between 0 and 1.
+    """The quantile of Student's t for a `probability` between 0 and 1.
 
     `freedom` is the number of degrees of freedom, more than 0.
     """
     tail = min(probability, 1 - probability)
-    # t² / (t² + freedom) is beta distributed. Of it and its complement, whichever is small is
-    # looked for, as it is known to more digits.
+    # t² / (t² + freedom) is beta distributed. Whichever is smaller, it or its complement, is
+    # computed, because that has more digits.
     if tail > 0.25:
         share = beta_quantile(0.5, freedom / 2, 1 - 2 * tail) if tail < 0.5 else 0.0
         size = math.sqrt(freedom * share / (1 - share))
@@ -50,10 +49,10 @@ def student_quantile(freedom: float, probability: float) -> float:
 
 @lru_cache(maxsize=4096)
 def beta_quantile(a: float, b: float, probability: float) -> float:
-    """The value of a beta distribution that is not passed with a `probability` between 0 and 1.
+    """The quantile of a beta distribution for a `probability` between 0 and 1.
 
-    `a` and `b` are its parameters, more than 0. By halving, until no number lies between the
-    bounds: the probability rises everywhere, so that cannot fail.
+    `a` and `b` are its parameters, more than 0. Bisection until no number lies between the bounds;
+    this cannot fail, because the probability increases everywhere.
     """
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
@@ -76,8 +75,8 @@ def _beta_probability(a: float, b: float, x: float) -> float:
 def _fraction(a: float, b: float, x: float) -> float:
     """1 + d1 / (1 + d2 / (1 + …)) of the incomplete beta function, by Lentz's algorithm.
 
-    It goes on from the outermost term to the next inner one, and keeps the ratios of successive
-    numerators and of successive denominators, until their product changes nothing any more.
+    From the outermost term inwards, with the ratios of successive numerators and denominators,
+    until their product no longer changes the value.
     """
     value = numerators = 1.0
     denominators = 0.0

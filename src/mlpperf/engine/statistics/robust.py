@@ -1,4 +1,4 @@
-"""The times of blocks: of a few rounds in a row the quickest counts."""
+"""The quickest block of a few consecutive rounds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 Times = Sequence[float] | NDArray[np.float64]  # seconds
 
-# A disturbance makes a block only slower, so of four in a row the quickest counts. Of disturbed
-# series the error of a process is a third less for it; of longer rows it grows again.
+# A disturbance only makes a block slower, so the quickest of four consecutive blocks is used. This
+# reduces the error of a disturbed process by a third; with longer rows the error grows again.
 ROW = 4
 
 
 def quickest(times: Times) -> NDArray[np.float64]:
-    """The least of every `ROW` times; what is left over at the end counts with the last ones."""
+    """The minimum of every `ROW` times; a remainder joins the last row."""
     starts = np.arange(0, max(len(times) - ROW, 0) + 1, ROW)
     return np.minimum.reduceat(np.asarray(times), starts)

@@ -1,4 +1,4 @@
-"""What may be said of a time beside another: a value with numbers, and its words in one place."""
+"""The verdict on a series: a value with its numbers, and its words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..words import rounded
 
 
 class Verdict(Enum):
-    """What became of a series; the first word that is said about it."""
+    """What became of a series; the value is the first word of its description."""
 
     WRONG = "wrong"  # it does not compute what its reference computes
-    MENDED = "mended"  # it was wrong in the base, and no longer is
+    MENDED = "fixed"  # wrong in the base, and no longer
     NEW = "new"  # the base does not have it
     GONE = "gone"  # the head does not have it
     NOT_COMPARABLE = "not comparable: its inputs or cases changed"
@@ -22,10 +22,10 @@ class Verdict(Enum):
     NO_DIFFERENCE = "no difference"  # of a variant and its reference
     UNCHANGED = "unchanged"  # of two versions
     UNDECIDED = "undecided"
-    MEASURED = "measured"  # something else than time
-    UNTOUCHED = "untouched: it runs nothing that changed"
-    SKIPPED = "skipped"  # by its suite, for a reason that this gives
-    NOT_TIMED = "not timed"  # for a reason of its own, which is told
+    MEASURED = "measured"  # another quantity than time
+    UNTOUCHED = "skipped: runs no changed code"
+    SKIPPED = "skipped"  # by its suite, which gives the reason
+    NOT_TIMED = "not timed"  # for a reason of its own
 
 
 class Reason(Enum):
@@ -33,10 +33,10 @@ class Reason(Enum):
 
     NOT_TIMED = "not timed"
     LONG_CALLS = "a call takes too long for this budget"
-    LONG_LOADING = "what it is in takes too long to load for this budget"
+    LONG_LOADING = "its module takes too long to import for this budget"
     FEW_PROCESSES = "only {processes} processes timed it"
     NOT_JUDGED = "looks changed, but was not judged"
-    WIDE_INTERVAL = "±{within} % is as far as this machine lets see"
+    WIDE_INTERVAL = "anything within ±{within} % is possible"
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ class Judgement:
 
     Attributes
     ----------
-    verdict : what is said.
-    within : the largest change that is not excluded, as a share; NaN where that says nothing.
-    processes : that have timed it.
+    within : the largest change that is not excluded, as a share; NaN where it does not apply.
+    processes : how many timed it.
     reason : why it is undecided, if it is.
-    because : why it is not timed, in the words of whoever knows.
-    bound : how many times as long a call takes, at least if above 1, at most if below; else NaN.
+    because : why it was not timed, in the words of the suite or the error.
+    bound : head ÷ base, at least if above 1, at most if below; else NaN.
     """
 
     verdict: Verdict
@@ -62,7 +61,7 @@ class Judgement:
 
     @property
     def undecided(self) -> bool:
-        """Whether nothing can be said."""
+        """Whether there is no verdict."""
         return self.verdict is Verdict.UNDECIDED
 
     def __str__(self) -> str:
@@ -73,8 +72,10 @@ class Judgement:
         if self.bound < 1:
             return f"{word}: a call takes at most 1/{rounded(1 / self.bound, 2)} of the time"
         if self.reason:
-            said = self.reason.value.format(within=_percent(self.within), processes=self.processes)
-            return f"{word}: {said}"
+            reason = self.reason.value.format(
+                within=_percent(self.within), processes=self.processes
+            )
+            return f"{word}: {reason}"
         if self.because:
             return f"{word}, because {self.because}"
         if self.verdict is Verdict.NO_DIFFERENCE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -56,22 +56,28 @@ class Selection:
 
     Attributes
     ----------
-    paths, cases, backends : of hot paths, by name; all paths and cases for none.
-    series : patterns such as `*parse*`, of names or parts of them; all for none.
+    series : patterns such as `*parse*`, of names or parts of them; all series without any.
+    backends : libraries whose variants of hot paths are compared without being named.
     threshold : the smallest change that is reported, as a share.
     thresholds : the same of series that a pattern fits.
     """
 
-    paths: Sequence[str] = ()
-    cases: Sequence[str] = ()
-    backends: Sequence[str] = ("numpy",)
     series: Sequence[str] = ()
+    backends: Sequence[str] = ("numpy",)
     threshold: float = THRESHOLD
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
-    def takes(self, series: Series) -> bool:
-        """Whether one of the patterns fits the name of a series."""
-        return not self.series or any(fits(pattern, series) for pattern in self.series)
+    def takes(self, series: Series, libraries: Collection[str] = ()) -> bool:
+        """Whether a series is compared, by its name and, of a hot path, its libraries.
+
+        Variants in other libraries than `backends` are left out, unless the last part of a pattern
+        names them: `sigmoid/*/tanh_xla` does, `sigmoid/*` does not.
+        """
+        fitting = [pattern for pattern in self.series if fits(pattern, series)]
+        if not libraries or not set(self.backends).isdisjoint(libraries):
+            return bool(fitting or not self.series)
+        last = (pattern.rpartition("/")[2] for pattern in fitting)
+        return any(part.strip("*?") and _fits(part, series.variant) for part in last)
 
     def threshold_of(self, series: Series) -> float:
         """The smallest change that is reported of a series: by the last pattern that fits."""
@@ -81,4 +87,8 @@ class Selection:
 
 def fits(pattern: str, series: Series) -> bool:
     """Whether a pattern such as `*parse*` fits the name of a series, or is part of it."""
-    return fnmatchcase(series.name, pattern) or pattern in series.name
+    return _fits(pattern, series.name)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return fnmatchcase(name, pattern) or pattern in name

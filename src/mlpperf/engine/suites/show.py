@@ -11,29 +11,33 @@ from rich.console import Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.syntax import Syntax
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from ...compiled import kernels_called
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
-from ..terminal import console, new_table
+from ..table import Table
+from ..terminal import console
 from .pyproject import project_name
 
 SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
 
 
-def overview(paths: Sequence[HotPath]) -> RenderableType:
-    """The catalogue."""
-    table = new_table(
-        "Hot paths", "path", "what it is about", "reference", "variants", "cases", left=5
-    )
-    table.columns[4].no_wrap = False
-    for path in paths:
-        variants = "\n".join(variant.name for variant in path.variants)
-        cases = ", ".join(case.name.removeprefix("batch-") for case in path.cases)
-        table.add_row(path.name, path.title, path.reference.__name__, variants, cases)
-    return table
+def overview(paths: Sequence[HotPath]) -> Table:
+    """The catalogue, a row for each path."""
+    columns = ("path", "title", "reference", "variants", "cases")
+    rows = [
+        (
+            path.name,
+            path.title,
+            path.reference.__name__,
+            "\n".join(variant.name for variant in path.variants),
+            ", ".join(case.name.removeprefix("batch-") for case in path.cases),
+        )
+        for path in paths
+    ]
+    return Table("Hot paths", columns, rows, text=range(5), wrap=(4,))
 
 
 def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
@@ -58,7 +62,7 @@ def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
 
 
 def print_page(path: HotPath) -> None:
-    """The story of `path`, then its reference beside each variant."""
+    """Print the story of `path`, then its reference beside each variant."""
     out = console()
     title, _, story = inspect.cleandoc(path.story).partition("\n")
     out.print(Text(title, style="bold"))
@@ -69,7 +73,7 @@ def print_page(path: HotPath) -> None:
         variants = [v for v in others if v.fn is fn]  # one for each backend that runs it
         pair = [_source([reference], "reference"), _source(variants, variants[0].agreement.value)]
         if out.is_terminal and out.width >= SIDE_BY_SIDE:
-            grid = Table.grid(expand=True)
+            grid = Grid.grid(expand=True)
             grid.add_column(ratio=1)
             grid.add_column(ratio=1)
             grid.add_row(*pair)

@@ -23,10 +23,10 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
 from ..suites.pyproject import readable, table_at
-from ..words import last_line
+from ..words import plain
 from .layout import package_of
 from .variables import variables
 
@@ -256,5 +256,5 @@ def install(python: str, options: Sequence[str], wanted: Sequence[str], what: st
         [*command, *options, "--", *wanted], capture_output=True, env=clean_environment()
     )
     if done.returncode:
-        why = last_line(done.stderr or done.stdout).rstrip(".")
+        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
         raise MlpperfError(f"{what} cannot be installed for {python}: {why}.")

@@ -1,0 +1,114 @@
+"""A table, for the terminal, for Markdown and for a page of the report.
+
+A page is written by a template, which reads the fields; the other two are methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from .terminal import console
+
+Record = TypeVar("Record")
+STYLES = {"good": "green", "bad": "bold red", "note": "yellow"}
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A cell with a colour, by its kind: good, bad, note or plain."""
+
+    text: str
+    kind: str = "plain"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A cell that links to `href`; code without a link if that is empty."""
+
+    text: str
+    href: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Cell = str | Badge | Anchor
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells below a title.
+
+    Attributes
+    ----------
+    text : the columns that hold text, by their index; the others hold numbers, aligned right.
+    wrap : the columns that may take several lines on a terminal; all others take one. The first
+        column does so only if it needs more than half of the width.
+    notes : sentences below the table.
+    records : what the rows were made from, for the files that a page offers.
+    data : the name of these files, without their ending.
+    name : the id of the table on its page.
+    tags : of each row, the values by which a page filters it.
+    """
+
+    kind: ClassVar[str] = "table"
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    text: Container[int] = range(1)
+    wrap: Container[int] = ()
+    notes: Sequence[str] = ()
+    records: Sequence[Any] = ()
+    data: str = ""
+    name: str = ""
+    tags: Sequence[Mapping[str, str]] = ()
+
+    def __rich__(self) -> RenderableType:
+        """The table for a terminal, plain where there is none."""
+        table = RichTable(
+            title=self.title or None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD if console().is_terminal else None,
+            pad_edge=False,
+        )
+        first = max((len(str(row[0])) for row in self.rows), default=0)
+        for i, column in enumerate(self.columns):
+            table.add_column(
+                column,
+                justify="left" if i in self.text else "right",
+                no_wrap=i not in self.wrap,
+                min_width=None if i else min(first, console().width // 2),
+                overflow="fold" if i in self.wrap else "ellipsis",
+            )
+        for row in self.rows:
+            table.add_row(*(Text(str(c), STYLES.get(getattr(c, "kind", ""), "")) for c in row))
+        below = [Text("\n".join(f"  {n}" for n in self.notes), style="dim")] if self.notes else []
+        return Group(table, *below)
+
+    def to_markdown(self, escaped: Callable[[str], str] = str) -> str:
+        """The table without its title, and its notes as a list; `escaped` is applied to texts."""
+        rules = ("---" if i in self.text else "---:" for i, _ in enumerate(self.columns))
+        lines = [_line(self.columns), f"|{'|'.join(rules)}|"]
+        lines += [_line([escaped(str(cell)) for cell in row]) for row in self.rows]
+        notes = ["", *(f"- {escaped(note)}" for note in self.notes)] if self.notes else []
+        return "\n".join([*lines, *notes])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def newest(records: Iterable[Record], key: Callable[[Record], object]) -> list[Record]:
+    """The last record for every `key`, in the order of the keys' first records."""
+    return list({key(record): record for record in records}.values())

@@ -1,0 +1,239 @@
+import hashlib
+import re
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from mlpperf.articles.data import datasets as data
+from mlpperf.articles.data import samples
+from mlpperf.articles.data.samples import Scaling
+from mlpperf.errors import MlpperfError
+
+# --- sets by name --------------------------------------------------------------------------------
+
+
+def test_load() -> None:
+    assert data.load("digits").name == "digits"
+    loaded = data.load("synthetic:30")
+    assert loaded.name == "synthetic:30"
+    assert loaded.train_images.shape == (30, 784)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("MNIST", "no data set 'MNIST'; did you mean mnist"),
+        ("minst", "did you mean mnist"),
+        ("digit", "did you mean digits"),
+        ("sinthetic:100", "did you mean synthetic:N"),
+        ("cifar", "there are mnist, digits, synthetic:N."),
+        ("clusters:70", "there are mnist, digits, synthetic:N."),  # `loading` knows them
+        ("", "no data set ''"),
+        ("synthetic", "write synthetic:60000"),
+        ("synthetic:1e6", "write synthetic:60000"),
+        ("synthetic:-5", "write synthetic:60000"),
+        ("synthetic:0", "samples must be a whole number of at least 1, not 0"),
+    ],
+)
+def test_load_unknown(name: str, sentence: str) -> None:
+    with pytest.raises(MlpperfError, match=re.escape(sentence)):
+        data.load(name)
+
+
+def test_import_is_light() -> None:
+    loaded = "{'sklearn', 'tensorflow', 'rich'} & set(sys.modules)"
+    code = f"import sys, mlpperf.articles.data.datasets; print({loaded})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def fingerprint(loaded: data.Dataset) -> str:
+    arrays = (loaded.train_images, loaded.train_labels, loaded.test_images, loaded.test_labels)
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
+
+
+def test_digits() -> None:
+    digits = data.digits()
+    assert digits.train_images.shape == (1500, 64)
+    assert digits.test_images.shape == (297, 64)
+    assert digits.train_images.max() == 16
+    assert np.bincount(digits.test_labels).min() > 15
+    assert fingerprint(digits) == "d6689b4f7485993e"
+
+
+def test_synthetic_is_the_same_everywhere() -> None:
+    assert fingerprint(data.synthetic(1000)) == "f91d819e7d0957ec"
+    assert fingerprint(data.synthetic(1000, seed=1)) != fingerprint(data.synthetic(1000))
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 784])
+def test_synthetic_grows_at_its_end(pixels: int) -> None:
+    small, big = data.synthetic(123, pixels=pixels), data.synthetic(20_000, pixels=pixels)
+    np.testing.assert_array_equal(small.train_images, big.train_images[:123])
+    np.testing.assert_array_equal(small.test_images, big.test_images[:20])
+    assert big.train_images.shape == (20_000, pixels)
+    assert big.test_images.shape == (3333, pixels)
+    assert np.bincount(big.train_labels).tolist() == [2000] * 10
+
+
+def test_synthetic_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fingerprint(data.synthetic(1000, pixels=13))
+    monkeypatch.setattr(data, "_CHUNK_BYTES", 1)
+    assert fingerprint(data.synthetic(1000, pixels=13)) == whole
+
+
+def test_synthetic_smallest() -> None:
+    assert len(data.synthetic(1, pixels=1).test_images) == 10
+    assert data.synthetic(np.int32(60)).test_images.shape == (10, 784)
+
+
+def test_synthetic_can_be_learnt() -> None:
+    drawn = data.synthetic(1000, pixels=64)
+    centroids = np.stack(
+        [drawn.train_images[drawn.train_labels == label].mean(0) for label in range(10)]
+    )
+    distances = ((drawn.test_images[:, None] - centroids) ** 2).sum(2)
+    assert (distances.argmin(1) == drawn.test_labels).mean() > 0.95
+    assert drawn.train_images.std(0).min() > 20  # and no pixel tells nothing
+
+
+def test_synthetic_memory() -> None:
+    def overhead(samples: int) -> int:
+        tracemalloc.start()
+        try:
+            drawn = data.synthetic(samples)
+            return tracemalloc.get_traced_memory()[1] - (
+                drawn.train_images.nbytes + drawn.test_images.nbytes
+            )
+        finally:
+            tracemalloc.stop()
+
+    # A few chunks and the labels, however many samples there are; float64 copies would be 630 MB.
+    assert overhead(20_000) < 6 * data._CHUNK_BYTES
+    assert overhead(100_000) < 6 * data._CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"samples": 0}, "samples must be a whole number of at least 1, not 0"),
+        ({"samples": -3}, "not -3"),
+        ({"samples": 1e6}, "not 1000000.0"),
+        ({"samples": "many"}, "not 'many'"),
+        ({"samples": 5, "pixels": 0}, "pixels must be a whole number of at least 1"),
+        ({"samples": 5, "seed": -1}, "seed must be a whole number of at least 0"),
+        ({"samples": 10**15}, "do not fit into memory"),
+        ({"samples": 10**30}, "do not fit into memory"),
+        ({"samples": 1, "pixels": 10**17}, "do not fit into memory"),
+    ],
+)
+def test_synthetic_bad_numbers(arguments: dict[str, int], sentence: str) -> None:
+    with pytest.raises(MlpperfError, match=re.escape(sentence)):
+        data.synthetic(**arguments)
+
+
+# --- Dataset, one_hot ----------------------------------------------------------------------------
+
+IMAGES, LABELS = np.arange(12, dtype=np.uint8).reshape(4, 3), np.array([0, 9, 3, 1], np.uint8)
+
+
+def test_dataset_is_read_only() -> None:
+    made = data.Dataset("made", IMAGES, LABELS, IMAGES, LABELS)
+    for array in (made.train_images, made.train_labels, made.test_images, made.test_labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    assert IMAGES.flags.writeable  # the caller's own array stays as it was
+    assert made != data.Dataset("made", IMAGES, LABELS, IMAGES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("train_images", IMAGES.ravel(), "made: train_images must be a non-empty uint8 array of"),
+        ("train_images", IMAGES.astype(float), "not float64 of shape (4, 3)"),
+        ("train_images", IMAGES.tolist(), "not a list"),
+        ("train_images", IMAGES[:0], "not uint8 of shape (0, 3)"),
+        ("train_images", np.asfortranarray(IMAGES), "made: train_images must be C-ordered"),
+        ("train_images", IMAGES[:3], "made: train_images hold 3 samples but there are 4 labels"),
+        ("test_images", IMAGES[:, :2].copy(), "3 pixels and test_images 2"),
+        ("test_labels", LABELS.astype(int), "made: test_labels must be a non-empty uint8 array"),
+        ("test_labels", LABELS[:, None], "not uint8 of shape (4, 1)"),
+        ("test_labels", LABELS + np.uint8(1), "made: test_labels hold 10, but"),
+    ],
+)
+def test_dataset_refuses(field: str, value: object, sentence: str) -> None:
+    fields = {
+        "train_images": IMAGES,
+        "train_labels": LABELS,
+        "test_images": IMAGES,
+        "test_labels": LABELS,
+    }
+    with pytest.raises(MlpperfError, match=re.escape(sentence)):
+        data.Dataset("made", **{**fields, field: value})
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])
+def test_one_hot(kind: type) -> None:
+    targets = data.one_hot(LABELS.astype(kind))
+    assert targets.dtype == np.float32
+    assert targets.flags.c_contiguous
+    np.testing.assert_array_equal(targets, np.eye(10)[:, LABELS])
+    assert data.one_hot(np.array([1]), 2, np.float64).tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "sentence"),
+    [
+        (np.array([0, 10]), 10, "labels hold 10, but they must lie in 0 to 9"),
+        (np.array([0, -1]), 10, "labels hold -1"),
+        (np.array([2]), 2, "0 to 1"),
+        (np.array([0.0]), 10, "labels must be a non-empty integer array of shape (samples)"),
+        (np.array([True]), 10, "not bool of shape (1,)"),
+        (np.array([], int), 10, "not int64 of shape (0,)"),
+        (np.array([[1]]), 10, "not int64 of shape (1, 1)"),
+        ([1], 10, "not a list"),
+    ],
+)
+def test_one_hot_refuses(labels: np.ndarray, classes: int, sentence: str) -> None:
+    with pytest.raises(MlpperfError, match=re.escape(sentence)):
+        data.one_hot(labels, classes)
+
+
+# --- scaling -------------------------------------------------------------------------------------
+
+
+def test_scaling_is_standard_scaler(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    digits = data.digits()
+    scaler = StandardScaler().fit(digits.train_images)
+    scaling = Scaling("standard", digits.train_images)
+    for images in (digits.train_images, digits.test_images):
+        exact = scaler.transform(images)
+        np.testing.assert_array_equal(scaling(images, np.float64), exact)
+        scaled = scaling(images)
+        assert scaled.dtype == np.float32
+        assert scaled.flags.c_contiguous
+        np.testing.assert_array_equal(scaled, exact.astype(np.float32))
+    scaled = scaling(digits.train_images, np.float64)
+    constant = digits.train_images.min(0) == digits.train_images.max(0)
+    assert constant.any()
+    assert not scaled[:, constant].any()
+    # Sums of 1,500 values of order 1 round by far less than this.
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(scaled[:, ~constant].std(0), 1, rtol=1e-12)
+    # Of 215 chunks means and variances are merged in another order: a few roundings each.
+    monkeypatch.setattr(samples, "SCALING_CHUNK", 7)
+    pieces = Scaling("standard", digits.train_images)(digits.train_images, np.float64)
+    np.testing.assert_allclose(pieces, scaled, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float16, np.float32, np.float64])
+def test_scaling_accepts(kind: type) -> None:
+    images = IMAGES.astype(kind)
+    scaled = Scaling("standard", images)(images, np.float64)
+    np.testing.assert_array_equal(images, IMAGES)  # not scaled in place
+    np.testing.assert_array_equal(scaled, Scaling("standard", IMAGES)(IMAGES, np.float64))

@@ -1,0 +1,44 @@
+"""Which series patterns and libraries take."""
+
+import pytest
+
+from mlpperf.engine.suites.series import Selection, Series
+
+XLA = Series("sigmoid", "batch-500", "tanh_xla")
+TEST = Series("tests/test_it.py", "[1]", "test_it", "pytest")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "backend", "is_taken"),
+    [
+        ([], "numpy", True),
+        ([], "tensorflow", False),
+        (["sigmoid/*"], "numpy", True),
+        (["sigmoid/*"], "tensorflow", False),
+        (["sigmoid/batch-500/*"], "tensorflow", False),
+        (["batch-500"], "tensorflow", False),
+        (["sigmoid/*/tanh_xla"], "tensorflow", True),
+        (["*/tanh_*"], "tensorflow", True),
+        (["tanh_xla"], "tensorflow", True),
+        (["layout/*/tanh_xla"], "tensorflow", False),
+        (["layout/*", "*/*_xla"], "tensorflow", True),
+        (["layout/*"], "numpy", False),
+    ],
+)
+def test_variants_of_other_libraries_are_taken_if_they_are_named(
+    patterns: list[str], backend: str, is_taken: bool
+) -> None:
+    assert Selection(patterns).takes(XLA, [backend]) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("patterns", "is_taken"),
+    [([], True), (["test_it"], True), (["*::test_it[[]1]"], True), (["test_other"], False)],
+)
+def test_a_series_of_a_suite_has_no_library(patterns: list[str], is_taken: bool) -> None:
+    assert Selection(patterns).takes(TEST) == is_taken
+
+
+def test_on_a_gpu_the_libraries_are_others() -> None:
+    assert Selection(backends=["tensorflow"]).takes(XLA, ["tensorflow"])
+    assert not Selection(backends=["tensorflow"]).takes(XLA, ["numpy"])

@@ -1,0 +1,161 @@
+"""Plain words in what people read: help, messages, docs, docstrings, comments and names.
+
+Each forbidden word has a better one in the glossary of docs/architecture.md. `words_left.txt` lists
+the files that still have some; that list may only shrink. `python tests/project/test_words.py`
+prints it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from mlpperf.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+LEFT = Path(__file__).with_name("words_left.txt")
+
+INSTEAD = {
+    r"told": "reported",
+    r"tells? of": "reports",
+    r"said": "output, message",
+    r"what (it|they) says?": "output, message",
+    r"so many": "the number",
+    r"it is looked": "name who looks",
+    r"by program": "generated",
+    r"sight": "detectable slowdown",
+    r"(?<!make )(?<!be )sure(ly)?": "significant",
+    r"trouble(?!shoot)": "warnings",
+    r"doubts(?! :)": "warnings",
+    r"mended": "fixed",
+    r"guests?": "worker",
+    r"untouched": "skipped: runs no changed code",
+}
+FORBIDDEN = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+# As names they hide what they hold. Records keep such names for their fields.
+NAMES = {"told", "said", "found", "trouble", "sight", "mended", "guest"}
+
+GENERATED = re.compile(r"<!-- ([^>]+), by program -->.*?<!-- end of \1 -->", re.DOTALL)
+CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+
+
+def forbidden(text: str) -> list[str]:
+    return [match.group() for match in FORBIDDEN.finditer(" ".join(text.split()))]
+
+
+def prose(page: str) -> str:
+    """A page of Markdown without its code, and without what is generated from records."""
+    return CODE.sub("", GENERATED.sub("", page))
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """Every command, and the sentences of its help."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    yield "mlpperf", group.help or ""
+    for name, command in group.commands.items():
+        texts = [command.help, *(getattr(parameter, "help", "") for parameter in command.params)]
+        yield f"mlpperf {name}", "\n".join(text or "" for text in texts)
+
+
+def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                yield first.value
+
+
+def messages(tree: ast.Module) -> Iterator[str]:
+    """String literals that are no docstrings. A single word may be a field of a record."""
+    documentation = {id(constant) for constant in docstrings(tree)}
+    literals = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    values = [node.value for node in literals if id(node) not in documentation]
+    yield from (value for value in values if isinstance(value, str) and " " in value.strip())
+
+
+def comments(source: str) -> Iterator[str]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+def names(tree: ast.Module) -> Iterator[str]:
+    """What is assigned to, defined, or taken as an argument."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            yield node.name
+
+
+def in_messages(source: str) -> list[str]:
+    return forbidden("\n".join(messages(ast.parse(source))))
+
+
+def in_code(source: str) -> list[str]:
+    """Forbidden words of the docstrings and comments, and forbidden names."""
+    tree = ast.parse(source)
+    texts = [*(str(constant.value) for constant in docstrings(tree)), *comments(source)]
+    return [*forbidden("\n".join(texts)), *sorted(NAMES & set(names(tree)))]
+
+
+def left() -> Iterator[str]:
+    """What still has forbidden words: `help COMMAND`, `messages FILE`, `code FILE`."""
+    yield from (f"help {command}" for command, text in helps() if forbidden(text))
+    for file in SOURCES:
+        source = file.read_text("utf-8")
+        place = file.relative_to(ROOT).as_posix()
+        yield from (f"messages {place}" for words in [in_messages(source)] if words)
+        yield from (f"code {place}" for words in [in_code(source)] if words)
+
+
+def test_no_forbidden_word_where_there_was_none() -> None:
+    """Use the word of the glossary, or rename; do not add to the list."""
+    assert sorted(set(left()) - set(LEFT.read_text("utf-8").splitlines())) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_forbidden_word_in_a_page(page: Path) -> None:
+    assert forbidden(prose(page.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("text", ["It was told.", "a Sight", "surely", "so\n many rounds"])
+def test_a_forbidden_word_is_noticed(text: str) -> None:
+    assert forbidden(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["He found it.", "Make sure it runs.", "troubleshooting", "insight", "untold"]
+)
+def test_honest_uses_are_fine(text: str) -> None:
+    assert not forbidden(text)
+
+
+def test_code_and_generated_parts_of_a_page_do_not_count() -> None:
+    text = "a `told` b\n```\nsaid\n```\n<!-- x, by program -->\nsight\n<!-- end of x -->\n"
+    assert not forbidden(prose(text))
+
+
+def test_messages_comments_docstrings_and_names_are_looked_at() -> None:
+    assert in_messages("raise ValueError(f'{x} was told so')")
+    assert not in_messages("record['told'] = 1")
+    assert in_code("'''What was said.'''")
+    assert in_code("x = 1  # for sure")
+    assert in_code("found = 1")
+
+
+if __name__ == "__main__":
+    print("\n".join(sorted(set(left()))))
