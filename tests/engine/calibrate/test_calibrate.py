@@ -27,8 +27,8 @@ from mlpperf.engine.calibrate import hotpath_mutants
 from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, mutate
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import LOUD, Mutant, Target
-from mlpperf.engine.calibrate.recorded import CALIBRATIONS, told
-from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
+from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
+from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
@@ -42,7 +42,7 @@ from mlpperf.engine.calibrate.trials import (
 from mlpperf.engine.compare import pipeline as comparing
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.files import own_folder
-from mlpperf.engine.history.reading import record_of
+from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.pool.pool import side_of
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
