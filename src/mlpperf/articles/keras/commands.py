@@ -66,14 +66,14 @@ def keras(
         with terminal.progress() as bar:
             task = bar.add_task("compiling", total=chosen.epochs)
 
-            def tell(so_far: list[Any]) -> None:
+            def update(so_far: list[Any]) -> None:
                 nonlocal history
                 history = so_far
                 if drawn:
                     drawn(so_far)
                 bar.update(task, advance=1, description=show.keras_so_far(so_far[-1]), refresh=True)
 
-            training.train(chosen, loaded, on_epoch=tell)
+            training.train(chosen, loaded, on_epoch=update)
     finally:
         if history:
             asked = {"network": network, "settings": asdict(chosen), "data": data}
