@@ -27,8 +27,7 @@ from ..errors import MlpperfError
 from . import extensions
 
 if TYPE_CHECKING:
-    from ..engine.compare.request import Request
-    from ..engine.compare.result import Comparison
+    from ..engine.compare import Comparison, Request
     from ..engine.history.recording import Recording
     from ..engine.versions.prepare import Pair
 
@@ -93,7 +92,7 @@ def compare(
     their merge base.
     """
     use(device, threads)
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.history.recording import Recording
 
     recording = Recording("comparison", "comparisons", records)
@@ -120,8 +119,7 @@ def compare(
 def _compared(request: Request, recording: Recording) -> Comparison:
     """Carry out and record a comparison; of an interrupted one, what was measured until then."""
     from ..engine import terminal
-    from ..engine.compare import render
-    from ..engine.compare.request import carry_out
+    from ..engine.compare import carry_out, render
 
     kept: list[Comparison] = []
 
@@ -258,7 +256,7 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
     from ..engine.calibrate.planted import SuiteMutator, traced
     from ..engine.calibrate.suite_trackers import suite_tracker
     from ..engine.calibrate.trackers import TRACKERS
-    from ..engine.compare.budget import BUDGET, SUITE_BUDGET
+    from ..engine.compare import BUDGET, SUITE_BUDGET
 
     suites = () if made.head.entries else made.suites
     options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
@@ -317,7 +315,7 @@ def history(
     Combines comparisons of two commits, and series of seconds and ratios of single commits.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder

@@ -15,7 +15,7 @@ from . import extensions
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
 
@@ -169,7 +169,7 @@ def bisect(
 
 def _request(lineage: Lineage, **options: Any) -> Request:
     """What is asked of each comparison: the newest commit's suites for all of them."""
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
 
     first, last = lineage[0].hash, lineage[-1].hash
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)

@@ -47,13 +47,7 @@ def last_rung() -> type[Step0]:
 
 
 def rung_named(name: str | None) -> type[Step0]:
-    """The rung of that name; without one, the last of those that can train here.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
+    """The rung of that name, an error names the nearest; without one, the last that can train."""
     if name is None:
         return last_rung()
     known = {rung.name: rung for rung in RUNGS}
@@ -182,13 +176,7 @@ class Run:
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all.
-
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be written.
-        """
+        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all."""
         weights, momentum = self.rung.state()
         arrays = {f"weights_{i}": w for i, w in enumerate(weights)}
         arrays |= {f"momentum_{i}": m for i, m in enumerate(momentum)}
@@ -257,13 +245,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
 
 
 def load_weights(path: Path) -> list[Array]:
-    """The weights that `Run.save` wrote.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read or is damaged.
-    """
+    """The weights that `Run.save` wrote; an error if the file is unreadable or damaged."""
     return _read(path)[1]
 
 

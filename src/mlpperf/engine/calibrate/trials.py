@@ -25,7 +25,8 @@ from ..versions.diff import changes
 from ..versions.environment import Runtime
 from ..versions.prepare import Pair
 from ..versions.version import Version
-from .mutants import HotPathMutator, Mutant, Mutator
+from .hotpath_mutants import HotPathMutator
+from .mutants import Mutant, Mutator
 from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
+from ..compare import ComparisonRecord
 from ..history.rows import Metric, Run
 from ..history.table import Table
 from ..suites.series import Series

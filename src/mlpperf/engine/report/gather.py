@@ -14,7 +14,7 @@ import msgspec
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare.records import ComparisonRecord, comparisons
+from ..compare import ComparisonRecord, comparisons
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
