@@ -129,18 +129,9 @@ def sweep(
         for size, setting in work:
             what = f"batch {size}, {setting.threads} threads"
             bar.update(task, description=what, refresh=True)
-            arguments = [
-                "-m",
-                "mlpperf",
-                "ladder",
-                "--batch-size",
-                str(size),
-                "--epochs",
-                str(epochs),
-                "--no-memory",
-            ]
-            arguments += ["--data", data, "--json", "--records", str(folder)]
-            arguments += [a for r in chosen for a in ("--rung", r)]
+            arguments = ["-m", "mlpperf", "ladder", f"--batch-size={size}", f"--epochs={epochs}"]
+            arguments += ["--no-memory", f"--data={data}", "--json", f"--records={folder}"]
+            arguments += [f"--rung={name}" for name in chosen]
             try:
                 written += json.loads(setting.run(arguments)[0])
             except MlpperfError as reason:  # the others go on

@@ -137,11 +137,11 @@ class Run:
         Raises
         ------
         Diverged
-            If the cost of a batch is not finite; says which one.
+            If the cost of a batch is not finite; the message names it.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # found below, and the batch named
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
             costs = self.rung.train(order)
         seconds = time.perf_counter() - start
         finite, weights = np.isfinite(costs.loss), self.weights
@@ -214,7 +214,7 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
             (w, b), (factor, offset) = layers[0], scaling.affine
             layers[0] = w * factor, b + w @ offset
         single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
-        found = []
+        classes = []
         for start in range(0, len(images), PREDICTED_AT_ONCE):
             rows = images[start : start + PREDICTED_AT_ONCE]
             a = rows.astype(np.float32) if scaling.affine else scaling(rows)
@@ -222,8 +222,8 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
                 a = a @ w.T + b  # (B, n)·(n, m)
                 if i < len(single) - 1:
                     activation.in_place(a)
-            found.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
-    return np.concatenate(found)
+            classes.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
+    return np.concatenate(classes)
 
 
 def samples_of(data: Dataset, settings: Settings) -> Samples:
@@ -233,7 +233,7 @@ def samples_of(data: Dataset, settings: Settings) -> Samples:
 
 
 def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
-    """Raise `MlpperfError` unless these are weights of a network with so many nodes per layer."""
+    """Raise `MlpperfError` unless these are weights of a network with `layers` nodes."""
     wanted = [(m, n + 1) for n, m in pairwise(layers)]
     given = [w.shape for w in weights]
     if given != wanted:
