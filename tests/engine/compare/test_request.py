@@ -129,7 +129,7 @@ def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> 
     project.work()
     code, record, _ = command(project, "HEAD", *QUICK)
     assert code == 0
-    assert judged(record, "mended") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+    assert judged(record, "fixed") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
 
 
 @pytest.mark.usefixtures("counted")

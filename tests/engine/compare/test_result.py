@@ -158,7 +158,7 @@ def replaced(found: Finding, number: int) -> Finding:
             "1 of 2 are undecided",
         ),
         (
-            comparison(Finding(ONE, Judgement(Verdict.UNTOUCHED))),
+            comparison(Finding(ONE, Judgement(Verdict.UNCHANGED_CODE))),
             0,
             "no benchmark runs changed code",
         ),

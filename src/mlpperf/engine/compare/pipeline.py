@@ -55,7 +55,7 @@ from .dry_run import (
 from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
-from .screening import Timing, follow_up, screen, with_detectable
+from .screening import Timing, follow_up, screen
 from .unchanged import watching
 
 Findings = Mapping[Series, Finding]
@@ -147,9 +147,13 @@ def steps(
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
     findings |= judge_memory(context, findings)
-    findings |= _without_changed_code(findings, runs, watched.unchanged)
-    timeable = _timeable(findings, runs)
-    budget = given or usual_budget(timeable)
+    skipped = Judgement(Verdict.UNCHANGED_CODE)
+    findings |= {
+        series: replace(findings[series], untimed=skipped)
+        for series in _timeable(findings, runs)
+        if series in watched.unchanged
+    }
+    budget = given or usual_budget(_timeable(findings, runs))
     unknown = (changes.unknown if changes else "") or watched.everywhere
     comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
     yield comparison
@@ -171,7 +175,6 @@ def steps(
         for now in stage(context, timing):
             timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
-    yield replace(comparison, findings={**findings, **with_detectable(timing)})
 
 
 def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]:
@@ -181,17 +184,6 @@ def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]
         for series, run in runs.items()
         if ran_in_both(run) and not findings[series].failed and math.isnan(findings[series].bound)
     ]
-
-
-def _without_changed_code(
-    findings: Findings, runs: Mapping[Series, DryRun], unchanged: set[Series]
-) -> dict[Series, Finding]:
-    """Findings on the series that run no changed code, and so need not be timed."""
-    return {
-        series: replace(findings[series], untimed=Judgement(Verdict.UNTOUCHED))
-        for series in _timeable(findings, runs)
-        if series in unchanged
-    }
 
 
 def _long_calls(
