@@ -90,7 +90,7 @@ def _pytest_benchmark(
             raise MlpperfError(
                 f"pytest-benchmark gave no results: {last_line(output)}."
             ) from reason
-        return {one["fullname"]: one["stats"]["median"] for one in found}, output
+        return {one["fullname"]: one["stats"]["median"] for one in listed}, output
 
     before, _ = medians(base, "base", "--benchmark-save=base")
     after, output = medians(head, "head", *limit)
