@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -158,15 +157,14 @@ class Pool:
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
-        runtime = self._pair.runtime if suite else None
-        default = sys.executable
-        python = runtime.python if runtime else self._pair.pythons.get(sides[0], default)
-        about: dict[str, Any] = {"inputs": str(self._inputs)}
-        if runtime:
-            lacking = runtime.packages["base" if sides[0] == "own" else sides[0]]
+        runtime = (self._pair.runtime if suite else None) or self._pair.hot_paths
+        packages = runtime.packages.get("base" if sides[0] == "own" else sides[0], ())
+        about: dict[str, Any] = {"path": list(packages), "once": runtime.compiled}
+        if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
-            arguments = _arguments(owner[suite], task)
-            about = {"arguments": arguments, "path": list(lacking), "once": runtime.compiled}
+            about["arguments"] = _arguments(owner[suite], task)
+        else:
+            about["inputs"] = str(self._inputs)
         about |= {"home": self._home, "seed": self._seed(), **task}
         described = {
             side: side_of(self._versions[side], self._packages if suite else None) for side in sides
@@ -174,9 +172,9 @@ class Pool:
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
-            python,
+            runtime.python,
             (SILENCE if suite else COMPILING) + self._patience,
-            environment=variables(python, home),
+            environment=variables(runtime.python, home),
             home=home,
         )
 

@@ -1,7 +1,8 @@
-"""A version of a project: a folder with the files of a commit, and which hot paths it has."""
+"""A version of a project: the files of a commit or working tree in a folder of their own."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ..suites import pyproject
 from .checkout import Missing, check_out, copy_tree
-from .environment import environment, unmet
+from .environment import Runtime, packages, requirements, unmet
 from .imports import imports, module_files
 from .layout import import_folders
 from .repository import commit_named
@@ -69,22 +70,21 @@ def checked_out(
     return replace(version, packages=packages_by_name(version))
 
 
-def coexistence(
-    base: Version, head: Version, folder: Path, reason: str
-) -> tuple[str, dict[str, str]]:
-    """Why two versions cannot share a process (empty if they can), and their interpreters.
+def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tuple[str, Runtime]:
+    """Why the hot paths of two versions cannot share a process, and what runs them.
 
-    A version whose requirements are not met here gets an environment in `folder`. A given `reason`
-    is kept.
+    The reason is empty if they can; a given one is kept. If our packages do not meet the
+    requirements of a version, all of these are installed together, in a folder of its own.
     """
-    pythons = {}
+    folders = {}
     for side, version in (("base", base), ("head", head)):
         if missing := unmet(version.root):
-            pythons[side] = environment(version.root, folder / f"{side}-environment")
+            into = folder / f"{side}-requirements"
+            folders[side] = packages(sys.executable, requirements(version.root), into)
             reason = reason or f"{version.name} needs {', '.join(missing)}"
         if compiled := extension_modules(version):
             reason = reason or f"{version.name} has extension modules: {compiled[0]}"
-    return reason, pythons
+    return reason, Runtime(packages=folders)
 
 
 def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None)
 
 
 def entry_file(version: Version, entry: str) -> Path | None:
-    """The file of a module that an entry names."""
+    """The file of the module that an entry names."""
     return _first_file(version.root, _module(entry), version.copy)
 
 
@@ -110,21 +110,21 @@ def extension_modules(version: Version) -> list[str]:
 
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by name."""
-    packages = _packages(version)
+    own = _packages(version)
     imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
-    return tuple(packages) if any(name in packages for name in imported) else ()
+    return tuple(own) if any(name in own for name in imported) else ()
 
 
 def _packages(version: Version) -> list[str]:
     """The packages of its hot paths, and the packages of the project that these import."""
     names = (_module(entry).partition(".")[0] for entry in version.entries)
-    packages = list(dict.fromkeys(names))
-    for package in packages:  # grows in the loop
+    own = list(dict.fromkeys(names))
+    for package in own:  # grows in the loop
         for file in _files(version, package):
             for name in imports(file.read_bytes()).packages:
-                if name not in packages and _first_file(version.root, name, version.copy):
-                    packages.append(name)
-    return packages
+                if name not in own and _first_file(version.root, name, version.copy):
+                    own.append(name)
+    return own
 
 
 def _sources(version: Version) -> list[Path]:
