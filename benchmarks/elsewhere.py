@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recording = Recording("history", "histories", given.records)
     levels = gathered(given.compared, chosen(given.commits, given.folder))
     recording.add({"project": given.folder.resolve().name, **found(levels)})
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 (clone / FILE).write_text(text.replace(BEFORE, CARELESS), encoding="utf-8")
             recording.add({"name": name, "command": command, "printed": printed(command, clone)})
             print(recording.written[-1]["printed"])
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

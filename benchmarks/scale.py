@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{found['memory'] / 1e9:.2f} GB; the history page has {found['history_page']:,} bytes",
             flush=True,
         )
-    print(recording.told)
+    print(recording.location)
 
 
 if __name__ == "__main__":

@@ -73,12 +73,12 @@ def test_the_headline_has_the_last_rung_and_the_fastest_peer(
         written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
     calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
     (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
-    first, ceiling, peer, alarms = EVERY["headline"](tmp_path).splitlines()[2:]
+    alarms, first, ceiling, peer = EVERY["headline"](tmp_path).splitlines()[2:]
     assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
     assert "| 1.2" in ceiling, "that of the last rung that trained, and of no experiment"
     assert "peer, quick, ÷" in peer
     assert "| 2.0" in peer
-    assert "equal code with a false alarm | 0 of 1 |" in alarms
+    assert "comparisons of equal code | 0 of 1 |" in alarms
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -15,7 +15,7 @@ from . import extensions
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
 
@@ -91,7 +91,7 @@ def backfill(
     console.print(show.text(plan.levels))
     if plan.next_question() is not None:
         console.print("Some comparisons are left; the same command continues with them.")
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def bisect(
@@ -164,12 +164,12 @@ def bisect(
                 console.print(show.line(compared, lineage), soft_wrap=True)
     for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def _request(lineage: Lineage, **options: Any) -> Request:
     """What is asked of each comparison: the newest commit's suites for all of them."""
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
 
     first, last = lineage[0].hash, lineage[-1].hash
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)

@@ -46,7 +46,7 @@ def devices(
         console.print(tables.in_force(setting, seen.in_force))
         for sentence in shortfalls:
             typer.echo(sentence)
-        console.print(recording.told, soft_wrap=True)
+        console.print(recording.location, soft_wrap=True)
     if shortfalls:
         raise typer.Exit(1)
 

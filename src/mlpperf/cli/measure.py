@@ -156,7 +156,7 @@ def race(
             console.print(tables.races(f"{path.name}: {path.title}", results))
         console.print(tables.best(done))
         console.print(tables.summary(done))
-        console.print(recording.told, soft_wrap=True)
+        console.print(recording.location, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
 

@@ -104,7 +104,7 @@ def export(
     A row for each series of each comparison, and one for each time or other measured value.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history.table import history
     from ..engine.report import export as parquet
 

@@ -52,7 +52,8 @@ class Table:
     Attributes
     ----------
     text : the columns that hold text, by their index; the others hold numbers, aligned right.
-    wrap : the columns that may take several lines on a terminal; all others take one.
+    wrap : the columns that may take several lines on a terminal; all others take one. The first
+        column does so only if it needs more than half of the width.
     notes : sentences below the table.
     records : what the rows were made from, for the files that a page offers.
     data : the name of these files, without their ending.
@@ -81,11 +82,13 @@ class Table:
             box=box.SIMPLE_HEAD if console().is_terminal else None,
             pad_edge=False,
         )
+        first = max((len(str(row[0])) for row in self.rows), default=0)
         for i, column in enumerate(self.columns):
             table.add_column(
                 column,
                 justify="left" if i in self.text else "right",
                 no_wrap=i not in self.wrap,
+                min_width=None if i else min(first, console().width // 2),
                 overflow="fold" if i in self.wrap else "ellipsis",
             )
         for row in self.rows:

@@ -24,7 +24,7 @@ from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS
 from mlpperf.articles.mlp.training import (
     RUNGS,
-    Diverged,
+    DivergedError,
     Run,
     last_rung,
     load_weights,
@@ -148,7 +148,7 @@ def test_nothing_is_pickled(tmp_path: Path) -> None:
 def test_a_diverging_run_stops_where_its_cost_did(tmp_path: Path) -> None:
     for rung in (Step0, InPlace):
         run = Run(DIGITS, replace(SETTINGS, learning_rate=1e4), rung)
-        with pytest.raises(Diverged, match=r"not finite in epoch \d+, batch \d+; a lower"):
+        with pytest.raises(DivergedError, match=r"not finite in epoch \d+, batch \d+; a lower"):
             finished(run)
         assert len(run.history) < SETTINGS.epochs
 

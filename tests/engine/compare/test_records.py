@@ -1,4 +1,4 @@
-"""Reading comparisons in columns: the same as line by line, and what is damaged is told."""
+"""Reading comparisons in columns: the same as line by line, and damaged lines are named."""
 
 import copy
 import json
@@ -55,7 +55,7 @@ def timed(series: Series, ratio: float = 1.01) -> Finding:
 
 
 LINES = [
-    line(timed(ONE), timed(TWO, 0.98), Finding(THREE, Judgement(Verdict.UNTOUCHED))),
+    line(timed(ONE), timed(TWO, 0.98), Finding(THREE, Judgement(Verdict.UNCHANGED_CODE))),
     line(),
     line(timed(TWO), Finding(ONE, wrong={"head": "it gives 3 instead of 2"}), timed(TEST, 2.0)),
     line(timed(TEST), selected=["tests/a.py"], interrupted=True, total=None),
@@ -75,7 +75,7 @@ def same(one: Outcome, other: Outcome) -> bool:
     )
 
 
-def test_all_lines_together_say_what_each_says_alone(tmp_path: Path) -> None:
+def test_records_read_together_equal_those_read_alone(tmp_path: Path) -> None:
     append(LINES, tmp_path, "comparisons")
     found, damaged = comparisons(tmp_path)
     assert damaged == []
@@ -88,7 +88,7 @@ def test_all_lines_together_say_what_each_says_alone(tmp_path: Path) -> None:
         assert record == alone
 
 
-def test_what_a_line_says_of_its_series(tmp_path: Path) -> None:
+def test_outcomes_have_the_values_of_the_line(tmp_path: Path) -> None:
     append(LINES, tmp_path, "comparisons")
     (first, none, third, fourth), _ = comparisons(tmp_path)
     outcomes = first.outcomes
@@ -145,7 +145,7 @@ DAMAGED: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("damage", "why"), DAMAGED, ids=range(len(DAMAGED)))
-def test_a_damaged_line_is_told_and_the_others_count(
+def test_a_damaged_line_is_named_and_the_others_are_read(
     damage: bytes, why: str, tmp_path: Path
 ) -> None:
     append(LINES[:1], tmp_path, "comparisons")
@@ -154,12 +154,12 @@ def test_a_damaged_line_is_told_and_the_others_count(
     file.write_bytes(whole + b"\n" + damage + b"\n" + whole)
     found, damaged = comparisons(tmp_path)
     assert len(found) == 2
-    (told,) = damaged
-    assert told.partition(" (")[0] == f"{file}, line 3: {why}"
+    (sentence,) = damaged
+    assert sentence.partition(" (")[0] == f"{file}, line 3: {why}"
     assert [len(record.outcomes) for record in found] == [3, 3]
 
 
-def test_no_file_says_nothing_and_one_that_cannot_be_read_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_empty_and_an_unreadable_one_is_named(tmp_path: Path) -> None:
     nothing: tuple[Sequence[Any], Sequence[str]] = ([], [])
     assert comparisons(tmp_path) == nothing
     (tmp_path / "comparisons.jsonl").mkdir()

@@ -192,4 +192,4 @@ def test_what_is_missing_is_told_with_what_to_do() -> None:
     )
     findings = {left_out.series: left_out}
     notes = render.notes(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
-    assert "For some benchmarks numpy is missing: add --with PACKAGE for each." in notes
+    assert "Some benchmarks import numpy, which is not installed; add --with numpy." in notes

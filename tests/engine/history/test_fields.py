@@ -39,7 +39,7 @@ from mlpperf.engine.history.fields import (
         (Bounds, {"median": None, "low": None, "high": None}),
     ],
 )
-def test_what_can_be_is_taken(shape: Any, value: Any) -> None:
+def test_values_within_the_bounds_are_accepted(shape: Any, value: Any) -> None:
     shaped(value, shape)
 
 
@@ -61,13 +61,13 @@ def test_what_can_be_is_taken(shape: Any, value: Any) -> None:
         (Bounds, 2.0),
     ],
 )
-def test_what_cannot_be_is_refused(shape: Any, value: Any) -> None:
+def test_values_beyond_the_bounds_are_refused(shape: Any, value: Any) -> None:
     with pytest.raises(ValueError, match=r".") as reason:
         shaped(value, shape)
     assert str(reason.value).isprintable()
 
 
-def test_what_is_null_is_not_a_number() -> None:
+def test_null_becomes_nan() -> None:
     assert math.isnan(known(None))
     assert known(2.0) == 2.0
     assert inverse(4.0) == 0.25
@@ -100,7 +100,7 @@ def test_the_date_of_a_commit_is_the_nearest_that_can_be_written() -> None:
     assert latest.year == 2261
 
 
-def test_json_of_other_tools_may_hold_what_ours_does_not(tmp_path: Path) -> None:
+def test_json_of_other_tools_may_contain_nan_and_half_surrogates(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_bytes(b'\xef\xbb\xbf{"a\\ud800": [NaN, Infinity, "\\udfff\\u65e5"]}')
     ((name, (nan, infinite, text)),) = json_in(file).items()

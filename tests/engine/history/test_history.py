@@ -119,7 +119,7 @@ def test_a_wrong_variant_is_there_but_in_no_curve(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"dirty": True}, {"hash_": None}, {"wrong": "off by 1"}])
-def test_what_belongs_to_no_commit_is_marked_and_in_no_curve(
+def test_rows_that_belong_to_no_commit_are_in_no_curve(
     other: dict[str, Any], tmp_path: Path
 ) -> None:
     table = table_of(tmp_path, [record(), record(**other)])
@@ -128,7 +128,7 @@ def test_what_belongs_to_no_commit_is_marked_and_in_no_curve(
     assert [list(curve.measurements) for curve in points(table)] == [[1], [1]]
 
 
-def test_what_has_no_bound_has_none(tmp_path: Path) -> None:
+def test_a_missing_bound_is_nan(tmp_path: Path) -> None:
     unbounded = record(speedup={"median": 1.5, "low": 0.0, "high": None})
     ratio = frame(table_of(tmp_path, [unbounded])).iloc[1]
     assert ratio["value"] == 1 / 1.5
@@ -165,13 +165,15 @@ def test_what_has_no_bound_has_none(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_a_record_that_is_none_is_told_and_skipped(damage: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_record_is_named_and_skipped(damage: dict[str, Any], tmp_path: Path) -> None:
     damaged = record(**damage)
     append([record(), damaged, record()], tmp_path)
     found = history(tmp_path)
     assert len(found.table) == 4
-    (told,) = found.unreadable
-    assert told.startswith(f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has (")
+    (sentence,) = found.unreadable
+    assert sentence.startswith(
+        f"{tmp_path / 'races.jsonl'}, line 2: lacks what such a record has ("
+    )
 
 
 def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path) -> None:
@@ -191,7 +193,7 @@ def test_damaged_lines_and_newer_schemas_do_not_touch_the_others(tmp_path: Path)
 @pytest.mark.parametrize(
     "name", ["--all", "$(touch owned)", "a\nb", "'; drop", "\x1b[2J", "日本語", "=1+1", "NaN"]
 )
-def test_names_stay_what_they_are(name: str, tmp_path: Path) -> None:
+def test_odd_names_are_kept(name: str, tmp_path: Path) -> None:
     table = table_of(
         tmp_path, [record(path=name, variant=name, commit={"hash": name, "dirty": False})]
     )
@@ -412,7 +414,7 @@ def test_asvs_interval_is_kept(asv: Path) -> None:
     [b"", b"{", b"[]", b"null", b'{"version": 2}', b"\xff", b"[" * 100_000, b"{}" * 2],
     ids=range(8),
 )
-def test_a_damaged_file_of_asv_is_told_and_skipped(content: bytes, asv: Path) -> None:
+def test_a_damaged_file_of_asv_is_named_and_skipped(content: bytes, asv: Path) -> None:
     usual = history(asv=asv).table
     damaged = asv / "vm" / "damaged.json"
     damaged.write_bytes(content)
@@ -421,7 +423,7 @@ def test_a_damaged_file_of_asv_is_told_and_skipped(content: bytes, asv: Path) ->
     assert found.unreadable == [f"{damaged}: damaged, or not a file of results"]
 
 
-def test_a_truncated_file_and_one_of_another_format_are_told(asv: Path) -> None:
+def test_a_truncated_file_and_one_of_another_format_are_named(asv: Path) -> None:
     usual = len(history(asv=asv).table)
     truncated = write_asv(asv, HASHES[20])
     truncated.write_bytes(truncated.read_bytes()[:-100])
@@ -433,7 +435,7 @@ def test_a_truncated_file_and_one_of_another_format_are_told(asv: Path) -> None:
     assert any("in format 3, not 2" in sentence for sentence in found.unreadable)
 
 
-def test_what_asv_ran_in_the_python_that_is_there_names_no_version(asv: Path) -> None:
+def test_an_asv_environment_of_an_existing_python_has_no_version(asv: Path) -> None:
     (file,) = asv.glob("vm/00000001-*.json")
     content = json.loads(file.read_text())
     content["python"] = "/somewhere/bin/python3.11"
@@ -548,7 +550,7 @@ def test_files_of_pytest_benchmark_become_rows(suite: Path) -> None:
     ],
     ids=repr,
 )
-def test_what_is_damaged_of_pytest_benchmark_is_told_and_skipped(
+def test_a_damaged_part_of_pytest_benchmark_is_named_and_skipped(
     where: list[Any], damage: Any, left: int, suite: Path, tmp_path: Path
 ) -> None:
     (file,) = suite.rglob("*.json")
@@ -721,7 +723,7 @@ def test_single_bad_commits_are_no_change(bad: int) -> None:
     assert changes(curves(values)) == []
 
 
-def test_what_comes_and_goes_is_told_twice() -> None:
+def test_a_change_that_goes_away_is_reported_twice() -> None:
     values = noisy((20, 60), 0.01)
     values[3, 25:40] *= 1.1
     back, there = changes(curves(values))  # newest first
@@ -729,13 +731,13 @@ def test_what_comes_and_goes_is_told_twice() -> None:
     assert (back.commit, back.direction) == (HASHES[40], "faster")
 
 
-def test_several_steps_are_all_told() -> None:
+def test_several_steps_are_all_reported() -> None:
     values = noisy(120, 0.01)
     for place, size in ((20, 1.1), (50, 1.2), (80, 0.8), (100, 1.06)):
         values[place:] *= size
-    told = changes(curves(values))
-    assert [c.commit for c in told] == [HASHES[place] for place in (100, 80, 50, 20)]
-    assert {c.kind for c in told} == {"step"}
+    reported = changes(curves(values))
+    assert [c.commit for c in reported] == [HASHES[place] for place in (100, 80, 50, 20)]
+    assert {c.kind for c in reported} == {"step"}
 
 
 def test_a_slow_drift_is_one_change() -> None:
@@ -751,9 +753,9 @@ def test_a_slow_drift_is_one_change() -> None:
 def test_one_commit_may_change_many_curves_and_leave_the_others() -> None:
     values = noisy((50, 40), 0.01)
     values[:20, 25:] *= 1.05
-    told = changes(curves(values))
-    assert {c.curve.variant for c in told} == {f"v{i}" for i in range(20)}
-    assert all(abs(HASHES.index(c.commit) - 25) <= 1 for c in told)
+    reported = changes(curves(values))
+    assert {c.curve.variant for c in reported} == {f"v{i}" for i in range(20)}
+    assert all(abs(HASHES.index(c.commit) - 25) <= 1 for c in reported)
 
 
 @pytest.mark.parametrize("column", [c for c in Curve._fields if c != "variant"])
@@ -799,7 +801,7 @@ def test_memory_may_rise_from_nothing() -> None:
     assert changes(curves(values, quantity="seconds")) == []
 
 
-def test_what_is_no_time_is_left_out() -> None:
+def test_times_that_are_not_positive_are_left_out() -> None:
     values = noisy(60, 0.01)
     values[[3, 20, 40]] = [np.nan, 0.0, -1.0]
     values[30:] *= 1.1
@@ -831,7 +833,7 @@ def invoked(*arguments: str) -> str:
 
 
 @needs_git
-def test_what_changed_is_printed(slower: tuple[Path, list[str]]) -> None:
+def test_changes_are_printed(slower: tuple[Path, list[str]]) -> None:
     with Path(".mlpperf/races.jsonl").open("ab") as file:
         file.write(b'{"schema": 1')
     shown = invoked()
@@ -862,14 +864,14 @@ def test_the_whole_table_is_there_for_other_tools(slower: tuple[Path, list[str]]
     assert [row["commit"] for row in rows] == [table.runs[run].commit for run in table.run]
     assert [row["date"] for row in whole["rows"]] == [r["date"].isoformat() for r in table.rows()]
     assert whole["unreadable"] == []
-    told = whole["changes"]
-    assert [change["curve"]["quantity"] for change in told] == ["seconds", "ratio"]
-    assert {change["commit"] for change in told} == {slower[1][14]}
-    assert 1.07 < told[0]["ratio"]["median"] < 1.09
+    reported = whole["changes"]
+    assert [change["curve"]["quantity"] for change in reported] == ["seconds", "ratio"]
+    assert {change["commit"] for change in reported} == {slower[1][14]}
+    assert 1.07 < reported[0]["ratio"]["median"] < 1.09
 
 
 @needs_git
-def test_only_what_is_asked_for(slower: tuple[Path, list[str]]) -> None:
+def test_the_history_can_be_narrowed(slower: tuple[Path, list[str]]) -> None:
     host = record()["machine"]["host"]
     assert "2 changes in 2 curves" in invoked("layout", "--machine", host, "--device", "cpu")
     assert "0 changes in 2 curves" in invoked("sigmoid")
@@ -922,7 +924,7 @@ def test_asv_need_not_be_installed_to_read_its_results(asv: Path) -> None:
     assert int(done.stdout) == len(history(asv=asv).table)
 
 
-def test_a_change_says_in_a_word_what_it_is() -> None:
+def test_the_direction_of_a_change_is_a_word() -> None:
     def of(quantity: str, ratio: float) -> str:
         curve = changes_module.Curve(*[""] * 3, None, *[""] * 5, quantity)
         date = datetime(2026, 5, 1, tzinfo=UTC)

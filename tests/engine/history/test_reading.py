@@ -1,4 +1,4 @@
-"""Reading records: real lines of every kind and age, and what is told of those that are damaged."""
+"""Reading records: real lines of every kind and age, and damaged ones."""
 
 import copy
 import dataclasses
@@ -82,7 +82,7 @@ def test_real_lines_of_every_kind_are_read(kind: type[Origin], tmp_path: Path) -
             assert values[name] == fields[name], name
 
 
-def test_what_older_records_lack_is_none() -> None:
+def test_fields_that_older_records_lack_are_none() -> None:
     older, newer = (shaped(fields, Origin) for fields in real("ladder"))
     assert older.setting is older.in_force is None
     assert newer.setting is not None
@@ -107,7 +107,7 @@ def test_a_race_is_written_as_it_was_read() -> None:
         assert {**fields, **made} == {**later, **fields}
 
 
-def test_a_comparison_is_read_whatever_its_series_are_called_by() -> None:
+def test_comparisons_of_old_and_new_versions_are_read() -> None:
     older, newer = real("comparison")
     assert "visits" in older["series"][0]
     assert "processes" in newer["series"][0]
@@ -165,17 +165,17 @@ NEEDED = {
     ids=lambda value: value if isinstance(value, str) else name_of(value),
 )
 @pytest.mark.parametrize("damage", ["missing", "of another kind"])
-def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
+def test_a_line_that_lacks_a_field_is_named_and_leaves_the_others(
     kind: type[Origin], field: str, damage: str, tmp_path: Path
 ) -> None:
     whole = real(name_of(kind))[-1]
     bad = {name: value for name, value in whole.items() if name != field}
     if damage == "of another kind":
         bad[field] = 5 if isinstance(whole[field], bool) else True
-    first, told, last = read(tmp_path, kind, whole, bad, whole)
+    first, sentence, last = read(tmp_path, kind, whole, bad, whole)
     assert isinstance(first, Origin)
     assert isinstance(last, Origin)
-    assert str(told).startswith(f"{tmp_path / kind.FILE}.jsonl, line 2: {LACKS} (")
+    assert str(sentence).startswith(f"{tmp_path / kind.FILE}.jsonl, line 2: {LACKS} (")
 
 
 @pytest.mark.parametrize(
@@ -196,25 +196,25 @@ def test_a_line_that_lacks_something_is_told_and_leaves_the_others(
         lambda fields: fields.update(time="0001-01-01T00:00:00+00:00"),
     ],
 )
-def test_an_origin_that_is_none_is_told(
+def test_a_damaged_origin_is_named(
     damage: Callable[[dict[str, Any]], object], tmp_path: Path
 ) -> None:
     (fields,) = real("growth")
     bad = copy.deepcopy(fields)
     damage(bad)
     (growth,) = (kind for kind in CONTENT.kinds if kind.FILE == "growth")
-    whole, told = read(tmp_path, growth, fields, bad)
+    whole, sentence = read(tmp_path, growth, fields, bad)
     assert isinstance(whole, Origin)
-    assert str(told).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
+    assert str(sentence).startswith(f"{tmp_path / 'growth.jsonl'}, line 2: {LACKS} (")
 
 
-def test_a_record_in_the_file_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_record_in_the_file_of_another_kind_is_named(tmp_path: Path) -> None:
     race, ladder = real("race")[0], real("ladder")[0]
     found = read(tmp_path, RaceRecord, {**race, "kind": "ladder"}, ladder, race)
     assert [isinstance(record, Origin) for record in found] == [False, False, True]
 
 
-def test_other_schemas_and_half_lines_are_told_too(tmp_path: Path) -> None:
+def test_other_schemas_and_half_lines_are_named_too(tmp_path: Path) -> None:
     race = real("race")[0]
     append([{**race, "schema": 2}, race], tmp_path)
     file = tmp_path / "races.jsonl"
@@ -229,9 +229,11 @@ def test_no_setting_is_a_list(tmp_path: Path) -> None:
     """Which could be nested so deeply that it cannot be written again."""
     race = real("race")[-1]
     setting = {**race["setting"], "xla": [[]]}
-    whole, told = read(tmp_path, RaceRecord, {**race, "later": [1]}, {**race, "setting": setting})
+    whole, sentence = read(
+        tmp_path, RaceRecord, {**race, "later": [1]}, {**race, "setting": setting}
+    )
     assert isinstance(whole, RaceRecord)
-    assert "`$.setting[...]`" in str(told)
+    assert "`$.setting[...]`" in str(sentence)
 
 
 def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
@@ -243,10 +245,10 @@ def test_a_mark_of_the_byte_order_and_ends_of_lines_of_windows_are_no_damage(
     assert all(isinstance(record, Origin) for record in read_records(tmp_path, RaceRecord))
 
 
-def test_what_is_named_is_the_field(tmp_path: Path) -> None:
+def test_the_damaged_field_is_named(tmp_path: Path) -> None:
     race = real("race")[-1]
-    (told,) = read(tmp_path, RaceRecord, {**race, "seconds": -1.0})
-    assert str(told).endswith("at `$.seconds`)")
+    (sentence,) = read(tmp_path, RaceRecord, {**race, "seconds": -1.0})
+    assert str(sentence).endswith("at `$.seconds`)")
 
 
 def test_no_file_holds_no_records(tmp_path: Path) -> None:
@@ -254,10 +256,10 @@ def test_no_file_holds_no_records(tmp_path: Path) -> None:
     assert list(read_records(tmp_path / "nowhere", RaceRecord)) == []
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "races.jsonl").mkdir()
-    (told,) = read_records(tmp_path, RaceRecord)
-    assert told == f"{tmp_path / 'races.jsonl'}: Is a directory"
+    (sentence,) = read_records(tmp_path, RaceRecord)
+    assert sentence == f"{tmp_path / 'races.jsonl'}: Is a directory"
 
 
 # --- what is made of them ------------------------------------------------------------------------

@@ -39,10 +39,10 @@ def numbers(folder: Path) -> list[int]:
     return [record.number for record in records if isinstance(record, Number)]
 
 
-def test_what_is_added_is_on_the_disk_at_once_and_can_be_read(tmp_path: Path) -> None:
+def test_a_record_is_on_the_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
     recording = Recording("number", "numbers", tmp_path)
     assert recording.file == tmp_path / "numbers.jsonl"
-    assert recording.told == f"Records: {tmp_path / 'numbers.jsonl'}"
+    assert recording.location == f"Records: {tmp_path / 'numbers.jsonl'}"
     assert numbers(tmp_path) == []
     recording.add({"number": 1})
     assert numbers(tmp_path) == [1]
@@ -70,7 +70,7 @@ def test_the_commit_is_the_one_from_which_it_was_started(
     assert len(commits) == 1, "looked at once"
 
 
-def test_what_was_added_stays_when_an_exception_passes(tmp_path: Path) -> None:
+def test_records_stay_when_an_exception_passes(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         _interrupted(Recording("number", "numbers", tmp_path))
     assert numbers(tmp_path) == [1]
@@ -81,7 +81,7 @@ def _interrupted(recording: Recording) -> None:
     raise KeyboardInterrupt
 
 
-def test_what_cannot_be_written_leaves_what_was(
+def test_a_failed_write_leaves_the_records_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording = Recording("number", "numbers", tmp_path)
@@ -100,7 +100,7 @@ def test_what_cannot_be_written_leaves_what_was(
     assert numbers(tmp_path) == [1, 4]
 
 
-def test_all_or_none_of_what_is_added_together(tmp_path: Path) -> None:
+def test_records_are_added_all_or_none(tmp_path: Path) -> None:
     recording = Recording("number", "numbers", tmp_path)
     with pytest.raises(TypeError):
         recording.add({"number": 1}, {"number": object()})
@@ -108,7 +108,7 @@ def test_all_or_none_of_what_is_added_together(tmp_path: Path) -> None:
     assert recording.written == []
 
 
-def test_what_was_not_measured_is_null(tmp_path: Path) -> None:
+def test_numbers_that_were_not_measured_are_null(tmp_path: Path) -> None:
     recording = Recording("number", "numbers", tmp_path)
     recording.add({"number": math.nan, "bounds": (0.0, math.inf)})
     (record,) = recording.written
@@ -116,7 +116,7 @@ def test_what_was_not_measured_is_null(tmp_path: Path) -> None:
     assert record["bounds"] == [0.0, None]
 
 
-def test_what_was_measured_goes_before_what_is_known_here(tmp_path: Path) -> None:
+def test_a_field_of_the_result_replaces_that_of_the_context(tmp_path: Path) -> None:
     """As what was in force in another process does, for `mlpperf devices`."""
     recording = Recording("number", "numbers", tmp_path)
     recording.add({"number": 1, "in_force": {"blas_threads": 77}}, {"number": 2})
@@ -125,7 +125,7 @@ def test_what_was_measured_goes_before_what_is_known_here(tmp_path: Path) -> Non
     assert here["in_force"]["blas_threads"] != 77
 
 
-def test_what_is_only_completed_is_not_written(tmp_path: Path) -> None:
+def test_completed_records_are_not_written(tmp_path: Path) -> None:
     recording = Recording("number", "numbers", tmp_path)
     (record,) = recording.complete({"number": 1})
     assert record["commit"]["hash"] == COMMIT.hash
@@ -148,7 +148,7 @@ def test_json_is_for_other_programs_and_for_eyes() -> None:
 # --- a folder that cannot be written -------------------------------------------------------------
 
 
-def test_an_unwritable_folder_is_found_out_at_once(
+def test_an_unwritable_folder_is_refused_at_once(
     tmp_path: Path, commits: list[CodeVersion]
 ) -> None:
     obstacle = tmp_path / "a file"
@@ -164,7 +164,7 @@ def test_an_unwritable_folder_is_found_out_at_once(
     [
         (("race", "sigmoid"), "mlpperf.engine.race.race.run"),
         (("devices",), "mlpperf.engine.machine.in_force.look"),
-        (("compare", "HEAD"), "mlpperf.engine.compare.pipeline.compare"),
+        (("compare", "HEAD"), "mlpperf.engine.compare.request.compare"),
         (("calibrate",), "mlpperf.engine.calibrate.trials.calibrate"),
         (("peers", "--data", "digits"), "mlpperf.articles.peers.contest.contest"),
         (("accuracy", "--data", "digits"), "mlpperf.articles.accuracy.course.Course"),
@@ -172,7 +172,7 @@ def test_an_unwritable_folder_is_found_out_at_once(
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_no_command_measures_what_it_cannot_record(
+def test_no_command_measures_before_it_can_record(
     arguments: tuple[str, ...],
     measures: str,
     refused: Callable[..., str],
@@ -184,8 +184,8 @@ def test_no_command_measures_what_it_cannot_record(
 
     monkeypatch.setattr(measures, measured)
     (articles / "a file").write_text("not a folder")
-    said = refused(*arguments, "--records", "a file")
-    assert said.startswith("mlpperf: Records cannot be written to a file (")
+    message = refused(*arguments, "--records", "a file")
+    assert message.startswith("mlpperf: Records cannot be written to a file (")
 
 
 def test_a_name_that_is_no_text_is_kept_and_can_be_printed(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def some(n: int = 1, **fields: Any) -> list[dict[str, Any]]:
 # --- what is in a record -------------------------------------------------------------------------
 
 
-def test_what_is_appended_can_be_read(results: list[Result], tmp_path: Path) -> None:
+def test_appended_records_can_be_read(results: list[Result], tmp_path: Path) -> None:
     made = as_records("race", COMMIT, map(race_content, results))
     assert append(made, tmp_path) == tmp_path / "races.jsonl"
     assert read(tmp_path) == (made, [])
@@ -157,7 +157,7 @@ def test_a_record_holds_everything_to_be_read_years_later(results: list[Result])
     assert record["verdict"] == "faster"
 
 
-def test_what_was_asked_for_stands_beside_what_was_in_force(
+def test_a_record_has_the_setting_and_what_was_in_force(
     results: list[Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Setting("gpu:1", threads=1)
@@ -170,7 +170,7 @@ def test_what_was_asked_for_stands_beside_what_was_in_force(
     assert record["in_force"]["placed"] == "gpu:1"
 
 
-def test_what_is_in_force_is_seen_in_this_process(results: list[Result]) -> None:
+def test_what_is_in_force_is_that_of_this_process(results: list[Result]) -> None:
     assert (
         1
         <= as_records("race", COMMIT, map(race_content, results))[0]["in_force"]["blas_threads"]
@@ -178,7 +178,7 @@ def test_what_is_in_force_is_seen_in_this_process(results: list[Result]) -> None
     )
 
 
-def test_what_was_not_measured_is_null(results: list[Result]) -> None:
+def test_numbers_that_were_not_measured_are_null(results: list[Result]) -> None:
     _, record = as_records("race", COMMIT, map(race_content, results))
     assert record["verdict"] == "wrong"
     assert "off by" in record["wrong"]
@@ -188,7 +188,7 @@ def test_what_was_not_measured_is_null(results: list[Result]) -> None:
     json.dumps(record, allow_nan=False)
 
 
-def test_what_has_no_bound_is_null(results: list[Result]) -> None:
+def test_an_unknown_bound_is_null(results: list[Result]) -> None:
     unbounded = dataclasses.replace(
         results[0], speedup=Interval(1.5, 0.0, math.inf), floor=-math.inf
     )
@@ -291,7 +291,7 @@ def test_a_record_that_json_cannot_hold_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-def test_what_does_not_reach_the_disk_is_taken_back(
+def test_a_write_that_does_not_reach_the_disk_is_taken_back(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(some(3), tmp_path)

@@ -148,8 +148,10 @@ def test_one_odd_value_is_named_or_harmless(
         with contextlib.chdir(branch):
             material = gather(tmp_path, None, None, CONTENT.kinds)
             drawn(tmp_path, material, capsys)
-        named = [int(told.split(", line ")[1].split(":")[0]) for told in material.unreadable]
-        assert all(told.startswith(f"{file}, line ") for told in material.unreadable)
+        named = [
+            int(sentence.split(", line ")[1].split(":")[0]) for sentence in material.unreadable
+        ]
+        assert all(sentence.startswith(f"{file}, line ") for sentence in material.unreadable)
         assert set(named) <= set(range(len(good) + 1, len(good) + len(lines) + 1)), start
         left_out += len(named)
         for number in range(len(good) + 1, len(good) + len(lines) + 1):
@@ -224,7 +226,7 @@ def test_one_odd_value_in_a_file_of_another_tool_is_named_or_harmless(
         material = gather(None, *alone, CONTENT.kinds)
         drawn(tmp_path, material, capsys)
         assert len(material.points) >= whole
-        for told in material.unreadable:
-            assert any(told.startswith(f"{file}: ") for file in files), told
-        left_out += len({told.split(": ")[0] for told in material.unreadable})
+        for sentence in material.unreadable:
+            assert any(sentence.startswith(f"{file}: ") for file in files), sentence
+        left_out += len({sentence.split(": ")[0] for sentence in material.unreadable})
     assert left_out > AT_ONCE // 4

@@ -15,7 +15,7 @@ import pytest
 from mlpperf.agreement import Agreement
 from mlpperf.articles import HOT_PATHS
 from mlpperf.backends import FUNCTION, NUMPY
-from mlpperf.engine.versions.layout import import_folders
+from mlpperf.engine.pool.pool import side_of
 from mlpperf.engine.versions.version import Version, entries_of, packages_by_name
 from mlpperf.engine.worker.hotpath_suite import (
     BrokenVersionError,
@@ -23,7 +23,6 @@ from mlpperf.engine.worker.hotpath_suite import (
     _files_of,
     adopted,
 )
-from mlpperf.engine.worker.protocol import Side
 from mlpperf.hotpath import Case, Cost, HotPath, Variant, as_given, verify
 
 ROOT = Path(__file__).parents[3]
@@ -55,11 +54,7 @@ def function(paths: dict[str, HotPath], path: str, name: str) -> Any:
 
 
 def load(version: Version) -> dict[str, HotPath]:
-    """The hot paths of a new copy."""
-    folders = map(str, import_folders(version.root, version.whole))
-    root, whole = str(version.root), str(version.whole)
-    side = Side(root, list(version.packages), list(folders), whole, list(version.entries))
-    return HotPathCopy(side, version.name).paths
+    return HotPathCopy(side_of(version), version.name).paths
 
 
 # --- they are two ---------------------------------------------------------------------------------

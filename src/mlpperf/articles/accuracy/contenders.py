@@ -84,13 +84,7 @@ CONTENDERS = (
 
 
 def contender_named(name: str) -> Contender:
-    """The contender of that name; `clusters_K` for any K.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
+    """The contender of that name, `clusters_K` for any K; an error names the nearest ones."""
     if match := re.fullmatch(r"clusters_(0|[1-9][0-9]*)", name):
         return on_clusters(int(match[1]))
     known = {contender.name: contender for contender in CONTENDERS}

@@ -64,4 +64,4 @@ def clusters(
         return
     console = terminal.console()
     console.print(show.clusters(recording.written))
-    console.print(f"Plot: {plot}\n{recording.told}", soft_wrap=True)
+    console.print(f"Plot: {plot}\n{recording.location}", soft_wrap=True)

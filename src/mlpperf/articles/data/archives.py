@@ -35,13 +35,7 @@ def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, 
 
 
 def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The object and the arrays that `write` wrote.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read or is damaged.
-    """
+    """The object and the arrays in the file; an error if it is unreadable or damaged."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...devices import keep_freed_memory
 from ...engine.machine.ceilings import floor_seconds
+from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
+from ...errors import MlpperfError
 from ...hotpath import Cost
 from ..data.datasets import synthetic
 from .floor import Floor
@@ -65,6 +66,8 @@ def grow(
     `ceiling_per_sample`, those of every product by itself in its quickest layout, and `peak_share`,
     the share of the rate of this machine's fastest large product that training reaches.
     """
+    if lacks := rung.missing():
+        raise MlpperfError(lacks)
     keep_freed_memory()
     points = [_point(size, ARTICLE.hidden, epochs) for size in samples]
     points += [_point(GROWTH.samples_for_nodes, (width, width), epochs) for width in nodes]

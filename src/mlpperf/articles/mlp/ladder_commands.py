@@ -70,16 +70,16 @@ def ladder(
         with terminal.progress() as bar:
             task = bar.add_task("ladder", total=None)
 
-            def tell(text: str) -> None:
+            def update(text: str) -> None:
                 bar.update(task, description=text, refresh=True)
 
             for now in climb(
-                load(data, progress=True), settings, rungs, epochs=count, progress=tell
+                load(data, progress=True), settings, rungs, epochs=count, progress=update
             ):
                 standings = now
             if memory and not quick:
                 for each in rungs:
-                    tell(f"memory of {each.name}")
+                    update(f"memory of {each.name}")
                     memories[each.name] = peak_memory(each.name, batch_size, data)
     finally:
         recording.add(*show_ladder.as_records(standings, settings, data, memories))
@@ -89,7 +89,7 @@ def ladder(
     console = terminal.console()
     for table in (show_ladder.ladder(recording.written), *show_ladder.parts(recording.written)):
         console.print(table)
-    console.print(recording.told, soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
 
 
 def sweep(

@@ -123,13 +123,7 @@ class Team(PaddedLayers):
         return cls(x, y, weights, settings, used=used, members=members)
 
     def train(self, order: Array) -> BatchCosts:
-        """Train on the samples `order`, batch by batch; the last one may be short.
-
-        Raises
-        ------
-        MlpperfError
-            If another process of the team has died.
-        """
+        """Train on the samples `order`, batch by batch; an error if another process has died."""
         self.order[: len(order)] = order
         self.rate_now[0] = self.rate
         try:

@@ -47,13 +47,7 @@ def last_rung() -> type[Step0]:
 
 
 def rung_named(name: str | None) -> type[Step0]:
-    """The rung of that name; without one, the last of those that can train here.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
+    """The rung of that name, an error names the nearest; without one, the last that can train."""
     if name is None:
         return last_rung()
     known = {rung.name: rung for rung in RUNGS}
@@ -76,7 +70,7 @@ class Epoch:
     test_accuracy: float | None = None
 
 
-class Diverged(MlpperfError):
+class DivergedError(MlpperfError):
     """The cost is no longer finite; what was recorded before remains."""
 
 
@@ -136,7 +130,7 @@ class Run:
 
         Raises
         ------
-        Diverged
+        DivergedError
             If the cost of a batch is not finite; the message names it.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
@@ -147,7 +141,7 @@ class Run:
         finite, weights = np.isfinite(costs.loss), self.weights
         finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
-            raise Diverged(
+            raise DivergedError(
                 f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
                 "a lower learning rate or smaller initial weights may help."
             )
@@ -182,13 +176,7 @@ class Run:
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all.
-
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be written.
-        """
+        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all."""
         weights, momentum = self.rung.state()
         arrays = {f"weights_{i}": w for i, w in enumerate(weights)}
         arrays |= {f"momentum_{i}": m for i, m in enumerate(momentum)}
@@ -257,13 +245,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
 
 
 def load_weights(path: Path) -> list[Array]:
-    """The weights that `Run.save` wrote.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read or is damaged.
-    """
+    """The weights that `Run.save` wrote; an error if the file is unreadable or damaged."""
     return _read(path)[1]
 
 

@@ -69,12 +69,6 @@ PEERS = (
 
 
 def peer_named(name: str) -> Peer:
-    """The peer of that name.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
+    """The peer of that name; an error names the nearest ones."""
     check("peer", [name], [peer.name for peer in PEERS])
     return next(peer for peer in PEERS if peer.name == name)

@@ -88,7 +88,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
     if not head.series:
-        why = " ".join(head.broken.values()) or f"no series of its {suite.kind} suite was found"
+        why = " ".join(head.broken.values()) or f"it has no series of the {suite.kind} suite"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:
@@ -161,9 +161,9 @@ def _planned(
             if len(versions) > 1:
                 untimed = Judgement(Verdict.NOT_COMPARABLE)
             elif one.path in unchanged:
-                untimed = Judgement(Verdict.UNTOUCHED)
+                untimed = Judgement(Verdict.UNCHANGED_CODE)
         findings[one] = Finding(one, untimed, wrong, threshold=selection.threshold_of(one))
-        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNTOUCHED:
+        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNCHANGED_CODE:
             called.append(one)
     seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
     return Plan(findings, called, seconds)

@@ -56,7 +56,7 @@ class Recording:
         return as_records(self.kind, self._commit, contents)
 
     @property
-    def told(self) -> str:
+    def location(self) -> str:
         """The sentence about where the records are, for the end of a command's output."""
         return f"Records: {self.file}"
 

@@ -17,10 +17,7 @@ from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
-from ..compare.render import record
-from ..compare.request import Request, carry_out
-from ..compare.result import Comparison
+from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
 from ..git import query
 from ..history.fields import shaped
 from ..history.recording import Recording

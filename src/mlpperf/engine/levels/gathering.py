@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.outcomes import Outcome
-from ..compare.records import ComparisonRecord, comparisons
+from ..compare import ComparisonRecord, Outcome, comparisons
 from ..history.records import Origin
 from ..suites.series import Series
 from .edges import EVERY, EXACT, Network, Places

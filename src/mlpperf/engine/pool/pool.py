@@ -15,6 +15,7 @@ from ..suites.discovery import Suite
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
+from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
 from .alternate import alternating
 from .process import TaskWorker, WorkerError
@@ -165,7 +166,9 @@ class Pool:
         else:
             about["inputs"] = str(self._inputs)
         about |= {"home": self._home, "seed": self._seed(), **task}
-        described = {side: self._side(side, bool(suite)) for side in sides}
+        described = {
+            side: side_of(self._versions[side], self._packages if suite else None) for side in sides
+        }
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
@@ -173,16 +176,6 @@ class Pool:
             (SILENCE if suite else COMPILING) + self._patience,
             environment=variables(runtime.python, home),
             home=home,
-        )
-
-    def _side(self, side: str, of_suite: bool) -> Side:
-        version = self._versions[side]
-        return Side(
-            str(version.root),
-            list(self._packages if of_suite else version.packages),
-            [str(folder) for folder in import_folders(version.root, version.whole)],
-            str(version.whole),
-            list(version.entries),
         )
 
     @property
@@ -199,6 +192,17 @@ class Pool:
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
+
+
+def side_of(version: Version, packages: Sequence[str] | None = None) -> Side:
+    """A version, as a worker loads it; `packages` are the project's own if a suite is run."""
+    return Side(
+        str(version.root),
+        list(version.packages if packages is None else packages),
+        [str(folder) for folder in import_folders(version.root, version.whole)],
+        str(version.whole),
+        list(version.entries),
+    )
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:

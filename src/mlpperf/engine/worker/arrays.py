@@ -11,9 +11,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpperf.agreement import fingerprint
-from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Args
+from ...agreement import fingerprint
+from ...errors import MlpperfError
+from ...hotpath import Args
 
 
 def write(inputs: Args, folder: Path, name: str) -> None:
