@@ -414,7 +414,7 @@ def test_a_command_reports_it_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 0
     sentence = "mlpperf: 5 clusters are few for 10 classes: some cannot be distinguished.\n"
     assert done.stderr == sentence
-    assert "clusters:5:digits: 5-70-30-10" in done.stdout
+    assert "float32 on clusters:5:digits, hidden layers 70-30" in done.stdout
 
 
 # --- the rungs ------------------------------------------------------------------------------------
