@@ -37,9 +37,8 @@ def watching(
         workers: dict[str, Any] = {}
         if changes and not changes.unknown:
             for suite, some in by_suite(one for one in series if one.suite).items():
-                names, task = [one.names for one in some], {"changed": changes.to_json}
-                task |= {"longest": SLOWER * longest}
-                worker = context.pool.start("touch", suite, series=names, **task)
+                task = {"series": [one.names for one in some], "longest": SLOWER * longest}
+                worker = context.pool.start("touch", suite, changed=changes.to_json(), **task)
                 workers[suite] = stack.enter_context(worker)
 
         def reasons() -> dict[Series, str]:
