@@ -1,8 +1,8 @@
 """How functions of a hot path are called: as they are, compiled by Numba, or by TensorFlow.
 
-A variant's function is plain code over arrays or tensors. Its backend converts what it gets and
-gives, which is not timed, compiles it where that is wanted, and waits until the device is done.
-Another library needs another `Backend` and nothing else.
+A variant's function is plain code over arrays or tensors. Its backend converts arguments and
+results, which is not timed, may compile the function, and waits until the device is done. Another
+library needs only another `Backend`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Kernel:
             If Numba is not installed or does not load.
         """
         # To see whether what is cached is out of date, Numba looks at the file of this function and
-        # not at what it calls. So the name under which it is cached tells what it is made of.
+        # not at what it calls. So it is cached under a name that depends on all its code.
         plain = self.plain
         named = FunctionType(plain.__code__, plain.__globals__, plain.__name__)
         named.__qualname__ = f"{plain.__name__}_{self.made_of()}"
@@ -87,7 +87,7 @@ class Kernel:
 
 
 class Instruction:
-    """What a kernel can call and Python cannot say: `typed` gives its signature and LLVM's code."""
+    """An operation that only kernels can call: `typed` gives its signature and LLVM's code."""
 
     def __init__(self, typed: FunctionType) -> None:
         self.typed = typed
@@ -112,16 +112,16 @@ class Instruction:
 
 def kernels_called(function: Callable[..., Any]) -> list[Kernel]:
     """The kernels that a function calls, directly or through one another, each once."""
-    found: list[Kernel] = []
+    kernels: list[Kernel] = []
     waiting = [inspect.unwrap(function)]
     for plain in waiting:
         code = getattr(plain, "__code__", None)
         for name in code.co_names if code else ():
             called = plain.__globals__.get(name)
-            if isinstance(called, Kernel) and called not in found:
-                found.append(called)
+            if isinstance(called, Kernel) and called not in kernels:
+                kernels.append(called)
                 waiting.append(called.plain)
-    return found
+    return kernels
 
 
 def kernel(plain: Callable[..., Any]) -> Kernel:
@@ -170,7 +170,7 @@ def numba() -> Any:
         If it is not installed, or does not load, such as one that does not know this NumPy.
     """
     try:
-        import numba as found
+        import numba as package
         from numba.core import types
         from numba.core.registry import cpu_target
         from numba.extending import typeof_impl
@@ -191,4 +191,4 @@ def numba() -> Any:
         cpu_target.typing_context.refresh()  # makes it known
         return cpu_target.typing_context.resolve_value_type(new)
 
-    return found
+    return package

@@ -1,6 +1,6 @@
 """The one central idea: a reference and its variants, proven equal before anything is timed.
 
-A `HotPath` is plain data over plain functions; races and reports know none of them by name.
+A `HotPath` is plain data over plain functions; races and reports treat all of them alike.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
 
 
 def as_given(*args: Any) -> Args:
-    """Nothing to prepare."""
+    """The inputs as they are: nothing to prepare."""
     return args
 
 
@@ -43,7 +43,7 @@ def as_given(*args: Any) -> Args:
 class Variant:
     """One way to do the work: `fn.__name__` is its name, `fn.__doc__` explains it.
 
-    `prepare` is not timed: cast, layout, buffers; its docstring says how often training pays it.
+    `prepare` is not timed: cast, layout, buffers; its docstring gives how often training pays it.
     The same function may be run by several backends, each a variant of its own.
     """
 
@@ -68,7 +68,7 @@ class Variant:
         return args
 
     def __call__(self, *inputs: Any) -> Arrays:
-        """What the variant makes of the inputs; for whoever wants the arrays and not the time."""
+        """The arrays that the variant computes from the inputs."""
         arrays: Arrays = self.backend.arrays(self.call(*self.ready(*inputs)))
         return arrays
 

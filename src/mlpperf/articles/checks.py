@@ -14,14 +14,14 @@ def mnist_is_there() -> Finding:
         from .data.datasets import mnist
         from .data.mnist_files import cache_folder
 
-        images = mnist()
+        loaded = mnist()
     except ModuleNotFoundError as reason:
         if (lacking := missing(reason)) is None:
             raise
-        return Finding("note", "MNIST", "not looked for", f"Only the articles need it: {lacking}")
+        return Finding("note", "MNIST", "not checked", f"Only the articles need it: {lacking}")
     except MlpperfError as reason:
         return Finding("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
-    return Finding("fine", "MNIST", f"{len(images.train_images):,} images in {cache_folder()}")
+    return Finding("fine", "MNIST", f"{len(loaded.train_images):,} images in {cache_folder()}")
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (mnist_is_there,)

@@ -27,9 +27,8 @@ from mlpperf.engine.calibrate import hotpath_mutants
 from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, mutate
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import LOUD, Mutant, Target
-from mlpperf.engine.calibrate.recorded import CALIBRATIONS, told
-from mlpperf.engine.calibrate.show import CALIBRATION_COLUMNS, calibration_rows
-from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
+from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
+from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import (
     Rate,
     Sight,
@@ -42,12 +41,11 @@ from mlpperf.engine.calibrate.trials import (
 from mlpperf.engine.compare import pipeline as comparing
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.files import own_folder
-from mlpperf.engine.history.reading import record_of
+from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.pool.pool import side_of
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.checkout import copy_tree
 from mlpperf.engine.versions.diff import same_code
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.hotpath_suite import HotPathCopy
@@ -447,8 +445,9 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
     assert two.found == Rate(19, 20)
     assert two.alarms == Rate(0, 2)
     assert two.measured == pytest.approx(0.02)
-    cells = dict(zip(CALIBRATION_COLUMNS, calibration_rows([none, two])[1], strict=False))
-    assert (cells["slowdown"], cells["found"], cells["as measured"]) == (
+    table = calibration([none, two])
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    assert (cells["slowdown"], cells["detected"], cells["as measured"]) == (
         "2 %",
         "19 of 20",
         "+2.0 %",
@@ -497,7 +496,7 @@ def test_a_large_slowdown_is_found_and_none_is_not(
     trials = list(
         calibrate(
             original,
-            Selection(cases=["batch-256"]),
+            Selection(["batch-256"]),
             folder,
             sizes=(0.0, 3.0),
             trials=1,
@@ -546,7 +545,17 @@ def test_what_is_wrong_everywhere_cannot_be_calibrated(project: Any, tmp_path: P
 
 @pytest.mark.usefixtures("counted")
 def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
-    given = ["--size", "0", "--trials", "1", "--case", "batch-128", "--budget", "0.1", "--json"]
+    given = [
+        "--size",
+        "0",
+        "--trials",
+        "1",
+        "--series",
+        "*/batch-128/*",
+        "--budget",
+        "0.1",
+        "--json",
+    ]
     before = project.git("status", "--porcelain")
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["calibrate", *given], catch_exceptions=False)
@@ -564,35 +573,6 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     }
 
 
-def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
-    """One call takes a hundred times longer at the head, and another did at the base."""
-    copy_tree(Path(__file__).parents[3], tmp_path / "original")
-    original = Version(
-        "the original", None, tmp_path / "original", entries_of(tmp_path / "original", HOT_PATHS)
-    )
-    slower, faster = (Series("sigmoid", "batch-1", v) for v in ("tanh_in_place", "exp_in_place"))
-    base, head = (
-        mutated(original, [Target(series, 100.0, 100_000)], tmp_path / name)
-        for series, name in ((faster, "base"), (slower, "head"))
-    )
-    said = TRACKERS["pytest-benchmark"](base, head, [slower, faster], tmp_path)
-    assert said.slower == (slower,)
-
-
-def test_what_asv_prints_is_read() -> None:
-    said = """
-| Change | Before <main> | After <mutant> | Ratio | Benchmark |
-|--------|---------------|----------------|-------|-----------|
-| +      | 10.0±0.1μs    | 12.0±0.1μs     |  1.20 | paths.sigmoid.time_call('tanh', 'one') |
-| +      | 1.0           | 1.2            |  1.20 | paths.sigmoid.track_allocated('tanh', 'one') |
-| -      | 10.0±0.1μs    | 8.0±0.1μs      |  0.80 | paths.sigmoid.time_call('exp', 'one') |
-"""
-    rows = ASV_ROW.findall(said)
-    assert [mark for mark, _ in rows] == ["+", "+", "-"]
-    named = [match.groups() for _, name in rows if (match := ASV_NAME.search(name))]
-    assert named == [*2 * [("sigmoid", "tanh", "one")], ("sigmoid", "exp", "one")]
-
-
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
@@ -602,7 +582,7 @@ def test_what_asv_prints_is_read() -> None:
         (["--trials", "0"], "at least one trial"),
         (["--budget", "0"], "positive number of seconds, not 0"),
         (["--against", "hyperfine"], "There is no tracker 'hyperfine'"),
-        (["--paths", "nonsense"], "There is no hot path 'nonsense'"),
+        (["--series", "nonsense"], "There is no series that fits 'nonsense'"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -620,10 +600,10 @@ def test_what_was_calibrated_anew_with_another_budget_is_told_once() -> None:
     ]
 
     def made(**about: Any) -> Any:
-        return record_of({**line, "series": 232, "busy": 0.0, **about}, CALIBRATIONS)
+        return shaped({**line, "series": 232, "busy": 0.0, **about}, CalibrationRecord)
 
     old, again, newer = made(budget=115.0), made(budget=115.0), made(budget=130.0, series=241)
     others = [made(budget=60.0, series=17), made(busy=0.6), made(tracker="asv"), made(cases=["c"])]
-    assert told([old, again]) == [[old, again]]
-    assert told([old, newer, again]) == [[newer]]
-    assert told([old, *others]) == [[old], *([other] for other in others)]
+    assert grouped_for_display([old, again]) == [[old, again]]
+    assert grouped_for_display([old, newer, again]) == [[newer]]
+    assert grouped_for_display([old, *others]) == [[old], *([other] for other in others)]

@@ -1,4 +1,4 @@
-"""Everything that was measured as Parquet files, for other programs."""
+"""All measurements as Parquet files, for other programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..history.table import Table
 from ..suites.series import Series
 
 SIDES = ("base", "head")
-MACHINE = ("host", "processor")  # what is told of one
+MACHINE = ("host", "processor")  # its columns
 
 
 def comparisons_frame(records: Sequence[ComparisonRecord]) -> pd.DataFrame:
@@ -96,5 +96,5 @@ def write(frame: pd.DataFrame, file: Path) -> None:
     except (duckdb.Error, OSError) as reason:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        said = str(reason).splitlines()[0]
-        raise MlpperfError(f"{file} cannot be written: {said}") from reason
+        why = str(reason).splitlines()[0]
+        raise MlpperfError(f"{file} cannot be written: {why}") from reason
