@@ -119,7 +119,7 @@ def steps(
 ) -> Iterator[Comparison]:
     """The comparison after each step: dry run, screening, follow-up."""
     context.progress("loading both versions")
-    planned = plan(context, differing)
+    planned = plan(context, skip_unchanged=differing is not None)
     given = comparison.budget
     budget = given or usual_budget(planned.series)
     comparison = replace(
