@@ -23,7 +23,7 @@ def test_more_noise_hides_larger_slowdowns(noise: float, state: str) -> None:
     finding = sensitivity.as_check(estimate(noise))
     assert finding.state == state
     assert bool(finding.advice) == (state == "note")
-    found = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", finding.found)
+    found = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", finding.result)
     assert found
     assert noise < float(found[1]) / 100 < 10 * noise
 
@@ -38,4 +38,4 @@ def test_a_process_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sensitivity, "PROCESS", "raise ValueError('no clock')")
     finding = sensitivity.check()
     assert finding.state == "problem"
-    assert finding.found == "a process that times has failed: ValueError: no clock"
+    assert finding.result == "a process that times has failed: ValueError: no clock"
