@@ -209,7 +209,7 @@ def _configure(tf: Any, setting: Setting) -> None:
 
 
 def gpu_fact(device: str, fact: str) -> str:
-    """What NVIDIA's own tool reports of `gpu:N`, such as its `name` or `memory.total` in MB.
+    """What nvidia-smi reports of `gpu:N`, such as its `name` or `memory.total` in MB.
 
     Empty if it does not.
     """

@@ -180,7 +180,7 @@ def sweep(
 
 
 def test_sweep_draws_and_records(tmp_path: Path, sweep: Callable[..., Result]) -> None:
-    assert "Batch sizes" in finished(sweep()).stdout
+    assert "Seconds of 35 epochs" in finished(sweep()).stdout
     assert "Plotly.newPlot(" in (tmp_path / "sweep.html").read_text("utf-8")
     assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
 

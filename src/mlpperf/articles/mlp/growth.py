@@ -25,7 +25,7 @@ from .training import Run
 
 @dataclass(frozen=True)
 class Growth:
-    """What stays the same while samples or nodes grow.
+    """Fixed settings, while samples or nodes grow.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Climber:
 
 @dataclass(frozen=True)
 class RungStanding:
-    """How a rung has done so far; ratios pair epochs of the same round of turns.
+    """The results of a rung so far; ratios pair epochs of the same round of turns.
 
     Attributes
     ----------
