@@ -1,6 +1,5 @@
 """Thread counts hold for the life of a process, so most of this happens in fresh ones."""
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -21,7 +20,6 @@ from mlpperf.devices import (
     THREAD_VARIABLES,
     Setting,
     available_threads,
-    keep_freed_memory,
     use,
 )
 from mlpperf.errors import MlpperfError
@@ -466,53 +464,6 @@ def test_the_real_tensorflow_lacks_a_gpu_too_where_there_is_none() -> None:
     if gpus:
         pytest.skip("there is a GPU")
     assert sentence.startswith("There is no gpu:0: TensorFlow finds no such GPU")
-
-
-# --- memory --------------------------------------------------------------------------------------
-
-RESIDENT = """
-import ctypes, gc, json
-import numpy, psutil
-from mlpperf.devices import keep_freed_memory
-kept = {keep}
-process = psutil.Process()
-before = process.memory_info().rss
-array = numpy.ones(1 << 24)  # 128 MiB
-full = process.memory_info().rss
-del array
-gc.collect()
-print(json.dumps([kept, full - before, process.memory_info().rss - before]))
-"""
-
-
-@pytest.mark.parametrize("keep", [True, False])
-def test_freed_memory_stays_when_it_is_to_be_kept_and_goes_otherwise(keep: bool) -> None:
-    kept, full, after = fresh_process(
-        RESIDENT.format(keep="keep_freed_memory()" if keep else "False"),
-        MALLOC_ARENA_MAX="1",
-    )
-    assert isinstance(kept, bool)
-    assert full > 120 << 20
-    if kept:
-        assert after > 120 << 20
-    elif not keep:
-        assert after < 60 << 20
-
-
-def test_keeping_memory_returns_whether_it_does() -> None:
-    assert keep_freed_memory() in (True, False)
-    assert keep_freed_memory() is keep_freed_memory()
-
-
-@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
-def test_systems_without_glibc_do_not_keep_it(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_library(name: None) -> object:
-        raise error
-
-    monkeypatch.setattr(ctypes, "CDLL", no_library)
-    assert keep_freed_memory.__wrapped__() is False
 
 
 # --- what is loaded by whom ----------------------------------------------------------------------

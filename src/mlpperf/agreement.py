@@ -40,7 +40,7 @@ class Agreement(Enum):
 
 @dataclass(frozen=True)
 class Proof:
-    """That a result was equal: its largest error and the tolerance, both relative to max|array|.
+    """Evidence that a result was equal: largest error and tolerance, relative to max|array|.
 
     `preparation` is how many seconds the first preparation of the arguments took, with all that had
     to be compiled or read for it; NaN where that is unknown.

@@ -34,10 +34,10 @@ def _nothing() -> None:
 class Backend:
     """A library, by the name of its package, and a way to call it.
 
-    `mode` is added to the names of its variants, unless there is only one. `compiled` makes of the
-    function what is called, once per process. `given` turns arrays into what that takes, `arrays`
-    turns what it gives into arrays; neither is timed. `wait` returns when the device is done.
-    `threads_of` names the library on whose threads the work is done, if it is another one: where
+    `mode` is added to the names of its variants, unless there is only one. `compiled` turns the
+    function into the callable that is timed, once per process. `given` converts arrays into its
+    arguments and `arrays` its results into arrays; neither is timed. `wait` returns when the device
+    is done. `threads_of` names the library whose threads do the work, if it is another one: where
     two libraries take turns, the threads of one have to come to rest before the other runs.
     """
 
@@ -130,5 +130,5 @@ LIBRARIES = (NUMPY.name, NUMBA.name, EAGER.name)
 
 
 def installed(backend: str) -> bool:
-    """Whether the package of that name is there."""
+    """Whether the package of that name is installed."""
     return find_spec(backend) is not None

@@ -41,7 +41,7 @@ class Kernel:
 
     @cached_property
     def compiled(self) -> Any:
-        """What Numba makes of it.
+        """The function as Numba compiles it.
 
         Raises
         ------
@@ -63,14 +63,11 @@ class Kernel:
             return njit(**options)(named)
 
     def compile_for(self, *args: Any) -> None:
-        """Compile it for arguments like these, or take from the cache what was compiled for them.
-
-        A call would do so, too, and take as much longer.
-        """
+        """Compile it for arguments like these, or load it from the cache, as a call would."""
         self.compiled.compile(tuple(map(numba().typeof, args)))
 
     def made_of(self) -> str:
-        """Digits that change with its code, and with whatever it takes from its module."""
+        """A hash of its code, and of everything that it uses from its module."""
         code = self.plain.__code__
         parts = [repr((code.co_code, code.co_consts, code.co_names, OPTIONS, self.reorders))]
         for name in code.co_names:
@@ -95,18 +92,18 @@ class Instruction:
 
     @cached_property
     def intrinsic(self) -> Any:
-        """What Numba makes of it."""
+        """The operation as Numba calls it."""
         numba()
         from numba.extending import intrinsic
 
         return intrinsic(self.typed)
 
     def made_of(self) -> str:
-        """All of its file: functions there help to write LLVM's code."""
+        """The text of its file, where other functions may help to write LLVM's code."""
         return Path(self.typed.__code__.co_filename).read_text("utf-8")
 
     def __call__(self, *args: Any) -> Any:
-        """Only kernels can call it."""
+        """Raise `TypeError`: only kernels can call it."""
         raise TypeError(f"{self.typed.__name__} can be called by a compiled kernel only.")
 
 
@@ -162,12 +159,12 @@ def prefetch(context: Any, address: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def numba() -> Any:
-    """Numba, which from then on knows kernels and instructions when it sees them.
+    """Import Numba and register kernels and instructions with it.
 
     Raises
     ------
     MlpperfError
-        If it is not installed, or does not load, such as one that does not know this NumPy.
+        If it is not installed or does not load, for example because it does not fit this NumPy.
     """
     try:
         import numba as package

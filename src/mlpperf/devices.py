@@ -8,7 +8,6 @@ is measured by `in_force.py`.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -129,7 +128,7 @@ class Setting:
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, err = process.communicate()
-                hangs = f"A process did not end within {PATIENCE:g} s; the last it said: "
+                hangs = f"A process did not end within {PATIENCE:g} s; its last output: "
         if process.returncode:
             last = last_line(err) if err.strip() else "A process failed without a message."
             raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
@@ -162,8 +161,8 @@ def threads() -> int:
     import numpy  # noqa: F401  (its BLAS must be loaded to be asked)
     from threadpoolctl import threadpool_info
 
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return max((int(pool["num_threads"]) for pool in found), default=available_threads())
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max((int(pool["num_threads"]) for pool in pools), default=available_threads())
 
 
 @lru_cache(maxsize=1)  # variants call it for every operation
@@ -210,7 +209,7 @@ def _configure(tf: Any, setting: Setting) -> None:
 
 
 def gpu_fact(device: str, fact: str) -> str:
-    """What NVIDIA's own tool tells of `gpu:N`, such as its `name` or `memory.total` in MB.
+    """What nvidia-smi reports of `gpu:N`, such as its `name` or `memory.total` in MB.
 
     Empty if it does not.
     """
@@ -234,20 +233,3 @@ def _silent_errors() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep what this process frees; True if it does so from now on.
-
-    By default every large array comes from the kernel and goes back to it. Fresh pages cost a
-    factor of 1.2 on a step of 20,000 samples, and of 2.3 on every third or fourth one, depending on
-    how the kernel happens to place them: noise that hides what the code itself does. Races are run
-    with the memory kept; code that allocates looks a little better for it than in a fresh process.
-    """
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return False
-    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, (1 << 31) - 1))

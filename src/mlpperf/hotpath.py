@@ -63,7 +63,7 @@ class Variant:
         return self.backend.compiled(self.fn)
 
     def ready(self, *inputs: Any) -> Args:
-        """What `call` is given: the inputs prepared, and converted for the backend."""
+        """The arguments of `call`: the inputs prepared, and converted for the backend."""
         args: Args = self.backend.given(self.prepare(*inputs))
         return args
 
@@ -75,7 +75,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class HotPath:
-    """A reference, its variants, and all that is needed to prove and to time them.
+    """A reference, its variants, and everything needed to prove and to time them.
 
     `story` is the page's docstring; its first line is the title. `updates` are the positions of
     the arguments that the code may change in place, as training does with weights. `version` is
@@ -113,7 +113,7 @@ class HotPath:
 
 
 class Problem(NamedTuple):
-    """The inputs of a case, read-only; their fingerprint; and what the reference makes of them."""
+    """The inputs of a case, read-only; their fingerprint; and the results of the reference."""
 
     inputs: Args
     fingerprint: tuple[int, ...]

@@ -32,7 +32,7 @@ def _workers() -> ThreadPoolExecutor:
 
 @lru_cache(maxsize=1)
 def blas() -> ThreadpoolController:
-    """What limits the threads of the BLAS; to find it takes some milliseconds."""
+    """The controller of the BLAS threads; finding it takes milliseconds."""
     return ThreadpoolController()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -221,6 +222,10 @@ def calibrate(
             extra=with_ or (),
         )
         made = pair(wanted, Path.cwd(), temporary / "versions")
+        if against:  # which knows no hot paths
+            made = replace(
+                made, base=replace(made.base, entries=()), head=replace(made.head, entries=())
+            )
         task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
         options = _calibrated_by(made, against)
         if budget is not None:
@@ -254,14 +259,12 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
     import numpy as np
 
     from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.suite_trackers import suite_tracker
-    from ..engine.calibrate.trackers import TRACKERS
+    from ..engine.calibrate.trackers import suite_tracker
     from ..engine.compare import BUDGET, SUITE_BUDGET
 
     suites = () if made.head.entries else made.suites
     options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
-    options["tracker"] = TRACKERS[against] if against else None
-    if against and made.runtime and suites:
+    if against:
         suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
         options["tracker"] = suite_tracker(against, suites, made.runtime)
     if made.runtime and suites:

@@ -29,7 +29,6 @@ from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import LOUD, Mutant, Target
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
 from mlpperf.engine.calibrate.show import calibration
-from mlpperf.engine.calibrate.trackers import ASV_NAME, ASV_ROW, TRACKERS
 from mlpperf.engine.calibrate.trials import (
     Rate,
     Sight,
@@ -47,7 +46,6 @@ from mlpperf.engine.pool.pool import side_of
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Selection, Series
-from mlpperf.engine.versions.checkout import copy_tree
 from mlpperf.engine.versions.diff import same_code
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.hotpath_suite import HotPathCopy
@@ -573,35 +571,6 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
         "compare.lock",
         "scratch.lock",
     }
-
-
-def test_pytest_benchmark_is_heard_when_it_finds_a_mutant(tmp_path: Path) -> None:
-    """One call takes a hundred times longer at the head, and another did at the base."""
-    copy_tree(Path(__file__).parents[3], tmp_path / "original")
-    original = Version(
-        "the original", None, tmp_path / "original", entries_of(tmp_path / "original", HOT_PATHS)
-    )
-    slower, faster = (Series("sigmoid", "batch-1", v) for v in ("tanh_in_place", "exp_in_place"))
-    base, head = (
-        mutated(original, [Target(series, 100.0, 100_000)], tmp_path / name)
-        for series, name in ((faster, "base"), (slower, "head"))
-    )
-    said = TRACKERS["pytest-benchmark"](base, head, [slower, faster], tmp_path)
-    assert said.slower == (slower,)
-
-
-def test_what_asv_prints_is_read() -> None:
-    said = """
-| Change | Before <main> | After <mutant> | Ratio | Benchmark |
-|--------|---------------|----------------|-------|-----------|
-| +      | 10.0±0.1μs    | 12.0±0.1μs     |  1.20 | paths.sigmoid.time_call('tanh', 'one') |
-| +      | 1.0           | 1.2            |  1.20 | paths.sigmoid.track_allocated('tanh', 'one') |
-| -      | 10.0±0.1μs    | 8.0±0.1μs      |  0.80 | paths.sigmoid.time_call('exp', 'one') |
-"""
-    rows = ASV_ROW.findall(said)
-    assert [mark for mark, _ in rows] == ["+", "+", "-"]
-    named = [match.groups() for _, name in rows if (match := ASV_NAME.search(name))]
-    assert named == [*2 * [("sigmoid", "tanh", "one")], ("sigmoid", "exp", "one")]
 
 
 @pytest.mark.usefixtures("here")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rules:
-    """When a course ends, and how many there are, unless the command line asks for something else.
+    """When a course ends, and how many there are, by default.
 
     Attributes
     ----------

@@ -55,8 +55,8 @@ def clusters(
             for count in counts:
                 bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
                 kind = None if scaler == "none" else scaler
-                found = measure(loaded, count, seed, kind, sample)
-                recording.add({"data": data, **found})
+                result = measure(loaded, count, seed, kind, sample)
+                recording.add({"data": data, **result})
                 bar.update(task, advance=1, refresh=True)
     save(list(plots.figures(recording.written).values()), plot)
     if as_json:

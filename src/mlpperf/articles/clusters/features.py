@@ -178,7 +178,7 @@ class ClusterDistances(
 
     @property
     def _n_features_out(self) -> int:
-        """How many names `get_feature_names_out` has to give."""
+        """The number of names that `get_feature_names_out` gives."""
         return len(self.cluster_centers_)
 
     def __sklearn_tags__(self) -> Any:
@@ -229,7 +229,7 @@ class ClusterDistances(
 
 
 def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) -> Features:
-    """`data` as distances to the centres of a fitted transformer, or of as many clusters.
+    """`data` as distances to the centres of a fitted transformer, or of this many clusters.
 
     In the second case they are searched for in the training images, scaled to length 1. With
     clusters of unscaled grey values, the network took more than twice as many epochs to 97.4 % of

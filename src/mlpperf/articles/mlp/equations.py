@@ -91,7 +91,7 @@ ACTIVATIONS = {
 
 
 class Loss(NamedTuple):
-    """What is minimised, with a sigmoid in the output layer."""
+    """The function that is minimised, of a sigmoid in the output layer."""
 
     of: Callable[[Array, Array], Array]  # summed over nodes and samples, from A and Y
     delta: Callable[[Array, Array], Array]  # dLoss/dZ of the output layer, from A and Y

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...devices import keep_freed_memory
 from ...engine.machine.ceilings import floor_seconds
+from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
 from ...hotpath import Cost
@@ -25,7 +25,7 @@ from .training import Run
 
 @dataclass(frozen=True)
 class Growth:
-    """What stays the same while samples or nodes grow.
+    """Fixed settings, while samples or nodes grow.
 
     Attributes
     ----------

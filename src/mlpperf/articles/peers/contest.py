@@ -92,7 +92,7 @@ class PeerProcess:
 
 @dataclass(frozen=True)
 class PeerStanding:
-    """How a peer has done so far.
+    """The results of a peer so far.
 
     Attributes
     ----------

@@ -158,8 +158,8 @@ def calibrate(
             yield judged(size, mutant, compared(mutant.version, told, size))
         else:
             progress(told)
-            said = tracker(original, mutant.version, list(times), folder)
-            yield _trial(size, mutant, said.slower, len(times), said.seconds)
+            reported = tracker(original, mutant.version, folder)
+            yield _trial(size, mutant, reported.slower, len(times), reported.seconds)
         shutil.rmtree(mutant.version.root)
 
 

@@ -92,11 +92,16 @@ class Pair:
         return runtime.python, tuple(runtime.packages.get("head", ()))
 
     @property
+    def runs_alike(self) -> bool:
+        """Whether unchanged code takes as long in both: in one process, with the same packages."""
+        return not self.isolated and requirements(self.base.root) == requirements(self.head.root)
+
+    @property
     def changes(self) -> Changes | None:
         """What differs; None if versions have processes of their own, which may differ in more."""
         if self.isolated:
             return None
-        if requirements(self.base.root) != requirements(self.head.root):
+        if not self.runs_alike:
             return Changes(OTHER_PACKAGES)
         return changes(self.base, self.head) if self.suites else Changes()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .isolation import World
-from .memory import keep_freed_memory
+from .memory import get_memory_ready
 from .origins import Origins
 from .protocol import HOTPATH, Task
 from .rounds import set_aside
@@ -115,7 +115,7 @@ class Versions:
         more = 0 if task.once else min(LOADS_MOST - 1, quick)
         for name in rng.sample(list(copies) * more, len(copies) * more):
             copies[name].append(self.load(name))
-        keep_freed_memory()
+        get_memory_ready()
         gc.disable()  # a collection would hit one of a pair
         set_aside()
         return copies
