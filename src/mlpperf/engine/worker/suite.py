@@ -54,7 +54,7 @@ class Copy(Protocol):
         """
 
     def timeout(self, series: Names) -> float | None:
-        """Seconds that the set-up of a series may take, if its suite says that."""
+        """Seconds that the set-up of a series may take, by its suite; None if that has no limit."""
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
