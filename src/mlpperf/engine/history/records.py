@@ -31,7 +31,7 @@ from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
-from .fields import Bytes, Count, Option, seconds_of, shaped
+from .fields import Bytes, Count, Options, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
@@ -105,8 +105,8 @@ class Origin(msgspec.Struct, kw_only=True):
     machine: Machine
     device: str
     threads: Count
-    setting: dict[str, Option] | None = None
-    in_force: dict[str, Option] | None = None
+    setting: Options | None = None
+    in_force: Options | None = None
     freed_memory: str
     versions: dict[str, str]
 
