@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlpperf.engine.calibrate.suite_trackers import suite_tracker
-from mlpperf.engine.calibrate.trackers import TRACKERS
+from mlpperf.engine.calibrate.trackers import TRACKERS, suite_tracker
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.versions.prepare import Revisions
 from mlpperf.engine.versions.prepare import pair as versions
@@ -127,7 +126,7 @@ def against(tracker: str, clone: Path, pair: Pair) -> dict[str, Any] | None:
         if made.runtime is None or tracker.partition("-")[0] not in {s.kind for s in made.suites}:
             return None
         try:
-            said = suite_tracker(tracker, made.suites, made.runtime)(made.base, made.head, [], into)
+            said = suite_tracker(tracker, made.suites, made.runtime)(made.base, made.head, into)
         except MlpperfError as reason:
             return {"verdict": str(reason), "slower": {}, "faster": {}, "seconds": None}
     slower, faster = ({s.name: [] for s in found} for found in (said.slower, said.faster))

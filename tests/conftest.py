@@ -273,7 +273,7 @@ def here(
     monkeypatch.setattr(loading, "gc", SimpleNamespace(disable=lambda: None))
     for module in (loading, worker):
         monkeypatch.setattr(module, "set_aside", lambda: None)
-    monkeypatch.setattr(loading, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(loading, "get_memory_ready", lambda: None)
     monkeypatch.setattr(loading.Origins, "install", lambda origins: None)
     monkeypatch.setattr(allocations, "_traced", lambda calls: [])
 

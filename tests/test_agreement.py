@@ -243,7 +243,7 @@ def test_the_message_names_the_output_that_is_wrong() -> None:
         compare((array(1), array(2), array(6)), expected, REASSOCIATED, 1)
 
 
-def test_a_wrong_result_is_told_to_the_person_at_the_keyboard() -> None:
+def test_a_wrong_result_is_reported_to_the_user() -> None:
     assert issubclass(WrongResultError, MlpperfError)
 
 
@@ -262,11 +262,11 @@ def test_the_dtype_that_an_agreement_asks_for() -> None:
 # --- arrays_in, fingerprint and poison ------------------------------------------------------------
 
 
-def test_arrays_are_found_in_nested_arguments_and_in_order() -> None:
+def test_arrays_in_nested_arguments_come_in_order() -> None:
     a, b, c, d = (np.full(1, i) for i in range(4))
-    found = list(arrays_in((a, (b, [c, 5, "text"]), None, ((d,),))))
-    assert [int(x[0]) for x in found] == [0, 1, 2, 3]
-    assert all(x is y for x, y in zip(found, (a, b, c, d), strict=True))
+    arrays = list(arrays_in((a, (b, [c, 5, "text"]), None, ((d,),))))
+    assert [int(x[0]) for x in arrays] == [0, 1, 2, 3]
+    assert all(x is y for x, y in zip(arrays, (a, b, c, d), strict=True))
 
 
 LAYOUTS = {

@@ -1,4 +1,4 @@
-"""Backends: what they convert and compile, that they hide nothing wrong, and who runs when."""
+"""Backends: what they convert and compile, that they hide no error, and which one runs when."""
 
 import importlib.util
 import itertools
@@ -264,7 +264,7 @@ def call_with_many_shapes(fn: Callable[..., Any]) -> None:
 def test_a_function_of_many_shapes_is_traced_again_without_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def increased(x: Any) -> Any:  # TensorFlow counts what it says about one piece of code
+    def increased(x: Any) -> Any:  # TensorFlow counts its messages about one piece of code
         return (x + 1,)
 
     call_with_many_shapes(increased)
@@ -295,7 +295,7 @@ def four_numbers(case: Case, rng: Generator) -> Args:
 
 
 class FakeClock:
-    """Nanoseconds that pass only while a contestant runs, waits or sleeps; and who ran."""
+    """Nanoseconds that pass only while a contestant runs, waits or sleeps; and which ran."""
 
     def __init__(self) -> None:
         self.now = 0.0

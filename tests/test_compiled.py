@@ -155,7 +155,7 @@ print(result, sum(stats.cache_hits.values()), stats.cache_path is not None)
 
 
 def outcome(folder: Path, **changed: Any) -> list[str]:
-    """What a fresh process says: the result, how often the cache helped, whether there is one."""
+    """The answer of a fresh process: the result, how often the cache helped, if there is one."""
     parts = {"limit": 1, "added": 1, "kind": "kernel", "constant": 0, **changed}
     for name, text in (("module", MODULE), ("parts", PARTS)):
         file = folder / f"{name}.py"
@@ -176,6 +176,14 @@ def test_what_was_compiled_is_taken_from_the_cache(tmp_path: Path) -> None:
     assert outcome(tmp_path) == ["3.0", "1", "True"]
 
 
+@pytest.fixture(scope="module")
+def once_compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the module, and its cache."""
+    folder = tmp_path_factory.mktemp("compiled")
+    assert outcome(folder) == ["3.0", "0", "True"]
+    return folder
+
+
 @pytest.mark.parametrize(
     ("changed", "result"),
     [
@@ -187,10 +195,9 @@ def test_what_was_compiled_is_taken_from_the_cache(tmp_path: Path) -> None:
     ids=["a number of the module", "a kernel that it calls", "the order of sums", "LLVM's code"],
 )
 def test_nothing_out_of_date_is_taken_from_the_cache(
-    tmp_path: Path, changed: dict[str, Any], result: str
+    once_compiled: Path, changed: dict[str, Any], result: str
 ) -> None:
-    outcome(tmp_path)
-    assert outcome(tmp_path, **changed) == [result, "0", "True"]
+    assert outcome(once_compiled, **changed) == [result, "0", "True"]
 
 
 def test_without_a_place_for_the_cache_it_compiles_every_time(
@@ -218,13 +225,13 @@ def without_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_numba")
-def test_a_missing_numba_is_said() -> None:
+def test_a_missing_numba_is_reported() -> None:
     sentence = r"Numba is not installed: pip install 'mlpperf\[compiled\]'\."
     with pytest.raises(MlpperfError, match=sentence):
         Kernel(scaled.plain, reorders=False)(1.0)
 
 
-def test_a_numba_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_numba_that_does_not_fit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     class Unfit(ModuleType):
         """As Numba where NumPy is newer than it knows."""
 
@@ -251,7 +258,7 @@ def test_a_numba_that_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_commands_that_need_numba_say_so(
+def test_commands_that_need_numba_report_that(
     arguments: tuple[str, ...], refused: Callable[..., str], articles: Path
 ) -> None:
     records = () if arguments[0] == "verify" else ("--records", str(articles))
@@ -268,7 +275,7 @@ def test_what_needs_no_numba_goes_on_without(command: Callable[..., Any]) -> Non
     assert "3 of 3 proven equal" in done.stdout
 
 
-def test_the_kernels_that_a_function_calls_are_found_through_one_another() -> None:
+def test_the_kernels_that_a_function_calls_include_those_that_they_call() -> None:
     def plain(x: np.ndarray) -> Any:
         return scaled_all(x, x), scaled_all(x, x), ratio(1.0, 2.0)
 

@@ -1,6 +1,5 @@
 """Thread counts hold for the life of a process, so most of this happens in fresh ones."""
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -21,7 +20,6 @@ from mlpperf.devices import (
     THREAD_VARIABLES,
     Setting,
     available_threads,
-    keep_freed_memory,
     use,
 )
 from mlpperf.errors import MlpperfError
@@ -120,7 +118,7 @@ def test_threads_are_those_of_every_library_and_of_operations_at_a_time() -> Non
 
 
 @pytest.mark.usefixtures("anew")
-def test_a_process_that_was_told_nothing_has_the_default() -> None:
+def test_a_process_without_a_setting_has_the_default() -> None:
     assert Setting.current() == Setting()
 
 
@@ -181,8 +179,8 @@ def test_what_is_given_goes_before_what_the_parent_set(given: dict[str, Any]) ->
 def test_what_is_numpys_refuses_a_gpu_in_one_sentence(inherited: bool) -> None:
     if inherited:
         Setting("gpu:1").apply()
-    said = refusal(lambda: use(None if inherited else "gpu:1", numpy_only="The ladder"))
-    assert said == "The ladder is NumPy's, which runs on the cpu, not gpu:1."
+    sentence = refusal(lambda: use(None if inherited else "gpu:1", numpy_only="The ladder"))
+    assert sentence == "The ladder is NumPy's, which runs on the cpu, not gpu:1."
 
 
 @pytest.mark.usefixtures("anew")
@@ -219,7 +217,7 @@ def test_running_gives_what_the_process_wrote() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "sentence"),
     [
         ("import sys; print('first', file=sys.stderr); sys.exit('last')", "last"),
         ("import sys; sys.exit('mlpperf: There is no gpu:0.')", "There is no gpu:0."),
@@ -232,8 +230,8 @@ def test_running_gives_what_the_process_wrote() -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "A process failed without"),
     ],
 )
-def test_a_process_that_fails_is_told_by_the_last_line_that_it_wrote(code: str, said: str) -> None:
-    assert refusal(lambda: Setting().run(["-c", code])).startswith(said)
+def test_a_process_that_fails_is_reported_by_its_last_line(code: str, sentence: str) -> None:
+    assert refusal(lambda: Setting().run(["-c", code])).startswith(sentence)
 
 
 def test_processors_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,27 +272,27 @@ import json, os
 import numpy, threadpoolctl  # which sets a variable of its own
 from mlpperf import devices
 before = dict(os.environ)
-said = ""
+sentence = ""
 try:
     devices.Setting(threads=1).apply()
 except devices.MlpperfError as error:
-    said = str(error)
-print(json.dumps([said, devices.threads(), os.environ == before]))
+    sentence = str(error)
+print(json.dumps([sentence, devices.threads(), os.environ == before]))
 """
 
 
 @several
 def test_a_setting_that_comes_too_late_is_refused_in_one_sentence() -> None:
-    said, in_force, _ = fresh_process(REFUSE, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
+    sentence, in_force, _ = fresh_process(REFUSE, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
     if in_force == 1:
         pytest.skip("NumPy's BLAS has one thread only")
-    assert said == f"NumPy already runs on {in_force} threads; 1 need a fresh process."
+    assert sentence == f"NumPy already runs on {in_force} threads; 1 need a fresh process."
 
 
 @several
 def test_a_refused_setting_does_not_reach_the_processes_started_later() -> None:
-    said, _, unchanged = fresh_process(REFUSE, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
-    if not said:
+    sentence, _, unchanged = fresh_process(REFUSE, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
+    if not sentence:
         pytest.skip("NumPy's BLAS has one thread only")
     assert unchanged
 
@@ -307,35 +305,35 @@ def test_a_setting_that_is_in_force_already_may_come_late() -> None:
 
 # --- TensorFlow ----------------------------------------------------------------------------------
 
-# What `devices.tensorflow` needs of TensorFlow; it keeps a list of what it was told.
+# What `devices.tensorflow` needs of TensorFlow; it keeps a list of the calls.
 STAND_IN = """
 import logging, sys
 from types import SimpleNamespace as Names
 print("a line of a C library", file=sys.stderr)
-told = []
-def tell(what):
-    return lambda *given: told.append(" ".join([what, *map(str, given)]))
+calls = []
+def record(what):
+    return lambda *given: calls.append(" ".join([what, *map(str, given)]))
 config = Names(
     list_physical_devices=lambda kind: {gpus},
-    set_visible_devices=tell("visible"),
-    set_logical_device_configuration=tell("limit"),
+    set_visible_devices=record("visible"),
+    set_logical_device_configuration=record("limit"),
     LogicalDeviceConfiguration=lambda memory_limit: f"{{memory_limit}} MB",
     experimental=Names(
-        set_memory_growth=tell("growth"),
-        enable_tensor_float_32_execution=tell("tf32"),
+        set_memory_growth=record("growth"),
+        enable_tensor_float_32_execution=record("tf32"),
     ),
 )
 test = Names(is_built_with_cuda=lambda: {cuda})
-debugging = Names(set_log_device_placement=tell("log"))
+debugging = Names(set_log_device_placement=record("log"))
 get_logger = logging.getLogger
 """
 
-# Prints what TensorFlow was told, or the sentence in which it is refused.
+# Prints the calls of TensorFlow, or the sentence in which it is refused.
 LOAD = """
 import json
 from mlpperf import devices
 try:
-    print(json.dumps([devices.tensorflow() for _ in range(3)][0].told))
+    print(json.dumps([devices.tensorflow() for _ in range(3)][0].calls))
 except devices.MlpperfError as error:
     print(json.dumps(str(error)))
 """
@@ -355,7 +353,7 @@ def load(tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (
             "raise ModuleNotFoundError(\"No module named 'tensorflow'\", name='tensorflow')",
@@ -376,10 +374,10 @@ def load(tmp_path: Path) -> Callable[..., Any]:
     ],
     ids=["missing", "a library is missing", "a module is missing", "half of it is missing"],
 )
-def test_a_tensorflow_that_is_missing_or_does_not_load_is_told_in_one_sentence(
-    text: str, said: str, load: Callable[..., Any]
+def test_a_tensorflow_that_is_missing_or_does_not_load_is_reported_in_one_sentence(
+    text: str, sentence: str, load: Callable[..., Any]
 ) -> None:
-    assert load(text) == said
+    assert load(text) == sentence
 
 
 @pytest.mark.parametrize(
@@ -393,7 +391,7 @@ def test_a_tensorflow_that_is_missing_or_does_not_load_is_told_in_one_sentence(
     ],
     ids=["OSError", "TypeError", "AttributeError", "SyntaxError", "empty"],
 )
-def test_a_tensorflow_that_fails_in_another_way_is_told_in_one_sentence_too(
+def test_a_tensorflow_that_fails_in_another_way_is_reported_in_one_sentence_too(
     text: str, load: Callable[..., Any]
 ) -> None:
     assert load(text).startswith("TensorFlow does not load (")
@@ -409,7 +407,7 @@ def test_what_tensorflow_writes_as_it_loads_is_not_shown_and_what_it_writes_late
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "call"),
     [
         (Setting(), "visible [] GPU"),
         (Setting("gpu:0"), "growth first True"),
@@ -418,18 +416,18 @@ def test_what_tensorflow_writes_as_it_loads_is_not_shown_and_what_it_writes_late
     ],
     ids=str,
 )
-def test_tensorflow_is_told_once_what_no_variable_can_say(
-    setting: Setting, told: str | None, load: Callable[..., Any]
+def test_tensorflow_is_configured_once_where_no_variable_can_do_it(
+    setting: Setting, call: str | None, load: Callable[..., Any]
 ) -> None:
-    found = load(STAND_IN.format(gpus=["first", "second"], cuda=True), setting)
-    if told:
-        assert found.count(told) == 1
+    calls = load(STAND_IN.format(gpus=["first", "second"], cuda=True), setting)
+    if call:
+        assert calls.count(call) == 1
     else:
-        assert {line.split()[0] for line in found} == {"tf32", "log"}
+        assert {line.split()[0] for line in calls} == {"tf32", "log"}
 
 
 @pytest.mark.parametrize(
-    ("cuda", "said"),
+    ("cuda", "sentence"),
     [
         (True, "There is no gpu:3: TensorFlow finds no such GPU."),
         (
@@ -438,22 +436,22 @@ def test_tensorflow_is_told_once_what_no_variable_can_say(
         ),
     ],
 )
-def test_a_gpu_that_tensorflow_does_not_find_is_told_in_one_sentence(
-    cuda: bool, said: str, load: Callable[..., Any]
+def test_a_gpu_that_tensorflow_lacks_is_reported_in_one_sentence(
+    cuda: bool, sentence: str, load: Callable[..., Any]
 ) -> None:
-    assert load(STAND_IN.format(gpus=[], cuda=cuda), Setting("gpu:3")) == said
+    assert load(STAND_IN.format(gpus=[], cuda=cuda), Setting("gpu:3")) == sentence
 
 
 REAL = """
 import json
 from mlpperf import devices
-said = ""
+sentence = ""
 try:
     devices.tensorflow()
 except devices.MlpperfError as error:
-    said = str(error)
+    sentence = str(error)
 import tensorflow as tf
-print(json.dumps([said, [gpu.name for gpu in tf.config.list_physical_devices("GPU")]]))
+print(json.dumps([sentence, [gpu.name for gpu in tf.config.list_physical_devices("GPU")]]))
 """
 
 
@@ -461,58 +459,11 @@ print(json.dumps([said, [gpu.name for gpu in tf.config.list_physical_devices("GP
     importlib.util.find_spec("tensorflow") is None,
     reason="TensorFlow is not installed: pip install 'mlpperf[tensorflow]'",
 )
-def test_the_real_tensorflow_says_so_too_where_there_is_no_gpu() -> None:
-    said, gpus = fresh_process(REAL, **Setting("gpu:0").environment())
+def test_the_real_tensorflow_lacks_a_gpu_too_where_there_is_none() -> None:
+    sentence, gpus = fresh_process(REAL, **Setting("gpu:0").environment())
     if gpus:
         pytest.skip("there is a GPU")
-    assert said.startswith("There is no gpu:0: TensorFlow finds no such GPU")
-
-
-# --- memory --------------------------------------------------------------------------------------
-
-RESIDENT = """
-import ctypes, gc, json
-import numpy, psutil
-from mlpperf.devices import keep_freed_memory
-kept = {keep}
-process = psutil.Process()
-before = process.memory_info().rss
-array = numpy.ones(1 << 24)  # 128 MiB
-full = process.memory_info().rss
-del array
-gc.collect()
-print(json.dumps([kept, full - before, process.memory_info().rss - before]))
-"""
-
-
-@pytest.mark.parametrize("keep", [True, False])
-def test_freed_memory_stays_when_it_is_to_be_kept_and_goes_otherwise(keep: bool) -> None:
-    kept, full, after = fresh_process(
-        RESIDENT.format(keep="keep_freed_memory()" if keep else "False"),
-        MALLOC_ARENA_MAX="1",
-    )
-    assert isinstance(kept, bool)
-    assert full > 120 << 20
-    if kept:
-        assert after > 120 << 20
-    elif not keep:
-        assert after < 60 << 20
-
-
-def test_keeping_memory_says_whether_it_does() -> None:
-    assert keep_freed_memory() in (True, False)
-    assert keep_freed_memory() is keep_freed_memory()
-
-
-@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
-def test_systems_without_glibc_do_not_keep_it(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_library(name: None) -> object:
-        raise error
-
-    monkeypatch.setattr(ctypes, "CDLL", no_library)
-    assert keep_freed_memory.__wrapped__() is False
+    assert sentence.startswith("There is no gpu:0: TensorFlow finds no such GPU")
 
 
 # --- what is loaded by whom ----------------------------------------------------------------------
@@ -543,7 +494,7 @@ def test_tensorflow_and_plotting_are_loaded_by_their_users_only(module: str) -> 
     assert not {"tensorflow", "matplotlib", "plotly", "pandas"} & set(loaded)
 
 
-def test_a_process_that_hangs_is_told_with_the_last_it_said(
+def test_a_process_that_hangs_is_reported_with_its_last_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(devices, "PATIENCE", 1.0)
@@ -554,14 +505,14 @@ def test_a_process_that_hangs_is_told_with_the_last_it_said(
 
 
 @pytest.mark.parametrize(
-    ("does", "told"),
+    ("does", "fact"),
     [("echo 8192", "8192"), ("echo No devices were found; exit 6", ""), ("exit 9", "")],
 )
 def test_what_is_known_of_a_gpu_is_what_its_own_tool_says(
-    does: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    does: str, fact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert devices.gpu_fact("gpu:0", "memory.total") == told
+    assert devices.gpu_fact("gpu:0", "memory.total") == fact

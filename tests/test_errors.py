@@ -52,8 +52,8 @@ def wanted(module: str, by: str) -> ModuleNotFoundError:
 def test_a_package_is_named_with_the_extra_that_brings_it(
     module: str, package: str, extra: str
 ) -> None:
-    told = missing(wanted(module, by="mlpperf.engine.somewhere"))
-    assert str(told) == f"{package} is not installed: pip install 'mlpperf[{extra}]'."
+    sentence = missing(wanted(module, by="mlpperf.engine.somewhere"))
+    assert str(sentence) == f"{package} is not installed: pip install 'mlpperf[{extra}]'."
 
 
 @pytest.mark.usefixtures("requires")
@@ -67,7 +67,7 @@ def test_a_package_is_named_with_the_extra_that_brings_it(
         ("mlpperf.misspelt", "mlpperf.engine"),
     ],
 )
-def test_of_anything_else_nothing_is_said(module: str, by: str) -> None:
+def test_anything_else_has_no_sentence(module: str, by: str) -> None:
     assert missing(wanted(module, by)) is None
 
 
@@ -113,7 +113,7 @@ def test_the_articles_paths_name_their_extra(tmp_path: Path) -> None:
         "from mlpperf.engine.suites.catalogue import catalogue\n"
         "from mlpperf.errors import MlpperfError\n"
         "try: catalogue()\n"
-        "except MlpperfError as told: print(told)"
+        "except MlpperfError as reason: print(reason)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
@@ -124,7 +124,7 @@ def test_the_articles_paths_name_their_extra(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "pages"), [([], 0), (["mine:PATHS"], 0), (["mlpperf.paths"], 4)]
 )
-def test_only_who_names_the_articles_hot_paths_has_their_pages(
+def test_only_projects_that_name_the_articles_hot_paths_have_their_pages(
     entries: list[str], pages: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(f"[tool.mlpperf]\npaths = {entries}\n", "utf-8")
@@ -157,28 +157,28 @@ def work(task, line):
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "sentence"),
     [
         ("mlpperf.somewhere", "memray is not installed: pip install 'mlpperf[memory]'."),
         ("else.where", "ModuleNotFoundError: import of memray halted"),
     ],
 )
 def test_a_process_of_ours_names_the_extra(
-    module: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "worker_without.py").write_text(WORKER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(WorkerError) as raised:
         list(asked("worker_without", {"module": module}))
-    assert said in str(raised.value)
+    assert sentence in str(raised.value)
 
 
-def test_the_doctor_does_not_look_for_data_that_nobody_needs(
+def test_the_doctor_does_not_check_data_that_are_not_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("mlpperf.articles.data")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "platformdirs", None)
-    found = checks.mnist_is_there()
-    assert (found.state, found.found) == ("note", "not looked for")
-    assert "pip install 'mlpperf[articles]'" in found.advice
+    finding = checks.mnist_is_there()
+    assert (finding.state, finding.found) == ("note", "not checked")
+    assert "pip install 'mlpperf[articles]'" in finding.advice

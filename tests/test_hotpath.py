@@ -76,11 +76,11 @@ PATH = HotPath(
         (NetworkCase(3, (1, 1), "digits"), "batch-3-1x1-digits"),
     ],
 )
-def test_the_name_of_a_case_says_what_differs_from_the_article(case: Case, name: str) -> None:
+def test_the_name_of_a_case_has_what_differs_from_the_article(case: Case, name: str) -> None:
     assert case.name == name
 
 
-def test_a_case_is_the_articles_unless_told_otherwise() -> None:
+def test_a_case_is_the_articles_by_default() -> None:
     assert NetworkCase(500) == NetworkCase(500, ARTICLE_LAYERS, "mnist")
     assert ARTICLE_LAYERS == (784, 70, 30, 10)
 
@@ -254,7 +254,9 @@ def test_what_a_variant_does_to_its_result_does_not_reach_the_expected_one() -> 
         (MlpperfError("no data"), "the reference raised MlpperfError('no data')."),
     ],
 )
-def test_a_reference_that_raises_is_told_in_a_sentence(reason: Exception, fragment: str) -> None:
+def test_a_reference_that_raises_is_reported_in_a_sentence(
+    reason: Exception, fragment: str
+) -> None:
     def failing(*args: Any) -> Arrays:
         """Fails."""
         raise reason
@@ -267,7 +269,7 @@ def test_a_reference_that_raises_is_told_in_a_sentence(reason: Exception, fragme
         assert caught.value.__cause__ is reason
 
 
-def test_a_reference_that_writes_to_its_inputs_is_told_in_a_sentence() -> None:
+def test_a_reference_that_writes_to_its_inputs_is_reported_in_a_sentence() -> None:
     def scaling(weights: tuple[Array, ...], x: Array) -> Arrays:
         """Scales its input."""
         x *= 2

@@ -232,7 +232,7 @@ def test_every_element_counts() -> None:
 
 
 @pytest.mark.parametrize("agreement", [Agreement.REASSOCIATED, Agreement.FLOAT32])
-def test_a_small_error_is_told_with_its_size_its_tolerance_and_the_agreement(
+def test_a_small_error_is_reported_with_its_size_its_tolerance_and_the_agreement(
     agreement: Agreement,
 ) -> None:
     wrong = variant(altered(0, lambda z: z * np.float32(1.25)), agreement)

@@ -207,42 +207,43 @@ HEADLINE_COLUMNS = ("what", "figure", "where", "when")
 
 
 def headline(folder: Path) -> str:
-    """The figures that say most, a row each: the ladder, the fastest peer, what is noticed."""
+    """The most important figures: rates of the tracker, the ladder, the fastest peer."""
     rows: list[tuple[str, ...]] = []
 
-    def tell(what: str, figure: str, record: Origin) -> None:
+    def add(what: str, figure: str, record: Origin) -> None:
         rows.append((what, figure, record.machine.processor, record.time[:10]))
 
+    for group in grouped_for_display(calibrations(folder)):
+        calibrated = group[-1]
+        if calibrated.tracker != "mlpperf" or calibrated.cases:
+            continue
+        for line in sights([record.trial for record in group]):
+            what = "false alarms in comparisons of equal code"
+            if line.size:
+                what = f"slowdowns of {100 * line.size:g} % detected by `compare`"
+            if calibrated.busy > BUSY:
+                what += ", on a busy machine"
+            rate = line.found if line.size else line.alarms
+            if rate.of and line.size in (0.0, 0.01, 0.02):
+                add(what, f"{rate.hits} of {rate.of}", calibrated)
     last: dict[int, RungRecord] = {}
     for record in show_ladder.on_the_ladder(records(folder, RungRecord)):
         if not record.stopped:
             last[record.batch_size] = record
     for size, r in sorted(last.items()):
         if r.total_gain.median:
-            tell(f"last rung against the first program, batch {size:,}", ratio(r.total_gain), r)
+            what = f"speedup of the last rung over the articles' first program, batch {size:,}"
+            add(what, ratio(r.total_gain), r)
         if r.ceiling:
-            what = f"time of the last rung ÷ that of the quickest matrix products, batch {size:,}"
-            tell(what, ratio(r.over_ceiling), r)
+            what = f"time of the last rung ÷ time of the quickest matrix products, batch {size:,}"
+            add(what, ratio(r.over_ceiling), r)
     newest = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
     for (_, size), contest in sorted(newest.items()):
         timed = [p for p in contest if p.peer != "last_rung" and p.seconds.median]
         if timed:
             p = min(timed, key=lambda p: known(p.seconds.median))
-            what = f"time of the fastest peer, {p.peer}, ÷ that of the last rung, batch {size:,}"
-            tell(f"{what}{peers_show.on_gpu(contest)}", ratio(p.over_last_rung), p)
-    for group in grouped_for_display(calibrations(folder)):
-        newest_of_group = group[-1]
-        if newest_of_group.tracker != "mlpperf" or newest_of_group.cases:
-            continue
-        for line in sights([record.trial for record in group]):
-            what = "comparisons of equal code with a false alarm"
-            if line.size:
-                what = f"slowdowns of {100 * line.size:g} % that `compare` found"
-            if newest_of_group.busy > BUSY:
-                what += ", on a busy machine"
-            rate = line.found if line.size else line.alarms
-            if rate.of and line.size in (0.0, 0.01, 0.02):
-                tell(what, f"{rate.hits} of {rate.of}", newest_of_group)
+            what = f"time of the fastest peer, {p.peer}, ÷ time of the last rung, batch {size:,}"
+            add(f"{what}{peers_show.on_gpu(contest)}", ratio(p.over_last_rung), p)
     return markdown(HEADLINE_COLUMNS, rows, left=1)
 
 

@@ -44,7 +44,7 @@ HUNTED = ("layout", "suite", "reach", "place")
 
 
 def hunt(folder: Path) -> str:
-    """What comparisons of small projects of all shapes ended with, where the work was doubled."""
+    """Exit codes of comparisons of small projects in which the work was doubled, by their shape."""
     found = lines(folder, "hunts")
     slower = [r for r in found if not r["equal"]]
     equal = [r for r in found if r["equal"]]
@@ -59,13 +59,13 @@ def hunt(folder: Path) -> str:
     rows.append(("all", "", *map(str, codes)))
     table = markdown(("what differs", "", "found", "refused", "passed"), rows, left=2)
     alarms = sum(r["exit_code"] == 1 for r in equal)
-    told = f"Where only a comment was changed: {alarms} of {len(equal)} with an alarm."
-    return "\n\n".join((table, told, where(*found)))
+    sentence = f"If only a comment was changed, {alarms} of {len(equal)} raised an alarm."
+    return "\n\n".join((table, sentence, where(*found)))
 
 
 GAUNTLET_COLUMNS = (
-    *("project, head", "what changed, by its author", "measured"),
-    *("slower", "faster", "unchanged", "undecided", "untouched", "time"),
+    *("project, head", "change, as its author describes it", "measured"),
+    *("slower", "faster", "unchanged", "undecided", "skipped", "time"),
 )
 
 
@@ -88,7 +88,7 @@ def gauntlet(folder: Path) -> str:
     for r in found:
         if r["kind"] == "same":
             same.setdefault(r["project"], []).append(r)
-    told = [
+    alarms = [
         f"{project} {sum(bool(r['slower'] or r['faster']) for r in of)} of {len(of)}"
         for project, of in same.items()
     ]
@@ -99,33 +99,35 @@ def gauntlet(folder: Path) -> str:
         if r["kind"] not in ("pair", "same")
     }
     if others:
-        parts.append("The same pairs by other trackers, which tell changes of 5 %:")
+        parts.append("The same pairs with other trackers, which report changes of at least 5 %:")
         parts.append(markdown(BESIDE_COLUMNS, [_beside(r) for r in others.values()], left=4))
-    if told:
-        parts.append(f"Comparisons of the same commit with an alarm: {', '.join(told)}.")
+    if alarms:
+        parts.append(
+            f"Comparisons of a commit with itself that raised an alarm: {', '.join(alarms)}."
+        )
     return "\n\n".join([*parts, where(*found)])
 
 
-BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "what it says", "time")
+BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "result", "time")
 
 
 def _beside(record: Fields) -> tuple[str, ...]:
-    """What another tracker says of a pair: how many series changed, and those that are meant."""
+    """The result of another tracker: how many series changed, and how many of the intended ones."""
     meant = {s: sum(record["told"] in name for name in record[s]) for s in ("slower", "faster")}
-    told = record["verdict"]
+    result = record["verdict"]
     if any(meant.values()) and record["expected"] != "nothing":
-        told += f"; of what is meant {meant['slower']} and {meant['faster']}"
+        result += f"; of the intended ones {meant['slower']} and {meant['faster']}"
     return (
         f"{record['project']} {record['head']}",
         f"{record['what']}: {record['expected']}",
         record["kind"],
-        told,
+        result,
         seconds(record["seconds"]) if record["seconds"] else "–",
     )
 
 
 def _as_meant(record: Fields) -> str:
-    """By how much the series changed that the author means: the range of what was decided."""
+    """The range of the significant changes of the series that the author had in mind."""
     every = {**record["slower"], **record["faster"]}
     changes = sorted(100 * (r[0] - 1) for name, r in every.items() if record["told"] in name)
     if not changes or record["expected"] == "nothing":
@@ -134,11 +136,11 @@ def _as_meant(record: Fields) -> str:
     return f"{low} %" if len(changes) == 1 else f"{low} to {high} %"
 
 
-HISTORY_COLUMNS = ("since", "what its author wrote", "benchmark", "by")
+HISTORY_COLUMNS = ("commit", "message", "benchmark", "change")
 
 
 def histories(folder: Path) -> str:
-    """The newest history of each project that nobody here wrote: a row for each step."""
+    """The newest history of each public project: a row for each step."""
     newest = {r["project"]: r for r in lines(folder, "histories")}
     return "\n\n".join(map(_history, newest.values()))
 
@@ -153,20 +155,20 @@ def _history(record: Fields) -> str:
         )
         for step in record["steps"]
     ]
-    told = (
+    summary = (
         f"{record['project']}, {record['commits']} commits from {record['first']} to "
-        f"{record['last']}, {record['series']} benchmarks: {record['comparisons']} comparisons, of "
-        f"which {record['timed']} had anything to time, in {record['seconds'] / 60:.0f} minutes. "
-        f"The error of half of them is below {100 * record['error']:.1f} %."
+        f"{record['last']}, {record['series']} benchmarks: {record['comparisons']} comparisons in "
+        f"{record['seconds'] / 60:.0f} minutes. {record['timed']} of them had anything to time; "
+        f"their median error is {100 * record['error']:.1f} %."
     )
-    return f"{told}\n\n{markdown(HISTORY_COLUMNS, rows, left=4)}\n\n{where(record)}"
+    return f"{summary}\n\n{markdown(HISTORY_COLUMNS, rows, left=4)}\n\n{where(record)}"
 
 
 SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page")
 
 
 def scale(folder: Path) -> str:
-    """What the newest report of each made history took, the smallest first."""
+    """Time and memory of the newest report of each simulated history, the smallest first."""
     newest = {r["rows"]: r for r in lines(folder, "scales")}
     rows = [
         (
@@ -183,12 +185,12 @@ def scale(folder: Path) -> str:
 
 
 def race_sample(folder: Path) -> str:
-    """What a race printed, when it was last tried."""
+    """The recorded output of a race."""
     return _printed(folder, "race")
 
 
 def compare_sample(folder: Path) -> str:
-    """What a comparison printed, when it was last tried."""
+    """The recorded output of a comparison."""
     return _printed(folder, "compare")
 
 

@@ -40,7 +40,7 @@ class Agreement(Enum):
 
 @dataclass(frozen=True)
 class Proof:
-    """That a result was equal: its largest error and the tolerance, both relative to max|array|.
+    """Evidence that a result was equal: largest error and tolerance, relative to max|array|.
 
     `preparation` is how many seconds the first preparation of the arguments took, with all that had
     to be compiled or read for it; NaN where that is unknown.
@@ -62,7 +62,7 @@ def tolerance(expected: NDArray[Any], agreement: Agreement, depth: int) -> float
     Rounding errors that are independent and of mean zero grow as u·√depth: with probability 1 − p
     none of N elements exceeds λ·u·√depth, λ = √(2·ln(2N/p)) (Higham and Mary, SIAM J. Sci. Comput.
     41(5), 2019). Twice that, because reference and variant both round. Where every element of an
-    array is a small difference of large terms, this can refuse what is right: the safe side.
+    array is a small difference of large terms, a right result can be refused: the safe side.
     """
     dtype = agreement.dtype(expected)
     if agreement is Agreement.IDENTICAL or not np.issubdtype(dtype, np.floating):
@@ -79,7 +79,7 @@ def compare(got: Any, expected: Arrays, agreement: Agreement, depth: int) -> Pro
     ------
     WrongResultError
         On a missing or extra output, a wrong shape or dtype, NaN or infinity, or a difference
-        beyond the tolerance; the message says which output and by how much.
+        beyond the tolerance; the message names the output and the difference.
     """
     if not isinstance(got, tuple) or len(got) != len(expected):
         what = f"{len(got)} outputs" if isinstance(got, tuple) else f"a {type(got).__name__}"
@@ -97,12 +97,12 @@ def compare(got: Any, expected: Arrays, agreement: Agreement, depth: int) -> Pro
             if not exact:
                 raise WrongResultError(f"output {i} differs, and whole numbers must not")
             continue
-        # Equal infinities prove nothing; a difference of other than finite numbers is not finite.
+        # Equal infinities prove nothing, and a difference that involves one is not finite.
         error = 0.0 if exact else _largest(g - e) / (_largest(e) or 1.0)
         if not np.isfinite(_largest(g) if exact else error):
             raise WrongResultError(f"output {i} holds NaN or infinity")
         proof = Proof(error, tolerance(e, agreement, depth))
-        if not proof.error <= proof.tolerance:  # so written that NaN fails
+        if not proof.error <= proof.tolerance:  # NaN fails, too
             raise WrongResultError(
                 f"output {i} is off by {error:.2g} of its largest element, "
                 f"tolerance {proof.tolerance:.2g} ({agreement.value})"
@@ -152,7 +152,7 @@ def _odd_numbers(count: int) -> NDArray[np.uint64]:
 
 
 def poison(outputs: Arrays) -> None:
-    """Overwrite what was returned, so that a second call cannot pass by returning it again."""
+    """Overwrite returned arrays, so that a second call cannot pass by returning them again."""
     for array in outputs:
         if isinstance(array, np.ndarray) and array.flags.writeable:
             array.fill(np.nan if np.issubdtype(array.dtype, np.inexact) else 0)

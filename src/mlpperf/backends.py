@@ -1,8 +1,8 @@
 """How functions of a hot path are called: as they are, compiled by Numba, or by TensorFlow.
 
-A variant's function is plain code over arrays or tensors. Its backend converts what it gets and
-gives, which is not timed, compiles it where that is wanted, and waits until the device is done.
-Another library needs another `Backend` and nothing else.
+A variant's function is plain code over arrays or tensors. Its backend converts arguments and
+results, which is not timed, may compile the function, and waits until the device is done. Another
+library needs only another `Backend`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def _nothing() -> None:
 class Backend:
     """A library, by the name of its package, and a way to call it.
 
-    `mode` is added to the names of its variants, unless there is only one. `compiled` makes of the
-    function what is called, once per process. `given` turns arrays into what that takes, `arrays`
-    turns what it gives into arrays; neither is timed. `wait` returns when the device is done.
-    `threads_of` names the library on whose threads the work is done, if it is another one: where
+    `mode` is added to the names of its variants, unless there is only one. `compiled` turns the
+    function into the callable that is timed, once per process. `given` converts arrays into its
+    arguments and `arrays` its results into arrays; neither is timed. `wait` returns when the device
+    is done. `threads_of` names the library whose threads do the work, if it is another one: where
     two libraries take turns, the threads of one have to come to rest before the other runs.
     """
 
@@ -130,5 +130,5 @@ LIBRARIES = (NUMPY.name, NUMBA.name, EAGER.name)
 
 
 def installed(backend: str) -> bool:
-    """Whether the package of that name is there."""
+    """Whether the package of that name is installed."""
     return find_spec(backend) is not None

@@ -34,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the work needs at least, whatever the code: the basis of its ceiling and tolerance.
+    """Least cost of the work, whatever the code: the basis of its ceiling and tolerance.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ class Kernel:
 
     @cached_property
     def compiled(self) -> Any:
-        """What Numba makes of it.
+        """The function as Numba compiles it.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Kernel:
             If Numba is not installed or does not load.
         """
         # To see whether what is cached is out of date, Numba looks at the file of this function and
-        # not at what it calls. So the name under which it is cached tells what it is made of.
+        # not at what it calls. So it is cached under a name that depends on all its code.
         plain = self.plain
         named = FunctionType(plain.__code__, plain.__globals__, plain.__name__)
         named.__qualname__ = f"{plain.__name__}_{self.made_of()}"
@@ -63,14 +63,11 @@ class Kernel:
             return njit(**options)(named)
 
     def compile_for(self, *args: Any) -> None:
-        """Compile it for arguments like these, or take from the cache what was compiled for them.
-
-        A call would do so, too, and take as much longer.
-        """
+        """Compile it for arguments like these, or load it from the cache, as a call would."""
         self.compiled.compile(tuple(map(numba().typeof, args)))
 
     def made_of(self) -> str:
-        """Digits that change with its code, and with whatever it takes from its module."""
+        """A hash of its code, and of everything that it uses from its module."""
         code = self.plain.__code__
         parts = [repr((code.co_code, code.co_consts, code.co_names, OPTIONS, self.reorders))]
         for name in code.co_names:
@@ -87,7 +84,7 @@ class Kernel:
 
 
 class Instruction:
-    """What a kernel can call and Python cannot say: `typed` gives its signature and LLVM's code."""
+    """An operation that only kernels can call: `typed` gives its signature and LLVM's code."""
 
     def __init__(self, typed: FunctionType) -> None:
         self.typed = typed
@@ -95,33 +92,33 @@ class Instruction:
 
     @cached_property
     def intrinsic(self) -> Any:
-        """What Numba makes of it."""
+        """The operation as Numba calls it."""
         numba()
         from numba.extending import intrinsic
 
         return intrinsic(self.typed)
 
     def made_of(self) -> str:
-        """All of its file: functions there help to write LLVM's code."""
+        """The text of its file, where other functions may help to write LLVM's code."""
         return Path(self.typed.__code__.co_filename).read_text("utf-8")
 
     def __call__(self, *args: Any) -> Any:
-        """Only kernels can call it."""
+        """Raise `TypeError`: only kernels can call it."""
         raise TypeError(f"{self.typed.__name__} can be called by a compiled kernel only.")
 
 
 def kernels_called(function: Callable[..., Any]) -> list[Kernel]:
     """The kernels that a function calls, directly or through one another, each once."""
-    found: list[Kernel] = []
+    kernels: list[Kernel] = []
     waiting = [inspect.unwrap(function)]
     for plain in waiting:
         code = getattr(plain, "__code__", None)
         for name in code.co_names if code else ():
             called = plain.__globals__.get(name)
-            if isinstance(called, Kernel) and called not in found:
-                found.append(called)
+            if isinstance(called, Kernel) and called not in kernels:
+                kernels.append(called)
                 waiting.append(called.plain)
-    return found
+    return kernels
 
 
 def kernel(plain: Callable[..., Any]) -> Kernel:
@@ -162,15 +159,15 @@ def prefetch(context: Any, address: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def numba() -> Any:
-    """Numba, which from then on knows kernels and instructions when it sees them.
+    """Import Numba and register kernels and instructions with it.
 
     Raises
     ------
     MlpperfError
-        If it is not installed, or does not load, such as one that does not know this NumPy.
+        If it is not installed or does not load, for example because it does not fit this NumPy.
     """
     try:
-        import numba as found
+        import numba as package
         from numba.core import types
         from numba.core.registry import cpu_target
         from numba.extending import typeof_impl
@@ -191,4 +188,4 @@ def numba() -> Any:
         cpu_target.typing_context.refresh()  # makes it known
         return cpu_target.typing_context.resolve_value_type(new)
 
-    return found
+    return package

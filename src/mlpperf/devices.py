@@ -8,7 +8,6 @@ is measured by `in_force.py`.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -234,20 +233,3 @@ def _silent_errors() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep what this process frees; True if it does so from now on.
-
-    By default every large array comes from the kernel and goes back to it. Fresh pages cost a
-    factor of 1.2 on a step of 20,000 samples, and of 2.3 on every third or fourth one, depending on
-    how the kernel happens to place them: noise that hides what the code itself does. Races are run
-    with the memory kept; code that allocates looks a little better for it than in a fresh process.
-    """
-    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return False
-    return bool(mallopt(mmap_threshold, 1 << 30) and mallopt(trim_threshold, (1 << 31) - 1))

@@ -15,22 +15,18 @@ INTERFACE = 1  # raised when extensions that were written before would no longer
 
 @dataclass(frozen=True)
 class Extension:
-    """Commands, hot paths, checks and report pages of a package.
+    """Commands, hot paths, checks and report pages of a package; see docs/extending.md.
 
     Attributes
     ----------
     interface : the `INTERFACE` that the package was written for, as a number.
-    heading : above its commands in `mlpperf --help`.
-    hot_paths : addresses of its tuples of `HotPath`. An extension that has any concerns only
-        projects whose `[tool.mlpperf] paths` names one of these modules. A version of the package
-        that names no hot paths itself is measured by these.
-    commands : by the name of a command, the address of its function, as Typer takes it. A name that
-        mlpperf has itself is ignored.
-    checks : address of the functions that `mlpperf doctor` calls, each of which returns a
-        `mlpperf.engine.machine.doctor.Finding`.
-    report : address of the `mlpperf.engine.report.draft.Content` that the report shows: kinds of
-        records, pages, and what stands first on the overview.
-    needs : packages to import; while one is missing, `mlpperf --help` does not list the commands.
+    heading : heading of its commands in `mlpperf --help`.
+    hot_paths : addresses of tuples of `HotPath`. They limit the extension to projects that name one
+        of these modules, and measure versions of the package that name no hot paths.
+    commands : address of the Typer function of each command.
+    checks : address of the functions that `mlpperf doctor` calls.
+    report : address of the `Content` that it adds to the report.
+    needs : packages without which `mlpperf --help` does not list the commands.
     """
 
     interface: int

@@ -1,6 +1,6 @@
 """The one central idea: a reference and its variants, proven equal before anything is timed.
 
-A `HotPath` is plain data over plain functions; races and reports know none of them by name.
+A `HotPath` is plain data over plain functions; races and reports treat all of them alike.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Args = tuple[Any, ...]  # arrays, numbers, and tuples of arrays (one per layer)
 
 
 def as_given(*args: Any) -> Args:
-    """Nothing to prepare."""
+    """The inputs as they are: nothing to prepare."""
     return args
 
 
@@ -43,7 +43,7 @@ def as_given(*args: Any) -> Args:
 class Variant:
     """One way to do the work: `fn.__name__` is its name, `fn.__doc__` explains it.
 
-    `prepare` is not timed: cast, layout, buffers; its docstring says how often training pays it.
+    `prepare` is not timed: cast, layout, buffers; its docstring gives how often training pays it.
     The same function may be run by several backends, each a variant of its own.
     """
 
@@ -63,19 +63,19 @@ class Variant:
         return self.backend.compiled(self.fn)
 
     def ready(self, *inputs: Any) -> Args:
-        """What `call` is given: the inputs prepared, and converted for the backend."""
+        """The arguments of `call`: the inputs prepared, and converted for the backend."""
         args: Args = self.backend.given(self.prepare(*inputs))
         return args
 
     def __call__(self, *inputs: Any) -> Arrays:
-        """What the variant makes of the inputs; for whoever wants the arrays and not the time."""
+        """The arrays that the variant computes from the inputs."""
         arrays: Arrays = self.backend.arrays(self.call(*self.ready(*inputs)))
         return arrays
 
 
 @dataclass(frozen=True)
 class HotPath:
-    """A reference, its variants, and all that is needed to prove and to time them.
+    """A reference, its variants, and everything needed to prove and to time them.
 
     `story` is the page's docstring; its first line is the title. `updates` are the positions of
     the arguments that the code may change in place, as training does with weights. `version` is
@@ -113,7 +113,7 @@ class HotPath:
 
 
 class Problem(NamedTuple):
-    """The inputs of a case, read-only; their fingerprint; and what the reference makes of them."""
+    """The inputs of a case, read-only; their fingerprint; and the results of the reference."""
 
     inputs: Args
     fingerprint: tuple[int, ...]

@@ -32,7 +32,7 @@ def _workers() -> ThreadPoolExecutor:
 
 @lru_cache(maxsize=1)
 def blas() -> ThreadpoolController:
-    """What limits the threads of the BLAS; to find it takes some milliseconds."""
+    """The controller of the BLAS threads; finding it takes milliseconds."""
     return ThreadpoolController()
 
 
@@ -66,7 +66,7 @@ def in_parallel(work: Callable[..., object], *arrays: NDArray[Any], products: bo
         waiting = [_workers().submit(copy_context().run, task) for task in tasks[:-1]]
         try:
             tasks[-1]()
-        finally:  # nobody works on, whatever happened here
+        finally:  # no thread works on, whatever happened here
             wait(waiting)
         for future in waiting:
             future.result()

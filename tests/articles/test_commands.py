@@ -5,7 +5,6 @@ and that bad input ends without a traceback.
 """
 
 import importlib.util
-import io
 import json
 import re
 import signal
@@ -18,11 +17,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from rich.console import Console
 
 from mlpperf.articles.mlp import growth
 from mlpperf.devices import Setting
-from mlpperf.engine import terminal
 from mlpperf.errors import MlpperfError
 from readme_tracker import calibration
 
@@ -47,7 +44,7 @@ def finished(done: Result) -> Result:
     return done
 
 
-def test_train_says_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
+def test_train_prints_draws_records_and_goes_on(tmp_path: Path, command: Command) -> None:
     done = finished(command(
         "train", *DIGITS, "--epochs", "2", "--predict-every", "1", "--hidden", "20",
         "--plot", "run.html", "--save", "w.npz", "--phases", "--records", "rec",
@@ -88,7 +85,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path, comman
     assert costs[0] == costs[1]
 
 
-def test_ladder_prints_and_records(tmp_path: Path, command: Command) -> None:
+def test_ladder_prints_and_records(tmp_path: Path, command: Command, known_ceilings: None) -> None:
     rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
     done = finished(command("ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec"))
     assert "shared_by_processes" in done.stdout
@@ -113,21 +110,9 @@ def test_keras_trains_draws_and_records(tmp_path: Path, command: Command) -> Non
     assert len(record["epochs"]) == 2  # type: ignore[arg-type]
 
 
-def test_sweep_draws_and_records(tmp_path: Path) -> None:
-    """In a process of its own, because it sets the number of threads."""
-    done = run(
-        tmp_path, "sweep", "--data", "digits", "--batch-size", "64", "--batch-size", "128",
-        "--threads", "1", "--rung", "float32", "--epochs", "1", "--records", "rec",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Plotly.newPlot(" in (tmp_path / "sweep.html").read_text("utf-8")
-    assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
-
-
 def test_growth_prints_and_records(
-    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, known_ceilings: None
 ) -> None:
-    # Usually so many that seconds can be told.
     few = replace(growth.GROWTH, samples_for_nodes=100, samples_trained_min=1000)
     monkeypatch.setattr(growth, "GROWTH", few)
     done = finished(command("growth", "--samples", "1000", "--nodes", "20", "--records", "rec"))
@@ -174,21 +159,38 @@ def test_bad_input_is_one_sentence(
     assert fragment in refused(*arguments)
 
 
+@pytest.fixture
+def sweep(
+    command: Command, monkeypatch: pytest.MonkeyPatch, known_ceilings: None
+) -> Callable[..., Result]:
+    """Sweep over batches of 64 and 128, in this process; a batch in `failing` fails."""
+
+    def swept(*failing: str) -> Result:
+        def ladder(self: Setting, arguments: list[str]) -> tuple[str, str]:
+            if {*failing} & {*arguments}:
+                raise MlpperfError("It has died.")
+            return finished(command(*arguments[2:])).stdout, ""
+
+        monkeypatch.setattr(Setting, "run", ladder)
+        sizes = ("--batch-size", "64", "--batch-size", "128", "--threads", "1")
+        rest = ("--rung", "float32", "--data", "digits", "--epochs", "1", "--records", "rec")
+        return command("sweep", *sizes, *rest)
+
+    return swept
+
+
+def test_sweep_draws_and_records(tmp_path: Path, sweep: Callable[..., Result]) -> None:
+    assert "Seconds of 35 epochs" in finished(sweep()).stdout
+    assert "Plotly.newPlot(" in (tmp_path / "sweep.html").read_text("utf-8")
+    assert [r["batch_size"] for r in lines(tmp_path / "rec" / "ladders.jsonl")] == [64, 128]
+
+
 def test_a_setting_that_fails_does_not_end_the_sweep(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+    tmp_path: Path, sweep: Callable[..., Result]
 ) -> None:
-    real = Setting.run
-
-    def fails_at_64(self: Setting, arguments: list[str]) -> tuple[str, str]:
-        if "64" in arguments:
-            raise MlpperfError("It has died.")
-        return real(self, arguments)
-
-    monkeypatch.setattr(Setting, "run", fails_at_64)
-    sizes = ["--batch-size", "64", "--batch-size", "128", "--threads", "1", "--rung", "float32"]
-    monkeypatch.setattr(terminal, "console", lambda: Console(file=io.StringIO()))
-    said = refused("sweep", *sizes, "--data", "digits", "--epochs", "1", "--records", "rec")
-    assert said == "mlpperf: batch 64, 1 threads: It has died.\n"
+    done = sweep("--batch-size=64")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "mlpperf: batch 64, 1 threads: It has died."
     assert [r["batch_size"] for r in lines(tmp_path / "rec/ladders.jsonl")] == [128]
     assert (tmp_path / "sweep.html").stat().st_size
 
@@ -204,6 +206,6 @@ def test_calibrations_of_two_machines_are_never_added_up(tmp_path: Path) -> None
     here = json.loads(kept[0])
     there = here | {"machine": here["machine"] | {"processor": "another one"}}
     file = tmp_path / "calibrations.jsonl"
-    for records, told in (([here, here], ["0 of 2"]), ([here, there], ["0 of 1"] * 2)):
+    for records, expected in (([here, here], ["0 of 2"]), ([here, there], ["0 of 1"] * 2)):
         file.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-        assert re.findall(r"\b\d+ of \d+\b", calibration(tmp_path)) == told
+        assert re.findall(r"\b\d+ of \d+\b", calibration(tmp_path)) == expected

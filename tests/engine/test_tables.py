@@ -15,7 +15,7 @@ from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.engine import terminal
 from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import Rate, Sight
-from mlpperf.engine.machine.doctor import Finding
+from mlpperf.engine.machine.doctor import Check
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.race.show import best, checks, proofs, races, summary
 from mlpperf.engine.statistics.intervals import Interval
@@ -244,7 +244,7 @@ PAGES: dict[str, Callable[[], RenderableType]] = {
     "race-best": lambda: best([replace(WRONG, seconds=1e-9), SLOWER, RIGHT, EVEN, DOUBTED]),
     "verify": lambda: proofs(OUTCOMES),
     "doctor": lambda: checks(
-        [Finding("fine", "clock", "ticks"), Finding("problem", "disk", "full", "Buy one.")]
+        [Check("fine", "clock", "ticks"), Check("problem", "disk", "full", "Buy one.")]
     ),
     "calibrate": lambda: calibration(RATES),
     "list": lambda: overview([hot_path()]),
@@ -328,9 +328,9 @@ MARKED = "[red] tape[/] [bold]x[/bold] [/] [0] :warning: :x: \\[y]"
         lambda: best([replace(RIGHT, variant=MARKED)]),
         lambda: proofs([(MARKED, "total", "batch-10", Proof())]),
         lambda: proofs([("doubling", MARKED, "batch-10", Proof())]),
-        lambda: checks([Finding("fine", MARKED, "found")]),
-        lambda: checks([Finding("note", "what", MARKED, "advice")]),
-        lambda: checks([Finding("problem", "what", "found", MARKED)]),
+        lambda: checks([Check("fine", MARKED, "found")]),
+        lambda: checks([Check("note", "what", MARKED, "advice")]),
+        lambda: checks([Check("problem", "what", "found", MARKED)]),
     ],
 )
 def test_markup_in_names_is_not_interpreted(table: Callable[[], RenderableType]) -> None:
@@ -401,7 +401,7 @@ EVERYTHING: list[Callable[[], RenderableType]] = [
     lambda: best(ALL),
     lambda: summary(ALL),
     lambda: proofs([("doubling", "total", "batch-10", Proof()), ("a", "b", "c", "is wrong")]),
-    lambda: checks([Finding("problem", "disk", "full", "Buy one.")]),
+    lambda: checks([Check("problem", "disk", "full", "Buy one.")]),
 ]
 
 

@@ -34,7 +34,7 @@ EPS = 2.0**-52
 Gradients = list[Array]
 
 
-# --- a network, told independently ----------------------------------------------------------------
+# --- a network, written independently -------------------------------------------------------------
 
 
 def output_logits(x: Array, weights: Sequence[Array]) -> Array:

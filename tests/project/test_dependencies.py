@@ -57,7 +57,7 @@ WORKER = [f for f in (PACKAGE / "engine" / "worker").rglob("*.py") if f.name not
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_what_is_imported_is_declared(file: Path) -> None:
-    allowed = {"mlpperf", *names(PROJECT["dependencies"])}  # the worker names its package in full
+    allowed = names(PROJECT["dependencies"])
     if file in WORKER:
         allowed = IN_ANY_ENVIRONMENT
     elif of_the_core(file):

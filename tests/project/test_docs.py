@@ -1,4 +1,4 @@
-"""README and docs/: figures and commands as a program writes them, links, and what they load."""
+"""README and docs/: generated figures and commands, links, examples, and what pages load."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def short(text: str) -> dict[Path, str]:
     return {Path("page.md"): text}
 
 
-def test_readme_and_docs_say_what_the_records_and_the_commands_say() -> None:
+def test_the_generated_blocks_are_up_to_date() -> None:
     texts = marked(ROOT)
     assert update(texts, RECORDS) == texts
 
@@ -51,7 +51,7 @@ def test_a_changed_figure_is_noticed() -> None:
     assert update(changed, RECORDS) == texts != changed
 
 
-def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer_is(
+def test_the_headline_has_the_last_rung_and_the_fastest_peer(
     tmp_path: Path,
 ) -> None:
     def written(name: str, **about: object) -> None:
@@ -73,12 +73,12 @@ def test_the_headline_says_what_the_last_rung_reaches_and_how_fast_the_best_peer
         written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
     calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
     (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
-    first, ceiling, peer, alarms = EVERY["headline"](tmp_path).splitlines()[2:]
+    alarms, first, ceiling, peer = EVERY["headline"](tmp_path).splitlines()[2:]
     assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
     assert "| 1.2" in ceiling, "that of the last rung that trained, and of no experiment"
     assert "peer, quick, ÷" in peer
     assert "| 2.0" in peer
-    assert "equal code with a false alarm | 0 of 1 |" in alarms
+    assert "comparisons of equal code | 0 of 1 |" in alarms
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -91,7 +91,7 @@ START, END = "<!-- sum, by program -->", "<!-- end of sum -->"
 SUM = {"sum": lambda _: "2"}
 
 
-def test_what_stands_between_markers_is_written_anew() -> None:
+def test_text_between_markers_is_replaced() -> None:
     old = short(f"before\n{START}\n\n1\n\n{END}\nafter")
     assert update(old, RECORDS, SUM) == short(f"before\n{START}\n\n2\n\n{END}\nafter")
 
@@ -133,13 +133,13 @@ def test_pages_in_folders_are_written_too(tmp_path: Path) -> None:
     below.parent.mkdir(parents=True)
     (tmp_path / "README.md").write_text("".join(both[:-1]), encoding="utf-8")
     below.write_text(both[-1], encoding="utf-8")
-    told = rewrite(tmp_path, RECORDS)
-    assert "README.md, docs/reference/commands.md" in told
+    message = rewrite(tmp_path, RECORDS)
+    assert "README.md, docs/reference/commands.md" in message
     assert "mlpperf compare [OPTIONS] {BASE} [HEAD]" in below.read_text("utf-8")
     assert rewrite(tmp_path, RECORDS).endswith("all as before.")
 
 
-def test_the_reference_says_what_a_command_declares() -> None:
+def test_the_reference_shows_what_a_command_declares() -> None:
     tiny = typer.Typer()
 
     @tiny.callback()
@@ -179,7 +179,7 @@ def test_the_reference_says_what_a_command_declares() -> None:
 
 
 @pytest.mark.usefixtures("articles")
-def test_the_reference_says_what_the_help_says(
+def test_the_reference_agrees_with_the_help(
     command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its usage line, its sentences and its defaults."""
@@ -238,15 +238,15 @@ def test_every_page_is_in_the_navigation(page: Path) -> None:
 def test_what_a_page_loads_from_elsewhere_is_found(html: str, tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "page.html").write_text(html, encoding="utf-8")
-    (found,) = loaded_from_elsewhere(tmp_path)
-    assert "page.html" in found
-    assert ".example" in found
+    (address,) = loaded_from_elsewhere(tmp_path)
+    assert "page.html" in address
+    assert ".example" in address
 
 
 def test_a_stylesheet_that_loads_from_elsewhere_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.css").write_text("@font-face{src:url('https://fonts.example/a.woff2')}")
-    (found,) = loaded_from_elsewhere(tmp_path)
-    assert "fonts.example" in found
+    (address,) = loaded_from_elsewhere(tmp_path)
+    assert "fonts.example" in address
 
 
 def test_a_page_that_loads_nothing_from_elsewhere_is_fine(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_page_that_loads_nothing_from_elsewhere_is_fine(tmp_path: Path) -> Non
 def documented() -> dict[str, set[str]]:
     """The fields that docs/records.md names in its tables, by what they are a part of."""
     text = (ROOT / "docs" / "records.md").read_text("utf-8")
-    found: dict[str, set[str]] = {}
+    fields: dict[str, set[str]] = {}
     part = ""
     for line in text.splitlines():
         if line.startswith("## "):
@@ -274,8 +274,8 @@ def documented() -> dict[str, set[str]]:
             part = "series"
         elif line.startswith("| `"):
             first = line.split("|")[1]
-            found.setdefault(part, set()).update(re.findall(r"`(\w+)`", first))
-    return found
+            fields.setdefault(part, set()).update(re.findall(r"`(\w+)`", first))
+    return fields
 
 
 # Older records lack these.
@@ -292,12 +292,12 @@ LATER = {
 @pytest.mark.parametrize("file", sorted(RECORDS.glob("*.jsonl")), ids=lambda file: file.stem)
 def test_every_field_of_a_record_is_documented(file: Path) -> None:
     fields = documented()
-    told = fields["In every record"] | fields[file.stem]
+    known = fields["In every record"] | fields[file.stem]
     for line in file.read_text("utf-8").splitlines():
         record = json.loads(line)
-        assert set(record) <= told
-        if file.stem != "gauntlet" or record["kind"] in ("pair", "same"):  # others tell less
-            assert told - set(record) <= LATER.get(file.stem, set())
+        assert set(record) <= known
+        if file.stem != "gauntlet" or record["kind"] in ("pair", "same"):  # others have fewer
+            assert known - set(record) <= LATER.get(file.stem, set())
 
 
 def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
@@ -315,7 +315,7 @@ def test_every_field_of_a_race_and_of_a_comparison_is_documented() -> None:
     assert set(written["series"][0]) == fields["series"]
 
 
-def test_the_example_that_reads_records_is_carried_out(
+def test_the_example_that_reads_records_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (ROOT / "docs" / "records.md").read_text("utf-8")
@@ -323,8 +323,8 @@ def test_the_example_that_reads_records_is_carried_out(
     monkeypatch.chdir(ROOT)
     exec(example, {})
     last = json.loads((RECORDS / "races.jsonl").read_text("utf-8").splitlines()[-1])
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert told.startswith(f"{last['path']} {last['variant']} {last['speedup']['median']} ")
+    output = capsys.readouterr().out.splitlines()[-1]
+    assert output.startswith(f"{last['path']} {last['variant']} {last['speedup']['median']} ")
 
 
 def test_the_example_of_a_hot_path_is_right() -> None:
@@ -341,9 +341,9 @@ def test_the_example_of_a_hot_path_is_right() -> None:
 def test_every_name_of_the_python_interface_exists() -> None:
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
     for part in text.split("\n::: ")[1:]:
-        found = resolve_name(part.split()[0])
+        module = resolve_name(part.split()[0])
         for names in re.findall(r"members: \[(.*)\]", part):
-            assert [name for name in names.split(", ") if not hasattr(found, name)] == []
+            assert [name for name in names.split(", ") if not hasattr(module, name)] == []
 
 
 def test_the_picture_of_the_architecture_shows_what_is_there() -> None:

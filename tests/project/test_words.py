@@ -22,7 +22,7 @@ from mlpperf.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted(file for folder in ("", "docs", ".github") for file in (ROOT / folder).glob("*.md"))
 LEFT = Path(__file__).with_name("words_left.txt")
 
 INSTEAD = {

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.machine.doctor import Finding
+from ..engine.machine.doctor import Check
 from ..errors import MlpperfError, missing
 
 
-def mnist_is_there() -> Finding:
+def mnist_is_there() -> Check:
     """Whether MNIST can be loaded, from the cache folder or by fetching it now."""
     try:
         from .data.datasets import mnist
         from .data.mnist_files import cache_folder
 
-        images = mnist()
+        loaded = mnist()
     except ModuleNotFoundError as reason:
         if (lacking := missing(reason)) is None:
             raise
-        return Finding("note", "MNIST", "not looked for", f"Only the articles need it: {lacking}")
+        return Check("note", "MNIST", "not checked", f"Only the articles need it: {lacking}")
     except MlpperfError as reason:
-        return Finding("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
-    return Finding("fine", "MNIST", f"{len(images.train_images):,} images in {cache_folder()}")
+        return Check("problem", "MNIST", str(reason), "Then run `mlpperf data` again.")
+    return Check("fine", "MNIST", f"{len(loaded.train_images):,} images in {cache_folder()}")
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (mnist_is_there,)
+CHECKS: tuple[Callable[[], Check], ...] = (mnist_is_there,)

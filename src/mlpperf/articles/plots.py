@@ -50,8 +50,8 @@ class Curves(NamedTuple):
                     hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{name}</extra>",
                 )
             )
-        axis = {"title": self.title, **(LOGARITHMIC if self.logarithmic else {})}
-        return over(traces, "epoch", axis)
+        x = {"title": "epoch", "dtick": 1 + len(epochs) // 20}
+        return over(traces, x, {"title": self.title, **(LOGARITHMIC if self.logarithmic else {})})
 
 
 def sets(train: str, test: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Turns:
+class TurnRules:
     """How long a turn is, and how few epochs are enough.
 
     Attributes
@@ -27,4 +27,4 @@ class Turns:
     compiling_epochs: int = 1
 
 
-TURNS = Turns()
+TURNS = TurnRules()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,8 +28,7 @@ from ..errors import MlpperfError
 from . import extensions
 
 if TYPE_CHECKING:
-    from ..engine.compare.request import Request
-    from ..engine.compare.result import Comparison
+    from ..engine.compare import Comparison, Request
     from ..engine.history.recording import Recording
     from ..engine.versions.prepare import Pair
 
@@ -93,7 +93,7 @@ def compare(
     their merge base.
     """
     use(device, threads)
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.history.recording import Recording
 
     recording = Recording("comparison", "comparisons", records)
@@ -120,8 +120,7 @@ def compare(
 def _compared(request: Request, recording: Recording) -> Comparison:
     """Carry out and record a comparison; of an interrupted one, what was measured until then."""
     from ..engine import terminal
-    from ..engine.compare import render
-    from ..engine.compare.request import carry_out
+    from ..engine.compare import carry_out, render
 
     kept: list[Comparison] = []
 
@@ -223,6 +222,10 @@ def calibrate(
             extra=with_ or (),
         )
         made = pair(wanted, Path.cwd(), temporary / "versions")
+        if against:  # which knows no hot paths
+            made = replace(
+                made, base=replace(made.base, entries=()), head=replace(made.head, entries=())
+            )
         task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
         options = _calibrated_by(made, against)
         if budget is not None:
@@ -256,14 +259,12 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
     import numpy as np
 
     from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.suite_trackers import suite_tracker
-    from ..engine.calibrate.trackers import TRACKERS
-    from ..engine.compare.budget import BUDGET, SUITE_BUDGET
+    from ..engine.calibrate.trackers import suite_tracker
+    from ..engine.compare import BUDGET, SUITE_BUDGET
 
     suites = () if made.head.entries else made.suites
     options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
-    options["tracker"] = TRACKERS[against] if against else None
-    if against and made.runtime and suites:
+    if against:
         suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
         options["tracker"] = suite_tracker(against, suites, made.runtime)
     if made.runtime and suites:
@@ -317,7 +318,7 @@ def history(
     Combines comparisons of two commits, and series of seconds and ratios of single commits.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history import listing, table
     from ..engine.history.changes import changes
     from ..engine.history.records import records_folder

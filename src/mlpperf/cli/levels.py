@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from . import extensions
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
 
@@ -70,7 +70,8 @@ def backfill(
         raise MlpperfError(f"--every takes a number from 1 on, not {every}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(lambda top: chosen(commits, top, since).thinned(every))
-    request = _request(lineage, series, suite, budget, python, with_)
+    options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
+    request = _request(lineage, series=series or (), **options)
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
@@ -143,7 +144,8 @@ def bisect(
     lineage = _lineage(lambda top: chosen(f"{good}..{bad}", top))
     plan = Plan(gathered(recording.file.parent, lineage))
     seconds = budget if budget is not None or series is None else SECONDS_OF_ONE
-    request = _request(lineage, [series] if series else None, suite, seconds, python, with_)
+    options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
+    request = _request(lineage, series=[series] if series else (), **options)
     console = terminal.console()
     with terminal.progress() as bar:
         progress = _shown_on(bar)
@@ -165,28 +167,12 @@ def bisect(
     console.print(recording.location, soft_wrap=True)
 
 
-def _request(
-    lineage: Lineage,
-    series: Sequence[str] | None,
-    suite: Sequence[str] | None,
-    budget: float | None,
-    python: str | None,
-    with_: Sequence[str] | None,
-) -> Request:
+def _request(lineage: Lineage, **options: Any) -> Request:
     """What is asked of each comparison: the newest commit's suites for all of them."""
-    from ..engine.compare.request import Request
+    from ..engine.compare import Request
 
-    return Request(
-        lineage[0].hash,
-        lineage[-1].hash,
-        series=series or (),
-        usual=extensions.hot_paths(),
-        kinds=suite or (),
-        benchmarks=lineage[-1].hash,
-        budget=budget,
-        python=python,
-        extra=with_ or (),
-    )
+    first, last = lineage[0].hash, lineage[-1].hash
+    return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)
 
 
 def _shown_on(bar: Progress) -> Callable[[str], None]:

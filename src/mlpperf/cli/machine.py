@@ -13,7 +13,7 @@ from ..engine.worker.environment import UNKNOWN
 from ..errors import MlpperfError
 
 if TYPE_CHECKING:
-    from ..engine.machine.doctor import Finding
+    from ..engine.machine.doctor import Check
 
 
 def devices(
@@ -51,25 +51,25 @@ def devices(
         raise typer.Exit(1)
 
 
-def _left_over() -> Finding:
+def _left_over() -> Check:
     """Folders of killed measurements."""
-    from ..engine.machine.doctor import Finding
+    from ..engine.machine.doctor import Check
     from ..engine.versions.scratch import left, left_bytes
     from ..engine.words import count
 
     folders = left()
     if not folders:
-        return Finding("fine", "left over", "nothing by measurements that were killed")
+        return Check("fine", "left over", "nothing by measurements that were killed")
     size = f"{count(len(folders), 'folder')} with {left_bytes() / 1e6:.0f} MB"
     text = f"{size} by measurements that were killed"
-    return Finding("note", "left over", text, "The next comparison removes it.")
+    return Check("note", "left over", text, "The next comparison removes it.")
 
 
-def _suites() -> Finding:
+def _suites() -> Check:
     """The Python that runs the project's tests and asv suite."""
     from pathlib import Path
 
-    from ..engine.machine.doctor import Finding
+    from ..engine.machine.doctor import Check
     from ..engine.machine.environment import environment
     from ..engine.versions.environment import interpreter
 
@@ -77,11 +77,11 @@ def _suites() -> Finding:
     try:
         python = interpreter(Path.cwd())
     except MlpperfError as reason:
-        return Finding("problem", "suites", str(reason).rstrip("."), advice)
+        return Check("problem", "suites", str(reason).rstrip("."), advice)
     there = environment(python)
     if there.machine.python == UNKNOWN:
-        return Finding("problem", "suites", f"{python} does not run", advice)
-    return Finding("fine", "suites", f"run on {there.software}, {python}")
+        return Check("problem", "suites", f"{python} does not run", advice)
+    return Check("fine", "suites", f"run on {there.software}, {python}")
 
 
 def doctor() -> None:

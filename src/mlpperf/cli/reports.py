@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from ..engine.options import Asv, PytestBenchmark, Records
 from ..errors import MlpperfError
 from . import extensions
+from .commits import other_trackers, usual
 
 if TYPE_CHECKING:
     from ..engine.report.draft import Content
@@ -19,31 +21,27 @@ Out = Annotated[
 ]
 
 
+@dataclass(frozen=True)
 class _Site:
-    """A report: its sources, its folder, and how it is built."""
+    """A report: its folder, and its sources as they are given."""
 
-    def __init__(
-        self,
-        out: Path | None,
-        records: Path | None,
-        asv: Path | None,
-        pytest_benchmark: Path | None,
-    ) -> None:
+    out: Path | None
+    records: Path | None
+    asv: Path | None
+    pytest_benchmark: Path | None
+
+    @property
+    def folder(self) -> Path:
         from ..engine.history.records import records_folder
 
-        self.out = out or records_folder() / "report"
-        self._given = records, asv, pytest_benchmark
+        return self.out or records_folder() / "report"
 
     def sources(self) -> tuple[Path | None, Path | None, Path | None]:
         """Folders of mlpperf's, asv's and pytest-benchmark's results, as far as they exist."""
         from ..engine.history.records import records_folder
-        from .commits import other_trackers, usual
 
-        records, asv, pytest_benchmark = self._given
-        return (
-            records or usual(records_folder(), "*.jsonl"),
-            *other_trackers(asv, pytest_benchmark),
-        )
+        records = self.records or usual(records_folder(), "*.jsonl")
+        return records, *other_trackers(self.asv, self.pytest_benchmark)
 
     def files(self) -> list[Path]:
         """Files that the report is built from."""
@@ -61,12 +59,11 @@ class _Site:
         from ..engine.suites.catalogue import catalogue
         from ..engine.suites.pyproject import project_name
 
-        records, asv, pytest_benchmark = self.sources()
-        if self._given[0] is not None and not self._given[0].is_dir():
-            raise MlpperfError(f"There is no folder {self._given[0]}.")
+        if self.records is not None and not self.records.is_dir():
+            raise MlpperfError(f"There is no folder {self.records}.")
         content = _content()
-        material = gather.gather(records, asv, pytest_benchmark, content.kinds)
-        return site.write(self.out, material, catalogue(), project_name(Path.cwd()), content)
+        material = gather.gather(*self.sources(), content.kinds)
+        return site.write(self.folder, material, catalogue(), project_name(Path.cwd()), content)
 
 
 def _content() -> Content:
@@ -107,10 +104,9 @@ def export(
     A row for each series of each comparison, and one for each time or other measured value.
     """
     from ..engine import words
-    from ..engine.compare.records import comparisons
+    from ..engine.compare import comparisons
     from ..engine.history.table import history
     from ..engine.report import export as parquet
-    from .commits import usual
 
     folder, asv, pytest_benchmark = _Site(out, records, asv, pytest_benchmark).sources()
     made, damaged = comparisons(folder) if folder else ([], [])
@@ -153,10 +149,10 @@ def serve(
     if not 0 <= port < 1 << 16:
         raise MlpperfError(f"A port is a number from 0 to 65535, not {port}.")
     site = _Site(out, records, asv, pytest_benchmark)
-    with served(site.out, port, site.build, site.files) as server:
+    with served(site.folder, port, site.build, site.files) as server:
         site.build()
         address = f"http://{HOST}:{server.server_address[1]}/"
-        typer.echo(f"Serving {site.out} at {address}; Ctrl-C ends it.")
+        typer.echo(f"Serving {site.folder} at {address}; Ctrl-C ends it.")
         if open_:
             typer.launch(address)
         try:

@@ -1,4 +1,4 @@
-"""Numbers and names in words: the only place where either is made text for people."""
+"""Numbers and names as text for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import MlpperfError
 def seconds(value: float) -> str:
     """Three digits and a unit, such as `12.3 µs`."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)):
-        if value >= 0.9995 * size or unit == "ns":  # what rounds to 1000 has the next unit
+        if value >= 0.9995 * size or unit == "ns":  # what rounds to 1000 takes the next unit
             break
     return f"{value / size:.0f} {unit}" if value >= 999.5 else f"{value / size:.3g} {unit}"
 
@@ -31,7 +31,7 @@ SHORT = 10  # characters of a hash
 
 
 def plain(text: str) -> str:
-    """`text` from a file for a terminal, which must not be told to do anything by it."""
+    """`text` from a file, without characters that would control a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -51,7 +51,7 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 
 def rounded(value: float, digits: int = 3) -> str:
-    """`value` with that many digits, never as a power of ten."""
+    """`value` with `digits` significant digits, never as a power of ten."""
     text = f"{value:.{digits}g}"
     if "e" not in text:
         return text
@@ -59,12 +59,12 @@ def rounded(value: float, digits: int = 3) -> str:
 
 
 def percentage(text: object, name: str) -> float:
-    """`0.5%` or `0.5` as 0.005; `name` is that of the option or setting which has that value.
+    """`0.5%` or `0.5` as 0.005; `name` is the option or setting, for the message.
 
     Raises
     ------
     MlpperfError
-        If it is no finite number.
+        If the text is not a finite number.
     """
     try:
         share = float(str(text).strip().removesuffix("%")) / 100

@@ -20,7 +20,7 @@ from numpy.random import Generator
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.kernels import gather
-from ..articles.mlp.network import NetworkCase, training_set
+from ..articles.mlp.network import NetworkCase, batch_cases, training_set
 from ..backends import NUMBA
 from ..compiled import kernel
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -118,6 +118,6 @@ PATH = HotPath(
         Variant(bytes_threaded, prepare=with_loops_compiled, backend=NUMBA),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

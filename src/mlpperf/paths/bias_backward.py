@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..hotpath import Args, Cost, HotPath, Variant
 from .bias_forward import add_bias_row
 
@@ -74,6 +74,6 @@ PATH = HotPath(
         Variant(weights_sliced_in_place, prepare=with_buffer),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

@@ -20,7 +20,7 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, Weights, batch
+from ..articles.mlp.network import NetworkCase, Weights, batch, batch_cases
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -141,6 +141,6 @@ PATH = HotPath(
         *(Variant(tf_bias_add, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

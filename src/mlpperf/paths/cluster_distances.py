@@ -29,7 +29,7 @@ from ..articles.clusters.distances import (
 )
 from ..articles.data import datasets as data
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, training_set
+from ..articles.mlp.network import NetworkCase, batch_cases, training_set
 from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
 
@@ -118,12 +118,6 @@ PATH = HotPath(
         Variant(threaded, prepare=with_buffer),
     ),
     inputs=inputs,
-    cases=(
-        NetworkCase(1),
-        NetworkCase(487),
-        NetworkCase(500),
-        NetworkCase(20_000),
-        NetworkCase(70_000),
-    ),
+    cases=batch_cases(1, 487, 500, 20_000, 70_000),
     cost=cost,
 )

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..hotpath import Args, Cost, HotPath, Variant
 from ..parallel import in_parallel
@@ -84,6 +84,6 @@ PATH = HotPath(
         *(Variant(tf_derivative, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

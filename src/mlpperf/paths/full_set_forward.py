@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, Weights, batch
+from ..articles.mlp.network import NetworkCase, Weights, batch, batch_cases
 from ..hotpath import Args, Cost, HotPath, Variant
 from .bias_forward import add_bias_row
 from .sigmoid import tanh_in_place
@@ -114,12 +114,6 @@ PATH = HotPath(
         Variant(chunked, prepare=with_chunk_buffers),
     ),
     inputs=inputs,
-    cases=(
-        NetworkCase(1),
-        NetworkCase(500),
-        NetworkCase(997),
-        NetworkCase(20_000),
-        NetworkCase(60_000),
-    ),
+    cases=batch_cases(1, 500, 997, 20_000, 60_000),
     cost=cost,
 )

@@ -5,7 +5,7 @@ the derivative of the sigmoid: δ = (Wᵀ·δ above) ∘ A·(1 − A). `derivati
 derivative by itself; here it need not exist. NumPy makes three passes, over up to three arrays
 each; a loop that Numba compiles reads both arrays once, and writes the delta where the product was.
 
-Shapes: product P (nodes + 1, B), whose first row the bias weights made and nobody needs;
+Shapes: product P (nodes + 1, B), whose first row belongs to the bias and is not needed;
 activations A and delta (nodes, B). P is changed.
 """
 
@@ -17,7 +17,7 @@ from numpy.random import Generator
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.kernels import ONE
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..backends import COMPILED
 from ..compiled import kernel
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -87,7 +87,7 @@ PATH = HotPath(
         *(Variant(one_pass, prepare=with_loops_compiled, backend=way) for way in COMPILED),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
     updates=(0,),
 )

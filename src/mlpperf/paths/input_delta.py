@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, NetworkCase, Weights, batch_cases, step_cost, step_inputs
 from ..articles.mlp.rungs import Float32
 from ..hotpath import Args, HotPath, Variant
 
@@ -49,6 +49,6 @@ PATH = HotPath(
     reference=delta_to_input,
     variants=(Variant(delta_to_first_hidden_layer, Agreement.IDENTICAL),),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500)),
+    cases=batch_cases(1, 487, 500),
     cost=step_cost,
 )

@@ -20,7 +20,7 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..backends import CONVERTED, EAGER, FUNCTION, XLA
 from ..devices import tensorflow
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -70,7 +70,7 @@ def tf_transpose(rows: Any, w: Any) -> Any:
 
 
 def tf_transpose_b(rows: Any, w: Any) -> Any:
-    """The product is told that its second operand lies transposed."""
+    """The product reads its second operand as transposed."""
     return (tensorflow().matmul(w[:, 1:], rows, transpose_b=True) + w[:, :1],)
 
 
@@ -120,6 +120,6 @@ PATH = HotPath(
         Variant(tf_samples_major, backend=EAGER),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

@@ -32,7 +32,7 @@ from ..articles.mlp.kernels import (
     mantissa,
     require_float32,
 )
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..backends import NUMBA
 from ..compiled import summing_kernel
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -151,12 +151,6 @@ PATH = HotPath(
         Variant(one_pass, prepare=with_loops_compiled, backend=NUMBA),
     ),
     inputs=inputs,
-    cases=(
-        NetworkCase(1),
-        NetworkCase(487),
-        NetworkCase(500),
-        NetworkCase(20_000),
-        NetworkCase(60_000),
-    ),
+    cases=batch_cases(1, 487, 500, 20_000, 60_000),
     cost=cost,
 )

@@ -1,6 +1,6 @@
 """Precision.
 
-NumPy makes float64 arrays unless told otherwise, and the articles' program never told it. In
+NumPy makes float64 arrays by default, and the articles' program never asked for others. In
 float32 every vector register and cache line holds twice as many numbers. Asking for float32
 wherever an array is created took the program from 6 to 3.1 times the time of Keras (Step I a).
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, Weights, batch_cases, step_cost, step_inputs
 from ..articles.mlp.rungs import Float32
 from ..hotpath import HotPath, Variant
 from .whole_step import cast_to_float32, step_0
@@ -34,6 +34,6 @@ PATH = HotPath(
     reference=float64,
     variants=(Variant(float32, Agreement.FLOAT32, cast_to_float32),),
     inputs=step_inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500)),
+    cases=batch_cases(1, 487, 500),
     cost=step_cost,
 )

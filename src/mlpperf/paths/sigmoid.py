@@ -24,7 +24,7 @@ from scipy.special import expit as scipy_expit
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.kernels import logistic, require_float32
-from ..articles.mlp.network import NetworkCase, batch
+from ..articles.mlp.network import NetworkCase, batch, batch_cases
 from ..backends import COMPILED, CONVERTED, EAGER, FUNCTION, XLA
 from ..compiled import kernel
 from ..devices import tensorflow
@@ -121,12 +121,6 @@ PATH = HotPath(
         *(Variant(tf_sigmoid, backend=way) for way in (EAGER, FUNCTION, XLA, CONVERTED)),
     ),
     inputs=inputs,
-    cases=(
-        NetworkCase(1),
-        NetworkCase(487),
-        NetworkCase(500),
-        NetworkCase(20_000),
-        NetworkCase(60_000),
-    ),
+    cases=batch_cases(1, 487, 500, 20_000, 60_000),
     cost=cost,
 )

@@ -21,7 +21,7 @@ from numpy.random import Generator
 
 from ..agreement import Arrays
 from ..articles.mlp.equations import Array
-from ..articles.mlp.network import NetworkCase, initial_weights, training_set
+from ..articles.mlp.network import NetworkCase, batch_cases, initial_weights, training_set
 from ..articles.mlp.nonzero import LANES, Nonzero, gradient_nonzero, multiply_nonzero, nonzero
 from ..backends import NUMBA
 from ..hotpath import Args, Cost, HotPath, Variant
@@ -116,6 +116,6 @@ PATH = HotPath(
         Variant(zeros_skipped, prepare=with_loops_compiled, backend=NUMBA),
     ),
     inputs=inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=cost,
 )

@@ -29,7 +29,7 @@ import numpy as np
 from ..agreement import Agreement, Arrays
 from ..articles.mlp.equations import Array
 from ..articles.mlp.in_place import InPlace
-from ..articles.mlp.network import HYPER, NetworkCase, Weights, step_cost, step_inputs
+from ..articles.mlp.network import HYPER, Weights, batch_cases, step_cost, step_inputs
 from ..articles.mlp.rungs import (
     ActivationCached,
     BiasInData,
@@ -150,6 +150,6 @@ PATH = HotPath(
         ),
     ),
     inputs=step_inputs,
-    cases=(NetworkCase(1), NetworkCase(487), NetworkCase(500), NetworkCase(20_000)),
+    cases=batch_cases(1, 487, 500, 20_000),
     cost=step_cost,
 )

@@ -1,4 +1,4 @@
-"""Time to accuracy: when a target is held, what a table says of it, and the command."""
+"""Time to accuracy: when a target is held, the table of it, and the command."""
 
 import json
 import math
@@ -10,16 +10,18 @@ from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from mlpperf.articles.accuracy import RULES, course, show
 from mlpperf.articles.accuracy.contenders import CONTENDERS, contender_named
 from mlpperf.articles.accuracy.course import Course, extrapolated, held
 from mlpperf.articles.accuracy.records import CourseRecord
 from mlpperf.articles.accuracy.show import order_interval, time_of
-from mlpperf.articles.accuracy.worker import EnoughError, by_keras, by_rung
+from mlpperf.articles.accuracy.worker import EnoughError, by_keras, by_rung, work
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.keras.models import Network
@@ -35,7 +37,7 @@ DIGITS = data.load("digits")
 def record(
     name: str, accuracies: list[float], each: float = 2.0, seed: int = 0, **changed: Any
 ) -> CourseRecord:
-    """A course that started with one second, and took so many for each epoch."""
+    """A course that started with one second, and took `each` for every epoch."""
     contender = contender_named(name)
     made = {
         "contender": name,
@@ -83,16 +85,16 @@ def test_a_slow_contender_is_extrapolated_by_the_epochs_of_a_quick_one() -> None
     assert held(extrapolated(slow, whole), 0.9) == (12, 1 + 12 * 10.0)
     assert held(extrapolated(slow, whole), 0.96) is None
     assert extrapolated(record("step_0_pixels", []), whole).accuracies == []
-    found = time_of([slow], 0.96, [whole])
-    assert found.cells == ("not within ≈ 121", "–", "0 of 1")
+    result = time_of([slow], 0.96, [whole])
+    assert result.cells == ("not within ≈ 121", "–", "0 of 1")
     quick = time_of([record("clusters_70", [0.97] * 3)], 0.96, [whole])
-    assert quick.sooner_than(found) == "> 17×"
+    assert quick.sooner_than(result) == "> 17×"
 
 
 # --- intervals ------------------------------------------------------------------------------------
 
 
-def test_order_statistics_hold_the_median_with_the_probability_that_is_said() -> None:
+def test_order_statistics_hold_the_median_with_the_stated_probability() -> None:
     assert order_interval([3.0]) == (3.0, 3.0, 0.0)
     assert order_interval([5.0, 1, 4, 2, 3]) == (1, 5, pytest.approx(1 - 2 / 2**5))
     assert order_interval(list(range(6))) == (0, 5, pytest.approx(1 - 2 / 2**6))
@@ -101,7 +103,7 @@ def test_order_statistics_hold_the_median_with_the_probability_that_is_said() ->
 
 
 def times_of(*seconds: float, name: str = "clusters_70", each: float = 1.0) -> list[CourseRecord]:
-    """Records of a contender that held 0.9 after so many seconds; infinite: never."""
+    """Records of a contender that held 0.9 after these seconds; infinite: never."""
     made = []
     for seed, wanted in enumerate(seconds):
         epochs = 100 if math.isinf(wanted) else int(wanted)
@@ -112,10 +114,10 @@ def times_of(*seconds: float, name: str = "clusters_70", each: float = 1.0) -> l
 
 def test_who_never_gets_there_counts() -> None:
     made = times_of(10, 20, 30, math.inf, math.inf)
-    found = time_of(made, 0.9, [])
-    assert (found.median, found.low, found.high) == (31, 11, math.inf)
-    assert (found.reached, found.seeds) == (3, 5)
-    assert found.cells == ("31 (11–∞)", "30", "3 of 5")
+    result = time_of(made, 0.9, [])
+    assert (result.median, result.low, result.high) == (31, 11, math.inf)
+    assert (result.reached, result.seeds) == (3, 5)
+    assert result.cells == ("31 (11–∞)", "30", "3 of 5")
     most = time_of(times_of(10, math.inf, math.inf), 0.9, [])
     assert most.cells == ("not within 11", "–", "1 of 3")
 
@@ -131,7 +133,7 @@ def test_factors_are_ratios_of_medians() -> None:
     assert never.sooner_than(quick) == quick.sooner_than(None) == "–"
 
 
-def test_rows_are_sorted_and_say_what_is_extrapolated() -> None:
+def test_rows_are_sorted_and_mark_what_is_extrapolated() -> None:
     pixels = times_of(40, 50, 60, name="last_rung_pixels")
     slow = [record("step_0_pixels", [0.3] * 5, each=10.0, seed=seed) for seed in range(3)]
     made = [*slow, *pixels, *times_of(9, 10, 11)]
@@ -147,9 +149,9 @@ def test_rows_are_sorted_and_say_what_is_extrapolated() -> None:
     assert not any("extrapolated" in note for note in show.notes(pixels))
 
 
-def test_what_is_not_counted_of_keras_is_said_where_it_runs() -> None:
-    told = show.notes([record("keras_best", [0.95] * 3)])
-    assert any(note.startswith("The times of Keras leave out scaling") for note in told)
+def test_notes_name_what_is_not_counted_of_keras_where_it_runs() -> None:
+    notes = show.notes([record("keras_best", [0.95] * 3)])
+    assert any(note.startswith("The times of Keras leave out scaling") for note in notes)
     assert not any("Keras" in note for note in show.notes([record("clusters_70", [0.95] * 3)]))
 
 
@@ -161,7 +163,7 @@ def test_interrupted_runs_and_other_data_are_not_in_the_table() -> None:
     assert show.table(made).rows[0][5] == "3 of 3"
 
 
-def test_notes_tell_who_stopped_and_what_was_reached() -> None:
+def test_notes_name_contenders_that_stopped_and_what_they_reached() -> None:
     made = [record("clusters_70", [0.9, 0.97]), record("cnn_2", [], seed=0, stopped="It has died.")]
     notes = show.notes(made)
     assert "cnn_2, seed 0: It has died." in notes
@@ -188,25 +190,25 @@ def test_contenders_are_those_of_the_articles() -> None:
         contender_named("last_rung")
 
 
-def test_few_clusters_are_told_before_anything_is_trained() -> None:
+def test_few_clusters_are_reported_before_anything_is_trained() -> None:
     with pytest.warns(FewClustersWarning, match="9 clusters are few for 10 classes"):
         contender_named("clusters_9").check(DIGITS)
     contender_named("clusters_10").check(DIGITS)
 
 
 def followed(name: str, target: float = 2.0, epochs: int = 5) -> list[dict[str, Any]]:
-    """What a contender tells until it has reached an accuracy."""
-    said: list[dict[str, Any]] = []
+    """What a contender answers until it has reached an accuracy."""
+    answers: list[dict[str, Any]] = []
 
-    def tell(**news: Any) -> None:
-        said.append(news)
+    def answer(**news: Any) -> None:
+        answers.append(news)
         if news.get("accuracy", 0.0) >= target:
             raise EnoughError
 
     contender = contender_named(name)
     way = by_keras if contender.by_keras else by_rung
-    way(contender, DIGITS, 3, epochs, tell)
-    return said
+    way(contender, DIGITS, 3, epochs, answer)
+    return answers
 
 
 def test_the_clock_of_a_rung_counts_fit_and_transformation() -> None:
@@ -249,7 +251,7 @@ def test_predicting_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert last["seconds"] == 0
 
 
-def test_keras_tells_validation_accuracy_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_reports_validation_accuracy_and_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(network: Network, loaded: Any, on_epoch: Callable[[Any], None]) -> None:
         assert network.seed == 3
         assert network.steps_per_execution == 3  # all batches of an epoch
@@ -270,10 +272,22 @@ def test_keras_tells_validation_accuracy_and_seconds(monkeypatch: pytest.MonkeyP
 # --- processes ------------------------------------------------------------------------------------
 
 
-def test_a_course_ends_when_its_target_is_held() -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Courses are followed in this process, because another one would import everything anew."""
+
+    def asked(module: str, task: dict[str, Any]) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = []
+        work(task, SimpleNamespace(say=answers.append))  # type: ignore[arg-type]
+        return answers
+
+    monkeypatch.setattr(course, "asked", asked)
+
+
+def test_a_course_ends_when_its_target_is_held(here: None) -> None:
     run = Course(contender_named("clusters_30"), 0, epochs=30, limit=60, target=0.2)
-    told: list[int] = []
-    run.follow("digits", lambda course: told.append(len(course.accuracies)))
+    reported: list[int] = []
+    run.follow("digits", lambda course: reported.append(len(course.accuracies)))
     content = {"data": "digits", "targets": [0.2], **run.as_record()}
     made = shaped(as_records("accuracy", CodeVersion(None, False), [content])[0], CourseRecord)
     assert made.stopped == ""
@@ -281,24 +295,24 @@ def test_a_course_ends_when_its_target_is_held() -> None:
     assert made.ran_on == "cpu"
     assert len(made.accuracies) < 30
     assert held(made, 0.2) == (len(made.accuracies), made.seconds[-1])
-    assert told == list(range(1, len(told) + 1))
+    assert reported == list(range(1, len(reported) + 1))
 
 
-def test_a_course_ends_with_its_limit() -> None:
+def test_a_course_ends_with_its_limit(here: None) -> None:
     run = Course(contender_named("clusters_30"), 0, epochs=30, limit=1e-6, target=1.0)
     run.follow("digits")
     assert len(run.accuracies) <= 1
     assert run.stopped == ""
 
 
-def test_a_worker_that_fails_says_why() -> None:
+def test_a_worker_that_fails_reports_why() -> None:
     run = Course(contender_named("clusters_9999"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
     assert "the last it said: 9999 clusters cannot be found in n_samples=1500" in run.stopped
     assert not run.accuracies
 
 
-def test_a_worker_that_is_killed_keeps_what_it_told() -> None:
+def test_a_worker_that_is_killed_keeps_its_answers() -> None:
     run = Course(contender_named("last_rung_pixels"), 0, epochs=10**6, limit=600, target=1.0)
 
     def kill(course: Course) -> None:
@@ -323,22 +337,19 @@ def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # --- the command ----------------------------------------------------------------------------------
 
-QUICK = ("accuracy", "--data", "digits", "--contender", "clusters_20", "--threads", "1")
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlpperf", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+QUICK = ("accuracy", "--data", "digits", "--contender", "clusters_20")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
-    done = run(tmp_path, *QUICK, "--seeds", "2", "--epochs", "4", "--target", "0.1", "--target",
+def test_the_command_prints_a_table_and_records(
+    tmp_path: Path, command: Callable[..., Result], here: None
+) -> None:
+    done = command(*QUICK, "--seeds", "2", "--epochs", "4", "--target", "0.1", "--target",
                "0.99", "--records", "rec")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     assert "clusters_20" in done.stdout
     assert "not within" in done.stdout
     written = lines(tmp_path / "rec/accuracies.jsonl")
@@ -347,7 +358,7 @@ def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
         assert r["kind"] == "accuracy"
         assert r["targets"] == [0.1, 0.99]
         assert len(r["accuracies"]) == len(r["seconds"]) == 4
-        assert r["threads"] == 1
+        assert r["threads"] >= 1
 
 
 def test_what_was_finished_is_kept_when_interrupted(tmp_path: Path) -> None:
@@ -368,7 +379,7 @@ def test_what_was_finished_is_kept_when_interrupted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "sentence"),
     [
         (["--target", "1.01"], "An accuracy target lies between 0 and 1, not at 1.01"),
         (["--target", "0"], "not at 0"),
@@ -387,9 +398,9 @@ def test_what_was_finished_is_kept_when_interrupted(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], says: str, refused: Callable[..., str], tmp_path: Path
+    arguments: list[str], sentence: str, refused: Callable[..., str], tmp_path: Path
 ) -> None:
-    assert says in refused("accuracy", "--data", "digits", *arguments, "--records", "rec")
+    assert sentence in refused("accuracy", "--data", "digits", *arguments, "--records", "rec")
     file = tmp_path / "rec/accuracies.jsonl"
     assert not file.exists() or not file.stat().st_size
 

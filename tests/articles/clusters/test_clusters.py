@@ -59,15 +59,15 @@ def exact(x: Array, centres: Array) -> Array:
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
 def test_distances_are_those_to_the_centres(scaler: str | None, kind: type) -> None:
     images = DIGITS.train_images.astype(kind)
-    found = ClusterDistances(20, scaler=scaler, random_state=0).fit(images)
+    transformer = ClusterDistances(20, scaler=scaler, random_state=0).fit(images)
     x = images.astype(np.float64)
     if scaler == "standard":
         x = StandardScaler().fit_transform(x)
     elif scaler == "per_sample":
         x /= np.linalg.norm(x, axis=1, keepdims=True)
-    got = found.transform(images)
+    got = transformer.transform(images)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, exact(x, found.cluster_centers_), rtol=1e-4)
+    np.testing.assert_allclose(got, exact(x, transformer.cluster_centers_), rtol=1e-4)
 
 
 def around(centres: Array, size: float) -> Array:
@@ -245,7 +245,7 @@ def test_samples_without_distances(images: Array, fragment: str, fitted: Cluster
         fitted.transform(images)
 
 
-def test_before_it_is_fitted_it_says_so() -> None:
+def test_before_it_is_fitted_it_refuses() -> None:
     with pytest.raises(NotFittedError):
         ClusterDistances().transform(DIGITS.train_images)
 
@@ -259,9 +259,9 @@ def test_constant_features_do_no_harm() -> None:
 
 
 def test_an_image_of_zeros_has_a_distance() -> None:
-    found = ClusterDistances(5, scaler="per_sample", random_state=0).fit(DIGITS.train_images)
-    lengths = np.linalg.norm(found.cluster_centers_, axis=1)
-    np.testing.assert_allclose(found.transform(np.zeros((1, 64)))[0], lengths, rtol=1e-5)
+    transformer = ClusterDistances(5, scaler="per_sample", random_state=0).fit(DIGITS.train_images)
+    lengths = np.linalg.norm(transformer.cluster_centers_, axis=1)
+    np.testing.assert_allclose(transformer.transform(np.zeros((1, 64)))[0], lengths, rtol=1e-5)
 
 
 # --- saved and loaded -----------------------------------------------------------------------------
@@ -269,14 +269,14 @@ def test_an_image_of_zeros_has_a_distance() -> None:
 
 @pytest.mark.parametrize("scaler", SCALERS)
 def test_what_was_saved_transforms_alike(scaler: str | None, tmp_path: Path) -> None:
-    found = ClusterDistances(20, scaler=scaler, random_state=3).fit(DIGITS.train_images)
-    found.save(tmp_path / "c.npz")
+    transformer = ClusterDistances(20, scaler=scaler, random_state=3).fit(DIGITS.train_images)
+    transformer.save(tmp_path / "c.npz")
     with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
         assert "centres" in file.files
     again = ClusterDistances.load(tmp_path / "c.npz")
-    assert again.get_params() == found.get_params()
+    assert again.get_params() == transformer.get_params()
     images = DIGITS.test_images
-    np.testing.assert_array_equal(again.transform(images), found.transform(images))
+    np.testing.assert_array_equal(again.transform(images), transformer.transform(images))
     with pytest.raises(MlpperfError, match="expecting 64"):
         again.transform(images[:, 1:])
 
@@ -399,21 +399,21 @@ def test_a_set_that_there_is_not(name: str, fragment: str) -> None:
         load(name)
 
 
-def test_fewer_clusters_than_classes_are_told() -> None:
+def test_fewer_clusters_than_classes_are_reported() -> None:
     with pytest.warns(FewClustersWarning, match="9 clusters are few for 10 classes"):
         in_clusters(DIGITS, 9)
     in_clusters(DIGITS, 10)  # warnings are errors here
 
 
-def test_a_command_tells_it_in_one_sentence(tmp_path: Path) -> None:
+def test_a_command_reports_it_in_one_sentence(tmp_path: Path) -> None:
     words = ["train", "--data", "clusters:5:digits", "--epochs", "1", "--records", "rec"]
     done = subprocess.run(
         [sys.executable, "-m", "mlpperf", *words, "--rung", "float32"],
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0
-    said = "mlpperf: 5 clusters are few for 10 classes: some cannot be told apart.\n"
-    assert done.stderr == said
+    sentence = "mlpperf: 5 clusters are few for 10 classes: some cannot be told apart.\n"
+    assert done.stderr == sentence
     assert "clusters:5:digits: 5-70-30-10" in done.stdout
 
 
@@ -475,7 +475,7 @@ class LastDistanceLost(InPlace):
         return x, y
 
 
-def test_a_rung_that_loses_a_distance_is_found_out(distances: data.Features) -> None:
+def test_a_rung_that_loses_a_distance_is_detected(distances: data.Features) -> None:
     with pytest.raises(AssertionError, match="gradient"):
         check(LastDistanceLost, distances)
 

@@ -28,17 +28,17 @@ COUNTS = list(range(10, 171, 10))
 
 
 def test_inertia_and_silhouette_are_what_they_should_be() -> None:
-    found = measure(DIGITS, 20, seed=3, scaler=None, sample=300)
+    measured = measure(DIGITS, 20, seed=3, scaler=None, sample=300)
     transformer = ClusterDistances(20, random_state=3).fit(DIGITS.train_images)
     x = DIGITS.train_images.astype(np.float64)
     squares = np.square(x[:, None] - transformer.cluster_centers_).sum(axis=2)
-    assert found["inertia"] == pytest.approx(squares.min(axis=1).sum(), rel=1e-4)
+    assert measured["inertia"] == pytest.approx(squares.min(axis=1).sum(), rel=1e-4)
     drawn = np.random.default_rng(3).permutation(1500)[:300]
     expected = silhouette_score(x[drawn], squares[drawn].argmin(axis=1))
-    assert found["silhouette"] == pytest.approx(expected, rel=1e-4)
-    assert found["silhouette_samples"] == 300
-    assert found["fit_seconds"] > 0
-    assert found["transform_seconds"] > 0
+    assert measured["silhouette"] == pytest.approx(expected, rel=1e-4)
+    assert measured["silhouette_samples"] == 300
+    assert measured["fit_seconds"] > 0
+    assert measured["transform_seconds"] > 0
 
 
 def test_a_sample_in_one_cluster_has_no_silhouette() -> None:
@@ -73,16 +73,16 @@ def bent(at: int) -> list[float]:
     return [100 - min(k, at) - 0.01 * max(k - at, 0) for k in COUNTS]
 
 
-def test_a_bend_is_found_and_believed() -> None:
+def test_a_bend_is_the_elbow_of_both_ranges() -> None:
     assert elbow(COUNTS, bent(40)) == Elbow(40, 40)
     assert Elbow(40, 40).clear
 
 
 def test_a_curve_that_flattens_steadily_has_no_clear_elbow() -> None:
-    found = elbow(COUNTS, [k**-0.3 for k in COUNTS])
-    assert found is not None
-    assert found.whole is not None  # the library finds one in any such curve
-    assert not found.clear
+    bend = elbow(COUNTS, [k**-0.3 for k in COUNTS])
+    assert bend is not None
+    assert bend.whole is not None  # the library finds one in any such curve
+    assert not bend.clear
 
 
 def test_a_straight_line_has_none() -> None:
@@ -114,16 +114,16 @@ def records(inertias: list[float], seeds: int = 2) -> list[ClustersRecord]:
 
 
 @pytest.mark.parametrize(
-    ("inertias", "says"),
+    ("inertias", "sentence"),
     [
         (bent(40), "The inertia has its elbow at K = 40"),
         ([k**-0.3 for k in COUNTS], "No clear elbow: the inertia bends most at K ="),
         ([200.0 - k for k in COUNTS], "The inertia has no elbow."),
     ],
 )
-def test_what_is_said_about_the_elbow(inertias: list[float], says: str) -> None:
+def test_the_sentence_about_the_elbow(inertias: list[float], sentence: str) -> None:
     made = records(inertias)
-    assert show.elbow_found(made).startswith(says)
+    assert show.elbow_found(made).startswith(sentence)
     assert list(plots.figures(made)) == ["seconds of the fit", "inertia", "silhouette"]
 
 
@@ -184,7 +184,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "sentence"),
     [
         (["--from", "0"], "2 to 1500 clusters in the 1500 training samples of digits, not 0"),
         (["--from", "1"], "not 1"),
@@ -198,8 +198,8 @@ def test_an_interrupted_sweep_keeps_what_is_finished(
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], says: str, refused: Callable[..., str], tmp_path: Path
+    arguments: list[str], sentence: str, refused: Callable[..., str], tmp_path: Path
 ) -> None:
-    assert says in refused("clusters", *QUICK[:2], *arguments, "--records", "rec")
+    assert sentence in refused("clusters", *QUICK[:2], *arguments, "--records", "rec")
     file = tmp_path / "rec/clusters.jsonl"
     assert not file.exists() or not file.stat().st_size

@@ -146,8 +146,8 @@ def test_a_saturated_output_is_finite_and_what_is_no_number_stays_so(name: str) 
     for size in (30.0, 88.5, 1e4, np.inf):
         for sign in (1, -1):
             z = np.float32([[sign * size, -size, size]])
-            found = measured(z, bias, labels, name)
-            assert all(np.isfinite(part).all() for part in found)
+            results = measured(z, bias, labels, name)
+            assert all(np.isfinite(part).all() for part in results)
     confident = measured(np.float32([[30, -30, -30]]), bias, labels, "log")[0]
     assert confident == pytest.approx(3 * np.exp(-30), rel=0.1)  # not rounded to nothing
     total, error, *_ = measured(np.float32([[0, np.nan, 0]]), bias, labels, name)

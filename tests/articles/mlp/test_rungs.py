@@ -281,7 +281,7 @@ class FirstValueForgotten(TwoThreadsSkip):
     ],
     ids=lambda r: r.__name__,
 )
-def test_a_wrong_rung_is_found_out(wrong: type[Step0]) -> None:
+def test_a_wrong_rung_is_detected(wrong: type[Step0]) -> None:
     with pytest.raises(AssertionError, match=r"gradient of layer|of step"):
         check(wrong, replace(BASE, momentum=0.5))
 
@@ -443,7 +443,7 @@ def test_an_outcome_leaves_threads_as_they_were() -> None:
     rung.close()
 
 
-def test_threads_tell_where_all_of_their_time_goes() -> None:
+def test_threads_report_where_all_of_their_time_goes() -> None:
     settings = replace(BASE, hidden=(400, 300))  # long enough for what lies between two parts
     rung = TwoThreads.begin(samples_for(settings), weights_for(settings), settings)
     order = np.arange(1500)

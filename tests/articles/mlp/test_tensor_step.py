@@ -66,8 +66,8 @@ def by_tensorflow(dtype: DTypeLike) -> Step:
 
         rows, labels = tensors((x[index], y[:, index].T))
         done = step(rows, labels, tensors(weights), tensors(momentum), s.learning_rate, s)
-        found = (*done.weights, *done.momentum, done.loss, done.error)
-        return tuple(np.asarray(tensor) for tensor in found)
+        tensors = (*done.weights, *done.momentum, done.loss, done.error)
+        return tuple(np.asarray(tensor) for tensor in tensors)
 
     return run
 

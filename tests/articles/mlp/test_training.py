@@ -25,7 +25,7 @@ from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS
 from mlpperf.articles.mlp.training import (
     RUNGS,
-    Diverged,
+    DivergedError,
     Run,
     last_rung,
     load_weights,
@@ -48,7 +48,7 @@ def finished(run: Run) -> Run:
     return run
 
 
-def test_a_network_learns_and_says_how() -> None:
+def test_a_network_learns_and_records_how() -> None:
     run = finished(Run(DIGITS, replace(SETTINGS, epochs=12, predict_every=5), InPlace))
     costs = [e.cost for e in run.history]
     assert costs[-1] < 0.3 * costs[0]
@@ -152,7 +152,7 @@ def test_nothing_is_pickled(tmp_path: Path) -> None:
 def test_a_diverging_run_stops_where_its_cost_did(tmp_path: Path) -> None:
     for rung in (Step0, InPlace):
         run = Run(DIGITS, replace(SETTINGS, learning_rate=1e4), rung)
-        with pytest.raises(Diverged, match=r"not finite in epoch \d+, batch \d+; a lower"):
+        with pytest.raises(DivergedError, match=r"not finite in epoch \d+, batch \d+; a lower"):
             finished(run)
         assert len(run.history) < SETTINGS.epochs
 
@@ -321,7 +321,7 @@ def records(standings: list[RungStanding]) -> list[RungRecord]:
     return [shaped(record, RungRecord) for record in made]
 
 
-def test_a_rung_that_cannot_train_here_says_so_and_stops_no_other(
+def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Threads, "missing", classmethod(lambda cls: "Numba is not installed."))
@@ -355,7 +355,7 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
         list(climb(DIGITS, SETTINGS, RUNGS[:1], epochs=0))
 
 
-def test_growth_says_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growth_reports_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Growth(samples_for_nodes=100, samples_trained_min=1000, product_side=100)
     monkeypatch.setattr("mlpperf.articles.mlp.growth.GROWTH", small)
     monkeypatch.setattr("mlpperf.articles.mlp.growth.SETTLE", 0)

@@ -12,10 +12,12 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import psutil
 import pytest
+from click.testing import Result
 
 from mlpperf.agreement import Agreement, compare
 from mlpperf.articles.data.datasets import synthetic
@@ -28,6 +30,7 @@ from mlpperf.articles.peers.contest import PeerProcess, PeerStanding
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.articles.peers.task import Task
 from mlpperf.articles.turns import TURNS
+from mlpperf.devices import Setting
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.pool.process import Worker
@@ -142,7 +145,8 @@ def test_a_shorter_last_batch_is_trained_on_too(peer: Peer) -> None:
 
 @pytest.fixture(scope="module")
 def standings() -> list[PeerStanding]:
-    *_, last = contest.contest([peer_named("scikit_learn")], QUICK, "digits", seed=0)
+    with mock.patch.dict(os.environ, Setting(threads=1).environment()):
+        *_, last = contest.contest([peer_named("scikit_learn")], QUICK, SAMPLES, seed=0)
     return last
 
 
@@ -164,21 +168,8 @@ def test_a_standing_holds_what_was_measured(standings: list[PeerStanding]) -> No
         assert standing.peak_memory is not None
         assert standing.peak_memory > 5e7
         assert standing.in_force is not None
-        assert standing.in_force["blas_threads"] >= 1
+        assert standing.in_force["blas_threads"] == 1
         assert not standing.stopped
-
-
-def test_peers_that_cannot_begin_say_why_and_the_others_go_on() -> None:
-    absent = Peer("absent", "nobody", "last_rung", "no_such_package", extra="peers")
-    lost = Peer("last_run", "misspelt", "last_rung", "numpy")
-    *_, standings = contest.contest([absent, lost], QUICK, SAMPLES, epochs=2)
-    there, not_installed, failed = standings
-    assert not there.stopped
-    assert there.epochs == 2
-    assert not_installed.stopped == (
-        "no_such_package is not installed: pip install 'mlpperf[peers]'."
-    )
-    assert "said: There is no peer 'last_run'; did you mean last_rung" in failed.stopped
 
 
 # A peer for the others' sake that is no library, so its process starts sooner.
@@ -199,39 +190,40 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[PeerProcess]:
     return known
 
 
-def test_peers_that_are_killed_or_hang_say_so_and_the_others_go_on(
+def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contest(
     started: list[PeerProcess],
 ) -> None:
-    rounds = contest.contest([TWIN, replace(TWIN)], QUICK, SAMPLES, seed=0)
+    absent = Peer("absent", "not installed", "last_rung", "no_such_package", extra="peers")
+    lost = Peer("last_run", "misspelt", "last_rung", "numpy")
+    peers = [TWIN, replace(TWIN), absent, lost]
+    rounds = contest.contest(peers, QUICK, SAMPLES, seed=0, epochs=TURNS.epochs * 2 + 1)
     next(rounds)
-    _, killed, hanging = (each.worker for each in started)
+    _, killed, hanging, *_ = (each.worker for each in started)
     assert killed is not None
     assert hanging is not None
     os.kill(killed.process.pid, signal.SIGKILL)
     (pid,) = psutil.Process(hanging.process.pid).children()
     pid.suspend()
-    hanging.patience = 0.5  # it will say nothing, however long it is waited for
-    *_, standings = rounds
-    assert standings[0].epochs == QUICK.epochs
-    assert [standing.epochs for standing in standings[1:]] == [TURNS.epochs] * 2
-    assert standings[1].stopped == "A process was killed by signal 9 and said nothing"
-    assert standings[2].stopped.startswith("A process did not go on within 0.5 s")
+    hanging.patience = 0.5  # it answers nothing, however long one waits
+    there, *others = next(rounds)
+    assert (there.epochs, there.stopped) == (TURNS.epochs * 2, "")
+    assert [each.epochs for each in others] == [TURNS.epochs, TURNS.epochs, 0, 0]
+    by_signal, silent, not_installed, failed = (each.stopped for each in others)
+    assert by_signal.startswith("A process was killed by signal 9")
+    assert silent.startswith("A process did not go on within 0.5 s")
+    assert not_installed == "no_such_package is not installed: pip install 'mlpperf[peers]'."
+    assert "There is no peer 'last_run'; did you mean last_rung" in failed
+    (left,) = (each.worker.process for each in started if each.worker)
+    assert left.poll() is None
+    rounds.close()  # as an interruption does
+    assert left.poll() is not None
 
 
-def test_a_peer_that_ends_without_a_word_is_told() -> None:
+def test_a_peer_that_ends_without_a_message_is_reported() -> None:
     silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
     silent.train(2)
     assert silent.stopped == "A process ended early and said nothing"
     assert silent.seconds == []
-
-
-def test_processes_end_with_the_contest(started: list[PeerProcess]) -> None:
-    rounds = contest.contest([TWIN], QUICK, SAMPLES)
-    next(rounds)
-    processes = [each.worker.process for each in started if each.worker]
-    assert [p.poll() for p in processes] == [None, None]
-    rounds.close()  # as an interruption does
-    assert all(p.poll() is not None for p in processes)
 
 
 def test_a_process_ends_with_its_parent() -> None:
@@ -285,8 +277,8 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> Pe
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:
     records = [record("last_rung", 1.0), record("slow", 3.0), record("quick", 1.4)]
     assert [row[0] for row in show.table(records).rows] == ["last_rung", "quick", "slow"]
-    said = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
-    assert show.verdict(records) == said
+    expected = "The fastest peer, quick, takes 1.40 (1.33–1.47) times as long as the last rung."
+    assert show.verdict(records) == expected
 
 
 def test_who_reaches_another_accuracy_is_not_compared() -> None:
@@ -310,38 +302,32 @@ def test_notes_group_peers_and_name_stalls_and_failures() -> None:
     ]
 
 
-def test_alone_there_is_nobody_to_compare_with() -> None:
+def test_the_last_rung_alone_has_no_verdict() -> None:
     assert show.verdict([record("last_rung", 1.0)]) == "There is no peer to compare with."
 
 
 # --- the command ----------------------------------------------------------------------------------
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mlpperf", "peers", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
-    quick = ["--peer", "scikit_learn", "--data", "synthetic:1000", "--quick", "--records", "rec"]
-    done = run(tmp_path, *quick, "--threads", "1")
-    assert done.returncode == 0, done.stderr
+def test_the_command_prints_a_table_and_records(
+    tmp_path: Path,
+    command: Callable[..., Result],
+    standings: list[PeerStanding],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contest, "contest", lambda *how, **more: iter([standings]))
+    done = command("peers", "--peer", "scikit_learn", "--data", SAMPLES, "--records", "rec")
+    assert done.exit_code == 0, done.output
     assert "The fastest peer, scikit_learn, takes" in done.stdout
     lines = (tmp_path / "rec/peers.jsonl").read_text(encoding="utf-8").splitlines()
     written = [json.loads(line) for line in lines]
     assert [r["peer"] for r in written] == ["last_rung", "scikit_learn"]
     assert {r["kind"] for r in written} == {"peers"}
-    assert {r["threads"] for r in written} == {1}
     assert {r["in_force"]["blas_threads"] for r in written} == {1}  # of the peers' own processes
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "sentence"),
     [
         (
             ["--peer", "scikit"],
@@ -354,9 +340,9 @@ def test_the_command_prints_a_table_and_records(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(
-    arguments: list[str], says: str, refused: Callable[..., str]
+    arguments: list[str], sentence: str, refused: Callable[..., str]
 ) -> None:
-    assert says in refused("peers", *arguments)
+    assert sentence in refused("peers", *arguments)
 
 
 def test_names_of_peers_are_unique_and_their_pages_exist() -> None:

@@ -147,8 +147,11 @@ def original(tmp_path: Path) -> Version:
 def chosen(original: Version, seed: int, **seconds: float) -> tuple[dict[Series, int], Any]:
     times = {series: seconds.get(series.variant, 1e-3) for series in (A, B, C)}
     mutator = SuiteMutator(original, TRACE, np.random.default_rng(seed))
-    places, loops = mutator.chosen(times, 0.05)
-    return {series: loops[function] for series, function in places.items()}, loops
+    targets = mutator.chosen(times, 0.05)
+    return (
+        {target.series: target.loops for target in targets},
+        {target.function: target.loops for target in targets},
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))

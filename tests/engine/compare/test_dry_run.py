@@ -44,7 +44,7 @@ def result(finding: Finding) -> Comparison:
         ({"failed": {"head": "no"}}, Verdict.WRONG, 1),
         ({"untimed": {"head": "no"}}, Verdict.WRONG, 1),
         ({"skipped": {"head": "no"}}, Verdict.WRONG, 1),
-        ({"failed": {"base": "no"}}, Verdict.MENDED, 0),
+        ({"failed": {"base": "no"}}, Verdict.FIXED, 0),
         ({"untimed": {"base": "no"}}, Verdict.NEW, 2),
     ],
 )
@@ -201,11 +201,19 @@ def test_a_long_call_is_slower_if_each_of_several_processes_confirms_it(
     assert bounds == ({A: bound} if bound else {})
 
 
+def test_a_long_call_that_fails_once_has_no_bound(faked: Faked) -> None:
+    took = {"base": CallTime(2.0, 2.0), "head": CallTime(9.0, 9.0)}
+    alone = [[run(seconds=2.0, sides=["base"])], [run(seconds=9.0, sides=["head"])]]
+    context = faked(*alone, alone[0], [run(sides=(), failed={"head": "no"})])
+    runs = {A: DryRun(A.names, took=took)}
+    assert module.bounds_of_long_calls(context, runs, [A], 1.0) == {}
+
+
 @pytest.mark.parametrize(
     ("about", "verdict"),
     [
         ({"failed": {"head": "51st"}}, Verdict.WRONG),
-        ({"failed": {"base": "51st"}}, Verdict.MENDED),
+        ({"failed": {"base": "51st"}}, Verdict.FIXED),
         ({"failed": {"base": "x", "head": "y"}}, Verdict.NOT_TIMED),
         ({"aborted": dict.fromkeys(SIDES, 1.0)}, Verdict.NOT_TIMED),
         ({}, Verdict.NOT_TIMED),  # in neither, though each version had a process of its own
@@ -265,7 +273,7 @@ FAILS = gives(math.nan, failed="no")
     [
         ([gives(math.nan)] * 3, [gives(math.nan)] * 3, Verdict.NOT_TIMED),  # no number
         ([gives(1.0)] * 3, [FAILS] * 3, Verdict.WRONG),
-        ([FAILS] * 3, [gives(1.0)] * 3, Verdict.MENDED),
+        ([FAILS] * 3, [gives(1.0)] * 3, Verdict.FIXED),
         ([gives(1.0)] * 3, [FAILS, *[gives(1.0)] * 2], Verdict.NOT_TIMED),
     ],
 )
@@ -275,7 +283,7 @@ def test_a_value_that_a_version_fails_to_give_is_no_value(
     finding = measured(faked, base, head)
     assert finding.judgement.verdict is verdict
     assert finding.values == {}
-    codes = {Verdict.WRONG: 1, Verdict.MENDED: 0, Verdict.NOT_TIMED: 2}
+    codes = {Verdict.WRONG: 1, Verdict.FIXED: 0, Verdict.NOT_TIMED: 2}
     assert result(finding).exit_code == codes[verdict]
 
 

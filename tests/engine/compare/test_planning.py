@@ -33,7 +33,7 @@ def variants(planned: Plan) -> list[str]:
 
 def result(planned: Plan, *skipped: str) -> Comparison:
     """Of nothing but a plan, and of series that run no changed code."""
-    skip = Judgement(Verdict.UNTOUCHED)
+    skip = Judgement(Verdict.UNCHANGED_CODE)
     findings = {
         s: replace(f, untimed=skip) if s.variant in skipped else f
         for s, f in planned.findings.items()

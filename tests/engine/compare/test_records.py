@@ -55,7 +55,7 @@ def timed(series: Series, ratio: float = 1.01) -> Finding:
 
 
 LINES = [
-    line(timed(ONE), timed(TWO, 0.98), Finding(THREE, Judgement(Verdict.UNTOUCHED))),
+    line(timed(ONE), timed(TWO, 0.98), Finding(THREE, Judgement(Verdict.UNCHANGED_CODE))),
     line(),
     line(timed(TWO), Finding(ONE, wrong={"head": "it gives 3 instead of 2"}), timed(TEST, 2.0)),
     line(timed(TEST), selected=["tests/a.py"], interrupted=True, total=None),

@@ -129,7 +129,7 @@ def test_a_wrong_variant_is_a_finding_and_the_others_are_timed(project: Any) -> 
     project.work()
     code, record, _ = command(project, "HEAD", *QUICK)
     assert code == 0
-    assert judged(record, "mended") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
+    assert judged(record, "fixed") == {"doubling/batch-128/scaled", "doubling/batch-256/scaled"}
 
 
 @pytest.mark.usefixtures("counted")
@@ -251,7 +251,7 @@ def test_isolated_versions_have_a_process_each(here: list[str], project: Any) ->
     assert judged(record, "slower") == {"doubling/batch-256/scaled"}
     assert record["isolated"] == "as asked"
     _, shown, _ = command(project, *given, format="markdown")
-    assert "Each version had processes of its own (as asked)" in shown["text"]
+    assert "Each version ran in its own processes (as asked)" in shown["text"]
 
 
 @pytest.mark.usefixtures("counted")

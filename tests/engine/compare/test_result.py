@@ -33,7 +33,7 @@ def finding(low: float, median: float, high: float, **about: Any) -> Finding:
         (finding(0.9, 0.95, 0.99), "faster"),
         (finding(0.9, 0.95, 0.99, judged=False), "undecided: looks changed, but was not judged"),
         (finding(1.1, 1.2, 1.3, judged=False), "undecided: looks changed, but was not judged"),
-        (finding(0.9, 1.0, 1.1), "undecided: ±11 % is as far as this machine lets see"),
+        (finding(0.9, 1.0, 1.1), "undecided: anything within ±11 % is possible"),
         (finding(0.0, 1.0, math.inf, processes=3), "undecided: only 3 processes timed it"),
         (finding(0.0, 1.2, math.inf, processes=1), "undecided: only 1 processes timed it"),
         (Finding(ONE), "undecided: not timed"),
@@ -42,7 +42,7 @@ def finding(low: float, median: float, high: float, **about: Any) -> Finding:
         (Finding(ONE, wrong={"head": "x"}), "wrong"),
         (Finding(ONE, wrong={"base": "x", "head": "y"}), "wrong"),
         (Finding(ONE, Judgement(Verdict.NEW), wrong={"head": "x"}), "wrong"),
-        (Finding(ONE, wrong={"base": "x"}), "mended"),
+        (Finding(ONE, wrong={"base": "x"}), "fixed"),
     ],
 )
 def test_verdicts(found: Finding, verdict: str) -> None:
@@ -157,7 +157,11 @@ def replaced(found: Finding, number: int) -> Finding:
             0,
             "1 of 2 are undecided",
         ),
-        (comparison(Finding(ONE, Judgement(Verdict.UNTOUCHED))), 0, "no benchmark runs anything"),
+        (
+            comparison(Finding(ONE, Judgement(Verdict.UNCHANGED_CODE))),
+            0,
+            "no benchmark runs changed code",
+        ),
         (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least +3,900.0 %"),
         (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster"),
     ],

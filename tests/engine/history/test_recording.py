@@ -164,7 +164,7 @@ def test_an_unwritable_folder_is_refused_at_once(
     [
         (("race", "sigmoid"), "mlpperf.engine.race.race.run"),
         (("devices",), "mlpperf.engine.machine.in_force.look"),
-        (("compare", "HEAD"), "mlpperf.engine.compare.pipeline.compare"),
+        (("compare", "HEAD"), "mlpperf.engine.compare.request.compare"),
         (("calibrate",), "mlpperf.engine.calibrate.trials.calibrate"),
         (("peers", "--data", "digits"), "mlpperf.articles.peers.contest.contest"),
         (("accuracy", "--data", "digits"), "mlpperf.articles.accuracy.course.Course"),

@@ -70,7 +70,7 @@ def test_nothing_is_told_where_nothing_changed(branch: Branch) -> None:
 def test_what_creeps_is_no_single_commit(branch: Branch) -> None:
     plan, here = branch(65, dict.fromkeys(range(1, 65), 0.001), error=0.002)
     target = hunted(plan, here)
-    assert any(step.climbs for step in target.steps(HOT))
+    assert any(step.is_drift for step in target.steps(HOT))
     assert "as a drift" in " ".join(show_bisection.outcome(target, plan.levels.links[0]))
 
 

@@ -143,7 +143,7 @@ def test_what_cannot_have_changed_takes_no_step(rng: np.random.Generator) -> Non
 def test_what_creeps_is_told_as_such(rng: np.random.Generator) -> None:
     creeping = dict.fromkeys(range(20, 52), 0.0015)
     found = fit(network(edges_of(creeping, rng)), tests=100)
-    drifts = [step for step in found.steps if step.climbs]
+    drifts = [step for step in found.steps if step.is_drift]
     assert len(drifts) == 1
     assert sum(step.log_ratio for step in found.steps) == pytest.approx(0.048, abs=0.006)
     truth = np.cumsum([creeping.get(place, 0.0) for place in range(COMMITS)])
@@ -153,7 +153,7 @@ def test_what_creeps_is_told_as_such(rng: np.random.Generator) -> None:
 def test_a_step_is_no_drift(rng: np.random.Generator) -> None:
     for _ in range(20):
         found = fit(network(edges_of({33: 0.02}, rng)), tests=100)
-        assert [step.climbs for step in found.steps] == [False]
+        assert [step.is_drift for step in found.steps] == [False]
 
 
 def test_machines_that_differ_are_told_apart(rng: np.random.Generator) -> None:

@@ -17,7 +17,7 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data import mnist_files
 from mlpperf.devices import available_threads, threads
 from mlpperf.engine.machine import doctor
-from mlpperf.engine.machine.doctor import Finding, examine
+from mlpperf.engine.machine.doctor import Check, examine
 from mlpperf.engine.machine.timer import Floor
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Cost
@@ -50,12 +50,12 @@ def tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return install
 
 
-def well_formed(finding: Finding) -> Finding:
+def well_formed(finding: Check) -> Check:
     assert finding.state in STATES
     assert finding.what
-    assert finding.found.strip()
+    assert finding.result.strip()
     assert (finding.state == "fine") == (not finding.advice)
-    assert "\n" not in finding.found
+    assert "\n" not in finding.result
     return finding
 
 
@@ -86,7 +86,7 @@ def test_every_finding_has_a_state_and_a_text_and_advice_where_all_is_not_well()
     assert names == [
         "machine", "Python", "NumPy", "ceilings", "clock", "noise", "TensorFlow", "MNIST",
     ]  # fmt: skip
-    found = {finding.what: finding.found for finding in findings}
+    found = {finding.what: finding.result for finding in findings}
     assert found["ceilings"] == "float32 products 1074 GFLOP/s, memory 50 GB/s"
     assert f"{available_threads()} cores" in found["machine"]
     assert np.__version__ in found["NumPy"]
@@ -128,7 +128,7 @@ def test_fewer_threads_than_processors_are_noted(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "available_threads", lambda: threads() + 1)
     finding = well_formed(doctor._numpy())
     assert finding.state == "note"
-    assert f"on {threads()} threads" in finding.found
+    assert f"on {threads()} threads" in finding.result
     assert finding.advice.startswith(f"{threads() + 1} processors are free: unset OMP_NUM_THREADS")
 
 
@@ -152,7 +152,7 @@ def test_a_working_tensorflow_tells_its_version_and_gpus(
     names: list[str], found: str, tensorflow: Callable[[str], None]
 ) -> None:
     tensorflow(WORKING.format(names=names))
-    assert well_formed(doctor.tensorflow_loads()) == Finding("fine", "TensorFlow", found)
+    assert well_formed(doctor.tensorflow_loads()) == Check("fine", "TensorFlow", found)
 
 
 def test_what_tensorflow_says_on_loading_is_ignored(tensorflow: Callable[[str], None]) -> None:
@@ -166,7 +166,7 @@ def test_no_tensorflow_is_a_note_that_says_how_to_get_it(
 ) -> None:
     tensorflow("raise ModuleNotFoundError(\"No module named 'tensorflow'\", name='tensorflow')")
     finding = well_formed(doctor.tensorflow_loads())
-    assert (finding.state, finding.found) == ("note", "not installed")
+    assert (finding.state, finding.result) == ("note", "not installed")
     assert "pip install 'mlpperf[tensorflow]'" in finding.advice
 
 
@@ -191,7 +191,7 @@ def test_a_broken_tensorflow_is_a_problem(
     tensorflow(text)
     finding = well_formed(doctor.tensorflow_loads())
     assert finding.state == "problem"
-    assert found in finding.found
+    assert found in finding.result
     assert "mlpperf[tensorflow]" in finding.advice
 
 
@@ -224,7 +224,7 @@ def test_a_hanging_tensorflow_is_a_problem(
     monkeypatch.setattr(doctor.subprocess, "run", impatient)
     finding = well_formed(doctor.tensorflow_loads())
     assert finding.state == "problem"
-    assert "does not load" in finding.found
+    assert "does not load" in finding.result
 
 
 def test_an_interpreter_that_cannot_be_started_is_a_problem(
@@ -248,7 +248,7 @@ def test_a_coarse_clock_is_noted(
 ) -> None:
     monkeypatch.setattr(doctor, "clock_resolution", lambda: resolution)
     finding = well_formed(doctor._clock())
-    assert (finding.state, finding.found) == (state, found)
+    assert (finding.state, finding.result) == (state, found)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,9 @@ def test_a_coarse_clock_is_noted(
     [
         ([1.0], 0.0, "fine", ""),
         ([1.0, 1.02], 0.0, "fine", ""),
-        ([1.0, 1.5], 0.0, "note", "ratios of pairs"),
-        ([1.0], 0.4, "note", "Stop what else is running"),
-        ([1.0, 1.5], 0.4, "note", "Stop what else is running"),
+        ([1.0, 1.5], 0.0, "note", "paired ratios"),
+        ([1.0], 0.4, "note", "Stop other programs"),
+        ([1.0, 1.5], 0.4, "note", "Stop other programs"),
     ],
 )
 def test_noise(
@@ -278,7 +278,7 @@ def test_noise(
     finding = well_formed(doctor._noise(0.1))
     assert finding.state == state
     assert word in finding.advice
-    assert f"other processes take {100 * busy:.0f} %" in finding.found
+    assert f"other processes take {100 * busy:.0f} %" in finding.result
 
 
 # --- data ----------------------------------------------------------------------------------------
@@ -292,8 +292,8 @@ def test_missing_mnist_is_a_problem_that_says_what_to_do(
     monkeypatch.setattr(mnist_files, "URL", "http://127.0.0.1:9/")  # nobody listens there
     finding = well_formed(mnist_is_there())
     assert (finding.state, finding.what) == ("problem", "MNIST")
-    assert "put train-images" in finding.found
-    assert str(tmp_path / "cache") in finding.found
+    assert "put train-images" in finding.result
+    assert str(tmp_path / "cache") in finding.result
     assert "`mlpperf data`" in finding.advice
 
 
@@ -302,4 +302,4 @@ def test_mnist_is_fine_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("MLPPERF_DATA", str(tmp_path))
     monkeypatch.setattr(data, "mnist", lambda: SimpleNamespace(train_images=images))
     finding = well_formed(mnist_is_there())
-    assert finding == Finding("fine", "MNIST", f"1,234 images in {tmp_path}")
+    assert finding == Check("fine", "MNIST", f"1,234 images in {tmp_path}")

@@ -140,23 +140,16 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return seen
 
 
-def test_nothing_is_installed_if_nothing_is_lacking(
+def test_packages_go_into_a_folder_and_without_any_nothing_is_installed(
     installed: list[list[str]], tmp_path: Path
 ) -> None:
-    assert packages(sys.executable, ["pytest"], [], tmp_path) == []
+    assert packages(sys.executable, [], tmp_path) == []
     assert installed == []
-
-
-def test_what_is_lacking_goes_into_a_folder_of_ours(
-    installed: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(module.NEEDS, "pytest", ("json", "greenlet_that_is_not_there"))
-    found = packages(sys.executable, ["pytest"], ["more>=1"], tmp_path / "packages")
-    assert found == [str(tmp_path / "packages")]
+    folder = str(tmp_path / "packages")
+    assert packages(sys.executable, ["greenlet", "more>=1"], Path(folder)) == [folder]
     (command,) = installed
     assert command[0] == sys.executable
-    folder = ["--target", str(tmp_path / "packages")]
-    assert command[-5:] == [*folder, "--", "greenlet_that_is_not_there", "more>=1"]
+    assert command[-5:] == ["--target", folder, "--", "greenlet", "more>=1"]
 
 
 def test_uv_is_preferred_and_our_pip_helps_where_there_is_none(
@@ -257,58 +250,15 @@ def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) ->
     assert unmet(Path()) == [text for text, missing in needed.items() if missing]
 
 
-def test_an_environment_that_cannot_be_made_is_one_sentence(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_packages_that_cannot_be_installed_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # no index is queried
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    project.replace("pyproject.toml", "numpy>=2", "missing-for-certain>=1")
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    monkeypatch.setattr(module.venv, "create", lambda *_, **__: None)  # it takes seconds
-    real = subprocess.run
-
-    def run(command: list[str], **options: Any) -> Any:
-        """With the pip of this environment."""
-        return real([sys.executable, *command[1:]], **options)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    sentence = refusal(module.environment, project.folder, tmp_path / "environment")
+    wanted = ["missing-for-certain>=1"]
+    sentence = refusal(packages, sys.executable, wanted, tmp_path / "packages")
     assert sentence.startswith("missing-for-certain>=1 cannot be installed for ")
     assert "No matching distribution found" in sentence
-
-
-def test_an_environment_without_room_is_one_sentence(project: Any, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    sentence = refusal(module.environment, project.folder, tmp_path / "file" / "environment")
-    assert sentence.startswith("No environment can be made in ")
-
-
-def test_an_environment_gets_the_requirements_of_the_version_and_ours(
-    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The version's own requirements replace ours, which it may need in another version."""
-    made: list[Path] = []
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        assert not options.get("shell")
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(module.venv, "create", lambda folder, **_: made.append(folder))
-    monkeypatch.setattr(module.shutil, "which", lambda name: "/bin/uv")
-    monkeypatch.setattr(subprocess, "run", run)
-    python = module.environment(project.folder, tmp_path / "environment")
-    assert made == [tmp_path / "environment"]
-    (command,) = commands
-    assert command[: command.index("--")] == [
-        *("/bin/uv", "pip", "install", "--quiet", "--python", python)
-    ]
-    given = command[command.index("--") + 1 :]
-    assert "numpy>=2" in given
-    assert sum(text.startswith("numpy") for text in given) == 1
-    assert any(text.startswith("psutil") for text in given)
-    assert not any("extra" in text for text in given)
 
 
 def test_a_requirement_is_never_an_option_of_the_installer(

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mlpperf.agreement import Agreement
-from mlpperf.engine.versions.imports import files_of, reached, same
-from mlpperf.hotpath import Case, Cost, HotPath, Variant
+from mlpperf.engine.versions.imports import reached, same
 
 FILES = {
     "src/pkg/__init__.py": '"""A package."""\nfrom . import pages\n',
@@ -120,35 +115,3 @@ def test_a_file_that_only_one_has_makes_a_difference(roots: tuple[Path, Path]) -
     base, head = roots
     (head / "src/pkg/late.py").unlink()
     assert not same(base, head, PAGE)
-
-
-def page(prepare: Any) -> HotPath:
-    """Made of functions of this file."""
-
-    def variant(x: int) -> tuple[int]:
-        """As given."""
-        return (x,)
-
-    return HotPath(
-        name="page",
-        story="A page.",
-        reference=page,
-        variants=(Variant(variant, Agreement.IDENTICAL, prepare),),
-        inputs=lambda case, rng: (),
-        cases=(Case(1),),
-        cost=lambda case: Cost(bytes=1),
-    )
-
-
-def test_functions_say_which_files_they_are_in() -> None:
-    here = Path(__file__)
-
-    @functools.lru_cache
-    def cached(x: int) -> int:
-        return x
-
-    assert files_of(page(page), here.parent) == [here.name]
-    assert files_of(page(cached), here.parent) == [here.name]
-    assert files_of(page(functools.partial(page, 1)), here.parent) == [here.name]
-    assert files_of(page(json.dumps), here.parent) == [here.name]  # the others are not ours
-    assert files_of(page(abs), here.parent) is None

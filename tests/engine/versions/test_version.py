@@ -2,37 +2,29 @@
 
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from mlpperf.agreement import Agreement
 from mlpperf.articles import HOT_PATHS
-from mlpperf.backends import FUNCTION, NUMPY
 from mlpperf.engine.versions import version as versions
 from mlpperf.engine.versions.diff import same_code
+from mlpperf.engine.versions.environment import Runtime
 from mlpperf.engine.versions.version import (
-    BrokenVersionError,
     Version,
-    adopted,
     checked_out,
     coexistence,
     entries_of,
-    entry_files,
-    load,
+    entry_file,
     packages_by_name,
 )
 from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Case, Cost, HotPath, as_given, verify
 
 ROOT = Path(__file__).parents[3]
-
-
-pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 @pytest.fixture
@@ -54,96 +46,6 @@ def edit(root: Path, name: str, old: str, new: str) -> None:
     (root / name).write_text(text.replace(old, new), encoding="utf-8")
 
 
-def function(paths: dict[str, HotPath], path: str, name: str) -> Any:
-    return next(v.fn for v in paths[path].contestants if v.name == name)
-
-
-# --- they are two ---------------------------------------------------------------------------------
-
-
-def test_a_constant_a_function_and_a_module_changed_in_one_are_not_in_the_other(
-    two: tuple[Path, Path],
-) -> None:
-    one, other = two
-    edit(other, "src/pkg/work.py", "REPEATS = 1", "REPEATS = 7")
-    edit(other, "src/pkg/work.py", "return (x + x,)", "return (x - x,)")
-    a, b = load(version(one)), load(version(other))
-    x = np.arange(6.0).reshape(2, 3)
-    added, subtracted = (function(paths, "doubling", "added") for paths in (a, b))
-    assert added.__globals__["REPEATS"] == 1
-    assert subtracted.__globals__["REPEATS"] == 7
-    assert np.array_equal(added(x)[0], 2 * x)
-    assert not subtracted(x)[0].any()
-    # What happens to a module of one version later does not reach the other either.
-    sys.modules[added.__module__].REPEATS = 99  # type: ignore[attr-defined]
-    assert function(a, "doubling", "scaled").__globals__["REPEATS"] == 99
-    assert function(b, "doubling", "scaled").__globals__["REPEATS"] == 7
-
-
-def test_what_is_imported_at_the_first_call_is_of_the_same_version(two: tuple[Path, Path]) -> None:
-    one, other = two
-    edit(other, "src/pkg/ones.py", "np.ones(n)", "np.zeros(n)")
-    a, b = load(version(one)), load(version(other))
-    x = np.ones((2, 3))
-    assert not [name for name in sys.modules if name.endswith(".ones") and "_version_" in name]
-    for _ in range(2):
-        assert function(b, "sums", "multiplied")(x)[0].tolist() == [0, 0]
-        assert function(a, "sums", "multiplied")(x)[0].tolist() == [3, 3]
-
-
-def test_one_folder_loaded_twice_is_two_as_well(two: tuple[Path, Path]) -> None:
-    one, _ = two
-    a, b = load(version(one)), load(version(one))
-    assert function(a, "sums", "summed") is not function(b, "sums", "summed")
-    assert not {"pkg", "pkg.work"} & set(sys.modules)
-
-
-def test_two_copies_of_this_package_are_two(tmp_path: Path) -> None:
-    ours = ROOT / "src" / "mlpperf"
-    for name in ("one", "other"):
-        hidden = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ours, tmp_path / name / "src" / "mlpperf", ignore=hidden)
-        shutil.copy(ROOT / "pyproject.toml", tmp_path / name)
-    with (tmp_path / "other/src/mlpperf/articles/mlp/equations.py").open(
-        "a", encoding="utf-8"
-    ) as file:
-        file.write("\n\ndef sigmoid(Z): raise NotImplementedError('the other one')\n")
-    a, b = load(version(tmp_path / "one")), load(version(tmp_path / "other"))
-    mine = set(map(id, (module for name, module in sys.modules.items() if "mlpperf." in name)))
-    assert mine
-    assert a.keys() == b.keys() == {path.name for path in catalogue_of_this_process()}
-    for name in a:
-        for path, root in ((a[name], "one"), (b[name], "other")):
-            for contestant in path.contestants:
-                home = sys.modules[contestant.fn.__module__].__file__
-                assert Path(str(home)).is_relative_to(tmp_path / root), contestant.name
-    modules = {
-        root: [
-            m
-            for m in sys.modules.values()
-            if str(tmp_path / root) in str(getattr(m, "__file__", ""))
-        ]
-        for root in ("one", "other")
-    }
-    assert len(modules["one"]) == len(modules["other"]) > 20
-    assert {m.__name__.partition(".")[0] for m in modules["one"]}.isdisjoint(
-        m.__name__.partition(".")[0] for m in modules["other"]
-    )
-    assert packages_by_name(version(tmp_path / "one")) == ()
-
-
-def catalogue_of_this_process() -> tuple[HotPath, ...]:
-    from mlpperf.paths import PATHS
-
-    return PATHS
-
-
-def test_what_is_loaded_can_be_proven(two: tuple[Path, Path]) -> None:
-    for path in load(version(two[0])).values():
-        for variant in path.variants:
-            verify(path, variant, path.cases[0])
-
-
 # --- where the package is -------------------------------------------------------------------------
 
 
@@ -158,9 +60,7 @@ def test_packages_and_modules_in_src_and_in_the_root(
     module.write_text(text, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text('[tool.mlpperf]\npaths = ["page"]', encoding="utf-8")
     assert entries_of(tmp_path) == ("page",)  # PATHS is what is meant
-    assert load(version(tmp_path))["page"].reference(1) == (1,)
-    ((file, attribute, paths),) = entry_files(version(tmp_path))
-    assert (file, attribute, list(paths)) == (module, "PATHS", ["page"])
+    assert entry_file(version(tmp_path), "page:PATHS") == module
 
 
 PAGE = '''
@@ -175,49 +75,6 @@ PATHS = [HotPath("page", "A page.", given, (), lambda case, rng: (rng.random(3),
 
 def test_this_package_needs_no_entry() -> None:
     assert entries_of(ROOT) == ("mlpperf.paths:PATHS",)
-
-
-# --- what does not load ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("1 / 0", "ZeroDivisionError"),
-        ("def broken(:", "SyntaxError"),
-        ("import nothing_that_exists", "nothing_that_exists"),
-        ("from .nothing import x", "nothing"),
-        ("raise SystemExit(0)", "SystemExit"),
-        ("OTHER = 1", "PATHS"),
-        ("PATHS = 1", "TypeError"),
-        ("PATHS = (1, 2)", "AttributeError"),
-        ("PATHS = None", "TypeError"),
-        ("from mlpperf.errors import MlpperfError\nraise MlpperfError('Bad.')", "Bad"),
-        ("\0", "null bytes"),
-    ],
-)
-def test_a_version_that_does_not_load_is_broken(
-    text: str, says: str, two: tuple[Path, Path]
-) -> None:
-    (two[1] / "src/pkg/hotpaths.py").write_text(text, encoding="utf-8")
-    with pytest.raises(BrokenVersionError, match=says) as caught:
-        load(version(two[1]))
-    assert "'pkg.hotpaths:PATHS'" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert load(version(two[0])).keys() == {"doubling", "sums"}
-
-
-def test_a_package_that_is_not_there_is_broken(two: tuple[Path, Path]) -> None:
-    shutil.rmtree(two[0] / "src")
-    with pytest.raises(BrokenVersionError, match="no package 'pkg'"):
-        load(version(two[0]))
-
-
-def test_two_paths_of_one_name_are_broken(two: tuple[Path, Path]) -> None:
-    """One would hide the other, which would not be compared."""
-    edit(two[0], "src/pkg/hotpaths.py", '"sums"', '"doubling"')
-    with pytest.raises(BrokenVersionError, match="doubling"):
-        load(version(two[0]))
 
 
 # --- absolute imports -----------------------------------------------------------------------------
@@ -258,56 +115,27 @@ def test_versions_that_cannot_share_a_process_say_why(
     two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base, head = map(version, two)
-    assert coexistence(base, head, tmp_path, "") == ("", {})
-    assert coexistence(base, head, tmp_path, "as asked") == ("as asked", {})
+    assert coexistence(base, head, tmp_path, "") == ("", Runtime())
+    assert coexistence(base, head, tmp_path, "as asked") == ("as asked", Runtime())
     compiled = head.root / "src/pkg" / f"fast{EXTENSION_SUFFIXES[-1]}"
     compiled.write_bytes(b"")
-    reason, pythons = coexistence(base, head, tmp_path, "")
+    reason, runtime = coexistence(base, head, tmp_path, "")
     assert reason == f"other has extension modules: {compiled.relative_to(head.root)}"
-    assert pythons == {}
-    edit(base.root, "pyproject.toml", "numpy>=2", "numpy>=999")
-    made = []
+    assert runtime == Runtime()
+    edit(base.root, "pyproject.toml", '"numpy>=2"', '"numpy>=999", "packaging"')
+    installed = []
 
-    def environment(root: Path, folder: Path) -> str:
-        made.append((root, folder))
-        return "its python"
+    def packages(python: str, wanted: Sequence[str], folder: Path) -> list[str]:
+        installed.append((python, wanted, folder))
+        return ["its folder"]
 
-    monkeypatch.setattr(versions, "environment", environment)
-    reason, pythons = coexistence(base, head, tmp_path, "")
+    monkeypatch.setattr(versions, "packages", packages)
+    reason, runtime = coexistence(base, head, tmp_path, "")
     assert reason == "one needs numpy>=999"
-    assert pythons == {"base": "its python"}
-    assert made == [(base.root, tmp_path / "base-environment")]
-
-
-@pytest.fixture
-def by_name(two: tuple[Path, Path]) -> tuple[Path, Path]:
-    """The two import themselves by their name, at once and at the first call."""
-    for root in two:
-        edit(root, "src/pkg/hotpaths.py", "from .work import", "from pkg.work import")
-    return two
-
-
-def test_versions_that_import_themselves_by_name_are_two(by_name: tuple[Path, Path]) -> None:
-    edit(by_name[1], "src/pkg/work.py", "return (x + x,)", "return (x + x + x,)")
-    one, other = (load(version(root)) for root in by_name)
-    x = np.ones(4)
-    for _ in range(2):
-        assert function(one, "doubling", "added")(x)[0][0] == 2
-        assert function(other, "doubling", "added")(x)[0][0] == 3
-    assert "pkg" not in sys.modules
-
-
-def test_a_version_by_name_can_be_proven(by_name: tuple[Path, Path]) -> None:
-    for path in load(version(by_name[0])).values():
-        for variant in path.variants:
-            for case in path.cases:
-                assert verify(path, variant, case).error <= 1
-
-
-def test_a_version_by_name_is_broken_where_it_lacks_an_entry(by_name: tuple[Path, Path]) -> None:
-    (by_name[1] / "src/pkg/hotpaths.py").rename(by_name[1] / "src/pkg/elsewhere.py")
-    with pytest.raises(BrokenVersionError, match=r"there is no module 'pkg\.hotpaths'"):
-        load(version(by_name[1]))
+    assert runtime == Runtime(sys.executable, {"base": ["its folder"]})
+    # All requirements together: the others have to fit these.
+    wanted = ("numpy>=999", "packaging")
+    assert installed == [(sys.executable, wanted, tmp_path / "base-requirements")]
 
 
 # --- the same code --------------------------------------------------------------------------------
@@ -359,119 +187,6 @@ def test_nothing_is_not_the_same_code(two: tuple[Path, Path]) -> None:
     assert not same_code(*map(version, two))
 
 
-# --- older versions -------------------------------------------------------------------------------
-
-
-class Named:
-    """An enumeration's member of another version of this package."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@dataclass
-class OldVariant:
-    """As variants were before they had a backend; `fn` is all that they did."""
-
-    fn: Any
-    agreement: Any
-
-
-@dataclass
-class LaterVariant(OldVariant):
-    """With the library's name, and what it prepares."""
-
-    prepare: Any
-    backend: Any
-
-
-@dataclass
-class OldPath:
-    """Without `updates`."""
-
-    name: str
-    story: str
-    reference: Any
-    variants: Any
-    inputs: Any
-    cases: Any
-    cost: Any
-    version: int
-
-
-def doubled(x: Any) -> Any:
-    """2·x."""
-    return (2 * x,)
-
-
-def in_float32(x: Any) -> Any:
-    """2·x."""
-    return (np.float32(2) * x,)
-
-
-def halved_precision(x: Any) -> Any:
-    """Once per training."""
-    return (x.astype(np.float32),)
-
-
-def old_path(*variants: Any) -> Any:
-    return OldPath(
-        "doubling",
-        "A path.",
-        doubled,
-        list(variants),
-        lambda case, rng: (rng.random(case.batch),),
-        [Case(3)],
-        lambda case: Cost(bytes=48),
-        7,
-    )
-
-
-def test_an_older_api_is_adopted() -> None:
-    path = adopted(
-        old_path(
-            LaterVariant(in_float32, Named("FLOAT32"), halved_precision, "numpy"),
-            OldVariant(lambda_named("twice"), Named("REASSOCIATED")),
-        )
-    )
-    assert (path.name, path.version, path.updates) == ("doubling", 7, ())
-    reference, later, old = path.contestants
-    assert reference.name == "doubled"
-    assert later.agreement is Agreement.FLOAT32
-    assert later.prepare is halved_precision
-    assert later.backend is old.backend is NUMPY
-    assert old.agreement is Agreement.REASSOCIATED
-    assert old.prepare is as_given
-    for variant in path.variants:
-        verify(path, variant, path.cases[0])
-
-
-def lambda_named(name: str) -> Any:
-    def function(x: Any) -> Any:
-        return (x + x,)
-
-    function.__name__ = function.__doc__ = name
-    return function
-
-
-def test_a_backend_is_kept_as_it_is() -> None:
-    variant = LaterVariant(in_float32, Named("FLOAT32"), as_given, FUNCTION)
-    (found,) = adopted(old_path(variant)).variants
-    assert found.backend is FUNCTION
-    assert found.name == "in_float32_function"
-
-
-def test_an_agreement_that_we_do_not_have_is_told(two: tuple[Path, Path]) -> None:
-    edit(
-        two[0],
-        "src/pkg/hotpaths.py",
-        "Agreement.REASSOCIATED",
-        "type('A', (), {'name': 'FLOAT16'})",
-    )
-    with pytest.raises(BrokenVersionError, match="FLOAT16"):
-        load(version(two[0]))
-
-
 # --- from a repository ----------------------------------------------------------------------------
 
 
@@ -482,7 +197,6 @@ def test_a_version_is_checked_out(project: Any, tmp_path: Path) -> None:
     new = checked_out(None, project.folder, Path(), tmp_path / "new")
     assert (old.name, old.commit, old.root) == ("HEAD", first, tmp_path / "old")
     assert (new.name, new.commit, new.root) == ("the working tree", None, tmp_path / "new")
-    assert load(old).keys() == {"doubling", "sums"}
     assert (new.root / "src/pkg/work.py").read_text(encoding="utf-8") == "changed"
     with pytest.raises(MlpperfError, match="There is no commit '--help'"):
         checked_out("--help", project.folder, Path(), tmp_path / "third")
@@ -495,4 +209,4 @@ def test_a_project_below_the_top_is_checked_out_with_the_rest(project: Any, tmp_
     project.commit()
     version = checked_out("main", project.folder, Path("tools"), tmp_path / "out")
     assert version.root == tmp_path / "out" / "tools"
-    assert load(version).keys() == {"page"}
+    assert entry_file(version, "page") == tmp_path / "out/tools/page.py"

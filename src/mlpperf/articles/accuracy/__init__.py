@@ -4,7 +4,7 @@ A *contender* is a way to classify digits. Its *course* is one training of it, f
 a process of its own, with the test accuracy after every epoch. What counts is the second at which
 the accuracy has first held a target for `RULES.epochs_held` epochs in a row. The clock starts when
 the data are loaded, so it runs during the fit of clusters, the computation of their distances, the
-scaling and the training. It stands still while the accuracy is looked at.
+scaling and the training. It stands still while the test set is predicted.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rules:
-    """When a course ends, and how many there are, unless the command line asks for something else.
+    """When a course ends, and how many there are, by default.
 
     Attributes
     ----------

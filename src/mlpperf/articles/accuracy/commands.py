@@ -57,7 +57,7 @@ def accuracy(
     with terminal.progress() as bar:
         task = bar.add_task("", total=seeds * len(chosen))
 
-        def tell(course: Course) -> None:
+        def update(course: Course) -> None:
             now = f"{course.seconds[-1]:.1f} s: {percent(course.accuracies[-1])}"
             what = f"{course.contender.name}, seed {course.seed}, {now}"
             bar.update(task, description=what, refresh=True)
@@ -66,7 +66,7 @@ def accuracy(
             for each in chosen:
                 course = Course(each, seed, epochs or each.epochs, limit, targets[-1])
                 try:
-                    course.follow(data, tell)
+                    course.follow(data, update)
                 finally:
                     if course.accuracies or course.stopped != INTERRUPTED:
                         asked = {"data": data, "targets": targets}

@@ -1,4 +1,4 @@
-"""Who is to reach an accuracy, and with which settings."""
+"""The contenders that are to reach an accuracy, and their settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import RULES
 # The settings of the articles' reference run on pixels (ANN XIV), which had 97.35 % of the test set
 # right after 550 to 600 epochs.
 PIXELS = replace(ARTICLE, l2=0.2, decrease=1e-5, epochs=600)
-# Distances vary less than pixels from one image to the next, so training on them bears a higher
+# Distances vary less than pixels from one image to the next, so training on them tolerates a higher
 # learning rate, as long as it shrinks soon enough: of all rates tried, from 1e-3 to 1e-2, this one
 # reached 97.4 % first. λ2 follows from the number of clusters by the articles' rule
 # (`Settings.with_clusters`); with a sixth of that, or 2.5 times as much, fewer digits were right.
@@ -34,7 +34,7 @@ class Contender:
     name, what : as the tables show it, and a description.
     settings : those of a network that `rung` trains, or a network of Keras.
     rung : the rung that trains, by default the last one; without a meaning for Keras.
-    clusters : so many cluster distances are the inputs; None for pixels.
+    clusters : number of cluster distances that are the inputs; None for pixels.
     same_course : the contender that has the same accuracies epoch by epoch, but trains faster. A
         contender that names one trains a few epochs only, and the rest is extrapolated from it.
     """
@@ -57,7 +57,7 @@ class Contender:
         return RULES.epochs_extrapolated_from if self.same_course else self.settings.epochs
 
     def check(self, data: Dataset) -> None:
-        """Raise `MlpperfError` if `data` cannot have so many clusters, and warn if they are few."""
+        """Raise `MlpperfError` if `data` has fewer samples than clusters; warn of few clusters."""
         if self.clusters is not None:
             require_clusters(self.clusters, data)
             warn_of_few(self.clusters)
@@ -84,15 +84,9 @@ CONTENDERS = (
 
 
 def contender_named(name: str) -> Contender:
-    """The contender of that name; `clusters_K` for any K.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
-    if found := re.fullmatch(r"clusters_(0|[1-9][0-9]*)", name):
-        return on_clusters(int(found[1]))
+    """The contender of that name, `clusters_K` for any K; an error names the nearest ones."""
+    if match := re.fullmatch(r"clusters_(0|[1-9][0-9]*)", name):
+        return on_clusters(int(match[1]))
     known = {contender.name: contender for contender in CONTENDERS}
     check("contender", [name], known)
     return known[name]

@@ -45,7 +45,7 @@ class Course:
     stopped: str = INTERRUPTED
 
     def follow(self, data: str, report: Callable[[Course], None] = lambda course: None) -> None:
-        """Train on the data set `data` in a fresh process until that ends, as it should or not.
+        """Train on the data set `data` in a fresh process, until it ends or fails.
 
         `report` is called after every epoch.
         """

@@ -1,7 +1,7 @@
 """Images as distances to the centres of clusters, which a network takes in the place of pixels.
 
-`ClusterDistances` stands here for whoever uses it outside this package. It is loaded when it is
-first asked for, because scikit-learn comes with it, which takes seconds to load.
+`ClusterDistances` can be imported from here. It is loaded at its first use, because scikit-learn,
+which it needs, takes seconds to load.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -3,8 +3,8 @@
 The inertia, the sum of squared distances to the nearest centre, falls with every further cluster.
 Where it falls steeply at first and slowly afterwards, the bend between the two, the *elbow*, is a
 reasonable K. But every curve that flattens bends most somewhere. Where the data themselves prefer
-no number, that place moves when a longer or a shorter range of K is looked at. So the elbow is
-looked for twice, over the whole range and over its lower half, and believed if both agree.
+no number, that place moves with the range of K. So the elbow is computed twice, over the whole
+range and over its lower half, and believed if both agree.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from ...errors import MlpperfError
 from ..data.datasets import Dataset
 
-# Numbers of clusters that a curve needs at least before an elbow is looked for in it: of four, only
-# the two between the ends could be one.
+# Fewest numbers of clusters in a curve with an elbow: of four, only the two between the ends could
+# be one.
 FEWEST_POINTS = 5
 
 
@@ -59,7 +59,7 @@ def measure(
     `inertia` : sum over all training images of the squared distance to the nearest centre.
     `silhouette` : average over `sample` training images that the seed draws; None where it is not
     defined, because all of them lie in one cluster or each in its own.
-    Inertia and silhouette are those of the scaled features in which the clusters were found.
+    Inertia and silhouette are those of the scaled features, in which the clusters are.
 
     Raises
     ------
@@ -101,7 +101,7 @@ class Elbow(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether it stays where it is when only the lower half is looked at."""
+        """Whether the lower half alone has the same one."""
         return self.whole is not None and self.whole == self.half
 
 
@@ -121,5 +121,5 @@ def _knee(counts: Sequence[int], inertias: Sequence[float]) -> int | None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns where there is no elbow
-        found = KneeLocator(counts, inertias, curve="convex", direction="decreasing").knee
-    return None if found is None else int(found)
+        knee = KneeLocator(counts, inertias, curve="convex", direction="decreasing").knee
+    return None if knee is None else int(knee)

@@ -21,7 +21,7 @@ class Centres(NamedTuple):
 
 
 def centres_ready(centres: Array) -> Centres:
-    """What can be computed once the centres are known."""
+    """The centres with everything that does not depend on the images."""
     squares = np.square(centres, dtype=np.float64).sum(axis=1)
     doubled = np.ascontiguousarray(-2 * centres.T)
     return Centres(centres, doubled, squares.astype(centres.dtype))

@@ -2,7 +2,7 @@
 
 The distances of an image to the centres of K clusters say nearly as much about it as its 784
 pixels. With K inputs instead of 784 the first weight matrix, which takes most of the time, is so
-much smaller. Clusters are found without labels and in the training images only. Before training
+much smaller. The clusters are those of the training images, found without labels. Before training
 the network's own scaler normalises the distances, as it does with any features.
 """
 
@@ -27,7 +27,7 @@ from ..data.samples import Scaling
 from .distances import CHUNK, centres_ready, distances_into
 
 Array = NDArray[Any]
-# One cluster has its centre at the mean of all samples, to which a distance tells little.
+# One cluster has its centre at the mean of all samples, and the distance to it is of little use.
 FEWEST_CLUSTERS = 2
 SCALERS = ("standard", "per_sample")
 
@@ -94,7 +94,7 @@ class ClusterDistances(
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Find the centres in X (samples, n); y is not looked at."""
+        """Find the centres in X (samples, n); y is ignored."""
         x = self._checked(X, reset=True)
         least = {"n_clusters": FEWEST_CLUSTERS, "n_init": 1, "batch_size": 1}
         for name, lowest in least.items():
@@ -146,7 +146,7 @@ class ClusterDistances(
                 target = out[start : start + CHUNK]
                 distances_into(scaled, centres, target, sizes[: len(part)])
 
-        with np.errstate(over="ignore", invalid="ignore"):  # found below
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
             in_parallel(work, x, distances, products=True)
         if not np.isfinite(distances.max()):
             raise UnusableFeaturesError(
@@ -178,7 +178,7 @@ class ClusterDistances(
 
     @property
     def _n_features_out(self) -> int:
-        """How many names `get_feature_names_out` has to give."""
+        """The number of names that `get_feature_names_out` gives."""
         return len(self.cluster_centers_)
 
     def __sklearn_tags__(self) -> Any:
@@ -213,23 +213,23 @@ class ClusterDistances(
         """
         about, arrays = archives.read(path, "clusters")
         try:
-            found = cls(**about["parameters"])
+            made = cls(**about["parameters"])
             centres, affine = arrays["centres"], arrays.get("affine")
             shapes = [centres.shape, (2, centres.shape[-1]) if affine is None else affine.shape]
-            wanted = [(found.n_clusters, centres.shape[-1]), (2, centres.shape[-1])]
+            wanted = [(made.n_clusters, centres.shape[-1]), (2, centres.shape[-1])]
             given = [a for a in (centres, affine) if a is not None]
             sound = all(a.dtype == np.float32 and np.isfinite(a).all() for a in given)
-            if shapes != wanted or not sound or (found.scaler == "standard") == (affine is None):
-                raise ValueError(f"its arrays are no {found.n_clusters} centres")
+            if shapes != wanted or not sound or (made.scaler == "standard") == (affine is None):
+                raise ValueError(f"its arrays are no {made.n_clusters} centres")
         except (KeyError, TypeError, ValueError, IndexError) as reason:
             raise archives.damaged(path, "clusters", reason) from reason
-        found.cluster_centers_, found.affine_ = centres, affine
-        found.n_features_in_ = centres.shape[1]
-        return found
+        made.cluster_centers_, made.affine_ = centres, affine
+        made.n_features_in_ = centres.shape[1]
+        return made
 
 
 def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) -> Features:
-    """`data` as distances to the centres of a fitted transformer, or of as many clusters.
+    """`data` as distances to the centres of a fitted transformer, or of this many clusters.
 
     In the second case they are searched for in the training images, scaled to length 1. With
     clusters of unscaled grey values, the network took more than twice as many epochs to 97.4 % of

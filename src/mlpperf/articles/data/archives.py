@@ -16,7 +16,7 @@ from ...errors import MlpperfError
 
 
 def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Write `arrays` and the JSON object `about`, the whole file or nothing.
+    """Write `arrays` and the JSON object `about`, whole or not at all.
 
     `what` names the arrays in the sentence about an error.
 
@@ -35,19 +35,13 @@ def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, 
 
 
 def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The object and the arrays that `write` wrote.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read or is damaged.
-    """
+    """The object and the arrays in the file; an error if it is unreadable or damaged."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays.pop("about")))
         if not isinstance(about, dict):
-            raise ValueError("what it is about is no JSON object")
+            raise ValueError("its description is no JSON object")
     except OSError as reason:
         raise MlpperfError(f"{path} cannot be read ({reason.strerror or reason}).") from reason
     except Exception as reason:  # zip files, arrays and JSON can be damaged in many ways
@@ -56,5 +50,5 @@ def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
 
 
 def damaged(path: Path, what: str, reason: object) -> MlpperfError:
-    """The sentence about a file that is not what it should be."""
+    """The error about a file with other content than it should have."""
     return MlpperfError(f"{path} is damaged or no file of {what} ({reason}).")

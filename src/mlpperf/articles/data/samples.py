@@ -93,7 +93,7 @@ def _require_finite(images: Array) -> None:
 
 
 class Samples:
-    """What a network is trained on.
+    """The training set of a network: images, labels, and their scaling.
 
     Parameters
     ----------

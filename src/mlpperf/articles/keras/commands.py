@@ -61,14 +61,14 @@ def keras(
         with terminal.progress() as bar:
             task = bar.add_task("compiling", total=chosen.epochs)
 
-            def tell(now: list[Any]) -> None:
+            def update(now: list[Any]) -> None:
                 nonlocal history
                 history = now
                 if plot:
                     save([curves.draw(now) for curves in show.CURVES], plot)
                 bar.update(task, advance=1, description=show.keras_so_far(now[-1]), refresh=True)
 
-            training.train(chosen, loaded, on_epoch=tell)
+            training.train(chosen, loaded, on_epoch=update)
     finally:
         if history:
             asked = {"network": network, "settings": asdict(chosen), "data": data}

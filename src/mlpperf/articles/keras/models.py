@@ -55,14 +55,6 @@ class Schedule:
         if self.steps < 1:
             raise MlpperfError(f"A schedule's steps must be at least 1, not {self.steps}.")
 
-    def at(self, step: int) -> float:
-        """The learning rate of that batch, from 0."""
-        if self.kind == "inverse_time":
-            return self.rate / (1 + self.decay * step / self.steps)
-        if self.kind == "exponential":
-            return float(self.rate * self.decay ** (step / self.steps))
-        return self.rate
-
 
 @dataclass(frozen=True)
 class Convolution:

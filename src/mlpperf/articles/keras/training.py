@@ -15,16 +15,16 @@ from ..data.datasets import Dataset
 from ..data.samples import Scaling
 from .models import Array, Network, build, input_shape
 
-# An epoch that takes more than so many times the median seconds has stalled: the processors stood
-# idle for a part of it.
+# An epoch that takes more than this many times the median has stalled: for a part of it the
+# processors stood idle.
 STALL_FACTOR = 2.0
 
 
 def pipeline(x: Array, y: Array, batch_size: int, seed: int | None) -> Any:
     """Batches of x (n, …) and y (n, classes) as a `tf.data.Dataset` without stalls.
 
-    With a seed they never end, and every epoch has another order, so `fit` has to be told the
-    batches of an epoch as `steps_per_epoch`. Without one they come once, in the order of x.
+    With a seed they never end, and every epoch has another order, so `fit` needs the batches
+    of an epoch as `steps_per_epoch`. Without one they come once, in the order of x.
 
     One tensor of indices is shuffled, and batches are gathered by slices of it. To shuffle elements
     one by one, as `Dataset.shuffle` does, takes longer than to train on them. One iterator serves

@@ -22,7 +22,7 @@ class Activation(NamedTuple):
     of: Callable[[Array], Array]  # A from Z
     derivative: Callable[[Array], Array]  # f' from Z, as the articles' first program had it
     derivative_from_activation: Callable[[Array], Array]  # f' from A
-    in_place: Callable[[Array], None]  # Z becomes A
+    in_place: Callable[[Array], object]  # Z becomes A
     chain: Callable[[Array, Array], None]  # δ becomes δ ∘ f'; A is overwritten
 
 
@@ -54,18 +54,10 @@ def _sigmoid_chain(delta: Array, a: Array) -> None:
     delta *= a
 
 
-def _tanh_in_place(z: Array) -> None:
-    np.tanh(z, out=z)
-
-
 def _tanh_chain(delta: Array, a: Array) -> None:
     np.square(a, out=a)
     np.subtract(1.0, a, out=a)
     delta *= a
-
-
-def _relu_in_place(z: Array) -> None:
-    np.maximum(z, 0.0, out=z)
 
 
 def _relu_chain(delta: Array, a: Array) -> None:
@@ -85,26 +77,26 @@ ACTIVATIONS = {
         of=np.tanh,
         derivative=lambda z: 1.0 - np.square(np.tanh(z)),
         derivative_from_activation=lambda a: 1.0 - np.square(a),
-        in_place=_tanh_in_place,
+        in_place=lambda z: np.tanh(z, out=z),
         chain=_tanh_chain,
     ),
     "relu": Activation(
         of=lambda z: np.maximum(z, 0.0),
         derivative=lambda z: (z > 0).astype(z.dtype),
         derivative_from_activation=lambda a: (a > 0).astype(a.dtype),
-        in_place=_relu_in_place,
+        in_place=lambda z: np.maximum(z, 0.0, out=z),
         chain=_relu_chain,
     ),
 }
 
 
 class Loss(NamedTuple):
-    """What is minimised, with a sigmoid in the output layer."""
+    """The function that is minimised, of a sigmoid in the output layer."""
 
     of: Callable[[Array, Array], Array]  # summed over nodes and samples, from A and Y
     delta: Callable[[Array, Array], Array]  # dLoss/dZ of the output layer, from A and Y
     in_place: Callable[[Array, Array], tuple[Array, Array]]  # A, Y → loss, Σ|A − Y|; overwrites Y
-    delta_into: Callable[[Array, Array, Array], None]  # the same delta into the third array
+    delta_into: Callable[[Array, Array, Array], object]  # the same delta into the third array
 
 
 def _log_loss(a: Array, y: Array) -> Array:
@@ -125,10 +117,6 @@ def _log_loss_in_place(a: Array, y: Array) -> tuple[Array, Array]:
     error = y.size - y.sum()
     np.maximum(y, np.finfo(y.dtype).tiny, out=y)
     return -np.log(y, out=y).sum(), error
-
-
-def _difference_into(a: Array, y: Array, delta: Array) -> None:
-    np.subtract(a, y, out=delta)
 
 
 def _squares(a: Array, y: Array) -> Array:
@@ -152,7 +140,7 @@ LOSSES = {
         of=_log_loss,
         delta=lambda a, y: a - y,  # the derivative of the sigmoid cancels
         in_place=_log_loss_in_place,
-        delta_into=_difference_into,
+        delta_into=lambda a, y, delta: np.subtract(a, y, out=delta),
     ),
     "mse": Loss(
         of=_squares,

@@ -9,26 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from ...devices import keep_freed_memory
 from ...engine.machine.ceilings import floor_seconds
+from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
+from ...errors import MlpperfError
 from ...hotpath import Cost
 from ..data.datasets import synthetic
 from .floor import Floor
 from .ladder import ceiling_seconds
 from .network import NetworkCase, step_cost
 from .rungs import Step0
-from .settings import ARTICLE
+from .settings import ARTICLE, Settings
 from .training import Run
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What stays the same while samples or nodes grow.
+    """Fixed settings, while samples or nodes grow.
 
     Attributes
     ----------
-    batch_size : samples in a batch, for every point; fewer only where there are not so many.
+    batch_size : samples in a batch, for every point; fewer only where the set is smaller.
     samples_for_nodes : samples of the set on which layers of all widths are trained: four batches.
     samples_trained_min : samples that the articles' network sees at least, over all its epochs, so
         that a point with few samples is timed for long enough, too.
@@ -65,20 +66,16 @@ def grow(
     `ceiling_per_sample`, those of every product by itself in its quickest layout, and `peak_share`,
     the share of the rate of this machine's fastest large product that training reaches.
     """
+    if lacks := rung.missing():
+        raise MlpperfError(lacks)
     keep_freed_memory()
+    points = [_point(size, ARTICLE.hidden, epochs) for size in samples]
+    points += [_point(GROWTH.samples_for_nodes, (width, width), epochs) for width in nodes]
     side = GROWTH.product_side
     product = Cost(bytes=0, products=((side, side, side),))
     peak = product.flops / floor_seconds(product).seconds  # operations per second
-    points = [(size, ARTICLE.hidden) for size in samples]
-    points += [(GROWTH.samples_for_nodes, (width, width)) for width in nodes]
-    for size, hidden in points:
-        usual = ARTICLE.with_batch(min(GROWTH.batch_size, size))
-        least = GROWTH.samples_trained_min // size if hidden == ARTICLE.hidden else 0
-        count = max(epochs, least)
-        # One epoch warms up; and the last one of the settings is not trained, for it would predict.
-        settings = replace(
-            usual, hidden=hidden, learning_rate=GROWTH.learning_rate, epochs=count + 2
-        )
+    for size, settings in points:
+        count = settings.epochs - 2
         run = Run(synthetic(size), settings, rung)
         floor = Floor(run.samples, settings)
         time.sleep(SETTLE)
@@ -96,9 +93,20 @@ def grow(
         )
         yield {
             "samples": size,
-            "hidden": list(hidden),
+            "hidden": list(settings.hidden),
             "seconds_per_sample": seconds / size,
             "floor_per_sample": bare / size,
             "ceiling_per_sample": ceiling_seconds(run.layers, settings, size) / size,
             "peak_share": flops / seconds / peak,
         }
+
+
+def _point(size: int, hidden: tuple[int, ...], epochs: int) -> tuple[int, Settings]:
+    """Samples, and settings with two epochs more than are timed.
+
+    The first one warms up. The last one is not trained, because predictions follow it.
+    """
+    least = GROWTH.samples_trained_min // max(size, 1) if hidden == ARTICLE.hidden else 0
+    usual = ARTICLE.with_batch(min(GROWTH.batch_size, size))
+    timed, rate = max(epochs, least), GROWTH.learning_rate
+    return size, replace(usual, hidden=hidden, learning_rate=rate, epochs=timed + 2)

@@ -81,7 +81,7 @@ class Flat:
         if across:
             views[0] = views[0].T
         self.w, self.idle, self.b = views[:count], views[count], views[count + 2 :]
-        self.weights = int(ends[count + 1])  # the first so many are weights, the others biases
+        self.weights = int(ends[count + 1])  # this many are weights, the rest biases
 
     def fill(self, weights: Sequence[Array]) -> None:
         """Copy from the articles' shapes, (n(N+1), n(N) + 1) with the bias in column 0."""
@@ -141,8 +141,8 @@ class InPlace(Float32):
         """Train on x (n, n(0)) and one-hot labels y (n(E), n).
 
         With `used`, x holds only the pixels that this mask of all n(0) marks; the others are 0.
-        With `scale`, a (factor, offset) per pixel, the network sees factor·x + offset. Of every
-        batch this object works on one part in `share`; what others have to see is made by `new`.
+        With `scale`, a (factor, offset) per pixel, the network sees factor·x + offset. This object
+        works on one part in `share` of every batch; `new` makes the arrays that others have to see.
         """
         self.layers = layers = [weights[0].shape[1] - 1, *(len(w) for w in weights)]
         self.used = np.ones(layers[0], dtype=bool) if used is None else used

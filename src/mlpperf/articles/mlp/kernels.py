@@ -114,7 +114,7 @@ CACHE_LINE = 64  # bytes
 def gather(x: Array, index: Array, factor: Array, offset: Array, rows: Array) -> None:
     """Rows (B, n) ← factor·x + offset for the samples `index` of x (samples, n), bytes or floats.
 
-    No processor guesses where the next row of a random batch lies, so it is told.
+    No processor can predict where the next row of a random batch lies, so it is prefetched.
     """
     start, row_bytes = x.ctypes.data, x.strides[0]
     for i in range(len(index)):

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...devices import keep_freed_memory
 from ...engine.machine.ceilings import floor_seconds
 from ...engine.statistics.intervals import Interval, ratio_interval
+from ...engine.worker.memory import keep_freed_memory
 from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
 from ...hotpath import Cost
@@ -57,7 +57,7 @@ class Climber:
 
 @dataclass(frozen=True)
 class RungStanding:
-    """How a rung has done so far; ratios pair epochs of the same round of turns.
+    """The results of a rung so far; ratios pair epochs of the same round of turns.
 
     Attributes
     ----------

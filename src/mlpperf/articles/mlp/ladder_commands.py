@@ -71,16 +71,16 @@ def ladder(
         with terminal.progress() as bar:
             task = bar.add_task("ladder", total=None)
 
-            def tell(text: str) -> None:
+            def update(text: str) -> None:
                 bar.update(task, description=text, refresh=True)
 
             for now in climb(
-                load(data, progress=True), settings, rungs, epochs=count, progress=tell
+                load(data, progress=True), settings, rungs, epochs=count, progress=update
             ):
                 standings = now
             if memory and not quick:
                 for each in rungs:
-                    tell(f"memory of {each.name}")
+                    update(f"memory of {each.name}")
                     memories[each.name] = peak_memory(each.name, batch_size, data)
     finally:
         recording.add(*show_ladder.as_records(standings, settings, data, memories))
@@ -133,18 +133,9 @@ def sweep(
         for size, setting in work:
             what = f"batch {size}, {setting.threads} threads"
             bar.update(task, description=what, refresh=True)
-            arguments = [
-                "-m",
-                "mlpperf",
-                "ladder",
-                "--batch-size",
-                str(size),
-                "--epochs",
-                str(epochs),
-                "--no-memory",
-            ]
-            arguments += ["--data", data, "--json", "--records", str(folder)]
-            arguments += [a for r in chosen for a in ("--rung", r)]
+            arguments = ["-m", "mlpperf", "ladder", f"--batch-size={size}", f"--epochs={epochs}"]
+            arguments += ["--no-memory", f"--data={data}", "--json", f"--records={folder}"]
+            arguments += [f"--rung={name}" for name in chosen]
             try:
                 written += json.loads(setting.run(arguments)[0])
             except MlpperfError as reason:  # the others go on

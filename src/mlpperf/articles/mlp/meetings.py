@@ -1,7 +1,7 @@
-"""How compiled threads wait for each other and tell time: Numba knows neither.
+"""How compiled threads wait for each other and read the clock: Numba has neither.
 
 Each thread counts the meetings that it has come to, in a place that the others look at. Functions
-of the operating system are called by their addresses, which are found out in Python.
+of the operating system are called by their addresses, which Python looks up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class System(NamedTuple):
     Attributes
     ----------
     give_way : lets another thread have the processor.
-    clock, clock_kind : writes two numbers to where it is told; −1 where it needs no kind.
+    clock, clock_kind : writes two numbers to an address; kind −1 where it takes none.
     per_first, per_second : nanoseconds for one of the first and of the second number.
     """
 

@@ -16,13 +16,7 @@ PATIENCE = 3600.0  # seconds for these batches, of any size
 
 
 def peak_memory(rung: str, batch_size: int, data: str = "mnist") -> int:
-    """Bytes that all processes of `rung` take at most together, beyond NumPy and the data.
-
-    Raises
-    ------
-    MlpperfError
-        If the process fails.
-    """
+    """Bytes that all processes of `rung` take at most together, beyond NumPy and the data."""
     task = {"rung": rung, "batch_size": batch_size, "data": data}
     try:
         (answer,) = asked("mlpperf.articles.mlp.memory", task, patience=PATIENCE)

@@ -52,6 +52,11 @@ class NetworkCase(Case):
         return f"{super().name}{shape}" + ("" if self.data == "mnist" else f"-{self.data}")
 
 
+def batch_cases(*sizes: int) -> tuple[NetworkCase, ...]:
+    """Batches of these sizes through the articles' network."""
+    return tuple(map(NetworkCase, sizes))
+
+
 class TrainingSet(NamedTuple):
     """The data in all the forms that hot paths start from; n samples."""
 

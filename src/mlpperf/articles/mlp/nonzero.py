@@ -4,7 +4,7 @@ Of MNIST's grey values four in five are 0. A BLAS multiplies them all the same, 
 that were copied together before. Here each value that is not 0 adds its row of the weights to the
 sum of its sample, or its share of the delta to a row of the gradient, and samples are read where
 they lie. A row of 72 numbers is 9 registers. LLVM does not keep such rows in registers by itself,
-so the additions are said in its own instructions.
+so the additions are written in its own instructions.
 
 The network sees x = factor·v + offset of a value v. Where v is 0 that is the offset, and what all
 offsets add up to is the same for all samples, so it is computed once for a batch.
@@ -20,7 +20,7 @@ from ...compiled import Instruction, instruction, kernel, prefetch
 from .equations import Array
 from .kernels import AHEAD, CACHE_LINE, f32
 
-LANES = 8  # numbers of a register; rows have a multiple of so many
+LANES = 8  # numbers of a register; the length of a row is a multiple
 REGISTERS = 12  # of a row that are worked on at a time; every processor with such has 16 or more
 
 
@@ -47,7 +47,7 @@ def nonzero(x: Array) -> Nonzero:
 
 
 def nothing(dtype: Any) -> Nonzero:
-    """Of no sample, for those who multiply them whole."""
+    """No samples, for rungs that multiply them whole."""
     return Nonzero(np.zeros(0, np.int64), np.zeros(0, np.uint16), np.zeros(0, dtype))
 
 
@@ -110,7 +110,7 @@ def _panel(sums: bool, context: Any, builder: Any, signature: Any, args: Any) ->
 
 
 def _rows_instruction(name: str, sums: bool, does: str) -> Instruction:
-    """An instruction for the values of a sample from `first` to `end`; rows are told by address."""
+    """An instruction for the values of a sample from `first` to `end`; rows are addresses."""
 
     def typed(
         context: Any,
@@ -142,7 +142,7 @@ add_to_rows = _rows_instruction("add_to_rows", False, "Each row of a pixel += fa
 
 @kernel
 def fetch(samples: Nonzero, sample: int) -> None:
-    """Ask for the values of a sample ahead of time: nobody can guess which comes next."""
+    """Ask for the values of a sample ahead of time: no processor can predict the next one."""
     start, end = samples.starts[sample], samples.starts[sample + 1]
     size = samples.values.itemsize
     for place in range(start * size, end * size, CACHE_LINE):

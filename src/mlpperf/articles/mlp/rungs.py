@@ -242,7 +242,7 @@ class Float32(Step0):
 
 
 class NoInputDelta(Float32):
-    """Step I b: no delta for the input layer, which nobody needs; only the terms asked for."""
+    """Step I b: no delta for the input layer, which is not needed; only the terms asked for."""
 
     name = "no_input_delta"
     lowest = 1

@@ -37,9 +37,9 @@ from .settings import Settings
 # Looks at a flag, some milliseconds in all, between two questions whether the others are alive:
 # asking takes a call of the system, for which a meeting that goes well should not wait.
 LOOKS_BETWEEN_CHECKS = 20_000
-STOP, TRAIN = 0, 1  # what a member is told over its pipe
+STOP, TRAIN = 0, 1  # commands to a member over its pipe
 DEAD = "A process that shared the batches has died."
-# A set of at most so many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
+# A set of at most this many bytes is scaled once and kept. MNIST takes 188 MB. A larger one stays
 # uint8, a quarter of that, and its scaling is folded into the first weights for every batch.
 SCALED_BYTES_MAX = 1 << 28
 
@@ -63,10 +63,8 @@ class Team(PaddedLayers):
         weights: Sequence[Array],
         settings: Settings,
         momentum: Sequence[Array] | None = None,
-        *,
-        used: Array | None = None,
-        scale: tuple[Array, Array] | None = None,
         members: int = 1,
+        **how: Any,
     ) -> None:
         """As `InPlace`, with `members` processes, this one included.
 
@@ -77,9 +75,7 @@ class Team(PaddedLayers):
         """
         if members > 1 and "fork" not in multiprocessing.get_all_start_methods():
             raise MlpperfError(f"{self.name} needs a system that can fork; use --threads 1.")
-        super().__init__(
-            x, y, weights, settings, momentum, used=used, scale=scale, share=members, new=shared
-        )
+        super().__init__(x, y, weights, settings, momentum, share=members, new=shared, **how)
         self.members, self.me = members, 0
         self.gradients += [
             Flat(self.layers, self.used, shared, self.multiple) for _ in range(members - 1)
@@ -127,13 +123,7 @@ class Team(PaddedLayers):
         return cls(x, y, weights, settings, used=used, members=members)
 
     def train(self, order: Array) -> BatchCosts:
-        """Train on the samples `order`, batch by batch; the last one may be short.
-
-        Raises
-        ------
-        MlpperfError
-            If another process of the team has died.
-        """
+        """Train on the samples `order`, batch by batch; an error if another process has died."""
         self.order[: len(order)] = order
         self.rate_now[0] = self.rate
         try:
@@ -160,7 +150,7 @@ class Team(PaddedLayers):
             self.close()
 
     def _serve(self, me: int, pipe: Any, parents: Any) -> None:
-        """All that a forked process does: train when told to, until it is to stop or alone."""
+        """Train in a forked process, whenever asked to, until it is stopped or left alone."""
         for end in (parents, *(end for _, end in self.others)):
             end.close()
         self.me, self.others = me, []

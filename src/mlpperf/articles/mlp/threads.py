@@ -54,13 +54,13 @@ class Threads(Step0):
     name = "shared_by_threads"
     dtype = np.float32
     phases: ClassVar[dict[str, str]] = {}  # the compiled pass times them
-    # Nodes of a hidden layer and pixels are filled up to multiples of so many.
+    # Hidden layers and pixels are filled up to multiples of these.
     multiple: ClassVar[int] = 8
     pixels_multiple: ClassVar[int] = 16
     # Samples that a thread takes through the network at a time, at least. Their rows, 720 kB of
     # MNIST, are then still in the cache of its processor when the backward pass needs them. But
     # every chunk also goes over all weights and their gradient, which costs more where these lie
-    # in no cache: with so many weights there is a sample more.
+    # in no cache: a chunk has a sample more for each of these weights.
     chunk: ClassVar[int] = 250
     weights_for_sample: ClassVar[int] = 1000
 
@@ -215,7 +215,7 @@ class Threads(Step0):
             waiting = [self.others.submit(work, *part) for part in parts[1:]]
             try:
                 work(*parts[0])
-            finally:  # nobody works on, whatever happened here
+            finally:  # no thread works on, whatever happened here
                 wait(waiting)
             for other in waiting:
                 other.result()
@@ -261,7 +261,7 @@ class ZerosSkipped(Threads):
     values_share_max: ClassVar[float] = 0.4
 
     def __init__(self, x: Array, *rest: Any, **how: Any) -> None:
-        """As `Threads`. Of x only what is not 0 is kept, if that is little."""
+        """As `Threads`; keeps only those values of x that are not 0, if they are few."""
         super().__init__(x, *rest, **how)
         few = np.count_nonzero(x) <= self.values_share_max * x.size and x.dtype.kind in "uf"
         if few and self.shared.widths[1] % LANES == 0:

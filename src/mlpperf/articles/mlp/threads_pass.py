@@ -57,7 +57,7 @@ class Shared(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What a thread has for itself, for the samples of one chunk.
+    """The buffers of one thread, for the samples of one chunk.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ def matrix(vector: Array, start: int, rows: int, columns: int) -> Array:
 
 @kernel
 def lap(before: int, part: int, n: int, spent: Array, own: Own, system: System) -> int:
-    """The time, after what has passed since `before` was added to a part and layer of `spent`."""
+    """Add the time since `before` to a part and layer of `spent`; gives the time now."""
     after = now(own.time, system)
     spent[part, n] += after - before
     return after  # type: ignore[no-any-return]

@@ -47,13 +47,7 @@ def last_rung() -> type[Step0]:
 
 
 def rung_named(name: str | None) -> type[Step0]:
-    """The rung of that name; without one, the last of those that can train here.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
+    """The rung of that name, an error names the nearest; without one, the last that can train."""
     if name is None:
         return last_rung()
     known = {rung.name: rung for rung in RUNGS}
@@ -76,7 +70,7 @@ class Epoch:
     test_accuracy: float | None = None
 
 
-class Diverged(MlpperfError):
+class DivergedError(MlpperfError):
     """The cost is no longer finite; what was recorded before remains."""
 
 
@@ -136,18 +130,18 @@ class Run:
 
         Raises
         ------
-        Diverged
-            If the cost of a batch is not finite; says which one.
+        DivergedError
+            If the cost of a batch is not finite; the message names it.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # found below, and the batch named
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
             costs = self.rung.train(order)
         seconds = time.perf_counter() - start
         finite, weights = np.isfinite(costs.loss), self.weights
         finite[-1] &= all(np.isfinite(w).all() for w in weights)
         if not finite.all():
-            raise Diverged(
+            raise DivergedError(
                 f"The cost is not finite in epoch {number}, batch {int(np.argmin(finite)) + 1}; "
                 "a lower learning rate or smaller initial weights may help."
             )
@@ -182,13 +176,7 @@ class Run:
         return predict(self.weights, images, self.samples.scaling, self.settings)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all.
-
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be written.
-        """
+        """Write a checkpoint, all that `resume` needs; the file is written whole or not at all."""
         weights, momentum = self.rung.state()
         arrays = {f"weights_{i}": w for i, w in enumerate(weights)}
         arrays |= {f"momentum_{i}": m for i, m in enumerate(momentum)}
@@ -214,7 +202,7 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
             (w, b), (factor, offset) = layers[0], scaling.affine
             layers[0] = w * factor, b + w @ offset
         single = [(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]
-        found = []
+        classes = []
         for start in range(0, len(images), PREDICTED_AT_ONCE):
             rows = images[start : start + PREDICTED_AT_ONCE]
             a = rows.astype(np.float32) if scaling.affine else scaling(rows)
@@ -222,8 +210,8 @@ def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings:
                 a = a @ w.T + b  # (B, n)·(n, m)
                 if i < len(single) - 1:
                     activation.in_place(a)
-            found.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
-    return np.concatenate(found)
+            classes.append(a.argmax(axis=1))  # the sigmoid of the output layer does not change that
+    return np.concatenate(classes)
 
 
 def samples_of(data: Dataset, settings: Settings) -> Samples:
@@ -233,7 +221,7 @@ def samples_of(data: Dataset, settings: Settings) -> Samples:
 
 
 def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
-    """Raise `MlpperfError` unless these are weights of a network with so many nodes per layer."""
+    """Raise `MlpperfError` unless these are weights of a network with `layers` nodes."""
     wanted = [(m, n + 1) for n, m in pairwise(layers)]
     given = [w.shape for w in weights]
     if given != wanted:
@@ -257,13 +245,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
 
 
 def load_weights(path: Path) -> list[Array]:
-    """The weights that `Run.save` wrote.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read or is damaged.
-    """
+    """The weights that `Run.save` wrote; an error if the file is unreadable or damaged."""
     return _read(path)[1]
 
 

@@ -11,6 +11,7 @@ a constant rate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 
 from ...errors import MlpperfError, check
@@ -47,69 +48,27 @@ class Peer:
 
 LOSS_ONLY = "records the loss, not the error"
 LAST_RUNG = Peer("last_rung", "the ladder's last rung", "last_rung", "numpy", cpu_only=True)
+_tensorflow = partial(Peer, package="tensorflow", differs=LOSS_ONLY, extra="tensorflow")
+_pytorch = partial(Peer, page="pytorch", package="torch", differs=LOSS_ONLY, extra="peers")
+KERAS = "Keras `fit` on arrays, as its users write it"
+BEST = "Keras `fit` with a pipeline of its own, an epoch per execution"
+SKLEARN = "scikit-learn's `MLPClassifier`"
 PEERS = (
     LAST_RUNG,
-    Peer(
-        "keras_fit",
-        "Keras `fit` on arrays, as its users write it",
-        "keras_fit",
-        "tensorflow",
-        "records loss and accuracy, not the error",
-        "tensorflow",
+    _tensorflow(
+        "keras_fit", KERAS, "keras_fit", differs="records loss and accuracy, not the error"
     ),
-    Peer(
-        "keras_best",
-        "Keras `fit` with a pipeline of its own, an epoch per execution",
-        "keras_fit",
-        "tensorflow",
-        LOSS_ONLY,
-        "tensorflow",
-    ),
-    Peer(
-        "tf_epoch",
-        "TensorFlow, a whole epoch in one `tf.function`",
-        "tensorflow_epoch",
-        "tensorflow",
-        LOSS_ONLY,
-        "tensorflow",
-    ),
-    Peer(
-        "tf_epoch_xla",
-        "TensorFlow, a whole epoch compiled by XLA",
-        "tensorflow_epoch",
-        "tensorflow",
-        LOSS_ONLY,
-        "tensorflow",
-    ),
-    Peer(
-        "scikit_learn",
-        "scikit-learn's `MLPClassifier`",
-        "scikit_learn",
-        "sklearn",
-        LOSS_ONLY,
-        cpu_only=True,
-    ),
-    Peer("pytorch", "PyTorch, called from Python", "pytorch", "torch", LOSS_ONLY, "peers"),
-    Peer(
-        "pytorch_compiled",
-        "PyTorch, `torch.compile` and fused updates",
-        "pytorch",
-        "torch",
-        LOSS_ONLY,
-        "peers",
-    ),
+    _tensorflow("keras_best", BEST, "keras_fit"),
+    _tensorflow("tf_epoch", "TensorFlow, a whole epoch in one `tf.function`", "tensorflow_epoch"),
+    _tensorflow("tf_epoch_xla", "TensorFlow, a whole epoch compiled by XLA", "tensorflow_epoch"),
+    Peer("scikit_learn", SKLEARN, "scikit_learn", "sklearn", LOSS_ONLY, cpu_only=True),
+    _pytorch("pytorch", "PyTorch, called from Python"),
+    _pytorch("pytorch_compiled", "PyTorch, `torch.compile` and fused updates"),
     Peer("jax_epoch", "JAX, a whole epoch under `jit`", "jax_epoch", "jax", LOSS_ONLY, "peers"),
 )
 
 
 def peer_named(name: str) -> Peer:
-    """The peer of that name.
-
-    Raises
-    ------
-    MlpperfError
-        If there is none; with the nearest names.
-    """
-    known = {peer.name: peer for peer in PEERS}
-    check("peer", [name], known)
-    return known[name]
+    """The peer of that name; an error names the nearest ones."""
+    check("peer", [name], [peer.name for peer in PEERS])
+    return next(peer for peer in PEERS if peer.name == name)

@@ -56,10 +56,10 @@ def peers(
         with terminal.progress() as bar:
             task = bar.add_task("peers", total=None)
 
-            def tell(text: str) -> None:
+            def update(text: str) -> None:
                 bar.update(task, description=text, refresh=True)
 
-            for now in contest(chosen, settings, data, epochs=count, progress=tell):
+            for now in contest(chosen, settings, data, epochs=count, progress=update):
                 standings = now
     finally:
         asked = {"data": data, "batch_size": batch_size}

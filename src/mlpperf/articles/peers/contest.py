@@ -92,7 +92,7 @@ class PeerProcess:
 
 @dataclass(frozen=True)
 class PeerStanding:
-    """How a peer has done so far.
+    """The results of a peer so far.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class PeerStanding:
     compilation : seconds by which the first epoch was longer than the median.
     train_accuracy, test_accuracy : shares that are classified rightly; NaN before the end.
     peak_memory : bytes, with libraries and data; None before the end.
-    in_force : devices and threads that its process found; None before the end.
+    in_force : devices and threads of its process; None before the end.
     stopped : why it did not go on; empty where it did.
     """
 

@@ -1,7 +1,7 @@
 """TensorFlow: a whole epoch in one function (`tf_epoch`), and compiled by XLA (`tf_epoch_xla`).
 
-The strongest TensorFlow that was found: one call from Python for each epoch, batches gathered
-inside, weights carried from step to step.
+The strongest program in TensorFlow that we know: one call from Python for each epoch, batches
+gathered inside, weights carried from step to step.
 """
 
 from __future__ import annotations

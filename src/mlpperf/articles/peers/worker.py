@@ -91,7 +91,7 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
     started = time.perf_counter()
     page = import_module(f".{peer_named(name).page}", __package__)
     weights = page.train(task, turns(task, line, started, memory))
-    wait(line)  # until nobody is timed any more
+    wait(line)  # until no peer is timed any more
     peak = peak_memory() + memory.get("children", 0)
 
     def accuracy(images: Any, labels: Any) -> float:

@@ -29,7 +29,7 @@ from ..versions.sources import lines_of
 from ..versions.version import Version
 from ..worker import protocol
 from .loops import LoopTimes
-from .mutants import LOUD, Measure, Mutant, Target, factor_of
+from .mutants import Mutant, Mutator, Target
 
 SHORTEST_LOOP = 3e-7  # seconds that a loop takes at least: of shorter ones the size is not known
 MOST_OFF = 0.1  # share by which other targets' loops may change what is planted into a target
@@ -79,49 +79,19 @@ def traced(original: Version, suites: Iterable[Suite], runtime: Runtime, seed: i
     return Trace(calls, LoopTimes(loop))
 
 
-class SuiteMutator:
+class SuiteMutator(Mutator):
     """Slows down functions that the series of a suite run."""
 
     def __init__(self, original: Version, trace: Trace, rng: np.random.Generator) -> None:
-        self._original, self._trace, self._rng = original, trace, rng
-        # Where it stands, a loop takes so many times what it takes by itself.
-        self._factors: dict[str, float] = {}
-        self._of_no_use: set[str] = set()  # because only a first call runs them, for example
+        super().__init__(original, rng)
+        self._trace = trace
 
-    def __call__(
-        self, times: Mapping[Series, float], size: float, into: Path, measure: Measure
-    ) -> Mutant:
-        """A mutant, as `Mutator` says.
-
-        How much a loop really takes where it stands is first measured by a longer one there.
-        """
-        places, loops = self.chosen(times, size) if size else ({}, {})
-        if unknown := {s: f for s, f in places.items() if f not in self._factors}:
-            longer = {f: self._rounds(LOUD * times[s], s, f) for s, f in places.items()}
-            loud = self._mutant(
-                LOUD, [Target(s, LOUD, longer[f]) for s, f in places.items()], longer, into
-            )
-            shares = measure(loud)
-            shutil.rmtree(into)
-            for series, function in unknown.items():
-                if factor := factor_of(shares.get(series)):
-                    self._factors[function] = factor
-                    rounds = self._rounds(size * times[series], series, function)
-                    loops[function] = max(1, rounds)
-                else:
-                    self._of_no_use.add(function)
-                    del places[series], loops[function]
-        targets = [Target(series, size, loops[function]) for series, function in places.items()]
-        return self._mutant(size, targets, loops, into)
-
-    def _mutant(
-        self, size: float, targets: Sequence[Target], loops: Mapping[str, int], into: Path
-    ) -> Mutant:
+    def make(self, targets: Sequence[Target], into: Path, name: str) -> Mutant:
         """A copy with these loops."""
-        name = f"a mutant of {100 * size:g} %"
-        mutant = replace(self._original, name=name, commit=None, root=into, copy=None)
+        mutant = replace(self.original, name=name, commit=None, root=into, copy=None)
+        loops = {str(target.function): target.loops for target in targets}
         try:
-            shutil.copytree(self._original.root, into, symlinks=True)
+            shutil.copytree(self.original.root, into, symlinks=True)
             by_file: dict[str, dict[str, int]] = defaultdict(dict)
             for function, number in loops.items():
                 by_file[function.split(":")[0]][function] = number
@@ -135,48 +105,48 @@ class SuiteMutator:
             mutant, tuple(targets), lambda s: bool(loops.keys() & calls.get(s, {}).keys())
         )
 
-    def chosen(
-        self, times: Mapping[Series, float], size: float
-    ) -> tuple[dict[Series, str], dict[str, int]]:
-        """Series that become slower by `size`, by which function; and the rounds of its loop."""
+    def chosen(self, times: Mapping[Series, float], size: float) -> list[Target]:
+        """Several functions, each of which hardly changes the targets of the others."""
         trace = self._trace
-        places: dict[Series, str] = {}
+        targets: list[Target] = []
         loops: dict[str, int] = {}
         known = [series for series in times if trace.calls.get(series)]
-        for index in self._rng.permutation(len(known)):
+        for index in self.rng.permutation(len(known)):
             series = known[index]
             functions = [f for f in trace.calls[series] if self._has_room(f)]
-            for i in self._rng.permutation(len(functions)):
+            for i in self.rng.permutation(len(functions)):
                 function, number = functions[i], trace.calls[series][functions[i]]
                 each = size * times[series] / number - trace.loop.least
                 if function in loops or each < SHORTEST_LOOP:
                     continue
-                rounds = self._rounds(size * times[series], series, function)
-                with_it = {**loops, function: rounds}
+                target = Target(series, size, 0, function)
+                target = replace(target, loops=self.rounds(target, size * times[series]))
+                with_it = {**loops, function: target.loops}
                 fits = (
                     abs(self._share(s, with_it, times[s]) - size) <= MOST_OFF * size
-                    for s in (*places, series)
+                    for s in (*(other.series for other in targets), series)
                 )
                 if all(fits):
-                    loops, places[series] = with_it, function
+                    loops = with_it
+                    targets.append(target)
                     break
-        return places, loops
+        return targets
 
-    def _rounds(self, seconds: float, series: Series, function: str) -> int:
-        """Of a loop in a function, for so many `seconds` more in a call of the series."""
-        each = seconds / self._trace.calls[series][function]
-        return self._trace.loop.rounds(each / self._factors.get(function, 1.0))
+    def rounds(self, target: Target, seconds: float) -> int:
+        """Of a loop in the target's function, which a call may run several times."""
+        each = seconds / self._trace.calls[target.series][str(target.function)]
+        return self._trace.loop.rounds(each / self.factors.get(target.function, 1.0))
 
     def _seconds(self, rounds: int, function: str) -> float:
         """Of such a loop, each time."""
-        return self._trace.loop.seconds(rounds) * self._factors.get(function, 1.0)
+        return self._trace.loop.seconds(rounds) * self.factors.get(function, 1.0)
 
     def _has_room(self, function: str) -> bool:
         """Whether a loop can be put into a function, by its source, and is of use there."""
         file, line, name = function.split(":")
-        if function in self._of_no_use:
+        if function in self.of_no_use:
             return False
-        return _first_statement(_parsed(self._original.root / file), int(line), name) is not None
+        return _first_statement(_parsed(self.original.root / file), int(line), name) is not None
 
     def _share(self, series: Series, loops: Mapping[str, int], seconds: float) -> float:
         """By how much a series becomes slower for all these loops."""

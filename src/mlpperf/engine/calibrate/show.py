@@ -16,13 +16,13 @@ def calibration(table: Sequence[Sight], title: str = "Detection and false-alarm 
         *("false alarms", "95 % interval", "time"),
     )
     rows = []
-    for sight in table:
+    for rates in table:
         detected = ["", "", ""]
-        if sight.found.of:
-            rate = f"{sight.found.hits} of {sight.found.of}"
-            detected = [rate, _bounds(sight.found), by_percent(1 + sight.measured)]
-        alarms = (f"{sight.alarms.hits} of {sight.alarms.of}", _bounds(sight.alarms))
-        rows.append((f"{100 * sight.size:g} %", *detected, *alarms, seconds(sight.seconds)))
+        if rates.found.of:
+            rate = f"{rates.found.hits} of {rates.found.of}"
+            detected = [rate, _bounds(rates.found), by_percent(1 + rates.measured)]
+        alarms = (f"{rates.alarms.hits} of {rates.alarms.of}", _bounds(rates.alarms))
+        rows.append((f"{100 * rates.size:g} %", *detected, *alarms, seconds(rates.seconds)))
     return Table(title, columns, rows)
 
 

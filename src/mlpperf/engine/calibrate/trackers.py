@@ -1,12 +1,13 @@
-"""What other trackers say about the same mutants: asv, and pytest-benchmark.
+"""What other trackers report about the same mutants: asv, and pytest-benchmark.
 
-Both are run as their users run them, on this project's own suites: the original, then the mutant,
-with a limit of 5 %, which is as low as their documentation goes. A line that they print as a
-regression counts, whatever it is about.
+Both are run as their users run them, on the project's own suite, one version after the other, with
+a limit of 5 %, which is as low as their documentation goes. A line that they print as a regression
+counts, whatever it is about.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,103 +16,110 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from ...errors import MlpperfError, last_line
 from ..git import git
+from ..suites.discovery import Suite, asv_configuration
 from ..suites.series import Series
+from ..versions.environment import Runtime
+from ..versions.layout import import_folders
 from ..versions.version import Version
 
-LIMIT = 0.05  # the share from which on the other trackers are asked to tell a slowdown
+TRACKERS = ("asv", "pytest-benchmark")
+LIMIT = 0.05  # smallest slowdown that the other trackers are asked to report, as a share
 # A row of asv's table begins with + if it is slower, with - if faster, and ends with the name.
 ASV_ROW = re.compile(r"^\|\s*([+-])\s*\|(?:[^|]*\|){3}([^|]*)\|", re.M)
-# Of a hot path that names path, variant and case.
-ASV_NAME = re.compile(r"\b(\w+)\.\w+\('([^']*)', '([^']*)'\)")
-# A line of pytest-benchmark about a field that is beyond the limit names the test.
-PYTEST_REGRESSION = re.compile(r"^\s+\S*test_path\[(\S+)\](?: \(.*\))? - Field '", re.M)
+# A line of pytest-benchmark about a field that is beyond the limit begins with the test.
+REGRESSION = re.compile(r"^\t(\S.*) \(0001_\w+\) - Field '", re.M)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a tracker made of two versions: what it calls slower or faster, in how many seconds."""
+class Reported:
+    """What a tracker reports of two versions as slower or faster, and the seconds that it took."""
 
     slower: tuple[Series, ...]
     seconds: float
     faster: tuple[Series, ...] = ()
 
 
-class Changed(NamedTuple):
-    """What asv calls slower and faster, by its own names, and the seconds that it took."""
-
-    slower: list[str]
-    faster: list[str]
-    seconds: float
+Tracker = Callable[[Version, Version, Path], Reported]  # base, head, a folder for its files
 
 
-Tracker = Callable[[Version, Version, Sequence[Series], Path], Said]
-
-
-def pytest_benchmark(base: Version, head: Version, series: Sequence[Series], folder: Path) -> Said:
-    """`pytest --benchmark-only` on both, the second with `--benchmark-compare-fail=median:5%`.
+def suite_tracker(name: str, suites: Sequence[Suite], runtime: Runtime | None) -> Tracker:
+    """The tracker `asv` or `pytest-benchmark`, for the suite of its kind.
 
     Raises
     ------
     MlpperfError
-        If the suite does not run.
+        If there is none.
     """
-    names = {f"{s.path}-{s.case}-{s.variant}": s for s in series}
-    tests = [f"benchmarks/test_paths.py::test_path[{name}]" for name in names]
-    storage = folder / "benchmarks"
-    command = ["-m", "pytest", "-q", "--benchmark-only", f"--benchmark-storage=file://{storage}"]
-    fail = [f"--benchmark-compare-fail=median:{100 * LIMIT:g}%", "--benchmark-compare=0001"]
+    kind = name.partition("-")[0]
+    suite = next((suite for suite in suites if suite.kind == kind), None)
+    if suite is None or runtime is None:
+        raise MlpperfError(f"{name} has nothing to run here: the project has no {kind} suite.")
+    return partial(_asv if kind == "asv" else _pytest_benchmark, suite, runtime)
+
+
+def _pytest_benchmark(
+    suite: Suite, runtime: Runtime, base: Version, head: Version, folder: Path
+) -> Reported:
+    """`pytest --benchmark-only` on both; slower is what `--benchmark-compare-fail` says.
+
+    It does not report what is faster; that is taken from the same medians.
+    """
+    storage, results = folder / "benchmarks", folder / "benchmarks.json"
+    command = ["-m", "pytest", "-q", "-o", "addopts=", "--benchmark-only", "--benchmark-name=long"]
+    command += [f"--benchmark-storage=file://{storage}"]
+    limit = [f"--benchmark-compare-fail=median:{100 * LIMIT:g}%", "--benchmark-compare=0001"]
     start = time.perf_counter()
-    ours, theirs = ({"PYTHONPATH": str(version.root / "src")} for version in (base, head))
-    run([*command, "--benchmark-save=base", *tests], base.root, variables=ours)
-    said = run([*command, *fail, *tests], head.root, allowed=(0, 1), variables=theirs)
+
+    def medians(version: Version, side: str, *options: str) -> tuple[dict[str, float], str]:
+        path = [*runtime.packages[side], *map(str, import_folders(version.root)), str(version.root)]
+        output = run(
+            [*command, f"--benchmark-json={results}", *options, *suite.arguments],
+            version.root,
+            allowed=(0, 1),
+            variables={"PYTHONPATH": os.pathsep.join(path)},
+            python=runtime.python,
+        )
+        try:
+            listed = json.loads(results.read_text(encoding="utf-8"))["benchmarks"]
+        except (OSError, ValueError, KeyError) as reason:
+            raise MlpperfError(
+                f"pytest-benchmark gave no results: {last_line(output)}."
+            ) from reason
+        return {one["fullname"]: one["stats"]["median"] for one in listed}, output
+
+    before, _ = medians(base, "base", "--benchmark-save=base")
+    after, output = medians(head, "head", *limit)
+    seconds = time.perf_counter() - start
     shutil.rmtree(storage)
-    slower = [names[name] for name in PYTEST_REGRESSION.findall(said) if name in names]
-    return Said(tuple(slower), time.perf_counter() - start)
+    faster = [n for n, now in after.items() if n in before and now * (1 + LIMIT) < before[n]]
+    slower = dict.fromkeys(REGRESSION.findall(output))
+    return Reported(tuple(map(_of_test, slower)), seconds, tuple(map(_of_test, faster)))
 
 
-def asv_continuous(base: Version, head: Version, series: Sequence[Series], folder: Path) -> Said:
-    """`asv continuous --factor 1.05 main head` in a repository of two commits.
+def _of_test(name: str) -> Series:
+    """The series of a test, by its full name."""
+    path, _, rest = name.partition("::")
+    function, bracket, case = rest.partition("[")
+    return Series(path, bracket + case, function, "pytest")
 
-    The environment is kept in `folder` for the next mutant of the same original, and its time does
-    not count.
 
-    Raises
-    ------
-    MlpperfError
-        If asv or git fails.
+def _asv(suite: Suite, runtime: Runtime, base: Version, head: Version, folder: Path) -> Reported:
+    """`asv continuous --factor 1.05 main head` in a repository of the two versions.
+
+    Environments are asv's own, made before the time runs and kept in `folder` for the next pair.
     """
-    changed = changed_by_asv(base, head, folder / "repository")
-    parts = (ASV_NAME.search(name) for name in changed.slower)
-    found = (Series(m[1], m[3], m[2]) for m in parts if m)
-    return Said(tuple(dict.fromkeys(found)), changed.seconds)
-
-
-def changed_by_asv(
-    base: Version,
-    head: Version,
-    repository: Path,
-    configured: Callable[[Path], list[str]] = lambda repository: [],
-) -> Changed:
-    """What `asv continuous` says of two versions in a `repository` made of them.
-
-    `configured` gives the options that name asv's configuration, once the repository is there.
-
-    Raises
-    ------
-    MlpperfError
-        If asv or git fails, or a version cannot be built.
-    """
+    repository = folder / "repository"
     first = not repository.exists()
     if first:
         shutil.copytree(base.root, repository, symlinks=True)
         git("init", "--quiet", "--initial-branch=main", folder=repository)
         _commit(repository, "The base")
-    options = configured(repository)
+    options = _configured(repository)
     if first:
         run(["-m", "asv", "machine", "--yes", *options], repository)
         # It ends with the list of environments as its exit code, which counts as 1.
@@ -122,25 +130,49 @@ def changed_by_asv(
     _commit(repository, "The head")
     start = time.perf_counter()
     command = ["-m", "asv", "continuous", *options, "--factor", f"{1 + LIMIT:g}", "main", "head"]
-    said = run(command, repository, allowed=(0, 1))
+    output = run(command, repository, allowed=(0, 1))
     seconds = time.perf_counter() - start
     git("checkout", "--quiet", "--force", "main", folder=repository)
-    if "Failed to build" in said:
-        why = next((line for line in said.splitlines() if "ERROR:" in line), "it does not say why")
+    if "Failed to build" in output:
+        why = next((line for line in output.splitlines() if "ERROR:" in line), "without a reason")
         raise MlpperfError(f"asv could not build the versions: {why.strip()}.")
     rows: dict[str, list[str]] = {"+": [], "-": []}
-    for mark, name in ASV_ROW.findall(said):
+    for mark, name in ASV_ROW.findall(output):
         rows[mark].append(name.strip())
-    return Changed(rows["+"], rows["-"], seconds)
+    slower, faster = (tuple(map(_of_benchmark, rows[mark])) for mark in "+-")
+    return Reported(slower, seconds, faster)
 
 
-TRACKERS: dict[str, Tracker] = {"asv": asv_continuous, "pytest-benchmark": pytest_benchmark}
+def _configured(repository: Path) -> list[str]:
+    """Options that name a configuration with which asv runs there: this Python, this repository."""
+    configuration = asv_configuration(repository)
+    if configuration is None:
+        raise MlpperfError(f"There is no asv configuration in {repository}.")
+    file, content = configuration
+    here = repository.parent / "asv.json"
+    benchmarks = file.parent / str(content.get("benchmark_dir", "benchmarks"))
+    content |= {"repo": str(repository), "branches": ["main"], "benchmark_dir": str(benchmarks)}
+    content |= {f"{name}_dir": str(here.parent / f"asv-{name}") for name in _FOLDERS}
+    content |= {"environment_type": "virtualenv", "pythons": [_PYTHON]}
+    here.write_text(json.dumps(content), encoding="utf-8")
+    return ["--config", str(here)]
+
+
+_FOLDERS = ("env", "results", "html")
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _of_benchmark(name: str) -> Series:
+    """The series of a benchmark, by asv's name of it."""
+    full, bracket, case = name.partition("(")
+    where, _, function = full.rpartition(".")
+    return Series(where, bracket + case, function, "asv")
 
 
 def _commit(repository: Path, message: str) -> None:
     git("add", "--all", folder=repository)
-    who = ["-c", "user.name=mlpperf", "-c", "user.email=mlpperf@localhost"]
-    git(*who, "commit", "--quiet", "--allow-empty", "--message", message, folder=repository)
+    author = ["-c", "user.name=mlpperf", "-c", "user.email=mlpperf@localhost"]
+    git(*author, "commit", "--quiet", "--allow-empty", "--message", message, folder=repository)
 
 
 def run(
@@ -150,7 +182,7 @@ def run(
     variables: dict[str, str] | None = None,
     python: str = sys.executable,
 ) -> str:
-    """What a process of `python` in `folder` writes.
+    """The output of a process of `python` in `folder`.
 
     Raises
     ------

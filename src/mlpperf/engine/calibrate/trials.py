@@ -25,7 +25,8 @@ from ..versions.diff import changes
 from ..versions.environment import Runtime
 from ..versions.prepare import Pair
 from ..versions.version import Version
-from .mutants import HotPathMutator, Mutant, Mutator
+from .hotpath_mutants import HotPathMutator
+from .mutants import Mutant, Mutator
 from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
@@ -157,8 +158,8 @@ def calibrate(
             yield judged(size, mutant, compared(mutant.version, told, size))
         else:
             progress(told)
-            said = tracker(original, mutant.version, list(times), folder)
-            yield _trial(size, mutant, said.slower, len(times), said.seconds)
+            reported = tracker(original, mutant.version, folder)
+            yield _trial(size, mutant, reported.slower, len(times), reported.seconds)
         shutil.rmtree(mutant.version.root)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
+from .outcomes import Outcome
 from .pipeline import compare
 from .records import ComparisonRecord, comparisons
 from .render import record
@@ -14,6 +15,7 @@ __all__ = [
     "SUITE_BUDGET",
     "Comparison",
     "ComparisonRecord",
+    "Outcome",
     "Request",
     "carry_out",
     "compare",

@@ -32,73 +32,53 @@ SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no m
 
 @dataclass(frozen=True)
 class Screening:
-    """The first processes, which time every series.
-
-    Attributes
-    ----------
-    processes : their number.
-    budget_share : of the budget, if there are too many series to follow all of them up.
-    series_few : up to this number, all series may have to be followed up, and screening gets only
-        its share of the processes.
-    seconds_least : for each series in a process.
-    calls_least : of a series in all its processes together. A call too long for that is timed
-        coarsely, in two rounds per process, if all such series together take
-    coarse_share_most : of the budget at most.
-    series_share_most : of the budget, for a single series; or its equal part, if that is more. A
-        second is always allowed.
-    loading_share_least : of a process, that any file may take to import, however few its series.
-    proof_excess : a call is aborted in its dry run after this many times what can be timed, but
-    proof_seconds_least : not before this number of seconds.
-    """
+    """The first processes, which time every series."""
 
     processes: int = 3
-    budget_share: float = 0.5
+    budget_share: float = 0.5  # if there are too many series to follow all of them up
+    # Up to this number, all series may have to be followed up, and screening gets only its share of
+    # the processes.
     series_few: int = 60
-    seconds_least: float = 0.015
+    seconds_least: float = 0.015  # for each series in a process
+    # Calls of a series in all its processes together. One too long for that is timed coarsely, in
+    # two rounds per process, if all such series together take `coarse_share_most` of the budget.
     calls_least: int = 12
     coarse_share_most: float = 0.15
+    # Of the budget, for a single series; or its equal part, or a second, if that is more.
     series_share_most: float = 0.01
-    loading_share_least: float = 0.1
+    loading_share_least: float = 0.1  # of a process, for importing a file, however few its series
+    # A dry run aborts a call after this many times what can be timed, and these seconds at least.
     proof_excess: float = 5.0
     proof_seconds_least: float = 2.0
 
 
 @dataclass(frozen=True)
 class Judging:
-    """The follow-up of suspects.
+    """The follow-up of suspects."""
 
-    Attributes
-    ----------
-    seconds_least : for each series in a process, or
-    share_least : this share of the follow-up's seconds, if that is more, but no more than
-    excess_most : this many times what the series needs.
-    moments : sessions of a series in a process, so that a disturbance hits only one of them.
-    moment_seconds_least : shortest session that is worth its set-up.
-    moment_rounds_least : fewest rounds of a session: two rows of blocks.
-    target_error_per_change : sufficient standard error of a process, as a share of the apparent
-        change.
-    need_most : every series gets its minimum; the rest is split evenly, capped at this many times
-        what the series needs.
-    seconds_to_decide : longest need of a suspect in a process that counts when suspects are chosen.
-    spare_processes_least, spare_processes_most, seconds_per_spare_process : processes beyond those
-        that the interval needs, one for this number of seconds. The more there are, the less a
-        disturbed one can hide.
-    plain_errors : standard errors by which a function is clearly slower in one case, and
-    kin_errors : what that is worth in its other cases, also in standard errors.
-    """
-
+    # For each series in a process: seconds, or a share of the follow-up's seconds if that is more,
+    # but no more than this many times what the series needs.
     seconds_least: float = 0.03
     share_least: float = 0.001
     excess_most: float = 60.0
+    # Sessions of a series in a process, so that a disturbance hits only one of them; and the
+    # shortest that is worth its set-up.
     moments: int = 3
     moment_seconds_least: float = 0.01
     moment_rounds_least: int = 2 * ROW
+    # Sufficient standard error of a process, as a share of the apparent change.
     target_error_per_change: float = 0.5
+    # Every series gets its minimum; the rest is split evenly, capped at this many times its need.
     need_most: float = 6.0
+    # Longest need of a suspect in a process that counts when suspects are chosen.
     seconds_to_decide: float = 0.4
+    # Processes beyond those that the interval needs, one for this number of seconds. The more there
+    # are, the less a disturbed one can hide.
     spare_processes_least: int = 2
     spare_processes_most: int = 6
     seconds_per_spare_process: float = 8.0
+    # A function that is slower by this many standard errors in one case counts as clearly slower,
+    # which is worth this many standard errors in its other cases.
     plain_errors: float = 5.0
     kin_errors: float = 3.0
 

@@ -11,14 +11,16 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, Interval, ratio_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
-from .budget import FALSE_ALARM, SCREENING, judges
+from .budget import BUDGET, FALSE_ALARM, SCREENING, judges
 from .result import Finding
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 POWER = 0.95  # probability that a slowdown of the detectable size is reported
 
 
-def conclude(finding: Finding, estimate: RatioEstimate, series: int) -> Finding:
+def conclude(
+    finding: Finding, estimate: RatioEstimate, series: int, budget: float = BUDGET
+) -> Finding:
     """A finding with the verdict on its estimate, one of `series` that were screened.
 
     Over all of them, each side of the interval fails with probability `FALSE_ALARM`. After the
@@ -42,6 +44,7 @@ def conclude(finding: Finding, estimate: RatioEstimate, series: int) -> Finding:
         ratio_freedom=estimate.freedom,
         judged=judged,
         significant=judged and not strict.low <= 1 <= strict.high,
+        detectable=detectable_slowdown(estimate, series, budget, finding.threshold),
     )
 
 

@@ -1,4 +1,4 @@
-"""The dry run: each benchmark is called before any is timed, and what fails is found out.
+"""The dry run: each benchmark is called once, and checked, before any is timed.
 
 The asserts of a test are its proof, and so is the reference of a hot path. What fails in the head
 and not in the base is wrong. What fails in both shows nothing about the change, and is not timed.
@@ -27,7 +27,6 @@ VALUES = 3  # processes of each version that measure what a series gives, if not
 # change although its calls are too long to be timed in turns.
 PLAINLY_LONGER = 2.0
 PROOFS_ALONE = 2  # further processes of each version that have to agree on that
-CALLED_AGAIN = 2000  # calls in which a failure during timing has to occur again
 
 Runs = Mapping[Series, DryRun]
 
@@ -186,35 +185,24 @@ def bounds_of_long_calls(
 
     A call of each version has to differ as much in each of several processes.
     """
-    seconds = {one: [_totals(runs[one])] for one in series if _differ_plainly(runs[one])}
-    for _ in range(PROOFS_ALONE if seconds else 0):
-        for one, run in dry_run(context, seconds, longest, alone=True).items():
-            seconds[one].append(_totals(run))
-    bounds = {}
-    for one, processes in seconds.items():
-        if all(len(totals) == len(SIDES) for totals in processes):
-            base, head = ([totals[side] for totals in processes] for side in SIDES)
-            if min(head) >= PLAINLY_LONGER * max(base):
-                bounds[one] = min(head) / max(base)
-            elif min(base) >= PLAINLY_LONGER * max(head):
-                bounds[one] = max(head) / min(base)
-    return bounds
+    seconds = {s: {side: [took.total] for side, took in runs[s].took.items()} for s in series}
+    differ = [one for one in seconds if not math.isnan(_bound(seconds[one]))]
+    for _ in range(PROOFS_ALONE if differ else 0):
+        for one, run in dry_run(context, differ, longest, alone=True).items():
+            for side, took in run.took.items():
+                seconds[one][side].append(took.total)
+    every = 1 + PROOFS_ALONE
+    differ = [s for s in differ if all(len(of) == every for of in seconds[s].values())]
+    bounds = {one: _bound(seconds[one]) for one in differ}
+    return {one: bound for one, bound in bounds.items() if not math.isnan(bound)}
 
 
-def _totals(run: DryRun) -> dict[str, float]:
-    return {side: took.total for side, took in run.took.items()}
-
-
-def _differ_plainly(run: DryRun) -> bool:
-    totals = _totals(run).values()
-    return len(totals) == len(SIDES) and max(totals) >= PLAINLY_LONGER * min(totals)
-
-
-def examine(
-    context: Context, failures: Mapping[Series, str], longest: float
-) -> dict[Series, DryRun]:
-    """Dry runs of series that failed when they were timed, by each version alone, of many calls."""
-    return dry_run(context, failures, longest, alone=True, repeat=CALLED_AGAIN)
+def _bound(seconds: Mapping[str, Sequence[float]]) -> float:
+    """Head ÷ base at least, or at most, by the same calls in processes; NaN if it is unclear."""
+    base, head = seconds["base"], seconds["head"]
+    if min(head) >= PLAINLY_LONGER * max(base):
+        return min(head) / max(base)
+    return max(head) / min(base) if min(base) >= PLAINLY_LONGER * max(head) else math.nan
 
 
 def measure_values(

@@ -137,7 +137,7 @@ class Outcomes:
     def untouched(self) -> Flags:
         """Whether the series was skipped because it runs no changed code."""
         words, verdict = self.columns.verdicts, self.columns.verdict[self.first : self.last]
-        skipped = Verdict.UNTOUCHED.value
+        skipped = Verdict.UNCHANGED_CODE.value
         number = words.index(skipped) if skipped in words else -1
         return np.asarray(verdict == number)
 

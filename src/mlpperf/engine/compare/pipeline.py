@@ -55,7 +55,7 @@ from .dry_run import (
 from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
-from .screening import Timing, follow_up, screen, with_detectable
+from .screening import Timing, follow_up, screen
 from .unchanged import watching
 
 Findings = Mapping[Series, Finding]
@@ -119,7 +119,7 @@ def steps(
 ) -> Iterator[Comparison]:
     """The comparison after each step: dry run, screening, follow-up."""
     context.progress("loading both versions")
-    planned = plan(context, differing)
+    planned = plan(context, skip_unchanged=differing is not None)
     given = comparison.budget
     budget = given or usual_budget(planned.series)
     comparison = replace(
@@ -147,9 +147,13 @@ def steps(
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
     findings |= judge_memory(context, findings)
-    findings |= _without_changed_code(findings, runs, watched.unchanged)
-    timeable = _timeable(findings, runs)
-    budget = given or usual_budget(timeable)
+    skipped = Judgement(Verdict.UNCHANGED_CODE)
+    findings |= {
+        series: replace(findings[series], untimed=skipped)
+        for series in _timeable(findings, runs)
+        if series in watched.unchanged
+    }
+    budget = given or usual_budget(_timeable(findings, runs))
     unknown = (changes.unknown if changes else "") or watched.everywhere
     comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
     yield comparison
@@ -171,7 +175,6 @@ def steps(
         for now in stage(context, timing):
             timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
-    yield replace(comparison, findings={**findings, **with_detectable(timing)})
 
 
 def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]:
@@ -181,17 +184,6 @@ def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]
         for series, run in runs.items()
         if ran_in_both(run) and not findings[series].failed and math.isnan(findings[series].bound)
     ]
-
-
-def _without_changed_code(
-    findings: Findings, runs: Mapping[Series, DryRun], unchanged: set[Series]
-) -> dict[Series, Finding]:
-    """Findings on the series that run no changed code, and so need not be timed."""
-    return {
-        series: replace(findings[series], untimed=Judgement(Verdict.UNTOUCHED))
-        for series in _timeable(findings, runs)
-        if series in unchanged
-    }
 
 
 def _long_calls(
@@ -208,27 +200,21 @@ def _long_calls(
     ]
     timeable = _timeable(findings, runs)
     longest = longest_series(budget, len(timeable) + len(aborted))
-    calls = {s: max(runs[s].call_seconds, runs[s].total_seconds) for s in timeable}
-    seconds = {s: SCREENING.calls_least * call for s, call in calls.items()}
+    seconds = {s: SCREENING.calls_least * runs[s].total_seconds for s in timeable}
     long = [s for s in timeable if seconds[s] > longest]
-    few = coarse({s: Sampling.unknown(calls[s], runs[s].setup_seconds) for s in long}, budget)
+    few = coarse(
+        {s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in long}, budget
+    )
     too_long = [s for s in long if s not in few]
-    limit = longest_proof(budget, len(findings))
-    bounds = bounds_of_long_calls(context, runs, too_long, limit)
-    sentences = []
-    if few:
-        sentences.append(f"{count(len(few), 'benchmark')} could be timed only coarsely")
-    if too_long:
-        sentences.append(f"{count(len(too_long), 'benchmark')} took too long to be timed")
+    bounds = bounds_of_long_calls(context, runs, too_long, longest_proof(budget, len(findings)))
     if aborted:
-        sentences.append(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
-    if sentences:
-        enough = ""
-        if long:
-            would_do = math.ceil(budget * max(seconds[s] for s in long) / longest)
-            which = "the others" if aborted else "all"
-            enough = f"; --budget {would_do} is enough to time {which} precisely"
-        context.warn(f"In {budget:.0f} s, {', and '.join(sentences)}{enough}")
+        context.warn(f"{count(len(aborted), 'benchmark')} did not end in the dry run")
+    if long:
+        enough = math.ceil(budget * max(seconds[s] for s in long) / longest)
+        which = f"{count(len(long), 'benchmark')} {'is' if len(long) == 1 else 'are'}"
+        context.warn(
+            f"{which} too slow to be timed precisely in {budget:.0f} s; use --budget {enough}"
+        )
     untimed = Judgement(Verdict.UNDECIDED, reason=Reason.LONG_CALLS)
     return {s: replace(findings[s], coarse=True) for s in few} | {
         s: replace(findings[s], untimed=untimed, bound=bounds.get(s, math.nan)) for s in too_long

@@ -10,7 +10,6 @@ from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.discovery import Suite
 from ..suites.series import Series
-from ..versions.diff import OTHER_PACKAGES, Changes
 from ..versions.imports import same
 from ..worker.protocol import Inventory
 from .budget import longest_loading
@@ -50,10 +49,10 @@ class Plan:
         )
 
 
-def plan(context: Context, changes: Callable[[], Changes | None] | None = None) -> Plan:
+def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     """The series of all suites, in the head's order.
 
-    Hot paths whose files and imports are not among the `changes` are not called.
+    Hot paths whose files and imports are the same need not be called, if they may be skipped.
 
     Raises
     ------
@@ -67,8 +66,8 @@ def plan(context: Context, changes: Callable[[], Changes | None] | None = None) 
         broken = {side: one.broken[""] for side, one in inventories.items() if one.broken}
         planned = Plan(broken=broken)
         if not broken:
-            changed = changes() if changes else None
-            planned = _planned(context, HOT_PATHS, inventories, changed)
+            skip = skip_unchanged and pair.runs_alike
+            planned = _planned(context, HOT_PATHS, inventories, skip)
     for suite in pair.suites:
         if not planned.broken:
             planned = planned.joined(_plan_suite(context, suite))
@@ -88,7 +87,7 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
     if not head.series:
-        why = " ".join(head.broken.values()) or f"no series of its {suite.kind} suite was found"
+        why = " ".join(head.broken.values()) or f"it has no series of the {suite.kind} suite"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:
@@ -133,7 +132,7 @@ def _planned(
     context: Context,
     suite: str,
     inventories: Mapping[str, Inventory],
-    changes: Changes | None = None,
+    skip_unchanged: bool = False,
 ) -> Plan:
     """The series of a suite that are selected, with the verdict on those that need no call."""
     selection = context.selection
@@ -142,7 +141,7 @@ def _planned(
         for side, inventory in inventories.items()
     }
     base, head = inventories["base"], inventories["head"]
-    unchanged = _unchanged(context, base, head, changes)
+    unchanged = _unchanged(context, base, head) if skip_unchanged else set()
     every = dict.fromkeys(one for side in ("head", "base", "own") for one in series.get(side, ()))
     findings, called = {}, []
     for one in every:
@@ -161,20 +160,16 @@ def _planned(
             if len(versions) > 1:
                 untimed = Judgement(Verdict.NOT_COMPARABLE)
             elif one.path in unchanged:
-                untimed = Judgement(Verdict.UNTOUCHED)
+                untimed = Judgement(Verdict.UNCHANGED_CODE)
         findings[one] = Finding(one, untimed, wrong, threshold=selection.threshold_of(one))
-        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNTOUCHED:
+        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNCHANGED_CODE:
             called.append(one)
     seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
     return Plan(findings, called, seconds)
 
 
-def _unchanged(
-    context: Context, base: Inventory, head: Inventory, changes: Changes | None
-) -> set[str]:
+def _unchanged(context: Context, base: Inventory, head: Inventory) -> set[str]:
     """The hot paths whose files, with all that these import, are the same in both versions."""
-    if changes is None or changes.unknown == OTHER_PACKAGES:
-        return set()
     roots = context.pair.base.root, context.pair.head.root
     return {
         name

@@ -140,7 +140,7 @@ class _Gathering:
             numbers = [self._series.setdefault(name, len(self._series)) for name in names]
             self._last = names, np.array(numbers, np.int32)
         self._of_series.append(self._last[1])
-        verdicts = [one.verdict for one in series] + [Verdict.UNTOUCHED.value] * len(untouched)
+        verdicts = [one.verdict for one in series] + [Verdict.UNCHANGED_CODE.value] * len(untouched)
         numbers = [self._verdicts.setdefault(word, len(self._verdicts)) for word in verdicts]
         self._verdict.append(np.array(numbers, np.int32))
         for name, (get, kind) in VALUES.items():

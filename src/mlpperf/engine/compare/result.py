@@ -32,7 +32,7 @@ UNAFFECTED = (
     Verdict.NEW,
     Verdict.GONE,
     Verdict.NOT_COMPARABLE,
-    Verdict.UNTOUCHED,
+    Verdict.UNCHANGED_CODE,
     Verdict.SKIPPED,
 )
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -177,7 +177,7 @@ class Finding:
         if "head" in self.wrong:
             return Judgement(Verdict.WRONG)
         if self.wrong:
-            return Judgement(Verdict.MENDED)
+            return Judgement(Verdict.FIXED)
         if not math.isnan(self.bound):
             verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
             return Judgement(verdict, bound=self.bound)
@@ -281,7 +281,7 @@ class Comparison:
     @property
     def skipped(self) -> list[Finding]:
         """The series that run no changed code."""
-        return [f for f in self.findings.values() if f.judgement.verdict is Verdict.UNTOUCHED]
+        return [f for f in self.findings.values() if f.judgement.verdict is Verdict.UNCHANGED_CODE]
 
     @property
     def undecided(self) -> list[Finding]:

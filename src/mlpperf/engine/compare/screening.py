@@ -32,12 +32,13 @@ from .budget import (
     suspects,
 )
 from .context import SIDES, Context
-from .decision import conclude, detectable_slowdown, settled
+from .decision import conclude, settled
 from .dry_run import conclude as conclude_dry_run
-from .dry_run import examine, ran_in_both
+from .dry_run import dry_run, ran_in_both
 from .result import Finding
 
 CALLS_LEAST = 12  # set-ups and calls of a series in a process that times it, in all copies
+CALLED_AGAIN = 2000  # calls in which a failure during timing has to occur again
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,13 @@ class Timing:
 
     def concluded(self, series: Iterable[Series]) -> Timing:
         """The same with the verdicts on these series by their estimates."""
-        findings = {
-            s: conclude(self.findings[s], self.samplings[s].estimate, len(self.findings))
-            for s in series
-        }
-        return self.updated(findings)
+        number, budget = len(self.findings), self.budget
+        return self.updated(
+            {
+                s: conclude(self.findings[s], self.samplings[s].estimate, number, budget)
+                for s in series
+            }
+        )
 
     def updated(self, findings: Mapping[Series, Finding]) -> Timing:
         """The same with these findings; a series that failed is not timed any more."""
@@ -156,18 +159,6 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
         yield timing
 
 
-def with_detectable(timing: Timing) -> dict[Series, Finding]:
-    """The findings with the slowdown that is detectable in each series."""
-    series, seconds = len(timing.findings), timing.budget
-    detectable = {
-        s: detectable_slowdown(one.estimate, series, seconds, timing.findings[s].threshold)
-        for s, one in timing.samplings.items()
-    }
-    return {
-        s: replace(f, detectable=detectable.get(s, math.nan)) for s, f in timing.findings.items()
-    }
-
-
 def time_once(
     context: Context, timing: Timing, seconds: Mapping[Series, float], most: int = 1
 ) -> Timing:
@@ -223,8 +214,7 @@ def _answers(
     for series, of_session in seconds.items():
         run = timing.runs[series]
         setup = 0.0 if math.isnan(run.setup_seconds) else run.setup_seconds
-        once = setup + max(run.call_seconds, run.total_seconds)
-        expected = max(expected, of_session + CALLS_LEAST * once)
+        expected = max(expected, of_session + CALLS_LEAST * (setup + run.total_seconds))
         long = run.call_seconds >= LONG_CALL
         session = Session(series.names, of_session, long, run.shares_arguments)
         sessions += [session] * moments[series]
@@ -272,7 +262,8 @@ def _failed(context: Context, timing: Timing, failures: Mapping[Series, str]) ->
     of_suites = {series: why for series, why in failures.items() if series.suite}
     longest = longest_proof(timing.budget, len(timing.findings))
     findings, apart = {}, set[Series]()
-    for series, run in (examine(context, of_suites, longest) if of_suites else {}).items():
+    again = dry_run(context, of_suites, longest, alone=True, repeat=CALLED_AGAIN)
+    for series, run in again.items():
         if ran_in_both(run) and not (series in timing.apart or context.pair.isolated):
             apart.add(series)
         else:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from ..machine.doctor import Finding
+from ..machine.doctor import Check
 from ..statistics.estimates import RatioEstimate
 from ..words import rounded
 from .budget import BUDGET
@@ -39,7 +39,7 @@ print(json.dumps([*turns.times, turns.spent]))
 """
 
 
-def check() -> Finding:
+def check() -> Check:
     """Time equal code in a few processes, and report what a comparison could detect by that."""
     estimate = RatioEstimate()
     for _ in range(PROCESSES):
@@ -48,12 +48,12 @@ def check() -> Finding:
             base, head, spent = json.loads(done.stdout)
         except ValueError:
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-            return Finding("problem", "sensitivity", f"a process that times has failed: {last}")
+            return Check("problem", "sensitivity", f"a process that times has failed: {last}")
         estimate.add(base, head, spent / len(base), 0.0)
     return as_check(estimate)
 
 
-def as_check(estimate: RatioEstimate) -> Finding:
+def as_check(estimate: RatioEstimate) -> Check:
     """The check's answer, by the estimate of these processes."""
     slowdown = detectable_slowdown(estimate, SERIES, BUDGET)
     text = (
@@ -61,5 +61,5 @@ def as_check(estimate: RatioEstimate) -> Finding:
         f"({100 * POWER:.0f} % power)"
     )
     if slowdown > LARGE:
-        return Finding("note", "sensitivity", text, "Compare when less else is running.")
-    return Finding("fine", "sensitivity", text)
+        return Check("note", "sensitivity", text, "Compare when less else is running.")
+    return Check("fine", "sensitivity", text)

@@ -77,7 +77,7 @@ class Change:
     @property
     def how(self) -> str:
         """The direction, and whether it is a drift."""
-        return self.direction if self.kind == "step" else f"{self.direction}, bit by bit"
+        return self.direction if self.kind == "step" else f"{self.direction}, as a drift"
 
 
 def changes(table: Table) -> list[Change]:

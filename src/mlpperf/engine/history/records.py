@@ -24,13 +24,14 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 from filelock import FileLock
 
-from ...devices import Setting, keep_freed_memory, threads
+from ...devices import Setting, threads
 from ...errors import MlpperfError
 from ..git import query
 from ..machine.environment import environment
 from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
+from ..worker.memory import keep_freed_memory
 from .fields import Bytes, Count, Options, seconds_of, shaped
 from .rows import machine_name
 

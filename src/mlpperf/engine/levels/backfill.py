@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
+from ..compare import ComparisonRecord
 from .gathering import Link
 from .planning import Pair, Plan
 

@@ -61,7 +61,7 @@ class Hunt:
             return by_steps
         with_drifts = fit(network, len(self.series), confidence=self.confidence)
         fewer = len(by_steps.steps) - len(with_drifts.steps)
-        drifts = [step for step in with_drifts.steps if step.climbs]
+        drifts = [step for step in with_drifts.steps if step.is_drift]
         if fewer >= FEWER_BY_A_DRIFT and all(
             _parts(step, with_drifts) >= PARTS_OF_A_DRIFT for step in drifts
         ):
@@ -90,7 +90,7 @@ class Hunt:
         if fitted is None or fitted.gaps:
             return whole if self._may(whole) else None
         for step in sorted(fitted.steps, key=lambda step: step.earliest - step.latest):
-            if not step.climbs and (pair := self._narrowing(step)):
+            if not step.is_drift and (pair := self._narrowing(step)):
                 return pair
         if not fitted.steps and self._undecided(fitted):
             return whole if self._may(whole) else None

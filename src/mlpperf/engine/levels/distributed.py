@@ -1,8 +1,8 @@
-"""Comparisons on several machines, through a scheduler of Dask's.
+"""Comparisons on several machines, through a scheduler of Dask.
 
-Each worker is started in a clone of its own, with the environment that the project needs, and says
-how many measurements its machine bears at a time: `--resources mlpperf=1`. Records are written
-where the command was given, one for each pair, whatever became of the workers meanwhile.
+Each Dask worker is started in a clone of its own, with the environment that the project needs, and
+with the number of measurements that its machine may run at a time: `--resources mlpperf=1`. Records
+are written where the command was given, one for each pair.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ from uuid import uuid4
 
 from ... import __version__
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
-from ..compare.render import record
-from ..compare.request import Request, carry_out
-from ..compare.result import Comparison
+from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
 from ..git import query
 from ..history.fields import shaped
 from ..history.recording import Recording
@@ -32,13 +29,13 @@ from .planning import Pair
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-RESOURCE = "mlpperf"  # of which a worker has as many as it may make comparisons at a time
+RESOURCE = "mlpperf"  # a worker has one for each comparison that it may run at a time
 PATIENCE = 10.0  # seconds for the scheduler to answer
 WAITING = 3600.0  # seconds for another comparison on the same machine to end
 
 
 class Cluster:
-    """Compares pairs of commits on the workers of a scheduler, and records what they send.
+    """Compares pairs of commits on the workers of a scheduler, and records their results.
 
     Parameters
     ----------
@@ -69,7 +66,7 @@ class Cluster:
         return len(self._pairs) < max(places(self._client), 1)
 
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
-        """Have a worker compare that pair, by the series of these names only, if any are given."""
+        """Have a worker compare a pair, by the series of these names only, if any are given."""
         request = about(self._request, self._lineage, pair, series)
         future = self._client.submit(
             self._measure, request, resources={RESOURCE: 1}, pure=False, key=f"{pair} {uuid4()}"
@@ -78,7 +75,7 @@ class Cluster:
         self._ended.add(future)
 
     def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
-        """A pair that was given, and what came of it: a record, or why there is none."""
+        """Wait for a started pair; its record, or why there is none."""
         future = next(self._ended)
         pair = self._pairs.pop(future)
         try:
@@ -94,7 +91,7 @@ class Cluster:
 
 
 def measured(request: Request) -> dict[str, Any]:
-    """What a worker answers: a record, or why it refused."""
+    """Run a comparison on a worker; its record, or why it refused."""
     import platform
 
     made: list[dict[str, Any]] = []
@@ -112,7 +109,7 @@ def measured(request: Request) -> dict[str, Any]:
 
 
 def places(client: Client) -> int:
-    """How many comparisons the workers may make at a time."""
+    """Number of comparisons that the workers may run at a time."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return sum(int(worker["resources"].get(RESOURCE, 0)) for worker in workers)
 
@@ -159,6 +156,6 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
 
 
 def _about(commit: str) -> dict[str, Any]:
-    """What a worker has."""
+    """The version and the clone of a worker."""
     known = query("cat-file", "-e", commit) is not None
     return {"version": __version__, "known": known, "folder": str(Path.cwd())}

@@ -58,7 +58,7 @@ class Step:
     shares: Floats = field(compare=False, repr=False)
 
     @property
-    def climbs(self) -> bool:
+    def is_drift(self) -> bool:
         """Whether it is a drift over several commits."""
         return self.where.first < self.where.last
 

@@ -1,4 +1,4 @@
-"""From the records of comparisons to the levels of every series along a branch."""
+"""Gathers the comparisons of a branch into networks of edges, and fits their levels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from ..compare.outcomes import Outcome
-from ..compare.records import ComparisonRecord, comparisons
+from ..compare import ComparisonRecord, Outcome, comparisons
 from ..history.records import Origin
 from ..suites.series import Series
 from .edges import EVERY, EXACT, Network, Places
@@ -29,8 +28,8 @@ class Link:
     Attributes
     ----------
     base, head : the places.
-    record : what it came to, when and where.
-    reversed : it compared the earlier one with the later one.
+    record : the comparison.
+    reversed : whether its base was the later commit.
     """
 
     base: int
@@ -39,31 +38,31 @@ class Link:
     reversed: bool = False
 
     def log_ratio(self, outcome: Outcome) -> float:
-        """Of a series, later ÷ earlier."""
+        """The logarithm of later ÷ earlier for a series."""
         return -outcome.log_ratio if self.reversed else outcome.log_ratio
 
     @property
     def untouched(self) -> bool:
-        """Whether the later commit runs nothing that changed since the earlier one."""
+        """Whether the later commit runs no code that changed since the earlier one."""
         outcomes = self.record.outcomes
         return self.record.same or bool(outcomes.untouched.any() and not outcomes.timed.any())
 
     @property
     def useful(self) -> bool:
-        """Whether it says anything about any series."""
+        """Whether it has a result for any series."""
         return self.untouched or bool(self.record.outcomes.timed.any())
 
 
 @dataclass
 class Levels:
-    """What is known of a branch.
+    """A branch, and the comparisons of its commits.
 
     Attributes
     ----------
     lineage : its commits.
     links : the comparisons between them.
-    others : how many more there were, of other commits.
-    unreadable : a sentence for each line that cannot be read.
+    others : number of comparisons of other commits.
+    unreadable : a message for each damaged line.
     """
 
     lineage: Lineage
@@ -72,7 +71,7 @@ class Levels:
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, record: ComparisonRecord) -> Link | None:
-        """Take in what a comparison found; None if it is of commits that are not on the branch."""
+        """Add a comparison; None if its commits are not on the branch."""
         places = self.lineage.places
         base, head = (places.get(record.commits[side] or "") for side in ("base", "head"))
         if base is None or head is None or base == head:
@@ -87,11 +86,11 @@ class Levels:
 
     @cached_property
     def machines(self) -> list[str]:
-        """What measured: equal names are equal machines, whatever they are called."""
+        """The kinds of machines that measured, whatever the hosts are called."""
         return list(dict.fromkeys(_machine(link.record) for link in self.links))
 
     def across(self, place: int) -> Link | None:
-        """The comparison of a commit with the one before, or the shortest across it; the first."""
+        """The first comparison of a commit with its predecessor, or the shortest one across it."""
         if place in self._parents:
             return self._parents[place]
         around = [link for link in self.links if link.base < place <= link.head and link.useful]
@@ -99,8 +98,8 @@ class Levels:
 
     @cached_property
     def _parents(self) -> dict[int, Link]:
-        found = [link for link in self.links if link.base + 1 == link.head]
-        return {link.head: link for link in reversed(found)}
+        links = [link for link in self.links if link.base + 1 == link.head]
+        return {link.head: link for link in reversed(links)}
 
     @cached_property
     def networks(self) -> dict[Series, Network]:
@@ -118,7 +117,7 @@ class Levels:
         return [self.links[i] for i in links[network.measured]]
 
     def contradictions(self) -> dict[str, tuple[int, int]]:
-        """Of each host, how many of its edges contradict the others, and how many it measured."""
+        """For each host, the number of its edges that contradict others, and of all its edges."""
         hosts = list(dict.fromkeys(link.record.machine.host for link in self.links))
         numbers = {host: number for number, host in enumerate(hosts)}
         of_links = np.array([numbers[link.record.machine.host] for link in self.links], dtype=int)
@@ -133,10 +132,10 @@ class Levels:
 
     @cached_property
     def _edges(self) -> dict[Series, tuple[Network, Places]]:
-        """The edges of every series, and for each the number of its link."""
+        """The edges of every series, and the number of the link of each edge."""
         machines = {name: number for number, name in enumerate(self.machines)}
         series: dict[Series, int] = {}
-        numbered: dict[int, Places] = {}  # by the columns, what their series are called here
+        numbered: dict[int, Places] = {}  # numbers of the series, by the columns that hold them
         parts: list[tuple[NDArray[Any], ...]] = []
         for number, link in enumerate(self.links):
             outcomes = link.record.outcomes
@@ -171,55 +170,55 @@ class Levels:
         all_series = np.concatenate(of_series)
         order = np.argsort(all_series, kind="stable")
         ends = np.cumsum(np.bincount(all_series, minlength=len(series)))
-        # One column after the other: there may be millions of edges.
+        # One column at a time, to save memory: there may be millions of edges.
         of_edges = [np.concatenate(columns_of.pop(0))[order] for _ in range(len(columns_of))]
         ends_of_links = np.array([(link.base, link.head) for link in self.links], dtype=np.intp)
-        found = {}
+        edges = {}
         for name, (first, last) in zip(series, pairwise([0, *ends.tolist()]), strict=True):
-            if first == last:  # only ever undecided
+            if first == last:  # undecided in every comparison
                 continue
             links, ratio, error, freedom, machine = (one[first:last] for one in of_edges)
             base, head = ends_of_links[links].T
             commits = len(self.lineage)
             error = np.maximum(error, EXACT)
             network = Network(base, head, ratio, error, freedom, machine, commits)
-            found[name] = network, links
-        return found
+            edges[name] = network, links
+        return edges
 
 
 def _machine(origin: Origin) -> str:
-    """The kind of machine, whatever the host is called, and how it was used."""
+    """The kind of machine and its setting, without the name of the host."""
     machine = origin.machine
     threads = f"{origin.threads} thread{'s' * (origin.threads != 1)}"
     return f"{machine.processor}, {machine.cores} processors, {origin.device}, {threads}"
 
 
 def gathered(folder: Path, every: Lineage) -> Levels:
-    """The levels of a lineage by the comparisons that are recorded in `folder`."""
+    """The levels of a lineage from the comparisons recorded in `folder`."""
     records, damaged = comparisons(folder)
-    found = Levels(every, unreadable=damaged)
+    levels = Levels(every, unreadable=damaged)
     for record in records:
-        found.add(record)
-    return found
+        levels.add(record)
+    return levels
 
 
 def levels_of(records: Iterable[ComparisonRecord], every: Lineage) -> Levels | None:
-    """The levels by these comparisons, from the first commit of any on; None without one."""
+    """The levels from these comparisons, from the first compared commit on; None without any."""
     whole = Levels(every)
     for record in records:
         whole.add(record)
     useful = [link for link in whole.links if link.useful]
     if not useful:
         return None
-    found = Levels(every.after(min(link.base for link in useful)))
+    levels = Levels(every.after(min(link.base for link in useful)))
     for record in records:
-        found.add(record)
-    found.others = whole.others
-    return found
+        levels.add(record)
+    levels.others = whole.others
+    return levels
 
 
 def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:
-    """The levels of the branch that is checked out here, by comparisons that have been read.
+    """The levels of the branch that is checked out here, from these comparisons.
 
     None outside a repository, or if no two commits of it have been compared.
     """
@@ -230,20 +229,20 @@ def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:
 
 
 def wrong_at(links: Iterable[Link]) -> dict[int, dict[Series, str]]:
-    """What was wrong at which place: of each series, the sentence."""
-    found: dict[int, dict[Series, str]] = {}
+    """What was wrong at each place, by series."""
+    wrong: dict[int, dict[Series, str]] = {}
     for link in links:
         sides = {"base": link.base, "head": link.head}
         if link.reversed:
             sides = {"base": link.head, "head": link.base}
         for outcome in link.record.outcomes.at(link.record.outcomes.wrong):
             for side, why in outcome.wrong.items():
-                found.setdefault(sides[side], {})[outcome.series] = why
-    return found
+                wrong.setdefault(sides[side], {})[outcome.series] = why
+    return wrong
 
 
 def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
-    """Where memory rose, the shortest stretches only."""
+    """Comparisons in which the memory of a series rose; of nested ones the shortest."""
     every = [
         (link, outcome)
         for link in sorted(links, key=lambda link: link.head - link.base)
@@ -255,5 +254,5 @@ def grown_between(links: Sequence[Link]) -> list[tuple[Link, Outcome]]:
         here = kept.setdefault(outcome.series, [])
         if not any(link.base <= one.base < one.head <= link.head for one, _ in here):
             here.append((link, outcome))
-    found = (one for here in kept.values() for one in here)
-    return sorted(found, key=lambda found: found[0].head)
+    grown = (one for here in kept.values() for one in here)
+    return sorted(grown, key=lambda one: one[0].head)

@@ -7,10 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
-from ..compare.render import record
-from ..compare.request import Request, carry_out
-from ..compare.result import Comparison
+from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
 from ..history.fields import shaped
 from ..history.recording import Recording
 from ..pool.lock import BusyError

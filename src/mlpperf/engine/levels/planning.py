@@ -125,7 +125,7 @@ class Plan:
             usual = float(np.median(measured)) if len(measured) else 0.0
             for step in fit.steps:
                 blur = SHARPER * step.error / (fit.factor * usual) if usual else 0.0
-                if blur > 1 and not step.climbs:
+                if blur > 1 and not step.is_drift:
                     blurred.setdefault(step.where.first, []).append((blur, series, step))
         for steps in sorted(blurred.values(), key=lambda steps: -max(blur for blur, *_ in steps)):
             _, worst, step = max(steps, key=lambda one: one[0])
@@ -146,34 +146,34 @@ class Plan:
 
     def _errors(self) -> dict[Pair, float]:
         """The median error of the series of each compared pair."""
-        found: dict[Pair, list[float]] = {}
+        errors: dict[Pair, list[float]] = {}
         for link in self.levels.links:
             if link.useful and self._counts(link):
                 outcomes = link.record.outcomes
                 each = outcomes.error[outcomes.timed & ~outcomes.untouched]
                 error = EXACT if link.untouched else max(float(np.median(each)), EXACT)
-                found.setdefault((link.base, link.head), []).append(error)
-        return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in found.items()}
+                errors.setdefault((link.base, link.head), []).append(error)
+        return {pair: sum(e**-2.0 for e in each) ** -0.5 for pair, each in errors.items()}
 
     def _candidates(self, errors: dict[Pair, float]) -> dict[Pair, float]:
         """The variance between the levels of commits and their anchors, and of successive tags."""
         lineage, usable = self.levels.lineage, self.usable
         anchors = [_nearest(usable, anchor) for anchor in lineage.anchors()]
         ends = sorted({*anchors, *usable[-1:]})
-        found: dict[Pair, float] = {}
+        variances: dict[Pair, float] = {}
         until = {ends[0]: 0.0}
         for first, last in pairwise(ends):
             places = [place for place in usable if first <= place <= last]
             of_places = _variances(places, errors)
-            found |= {
+            variances |= {
                 (first, place): variance
                 for place, variance in zip(places[1:], of_places[1:], strict=True)
             }
             until[last] = until[first] + of_places[-1]
         tagged = [_nearest(usable, place) for place, c in enumerate(lineage.commits) if c.tags]
         for first, last in pairwise(sorted(set(tagged))):
-            found.setdefault((first, last), until[last] - until[first])
-        return found
+            variances.setdefault((first, last), until[last] - until[first])
+        return variances
 
 
 def _nearest(usable: Sequence[int], place: int) -> int:

@@ -48,7 +48,7 @@ class SeriesStep(NamedTuple):
     def direction(self) -> Badge:
         """Slower or faster, in one step or as a drift."""
         word, kind = ("slower", "bad") if self.step.log_ratio > 0 else ("faster", "good")
-        return Badge(f"{word}, as a drift" if self.step.climbs else word, kind)
+        return Badge(f"{word}, as a drift" if self.step.is_drift else word, kind)
 
     @property
     def change(self) -> str:
@@ -75,7 +75,7 @@ def known(levels: Levels, pattern: str) -> bool:
 
 def place(step: Step, lineage: Lineage) -> str:
     """The commit of a step, such as `a1b2c3d4e5`; or the first and last of a drift or a range."""
-    if step.climbs:
+    if step.is_drift:
         return f"{lineage[step.where.first].short} to {lineage[step.where.last].short}"
     if step.earliest < step.latest:
         return f"{lineage[step.earliest].short} to {lineage[step.latest].short}, one of them"
@@ -181,7 +181,7 @@ def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:
             {
                 "series": one.series.name,
                 "suite": one.series.suite,
-                "kind": "climb" if one.step.climbs else "step",
+                "kind": "drift" if one.step.is_drift else "step",
                 "first": lineage[one.step.where.first].hash,
                 "last": lineage[one.step.where.last].hash,
                 "earliest": lineage[one.step.earliest].hash,

@@ -45,7 +45,7 @@ def _outcome(target: Hunt, series: Series) -> str:
     lineage = target.plan.levels.lineage
     clauses = []
     for step in target.steps(series):
-        if step.climbs:
+        if step.is_drift:
             where = f"as a drift from {lineage[step.where.first]} to {lineage[step.where.last]}"
         elif step.earliest == step.latest:
             confidence = f"with {100 * target.confidence:g} % confidence"

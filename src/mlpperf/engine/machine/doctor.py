@@ -1,4 +1,4 @@
-"""Examining the machine: what is there, what is missing, and what to do about it."""
+"""Checks of this machine, each with its result and advice."""
 
 from __future__ import annotations
 
@@ -28,24 +28,21 @@ print(json.dumps([tf.__version__, gpus]))
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
+class Check:
+    """The result of a check of `what`."""
 
     state: Literal["fine", "note", "problem"]
     what: str
-    found: str
+    result: str
     advice: str = ""
 
 
-def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
-    """Look at one thing after the other.
-
-    `checks` are those of whoever has needs of their own, such as a data set; they come last.
-    """
+def examine(checks: Sequence[Callable[[], Check]] = ()) -> Iterator[Check]:
+    """Run the checks of the machine, and then `checks` of others, such as for a data set."""
     machine = describe()
     memory = f"{machine.memory / 2**30:.0f} GiB"
-    yield Finding("fine", "machine", f"{machine.processor}, {machine.cores} cores, {memory}")
-    yield Finding("fine", "Python", f"{machine.python} on {machine.system}")
+    yield Check("fine", "machine", f"{machine.processor}, {machine.cores} cores, {memory}")
+    yield Check("fine", "Python", f"{machine.python} on {machine.system}")
     yield _numpy()
     yield _ceilings()
     yield _clock()
@@ -54,31 +51,31 @@ def examine(checks: Sequence[Callable[[], Finding]] = ()) -> Iterator[Finding]:
         yield check()
 
 
-def _ceilings() -> Finding:
+def _ceilings() -> Check:
     product = Cost(bytes=0, products=((1024, 1024, 1024),))
     copy = Cost(bytes=2**28, written=2**27)  # more than caches hold
     operations = product.flops / floor_seconds(product).seconds / 1e9
     bandwidth = copy.bytes / floor_seconds(copy).seconds / 1e9
     text = f"float32 products {operations:.0f} GFLOP/s, memory {bandwidth:.0f} GB/s"
-    return Finding("fine", "ceilings", text)
+    return Check("fine", "ceilings", text)
 
 
-def _numpy() -> Finding:
+def _numpy() -> Check:
     machine = describe()
     text = f"{machine.numpy}, {machine.blas} on {threads()} threads, {machine.simd}"
     if threads() < available_threads():
-        return Finding(
+        return Check(
             "note",
             "NumPy",
             text,
             f"{available_threads()} processors are free: unset OMP_NUM_THREADS and its like "
             "unless fewer threads are meant.",
         )
-    return Finding("fine", "NumPy", text)
+    return Check("fine", "NumPy", text)
 
 
-def tensorflow_loads() -> Finding:
-    """Whether TensorFlow loads, which takes seconds; hot paths may have variants of it."""
+def tensorflow_loads() -> Check:
+    """Whether TensorFlow loads, which takes seconds; only its variants need it."""
     reinstall = "Reinstall it: pip install --force-reinstall 'mlpperf[tensorflow]'."
     try:
         done = subprocess.run(
@@ -89,30 +86,30 @@ def tensorflow_loads() -> Finding:
             timeout=120,
         )
     except subprocess.TimeoutExpired:
-        return Finding("problem", "TensorFlow", "does not load within two minutes", reinstall)
+        return Check("problem", "TensorFlow", "does not load within two minutes", reinstall)
     except OSError as reason:
-        return Finding("problem", "TensorFlow", f"cannot be asked: {reason}", reinstall)
+        return Check("problem", "TensorFlow", f"cannot be asked: {reason}", reinstall)
     last = last_line(done.stderr)
     if "No module named 'tensorflow'" in last:
         advice = "Only its own variants need it: pip install 'mlpperf[tensorflow]'."
-        return Finding("note", "TensorFlow", "not installed", advice)
+        return Check("note", "TensorFlow", "not installed", advice)
     try:
         version, gpus = json.loads(done.stdout.strip().splitlines()[-1])
-        return Finding("fine", "TensorFlow", f"{version}, GPU: {', '.join(gpus) or 'none'}")
+        return Check("fine", "TensorFlow", f"{version}, GPU: {', '.join(gpus) or 'none'}")
     except (IndexError, TypeError, ValueError):  # it ended before the last line, or never began
-        return Finding("problem", "TensorFlow", f"does not load: {last}", reinstall)
+        return Check("problem", "TensorFlow", f"does not load: {last}", reinstall)
 
 
-def _clock() -> Finding:
+def _clock() -> Check:
     resolution = clock_resolution()
     text = f"resolution {resolution * 1e9:.0f} ns"
     if resolution > 1e-6:
-        return Finding("note", "clock", text, "Short blocks will be marked as too short to trust.")
-    return Finding("fine", "clock", text)
+        return Check("note", "clock", text, "Races with short blocks will have a warning.")
+    return Check("fine", "clock", text)
 
 
-def _noise(duration: float = 1.0) -> Finding:
-    """How much the time of one fixed piece of work varies, and who else is running."""
+def _noise(duration: float = 1.0) -> Check:
+    """How much the time of a fixed piece of work varies, and the load by other processes."""
     work = np.ones(50_000, dtype=np.float32)
     bystanders = Bystanders()
     blocks = []
@@ -126,9 +123,9 @@ def _noise(duration: float = 1.0) -> Finding:
     spread, busy = (high - low) / (2 * middle), bystanders.share()
     text = f"blocks vary by ±{100 * spread:.1f} %, other processes take {100 * busy:.0f} %"
     if busy > BUSY:
-        return Finding("note", "noise", text, "Stop what else is running before you measure.")
+        return Check("note", "noise", text, "Stop other programs before you measure.")
     if spread > 0.05:
-        return Finding(
-            "note", "noise", text, "Single times will scatter; ratios of pairs much less."
+        return Check(
+            "note", "noise", text, "Individual timings will be noisy; paired ratios much less so."
         )
-    return Finding("fine", "noise", text)
+    return Check("fine", "noise", text)

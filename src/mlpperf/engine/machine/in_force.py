@@ -45,24 +45,24 @@ class InForce:
 
     def shortfalls(self, asked: Setting) -> list[str]:
         """A sentence for everything that was asked for and is not in force."""
-        found = []
+        sentences = []
         if asked.threads:
             if self.blas_threads != asked.threads:
-                found.append(
+                sentences.append(
                     f"{asked.threads} threads were asked for; {self.blas_threads} worked in NumPy."
                 )
             if self.operation_threads not in (None, asked.threads):
-                found.append(
+                sentences.append(
                     f"{asked.threads} threads were asked for; "
                     f"{self.operation_threads} worked in TensorFlow."
                 )
             if self.operations not in (None, asked.threads):
-                found.append(
+                sentences.append(
                     f"{asked.threads} operations at a time were asked for; {self.operations} ran."
                 )
         if self.placed not in (None, asked.device):
-            found.append(f"{asked.device} was asked for; it ran on {self.placed}.")
-        return found
+            sentences.append(f"{asked.device} was asked for; it ran on {self.placed}.")
+        return sentences
 
 
 def in_force() -> InForce:
@@ -175,12 +175,12 @@ def _gpu_name(placed: str | None) -> str | None:
 
 def gpus(tf: Any) -> list[str]:
     """The GPUs that TensorFlow sees, and their compute capability."""
-    found = []
+    names = []
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         capability = ".".join(map(str, details.get("compute_capability", ())))
-        found.append(f"{details.get('device_name', device.name)}, capability {capability}")
-    return found
+        names.append(f"{details.get('device_name', device.name)}, capability {capability}")
+    return names
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,12 @@ def look(setting: Setting) -> Seen:
     """
     out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
     about = json.loads(out.splitlines()[-1])
-    found = InForce(**about.pop("in_force"))
+    seen = InForce(**about.pop("in_force"))
     if about["cuda"] and setting.device == "cpu":  # where GPUs are hidden
         about["gpus"] = json.loads(
             Setting("gpu:0").run(["-m", "mlpperf.engine.machine.in_force", "gpus"])[0]
         )
-    return Seen(about, found)
+    return Seen(about, seen)
 
 
 def _report() -> dict[str, Any]:

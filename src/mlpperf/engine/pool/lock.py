@@ -17,16 +17,16 @@ class BusyError(MlpperfError):
 
 @contextlib.contextmanager
 def alone(patience: float = 0.0) -> Iterator[None]:
-    """Hold the machine: two comparisons at once would disturb each other.
+    """Hold the machine for one comparison, as two at once would disturb each other.
 
-    While another one is running, wait for so many seconds.
+    If another one is running, wait for up to `patience` seconds.
 
     Raises
     ------
     BusyError
-        If another one is running.
+        If another one is still running.
     MlpperfError
-        If that cannot be found out.
+        If the file system does not support locks.
     """
     lock = FileLock(own_folder() / "compare.lock")
     try:

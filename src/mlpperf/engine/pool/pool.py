@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..suites.discovery import Suite
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
+from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
 from .alternate import alternating
 from .process import TaskWorker, WorkerError
@@ -157,34 +157,25 @@ class Pool:
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
-        runtime = self._pair.runtime if suite else None
-        default = sys.executable
-        python = runtime.python if runtime else self._pair.pythons.get(sides[0], default)
-        about: dict[str, Any] = {"inputs": str(self._inputs)}
-        if runtime:
-            packages = runtime.packages["base" if sides[0] == "own" else sides[0]]
+        runtime = (self._pair.runtime if suite else None) or self._pair.hot_paths
+        packages = runtime.packages.get("base" if sides[0] == "own" else sides[0], ())
+        about: dict[str, Any] = {"path": list(packages), "once": runtime.compiled}
+        if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
-            arguments = _arguments(owner[suite], task)
-            about = {"arguments": arguments, "path": list(packages), "once": runtime.compiled}
+            about["arguments"] = _arguments(owner[suite], task)
+        else:
+            about["inputs"] = str(self._inputs)
         about |= {"home": self._home, "seed": self._seed(), **task}
-        described = {side: self._side(side, bool(suite)) for side in sides}
+        described = {
+            side: side_of(self._versions[side], self._packages if suite else None) for side in sides
+        }
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
-            python,
+            runtime.python,
             (SILENCE if suite else COMPILING) + self._patience,
-            environment=variables(python, home),
+            environment=variables(runtime.python, home),
             home=home,
-        )
-
-    def _side(self, side: str, of_suite: bool) -> Side:
-        version = self._versions[side]
-        return Side(
-            str(version.root),
-            list(self._packages if of_suite else version.packages),
-            [str(folder) for folder in import_folders(version.root, version.whole)],
-            str(version.whole),
-            list(version.entries),
         )
 
     @property
@@ -201,6 +192,17 @@ class Pool:
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
+
+
+def side_of(version: Version, packages: Sequence[str] | None = None) -> Side:
+    """A version, as a worker loads it; `packages` are the project's own if a suite is run."""
+    return Side(
+        str(version.root),
+        list(version.packages if packages is None else packages),
+        [str(folder) for folder in import_folders(version.root, version.whole)],
+        str(version.whole),
+        list(version.entries),
+    )
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
-from ..worker.protocol import ANSWERS, Message, Refusal, Request, Task, from_json, to_json
+from ..worker.protocol import ANSWERS, HOTPATH, Message, Refusal, Request, Task, from_json, to_json
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])
@@ -31,7 +31,8 @@ GUARD = str(Path(__file__).with_name("guard.py"))
 # Takes what the current folder holds out of the way, before anything is imported.
 ONLY_INSTALLED = "import sys; sys.path[:] = [place for place in sys.path if place]"
 WORKER = Path(__file__).parents[1] / "worker"
-# Loads the folder as a package of its own, because this one may not be installed there.
+# A suite may run where this package is not installed, and may import another copy of it: there the
+# folder of the worker is loaded as a package of its own. Hot paths need this package.
 START = f"""
 {ONLY_INSTALLED}
 import importlib.util, sys
@@ -43,6 +44,12 @@ spec = importlib.util.spec_from_file_location(
 sys.modules["mlpperf_worker"] = package = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(package)
 from mlpperf_worker.main import main
+main()
+"""
+START_HOT_PATHS = f"""
+{ONLY_INSTALLED}
+sys.path.append({HERE!r})
+from mlpperf.engine.worker.main import main
 main()
 """
 GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
@@ -264,7 +271,8 @@ class TaskWorker(Process, Iterator[Message]):
         patience: float | None = None,
         **where: Any,
     ) -> None:
-        super().__init__(["-c", START], python, patience, **where)
+        start = START_HOT_PATHS if task.suite == HOTPATH else START
+        super().__init__(["-c", start], python, patience, **where)
         self._expected = ANSWERS.get(task.kind, ())
         self.send(task)
 

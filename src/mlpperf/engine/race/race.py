@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...devices import Setting, keep_freed_memory
+from ...devices import Setting
 from ...errors import MlpperfError
 from ...hotpath import Case, HotPath, Variant, problem
 from ..machine.ceilings import UNKNOWN as NO_FLOOR
@@ -32,6 +32,7 @@ from ..statistics.robust import quickest
 from ..suites.pyproject import entries
 from ..worker import arrays, protocol
 from ..worker.contest import Contestant, Timing, prove
+from ..worker.memory import keep_freed_memory
 from ..worker.protocol import HOTPATH, Samples, Side, Task
 from ..worker.runner import Clock
 from .result import WIDE, Result

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...agreement import Proof
 from ...devices import Setting
-from ..machine.doctor import Finding
+from ..machine.doctor import Check
 from ..machine.in_force import InForce, Seen
 from ..machine.machine import describe
 from ..statistics.verdicts import Verdict
@@ -145,14 +145,14 @@ def in_force(asked: Setting, seen: InForce) -> Table:
     return Table("A setting in a fresh process", ("", "asked for", "in force"), rows, text=range(3))
 
 
-def checks(done: Sequence[Finding]) -> Table:
+def checks(done: Sequence[Check]) -> Table:
     """The doctor's checks, with advice."""
     kinds = {"fine": "good", "note": "note", "problem": "bad"}
     rows = [
         (
             Badge(check.state, kinds[check.state]),
             check.what,
-            check.found + (f"\n→ {check.advice}" if check.advice else ""),
+            check.result + (f"\n→ {check.advice}" if check.advice else ""),
         )
         for check in done
     ]

@@ -1,4 +1,4 @@
-"""What pages are drafted with: the site as it grows, and what several of them show."""
+"""The site as it grows, and what several pages show."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_CHANGE = "No change that the history can show."
 
 @dataclass(frozen=True)
 class Lead:
-    """What stands first on the overview: a sentence of its verdict, and a section."""
+    """The lead of the overview: a sentence of its verdict, and its first section."""
 
     sentence: str
     section: Section
@@ -40,13 +40,13 @@ class Lead:
 
 @dataclass(frozen=True)
 class Content:
-    """What a package of hot paths adds to the report of whoever uses it.
+    """What an extension adds to the report.
 
     Attributes
     ----------
     kinds : the records that its pages show.
     pages : file, name in the navigation, and the function that drafts the page.
-    lead : drafts what stands first on the overview; None where there is nothing yet.
+    lead : drafts the lead of the overview; None without records.
     usual_case : the case by which hot paths are compared; each path's first one by default.
     """
 
@@ -84,26 +84,22 @@ class Draft:
 
     @cached_property
     def changes(self) -> dict[str, list[Change]]:
-        """What changed along them, the newest first, by their path."""
+        """The changes along the curves, the newest first, by their path."""
         return grouped(self.material.changes, lambda change: change.curve.path)
 
-    def keep(self, name: str, data: Sequence[Fields | Origin]) -> str:
-        """Have `data` written beside the page, as JSON and as CSV; gives the name of the files."""
-        known = [finite(msgspec.to_builtins(row)) for row in data]
-        lines = ",\n".join(map(json.dumps, known))
+    def offer(self, name: str, table: Table) -> Table:
+        """`table` with links to its records, which become JSON and CSV files called `name`."""
+        rows = [finite(msgspec.to_builtins(record)) for record in table.records]
+        lines = ",\n".join(map(json.dumps, rows))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
-        every = [dict(_flattened(row)) for row in known]
+        cells = [dict(_flattened(row)) for row in rows]
         out = io.StringIO(newline="")
-        columns = dict.fromkeys(column for row in every for column in row)
+        columns = dict.fromkeys(column for row in cells for column in row)
         writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(every)
+        writer.writerows(cells)
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
-        return name
-
-    def offer(self, name: str, table: Table) -> Table:
-        """`table` with links to its records, which are kept as files called `name`."""
-        return replace(table, data=self.keep(name, table.records))
+        return replace(table, data=name)
 
     def page_of(self, path: str, up: str = "") -> Anchor:
         """A link to the page of a path, from a page that is `up` from the first one."""
@@ -116,7 +112,7 @@ class Draft:
 
 
 def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The cells of a row for CSV: what lies inside something is named by both, with a dot."""
+    """The cells of a row for CSV; a nested value is named by its path, with dots."""
     for name, value in row.items():
         if isinstance(value, Mapping):
             yield from _flattened(value, f"{above}{name}.")
@@ -128,11 +124,10 @@ PLAIN = re.compile(r"[a-z0-9_]{1,60}")
 
 
 def file_name(name: str) -> str:
-    """What a file about something called `name` is called, without its ending.
+    """A file name, without its ending, for something called `name`.
 
-    It is the same everywhere: in an address, on a file system that does not know upper case, and on
-    one where names are short. A name that is no such file's gets a digest, by which names that look
-    alike stay apart; no other has a hyphen.
+    It is valid in an address, on a file system that ignores case, and on one with short names. A
+    name with other characters gets a digest after a hyphen, so that similar names stay apart.
     """
     if PLAIN.fullmatch(name):
         return name
@@ -150,22 +145,22 @@ def started(material: Material, catalogue: Sequence[HotPath], content: Content) 
 
 
 def index_of(site: Draft, where: Place) -> int:
-    """From 1 on; the place of the newest race is the first."""
+    """The number of a place, from 1 on; that of the newest race is the first."""
     return site.material.places.index(where) + 1
 
 
 def fastest(results: Sequence[Result], usual_case: str) -> Result | None:
-    """At the usual case, or the first that there is."""
+    """The fastest result at the usual case, or the first one without that case."""
     timed = [r for r in results if r.speedup.median > 0]
     usual = [r for r in timed if r.case == usual_case] or timed[:1]
     return max(usual, key=lambda r: r.speedup.median, default=None)
 
 
-def longest(found: Sequence[Points]) -> Cell:
+def longest(curves: Sequence[Points]) -> Cell:
     """The line of the curve with most commits; the first one of several."""
-    if not found:
+    if not curves:
         return ""
-    points = max(found, key=len)
+    points = max(curves, key=len)
     about = points.curve
     variant = f" of {plain(about.variant)}" if about.variant else ""
     return sparkline(
@@ -174,11 +169,11 @@ def longest(found: Sequence[Points]) -> Cell:
     )
 
 
-def commits_of(found: Sequence[Points]) -> dict[int, tuple[str, datetime]]:
+def commits_of(curves: Sequence[Points]) -> dict[int, tuple[str, datetime]]:
     """The commits of curves with their dates, by their places in the history, in its order."""
     known = {
         int(place): (commit, date)
-        for points in found
+        for points in curves
         for place, commit, date in zip(points.places, points.commits, points.dates, strict=True)
     }
     return dict(sorted(known.items()))
@@ -194,7 +189,7 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
 
 
 def flat(r: Result) -> Fields:
-    """A result as the files beside the page have it."""
+    """A result as in the files of a page."""
     return {
         "path": r.path,
         "version": r.version,
@@ -227,7 +222,7 @@ def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[A
 
 
 def none_yet(command: str) -> Prose:
-    """What stands where there are no records."""
+    """The text of a page without records."""
     return Prose(f"There are no records of this yet; {command} makes some.")
 
 

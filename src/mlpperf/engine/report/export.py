@@ -1,4 +1,4 @@
-"""Everything that was measured as Parquet files, for other programs."""
+"""All measurements as Parquet files, for other programs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ...errors import MlpperfError
-from ..compare.records import ComparisonRecord
+from ..compare import ComparisonRecord
 from ..history.rows import Metric, Run
 from ..history.table import Table
 from ..suites.series import Series
 
 SIDES = ("base", "head")
-MACHINE = ("host", "processor")  # what is told of one
+MACHINE = ("host", "processor")  # its columns
 
 
 def comparisons_frame(records: Sequence[ComparisonRecord]) -> pd.DataFrame:
@@ -96,5 +96,5 @@ def write(frame: pd.DataFrame, file: Path) -> None:
     except (duckdb.Error, OSError) as reason:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        said = str(reason).splitlines()[0]
-        raise MlpperfError(f"{file} cannot be written: {said}") from reason
+        why = str(reason).splitlines()[0]
+        raise MlpperfError(f"{file} cannot be written: {why}") from reason

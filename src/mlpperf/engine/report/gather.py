@@ -1,4 +1,4 @@
-"""What the report is about: everything that was recorded, read once."""
+"""Reads all records for the report, once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare.records import ComparisonRecord, comparisons
+from ..compare import ComparisonRecord, comparisons
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
@@ -29,7 +29,7 @@ class Material:
     `points`: the curves of the history. `races`: the newest of each variant, case and place.
     `levels`: of the branch that is checked out, if two of its commits have been compared. `others`:
     the records that are not the engine's own, by their kind.
-    `commit_url`: what the address of a commit's page starts with; empty if unknown.
+    `commit_url`: the beginning of the address of a commit's page; empty if unknown.
     """
 
     history: History | None = None
@@ -60,14 +60,14 @@ def gather(
     pytest_benchmark: Path | None,
     kinds: Sequence[type[Origin]] = (),
 ) -> Material:
-    """Read everything there is; `kinds` are those of records that are not the engine's own.
+    """Read all records; `kinds` are those of an extension.
 
     Raises
     ------
     MlpperfError
-        If there is nothing, or nothing that can be read.
+        If there are no records, or none that can be read.
     """
-    found = Material(commit_url=commit_url())
+    material = Material(commit_url=commit_url())
     newest: dict[tuple[Place, str, str, str], RaceRecord] = {}
 
     def seen(race: RaceRecord) -> None:
@@ -76,30 +76,35 @@ def gather(
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
         read = read_history(races, asv, pytest_benchmark, seen=seen)
-        found.history = read if len(read.table) else None
-        found.points = points(read.table)
-        found.changes = changes_along(found.points)
-        found.unreadable += read.unreadable
-        found.races = list(newest.values())
+        material.history = read if len(read.table) else None
+        material.points = points(read.table)
+        material.changes = changes_along(material.points)
+        material.unreadable += read.unreadable
+        material.races = list(newest.values())
     if records:
-        found.calibrations = _read(records, CalibrationRecord, found.unreadable)
-        found.comparisons, unreadable = comparisons(records)
-        found.unreadable += unreadable
+        material.calibrations = _read(records, CalibrationRecord, material.unreadable)
+        material.comparisons, unreadable = comparisons(records)
+        material.unreadable += unreadable
         for kind in kinds:
-            found.others[kind] = _read(records, kind, found.unreadable)
-    found.levels = levels_here(found.comparisons)
-    recorded = (found.history, found.calibrations, found.comparisons, *found.others.values())
+            material.others[kind] = _read(records, kind, material.unreadable)
+    material.levels = levels_here(material.comparisons)
+    recorded = (
+        material.history,
+        material.calibrations,
+        material.comparisons,
+        *material.others.values(),
+    )
     if not any(recorded):
-        if found.unreadable:
+        if material.unreadable:
             raise MlpperfError(
-                f"Nothing that was recorded can be read ({len(found.unreadable)} damaged), such as "
-                f"{found.unreadable[0]}."
+                f"None of the records can be read ({len(material.unreadable)} damaged), such as "
+                f"{material.unreadable[0]}."
             )
         raise MlpperfError(
             "There are no records yet; `mlpperf compare BASE`, or `mlpperf race` where there are "
             "hot paths, makes some."
         )
-    return found
+    return material
 
 
 def _read(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> list[AnyRecord]:
@@ -120,11 +125,11 @@ def where_from(origin: Origin) -> str:
 
 
 def commit_url(folder: Path | None = None) -> str:
-    """What the addresses of this repository's commits start with, if it has such a home."""
-    told = git.query("config", "--get", "remote.origin.url", folder=folder) or ""
+    """The beginning of the addresses of this repository's commits; empty without a home page."""
+    remote = git.query("config", "--get", "remote.origin.url", folder=folder) or ""
     name = r"[\w.-]+"
     home = re.fullmatch(
         rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",
-        told.strip().removesuffix("/").removesuffix(".git"),
+        remote.strip().removesuffix("/").removesuffix(".git"),
     )
     return f"https://{home[1]}/{home[2]}/commit/" if home else ""

@@ -70,8 +70,8 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
 def _paths_section(site: Draft, where: Place) -> Section:
     races = [race for race in site.material.races if race.place == where]
     table_rows: list[Sequence[Cell]] = []
-    for path, found in grouped(races, lambda race: race.result.path).items():
-        results = [race.result for race in found]
+    for path, here in grouped(races, lambda race: race.result.path).items():
+        results = [race.result for race in here]
         wrong = sum(bool(r.wrong) for r in results)
         right: Cell = (
             Badge(f"{wrong} of {len(results)} wrong", "bad")
@@ -142,13 +142,13 @@ def _tracked(site: Draft) -> list[Section]:
     for where, here in grouped(others, lambda points: points.curve[:4]).items():
         source_, machine, device, threads = where
         cells: list[Sequence[Cell]] = []
-        for path, found in grouped(here, lambda points: points.curve.path).items():
-            ratios = [points for points in found if points.curve.quantity == "ratio"]
+        for path, curves in grouped(here, lambda points: points.curve.path).items():
+            ratios = [points for points in curves if points.curve.quantity == "ratio"]
             usual = [p for p in ratios if p.curve.case == site.content.usual_case] or ratios
             best = min(usual, key=lambda points: float(points.value[-1]), default=None)
             shown: list[Cell] = ["–", "–"] if best is None else _newest(best, site)
             changed = last_change(site, path, Place(machine, "", 0))
-            line = longest(found if best is None else [best])
+            line = longest(curves if best is None else [best])
             cells.append([site.page_of(path), *shown, line, changed])
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
         shared = "" if threads is None else count(threads, "thread")

@@ -106,17 +106,17 @@ def _proofs(results: Sequence[Result]) -> Section:
     return Section("Still right?", [proofs(outcomes, title)])
 
 
-def _path_history(site: Draft, name: str, found: Sequence[Points]) -> Section:
+def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
     file = f"history-{site.files[name]}"
     changes = site.changes.get(name, [])
-    curves = _curves(site, name, found, changes)
+    drawn = _curves(site, name, curves, changes)
     site.curves.append(f"data/{file}.js")
-    site.data[f"data/{file}.js"] = f"mlpperf.history({curves});\n".encode()
-    site.data[f"data/{file}.json"] = curves.encode()
-    site.data[f"data/{file}.csv"] = _csv(found).encode("utf-8", "backslashreplace")
+    site.data[f"data/{file}.js"] = f"mlpperf.history({drawn});\n".encode()
+    site.data[f"data/{file}.json"] = drawn.encode()
+    site.data[f"data/{file}.csv"] = _csv(curves).encode("utf-8", "backslashreplace")
     usual = plain(site.content.usual_case)
     quantities, cases, variants = (
-        list(dict.fromkeys(plain(getattr(points.curve, what)) for points in found))
+        list(dict.fromkeys(plain(getattr(points.curve, what)) for points in curves))
         for what in ("quantity", "case", "variant")
     )
     quantities.sort(key=lambda quantity: quantity != "ratio")
@@ -140,19 +140,19 @@ def _downloads(file: str) -> list[Markup]:
     return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
 
 
-def _curves(site: Draft, name: str, found: Sequence[Points], changes: Sequence[Change]) -> str:
+def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[Change]) -> str:
     """The curves of a path as compact JSON, which lists every commit once."""
     assert site.material.history is not None
     subjects = site.material.history.subjects
-    known = commits_of(found)
+    known = commits_of(curves)
     number = {place: i for i, place in enumerate(known)}
     commits = [
         [plain(commit), f"{date:%Y-%m-%d}", plain(subjects.get(commit, ""))[:80]]
         for commit, date in known.values()
     ]
     changed = grouped(changes, lambda change: change.curve)
-    curves = []
-    for points in found:
+    drawn = []
+    for points in curves:
         about = points.curve
         curve: Fields = {
             "place": plain(_place_name(about)),
@@ -176,16 +176,16 @@ def _curves(site: Draft, name: str, found: Sequence[Points], changes: Sequence[C
                 }
                 for change in changed[about]
             ]
-        curves.append(curve)
-    content = finite({"path": plain(name), "commits": commits, "curves": curves})
+        drawn.append(curve)
+    content = finite({"path": plain(name), "commits": commits, "curves": drawn})
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
-def _csv(found: Sequence[Points]) -> str:
+def _csv(curves: Sequence[Points]) -> str:
     """The curves of a path as CSV, a line for each number."""
     named = [column for column in Curve._fields if column != "path"]
     lines = [_line([*named, "commit", "date", *NUMBERS])]
-    for points in found:
+    for points in curves:
         shared = _line([getattr(points.curve, name) for name in named])  # quoted once a curve
         numbers = (getattr(points, name).tolist() for name in NUMBERS)
         lines += [

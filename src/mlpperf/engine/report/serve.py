@@ -1,4 +1,4 @@
-"""The report on this machine, built again when the records have changed."""
+"""Serves the report on this machine, and rebuilds it when the records have changed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from ...errors import MlpperfError
 from ..words import plain
 
-HOST = "127.0.0.1"  # nobody else's business
+HOST = "127.0.0.1"  # not reachable from other machines
 NAMES = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Files of the site; before a page is given, it is looked whether it is still right."""
+    """Serves files of the site; a page is refreshed first if the records have changed."""
 
     def __init__(self, *args: Any, refresh: Callable[[], None], **kwargs: Any) -> None:
         self._refresh = refresh
@@ -28,8 +28,8 @@ class _Handler(SimpleHTTPRequestHandler):
     def send_head(self) -> Any:
         """Answer a request for this machine and for a file of the site; refuse any other.
 
-        A page of somebody else's, open in the same browser, can have its own name lead here (DNS
-        rebinding), and would then be allowed to read the answers. But the name stays in `Host`.
+        A foreign page, open in the same browser, can point its own name here (DNS rebinding), and
+        would then be allowed to read the answers. But the name stays in `Host`.
         """
         named = self.headers.get_all("Host", [])
         if len(named) != 1 or not NAMES.fullmatch(named[0]):
@@ -40,7 +40,7 @@ class _Handler(SimpleHTTPRequestHandler):
         try:
             site = Path(self.directory).resolve()
             inside = Path(self.translate_path(self.path)).resolve().is_relative_to(site)
-        except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a circle
+        except (OSError, ValueError, RuntimeError):  # not a file name, or circular links
             inside = False
         if not inside:  # a link leads out of it
             self.send_error(404)
@@ -52,22 +52,22 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing about every file."""
+        """Log no requests."""
 
     def list_directory(self, path: Any) -> None:
-        """Show pages, and nothing else."""
+        """Refuse to list a folder."""
         self.send_error(404)
 
 
 def serve(
     out: Path, port: int, build: Callable[[], object], sources: Callable[[], Iterable[Path]]
 ) -> ThreadingHTTPServer:
-    """A server for the site in `out`; `build` is called when one of `sources` has changed.
+    """A server for the site in `out`, which calls `build` when one of `sources` has changed.
 
     Raises
     ------
     MlpperfError
-        If the port is taken.
+        If the port cannot be used.
     """
     lock = threading.Lock()
     last = _state(sources())
@@ -94,12 +94,12 @@ def serve(
 
 
 def _state(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """What changes when a file does."""
-    found = []
+    """Names, times and sizes of files, which differ once a file has changed."""
+    state = []
     for file in sorted(files):
         try:
             about = file.stat()
         except OSError:  # gone in between
             continue
-        found.append((str(file), about.st_mtime_ns, about.st_size))
-    return found
+        state.append((str(file), about.st_mtime_ns, about.st_size))
+    return state

@@ -1,4 +1,4 @@
-"""Writing the site: templates filled, files written, and nothing deleted that is not ours."""
+"""Writes the site, and deletes no file that it did not write."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from .history_pages import compare, history
 from .overview import overview
 from .path_pages import path_page
 
-MANIFEST = ".mlpperf-report.json"  # what was written, so that only that is ever deleted
-TOLD = 500  # characters of the sentence about a page that cannot be drawn
+MANIFEST = ".mlpperf-report.json"  # lists the files written, so that no other is deleted
+MESSAGE_MOST = 500  # characters about a page that cannot be drawn
 FIRST = (("index.html", "Overview"), ("history.html", "History"), ("compare.html", "Compare"))
 LAST = (("calibration.html", "Calibration"),)
-# No script but the site's own files; Plotly sets styles of its own.
+# Scripts are only the site's own files; Plotly sets styles of its own.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
@@ -46,12 +46,10 @@ def write(
     project: str,
     content: Content = Content(),  # noqa: B008  (it is frozen)
 ) -> Path:
-    """Write the site of `material` to the folder `out`; gives its first page.
+    """Write the site of `material` to the folder `out`; return its first page.
 
-    `content` is what the hot paths' package adds to it.
-
-    A folder that is there must be empty, or hold a site that was written by this; of that, what
-    is not written again is deleted. Anybody else's files stay.
+    An existing folder must be empty, or hold a former report; of that, files that are not written
+    again are deleted. All other files stay.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def write(
     try:
         make_folder(out.parent)
         out.mkdir(exist_ok=True)
-        # Listed before they are written: if that is interrupted, they are known to be ours.
+        # Listed before they are written, so that an interrupted run leaves no unlisted files.
         _replace(out / MANIFEST, json.dumps(sorted({*old, *files})).encode())
         for name, data in files.items():
             _replace(out / name, data)
@@ -92,7 +90,7 @@ def _owned(out: Path) -> set[str]:
             return set()
         names = json.loads((out / MANIFEST).read_text("utf-8"))
         inside = out.resolve()
-        # A manifest that somebody has changed must not name files elsewhere.
+        # A manipulated manifest must not name files elsewhere.
         return {name for name in names if inside in (out / name).resolve().parents}
     except FileNotFoundError:
         reason = "holds files that are no report"
@@ -111,9 +109,8 @@ def _replace(file: Path, data: bytes) -> None:
 def _files(site: Draft, project: str) -> dict[str, bytes]:
     """Every file by its name, the first page last.
 
-    A page that cannot be drawn says so, and so does standard error. The others are right all the
-    same, so that is no reason to keep them from their readers: the command does not fail, unless
-    there is no page at all.
+    If a page cannot be drawn, its file and standard error name the reason; the other pages are
+    written all the same, and the command fails only if there is no page at all.
 
     Raises
     ------
@@ -122,7 +119,7 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
     """
     assets = files("mlpperf.engine.report") / "assets"
     style = (assets / "report.css").read_text("utf-8") + highlighting()
-    found = {
+    written = {
         "assets/report.js": (assets / "report.js").read_bytes(),
         "assets/report.css": style.encode(),
         "assets/plotly.min.js": _plotly(),
@@ -144,16 +141,16 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
         try:
             build(site)
             drawn[file] = _drawn(site.pages[-1], site, project)
-        except Exception as reason:  # whatever it is, the other pages are to be written
+        except Exception as reason:  # the other pages are written all the same
             why = f"cannot be drawn ({type(reason).__name__}: {reason})"
-            failed.append(plain(f"The page of {title}, {file}, {why}")[:TOLD])
+            failed.append(plain(f"The page of {title}, {file}, {why}")[:MESSAGE_MOST])
             page = Page(file, title, f"This page {why}; the others can.", [], nav)
             drawn[file] = _drawn(page, site, project)
     if len(failed) == len(drafted):
         raise MlpperfError(f"No page of the report can be drawn, such as: {failed[0]}.")
     for sentence in failed:
         print(f"mlpperf: {sentence}.", file=sys.stderr)
-    return found | site.data | dict(reversed(drawn.items()))
+    return written | site.data | dict(reversed(drawn.items()))
 
 
 def _drawn(page: Page, site: Draft, project: str) -> bytes:
@@ -183,7 +180,7 @@ def _plotly() -> bytes:
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mlpperf.engine.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -191,19 +188,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    found.filters["json"] = _json
-    return found
+    environment.filters["json"] = _json
+    return environment
 
 
 def _shown(value: Any) -> Any:
-    """What a page has of a value: of text from records nothing but what can be printed."""
+    """A value for a page: text without characters that cannot be printed."""
     if type(value) is str and not value.isprintable():
         return plain(" ".join(value.splitlines()))
     return value
 
 
 def _json(value: Any) -> Markup:
-    """JSON for a script element, which nothing in it can end."""
+    """JSON for a script element, in which nothing can end the element."""
     text = json.dumps(finite(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

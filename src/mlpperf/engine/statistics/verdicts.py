@@ -13,7 +13,7 @@ class Verdict(Enum):
     """What became of a series; the value is the first word of its description."""
 
     WRONG = "wrong"  # it does not compute what its reference computes
-    MENDED = "fixed"  # wrong in the base, and no longer
+    FIXED = "fixed"  # wrong in the base, and no longer
     NEW = "new"  # the base does not have it
     GONE = "gone"  # the head does not have it
     NOT_COMPARABLE = "not comparable: its inputs or cases changed"
@@ -23,7 +23,7 @@ class Verdict(Enum):
     UNCHANGED = "unchanged"  # of two versions
     UNDECIDED = "undecided"
     MEASURED = "measured"  # another quantity than time
-    UNTOUCHED = "skipped: runs no changed code"
+    UNCHANGED_CODE = "skipped: runs no changed code"
     SKIPPED = "skipped"  # by its suite, which gives the reason
     NOT_TIMED = "not timed"  # for a reason of its own
 

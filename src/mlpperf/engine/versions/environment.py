@@ -12,11 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,6 @@ from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
 from ..suites.pyproject import readable, table_at
 from ..words import plain
-from .layout import package_of
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
@@ -38,17 +35,17 @@ QUESTION = 60.0  # seconds for an interpreter to answer
 
 @dataclass(frozen=True)
 class Runtime:
-    """What runs the suites of two versions.
+    """What runs the suites, or the hot paths, of two versions.
 
     Attributes
     ----------
     python : the interpreter.
-    packages : for each version, folders with additional packages.
+    packages : folders with additional packages, for each version that needs any.
     compiled : whether the project has extension modules, which a process can load only once.
     """
 
-    python: str
-    packages: Mapping[str, Sequence[str]]
+    python: str = sys.executable
+    packages: Mapping[str, Sequence[str]] = field(default_factory=dict)
     compiled: bool = False
 
 
@@ -195,44 +192,12 @@ def _installed(python: str) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in reversed(pairs) if name}
 
 
-def packages(python: str, kinds: Sequence[str], extra: Sequence[str], folder: Path) -> list[str]:
-    """Install into `folder` the packages that an interpreter lacks for suites of some kinds.
-
-    And the `extra` ones. The result is a list of that folder; empty if nothing is lacking.
-
-    Raises
-    ------
-    MlpperfError
-        If the installation fails, for example without a network.
-    """
-    wanted = [*lacking(python, [module for kind in kinds for module in NEEDS[kind]]), *extra]
-    if wanted:
-        install(python, ["--target", str(folder)], wanted, ", ".join(wanted))
-    return [str(folder)] if wanted else []
-
-
-def environment(root: Path, folder: Path) -> str:
-    """The interpreter of a new environment in `folder` for the hot paths of the version at `root`.
-
-    It has the version's requirements, and those of ours that the version does not list itself.
-
-    Raises
-    ------
-    MlpperfError
-        If the environment cannot be made, for example without a network.
-    """
-    needed = requirements(root)
-    named = set(map(package_of, needed))
-    ours = [text for text in metadata.requires("mlpperf") or () if "extra ==" not in text]
-    rest = [text for text in ours if package_of(text) not in named]
-    try:
-        has_pip = shutil.which("uv") is None
-        venv.create(folder, symlinks=os.name != "nt", with_pip=has_pip)
-    except (OSError, subprocess.CalledProcessError) as reason:
-        raise MlpperfError(f"No environment can be made in {folder}: {reason}.") from reason
-    python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
-    install(python, [], [*needed, *rest], ", ".join(needed))
-    return python
+def packages(python: str, wanted: Sequence[str], folder: Path) -> list[str]:
+    """Install packages into `folder`; the result is a list of it, empty if none are wanted."""
+    if not wanted:
+        return []
+    install(python, ["--target", str(folder)], wanted, ", ".join(wanted))
+    return [str(folder)]
 
 
 def install(python: str, options: Sequence[str], wanted: Sequence[str], what: str) -> None:

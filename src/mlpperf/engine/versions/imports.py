@@ -7,15 +7,12 @@ the project that are the same. Comments and docstrings do not count.
 from __future__ import annotations
 
 import ast
-import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from ...hotpath import HotPath
 from .sources import IMPORTING, UNREADABLE, last_name, outlined, parsed
 
 # Calls that read files: all data of the project may then be read.
@@ -75,24 +72,6 @@ def module_files(folders: Iterable[Path], module: str) -> Iterator[Path]:
         for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
             if file.is_file():
                 yield file
-
-
-def files_of(path: HotPath, root: Path) -> list[str] | None:
-    """The files below `root` with the functions of a hot path; None if one has no file."""
-    functions: list[Callable[..., Any]] = [path.reference, path.inputs, path.cost]
-    for variant in path.variants:
-        functions += [variant.fn, variant.prepare]
-    files = set()
-    for function in functions:
-        while isinstance(function, partial):
-            function = function.func
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if code is None:
-            return None
-        file = Path(code.co_filename)
-        if file.is_relative_to(root):  # others are not the project's
-            files.add(file.relative_to(root).as_posix())
-    return sorted(files)
 
 
 def same(base: Path, head: Path, files: Sequence[str]) -> bool:

@@ -90,7 +90,7 @@ def _needs(project: Path, other: Path) -> bool:
     optional = about.get("optional-dependencies", {})
     groups = content.get("dependency-groups", {})
     lists = [about.get("dependencies", []), *_lists(optional), *_lists(groups)]
-    names = {package_of(text) for texts in lists for text in texts if isinstance(text, str)}
+    names = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
     names |= {canonicalize_name(name) for name in table_at(poetry, "dependencies")}
     for group in table_at(poetry, "group").values():
         names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
@@ -103,8 +103,7 @@ def _lists(table: object) -> list[list[Any]]:
     return [value for value in values if isinstance(value, list)]
 
 
-def package_of(requirement: str) -> str:
-    """The package that a requirement names."""
+def _name(requirement: str) -> str:
     return canonicalize_name(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
 
 

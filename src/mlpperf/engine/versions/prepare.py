@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,15 @@ from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
 from .builds import build, complete, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
-from .environment import Runtime, interpreter, packages, requirements, unmet
+from .environment import (
+    NEEDS,
+    Runtime,
+    interpreter,
+    lacking,
+    packages,
+    requirements,
+    unmet,
+)
 from .own import Own, differ, share
 from .repository import commit_named, merge_base, source
 from .version import Version, checked_out, coexistence
@@ -57,8 +64,8 @@ class Pair:
     suites : the suites of the head, hot paths not included.
     settings : those of the head's project.
     isolated : why each version has processes of its own; empty if they share one.
-    pythons : the interpreter for the hot paths of a version, if it is not this one.
-    runtime : the interpreter and packages for suites; None without suites.
+    hot_paths : what runs the hot paths.
+    runtime : what runs the other suites; None without any.
     own : the base's own suites, if they differ from the head's.
     merge_base : the hash of the base, if it is a merge base.
     """
@@ -68,7 +75,7 @@ class Pair:
     suites: tuple[Suite, ...] = ()
     settings: Settings = field(default_factory=Settings)
     isolated: str = ""
-    pythons: dict[str, str] = field(default_factory=dict)
+    hot_paths: Runtime = field(default_factory=Runtime)
     runtime: Runtime | None = None
     own: Own | None = None
     merge_base: str = ""
@@ -81,16 +88,20 @@ class Pair:
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:
         """The interpreter of the head's suites, or else hot paths, and its folders of packages."""
-        if self.runtime:
-            return self.runtime.python, tuple(self.runtime.packages["head"])
-        return self.pythons.get("head", sys.executable), ()
+        runtime = self.runtime or self.hot_paths
+        return runtime.python, tuple(runtime.packages.get("head", ()))
+
+    @property
+    def runs_alike(self) -> bool:
+        """Whether unchanged code takes as long in both: in one process, with the same packages."""
+        return not self.isolated and requirements(self.base.root) == requirements(self.head.root)
 
     @property
     def changes(self) -> Changes | None:
         """What differs; None if versions have processes of their own, which may differ in more."""
         if self.isolated:
             return None
-        if requirements(self.base.root) != requirements(self.head.root):
+        if not self.runs_alike:
             return Changes(OTHER_PACKAGES)
         return changes(self.base, self.head) if self.suites else Changes()
 
@@ -144,11 +155,11 @@ def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
             f"[tool.mlpperf] paths, for {ASV_CONFIGURATION}, and for tests that use the benchmark "
             f"fixture ({', '.join(kinds)})."
         )
-    isolated, pythons = "as asked" if wanted.isolate else "", dict[str, str]()
+    isolated, hot_paths = "as asked" if wanted.isolate else "", Runtime()
     if has_hot_paths:
-        isolated, pythons = coexistence(old, new, into, isolated)
+        isolated, hot_paths = coexistence(old, new, into, isolated)
     made = Pair(
-        old, new, suites, own_settings, isolated, pythons, own=own, merge_base=merged.commit
+        old, new, suites, own_settings, isolated, hot_paths, own=own, merge_base=merged.commit
     )
     if not suites:
         return made
@@ -169,10 +180,11 @@ def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequenc
     missing = {side: unmet(version.root, python) for side, version in sides.items()}
     if missing["base"] != missing["head"]:
         isolated = isolated or "they need different packages"
-    kinds = [suite.kind for suite in made.suites]
+    needs = [module for suite in made.suites for module in NEEDS[suite.kind]]
+    wanted = [*lacking(python, needs), *extra]
 
     def added(side: str, name: str) -> list[str]:
-        return packages(python, kinds, [*missing[side], *extra], into / name)
+        return packages(python, [*missing[side], *wanted], into / name)
 
     if isolated:
         folders = {side: added(side, f"{side}-packages") for side in sides}

@@ -1,38 +1,19 @@
-"""Two versions of a package, side by side in one process.
-
-A version is a folder that holds the files of a commit. If its modules import each other relatively,
-its packages are loaded under other names than their own, as often as one likes: whatever they load,
-now or at their first call, is of the same version. If they import each other by name, each copy is
-a world, whose modules are there only while it is its turn.
-"""
+"""A version of a project: the files of a commit or working tree in a folder of their own."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-from ...agreement import Agreement
-from ...backends import NUMPY
-from ...errors import MlpperfError
-from ...hotpath import HotPath, Variant, as_given
 from ..suites import pyproject
-from ..worker.isolation import World
-from ..worker.origins import Origins
 from .checkout import Missing, check_out, copy_tree
-from .environment import environment, unmet
+from .environment import Runtime, packages, requirements, unmet
 from .imports import imports, module_files
 from .layout import import_folders
 from .repository import commit_named
-
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -67,10 +48,6 @@ class Version:
         return self.copy or self.root
 
 
-class BrokenVersionError(MlpperfError):
-    """A version whose hot paths cannot be loaded."""
-
-
 def checked_out(
     revision: str | None, top: Path, project: Path, into: Path, usual: Sequence[str] = ()
 ) -> Version:
@@ -93,28 +70,32 @@ def checked_out(
     return replace(version, packages=packages_by_name(version))
 
 
-def coexistence(
-    base: Version, head: Version, folder: Path, reason: str
-) -> tuple[str, dict[str, str]]:
-    """Why two versions cannot share a process (empty if they can), and their interpreters.
+def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tuple[str, Runtime]:
+    """Why the hot paths of two versions cannot share a process, and what runs them.
 
-    A version whose requirements are not met here gets an environment in `folder`. A given `reason`
-    is kept.
+    The reason is empty if they can; a given one is kept. If our packages do not meet the
+    requirements of a version, all of these are installed together, in a folder of its own.
     """
-    pythons = {}
+    folders = {}
     for side, version in (("base", base), ("head", head)):
         if missing := unmet(version.root):
-            pythons[side] = environment(version.root, folder / f"{side}-environment")
+            into = folder / f"{side}-requirements"
+            folders[side] = packages(sys.executable, requirements(version.root), into)
             reason = reason or f"{version.name} needs {', '.join(missing)}"
         if compiled := extension_modules(version):
             reason = reason or f"{version.name} has extension modules: {compiled[0]}"
-    return reason, pythons
+    return reason, Runtime(packages=folders)
 
 
 def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
     """The entries of a version's hot paths: its own, or those of `usual` that it has."""
     named = pyproject.entries(root / "pyproject.toml")
     return tuple(named or (entry for entry in usual if _first_file(root, _module(entry), whole)))
+
+
+def entry_file(version: Version, entry: str) -> Path | None:
+    """The file of the module that an entry names."""
+    return _first_file(version.root, _module(entry), version.copy)
 
 
 def _module(entry: str) -> str:
@@ -129,21 +110,21 @@ def extension_modules(version: Version) -> list[str]:
 
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by name."""
-    packages = _packages(version)
+    own = _packages(version)
     imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
-    return tuple(packages) if any(name in packages for name in imported) else ()
+    return tuple(own) if any(name in own for name in imported) else ()
 
 
 def _packages(version: Version) -> list[str]:
     """The packages of its hot paths, and the packages of the project that these import."""
     names = (_module(entry).partition(".")[0] for entry in version.entries)
-    packages = list(dict.fromkeys(names))
-    for package in packages:  # grows in the loop
+    own = list(dict.fromkeys(names))
+    for package in own:  # grows in the loop
         for file in _files(version, package):
             for name in imports(file.read_bytes()).packages:
-                if name not in packages and _first_file(version.root, name, version.copy):
-                    packages.append(name)
-    return packages
+                if name not in own and _first_file(version.root, name, version.copy):
+                    own.append(name)
+    return own
 
 
 def _sources(version: Version) -> list[Path]:
@@ -163,140 +144,3 @@ def _first_file(root: Path, package: str, whole: Path | None = None) -> Path | N
     """The file that is run when the package or module of that (dotted) name is imported."""
     folders = (root / "src", *import_folders(root, whole), root)
     return next(module_files(tuple(dict.fromkeys(folders)), package), None)
-
-
-class MixedError(MlpperfError):
-    """A version has run files that are not its own."""
-
-
-def load(version: Version, origins: Origins | None = None) -> dict[str, HotPath]:
-    """The hot paths of `version` by name, from packages loaded anew.
-
-    `origins` is what is taken from its copy instead of the user's working tree.
-
-    Raises
-    ------
-    BrokenVersionError
-        If it does not import, or holds something else than hot paths.
-    MixedError
-        If modules of the project come from elsewhere than its copy.
-    """
-    loader = _Loader(version, origins)
-    found: dict[str, HotPath] = {}
-    for entry in version.entries:
-        for path in loader.entry(entry):
-            if path.name in found:
-                raise BrokenVersionError(f"two hot paths are called {path.name!r}.")
-            found[path.name] = path
-    if stray := loader.strayed():
-        raise MixedError(f"{version.name} imports {stray}, which is none of its own files.")
-    return found
-
-
-class _Loader:
-    """Loads the packages of a version anew: in a world of their own, or under new names."""
-
-    def __init__(self, version: Version, origins: Origins | None = None) -> None:
-        self._root, self._whole, self._world = version.root, version.copy, None
-        if version.packages:
-            folders = import_folders(version.root, version.whole)
-            packages, side = version.packages, version.name
-            self._world = World(version.whole, packages, folders, None, side, origins)
-        self._aliases: dict[str, str] = {}  # of the packages that are loaded under new names
-
-    def entry(self, entry: str) -> list[HotPath]:
-        """The hot paths of an entry.
-
-        Raises
-        ------
-        BrokenVersionError
-            If it does not import, or holds something else than hot paths.
-        """
-        module, _, attribute = entry.partition(":")
-        imported = self._world.inside(self._imported) if self._world else self._imported
-        try:
-            paths = getattr(imported(module), attribute or "PATHS")
-            return [adopted(path, self._world) for path in paths]
-        except (Exception, SystemExit) as reason:  # anything may go wrong in some commit
-            raise BrokenVersionError(f"{entry!r} gives {reason!r}.") from reason
-
-    def strayed(self) -> str | None:
-        """A module of the project that comes from elsewhere, and where it lies, if one is known."""
-        return self._world.strayed() if self._world else None
-
-    def _imported(self, module: str) -> ModuleType:
-        package, _, below = module.partition(".")
-        if self._world:
-            # Another project's might be found.
-            if _first_file(self._root, module, self._whole) is None:
-                raise ModuleNotFoundError(f"there is no module {module!r}")
-            return importlib.import_module(module)
-        if package not in self._aliases:
-            self._aliases[package] = _load_package(self._root, package, self._whole)
-        return importlib.import_module(".".join(filter(None, (self._aliases[package], below))))
-
-
-def entry_files(version: Version) -> Iterator[tuple[Path, str, dict[str, HotPath]]]:
-    """For each entry of a version: the file and the name of its tuple, and its hot paths by name.
-
-    Raises
-    ------
-    BrokenVersionError
-        If it does not import.
-    """
-    loader = _Loader(version)
-    for entry in version.entries:
-        paths = loader.entry(entry)
-        if file := _first_file(version.root, _module(entry), version.copy):
-            attribute = entry.partition(":")[2] or "PATHS"
-            yield file, attribute, {path.name: path for path in paths}
-
-
-def _load_package(root: Path, package: str, whole: Path | None) -> str:
-    """Load a package under a new name, and give that."""
-    file = _first_file(root, package, whole)
-    if file is None:
-        raise ModuleNotFoundError(f"there is no package {package!r}")
-    alias = f"{package}_version_{next(_numbers)}"
-    inside = [str(file.parent)] if file.name == "__init__.py" else None
-    spec = importlib.util.spec_from_file_location(alias, file, submodule_search_locations=inside)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[alias] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return alias
-
-
-def adopted(path: Any, world: World | None = None) -> HotPath:
-    """A hot path of some version, in this version's terms: its functions, our classes.
-
-    Only what every version has is relied on: functions, inputs, cases, cost. They are called in
-    their `world`, if they have one.
-    """
-    here = world.inside if world else _same
-
-    def variant(theirs: Any) -> Variant:
-        agreement = Agreement[theirs.agreement.name]
-        backend = getattr(theirs, "backend", NUMPY)
-        return Variant(
-            here(theirs.fn),
-            agreement,
-            here(getattr(theirs, "prepare", as_given)),
-            NUMPY if isinstance(backend, str) else backend,
-        )
-
-    return HotPath(
-        name=path.name,
-        story=path.story,
-        reference=here(path.reference),
-        variants=tuple(variant(theirs) for theirs in path.variants),
-        inputs=here(path.inputs),
-        cases=tuple(path.cases),
-        cost=here(path.cost),
-        updates=tuple(getattr(path, "updates", ())),
-        version=path.version,
-    )
-
-
-def _same(function: Callable[..., Any]) -> Callable[..., Any]:
-    return function

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpperf.agreement import fingerprint
-from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Args
+from ...agreement import fingerprint
+from ...errors import MlpperfError
+from ...hotpath import Args
 
 
 def write(inputs: Args, folder: Path, name: str) -> None:
@@ -51,15 +51,24 @@ def exist(folder: Path, name: str) -> bool:
 
 
 def read(folder: Path, name: str) -> Args:
-    """The inputs that `write` has written, read-only."""
+    """The inputs that `write` has written, read-only.
 
-    def found(value: Any) -> Any:
+    Raises
+    ------
+    MlpperfError
+        If they cannot be read.
+    """
+
+    def loaded(value: Any) -> Any:
         if isinstance(value, list):
-            return tuple(found(item) for item in value)
+            return tuple(map(loaded, value))
         return _array(folder / value["array"]) if isinstance(value, dict) else value
 
-    inputs = json.loads(_listed(folder, name).read_text(encoding="utf-8"))
-    return tuple(found(value) for value in inputs)
+    try:
+        inputs = json.loads(_listed(folder, name).read_text(encoding="utf-8"))
+        return tuple(map(loaded, inputs))
+    except OSError as reason:
+        raise MlpperfError(f"The inputs of {name} cannot be read: {reason}.") from reason
 
 
 def _listed(folder: Path, name: str) -> Path:

@@ -14,9 +14,8 @@ from random import Random
 import numpy as np
 from numpy.random import Generator
 
-from mlpperf.agreement import Proof, WrongResultError, arrays_in, fingerprint
-from mlpperf.hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
-
+from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
+from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
 from .isolation import lives_in
 from .rounds import FUNCTIONS, Turns
 from .runner import Clock, Runner

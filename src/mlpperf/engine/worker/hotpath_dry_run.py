@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpperf.agreement import Agreement, WrongResultError, compare
-from mlpperf.errors import MlpperfError
-from mlpperf.hotpath import Args, Case, HotPath, fresh, problem, proven
-
+from ...agreement import Agreement, WrongResultError, compare
+from ...errors import MlpperfError
+from ...hotpath import Args, Case, HotPath, fresh, problem, proven
 from . import arrays
 from .allocations import memory_of
 from .hotpath_suite import Contestant, HotPathCopy

@@ -16,10 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mlpperf.agreement import Agreement, arrays_in
-from mlpperf.backends import NUMPY
-from mlpperf.hotpath import Args, HotPath, Variant, as_given, fresh, problem
-
+from ...agreement import Agreement, arrays_in
+from ...backends import NUMPY
+from ...hotpath import Args, HotPath, Variant, as_given, fresh, problem
 from . import arrays, protocol
 from .contest import MOVABLE, runner_of
 from .isolation import World

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .isolation import World
-from .memory import keep_freed_memory
+from .memory import get_memory_ready
 from .origins import Origins
 from .protocol import HOTPATH, Task
 from .rounds import set_aside
 from .suite import Copy
 
-PACKAGES = str(Path(__file__).parents[3])  # the folder that this package is in; hot paths need it
+PACKAGES = str(Path(__file__).parents[3])  # the folder that this package is in
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
 
@@ -40,8 +40,6 @@ class Versions:
         self._worlds: dict[str, list[World]] = {name: [] for name in task.sides}
         self._origins: Origins | None = None
         if task.suite == HOTPATH:
-            if PACKAGES not in sys.path:
-                sys.path.append(PACKAGES)
             sys.dont_write_bytecode = False  # only the first process compiles a version's files
 
     def load(self, name: str) -> Copy:
@@ -117,7 +115,7 @@ class Versions:
         more = 0 if task.once else min(LOADS_MOST - 1, quick)
         for name in rng.sample(list(copies) * more, len(copies) * more):
             copies[name].append(self.load(name))
-        keep_freed_memory()
+        get_memory_ready()
         gc.disable()  # a collection would hit one of a pair
         set_aside()
         return copies

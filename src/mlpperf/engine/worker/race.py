@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpperf.agreement import WrongResultError, arrays_in
-from mlpperf.hotpath import HotPath
-
+from ...agreement import WrongResultError, arrays_in
+from ...hotpath import HotPath
 from . import arrays
 from .contest import Timing
 from .memory import keep_freed_memory

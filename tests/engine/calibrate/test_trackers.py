@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.calibrate import suite_trackers
-from mlpperf.engine.calibrate.suite_trackers import suite_tracker
+from mlpperf.engine.calibrate import trackers
+from mlpperf.engine.calibrate.trackers import ASV_ROW, suite_tracker
 from mlpperf.engine.suites.discovery import Suite, discover
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.environment import Runtime
@@ -41,7 +41,7 @@ def test_pytest_benchmark_is_heard_in_the_tests_of_a_project(tmp_path: Path) -> 
     base = version(tmp_path / "base", 1_000, 100_000)
     head = version(tmp_path / "head", 100_000, 1_000)
     tracker = suite_tracker("pytest-benchmark", discover(head.root), HERE)
-    said = tracker(base, head, [], tmp_path)
+    said = tracker(base, head, tmp_path)
     slower, faster = (
         Series("tests/test_town.py", f"[{way}]", "test_walk", "pytest")
         for way in ("north", "south")
@@ -55,7 +55,7 @@ def test_tests_that_do_not_run_are_told(tmp_path: Path) -> None:
     base = version(tmp_path / "base", 1, 1, **{"tests/test_town.py": "import nowhere"})
     suite = Suite("pytest", ("tests/test_town.py",), ("tests/test_town.py",), ("tests",), "tests")
     with pytest.raises(MlpperfError, match="pytest -q failed"):
-        suite_tracker("pytest-benchmark", [suite], HERE)(base, base, [], tmp_path)
+        suite_tracker("pytest-benchmark", [suite], HERE)(base, base, tmp_path)
 
 
 def test_a_project_without_such_a_suite_is_told(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_asv_runs_with_the_projects_own_configuration_but_here(tmp_path: Path) -
     repository = tmp_path / "repository"
     given = {"version": 1, "repo": "https://example.org/town", "benchmark_dir": "speed"}
     version(repository, 1, 1, **{"perf/asv.conf.json": json.dumps({**given, "matrix": {"a": []}})})
-    option, file = suite_trackers._configured(repository)
+    option, file = trackers._configured(repository)
     assert option == "--config"
     content = json.loads(Path(file).read_text(encoding="utf-8"))
     assert content["repo"] == str(repository)
@@ -85,4 +85,17 @@ def test_asv_runs_with_the_projects_own_configuration_but_here(tmp_path: Path) -
     ],
 )
 def test_asv_names_a_series(name: str, series: Series) -> None:
-    assert suite_trackers._of_benchmark(name) == series._replace(suite="asv")
+    assert trackers._of_benchmark(name) == series._replace(suite="asv")
+
+
+def test_the_table_of_asv_is_read() -> None:
+    table = """
+| Change | Before <main> | After <mutant> | Ratio | Benchmark |
+|--------|---------------|----------------|-------|-----------|
+| +      | 10.0±0.1μs    | 12.0±0.1μs     |  1.20 | paths.sigmoid.time_call('tanh', 'one') |
+| -      | 10.0±0.1μs    | 8.0±0.1μs      |  0.80 | paths.sigmoid.time_call('exp', 'one') |
+"""
+    rows = [
+        (mark, trackers._of_benchmark(name.strip()).case) for mark, name in ASV_ROW.findall(table)
+    ]
+    assert rows == [("+", "('tanh', 'one')"), ("-", "('exp', 'one')")]
