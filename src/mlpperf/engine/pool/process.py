@@ -354,28 +354,16 @@ def _memory_most() -> int:
     return int(MEMORY_SHARE * min(known))
 
 
-def started(
-    module: str,
-    task: dict[str, Any],
-    python: str = sys.executable,
-    patience: float | None = None,
-    **where: Any,
-) -> Worker:
-    """A fresh process that has got its `task`; `main` of `module` does it.
-
-    `where`: its environment and home, as `Worker` has them.
-    """
+def started(module: str, task: dict[str, Any], patience: float | None = None) -> Worker:
+    """A fresh process that has got its `task`; `main` of `module` does it."""
     start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {module} import main; main()"
-    worker = Worker(["-c", start], python, patience, **where)
+    worker = Worker(["-c", start], patience=patience)
     worker.tell(json.dumps(task))
     return worker
 
 
 def asked(
-    module: str,
-    task: dict[str, Any],
-    python: str = sys.executable,
-    patience: float | None = None,
+    module: str, task: dict[str, Any], patience: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """What such a process answers, as it comes.
 
@@ -384,7 +372,7 @@ def asked(
     WorkerError
         If the process hangs, dies or fails.
     """
-    with started(module, task, python, patience) as worker:
+    with started(module, task, patience) as worker:
         yield from worker
 
 

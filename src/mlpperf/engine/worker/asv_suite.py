@@ -26,7 +26,7 @@ from .lines import begins, may_take
 from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
-from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -39,7 +39,7 @@ BENCHMARK = re.compile(
 )
 
 
-class AsvCopy:
+class AsvCopy(Copy):
     """The benchmarks in a folder, imported in a world of their own.
 
     Parameters
@@ -210,11 +210,6 @@ class AsvCopy:
                 self._current.do_teardown()
         except BaseException as reason:
             raise FailedError(f"its teardown raised {one_line(reason)}") from reason
-
-    def give_up(self) -> None:
-        """Tear it down; a failure of that is not reported."""
-        with contextlib.suppress(FailedError):
-            self.end()
 
     def _cache(self, benchmark: Any) -> Any:
         """What `setup_cache` gives: called once, and copied for every benchmark."""

@@ -29,7 +29,7 @@ from .lines import begins
 from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
-from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 from .timed_items import is_marked, is_timed, takes_fixture
 from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
 
@@ -62,7 +62,7 @@ class Outcome:
     not_timed: str = ""
 
 
-class PytestCopy:
+class PytestCopy(Copy):
     """The tests of some files, collected in a world of their own.
 
     Parameters
@@ -119,18 +119,6 @@ class PytestCopy:
                 if self._asked
                 else f"pytest has collected {tests}"
             )
-
-    def quantity(self, series: Names) -> str:
-        """Tests are timed."""
-        return "time"
-
-    def timeout(self, series: Names) -> float | None:
-        """Seconds that its set-up may take: tests have no such limit of their own."""
-        return None
-
-    def value(self, series: Names) -> tuple[float, str]:
-        """Tests are timed."""
-        raise NotTimedError("it has no value")
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Run a test until it hands its function over, as `Copy.begin`."""
