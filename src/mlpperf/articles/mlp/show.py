@@ -31,7 +31,7 @@ def so_far(run: Run, epoch: Epoch) -> str:
 def title(record: Fields) -> str:
     """The rung and the network of a training."""
     hidden = "-".join(map(str, record["settings"]["hidden"]))
-    return f"{record['rung']} in NumPy, hidden layers {hidden}"
+    return f"{record['rung']} on {record['data']}, hidden layers {hidden}"
 
 
 def epochs(record: Fields) -> Table:
