@@ -285,7 +285,7 @@ def data():
 """
     calls = [
         *("statement()", "by_name()", "by_runpy()", "compiled()", "source()"),
-        *("data()", "shutil.copy(PLACE, '/dev/null')", "streets.stand()"),
+        *("data()", "shutil.copyfile(PLACE, '/dev/null')", "streets.stand()"),
     ]
     *changed, same = each(tmp_path, before, calls, head, base).values()
     assert all("src/town/maps.py" in why for why in changed)
