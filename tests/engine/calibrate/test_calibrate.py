@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.app import app
 from mlpperf.engine.calibrate import hotpath_mutants
-from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, mutate
+from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, discovered, mutate
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import LOUD, Mutant, Target
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
@@ -196,6 +196,15 @@ def test_functions_may_take_their_arguments_in_any_way(
     path = paths["doubling"]
     assert loops(paths, SCALED) == [5]
     verify(path, path.variants[0], path.cases[0])
+
+
+def test_a_worker_discovers_what_can_be_slowed_down(original: Version) -> None:
+    contents = discovered(original)
+    assert contents == copy_of(original).contents
+    assert contents["doubling"].parameters == {"added": "x", "scaled": "x"}
+    broken = replace(original, entries=("pkg.nowhere",))
+    with pytest.raises(MlpperfError, match=r"the original cannot be loaded: 'pkg\.nowhere' gives"):
+        discovered(broken)
 
 
 def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
