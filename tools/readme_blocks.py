@@ -17,7 +17,7 @@ from mlpperf.articles.mlp.show_ladder import ratio
 from mlpperf.articles.peers import show as peers_show
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.engine.calibrate.recorded import grouped_for_display
-from mlpperf.engine.calibrate.trials import sights
+from mlpperf.engine.calibrate.trials import detection_rates
 from mlpperf.engine.history.fields import known
 from mlpperf.engine.history.races import RaceRecord
 from mlpperf.engine.history.records import Origin
@@ -217,13 +217,13 @@ def headline(folder: Path) -> str:
         calibrated = group[-1]
         if calibrated.tracker != "mlpperf" or calibrated.cases:
             continue
-        for line in sights([record.trial for record in group]):
+        for line in detection_rates([record.trial for record in group]):
             what = "false alarms in comparisons of equal code"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % detected by `compare`"
             if calibrated.busy > BUSY:
                 what += ", on a busy machine"
-            rate = line.found if line.size else line.alarms
+            rate = line.detected if line.size else line.alarms
             if rate.of and line.size in (0.0, 0.01, 0.02):
                 add(what, f"{rate.hits} of {rate.of}", calibrated)
     last: dict[int, RungRecord] = {}

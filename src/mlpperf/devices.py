@@ -30,7 +30,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTEROP_THREADS",
 )
 SETTING = "MLPPERF_SETTING"  # the variable that tells a process its setting
-PATIENCE = 900.0  # seconds after which a process that says nothing counts as hanging
+PATIENCE = 900.0  # seconds without an answer after which a process counts as hanging
 
 
 def available_threads() -> int:
@@ -128,7 +128,7 @@ class Setting:
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, err = process.communicate()
-                hangs = f"A process did not end within {PATIENCE:g} s; the last it said: "
+                hangs = f"A process did not end within {PATIENCE:g} s; its last output: "
         if process.returncode:
             last = last_line(err) if err.strip() else "A process failed without a message."
             raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
@@ -161,8 +161,8 @@ def threads() -> int:
     import numpy  # noqa: F401  (its BLAS must be loaded to be asked)
     from threadpoolctl import threadpool_info
 
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return max((int(pool["num_threads"]) for pool in found), default=available_threads())
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max((int(pool["num_threads"]) for pool in pools), default=available_threads())
 
 
 @lru_cache(maxsize=1)  # variants call it for every operation
@@ -209,7 +209,7 @@ def _configure(tf: Any, setting: Setting) -> None:
 
 
 def gpu_fact(device: str, fact: str) -> str:
-    """What NVIDIA's own tool tells of `gpu:N`, such as its `name` or `memory.total` in MB.
+    """What nvidia-smi reports of `gpu:N`, such as its `name` or `memory.total` in MB.
 
     Empty if it does not.
     """

@@ -1,6 +1,6 @@
 """Processes that answer what a test gives them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.suites.series import Selection
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.protocol import Inventory
+from mlpperf.engine.worker.protocol import Inventory, Samples, Session
 
 SUITE = Suite("pytest", (), (), ("tests",), "tests")
 PAIR = Pair(Version("old", "1", Path("old")), Version("new", "2", Path("new")), (SUITE,))
@@ -21,7 +21,7 @@ PAIR = Pair(Version("old", "1", Path("old")), Version("new", "2", Path("new")), 
 class FakePool:
     """A pool whose processes give these answers, one after the other.
 
-    A string among the answers of a process is how it dies.
+    A string among the answers of a process is how it dies; of one that times, a `WorkerError`.
     """
 
     def __init__(self, processes: Sequence[Sequence[Any]]) -> None:
@@ -41,6 +41,14 @@ class FakePool:
         answers = self.processes.pop(0)
         deaths = [WorkerError(answer) for answer in answers if isinstance(answer, str)]
         return [a for a in answers if not isinstance(a, str)], next(iter(deaths), None)
+
+    def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
+        kind = "time apart" if about["apart"] else "time"
+        self.asked.append((kind, ["base", "head"], len(sessions)))
+        for answer in self.processes.pop(0):
+            if isinstance(answer, WorkerError):
+                raise answer
+            yield answer
 
 
 @pytest.fixture

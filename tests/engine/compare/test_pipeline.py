@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,8 @@ def test_a_comparison_is_more_complete_after_every_step(here: list[str], project
     assert [f.processes for f in first.findings.values()] == [0, 0]
 
 
-# --- what a budget does not allow to time ---------------------------------------------------------
+# --- by processes that give these answers ---------------------------------------------------------
+
 
 A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")
 
@@ -250,6 +252,19 @@ def run(series: Series, seconds: float = 1e-3, total: float = 0.0, **about: Any)
     call = CallTime(seconds, total or seconds, 1e-3)
     sides = [side for side in SIDES if side not in about.get("aborted", ())]
     return DryRun(series.names, took=dict.fromkeys(sides, call), **about)
+
+
+def test_a_series_that_fails_only_in_the_head_is_a_regression(faked: Any) -> None:
+    both = [Inventory(side, [A.names]) for side in SIDES]
+    failed = run(A, failed={"head": "ValueError: no"})
+    alone = [[replace(failed, failed={})], [replace(failed, took={})]]
+    context = faked(both, [failed], *alone)
+    *_, result = steps(context, Comparison.of(context.pair, 0.005))
+    assert {f.judgement.verdict for f in result.findings.values()} == {Verdict.WRONG}
+    assert result.exit_code == 1
+
+
+# --- what a budget does not allow to time ---------------------------------------------------------
 
 
 def left_out(faked: Any, *runs: DryRun) -> dict[str, str]:

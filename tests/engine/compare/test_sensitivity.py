@@ -20,22 +20,22 @@ def estimate(noise: float) -> RatioEstimate:
 
 @pytest.mark.parametrize(("noise", "state"), [(0.002, "fine"), (0.05, "note")])
 def test_more_noise_hides_larger_slowdowns(noise: float, state: str) -> None:
-    finding = sensitivity.as_check(estimate(noise))
-    assert finding.state == state
-    assert bool(finding.advice) == (state == "note")
-    found = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", finding.found)
-    assert found
-    assert noise < float(found[1]) / 100 < 10 * noise
+    answer = sensitivity.as_check(estimate(noise))
+    assert answer.state == state
+    assert bool(answer.advice) == (state == "note")
+    shown = re.search(r"20 series detects a slowdown of ([\d.]+) % \(95 % power\)", answer.result)
+    assert shown
+    assert noise < float(shown[1]) / 100 < 10 * noise
 
 
 def test_the_check_measures() -> None:
-    finding = sensitivity.check()
-    assert finding.state in ("fine", "note")
-    assert finding.what == "sensitivity"
+    answer = sensitivity.check()
+    assert answer.state in ("fine", "note")
+    assert answer.what == "sensitivity"
 
 
 def test_a_process_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensitivity, "PROCESS", "raise ValueError('no clock')")
-    finding = sensitivity.check()
-    assert finding.state == "problem"
-    assert finding.found == "a process that times has failed: ValueError: no clock"
+    answer = sensitivity.check()
+    assert answer.state == "problem"
+    assert answer.result == "a process that times has failed: ValueError: no clock"

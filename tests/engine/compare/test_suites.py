@@ -176,11 +176,10 @@ def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
 def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 50\nprint()")
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
-    assert code == 0
     assert record["everywhere"].startswith("loading it src/town/streets.py calls print at line")
     assert not record["untouched"]
-    # Whatever a busy machine lets see of it.
-    assert words(record)["test_stand"].startswith(("unchanged", "undecided"))
+    verdict = words(record)["test_stand"]  # depends on how busy the machine is
+    assert verdict.startswith({0: "unchanged", 2: "undecided"}[code])
 
 
 # A register of a package that both versions use, in which the one that is loaded last wins.
@@ -243,9 +242,8 @@ def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     hangs = {"pytest": "test_walk[30]", "asv": "time_walk(30)"}[suite]
     assert code == 1
     assert re.fullmatch(r"slower: a call takes at least \d+ times as long", found[hangs])
-    if suite == "pytest":
-        assert "undecided" not in found["test_walk[20]"]
-        assert "undecided" not in found["test_stand"]
+    others = [verdict for name, verdict in found.items() if name != hangs]
+    assert not [verdict for verdict in others if verdict.startswith(("slower", "wrong"))]
 
 
 def test_what_no_longer_runs_is_a_regression(town: Any) -> None:

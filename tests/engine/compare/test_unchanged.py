@@ -1,13 +1,15 @@
 """Which series run changed code, as far as a process that traces them gets."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.unchanged import Watched
+from mlpperf.engine.compare.unchanged import reason_for_all, watching
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.versions.diff import Changes
 from mlpperf.engine.worker.protocol import Touch
 
 A, B = (Series("", "", name, "pytest") for name in "ab")
@@ -25,30 +27,34 @@ class Worker(Iterator[Touch]):
         raise WorkerError("it has ended")
 
 
-def watched(**reasons: str) -> Watched:
-    workers: Any = {"pytest": Worker(**reasons)}
-    found = Watched(workers)
-    found.wait()
-    return found
+def reasons(faked: Any, **of_series: str) -> dict[Series, str]:
+    context = faked()
+    context.pool.start = lambda *_, **task: contextlib.nullcontext(Worker(**of_series))
+    with watching(context, [A, B], Changes(), 1.0) as answers:
+        return answers()
 
 
-def test_only_series_that_certainly_run_no_changed_code_are_unchanged() -> None:
-    one = watched(a="", b="starts a process")
-    assert one.reasons == {A: "", B: "starts a process"}
-    assert one.unchanged == {A}
-    assert one.everywhere == ""
+def test_a_series_without_an_answer_has_none(faked: Any) -> None:
+    assert reasons(faked, a="", b="starts a process") == {A: "", B: "starts a process"}
+    assert reasons(faked, a="") == {A: ""}
+
+
+def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
+    for changes in (None, Changes("other packages")):
+        with watching(faked(), [A, B], changes, 1.0) as answers:
+            assert answers() == {}
 
 
 @pytest.mark.parametrize(
-    ("reasons", "everywhere"),
+    ("why", "for_all"),
     [
-        ({"a": "loading it runs x", "b": "loading it runs x"}, "loading it runs x"),
-        ({"a": "loading it runs x", "b": ""}, ""),
-        ({"a": "runs x", "b": "runs x"}, ""),
-        ({}, ""),
+        (["loading it runs x", "loading it runs x"], "loading it runs x"),
+        (["loading it runs x", ""], ""),
+        (["runs x", "runs x"], ""),
+        ([], ""),
     ],
 )
 def test_loading_that_runs_changed_code_is_a_reason_to_time_all(
-    reasons: dict[str, str], everywhere: str
+    why: list[str], for_all: str
 ) -> None:
-    assert watched(**reasons).everywhere == everywhere
+    assert reason_for_all(dict(zip((A, B), why, strict=False))) == for_all

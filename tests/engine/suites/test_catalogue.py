@@ -107,7 +107,7 @@ def test_nowhere_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         hot_paths()
 
 
-def test_who_names_ours_has_them(tmp_path: Path) -> None:
+def test_a_project_may_name_the_hot_paths_of_this_package(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.mlpperf]\npaths = ['mlpperf.paths:PATHS']\n")
     assert catalogue(tmp_path) == PATHS
 
@@ -159,9 +159,9 @@ def test_a_project_does_not_stay_importable(project: Project) -> None:
 
 
 def test_a_missing_module_is_named(project: Project) -> None:
-    said = sentence(project('["no_such_module_as_this:PATHS"]'))
-    assert "'no_such_module_as_this:PATHS'" in said
-    assert "ModuleNotFoundError" in said
+    message = sentence(project('["no_such_module_as_this:PATHS"]'))
+    assert "'no_such_module_as_this:PATHS'" in message
+    assert "ModuleNotFoundError" in message
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_a_missing_module_is_named(project: Project) -> None:
         ("import sys\nsys.exit(3)", "PATHS", "SystemExit"),
     ],
 )
-def test_a_broken_module_is_told_in_one_sentence(
+def test_a_broken_module_is_reported_in_one_sentence(
     text: str, attribute: str, why: str, project: Project
 ) -> None:
     module = f"own_paths_{next(numbers)}"
-    said = sentence(project(f'["{module}:{attribute}"]', **{module: text}))
-    assert f"[tool.mlpperf] paths: '{module}:{attribute}'" in said
-    assert why in said
+    message = sentence(project(f'["{module}:{attribute}"]', **{module: text}))
+    assert f"[tool.mlpperf] paths: '{module}:{attribute}'" in message
+    assert why in message
 
 
 @pytest.mark.parametrize("entry", ["", ":", ":PATHS", ".", "a..b:PATHS", "a b:PATHS", "ü:PATHS"])
@@ -216,9 +216,9 @@ def test_a_name_cannot_be_used_twice(project: Project) -> None:
 def test_entries_of_another_type_are_refused_with_an_example(
     entries: str, project: Project
 ) -> None:
-    said = sentence(project(entries))
-    assert 'paths must be a list such as ["package.module:PATHS"]' in said
-    assert "pyproject.toml" in said
+    message = sentence(project(entries))
+    assert 'paths must be a list such as ["package.module:PATHS"]' in message
+    assert "pyproject.toml" in message
 
 
 @pytest.mark.parametrize(
@@ -277,10 +277,10 @@ def test_cases_keep_the_order_of_the_path_and_leave_out_what_it_lacks() -> None:
 def test_an_unknown_path_is_met_with_the_nearest(asked: str, near: str) -> None:
     with pytest.raises(MlpperfError) as raised:
         select(PATHS, [PATHS[0].name, asked])
-    said = str(raised.value)
-    assert said.startswith(f"There is no hot path {asked!r}; did you mean ")
-    assert near in said
-    assert said.endswith("?")
+    message = str(raised.value)
+    assert message.startswith(f"There is no hot path {asked!r}; did you mean ")
+    assert near in message
+    assert message.endswith("?")
 
 
 @pytest.mark.parametrize(

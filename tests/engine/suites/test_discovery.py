@@ -124,7 +124,7 @@ def test_the_folder_may_have_any_name_and_both_kinds_are_discover(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "settings_text"),
     [
         ("{", "asv.conf.json cannot be read"),
         ("[1]", "asv.conf.json cannot be read"),
@@ -132,8 +132,8 @@ def test_the_folder_may_have_any_name_and_both_kinds_are_discover(tmp_path: Path
         ('{"benchmark_dir": "nowhere"}', "there is no folder 'nowhere'"),
     ],
 )
-def test_a_bad_configuration_is_refused(text: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(MlpperfError, match=said):
+def test_a_bad_configuration_is_refused(text: str, settings_text: str, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match=settings_text):
         discover(written(tmp_path, **{"asv.conf.json": text}))
 
 
@@ -165,14 +165,16 @@ def test_of_several_configurations_the_others_are_named(tmp_path: Path) -> None:
 
 
 def test_how_long_a_benchmark_of_asv_may_take(tmp_path: Path) -> None:
-    said = CONFIGURATION.replace('".",', '".", "default_benchmark_timeout": 600,')
-    assert only(written(tmp_path, **{"asv.conf.json": said, "benchmarks/a.py": ""})).arguments == (
+    settings_text = CONFIGURATION.replace('".",', '".", "default_benchmark_timeout": 600,')
+    assert only(
+        written(tmp_path, **{"asv.conf.json": settings_text, "benchmarks/a.py": ""})
+    ).arguments == (
         "benchmarks",
         "600.0",
     )
 
 
-def test_how_many_files_with_tests_are_left_out_is_said(tmp_path: Path) -> None:
+def test_the_number_of_files_that_are_left_out_is_reported(tmp_path: Path) -> None:
     files = {f"tests/test_{name}.py": "def test_it(): ...\n" for name in "bcd"}
     suite = only(written(tmp_path, **{"tests/test_a.py": FIXTURE, **files}))
     assert suite.tests == ("tests/test_a.py",)
@@ -182,12 +184,12 @@ def test_how_many_files_with_tests_are_left_out_is_said(tmp_path: Path) -> None:
     assert (len(suite.tests), suite.notes) == (4, ())
 
 
-def test_what_a_project_says_of_its_tests_counts(tmp_path: Path) -> None:
-    said = "[pytest]\npython_files = bench_*.py\ntestpaths = perf doc/*\n"
+def test_the_settings_of_pytest_count(tmp_path: Path) -> None:
+    settings_text = "[pytest]\npython_files = bench_*.py\ntestpaths = perf doc/*\n"
     wrapped = "import pytest\n\n@pytest.fixture\ndef timed(benchmark): ...\n"
     script = "def main(benchmark): ...\n\nmain(1)\n"
     files = {
-        "pytest.ini": said,
+        "pytest.ini": settings_text,
         "conftest.py": wrapped,
         "perf/bench_a.py": "def b_it(timed): ...\n",
         "doc/x/bench_b.py": "def b_it(timed): ...\n",
@@ -200,14 +202,14 @@ def test_what_a_project_says_of_its_tests_counts(tmp_path: Path) -> None:
 
 
 def test_an_open_quotation_is_no_failure(tmp_path: Path) -> None:
-    said = "[pytest]\naddopts = --import-mode=importlib -k 'it's\n"
-    suite = only(written(tmp_path, **{"pytest.ini": said, "test_a.py": FIXTURE}))
+    settings_text = "[pytest]\naddopts = --import-mode=importlib -k 'it's\n"
+    suite = only(written(tmp_path, **{"pytest.ini": settings_text, "test_a.py": FIXTURE}))
     assert "importlib" in suite.arguments
 
 
 def test_options_of_the_settings_are_passed(tmp_path: Path) -> None:
-    said = "[tool.mlpperf]\npytest_options = ['--runslow', '-k', 'it']\n"
-    suite = only(written(tmp_path, **{"pyproject.toml": said, "test_a.py": FIXTURE}))
+    settings_text = "[tool.mlpperf]\npytest_options = ['--runslow', '-k', 'it']\n"
+    suite = only(written(tmp_path, **{"pyproject.toml": settings_text, "test_a.py": FIXTURE}))
     assert suite.arguments[-5:] == ("--runslow", "-k", "it", "--", "test_a.py")
 
 

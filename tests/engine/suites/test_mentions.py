@@ -66,7 +66,7 @@ def said(texts: dict[str, str], settings: str = "") -> set[str]:
         ),
     ],
 )
-def test_a_benchmark_by_way_of_something_else_is_found(helper: str, text: str, test: str) -> None:
+def test_an_indirect_benchmark_is_recognised(helper: str, text: str, test: str) -> None:
     assert said({helper: text, "tests/test_it.py": test}) == {"tests/test_it.py"}
 
 

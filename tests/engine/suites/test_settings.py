@@ -30,12 +30,12 @@ def said(tmp_path: Path, text: str) -> Settings:
     return settings(tmp_path)
 
 
-def test_nothing_said_is_everything_found(tmp_path: Path) -> None:
+def test_without_settings_all_suites_count(tmp_path: Path) -> None:
     assert settings(tmp_path) == Settings()
     assert said(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
 
 
-def test_all_that_can_be_said(tmp_path: Path) -> None:
+def test_all_settings_are_read(tmp_path: Path) -> None:
     assert said(tmp_path, ALL) == Settings(
         ("asv",),
         ("*parse*",),

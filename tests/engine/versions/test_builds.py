@@ -67,7 +67,7 @@ TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.
     not (shutil.which("cc") and HEADERS.is_file()),
     reason="there is no C compiler here (cc), or Python's headers are missing",
 )
-def test_a_slower_extension_is_found_and_the_project_stays_as_it_is(project: Any) -> None:
+def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(project: Any) -> None:
     project.git("rm", "-r", "--quiet", "src")
     for name, text in (
         ("pyproject.toml", PYPROJECT),
@@ -159,8 +159,10 @@ def written(root: Path, *names: str) -> Path:
 
 
 def version_of(root: Path, name: str) -> str:
-    found = importlib.metadata.Distribution.discover(name=name, path=[str(import_folders(root)[0])])
-    return next(iter(found)).version
+    metadata = importlib.metadata.Distribution.discover(
+        name=name, path=[str(import_folders(root)[0])]
+    )
+    return next(iter(metadata)).version
 
 
 @pytest.mark.parametrize(
@@ -199,10 +201,10 @@ def test_the_file_that_a_build_would_write_is_there(
     text = f"[project]\nname = 'town'\ndynamic = ['version']\n{tool}"
     (root / "pyproject.toml").write_text(text, encoding="utf-8")
     complete(root, None, project.folder)
-    said: dict[str, Any] = {}
-    exec((root / "src/town/_version.py").read_text(encoding="utf-8"), said)
-    assert said["version"] == said["__version__"] == "3.0.1"
-    assert said["version_tuple"] == (3, 0, 1)
+    values: dict[str, Any] = {}
+    exec((root / "src/town/_version.py").read_text(encoding="utf-8"), values)
+    assert values["version"] == values["__version__"] == "3.0.1"
+    assert values["version_tuple"] == (3, 0, 1)
     (root / "src/town/_version.py").write_text("mine = 1", encoding="utf-8")
     complete(root, None, project.folder)  # what is there stays
     assert (root / "src/town/_version.py").read_text(encoding="utf-8") == "mine = 1"

@@ -37,7 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def state(project: Any) -> tuple[dict[str, bytes], list[str]]:
     """Every file of the repository, git's own included, and what git says of it."""
-    said = [
+    output = [
         project.git(*words.split())
         for words in (
             "worktree list",
@@ -47,13 +47,13 @@ def state(project: Any) -> tuple[dict[str, bytes], list[str]]:
             "count-objects -v",
         )
     ]
-    return contents(project.folder), said
+    return contents(project.folder), output
 
 
 # --- names of commits -----------------------------------------------------------------------------
 
 
-def test_a_commit_is_found_by_every_name_git_knows(project: Any) -> None:
+def test_every_name_of_a_commit_that_git_knows_is_accepted(project: Any) -> None:
     first = project.git("rev-parse", "HEAD").strip()
     project.git("tag", "--annotate", "--message=one", "v1")
     project.git("branch", "with/slash")
@@ -105,7 +105,7 @@ def test_a_branch_may_be_called_like_an_option(project: Any) -> None:
     assert commit_named("--help", project.folder) == commit
 
 
-def test_a_shallow_clone_is_told_how_to_get_the_rest(project: Any, tmp_path: Path) -> None:
+def test_a_shallow_clone_gets_advice_on_fetching_the_rest(project: Any, tmp_path: Path) -> None:
     first = project.git("rev-parse", "HEAD").strip()
     second = project.commit()
     clone = tmp_path / "clone"
@@ -115,13 +115,13 @@ def test_a_shallow_clone_is_told_how_to_get_the_rest(project: Any, tmp_path: Pat
     assert "shallow" in refusal(commit_named, "HEAD~1", clone)
 
 
-def test_without_git_that_is_said(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_git_is_reported(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(project.folder))
     assert refusal(commit_named, "HEAD", project.folder).startswith("git cannot be run")
     assert "git cannot be run" in refusal(project_folder, project.folder)
 
 
-def test_the_last_line_of_git_is_told(project: Any) -> None:
+def test_the_last_line_of_git_is_reported(project: Any) -> None:
     assert refusal(lambda: git("show", "nonsense", folder=project.folder)).startswith("git show: ")
 
 
@@ -136,7 +136,7 @@ def test_a_project_is_the_nearest_one_upwards(project: Any) -> None:
     assert project_folder(project.folder / "tools" / "deep") == (project.folder, Path("tools"))
 
 
-def test_a_project_is_found_through_a_link(project: Any, tmp_path: Path) -> None:
+def test_a_project_is_located_through_a_link(project: Any, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(project.folder)
     top, below = project_folder(link / "src")
@@ -145,8 +145,8 @@ def test_a_project_is_found_through_a_link(project: Any, tmp_path: Path) -> None
 
 def test_not_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    said = refusal(project_folder, tmp_path).rstrip(".")
-    assert said == f"{tmp_path} is not in a git repository with a working tree"  # once
+    sentence = refusal(project_folder, tmp_path).rstrip(".")
+    assert sentence == f"{tmp_path} is not in a git repository with a working tree"  # once
 
 
 def test_a_project_above_the_repository_is_another_one(project: Any, tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_an_export_has_the_files_of_its_commit_and_leaves_no_trace(
     before = state(project)
     check_out(first, project.folder, tmp_path / "out")
     assert state(project) == before
-    found = contents(tmp_path / "out")
-    assert found["src/pkg/work.py"] == was
-    assert "added.txt" not in found
-    assert "untracked.txt" not in found
+    copied = contents(tmp_path / "out")
+    assert copied["src/pkg/work.py"] == was
+    assert "added.txt" not in copied
+    assert "untracked.txt" not in copied
     assert not (tmp_path / "out" / ".git").exists()
 
 
@@ -341,11 +341,11 @@ def test_submodules_have_the_files_of_the_commit_that_is_pinned(
     if not working_tree:  # git keeps their repositories in its own folder
         project.git("submodule", "--quiet", "deinit", "--force", "--all")
     before = state(project)
-    for commit, said in ((first, "one"), (second, "two")):
-        assert check_out(commit, project.folder, tmp_path / said) == {}
-        assert (tmp_path / said / "lib/outer/said.txt").read_text() == said
-        assert (tmp_path / said / "lib/outer/below/said.txt").read_text() == "two"
-        assert not list((tmp_path / said).rglob(".git"))
+    for commit, text in ((first, "one"), (second, "two")):
+        assert check_out(commit, project.folder, tmp_path / text) == {}
+        assert (tmp_path / text / "lib/outer/said.txt").read_text() == text
+        assert (tmp_path / text / "lib/outer/below/said.txt").read_text() == "two"
+        assert not list((tmp_path / text).rglob(".git"))
     missing = copy_tree(project.folder, tmp_path / "copy")
     if working_tree:
         assert missing == {}
@@ -372,7 +372,7 @@ def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
     assert (tmp_path / "out/lib/outer.lock").read_text() == "ours"
 
 
-def test_what_is_not_here_of_submodules_is_told(project: Any, tmp_path: Path) -> None:
+def test_submodules_whose_commit_is_missing_are_returned(project: Any, tmp_path: Path) -> None:
     hashes = submodules(project, tmp_path)
     commit = project.commit()
     clone = tmp_path / "clone"
@@ -411,17 +411,17 @@ def test_a_copy_has_changes_and_new_files_and_nothing_that_git_ignores(
     before = state(project)
     copy_tree(project.folder, tmp_path / "copy")
     assert state(project) == before
-    found = contents(tmp_path / "copy")
-    assert found["src/pkg/work.py"] == b"changed"
-    assert {"staged.txt", "untracked.txt"} <= set(found)
-    assert not {"ignored.log", "build/file", "gone.txt"} & set(found)
-    assert not any(name.startswith(".git/") for name in found)
+    copied = contents(tmp_path / "copy")
+    assert copied["src/pkg/work.py"] == b"changed"
+    assert {"staged.txt", "untracked.txt"} <= set(copied)
+    assert not {"ignored.log", "build/file", "gone.txt"} & set(copied)
+    assert not any(name.startswith(".git/") for name in copied)
 
 
 def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     commit = project.git("rev-parse", "HEAD").strip()
-    said = refusal(check_out, commit, project.folder, tmp_path / "file" / "below")
-    assert said.startswith(f"Commit {commit[:10]} cannot be written to ")
-    said = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
-    assert "cannot be copied to" in said
+    sentence = refusal(check_out, commit, project.folder, tmp_path / "file" / "below")
+    assert sentence.startswith(f"Commit {commit[:10]} cannot be written to ")
+    sentence = refusal(copy_tree, project.folder, tmp_path / "file" / "below")
+    assert "cannot be copied to" in sentence

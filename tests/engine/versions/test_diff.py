@@ -82,22 +82,22 @@ def between(folder: Path, base: dict[str, str] | None = None, **head: str) -> Ch
     return changes(old, written(folder / "head", **{**(base or {}), **head}))
 
 
-def named(found: Changes, folder: Path, side: str = "head") -> set[str]:
+def named(changed: Changes, folder: Path, side: str = "head") -> set[str]:
     """The first line of each function that does something else."""
-    assert found.unknown == ""
+    assert changed.unknown == ""
     lines = {
         (folder / side / file).read_text().splitlines()[first - 1].strip().rstrip(":")
-        for effect in found.effects.values()
+        for effect in changed.effects.values()
         for file, of_file in effect.lines[side].items()
         for first, _ in of_file
     }
     return {line for line in lines if line.startswith(("def ", "async def ", "@"))}
 
 
-def unsure(found: Changes) -> str:
+def unsure(changed: Changes) -> str:
     """What cannot be followed."""
-    return found.unknown or " ".join(
-        why for effect in found.effects.values() for why in effect.unsure.values()
+    return changed.unknown or " ".join(
+        why for effect in changed.effects.values() for why in effect.unsure.values()
     )
 
 
@@ -109,9 +109,9 @@ def test_comments_docstrings_places_and_types_are_no_change(tmp_path: Path) -> N
     text = f'"""Streets."""\nfrom typing import TYPE_CHECKING\n{text}'
     text = text.replace("STEPS = 10", "STEPS = 10\nif TYPE_CHECKING:\n    from . import maps")
     text += "if __name__ == '__main__':\n    run(1)\n"
-    found = between(tmp_path, streets=text)
-    assert named(found, tmp_path) == set()
-    assert not unsure(found)
+    changed = between(tmp_path, streets=text)
+    assert named(changed, tmp_path) == set()
+    assert not unsure(changed)
 
 
 @pytest.mark.parametrize(
@@ -138,34 +138,36 @@ def test_a_function_that_differs_is_known_by_its_lines(
     old: str, new: str, function: str, tmp_path: Path
 ) -> None:
     assert old in STREETS
-    found = between(tmp_path, streets=STREETS.replace(old, new))
-    assert named(found, tmp_path) == {function}
-    assert not unsure(found)
+    changed = between(tmp_path, streets=STREETS.replace(old, new))
+    assert named(changed, tmp_path) == {function}
+    assert not unsure(changed)
 
 
 def test_what_only_one_version_has_differs_there(tmp_path: Path) -> None:
     more = STREETS.replace("class Street:", "def fly():\n    return 0\n\nclass Street:")
     more = more.replace("def walk(n):\n    return n\n", "")
-    found = between(tmp_path, streets=more, harbour="def sail():\n    return 1\n")
-    assert named(found, tmp_path) >= {"def fly()", "def sail()"}
-    assert named(found, tmp_path, "base") >= {"def walk(n)"}
+    changed = between(tmp_path, streets=more, harbour="def sail():\n    return 1\n")
+    assert named(changed, tmp_path) >= {"def fly()", "def sail()"}
+    assert named(changed, tmp_path, "base") >= {"def walk(n)"}
 
 
-def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_functions_with_one_name_are_compared_one_by_one(tmp_path: Path) -> None:
     one = STREETS + "def twice():\n    return 1\n\ndef twice():\n    return 2\n"
     other = STREETS + "def twice():\n    return 2\n\ndef twice():\n    return 1\n"
-    found = between(tmp_path, {"streets": one}, streets=other)
-    assert len(found.effects["src/town/streets.py"].lines["head"]["src/town/streets.py"]) == 2
+    changed = between(tmp_path, {"streets": one}, streets=other)
+    assert len(changed.effects["src/town/streets.py"].lines["head"]["src/town/streets.py"]) == 2
 
 
 @pytest.mark.parametrize("folder", ["lib/town/", "python/other/", "tools/deep/down/", ""])
 def test_it_does_not_matter_where_a_module_lies(folder: str, tmp_path: Path) -> None:
     place = f"{folder}core.py"
-    found = between(tmp_path, {place: "def area():\n    return 1\n"}, **{place: "def area(): pass"})
-    assert named(found, tmp_path) == {"def area(): pass"}
+    changed = between(
+        tmp_path, {place: "def area():\n    return 1\n"}, **{place: "def area(): pass"}
+    )
+    assert named(changed, tmp_path) == {"def area(): pass"}
 
 
-def test_files_beside_the_project_are_found_from_its_folder(tmp_path: Path) -> None:
+def test_files_beside_the_project_are_named_relative_to_it(tmp_path: Path) -> None:
     """Sibling packages of a repository, submodules."""
     versions = []
     for side in ("base", "head"):
@@ -201,12 +203,12 @@ MENTIONS = {"def far()", "def time_steps()", "def time_named(name)", "def time_a
         ("STEPS = 10", "STEPS = 10\nclass walk: pass", {"def time_walk()", "def time_any(name)"}),
     ],
 )
-def test_what_is_bound_otherwise_changes_whoever_mentions_it(
+def test_a_changed_value_changes_all_code_that_mentions_its_name(
     old: str, new: str, functions: set[str], tmp_path: Path
 ) -> None:
-    found = between(tmp_path, streets=STREETS.replace(old, new))
-    assert named(found, tmp_path) == functions
-    assert not unsure(found)
+    changed = between(tmp_path, streets=STREETS.replace(old, new))
+    assert named(changed, tmp_path) == functions
+    assert not unsure(changed)
 
 
 def test_so_does_what_is_made_of_it(tmp_path: Path) -> None:
@@ -214,16 +216,16 @@ def test_so_does_what_is_made_of_it(tmp_path: Path) -> None:
     streets = STREETS.replace("import NORTH", "import NORTH as UP").replace(
         "STEPS = 10", "STEPS = UP"
     )
-    found = between(tmp_path, {"streets": streets}, maps=MAPS.replace("NORTH = 1", "NORTH = 2"))
-    assert named(found, tmp_path) == {"def draw()", "def run(n)", *MENTIONS}
+    changed = between(tmp_path, {"streets": streets}, maps=MAPS.replace("NORTH = 1", "NORTH = 2"))
+    assert named(changed, tmp_path) == {"def draw()", "def run(n)", *MENTIONS}
 
 
 def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
     """Of modules that say where something is imported from."""
     shops = "from .maps import loads\n\ndef buy(x):\n    return loads(x)\n"
     base = {"maps": MAPS + "from json import loads\n", "shops": shops}
-    found = between(tmp_path, base, maps=MAPS + "from pickle import loads\n")
-    assert named(found, tmp_path) == {"def buy(x)"}
+    changed = between(tmp_path, base, maps=MAPS + "from pickle import loads\n")
+    assert named(changed, tmp_path) == {"def buy(x)"}
 
 
 @pytest.mark.parametrize(
@@ -249,21 +251,21 @@ def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
 )
 def test_names_are_also_reached_by_strings(shops: str, touched: bool, tmp_path: Path) -> None:
     base = {"shops": shops}
-    found = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
-    assert any(line.startswith("def buy") for line in named(found, tmp_path)) is touched
+    changed = between(tmp_path, base, streets=STREETS.replace("STEPS = 10", "STEPS = 20"))
+    assert any(line.startswith("def buy") for line in named(changed, tmp_path)) is touched
 
 
-def test_docstrings_matter_to_who_reads_them(tmp_path: Path) -> None:
+def test_docstrings_matter_to_code_that_reads_them(tmp_path: Path) -> None:
     shops = "def buy(f):\n    return f.__doc__\n"
     streets = STREETS.replace("def walk(n):", 'def walk(n):\n    """Walk."""')
-    found = between(tmp_path, {"shops": shops}, streets=streets)
-    assert named(found, tmp_path) == {"def buy(f)"}
+    changed = between(tmp_path, {"shops": shops}, streets=streets)
+    assert named(changed, tmp_path) == {"def buy(f)"}
 
 
 def test_names(tmp_path: Path) -> None:
     """`__all__` counts by what is in it."""
-    found = between(tmp_path, maps="__all__ = ['draw']\n" + MAPS)
-    assert named(found, tmp_path) == set()
+    changed = between(tmp_path, maps="__all__ = ['draw']\n" + MAPS)
+    assert named(changed, tmp_path) == set()
 
 
 # --- what cannot be followed ----------------------------------------------------------------------
@@ -302,17 +304,19 @@ def test_names(tmp_path: Path) -> None:
         ({"streets": STREETS + "class New(ValueError):\n    x = 1\n"}, ""),
     ],
 )
-def test_what_cannot_be_followed_is_said(head: dict[str, str], why: str, tmp_path: Path) -> None:
-    found = between(tmp_path, **head)
-    assert why in unsure(found)
-    assert bool(unsure(found)) == bool(why)
+def test_changes_that_cannot_be_followed_are_reported(
+    head: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    changed = between(tmp_path, **head)
+    assert why in unsure(changed)
+    assert bool(unsure(changed)) == bool(why)
 
 
-def test_what_pyproject_says_of_linters_is_no_change(tmp_path: Path) -> None:
+def test_the_configuration_of_linters_is_no_change(tmp_path: Path) -> None:
     text = "[build-system]\nrequires = []\n[project]\nversion = '1'\n[tool.ruff]\nx = 1\n"
     base = {"pyproject.toml": text}
-    found = between(tmp_path, base, **{"pyproject.toml": text.replace("1", "2")})
-    assert not found.unknown
+    changed = between(tmp_path, base, **{"pyproject.toml": text.replace("1", "2")})
+    assert not changed.unknown
     other = changes(
         written(tmp_path / "a", **base), written(tmp_path / "b", **{"pyproject.toml": text + "="})
     )
@@ -324,9 +328,9 @@ def test_sources_may_be_deeper_than_the_stack(tmp_path: Path) -> None:
     text = (
         f"def which(n):\n    if n < 0:\n        return 0\n{elifs}\n\nMANY = {'+'.join('1' * 900)}"
     )
-    found = between(tmp_path, maps=MAPS + text)
-    assert "def which(n)" in named(found, tmp_path)
-    assert not unsure(found)
+    changed = between(tmp_path, maps=MAPS + text)
+    assert "def which(n)" in named(changed, tmp_path)
+    assert not unsure(changed)
     deep = between(tmp_path / "deep", maps=MAPS + f"A = {'-' * 5000}1\n")
     assert "cannot be read" in unsure(deep)
 
@@ -346,9 +350,9 @@ def test_types_in_a_class_matter_only_to_what_looks_at_them(
     before: str, why: str, tmp_path: Path
 ) -> None:
     shops = f"{before}\n    far: int\n"
-    found = between(tmp_path, {"shops": shops}, shops=shops + "    near: int\n")
-    assert why in unsure(found)
-    assert bool(unsure(found)) == bool(why)
+    changed = between(tmp_path, {"shops": shops}, shops=shops + "    near: int\n")
+    assert why in unsure(changed)
+    assert bool(unsure(changed)) == bool(why)
 
 
 @pytest.mark.parametrize(
@@ -362,9 +366,9 @@ def test_types_in_a_class_matter_only_to_what_looks_at_them(
 def test_what_a_type_means_matters_to_fewer(before: str, why: str, tmp_path: Path) -> None:
     shops = f"from .maps import Far\n{before}\n    far: Far\n\n    def near(self, far: Far): pass\n"
     base = {"shops": shops, "maps": MAPS + "Far = int\n"}
-    found = between(tmp_path, base, maps=MAPS + "Far = str\n")
-    assert why in unsure(found)
-    assert named(found, tmp_path) == set()
+    changed = between(tmp_path, base, maps=MAPS + "Far = str\n")
+    assert why in unsure(changed)
+    assert named(changed, tmp_path) == set()
 
 
 @pytest.mark.parametrize(
@@ -376,14 +380,14 @@ def test_what_a_type_means_matters_to_fewer(before: str, why: str, tmp_path: Pat
     ],
 )
 def test_another_order_is_not_followed(one: str, other: str, tmp_path: Path) -> None:
-    found = between(tmp_path, {"maps": MAPS + one}, maps=MAPS + other)
-    assert "in another order" in unsure(found)
+    changed = between(tmp_path, {"maps": MAPS + one}, maps=MAPS + other)
+    assert "in another order" in unsure(changed)
 
 
 def test_functions_and_imports_may_move(tmp_path: Path) -> None:
     moved = "def f(): pass\nimport os\n", "import os\ndef f(): pass\n"
-    found = between(tmp_path, {"maps": MAPS + moved[0]}, maps=MAPS + moved[1])
-    assert not unsure(found)
+    changed = between(tmp_path, {"maps": MAPS + moved[0]}, maps=MAPS + moved[1])
+    assert not unsure(changed)
 
 
 def test_a_class_that_is_made_of_what_changed_is_not_followed(tmp_path: Path) -> None:
@@ -392,27 +396,27 @@ def test_a_class_that_is_made_of_what_changed_is_not_followed(tmp_path: Path) ->
     ):
         shops = f"from .streets import STEPS\n\n{shop}"
         streets = STREETS.replace("STEPS = 10", "STEPS = 20")
-        found = between(tmp_path / str(number), {"shops": shops}, streets=streets)
-        assert "src/town/shops.py" in unsure(found)  # once that is run, and not before
-        assert not found.unknown
+        changed = between(tmp_path / str(number), {"shops": shops}, streets=streets)
+        assert "src/town/shops.py" in unsure(changed)  # once that is run, and not before
+        assert not changed.unknown
 
 
 # --- files that are not run -----------------------------------------------------------------------
 
 
 def test_data_is_data(tmp_path: Path) -> None:
-    found = between(tmp_path, {"src/town/table.csv": "1"}, **{"src/town/table.csv": "2"})
-    effect = found.effects["src/town/table.csv"]
+    changed = between(tmp_path, {"src/town/table.csv": "1"}, **{"src/town/table.csv": "2"})
+    effect = changed.effects["src/town/table.csv"]
     assert effect.data
     assert not effect.named
-    assert not named(found, tmp_path)
+    assert not named(changed, tmp_path)
 
 
-def test_a_file_that_is_there_or_not_matters_to_who_names_it(tmp_path: Path) -> None:
+def test_an_added_or_removed_file_matters_to_code_that_names_it(tmp_path: Path) -> None:
     shops = "import os\n\ndef buy():\n    return os.path.exists('fast.flag')\n"
-    found = between(tmp_path, {"shops": shops}, **{"fast.flag": ""})
-    assert named(found, tmp_path) == {"def buy()"}
-    assert found.effects["fast.flag"].named
+    changed = between(tmp_path, {"shops": shops}, **{"fast.flag": ""})
+    assert named(changed, tmp_path) == {"def buy()"}
+    assert changed.effects["fast.flag"].named
 
 
 def test_links_and_missing_submodules_are_not_followed(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_without_uv_and_pip_a_sentence_names_what_is_missing(
         install("x", [], ["greenlet"], "greenlet")
 
 
-def test_what_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_installation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "lacking", lambda python, modules: [])
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
     failed = SimpleNamespace(returncode=1, stdout="", stderr="a\nERROR: no network\n")

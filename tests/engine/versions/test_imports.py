@@ -86,7 +86,7 @@ def test_what_differs_counts_if_it_is_reached(
         *("entry_points(group='x')", "pkgutil.walk_packages(path)", "pkgutil.get_data('pkg', x)"),
     ],
 )
-def test_who_may_import_anything_is_never_the_same(roots: tuple[Path, Path], line: str) -> None:
+def test_a_computed_import_is_never_the_same_code(roots: tuple[Path, Path], line: str) -> None:
     for root in roots:
         (root / "src/pkg/shared.py").write_text(f"{line}\n")
     assert reached(roots[0], PAGE) is None
@@ -97,7 +97,7 @@ def test_who_may_import_anything_is_never_the_same(roots: tuple[Path, Path], lin
     "line",
     ["open(name)", "path.read_text()", "np.loadtxt(name)", "ctypes.CDLL(name)", "os.walk(x)"],
 )
-def test_who_reads_files_may_read_any(roots: tuple[Path, Path], line: str) -> None:
+def test_code_that_reads_files_may_read_any_of_them(roots: tuple[Path, Path], line: str) -> None:
     """Not only those beside it."""
     for root in roots:
         (root / "data").mkdir()

@@ -54,7 +54,7 @@ def test_a_namespace_package_counts_however_deep_its_code_lies(tmp_path: Path) -
         ("setup.py", "setup(name='x', packages=find_packages(where='lib'))\n"),
     ],
 )
-def test_what_a_build_backend_is_told_counts(file: str, text: str, tmp_path: Path) -> None:
+def test_the_folders_in_a_build_configuration_count(file: str, text: str, tmp_path: Path) -> None:
     root = written(tmp_path, "lib/pkg/__init__.py", "pkg/old.py", **{file: text})
     assert import_folders(root)[0] == root / "lib"
 
@@ -82,9 +82,9 @@ def test_other_projects_of_the_repository_count_that_this_one_needs(tmp_path: Pa
             "packages/other/pyproject.toml": "[project]\nname = 'other'\n",
         },
     )
-    found = import_folders(tmp_path / "packages/app", tmp_path)
+    result = import_folders(tmp_path / "packages/app", tmp_path)
     expected = ("packages/app/src", "packages/core/src", "packages/deep")
-    assert found == tuple(tmp_path / name for name in expected)
+    assert result == tuple(tmp_path / name for name in expected)
 
 
 def test_of_a_workspace_all_members_count(tmp_path: Path) -> None:

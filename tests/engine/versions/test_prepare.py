@@ -59,19 +59,20 @@ def test_what_only_the_base_has_is_no_change_of_the_head(
     if head == "detached":
         project.git("checkout", "--quiet", "--detach", "topic")
         head = "HEAD"
-    found = made(base, head)
-    assert found.base.commit == found.merge_base == behind["fork"]
+    prepared = made(base, head)
+    assert prepared.base.commit == prepared.merge_base == behind["fork"]
     assert (
-        found.base.name == f"{behind['fork'][:10]}, the merge base of {base} and {head or 'HEAD'}"
+        prepared.base.name
+        == f"{behind['fork'][:10]}, the merge base of {base} and {head or 'HEAD'}"
     )
-    assert not (found.base.root / "main.md").exists()
-    assert found.head.commit == (behind["topic"] if head else None)
+    assert not (prepared.base.root / "main.md").exists()
+    assert prepared.head.commit == (behind["topic"] if head else None)
 
 
 def test_the_commit_itself_on_request(made: Any, behind: dict[str, str]) -> None:
-    found = made("main", None, exact=True)
-    assert (found.base.name, found.base.commit) == ("main", behind["main"])
-    assert found.merge_base == ""
+    prepared = made("main", None, exact=True)
+    assert (prepared.base.name, prepared.base.commit) == ("main", behind["main"])
+    assert prepared.merge_base == ""
 
 
 def test_what_comes_before_or_after_is_compared_as_it_is(
@@ -87,9 +88,9 @@ def test_what_comes_before_or_after_is_compared_as_it_is(
         ("HEAD", "HEAD"),
         ("HEAD", "HEAD^1"),  # who turns them round means it
     ):
-        found = made(base, head)
-        assert found.merge_base == ""
-        assert found.base.name == base
+        prepared = made(base, head)
+        assert prepared.merge_base == ""
+        assert prepared.base.name == base
 
 
 def test_changes_that_are_not_committed_come_after_their_commit(
@@ -98,21 +99,21 @@ def test_changes_that_are_not_committed_come_after_their_commit(
     """On a branch without commits of its own, what the base has since is no change either."""
     project.git("checkout", "--quiet", behind["fork"])
     project.write("changed.txt", "1")
-    found = made("main", None)
-    assert found.base.commit == behind["fork"]
-    assert "the merge base of main and HEAD" in found.base.name
+    prepared = made("main", None)
+    assert prepared.base.commit == behind["fork"]
+    assert "the merge base of main and HEAD" in prepared.base.name
 
 
-def test_several_merge_bases_are_told(made: Any, behind: dict[str, str], project: Any) -> None:
+def test_several_merge_bases_are_reported(made: Any, behind: dict[str, str], project: Any) -> None:
     project.git("merge", "--quiet", "--message=one way", behind["main"])
     project.git("checkout", "--quiet", "main")
     project.git("merge", "--quiet", "--message=the other", behind["topic"])
-    found = made("main", "topic")
-    assert found.base.commit in (behind["topic"], behind["main"])
-    assert "one of 2 merge bases of main and topic" in found.base.name
+    prepared = made("main", "topic")
+    assert prepared.base.commit in (behind["topic"], behind["main"])
+    assert "one of 2 merge bases of main and topic" in prepared.base.name
 
 
-def test_without_a_commit_in_common_that_is_said(made: Any, project: Any, tmp_path: Path) -> None:
+def test_commits_without_a_merge_base_are_refused(made: Any, project: Any, tmp_path: Path) -> None:
     project.git("checkout", "--quiet", "--orphan", "other")
     project.commit()
     with pytest.raises(MlpperfError, match="no commit in common here; --exact compares"):
@@ -128,7 +129,7 @@ def test_without_a_commit_in_common_that_is_said(made: Any, project: Any, tmp_pa
         pair(Revisions("other", None, exact=False), clone, tmp_path / "into")
 
 
-def test_the_merge_base_is_told_and_recorded(behind: dict[str, str], project: Any) -> None:
+def test_the_merge_base_is_reported_and_recorded(behind: dict[str, str], project: Any) -> None:
     kept: list[Any] = []
     with contextlib.chdir(project.folder):
         result = carry_out(Request("main", None, exact=False), kept.append)

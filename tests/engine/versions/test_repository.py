@@ -26,9 +26,9 @@ def suite(project: Any, tmp_path: Path) -> Any:
 def test_a_repository_in_a_folder_is_taken_as_it_is(
     suite: Any, project: Any, tmp_path: Path
 ) -> None:
-    found = source(suite("../project"), tmp_path)
-    assert (found.top, found.project, found.head) == (project.folder, Path(), None)
-    assert found.suites == tmp_path / "suite"
+    origin = source(suite("../project"), tmp_path)
+    assert (origin.top, origin.project, origin.head) == (project.folder, Path(), None)
+    assert origin.suites == tmp_path / "suite"
 
 
 @pytest.mark.parametrize("branches", [["topic"], [], None, 3, "topic", {"a": 1}])
@@ -47,12 +47,12 @@ def test_an_address_is_cloned_and_nothing_is_forced(
     with monkeypatch.context() as usual:
         usual.delenv("GIT_DIR")
         suite(f"file://{project.folder}", branches=branches)
-    found = source(folder, tmp_path)
-    assert found.top == tmp_path / "repository"
-    assert found.head == ("topic" if branches == ["topic"] else "HEAD")
+    origin = source(folder, tmp_path)
+    assert origin.top == tmp_path / "repository"
+    assert origin.head == ("topic" if branches == ["topic"] else "HEAD")
     assert theirs.git("for-each-ref") == before
     monkeypatch.delenv("GIT_DIR")
-    names = type(project).git(project, "-C", str(found.top), "branch", "--format=%(refname:short)")
+    names = type(project).git(project, "-C", str(origin.top), "branch", "--format=%(refname:short)")
     assert names.split() == ["main", "topic"]
 
 
@@ -60,8 +60,8 @@ def test_the_project_may_lie_in_a_folder_of_its_repository(
     suite: Any, project: Any, tmp_path: Path
 ) -> None:
     project.write("python/pyproject.toml", "[project]\nname = 'tiny'\n")
-    found = source(suite("../project", repo_subdir="python"), tmp_path)
-    assert (found.top, found.project) == (project.folder, Path("python"))
+    origin = source(suite("../project", repo_subdir="python"), tmp_path)
+    assert (origin.top, origin.project) == (project.folder, Path("python"))
     for subdir in ("..", str(tmp_path), "/"):
         with pytest.raises(MlpperfError, match="repo_subdir is"):
             source(suite("../project", repo_subdir=subdir), tmp_path)

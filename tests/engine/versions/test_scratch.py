@@ -41,7 +41,7 @@ def other(folder: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, Path(process.stdout.readline().strip())
 
 
-def test_a_folder_goes_with_whoever_made_it(tmp_path: Path) -> None:
+def test_a_folder_is_removed_at_the_end_of_its_block(tmp_path: Path) -> None:
     with scratch("inputs") as folder:
         (folder / "file").touch()
         assert folder.is_relative_to(tmp_path)
@@ -131,7 +131,7 @@ def test_a_temporary_folder_of_others_is_not_used(
     assert not list(theirs.iterdir())
 
 
-def test_without_a_temporary_folder_that_is_said(
+def test_a_missing_temporary_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))

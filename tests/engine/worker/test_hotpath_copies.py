@@ -304,7 +304,7 @@ def test_a_backend_is_kept_as_it_is() -> None:
     assert found.name == "in_float32_function"
 
 
-def test_an_agreement_that_we_do_not_have_is_told(two: tuple[Path, Path]) -> None:
+def test_an_unknown_agreement_is_reported(two: tuple[Path, Path]) -> None:
     edit(
         two[0],
         "src/pkg/hotpaths.py",

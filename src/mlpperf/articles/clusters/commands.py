@@ -56,8 +56,8 @@ def clusters(
             for count in counts:
                 bar.update(task, description=f"{count} clusters, seed {seed}", refresh=True)
                 kind = None if scaler == "none" else scaler
-                found = measure(loaded, count, seed, kind, sample)
-                recording.add({"data": data, **found})
+                result = measure(loaded, count, seed, kind, sample)
+                recording.add({"data": data, **result})
                 bar.update(task, advance=1, refresh=True)
     fits = recording.read(ClustersRecord)
     save(list(plots.figures(fits).values()), plot)

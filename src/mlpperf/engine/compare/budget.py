@@ -175,21 +175,15 @@ def shares(
     return given
 
 
-def judges_least(series: int) -> int:
-    """Fewest processes of a follow-up of this many series.
+def judges(series: int, seconds: float = 0.0) -> int:
+    """Processes of a follow-up of `seconds`, if they start quickly; by default the fewest.
 
     Enough that, with those of the screening, a unanimous sign has a probability below
     FALSE_ALARM ÷ series, and some to spare.
     """
-    unanimous = math.ceil(math.log2(series / FALSE_ALARM))
-    return unanimous - SCREENING.processes + JUDGING.spare_processes_least
-
-
-def judges(series: int, seconds: float) -> int:
-    """Processes of a follow-up of `seconds`, if they start quickly."""
-    spare = int(seconds / JUDGING.seconds_per_spare_process)
-    more = min(spare, JUDGING.spare_processes_most) - JUDGING.spare_processes_least
-    return judges_least(series) + max(more, 0)
+    unanimous = math.ceil(math.log2(series / FALSE_ALARM)) - SCREENING.processes
+    spare = min(int(seconds / JUDGING.seconds_per_spare_process), JUDGING.spare_processes_most)
+    return unanimous + max(spare, JUDGING.spare_processes_least)
 
 
 def screening_seconds(series: int, seconds: float) -> float:
@@ -264,7 +258,7 @@ def suspects(
     errors per second. A function that is clearly slower in one case is suspected sooner in others.
     """
     chosen: dict[Series, Sampling] = {}
-    least_number = judges_least(len(findings))
+    least_number = judges(len(findings))
     processes = usual_number = judges(len(findings), seconds)
     errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
     plainly = {(s.path, s.variant) for s in samplings if errors[s] >= JUDGING.plain_errors}

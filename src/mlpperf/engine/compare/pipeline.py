@@ -56,7 +56,7 @@ from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
 from .screening import Timing, follow_up, screen
-from .unchanged import watching
+from .unchanged import reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
 
@@ -131,15 +131,15 @@ def steps(
     if not planned.series:
         yield comparison
         return
-    changes = differing() if differing else None
+    changes = differing() if differing else None  # anew: the base may have got its own files back
     planned = without_slow_imports(planned, budget, context.warn)
 
     context.progress("dry run")
     longest = longest_proof(budget, len(planned.findings))
-    with watching(context, planned.series, changes, longest) as watched:
+    with watching(context, planned.series, changes, longest) as reasons_to_time:
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
         context.progress("which series run changed code?")
-        watched.wait()
+        reasons = reasons_to_time()
     confirmed = confirm(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed)
     runs = {**runs, **confirmed}
@@ -151,10 +151,10 @@ def steps(
     findings |= {
         series: replace(findings[series], untimed=skipped)
         for series in _timeable(findings, runs)
-        if series in watched.unchanged
+        if reasons.get(series) == ""
     }
     budget = given or usual_budget(_timeable(findings, runs))
-    unknown = (changes.unknown if changes else "") or watched.everywhere
+    unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
     comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
     yield comparison
 

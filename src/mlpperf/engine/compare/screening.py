@@ -203,13 +203,7 @@ def _answers(
     moments: Mapping[Series, int],
     apart: bool,
 ) -> Iterator[Samples]:
-    """The samples of one process that times some series of a suite, each for its `seconds`.
-
-    Raises
-    ------
-    WorkerError
-        If the process hangs, dies or fails.
-    """
+    """The samples of one process that times series of one suite, each for its `seconds`."""
     sessions, expected = [], 0.0
     for series, of_session in seconds.items():
         run = timing.runs[series]

@@ -112,15 +112,15 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
     functions = [*settings.words("python_functions", ["test"]), "bench"]
-    usual = [name for name in texts if is_collected(name)]
+    usual = {name for name in texts if is_collected(name)}
 
     def may_hold(name: str) -> bool:
-        if is_collected(name):
+        if name in usual:
             return name in doubtful or any(_lies_below(name, folder) for folder in folders)
         return name in doubtful and _has_test(texts[name], doubtful[name], functions)
 
     chosen = [name for name in texts if may_hold(name)]
-    left_out = len(set(usual) - set(chosen))
+    left_out = len(usual - set(chosen))
     note = (
         f"pytest: left out {count(left_out, 'file')} with tests, as neither their text nor what "
         "they use mentions `benchmark` or `codspeed`"

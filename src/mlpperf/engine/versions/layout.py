@@ -48,9 +48,7 @@ def own_packages(folders: Iterable[Path]) -> tuple[str, ...]:
 
 def packages_in(folder: Path) -> Iterator[str]:
     """The packages in a folder; one without an `__init__.py` needs a Python file below it."""
-    if not folder.is_dir():
-        return
-    for entry in sorted(folder.iterdir()):
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         name = entry.name if entry.is_dir() else entry.stem
         if not name.isidentifier() or name in sys.stdlib_module_names or name in IGNORED:
             continue
@@ -82,25 +80,18 @@ def _projects(copy: Path) -> Iterator[Path]:
 def _needs(project: Path, other: Path) -> bool:
     """Whether a project depends on another one of its repository, or is only its workspace."""
     content = readable(project)
-    about = content.get("project")
-    poetry = table_at(content, "tool", "poetry")
+    about, poetry = table_at(content, "project"), table_at(content, "tool", "poetry")
     if not about and not poetry and not any((project / n).is_file() for n in PROJECT_FILES[1:]):
         return other.is_relative_to(project)
-    about = about if isinstance(about, dict) else {}
-    optional = about.get("optional-dependencies", {})
-    groups = content.get("dependency-groups", {})
-    lists = [about.get("dependencies", []), *_lists(optional), *_lists(groups)]
-    names = {_name(text) for texts in lists for text in texts if isinstance(text, str)}
+    optional = table_at(about, "optional-dependencies")
+    groups = table_at(content, "dependency-groups")
+    lists = [about.get("dependencies"), *optional.values(), *groups.values()]
+    names = {_name(text) for texts in lists for text in _names(texts)}
     names |= {canonicalize_name(name) for name in table_at(poetry, "dependencies")}
     for group in table_at(poetry, "group").values():
         names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
     names |= {canonicalize_name(name) for name in table_at(content, "tool", "uv", "sources")}
     return canonicalize_name(project_named(other)) in names
-
-
-def _lists(table: object) -> list[list[Any]]:
-    values = table.values() if isinstance(table, dict) else ()
-    return [value for value in values if isinstance(value, list)]
 
 
 def _name(requirement: str) -> str:

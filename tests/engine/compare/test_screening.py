@@ -1,0 +1,93 @@
+"""Processes that time: their samples, and what becomes of series that fail meanwhile."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare.budget import Sampling
+from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.screening import Timing, time_once
+from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.statistics.verdicts import Verdict
+from mlpperf.engine.suites.series import Series
+from mlpperf.engine.worker.protocol import CallTime, DryRun, Samples
+
+Faked = Callable[..., Any]
+A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")
+HOT = Series("path", "case", "variant")
+CALL = CallTime(1e-3, 1e-3, 0.0)
+
+
+def run(series: Series, *sides: str, **about: Any) -> DryRun:
+    return DryRun(series.names, took=dict.fromkeys(sides, CALL), **about)
+
+
+def samples(series: Series, **about: Any) -> Samples:
+    seconds = {"base": [1.0] * 8, "head": [1.1] * 8}
+    return Samples(series.names, **(about or {"seconds": seconds, "timed_seconds": 16.0}))
+
+
+def timing(*series: Series, apart: bool = False) -> Timing:
+    return Timing(
+        {one: Finding(one) for one in series},
+        {one: run(one, "base", "head") for one in series},
+        60.0,
+        time.perf_counter() + 60.0,
+        frozenset(series if apart else ()),
+        {one: Sampling.unknown(1e-3, 0.0) for one in series},
+    )
+
+
+def once(context: Any, before: Timing) -> Timing:
+    return time_once(context, before, dict.fromkeys(before.samplings, 0.1))
+
+
+FAILED = samples(A, failed="it raised")
+RUNS = [run(A, "base")], [run(A, "head")]
+
+
+def test_the_samples_of_a_process_are_one_value_of_a_series(faked: Faked) -> None:
+    before = timing(A)
+    after = once(faked([samples(A)]), before)
+    assert len(after.samplings[A].estimate.log_ratios) == 1
+    assert after.findings[A].seconds == {"base": 1.0, "head": pytest.approx(1.1)}
+    assert before.samplings[A].estimate.log_ratios == []
+    assert before.findings[A].seconds == {}
+
+
+def test_a_series_that_fails_and_runs_alone_is_timed_in_two_processes(faked: Faked) -> None:
+    context = faked([FAILED], *RUNS, [samples(A)])
+    after = once(context, timing(A))
+    assert after.apart == {A}
+    assert once(context, after).findings[A].seconds
+    kinds = [kind for kind, _, _ in context.pool.asked]
+    assert kinds == ["time", "dry_run", "dry_run", "time apart"]
+
+
+def test_a_series_that_fails_again_in_its_own_processes_is_not_timed(faked: Faked) -> None:
+    after = once(faked([FAILED], *RUNS), timing(A, apart=True))
+    assert after.samplings == {}
+    verdict = "not timed, because it failed when it was timed: it raised"
+    assert str(after.findings[A].judgement) == verdict
+
+
+def test_a_series_that_fails_alone_in_the_head_is_wrong(faked: Faked) -> None:
+    context = faked([FAILED], RUNS[0], [run(A, failed={"head": "51st"})])
+    after = once(context, timing(A))
+    assert after.samplings == {}
+    assert after.findings[A].judgement.verdict is Verdict.WRONG
+
+
+def test_a_process_that_dies_keeps_the_samples_of_the_other_series(faked: Faked) -> None:
+    death = WorkerError("killed", A.names, "head")
+    after = once(faked([samples(B), death], *RUNS), timing(A, B))
+    assert after.findings[B].seconds
+    assert after.apart == {A}
+
+
+def test_a_hot_path_that_fails_is_missing(faked: Faked, warnings: list[str]) -> None:
+    after = once(faked([samples(HOT, failed="it raised")]), timing(HOT))
+    assert warnings == ["path/case/variant failed when it was timed: it raised"]
+    assert str(after.findings[HOT].judgement) == "undecided: not timed"
