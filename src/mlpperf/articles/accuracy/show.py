@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from ...engine.table import Table
 from ...engine.table import newest as newest_of
@@ -89,12 +90,6 @@ def _bound(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "∞"
 
 
-def _median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the middle two, which is infinite if one of them is."""
-    ordered, n = sorted(values), len(values)
-    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-
-
 def time_of(records: Sequence[CourseRecord], target: float, others: Sequence[CourseRecord]) -> Time:
     """When the contender of `records`, one for each seed, held `target`.
 
@@ -113,10 +108,10 @@ def time_of(records: Sequence[CourseRecord], target: float, others: Sequence[Cou
     seconds = [spent for _, spent in ends]
     low, high, _ = order_interval(seconds)
     return Time(
-        median=_median(seconds),
+        median=median(seconds),
         low=low,
         high=high,
-        epochs=_median([epoch for epoch, _ in ends]),
+        epochs=median([epoch for epoch, _ in ends]),
         reached=sum(map(math.isfinite, seconds)),
         seeds=len(records),
         followed_min=min(tried),

@@ -78,7 +78,8 @@ def train(
             recording.add(show.as_record(run))
             if plot:
                 save_plot([curves.draw(run.history) for curves in show.CURVES], plot)
-    console.print(show.epochs(show.title(run.rung.name, run.settings.hidden), run.history))
+    title = show.title(run.rung.name, run.data.name, run.settings.hidden)
+    console.print(show.epochs(title, run.history))
     if clock:
         console.print(show.phases(clock))
     console.print(show.summary(run))

@@ -68,15 +68,9 @@ def ladder(
     standings: list[RungStanding] = []
     memories: dict[str, int] = {}
     try:
-        with terminal.progress() as bar:
-            task = bar.add_task("ladder", total=None)
-
-            def update(text: str) -> None:
-                bar.update(task, description=text, refresh=True)
-
-            for now in climb(
-                load(data, progress=True), settings, rungs, epochs=count, progress=update
-            ):
+        loaded = load(data, progress=True)
+        with terminal.activity() as update:
+            for now in climb(loaded, settings, rungs, epochs=count, progress=update):
                 standings = now
             if memory and not quick:
                 for each in rungs:

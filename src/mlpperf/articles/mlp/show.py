@@ -29,9 +29,9 @@ def so_far(run: Run, epoch: Epoch) -> str:
     return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
 
 
-def title(rung: str, hidden: Sequence[object]) -> str:
+def title(rung: str, data: str, hidden: Sequence[object]) -> str:
     """The rung and the network of a training."""
-    return f"{rung} in NumPy, hidden layers {'-'.join(map(str, hidden))}"
+    return f"{rung} on {data}, hidden layers {'-'.join(map(str, hidden))}"
 
 
 def epochs(title: str, epochs: Sequence[Epoch | EpochRecord]) -> Table:

@@ -53,12 +53,7 @@ def peers(
         raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
     standings: list[PeerStanding] = []
     try:
-        with terminal.progress() as bar:
-            task = bar.add_task("peers", total=None)
-
-            def update(text: str) -> None:
-                bar.update(task, description=text, refresh=True)
-
+        with terminal.activity() as update:
             for now in contest(chosen, settings, data, epochs=count, progress=update):
                 standings = now
     finally:

@@ -100,7 +100,7 @@ def training(site: Draft) -> None:
         sections.append(Section(name, [Prose(after), *blocks]))
     for t in newest(site.material.of(TrainingRecord), lambda t: (t.rung, str(t.settings))):
         file = f"training-{len(sections) + 1}"
-        title = mlp_show.title(t.rung, t.hidden)
+        title = mlp_show.title(t.rung, t.data, t.hidden)
         blocks = _epochs(site, t, file, mlp_show.epochs(title, t.epochs), mlp_show.CURVES)
         sections.append(Section(title, blocks))
     verdict = f"Right on the test set at the end: {', '.join(best)}." if best else ""
