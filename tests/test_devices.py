@@ -501,7 +501,7 @@ def test_a_process_that_hangs_is_reported_with_its_last_line(
     code = "import sys, time; print('working', file=sys.stderr, flush=True); time.sleep(600)"
     with pytest.raises(MlpperfError) as raised:
         Setting().run(["-c", code])
-    assert str(raised.value) == "A process did not end within 1 s; the last it said: working"
+    assert str(raised.value) == "A process did not end within 1 s; its last output: working"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mlpperf.articles.mlp import show_ladder
 from mlpperf.articles.mlp.show_ladder import ratio
 from mlpperf.articles.peers import show as peers_show
 from mlpperf.engine.calibrate.recorded import grouped_for_display
-from mlpperf.engine.calibrate.trials import sights
+from mlpperf.engine.calibrate.trials import detection_rates
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.races import RaceRecord
 from mlpperf.engine.history.records import Fields
@@ -220,13 +220,13 @@ def headline(folder: Path) -> str:
         r = msgspec.to_builtins(group[-1])
         if r["tracker"] != "mlpperf" or r["cases"]:
             continue
-        for line in sights([record.trial for record in group]):
+        for line in detection_rates([record.trial for record in group]):
             what = "false alarms in comparisons of equal code"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % detected by `compare`"
             if r["busy"] > BUSY:
                 what += ", on a busy machine"
-            rate = line.found if line.size else line.alarms
+            rate = line.detected if line.size else line.alarms
             if rate.of and line.size in (0.0, 0.01, 0.02):
                 add(what, f"{rate.hits} of {rate.of}", r)
     last: dict[int, Fields] = {}

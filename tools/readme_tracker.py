@@ -8,7 +8,7 @@ import msgspec
 
 from mlpperf.engine.calibrate import show as calibrate_show
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
-from mlpperf.engine.calibrate.trials import sights
+from mlpperf.engine.calibrate.trials import detection_rates
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
@@ -29,10 +29,10 @@ def calibration(folder: Path) -> str:
         asked = f"`{' '.join(words)}`"
         if last.busy > BUSY:
             asked += ", while other processes kept the machine busy"
-        rates = sights([record.trial for record in group])
+        rates = detection_rates([record.trial for record in group])
         table = calibrate_show.calibration(rates).to_markdown()
         parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
-        if any(line.found.of for line in rates):
+        if any(line.detected.of for line in rates):
             parts.append(calibrate_show.detectable(rates))
         parts.append(where(*map(msgspec.to_builtins, group)))
     return "\n\n".join(parts)

@@ -30,7 +30,7 @@ THREAD_VARIABLES = (
     "TF_NUM_INTEROP_THREADS",
 )
 SETTING = "MLPPERF_SETTING"  # the variable that tells a process its setting
-PATIENCE = 900.0  # seconds after which a process that says nothing counts as hanging
+PATIENCE = 900.0  # seconds without an answer after which a process counts as hanging
 
 
 def available_threads() -> int:

@@ -14,7 +14,7 @@ from mlpperf.agreement import Agreement, Arrays, Proof
 from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.engine import terminal
 from mlpperf.engine.calibrate.show import calibration
-from mlpperf.engine.calibrate.trials import Rate, Sight
+from mlpperf.engine.calibrate.trials import DetectionRate, Rate
 from mlpperf.engine.machine.doctor import Check
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.race.show import best, checks, proofs, races, summary
@@ -235,9 +235,9 @@ OUTCOMES: list[tuple[str, str, str, Proof | str]] = [
     ("other", "total", "batch-10", Proof()),
 ]
 RATES = [
-    Sight(0.0, Rate(0, 0), Rate(1, 20), math.nan, 12.0),
-    Sight(0.01, Rate(9, 10), Rate(0, 20), 0.0101, 14.0),
-    Sight(0.02, Rate(10, 10), Rate(0, 20), 0.0199, 15.0),
+    DetectionRate(0.0, Rate(0, 0), Rate(1, 20), math.nan, 12.0),
+    DetectionRate(0.01, Rate(9, 10), Rate(0, 20), 0.0101, 14.0),
+    DetectionRate(0.02, Rate(10, 10), Rate(0, 20), 0.0199, 15.0),
 ]
 PAGES: dict[str, Callable[[], RenderableType]] = {
     "race": lambda: races("doubling: Doubling", ALL),

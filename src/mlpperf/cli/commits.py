@@ -198,7 +198,7 @@ def calibrate(
     from ..engine.calibrate import show
     from ..engine.calibrate.recorded import calibration_content
     from ..engine.calibrate.trackers import TRACKERS
-    from ..engine.calibrate.trials import SIZES, Trial, sights
+    from ..engine.calibrate.trials import SIZES, Trial, detection_rates
     from ..engine.calibrate.trials import calibrate as calibrated
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
@@ -249,8 +249,8 @@ def calibrate(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.calibration(sights(done)))
-    typer.echo(show.detectable(sights(done)))
+    console.print(show.calibration(detection_rates(done)))
+    typer.echo(show.detectable(detection_rates(done)))
     console.print(recording.location, soft_wrap=True)
 
 

@@ -301,7 +301,7 @@ def test_a_course_ends_with_its_limit(here: None) -> None:
 def test_a_worker_that_fails_reports_why() -> None:
     run = Course(contender_named("clusters_9999"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
-    assert "the last it said: 9999 clusters cannot be found in n_samples=1500" in run.stopped
+    assert "its last output: 9999 clusters cannot be found in n_samples=1500" in run.stopped
     assert not run.accuracies
 
 
@@ -317,7 +317,7 @@ def test_a_worker_that_is_killed_keeps_its_answers() -> None:
                     child.kill()
 
     run.follow("digits", kill)
-    assert run.stopped == "A process was killed by signal 9 and said nothing"
+    assert run.stopped == "A process was killed by signal 9 without output"
     assert len(run.accuracies) >= 3
 
 
@@ -325,7 +325,7 @@ def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "PATIENCE", 1e-3)
     run = Course(contender_named("clusters_30"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
-    assert run.stopped == "A process did not go on within 0.001 s and said nothing"
+    assert run.stopped == "A process did not go on within 0.001 s without output"
 
 
 # --- the command ----------------------------------------------------------------------------------

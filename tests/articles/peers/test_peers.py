@@ -219,7 +219,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
 def test_a_peer_that_ends_without_a_message_is_reported() -> None:
     silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
     silent.train(2)
-    assert silent.stopped == "A process ended early and said nothing"
+    assert silent.stopped == "A process ended early without output"
     assert silent.seconds == []
 
 

@@ -24,18 +24,18 @@ from typer.testing import CliRunner
 from mlpperf.articles import HOT_PATHS
 from mlpperf.cli.app import app
 from mlpperf.engine.calibrate import hotpath_mutants
-from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, mutate
+from mlpperf.engine.calibrate.hotpath_mutants import HotPathMutator, choose, discovered, mutate
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import LOUD, Mutant, Target
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display
 from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import (
+    DetectionRate,
     Rate,
-    Sight,
     Trial,
     calibrate,
+    detection_rates,
     judged,
-    sights,
     smallest,
 )
 from mlpperf.engine.compare import pipeline as comparing
@@ -196,6 +196,15 @@ def test_functions_may_take_their_arguments_in_any_way(
     path = paths["doubling"]
     assert loops(paths, SCALED) == [5]
     verify(path, path.variants[0], path.cases[0])
+
+
+def test_a_worker_discovers_what_can_be_slowed_down(original: Version) -> None:
+    contents = discovered(original)
+    assert contents == copy_of(original).contents
+    assert contents["doubling"].parameters == {"added": "x", "scaled": "x"}
+    broken = replace(original, entries=("pkg.nowhere",))
+    with pytest.raises(MlpperfError, match=r"the original cannot be loaded: 'pkg\.nowhere' gives"):
+        discovered(broken)
 
 
 def test_a_mutant_of_nothing_is_the_same_to_the_last_byte(
@@ -437,12 +446,12 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
         trial(0.02, 10, 10),
         trial(0.0, 0, 0),
     ]
-    none, two = sights(some)
+    none, two = detection_rates(some)
     assert (none.size, two.size) == (0.0, 0.02)
     assert none.alarms == Rate(1, 2)  # comparisons, and not series
-    assert none.found == Rate(0, 0)
+    assert none.detected == Rate(0, 0)
     assert math.isnan(none.measured)
-    assert two.found == Rate(19, 20)
+    assert two.detected == Rate(19, 20)
     assert two.alarms == Rate(0, 2)
     assert two.measured == pytest.approx(0.02)
     table = calibration([none, two])
@@ -454,25 +463,27 @@ def test_rates_are_those_of_all_trials_of_a_size() -> None:
     )
 
 
-def sight(size: float, hits: int, of: int = 100) -> Sight:
-    return Sight(size, Rate(hits, of), Rate(0, 3), size, 10.0)
+def rates(size: float, hits: int, of: int = 100) -> DetectionRate:
+    return DetectionRate(size, Rate(hits, of), Rate(0, 3), size, 10.0)
 
 
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
         ([], None),
-        ([sight(0.0, 0, 0)], None),
-        ([sight(0.01, 50), sight(0.02, 90)], None),
-        ([sight(0.01, 90), sight(0.02, 100)], 0.015),
-        ([sight(0.01, 95), sight(0.02, 100)], 0.01),
-        ([sight(0.01, 97)], 0.01),  # nothing smaller was tried
-        ([sight(0.01, 50), sight(0.02, 95), sight(0.03, 94)], 0.02),
-        ([sight(0.0, 0, 0), sight(0.01, 90), sight(0.02, 100)], 0.015),
-        ([sight(0.01, 0, 0), sight(0.02, 100)], 0.02),
+        ([rates(0.0, 0, 0)], None),
+        ([rates(0.01, 50), rates(0.02, 90)], None),
+        ([rates(0.01, 90), rates(0.02, 100)], 0.015),
+        ([rates(0.01, 95), rates(0.02, 100)], 0.01),
+        ([rates(0.01, 97)], 0.01),  # nothing smaller was tried
+        ([rates(0.01, 50), rates(0.02, 95), rates(0.03, 94)], 0.02),
+        ([rates(0.0, 0, 0), rates(0.01, 90), rates(0.02, 100)], 0.015),
+        ([rates(0.01, 0, 0), rates(0.02, 100)], 0.02),
     ],
 )
-def test_the_smallest_slowdown_that_is_found(table: list[Sight], expected: float | None) -> None:
+def test_the_smallest_slowdown_that_is_found(
+    table: list[DetectionRate], expected: float | None
+) -> None:
     assert smallest(table) == (expected if expected is None else pytest.approx(expected))
 
 

@@ -71,14 +71,14 @@ def test_answers_come_one_by_one_as_they_are_asked_for() -> None:
 @pytest.mark.parametrize("exit", ["os._exit(0)", "sys.exit()", "pass"])
 def test_without_the_last_answer_it_has_ended_early_whatever_its_exit_code(exit: str) -> None:
     with worker(*LINE, "line.say({'n': 1})", exit) as early:
-        assert heard(early) == ([1], "A process ended early and said nothing")
+        assert heard(early) == ([1], "A process ended early without output")
 
 
 def test_a_line_that_was_cut_off_is_no_answer() -> None:
     # In pieces, which are not lines.
     say = "for part in ('{', '\"n\": 1}\\n{\"n\"', ': 2}\\n{\"n\": 3'):"
     with worker(f"{say} os.write(1, part.encode()); time.sleep(0.05)") as cut:
-        assert heard(cut) == ([1, 2], "A process ended early and said nothing")
+        assert heard(cut) == ([1, 2], "A process ended early without output")
 
 
 def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
@@ -90,14 +90,14 @@ def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
 def test_an_answer_that_was_damaged_is_missed() -> None:
     damage = "os.write(line._replies, b'{\"n\": 2'); line._said += 1"
     with worker(*LINE, "line.say({'n': 1})", damage, "line.end()") as damaged:
-        said = "A process gave answers that cannot be read and said nothing"
+        said = "A process gave answers that cannot be read without output"
         assert heard(damaged) == ([1], said)
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LONGEST_ANSWER", 1 << 18)
     with worker("while True: os.write(1, b'x' * 4096)") as endless:
-        assert heard(endless) == ([], "A process gave an answer without an end and said nothing")
+        assert heard(endless) == ([], "A process gave an answer without an end without output")
 
 
 def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None:
@@ -120,7 +120,7 @@ def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None
 def test_one_that_fails_says_why_also_after_it_has_closed_its_output() -> None:
     lines = ("print('{\"n\": 1}', flush=True); os.close(1); time.sleep(0.5)",)
     with worker(*lines, "sys.exit('mlpperf: the reason')") as failing:
-        said = "A process ended early; the last it said: the reason"
+        said = "A process ended early; its last output: the reason"
         assert heard(failing) == ([1], said)
         assert heard(failing) == ([], "")  # once is enough
 
@@ -129,7 +129,7 @@ def test_one_that_says_nothing_at_all_fails_too() -> None:
     with worker("os._exit(7)") as failing:
         failing.process.wait()
         failing.tell("nobody reads this")
-        assert heard(failing) == ([], "A process ended early and said nothing")
+        assert heard(failing) == ([], "A process ended early without output")
         assert failing.process.returncode == 7
 
 
@@ -138,13 +138,13 @@ def test_one_that_cannot_be_started_says_so(tmp_path: Path) -> None:
     for python, why in ((tmp_path / "python", "Permission denied"), ("/nowhere", "No such file")):
         with Worker(["-c", ""], str(python)) as none:
             told = heard(none)[1]
-            assert f"ended early; the last it said: {python} cannot be run: {why}" in told
+            assert f"ended early; its last output: {python} cannot be run: {why}" in told
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_one_that_is_killed_has_said_what_it_said(by: int) -> None:
     with worker("print('{\"n\": 1}', flush=True)", f"os.kill(os.getpid(), {by:d})") as killed:
-        told = f"A process was killed by signal {by:d} and said nothing"
+        told = f"A process was killed by signal {by:d} without output"
         assert heard(killed) == ([1], told)
 
 
@@ -157,7 +157,7 @@ def test_one_that_hangs_is_given_up_and_killed(closed: str, told: str) -> None:
     with worker("print('{\"n\": 1}', flush=True)", closed, LONG) as hanging:
         assert next(hanging) == {"n": 1}
         hanging.patience = 0.2
-        assert heard(hanging) == ([], f"A process {told} and said nothing")
+        assert heard(hanging) == ([], f"A process {told} without output")
     assert hanging.process.returncode == -signal.SIGKILL
     assert not psutil.pid_exists(hanging.process.pid)
 
@@ -310,7 +310,7 @@ def test_a_process_that_it_starts_has_neither_line_nor_page() -> None:
 def test_of_what_it_prints_the_last_is_kept() -> None:
     flood = "for _ in range(300): os.write(2, b'x' * 2**20)"
     with worker(*LINE, flood, "print('the last')", "sys.exit('mlpperf: told')") as loud:
-        assert heard(loud)[1].endswith("the last it said: told")
+        assert heard(loud)[1].endswith("its last output: told")
         assert len(loud._printed) <= process.TAIL
 
 

@@ -28,7 +28,7 @@ class LoopTimes:
         return self.measured[0][1]
 
     def seconds(self, rounds: int) -> float:
-        """Of a loop of so many rounds; beyond what was measured, as of the last ones."""
+        """Of a loop of these rounds; beyond what was measured, as of the last ones."""
         (fewer, less), (most, longest) = self.measured[-2:]
         if rounds > most:
             return longest + (rounds - most) * (longest - less) / (most - fewer)

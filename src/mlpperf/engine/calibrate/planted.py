@@ -1,6 +1,6 @@
 """Slowdowns of known size in the functions that a project's own benchmarks run.
 
-Which functions a series runs, and how often, is found by tracing one call of it. An empty loop at
+Which functions a series runs, and how often, is known from tracing one call of it. An empty loop at
 the beginning of one of them makes the series slower by a known share, and others that run it, too.
 Several series get one in every mutant, each a function that hardly touches the others.
 """
@@ -165,7 +165,7 @@ def _parsed(file: Path) -> ast.Module:
 
 
 def planted(source: str, loops: Mapping[str, int]) -> str:
-    """A module with a loop of so many rounds at the beginning of some of its functions."""
+    """A module with a loop at the beginning of some of its functions."""
     tree, lines = ast.parse(source), source.splitlines()
     places: list[tuple[int, int, int]] = []
     for function, rounds in loops.items():

@@ -65,7 +65,7 @@ def suite_tracker(name: str, suites: Sequence[Suite], runtime: Runtime | None) -
 def _pytest_benchmark(
     suite: Suite, runtime: Runtime, base: Version, head: Version, folder: Path
 ) -> Reported:
-    """`pytest --benchmark-only` on both; slower is what `--benchmark-compare-fail` says.
+    """`pytest --benchmark-only` on both; slower is what `--benchmark-compare-fail` reports.
 
     It does not report what is faster; that is taken from the same medians.
     """

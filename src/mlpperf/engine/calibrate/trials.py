@@ -1,4 +1,4 @@
-"""What can this tracker see here? Known slowdowns, put into the code, and how many are found.
+"""Which slowdowns does a tracker detect here? Known ones are put into the code, and counted.
 
 In a mutant some functions run through an empty loop before their own work: that is how a careless
 commit acts, and nothing is added to any result. It is compared with the original like any two
@@ -33,7 +33,7 @@ from .trackers import Tracker
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 QUICK_SECONDS = 25.0  # for a look at how long calls take, and at how large a slowdown is
 TRIALS = 3  # comparisons for each size
-WANTED = 0.95  # the detection rate that the smallest slowdown told has
+WANTED = 0.95  # the detection rate of the detectable slowdown
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def calibrate(
 
     def compared(
         mutant: Version,
-        told: str,
+        step: str,
         size: float = 0.0,
         seconds: float = budget,
         chosen: Selection = selection,
@@ -129,7 +129,7 @@ def calibrate(
             budget=seconds,
             changes=(lambda: changes(replace(original, copy=None), mutant)) if narrowed else None,
             seed=int(rng.integers(2**31)),
-            progress=lambda text: progress(f"{told}: {text}"),
+            progress=lambda text: progress(f"{step}: {text}"),
         )
         *_, result = stages
         for finding in result.timed:
@@ -149,22 +149,22 @@ def calibrate(
         return {finding.series: finding.ratio.median - 1 for finding in quick.timed}
 
     for number, size in enumerate(order):
-        told = f"{100 * size:g} %, {number + 1} of {len(order)}"
+        step = f"{100 * size:g} %, {number + 1} of {len(order)}"
         if not times and (size or tracker):  # how long does a call take?
             same = mutator({}, 0.0, folder / "same", measured)
             compared(same.version, "getting ready", seconds=min(budget, QUICK_SECONDS))
         mutant = mutator(times, size, folder / f"mutant-{number}", measured)
         if tracker is None:
-            yield judged(size, mutant, compared(mutant.version, told, size))
+            yield judged(size, mutant, compared(mutant.version, step, size))
         else:
-            progress(told)
+            progress(step)
             reported = tracker(original, mutant.version, folder)
             yield _trial(size, mutant, reported.slower, len(times), reported.seconds)
         shutil.rmtree(mutant.version.root)
 
 
 def judged(size: float, mutant: Mutant, result: Comparison) -> Trial:
-    """What the comparison with a mutant says about this tracker."""
+    """What the comparison with a mutant shows about this tracker."""
     aimed = {target.series for target in mutant.targets}
     timed = result.timed
     return replace(
@@ -192,26 +192,26 @@ def _trial(
 
 
 @dataclass(frozen=True)
-class Sight:
+class DetectionRate:
     """What trials of one size come to; `alarms` counts comparisons with anything unrelated."""
 
     size: float
-    found: Rate
+    detected: Rate
     alarms: Rate
     measured: float  # median over the targets
     seconds: float  # median of a comparison
 
 
-def sights(trials: Sequence[Trial]) -> list[Sight]:
+def detection_rates(trials: Sequence[Trial]) -> list[DetectionRate]:
     """The rates at every size, ascending."""
     table = []
     for size in sorted({trial.size for trial in trials}):
         here = [trial for trial in trials if trial.size == size]
         measured = [value for trial in here for value in trial.measured.values()]
         table.append(
-            Sight(
+            DetectionRate(
                 size=size,
-                found=Rate(sum(len(t.found) for t in here), sum(len(t.targets) for t in here)),
+                detected=Rate(sum(len(t.found) for t in here), sum(len(t.targets) for t in here)),
                 alarms=Rate(sum(bool(t.unrelated) for t in here), len(here)),
                 measured=float(np.median(measured)) if measured else math.nan,
                 seconds=float(np.median([trial.seconds for trial in here])),
@@ -220,16 +220,16 @@ def sights(trials: Sequence[Trial]) -> list[Sight]:
     return table
 
 
-def smallest(table: Sequence[Sight]) -> float | None:
+def smallest(table: Sequence[DetectionRate]) -> float | None:
     """The slowdown from which on `WANTED` of all are found: between the sizes tried, in a line.
 
     None if not even the largest is found so often.
     """
     sizes, shares = [0.0], [0.0]
-    for sight in table:
-        if sight.size and sight.found.of:
-            sizes.append(sight.size)
-            shares.append(max(shares[-1], sight.found.share))
+    for line in table:
+        if line.size and line.detected.of:
+            sizes.append(line.size)
+            shares.append(max(shares[-1], line.detected.share))
     if shares[-1] < WANTED:
         return None
     above = next(i for i, share in enumerate(shares) if share >= WANTED)

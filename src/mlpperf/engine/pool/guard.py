@@ -1,9 +1,9 @@
-"""Watches over one process: what that has started ends with it, and all of it with who asked.
+"""Watches over one process, which ends with what it has started, or with the one that asked for it.
 
 Run as a script, `guard.py LIFELINE MEMORY COMMAND...`: it starts the command in a session of its
 own, with at most MEMORY bytes of data (0: as many as it likes), and ends as it does. Then, or as
-soon as anything comes through the file descriptor LIFELINE, or its other end is closed because the
-one who held it was killed, whatever the command has started is killed.
+soon as anything comes through the file descriptor LIFELINE, or its other end is closed because its
+holder was killed, whatever the command has started is killed.
 
 On Linux that is everything: orphans, whatever their session, become children of this process, and
 nobody else's ever do. Elsewhere it is the command's process group.
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 PATIENCE = 5.0  # seconds for what is killed to end
-EXPENDABLE = 500  # by which the kernel, short of memory, takes the command before who asked for it
+EXPENDABLE = 500  # so the kernel, short of memory, takes the command before the one that asked
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # of linux/prctl.h
 LINUX = sys.platform == "linux"
 
@@ -82,8 +82,8 @@ def _reaped(child: int) -> tuple[int | None, bool]:
     """How the command has ended, if it has just now; and whether any process is left to reap."""
     status = None
     try:
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            status = found[1] if found[0] == child else status
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            status = ended[1] if ended[0] == child else status
     except ChildProcessError:
         return status, False
     return status, True
@@ -111,14 +111,14 @@ def _killed(child: int, status: int | None) -> int:
 
 def _children() -> list[int]:
     """The processes that this one has to reap."""
-    found = []
+    children = []
     for about in Path("/proc").glob("[0-9]*/stat") if LINUX else ():
         with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
             # The name before may hold anything: `pid (name) state parent …`.
             parent = about.read_bytes().rpartition(b")")[2].split()[1]
             if int(parent) == os.getpid():
-                found.append(int(about.parent.name))
-    return found
+                children.append(int(about.parent.name))
+    return children
 
 
 def _end_as(status: int) -> None:

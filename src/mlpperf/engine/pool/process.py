@@ -52,7 +52,7 @@ sys.path.append({HERE!r})
 from mlpperf.engine.worker.main import main
 main()
 """
-GRACE = 10.0  # seconds that something may take beyond what it says; it breaks itself off before
+GRACE = 10.0  # seconds beyond its own limit after which a worker counts as hanging
 LOOK_EVERY = 1.0  # seconds between looks at what a process does; more often would disturb it
 ENDING = 10.0  # seconds for a process to end after its last answer, and then for its guard
 TAIL = 1 << 16  # bytes that are kept of what a process prints
@@ -71,8 +71,8 @@ class WorkerError(MlpperfError):
     side : the version whose code was the last to run; empty if that is not known.
     """
 
-    def __init__(self, told: str, series: Sequence[str] = (), side: str = "") -> None:
-        super().__init__(told)
+    def __init__(self, why: str, series: Sequence[str] = (), side: str = "") -> None:
+        super().__init__(why)
         self.series, self.side = tuple(series), side
 
 
@@ -85,8 +85,8 @@ class Process:
     Parameters
     ----------
     patience
-        Seconds without a sign of life after which it counts as hanging. What says that it takes
-        longer is waited for.
+        Seconds without a sign of life after which it counts as hanging. It may note on its
+        page that it takes longer.
     environment
         Its variables; those of this process by default.
     home
@@ -148,7 +148,7 @@ class Process:
         self.answers = self._listen()
 
     def tell(self, line: str) -> None:
-        """Give it a line to read; if it has died or does not read, the next answer says so."""
+        """Give it a line to read; if it has died or does not read, the next answer raises."""
         left, end = line.encode() + b"\n", time.monotonic() + self.patience
         with contextlib.suppress(OSError, ValueError):
             pipe = self.process.stdin.fileno()
@@ -157,14 +157,14 @@ class Process:
 
     def _listen(self) -> Iterator[dict[str, Any]]:
         rest, number, asked = bytearray(), 0, time.monotonic()
-        while said := self._heard(asked):
-            ends = said.rfind(b"\n") + 1
+        while read := self._heard(asked):
+            ends = read.rfind(b"\n") + 1
             if not ends:
-                rest += said
+                rest += read
                 if len(rest) > LONGEST_ANSWER:
                     raise self.failure("gave an answer without an end")
                 continue
-            lines, rest = rest + said[:ends], bytearray(said[ends:])
+            lines, rest = rest + read[:ends], bytearray(read[ends:])
             for answer in _answers(lines):
                 if answer.keys() == {"done"}:
                     if answer["done"] != number:
@@ -181,7 +181,7 @@ class Process:
         raise self.failure(f"was killed by signal {-code}" if code < 0 else "ended early")
 
     def _heard(self, asked: float) -> bytes:
-        """What it says next, if that was `asked` for then; nothing once it can say no more.
+        """What it writes next, if that was `asked` for then; nothing once its line is closed.
 
         Raises
         ------
@@ -196,9 +196,9 @@ class Process:
             allowed = self.patience if seconds is None else seconds + GRACE
             left = min(start + allowed, self.until) - time.monotonic()
             if select.select([self.process.stdout], [], [], max(min(left, LOOK_EVERY), 0.0))[0]:
-                said = os.read(self.process.stdout.fileno(), 1 << 16)
-                if left > -GRACE or not said:  # else it only makes a noise
-                    return said
+                read = os.read(self.process.stdout.fileno(), 1 << 16)
+                if left > -GRACE or not read:  # else it only makes a noise
+                    return read
             if left <= 0:
                 raise self.failure(f"did not go on within {allowed:g} s")
 
@@ -218,9 +218,9 @@ class Process:
         self.close()
         if at := _presentable(" ".join((side, *series))):
             how += f" ({at})"
-        said = bytes(self._printed).decode(errors="replace").strip().splitlines()
-        last = _presentable(said[-1]).removeprefix("mlpperf: ") if said else ""
-        how += f"; the last it said: {last}" if said else " and said nothing"
+        lines = bytes(self._printed).decode(errors="replace").strip().splitlines()
+        last = _presentable(lines[-1]).removeprefix("mlpperf: ") if lines else ""
+        how += f"; its last output: {last}" if lines else " without output"
         return WorkerError(f"A process {how}", series, side)
 
     def __enter__(self) -> Self:
@@ -277,7 +277,7 @@ class TaskWorker(Process, Iterator[Message]):
         self.send(task)
 
     def send(self, request: Task | Request) -> None:
-        """Send it a task or a request; if it has died or does not read, the next answer says so."""
+        """Send it a task or a request, as `tell`."""
         self.tell(json.dumps(to_json(request)))
 
     def __next__(self) -> Message:
@@ -329,14 +329,14 @@ def _answers(lines: bytes | bytearray) -> Iterator[dict[str, Any]]:
                 yield answer
 
 
-def _presentable(said: Any) -> Any:
-    """What a process says, with its texts fit for a line of a terminal; names stay as they are."""
-    if isinstance(said, str):
-        text = plain(" ".join(said[: 4 * LONGEST_TEXT].split()))
+def _presentable(answer: Any) -> Any:
+    """An answer, with its texts fit for a line of a terminal; names stay as they are."""
+    if isinstance(answer, str):
+        text = plain(" ".join(answer[: 4 * LONGEST_TEXT].split()))
         return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
-    if isinstance(said, dict):
-        return {k: v if k in NAMES else _presentable(v) for k, v in said.items()}
-    return [_presentable(one) for one in said] if isinstance(said, list) else said
+    if isinstance(answer, dict):
+        return {k: v if k in NAMES else _presentable(v) for k, v in answer.items()}
+    return [_presentable(one) for one in answer] if isinstance(answer, list) else answer
 
 
 def _memory_most() -> int:
@@ -354,28 +354,16 @@ def _memory_most() -> int:
     return int(MEMORY_SHARE * min(known))
 
 
-def started(
-    module: str,
-    task: dict[str, Any],
-    python: str = sys.executable,
-    patience: float | None = None,
-    **where: Any,
-) -> Worker:
-    """A fresh process that has been told its `task`; `main` of `module` does it.
-
-    `where`: its environment and home, as `Worker` has them.
-    """
+def started(module: str, task: dict[str, Any], patience: float | None = None) -> Worker:
+    """A fresh process that has got its `task`; `main` of `module` does it."""
     start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {module} import main; main()"
-    worker = Worker(["-c", start], python, patience, **where)
+    worker = Worker(["-c", start], patience=patience)
     worker.tell(json.dumps(task))
     return worker
 
 
 def asked(
-    module: str,
-    task: dict[str, Any],
-    python: str = sys.executable,
-    patience: float | None = None,
+    module: str, task: dict[str, Any], patience: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """What such a process answers, as it comes.
 
@@ -384,7 +372,7 @@ def asked(
     WorkerError
         If the process hangs, dies or fails.
     """
-    with started(module, task, python, patience) as worker:
+    with started(module, task, patience) as worker:
         yield from worker
 
 
@@ -399,6 +387,6 @@ def serve(work: Callable[[dict[str, Any], Line], Iterable[dict[str, Any]]]) -> N
     except MlpperfError as reason:
         sys.exit(f"mlpperf: {reason}")
     except ModuleNotFoundError as reason:
-        if told := missing(reason):
-            sys.exit(f"mlpperf: {told}")
+        if sentence := missing(reason):
+            sys.exit(f"mlpperf: {sentence}")
         raise

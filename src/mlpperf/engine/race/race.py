@@ -107,10 +107,10 @@ class Contest:
         round_seconds, other = samples.timed_seconds / len(times[0]), samples.overhead_seconds
         self.estimates = self.estimates or [RatioEstimate() for _ in self.right]
         self.seconds = self.seconds or [[] for _ in times]
-        for known, found in zip(self.seconds, times, strict=True):
-            known.extend(found)
-        for estimate, found in zip(self.estimates, times[1:], strict=True):
-            estimate.add(found, times[0], round_seconds, other)
+        for known, more in zip(self.seconds, times, strict=True):
+            known.extend(more)
+        for estimate, more in zip(self.estimates, times[1:], strict=True):
+            estimate.add(more, times[0], round_seconds, other)
         self.processes += 1
         self.cost = round_seconds + other
 
@@ -125,10 +125,10 @@ class Contest:
         `busy`: the share of the machine that others took meanwhile.
         """
         timed = iter(zip(self.estimates, self.seconds[1:], strict=True))
-        found = []
+        results = []
         for contestant in self.others:
             if contestant.wrong:
-                found.append(self._result(contestant, UNKNOWN, (), math.nan))
+                results.append(self._result(contestant, UNKNOWN, (), math.nan))
             elif known := next(timed, None):
                 estimate, seconds = known
                 interval = estimate.interval(CONFIDENCE)
@@ -139,8 +139,8 @@ class Contest:
                 about = Measured(
                     ratios, interval, result.rounds, self.processes, busy, result.beyond_ceiling
                 )
-                found.append(replace(result, doubts=tuple(doubts(about))))
-        return found
+                results.append(replace(result, doubts=tuple(doubts(about))))
+        return results
 
     def look_at_ceilings(self) -> None:
         """Measure its floors once before it is timed; `results` does so again, and less counts."""
@@ -211,7 +211,7 @@ def race(
 ) -> list[Result]:
     """Prove `variants` (by default all of `path`) at `case` and time them in this process alone.
 
-    The interval is over the rounds, and says nothing about other processes.
+    The interval is over the rounds, and shows nothing about other processes.
 
     Raises
     ------
@@ -229,11 +229,11 @@ def race(
         rng = np.random.default_rng(seed)
         timing = Timing(path, contest.variants, inputs, rng, clock=clock, pause=pause)
         timing.go_on(budget, FEWEST)
-        found = timing.result()
-        contest.seconds = found.times
+        turns = timing.result()
+        contest.seconds = turns.times
         contest.processes = 1
-        ratios = (np.divide(found.times[0], times) for times in found.times[1:])
-        contest.estimates = [RatioEstimate.of_rounds(found) for found in ratios]
+        ratios = (np.divide(turns.times[0], times) for times in turns.times[1:])
+        contest.estimates = [RatioEstimate.of_rounds(ratio) for ratio in ratios]
     return contest.results(bystanders.share())
 
 

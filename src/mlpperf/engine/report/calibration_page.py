@@ -7,7 +7,7 @@ from typing import Any
 
 from ..calibrate import show
 from ..calibrate.recorded import grouped_for_display, series_of
-from ..calibrate.trials import sights
+from ..calibrate.trials import detection_rates
 from ..machine.machine import BUSY
 from ..words import count
 from . import figures
@@ -20,7 +20,7 @@ def calibration(site: Draft) -> None:
     """Detection and false-alarm rates, a section for each calibration."""
     sections, verdict = [], "This tracker has not been calibrated on this machine."
     for number, records in enumerate(grouped_for_display(site.material.calibrations), 1):
-        rates = sights([record.trial for record in records])
+        rates = detection_rates([record.trial for record in records])
         asked = records[-1]
         where = asked.place.machine
         if number == 1:
@@ -35,9 +35,9 @@ def calibration(site: Draft) -> None:
         limit = f", {asked.budget:g} s each" if asked.tracker == "mlpperf" else ""
         name = f"{asked.tracker}: {series_of(records)} series{at}{limit}{crowd}; {where}"
         blocks: list[Any] = (
-            [Prose(show.detectable(rates))] if any(t.found.of for t in rates) else []
+            [Prose(show.detectable(rates))] if any(t.detected.of for t in rates) else []
         )
-        if sum(t.found.of > 0 for t in rates) > 1:  # one size is no curve
+        if sum(t.detected.of > 0 for t in rates) > 1:  # one size is no curve
             alt = "Share of injected slowdowns that were detected, by size; as in the table."
             blocks.append(Plot(figures.detection(rates), alt))
         table = show.calibration(rates, f"{name}: rates for slowdowns that were put into the code")

@@ -12,7 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..calibrate.trials import Sight
+from ..calibrate.trials import DetectionRate
 from ..race.result import Result
 
 Record = Mapping[str, Any]
@@ -125,16 +125,16 @@ def ceilings(results: Sequence[Result]) -> Any:
     return by_name(bars, "share of the ceiling in %", len(known), [(100.0, "ceiling")])
 
 
-def detection(rates: Sequence[Sight]) -> Any:
+def detection(rates: Sequence[DetectionRate]) -> Any:
     """Share of slowdowns that were detected, over their size, with Clopper-Pearson intervals."""
-    known = [rate for rate in rates if rate.found.of]
+    known = [rate for rate in rates if rate.detected.of]
     bounds = [
-        {"median": r.found.share, "low": r.found.bounds[0], "high": r.found.bounds[1]}
+        {"median": r.detected.share, "low": r.detected.bounds[0], "high": r.detected.bounds[1]}
         for r in known
     ]
     line = go.Scatter(
         x=[100 * r.size for r in known],
-        y=[100 * r.found.share for r in known],
+        y=[100 * r.detected.share for r in known],
         error_y=interval(bounds, 100),
         marker={"size": 9},
         mode="lines+markers",

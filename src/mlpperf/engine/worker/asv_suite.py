@@ -26,7 +26,7 @@ from .lines import begins, may_take
 from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
-from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -39,7 +39,7 @@ BENCHMARK = re.compile(
 )
 
 
-class AsvCopy:
+class AsvCopy(Copy):
     """The benchmarks in a folder, imported in a world of their own.
 
     Parameters
@@ -131,11 +131,11 @@ class AsvCopy:
         return str(self._benchmarks[series][0].type) if series in self._benchmarks else "time"
 
     def timeout(self, series: Names) -> float | None:
-        """Seconds that its set-up may take, as the suite or its configuration says."""
+        """Seconds that its set-up may take, by the suite or its configuration."""
         benchmark = self._benchmarks[series][0] if series in self._benchmarks else None
         own = [getattr(benchmark, name, None) for name in ("timeout", "setup_cache_timeout")]
-        said = [float(one) for one in own if isinstance(one, (int, float))]
-        return max([*said, self._timeout]) or None
+        given = [float(one) for one in own if isinstance(one, (int, float))]
+        return max([*given, self._timeout]) or None
 
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
@@ -159,7 +159,7 @@ class AsvCopy:
         return value, str(benchmark.unit)
 
     def begin(self, series: Names, following: Names | None) -> Runner:
-        """Get a benchmark ready, as `Copy.begin` says."""
+        """Get a benchmark ready, as `Copy.begin`."""
         return self._inside(self._begin, series)
 
     def _inside(self, function: Callable[[Names], Done], series: Names) -> Done:
@@ -210,11 +210,6 @@ class AsvCopy:
                 self._current.do_teardown()
         except BaseException as reason:
             raise FailedError(f"its teardown raised {one_line(reason)}") from reason
-
-    def give_up(self) -> None:
-        """Tear it down; what comes of that is not told."""
-        with contextlib.suppress(FailedError):
-            self.end()
 
     def _cache(self, benchmark: Any) -> Any:
         """What `setup_cache` gives: called once, and copied for every benchmark."""

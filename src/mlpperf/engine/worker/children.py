@@ -1,8 +1,8 @@
 """Whether the Python processes that a benchmark starts run the files of its version.
 
-Each says so when it starts (`child/sitecustomize.py`), and at its end which modules it has found in
+Each reports when it starts (`child/sitecustomize.py`), and at its end which modules it has found in
 the working tree all the same. One that is started without `PYTHONPATH`, or with options that ignore
-it, says nothing: of what it runs nobody knows.
+it, reports nothing, so it is unknown what it runs.
 """
 
 from __future__ import annotations

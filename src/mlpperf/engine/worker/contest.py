@@ -53,19 +53,19 @@ def prove(path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contes
     WrongResultError
         If the reference itself fails.
     """
-    found = []
+    contestants = []
     for variant in variants:
         contestant = Contestant(variant)
         try:
             contestant.proof, _ = proven(path, variant, case)
         except WrongResultError as reason:
             contestant.wrong = str(reason)
-        found.append(contestant)
+        contestants.append(contestant)
     expected = problem(path, case).expected
-    for contestant in found:
+    for contestant in contestants:
         kinds = (contestant.variant.agreement.dtype(a) for a in expected if a.dtype.kind == "f")
         contestant.dtype = str(next(kinds, "float32"))
-    return found
+    return contestants
 
 
 class Arguments:
@@ -164,7 +164,7 @@ class Timing:
             )
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
-        """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""
+        """Let them run until all rounds have taken these `seconds`, and there are `fewest`."""
         with _without_collections():
             self._turns.go_on(seconds, fewest)
 

@@ -24,34 +24,34 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """The version of each of `PACKAGES` that is installed."""
-    found = {}
+    libraries = {}
     for name in PACKAGES:
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-        found[name] = version or UNKNOWN  # of a damaged installation
-    return found
+        libraries[name] = version or UNKNOWN  # of a damaged installation
+    return libraries
 
 
 def software() -> dict[str, str]:
-    """Versions of Python and NumPy, NumPy's BLAS, and the widest vector instructions it found."""
-    found = {"python": platform.python_version(), "numpy": NONE, "blas": NONE, "simd": NONE}
+    """Versions of Python and NumPy, NumPy's BLAS, and its widest vector instructions."""
+    libraries = {"python": platform.python_version(), "numpy": NONE, "blas": NONE, "simd": NONE}
     try:
         import numpy as np
     except ModuleNotFoundError:
-        return found
+        return libraries
     except Exception:  # it is there, and broken
-        return {**found, "numpy": UNKNOWN, "blas": UNKNOWN, "simd": UNKNOWN}
-    found["numpy"] = np.__version__
+        return {**libraries, "numpy": UNKNOWN, "blas": UNKNOWN, "simd": UNKNOWN}
+    libraries["numpy"] = np.__version__
     try:
         config: Any = np.show_config(mode="dicts")
     except TypeError:  # before NumPy 1.25 it only prints
-        return {**found, "blas": UNKNOWN, "simd": UNKNOWN}
+        return {**libraries, "blas": UNKNOWN, "simd": UNKNOWN}
     blas = config.get("Build Dependencies", {}).get("blas", {})
     instructions = config.get("SIMD Extensions", {}).get("found", [])
     return {
-        **found,
+        **libraries,
         "blas": f"{blas.get('name', UNKNOWN)} {blas.get('version', '')}".strip(),
         "simd": instructions[-1] if instructions else "baseline",
     }

@@ -25,7 +25,7 @@ from .isolation import World
 from .origins import Origins
 from .protocol import Names, Side
 from .runner import Runner
-from .suite import FailedError
+from .suite import Copy, FailedError
 
 _numbers = itertools.count()
 Contestant = tuple[HotPath, Variant]
@@ -35,7 +35,7 @@ class BrokenVersionError(FailedError):
     """A version whose hot paths cannot be loaded."""
 
 
-class HotPathCopy:
+class HotPathCopy(Copy):
     """A version's hot paths, from packages loaded anew.
 
     If its packages import each other relatively, they are loaded under other names than their own:
@@ -146,18 +146,6 @@ class HotPathCopy:
             for path in self.paths.values()
         }
 
-    def quantity(self, series: Names) -> str:
-        """Seconds."""
-        return "time"
-
-    def value(self, series: Names) -> tuple[float, str]:
-        """Nothing: hot paths are timed."""
-        raise FailedError("a hot path measures time")
-
-    def timeout(self, series: Names) -> float | None:
-        """None."""
-        return None
-
     def contestant(self, series: Names) -> Contestant:
         """A hot path and its variant."""
         path = self.paths[series[0]]
@@ -183,12 +171,6 @@ class HotPathCopy:
         if not self._given:
             runner.call = partial(runner.call, *self.prepared(series))
         return runner
-
-    def end(self) -> None:
-        """Nothing is left."""
-
-    def give_up(self) -> None:
-        """Nothing is left."""
 
 
 def arguments(

@@ -39,7 +39,7 @@ class World:
     packages
         Names of top-level packages and modules that are the project's own.
     folders
-        Where these lie; if that is not said, in `root` or in `src` below it.
+        Where these lie; by default in `root` or in `src` below it.
     working
         The current folder while it is its turn; as it is for None.
     side
@@ -243,5 +243,5 @@ def lives_in(
 
     None, and the function as it is, if it is not one that `World.inside` gave.
     """
-    found: tuple[World | None, Callable[..., Any]] = getattr(function, "lives_in", (None, function))
-    return found
+    lives: tuple[World | None, Callable[..., Any]] = getattr(function, "lives_in", (None, function))
+    return lives

@@ -1,6 +1,6 @@
 """How a process talks to the one that has started it: lines of JSON, and a page of memory.
 
-Lines are answers. The page says what is being done, and how long that may take: it can be read
+Lines are answers. The page shows what is being done, and how long that may take: it can be read
 also when the process hangs or is no more, and to write there disturbs nothing that is timed.
 """
 

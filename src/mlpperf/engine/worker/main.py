@@ -245,7 +245,7 @@ def _timed(
     following: dict[int, Names],
     rng: random.Random,
 ) -> Samples:
-    """What a session gives; where a version fails, the answer says which, if that is known.
+    """What a session gives; where a version fails, they name it, if that is known.
 
     `following` is the next series of each copy, by its `id`.
     """

@@ -1,4 +1,4 @@
-"""Blocks on request: how a process takes turns with another one that has the other version.
+"""Blocks on request: how a worker takes turns with another one that has the other version.
 
 Two processes on two processors differ by 10 to 20 %, because these are never equally quick; on one
 and the same, by 2 %. So both stay on one while they time a series, unless its calls have threads.
@@ -76,6 +76,6 @@ def blocks_on_request(
 
 
 def _stay_on(processors: Iterable[int]) -> None:
-    """Let this thread run on these processors only, where that can be said."""
+    """Let this thread run on these processors only, where the system can do that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, processors)

@@ -48,19 +48,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Session:
-    """Time one series.
-
-    Attributes
-    ----------
-    seconds : for its rounds.
-    long : its calls are so long that one copy of each version is enough.
-    shares_arguments : its versions can take the same arguments (hot paths).
-    """
+    """Time one series."""
 
     series: Names
-    seconds: float
-    long: bool = False
-    shares_arguments: bool = False
+    seconds: float  # for its rounds
+    long: bool = False  # its calls are so long that one copy of each version is enough
+    shares_arguments: bool = False  # its versions can take the same arguments (hot paths)
 
 
 @dataclass(frozen=True)
@@ -124,22 +117,13 @@ class Task:
 
 @dataclass(frozen=True)
 class HotPath:
-    """A hot path of one version.
+    """A hot path of one version."""
 
-    Attributes
-    ----------
-    version : of its inputs and cases.
-    files : that its functions are in, relative to the version's root; none if unknown.
-    backends : the library of each variant.
-    entry : that names the tuple it is in.
-    parameters : of each variant's function, such as `a, b`; `*given` where names do not do.
-    """
-
-    version: int
-    files: list[str]
-    backends: dict[str, str]
-    entry: str
-    parameters: dict[str, str]
+    version: int  # of its inputs and cases
+    files: list[str]  # that its functions are in, below the version's root; none if unknown
+    backends: dict[str, str]  # the library of each variant
+    entry: str  # that names the tuple it is in
+    parameters: dict[str, str]  # of each variant's function, such as `a, b`
 
 
 @dataclass(frozen=True)
@@ -295,7 +279,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Touch:
-    """Why a series may run changed code; "" if it certainly does not."""
+    """Why a series may run changed code; empty if it certainly does not."""
 
     series: Names
     why: str

@@ -29,7 +29,7 @@ from .lines import begins
 from .protocol import Names
 from .runner import Runner
 from .scenes import Scene
-from .suite import FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 from .timed_items import is_marked, is_timed, takes_fixture
 from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
 
@@ -55,14 +55,14 @@ MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
 
 @dataclass
 class Outcome:
-    """What became of a test; `skipped` says why it was not to be run, `failed` why it is wrong."""
+    """What became of a test; `skipped` is why it was not to be run, `failed` why it is wrong."""
 
     skipped: str = ""
     failed: str = ""
     not_timed: str = ""
 
 
-class PytestCopy:
+class PytestCopy(Copy):
     """The tests of some files, collected in a world of their own.
 
     Parameters
@@ -92,16 +92,16 @@ class PytestCopy:
             arguments = [*OPTIONS, *options, *importing]
             self._session = greenlet(functools.partial(self._run, arguments, files))
             self._switch()
-            said = f"{self._asked}\n{self._heard.text}"
-            place = conftest_in(said) if self._asked else ""
+            output = f"{self._asked}\n{self._heard.text}"
+            place = conftest_in(output) if self._asked else ""
             top = self._scene.folder
             name = os.path.relpath(Path(top, place), top) if place else ""
             below = [file for file in files if name and Path(name).parent in Path(file).parents]
-            if not importing and MISMATCH.search("\n".join([said, *self.broken.values()])):
+            if not importing and MISMATCH.search("\n".join([output, *self.broken.values()])):
                 importing = IMPORTLIB
             elif below and len(below) < len(files):
                 folder = Path(name).parent.as_posix()
-                broken[folder] = with_remedy(f"{name} cannot be loaded: {in_one_line(said)}")
+                broken[folder] = with_remedy(f"{name} cannot be loaded: {in_one_line(output)}")
                 files = [file for file in files if file not in below]
             else:
                 break
@@ -115,25 +115,13 @@ class PytestCopy:
                 tests += "benchmark fixture"
             what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
-                with_remedy(f"{what}: {in_one_line(said)}")
+                with_remedy(f"{what}: {in_one_line(output)}")
                 if self._asked
                 else f"pytest has collected {tests}"
             )
 
-    def quantity(self, series: Names) -> str:
-        """Tests are timed."""
-        return "time"
-
-    def timeout(self, series: Names) -> float | None:
-        """Seconds that its set-up may take: tests have no such limit of their own."""
-        return None
-
-    def value(self, series: Names) -> tuple[float, str]:
-        """Tests are timed."""
-        raise NotTimedError("it has no value")
-
     def begin(self, series: Names, following: Names | None) -> Runner:
-        """Run a test until it hands its function over, as `Copy.begin` says."""
+        """Run a test until it hands its function over, as `Copy.begin`."""
         if series not in self._items:
             raise NotTimedError("it is not there")
         next_item = self._items.get(following) if following else None
@@ -190,7 +178,7 @@ class PytestCopy:
         else:
             self._asked = self._asked or f"its exit code is {int(code)}"
 
-    # --- what the plugin says ---
+    # --- messages of the plugin ---
 
     def ended(self, why: str) -> None:
         """Note why the session ends early."""
@@ -230,7 +218,7 @@ class PytestCopy:
         return NotTimedError(why)
 
     def reported(self, report: Any) -> None:
-        """Take in what pytest says of a phase of the test."""
+        """Take in the report of pytest on a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
             self._outcome.skipped = unprefixed(reason)
@@ -322,11 +310,11 @@ class _Plugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_collect_file(self, file_path: Path, parent: Any) -> Any:
         """Collect files that pytest does not take for tests by their names."""
-        found = yield
-        if not found and file_path in self._files:
+        collected = yield
+        if not collected and file_path in self._files:
             hook = parent.session.gethookproxy(file_path)
-            found = [hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)]
-        return found
+            collected = [hook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)]
+        return collected
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Any:
@@ -347,14 +335,14 @@ class _Plugin:
         if report.failed:
             place = "" if report.nodeid.endswith(".py") else conftest_in(why)
             name = os.path.relpath(place) if place else report.nodeid
-            said = f"{name} cannot be loaded: {in_one_line(why)}"
+            reason = f"{name} cannot be loaded: {in_one_line(why)}"
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            said = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
+            reason = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
         else:
             return
         if report.nodeid:
-            self._copy.broken[report.nodeid] = with_remedy(said)
+            self._copy.broken[report.nodeid] = with_remedy(reason)
         else:
             self._copy.ended(why)
 
@@ -366,8 +354,8 @@ class _Plugin:
         left = set(items)
         for item in before:
             if item not in left:
-                said = f"{item.nodeid} is left out by a hook of the project"
-                self._copy.broken[item.nodeid] = said
+                reason = f"{item.nodeid} is left out by a hook of the project"
+                self._copy.broken[item.nodeid] = reason
         return result
 
     def pytest_internalerror(self, excinfo: Any) -> None:

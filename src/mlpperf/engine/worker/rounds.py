@@ -24,7 +24,7 @@ LONG_CALL = 0.005
 # operation of TensorFlow right after a product of NumPy takes up to a third longer for it.
 SETTLE = 0.1  # seconds between blocks of two libraries
 # Where an array lies in memory can change the speed of a kernel by a third, always alike within a
-# process and by chance in the next one. So contestants get new arguments after so many seconds.
+# process and by chance in the next one. So contestants get new arguments after this many seconds.
 RENEW_EVERY = 0.01
 # Where nothing collects garbage, every call would leave its own behind, take fresh memory, and find
 # nothing of it in the caches: processes were apart by twice as much for it.
@@ -61,7 +61,7 @@ PROCESSES = Rules(block_seconds=1e-3, warm_below=0.02, same_work=True)
 
 
 class Turns:
-    """Contestants that are ready to take turns, as often as they are told to go on.
+    """Contestants that are ready to take turns, as often as `go_on` is called.
 
     Every round has the reverse order of the one before, so that what changes steadily meanwhile
     hits all alike; the first order is drawn. Contestants of one library stay together, and the last
@@ -75,7 +75,7 @@ class Turns:
     give
         Makes new arguments for all contestants.
     clock, pause
-        Nanoseconds, and how to wait for so many seconds.
+        Nanoseconds, and how to wait for some seconds.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Turns:
         self._round()
         if LONG_CALL <= max(map(max, self.times)) < 10 * LONG_CALL:
             self._round()  # because the first call may have started threads
-        least = [min(found) for found in self.times]
+        least = [min(times) for times in self.times]
         long = max(least) >= LONG_CALL
         if not (long if rules.same_work else min(least) >= LONG_CALL):
             self.times, self.spent = [[] for _ in contestants], 0.0
@@ -119,7 +119,7 @@ class Turns:
                     firsts[i].calibrate(self._args[i], rules.block_seconds, rules.warm_below, clock)
         if not long:
             self._used = list(contestants)
-        # As few as the slowest needs: what takes a thousand times longer is to be told in time.
+        # As few as the slowest needs: a call that takes a thousand times longer must end in time.
         calls = min(first.calls for first in firsts)
         for i, loads in enumerate(self._used):
             for runner in loads:
@@ -130,7 +130,7 @@ class Turns:
                         runner.run(self._args[i])  # what compiles does it now
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
-        """Let them run until all rounds have taken so many `seconds`, and there are `fewest`."""
+        """Let them run until all rounds have taken these `seconds`, and there are `fewest`."""
         self._turned_to_others()
         while True:
             rounds = len(self.times[0])

@@ -14,8 +14,8 @@ from .isolation import World
 Clock = Callable[[], int]  # nanoseconds
 Call = Callable[[], Any]
 
-# A block whose calls need preparing is long enough when all of it has taken so many times longer
-# than a block that needs none.
+# A block whose calls need preparing is long enough when all of it has taken this many times as
+# long as a block that needs none.
 PREPARED_BLOCKS = 10.0
 
 

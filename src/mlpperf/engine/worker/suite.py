@@ -5,7 +5,7 @@ A copy knows its series, gets one ready, and ends it. In between, what the serie
 
 from __future__ import annotations
 
-from typing import Protocol
+import contextlib
 
 from .protocol import Names
 from .runner import Runner
@@ -27,7 +27,7 @@ class FailedError(Exception):
     """A series whose call has failed, or its own asserts have."""
 
 
-class Copy(Protocol):
+class Copy:
     """A version's suite, loaded once.
 
     Attributes
@@ -43,6 +43,7 @@ class Copy(Protocol):
 
     def quantity(self, series: Names) -> str:
         """What a series measures: `time`, or what else asv has: track, memory, peakmemory."""
+        return "time"
 
     def value(self, series: Names) -> tuple[float, str]:
         """What a series gives that measures no time, and its unit.
@@ -52,9 +53,11 @@ class Copy(Protocol):
         NotTimedError, FailedError
             If it gives nothing.
         """
+        raise NotTimedError("it has no value")
 
     def timeout(self, series: Names) -> float | None:
-        """Seconds that the set-up of a series may take, if its suite says that."""
+        """Seconds that the set-up of a series may take, by its suite; None if that has no limit."""
+        return None
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
@@ -64,6 +67,7 @@ class Copy(Protocol):
         NotTimedError, FailedError
             If there is nothing to be timed; it has then ended.
         """
+        raise NotImplementedError
 
     def end(self) -> None:
         """Go on after what was called, to the end.
@@ -76,6 +80,8 @@ class Copy(Protocol):
 
     def give_up(self) -> None:
         """End it without what would come after the call, which has failed or takes too long."""
+        with contextlib.suppress(FailedError):
+            self.end()
 
 
 def printable(text: str) -> str:

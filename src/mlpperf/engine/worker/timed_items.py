@@ -46,8 +46,8 @@ def _asks(function: Any, parameters: str, deep: int = 2) -> bool:
     codes = list(_codes(code))
     names = {name for one in codes for name in one.co_names}
     if names.intersection(DYNAMICALLY):
-        said = " ".join(repr(one.co_consts) for one in codes)
-        return bool(WORD.search(said + parameters))
+        text = " ".join(repr(one.co_consts) for one in codes)
+        return bool(WORD.search(text + parameters))
     known = getattr(function, "__globals__", {})
     return deep > 0 and any(_asks(known.get(name), parameters, deep - 1) for name in names)
 

@@ -53,11 +53,11 @@ def foreign_file(runner: Runner, others: Sequence[str]) -> str:
     or function is then in it for both.
     """
     below = tuple(f"{folder}{os.sep}" for folder in others)
-    found: list[str] = []
+    files: list[str] = []
 
     def look(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and not found and frame.f_code.co_filename.startswith(below):
-            found.append(frame.f_code.co_filename)
+        if event == "call" and not files and frame.f_code.co_filename.startswith(below):
+            files.append(frame.f_code.co_filename)
 
     before = sys.getprofile()
     sys.setprofile(look)
@@ -65,7 +65,7 @@ def foreign_file(runner: Runner, others: Sequence[str]) -> str:
         runner.block(())
     finally:
         sys.setprofile(before)
-    return found[0] if found else ""
+    return files[0] if files else ""
 
 
 def loop_times() -> list[tuple[int, float]]:
@@ -84,4 +84,4 @@ def loop_times() -> list[tuple[int, float]]:
         return (time.perf_counter_ns() - start) * 1e-9
 
     looks = {rounds: sorted(taken(rounds) for _ in range(LOOKS)) for rounds in ROUNDS}
-    return [(rounds, found[LOOKS // 4]) for rounds, found in looks.items()]
+    return [(rounds, seconds[LOOKS // 4]) for rounds, seconds in looks.items()]

@@ -110,20 +110,20 @@ class Watch:
         """A function begins; its lines are of no interest."""
         code = frame.f_code
         place = code.co_filename, code.co_firstlineno, code.co_name
-        found = self._known.get(place)
-        if found is None:
+        changed = self._known.get(place)
+        if changed is None:
             if code is _beat.__code__:
                 self._beats += 1
                 return
             lines = self._lines.get(os.path.realpath(code.co_filename), ())
             names = {name for first, last, name in lines if first <= place[1] <= last}
-            found = frozenset(names if code.co_name != "<module>" else ())
-            self._known[place] = found
-        if found:
+            changed = frozenset(names if code.co_name != "<module>" else ())
+            self._known[place] = changed
+        if changed:
             outer = frame.f_back.f_code if frame.f_back else None
             of_import = outer and (outer.co_name, outer.co_filename) == ("<module>", place[0])
             if not (of_import and code.co_name[0] == "<" and code.co_name != "<lambda>"):
-                self._ran |= found
+                self._ran |= changed
 
     def _hear(self, event: str, given: tuple[Any, ...]) -> None:
         try:
@@ -188,8 +188,8 @@ class Watch:
         if name and name.endswith(".py"):
             back = frame.f_back.f_code.co_name if frame.f_back else ""
             loaded = frame.f_code.co_filename == IMPORT and back == "get_code"
-            told = {"warnings.py", "traceback.py"} & between or f"{os.sep}_pytest{os.sep}" in outer
-            if loaded or told:
+            shown = {"warnings.py", "traceback.py"} & between or f"{os.sep}_pytest{os.sep}" in outer
+            if loaded or shown:
                 return
         if name:
             self._seen = f"reads {name}, which changed"
@@ -203,7 +203,7 @@ class Watch:
 
     @property
     def why(self) -> str:
-        """Why something that differs may have been run or read; nothing if it surely was not."""
+        """Why something that differs may have been run or read; nothing if it certainly was not."""
         every = set().union(*self._executed.values())
         active = {n for n, effect in self._effects.items() if effect["data"] or n in every}
         for name in active:

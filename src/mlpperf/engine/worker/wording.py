@@ -1,4 +1,4 @@
-"""What pytest says of a session that ends or a file that does not load, in a sentence."""
+"""The reason why a session of pytest ends or a file does not load, in a sentence."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ class Heard(io.TextIOBase):
         return int(self.stream.fileno())
 
 
-def in_one_line(said: str) -> str:
-    """The reason in what pytest says: the last line of an error, or what it says of its usage."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def in_one_line(output: str) -> str:
+    """The reason in the output of pytest: the last line of an error, or of its usage."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line[1:].strip() for line in lines if line[:2] == "E "]
     usage = [re.sub(r"^(ERROR|.*: error): ", "", line) for line in lines if "rror: " in line[:40]]
     usage = [line for line in usage if not line.startswith("usage: ")]
-    found = [line for line in errors if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
-    chosen = found[-1:] or errors[-1:] or usage[-1:] or lines[-1:] or ["it does not say why"]
+    raised = [line for line in errors if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
+    chosen = raised[-1:] or errors[-1:] or usage[-1:] or lines[-1:] or ["it gives no reason"]
     return chosen[0][:500]
 
 
-def conftest_in(said: str) -> str:
-    """The conftest.py that does not load, by what pytest says; empty if it is something else."""
-    found = re.search(
+def conftest_in(output: str) -> str:
+    """The conftest.py that does not load, by the output of pytest; empty if none is named."""
+    match = re.search(
         r"while loading conftest '(.+?)'|\(from (.+?conftest\.py)\)|^(.*conftest\.py):\d+: in ",
-        said,
+        output,
         re.M,
     )
-    return next(filter(None, found.groups())) if found else ""
+    return next(filter(None, match.groups())) if match else ""
 
 
-def with_remedy(said: str, skipped: bool = False) -> str:
+def with_remedy(output: str, skipped: bool = False) -> str:
     """The same, with the option of a comparison that may help, if there is one.
 
     `skipped`: it is the reason for which something was skipped.
     """
-    if missing := re.search(r"No module named '(\w+)([\w.]*)'", said):
+    if missing := re.search(r"No module named '(\w+)([\w.]*)'", output):
         if missing[2]:  # the package itself is there
-            return f"{said}; a build generates it, or another version of {missing[1]} has it"
-        return f"{said}; if that is a package of others, `--with {missing[1]}` adds it"
-    if missing := re.search(r"[Mm]issing required plugins: ([\w, =<>.-]+)", said):
+            return f"{output}; a build generates it, or another version of {missing[1]} has it"
+        return f"{output}; if that is a package of others, `--with {missing[1]}` adds it"
+    if missing := re.search(r"[Mm]issing required plugins: ([\w, =<>.-]+)", output):
         wanted = " ".join(f"--with {name.strip()}" for name in missing[1].split(","))
-        return f"{said}; `{wanted}` adds them"
-    if re.search(r"unrecognized arguments|fixture '\w+' not found|no option named", said):
-        return f"{said}; if a plugin is missing that has it, `--with PLUGIN` adds it"
-    option = re.search(r"(?<![\w-])--[a-z][\w-]+", said)
-    if option and (skipped or "skipped" in said):
-        return f'{said}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
-    return said
+        return f"{output}; `{wanted}` adds them"
+    if re.search(r"unrecognized arguments|fixture '\w+' not found|no option named", output):
+        return f"{output}; if a plugin is missing that has it, `--with PLUGIN` adds it"
+    option = re.search(r"(?<![\w-])--[a-z][\w-]+", output)
+    if option and (skipped or "skipped" in output):
+        return f'{output}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
+    return output
 
 
 def unprefixed(reason: object) -> str:
