@@ -180,5 +180,5 @@ def test_the_doctor_does_not_check_data_that_are_not_needed(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "platformdirs", None)
     finding = checks.mnist_is_there()
-    assert (finding.state, finding.found) == ("note", "not checked")
+    assert (finding.state, finding.result) == ("note", "not checked")
     assert "pip install 'mlpperf[articles]'" in finding.advice

@@ -6,18 +6,21 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from mlpperf.articles.accuracy import show as accuracy_show
+from mlpperf.articles.accuracy.records import CourseRecord
 from mlpperf.articles.clusters import show as clusters_show
+from mlpperf.articles.clusters.records import ClustersRecord
+from mlpperf.articles.keras.records import KerasRecord
 from mlpperf.articles.mlp import show_ladder
+from mlpperf.articles.mlp.records import GrowthRecord, RungRecord, TrainingRecord
 from mlpperf.articles.mlp.show_ladder import ratio
 from mlpperf.articles.peers import show as peers_show
+from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.engine.calibrate.recorded import grouped_for_display
 from mlpperf.engine.calibrate.trials import detection_rates
-from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.fields import known
 from mlpperf.engine.history.races import RaceRecord
-from mlpperf.engine.history.records import Fields
+from mlpperf.engine.history.records import Origin
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.race.show import best, share_of_ceiling, speedup
 from mlpperf.engine.table import Table, newest
@@ -43,7 +46,7 @@ def _measured(table: Table) -> str:
 def ladder(folder: Path) -> str:
     """The ladder at every batch size, and where the time of its last rungs goes."""
     parts = []
-    for size, rungs in show_ladder.by_batch(records(folder, "ladders")).items():
+    for size, rungs in show_ladder.by_batch(records(folder, RungRecord)).items():
         parts.append(f"Batch {size:,}:\n\n{show_ladder.ladder(rungs).to_markdown()}")
         for table in show_ladder.parts(rungs):
             parts.append(f"{table.title}:\n\n{table.to_markdown()}")
@@ -52,29 +55,29 @@ def ladder(folder: Path) -> str:
 
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
-    return show_ladder.growth(records(folder, "growth")).to_markdown()
+    return show_ladder.growth(records(folder, GrowthRecord)).to_markdown()
 
 
 def best_run(folder: Path) -> str:
     """The training run with the best test accuracy, as the command that repeats it."""
     finished = [
-        r for r in records(folder, "trainings") if r["epochs"][-1]["test_accuracy"] is not None
+        r for r in records(folder, TrainingRecord) if r.epochs[-1].test_accuracy is not None
     ]
-    best = max(finished, key=lambda r: float(r["epochs"][-1]["test_accuracy"]))
-    settings, last = best["settings"], best["epochs"][-1]
+    best = max(finished, key=lambda r: known(r.epochs[-1].test_accuracy))
+    settings, last = best.settings, best.epochs[-1]
     options = {
-        "hidden": ",".join(map(str, settings["hidden"])),
+        "hidden": ",".join(map(str, best.hidden)),
         **{name: settings[name] for name in ("activation", "l2", "learning_rate", "decrease")},
         "init_factor": settings["init_factor"],
         "scaler": settings["scaler"],
         "epochs": settings["epochs"],
     }
     words = (f"--{name.replace('_', '-')} {value}" for name, value in options.items())
-    spent = sum(e["seconds"] for e in best["epochs"])
+    spent = sum(e.seconds for e in best.epochs)
     return (
         f"    mlpperf train {' '.join(words)}\n\n"
-        f"reaches {percent(last['test_accuracy'])} of the test set "
-        f"({percent(last['train_accuracy'])} of the training set) in {spent:.1f} s of training."
+        f"reaches {percent(last.test_accuracy)} of the test set "
+        f"({percent(last.train_accuracy)} of the training set) in {spent:.1f} s of training."
     )
 
 
@@ -83,13 +86,13 @@ LIBRARIES = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
 
 def peers(folder: Path) -> str:
     """The newest contest of peers at every batch size, one device after the other."""
-    contests = peers_show.contests(records(folder, "peers"), ("device", "batch_size"))
+    contests = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
     parts, measured = dict[str, list[str]](), dict[str, str]()
     for (device, size), contest in sorted(contests.items()):
         title = f"Batch {size:,}{peers_show.on_gpu(contest)}:"
         table = peers_show.table(contest).to_markdown()
         parts.setdefault(device, []).extend([title, peers_show.verdict(contest), table])
-        versions = contest[-1]["versions"]
+        versions = contest[-1].versions
         libraries = ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
         measured[device] = f"{where(contest[-1])[:-1]}; {libraries}."
     return "\n\n".join(line for device in parts for line in (*parts[device], measured[device]))
@@ -112,38 +115,34 @@ COMPILED_COLUMNS = (
 
 def paths(folder: Path) -> str:
     """The fastest variant of every hot path at the articles' batch, from the newest races."""
-    raced = [r for r in records(folder, "races") if r["backend"] == "numpy"]
+    raced = [r for r in records(folder, RaceRecord) if r.backend == "numpy"]
     raced = newest(
-        (r for r in raced if r["case"] == "batch-500"),
-        lambda r: (r["path"], r["variant"], r["device"], r["threads"]),
+        (r for r in raced if r.case == "batch-500"),
+        lambda r: (r.path, r.variant, r.device, r.threads),
     )
-    return (
-        f"{best([shaped(r, RaceRecord).result for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
-    )
+    return f"{best([r.result for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
 
 
 def compiled(folder: Path) -> str:
     """Every compiled variant at the articles' batches, beside the fastest of NumPy's."""
     newest = {
-        (r["path"], r["case"], r["variant"]): r
-        for r in records(folder, "races")
-        if r["device"] == "cpu" and r["backend"] in ("numpy", "numba") and not r["wrong"]
+        (r.path, r.case, r.variant): r
+        for r in records(folder, RaceRecord)
+        if r.device == "cpu" and r.backend in ("numpy", "numba") and not r.wrong
     }
     least: dict[tuple[str, str], float] = {}
     for (path, case, _), r in newest.items():
-        if r["backend"] == "numpy":
-            least[path, case] = min(least.get((path, case), math.inf), r["seconds"])
+        if r.backend == "numpy":
+            least[path, case] = min(least.get((path, case), math.inf), known(r.seconds))
     # The first case of a path that is raced is the one for which it is compiled.
     compiling: dict[str, float] = {}
     for (path, *_), r in newest.items():
-        if r["backend"] == "numba":
-            compiling[path] = max(
-                compiling.get(path, 0.0), shaped(r, RaceRecord).result.preparation
-            )
+        if r.backend == "numba":
+            compiling[path] = max(compiling.get(path, 0.0), r.result.preparation)
     rows = []
     for (path, case, variant), r in newest.items():
-        if r["backend"] == "numba" and case != "batch-1":
-            result = shaped(r, RaceRecord).result
+        if r.backend == "numba" and case != "batch-1":
+            result = r.result
             ratio_told = times(least[path, case] / result.seconds)
             over_reference, _ = speedup(result)
             told = (ratio_told, over_reference, share_of_ceiling(result), seconds(compiling[path]))
@@ -153,24 +152,22 @@ def compiled(folder: Path) -> str:
 
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
-    newest = {
-        (r["path"], r["case"], r["variant"], r["device"]): r for r in records(folder, "races")
-    }
-    best: dict[tuple[str, str], Fields] = {}
-    table: dict[tuple[str, str, str, str], dict[str, Fields]] = {}
+    newest = {(r.path, r.case, r.variant, r.device): r for r in records(folder, RaceRecord)}
+    best: dict[tuple[str, str], RaceRecord] = {}
+    table: dict[tuple[str, str, str, str], dict[str, RaceRecord]] = {}
     for (path, case, variant, device), r in newest.items():
-        if r["backend"] == "numpy":
+        if r.backend == "numpy":
             usual = best.setdefault((path, case), r)
-            if r["speedup"]["median"] > usual["speedup"]["median"]:
+            if known(r.speedup.median) > known(usual.speedup.median):
                 best[path, case] = r
-        elif r["backend"] == "tensorflow":
+        elif r.backend == "tensorflow":
             function, _, mode = variant.rpartition("_")
             table.setdefault((path, case, device, function), {})[mode] = r
     rows = []
     for (path, case, device, function), found in table.items():
         numpy = best.get((path, case))
-        fastest = f"{ratio(numpy['speedup'])} ({numpy['variant']})" if numpy else "–"
-        cells = [ratio(found[m]["speedup"]) if m in found else "" for m in MODES]
+        fastest = f"{ratio(numpy.speedup)} ({numpy.variant})" if numpy else "–"
+        cells = [ratio(found[m].speedup) if m in found else "" for m in MODES]
         size = f"{int(case.removeprefix('batch-')):,}" if case[6:].isdigit() else case
         rows.append((path, size, device, function, fastest, *cells))
     gpu = any(device != "cpu" for _, _, device, _ in table)
@@ -185,12 +182,12 @@ KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch
 
 def keras(folder: Path) -> str:
     """The newest run of every Keras network on every device."""
-    newest = {(r["network"], r["device"]): r for r in records(folder, "keras")}
+    newest = {(r.network, r.device): r for r in records(folder, KerasRecord)}
     rows = []
     for (network, device), r in newest.items():
-        seen = [e["validation_accuracy"] for e in r["epochs"]]
-        later = sorted(e["seconds"] for e in r["epochs"][1:] or r["epochs"])
-        size = str(r["settings"]["batch_size"])
+        seen = [e.validation_accuracy for e in r.epochs]
+        later = sorted(e.seconds for e in r.epochs[1:] or r.epochs)
+        size = str(r.settings["batch_size"])
         cells = (percent(seen[-1]), percent(max(seen)), seconds(later[len(later) // 2]))
         rows.append((network, device, str(len(seen)), size, *cells))
     return markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + where(r)
@@ -198,12 +195,12 @@ def keras(folder: Path) -> str:
 
 def accuracy(folder: Path) -> str:
     """Seconds to each target accuracy: the newest run of every contender and seed."""
-    return _measured(accuracy_show.table(records(folder, "accuracies")))
+    return _measured(accuracy_show.table(records(folder, CourseRecord)))
 
 
 def clusters(folder: Path) -> str:
     """How many clusters: seconds, inertia and silhouette over their number."""
-    return _measured(clusters_show.clusters(records(folder, "clusters")))
+    return _measured(clusters_show.clusters(records(folder, ClustersRecord)))
 
 
 HEADLINE_COLUMNS = ("what", "figure", "where", "when")
@@ -213,40 +210,40 @@ def headline(folder: Path) -> str:
     """The most important figures: rates of the tracker, the ladder, the fastest peer."""
     rows: list[tuple[str, ...]] = []
 
-    def add(what: str, figure: str, record: Fields) -> None:
-        rows.append((what, figure, record["machine"]["processor"], record["time"][:10]))
+    def add(what: str, figure: str, record: Origin) -> None:
+        rows.append((what, figure, record.machine.processor, record.time[:10]))
 
     for group in grouped_for_display(calibrations(folder)):
-        r = msgspec.to_builtins(group[-1])
-        if r["tracker"] != "mlpperf" or r["cases"]:
+        calibrated = group[-1]
+        if calibrated.tracker != "mlpperf" or calibrated.cases:
             continue
         for line in detection_rates([record.trial for record in group]):
             what = "false alarms in comparisons of equal code"
             if line.size:
                 what = f"slowdowns of {100 * line.size:g} % detected by `compare`"
-            if r["busy"] > BUSY:
+            if calibrated.busy > BUSY:
                 what += ", on a busy machine"
             rate = line.detected if line.size else line.alarms
             if rate.of and line.size in (0.0, 0.01, 0.02):
-                add(what, f"{rate.hits} of {rate.of}", r)
-    last: dict[int, Fields] = {}
-    for record in show_ladder.on_the_ladder(records(folder, "ladders")):
-        if not record["stopped"]:
-            last[record["batch_size"]] = record
+                add(what, f"{rate.hits} of {rate.of}", calibrated)
+    last: dict[int, RungRecord] = {}
+    for record in show_ladder.on_the_ladder(records(folder, RungRecord)):
+        if not record.stopped:
+            last[record.batch_size] = record
     for size, r in sorted(last.items()):
-        if r["total_gain"]["median"]:
+        if r.total_gain.median:
             what = f"speedup of the last rung over the articles' first program, batch {size:,}"
-            add(what, ratio(r["total_gain"]), r)
-        if r.get("ceiling"):
+            add(what, ratio(r.total_gain), r)
+        if r.ceiling:
             what = f"time of the last rung ÷ time of the quickest matrix products, batch {size:,}"
-            add(what, ratio(r["over_ceiling"]), r)
-    newest = peers_show.contests(records(folder, "peers"), ("device", "batch_size"))
+            add(what, ratio(r.over_ceiling), r)
+    newest = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
     for (_, size), contest in sorted(newest.items()):
-        timed = [r for r in contest if r["peer"] != "last_rung" and r["seconds"]["median"]]
+        timed = [p for p in contest if p.peer != "last_rung" and p.seconds.median]
         if timed:
-            r = min(timed, key=lambda r: float(r["seconds"]["median"]))
-            what = f"time of the fastest peer, {r['peer']}, ÷ time of the last rung, batch {size:,}"
-            add(f"{what}{peers_show.on_gpu(contest)}", ratio(r["over_last_rung"]), r)
+            p = min(timed, key=lambda p: known(p.seconds.median))
+            what = f"time of the fastest peer, {p.peer}, ÷ time of the last rung, batch {size:,}"
+            add(f"{what}{peers_show.on_gpu(contest)}", ratio(p.over_last_rung), p)
     return markdown(HEADLINE_COLUMNS, rows, left=1)
 
 

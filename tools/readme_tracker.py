@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from mlpperf.engine.calibrate import show as calibrate_show
 from mlpperf.engine.calibrate.recorded import CalibrationRecord, grouped_for_display, series_of
 from mlpperf.engine.calibrate.trials import detection_rates
-from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
-from readme_tables import markdown, records, where
+from readme_tables import lines, markdown, records, where
 
 
 def calibration(folder: Path) -> str:
@@ -34,13 +31,13 @@ def calibration(folder: Path) -> str:
         parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
         if any(line.detected.of for line in rates):
             parts.append(calibrate_show.detectable(rates))
-        parts.append(where(*map(msgspec.to_builtins, group)))
+        parts.append(where(*group))
     return "\n\n".join(parts)
 
 
 def calibrations(folder: Path) -> list[CalibrationRecord]:
     """All that are recorded."""
-    return [shaped(fields, CalibrationRecord) for fields in records(folder, "calibrations")]
+    return records(folder, CalibrationRecord)
 
 
 HUNTED = ("layout", "suite", "reach", "place")
@@ -48,7 +45,7 @@ HUNTED = ("layout", "suite", "reach", "place")
 
 def hunt(folder: Path) -> str:
     """Exit codes of comparisons of small projects in which the work was doubled, by their shape."""
-    found = records(folder, "hunts")
+    found = lines(folder, "hunts")
     slower = [r for r in found if not r["equal"]]
     equal = [r for r in found if r["equal"]]
     rows = []
@@ -74,7 +71,7 @@ GAUNTLET_COLUMNS = (
 
 def gauntlet(folder: Path) -> str:
     """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    found = records(folder, "gauntlet")
+    found = lines(folder, "gauntlet")
     pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
     rows = [
         (
@@ -144,7 +141,7 @@ HISTORY_COLUMNS = ("commit", "message", "benchmark", "change")
 
 def histories(folder: Path) -> str:
     """The newest history of each public project: a row for each step."""
-    newest = {r["project"]: r for r in records(folder, "histories")}
+    newest = {r["project"]: r for r in lines(folder, "histories")}
     return "\n\n".join(map(_history, newest.values()))
 
 
@@ -172,7 +169,7 @@ SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page
 
 def scale(folder: Path) -> str:
     """Time and memory of the newest report of each simulated history, the smallest first."""
-    newest = {r["rows"]: r for r in records(folder, "scales")}
+    newest = {r["rows"]: r for r in lines(folder, "scales")}
     rows = [
         (
             f"{r['rows']:,}",
@@ -198,5 +195,5 @@ def compare_sample(folder: Path) -> str:
 
 
 def _printed(folder: Path, name: str) -> str:
-    found = [r for r in records(folder, "samples") if r["name"] == name]
+    found = [r for r in lines(folder, "samples") if r["name"] == name]
     return f"```\n{found[-1]['printed']}\n```"

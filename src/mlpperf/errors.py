@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard, and what it says of names."""
+"""The exception whose message is meant for users, and helpers for such messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PACKAGE_OF = {"sklearn": "scikit-learn", "markdown_it": "markdown-it-py"}
 
 
 class MlpperfError(Exception):
-    """Bad input or an unusable environment, told in one sentence.
+    """Bad input or an unusable environment, described in one sentence.
 
     The sentence names the value and what would be right. The command line prints it without a
     traceback and exits with code 2.
@@ -32,16 +32,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
     """The sentence about a `name` of `kind` that is none of those `known`, with the nearest."""
     choices = list(known)
     lower = {choice.lower(): choice for choice in choices}
-    near = [lower[found] for found in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
+    near = [lower[match] for match in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
     return MlpperfError(f"There is no {kind} {name!r}; {hint}")
 
 
 def missing(error: ModuleNotFoundError) -> MlpperfError | None:
-    """The sentence that names the extra with the package that an `error` is about.
+    """The sentence that names the extra with the missing package.
 
-    None if that says nothing to the user: for a package of no extra, or if somebody else's code
-    wanted it. Which extra has it is read from what this package was installed with.
+    None for a package of no extra, or if other code than ours imports it. The extras are read from
+    the metadata of the installed package.
     """
     module = (error.name or "").partition(".")[0]
     package = _PACKAGE_OF.get(module, module)
@@ -52,7 +52,7 @@ def missing(error: ModuleNotFoundError) -> MlpperfError | None:
 
 
 def last_line(output: str | bytes) -> str:
-    """The last line of what a process has written, for the sentence about its failure."""
+    """The last line of a process's output, for the sentence about its failure."""
     text = output if isinstance(output, str) else output.decode(errors="replace")
     return (text.strip().splitlines() or ["no message"])[-1]
 

@@ -55,7 +55,9 @@ def test_the_headline_has_the_last_rung_and_the_fastest_peer(
     tmp_path: Path,
 ) -> None:
     def written(name: str, **about: object) -> None:
-        known = {"schema": 1, "time": "2026-01-02T03:04:05+00:00", "machine": {"processor": "P"}}
+        known = json.loads((RECORDS / f"{name}.jsonl").read_text("utf-8").splitlines()[-1])
+        known["time"] = "2026-01-02T03:04:05+00:00"
+        known["machine"]["processor"] = "P"
         with (tmp_path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({**known, **about}) + "\n")
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from ..engine.files import write_whole
 from ..errors import MlpperfError
 
-Record = Mapping[str, Any]
-
 
 class Curves(NamedTuple):
     """A figure over the epochs of a training.
@@ -18,7 +16,7 @@ class Curves(NamedTuple):
     Attributes
     ----------
     title : of the figure, and of its axis.
-    lines : the keys of the values in a record of an epoch, with the names of their lines.
+    lines : the fields of an epoch, with the names of their lines.
     scale : factor of the values.
     logarithmic : whether the axis is.
     """
@@ -34,21 +32,21 @@ class Curves(NamedTuple):
         both = " on training and test set" if len(self.lines) > 1 else ""
         return f"{self.title}{both} over the epochs; as in the table."
 
-    def draw(self, epochs: Sequence[Record]) -> Any:
-        """The figure, from the epochs of a record."""
+    def draw(self, epochs: Sequence[Any]) -> Any:
+        """The figure of a training, from its epochs."""
         import plotly.graph_objects as go
 
         from ..engine.report.figures import LOGARITHMIC, over
 
         traces = []
         for key, name in self.lines.items():
-            known = [e for e in epochs if e[key] is not None]
+            known = [e for e in epochs if getattr(e, key) is not None]
             traces.append(
                 go.Scatter(
                     name=name,
                     mode="lines+markers",
-                    x=[e["epoch"] for e in known],
-                    y=[self.scale * e[key] for e in known],
+                    x=[e.epoch for e in known],
+                    y=[self.scale * getattr(e, key) for e in known],
                     hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{name}</extra>",
                 )
             )
@@ -57,7 +55,7 @@ class Curves(NamedTuple):
 
 
 def sets(train: str, test: str) -> dict[str, str]:
-    """The lines of both sets, by the keys of their values."""
+    """The lines of both sets, by their fields of an epoch."""
     return {train: "training set", test: "test set"}
 
 

@@ -129,10 +129,9 @@ def _compared(request: Request, recording: Recording) -> Comparison:
         if not result.same:
             recording.add(render.record(result))
 
-    with terminal.progress() as bar:
-        task = bar.add_task("", total=None)
+    with terminal.activity() as progress:
         try:
-            carry_out(request, keep, lambda text: bar.update(task, description=text, refresh=True))
+            carry_out(request, keep, progress)
         except KeyboardInterrupt:
             if not kept:
                 raise

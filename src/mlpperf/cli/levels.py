@@ -13,8 +13,6 @@ from ..errors import MlpperfError
 from . import extensions
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from ..engine.compare import Request
     from ..engine.levels.lineage import Lineage
 
@@ -75,10 +73,10 @@ def backfill(
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
     console = terminal.console()
     end = None if minutes is None else time.monotonic() + 60 * minutes
-    with terminal.progress() as bar, contextlib.ExitStack() as stack:
+    with terminal.activity() as progress, contextlib.ExitStack() as stack:
         workers: Workers
         if scheduler is None:
-            workers = Here(lineage, request, recording, _shown_on(bar))
+            workers = Here(lineage, request, recording, progress)
         else:
             from ..engine.levels import distributed
 
@@ -147,8 +145,7 @@ def bisect(
     options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
     request = _request(lineage, series=[series] if series else (), **options)
     console = terminal.console()
-    with terminal.progress() as bar:
-        progress = _shown_on(bar)
+    with terminal.activity() as progress:
 
         def here(request: Request) -> Here:
             return Here(lineage, request, recording, progress)
@@ -173,12 +170,6 @@ def _request(lineage: Lineage, **options: Any) -> Request:
 
     first, last = lineage[0].hash, lineage[-1].hash
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)
-
-
-def _shown_on(bar: Progress) -> Callable[[str], None]:
-    """Describes on a progress bar what happens."""
-    task = bar.add_task("", total=None)
-    return lambda text: bar.update(task, description=text, refresh=True)
 
 
 def _lineage(choose: Callable[[Path], Lineage]) -> Lineage:

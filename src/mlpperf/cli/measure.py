@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ..engine.race.result import Result
     from ..hotpath import Case, HotPath, Variant
+
+    Work = tuple[HotPath, Case, list[Variant]]
 
 Paths = Annotated[
     list[str] | None, typer.Argument(metavar="PATH", help="Hot paths (default: all).")
@@ -79,13 +81,13 @@ def verify(
 
     rows: list[tuple[str, str, str, Proof | str]] = []
     with terminal.progress() as bar:
-        for path, at in _steps(bar, work):
-            for contestant in work[path].variants:
+        for path, case_, variants in _steps(bar, work):
+            for contestant in variants:
                 try:
-                    outcome: Proof | str = prove(path, contestant, at)
+                    outcome: Proof | str = prove(path, contestant, case_)
                 except WrongResultError as reason:
                     outcome = str(reason)
-                rows.append((path.name, contestant.name, at.name, outcome))
+                rows.append((path.name, contestant.name, case_.name, outcome))
     terminal.console().print(tables.proofs(rows))
     wrong = [row[3] for row in rows if isinstance(row[3], str)]
     for sentence in wrong:
@@ -140,8 +142,8 @@ def race(
     with scratch("inputs") as inputs:
         try:
             with terminal.progress() as bar:
-                for path, at in _steps(bar, work):
-                    contests.append(written(path, at, work[path].variants, inputs))
+                for path, case_, variants in _steps(bar, work):
+                    contests.append(written(path, case_, variants, inputs))
                 task = bar.add_task("", total=PROCESSES.usual * len(contests))
                 for number, contest in run(contests, inputs, budget=seconds):
                     text = f"{contest.name}, process {number}"
@@ -151,7 +153,7 @@ def race(
     if as_json:
         typer.echo(json_text(recording.written))
     else:
-        for path in work:
+        for path in dict.fromkeys(path for path, *_ in work):
             results = [r for r in done if r.path == path.name]
             console.print(tables.races(f"{path.name}: {path.title}", results))
         console.print(tables.best(done))
@@ -159,13 +161,6 @@ def race(
         console.print(recording.location, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)
-
-
-class _Chosen(NamedTuple):
-    """The variants and cases of one path that were asked for."""
-
-    variants: list[Variant]
-    cases: tuple[Case, ...]
 
 
 def _usable(on_cpu: Sequence[str]) -> list[str]:
@@ -181,8 +176,8 @@ def _work(
     cases: Sequence[str] | None,
     variants: Sequence[str] | None,
     backends: Sequence[str],
-) -> dict[HotPath, _Chosen]:
-    """Variants and cases to run, by path. A variant that is named is taken in any backend."""
+) -> list[Work]:
+    """Variants to run, by path and case. A variant that is named is taken in any backend."""
     from ..backends import LIBRARIES
     from ..compiled import numba
     from ..engine.suites.catalogue import hot_paths, select, select_cases
@@ -197,12 +192,13 @@ def _work(
     def wanted(variant: Variant) -> bool:
         return variant.name in variants if variants else variant.backend.name in backends
 
-    work = {
-        path: _Chosen([v for v in path.variants if wanted(v)], select_cases(path, cases or ()))
+    work = [
+        (path, case, chosen)
         for path in paths
-    }
-    work = {path: chosen for path, chosen in work.items() if all(chosen)}
-    needed = {v.backend.name for chosen in work.values() for v in chosen.variants}
+        for case in select_cases(path, cases or ())
+        if (chosen := [v for v in path.variants if wanted(v)])
+    ]
+    needed = {v.backend.name for _, _, chosen in work for v in chosen}
     if "tensorflow" in needed:
         tensorflow()  # raises now if it or the device cannot be used
     if "numba" in needed:
@@ -212,11 +208,10 @@ def _work(
     return work
 
 
-def _steps(bar: Progress, work: dict[HotPath, _Chosen]) -> Iterator[tuple[HotPath, Case]]:
-    """Every path and case of `work`, shown on the progress bar."""
-    task = bar.add_task("", total=sum(len(chosen.cases) for chosen in work.values()))
-    for path, chosen in work.items():
-        for case in chosen.cases:
-            bar.update(task, description=f"{path.name} {case.name}", refresh=True)
-            yield path, case
-            bar.update(task, advance=1, refresh=True)
+def _steps(bar: Progress, work: Sequence[Work]) -> Iterator[Work]:
+    """Each of `work`, shown on the progress bar."""
+    task = bar.add_task("", total=len(work))
+    for path, case, variants in work:
+        bar.update(task, description=f"{path.name} {case.name}", refresh=True)
+        yield path, case, variants
+        bar.update(task, advance=1, refresh=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import IO
 
@@ -52,6 +54,14 @@ def progress() -> Progress:
         transient=True,
         disable=not terminal.is_terminal,
     )
+
+
+@contextmanager
+def activity() -> Iterator[Callable[[str], None]]:
+    """A progress bar without an end; gives the function that describes on it what happens."""
+    with progress() as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text, refresh=True)
 
 
 def as_text(renderable: RenderableType) -> str:

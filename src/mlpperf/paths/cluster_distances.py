@@ -20,13 +20,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..agreement import Arrays
-from ..articles.clusters.distances import (
-    CHUNK,
-    NEAR,
-    Centres,
-    centres_ready,
-    distances_into,
-)
+from ..articles.clusters.distances import CHUNK, NEAR, Centres, centres_ready, distances_into
 from ..articles.data import datasets as data
 from ..articles.mlp.equations import Array
 from ..articles.mlp.network import NetworkCase, batch_cases, training_set

@@ -81,10 +81,7 @@ PATH = HotPath(
     name="weight_update",
     story=__doc__,
     reference=new_arrays,
-    variants=(
-        Variant(in_place),
-        Variant(flat_in_place, prepare=in_one_vector),
-    ),
+    variants=(Variant(in_place), Variant(flat_in_place, prepare=in_one_vector)),
     inputs=inputs,
     cases=tuple(NetworkCase(500, layers) for layers in LAYERS),  # no array here knows the batch
     cost=cost,

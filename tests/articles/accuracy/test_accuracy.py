@@ -19,12 +19,15 @@ from click.testing import Result
 from mlpperf.articles.accuracy import RULES, course, show
 from mlpperf.articles.accuracy.contenders import CONTENDERS, contender_named
 from mlpperf.articles.accuracy.course import Course, extrapolated, held
+from mlpperf.articles.accuracy.records import CourseRecord
 from mlpperf.articles.accuracy.show import order_interval, time_of
 from mlpperf.articles.accuracy.worker import EnoughError, by_keras, by_rung, work
 from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data.datasets import FewClustersWarning
 from mlpperf.articles.keras.models import Network
 from mlpperf.articles.keras.training import KerasEpoch
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.pool import process as workers
 from mlpperf.errors import MlpperfError
 
@@ -33,16 +36,18 @@ DIGITS = data.load("digits")
 
 def record(
     name: str, accuracies: list[float], each: float = 2.0, seed: int = 0, **changed: Any
-) -> dict[str, Any]:
+) -> CourseRecord:
     """A course that started with one second, and took `each` for every epoch."""
     contender = contender_named(name)
     made = {
         "contender": name,
         "what": contender.what,
+        "clusters": contender.clusters,
+        "ran_on": "cpu",
+        "most_epochs": 100,
         "same_course": contender.same_course,
         "seed": seed,
         "data": "mnist",
-        "threads": 2,
         "targets": [0.9],
         "inputs": 784,
         "settings": asdict(contender.settings),
@@ -51,7 +56,8 @@ def record(
         "seconds": [1 + each * (i + 1) for i in range(len(accuracies))],
         "stopped": "",
     }
-    return made | changed
+    (whole,) = as_records("accuracy", CodeVersion(None, dirty=False), [made | changed])
+    return shaped(whole, CourseRecord)
 
 
 # --- when a target is held ------------------------------------------------------------------------
@@ -78,7 +84,7 @@ def test_a_slow_contender_is_extrapolated_by_the_epochs_of_a_quick_one() -> None
     slow = record("step_0_pixels", [0.8] * 3, each=10.0)
     assert held(extrapolated(slow, whole), 0.9) == (12, 1 + 12 * 10.0)
     assert held(extrapolated(slow, whole), 0.96) is None
-    assert extrapolated(record("step_0_pixels", []), whole)["accuracies"] == []
+    assert extrapolated(record("step_0_pixels", []), whole).accuracies == []
     result = time_of([slow], 0.96, [whole])
     assert result.cells == ("not within ≈ 121", "–", "0 of 1")
     quick = time_of([record("clusters_70", [0.97] * 3)], 0.96, [whole])
@@ -96,7 +102,7 @@ def test_order_statistics_hold_the_median_with_the_stated_probability() -> None:
     assert order_interval([1.0, 2, math.inf, math.inf, 3])[1] == math.inf
 
 
-def times_of(*seconds: float, name: str = "clusters_70", each: float = 1.0) -> list[dict[str, Any]]:
+def times_of(*seconds: float, name: str = "clusters_70", each: float = 1.0) -> list[CourseRecord]:
     """Records of a contender that held 0.9 after these seconds; infinite: never."""
     made = []
     for seed, wanted in enumerate(seconds):
@@ -282,12 +288,13 @@ def test_a_course_ends_when_its_target_is_held(here: None) -> None:
     run = Course(contender_named("clusters_30"), 0, epochs=30, limit=60, target=0.2)
     reported: list[int] = []
     run.follow("digits", lambda course: reported.append(len(course.accuracies)))
-    made = run.as_record()
-    assert made["stopped"] == ""
-    assert made["clusters"] == 30
-    assert made["ran_on"] == "cpu"
-    assert len(made["accuracies"]) < 30
-    assert held(made, 0.2) == (len(made["accuracies"]), made["seconds"][-1])
+    content = {"data": "digits", "targets": [0.2], **run.as_record()}
+    made = shaped(as_records("accuracy", CodeVersion(None, False), [content])[0], CourseRecord)
+    assert made.stopped == ""
+    assert made.clusters == 30
+    assert made.ran_on == "cpu"
+    assert len(made.accuracies) < 30
+    assert held(made, 0.2) == (len(made.accuracies), made.seconds[-1])
     assert reported == list(range(1, len(reported) + 1))
 
 

@@ -412,9 +412,9 @@ def test_a_command_reports_it_in_one_sentence(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0
-    sentence = "mlpperf: 5 clusters are few for 10 classes: some cannot be told apart.\n"
+    sentence = "mlpperf: 5 clusters are few for 10 classes: some cannot be distinguished.\n"
     assert done.stderr == sentence
-    assert "clusters:5:digits: 5-70-30-10" in done.stdout
+    assert "float32 on clusters:5:digits, hidden layers 70-30" in done.stdout
 
 
 # --- the rungs ------------------------------------------------------------------------------------

@@ -16,8 +16,11 @@ from mlpperf.articles.clusters import counts as cluster_counts
 from mlpperf.articles.clusters import plots, show
 from mlpperf.articles.clusters.counts import Elbow, elbow, measure
 from mlpperf.articles.clusters.features import ClusterDistances
+from mlpperf.articles.clusters.records import ClustersRecord
 from mlpperf.articles.data import datasets as data
 from mlpperf.cli.app import app
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")
@@ -90,8 +93,8 @@ def test_too_few_points_are_not_looked_at() -> None:
     assert elbow(COUNTS[:8], bent(40)[:8]) is None
 
 
-def records(inertias: list[float], seeds: int = 2) -> list[dict[str, Any]]:
-    return [
+def records(inertias: list[float], seeds: int = 2) -> list[ClustersRecord]:
+    contents = [
         {
             "clusters": k,
             "seed": seed,
@@ -106,6 +109,8 @@ def records(inertias: list[float], seeds: int = 2) -> list[dict[str, Any]]:
         for seed in range(seeds)
         for k, inertia in zip(COUNTS, inertias, strict=True)
     ]
+    made = as_records("clusters", CodeVersion(None, dirty=False), contents)
+    return [shaped(record, ClustersRecord) for record in made]
 
 
 @pytest.mark.parametrize(

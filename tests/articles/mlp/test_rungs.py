@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -513,8 +514,8 @@ def test_the_phases_of_every_rung_are_timed_and_change_nothing(rung: type[Step0]
 
 
 def test_records_of_a_former_experiment_are_not_on_the_ladder() -> None:
-    records = [{"rung": "step_0"}, {"rung": "bfloat16_products"}]
-    assert on_the_ladder(records) == [{"rung": "step_0"}]
+    records = [mock.Mock(rung=name) for name in ("step_0", "bfloat16_products")]
+    assert on_the_ladder(records) == records[:1]
 
 
 def test_rungs_are_distinct_and_documented() -> None:

@@ -14,8 +14,9 @@ from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
-from mlpperf.articles.mlp.ladder import climb
+from mlpperf.articles.mlp.ladder import RungStanding, climb
 from mlpperf.articles.mlp.network import initial_weights
+from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
 from mlpperf.articles.mlp.show_ladder import as_records, ladder, parts
@@ -32,6 +33,9 @@ from mlpperf.articles.mlp.training import (
     resume,
     rung_named,
 )
+from mlpperf.engine.history import records as history_records
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")
@@ -311,6 +315,12 @@ def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.Monke
     assert last_rung() is Team  # which forks nothing for one thread
 
 
+def records(standings: list[RungStanding]) -> list[RungRecord]:
+    contents = as_records(standings, SETTINGS, "digits", {})
+    made = history_records.as_records("ladder", CodeVersion(None, dirty=False), contents)
+    return [shaped(record, RungRecord) for record in made]
+
+
 def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -321,21 +331,21 @@ def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     assert there.over_floor.median > 0  # the floor is that of the processes then
     assert (missing.stopped, missing.epochs) == ("Numba is not installed.", 0)
     assert missing.parts is None
-    rows = ladder([{**r, "threads": 1} for r in as_records(standings, SETTINGS, "digits", {})]).rows
+    rows = ladder(records(standings)).rows
     assert [row[1] for row in rows] == [there.what, "Numba is not installed."]
 
 
 def test_the_parts_of_a_rung_add_up_to_its_seconds() -> None:
     (*_, standings) = climb(DIGITS, SETTINGS, [Threads], seed=0, settle=0)
-    (record,) = as_records(standings, SETTINGS, "digits", {})
+    (record,) = records(standings)
     (table,) = parts([record])
     *products, rest, whole = table.rows
     assert len(products) == len(PARTS)
     seconds = [float(row[1]) for row in products]
     assert sum(seconds) + float(rest[1]) == pytest.approx(float(whole[1]), abs=0.01)
     assert min(seconds) >= 0
-    assert float(whole[2]) == pytest.approx(record["over_ceiling"]["median"], rel=0.05)
-    assert record["ceiling"] > 0
+    assert float(whole[2]) == pytest.approx(record.over_ceiling.median, rel=0.05)
+    assert record.ceiling
 
 
 def test_a_ladder_needs_a_rung_and_an_epoch() -> None:

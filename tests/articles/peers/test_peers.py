@@ -27,9 +27,12 @@ from mlpperf.articles.mlp.rungs import Step0
 from mlpperf.articles.mlp.settings import ARTICLE
 from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, show
 from mlpperf.articles.peers.contest import PeerProcess, PeerStanding
+from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.articles.peers.task import Task
 from mlpperf.articles.turns import TURNS
 from mlpperf.devices import Setting
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.pool.process import Worker
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
@@ -249,7 +252,7 @@ def test_too_few_epochs_are_refused() -> None:
 # --- the table ------------------------------------------------------------------------------------
 
 
-def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> dict[str, Any]:
+def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> PeerRecord:
     standing = PeerStanding(
         peer=name,
         what="what it is",
@@ -266,8 +269,9 @@ def record(name: str, over: float, accuracy: float = 0.96, **changed: Any) -> di
         peak_memory=600_000_000,
         in_force=None,
     )
-    common = {"batch_size": 500, "threads": 2, "data": "mnist", "in_force": {}}
-    return {**common, **show.as_record(replace(standing, **changed))}
+    content = {"batch_size": 500, "data": "mnist", **show.as_record(replace(standing, **changed))}
+    (made,) = as_records("peers", CodeVersion(None, dirty=False), [content])
+    return shaped(made, PeerRecord)
 
 
 def test_the_fastest_comes_first_and_is_the_one_to_compare_with() -> None:

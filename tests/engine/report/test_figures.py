@@ -2,14 +2,19 @@
 
 import math
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from mlpperf.articles.plots import Curves, check_plot, save
+from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.report.figures import by_name, figure, interval, points
 from mlpperf.errors import MlpperfError
 
-EPOCHS = [{"epoch": 1, "loss": 2.0, "accuracy": None}, {"epoch": 2, "loss": 1.0, "accuracy": 0.5}]
+EPOCHS = [
+    mock.Mock(epoch=1, loss=2.0, accuracy=None),
+    mock.Mock(epoch=2, loss=1.0, accuracy=0.5),
+]
 
 
 @pytest.mark.parametrize(
@@ -19,14 +24,14 @@ EPOCHS = [{"epoch": 1, "loss": 2.0, "accuracy": None}, {"epoch": 2, "loss": 1.0,
 def test_an_unknown_bound_has_no_error_bar(
     low: float | None, high: float, below: float, above: float
 ) -> None:
-    bars = interval([{"median": 2.0, "low": low, "high": high}])
+    bars = interval([mock.Mock(median=2.0, low=low, high=high)])
     assert (bars["arrayminus"], bars["array"]) == ([below], [above])
 
 
 @pytest.mark.parametrize(("logarithmic", "at"), [(False, 100.0), (True, 2.0)])
 def test_the_name_of_a_line_stands_at_the_line(logarithmic: bool, at: float) -> None:
     """Plotly takes the places of lines as values, and those of texts as their logarithms."""
-    trace = points("a", ["<x>"], [{"median": 1.0, "low": 0.5, "high": None}], " s")
+    trace = points("a", ["<x>"], [Bounds(1.0, 0.5, None)], " s")
     drawn = by_name([trace], "seconds", 1, [(100.0, "<floor>")], logarithmic=logarithmic)
     layout = drawn.to_plotly_json()["layout"]
     assert (layout["shapes"][0]["x0"], layout["annotations"][0]["x"]) == (100.0, at)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 from typer.testing import CliRunner
 
 from mlpperf.articles.mlp import plots
+from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.show_ladder import on_the_ladder
 from mlpperf.articles.mlp.training import RUNGS
 from mlpperf.articles.report.content import CONTENT
@@ -209,13 +211,14 @@ def test_without_a_step_nothing_is_told(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_records(site: Path) -> None:
-    climbed = [r for r in on_the_ladder(committed("ladders")) if r["batch_size"] == 500]
+    recorded = [shaped(line, RungRecord) for line in committed("ladders")]
+    climbed = [r for r in on_the_ladder(recorded) if r.batch_size == 500]
     rungs = climbed[-len(RUNGS) :]
     here, articles = plots.ladder(rungs, None).data
-    assert list(here.x) == [r["seconds"]["median"] for r in rungs]
+    assert list(here.x) == [r.seconds.median for r in rungs]
     assert articles.x == (49.5, 11.3, 9.6, 7.5)
     text = " ".join(pages(site)["index.html"].texts)
-    assert f"{rungs[-1]['total_gain']['median']:.1f}× as fast as step_0" in text
+    assert f"{rungs[-1].total_gain.median:.1f}× as fast as step_0" in text
 
 
 def test_the_peer_beside_the_ladder_ran_on_the_same_machine(site: Path) -> None:
@@ -408,7 +411,7 @@ def test_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     material = gather(folder, None, None, CONTENT.kinds)
     assert len(material.unreadable) == 3 * len(kinds)
     assert sum("schema 1" in line for line in material.unreadable) == len(kinds)
-    assert len(material.kinds["ladders"]) == len(committed("ladders"))
+    assert len(material.of(RungRecord)) == len(committed("ladders"))
     write(tmp_path / "site", material, PATHS, "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
     assert f"{3 * len(kinds)} lines could not be read; all others were" in texts
@@ -425,11 +428,10 @@ def test_all_fields_of_a_line_are_in_the_files_beside_the_page(tmp_path: Path) -
             for epoch in line["epochs"]:
                 del epoch["test_accuracy"]
         (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
-        found = gather(tmp_path, None, None, CONTENT.kinds).kinds[name]
-        for line, shown in zip(lines, found, strict=True):
+        records = gather(tmp_path, None, None, CONTENT.kinds).of(kind)
+        for line, shown in zip(lines, map(msgspec.to_builtins, records), strict=True):
             del line["later"]
             assert {**line, "epochs": 0} == {**{k: shown[k] for k in line}, "epochs": 0}
-            assert line.get("settings") == shown.get("settings")
     write(tmp_path / "site", gather(tmp_path, None, None, CONTENT.kinds), [], "demo", CONTENT)
 
 

@@ -45,6 +45,7 @@ def accuracy(
     from . import show
     from .contenders import CONTENDERS, contender_named
     from .course import INTERRUPTED, Course, check_rules
+    from .records import CourseRecord
 
     targets = sorted(set(target or RULES.targets))
     check_rules(targets, seeds, epochs, limit)
@@ -75,5 +76,5 @@ def accuracy(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.table(recording.written))
+    console.print(show.table(recording.read(CourseRecord)))
     console.print(recording.location, soft_wrap=True)

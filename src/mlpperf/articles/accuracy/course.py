@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from ...devices import Setting
 from ...engine.history.records import Fields
@@ -13,6 +14,7 @@ from ...engine.pool.process import WorkerError, asked
 from ...errors import MlpperfError
 from . import RULES
 from .contenders import Contender
+from .records import CourseRecord
 
 INTERRUPTED = "interrupted"  # what a course has stopped for until it has ended otherwise
 
@@ -80,29 +82,29 @@ class Course:
         }
 
 
-def held(record: Fields, target: float) -> tuple[int, float] | None:
+def held(record: CourseRecord, target: float) -> tuple[int, float] | None:
     """Epoch and seconds at which a course has held `target`; None where it never did."""
     in_a_row = 0
-    for epoch, accuracy in enumerate(record["accuracies"], 1):
+    for epoch, accuracy in enumerate(record.accuracies, 1):
         in_a_row = in_a_row + 1 if accuracy >= target else 0
         if in_a_row == RULES.epochs_held:
-            return epoch, record["seconds"][epoch - 1]
+            return epoch, record.seconds[epoch - 1]
     return None
 
 
-def extrapolated(record: Fields, whole: Fields) -> Fields:
+def extrapolated(record: CourseRecord, whole: CourseRecord) -> CourseRecord:
     """The record of a few epochs, continued by those of `whole`, the same course at higher speed.
 
     Both start from the same weights and see the same batches, so they have the same accuracies.
     Every epoch is given the median seconds of those that `record` has.
     """
-    if not record["seconds"]:
+    start = record.start_seconds
+    if not record.seconds or start is None:
         return record
-    start = record["start_seconds"]
-    each = float(np.median(np.diff([start, *record["seconds"]])))
-    epochs = range(1, len(whole["accuracies"]) + 1)
+    each = float(np.median(np.diff([start, *record.seconds])))
+    epochs = range(1, len(whole.accuracies) + 1)
     seconds = [start + each * epoch for epoch in epochs]
-    return {**record, "accuracies": whole["accuracies"], "seconds": seconds}
+    return replace(record, accuracies=whole.accuracies, seconds=seconds)
 
 
 def check_rules(targets: Sequence[float], seeds: int, epochs: int | None, limit: float) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
-from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.table import newest as newest_of
 from ...engine.words import count, percent, times
 from . import RULES
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held
+from .records import CourseRecord
 
 CONFIDENCE = 0.95  # of the intervals over seeds, where there are seeds enough for it
 
@@ -89,34 +90,28 @@ def _bound(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "∞"
 
 
-def _median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the middle two, which is infinite if one of them is."""
-    ordered, n = sorted(values), len(values)
-    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-
-
-def time_of(records: Sequence[Fields], target: float, others: Sequence[Fields]) -> Time:
+def time_of(records: Sequence[CourseRecord], target: float, others: Sequence[CourseRecord]) -> Time:
     """When the contender of `records`, one for each seed, held `target`.
 
     A record of a few epochs is continued by that one of `others` which has the same seed and took
     the same course.
     """
-    courses = {(r["contender"], r["seed"]): r for r in others}
+    courses = {(r.contender, r.seed): r for r in others}
     ends, tried, by_others = [], [], False
     for r in records:
-        reached, whole = held(r, target), courses.get((r["same_course"], r["seed"]))
+        reached, whole = held(r, target), courses.get((r.same_course, r.seed))
         if reached is None and whole is not None:
             r = extrapolated(r, whole)
             reached, by_others = held(r, target), True
         ends.append(reached or (math.inf, math.inf))
-        tried.append(r["seconds"][-1] if r["seconds"] else 0.0)
+        tried.append(r.seconds[-1] if r.seconds else 0.0)
     seconds = [spent for _, spent in ends]
     low, high, _ = order_interval(seconds)
     return Time(
-        median=_median(seconds),
+        median=median(seconds),
         low=low,
         high=high,
-        epochs=_median([epoch for epoch, _ in ends]),
+        epochs=median([epoch for epoch, _ in ends]),
         reached=sum(map(math.isfinite, seconds)),
         seeds=len(records),
         followed_min=min(tried),
@@ -124,27 +119,27 @@ def time_of(records: Sequence[Fields], target: float, others: Sequence[Fields]) 
     )
 
 
-def newest(records: Sequence[Fields]) -> list[Fields]:
+def newest(records: Sequence[CourseRecord]) -> list[CourseRecord]:
     """The last record of every contender and seed, on the data set of the last record.
 
     Interrupted courses are left out. One that failed stays: it did not reach its target.
     """
-    data = records[-1]["data"] if records else ""
-    ended = (r for r in records if r["data"] == data and r["stopped"] != INTERRUPTED)
-    return newest_of(ended, lambda r: (r["contender"], r["seed"]))
+    data = records[-1].data if records else ""
+    ended = (r for r in records if r.data == data and r.stopped != INTERRUPTED)
+    return newest_of(ended, lambda r: (r.contender, r.seed))
 
 
-def table(records: Sequence[Fields]) -> Table:
+def table(records: Sequence[CourseRecord]) -> Table:
     """For every target a row for each contender, the soonest first; remarks below."""
     chosen = newest(records)
-    groups: dict[str, list[Fields]] = {}
+    groups: dict[str, list[CourseRecord]] = {}
     for r in chosen:
-        groups.setdefault(r["contender"], []).append(r)
+        groups.setdefault(r.contender, []).append(r)
     rows: list[tuple[str, ...]] = []
-    for target in sorted({target for r in chosen for target in r["targets"]}):
+    for target in sorted({target for r in chosen for target in r.targets}):
         reached = {name: time_of(group, target, chosen) for name, group in groups.items()}
         for name in sorted(reached, key=lambda name: (reached[name].median, name)):
-            inputs = str(groups[name][0].get("inputs", "–"))
+            inputs = str(groups[name][0].inputs or "–")
             factors = (reached[name].sooner_than(reached.get(base)) for base in (STEP_0, LAST_RUNG))
             rows.append((percent(target, 1), name, inputs, *reached[name].cells, *factors))
     columns = (
@@ -153,13 +148,13 @@ def table(records: Sequence[Fields]) -> Table:
     )
     title = "Time to accuracy: medians, with intervals over the seeds in brackets"
     if records:
-        title += f" ({records[-1]['data']}, {count(records[-1]['threads'], 'thread')})"
+        title += f" ({records[-1].data}, {count(records[-1].threads, 'thread')})"
     return Table(title, columns, rows, text=range(2), notes=notes(chosen), records=chosen)
 
 
-def notes(records: Sequence[Fields]) -> list[str]:
+def notes(records: Sequence[CourseRecord]) -> list[str]:
     """How to read the table, and which courses failed; `records` are the newest."""
-    seeds = max(len({r["seed"] for r in records}), 1)
+    seeds = max(len({r.seed for r in records}), 1)
     confidence = order_interval([0.0] * seeds)[2]
     lines = [
         f"Seconds until the test accuracy has held the target for {RULES.epochs_held} epochs: fit "
@@ -169,19 +164,19 @@ def notes(records: Sequence[Fields]) -> list[str]:
         if seeds > 1
         else "One seed, so the spread over seeds is not known.",
     ]
-    if any(r["same_course"] for r in records):
+    if any(r.same_course for r in records):
         lines.append(
             "≈: extrapolated from the seconds of its epochs and the epochs of the last rung on "
             "pixels, which starts from the same weights and sees the same batches."
         )
-    if any("convolutions" in r.get("settings", {}) for r in records):  # a network of Keras
+    if any("convolutions" in r.settings for r in records):  # a network of Keras
         lines.append("The times of Keras leave out scaling and building the model, in its favour.")
-    groups: dict[str, list[Fields]] = {}
+    groups: dict[str, list[CourseRecord]] = {}
     for r in records:
-        groups.setdefault(r["contender"], []).append(r)
+        groups.setdefault(r.contender, []).append(r)
     for name, group in groups.items():
-        best = max((max(r["accuracies"]) for r in group if r["accuracies"]), default=math.nan)
-        most = max(len(r["accuracies"]) for r in group)
-        lines.append(f"{name}: {group[0]['what']}; at best {percent(best)} within {most} epochs.")
-        lines += [f"{name}, seed {r['seed']}: {r['stopped']}" for r in group if r["stopped"]]
+        best = max((max(r.accuracies) for r in group if r.accuracies), default=math.nan)
+        most = max(len(r.accuracies) for r in group)
+        lines.append(f"{name}: {group[0].what}; at best {percent(best)} within {most} epochs.")
+        lines += [f"{name}, seed {r.seed}: {r.stopped}" for r in group if r.stopped]
     return lines

@@ -40,6 +40,7 @@ def clusters(
     from .counts import check_counts, measure
     from .features import SCALERS
     from .loading import load
+    from .records import ClustersRecord
 
     check_plot(plot)
     if step < 1 or seeds < 1:
@@ -58,10 +59,11 @@ def clusters(
                 result = measure(loaded, count, seed, kind, sample)
                 recording.add({"data": data, **result})
                 bar.update(task, advance=1, refresh=True)
-    save(list(plots.figures(recording.written).values()), plot)
+    fits = recording.read(ClustersRecord)
+    save(list(plots.figures(fits).values()), plot)
     if as_json:
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.clusters(recording.written))
+    console.print(show.clusters(fits))
     console.print(f"Plot: {plot}\n{recording.location}", soft_wrap=True)

@@ -7,25 +7,26 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...engine.history.records import Fields
 from ...engine.report.figures import interval, over
+from ...engine.statistics.intervals import Interval
+from .records import ClustersRecord
 from .show import by_count, elbow_of, spread_of
 
 TITLES = {"fit_seconds": "seconds of the fit", "inertia": "inertia", "silhouette": "silhouette"}
 
 
-def figures(records: Sequence[Fields]) -> dict[str, Any]:
+def figures(records: Sequence[ClustersRecord]) -> dict[str, Any]:
     """Each measure over the number of clusters, by its title: median and range over the seeds."""
     bend = elbow_of(records)
     drawn = {}
     for name, title in TITLES.items():
         spreads = {count: spread_of(group, name) for count, group in by_count(records).items()}
         known = {count: spread for count, spread in spreads.items() if spread}
-        ranges = [dict(zip(("median", "low", "high"), one, strict=True)) for one in known.values()]
+        ranges = [Interval(*one) for one in known.values()]
         line = go.Scatter(
             mode="lines+markers",
             x=list(known),
-            y=[one["median"] for one in ranges],
+            y=[one.median for one in ranges],
             error_y=interval(ranges),
             hovertemplate="K = %{x}: %{y:.4g}<extra></extra>",
             showlegend=False,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import seconds
 from .counts import FEWEST_POINTS, Elbow, elbow
+from .records import ClustersRecord
 
 # The columns of the table, by their keys in a record: their titles, and how values are written.
 MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -19,22 +19,22 @@ MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-def by_count(records: Sequence[Fields]) -> dict[int, list[Fields]]:
+def by_count(records: Sequence[ClustersRecord]) -> dict[int, list[ClustersRecord]]:
     """The last record of every seed, for every number of clusters."""
-    newest = {(r["clusters"], r["seed"]): r for r in records}
-    groups: dict[int, list[Fields]] = {}
+    newest = {(r.clusters, r.seed): r for r in records}
+    groups: dict[int, list[ClustersRecord]] = {}
     for (count, _), record in sorted(newest.items()):
         groups.setdefault(count, []).append(record)
     return groups
 
 
-def spread_of(group: Sequence[Fields], name: str) -> tuple[float, float, float] | None:
+def spread_of(group: Sequence[ClustersRecord], name: str) -> tuple[float, float, float] | None:
     """Median, lowest and highest value over the seeds; None where no record has one."""
-    values = sorted(r[name] for r in group if r[name] is not None)
+    values = sorted(value for r in group if (value := getattr(r, name)) is not None)
     return (median(values), values[0], values[-1]) if values else None
 
 
-def clusters(records: Sequence[Fields]) -> Table:
+def clusters(records: Sequence[ClustersRecord]) -> Table:
     """A row for each number of clusters: the median over the seeds (lowest–highest)."""
     rows = []
     for count, group in by_count(records).items():
@@ -50,20 +50,20 @@ def clusters(records: Sequence[Fields]) -> Table:
     columns = ("clusters", "seeds", *(title for title, _ in MEASURES.values()))
     last = records[-1]
     note = (
-        f"Images scaled: {last.get('scaler') or 'none'}; silhouette of "
-        f"{last['silhouette_samples']:,} training images."
+        f"Images scaled: {last.scaler or 'none'}; silhouette of "
+        f"{last.silhouette_samples:,} training images."
     )
     title = "How many clusters? Median (lowest–highest) over the seeds"
     return Table(title, columns, rows, text=(), notes=[elbow_found(records), note], records=records)
 
 
-def elbow_of(records: Sequence[Fields]) -> Elbow | None:
+def elbow_of(records: Sequence[ClustersRecord]) -> Elbow | None:
     """The elbow of the inertia over the number of clusters, by medians over the seeds."""
     groups = by_count(records)
-    return elbow(list(groups), [median(r["inertia"] for r in group) for group in groups.values()])
+    return elbow(list(groups), [median(r.inertia for r in group) for group in groups.values()])
 
 
-def elbow_found(records: Sequence[Fields]) -> str:
+def elbow_found(records: Sequence[ClustersRecord]) -> str:
     """Where the median inertia bends, and whether to believe it."""
     bend = elbow_of(records)
     if bend is None:

@@ -101,7 +101,7 @@ def warn_of_few(clusters: int) -> None:
     """Warn if there are fewer clusters than classes, so that distances cannot tell all apart."""
     if clusters < CLASSES:
         warnings.warn(
-            f"{clusters} clusters are few for {CLASSES} classes: some cannot be told apart.",
+            f"{clusters} clusters are few for {CLASSES} classes: some cannot be distinguished.",
             FewClustersWarning,
             stacklevel=3,
         )

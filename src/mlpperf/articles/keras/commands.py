@@ -57,9 +57,6 @@ def keras(
     tensorflow()
     history: list[Any] = []
 
-    def so_far() -> list[dict[str, Any]]:
-        return [asdict(epoch) for epoch in history]
-
     try:
         with terminal.progress() as bar:
             task = bar.add_task("compiling", total=chosen.epochs)
@@ -68,14 +65,14 @@ def keras(
                 nonlocal history
                 history = now
                 if plot:
-                    save([curves.draw(so_far()) for curves in show.CURVES], plot)
+                    save([curves.draw(now) for curves in show.CURVES], plot)
                 bar.update(task, advance=1, description=show.keras_so_far(now[-1]), refresh=True)
 
             training.train(chosen, loaded, on_epoch=update)
     finally:
         if history:
             asked = {"network": network, "settings": asdict(chosen), "data": data}
-            recording.add({**asked, "epochs": so_far()})
+            recording.add({**asked, "epochs": list(map(asdict, history))})
     console = terminal.console()
-    console.print(show.epochs({"network": network, "epochs": so_far()}))
+    console.print(show.epochs(network, history))
     console.print(show.keras_summary(history))

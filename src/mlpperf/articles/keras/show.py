@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...engine.history.records import Fields
+from collections.abc import Sequence
+
 from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
@@ -19,7 +20,7 @@ def keras_so_far(epoch: KerasEpoch) -> str:
     return f"loss {epoch.loss:.4f}, test {percent(epoch.validation_accuracy)}"
 
 
-def epochs(record: Fields) -> Table:
+def epochs(network: str, epochs: Sequence[KerasEpoch]) -> Table:
     """A row for each epoch of a training."""
     columns = (
         *("epoch", "loss", "accuracy", "test loss", "test accuracy"),
@@ -27,20 +28,20 @@ def epochs(record: Fields) -> Table:
     )
     rows = [
         (
-            str(e["epoch"]),
-            f"{e['loss']:.5f}",
-            percent(e["accuracy"]),
-            f"{e['validation_loss']:.5f}",
-            percent(e["validation_accuracy"]),
-            f"{e['learning_rate']:.4g}",
-            f"{e['iterations']:,}",
-            seconds(e["seconds"]),
-            seconds(e["processor_seconds"]),
+            str(e.epoch),
+            f"{e.loss:.5f}",
+            percent(e.accuracy),
+            f"{e.validation_loss:.5f}",
+            percent(e.validation_accuracy),
+            f"{e.learning_rate:.4g}",
+            f"{e.iterations:,}",
+            seconds(e.seconds),
+            seconds(e.processor_seconds),
         )
-        for e in record["epochs"]
+        for e in epochs
     ]
-    title = f"{record['network']} in Keras, epoch by epoch"
-    return Table(title, columns, rows, text=(), records=record["epochs"])
+    title = f"{network} in Keras, epoch by epoch"
+    return Table(title, columns, rows, text=(), records=epochs)
 
 
 def keras_summary(history: list[KerasEpoch]) -> str:

@@ -74,12 +74,12 @@ def train(
                 bar.update(task, advance=1, description=show.so_far(run, epoch), refresh=True)
     finally:
         run.rung.close()
-        record = show.as_record(run)
         if run.history:
-            recording.add(record)
+            recording.add(show.as_record(run))
             if plot:
-                save_plot([curves.draw(record["epochs"]) for curves in show.CURVES], plot)
-    console.print(show.epochs(record))
+                save_plot([curves.draw(run.history) for curves in show.CURVES], plot)
+    title = show.title(run.rung.name, run.data.name, run.settings.hidden)
+    console.print(show.epochs(title, run.history))
     if clock:
         console.print(show.phases(clock))
     console.print(show.summary(run))

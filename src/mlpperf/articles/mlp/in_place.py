@@ -109,7 +109,26 @@ class Flat:
         return layers
 
 
-class InPlace(Float32):
+class FlatWeights(Float32):
+    """A rung whose weights lie in one vector, and its momentum in another."""
+
+    now: Flat
+    momentum_now: Flat
+
+    def load(self, weights: Sequence[Array], momentum: Sequence[Array] | None = None) -> None:
+        """Go on from these weights, and from this η·G of the batch before (default: 0)."""
+        self.now.fill(weights)
+        if momentum is None:
+            self.momentum_now.vector[...] = 0
+        else:
+            self.momentum_now.fill(momentum)
+
+    def state(self) -> tuple[list[Array], list[Array]]:
+        """Weights and momentum in the articles' shapes."""
+        return self.now.in_layers(), self.momentum_now.in_layers()
+
+
+class InPlace(FlatWeights):
     """Samples first, every result into a buffer, sigmoid by tanh, all weights in one vector."""
 
     name = "samples_major_in_place"
@@ -175,18 +194,10 @@ class InPlace(Float32):
         return cls(samples.scaled(np.float32), samples.one_hot(np.float32), weights, settings)
 
     def load(self, weights: Sequence[Array], momentum: Sequence[Array] | None = None) -> None:
-        """Go on from these weights, and from this η·G of the batch before (default: 0)."""
-        self.now.fill(weights)
-        if momentum is None:
-            self.momentum_now.vector[...] = 0
-        else:
-            self.momentum_now.fill(momentum)
+        """Go on from these weights and momentum."""
+        super().load(weights, momentum)
         if self.scale:
             np.multiply(self.now.w[0], self.scale[0], out=self.folded_now)
-
-    def state(self) -> tuple[list[Array], list[Array]]:
-        """Weights and momentum in the articles' shapes."""
-        return self.now.in_layers(), self.momentum_now.in_layers()
 
     def advance(self) -> None:
         """Make the new weights the ones to go on from."""

@@ -57,6 +57,7 @@ def ladder(
     from . import show_ladder
     from .ladder import climb
     from .memory import peak_memory
+    from .records import RungRecord
     from .training import RUNGS, rung_named
 
     changed = {} if learning_rate is None else {"learning_rate": learning_rate}
@@ -67,15 +68,9 @@ def ladder(
     standings: list[RungStanding] = []
     memories: dict[str, int] = {}
     try:
-        with terminal.progress() as bar:
-            task = bar.add_task("ladder", total=None)
-
-            def update(text: str) -> None:
-                bar.update(task, description=text, refresh=True)
-
-            for now in climb(
-                load(data, progress=True), settings, rungs, epochs=count, progress=update
-            ):
+        loaded = load(data, progress=True)
+        with terminal.activity() as update:
+            for now in climb(loaded, settings, rungs, epochs=count, progress=update):
                 standings = now
             if memory and not quick:
                 for each in rungs:
@@ -87,7 +82,8 @@ def ladder(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    for table in (show_ladder.ladder(recording.written), *show_ladder.parts(recording.written)):
+    climbed = recording.read(RungRecord)
+    for table in (show_ladder.ladder(climbed), *show_ladder.parts(climbed)):
         console.print(table)
     console.print(recording.location, soft_wrap=True)
 
@@ -120,8 +116,10 @@ def sweep(
     written: list[dict[str, Any]] = []
     failed: list[str] = []
     from ...engine import terminal
+    from ...engine.history.fields import shaped
     from ..plots import check_plot, save
     from . import plots, show_ladder
+    from .records import RungRecord
 
     check_plot(plot)
     with terminal.progress() as bar:
@@ -139,8 +137,9 @@ def sweep(
             bar.update(task, advance=1, refresh=True)
     if written:
         console = terminal.console()
-        console.print(show_ladder.sweep(written))
-        save([plots.batch_sizes(written)], plot)
+        swept = [shaped(record, RungRecord) for record in written]
+        console.print(show_ladder.sweep(swept))
+        save([plots.batch_sizes(swept)], plot)
         console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
     if failed:
         raise MlpperfError("; ".join(failed))
@@ -170,6 +169,7 @@ def growth(
     from ...engine.history.recording import Recording
     from . import show_ladder
     from .growth import grow
+    from .records import GrowthRecord
     from .training import rung_named
 
     recording = Recording("growth", "growth", records)
@@ -181,4 +181,4 @@ def growth(
         for point in grow(kind, sizes, widths):
             recording.add({"rung": kind.name, **point})
             bar.update(task, advance=1, refresh=True)
-    terminal.console().print(show_ladder.growth(recording.written))
+    terminal.console().print(show_ladder.growth(recording.read(GrowthRecord)))

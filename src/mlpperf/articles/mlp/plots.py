@@ -7,20 +7,21 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...engine.history.records import Fields
+from ...engine.history.fields import known
 from ...engine.report.figures import LOGARITHMIC, by_name, over, plain_text, points
 from ...engine.words import count
+from .records import GrowthRecord, RungRecord
 from .settings import ARTICLE
 from .show_ladder import ARTICLE_SECONDS
 
 
-def ladder(records: Sequence[Fields], best_peer: Fields | None) -> Any:
-    """Seconds of every rung with intervals; the articles' figures, the floor, the best peer."""
-    known = [r for r in records if r["seconds"]["median"]]
-    names = [r["rung"] for r in known]
-    traces = [points("here", names, [r["seconds"] for r in known], " s")]
+def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Any:
+    """Seconds of every rung with intervals; the articles' figures, the floor, and a peer."""
+    timed = [r for r in records if r.seconds.median]
+    names = [r.rung for r in timed]
+    traces = [points("here", names, [r.seconds for r in timed], " s")]
     published = [name for name in names if name in ARTICLE_SECONDS]
-    if published and records[0]["batch_size"] == ARTICLE.batch_size:
+    if published and records[0].batch_size == ARTICLE.batch_size:
         traces.append(
             go.Scatter(
                 name="articles, i7-6700K",
@@ -31,50 +32,46 @@ def ladder(records: Sequence[Fields], best_peer: Fields | None) -> Any:
                 hovertemplate="%{y}: %{x:.3g} s<extra>articles</extra>",
             )
         )
-    floors = [
-        r["seconds"]["median"] / r["over_floor"]["median"]
-        for r in known
-        if r["over_floor"]["median"]
-    ]
-    ceilings = [r["ceiling"] for r in known if r.get("ceiling")]
+    floors = [known(r.seconds.median) / r.over_floor.median for r in timed if r.over_floor.median]
+    ceilings = [r.ceiling for r in timed if r.ceiling]
     lines = [(min(floors), "floor: bare products")] if floors else []
     lines += [(min(ceilings), "ceiling")] if ceilings else []
-    if best_peer:
-        lines.append((best_peer["seconds"]["median"], f"peer: {best_peer['peer']}"))
+    if peer:
+        lines.append((peer[1], f"peer: {peer[0]}"))
     return by_name(traces, "seconds of 35 epochs", len(names), lines, logarithmic=True)
 
 
-def batch_sizes(records: Sequence[Fields]) -> Any:
+def batch_sizes(records: Sequence[RungRecord]) -> Any:
     """Seconds over the batch size, a line for each rung and number of threads."""
     lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for r in records:
-        if r["seconds"]["median"]:
-            point = (r["batch_size"], r["seconds"]["median"])
-            lines.setdefault((r["rung"], r["threads"]), []).append(point)
+        if r.seconds.median:
+            point = (r.batch_size, r.seconds.median)
+            lines.setdefault((r.rung, r.threads), []).append(point)
     traces = [
         go.Scatter(
             name=f"{plain_text(rung)}, {count(threads, 'thread')}",
             mode="lines+markers",
-            x=[size for size, _ in sorted(known)],
-            y=[seconds for _, seconds in sorted(known)],
+            x=[size for size, _ in sorted(line)],
+            y=[seconds for _, seconds in sorted(line)],
             hovertemplate=f"batch %{{x:,}}: %{{y:.3g}} s<extra>{plain_text(rung)}</extra>",
         )
-        for (rung, threads), known in lines.items()
+        for (rung, threads), line in lines.items()
     ]
     x = {"title": "samples in a batch", **LOGARITHMIC}
     return over(traces, x, {"title": "seconds of 35 epochs", **LOGARITHMIC})
 
 
-def growth(records: Sequence[Fields]) -> Any:
+def growth(records: Sequence[GrowthRecord]) -> Any:
     """Time per sample over the nodes of the hidden layers, beside that of the bare products."""
-    known = sorted(records, key=lambda r: (sum(r["hidden"]), r["samples"]))
-    names = [f"{'-'.join(map(str, r['hidden']))}; {r['samples']:,}" for r in known]
+    ordered = sorted(records, key=lambda r: (sum(r.hidden), r.samples))
+    names = [f"{'-'.join(map(str, r.hidden))}; {r.samples:,}" for r in ordered]
     traces = [
         go.Scatter(
             name=name,
             mode="markers",
             marker={"size": 9, "symbol": symbol},
-            x=[1e6 * r[key] for r in known],
+            x=[1e6 * getattr(r, key) for r in ordered],
             y=names,
             hovertemplate=f"%{{y}}: %{{x:.3g}} µs<extra>{name}</extra>",
         )
@@ -83,4 +80,4 @@ def growth(records: Sequence[Fields]) -> Any:
             ("its bare products", "floor_per_sample", "line-ns-open"),
         )
     ]
-    return by_name(traces, "µs per sample (hidden nodes; samples)", len(known), logarithmic=True)
+    return by_name(traces, "µs per sample (hidden nodes; samples)", len(ordered), logarithmic=True)

@@ -10,6 +10,7 @@ from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
 from .phases import PhaseClock
+from .records import EpochRecord
 from .training import Epoch, Run
 
 CURVES = (
@@ -28,13 +29,12 @@ def so_far(run: Run, epoch: Epoch) -> str:
     return f"cost {epoch.cost:.4f}{accuracy}, {rate:,.0f} samples/s, {left:.0f} s left"
 
 
-def title(record: Fields) -> str:
+def title(rung: str, data: str, hidden: Sequence[object]) -> str:
     """The rung and the network of a training."""
-    hidden = "-".join(map(str, record["settings"]["hidden"]))
-    return f"{record['rung']} in NumPy, hidden layers {hidden}"
+    return f"{rung} on {data}, hidden layers {'-'.join(map(str, hidden))}"
 
 
-def epochs(record: Fields) -> Table:
+def epochs(title: str, epochs: Sequence[Epoch | EpochRecord]) -> Table:
     """A row for each epoch of a training."""
     columns = (
         *("epoch", "cost per sample", "regularisation", "error", "rate", "mean |W| per layer"),
@@ -42,20 +42,19 @@ def epochs(record: Fields) -> Table:
     )
     rows = [
         (
-            str(e["epoch"]),
-            f"{e['cost']:.5f}",
-            percent(e["penalty_share"]),
-            f"{e['error']:.5f}",
-            f"{e['learning_rate']:.4g}",
-            " ".join(f"{w:.3f}" for w in e["mean_weights"]),
-            percent(e["train_accuracy"]),
-            percent(e["test_accuracy"]),
-            seconds(e["seconds"]),
+            str(e.epoch),
+            f"{e.cost:.5f}",
+            percent(e.penalty_share),
+            f"{e.error:.5f}",
+            f"{e.learning_rate:.4g}",
+            " ".join(f"{w:.3f}" for w in e.mean_weights),
+            percent(e.train_accuracy),
+            percent(e.test_accuracy),
+            seconds(e.seconds),
         )
-        for e in record["epochs"]
+        for e in epochs
     ]
-    what = f"{title(record)}, epoch by epoch"
-    return Table(what, columns, rows, text=(), records=record["epochs"])
+    return Table(f"{title}, epoch by epoch", columns, rows, text=(), records=epochs)
 
 
 def summary(run: Run) -> str:

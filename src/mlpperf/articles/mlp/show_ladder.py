@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ...engine.history.fields import Bounds
 from ...engine.history.records import Fields
 from ...engine.table import Table, newest
 from ...engine.words import count, percent, seconds, times
 from .ladder import RungStanding
+from .records import GrowthRecord, RungRecord
 from .settings import ARTICLE, Settings
 
 # Seconds of 35 epochs at batch 500 that the articles published for an i7-6700K, by our rungs.
@@ -36,60 +38,57 @@ def as_records(
     return [{**common, **asdict(s), "peak_memory": memories.get(s.rung)} for s in standings]
 
 
-def interval_digits(interval: Fields) -> str:
+def interval_digits(interval: Bounds) -> str:
     """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
-    low, high = interval["low"], interval["high"]
-    if interval["median"] is None:
+    low, high = interval.low, interval.high
+    if interval.median is None:
         return "–"
     bounds = f" ({low:.3g}–{high:.3g})" if low and high else ""
-    return f"{interval['median']:.3g}{bounds}"
+    return f"{interval.median:.3g}{bounds}"
 
 
-def ratio(interval: Fields) -> str:
+def ratio(interval: Bounds) -> str:
     """A ratio with no more digits than its interval supports, such as `9.7×`."""
-    if interval["median"] is None:
+    if interval.median is None:
         return "–"
-    low, high = interval["low"] or 0.0, interval["high"]
-    spread = (high - low) / (2 * interval["median"]) if high else 1.0
-    return times(interval["median"], spread)
+    low, high = interval.low or 0.0, interval.high
+    spread = (high - low) / (2 * interval.median) if high else 1.0
+    return times(interval.median, spread)
 
 
-def on_the_ladder(records: Sequence[Fields]) -> list[Fields]:
+def on_the_ladder(records: Sequence[RungRecord]) -> list[RungRecord]:
     """The records without those of a former experiment in lower precision."""
-    return [record for record in records if record["rung"] != "bfloat16_products"]
+    return [record for record in records if record.rung != "bfloat16_products"]
 
 
-def by_batch(records: Sequence[Fields]) -> dict[int, list[Fields]]:
+def by_batch(records: Sequence[RungRecord]) -> dict[int, list[RungRecord]]:
     """The newest record of every rung, by batch size."""
-    ladders: dict[int, list[Fields]] = {}
-    for record in newest(on_the_ladder(records), lambda r: (r["batch_size"], r["rung"])):
-        ladders.setdefault(record["batch_size"], []).append(record)
+    ladders: dict[int, list[RungRecord]] = {}
+    for record in newest(on_the_ladder(records), lambda r: (r.batch_size, r.rung)):
+        ladders.setdefault(record.batch_size, []).append(record)
     return dict(sorted(ladders.items()))
 
 
-UNKNOWN = {"median": None, "low": None, "high": None}  # of records from before it was measured
-
-
-def ladder(records: Sequence[Fields]) -> Table:
+def ladder(records: Sequence[RungRecord]) -> Table:
     """A row for each rung: seconds, gains, multiples of both floors, accuracy and memory."""
     first = records[0]
-    articles = ARTICLE_SECONDS if first["batch_size"] == ARTICLE.batch_size else {}
-    published = any(r["rung"] in articles for r in records)
+    articles = ARTICLE_SECONDS if first.batch_size == ARTICLE.batch_size else {}
+    published = any(r.rung in articles for r in records)
     rows = []
     for i, r in enumerate(records):
-        memory = r["peak_memory"]
+        memory = r.peak_memory
         rows.append(
             (
-                r["rung"],
-                r["stopped"] or r["what"],
-                interval_digits(r["seconds"]),
-                *[f"{articles[r['rung']]:g}" if r["rung"] in articles else ""] * published,
-                ratio(r["gain"]) if i else "",
-                ratio(r["total_gain"]) if i else "",
-                ratio(r["over_floor"]),
-                ratio(r.get("over_ceiling", UNKNOWN)),
-                percent(r["train_accuracy"], 1),
-                percent(r["test_accuracy"], 1),
+                r.rung,
+                r.stopped or r.what,
+                interval_digits(r.seconds),
+                *[f"{articles[r.rung]:g}" if r.rung in articles else ""] * published,
+                ratio(r.gain) if i else "",
+                ratio(r.total_gain) if i else "",
+                ratio(r.over_floor),
+                ratio(r.over_ceiling),
+                percent(r.train_accuracy, 1),
+                percent(r.test_accuracy, 1),
                 f"{memory / 1e6:.0f} MB" if memory else "–",
             )
         )
@@ -98,7 +97,7 @@ def ladder(records: Sequence[Fields]) -> Table:
         *("gain", "in total", "÷ floor", "÷ ceiling", "train", "test", "memory"),
     )
     title = (
-        f"The ladder at batch {first['batch_size']:,}, {count(first['threads'], 'thread')}: "
+        f"The ladder at batch {first.batch_size:,}, {count(first.threads, 'thread')}: "
         "medians, with 95 % intervals in brackets"
     )
     return Table(title, columns, rows, text=range(2), wrap=(1,), records=records)
@@ -117,40 +116,40 @@ PARTS = {
 }
 
 
-def parts(records: Sequence[Fields]) -> list[Table]:
+def parts(records: Sequence[RungRecord]) -> list[Table]:
     """For each rung that was timed in parts, their seconds: the mean of its threads."""
     tables = []
     for r in records:
-        if not r.get("parts"):
+        if not r.parts:
             continue
-        ceiling, whole = r["ceiling"], r["seconds"]["median"] or 0.0
-        spent = {name: r["parts"][part] for part, name in PARTS.items()}
+        ceiling, whole = r.ceiling, r.seconds.median or 0.0
+        spent = {name: getattr(r.parts, part) for part, name in PARTS.items()}
         spent["everything else"] = whole - sum(spent.values())
         spent["all"] = whole
         rows = [
             (name, f"{value:.3f}", f"{value / ceiling:.2f}" if ceiling else "–")
             for name, value in spent.items()
         ]
-        title = f"Where the time of {r['rung']} goes; the quickest products take {ceiling:.2f} s"
+        title = f"Where the time of {r.rung} goes; the quickest products take {ceiling:.2f} s"
         tables.append(Table(title, ("part", "seconds of 35 epochs", "÷ ceiling"), rows))
     return tables
 
 
-def sweep(records: Sequence[Fields]) -> Table:
+def sweep(records: Sequence[RungRecord]) -> Table:
     """A row for each rung, thread count and batch size."""
 
-    def setting(r: Fields) -> tuple[str, int, int]:
-        return r["rung"], r["threads"], r["batch_size"]
+    def setting(r: RungRecord) -> tuple[str, int, int]:
+        return r.rung, r.threads, r.batch_size
 
     chosen = sorted(newest(on_the_ladder(records), setting), key=setting)
     rows = [
         (
-            r["rung"],
-            str(r["threads"]),
-            f"{r['batch_size']:,}",
-            r["stopped"] or interval_digits(r["seconds"]),
-            ratio(r["over_floor"]),
-            ratio(r.get("over_ceiling", UNKNOWN)),
+            r.rung,
+            str(r.threads),
+            f"{r.batch_size:,}",
+            r.stopped or interval_digits(r.seconds),
+            ratio(r.over_floor),
+            ratio(r.over_ceiling),
         )
         for r in chosen
     ]
@@ -159,20 +158,20 @@ def sweep(records: Sequence[Fields]) -> Table:
     return Table(title, columns, rows, records=chosen)
 
 
-def growth(records: Sequence[Fields]) -> Table:
+def growth(records: Sequence[GrowthRecord]) -> Table:
     """Time per sample as samples and hidden nodes grow."""
-    chosen = newest(records, lambda r: (r["samples"], *r["hidden"]))
+    chosen = newest(records, lambda r: (r.samples, *r.hidden))
     rows = []
     for r in chosen:
-        spent, least = r["seconds_per_sample"], r.get("ceiling_per_sample")
+        spent, least = r.seconds_per_sample, r.ceiling_per_sample
         rows.append(
             (
-                f"{r['samples']:,}",
-                "-".join(map(str, r["hidden"])),
+                f"{r.samples:,}",
+                "-".join(map(str, r.hidden)),
                 seconds(spent),
-                seconds(r["floor_per_sample"]),
+                seconds(r.floor_per_sample),
                 *((seconds(least), f"{spent / least:.2f}") if least else ("–", "–")),
-                percent(r["peak_share"], 0),
+                percent(r.peak_share, 0),
             )
         )
     columns = (

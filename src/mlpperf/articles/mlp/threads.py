@@ -25,10 +25,10 @@ from ...parallel import blas
 from ..data.samples import Samples
 from . import kernels
 from .equations import Array
-from .in_place import Flat, allocate, padded
+from .in_place import Flat, FlatWeights, allocate, padded
 from .meetings import system
 from .nonzero import LANES, nonzero, nothing
-from .rungs import BatchCosts, Phase, Step0
+from .rungs import BatchCosts, Phase
 from .settings import Settings
 from .threads_pass import PARTS, Numbers, Own, Shared, multiply_share, train_share
 
@@ -48,11 +48,10 @@ PHASES = {
 LOSSES = {"log": kernels.LOG_LOSS, "mse": kernels.SQUARES}
 
 
-class Threads(Step0):
+class Threads(FlatWeights):
     """Loops that Numba compiles, one pass over each array; threads share every batch."""
 
     name = "shared_by_threads"
-    dtype = np.float32
     phases: ClassVar[dict[str, str]] = {}  # the compiled pass times them
     # Hidden layers and pixels are filled up to multiples of these.
     multiple: ClassVar[int] = 8
@@ -154,18 +153,6 @@ class Threads(Step0):
             x = samples.scaling(samples.images, np.float32, used)
         members = threads()
         return cls(x, samples.labels, weights, settings, used=used, scale=scale, members=members)
-
-    def load(self, weights: Sequence[Array], momentum: Sequence[Array] | None = None) -> None:
-        """Go on from these weights, and from this η·G of the batch before (default: 0)."""
-        self.now.fill(weights)
-        if momentum is None:
-            self.momentum_now.vector[...] = 0
-        else:
-            self.momentum_now.fill(momentum)
-
-    def state(self) -> tuple[list[Array], list[Array]]:
-        """Weights and momentum in the articles' shapes."""
-        return self.now.in_layers(), self.momentum_now.in_layers()
 
     def close(self) -> None:
         """Let the threads end."""

@@ -42,6 +42,7 @@ def peers(
     from ..mlp.settings import ARTICLE
     from . import PEERS, peer_named, show
     from .contest import PeerStanding, contest
+    from .records import PeerRecord
 
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
     settings = ARTICLE.with_batch(batch_size)
@@ -52,12 +53,7 @@ def peers(
         raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
     standings: list[PeerStanding] = []
     try:
-        with terminal.progress() as bar:
-            task = bar.add_task("peers", total=None)
-
-            def update(text: str) -> None:
-                bar.update(task, description=text, refresh=True)
-
+        with terminal.activity() as update:
             for now in contest(chosen, settings, data, epochs=count, progress=update):
                 standings = now
     finally:
@@ -67,8 +63,9 @@ def peers(
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.table(recording.written))
-    console.print(show.verdict(recording.written))
+    peers = recording.read(PeerRecord)
+    console.print(show.table(peers))
+    console.print(show.verdict(peers))
     if Setting.current().device != "cpu":
         console.print("Peers without GPU support ran on the CPU.")
     console.print(recording.location, soft_wrap=True)

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from ...engine.history.fields import shaped
-from ...engine.history.records import Fields, Origin
 from ...engine.report.blocks import Plot, Prose, Section
-from ...engine.report.draft import Content, Draft, Lead, Records, measured_where
+from ...engine.report.draft import Content, Draft, Lead, measured_where
 from ...engine.table import newest
+from ..accuracy.records import CourseRecord
+from ..clusters.records import ClustersRecord
+from ..keras.records import KerasRecord
 from ..mlp import plots, show_ladder
+from ..mlp.records import GrowthRecord, RungRecord, TrainingRecord
 from ..mlp.settings import ARTICLE
+from ..peers.records import PeerRecord
 from . import training_pages
-from .kinds import KINDS
 
 
 def lead(site: Draft) -> Lead | None:
     """The ladder at the articles' batch size, or at the smallest that was measured."""
-    kinds = site.material.kinds
-    ladders = show_ladder.by_batch(kinds["ladders"])
+    ladders = show_ladder.by_batch(site.material.of(RungRecord))
     if not ladders:
         return None
     size = ARTICLE.batch_size if ARTICLE.batch_size in ladders else min(ladders)
     here = ladders[size]
-    where = shaped(here[-1], Origin).place
-    raced = [r for r in kinds["peers"] if r["batch_size"] == size]
-    raced = [r for r in raced if shaped(r, Origin).place == where]
+    raced = [r for r in site.material.of(PeerRecord) if r.batch_size == size]
+    raced = [r for r in raced if r.place == here[-1].place]
     rivals = [
-        r
-        for r in newest(raced, lambda r: r["peer"])
-        if r["seconds"]["median"] and r["peer"] != "last_rung"
+        (r.peer, r.seconds.median)
+        for r in newest(raced, lambda r: r.peer)
+        if r.seconds.median and r.peer != "last_rung"
     ]
-    best = min(rivals, key=lambda r: float(r["seconds"]["median"]), default=None)
+    best = min(rivals, key=lambda rival: rival[1], default=None)
     last, sentence = here[-1], ""
-    if last["total_gain"]["median"]:
-        gain = f"{last['total_gain']['median']:.1f}×"
-        sentence = f"{last['rung']} trains {gain} as fast as {here[0]['rung']}."
+    if last.total_gain.median:
+        gain = f"{last.total_gain.median:.1f}×"
+        sentence = f"{last.rung} trains {gain} as fast as {here[0].rung}."
     return Lead(sentence, _ladder_section(site, here, best))
 
 
-def _ladder_section(site: Draft, here: Records, best: Fields | None) -> Section:
+def _ladder_section(site: Draft, here: list[RungRecord], best: tuple[str, float] | None) -> Section:
     alt = f"Seconds of 35 epochs for the {len(here)} rungs of the ladder; the table below has them."
     text = (
         "Every rung is one idea of the articles, or of ours after them, and keeps those before it. "
@@ -51,7 +51,15 @@ def _ladder_section(site: Draft, here: Records, best: Fields | None) -> Section:
 
 
 CONTENT = Content(
-    kinds=KINDS,
+    kinds=(
+        RungRecord,
+        GrowthRecord,
+        KerasRecord,
+        TrainingRecord,
+        CourseRecord,
+        ClustersRecord,
+        PeerRecord,
+    ),
     pages=(
         ("batches.html", "Batch sizes", training_pages.batches),
         ("peers.html", "Peers", training_pages.peers),

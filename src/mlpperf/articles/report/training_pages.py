@@ -6,18 +6,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
+from ...engine.history.fields import known
 from ...engine.report.blocks import Page, Plot, Prose, Section
 from ...engine.report.draft import Draft, file_name, measured_where, none_yet
 from ...engine.table import Table, newest
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
+from ..accuracy.records import CourseRecord
 from ..clusters import plots as cluster_plots
 from ..clusters import show as clusters_show
+from ..clusters.records import ClustersRecord
 from ..keras import show as keras_show
+from ..keras.records import KerasRecord
 from ..mlp import plots as mlp_plots
 from ..mlp import show as mlp_show
 from ..mlp import show_ladder
+from ..mlp.records import GrowthRecord, RungRecord, TrainingRecord
 from ..peers import show as peers_show
+from ..peers.records import PeerRecord
 from ..plots import Curves
 from . import figures
 
@@ -34,23 +42,23 @@ def _page(
 
 def batches(site: Draft) -> None:
     """Seconds over batch sizes, and how the cost grows."""
-    kinds, sections, verdict = site.material.kinds, [], ""
-    table = show_ladder.sweep(kinds["ladders"])
-    if records := [r for r in table.records if r["seconds"]["median"]]:
-        best = min(records, key=lambda r: float(r["seconds"]["median"]))
+    sections, verdict = [], ""
+    table = show_ladder.sweep(site.material.of(RungRecord))
+    if records := [r for r in table.records if r.seconds.median]:
+        best = min(records, key=lambda r: known(r.seconds.median))
         verdict = (
-            f"{best['rung']} at batch {best['batch_size']:,} on "
-            f"{count(best['threads'], 'thread')} is the fastest: "
-            f"{best['seconds']['median']:.3g} s for 35 epochs."
+            f"{best.rung} at batch {best.batch_size:,} on "
+            f"{count(best.threads, 'thread')} is the fastest: "
+            f"{best.seconds.median:.3g} s for 35 epochs."
         )
     if table.records:
-        sizes = {r["batch_size"] for r in table.records}
+        sizes = {r.batch_size for r in table.records}
         alt = f"Seconds of 35 epochs at {len(sizes)} batch sizes; the table below has them."
         more = [Prose("`mlpperf sweep` measures more batch sizes and threads.")]
         plot = Plot(mlp_plots.batch_sizes(table.records), alt)
         blocks = [*more[: len(sizes) < 3], plot, *_measured(site, "batch-sizes", table)]
         sections.append(Section("Who gains from bigger batches?", blocks))
-    table = show_ladder.growth(kinds["growth"])
+    table = show_ladder.growth(site.material.of(GrowthRecord))
     if table.records:
         alt = "Time per sample as samples and hidden nodes grow, beside that of the bare products."
         plot = Plot(mlp_plots.growth(table.records), alt)
@@ -67,7 +75,7 @@ def _measured(site: Draft, name: str, table: Table) -> list[Any]:
 def peers(site: Draft) -> None:
     """The newest contest at every batch size."""
     setting = ("batch_size", "device", "threads")
-    contests = peers_show.contests(site.material.kinds["peers"], setting)
+    contests = peers_show.contests(site.material.of(PeerRecord), setting)
     sections, verdicts = [], []
     for (size, device, threads), contest in sorted(contests.items()):
         name = f"Batch {size:,}, {device}, {count(threads, 'thread')}"
@@ -81,37 +89,42 @@ def peers(site: Draft) -> None:
 
 def training(site: Draft) -> None:
     """Accuracy and loss over the epochs of every network: of Keras first, then of NumPy."""
-    kinds, sections, best = site.material.kinds, [], []
-    for r in newest(kinds["keras"], lambda r: (r["network"], r["device"])):
-        accuracy = percent(r["epochs"][-1]["validation_accuracy"])
-        best.append(f"{r['network']} {accuracy}")
-        file = f"training-{file_name(r['network'])}-{file_name(r['device'])}"
-        after = f"After {count(len(r['epochs']), 'epoch')}: {accuracy} of the test set are right."
-        blocks = _epochs(site, r, file, keras_show.epochs(r), keras_show.CURVES)
-        name = f"{r['network']} in Keras, {r['device']}"
+    sections, best = [], []
+    for r in newest(site.material.of(KerasRecord), lambda r: (r.network, r.device)):
+        accuracy = percent(r.epochs[-1].validation_accuracy)
+        best.append(f"{r.network} {accuracy}")
+        file = f"training-{file_name(r.network)}-{file_name(r.device)}"
+        after = f"After {count(len(r.epochs), 'epoch')}: {accuracy} of the test set are right."
+        blocks = _epochs(site, r, file, keras_show.epochs(r.network, r.epochs), keras_show.CURVES)
+        name = f"{r.network} in Keras, {r.device}"
         sections.append(Section(name, [Prose(after), *blocks]))
-    for r in newest(kinds["trainings"], lambda r: (r["rung"], str(r["settings"]))):
+    for t in newest(site.material.of(TrainingRecord), lambda t: (t.rung, str(t.settings))):
         file = f"training-{len(sections) + 1}"
-        blocks = _epochs(site, r, file, mlp_show.epochs(r), mlp_show.CURVES)
-        sections.append(Section(mlp_show.title(r), blocks))
+        title = mlp_show.title(t.rung, t.data, t.hidden)
+        blocks = _epochs(site, t, file, mlp_show.epochs(title, t.epochs), mlp_show.CURVES)
+        sections.append(Section(title, blocks))
     verdict = f"Right on the test set at the end: {', '.join(best)}." if best else ""
     command = "`mlpperf keras` or `mlpperf train`"
     _page(site, "training.html", "Training", verdict, sections, command)
 
 
 def _epochs(
-    site: Draft, record: dict[str, Any], file: str, table: Table, curves: Sequence[Curves]
+    site: Draft,
+    record: KerasRecord | TrainingRecord,
+    file: str,
+    table: Table,
+    curves: Sequence[Curves],
 ) -> list[Any]:
     """The plots and the table of one training."""
-    plots = [Plot(one.draw(record["epochs"]), one.alt) for one in curves]
+    plots = [Plot(one.draw(record.epochs), one.alt) for one in curves]
     return [*plots, site.offer(file, table), measured_where([record])]
 
 
 def accuracy(site: Draft) -> None:
     """Seconds to a test accuracy, and how many clusters there should be."""
-    kinds, sections, verdict = site.material.kinds, [], ""
-    if kinds["accuracies"]:
-        table = accuracy_show.table(kinds["accuracies"])
+    sections, verdict = [], ""
+    if every := site.material.of(CourseRecord):
+        table = accuracy_show.table(every)
         first = {row[0]: row for row in reversed(table.rows)}
         verdict = " ".join(
             f"{target}: {row[1]} is the soonest, in {row[3]} s."
@@ -123,12 +136,12 @@ def accuracy(site: Draft) -> None:
             f"Test accuracy over the seconds of {len(courses)} courses; the table says when "
             "targets were held."
         )
-        flat = [{k: v for k, v in r.items() if k not in ("in_force", "setting")} for r in courses]
+        flat = [structs.replace(r, in_force=None, setting=None) for r in courses]
         blocks: list[Any] = [Plot(figures.courses(courses), alt)]
         blocks.append(site.offer("accuracies", replace(table, records=flat)))
         blocks.append(measured_where(courses))
         sections.append(Section("Seconds until the test accuracy holds a target", blocks))
-    if records := kinds["clusters"]:
+    if records := site.material.of(ClustersRecord):
         blocks = [
             Plot(figure, f"{title} over the clusters; as below.")
             for title, figure in cluster_plots.figures(records).items()

@@ -99,7 +99,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
 
     @cached_property
     def outcomes(self) -> Outcomes:
-        """What it found about each series."""
+        """The result of each series."""
         gathering = _Gathering()
         span = gathering.add(self)
         return Outcomes(gathering.columns(), *span)

@@ -21,13 +21,19 @@ MOST = 1e18  # far beyond any measurement; its square and its inverse are still 
 # pandas counts nanoseconds since 1970 in 64 bits, which end in the year 2262.
 LATEST = datetime(2262, 1, 1, tzinfo=UTC).timestamp()
 
-Option = str | bool | int | float | None  # of a command or a library
 Name = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+OneOrMore = Annotated[int, Meta(ge=1, lt=1 << 31)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Bytes = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Number = Annotated[float, Meta(ge=-MOST, le=MOST)]
 Amount = Annotated[float, Meta(ge=0, le=MOST)]
 Positive = Annotated[float, Meta(ge=1 / MOST, le=MOST)]
+Option = str | bool | int | float | None  # of a command or a library
+Options = dict[str, Option]
+# Of a network: a list is the sizes of layers or the options of convolutions, an object the options
+# of the schedule.
+Settings = dict[str, Option | list[Count | Options] | Options]
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -43,6 +49,9 @@ class Bounds(msgspec.Struct, frozen=True):
             raise ValueError("low, median and high are not in this order")
         if self.median is None and values:
             raise ValueError("there are bounds without a median")
+
+
+UNKNOWN = Bounds(None, None, None)
 
 
 def shaped(value: Any, shape: type[Shape]) -> Shape:

@@ -22,10 +22,10 @@ from .records import finite
 from .table import COLUMNS, History
 
 
-def listing(found: Sequence[Change], history: History) -> RenderableType:
-    """`found`, newest first: for each commit, and within it for each machine and source."""
+def listing(changes: Sequence[Change], history: History) -> RenderableType:
+    """Changes, newest first: by commit, and within it by machine and source."""
     parts: list[RenderableType] = []
-    for commit, at_commit in groupby(found, key=lambda change: change.commit):
+    for commit, at_commit in groupby(changes, key=lambda change: change.commit):
         first, *others = at_commit
         subject = history.subjects.get(commit, "")
         head = f"{commit[:SHORT]}  {first.date:%Y-%m-%d}  {subject}"
@@ -36,9 +36,9 @@ def listing(found: Sequence[Change], history: History) -> RenderableType:
     return Group(*parts)
 
 
-def _table(where: str, found: Sequence[Change]) -> Table:
+def _table(where: str, changes: Sequence[Change]) -> Table:
     rows: list[Sequence[Cell]] = []
-    for change in found:
+    for change in changes:
         curve, ratio = change.curve, change.ratio
         rows.append(
             [
@@ -59,8 +59,8 @@ def kind_of(change: Change) -> str:
     return kinds.get(change.direction, "plain")
 
 
-def summary(found: Sequence[Change], history: History) -> str:
-    """How much there is, if anything, how far to trust it, and what could not be read."""
+def summary(changes: Sequence[Change], history: History) -> str:
+    """The number of changes, their false-alarm rate, and what could not be read."""
     skipped = [f"Skipped: {plain(line)}." for line in history.unreadable]
     table, curves = history.table, points(history.table)
     if not len(table):
@@ -68,10 +68,10 @@ def summary(found: Sequence[Change], history: History) -> str:
     commits = {commit for curve in curves for commit in curve.commits}
     counts = ", ".join(f"{n:,} of {source}" for source, n in table.sources().items())
     lines = [
-        f"{count(len(found), 'change')} in {count(len(curves), 'curve')} over "
+        f"{count(len(changes), 'change')} in {count(len(curves), 'curve')} over "
         f"{count(len(commits), 'commit')}; {count(len(table), 'number')}: {counts}."
     ]
-    if found:
+    if changes:
         lines.append(
             f"Noise alone would show any with a probability of at most {100 * ALARMS:.0f} %."
         )
@@ -88,13 +88,12 @@ def summary(found: Sequence[Change], history: History) -> str:
 
 
 def as_json(
-    found: Sequence[Change], history: History, levels: Mapping[str, Any] | None = None
+    changes: Sequence[Change], history: History, levels: Mapping[str, Any] | None = None
 ) -> str:
-    """The whole table, what changed, the levels over commits, and what could not be read."""
-    told = [{**asdict(c), "curve": c.curve._asdict()} for c in found]
+    """The whole table, the changes, the levels over commits, and what could not be read."""
     content = {
         "rows": list(history.table.rows()),
-        "changes": told,
+        "changes": [{**asdict(c), "curve": c.curve._asdict()} for c in changes],
         "levels": levels,
         "unreadable": history.unreadable,
     }

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .fields import shaped
+from .reading import AnyRecord
 from .records import append, as_records, current_commit, records_folder
 
 
@@ -54,6 +56,10 @@ class Recording:
     def complete(self, *contents: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The records that `add` would append, without appending them."""
         return as_records(self.kind, self._commit, contents)
+
+    def read(self, kind: type[AnyRecord]) -> list[AnyRecord]:
+        """The records that were written, as their kind."""
+        return [shaped(record, kind) for record in self.written]
 
     @property
     def location(self) -> str:

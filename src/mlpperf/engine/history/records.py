@@ -32,7 +32,7 @@ from ..machine.in_force import in_force
 from ..machine.machine import Machine
 from ..worker.environment import NONE
 from ..worker.memory import keep_freed_memory
-from .fields import Bytes, Count, Option, seconds_of, shaped
+from .fields import Bytes, Count, Options, seconds_of, shaped
 from .rows import machine_name
 
 SCHEMA = 1
@@ -106,8 +106,8 @@ class Origin(msgspec.Struct, kw_only=True):
     machine: Machine
     device: str
     threads: Count
-    setting: dict[str, Option] | None = None
-    in_force: dict[str, Option] | None = None
+    setting: Options | None = None
+    in_force: Options | None = None
     freed_memory: str
     versions: dict[str, str]
 

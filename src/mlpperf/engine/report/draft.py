@@ -18,7 +18,6 @@ import msgspec
 from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Points
-from ..history.fields import shaped
 from ..history.listing import kind_of
 from ..history.races import RaceRecord
 from ..history.records import Fields, Origin, Place, finite
@@ -28,7 +27,6 @@ from ..words import SHORT, by_percent, count, plain
 from .blocks import Page, Prose, Section, sparkline
 from .gather import Material, where_from
 
-Records = Sequence[Fields]
 NO_CHANGE = "No change that the history can show."
 
 
@@ -228,6 +226,6 @@ def none_yet(command: str) -> Prose:
     return Prose(f"There are no records of this yet; {command} makes some.")
 
 
-def measured_where(records: Records) -> Prose:
+def measured_where(records: Sequence[Origin]) -> Prose:
     """Where and when the last of `records` was measured."""
-    return Prose(where_from(shaped(records[-1], Origin)), quiet=True)
+    return Prose(where_from(records[-1]), quiet=True)

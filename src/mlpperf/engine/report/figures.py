@@ -6,16 +6,16 @@ Colours, fonts and grids come from the page, which knows whether it is dark.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from ..calibrate.trials import DetectionRate
+from ..history.fields import Bounds, known
 from ..race.result import Result
+from ..statistics.intervals import Interval
 
-Record = Mapping[str, Any]
 ROW = 26  # pixels of a bar or a point with its name
 BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"}  # a legend
 # Left alone, Plotly labels 20 as 2, and each of 1 to 9 in every decade.
@@ -27,24 +27,29 @@ def figure(traces: Sequence[Any], **layout: Any) -> Any:
     return go.Figure(traces, {"template": {}, **layout})
 
 
-def interval(intervals: Sequence[Record], scale: float = 1.0, **more: Any) -> dict[str, Any]:
-    """Error bars for intervals with median, low and high, without those of unknown bounds."""
+def interval(
+    intervals: Sequence[Interval | Bounds], scale: float = 1.0, **more: Any
+) -> dict[str, Any]:
+    """Error bars for intervals, without those of unknown bounds."""
 
-    def reach(one: Record, bound: str) -> float:
-        value = math.nan if one[bound] is None else one[bound]
-        return scale * abs(value - one["median"]) if math.isfinite(value) else 0.0
+    def reach(median: float | None, bound: float | None) -> float:
+        length = abs(known(bound) - known(median))
+        return scale * length if math.isfinite(length) else 0.0
 
-    above, below = ([reach(one, bound) for one in intervals] for bound in ("high", "low"))
+    above = [reach(one.median, one.high) for one in intervals]
+    below = [reach(one.median, one.low) for one in intervals]
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, **more}
 
 
-def points(name: str, names: Sequence[str], intervals: Sequence[Record], unit: str) -> Any:
+def points(
+    name: str, names: Sequence[str], intervals: Sequence[Interval | Bounds], unit: str
+) -> Any:
     """A point with an interval for each name."""
     return go.Scatter(
         name=name,
         mode="markers",
         marker={"size": 9},
-        x=[i["median"] for i in intervals],
+        x=[i.median for i in intervals],
         y=[plain_text(name) for name in names],
         error_x=interval(intervals, thickness=2, width=6),
         hovertemplate=f"%{{y}}: %{{x:.3g}}{unit}<extra>{name}</extra>",
@@ -98,7 +103,7 @@ def plain_text(text: str) -> str:
 def forest(results: Sequence[Result]) -> Any:
     """Speedup of every variant with its interval; right of 1 is faster than the reference."""
     timed = [r for r in results if r.speedup.median > 0]
-    drawn = points("", [r.variant for r in timed], [asdict(r.speedup) for r in timed], "×")
+    drawn = points("", [r.variant for r in timed], [r.speedup for r in timed], "×")
     title = "speedup over the reference, with 95 % intervals"
     return by_name(
         [drawn.update(showlegend=False)], title, len(timed), [(1.0, "as fast")], logarithmic=True
@@ -128,10 +133,7 @@ def ceilings(results: Sequence[Result]) -> Any:
 def detection(rates: Sequence[DetectionRate]) -> Any:
     """Share of slowdowns that were detected, over their size, with Clopper-Pearson intervals."""
     known = [rate for rate in rates if rate.detected.of]
-    bounds = [
-        {"median": r.detected.share, "low": r.detected.bounds[0], "high": r.detected.bounds[1]}
-        for r in known
-    ]
+    bounds = [Interval(r.detected.share, *r.detected.bounds) for r in known]
     line = go.Scatter(
         x=[100 * r.size for r in known],
         y=[100 * r.detected.share for r in known],

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from ...errors import MlpperfError
 from .. import git
@@ -19,7 +17,7 @@ from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
 from ..history.reading import AnyRecord, read_records
-from ..history.records import Fields, Origin, Place
+from ..history.records import Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
 
@@ -29,8 +27,8 @@ class Material:
     """What the report is made of.
 
     `points`: the curves of the history. `races`: the newest of each variant, case and place.
-    `levels`: of the branch that is checked out, if two of its commits have been compared. `kinds`:
-    the fields of the records that are not the engine's own, by the name of their file.
+    `levels`: of the branch that is checked out, if two of its commits have been compared. `others`:
+    the records that are not the engine's own, by their kind.
     `commit_url`: the beginning of the address of a commit's page; empty if unknown.
     """
 
@@ -41,9 +39,13 @@ class Material:
     calibrations: list[CalibrationRecord] = field(default_factory=list)
     comparisons: list[ComparisonRecord] = field(default_factory=list)
     levels: Levels | None = None
-    kinds: dict[str, list[Fields]] = field(default_factory=lambda: defaultdict(list))
+    others: dict[type[Origin], list[Any]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
+
+    def of(self, kind: type[AnyRecord]) -> list[AnyRecord]:
+        """The records of a kind that is not the engine's own."""
+        return self.others.get(kind, [])
 
     @cached_property
     def places(self) -> list[Place]:
@@ -84,14 +86,13 @@ def gather(
         material.comparisons, unreadable = comparisons(records)
         material.unreadable += unreadable
         for kind in kinds:
-            every = _read(records, kind, material.unreadable)
-            material.kinds[kind.FILE] = [msgspec.to_builtins(record) for record in every]
+            material.others[kind] = _read(records, kind, material.unreadable)
     material.levels = levels_here(material.comparisons)
     recorded = (
         material.history,
         material.calibrations,
         material.comparisons,
-        *material.kinds.values(),
+        *material.others.values(),
     )
     if not any(recorded):
         if material.unreadable:

@@ -1,0 +1,121 @@
+"""The records of the ladder, of growth and of trainings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ...engine.history.fields import (
+    UNKNOWN,
+    Amount,
+    Bounds,
+    Bytes,
+    Count,
+    Name,
+    OneOrMore,
+    Positive,
+    Settings,
+    Share,
+)
+from ...engine.history.records import Origin
+
+
+class Parts(msgspec.Struct):
+    """Seconds by what they are spent on."""
+
+    forward: Amount
+    gradient: Amount
+    delta: Amount
+    gather: Amount
+    activation: Amount
+    chain: Amount
+    cost: Amount
+    update: Amount
+    wait: Amount
+
+
+class RungRecord(Origin, kw_only=True):
+    """A rung of the ladder; `RungStanding` explains the fields."""
+
+    FILE = "ladders"
+
+    kind: Literal["ladder"]
+    data: str
+    batch_size: OneOrMore
+    epochs_timed_as: Count
+    settings: Settings
+    rung: Name
+    what: str
+    seconds: Bounds
+    gain: Bounds
+    total_gain: Bounds
+    over_floor: Bounds
+    over_ceiling: Bounds = UNKNOWN
+    ceiling: Positive | None = None
+    parts: Parts | None = None
+    epochs: Count
+    train_accuracy: Share | None
+    test_accuracy: Share | None
+    stopped: str
+    peak_memory: Bytes | None
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say: raises `ValueError`."""
+        super().__post_init__()
+        if self.parts and self.ceiling is None:
+            raise ValueError("there are parts without a ceiling")
+
+
+class GrowthRecord(Origin, kw_only=True):
+    """How long a sample takes, by samples and hidden nodes."""
+
+    FILE = "growth"
+
+    kind: Literal["growth"]
+    rung: Name
+    samples: Count
+    hidden: list[Count]
+    seconds_per_sample: Positive
+    floor_per_sample: Positive
+    peak_share: Amount | None
+    ceiling_per_sample: Positive | None = None
+
+
+class EpochRecord(msgspec.Struct):
+    """An epoch of a training; `mlp.training.Epoch` explains the fields."""
+
+    epoch: int
+    cost: float
+    penalty_share: float | None
+    error: float
+    learning_rate: float
+    mean_weights: list[float]
+    seconds: float
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
+class TrainingRecord(Origin, kw_only=True):
+    """A training by a rung of the ladder."""
+
+    FILE = "trainings"
+
+    kind: Literal["training"]
+    rung: Name
+    data: str
+    settings: Settings
+    epochs: Annotated[list[EpochRecord], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Check what the types do not say: raises `ValueError`."""
+        super().__post_init__()
+        if not isinstance(self.settings.get("hidden"), list):
+            raise ValueError("the settings lack the hidden layers")
+
+    @property
+    def hidden(self) -> list[Any]:
+        """The sizes of the hidden layers."""
+        sizes = self.settings["hidden"]
+        return sizes if isinstance(sizes, list) else []
