@@ -109,11 +109,5 @@ def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str |
 
 
 def path(*arguments: str, folder: Path, variables: Mapping[str, str] | None = None) -> Path:
-    """The path that git prints.
-
-    Raises
-    ------
-    MlpperfError
-        If git fails.
-    """
+    """The path that git prints."""
     return Path(os.fsdecode(git(*arguments, folder=folder, variables=variables).rstrip(b"\n")))

@@ -45,13 +45,7 @@ def is_compiled(root: Path) -> str:
 
 
 def build(root: Path, python: str) -> None:
-    """Build the project in `root` into the folder where `import_folders` looks for it.
-
-    Raises
-    ------
-    MlpperfError
-        If the build fails.
-    """
+    """Build the project in `root` into the folder where `import_folders` looks for it."""
     folder = root / BUILT
     _remove(folder)  # whatever a commit has in its place
     install(python, ["--no-deps", "--target", str(folder)], [str(root)], f"The project in {root}")

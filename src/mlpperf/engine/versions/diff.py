@@ -107,7 +107,7 @@ def same_code(base: Version, head: Version, suites: bool = False) -> bool:
 
 def _pair(base: Version, head: Version) -> Trees:
     read.cache_clear()  # files may have been written since
-    return Trees(base.copy or base.root, head.copy or head.root)
+    return Trees(base.whole, head.whole)
 
 
 def changes(base: Version, head: Version) -> Changes:
@@ -126,7 +126,7 @@ def changes(base: Version, head: Version) -> Changes:
 def _changes(both: Trees, base: Version) -> Changes:
     if both.missing:
         return Changes(f"the files of the submodule {both.missing} are not there")
-    below = Path(os.path.relpath(base.root, base.copy or base.root))
+    below = Path(os.path.relpath(base.root, base.whole))
     effects = {}
     for name in both.differ:
         if both.harmless(name):

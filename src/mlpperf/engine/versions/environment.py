@@ -99,13 +99,7 @@ def lacking(python: str, modules: Sequence[str]) -> list[str]:
 
 
 def asked(python: str, expression: str, *arguments: str) -> Any:
-    """The value of an expression in an interpreter, whatever else that prints when it starts.
-
-    Raises
-    ------
-    MlpperfError
-        If the interpreter cannot be run, fails, or does not answer in time.
-    """
+    """The value of an expression in an interpreter, whatever else that prints when it starts."""
     # Modules in the current folder must not replace those of the interpreter.
     code = (
         "import sys; sys.path[:] = filter(None, sys.path); "

@@ -39,8 +39,8 @@ class Imports:
     @property
     def packages(self) -> list[str]:
         """The package of each absolute import."""
-        packages = (module.partition(".")[0] for module, _ in self.modules)
-        return list(dict.fromkeys(filter(None, packages)))
+        packages = dict.fromkeys(module.partition(".")[0] for module, _ in self.modules)
+        return list(filter(None, packages))
 
 
 @lru_cache(maxsize=8192)

@@ -118,16 +118,16 @@ def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
         missing here, or an environment cannot be made.
     """
     origin = source(folder, into)
-    head, merged = wanted.head or origin.head, Merged()
+    head, common, description = wanted.head or origin.head, "", ""
     if wanted.base is not None and not wanted.exact:
-        merged = _merge_base(wanted.base, head, origin.top)
+        common, description = _merge_base(wanted.base, head, origin.top)
 
     def checked(revision: str | None, name: str) -> Version:
         return checked_out(revision, origin.top, origin.project, into / name, wanted.usual)
 
-    old_commit = merged.commit or wanted.base
+    old_commit = common or wanted.base
     old = checked(old_commit, "base")
-    old = replace(old, name=merged.name or old.name)
+    old = replace(old, name=description or old.name)
     new = checked(head, "head")
     _refuse_unknown_submodules(old, new)
     suite_source = new
@@ -158,9 +158,7 @@ def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
     isolated, hot_paths = "as asked" if wanted.isolate else "", Runtime()
     if has_hot_paths:
         isolated, hot_paths = coexistence(old, new, into, isolated)
-    made = Pair(
-        old, new, suites, own_settings, isolated, hot_paths, own=own, merge_base=merged.commit
-    )
+    made = Pair(old, new, suites, own_settings, isolated, hot_paths, own=own, merge_base=common)
     if not suites:
         return made
     python = interpreter(origin.top / origin.project, wanted.python)
@@ -193,22 +191,17 @@ def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequenc
     return replace(made, isolated=isolated, runtime=Runtime(python, folders, compiled))
 
 
-@dataclass(frozen=True)
-class Merged:
-    """The merge base of two revisions that have diverged, and its description; empty if not."""
+def _merge_base(base: str, head: str | None, top: Path) -> tuple[str, str]:
+    """The merge base of two revisions that have diverged, and its description; empty if not.
 
-    commit: str = ""
-    name: str = ""
-
-
-def _merge_base(base: str, head: str | None, top: Path) -> Merged:
-    """The merge base of two revisions; the working tree (None) comes after its commit."""
+    The working tree (None) comes after its commit.
+    """
     ends = commit_named(base, top), commit_named(head or "HEAD", top)
     commit, several = merge_base(*ends, top)
     if commit == ends[0] or (head is not None and commit == ends[1]):
-        return Merged()
+        return "", ""
     which = f"one of {several} merge bases" if several > 1 else "the merge base"
-    return Merged(commit, f"{commit[:SHORT]}, {which} of {base} and {head or 'HEAD'}")
+    return commit, f"{commit[:SHORT]}, {which} of {base} and {head or 'HEAD'}"
 
 
 def _refuse_unknown_submodules(base: Version, head: Version) -> None:
