@@ -87,6 +87,7 @@ REMOVED = {
     ("compare", "--backend"): "--series '*/VARIANT' with the name of a variant",
     ("compare", "--same --full"): "--all",
     ("backfill", "--workers"): "--scheduler, after `dask scheduler` and `dask worker`",
+    ("keras", "--window"): "--plot FILE.html, a page that is written after every epoch",
     ("", "--inter"): "--threads, or TensorFlow's variable TF_NUM_INTEROP_THREADS",
     ("", "--gpu-memory"): "TensorFlow's variable TF_FORCE_GPU_ALLOW_GROWTH",
     ("", "--xla --no-xla"): "TensorFlow's variable TF_XLA_FLAGS",

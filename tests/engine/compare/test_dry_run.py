@@ -112,6 +112,11 @@ def test_a_call_that_does_not_end_in_the_head_is_slower_by_a_bound() -> None:
     assert "is slower by at least +499,900.0 %" in render.verdict(result(finding))
 
 
+def test_a_hot_path_that_does_not_end_in_the_head_is_slower_too() -> None:
+    series = Series("path", "case", "variant")
+    assert concluded(run(series, aborted={"head": 5.0}), series).slower
+
+
 def test_a_call_that_does_not_end_in_the_base_is_faster() -> None:
     finding = concluded(run(aborted={"base": 5.0}))
     assert finding.judgement.verdict is Verdict.FASTER

@@ -141,7 +141,7 @@ def conclude(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Find
     name, suite = finding.series.name, finding.series.suite
     not_run = {side: why for side, why in run.not_run.items() if side in sides}
     aborted = {side: seconds for side, seconds in run.aborted.items() if side in sides}
-    if not suite:  # its failures name it, and a wrong result is wrong whatever the base gives
+    if not_run and not suite:  # a reason names the hot path, which is wrong whatever the base gives
         return replace(finding, wrong=not_run)
     if not_run and len(not_run) == len(sides):
         why = not_run["head"]
