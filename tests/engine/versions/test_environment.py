@@ -297,3 +297,24 @@ def test_neither_a_greeting_nor_the_current_folder_confuses_what_is_installed(
     needs = "[project]\ndependencies = ['pytest', 'missing-for-certain']\n"
     (tmp_path / "pyproject.toml").write_text(needs, encoding="utf-8")
     assert unmet(tmp_path, python) == ["missing-for-certain"]
+
+
+@pytest.mark.parametrize(
+    ("requires", "refused"), [(">=3.9", False), (">=3.99", True), ("<3", True), ("newest", False)]
+)
+def test_a_python_that_the_project_does_not_support_is_refused(
+    tmp_path: Path, requires: str, refused: bool
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "brine"\nrequires-python = "{requires}"\n', encoding="utf-8"
+    )
+    if not refused:
+        module.check_version(tmp_path, sys.executable)
+        return
+    sentence = refusal(module.check_version, tmp_path, sys.executable)
+    assert sentence.startswith(f"brine needs Python {requires}, and {sys.executable} is 3.")
+    assert "--python" in sentence
+
+
+def test_a_project_that_names_no_python_takes_any(tmp_path: Path) -> None:
+    module.check_version(tmp_path, "no such interpreter")

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
-from ..suites.pyproject import readable, table_at
+from ..suites.pyproject import project_name, readable, table_at
 from ..words import plain
 from .variables import variables
 
@@ -91,6 +92,27 @@ def _usable(python: str) -> str:
         has, needs = (".".join(map(str, one)) for one in (version, OLDEST))
         raise MlpperfError(f"{python} is Python {has}, and suites need {needs} or later.")
     return python
+
+
+def check_version(root: Path, python: str) -> None:
+    """Raise unless the project in `root` supports the Python of an interpreter.
+
+    Raises
+    ------
+    MlpperfError
+        If `requires-python` in its pyproject.toml excludes that version.
+    """
+    text = table_at(readable(root), "project").get("requires-python")
+    if not isinstance(text, str):
+        return
+    with contextlib.suppress(InvalidSpecifier):
+        supported = SpecifierSet(text)
+        version = asked(python, "'.'.join(map(str, sys.version_info[:3]))")
+        if not supported.contains(version, prereleases=True):
+            raise MlpperfError(
+                f"{project_name(root)} needs Python {text}, and {python} is {version}: "
+                "--python names another interpreter."
+            )
 
 
 def lacking(python: str, modules: Sequence[str]) -> list[str]:

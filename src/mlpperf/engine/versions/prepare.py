@@ -16,6 +16,7 @@ from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import (
     NEEDS,
     Runtime,
+    check_version,
     interpreter,
     lacking,
     packages,
@@ -170,6 +171,7 @@ def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequenc
     sides = {"base": made.base, "head": made.head}
     isolated, compiled = made.isolated, False
     for version in sides.values():
+        check_version(version.root, python)
         complete(version.root, version.commit, top)
         if why := is_compiled(version.root):
             isolated = isolated or f"{version.name} has {why}"
