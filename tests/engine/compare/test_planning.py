@@ -95,8 +95,19 @@ def test_a_suite_that_neither_version_loads_leaves_the_others_alone(faked: Faked
     assert result(planned).exit_code == 2
 
 
+def test_a_reason_that_many_files_share_is_given_once(faked: Faked) -> None:
+    files = {f"tests/{name}.py": f"tests/{name}.py cannot be loaded: no scipy" for name in "abc"}
+    files["tests/d.py"] = "tests/conftest.py cannot be loaded: no numpy"
+    planned = plan(faked([has("base"), replace(has("head"), broken=files)]))
+    reason = "no scipy; tests/conftest.py cannot be loaded: no numpy"
+    assert planned.unloaded == {"tests": reason}
+    planned = plan(faked([has("base", "a"), replace(has("head"), broken=files)]))
+    first = "tests/a.py cannot be loaded: no scipy"
+    assert planned.broken == {"head": f"{first} tests/conftest.py cannot be loaded: no numpy"}
+
+
 def test_a_file_that_neither_version_loads_is_a_gap_unless_it_is_accepted(faked: Faked) -> None:
-    broken = {"tests/b.py": "No module named 'x'"}
+    broken = {"tests/b.py": "tests/b.py cannot be loaded: No module named 'x'"}
     planned = plan(faked([replace(has(side, "a"), broken=broken) for side in ("base", "head")]))
     assert variants(planned) == ["a"]
     compared = result(planned, "a")

@@ -87,28 +87,47 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
     if not head.series:
-        why = " ".join(head.broken.values()) or f"it has no series of the {suite.kind} suite"
+        reasons = _reasons(head.broken)
+        why = " ".join(reasons.values()) or f"it has no series of the {suite.kind} suite"
         if any(inventory.series for inventory in inventories.values()):
             return Plan(broken={"head": why})
         if head.broken:
-            return Plan(unloaded={suite.place: why})
+            return Plan(unloaded={suite.place: "; ".join(reasons)})
         context.warn(f"{suite.place}: {why}")
         return Plan()
-    for side in SIDES:
-        for why in inventories[side].broken.values():
-            context.warn(f"{names[side]}: {why}")
+    for place in {**base.broken, **head.broken}:
+        reasons = {side: inventories[side].broken.get(place, "") for side in SIDES}
+        if reasons["base"] == reasons["head"]:
+            context.warn(f"In both versions {reasons['head']}")
+            continue
+        for side, why in reasons.items():
+            if why:
+                context.warn(f"{names[side]}: {why}")
     planned = _planned(context, suite.kind, inventories)
     # What is in a file that neither version can load is unknown. What a hook of the project leaves
     # out, such as `file::test`, is not meant to be timed.
     own = inventories["own"].series if "own" in inventories else []
     unloaded = {
-        place: head.broken[place]
+        place: _reason(place, head.broken[place])
         for place in head.broken.keys() & base.broken.keys()
         if "::" not in place and not any(_place(path, [place]) for path, _, _ in own)
     }
     if not base.series and base.broken and not own:
         unloaded[suite.place] = f"at {names['base']}: {next(iter(base.broken.values()))}"
     return planned if context.selection.series else replace(planned, unloaded=unloaded)
+
+
+def _reasons(broken: Mapping[str, str]) -> dict[str, str]:
+    """The reasons for which files cannot be loaded, and the sentence about the first of each."""
+    reasons: dict[str, str] = {}
+    for place, sentence in broken.items():
+        reasons.setdefault(_reason(place, sentence), sentence)
+    return reasons
+
+
+def _reason(place: str, sentence: str) -> str:
+    """Why a file cannot be loaded, without its name, which the reader has already."""
+    return sentence.removeprefix(f"{place} cannot be loaded: ")
 
 
 def _discover(context: Context, suite: Suite) -> dict[str, Inventory]:
