@@ -76,21 +76,17 @@ def compare(
     Parameters
     ----------
     budget
-        Seconds for all processes that time, one after the other; dry runs come before. Default:
-        `usual_budget`.
+        Seconds for all processes that time; by default `usual_budget`. Dry runs come before.
     changes
-        Finds out what differs: series that run no changed code are called, and not timed. Default:
-        all are timed.
-    seed
-        Of all random orders.
+        Finds out what differs; series that run no changed code are then not timed.
     patience
         Seconds to wait while another comparison is running on this machine.
 
     Raises
     ------
     MlpperfError
-        For an unknown path or case, a threshold or budget out of range, or when another comparison
-        is running on this machine.
+        For a pattern that fits no series, a threshold or budget out of range, or when another
+        comparison is running on this machine.
     """
     if budget is not None:
         check_budget(budget)

@@ -108,17 +108,10 @@ class Pool:
     ) -> Iterator[Samples]:
         """Samples of each session, by one process with both versions, which take turns.
 
-        Parameters
-        ----------
-        longest
-            Seconds, besides its own, after which the calls of a session are aborted.
-        expected
-            Seconds that a session may take without a sign of life.
-        apart
-            Each version has a process, and these take turns block by block.
-        once
-            Each process loads its version only once, as even copies of one may be in each other's
-            way.
+        Calls that take `longest` seconds more than their session are aborted, and a session may
+        take `expected` seconds without a sign of life. `apart`: each version has a process, and
+        these take turns block by block; `once`: each is loaded only once, as even copies of one
+        version may be in each other's way.
 
         Raises
         ------
