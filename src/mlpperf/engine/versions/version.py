@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -90,12 +90,13 @@ def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tupl
 def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None) -> tuple[str, ...]:
     """The entries of a version's hot paths: its own, or those of `usual` that it has."""
     named = pyproject.entries(root / "pyproject.toml")
-    return tuple(named or (entry for entry in usual if _first_file(root, _module(entry), whole)))
+    folders = _folders(root, whole)
+    return tuple(named or (entry for entry in usual if _first_file(folders, _module(entry))))
 
 
 def entry_file(version: Version, entry: str) -> Path | None:
     """The file of the module that an entry names."""
-    return _first_file(version.root, _module(entry), version.copy)
+    return _first_file(_folders(version.root, version.copy), _module(entry))
 
 
 def _module(entry: str) -> str:
@@ -104,43 +105,47 @@ def _module(entry: str) -> str:
 
 def extension_modules(version: Version) -> list[str]:
     """Its compiled files, which a process can load only once."""
-    files = (file.relative_to(version.root) for file in _sources(version))
+    files = (file.relative_to(version.root) for of in _packages(version).values() for file in of)
     return [str(file) for file in files if file.name.endswith(tuple(EXTENSION_SUFFIXES))]
 
 
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by name."""
     own = _packages(version)
-    imported = (name for file in _sources(version) for name in imports(file.read_bytes()).packages)
+    imported = (name for files in own.values() for file in files for name in _imported(file))
     return tuple(own) if any(name in own for name in imported) else ()
 
 
-def _packages(version: Version) -> list[str]:
-    """The packages of its hot paths, and the packages of the project that these import."""
-    names = (_module(entry).partition(".")[0] for entry in version.entries)
-    own = list(dict.fromkeys(names))
-    for package in own:  # grows in the loop
-        for file in _files(version, package):
-            for name in imports(file.read_bytes()).packages:
-                if name not in own and _first_file(version.root, name, version.copy):
-                    own.append(name)
-    return own
+def _packages(version: Version) -> dict[str, list[Path]]:
+    """The files of the packages of its hot paths, and of the project's that these import."""
+    folders = _folders(version.root, version.copy)
+    names = list(dict.fromkeys(_module(entry).partition(".")[0] for entry in version.entries))
+    files = {}
+    for package in names:  # grows in the loop
+        files[package] = _files(_first_file(folders, package))
+        imported = dict.fromkeys(name for file in files[package] for name in _imported(file))
+        names += [n for n in imported if n not in names and _first_file(folders, n)]
+    return files
 
 
-def _sources(version: Version) -> list[Path]:
-    """The files of all packages of its hot paths."""
-    return [file for package in _packages(version) for file in _files(version, package)]
+def _imported(file: Path) -> Iterable[str]:
+    """The packages that a file imports by name."""
+    return imports(file.read_bytes()).packages if file.suffix == ".py" else ()
 
 
-def _files(version: Version, package: str) -> list[Path]:
-    first = _first_file(version.root, package, version.copy)
+def _files(first: Path | None) -> list[Path]:
+    """All files of the package that this file begins."""
     if first is None or first.name != "__init__.py":
         return [first] if first else []
     files = sorted(file for file in first.parent.rglob("*") if file.is_file())
     return [file for file in files if "__pycache__" not in file.parts]
 
 
-def _first_file(root: Path, package: str, whole: Path | None = None) -> Path | None:
+def _folders(root: Path, whole: Path | None = None) -> tuple[Path, ...]:
+    """The folders from which the packages of a version are imported."""
+    return tuple(dict.fromkeys((root / "src", *import_folders(root, whole), root)))
+
+
+def _first_file(folders: tuple[Path, ...], package: str) -> Path | None:
     """The file that is run when the package or module of that (dotted) name is imported."""
-    folders = (root / "src", *import_folders(root, whole), root)
-    return next(module_files(tuple(dict.fromkeys(folders)), package), None)
+    return next(module_files(folders, package), None)
