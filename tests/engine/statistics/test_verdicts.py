@@ -16,11 +16,11 @@ from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
         (Judgement(Verdict.UNCHANGED, within=0.004), "unchanged within ±0.4 %"),
         (
             Judgement(Verdict.UNDECIDED, within=0.099, reason=Reason.WIDE_INTERVAL),
-            "undecided: ±9.9 % is as far as this machine lets see",
+            "undecided: anything within ±9.9 % is possible",
         ),
         (
             Judgement(Verdict.UNDECIDED, within=math.inf, reason=Reason.WIDE_INTERVAL),
-            "undecided: ±? % is as far as this machine lets see",
+            "undecided: anything within ±? % is possible",
         ),
         (
             Judgement(Verdict.UNDECIDED, processes=3, reason=Reason.FEW_PROCESSES),
