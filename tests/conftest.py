@@ -293,6 +293,9 @@ def here(
         def __exit__(self, *reason: object) -> None:
             pass
 
+        def finish(self) -> None:
+            pass
+
         def __iter__(self) -> Any:
             return self
 

@@ -17,6 +17,7 @@ from mlpperf.engine.worker.protocol import CallTime, DryRun, Value
 
 Faked = Callable[..., Any]
 A, B = (Series("tests/a.py", "", name, "pytest") for name in "ab")
+HOT = Series("path", "case", "variant")
 SIDES = ("base", "head")
 
 
@@ -279,7 +280,7 @@ FAILS = gives(math.nan, failed="no")
         ([gives(math.nan)] * 3, [gives(math.nan)] * 3, Verdict.NOT_TIMED),  # no number
         ([gives(1.0)] * 3, [FAILS] * 3, Verdict.WRONG),
         ([FAILS] * 3, [gives(1.0)] * 3, Verdict.FIXED),
-        ([gives(1.0)] * 3, [FAILS, *[gives(1.0)] * 2], Verdict.NOT_TIMED),
+        ([gives(1.0)] * 3, [FAILS, *[gives(1.0)] * 2], Verdict.UNDECIDED),
     ],
 )
 def test_a_value_that_a_version_fails_to_give_is_no_value(
@@ -288,8 +289,18 @@ def test_a_value_that_a_version_fails_to_give_is_no_value(
     finding = measured(faked, base, head)
     assert finding.judgement.verdict is verdict
     assert finding.values == {}
-    codes = {Verdict.WRONG: 1, Verdict.FIXED: 0, Verdict.NOT_TIMED: 2}
+    codes = {Verdict.WRONG: 1, Verdict.FIXED: 0, Verdict.NOT_TIMED: 2, Verdict.UNDECIDED: 2}
     assert result(finding).exit_code == codes[verdict]
+    # It passes with no number of others that are judged.
+    assert bool(result(finding).missing) == (verdict is Verdict.UNDECIDED)
+
+
+def test_a_hot_path_that_ends_the_process_of_both_versions_is_unknown(faked: Faked) -> None:
+    """Each version alone is proven by its own reference: these were not compared."""
+    alone = [run(HOT, sides=["head"])], [run(HOT, sides=["base"])]
+    runs = module.dry_run(faked(["killed"], *alone), [HOT], 1.0)
+    assert not module.ran_in_both(runs[HOT])
+    assert result(conclude(Finding(HOT), runs[HOT])).exit_code == 2
 
 
 def test_each_peak_of_memory_has_processes_of_its_own(faked: Faked) -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlpperf.engine.compare.budget import Sampling
 from mlpperf.engine.compare.result import Finding
-from mlpperf.engine.compare.screening import Timing, time_once
+from mlpperf.engine.compare.screening import Timing, follow_up, time_once
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
@@ -45,6 +46,12 @@ def once(context: Any, before: Timing) -> Timing:
 
 
 FAILED = samples(A, failed="it raised")
+
+
+def test_nothing_is_followed_up_if_all_series_failed(faked: Faked) -> None:
+    assert list(follow_up(faked(), replace(timing(A), samplings={}))) == []
+
+
 RUNS = [run(A, "base")], [run(A, "head")]
 
 

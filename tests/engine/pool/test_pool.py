@@ -195,3 +195,20 @@ def test_samples_that_nobody_reads_end_their_process(hot_paths: Any) -> None:
     next(samples)
     samples.close()
     assert not psutil.Process().children()
+
+
+@pytest.mark.parametrize(("suite", "longest"), [("pytest", 2.0), ("", 2.0 + module.COMPILING)])
+def test_a_hot_path_may_compile_at_its_first_call_in_a_process_that_times(
+    suite: str, longest: float, pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = []
+
+    def worker(task: Any, *_: Any, **where: Any) -> Any:
+        tasks.append(task)
+        raise WorkerError("enough")
+
+    monkeypatch.setattr(module, "TaskWorker", worker)
+    sessions = [Session(EDGE, 0.1, False)]
+    with pytest.raises(WorkerError, match="enough"):
+        list(pool().time(suite, sessions, longest=2.0, expected=1.0))
+    assert tasks[0].longest == longest

@@ -70,6 +70,8 @@ def dry_run(
                     why = str(lost or "it gave no answer")
                     answer = answers.get(guilty, DryRun(guilty.names, failed={side: why}))
                     runs[guilty] = runs[guilty].merged(answer)
+                if not guilty.suite and len(group) > 1 and ran_in_both(runs[guilty]):
+                    runs[guilty] = DryRun(guilty.names)  # not compared with each other: unknown
     return runs
 
 
@@ -77,12 +79,12 @@ def _called(
     context: Context, sides: Sequence[str], series: Sequence[Series], longest: float, repeat: int
 ) -> tuple[dict[Series, DryRun], WorkerError | None]:
     """Dry runs of series of one suite in one process, up to its death if it dies."""
-    suite, names = series[0].suite, [one.names for one in series]
+    suite, names, wanted = series[0].suite, [one.names for one in series], set(series)
     answers, lost = context.pool.run(
         "dry_run", sides, suite, series=names, longest=longest, repeat=repeat
     )
     runs = {Series.of(answer.series, suite): answer for answer in answers}
-    return {one: run for one, run in runs.items() if one in series}, lost
+    return {one: run for one, run in runs.items() if one in wanted}, lost
 
 
 def ran_in_both(run: DryRun) -> bool:
@@ -230,7 +232,7 @@ def measure_values(
 def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Value]]) -> Finding:
     """The finding on a series by what it gave in several processes."""
     sides = SIDES if comparable(finding) else ("head",)
-    sometimes = ""
+    sometimes = False
     for side in sides:
         reasons = [one for answer in answers[side] if (one := _why_no_value(answer))]
         if reasons and len(reasons) == len(answers[side]):
@@ -238,11 +240,10 @@ def _of_values(finding: Finding, run: DryRun, answers: Mapping[str, Sequence[Val
             failure: Any = {kind: {side: why}}
             run = run.merged(replace(DryRun(run.series, run.quantity), **failure))
         elif reasons:
-            sometimes = reasons[0][1]
+            sometimes = True
     finding = conclude(finding, run)
     if sometimes and not finding.failed:
-        because = f"it gives a value in some processes only ({sometimes})"
-        return replace(finding, untimed=Judgement(Verdict.NOT_TIMED, because=because))
+        return finding  # unknown: a value that is missing now and then may be a regression
     if any(side in run.not_run for side in sides) or not all(answers[side] for side in sides):
         return finding
     return replace(

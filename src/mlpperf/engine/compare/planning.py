@@ -159,6 +159,7 @@ def _planned(
         side: [Series.of(names, suite) for names in inventory.series]
         for side, inventory in inventories.items()
     }
+    has = {side: set(of) for side, of in series.items()}
     base, head = inventories["base"], inventories["head"]
     unchanged = _unchanged(context, base, head) if skip_unchanged else set()
     every = dict.fromkeys(one for side in ("head", "base", "own") for one in series.get(side, ()))
@@ -167,12 +168,12 @@ def _planned(
         if not selection.takes(one, _libraries(one, inventories)):
             continue
         untimed, wrong = None, {}
-        if one not in series["head"]:
+        if one not in has["head"]:
             if why := _why_broken(one, head.broken):
                 wrong = {"head": why}
             else:
                 untimed = Judgement(Verdict.GONE)
-        elif one not in series["base"]:
+        elif one not in has["base"]:
             untimed = Judgement(Verdict.NEW)
         elif suite == HOT_PATHS:
             versions = {side.hot_paths[one.path].version for side in (base, head)}
@@ -181,22 +182,19 @@ def _planned(
             elif one.path in unchanged:
                 untimed = Judgement(Verdict.UNCHANGED_CODE)
         findings[one] = Finding(one, untimed, wrong, threshold=selection.threshold_of(one))
-        if one in series["head"] and findings[one].judgement.verdict is not Verdict.UNCHANGED_CODE:
+        if one in has["head"] and findings[one].judgement.verdict is not Verdict.UNCHANGED_CODE:
             called.append(one)
     seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
     return Plan(findings, called, seconds)
 
 
 def _unchanged(context: Context, base: Inventory, head: Inventory) -> set[str]:
-    """The hot paths whose files, with all that these import, are the same in both versions."""
+    """The hot paths that are declared alike, and whose files and their imports are the same."""
     roots = context.pair.base.root, context.pair.head.root
     return {
         name
         for name, path in head.hot_paths.items()
-        if path.files
-        and name in base.hot_paths
-        and path.files == base.hot_paths[name].files
-        and same(*roots, path.files)
+        if path.files and path == base.hot_paths.get(name) and same(*roots, path.files)
     }
 
 

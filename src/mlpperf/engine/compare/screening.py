@@ -122,6 +122,8 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
     seconds = timing.end - time.perf_counter()
     least = judging_seconds_least(seconds)
     findings = [timing.findings[series] for series in timing.samplings]
+    if not findings:  # all have failed
+        return
     suspected, processes = suspects(findings, timing.samplings, seconds, timing.starting, least)
     unclear = {
         f.series: timing.samplings[f.series].to_judge(suspicious=False)

@@ -77,6 +77,8 @@ def alternating(
         yield Samples(
             session.series, dict(zip(sides, turns.times, strict=True)), turns.spent, overhead
         )
+    for worker in sides.values():
+        worker.finish()
 
 
 def _done(worker: TaskWorker, request: Request) -> Done:

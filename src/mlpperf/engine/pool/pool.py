@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -120,7 +121,9 @@ class Pool:
         """
         sides = self.shuffled(["base", "head"])
         if not apart:
-            task = {"sessions": list(sessions), "longest": longest}
+            # A hot path may be compiled at its first call in a process.
+            most = longest if suite else COMPILING + longest
+            task = {"sessions": list(sessions), "longest": most}
             with self._watched(sides), self._started("time", sides, suite, task) as worker:
                 worker.patience += expected
                 yield from (answer for answer in worker if isinstance(answer, Samples))
@@ -159,9 +162,10 @@ class Pool:
         else:
             about["inputs"] = str(self._inputs)
         about |= {"home": self._home, "seed": self._seed(), **task}
-        described = {
-            side: side_of(self._versions[side], self._packages if suite else None) for side in sides
-        }
+        described = {side: self._sides[side] for side in sides}
+        if suite:
+            own = list(self._packages)
+            described = {side: replace(of, packages=own) for side, of in described.items()}
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
@@ -177,6 +181,10 @@ class Pool:
         return next((str(v.home) for v in self._versions.values() if v.home), "")
 
     @cached_property
+    def _sides(self) -> dict[str, Side]:
+        return {side: side_of(version) for side, version in self._versions.items()}
+
+    @cached_property
     def _packages(self) -> tuple[str, ...]:
         """The packages of the project, in any of the versions."""
         versions = (self._versions[side] for side in ("base", "head"))
@@ -187,11 +195,11 @@ class Pool:
         return int(self._rng.integers(2**31))
 
 
-def side_of(version: Version, packages: Sequence[str] | None = None) -> Side:
-    """A version, as a worker loads it; `packages` are the project's own if a suite is run."""
+def side_of(version: Version) -> Side:
+    """A version, as a worker loads it."""
     return Side(
         str(version.root),
-        list(version.packages if packages is None else packages),
+        list(version.packages),
         [str(folder) for folder in import_folders(version.root, version.whole)],
         str(version.whole),
         list(version.entries),

@@ -280,6 +280,20 @@ class TaskWorker(Process, Iterator[Message]):
         """Send it a task or a request, as `tell`."""
         self.tell(json.dumps(to_json(request)))
 
+    def finish(self) -> None:
+        """End its input, after which it checks whose files it has run.
+
+        Raises
+        ------
+        WorkerError
+            If it hangs, was killed or has failed.
+        MlpperfError
+            If a version has run files that are not its own.
+        """
+        self.process.stdin.close()
+        for _ in self:
+            pass
+
     def __next__(self) -> Message:
         """Wait for the next message.
 

@@ -41,8 +41,7 @@ def dry_run(
         cases = first.cases if first else ()
         case = next((case for case in cases if case.name == case_name), None)
         if not first or not case:
-            gone = dict.fromkeys(copies, f"there is no {name}/{case_name}")
-            yield from (DryRun((name, case_name, one), untimed=gone) for one in variants)
+            yield from (DryRun((name, case_name, one)) for one in variants)  # unknown
             continue
         wrong = _written(first, case, folder) if "head" in paths else ""
         if "base" in paths:
@@ -50,7 +49,10 @@ def dry_run(
             if paths["base"].version != first.version:  # then nothing is to be compared
                 del paths["base"]
             elif wrong or not arrays.exist(folder, f"{name}-{case_name}"):
-                wrong = wrong or "its inputs could not be made at the head"
+                if "head" not in paths:  # whose own process gives the reason
+                    yield from (DryRun((name, case_name, one)) for one in variants)
+                    continue
+                wrong = wrong or "its inputs could not be written"
             else:
                 paths["base"] = replace(paths["base"], inputs=read)
         compared = len(paths) == 2 and not wrong
