@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
-
 from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
+from ..machine.memory import memory_most
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
 from ..worker.protocol import ANSWERS, HOTPATH, Message, Refusal, Request, Task, from_json, to_json
@@ -59,7 +58,6 @@ TAIL = 1 << 16  # bytes that are kept of what a process prints
 LONGEST_ANSWER = 1 << 28  # bytes; what is longer is none
 LONGEST_TEXT = 300  # characters of a text in an answer
 NAMES = ("series", "hot_paths")  # in answers: these are asked for again, and stay as they are
-MEMORY_SHARE = 0.85  # of the machine's memory, which a process may take
 
 
 class WorkerError(MlpperfError):
@@ -121,7 +119,7 @@ class Process:
             self._page.truncate(SIZE)
             page = self._page.fileno()
             lifeline, self._lifeline = os.pipe()
-            guard = ["-I", "-S", GUARD, str(lifeline), str(_memory_most()), python]
+            guard = ["-I", "-S", GUARD, str(lifeline), str(memory_most()), python]
             variables = os.environ if environment is None else environment
             self.process: Any = Setting.current().start(
                 [*guard, *arguments],
@@ -351,21 +349,6 @@ def _presentable(answer: Any) -> Any:
     if isinstance(answer, dict):
         return {k: v if k in NAMES else _presentable(v) for k, v in answer.items()}
     return [_presentable(one) for one in answer] if isinstance(answer, list) else answer
-
-
-def _memory_most() -> int:
-    """Bytes of data that a process may have, so that it fails before the machine has none left.
-
-    Addresses alone are not counted, of which libraries reserve many. 0, as many as it likes, where
-    a GPU is used: what is mapped from there would be counted.
-    """
-    if Setting.current().device != "cpu":
-        return 0
-    known = [psutil.virtual_memory().total]
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):  # of this container, version 2 or 1
-        with contextlib.suppress(OSError, ValueError):  # "max"
-            known.append(int(Path("/sys/fs/cgroup", file).read_text()))
-    return int(MEMORY_SHARE * min(known))
 
 
 def started(module: str, task: dict[str, Any], patience: float | None = None) -> Worker:
