@@ -1,6 +1,5 @@
 """Two versions of a package in one process really are two, whatever is imported and whenever."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,14 +24,6 @@ from mlpperf.engine.versions.version import (
 from mlpperf.errors import MlpperfError
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def two(project: Any, tmp_path: Path) -> tuple[Path, Path]:
-    """Two copies of the project, to be changed."""
-    for name in ("one", "other"):
-        shutil.copytree(project.folder, tmp_path / name, ignore=shutil.ignore_patterns(".git"))
-    return tmp_path / "one", tmp_path / "other"
 
 
 def version(root: Path) -> Version:

@@ -30,14 +30,6 @@ ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("forgotten")
 
 
-@pytest.fixture
-def two(project: Any, tmp_path: Path) -> tuple[Path, Path]:
-    """Two copies of the project, to be changed."""
-    for name in ("one", "other"):
-        shutil.copytree(project.folder, tmp_path / name, ignore=shutil.ignore_patterns(".git"))
-    return tmp_path / "one", tmp_path / "other"
-
-
 def version(root: Path) -> Version:
     found = Version(root.name, None, root, entries_of(root, HOT_PATHS))
     return replace(found, packages=packages_by_name(found))

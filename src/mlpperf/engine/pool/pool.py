@@ -187,9 +187,8 @@ class Pool:
     @cached_property
     def _packages(self) -> tuple[str, ...]:
         """The packages of the project, in any of the versions."""
-        versions = (self._versions[side] for side in ("base", "head"))
-        folders = (import_folders(version.root, version.whole) for version in versions)
-        return own_packages(folder for of_version in folders for folder in of_version)
+        folders = (self._sides[side].folders for side in ("base", "head"))
+        return own_packages(Path(folder) for of_version in folders for folder in of_version)
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))

@@ -223,7 +223,7 @@ def _time(versions: Versions) -> Iterator[Message]:
     rng = random.Random(task.seed)
     copies = versions.often(rng)
     sessions = rng.sample(task.sessions, len(task.sessions))
-    # What one more copy of a hot path takes to get ready is little, and averages out where it lies.
+    # Further copies of a hot path are ready quickly, and average out where its code lies in memory.
     one_is_enough = task.suite != HOTPATH
     chosen = [
         {
