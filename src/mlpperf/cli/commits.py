@@ -82,6 +82,9 @@ def compare(
     ] = False,
     device: Device = None,
     threads: Threads = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List unchanged and skipped benchmarks, too.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
     records: Records = None,
 ) -> None:
@@ -114,7 +117,7 @@ def compare(
         accept=accept or (),
         exact=exact,
     )
-    _conclude(_compared(request, recording), recording, format)
+    _conclude(_compared(request, recording), recording, format, verbose)
 
 
 def _compared(request: Request, recording: Recording) -> Comparison:
@@ -139,10 +142,11 @@ def _compared(request: Request, recording: Recording) -> Comparison:
     return result
 
 
-def _conclude(result: Comparison, recording: Recording, format: Format) -> None:
+def _conclude(result: Comparison, recording: Recording, format: Format, verbose: bool) -> None:
     """Show a comparison, and end with its exit code."""
     from ..engine import terminal
     from ..engine.compare import render
+    from ..engine.compare.sentences import verdict
     from ..engine.history.recording import json_text
 
     if format is Format.JSON:
@@ -151,14 +155,14 @@ def _conclude(result: Comparison, recording: Recording, format: Format) -> None:
     elif format is Format.MARKDOWN:
         typer.echo(render.markdown(result), nl=False)
     else:
-        terminal.console().print(render.text(result))
+        terminal.console().print(render.text(result, verbose), crop=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in render.github_lines(result):
             typer.echo(line, err=True)
     if result.interrupted:  # not everything was judged, whatever was measured
         raise KeyboardInterrupt
-    if result.exit_code == 2:
-        raise MlpperfError(render.verdict(result))
+    if result.exit_code == 2 and format is not Format.TEXT:  # the text ends with it
+        raise MlpperfError(verdict(result))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 

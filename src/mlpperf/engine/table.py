@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
-
-from .terminal import console
 
 Record = TypeVar("Record")
 STYLES = {"good": "green", "bad": "bold red", "note": "yellow"}
@@ -73,13 +71,13 @@ class Table:
     name: str = ""
     tags: Sequence[Mapping[str, str]] = ()
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table for a terminal, plain where there is none."""
         table = RichTable(
             title=self.title or None,
             title_justify="left",
             title_style="bold",
-            box=box.SIMPLE_HEAD if console().is_terminal else None,
+            box=box.SIMPLE_HEAD if console.is_terminal else None,
             pad_edge=False,
         )
         first = max((len(str(row[0])) for row in self.rows), default=0)
@@ -88,13 +86,14 @@ class Table:
                 column,
                 justify="left" if i in self.text else "right",
                 no_wrap=i not in self.wrap,
-                min_width=None if i else min(first, console().width // 2),
+                min_width=None if i else min(first, options.max_width // 2),
                 overflow="fold" if i in self.wrap else "ellipsis",
             )
         for row in self.rows:
             table.add_row(*(Text(str(c), STYLES.get(getattr(c, "kind", ""), "")) for c in row))
-        below = [Text("\n".join(f"  {n}" for n in self.notes), style="dim")] if self.notes else []
-        return Group(table, *below)
+        yield table
+        if self.notes:
+            yield Text("\n".join(f"  {note}" for note in self.notes), style="dim")
 
     def to_markdown(self, escaped: Callable[[str], str] = str) -> str:
         """The table without its title, and its notes as a list; `escaped` is applied to texts."""

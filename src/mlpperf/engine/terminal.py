@@ -67,5 +67,5 @@ def activity() -> Iterator[Callable[[str], None]]:
 def as_text(renderable: RenderableType) -> str:
     """`renderable` as printed where there is no terminal."""
     text = io.StringIO()
-    _plain_console(text).print(renderable)
+    _plain_console(text).print(renderable, crop=False)
     return text.getvalue()

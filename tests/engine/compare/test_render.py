@@ -3,7 +3,6 @@
 import math
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from rich.console import Console
 
 from mlpperf.engine import terminal
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.budget import SCREENING
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
@@ -82,61 +80,6 @@ def test_without_a_ratio_times_are_as_they_were_measured(about: dict[str, Any]) 
     assert render.times_shown(found) == found.seconds
 
 
-# --- the whole page -------------------------------------------------------------------------------
-
-
-def page() -> Comparison:
-    """Of a suite with one series of each kind."""
-
-    def series(name: str) -> Series:
-        return Series("test_a.py", "", name, "pytest")
-
-    def timed(name: str, median: float, half: float, **about: Any) -> Finding:
-        ratio = Interval(median, median / half, median * half)
-        times = {"base": 1e-3, "head": 1e-3}
-        about = {"seconds": times, "processes": SCREENING.processes, **about}
-        return Finding(series(name), ratio=ratio, **about)
-
-    again: dict[str, Any] = {"significant": True, "processes": 9}
-    unchanged_code = Judgement(Verdict.UNCHANGED_CODE)
-    no_scipy = Judgement(Verdict.NOT_TIMED, because="No module named 'scipy'")
-    small, large = ({"peak": peak, "allocations": 9} for peak in (1_000_000, 3_000_000))
-    memory = {"base": small, "head": large}
-    findings = [
-        timed("test_slow", 1.05, 1.01, detectable=0.01, **again),
-        timed("test_fast", 0.9, 1.01, detectable=0.01, **again),
-        timed("test_even", 1.0, 1.01, detectable=0.02),
-        timed("test_noisy", 1.0, 1.2, detectable=0.3),
-        timed("test_grown", 1.0, 1.01, detectable=0.01, memory=memory, grown_in=["peak"]),
-        Finding(series("test_wrong"), wrong={"head": "It gives 3, not 2."}),
-        Finding(series("test_same"), untimed=unchanged_code),
-        Finding(series("test_other"), untimed=no_scipy),
-    ]
-    machine = replace(environment().machine, processor="Some Processor", cores=4, python="3.12.0")
-    machine = replace(machine, numpy="2.4.0")
-    return Comparison(
-        "main",
-        "the working tree",
-        {},
-        0.005,
-        1.0,
-        findings={finding.series: finding for finding in findings},
-        suites={"pytest": "pytest: test_a.py"},
-        total=17.0,
-        environment=replace(environment(), machine=machine),
-    )
-
-
-@pytest.mark.parametrize("name", ["compare.txt", "compare.md"])
-def test_a_comparison_prints_its_page(name: str) -> None:
-    result = page()
-    text = (
-        render.markdown(result) if name.endswith(".md") else terminal.as_text(render.text(result))
-    )
-    text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-    assert text == (Path(__file__).parents[1] / "pages" / name).read_text("utf-8")
-
-
 # --- where it ran ---------------------------------------------------------------------------------
 
 
@@ -167,21 +110,6 @@ def test_hot_paths_beside_suites_say_what_they_ran_on() -> None:
     assert not any("Hot paths ran" in note for note in render.notes(result))
     result.findings.update(comparison(suite="").findings)
     assert render.notes(result)[-1] == f"Hot paths ran on {environment().software}."
-
-
-def test_a_long_verdict_leaves_the_names_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    series = Series("full_set_forward", "batch-500-784x1000x1000x10", "samples_major_in_place")
-    memory = {
-        "base": {"peak": 1_000_000, "allocations": 12},
-        "head": {"peak": 9_000_000, "allocations": 99},
-    }
-    ratio, grown = Interval(1.123, 1.1, 1.2), ["peak", "allocations"]
-    found = Finding(series, ratio=ratio, processes=9, memory=memory, grown_in=grown)
-    terminal.console().print(render.table([found], "x"))
-    said = capsys.readouterr().out
-    for word in (*series, "allocations", "peak", "+12.3 % (+10.0 to +20.0)", "undecided"):
-        assert word in said
-    assert "…" not in said
 
 
 def test_without_memray_the_comparison_says_what_would_count_the_memory() -> None:
@@ -248,5 +176,5 @@ def test_what_is_missing_is_told_with_what_to_do() -> None:
         untimed=Judgement(Verdict.NOT_TIMED, because=because),
     )
     findings = {left_out.series: left_out}
-    notes = render.notes(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
-    assert "Some benchmarks import numpy, which is not installed; add --with numpy." in notes
+    advice = render.advice(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
+    assert "Some benchmarks import numpy, which is not installed; add --with numpy." in advice

@@ -109,7 +109,7 @@ def replaced(found: Finding, number: int) -> Finding:
         (
             comparison(finding(1.01, 1.02, 1.03), finding(1.01, 1.04, 1.05)),
             1,
-            "path1, path0 are slower by up to +4.0 %",
+            "2 benchmarks are slower by up to +4.0 % (path1/case/variant).",
         ),
         (comparison(Finding(ONE, wrong={"head": "x"})), 1, "path0/case/variant is wrong"),
         (comparison(Finding(ONE, wrong={"base": "x"})), 0, "No regression"),
@@ -140,7 +140,7 @@ def replaced(found: Finding, number: int) -> Finding:
         (
             comparison(*[finding(0.99, 1.0, 1.01)] * 4, finding(0.8, 1.0, 1.3)),
             0,
-            "1 of 5 are undecided",
+            "1 of 5 is undecided",
         ),
         (
             comparison(*[finding(0.99, 1.0, 1.01)] * 3, finding(0.8, 1.0, 1.3)),
@@ -150,12 +150,12 @@ def replaced(found: Finding, number: int) -> Finding:
         (
             comparison(finding(0.99, 1.0, 1.01), finding(0.8, 1.0, 1.3), unjudged_most=0.5),
             0,
-            "1 of 2 are undecided",
+            "1 of 2 is undecided",
         ),
         (
             comparison(finding(0.99, 1.0, 1.01), finding(0.8, 1.0, 1.3), accepted=["path1"]),
             0,
-            "1 of 2 are undecided",
+            "1 of 2 is undecided",
         ),
         (
             comparison(Finding(ONE, Judgement(Verdict.UNCHANGED_CODE))),

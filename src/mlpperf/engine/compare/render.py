@@ -1,9 +1,8 @@
-"""A comparison in words: for a terminal, for a pull request, and for other programs."""
+"""A comparison as it is shown: on a terminal, in a pull request, and to other programs."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,15 +10,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..machine.environment import environment
-from ..machine.machine import BUSY
+from ..lines import Line, Lines, sentence
 from ..table import Badge, Cell, Table
-from ..words import by_percent, rounded, seconds
-from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
-from .decision import POWER
+from ..words import by_percent, seconds
 from .result import Comparison, Finding
+from .sections import FASTER, FIXED, SLOWER, UNCHANGED, WRONG, Part, Section, sections
+from .sentences import advice, interval, notes, unchanged, verdict
 
-NO_MODULE = re.compile(r"No module named '(\w+)")
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
     "all_timed_because": "everywhere",
@@ -27,140 +24,9 @@ NAMES_ON_DISK = {
     "significant": "sure",
     "detectable": "sight",
 }
-NAMES_MOST = 10  # in a sentence
-
-
-def verdict(result: Comparison) -> str:
-    """The answer, in one sentence."""
-    if result.same:
-        return f"{result.head} has the same code as {result.base}: there is nothing to compare."
-    for side, why in result.broken.items():
-        which = {"base": result.base, "head": result.head}[side]
-        regression = "Regression: " if result.exit_code == 1 else ""
-        return f"{regression}{which} cannot be used: {why}"
-    worse = result.regressions
-    wrong = [f for f in worse if "head" in f.wrong]
-    slower = [f for f in worse if f.slower]
-    grown = [f for f in worse if f.grown]
-    clauses = []
-    if wrong:
-        clauses.append(f"{_names(wrong)} {_are(wrong)} wrong")
-    if slower:
-        worst = max(slower, key=lambda f: f.size)
-        up_to = f" by up to {by_percent(worst.size)}" if len(slower) > 1 else ""
-        by = f" by {interval(worst)}" if len(slower) == 1 else up_to
-        clauses.append(f"{_names(slower)} {_are(slower)} slower{by}")
-    if grown:
-        clauses.append(f"{_names(grown)} {'takes' if _are(grown) == 'is' else 'take'} more memory")
-    if risen := [f for f in worse if f.risen]:
-        report = "reports a higher value" if _are(risen) == "is" else "report higher values"
-        clauses.append(f"{_names(risen)} {report}")
-    if clauses:
-        return f"Regression at {result.head}: {'; '.join(clauses)}."
-    if gaps := result.gaps:
-        judged = any(f.affected and f.decided for f in result.findings.values())
-        if not judged:
-            return f"{result.head} could not be compared with {result.base}: {'; '.join(gaps)}."
-        return f"No regression was found at {result.head}, but {'; and '.join(gaps)}."
-    undecided = result.undecided
-    every = {f.series for f in [*result.timed, *undecided]}
-    but = f"; {len(undecided)} of {len(every)} are undecided" if undecided else ""
-    if not every and result.skipped:
-        return f"No regression at {result.head}: no benchmark runs changed code."
-    faster = [f for f in result.findings.values() if f.faster]
-    gain = f"; {_names(faster)} {_are(faster)} faster" if faster else ""
-    return f"No regression at {result.head} against {result.base}{gain}{but}."
-
-
-def _names(findings: Sequence[Finding]) -> str:
-    if len(findings) == 1:
-        return findings[0].series.name
-    names = list(dict.fromkeys(f.series.function for f in findings))
-    return ", ".join(names[:NAMES_MOST]) + (" and others" if len(names) > NAMES_MOST else "")
-
-
-def _are(findings: Sequence[Finding]) -> str:
-    functions = {f.series.function for f in findings}
-    return "is" if len(functions) == 1 else "are"
-
-
-def interval(finding: Finding) -> str:
-    """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
-    ratio = finding.ratio
-    if not math.isnan(finding.bound):
-        return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
-    if not finding.processes:
-        return ""
-    if not ratio.low > 0:
-        return by_percent(ratio.median)
-    low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
-    return f"{by_percent(ratio.median)} ({low} to {high})"
-
-
-def notes(result: Comparison) -> list[str]:
-    """How the verdict was reached, and what limits it, a sentence each."""
-    sentences = []
-    timed = result.timed
-    if result.merge_base:
-        sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
-    if timed:
-        again = sum(f.processes > SCREENING.processes for f in timed)
-        followed = f"; re-timed {again} that looked changed or were unclear" if again else ""
-        sentences.append(
-            f"Timed {len(timed)} series in {result.total:.0f} s{followed}. {_detectable(timed)}"
-            f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
-            f"Changes below {100 * result.threshold:g} % are not reported."
-        )
-    if skipped := result.skipped:
-        sentences.append(
-            f"Skipped {len(skipped)} of {len(result.findings)} series, which run no changed code "
-            "(--all times them)."
-        )
-    if result.all_timed_because:
-        sentences.append(f"All series were timed, because {result.all_timed_because}.")
-    hot_paths = [finding for finding in timed if not finding.series.suite]
-    if hot_paths and not any(finding.memory for finding in hot_paths):
-        sentences.append(
-            "The memory of a call was not counted, which needs memray: "
-            "pip install 'mlpperf[memory]'."
-        )
-    reasons = [finding.judgement.because for finding in result.findings.values()]
-    if missing := dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why)):
-        are = "which is" if len(missing) == 1 else "which are"
-        options = " ".join(f"--with {name}" for name in missing)
-        sentences.append(
-            f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
-        )
-    if result.isolated:
-        sentences.append(
-            f"Each version ran in its own processes ({result.isolated}). Two processes differ by "
-            "several percent where two versions in one process do not, so only larger changes are "
-            "detected."
-        )
-    if result.busy > BUSY:
-        sentences.append(f"Other processes used {100 * result.busy:.0f} % of the machine.")
-    if result.interrupted:
-        sentences.append("Interrupted: series that were not judged by then are undecided.")
-    sentences += [f"{sentence.rstrip('.')}." for sentence in dict.fromkeys(result.warnings)]
-    here = environment()
-    there = result.environment or here
-    machine = there.machine
-    sentences.append(f"{machine.processor}, {machine.cores} threads, {there.software}.")
-    if hot_paths and there.software != here.software and result.suites:
-        sentences.append(f"Hot paths ran on {here.software}.")
-    return sentences
-
-
-def _detectable(timed: Sequence[Finding]) -> str:
-    """The slowdowns that this comparison would have reported, as a sentence."""
-    known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
-    if not known:
-        return ""
-    half, most = (100 * known[int(share * (len(known) - 1))] for share in (0.5, 0.9))
-    return (
-        f"Detectable slowdown ({100 * POWER:.0f} % power): {rounded(half, 2)} % for half of the "
-        f"series, {rounded(most, 2)} % for nine in ten. "
-    )
+COLUMNS = ("base", "head", "change", "95 % interval")
+TIMED = (SLOWER, FASTER, UNCHANGED)
+LINES_MOST = 25  # of a section, unless everything is to be shown
 
 
 def times_shown(finding: Finding) -> dict[str, float]:
@@ -190,21 +56,68 @@ def table(findings: Iterable[Finding], title: str = "") -> Table:
 
 def _verdict(finding: Finding) -> str:
     """The verdict on a series, with its values and its memory."""
-    values = [f"{side} {min(known):.6g}" for side, known in finding.values.items()]
-    measured = finding.risen or (f"{', '.join(values)} {finding.unit}" if values else "")
+    values = finding.shown(*map(min, finding.values.values())) if finding.values else []
+    sides = (f"{side} {value}" for side, value in zip(finding.values, values, strict=True))
+    measured = finding.risen or ", ".join(sides)
     return "; ".join(filter(None, [str(finding.judgement), measured, *finding.grown]))
 
 
-def text(result: Comparison) -> RenderableType:
-    """Everything, the verdict last, where a terminal's reader looks first."""
-    by_title: dict[str, list[Finding]] = {}
-    for series, finding in result.findings.items():
-        title = result.suites.get(series.suite, series.path)
-        by_title.setdefault(title, []).append(finding)
-    parts: list[RenderableType] = [table(rows, title) for title, rows in by_title.items()]
-    parts += [Text(sentence) for sentence in [*_wrong(result), *notes(result)]]
-    style = "bold red" if result.exit_code else "bold"
-    return Group(*parts, Text(verdict(result), style))
+def text(result: Comparison, verbose: bool = False) -> RenderableType:
+    """What changed, what is not known and what to do, and the verdict last.
+
+    Series that are unchanged or skipped are counted, or listed if `verbose`.
+    """
+    if result.same:
+        return sentence(verdict(result), "bold")
+    parts: list[RenderableType] = []
+    for part in Part:
+        if part is Part.UNCHANGED and not verbose:
+            if line := unchanged(result):
+                parts += [sentence(f"{line} --verbose lists them."), ""]
+            continue
+        shown = dict(sections(result, part))
+        timed = [line for section in TIMED for line in _lines(section, shown.get(section, []))]
+        for section, findings in shown.items():
+            lines = _lines(section, findings if verbose else findings[:LINES_MOST])
+            about = (COLUMNS, lines, timed) if section in TIMED else ((), lines)
+            parts.append(Lines(f"{section.title} ({len(findings):,})", section.kind, *about))
+            if more := len(findings) - len(lines):
+                parts.append(Text(f"    and {more:,} more: --verbose lists all", "dim"))
+            parts.append("")
+    if hints := advice(result):
+        parts += [*map(sentence, hints), ""]
+    parts += [sentence(note, "dim") for note in notes(result)]
+    style = "bold red" if result.exit_code else "bold green"
+    return Group(*parts, sentence(verdict(result), style))
+
+
+def _lines(section: Section, findings: Sequence[Finding]) -> list[Line]:
+    return [_timed(f) if section in TIMED else _untimed(section, f) for f in findings]
+
+
+def _timed(finding: Finding) -> Line:
+    group, name, ratio = finding.series.path, finding.series.in_path, finding.ratio
+    times = times_shown(finding)
+    base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
+    if not math.isnan(finding.bound):  # not timed, but for how long it takes at least
+        least = "at least" if finding.bound > 1 else "at most"
+        return Line(group, name, (base, head, by_percent(finding.bound), least))
+    known = ratio.low > 0 and math.isfinite(ratio.high)
+    bounds = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
+    cells = (base, head, by_percent(ratio.median), " to ".join(bounds) if known else "")
+    change = (ratio.low, ratio.median, ratio.high) if known else None
+    return Line(group, name, cells, change, "; ".join(finding.grown))
+
+
+def _untimed(section: Section, finding: Finding) -> Line:
+    """A series with what is known of it beside its times, or why there are none."""
+    title = section.title.lower()
+    remark = _verdict(finding).removeprefix(title).removeprefix(", because").lstrip(" :;")
+    if section is WRONG:
+        remark = finding.wrong["head"]
+    if section is FIXED:
+        remark = f"at the base: {finding.wrong['base']}"
+    return Line(finding.series.path, finding.series.in_path, remark=remark)
 
 
 def _wrong(result: Comparison) -> list[str]:
@@ -212,19 +125,15 @@ def _wrong(result: Comparison) -> list[str]:
 
 
 def markdown(result: Comparison) -> str:
-    """For a pull request: the verdict, what changed, and the rest folded."""
-    shown = [
-        f
-        for f in result.findings.values()
-        if f.regression or f.faster or f.wrong or f.judgement.undecided
-    ]
-    shown.sort(key=lambda f: (not f.regression, not f.faster))
+    """For a pull request: the verdict, what changed or is not known, and the rest folded."""
+    parts = {part: [f for _, fs in sections(result, part) for f in fs] for part in Part}
     lines = [f"### {'❌' if result.exit_code else '✅'} {_escaped(verdict(result))}", ""]
-    if shown:
+    if shown := [*parts[Part.CHANGED], *parts[Part.UNKNOWN]]:
         lines += [table(shown).to_markdown(_escaped), ""]
-    lines += [f"- {_escaped(sentence)}" for sentence in [*_wrong(result), *notes(result)]]
-    if rest := [f for f in result.findings.values() if f not in shown]:
-        summary = f"<details><summary>{len(rest)} series without a change</summary>"
+    below = [*_wrong(result), *advice(result), *notes(result)]
+    lines += [f"- {_escaped(sentence)}" for sentence in below]
+    if rest := parts[Part.UNCHANGED]:
+        summary = f"<details><summary>{_escaped(unchanged(result))}</summary>"
         lines += ["", summary, "", table(rest).to_markdown(_escaped), "", "</details>"]
     return "\n".join(lines) + "\n"
 

@@ -26,7 +26,7 @@ UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25  # the same for calls too long to repeat
 # They are counted, not timed, but threads may add a little by chance.
 MEMORY_RISE = 0.02
 MEMORY_RISE_BYTES = 4096
-NAMES_MOST = 5  # in a sentence
+NAMES_MOST = 2  # in a sentence
 # Verdicts on series that no change can have made slower, or that the suite means not to be timed.
 UNAFFECTED = (
     Verdict.NEW,
@@ -144,7 +144,14 @@ class Finding:
         exact = len(set(base)) == len(set(head)) == 1
         least = self.threshold if exact else max(self.threshold, MEMORY_RISE)
         rose = min(head) > max(base) + least * abs(max(base))
-        return f"{max(base):.6g} → {min(head):.6g} {self.unit}" if rose else ""
+        return " → ".join(self.shown(max(base), min(head))) if rose else ""
+
+    def shown(self, *values: float) -> list[str]:
+        """Values in its unit, the last one with it; many bytes in megabytes."""
+        many = self.unit == "bytes" and max(values) >= 1e6
+        size, unit = (1e6, "MB") if many else (1.0, self.unit)
+        *first, last = (f"{value / size:.6g}" for value in values)
+        return [*first, f"{last} {unit}".rstrip()]
 
     @property
     def size(self) -> float:

@@ -34,6 +34,11 @@ class Series(NamedTuple):
         """How a worker of its suite calls it."""
         return self[:3]
 
+    @property
+    def in_path(self) -> str:
+        """Its name below its path, such as `test_parse[5]` or `batch-500/tanh_in_place`."""
+        return f"{self.variant}{self.case}" if self.suite else f"{self.case}/{self.variant}"
+
     @classmethod
     def of(cls, names: Sequence[str], suite: str = "") -> Series:
         """The series that a worker of `suite` calls by these names."""

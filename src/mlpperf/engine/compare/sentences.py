@@ -1,0 +1,200 @@
+"""The sentences about a comparison: the verdict, what to do next, and what limits it."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Sequence
+
+from ..machine.environment import environment
+from ..machine.machine import BUSY
+from ..statistics.verdicts import Reason
+from ..words import by_percent, count, rounded
+from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
+from .decision import POWER
+from .result import Comparison, Finding
+from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
+
+NO_MODULE = re.compile(r"No module named '(\w+)")
+NAMES_MOST = 3  # in a sentence
+# Why a series is undecided that more time would decide.
+TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
+
+
+def verdict(result: Comparison) -> str:
+    """The answer, in one sentence."""
+    if result.same:
+        return f"{result.head} has the same code as {result.base}: there is nothing to compare."
+    for side, why in result.broken.items():
+        which = {"base": result.base, "head": result.head}[side]
+        regression = "Regression: " if result.exit_code == 1 else ""
+        return f"{regression}{which} cannot be used: {why}"
+    worse = result.regressions
+    wrong = [f for f in worse if "head" in f.wrong]
+    slower = [f for f in worse if f.slower]
+    grown = [f for f in worse if f.grown]
+    clauses = []
+    if wrong:
+        clauses.append(f"{_which(wrong)} {_are(wrong)} wrong{_worst(wrong)}")
+    if slower:
+        worst = max(slower, key=lambda f: f.size)
+        by = interval(worst) if len(slower) == 1 else f"up to {by_percent(worst.size)}"
+        clauses.append(f"{_which(slower)} {_are(slower)} slower by {by}{_worst(slower)}")
+    if grown:
+        take = "takes" if _are(grown) == "is" else "take"
+        clauses.append(f"{_which(grown)} {take} more memory{_worst(grown)}")
+    if risen := [f for f in worse if f.risen]:
+        report = "reports a higher value" if _are(risen) == "is" else "report higher values"
+        clauses.append(f"{_which(risen)} {report}{_worst(risen)}")
+    if clauses:
+        return f"Regression at {result.head}: {'; '.join(clauses)}."
+    if gaps := result.gaps:
+        judged = any(f.affected and f.decided for f in result.findings.values())
+        if not judged:
+            return f"{result.head} could not be compared with {result.base}: {'; '.join(gaps)}."
+        return f"No regression was found at {result.head}, but {'; and '.join(gaps)}."
+    undecided = result.undecided
+    every = {f.series for f in [*result.timed, *undecided]}
+    are = "is" if len(undecided) == 1 else "are"
+    but = f"; {len(undecided)} of {len(every)} {are} undecided" if undecided else ""
+    if not every and result.skipped:
+        return f"No regression at {result.head}: no benchmark runs changed code."
+    faster = [f for f in result.findings.values() if f.faster]
+    gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
+    return f"No regression at {result.head} against {result.base}{gain}{but}."
+
+
+def _which(findings: Sequence[Finding]) -> str:
+    """The name of a series, or of the function that all are about; of several their number."""
+    if len(findings) == 1:
+        return findings[0].series.name
+    names = {f.series.function for f in findings}
+    return names.pop() if len(names) == 1 else f"{len(findings):,} benchmarks"
+
+
+def _are(findings: Sequence[Finding]) -> str:
+    return "is" if len({f.series.function for f in findings}) == 1 else "are"
+
+
+def _worst(findings: Sequence[Finding]) -> str:
+    """The name of the worst, where the sentence has only their number."""
+    return f" ({findings[0].series.name})" if _are(findings) == "are" else ""
+
+
+def interval(finding: Finding) -> str:
+    """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
+    ratio = finding.ratio
+    if not math.isnan(finding.bound):
+        return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
+    if not finding.processes:
+        return ""
+    if not ratio.low > 0:
+        return by_percent(ratio.median)
+    low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
+    return f"{by_percent(ratio.median)} ({low} to {high})"
+
+
+def unchanged(result: Comparison) -> str:
+    """How many series are unchanged, skipped or new, in one sentence; empty if none is."""
+    clauses = []
+    for section, findings in sections(result, Part.UNCHANGED):
+        clause = section.clause
+        if section is UNCHANGED:
+            widths = [100 * finding.judgement.within for finding in findings]
+            ends = dict.fromkeys(f"±{rounded(width, 2)}" for width in (min(widths), max(widths)))
+            clause += f" within {' to '.join(ends)} %"
+        if section is SKIPPED:
+            run = "it runs" if len(findings) == 1 else "they run"
+            clause += f" ({run} no changed code)"
+        clauses.append(f"{len(findings):,} {clause}")
+    return f"{'; '.join(clauses)}." if clauses else ""
+
+
+def advice(result: Comparison) -> list[str]:
+    """What to do about what is not known or has become slower, a sentence each."""
+    by_section: dict[str, list[Finding]] = {}
+    for finding in result.findings.values():
+        by_section.setdefault(section_of(finding).title, []).append(finding)
+    sentences = [f"{warning.rstrip('.')}." for warning in dict.fromkeys(result.warnings)]
+    undecided = by_section.get(UNDECIDED.title, [])
+    if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
+        budget = (
+            f"--budget {math.ceil(2 * result.budget)}" if result.budget else "a larger --budget"
+        )
+        sentences.append(f"To decide more, use {budget}, or fewer benchmarks with --series.")
+    reasons = [f.judgement.because for f in result.findings.values()]
+    reasons += result.unloaded.values()
+    if missing := dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why)):
+        are = "which is" if len(missing) == 1 else "which are"
+        options = " ".join(f"--with {name}" for name in missing)
+        sentences.append(
+            f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
+        )
+    if gone := by_section.get(GONE.title):
+        names = [shlex.quote(finding.series.name) for finding in gone]
+        options = " ".join(f"--accept {name}" for name in names[:NAMES_MOST])
+        others = " and so on" if len(names) > NAMES_MOST else ""
+        sentences.append(f"If this was intended, add {options}{others}.")
+    if result.busy > BUSY:
+        sentences.append(
+            f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
+            "less else is running."
+        )
+    slower = by_section.get(SLOWER.title, [])
+    base, head = (result.commits.get(side) for side in ("base", "head"))
+    if slower and base and head:
+        name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
+        good, bad = (shlex.quote(version) for version in (result.base, result.head))
+        sentences.append(f"Which commit? mlpperf bisect {name} --good {good} --bad {bad}")
+    return sentences
+
+
+def notes(result: Comparison) -> list[str]:
+    """How the verdict was reached, and what limits it, a sentence each."""
+    sentences = []
+    timed = result.timed
+    if result.merge_base:
+        sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
+    if timed:
+        again = sum(f.processes > SCREENING.processes for f in timed)
+        followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
+        sentences += [
+            f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
+            *_detectable(timed),
+            f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
+            f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
+        ]
+    if result.all_timed_because:
+        sentences.append(f"All benchmarks were timed, because {result.all_timed_because}.")
+    hot_paths = [finding for finding in timed if not finding.series.suite]
+    if hot_paths and not any(finding.memory for finding in hot_paths):
+        sentences.append(
+            "The memory of a call was not counted, which needs memray: "
+            "pip install 'mlpperf[memory]'."
+        )
+    if result.isolated:
+        sentences.append(
+            f"Each version ran in its own processes ({result.isolated}). Two processes differ by "
+            "several percent where two versions in one process do not, so only larger changes are "
+            "detected."
+        )
+    if result.interrupted:
+        sentences.append("Interrupted: benchmarks that were not judged by then are undecided.")
+    here = environment()
+    there = result.environment or here
+    machine = there.machine
+    sentences.append(f"{machine.processor}, {machine.cores} threads, {there.software}.")
+    if hot_paths and there.software != here.software and result.suites:
+        sentences.append(f"Hot paths ran on {here.software}.")
+    return sentences
+
+
+def _detectable(timed: Sequence[Finding]) -> list[str]:
+    """The slowdowns that this comparison would have reported, as a sentence if they are known."""
+    known = sorted(f.detectable for f in timed if math.isfinite(f.detectable))
+    if not known:
+        return []
+    half, most = (rounded(100 * known[int(share * (len(known) - 1))], 2) for share in (0.5, 0.9))
+    of_half = f"{half} % for half of the benchmarks, " if half != most else ""
+    return [f"Detectable slowdown ({100 * POWER:.0f} % power): {of_half}{most} % for nine in ten."]

@@ -1,0 +1,221 @@
+"""Results as commands meet them, and the pages that they print, for tests to compare.
+
+    python tests/output/pages.py
+
+writes all pages anew, after a change that was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from mlpperf.engine.compare import render
+from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.machine.environment import Environment
+from mlpperf.engine.machine.machine import Machine
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.suites.series import Series
+
+FOLDER = Path(__file__).parent / "pages"
+WIDTHS = (80, 100, 160)
+MACHINE = Machine(
+    *("vm", "AMD EPYC", 2, 8 << 30, "Linux 6.1", "3.12.4", "2.2.6", "OpenBLAS 0.3.27", "AVX2")
+)
+PARSER = "tests/benchmarks/test_parser.py"
+WRITER = "tests/benchmarks/test_writer.py"
+
+
+# --- comparisons ----------------------------------------------------------------------------------
+
+
+def pytest_(path: str, name: str, case: str = "") -> Series:
+    return Series(path, case, name, "pytest")
+
+
+def asv(path: str, name: str, case: str = "") -> Series:
+    return Series(path, case, name, "asv")
+
+
+def timed(series: Series, milliseconds: float, change: float, half: float, **about: Any) -> Finding:
+    """Of a change in percent, give or take `half`."""
+    middle, seconds = 1 + change / 100, milliseconds / 1e3
+    bounds = Interval(middle, middle - half / 100, middle + half / 100)
+    changed = abs(change) > half
+    given = {"processes": 9 if changed else 3, "judged": True, "significant": changed}
+    times = {"base": seconds, "head": seconds * 1.003 * middle}
+    given |= {"detectable": half / 80, "seconds": times}
+    return Finding(series, ratio=bounds, **{**given, **about})
+
+
+def untimed(series: Series, verdict: Verdict, **about: Any) -> Finding:
+    return Finding(series, untimed=Judgement(verdict, **about))
+
+
+def compared(*findings: Finding, **about: Any) -> Comparison:
+    commits = {"base": "1" * 40, "head": None}
+    given = {"suites": {"pytest": "pytest: tests"}, "total": 96.4, "budget": 155.0, **about}
+    given = {"commits": commits, "environment": Environment(MACHINE, {}), **given}
+    series = {finding.series: finding for finding in findings}
+    return Comparison("v1.4.0", "the working tree", threshold=0.005, findings=series, **given)
+
+
+def unchanged() -> list[Finding]:
+    """Of most benchmarks nothing is to be reported."""
+    halves = (0.3, 0.4, 0.4, 0.6, 0.7, 0.9, 1.2, 2.1)
+    return [
+        timed(pytest_(WRITER, "test_write", f"[{2**number}]"), 0.4 * 2**number, 0.1, half)
+        for number, half in enumerate(halves)
+    ]
+
+
+def with_regressions() -> Comparison:
+    return compared(
+        timed(pytest_(PARSER, "test_parse_table", "[10 columns, 500 rows]"), 31.2, 13.7, 0.4),
+        timed(pytest_(PARSER, "test_parse_nested"), 4.37, 2.2, 0.3),
+        timed(pytest_(PARSER, "test_parse_links"), 0.81, 0.9, 0.3),
+        timed(pytest_(WRITER, "test_escape", "[ascii]"), 0.0123, 6.1, 1.5),
+        timed(pytest_(PARSER, "test_parse_plain"), 2.04, -8.3, 0.2),
+        *unchanged(),
+        *(
+            untimed(pytest_("tests/benchmarks/test_cli.py", f"test_{i}"), SKIPPED)
+            for i in range(12)
+        ),
+    )
+
+
+SKIPPED = Verdict.UNCHANGED_CODE
+
+
+def only_unchanged() -> Comparison:
+    return compared(*unchanged(), untimed(pytest_(WRITER, "test_stream"), Verdict.NEW))
+
+
+def undecided() -> Comparison:
+    noisy = {"processes": 11}
+    return compared(
+        timed(pytest_(PARSER, "test_parse_file", "[large]"), 812.0, 1.1, 11.8, **noisy),
+        timed(pytest_(PARSER, "test_parse_threads", "[8]"), 3.4, -2.0, 7.5, **noisy),
+        untimed(pytest_(PARSER, "test_parse_archive"), Verdict.UNDECIDED, reason=Reason.LONG_CALLS),
+        untimed(
+            pytest_(WRITER, "test_plot"),
+            Verdict.NOT_TIMED,
+            because="it fails in both versions: ModuleNotFoundError: No module named 'matplotlib'",
+        ),
+        *unchanged(),
+        warnings=["1 benchmark is too slow to be timed precisely in 155 s; use --budget 420"],
+        busy=0.31,
+    )
+
+
+def wrong() -> Comparison:
+    why = "tests/benchmarks/test_parser.py::test_parse_table fails: AssertionError: assert 41 == 42"
+    return compared(
+        Finding(pytest_(PARSER, "test_parse_table"), wrong={"head": why}),
+        Finding(pytest_(PARSER, "test_parse_links"), wrong={"base": "KeyError: 'href'"}),
+        *unchanged(),
+    )
+
+
+def gone() -> Comparison:
+    return compared(
+        untimed(pytest_(PARSER, "test_parse_rst"), Verdict.GONE),
+        untimed(pytest_(PARSER, "test_parse_markdown", "[commonmark]"), Verdict.GONE),
+        *unchanged(),
+    )
+
+
+def all_skipped() -> Comparison:
+    names = (f"test_parse[{number}]" for number in range(41))
+    return compared(*(untimed(pytest_(PARSER, name), SKIPPED) for name in names), total=7.9)
+
+
+def more_memory() -> Comparison:
+    """Of hot paths calls are counted, of asv's benchmarks it has values of its own."""
+
+    def counted(base: tuple[int, int], head: tuple[int, int]) -> dict[str, Any]:
+        sides = {"base": base, "head": head}
+        memory = {side: {"peak": n, "allocations": m} for side, (n, m) in sides.items()}
+        return {"memory": memory, "grown_in": ["peak", "allocations"]}
+
+    def path(variant: str) -> Series:
+        return Series("sigmoid", "batch-500", variant)
+
+    return compared(
+        timed(path("expit"), 0.115, 0.0, 0.8, **counted((140_000, 1), (140_000, 1))),
+        timed(path("exp_in_place"), 0.0297, 0.1, 0.4, **counted((0, 0), (140_000, 1))),
+        timed(path("tanh_in_place"), 0.0201, 15.9, 1.6, **counted((0, 0), (140_000, 1))),
+        Finding(
+            asv("parsing.Tables", "peakmem_parse", "(500)"),
+            untimed=Judgement(Verdict.MEASURED),
+            values={"base": [59_166_720.0], "head": [74_190_848.0]},
+            unit="bytes",
+        ),
+        Finding(
+            asv("parsing.Tables", "track_nodes", "(500)"),
+            untimed=Judgement(Verdict.MEASURED),
+            values={"base": [5021.0], "head": [5021.0]},
+            unit="nodes",
+        ),
+    )
+
+
+def odd_names() -> Comparison:
+    """Names of 200 characters with odd signs, and a thousand series."""
+    odd = "ab [bold]é漢字\x1b[31m|`<b>&\n\t→𝄞 " * 9
+    return compared(
+        timed(pytest_(f"tests/{odd[:90]}.py", f"test_{odd}"[:200], "[x]"), 1.0, 40.0, 130.0),
+        timed(pytest_(f"tests/{odd[:90]}.py", f"test_{odd}"[1:201], "[x]"), 1.0, 400.0, 30.0),
+        Finding(pytest_(PARSER, "test_hangs"), bound=40.0, seconds={"base": 0.05}),
+        *(
+            timed(pytest_(WRITER, "test_write", f"[{n}]"), 1.0, 1 + n / 1e3, 0.4)
+            for n in range(1000)
+        ),
+    )
+
+
+PAGES: dict[str, Callable[[], RenderableType]] = {
+    "compare-regressions": lambda: render.text(with_regressions()),
+    "compare-unchanged": lambda: render.text(only_unchanged()),
+    "compare-verbose": lambda: render.text(with_regressions(), verbose=True),
+    "compare-undecided": lambda: render.text(undecided()),
+    "compare-wrong": lambda: render.text(wrong()),
+    "compare-gone": lambda: render.text(gone()),
+    "compare-skipped": lambda: render.text(all_skipped()),
+    "compare-memory": lambda: render.text(more_memory()),
+    "compare-odd-names": lambda: render.text(odd_names()),
+}
+
+
+# --- as they are printed --------------------------------------------------------------------------
+
+
+def printed(page: RenderableType, width: int, **about: Any) -> str:
+    """What a terminal of this width shows, without colours unless wished for."""
+    given = {"force_terminal": True, "color_system": None, "no_color": True, **about}
+    given |= {"highlight": False, "markup": False, "emoji": False, "width": width}
+    console = Console(legacy_windows=False, _environ={}, **given)
+    with console.capture() as captured:
+        console.print(page, crop=False)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def at_all_widths(name: str) -> str:
+    return "\n".join(f"=== {width} columns\n{printed(PAGES[name](), width)}" for width in WIDTHS)
+
+
+FILES: dict[str, Callable[[], str]] = {
+    **{f"{name}.txt": partial(at_all_widths, name) for name in PAGES},
+    "compare-regressions.md": lambda: render.markdown(with_regressions()),
+    "compare-undecided.md": lambda: render.markdown(undecided()),
+}
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, made in FILES.items():
+        (FOLDER / name).write_text(made(), encoding="utf-8")
