@@ -100,5 +100,5 @@ def test_interrupted_while_timing_what_is_known_is_recorded_and_shown(
     assert json.loads(line)["interrupted"]
     if times == 1:
         assert "doubling" in out
-        assert "Interrupted: series that were not judged by then are undecided." in out
+        assert "Interrupted: benchmarks that were not judged by then are undecided." in out
     assert not [child for child in children if child.is_running()]

@@ -3,22 +3,27 @@
 import copy
 import json
 import math
+import runpy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from mlpperf.engine.compare import render
+from mlpperf.engine.compare import render, schema
 from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.records import ComparisonRecord, comparisons
 from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.schema import WholeComparison
 from mlpperf.engine.history.fields import shaped
-from mlpperf.engine.history.records import CodeVersion, append, context, finite
+from mlpperf.engine.history.recording import json_text
+from mlpperf.engine.history.records import CodeVersion, append, as_records, context, finite
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
+from schema import FILE, text
 
 ONE, TWO, THREE = (Series("path", case, "v", "") for case in ("one", "two", "three"))
 TEST = Series("tests/a.py", "[x]", "test_a", "pytest")
@@ -166,3 +171,49 @@ def test_a_missing_file_is_empty_and_an_unreadable_one_is_named(tmp_path: Path) 
     found, (sentence,) = comparisons(tmp_path)
     assert found == []
     assert sentence == f"{tmp_path}/comparisons.jsonl: Is a directory"
+
+
+# --- the schema of --format json ------------------------------------------------------------------
+
+PAGES = runpy.run_path(str(Path(__file__).parents[2] / "output" / "pages.py"))
+RESULTS = ("with_regressions", "undecided", "wrong", "gone", "all_skipped", "more_memory")
+
+
+def printed(result: Any) -> Any:
+    """A comparison as `--format json` prints it."""
+    (made,) = as_records("comparison", CodeVersion(None, False), [render.record(result)])
+    return json.loads(json_text(made))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_is_printed_fits_the_schema(name: str) -> None:
+    whole = msgspec.convert(printed(PAGES[name]()), WholeComparison)
+    assert whole.verdict == render.verdict(PAGES[name]())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"more": 1},
+        {"busy": None},
+        {"threshold": "1"},
+        {"series": [{}]},
+        {"commits": {"base": None}},
+    ],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({**printed(PAGES["wrong"]()), **changes}, WholeComparison)
+
+
+def test_the_schema_is_the_one_of_the_structs() -> None:
+    """If not: `python tools/schema.py`."""
+    file = Path(schema.__file__).with_name(FILE)
+    assert file.read_text("utf-8") == text()
+    made = json.loads(text())
+    for name in ("WholeComparison", "WholeSeries"):
+        fields = made["$defs"][name]["properties"]
+        assert all(field.get("description") for field in fields.values())
+        assert made["$defs"][name]["additionalProperties"] is False
+    fields = made["$defs"]["WholeSeries"]["properties"]
+    assert set(fields) == set(printed(PAGES["wrong"]())["series"][0])

@@ -36,7 +36,7 @@ class _Seconds(msgspec.Struct, gc=False):
     head: Amount | None = None
 
 
-class _Series(msgspec.Struct, gc=False):
+class SeriesRecord(msgspec.Struct, gc=False):
     """A series in a record, as far as it is read; `result.Finding` explains the fields."""
 
     path: Name
@@ -82,7 +82,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     interrupted: bool
     broken: dict[Side, str]
     total: Amount | None
-    series: list[_Series]
+    series: list[SeriesRecord]
     selected: tuple[str, ...] = ()
     untouched: tuple[tuple[Name, str, str, str], ...] = ()
 
@@ -107,7 +107,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
 
 NAMES = attrgetter("path", "case", "variant", "suite")
 # The numbers of a series in columns: how to get them, and their type there.
-VALUES: dict[str, tuple[Callable[[_Series], float | None], type[np.floating]]] = {
+VALUES: dict[str, tuple[Callable[[SeriesRecord], float | None], type[np.floating]]] = {
     "ratio": (attrgetter("ratio.median"), np.float64),
     "error": (attrgetter("ratio_error"), np.float64),
     "freedom": (attrgetter("ratio_freedom"), np.float32),

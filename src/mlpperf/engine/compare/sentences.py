@@ -13,11 +13,10 @@ from ..statistics.verdicts import Reason
 from ..words import by_percent, count, rounded
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
-from .result import Comparison, Finding
+from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
-NAMES_MOST = 3  # in a sentence
 # Why a series is undecided that more time would decide.
 TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
 
@@ -66,11 +65,11 @@ def verdict(result: Comparison) -> str:
 
 
 def _which(findings: Sequence[Finding]) -> str:
-    """The name of a series, or of the function that all are about; of several their number."""
+    """The names of series, or of their functions if these are few; else how many they are."""
     if len(findings) == 1:
         return findings[0].series.name
-    names = {f.series.function for f in findings}
-    return names.pop() if len(names) == 1 else f"{len(findings):,} benchmarks"
+    names = list(dict.fromkeys(f.series.function for f in findings))
+    return ", ".join(names) if len(names) <= NAMES_MOST else f"{len(findings):,} benchmarks"
 
 
 def _are(findings: Sequence[Finding]) -> str:
@@ -79,7 +78,8 @@ def _are(findings: Sequence[Finding]) -> str:
 
 def _worst(findings: Sequence[Finding]) -> str:
     """The name of the worst, where the sentence has only their number."""
-    return f" ({findings[0].series.name})" if _are(findings) == "are" else ""
+    many = len({f.series.function for f in findings}) > NAMES_MOST
+    return f" ({findings[0].series.name})" if many else ""
 
 
 def interval(finding: Finding) -> str:

@@ -1,0 +1,49 @@
+"""The JSON Schema of `mlpperf compare --format json`, made from the structs of its record.
+
+`python tools/schema.py` writes it beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from mlpperf.engine.compare import schema as structs
+
+FILE = "comparison.schema.json"
+
+
+def schema() -> dict[str, Any]:
+    """The schema, with what the docstrings have about each field."""
+    made = msgspec.json.schema(structs.WholeComparison)
+    for definition in made["$defs"].values():
+        text = definition.pop("description", "")
+        summary, _, rest = re.sub(r"\n +", "\n", text).partition("\n")
+        definition["description"] = summary
+        attributes = rest.partition("Attributes\n----------\n")[2]
+        listed = re.findall(r"^([\w, ]+) : (.*(?:\n(?![\w, ]+ : ).*)*)", attributes, re.MULTILINE)
+        meanings = {
+            name: " ".join(meaning.split())
+            for names, meaning in listed
+            for name in names.split(", ")
+        }
+        for name, field in definition.get("properties", {}).items():
+            if name in meanings:
+                field["description"] = meanings[name]
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "mlpperf compare --format json", **made}
+
+
+def text() -> str:
+    """The file's content."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    from importlib.resources import files
+    from pathlib import Path
+
+    Path(str(files(structs.__package__ or ""))).joinpath(FILE).write_text(text(), encoding="utf-8")
