@@ -217,3 +217,96 @@ def test_a_damaged_installation_is_2(damaged: str, tmp_path: Path) -> None:
         assert done.stdout == ""
         assert done.stderr.startswith("mlpperf: Unexpected error: ")
         assert len(done.stderr.splitlines()) == 1
+
+
+# --- the first minute -----------------------------------------------------------------------------
+
+
+def typed(*arguments: str, folder: Path | None = None, **variables: str) -> tuple[int, str, str]:
+    """The command, as a shell starts it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mlpperf", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **variables},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_alone_it_shows_three_commands_and_concludes_nothing(tmp_path: Path, project: Any) -> None:
+    code, out, errors = typed(folder=tmp_path)
+    assert (code, errors) == (2, "")
+    shown = [line.split()[:2] for line in out.splitlines() if line.startswith("  ")]
+    assert shown == [["mlpperf", command] for command in ("init", "compare", "report")]
+    assert "mlpperf compare main " in out
+    project.git("branch", "-m", "main", "trunk")
+    _, out, _ = typed(folder=project.folder)
+    assert "is the working tree slower than trunk?" in out
+
+
+def test_the_version_names_the_commit_of_a_clone_and_of_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, project: Any
+) -> None:
+    from mlpperf.cli import version
+
+    monkeypatch.setattr(version.metadata, "distribution", lambda _: NotFromGit)
+    project.write("version.py", "")
+    file = project.folder / "version.py"
+    monkeypatch.setattr(version, "__file__", str(file))
+    shown = f"mlpperf {mlpperf.__version__} ({{}}Python {version.platform.python_version()})"
+    assert version.version() == shown.format(""), "installed below a repository of somebody else"
+    project.commit()
+    commit = project.git("rev-parse", "HEAD")[:10]
+    assert version.version() == shown.format(f"commit {commit}, ")
+    file.write_text("1")
+    assert version.version() == shown.format(f"commit {commit} with changed files, ")
+    file.unlink()
+    project.git("rm", "--cached", "--quiet", "version.py")
+    monkeypatch.setattr(version.metadata, "distribution", lambda _: FromGit)
+    assert version.version() == shown.format("commit 0123456789, ")
+    assert typed("--version")[1].startswith(f"mlpperf {mlpperf.__version__} (")
+
+
+class NotFromGit:
+    @staticmethod
+    def read_text(name: str) -> str | None:
+        return None
+
+
+class FromGit:
+    @staticmethod
+    def read_text(name: str) -> str:
+        return json.dumps({"vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}})
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("mlpperf comp", {"compare"}),
+        ("mlpperf compare v1", {"v1.0"}),
+        ("mlpperf compare v1.0 fea", {"feature"}),
+        ("mlpperf bisect --good v", {"v1.0"}),
+        ("mlpperf compare --verb", {"--verbose"}),
+        ("mlpperf compare nothing", set()),
+    ],
+)
+def test_a_shell_completes_commands_options_and_revisions(
+    words: str, completed: set[str], project: Any
+) -> None:
+    project.git("tag", "v1.0")
+    project.git("branch", "feature")
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    code, out, errors = typed(folder=project.folder, _MLPPERF_COMPLETE="complete_bash", **asked)
+    assert (code, errors) == (0, "")
+    assert set(out.split()) == completed
+
+
+def test_the_script_for_a_shell_is_printed_and_other_questions_are_2() -> None:
+    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    code, out, _ = typed("--show-completion", "bash", **asked)
+    assert code == 0
+    assert "complete -o default -F _mlpperf_completion mlpperf" in out
+    code, out, errors = typed(_MLPPERF_COMPLETE="complete_nonsense")
+    assert (code, out) == (2, "")
+    assert "Traceback" not in errors

@@ -6,13 +6,13 @@ Thread counts must be set before NumPy loads, so nothing numerical is imported a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from .. import __version__
 from ..engine.words import plain
 from ..errors import MlpperfError, missing
 from ..extension import Extension
@@ -22,7 +22,7 @@ from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
 from .reports import export, report, serve
-from .start import init
+from .start import first_steps, init
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -105,8 +105,7 @@ def _removed(command: Any, option: str) -> MlpperfError | None:
 
 app = typer.Typer(
     cls=_Commands,
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     help="Find performance regressions: time two versions of a project side by side, and follow "
     "its speed over commits.",
@@ -115,16 +114,23 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mlpperf {__version__}")
+        from .version import version
+
+        typer.echo(version())
         raise typer.Exit
 
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
-) -> None: ...
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(first_steps(Path.cwd()), nl=False)
+        raise typer.Exit(2)  # nothing was asked, so nothing is concluded
 
 
 for _group, _commands in GROUPS.items():

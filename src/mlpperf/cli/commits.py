@@ -22,6 +22,7 @@ from ..engine.options import (
     Suites,
     Threads,
     With,
+    revisions,
 )
 from ..engine.words import percentage
 from ..errors import MlpperfError
@@ -43,11 +44,20 @@ class Format(StrEnum):
 
 def compare(
     base: Annotated[
-        str, typer.Argument(metavar="BASE", help="Commit to compare with, such as main.")
+        str,
+        typer.Argument(
+            metavar="BASE",
+            help="Commit to compare with, such as main.",
+            autocompletion=revisions,
+        ),
     ],
     head: Annotated[
         str | None,
-        typer.Argument(metavar="HEAD", help="Commit to judge (default: the working tree)."),
+        typer.Argument(
+            metavar="HEAD",
+            help="Commit to judge (default: the working tree).",
+            autocompletion=revisions,
+        ),
     ] = None,
     series: SeriesPatterns = None,
     suite: Suites = None,

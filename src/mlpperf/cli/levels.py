@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Python, Records, SeriesPatterns, Suites, With
+from ..engine.options import Python, Records, SeriesPatterns, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 
@@ -101,9 +101,16 @@ def bisect(
         ),
     ] = None,
     good: Annotated[
-        str, typer.Option(help="Commit before the slowdown, such as a tag.", show_default=False)
+        str,
+        typer.Option(
+            help="Commit before the slowdown, such as a tag.",
+            show_default=False,
+            autocompletion=revisions,
+        ),
     ] = "",
-    bad: Annotated[str, typer.Option(help="Commit after the slowdown.")] = "HEAD",
+    bad: Annotated[
+        str, typer.Option(help="Commit after the slowdown.", autocompletion=revisions)
+    ] = "HEAD",
     confidence: Annotated[
         str, typer.Option(help="Confidence that the named commit is the right one.")
     ] = "99%",

@@ -16,6 +16,8 @@ import traceback
 import warnings
 from typing import Any, NoReturn
 
+# Typer ends the process where a shell asks for completions, or the user for its script.
+COMPLETE, COMPLETION = "_MLPPERF_COMPLETE", ("--install-completion", "--show-completion")
 NOT_WRITTEN = "Not all of the output could be written"
 LONGEST = 500  # characters of an exception's message that are shown
 
@@ -50,7 +52,11 @@ def _ran() -> int:
     from .app import app
 
     try:
-        code: Any = app(standalone_mode=False)
+        code: Any = app(standalone_mode=False, prog_name="mlpperf")
+    except SystemExit as ended:
+        if COMPLETE not in os.environ and not {*sys.argv[1:2]} & {*COMPLETION}:
+            raise
+        return 2 if ended.code else 0
     except Exception as reason:
         show = getattr(reason, "show", None)  # of Typer's own errors, about options
         if not hasattr(reason, "format_message") or show is None:

@@ -9,6 +9,18 @@ import typer
 
 from .workflow import UNKNOWN, WORKFLOW, workflow
 
+FIRST_STEPS = """\
+mlpperf finds performance regressions: it times two versions of a project side by side.
+
+  mlpperf init            list the project's benchmarks; write settings and a workflow
+  mlpperf compare {base:<7} is the working tree slower than {base}?
+  mlpperf report --open   what each commit changed, as pages in the browser
+
+All commands: mlpperf --help
+One of them: mlpperf compare --help
+Completion in your shell: mlpperf --install-completion
+"""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -105,6 +117,14 @@ def init() -> None:
     for message in messages:
         typer.echo(message)
     typer.echo(f"Next: mlpperf compare {_usual_base(project.top)}")
+
+
+def first_steps(folder: Path) -> str:
+    """What `mlpperf` alone prints: the three commands that one needs first."""
+    from ..engine.git import query
+
+    is_repository = query("rev-parse", "--git-dir", folder=folder) is not None
+    return FIRST_STEPS.format(base=_usual_base(folder) if is_repository else "main")
 
 
 def _usual_base(top: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ..errors import MlpperfError
+from .git import query
 
 Device = Annotated[
     str | None, typer.Option("--device", help="cpu (default), or gpu:N with CUDA's number N.")
@@ -51,6 +52,12 @@ PytestBenchmark = Annotated[
         help="pytest-benchmark's JSON, a file or folder (default: .benchmarks, if it exists)."
     ),
 ]
+
+
+def revisions(incomplete: str) -> list[str]:
+    """Branches and tags that begin with what is typed, for a shell's completion."""
+    names = query("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags") or ""
+    return [name for name in names.splitlines() if name.startswith(incomplete)]
 
 
 def options_of(settings: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
