@@ -7,20 +7,40 @@ writes all pages anew, after a change that was meant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import partial
+from dataclasses import asdict, replace
+from functools import lru_cache, partial
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+import numpy as np
+from rich.console import Console, Group, RenderableType
 
+from mlpperf.cli.start import FIRST_STEPS
 from mlpperf.engine.compare import render
+from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.history import listing
+from mlpperf.engine.history.changes import changes
+from mlpperf.engine.history.fields import shaped
+from mlpperf.engine.history.records import CodeVersion, context, finite
+from mlpperf.engine.history.rows import Metric, Row, Run
+from mlpperf.engine.history.table import History, tabulated
+from mlpperf.engine.levels import show, show_bisection
+from mlpperf.engine.levels.backfill import Compared, backfill
+from mlpperf.engine.levels.bisection import Hunt, first_pair, hunt, targets
+from mlpperf.engine.levels.gathering import Levels
+from mlpperf.engine.levels.lineage import Commit, Lineage
+from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.machine.environment import Environment
 from mlpperf.engine.machine.machine import Machine
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.suites.show import overview
+from mlpperf.paths import PATHS
 
 FOLDER = Path(__file__).parent / "pages"
 WIDTHS = (80, 100, 160)
@@ -189,6 +209,125 @@ PAGES: dict[str, Callable[[], RenderableType]] = {
     "compare-skipped": lambda: render.text(all_skipped()),
     "compare-memory": lambda: render.text(more_memory()),
     "compare-odd-names": lambda: render.text(odd_names()),
+}
+
+
+# --- histories ------------------------------------------------------------------------------------
+
+SUBJECTS = {
+    12: "Parse tables by hand (#214)",
+    20: "Escape with one regular expression",
+    27: "Cache links, and drop the second pass over the whole document, which nobody needs (#231)",
+}
+LINEAGE = Lineage(
+    tuple(
+        Commit(
+            sha1(str(place).encode(), usedforsecurity=False).hexdigest(),
+            1_790_000_000 + 100_000 * place,
+            SUBJECTS.get(place, f"Commit number {place}"),
+            ("v1.4.0",) if place == 10 else (),
+        )
+        for place in range(31)
+    )
+)
+STEPS = {
+    pytest_(PARSER, "test_parse_table", "[10 columns, 500 rows]"): {12: 0.051, 27: -0.08},
+    pytest_(PARSER, "test_parse_links"): {27: -0.22},
+    pytest_(WRITER, "test_escape", "[ascii]"): {20: 0.034},
+    pytest_(WRITER, "test_write", "[1]"): {},
+}
+
+
+def recorded(base: int, head: int, rng: np.random.Generator) -> ComparisonRecord:
+    """A comparison of two commits of the branch."""
+    findings = []
+    for number, (series, steps) in enumerate(STEPS.items()):
+        true = sum(size for place, size in steps.items() if base < place <= head)
+        change = 100 * math.expm1(true + 0.002 * float(rng.standard_t(16)))
+        about = {"ratio_error": 0.002, "ratio_freedom": 16.0, "processes": 12}
+        findings.append(timed(series, 1.0 + number, change, 0.5, **about))
+    hashes = {"base": LINEAGE[base].hash, "head": LINEAGE[head].hash}
+    result = replace(compared(*findings, commits=hashes), **hashes)
+    here = {**context("comparison", CodeVersion(None, False)), "machine": asdict(MACHINE)}
+    return shaped(finite({**here, **render.record(result)}), ComparisonRecord)
+
+
+class Instantly:
+    """Compares pairs of commits in no time."""
+
+    free = True
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[int, int]] = []
+        self.rng = np.random.default_rng(7)
+
+    def start(self, pair: tuple[int, int], series: Any = ()) -> None:
+        self.pairs.append(pair)
+
+    def done(self) -> tuple[tuple[int, int], ComparisonRecord]:
+        pair = self.pairs.pop(0)
+        return pair, recorded(*pair, self.rng)
+
+
+@lru_cache
+def filled() -> tuple[Plan, list[Compared]]:
+    plan = Plan(Levels(LINEAGE))
+    compared = list(backfill(plan, Instantly()))
+    return plan, compared
+
+
+def history() -> RenderableType:
+    plan, _ = filled()
+    return show.text(plan.levels)
+
+
+def no_history() -> RenderableType:
+    levels = Levels(LINEAGE)
+    rng = np.random.default_rng(7)
+    for place in (1, 2, 3, 29):
+        levels.add(recorded(place - 1, place, rng))
+    levels.unreadable.append("comparisons.jsonl, line 7: lacks `base`")
+    return show.text(levels)
+
+
+def backfilled() -> RenderableType:
+    _, every = filled()
+    lines = [show.line(one, LINEAGE, 30 - number) for number, one in enumerate(every)][:4]
+    return Group(show.beginning(Plan(Levels(LINEAGE))), *lines, "", history())
+
+
+def bisected() -> RenderableType:
+    plan, here = Plan(Levels(LINEAGE)), Instantly()
+    whole = first_pair(plan, here, None)
+    target = Hunt(plan, targets(whole, None))
+    lines = [show.line(one, LINEAGE) for one in hunt(target, here)]
+    return Group(show_bisection.cost(target, 50.0), *lines, *show_bisection.outcome(target, whole))
+
+
+def in_seconds() -> RenderableType:
+    """What asv measured of each commit."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for place, commit in enumerate(LINEAGE.commits):
+        run = Run("asv", "vm", "cpu", 2, "Python 3.12", commit.hash, False, None, commit.time)
+        for name, quantity in (("time_parse", "seconds"), ("peakmem_parse", "peak bytes")):
+            level = 1.3 if place >= 15 else 1.0
+            value = level * math.exp(0.004 * float(rng.standard_normal()))
+            rows.append(Row(run, Metric("parsing.Tables", "1", name, "(500)", quantity), value))
+    table = tabulated(rows, lambda commits: {c.hash: c.time for c in LINEAGE.commits})
+    measured = History(table, [], {commit.hash: commit.subject for commit in LINEAGE.commits})
+    found = changes(table)
+    return Group(listing.listing(found, measured), listing.summary(found, measured))
+
+
+PAGES |= {
+    "history": history,
+    "history-short": no_history,
+    "history-seconds": in_seconds,
+    "backfill": backfilled,
+    "bisect": bisected,
+    "list": lambda: overview(PATHS[:4]),
+    "start": lambda: Group(FIRST_STEPS.format(base="main").rstrip()),
 }
 
 

@@ -351,7 +351,7 @@ def history(
         (first, *_) = (name for name in wanted if name not in compared)
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
-        console().print(show.text(levels, wanted))
+        console().print(show.text(levels, wanted), crop=False)
     measured = table.read_history(*sources) if levels else table.history(*sources)
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
@@ -367,5 +367,6 @@ def history(
         typer.echo(listing.as_json(steps, measured, about))
         return
     if steps:
-        console().print(listing.listing(steps, measured))
-    typer.echo(listing.summary(steps, measured))
+        console().print(listing.listing(steps, measured), crop=False)
+    if summary := listing.summary(steps, measured):
+        typer.echo(summary)

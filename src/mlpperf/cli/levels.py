@@ -86,10 +86,10 @@ def backfill(
         for compared in filled(plan, workers, lambda: end is not None and time.monotonic() >= end):
             left = len(plan.parents_left())
             console.print(show.line(compared, lineage, left), soft_wrap=True)
-    console.print(show.text(plan.levels))
+    console.print(recording.location, soft_wrap=True)
     if plan.next_question() is not None:
         console.print("Some comparisons are left; the same command continues with them.")
-    console.print(recording.location, soft_wrap=True)
+    console.print(show.text(plan.levels), crop=False)
 
 
 def bisect(
@@ -166,9 +166,9 @@ def bisect(
             console.print(show_bisection.cost(target, seconds), soft_wrap=True)
             for compared in hunt(target, here(request)):
                 console.print(show.line(compared, lineage), soft_wrap=True)
+    console.print(recording.location, soft_wrap=True)
     for sentence in show_bisection.outcome(target, whole):
         console.print(sentence, soft_wrap=True)
-    console.print(recording.location, soft_wrap=True)
 
 
 def _request(lineage: Lineage, **options: Any) -> Request:

@@ -10,9 +10,9 @@ import typer
 from .workflow import UNKNOWN, WORKFLOW, workflow
 
 FIRST_STEPS = """\
-mlpperf finds performance regressions: it times two versions of a project side by side.
+mlpperf finds performance regressions: it times two versions side by side.
 
-  mlpperf init            list the project's benchmarks; write settings and a workflow
+  mlpperf init            list the benchmarks; write settings and a workflow
   mlpperf compare {base:<7} is the working tree slower than {base}?
   mlpperf report --open   what each commit changed, as pages in the browser
 

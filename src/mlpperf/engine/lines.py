@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.text import Text
 
@@ -55,6 +55,7 @@ class Line:
     cells : a text for each column.
     change : head ÷ base with its interval: low, median, high.
     remark : a sentence about it.
+    kind : its colour; by default that of the title.
     """
 
     group: str
@@ -62,6 +63,7 @@ class Line:
     cells: Sequence[str] = ()
     change: tuple[float, float, float] | None = None
     remark: str = ""
+    kind: str = ""
 
     def printable(self) -> Line:
         """The same in characters that neither control a terminal nor begin a line."""
@@ -78,6 +80,7 @@ class Lines:
     kind : colours the title: good, bad, note or plain.
     columns : the heads of the cells.
     aligned : lines below other titles, which share columns and axis with these.
+    headings : lines of their own above the benchmarks.
     """
 
     title: str
@@ -85,6 +88,7 @@ class Lines:
     columns: Sequence[str]
     lines: Sequence[Line]
     aligned: Sequence[Line] = ()
+    headings: Sequence[str] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines, as wide as the terminal; where there is none, nothing is cut."""
@@ -92,13 +96,10 @@ class Lines:
         every = [*lines, *(line.printable() for line in self.aligned)]
         layout = _Layout.of(self, every, options.max_width)
         style = STYLES.get(self.kind, "")
-        title, head = self.title, layout.head(self.columns)
-        if head and cell_len(title) > layout.names:
-            yield _whole(title, console, layout.width, style or "bold")
-            title = ""
-        title = layout.padded(title) if head else title
-        text = _whole(title, console, layout.width, style or "bold")
-        yield text.append(head, "not bold default dim")
+        if self.title:
+            yield from self._head(layout, style or "bold", console)
+        for heading in self.headings:
+            yield _whole(plain(heading), console, layout.width, "bold")
         for group, same in groupby(lines, key=lambda line: line.group):
             yield _whole(f"  {group}", console, layout.width)
             for line in same:
@@ -111,9 +112,17 @@ class Lines:
                     yield _whole(name, console, layout.width)
                     name = ""
                 if numbers:
-                    yield Text(layout.padded(name)).append(numbers, style)
+                    yield Text(layout.padded(name)).append(numbers, STYLES.get(line.kind, style))
                 if line.remark:
                     yield from _remark(line.remark, console, layout.width)
+
+    def _head(self, layout: _Layout, style: str, console: Console) -> Iterator[Text]:
+        title, head = self.title, layout.head(self.columns)
+        if head and cell_len(title) > layout.names:
+            yield _whole(title, console, layout.width, style)
+            title = ""
+        text = _whole(layout.padded(title) if head else title, console, layout.width, style)
+        yield text.append(head, "not bold default dim")
 
 
 class _Layout(NamedTuple):
@@ -175,6 +184,17 @@ class _Layout(NamedTuple):
     def _row(self, cells: Sequence[str]) -> str:
         parts = zip(cells, self.cells, strict=False)
         return "".join(" " * (GAP + width - cell_len(cell)) + cell for cell, width in parts)
+
+
+def in_blocks(
+    title: str, columns: Sequence[str], blocks: Sequence[tuple[Sequence[str], Sequence[Line]]]
+) -> RenderableType:
+    """Blocks of lines below their headings, which share columns and axis."""
+    every = [line for _, lines in blocks for line in lines]
+    parts: list[RenderableType] = [Lines(title, "plain", columns, (), every)]
+    for headings, lines in blocks:
+        parts += [Lines("", "plain", columns, lines, every, headings), ""]
+    return Group(*parts)
 
 
 def scale_of(changes: Sequence[tuple[float, float, float]]) -> float:

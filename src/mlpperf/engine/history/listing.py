@@ -8,13 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
-from ..table import Badge, Cell, Table
+from ..lines import Line, in_blocks
 from ..words import SHORT, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
@@ -24,33 +22,27 @@ from .table import COLUMNS, History
 
 def listing(changes: Sequence[Change], history: History) -> RenderableType:
     """Changes, newest first: by commit, and within it by machine and source."""
-    parts: list[RenderableType] = []
-    for commit, at_commit in groupby(changes, key=lambda change: change.commit):
-        first, *others = at_commit
-        subject = history.subjects.get(commit, "")
-        head = f"{commit[:SHORT]}  {first.date:%Y-%m-%d}  {subject}"
-        parts.append(Text(plain(head).rstrip(), style="bold"))
-        by_place = sorted([first, *others], key=lambda change: place(change.curve))
-        for where, at_place in groupby(by_place, key=lambda change: place(change.curve)):
-            parts += [_table(where, list(at_place)), ""]
-    return Group(*parts)
-
-
-def _table(where: str, changes: Sequence[Change]) -> Table:
-    rows: list[Sequence[Cell]] = []
+    blocks: dict[tuple[str, str], list[Line]] = {}
     for change in changes:
-        curve, ratio = change.curve, change.ratio
-        rows.append(
-            [
-                Badge(change.how, kind_of(change)),
-                *(plain(text) for text in (curve.path, curve.case, curve.variant, curve.quantity)),
-                plain(change.previous[:SHORT]),
-                by_percent(ratio.median),
-                f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
-            ]
-        )
-    columns = ("", "path", "case", "variant", "what", "last before", "by", "95 % interval")
-    return Table(plain(where), columns, rows, text=range(6))
+        subject = history.subjects.get(change.commit, "")
+        commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
+        blocks.setdefault((commit, place(change.curve)), []).append(_line(change))
+    headed = sorted(blocks.items(), key=lambda block: block[0][1])
+    in_order = {commit: number for number, (commit, _) in enumerate(blocks)}
+    headed.sort(key=lambda block: in_order[block[0][0]])
+    columns = ("", "last before", "change", "95 % interval")
+    return in_blocks(f"{count(len(changes), 'change')}, newest first", columns, headed)
+
+
+def _line(change: Change) -> Line:
+    curve, ratio = change.curve, change.ratio
+    name = "/".join(filter(None, (curve.case, curve.variant)))
+    what = "" if curve.quantity == "seconds" else f" ({curve.quantity})"
+    bounds = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
+    last = change.previous[:SHORT]
+    cells = (change.how, last, by_percent(ratio.median), " to ".join(bounds))
+    known = (ratio.low, ratio.median, ratio.high)
+    return Line(curve.path, f"{name}{what}", cells, known, kind=kind_of(change))
 
 
 def kind_of(change: Change) -> str:
@@ -67,14 +59,9 @@ def summary(changes: Sequence[Change], history: History) -> str:
         return "\n".join(skipped)
     commits = {commit for curve in curves for commit in curve.commits}
     counts = ", ".join(f"{n:,} of {source}" for source, n in table.sources().items())
-    lines = [
-        f"{count(len(changes), 'change')} in {count(len(curves), 'curve')} over "
-        f"{count(len(commits), 'commit')}; {count(len(table), 'number')}: {counts}."
-    ]
+    lines = []
     if changes:
-        lines.append(
-            f"Noise alone would show any with a probability of at most {100 * ALARMS:.0f} %."
-        )
+        lines.append(f"False-alarm rate: at most {100 * ALARMS:.0f} % for the whole history.")
     if short := sum(len(curve) < 2 * FEWEST for curve in curves):
         lines.append(
             f"Too short to tell, with fewer than {2 * FEWEST} commits: {count(short, 'curve')}."
@@ -84,7 +71,12 @@ def summary(changes: Sequence[Change], history: History) -> str:
             "In no curve, as measured with changed files or outside a repository, or not right: "
             f"{count(outside, 'number')}."
         )
-    return "\n".join([*lines, *skipped])
+    lines += skipped
+    lines.append(
+        f"{count(len(changes), 'change')} in {count(len(curves), 'curve')} over "
+        f"{count(len(commits), 'commit')}; {count(len(table), 'number')}: {counts}."
+    )
+    return "\n".join(lines)
 
 
 def as_json(

@@ -8,19 +8,19 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from ..history.table import time
+from ..lines import Line, in_blocks, sentence
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series, fits
-from ..table import Badge, Cell, Table
+from ..table import Badge
 from ..words import by_percent, count, plain
 from .backfill import Compared
 from .edges import EVERY
 from .fitting import ALARMS, Step
 from .gathering import Levels, grown_between, wrong_at
-from .lineage import Commit, Lineage
+from .lineage import Lineage
 from .planning import Plan
 
 ERROR_FACTOR_SHOWN = 1.05  # smallest factor by which errors had to grow that is worth a note
@@ -90,32 +90,52 @@ def machine_of(step: Step, levels: Levels) -> str:
 
 def text(levels: Levels, patterns: Sequence[str] = ()) -> RenderableType:
     """The steps of series that match a pattern, or of all, by commit; then the notes."""
-    lineage = levels.lineage
-    several = len(levels.machines) > 1
-    by_place: dict[tuple[str, Commit], list[SeriesStep]] = {}
-    for one in steps(levels, patterns):
-        at = place(one.step, lineage), lineage[one.step.where.last]
-        by_place.setdefault(at, []).append(one)
+    blocks: dict[str, list[Line]] = {}
+    shown = steps(levels, patterns)
+    for one in shown:
+        blocks.setdefault(_heading(one.step, levels.lineage), []).append(_line(one, levels))
     parts: list[RenderableType] = []
-    for (where, commit), here in by_place.items():
-        rows: list[Sequence[Cell]] = []
-        for one in here:
-            on = [machine_of(one.step, levels)] if several else []
-            rows.append([one.direction, plain(one.series.name), *on, one.change])
-        columns = ("", "benchmark", *["on"] * several, "change")
-        title = plain(f"{where}  {commit.subject}")
-        parts += [Table(title, columns, rows, text=range(2 + several)), ""]
-    return Group(*parts, *(Text(plain(sentence)) for sentence in notes(levels)))
+    if shown:
+        headed = [([heading], lines) for heading, lines in blocks.items()]
+        title = f"{count(len(shown), 'step')}, newest first"
+        parts.append(in_blocks(title, ("", "change", "95 % interval"), headed))
+    summary, *others = notes(levels)
+    parts += [sentence(note, "dim") for note in others]
+    return Group(*parts, sentence(summary, "bold"))
+
+
+def _heading(step: Step, lineage: Lineage) -> str:
+    commit = lineage[step.where.last]
+    drift = ", as a drift" if step.is_drift else ""
+    return f"{place(step, lineage)}{drift}  {time(commit.time):%Y-%m-%d}  {commit.subject}"
+
+
+def _line(one: SeriesStep, levels: Levels) -> Line:
+    low, high = one.interval
+    known = (f"{100 * (bound - 1):+.1f}" for bound in (low, high))
+    word, kind = one.direction.text.partition(",")[0], one.direction.kind
+    cells = (word, by_percent(one.ratio), " to ".join(known))
+    several = len(levels.machines) > 1 and one.step.where.machine != EVERY
+    on = f"only on {machine_of(one.step, levels)}" if several else ""
+    change, series = (low, one.ratio, high), one.series
+    return Line(series.path, series.in_path, cells, change, on, kind)
 
 
 def notes(levels: Levels) -> list[str]:
     """How much was compared, and what limits the conclusions, a sentence each."""
     lineage, all_fits = levels.lineage, levels.fits
+    reported = steps(levels)
+    changed = len({one.series for one in reported})
+    slower = sum(one.step.log_ratio > 0 for one in reported)
+    those = f"{slower:,} slower, {len(reported) - slower:,} faster"
+    number = (
+        f"{count(len(reported), 'step')} ({those}) in {changed:,}" if reported else "No step in any"
+    )
     sentences = [
-        f"{count(len(steps(levels)), 'step')} of {len(all_fits)} series along "
-        f"{count(len(lineage), 'commit')} ({lineage[0].short} to {lineage[-1].short}), by "
-        f"{count(len(levels.links), 'comparison')} of two of them. In a history without changes, "
-        f"any step would be reported with a probability of at most {100 * ALARMS:g} %."
+        f"{number} of {count(len(all_fits), 'benchmark')} along "
+        f"{count(len(lineage), 'commit')} ({lineage[0].short} to {lineage[-1].short}), from "
+        f"{count(len(levels.links), 'comparison')} of two commits each.",
+        f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
     ]
     for at, wrong in sorted(wrong_at(levels.links).items()):
         sentences.append(f"{lineage[at]}: {_some([s.name for s in wrong])} wrong.")
@@ -216,9 +236,12 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
     base, head = (lineage[at].short for at in compared.pair)
     outcome = compared.failed
     if link := compared.link:
-        outcome = f"{link.record.seconds:.0f} s  {link.record.verdict}"
+        outcome = link.record.verdict
         for at in compared.pair:  # versions are named by their hashes
             outcome = outcome.replace(lineage[at].hash, lineage[at].short)
+        outcome = outcome.removeprefix(f"Regression at {head}: ")
+        outcome = outcome.replace(f"No regression at {head} against {base}", "no regression")
+        outcome = f"{link.record.seconds:.0f} s  {outcome}"
     todo = "" if left is None else f"  [{left} left]"
     return plain(f"{base}..{head}{todo}  {outcome}")
 
@@ -226,4 +249,4 @@ def line(compared: Compared, lineage: Lineage, left: int | None = None) -> str:
 def duration(seconds: float) -> str:
     """Minutes; above an hour and a half, hours."""
     minutes = seconds / 60
-    return f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
+    return f"{minutes / 60:.1f} hours" if minutes > 90 else count(math.ceil(minutes), "minute")

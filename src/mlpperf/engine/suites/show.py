@@ -17,27 +17,25 @@ from rich.text import Text
 from ...compiled import kernels_called
 from ...errors import MlpperfError
 from ...hotpath import HotPath, Variant, as_given
-from ..table import Table
 from ..terminal import console
 from .pyproject import project_name
 
 SIDE_BY_SIDE = 150  # columns from which two sources fit beside each other
 
 
-def overview(paths: Sequence[HotPath]) -> Table:
-    """The catalogue, a row for each path."""
-    columns = ("path", "title", "reference", "variants", "cases")
-    rows = [
-        (
-            path.name,
-            path.title,
-            path.reference.__name__,
-            "\n".join(variant.name for variant in path.variants),
-            ", ".join(case.name.removeprefix("batch-") for case in path.cases),
-        )
-        for path in paths
-    ]
-    return Table("Hot paths", columns, rows, text=range(5), wrap=(4,))
+def overview(paths: Sequence[HotPath]) -> RenderableType:
+    """The catalogue: of each path its title, reference, variants and cases."""
+    parts: list[RenderableType] = []
+    for path in paths:
+        names = Grid.grid(padding=(0, 2))
+        names.add_column(style="dim", no_wrap=True)
+        names.add_column()
+        names.add_row("  reference", Text(path.reference.__name__))
+        names.add_row("  variants", Text(", ".join(variant.name for variant in path.variants)))
+        cases = (case.name.removeprefix("batch-") for case in path.cases)
+        names.add_row("  cases", Text(", ".join(cases)))
+        parts += [Text.assemble((path.name, "bold"), f"  {path.title}"), names, ""]
+    return Group(*parts[:-1])
 
 
 def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
