@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.constrain import Constrain
 from rich.text import Text
 
@@ -56,6 +56,7 @@ class Line:
     change : head ÷ base with its interval: low, median, high.
     remark : a sentence about it.
     kind : its colour; by default that of the title.
+    above : headings, which stand above the first of several lines that have the same.
     """
 
     group: str
@@ -64,6 +65,7 @@ class Line:
     change: tuple[float, float, float] | None = None
     remark: str = ""
     kind: str = ""
+    above: tuple[str, ...] = ()
 
     def printable(self) -> Line:
         """The same in characters that neither control a terminal nor begin a line."""
@@ -80,7 +82,6 @@ class Lines:
     kind : colours the title: good, bad, note or plain.
     columns : the heads of the cells.
     aligned : lines below other titles, which share columns and axis with these.
-    headings : lines of their own above the benchmarks.
     """
 
     title: str
@@ -88,19 +89,20 @@ class Lines:
     columns: Sequence[str]
     lines: Sequence[Line]
     aligned: Sequence[Line] = ()
-    headings: Sequence[str] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines, as wide as the terminal; where there is none, nothing is cut."""
         lines = [line.printable() for line in self.lines]
         every = [*lines, *(line.printable() for line in self.aligned)]
         layout = _Layout.of(self, every, options.max_width)
-        style = STYLES.get(self.kind, "")
-        if self.title:
-            yield from self._head(layout, style or "bold", console)
-        for heading in self.headings:
-            yield _whole(plain(heading), console, layout.width, "bold")
-        for group, same in groupby(lines, key=lambda line: line.group):
+        style, shown = STYLES.get(self.kind, ""), tuple[str, ...]()
+        yield from self._head(layout, style or "bold", console)
+        for (above, group), same in groupby(lines, key=lambda line: (line.above, line.group)):
+            if above != shown:
+                yield from (
+                    _whole(plain(heading), console, layout.width, "bold") for heading in above
+                )
+                shown = above
             yield _whole(f"  {group}", console, layout.width)
             for line in same:
                 name = " " * INDENT + line.name
@@ -112,7 +114,8 @@ class Lines:
                     yield _whole(name, console, layout.width)
                     name = ""
                 if numbers:
-                    yield Text(layout.padded(name)).append(numbers, STYLES.get(line.kind, style))
+                    colour = STYLES.get(line.kind or self.kind, "").removeprefix("bold ")
+                    yield Text(layout.padded(name)).append(numbers, colour)
                 if line.remark:
                     yield from _remark(line.remark, console, layout.width)
 
@@ -184,17 +187,6 @@ class _Layout(NamedTuple):
     def _row(self, cells: Sequence[str]) -> str:
         parts = zip(cells, self.cells, strict=False)
         return "".join(" " * (GAP + width - cell_len(cell)) + cell for cell, width in parts)
-
-
-def in_blocks(
-    title: str, columns: Sequence[str], blocks: Sequence[tuple[Sequence[str], Sequence[Line]]]
-) -> RenderableType:
-    """Blocks of lines below their headings, which share columns and axis."""
-    every = [line for _, lines in blocks for line in lines]
-    parts: list[RenderableType] = [Lines(title, "plain", columns, (), every)]
-    for headings, lines in blocks:
-        parts += [Lines("", "plain", columns, lines, every, headings), ""]
-    return Group(*parts)
 
 
 def scale_of(changes: Sequence[tuple[float, float, float]]) -> float:

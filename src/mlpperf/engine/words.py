@@ -40,6 +40,11 @@ def by_percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+,.1f} %" if math.isfinite(ratio) else "?"
 
 
+def bounds(low: float, high: float) -> str:
+    """An interval of ratios as changes in percent, such as `+1.8 to +2.4`."""
+    return f"{100 * (low - 1):+.1f} to {100 * (high - 1):+.1f}"
+
+
 def count(number: int, what: str) -> str:
     """`1 commit`, `2 commits`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..lines import Line, Lines, sentence
-from ..table import Badge, Cell, Table
-from ..words import by_percent, seconds
+from ..table import Table
+from ..words import bounds, by_percent, seconds
 from .result import Comparison, Finding
 from .sections import FASTER, FIXED, SLOWER, UNCHANGED, WRONG, Part, Section, sections
 from .sentences import advice, interval, notes, unchanged, verdict
@@ -25,6 +25,7 @@ NAMES_ON_DISK = {
     "detectable": "sight",
 }
 COLUMNS = ("base", "head", "change", "95 % interval")
+COLOURS = ("green", "red", "yellow")  # of the verdict, by exit code
 TIMED = (SLOWER, FASTER, UNCHANGED)
 LINES_MOST = 25  # of a section, unless everything is to be shown
 
@@ -41,17 +42,14 @@ def times_shown(finding: Finding) -> dict[str, float]:
     return times
 
 
-def table(findings: Iterable[Finding], title: str = "") -> Table:
-    """A row for each series."""
-    rows: list[Sequence[Cell]] = []
+def table(findings: Iterable[Finding]) -> Table:
+    """A row for each series, with its verdict."""
+    rows = []
     for finding in findings:
         times = times_shown(finding)
-        base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
-        kind = "bad" if finding.regression else "good" if finding.faster else "plain"
-        verdict = Badge(_verdict(finding), kind)
-        rows.append([finding.series.name, base, head, interval(finding), verdict])
-    columns = ("benchmark", "base", "head", "change", "verdict")
-    return Table(title, columns, rows, text=(0, 4), wrap=(0, 4))
+        both = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
+        rows.append((finding.series.name, *both, interval(finding), _verdict(finding)))
+    return Table("", ("benchmark", "base", "head", "change", "verdict"), rows, text=(0, 4))
 
 
 def _verdict(finding: Finding) -> str:
@@ -87,8 +85,7 @@ def text(result: Comparison, verbose: bool = False) -> RenderableType:
     if hints := advice(result):
         parts += [*map(sentence, hints), ""]
     parts += [sentence(note, "dim") for note in notes(result)]
-    style = "bold red" if result.exit_code else "bold green"
-    return Group(*parts, sentence(verdict(result), style))
+    return Group(*parts, sentence(verdict(result), f"bold {COLOURS[result.exit_code]}"))
 
 
 def _lines(section: Section, findings: Sequence[Finding]) -> list[Line]:
@@ -103,8 +100,8 @@ def _timed(finding: Finding) -> Line:
         least = "at least" if finding.bound > 1 else "at most"
         return Line(group, name, (base, head, by_percent(finding.bound), least))
     known = ratio.low > 0 and math.isfinite(ratio.high)
-    bounds = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
-    cells = (base, head, by_percent(ratio.median), " to ".join(bounds) if known else "")
+    between = bounds(ratio.low, ratio.high) if known else ""
+    cells = (base, head, by_percent(ratio.median), between)
     change = (ratio.low, ratio.median, ratio.high) if known else None
     return Line(group, name, cells, change, "; ".join(finding.grown))
 

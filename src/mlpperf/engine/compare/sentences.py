@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import by_percent, count, rounded
+from ..words import bounds, by_percent, count, rounded
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
 from .result import NAMES_MOST, Comparison, Finding
@@ -91,8 +91,7 @@ def interval(finding: Finding) -> str:
         return ""
     if not ratio.low > 0:
         return by_percent(ratio.median)
-    low, high = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
-    return f"{by_percent(ratio.median)} ({low} to {high})"
+    return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)})"
 
 
 def unchanged(result: Comparison) -> str:

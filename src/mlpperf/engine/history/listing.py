@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
-from ..lines import Line, in_blocks
-from ..words import SHORT, by_percent, count, plain
+from ..lines import Line, Lines
+from ..words import SHORT, bounds, by_percent, count, plain
 from .changes import ALARMS, FEWEST, Change
 from .curves import Curve, points
 from .records import finite
@@ -22,27 +23,26 @@ from .table import COLUMNS, History
 
 def listing(changes: Sequence[Change], history: History) -> RenderableType:
     """Changes, newest first: by commit, and within it by machine and source."""
-    blocks: dict[tuple[str, str], list[Line]] = {}
-    for change in changes:
-        subject = history.subjects.get(change.commit, "")
-        commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
-        blocks.setdefault((commit, place(change.curve)), []).append(_line(change))
-    headed = sorted(blocks.items(), key=lambda block: block[0][1])
-    in_order = {commit: number for number, (commit, _) in enumerate(blocks)}
-    headed.sort(key=lambda block: in_order[block[0][0]])
+    lines = []
+    for _, same in groupby(changes, key=lambda change: change.commit):
+        lines += [_line(change, history) for change in sorted(same, key=lambda c: place(c.curve))]
     columns = ("", "last before", "change", "95 % interval")
-    return in_blocks(f"{count(len(changes), 'change')}, newest first", columns, headed)
+    return Group(
+        Lines(f"{count(len(changes), 'change')}, newest first", "plain", columns, lines), ""
+    )
 
 
-def _line(change: Change) -> Line:
+def _line(change: Change, history: History) -> Line:
     curve, ratio = change.curve, change.ratio
     name = "/".join(filter(None, (curve.case, curve.variant)))
     what = "" if curve.quantity == "seconds" else f" ({curve.quantity})"
-    bounds = (f"{100 * (bound - 1):+.1f}" for bound in (ratio.low, ratio.high))
     last = change.previous[:SHORT]
-    cells = (change.how, last, by_percent(ratio.median), " to ".join(bounds))
+    cells = (change.how, last, by_percent(ratio.median), bounds(ratio.low, ratio.high))
     known = (ratio.low, ratio.median, ratio.high)
-    return Line(curve.path, f"{name}{what}", cells, known, kind=kind_of(change))
+    subject = history.subjects.get(change.commit, "")
+    commit = f"{change.commit[:SHORT]}  {change.date:%Y-%m-%d}  {subject}".rstrip()
+    above = (commit, place(curve))
+    return Line(curve.path, f"{name}{what}", cells, known, kind=kind_of(change), above=above)
 
 
 def kind_of(change: Change) -> str:

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from rich.console import Group, RenderableType
 
 from ..history.table import time
-from ..lines import Line, in_blocks, sentence
+from ..lines import Line, Lines, sentence
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series, fits
 from ..table import Badge
-from ..words import by_percent, count, plain
+from ..words import bounds, by_percent, count, plain
 from .backfill import Compared
 from .edges import EVERY
 from .fitting import ALARMS, Step
@@ -53,8 +53,7 @@ class SeriesStep(NamedTuple):
     @property
     def change(self) -> str:
         """Such as `+2.1 % (+1.8 to +2.4)`."""
-        low, high = (f"{100 * (bound - 1):+.1f}" for bound in self.interval)
-        return f"{by_percent(self.ratio)} ({low} to {high})"
+        return f"{by_percent(self.ratio)} ({bounds(*self.interval)})"
 
 
 def steps(levels: Levels, patterns: Sequence[str] = ()) -> list[SeriesStep]:
@@ -90,15 +89,10 @@ def machine_of(step: Step, levels: Levels) -> str:
 
 def text(levels: Levels, patterns: Sequence[str] = ()) -> RenderableType:
     """The steps of series that match a pattern, or of all, by commit; then the notes."""
-    blocks: dict[str, list[Line]] = {}
-    shown = steps(levels, patterns)
-    for one in shown:
-        blocks.setdefault(_heading(one.step, levels.lineage), []).append(_line(one, levels))
     parts: list[RenderableType] = []
-    if shown:
-        headed = [([heading], lines) for heading, lines in blocks.items()]
-        title = f"{count(len(shown), 'step')}, newest first"
-        parts.append(in_blocks(title, ("", "change", "95 % interval"), headed))
+    if lines := [_line(one, levels) for one in steps(levels, patterns)]:
+        title = f"{count(len(lines), 'step')}, newest first"
+        parts += [Lines(title, "plain", ("", "change", "95 % interval"), lines), ""]
     summary, *others = notes(levels)
     parts += [sentence(note, "dim") for note in others]
     return Group(*parts, sentence(summary, "bold"))
@@ -112,13 +106,13 @@ def _heading(step: Step, lineage: Lineage) -> str:
 
 def _line(one: SeriesStep, levels: Levels) -> Line:
     low, high = one.interval
-    known = (f"{100 * (bound - 1):+.1f}" for bound in (low, high))
     word, kind = one.direction.text.partition(",")[0], one.direction.kind
-    cells = (word, by_percent(one.ratio), " to ".join(known))
+    cells = (word, by_percent(one.ratio), bounds(low, high))
     several = len(levels.machines) > 1 and one.step.where.machine != EVERY
     on = f"only on {machine_of(one.step, levels)}" if several else ""
     change, series = (low, one.ratio, high), one.series
-    return Line(series.path, series.in_path, cells, change, on, kind)
+    above = (_heading(one.step, levels.lineage),)
+    return Line(series.path, series.in_path, cells, change, on, kind, above)
 
 
 def notes(levels: Levels) -> list[str]:
@@ -128,11 +122,10 @@ def notes(levels: Levels) -> list[str]:
     changed = len({one.series for one in reported})
     slower = sum(one.step.log_ratio > 0 for one in reported)
     those = f"{slower:,} slower, {len(reported) - slower:,} faster"
-    number = (
-        f"{count(len(reported), 'step')} ({those}) in {changed:,}" if reported else "No step in any"
-    )
+    steps_of = f"{count(len(reported), 'step')} ({those}) in {changed:,}"
     sentences = [
-        f"{number} of {count(len(all_fits), 'benchmark')} along "
+        f"{steps_of if reported else 'No step in any'} of "
+        f"{count(len(all_fits), 'benchmark')} along "
         f"{count(len(lineage), 'commit')} ({lineage[0].short} to {lineage[-1].short}), from "
         f"{count(len(levels.links), 'comparison')} of two commits each.",
         f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
