@@ -99,9 +99,10 @@ class Lines:
         yield from self._head(layout, style or "bold", console)
         for (above, group), same in groupby(lines, key=lambda line: (line.above, line.group)):
             if above != shown:
-                yield from (
-                    _whole(plain(heading), console, layout.width, "bold") for heading in above
-                )
+                if shown:
+                    yield ""
+                for heading in above:
+                    yield _whole(plain(heading), console, layout.width, "bold")
                 shown = above
             yield _whole(f"  {group}", console, layout.width)
             for line in same:
