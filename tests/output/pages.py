@@ -14,12 +14,13 @@ from functools import lru_cache, partial
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
 
 from mlpperf.cli.start import FIRST_STEPS
-from mlpperf.engine.compare import render
+from mlpperf.engine.compare import render, sentences
 from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history import listing
@@ -199,6 +200,12 @@ def odd_names() -> Comparison:
     )
 
 
+def on_the_machine(result: Callable[[], Comparison]) -> RenderableType:
+    """The page of a comparison of hot paths, which run in our own environment."""
+    with mock.patch.object(sentences, "environment", lambda: Environment(MACHINE, {})):
+        return render.text(result())
+
+
 PAGES: dict[str, Callable[[], RenderableType]] = {
     "compare-regressions": lambda: render.text(with_regressions()),
     "compare-unchanged": lambda: render.text(only_unchanged()),
@@ -207,7 +214,7 @@ PAGES: dict[str, Callable[[], RenderableType]] = {
     "compare-wrong": lambda: render.text(wrong()),
     "compare-gone": lambda: render.text(gone()),
     "compare-skipped": lambda: render.text(all_skipped()),
-    "compare-memory": lambda: render.text(more_memory()),
+    "compare-memory": lambda: on_the_machine(more_memory),
     "compare-odd-names": lambda: render.text(odd_names()),
 }
 

@@ -178,3 +178,42 @@ def test_what_is_missing_is_told_with_what_to_do() -> None:
     findings = {left_out.series: left_out}
     advice = render.advice(Comparison("old", "new", {}, 0.005, 60.0, findings=findings))
     assert "Some benchmarks import numpy, which is not installed; add --with numpy." in advice
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "commits", "advised"),
+    [
+        ("v1.0", "main", {"base": "1", "head": "2"}, "--good v1.0 --bad main"),
+        ("v1 0", "HEAD", {"base": "1", "head": "2"}, "--good 'v1 0' --bad HEAD"),
+        ("HEAD^1", "HEAD", {"base": "1", "head": "2"}, ""),  # there is only one
+        ("main~", "main", {"base": "1", "head": "2"}, ""),
+        ("v1.0", "the working tree", {"base": "1", "head": None}, ""),
+    ],
+)
+def test_a_slowdown_over_several_commits_can_be_bisected(
+    base: str, head: str, commits: Any, advised: str
+) -> None:
+    result = replace(comparison(), base=base, head=head, commits=commits)
+    hints = [one for one in render.advice(result) if "mlpperf bisect" in one]
+    assert [advised in hint and "test_a.py::test_it" in hint for hint in hints] == [True] * bool(
+        advised
+    )
+    assert not render.advice(replace(result, findings={}))
+
+
+@pytest.mark.parametrize(("gone", "accepted"), [(2, "test_a.py::test_1"), (3, "test_a.py.")])
+def test_what_is_gone_can_be_accepted(gone: int, accepted: str) -> None:
+    series = [Series("test_a.py", "", f"test_{number}", "pytest") for number in range(gone)]
+    findings = {one: Finding(one, untimed=Judgement(Verdict.GONE)) for one in series}
+    (hint,) = render.advice(replace(comparison(), findings=findings))
+    assert f"--accept {accepted}" in hint
+
+
+def test_more_time_is_advised_only_where_it_decides() -> None:
+    (series,) = comparison().findings
+    wide = Finding(series, ratio=Interval(1.0, 0.8, 1.2), processes=9)
+    known = replace(comparison(), findings={series: wide}, budget=155.0)
+    advised = "To decide more, use --budget {}, or fewer benchmarks with --series."
+    assert render.advice(known) == [advised.format(310)]
+    assert render.advice(replace(known, budget=1.0)) == [advised.format(60)]
+    assert render.advice(replace(known, findings={series: Finding(series)})) == []

@@ -17,6 +17,8 @@ from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
+BUDGET_LEAST = 60  # seconds of timing that are worth an advice
+PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
 # Why a series is undecided that more time would decide.
 TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
 
@@ -118,10 +120,10 @@ def advice(result: Comparison) -> list[str]:
     sentences = [f"{warning.rstrip('.')}." for warning in dict.fromkeys(result.warnings)]
     undecided = by_section.get(UNDECIDED.title, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
-        budget = (
-            f"--budget {math.ceil(2 * result.budget)}" if result.budget else "a larger --budget"
+        seconds = max(math.ceil(2 * result.budget), BUDGET_LEAST)
+        sentences.append(
+            f"To decide more, use --budget {seconds}, or fewer benchmarks with --series."
         )
-        sentences.append(f"To decide more, use {budget}, or fewer benchmarks with --series.")
     reasons = [f.judgement.because for f in result.findings.values()]
     reasons += result.unloaded.values()
     if missing := dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why)):
@@ -131,18 +133,18 @@ def advice(result: Comparison) -> list[str]:
             f"Some benchmarks import {', '.join(missing)}, {are} not installed; add {options}."
         )
     if gone := by_section.get(GONE.title):
-        names = [shlex.quote(finding.series.name) for finding in gone]
-        options = " ".join(f"--accept {name}" for name in names[:NAMES_MOST])
-        others = " and so on" if len(names) > NAMES_MOST else ""
-        sentences.append(f"If this was intended, add {options}{others}.")
+        few = len(gone) <= NAMES_MOST
+        names = dict.fromkeys(f.series.name if few else f.series.path for f in gone)
+        options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
+        sentences.append(f"If this was intended, add {options}.")
     if result.busy > BUSY:
         sentences.append(
             f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
             "less else is running."
         )
     slower = by_section.get(SLOWER.title, [])
-    base, head = (result.commits.get(side) for side in ("base", "head"))
-    if slower and base and head:
+    is_parent = PARENT.fullmatch(result.base.removeprefix(result.head))
+    if slower and all(result.commits.get(side) for side in ("base", "head")) and not is_parent:
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
         good, bad = (shlex.quote(version) for version in (result.base, result.head))
         sentences.append(f"Which commit? mlpperf bisect {name} --good {good} --bad {bad}")
@@ -195,5 +197,6 @@ def _detectable(timed: Sequence[Finding]) -> list[str]:
     if not known:
         return []
     half, most = (rounded(100 * known[int(share * (len(known) - 1))], 2) for share in (0.5, 0.9))
-    of_half = f"{half} % for half of the benchmarks, " if half != most else ""
-    return [f"Detectable slowdown ({100 * POWER:.0f} % power): {of_half}{most} % for nine in ten."]
+    of_both = f"{half} % for half of the benchmarks, {most} % for nine in ten"
+    size = of_both if half != most else f"{most} %"
+    return [f"Detectable slowdown ({100 * POWER:.0f} % power): {size}."]
