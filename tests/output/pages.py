@@ -202,7 +202,8 @@ def odd_names() -> Comparison:
 
 def on_the_machine(result: Callable[[], Comparison]) -> RenderableType:
     """The page of a comparison of hot paths, which run in our own environment."""
-    with mock.patch.object(sentences, "environment", lambda: Environment(MACHINE, {})):
+    here = Environment(MACHINE, {})
+    with mock.patch.object(sentences, "environment", return_value=here):
         return render.text(result())
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -79,6 +81,39 @@ def test_colours_are_only_on_a_terminal_that_wants_them(colours: bool) -> None:
     given = {"color_system": "standard", "no_color": not colours}
     coloured = re.findall(r"\x1b\[[\d;]*3\dm", printed(page, 100, **given))
     assert bool(coloured) == colours
+
+
+names = st.text(max_size=200)
+ratios = st.floats(0.01, 100)
+changes = st.tuples(ratios, ratios, ratios).map(lambda three: tuple(sorted(three)))
+any_lines = st.lists(
+    st.builds(
+        lines.Line,
+        group=names,
+        name=names,
+        cells=st.sampled_from([("1 ms", "", "+1,234.5 %"), ("漢字", "9", "9"), ()]),
+        change=st.none() | changes,
+        remark=names,
+        kind=st.sampled_from(["", "good", "bad"]),
+        above=st.tuples(names) | st.just(()),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(
+    any_lines, st.sampled_from(["Slower (1)", "Skipped by the suite (1,234)"]), st.integers(24, 200)
+)
+def test_no_name_breaks_the_lines(made: list[lines.Line], title: str, width: int) -> None:
+    page = lines.Lines(title, "bad", ("base", "head", "change"), made)
+    text = printed(page, width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
+    # A name is one line, and so are numbers; a remark takes two at most.
+    headings = sum(len(line.above) + 1 for line in made)
+    assert len(text.splitlines()) <= 2 + headings + 5 * len(made)
 
 
 # --- the axis -------------------------------------------------------------------------------------
