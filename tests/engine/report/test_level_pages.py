@@ -63,6 +63,6 @@ def test_steps_are_told_with_commit_message_size_and_comparison(
 
 def test_where_nothing_changed_the_page_says_so(page: Callable[..., str]) -> None:
     html = page(30, {})
-    assert "0 steps of 2 series along 30 commits" in html
+    assert "No step in any of 2 benchmarks along 30 commits" in html
     assert "<caption>Steps of the levels" not in html
     assert [row[3] for row in rows(html, "Every series")] == ["0", "0"]
