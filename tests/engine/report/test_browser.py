@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mlpperf.articles.report.content import CONTENT
-from mlpperf.engine.report.draft import file_name
+from mlpperf.engine.report.addresses import file_name
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.site import navigation, write
 from mlpperf.paths import PATHS

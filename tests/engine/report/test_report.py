@@ -30,8 +30,8 @@ from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.from_asv import HOT_PATH
 from mlpperf.engine.history.races import RaceRecord, race_content
 from mlpperf.engine.history.records import CodeVersion, as_records
+from mlpperf.engine.report.addresses import file_name
 from mlpperf.engine.report.blocks import WIDTH, sparkline
-from mlpperf.engine.report.draft import file_name
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.serve import serve
 from mlpperf.engine.report.site import MANIFEST, write

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,6 +22,8 @@ from ..history.records import Fields, Origin, Place, finite
 from ..race.result import Result
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
+from . import addresses
+from .addresses import file_name
 from .blocks import Page, Prose, Section, sparkline
 from .gather import Material, where_from
 
@@ -61,7 +61,7 @@ class Draft:
     """A site as it grows: pages, and the data behind them.
 
     `data`: files beside the pages, by their names. `curves`: the names of those that hold the
-    history of a path. `files`: of each path the name of its page, without its ending.
+    history of a path. `files`: of each path the name of its files, without their ending.
     """
 
     material: Material
@@ -103,7 +103,7 @@ class Draft:
 
     def page_of(self, path: str, up: str = "") -> Anchor:
         """A link to the page of a path, from a page that is `up` from the first one."""
-        return Anchor(plain(path), f"{up}paths/{self.files[path]}.html")
+        return Anchor(plain(path), up + addresses.path(path))
 
     def commit(self, commit: str) -> Anchor:
         """A link to a commit, if its page is known."""
@@ -118,22 +118,6 @@ def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
             yield from _flattened(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
-
-
-PLAIN = re.compile(r"[a-z0-9_]{1,60}")
-
-
-def file_name(name: str) -> str:
-    """A file name, without its ending, for something called `name`.
-
-    It is valid in an address, on a file system that ignores case, and on one with short names. A
-    name with other characters gets a digest after a hyphen, so that similar names stay apart.
-    """
-    if PLAIN.fullmatch(name):
-        return name
-    looks = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[-60:]
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:12]
-    return f"{looks}-{digest}".lstrip("-")
 
 
 def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:

@@ -20,6 +20,7 @@ from ...hotpath import HotPath
 from ..files import write_whole
 from ..history.records import finite, make_folder
 from ..words import plain
+from . import addresses
 from .blocks import Page, highlighting
 from .calibration_page import calibration
 from .draft import Content, Draft, started
@@ -127,10 +128,7 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
     content = site.content
     drafted: list[tuple[str, str, str, Callable[[Draft], None]]] = [
         ("index.html", "Overview", "Overview", overview),
-        *(
-            (f"paths/{file}.html", name, "", partial(path_page, name=name))
-            for name, file in site.files.items()
-        ),
+        *((addresses.path(name), name, "", partial(path_page, name=name)) for name in site.files),
         ("history.html", "History", "History", history),
         ("compare.html", "Compare", "Compare", compare),
         *((file, name, name, build) for file, name, build in content.pages),
