@@ -165,14 +165,16 @@ def changed(
         if ranges:
             row.append(site.link(event.where, addresses.commit(event.commit), up))
         if dated:
-            row += [f"{event.date:%Y-%m-%d}", plain(event.subject)]
+            row.append(plain(f"{event.date:%Y-%m-%d} {event.subject}".rstrip()))
         if several:
             row.append(event.machine or "all machines")
-        row.append(_compared(site, event, up))
+        if not dated:
+            row.append(_compared(site, event, up))
         rows.append(row)
     columns = ["benchmark", "", "change (95 % interval)", *["a call before"] * (not dated), "today"]
     numbers = range(2, len(columns))
-    columns += [*["since"] * ranges, *["date", "message"] * dated, *["on"] * several, "measured"]
+    columns += ["since"] * ranges + ["message"] * dated + ["on"] * several
+    columns += ["measured"] * (not dated)
     return Table(title, columns, rows, text={*range(len(columns))} - {*numbers})
 
 
@@ -196,8 +198,8 @@ def _compared(site: Draft, event: Event, up: str) -> Cell:
     """A link to the comparison across the change."""
     if event.compared is None:
         return "by seconds" if not event.paired else "–"
-    found = site.link("comparison", addresses.comparison(event.compared), up)
-    return found if found.href else event.compared.time[:10]
+    page = site.link("comparison", addresses.comparison(event.compared), up)
+    return page if page.href else event.compared.time[:10]
 
 
 def summary(events: Sequence[Event]) -> str:

@@ -112,7 +112,7 @@ class Draft:
         return replace(table, data=name)
 
     def keep(self, name: str, records: Sequence[Any]) -> Markup:
-        """Write `records` to JSON and CSV files called `name`; links to them from the top."""
+        """Write `records` to JSON and CSV files called `name`; links to these from the top."""
         rows = [finite(msgspec.to_builtins(record)) for record in records]
         lines = ",\n".join(map(json.dumps, rows))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
@@ -123,9 +123,8 @@ class Draft:
         writer.writeheader()
         writer.writerows(cells)
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
-        link = Markup('<a href="data/{}.{}">{}</a>').format
-        text = Markup('<p class="quiet">The same as {} or {}.</p>')
-        return text.format(link(name, "json", "JSON"), link(name, "csv", "CSV"))
+        link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
+        return link.format(name, "json", "JSON", "csv", "CSV")
 
     def page_of(self, path: str, up: str = "") -> Anchor:
         """A link to the page of a path, from a page that is `up` from the first one."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from ..history.changes import ALARMS, FEWEST
 from ..levels.show import notes
 from ..table import Cell, Table
@@ -74,7 +76,7 @@ def _map(site: Draft) -> Section:
         "the time of a call relative to the first commit; a mark is a commit that changed it. "
         "Where a row is empty, the benchmark was not measured."
     )
-    links = site.keep("series", drawn.rows)
+    links = Markup("<p>All benchmarks as {}.</p>").format(site.keep("series", drawn.rows))
     blocks = Prose(text), Map(map_data.FILE, drawn.choices), Prose(links)
     return Section("All benchmarks", blocks)
 
@@ -113,7 +115,8 @@ def _basis(site: Draft) -> Section:
             )
         )
     if site.events:
-        blocks.append(Prose(site.keep("changes", list(map(_record, site.events)))))
+        links = site.keep("changes", list(map(_record, site.events)))
+        blocks.append(Prose(Markup("<p>All changes as {}.</p>").format(links)))
     return Section("How it was judged", blocks or [none_yet("`mlpperf compare BASE`")])
 
 

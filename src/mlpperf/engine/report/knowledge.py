@@ -59,26 +59,26 @@ def lacks(levels: Levels) -> list[Lack]:
     """What is not known well, the worst first."""
     newest = newest_place(levels)
     ends = levels.lineage[newest - 1].short, levels.lineage[newest].short
-    found = []
+    every = []
     for series in _never_timed(levels):
-        found.append(Lack(series, "never timed", _compare(*ends, series), np.inf))
+        every.append(Lack(series, "never timed", _compare(*ends, series), np.inf))
     for series, fit in levels.fits.items():
         known = Known.of(fit)
         if known.last < newest:
             since = levels.lineage[known.last].short
             command = _compare(since, ends[1], series)
-            found.append(Lack(series, f"not measured since {since}", command, 1e3))
+            every.append(Lack(series, f"not measured since {since}", command, 1e3))
         elif known.gaps:
             at = known.gaps[-1]
             before, after = levels.lineage[at - 1].short, levels.lineage[at].short
             commits = count(len(known.gaps), "commit")
             why = f"{commits} not linked to the one before, such as {after}"
-            found.append(Lack(series, why, _compare(before, after, series), 1e2))
+            every.append(Lack(series, why, _compare(before, after, series), 1e2))
         elif known.within > WELL:
             first = levels.lineage[known.first].short
             why = f"a comparison is exact to ±{100 * known.within:,.0f} % only"
-            found.append(Lack(series, why, _compare(first, ends[1], series), known.within))
-    return sorted(found, key=lambda lack: -lack.size)
+            every.append(Lack(series, why, _compare(first, ends[1], series), known.within))
+    return sorted(every, key=lambda lack: -lack.size)
 
 
 def _compare(base: str, head: str, series: Series) -> str:

@@ -23,7 +23,7 @@ from .knowledge import Known, lacks
 
 LATELY = 5  # commits in the list of those that changed something
 OPEN_MOST = 20  # open regressions
-GROUPS_MOST = 30  # groups of benchmarks
+GROUPS_MOST = 15  # groups of benchmarks
 NAMED = 3  # benchmarks in the sentence
 GIB = 2**30
 
@@ -76,14 +76,14 @@ def _open(site: Draft) -> list[Event]:
 def sections(site: Draft) -> list[Section]:
     """The state, what changed lately, the trends of groups, and where it was measured."""
     m = site.material
-    found = []
+    every = []
     if m.levels is not None or site.events:
-        found += [_state(site), _lately(site)]
+        every += [_state(site), _lately(site)]
     if m.levels is not None:
-        found.append(_trends(site, m.levels))
+        every.append(_trends(site, m.levels))
     if m.comparisons:
-        found.append(_where(m.comparisons))
-    return found
+        every.append(_where(m.comparisons))
+    return every
 
 
 def _state(site: Draft) -> Section:
@@ -123,7 +123,7 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
         within = [Known.of(fit).within for fit in levels.fits.values()]
         if typical := float(np.median([one for one in within if one > 0] or [0.0])):
             facts.append(
-                (f"±{100 * typical:.1f} %", "of a typical comparison", "calibration.html", "")
+                (f"±{100 * typical:.1f} %", "typical 95 % interval", "calibration.html", "")
             )
     return facts
 
@@ -195,6 +195,9 @@ def _trends(site: Draft, levels: Levels) -> Section:
         ]
         rows.append((abs(change), cells))
     rows.sort(key=lambda row: -row[0])
+    if not rows or not rows[0][0]:
+        still = f"No group of benchmarks changed, of {len(rows):,}."
+        return Section("Trends", [Prose(still)])
     first, newest_one = levels.lineage[0].short, levels.lineage[last].short
     title = f"Mean time of a call from {first} to {newest_one}, by group"
     if len(rows) > GROUPS_MOST:

@@ -30,7 +30,7 @@
     const table = element("table"), body = element("tbody");
     const [first, last] = [commits[0], commits.at(-1)];
     const head = element("tr");
-    const titles = ["benchmark", `${first[1]} (${first[0]}) to ${last[1]} (${last[0]})`, "now",
+    const titles = ["benchmark", `${first[1]} to ${last[1]}`, "now",
       "exact to", "a call"];
     titles.forEach((title, i) => head.append(element("th", title,
       { scope: "col", class: ["name", "strip", "number", "number extra", "number extra"][i] })));
