@@ -172,7 +172,7 @@ def changed(
             row.append(_compared(site, event, up))
         rows.append(row)
     columns = ["benchmark", "", "change (95 % interval)", *["a call before"] * (not dated), "today"]
-    numbers = range(2, len(columns))
+    numbers = range(3, len(columns))
     columns += ["since"] * ranges + ["message"] * dated + ["on"] * several
     columns += ["measured"] * (not dated)
     return Table(title, columns, rows, text={*range(len(columns))} - {*numbers})
@@ -204,7 +204,7 @@ def _compared(site: Draft, event: Event, up: str) -> Cell:
 
 def summary(events: Sequence[Event]) -> str:
     """Such as `2 slower, 1 faster`."""
-    numbers = Counter(event.direction.text for event in events)
+    numbers = Counter(event.direction.text.replace("more m", "with more m") for event in events)
     return ", ".join(f"{number:,} {word}" for word, number in numbers.items())
 
 

@@ -186,7 +186,8 @@ def _wrong(levels: Levels) -> Iterator[Event]:
         commit = levels.lineage[first]
         timed = levels.networks.get(series)
         newest = int(timed.head[timed.measured].max(initial=-1)) if timed else -1
-        ends = f"; until {levels.lineage[last].short}" if last > first else ""
+        still = last >= newest
+        ends = "" if still else f"; until {levels.lineage[last].short}"
         yield Event(
             commit.hash,
             time(commit.time),
@@ -196,7 +197,7 @@ def _wrong(levels: Levels) -> Iterator[Event]:
             series,
             Badge("wrong", "bad"),
             detail=f"{known[first]}{ends}",
-            open=last >= newest,
+            open=still,
             compared=next((k.record for k in levels.links if first in (k.base, k.head)), None),
         )
 
