@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from .knowledge import Known
 LATELY = 5  # commits in the list of those that changed something
 OPEN_MOST = 20  # open regressions
 GROUPS_MOST = 15  # groups of benchmarks
-NAMED, NAME_MOST = 3, 80  # benchmarks in the sentence, and characters of their names
+NAMED = 3  # benchmarks in the sentence
 GIB = 2**30
 
 
@@ -44,7 +45,7 @@ def sentence(site: Draft) -> str:
     if every:
         more = f"; and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
         are = "regression is" if len(every) == 1 else "regressions are"
-        named = "; ".join(map(_named, every[:NAMED]))
+        named = "; ".join(f"{one.clause(one.net)} since {one.where}" for one in every[:NAMED])
         return f"{len(every):,} {are} open at {at}: {named}{more}.{unknown}"
     return too_short(m) or f"No regression is open at {at}.{unknown}"
 
@@ -57,12 +58,6 @@ def too_short(material: Material) -> str:
         f"The history is too short to show changes; that takes {2 * FEWEST} commits with "
         "seconds, or two that are compared."
     )
-
-
-def _named(event: Event) -> str:
-    name = event.name if len(event.name) <= NAME_MOST else f"…{event.name[-NAME_MOST:]}"
-    size = f"{by_percent(event.net)[1:]} " if event.net > 0 else ""
-    return f"{name} is {size}{event.direction.text} since {event.where}"
 
 
 def _last_comparison(site: Draft) -> str:
@@ -130,7 +125,12 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
     kind = "bad" if opened else "good"
     changes = len(by_commit(site.events))
     facts = [
-        (f"{opened:,}", f"open regression{'s' * (opened != 1)}", "history.html", kind),
+        (
+            f"{opened:,}",
+            f"open regression{'s' * (opened != 1)}",
+            "history.html#log.change=slower",
+            kind,
+        ),
         (f"{changes:,}", f"commit{'s' * (changes != 1)} changed something", "history.html", ""),
     ]
     if levels is not None:
@@ -198,14 +198,14 @@ def _trends(site: Draft, levels: Levels) -> Section:
     """The mean level of the benchmarks of each file, or of each hot path."""
     last = newest_place(levels)
     rows: list[tuple[float, Sequence[Cell]]] = []
-    for (suite, path), items in grouped(
+    for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)
     ).items():
         mean = np.mean([fit.levels()[: last + 1] for _, fit in items], axis=0)
         ends = [_end(fit, last) for _, fit in items]
         slower, faster = (sum(end == side for end in ends) for side in (1, -1))
         name = plain(path)
-        link = Anchor(name) if suite else site.page_of(path) if path in site.files else Anchor(name)
+        link = Anchor(name, f"history.html#{urlencode({'map.text': name})}")
         moved = bool(np.ptp(mean))
         change = float(mean[-1] - mean[0])
         cells: list[Cell] = [
