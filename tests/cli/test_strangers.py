@@ -103,7 +103,7 @@ def test_the_report_is_the_projects_own(brine: Path) -> None:
     assert pages.keys() == {"index.html", "history.html", "compare.html", "calibration.html"}
     for text in pages.values():
         assert "– brine</title>" in text
-        assert '<a class="home" href="index.html">brine</a>' in text
+        assert '<a class="home" href="index.html">brine <small>' in text
         assert f"Written by mlpperf {__version__} on" in text
         assert not re.search("make bench|make history|MNIST|ladder", text)
         assert not any(name in text for _, name, _ in CONTENT.pages)

@@ -57,6 +57,7 @@ class Table:
     data : the name of these files, without their ending.
     name : the id of the table on its page.
     tags : of each row, the values by which a page filters it.
+    code : the columns that hold commands, which a page shows as such.
     """
 
     kind: ClassVar[str] = "table"
@@ -70,6 +71,7 @@ class Table:
     data: str = ""
     name: str = ""
     tags: Sequence[Mapping[str, str]] = ()
+    code: Container[int] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table for a terminal, plain where there is none."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from mlpperf.articles.report.content import CONTENT
-from mlpperf.engine.report.draft import file_name
+from mlpperf.engine.report.addresses import file_name
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.site import navigation, write
 from mlpperf.paths import PATHS
@@ -162,6 +163,12 @@ def traces(tab: Any) -> list[int]:
 PAGES = [*(name for name, _ in navigation(CONTENT)), "paths/sigmoid.html", "paths/precision.html"]
 
 
+@pytest.fixture
+def page_of_a_commit(site: Path) -> Path:
+    """The largest one."""
+    return max(site.glob("commit-*.html"), key=lambda page: page.stat().st_size)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_plot_of_a_page_draws_its_traces(name: str, site: Path, tab: Any) -> None:
     opened(tab, site / name)
@@ -211,18 +218,70 @@ def test_choices_change_the_curves(site: Path, tab: Any) -> None:
     assert set(tab.evaluate(names)) == {"tanh_in_place"}
 
 
-def test_filters_hide_what_is_not_asked_for(site: Path, tab: Any) -> None:
+def shown(tab: Any, rows: str) -> list[str]:
+    return [" ".join(text.split()) for text in tab.locator(f"{rows}:visible").all_inner_texts()]
+
+
+def test_filters_hide_what_is_not_asked_for_and_stay_in_the_address(site: Path, tab: Any) -> None:
     opened(tab, site / "history.html")
-    rows = tab.locator("#changes tbody tr")
-    everything = rows.count()
-    assert everything > 0
-    assert tab.locator("#changes tbody tr:visible").count() == everything
-    machines = tab.locator("[data-choice=machine] option")
-    assert machines.count() == 2, "all, and the one that became slower"
-    assert tab.locator("output").inner_text() == f"{everything} of {everything} shown"
-    tab.evaluate("document.querySelector('#changes tbody tr').dataset.path = 'other'")
-    tab.locator("[data-choice=path]").select_option("sigmoid")
-    assert tab.locator("#changes tbody tr:visible").count() == everything - 1
+    everything = len(shown(tab, "#log > li"))
+    assert everything > 2
+    count = tab.locator("[data-table=log] output")
+    assert count.inner_text() == f"{everything} of {everything} shown"
+    tab.locator("[data-table=log] [data-choice=change]").select_option("faster")
+    faster = len(shown(tab, "#log > li"))
+    assert 0 < faster < everything
+    assert count.inner_text() == f"{faster} of {everything} shown"
+    tab.locator("[data-table=log] [data-choice=text]").fill("commit 12")
+    assert shown(tab, "#log > li") == []
+    tab.locator("[data-table=log] [data-choice=change]").select_option("")
+    (row,) = shown(tab, "#log > li")
+    assert "commit 12" in row
+    again = tab.url
+    opened(tab, site / "index.html")
+    tab.goto(again)
+    tab.wait_for_selector("html[data-ready]")
+    assert count.inner_text() == f"1 of {everything} shown"
+
+
+def test_the_map_shows_filters_and_sorts_benchmarks(site: Path, tab: Any) -> None:
+    opened(tab, site / "history.html")
+    rows = ".map tbody tr"
+    tab.wait_for_selector(rows)
+    assert "test_parse" in shown(tab, rows)[0], "the largest change is first"
+    assert tab.locator(".map .mark").count() == 3
+    mark = tab.locator(".map a.mark").first
+    assert re.match(r"slower by 1\.\d % at \w+, 2025", mark.get_attribute("aria-label"))
+    tab.locator(".map [data-choice=sort]").select_option("name")
+    assert shown(tab, rows) == sorted(shown(tab, rows))
+    tab.locator(".map [data-choice=change]").select_option("unchanged")
+    assert not any("test_parse" in row for row in shown(tab, rows))
+    tab.locator(".map [data-choice=change]").select_option("")
+    tab.locator(".map [data-choice=text]").fill("PARSE it")
+    assert len(shown(tab, rows)) == 1
+    tab.locator(".map .strip > div").first.hover(position={"x": 2, "y": 5})
+    assert "relative to" in tab.locator(".readout").inner_text()
+    mark.click()
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.locator("h1").inner_text() == "commit 12"
+
+
+def test_the_search_finds_commits_and_pages_by_keyboard(site: Path, tab: Any) -> None:
+    opened(tab, site / "paths/sigmoid.html")
+    tab.keyboard.press("/")
+    tab.keyboard.type("COMMIT 33")
+    results = tab.locator("#results [role=option]")
+    results.first.wait_for()
+    assert "commit 33" in results.first.inner_text()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/commit-*.html")
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.locator("h1").inner_text() == "commit 33"
+    tab.keyboard.press("/")
+    tab.keyboard.type("no such words")
+    assert results.all_inner_texts() == ["Nothing has these words."]
+    tab.keyboard.press("Escape")
+    assert results.count() == 0
 
 
 def test_two_commits_are_compared(site: Path, tab: Any) -> None:
@@ -241,13 +300,20 @@ def test_two_commits_are_compared(site: Path, tab: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "scheme"),
-    [*product(PAGES, ["light"]), *product(["index.html", "paths/sigmoid.html"], ["dark"])],
+    [
+        *product([*PAGES, "commit"], ["light"]),
+        *product(["index.html", "history.html", "paths/sigmoid.html"], ["dark"]),
+    ],
 )
-def test_nobody_is_shut_out(name: str, scheme: Any, site: Path, tab: Any) -> None:
+def test_nobody_is_shut_out(
+    name: str, scheme: Any, site: Path, page_of_a_commit: Path, tab: Any
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     tab.emulate_media(color_scheme=scheme)
-    opened(tab, site / name)
+    opened(tab, page_of_a_commit if name == "commit" else site / name)
+    if tab.locator(".map").count():
+        tab.wait_for_selector(".map tbody tr")
     if tab.locator(".commits").count():
         tab.wait_for_selector(".result table")
     # What it would fetch itself, the page forbids. Of rules that hold it need not list where.
@@ -262,10 +328,12 @@ def test_nobody_is_shut_out(name: str, scheme: Any, site: Path, tab: Any) -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["index.html", "paths/sigmoid.html", "history.html"])
-def test_a_phone_shows_all_of_a_page(name: str, site: Path, tab: Any) -> None:
+@pytest.mark.parametrize("name", ["index.html", "paths/sigmoid.html", "history.html", "commit"])
+def test_a_phone_shows_all_of_a_page(
+    name: str, site: Path, page_of_a_commit: Path, tab: Any
+) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
-    opened(tab, site / name)
+    opened(tab, page_of_a_commit if name == "commit" else site / name)
     traces(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 

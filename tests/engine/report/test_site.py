@@ -16,8 +16,9 @@ import pytest
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.history.records import append
 from mlpperf.engine.report import site as writing
+from mlpperf.engine.report.addresses import file_name
 from mlpperf.engine.report.blocks import Page
-from mlpperf.engine.report.draft import Content, Draft, file_name
+from mlpperf.engine.report.draft import Content, Draft
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.serve import serve
 from mlpperf.engine.report.site import MANIFEST, write

@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import structs
 
 from ...engine.history.fields import known
+from ...engine.report.addresses import file_name
 from ...engine.report.blocks import Page, Plot, Prose, Section
-from ...engine.report.draft import Draft, file_name, measured_where, none_yet
+from ...engine.report.draft import Draft, measured_where, none_yet
 from ...engine.table import Table, newest
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show

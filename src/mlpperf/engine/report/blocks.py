@@ -1,27 +1,33 @@
-"""The parts of a page, each of which the template knows how to write."""
+"""The parts of a page, each of which the template knows how to write.
+
+`scripts` of a part: the files of `assets` that it needs, besides `report.js`.
+"""
 
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
 from ...compiled import kernels_called
 from ...hotpath import Variant, as_given
-from ..table import Table
+from ..table import Anchor, Cell, Table
+from ..words import plain
 
 SPARKLINE_POINTS_MOST = 80
 WIDTH, HEIGHT = 120, 28  # of a sparkline, in pixels
+PLOTLY = "plotly.min.js"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Plot:
     """A figure of Plotly, and its description in words."""
 
     kind: ClassVar[str] = "plot"
+    scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
     figure: Any
     alt: str
 
@@ -55,6 +62,7 @@ class Curves:
     """The history of a path, drawn from its data file."""
 
     kind: ClassVar[str] = "curves"
+    scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
     file: str
     quantities: Sequence[str]
     cases: Sequence[str]
@@ -63,7 +71,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Filters:
-    """Choices for the rows of the table called `table`, by its tags."""
+    """Choices for the rows of the table or log called `table`: by its tags, and by any text."""
 
     kind: ClassVar[str] = "filters"
     table: str
@@ -75,11 +83,61 @@ class Commits:
     """Two commits to choose, and the data files to read for them."""
 
     kind: ClassVar[str] = "commits"
+    scripts: ClassVar[Sequence[str]] = ("plots.js",)
     commits: Sequence[tuple[str, str]]  # hash and label
     files: Sequence[str]
 
 
-Block = Table | Prose | Plot | Code | Curves | Filters | Commits
+@dataclass(frozen=True)
+class Facts:
+    """Numbers at a glance: the value, what it counts, where there is more, and a badge's kind."""
+
+    kind: ClassVar[str] = "facts"
+    facts: Sequence[tuple[str, str, str, str]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A commit in a log.
+
+    Attributes
+    ----------
+    date : its day.
+    subject : its message, which links to its page.
+    commit : its hash, which links to the forge.
+    changes : cells for each change that is shown.
+    more : a link to those that are not.
+    tags : the values by which a page filters it; several are separated by line feeds.
+    """
+
+    date: str
+    subject: Anchor
+    commit: Anchor
+    changes: Sequence[Sequence[Cell]]
+    more: Anchor | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Commits with what each of them changed, newest first."""
+
+    kind: ClassVar[str] = "log"
+    name: str
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True)
+class Map:
+    """A row for each benchmark and a column for each commit, drawn from a data file."""
+
+    kind: ClassVar[str] = "map"
+    scripts: ClassVar[Sequence[str]] = ("map.js",)
+    file: str
+    choices: Mapping[str, Sequence[str]]
+
+
+Block = Table | Prose | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
 
 
 @dataclass(frozen=True)
@@ -88,6 +146,11 @@ class Section:
 
     title: str
     blocks: Sequence[Block]
+
+    @property
+    def anchor(self) -> str:
+        """Its id on the page, for links to it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")[:60]
 
 
 @dataclass(frozen=True)
@@ -99,11 +162,20 @@ class Page:
     verdict: str
     sections: Sequence[Section]
     nav: str = ""  # its entry in the navigation
+    about: str = ""  # what a search shows and finds besides the title
 
     @property
     def up(self) -> str:
         """From this page to the site's top folder, in an address."""
         return "../" * self.file.count("/")
+
+    @property
+    def scripts(self) -> list[str]:
+        """Its scripts in their order; only pages with a plot load Plotly, which is large."""
+        blocks = (block for section in self.sections for block in section.blocks)
+        needed = dict.fromkeys(name for block in blocks for name in getattr(block, "scripts", ()))
+        plotly = [PLOTLY] if PLOTLY in needed else []
+        return [*plotly, "report.js", *(name for name in needed if name != PLOTLY)]
 
 
 @lru_cache(maxsize=1)
@@ -148,6 +220,16 @@ def highlighting() -> str:
         for style in ("default", "github-dark")
     )
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+
+
+CODE = re.compile(r"`([\w-][\w ./=^:'-]*)`")
+
+
+def coded(text: str) -> Markup:
+    """Text as HTML, in which a command between backticks is code."""
+    parts = CODE.split(plain(" ".join(text.splitlines())))
+    code = Markup("<code>{}</code>").format
+    return Markup("").join(code(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def sparkline(values: Sequence[float], meaning: str) -> Markup:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from markupsafe import Markup
 
 from ...hotpath import HotPath
 from ..history.changes import Change
@@ -22,10 +21,15 @@ from ..history.listing import kind_of
 from ..history.races import RaceRecord
 from ..history.records import Fields, Origin, Place, finite
 from ..race.result import Result
+from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
+from . import addresses
+from .addresses import file_name
 from .blocks import Page, Prose, Section, sparkline
+from .events import Event, events_of
 from .gather import Material, where_from
+from .knowledge import Lack, lacks
 
 NO_CHANGE = "No change that the history can show."
 
@@ -36,6 +40,15 @@ class Lead:
 
     sentence: str
     section: Section
+
+
+class Planned(NamedTuple):
+    """A page before it is drafted: what it is called, and the function that appends it."""
+
+    file: str
+    title: str
+    nav: str
+    draft: Callable[[Draft], None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,8 @@ class Draft:
     """A site as it grows: pages, and the data behind them.
 
     `data`: files beside the pages, by their names. `curves`: the names of those that hold the
-    history of a path. `files`: of each path the name of its page, without its ending.
+    history of a path. `files`: of each path the name of its files, without their ending. `planned`:
+    the addresses of all pages, known before the first one is drafted.
     """
 
     material: Material
@@ -71,6 +85,7 @@ class Draft:
     data: dict[str, bytes] = field(default_factory=dict)
     curves: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    planned: set[str] = field(default_factory=set)
 
     @cached_property
     def points(self) -> dict[str, list[Points]]:
@@ -87,9 +102,24 @@ class Draft:
         """The changes along the curves, the newest first, by their path."""
         return grouped(self.material.changes, lambda change: change.curve.path)
 
+    @cached_property
+    def events(self) -> list[Event]:
+        """What changed at which commit, the newest first."""
+        return events_of(self.material)
+
+    @cached_property
+    def lacks(self) -> list[Lack]:
+        """What is not known well of benchmarks that were compared, the worst first."""
+        return lacks(self.material.levels) if self.material.levels else []
+
     def offer(self, name: str, table: Table) -> Table:
         """`table` with links to its records, which become JSON and CSV files called `name`."""
-        rows = [finite(msgspec.to_builtins(record)) for record in table.records]
+        self.keep(name, table.records)
+        return replace(table, data=name)
+
+    def keep(self, name: str, records: Sequence[Any]) -> Markup:
+        """Write `records` to JSON and CSV files called `name`; links to these from the top."""
+        rows = [finite(msgspec.to_builtins(record)) for record in records]
         lines = ",\n".join(map(json.dumps, rows))
         self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
         cells = [dict(_flattened(row)) for row in rows]
@@ -99,14 +129,31 @@ class Draft:
         writer.writeheader()
         writer.writerows(cells)
         self.data[f"data/{name}.csv"] = out.getvalue().encode("utf-8", "backslashreplace")
-        return replace(table, data=name)
+        link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
+        return link.format(name, "json", "JSON", "csv", "CSV")
 
     def page_of(self, path: str, up: str = "") -> Anchor:
         """A link to the page of a path, from a page that is `up` from the first one."""
-        return Anchor(plain(path), f"{up}paths/{self.files[path]}.html")
+        return Anchor(plain(path), up + addresses.path(path))
+
+    def link(self, text: str, address: str, up: str = "") -> Anchor:
+        """A link to a page, from a page that is `up` from the first one, if there is that page."""
+        return Anchor(plain(text), up + address if address in self.planned else "")
+
+    def benchmark(self, series: Series, up: str = "") -> Anchor:
+        """A link to the page of a series, or to that of its hot path."""
+        own = addresses.benchmark(series)
+        shared = "" if series.suite else addresses.path(series.path)
+        return self.link(series.name, own if own in self.planned else shared, up)
+
+    def benchmark_of(self, event: Event, up: str = "") -> Anchor:
+        """A link to the page of the benchmark that changed."""
+        if event.paired:
+            return self.benchmark(event.series, up)
+        return self.link(event.name, addresses.path(event.series.path), up)
 
     def commit(self, commit: str) -> Anchor:
-        """A link to a commit, if its page is known."""
+        """A link to a commit at the forge, if its page there is known."""
         known = self.material.commit_url and commit.isalnum() and commit.isascii()
         return Anchor(commit[:SHORT], self.material.commit_url + commit if known else "")
 
@@ -118,22 +165,6 @@ def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
             yield from _flattened(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
-
-
-PLAIN = re.compile(r"[a-z0-9_]{1,60}")
-
-
-def file_name(name: str) -> str:
-    """A file name, without its ending, for something called `name`.
-
-    It is valid in an address, on a file system that ignores case, and on one with short names. A
-    name with other characters gets a digest after a hyphen, so that similar names stay apart.
-    """
-    if PLAIN.fullmatch(name):
-        return name
-    looks = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[-60:]
-    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:12]
-    return f"{looks}-{digest}".lstrip("-")
 
 
 def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:

@@ -132,4 +132,7 @@ def commit_url(folder: Path | None = None) -> str:
         rf"(?:https://|(?:ssh://)?git@)({name})[:/]({name}(?:/{name})+)",
         remote.strip().removesuffix("/").removesuffix(".git"),
     )
-    return f"https://{home[1]}/{home[2]}/commit/" if home else ""
+    if not home:
+        return ""
+    word = "commits" if home[1] == "bitbucket.org" else "commit"
+    return f"https://{home[1]}/{home[2]}/{word}/"

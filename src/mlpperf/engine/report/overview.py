@@ -1,11 +1,10 @@
-"""The first page: is it still right, how much faster is it, and what became slower."""
+"""The first page: what is slower now, what changed lately, and how fast the hot paths are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..history.changes import FEWEST
 from ..history.curves import Points
 from ..history.fields import inverse
 from ..history.records import Place
@@ -13,19 +12,18 @@ from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
 from ..table import Badge, Cell, Table
 from ..words import SHORT, count, plain, times
+from . import state
 from .blocks import Page, Prose, Section
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
-from .level_pages import lately
 
 UNREADABLE_MOST = 50  # lines on the page
 
 
 def overview(site: Draft) -> None:
-    """The lead of the content, a table of hot paths for each place, and the sources."""
+    """The state at the newest commit, what changed lately, the trends, and the sources."""
     m = site.material
     lead = site.content.lead(site)
-    sections = [lead.section] if lead else []
-    sections += filter(None, [lately(site)])
+    sections = [*state.sections(site), *([lead.section] if lead else [])]
     for where in m.places:
         sections.append(_paths_section(site, where))
     sections += _tracked(site)
@@ -34,37 +32,19 @@ def overview(site: Draft) -> None:
 
 
 def _verdict(site: Draft, lead: Lead | None) -> str:
-    """The three answers in a few sentences."""
-    m, parts = site.material, []
-    results = [race.result for race in m.races]
-    if results:
-        wrong = [r for r in results if r.wrong]
+    """What is wrong, what is slower, and the sentence of the lead."""
+    results = [race.result for race in site.material.races]
+    wrong = sorted({f"{r.path}/{r.variant}" for r in results if r.wrong})
+    parts = [f"Wrong: {', '.join(wrong)}."] if wrong else []
+    parts += filter(None, [state.sentence(site)])
+    if results and not wrong:
         variants = len({(r.path, r.variant) for r in results})
         parts.append(
-            f"Wrong: {', '.join(sorted({f'{r.path}/{r.variant}' for r in wrong}))}."
-            if wrong
-            else f"All {variants} variants were equal to their reference before they were timed."
+            f"All {variants} variants were equal to their reference before they were timed."
         )
     if lead and lead.sentence:
         parts.append(lead.sentence)
-    if m.history is not None:
-        slower = [c for c in m.changes if c.direction in ("slower", "more")]
-        if all(len(points) < 2 * FEWEST for points in m.points):
-            parts.append(
-                f"The history is too short to show changes; that takes {2 * FEWEST} commits."
-            )
-        elif slower:
-            newest = slower[0]
-            parts.append(
-                f"{count(len(slower), 'change')} for the worse, the newest in "
-                f"{newest.curve.path} since {newest.commit[:SHORT]} ({newest.date:%Y-%m-%d})."
-            )
-        else:
-            parts.append("Nothing became slower along the history.")
-    if m.comparisons and not parts:
-        last = m.comparisons[-1]
-        parts.append(f"{last.time[:10]}: {plain(last.verdict)}")
-    return " ".join(parts)
+    return plain(" ".join(parts))
 
 
 def _paths_section(site: Draft, where: Place) -> Section:

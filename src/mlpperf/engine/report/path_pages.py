@@ -21,7 +21,7 @@ from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
 from ..words import SHORT, by_percent, count, plain
-from . import figures
+from . import addresses, figures
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of
 from .history_pages import changes_table
@@ -47,7 +47,7 @@ def path_page(site: Draft, name: str) -> None:
     newest = max(by_place, key=lambda where: max(r.time for r in by_place[where]), default=None)
     here = [race.result for race in by_place.get(newest, ())]
     verdict = _path_verdict(site, name, here)
-    site.pages.append(Page(f"paths/{site.files[name]}.html", title, verdict, sections, ""))
+    site.pages.append(Page(addresses.path(name), title, verdict, sections, ""))
 
 
 def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:

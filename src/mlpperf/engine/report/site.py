@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -20,11 +20,13 @@ from ...hotpath import HotPath
 from ..files import write_whole
 from ..history.records import finite, make_folder
 from ..words import plain
-from .blocks import Page, highlighting
+from . import addresses, commit_pages
+from .blocks import PLOTLY, Page, coded, highlighting
 from .calibration_page import calibration
-from .draft import Content, Draft, started
+from .draft import Content, Draft, Planned, started
 from .gather import Material
-from .history_pages import compare, history
+from .history_page import history
+from .history_pages import compare
 from .overview import overview
 from .path_pages import path_page
 
@@ -117,30 +119,14 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
     MlpperfError
         If no page can be drawn.
     """
-    assets = files("mlpperf.engine.report") / "assets"
-    style = (assets / "report.css").read_text("utf-8") + highlighting()
-    written = {
-        "assets/report.js": (assets / "report.js").read_bytes(),
-        "assets/report.css": style.encode(),
-        "assets/plotly.min.js": _plotly(),
-    }
-    content = site.content
-    drafted: list[tuple[str, str, str, Callable[[Draft], None]]] = [
-        ("index.html", "Overview", "Overview", overview),
-        *(
-            (f"paths/{file}.html", name, "", partial(path_page, name=name))
-            for name, file in site.files.items()
-        ),
-        ("history.html", "History", "History", history),
-        ("compare.html", "Compare", "Compare", compare),
-        *((file, name, name, build) for file, name, build in content.pages),
-        ("calibration.html", "Calibration", "Calibration", calibration),
-    ]
-    drawn, failed = {}, []
-    for file, title, nav, build in drafted:
+    drafted = _planned(site)
+    site.planned = {page.file for page in drafted}
+    drawn, failed, scripts = {}, [], {"report.js"}
+    for file, title, nav, draft in drafted:
         try:
-            build(site)
+            draft(site)
             drawn[file] = _drawn(site.pages[-1], site, project)
+            scripts.update(site.pages[-1].scripts)
         except Exception as reason:  # the other pages are written all the same
             why = f"cannot be drawn ({type(reason).__name__}: {reason})"
             failed.append(plain(f"The page of {title}, {file}, {why}")[:MESSAGE_MOST])
@@ -150,7 +136,47 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
         raise MlpperfError(f"No page of the report can be drawn, such as: {failed[0]}.")
     for sentence in failed:
         print(f"mlpperf: {sentence}.", file=sys.stderr)
-    return written | site.data | dict(reversed(drawn.items()))
+    return _assets(scripts) | _index(site) | site.data | dict(reversed(drawn.items()))
+
+
+def _planned(site: Draft) -> list[Planned]:
+    """All pages, the first one first."""
+    paths = [
+        Planned(addresses.path(name), name, "", partial(path_page, name=name))
+        for name in site.files
+    ]
+    try:
+        commits = commit_pages.planned(site)
+    except Exception:  # the pages that list these commits give the reason
+        commits = []
+    return [
+        Planned("index.html", "Overview", "Overview", overview),
+        *paths,
+        Planned("history.html", "History", "History", history),
+        *commits,
+        Planned("compare.html", "Compare", "Compare", compare),
+        *(Planned(file, name, name, draft) for file, name, draft in site.content.pages),
+        Planned("calibration.html", "Calibration", "Calibration", calibration),
+    ]
+
+
+def _assets(scripts: Collection[str]) -> dict[str, bytes]:
+    """The style sheet, and the scripts that any page needs."""
+    folder = files("mlpperf.engine.report") / "assets"
+    style = (folder / "report.css").read_text("utf-8") + highlighting()
+    return {
+        "assets/report.css": style.encode(),
+        **{
+            f"assets/{name}": _plotly() if name == PLOTLY else (folder / name).read_bytes()
+            for name in sorted(scripts)
+        },
+    }
+
+
+def _index(site: Draft) -> dict[str, bytes]:
+    """Title, description and file of every page for the search, as a script."""
+    pages = [[plain(page.title), plain(page.about), page.file] for page in site.pages]
+    return {"data/search.js": f"mlpperf.search({_json(pages)});\n".encode()}
 
 
 def _drawn(page: Page, site: Draft, project: str) -> bytes:
@@ -164,6 +190,7 @@ def _drawn(page: Page, site: Draft, project: str) -> bytes:
             today=f"{datetime.now(UTC):%Y-%m-%d}",
             navigation=navigation(site.content),
             policy=POLICY,
+            scripts=page.scripts,
             commit_url=site.material.commit_url,
         )
     )
@@ -188,7 +215,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters["json"] = _json
+    environment.filters |= {"json": _json, "coded": coded}
     return environment
 
 

@@ -1,0 +1,290 @@
+"""One list of what changed at which commit: from comparisons, and from seconds where none exist."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ..compare import ComparisonRecord
+from ..history.curves import MEMORY
+from ..history.listing import kind_of
+from ..history.listing import place as place_of
+from ..history.table import time
+from ..levels.edges import EVERY
+from ..levels.gathering import Levels, grown_between, wrong_at
+from ..levels.show import SeriesStep, machine_of, place, steps
+from ..race.result import SCATTER
+from ..statistics.intervals import CONFIDENCE
+from ..statistics.quantiles import normal_quantile
+from ..suites.series import Series
+from ..table import Badge
+from ..words import SHORT, by_percent, plain
+from .gather import Material
+
+WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a 95 % interval
+UNKNOWN = math.nan
+NAME_MOST = 80  # characters of a name in a sentence
+# What the tools that measured seconds are called where a series has a suite.
+SOURCES = {"race": "races", "asv": "asv run", "pytest-benchmark": "pytest-benchmark"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A benchmark that changed at a commit.
+
+    Attributes
+    ----------
+    commit, date, subject : the first commit with the change, or the last one of a range.
+    where : that commit in words, or the range.
+    order : grows along the history.
+    series : the benchmark; for seconds, the path, case and variant of the curve, and as its suite
+        the tool that measured them.
+    direction : slower, faster, wrong and the like.
+    ratio, low, high : after ÷ before with a 95 % interval; NaN without one.
+    detail : what changed, if that is no ratio of times.
+    machine : where.
+    net : the newest level ÷ the level before; NaN if unknown.
+    open : whether it is a regression that the newest commit still has.
+    compared : the comparison across it; None for seconds.
+    """
+
+    commit: str
+    date: datetime
+    subject: str
+    where: str
+    order: float
+    series: Series
+    direction: Badge
+    ratio: float = UNKNOWN
+    low: float = UNKNOWN
+    high: float = UNKNOWN
+    detail: str = ""
+    machine: str = ""
+    net: float = UNKNOWN
+    open: bool = False
+    compared: ComparisonRecord | None = None
+
+    @property
+    def change(self) -> str:
+        """Such as `+2.1 % (+1.8 to +2.4)`; for other changes than of times, what changed."""
+        if not math.isfinite(self.ratio):
+            return self.detail
+        quantity = f" {self.detail}" if self.detail else ""
+        return f"{by_percent(self.ratio)} {interval(self.low, self.high)}{quantity}"
+
+    @property
+    def name(self) -> str:
+        """The benchmark."""
+        if self.paired:
+            return plain(self.series.name)
+        return plain(
+            " ".join(filter(None, (self.series.path, self.series.variant, self.series.case)))
+        )
+
+    def clause(self, ratio: float) -> str:
+        """Such as `test_parse is 3.1 % slower`, by a ratio of levels; a long name is cut."""
+        name = self.name if len(self.name) <= NAME_MOST else f"…{self.name[-NAME_MOST:]}"
+        size = f"{by_percent(ratio)[1:]} " if ratio > 0 else ""
+        word = self.direction.text
+        return f"{name} {'takes' if word == 'more memory' else 'is'} {size}{word}"
+
+    @property
+    def in_range(self) -> bool:
+        """Whether it is only known that one of several commits, or all of them, changed it."""
+        return self.where != self.commit[:SHORT]
+
+    @property
+    def suite(self) -> str:
+        """The suite in words."""
+        return self.series.suite or "hot paths"
+
+    @property
+    def paired(self) -> bool:
+        """Whether it comes from comparisons of two commits, and not from seconds."""
+        return self.series.suite not in SOURCES.values()
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is a regression."""
+        return self.direction.kind == "bad"
+
+    @property
+    def size(self) -> float:
+        """How large it is, for sorting: what is wrong comes first."""
+        return abs(math.log(self.ratio)) if self.ratio > 0 else math.inf
+
+
+def interval(low: float, high: float) -> str:
+    """A 95 % interval of a ratio, such as `(+1.8 to +2.4)`."""
+    return f"({100 * (low - 1):+,.1f} to {100 * (high - 1):+,.1f})"
+
+
+def events_of(material: Material) -> list[Event]:
+    """What changed, newest first; at one commit regressions first, then the largest."""
+    levels = material.levels
+    events = [*(_from_levels(levels) if levels else ()), *_from_seconds(material)]
+    return sorted(events, key=lambda event: (-event.order, not event.worse, -event.size))
+
+
+def by_commit(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events of each commit, in their order."""
+    groups: dict[str, list[Event]] = {}
+    for event in events:
+        groups.setdefault(event.commit, []).append(event)
+    return groups
+
+
+# --- from comparisons ---
+
+
+def _from_levels(levels: Levels) -> Iterator[Event]:
+    for one in steps(levels):
+        yield _of_step(levels, one)
+    yield from _wrong(levels)
+    for link, outcome in grown_between(levels.links):
+        base, commit = levels.lineage[link.base], levels.lineage[link.head]
+        yield Event(
+            commit.hash,
+            time(commit.time),
+            commit.subject,
+            commit.short if link.base + 1 == link.head else f"{base.short} to {commit.short}",
+            link.head,
+            outcome.series,
+            Badge("more memory", "bad"),
+            detail="; ".join(outcome.grown),
+            machine=link.record.place.machine,
+            compared=link.record,
+        )
+
+
+def _of_step(levels: Levels, one: SeriesStep) -> Event:
+    step, fit = one.step, levels.fits[one.series]
+    at = step.where.last if step.is_drift else step.where.first
+    before, last = step.where.first - 1, len(levels.lineage) - 1
+    level = fit.levels(step.where.machine)
+    net = float(level[last] - level[before])
+    error = float(fit.errors(before, step.where.machine)[last])
+    link = levels.across(step.where.first)
+    commit, (low, high) = levels.lineage[at], one.interval
+    return Event(
+        commit.hash,
+        time(commit.time),
+        commit.subject,
+        place(step, levels.lineage),
+        at,
+        one.series,
+        one.direction,
+        one.ratio,
+        low,
+        high,
+        machine="" if step.where.machine == EVERY else machine_of(step, levels),
+        net=math.exp(net),
+        open=step.log_ratio > 0 and net > WITHIN * error,
+        compared=link.record if link else None,
+    )
+
+
+def _wrong(levels: Levels) -> Iterator[Event]:
+    """Series with a wrong result, at the first commit that has it."""
+    places: dict[Series, dict[int, str]] = {}
+    for at, wrong in wrong_at(levels.links).items():
+        for series, why in wrong.items():
+            places.setdefault(series, {})[at] = why
+    for series, known in places.items():
+        first, last = min(known), max(known)
+        commit = levels.lineage[first]
+        timed = levels.networks.get(series)
+        newest = int(timed.head[timed.measured].max(initial=-1)) if timed else -1
+        still = last >= newest
+        ends = "" if still else f"; until {levels.lineage[last].short}"
+        yield Event(
+            commit.hash,
+            time(commit.time),
+            commit.subject,
+            commit.short,
+            first,
+            series,
+            Badge("wrong", "bad"),
+            detail=f"{known[first]}{ends}",
+            open=still,
+            compared=next((k.record for k in levels.links if first in (k.base, k.head)), None),
+        )
+
+
+# --- from seconds ---
+
+
+def _from_seconds(material: Material) -> Iterator[Event]:
+    """The changes of curves at commits without a comparison of the same benchmark."""
+    history, levels = material.history, material.levels
+    if history is None:
+        return
+    compared = _compared(levels) if levels else {}
+    places = levels.lineage.places if levels else {}
+    dates = [commit.time for commit in levels.lineage.commits] if levels else []
+    passed = np.maximum.accumulate(np.array(dates, dtype=np.int64))
+    net: dict[object, float] = {}
+    for change in material.changes:  # the newest first
+        curve = change.curve
+        net[curve] = net.get(curve, 1.0) * change.ratio.median
+        names = curve.path, curve.case, curve.variant
+        stretch = compared.get(curve.path) or compared.get(names) or range(0)
+        if curve.quantity in ("seconds", "ratio") and places.get(change.commit, -1) in stretch:
+            continue
+        when = change.date.replace(tzinfo=change.date.tzinfo or UTC).timestamp()
+        late = float(np.searchsorted(passed, when, "right")) - 0.5 if levels else when
+        series = Series(curve.path, curve.case, curve.variant, SOURCES[curve.source])
+        bad = kind_of(change) == "bad"
+        yield Event(
+            change.commit,
+            change.date,
+            history.subjects.get(change.commit, ""),
+            change.commit[:SHORT],
+            places.get(change.commit, late),
+            series,
+            Badge(change.how, kind_of(change)),
+            change.ratio.median,
+            change.ratio.low,
+            change.ratio.high,
+            "" if curve.quantity in ("seconds", *MEMORY) else curve.quantity,
+            plain(place_of(curve)),
+            net[curve],
+            bad and net[curve] > 1 + SCATTER,
+        )
+
+
+def _compared(levels: Levels) -> dict[object, range]:
+    """The stretch of commits for which each series has comparisons.
+
+    A series is named as other tools do: by its function, or by the names of a variant.
+    """
+    stretches: dict[object, range] = {}
+    for series, fit in levels.fits.items():
+        key = series.function if series.suite else series.names
+        first, last = int(fit.network.base.min()) + 1, int(fit.network.head.max()) + 1
+        known = stretches.get(key, range(first, last))
+        stretches[key] = range(max(first, known.start), min(last, known.stop))
+    return stretches
+
+
+def newest(material: Material) -> tuple[str, datetime] | None:
+    """The newest commit that was measured, and its date."""
+    if levels := material.levels:
+        commit = levels.lineage[newest_place(levels)]
+        return commit.hash, time(commit.time)
+    ends: Sequence[tuple[int, str, datetime]] = [
+        (int(points.places[-1]), points.commits[-1], points.dates[-1])
+        for points in material.points
+        if len(points)
+    ]
+    last = max(ends, default=None, key=lambda end: end[0])
+    return None if last is None else last[1:]
+
+
+def newest_place(levels: Levels) -> int:
+    """The place of the newest commit that was compared."""
+    return max((link.head for link in levels.links if link.useful), default=0)

@@ -1,0 +1,269 @@
+"""The state at the newest commit: open regressions, recent changes, trends, and the machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from ..compare import ComparisonRecord
+from ..history.changes import FEWEST
+from ..levels.edges import Floats
+from ..levels.fitting import Fit
+from ..levels.gathering import Levels
+from ..table import Anchor, Badge, Cell, Table
+from ..words import SHORT, by_percent, count, plain
+from .blocks import Facts, Log, Prose, Section, sparkline
+from .commit_pages import changed, entry
+from .draft import Draft, grouped
+from .events import WITHIN, Event, by_commit, newest, newest_place
+from .gather import Material
+from .knowledge import Known
+
+LATELY = 5  # commits in the list of those that changed something
+OPEN_MOST = 20  # open regressions
+GROUPS_MOST = 15  # groups of benchmarks
+NAMED = 3  # benchmarks in the sentence
+GIB = 2**30
+
+
+def sentence(site: Draft) -> str:
+    """The open regressions at the newest commit, or that there is none, and what is not known."""
+    m, measured = site.material, newest(site.material)
+    if measured is None:
+        return _last_comparison(site)
+    commit, date = measured
+    at = f"{commit[:SHORT]} ({date:%Y-%m-%d})"
+    every = _open(site)
+    unknown = ""
+    if site.lacks:
+        are = "benchmark is" if len(site.lacks) == 1 else "benchmarks are"
+        unknown = f" {len(site.lacks):,} {are} not known well."
+    if every:
+        more = f"; and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+        are = "regression is" if len(every) == 1 else "regressions are"
+        named = "; ".join(f"{one.clause(one.net)} since {one.where}" for one in every[:NAMED])
+        return f"{len(every):,} {are} open at {at}: {named}{more}.{unknown}"
+    return too_short(m) or f"No regression is open at {at}.{unknown}"
+
+
+def too_short(material: Material) -> str:
+    """Why a history of seconds cannot show a change; empty if it can, or has comparisons."""
+    if material.levels or any(len(points) >= 2 * FEWEST for points in material.points):
+        return ""
+    return (
+        f"The history is too short to show changes; that takes {2 * FEWEST} commits with "
+        "seconds, or two that are compared."
+    )
+
+
+def _last_comparison(site: Draft) -> str:
+    """The verdict of the newest comparison, where none is of two commits of this branch."""
+    last = max(site.material.comparisons, key=lambda record: record.time, default=None)
+    return without_history(site) if last is None else f"{last.time[:10]}: {shortened(last)}"
+
+
+def without_history(site: Draft) -> str:
+    """Why nothing is known of any commit."""
+    number = len(site.material.comparisons)
+    if not number:
+        return "No commits have been compared yet; `mlpperf compare BASE` compares two versions."
+    return (
+        f"{count(number, 'comparison')}, but none of two commits of the branch that is checked "
+        "out; `mlpperf backfill` compares these."
+    )
+
+
+def shortened(record: ComparisonRecord) -> str:
+    """The verdict of a comparison, with abbreviated hashes."""
+    text = record.verdict
+    for name in filter(None, record.commits.values()):
+        text = text.replace(name, name[:SHORT])
+    return plain(text)
+
+
+def _open(site: Draft) -> list[Event]:
+    """Open regressions: what is wrong first, then the largest."""
+    every = [event for event in site.events if event.open]
+    return sorted(every, key=lambda event: -(event.net if event.net > 0 else math.inf))
+
+
+def sections(site: Draft) -> list[Section]:
+    """The state, what changed lately, the trends of groups, and where it was measured."""
+    m = site.material
+    every = []
+    if m.levels is not None or site.events:
+        every += [_state(site), _lately(site)]
+    if m.levels is not None:
+        every.append(_trends(site, m.levels))
+    if m.comparisons:
+        every.append(_where(m.comparisons))
+    return every
+
+
+def _state(site: Draft) -> Section:
+    every = _open(site)
+    blocks: list[Any] = [Facts(_facts(site, len(every)))]
+    if every:
+        title = f"{count(len(every), 'open regression')}, largest first"
+        if len(every) > OPEN_MOST:
+            title = f"The {OPEN_MOST} largest of {title}"
+        blocks.append(changed(site, every[:OPEN_MOST], title, dated=True))
+    if release := _since_release(site.material.levels):
+        blocks.append(Prose(plain(release)))
+    if site.material.levels and (later := _later(site.material.levels)):
+        blocks.append(Prose(later))
+    return Section("The newest commit", blocks)
+
+
+def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
+    """Numbers at a glance."""
+    levels = site.material.levels
+    kind = "bad" if opened else "good"
+    changes = len(by_commit(site.events))
+    facts = [
+        (
+            f"{opened:,}",
+            f"open regression{'s' * (opened != 1)}",
+            "history.html#log.change=slower",
+            kind,
+        ),
+        (f"{changes:,}", f"commit{'s' * (changes != 1)} changed something", "history.html", ""),
+    ]
+    if levels is not None:
+        useful = [link for link in levels.links if link.useful]
+        compared = len({place for link in useful for place in (link.base, link.head)})
+        unknown = {lack.series for lack in site.lacks}
+        every = len(unknown | levels.fits.keys())
+        known = every - len(unknown)
+        facts += [
+            (f"{known:,} of {every:,}", "benchmarks known well", "history.html#all-benchmarks", ""),
+            (f"{compared:,} of {len(levels.lineage):,}", "commits compared", "compare.html", ""),
+        ]
+        within = [Known.of(fit).within for fit in levels.fits.values()]
+        if typical := float(np.median([one for one in within if one > 0] or [0.0])):
+            facts.append(
+                (f"±{100 * typical:.1f} %", "typical 95 % interval", "calibration.html", "")
+            )
+    return facts
+
+
+def _since_release(levels: Levels | None) -> str:
+    """What is slower than at the newest commit with a tag, in a sentence; empty without one."""
+    tagged = [at for at, c in enumerate(levels.lineage.commits) if c.tags] if levels else []
+    if levels is None or not tagged:
+        return ""
+    at, last = tagged[-1], len(levels.lineage) - 1
+    slower = {}
+    for series, fit in levels.fits.items():
+        change = float(fit.levels()[last] - fit.levels()[at])
+        if change > WITHIN * float(fit.errors(at)[last]):
+            slower[series.name] = change
+    tag = levels.lineage[at].tags[0]
+    if not slower:
+        return f"Nothing is slower than at {tag}."
+    worst = sorted(slower, key=lambda name: -slower[name])
+    some = [f"{name} by {by_percent(math.exp(slower[name]))}" for name in worst[:NAMED]]
+    more = f" and {len(slower) - NAMED} more" if len(slower) > NAMED else ""
+    return f"Slower than at {tag}: {', '.join(some)}{more}."
+
+
+def _later(levels: Levels) -> str:
+    """The commits that were not compared yet, in a sentence; empty without any."""
+    later = len(levels.lineage) - 1 - newest_place(levels)
+    if not later:
+        return ""
+    have = "commit has" if later == 1 else "commits have"
+    return f"{later:,} newer {have} not been compared yet; `mlpperf backfill` does it."
+
+
+def _lately(site: Draft) -> Section:
+    groups = list(by_commit(site.events).values())
+    if not groups:
+        return Section("What changed lately", [Prose("No benchmark changed at any commit.")])
+    entries = [entry(site, events) for events in groups[:LATELY]]
+    blocks: list[Any] = [Log("lately", entries)]
+    if len(groups) > LATELY:
+        blocks.append(Prose(f"The history has all {len(groups):,} commits that changed something."))
+    return Section("What changed lately", blocks)
+
+
+# --- groups of benchmarks ---
+
+
+def _trends(site: Draft, levels: Levels) -> Section:
+    """The mean level of the benchmarks of each file, or of each hot path."""
+    last = newest_place(levels)
+    rows: list[tuple[float, Sequence[Cell]]] = []
+    for (_, path), items in grouped(
+        levels.fits.items(), lambda item: (item[0].suite, item[0].path)
+    ).items():
+        mean = np.mean([fit.levels()[: last + 1] for _, fit in items], axis=0)
+        ends = [_end(fit, last) for _, fit in items]
+        slower, faster = (sum(end == side for end in ends) for side in (1, -1))
+        name = plain(path)
+        link = Anchor(name, f"history.html#{urlencode({'map.text': name})}")
+        moved = bool(np.ptp(mean))
+        change = float(mean[-1] - mean[0])
+        cells: list[Cell] = [
+            link,
+            f"{len(items):,}",
+            _line(mean) if moved else "unchanged",
+            by_percent(math.exp(change)) if moved else "–",
+            Badge(f"{slower:,}", "bad") if slower else "–",
+            Badge(f"{faster:,}", "good") if faster else "–",
+        ]
+        rows.append((abs(change), cells))
+    rows.sort(key=lambda row: -row[0])
+    if not rows or not rows[0][0]:
+        still = f"No group of benchmarks changed, of {len(rows):,}."
+        return Section("Trends", [Prose(still)])
+    first, newest_one = levels.lineage[0].short, levels.lineage[last].short
+    title = f"Mean time of a call from {first} to {newest_one}, by group"
+    if len(rows) > GROUPS_MOST:
+        title += f"; the {GROUPS_MOST} of {len(rows):,} groups that changed most"
+    columns = ("group", "benchmarks", "trend", "change", "slower", "faster")
+    table = Table(title, columns, [cells for _, cells in rows[:GROUPS_MOST]], text=(0, 2))
+    return Section("Trends", [table])
+
+
+def _end(fit: Fit, last: int) -> int:
+    """Whether a series is slower now than at first (1), faster (-1), or neither (0)."""
+    change = float(fit.levels()[last] - fit.levels()[0])
+    if abs(change) <= WITHIN * float(fit.errors(0)[last]):
+        return 0
+    return 1 if change > 0 else -1
+
+
+def _line(mean: Floats) -> Cell:
+    line: Cell = sparkline(np.exp(mean).tolist(), f"mean level over {count(len(mean), 'commit')}")
+    return line
+
+
+# --- where and when ---
+
+
+def _where(comparisons: Sequence[ComparisonRecord]) -> Section:
+    """A row for each machine; two of one name differ in what else is known of them."""
+    rows: list[Sequence[Cell]] = []
+    by_machine = grouped(
+        comparisons, lambda r: (r.place, r.machine.memory, r.machine.system, r.machine.python)
+    )
+    for (place, memory, system, python), records in by_machine.items():
+        days = sorted(record.time[:10] for record in records)
+        dirty = sum(record.commit.dirty for record in records)
+        rows.append(
+            [
+                plain(str(place)),
+                f"{memory / GIB:,.0f} GiB",
+                plain(f"{system}, Python {python}"),
+                f"{len(records):,}",
+                days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
+                f"{dirty:,}" if dirty else "–",
+            ]
+        )
+    columns = ("machine", "memory", "system", "comparisons", "when", "with uncommitted changes")
+    return Section("Where and when", [Table("Machines", columns, rows, text=(0, 2, 4))])
