@@ -17,14 +17,15 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
 from ..history.listing import kind_of
+from ..history.listing import place as place_of
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
+from ..table import Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from . import addresses, figures
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of
-from .history_pages import changes_table
 
 
 def path_page(site: Draft, name: str) -> None:
@@ -129,10 +130,37 @@ def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
         ),
         Curves(f"data/{file}.js", quantities, cases, variants),
     ]
-    table = changes_table(site, changes, "../", f"Changes of {name}")
+    table = _changes(site, changes, f"Changes of {name}")
     blocks.append(table if changes else Prose(NO_CHANGE))
     blocks.append(Prose(Markup("The curves as {} or {}.").format(*_downloads(file))))
     return Section("History", blocks)
+
+
+def _changes(site: Draft, changes: Sequence[Change], title: str) -> Table:
+    """A row for each change of curves of seconds."""
+    assert site.material.history is not None
+    subjects = site.material.history.subjects
+    rows: list[Sequence[Cell]] = []
+    for change in changes:
+        curve, ratio = change.curve, change.ratio
+        rows.append(
+            [
+                site.commit(change.commit),
+                f"{change.date:%Y-%m-%d}",
+                plain(subjects.get(change.commit, "")),
+                site.page_of(curve.path, "../"),
+                *(plain(text) for text in (curve.variant, curve.case, curve.quantity)),
+                Badge(change.how, kind_of(change)),
+                plain(place_of(curve)),
+                by_percent(ratio.median),
+                f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
+            ]
+        )
+    columns = (
+        *("commit", "date", "subject", "hot path", "variant", "case", "quantity"),
+        *("direction", "where", "change", "95 % interval"),
+    )
+    return Table(title, columns, rows, text=range(9))
 
 
 def _downloads(file: str) -> list[Markup]:
