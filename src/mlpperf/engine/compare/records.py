@@ -28,6 +28,8 @@ Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
 
 
 class RecordedRatio(msgspec.Struct, gc=False):
+    """Head ÷ base in a record, as far as all are read."""
+
     median: Positive | None
 
 

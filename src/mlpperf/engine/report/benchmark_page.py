@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ..compare.details import SeriesDetails
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
@@ -19,7 +21,7 @@ from . import addresses
 from .blocks import Code, Page, Prose, Section, source
 from .comparison_page import link_of, seconds_shown, shown, sides
 from .draft import Draft, grouped
-from .events import WITHIN
+from .events import WITHIN, newest_place
 from .forest import BAD, GOOD, Row, forest
 from .gather import where_from
 from .level_plot import day, level_plot
@@ -67,7 +69,11 @@ def _verdict(
             "Its level over the commits is not known, because no two commits of this branch have "
             f"been compared with a result for it; `mlpperf backfill` compares them.{plain(time)}"
         )
-    commits = count(len(levels.lineage), "commit")
+    compared = newest_place(levels) + 1
+    commits = count(compared, "commit")
+    if later := len(levels.lineage) - compared:
+        has = "commit has" if later == 1 else f"{later:,} commits have"
+        time += f" The newest {has} not been compared yet."
     if not fit.steps:
         within = WITHIN * error_of(fit)
         known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
@@ -98,8 +104,8 @@ def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     blocks.append(
         Prose(
             "Levels come from all comparisons of two commits together, on every machine, and are "
-            "shown relative to the newest commit; the band is a 95 % interval. A dot is the level "
-            "of a commit by its own comparisons.",
+            "shown relative to the newest compared commit; the band is a 95 % interval. A dot is "
+            "the level of a commit by its own comparisons.",
             quiet=True,
         )
     )
@@ -197,8 +203,9 @@ def _code(site: Draft, series: Series) -> list[Section]:
         return []
     shown = [variant for variant in path.contestants if variant.name == series.variant]
     code = [Code([(one.agreement.value, one.name, source(one)) for one in shown])] if shown else []
-    link = Table("The hot path", ["page"], [[site.page_of(path.name)]])
-    return [Section("Code", [*code, link])]
+    link = Markup('<p>The page of <a href="{}">{}</a> has all variants side by side.</p>')
+    about = link.format(addresses.path(path.name), path.title)
+    return [Section("Code", [*code, Prose(about)])]
 
 
 def _related(site: Draft, series: Series) -> Table | None:

@@ -30,6 +30,7 @@ from .blocks import Page, Prose, Section, sparkline
 from .events import Event, events_of
 from .gather import Material, where_from
 
+SENTENCES_MOST = 3  # about where something was measured
 NO_CHANGE = "No change that the history can show."
 
 
@@ -259,5 +260,10 @@ def none_yet(command: str) -> Prose:
 
 
 def measured_where(records: Sequence[Origin]) -> Prose:
-    """Where and when the last of `records` was measured."""
-    return Prose(where_from(records[-1]), quiet=True)
+    """Where, when and at which commits `records` were measured, the newest first."""
+    newest = sorted(records, key=lambda record: record.time, reverse=True)
+    sentences = list(dict.fromkeys(map(where_from, newest)))
+    if len(sentences) > SENTENCES_MOST:
+        older = f"The others were measured from {newest[-1].time[:10]} on."
+        sentences = [*sentences[:SENTENCES_MOST], older]
+    return Prose(plain(" ".join(sentences)), quiet=True)

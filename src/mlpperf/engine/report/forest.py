@@ -20,11 +20,12 @@ from .blocks import Html
 LEAST = math.log1p(0.01)  # to which the axis reaches at least, on either side
 MOST = math.log(64)
 USUAL = 0.9  # share of the intervals of unchanged and undecided rows that the axis shows whole
-TICKS = 4  # steps of an axis of small changes
+TICKS = 5  # steps of an axis of small changes
 # Ticks of an axis of large changes, in percent, the most important first; at least so far apart, as
 # a share of its length.
 LARGE = (0, 100, -50, 300, -75, 900, -90, 50, -25, 3100)
 APART = 0.13
+EDGE = 0.06  # without ticks, whose labels would not fit, at both ends
 PADDING = 0.04  # at both ends, as a share of the length
 BAD = ("wrong", "slower", "more memory", "larger value")
 GOOD = ("faster", "fixed")
@@ -191,6 +192,7 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     for change in changes:
         at = math.log1p(change / 100)
         nearest = min((abs(at - tick) for tick in ticks), default=math.inf)
-        if low < at < high and nearest > APART * (high - low):
-            ticks[at] = f"{change:+,.3g} %" if change else "0"
+        edge = EDGE * (high - low) if change else 0.0
+        if low + edge < at < high - edge and nearest > APART * (high - low):
+            ticks[at] = f"{change:+,g} %" if change else "0"
     return list(ticks.items())

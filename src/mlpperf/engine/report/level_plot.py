@@ -25,7 +25,7 @@ from ..suites.series import Series
 from ..words import by_percent, count, plain
 from .blocks import PLOTLY, Html
 from .draft import Draft
-from .events import WITHIN
+from .events import WITHIN, newest_place
 
 DOTS_MOST = 400  # in a plot
 LABELS_MOST = 12  # of steps, in a plot
@@ -64,8 +64,8 @@ def day(commit: Commit) -> str:
 
 
 def drawn(levels: Levels, fit: Fit, hrefs: Mapping[int, str]) -> dict[str, Any]:
-    """Lines, dots and steps as changes in percent relative to the newest commit."""
-    last = len(levels.lineage) - 1
+    """Lines, dots and steps as changes in percent relative to the newest compared commit."""
+    last = newest_place(levels)
     machines = sorted({step.where.machine for step in fit.steps if step.where.machine != EVERY})
     return {
         "lines": [_line(levels, fit, machine, last) for machine in machines or [EVERY]],
@@ -83,7 +83,7 @@ def drawn(levels: Levels, fit: Fit, hrefs: Mapping[int, str]) -> dict[str, Any]:
 
 def _line(levels: Levels, fit: Fit, machine: int, last: int) -> dict[str, Any]:
     """The places where the level or its error changes: between them nothing does."""
-    level, error = fit.levels(machine), fit.errors(last, machine)
+    level, error = fit.levels(machine)[: last + 1], fit.errors(last, machine)[: last + 1]
     x = _corners(level, error)
     middle, half = level[x] - level[last], WITHIN * error[x]
     return {

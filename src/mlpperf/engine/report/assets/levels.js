@@ -4,12 +4,13 @@
 (() => {
   const { plain, load, later } = window.mlpperf;
 
-  // A value for each commit from the places where it changes; between them it stays.
+  // A value for each commit from the places where it changes; between them it stays. After the last
+  // place nothing is known.
   const everywhere = (commits, at, values) => {
     let corner = 0;
     return commits.map((_, place) => {
       while (corner + 1 < at.length && at[corner + 1] <= place) corner += 1;
-      return values[corner];
+      return place > at.at(-1) ? null : values[corner];
     });
   };
 
@@ -44,7 +45,7 @@
       legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom" },
       xaxis: { tickvals: ticks, ticktext: ticks.map((place) => commits[place][1]),
         range: [-0.7, commits.length - 0.3] },
-      yaxis: { title: { text: "% relative to the newest commit" }, zeroline: true, automargin: true },
+      yaxis: { title: { text: "% relative to the newest compared" }, zeroline: true, automargin: true },
       shapes: steps.map(({ at }) => ({ type: "line", x0: at - 0.5, x1: at - 0.5, y0: 0, y1: 1,
         yref: "paper", line: { dash: "dot", width: 1.5 } })),
       annotations: steps.filter((step) => step.text).map((step) => ({ x: step.at - 0.5, y: 1,
