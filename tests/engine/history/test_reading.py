@@ -267,7 +267,8 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
 
 def test_an_origin_says_its_place_and_software_in_words() -> None:
     origin = shaped(real("race")[0], Origin)
-    assert str(origin.place) == "vm: Intel(R) Xeon(R) Processor, 2 processors; cpu, 2 threads"
+    processor = "Intel(R) Xeon(R) Processor, 2 processors, AVX512_ICL"
+    assert str(origin.place) == f"vm: {processor}; cpu, 2 threads"
     assert origin.software == "scipy-openblas 0.3.31.188.0, NumPy 2.4.6, Python 3.11.7"
     assert str(origin.place._replace(threads=1)).endswith("1 thread")
 
@@ -312,3 +313,20 @@ def test_how_many_series_there_were_is_one_number_or_two() -> None:
 def test_a_commit_may_have_no_hash() -> None:
     fields = {**real("race")[0], "commit": {"hash": None, "dirty": False}}
     assert shaped(fields, Origin).commit == CodeVersion(None, dirty=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("host", "other"), ("processor", "other"), ("cores", 3), ("simd", "AVX512_SPR")],
+)
+def test_processors_of_one_name_are_told_apart(field: str, value: object) -> None:
+    record = real("race")[0]
+    other = {**record, "machine": {**record["machine"], field: value}}
+    assert shaped(record, Origin).place != shaped(other, Origin).place
+
+
+@pytest.mark.parametrize("unknown", ["none", "unknown"])
+def test_unknown_vector_instructions_are_not_in_the_name(unknown: str) -> None:
+    record = real("race")[0]
+    made = shaped({**record, "machine": {**record["machine"], "simd": unknown}}, Origin)
+    assert made.place.machine.endswith("2 processors")

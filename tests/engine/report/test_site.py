@@ -182,7 +182,7 @@ def test_without_any_page_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(raced("one"), tmp_path)
-    for name in ("overview", "path_page", "history", "compare", "calibration"):
+    for name in ("overview", "path_page", "history", "comparison_list", "calibration"):
         monkeypatch.setattr(writing, name, lambda site, **_: broken(site))
     with pytest.raises(MlpperfError, match="No page of the report can be drawn"):
         write(tmp_path / "site", gather(tmp_path, None, None), [], "demo")

@@ -17,9 +17,10 @@ from . import training_pages
 
 def lead(site: Draft) -> Lead | None:
     """The ladder at the articles' batch size, or at the smallest that was measured."""
-    ladders = show_ladder.by_batch(site.material.of(RungRecord))
-    if not ladders:
+    rungs = training_pages.by_machine(show_ladder.on_the_ladder(site.material.of(RungRecord)))
+    if not rungs:
         return None
+    ladders = show_ladder.by_batch(next(iter(rungs.values())))
     size = ARTICLE.batch_size if ARTICLE.batch_size in ladders else min(ladders)
     here = ladders[size]
     raced = [r for r in site.material.of(PeerRecord) if r.batch_size == size]

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec import structs
 
 from ...engine.history.fields import known
+from ...engine.history.reading import AnyRecord
 from ...engine.report.addresses import file_name
 from ...engine.report.blocks import Page, Plot, Prose, Section
-from ...engine.report.draft import Draft, measured_where, none_yet
+from ...engine.report.draft import Draft, grouped, measured_where, none_yet
 from ...engine.table import Table, newest
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
@@ -41,48 +42,66 @@ def _page(
     site.pages.append(Page(file, name, verdict, sections, name))
 
 
+def by_machine(records: Sequence[AnyRecord]) -> dict[str, list[AnyRecord]]:
+    """The records of each machine and device, by their names; that of the newest record first."""
+    groups = grouped(records, lambda record: f"{record.place.machine}; {record.device}")
+    newest_first = sorted(groups, key=lambda name: groups[name][-1].time, reverse=True)
+    return {name: groups[name] for name in newest_first}
+
+
 def batches(site: Draft) -> None:
-    """Seconds over batch sizes, and how the cost grows."""
-    sections, verdict = [], ""
-    table = show_ladder.sweep(site.material.of(RungRecord))
-    if records := [r for r in table.records if r.seconds.median]:
-        best = min(records, key=lambda r: known(r.seconds.median))
-        verdict = (
-            f"{best.rung} at batch {best.batch_size:,} on "
-            f"{count(best.threads, 'thread')} is the fastest: "
-            f"{best.seconds.median:.3g} s for 35 epochs."
-        )
-    if table.records:
+    """Seconds over batch sizes, and how the cost grows, for each machine."""
+    sections, verdicts = [], []
+    rungs = by_machine(show_ladder.on_the_ladder(site.material.of(RungRecord)))
+    for number, (machine, here) in enumerate(rungs.items(), 1):
+        table = show_ladder.sweep(here)
+        if records := [r for r in table.records if r.seconds.median]:
+            best = min(records, key=lambda r: known(r.seconds.median))
+            verdicts.append(
+                f"On {machine}, {best.rung} at batch {best.batch_size:,} on "
+                f"{count(best.threads, 'thread')} is the fastest: "
+                f"{best.seconds.median:.3g} s for 35 epochs."
+            )
         sizes = {r.batch_size for r in table.records}
         alt = f"Seconds of 35 epochs at {len(sizes)} batch sizes; the table below has them."
         more = [Prose("`mlpperf sweep` measures more batch sizes and threads.")]
         plot = Plot(mlp_plots.batch_sizes(table.records), alt)
-        blocks = [*more[: len(sizes) < 3], plot, *_measured(site, "batch-sizes", table)]
-        sections.append(Section("Who gains from bigger batches?", blocks))
-    table = show_ladder.growth(site.material.of(GrowthRecord))
-    if table.records:
+        file = _file("batch-sizes", number)
+        blocks = [*more[: len(sizes) < 3], plot, *_measured(site, file, table)]
+        sections.append(Section(f"Time over batch sizes on {machine}", blocks))
+    growths = by_machine(site.material.of(GrowthRecord))
+    for number, (machine, grown) in enumerate(growths.items(), 1):
+        table = show_ladder.growth(grown)
         alt = "Time per sample as samples and hidden nodes grow, beside that of the bare products."
         plot = Plot(mlp_plots.growth(table.records), alt)
-        sections.append(Section("Growth", [plot, *_measured(site, "growth", table)]))
+        blocks = [plot, *_measured(site, _file("growth", number), table)]
+        sections.append(Section(f"Growth on {machine}", blocks))
+    verdict = " ".join(verdicts[:1])
     command = "`mlpperf ladder` or `mlpperf sweep`"
     _page(site, "batches.html", "Batch sizes", verdict, sections, command)
 
 
+def _file(name: str, number: int) -> str:
+    """The name of the files of a machine."""
+    return name if number == 1 else f"{name}-{number}"
+
+
 def _measured(site: Draft, name: str, table: Table) -> list[Any]:
-    """A table with its files, and where the last of its records was measured."""
+    """A table with its files, and where its records were measured."""
     return [site.offer(name, table), measured_where(table.records)]
 
 
 def peers(site: Draft) -> None:
     """The newest contest at every batch size."""
-    setting = ("batch_size", "device", "threads")
+    setting = ("batch_size", "device", "threads", "place")
     contests = peers_show.contests(site.material.of(PeerRecord), setting)
+    machines = {where.machine: number for number, (*_, where) in enumerate(contests)}
     sections, verdicts = [], []
-    for (size, device, threads), contest in sorted(contests.items()):
-        name = f"Batch {size:,}, {device}, {count(threads, 'thread')}"
+    for (size, device, threads, where), contest in sorted(contests.items()):
+        name = f"Batch {size:,}, {device}, {count(threads, 'thread')}, on {where.machine}"
         verdicts.append(f"Batch {size:,}, {device}: {peers_show.verdict(contest)}")
         alt = f"Seconds of 35 epochs for {len(contest)} peers; the table below has them."
-        file = f"peers-{size}-{file_name(device)}-{threads}"
+        file = f"peers-{size}-{file_name(device)}-{threads}-{machines[where.machine] + 1}"
         plot = Plot(figures.peers(contest), alt)
         sections.append(Section(name, [plot, *_measured(site, file, peers_show.table(contest))]))
     _page(site, "peers.html", "Peers", " ".join(verdicts), sections, "`mlpperf peers`")
@@ -124,10 +143,11 @@ def _epochs(
 def accuracy(site: Draft) -> None:
     """Seconds to a test accuracy, and how many clusters there should be."""
     sections, verdict = [], ""
-    if every := site.material.of(CourseRecord):
-        table = accuracy_show.table(every)
+    every = site.material.of(CourseRecord)
+    for number, (machine, here) in enumerate(by_machine(every).items(), 1):
+        table = accuracy_show.table(here)
         first = {row[0]: row for row in reversed(table.rows)}
-        verdict = " ".join(
+        verdict = verdict or " ".join(
             f"{target}: {row[1]} is the soonest, in {row[3]} s."
             for target, row in sorted(first.items(), key=lambda one: str(one[0]))
             if not str(row[3]).startswith("not")
@@ -139,14 +159,16 @@ def accuracy(site: Draft) -> None:
         )
         flat = [structs.replace(r, in_force=None, setting=None) for r in courses]
         blocks: list[Any] = [Plot(figures.courses(courses), alt)]
-        blocks.append(site.offer("accuracies", replace(table, records=flat)))
+        blocks.append(site.offer(_file("accuracies", number), replace(table, records=flat)))
         blocks.append(measured_where(courses))
-        sections.append(Section("Seconds until the test accuracy holds a target", blocks))
-    if records := site.material.of(ClustersRecord):
+        sections.append(Section(f"Seconds until a test accuracy is held, on {machine}", blocks))
+    clusters = by_machine(site.material.of(ClustersRecord))
+    for number, (machine, records) in enumerate(clusters.items(), 1):
         blocks = [
             Plot(figure, f"{title} over the clusters; as below.")
             for title, figure in cluster_plots.figures(records).items()
         ]
-        blocks += _measured(site, "clusters", clusters_show.clusters(records))
-        sections.append(Section("How many clusters?", blocks))
+        table = clusters_show.clusters(records)
+        blocks += _measured(site, _file("clusters", number), table)
+        sections.append(Section(f"Numbers of clusters, on {machine}", blocks))
     _page(site, "accuracy.html", "Time to accuracy", verdict, sections, "`mlpperf accuracy`")

@@ -76,6 +76,7 @@ class Outcomes:
     Attributes
     ----------
     wrong, grown : the `wrong` and `grown` of the few outcomes that have any, by their places here.
+    line : the index, among the lines of its file, of the one that they were read from; -1 for none.
     """
 
     columns: Columns
@@ -83,6 +84,7 @@ class Outcomes:
     last: int
     wrong: Mapping[int, dict[str, str]] = field(default_factory=dict)
     grown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    line: int = -1
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -140,6 +142,11 @@ class Outcomes:
         skipped = Verdict.UNCHANGED_CODE.value
         number = words.index(skipped) if skipped in words else -1
         return np.asarray(verdict == number)
+
+    @property
+    def skipped(self) -> list[Series]:
+        """The series that were skipped because they run no changed code."""
+        return [self.columns.series[number] for number in self.series[self.untouched]]
 
     def find(self, series: Series) -> Outcome | None:
         """The outcome of a series, if there is one."""

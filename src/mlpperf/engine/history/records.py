@@ -33,7 +33,6 @@ from ..machine.machine import Machine
 from ..worker.environment import NONE
 from ..worker.memory import keep_freed_memory
 from .fields import Bytes, Count, Options, seconds_of, shaped
-from .rows import machine_name
 
 SCHEMA = 1
 USUAL_FOLDER = ".mlpperf"
@@ -122,8 +121,7 @@ class Origin(msgspec.Struct, kw_only=True):
     def place(self) -> Place:
         """Where it was measured."""
         machine = self.machine
-        name = machine_name(machine.host, machine.processor, machine.cores)
-        return Place(name, self.device, self.threads)
+        return Place(f"{machine.host}: {machine.kind}", self.device, self.threads)
 
     @property
     def software(self) -> str:

@@ -188,9 +188,8 @@ class Levels:
 
 def _machine(origin: Origin) -> str:
     """The kind of machine and its setting, without the name of the host."""
-    machine = origin.machine
     threads = f"{origin.threads} thread{'s' * (origin.threads != 1)}"
-    return f"{machine.processor}, {machine.cores} processors, {origin.device}, {threads}"
+    return f"{origin.machine.kind}, {origin.device}, {threads}"
 
 
 def gathered(folder: Path, every: Lineage) -> Levels:

@@ -14,6 +14,7 @@ from ..versions.repository import commit_named
 from ..words import SHORT, count
 
 EVERY_TENTH = 10  # commits between two anchors, where no tag is one
+FORMAT = (*COMMITS[:-1], f"{COMMITS[-1]}%x00%an")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Commit:
     time : seconds since 1970.
     subject : the first line of its message.
     tags : names of its tags.
+    author : the name of its author.
     """
 
     hash: str
     time: int
     subject: str = ""
     tags: tuple[str, ...] = ()
+    author: str = ""
 
     @property
     def short(self) -> str:
@@ -92,14 +95,14 @@ def lineage(head: str | None, folder: Path) -> Lineage:
     """
     commit = commit_named(head or "HEAD", folder)
     # Not `git log`, whose output depends on the user's settings, such as for signatures.
-    output = git("rev-list", "--first-parent", "--reverse", *COMMITS, commit, folder=folder)
+    output = git("rev-list", "--first-parent", "--reverse", *FORMAT, commit, folder=folder)
     tags = _tags(folder)
     lines = (line.split("\0") for line in output.decode(errors="replace").split("\n"))
-    fields = (line for line in lines if len(line) == 3)  # the others hold the hash only
+    fields = (line for line in lines if len(line) == 4)  # the others hold the hash only
     return Lineage(
         tuple(
-            Commit(name, writable(when), subject, tags.get(name, ()))
-            for name, when, subject in fields
+            Commit(name, writable(when), subject, tags.get(name, ()), author)
+            for name, when, subject, author in fields
         )
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from ...devices import available_threads
-from ..worker.environment import software
+from ..worker.environment import NONE, UNKNOWN, software
 
 BUSY = 0.10  # share of the machine that others may take before it is reported
 
@@ -29,6 +29,15 @@ class Machine:
     numpy: str
     blas: str
     simd: str  # the widest vector instructions that NumPy found here
+
+    @property
+    def kind(self) -> str:
+        """Processor, its count, and the vector instructions: different processors may share a name.
+
+        Virtual machines hide the model; the instructions are left out where they are not known.
+        """
+        vectors = "" if self.simd in (NONE, UNKNOWN) else f", {self.simd}"
+        return f"{self.processor}, {self.cores} processors{vectors}"
 
 
 @lru_cache(maxsize=1)

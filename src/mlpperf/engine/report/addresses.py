@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from ..compare import ComparisonRecord
 from ..suites.series import Series
@@ -18,6 +19,7 @@ def path(name: str) -> str:
     return f"paths/{file_name(name)}.html"
 
 
+@lru_cache(maxsize=1 << 16)  # comparisons name the same series again and again
 def benchmark(series: Series) -> str:
     """The page of a series."""
     return f"benchmark-{file_name(f'{series.suite} {series.name}'.lstrip())}.html"

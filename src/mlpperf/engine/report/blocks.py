@@ -40,6 +40,15 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Html:
+    """HTML as it is, such as a table that draws itself, and the scripts that it needs."""
+
+    kind: ClassVar[str] = "html"
+    html: Markup
+    scripts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Plot:
     """A figure of Plotly, and its description in words."""
 
@@ -86,6 +95,7 @@ class Commits:
     scripts: ClassVar[Sequence[str]] = ("plots.js",)
     commits: Sequence[tuple[str, str]]  # hash and label
     files: Sequence[str]
+    chosen: tuple[str, str]  # at first: the older one and the newer one
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,7 @@ class Map:
     choices: Mapping[str, Sequence[str]]
 
 
-Block = Table | Prose | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
+Block = Table | Prose | Html | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
 
 
 @dataclass(frozen=True)

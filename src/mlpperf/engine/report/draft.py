@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,7 +18,8 @@ from ..history.changes import Change
 from ..history.curves import Points
 from ..history.listing import kind_of
 from ..history.races import RaceRecord
-from ..history.records import Fields, Origin, Place, finite
+from ..history.records import Fields, Origin, Place
+from ..history.table import time
 from ..race.result import Result
 from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table
@@ -31,6 +31,7 @@ from .events import Event, events_of
 from .gather import Material, where_from
 from .knowledge import Lack, lacks
 
+SENTENCES_MOST = 3  # about where something was measured
 NO_CHANGE = "No change that the history can show."
 
 
@@ -118,11 +119,10 @@ class Draft:
         return replace(table, data=name)
 
     def keep(self, name: str, records: Sequence[Any]) -> Markup:
-        """Write `records` to JSON and CSV files called `name`; links to these from the top."""
-        rows = [finite(msgspec.to_builtins(record)) for record in records]
-        lines = ",\n".join(map(json.dumps, rows))
-        self.data[f"data/{name}.json"] = f"[\n{lines}\n]\n".encode()
-        cells = [dict(_flattened(row)) for row in rows]
+        """Write `records` to JSON and CSV files called `name`; links to them from the top."""
+        lines = [msgspec.json.encode(record) for record in records]  # NaN becomes null
+        self.data[f"data/{name}.json"] = b"[\n%b\n]\n" % b",\n".join(lines)
+        cells = [dict(_flattened(msgspec.json.decode(line))) for line in lines]
         out = io.StringIO(newline="")
         columns = dict.fromkeys(column for row in cells for column in row)
         writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
@@ -152,6 +152,14 @@ class Draft:
             return self.benchmark(event.series, up)
         return self.link(event.name, addresses.path(event.series.path), up)
 
+    def about(self, commit: str) -> str:
+        """The date and the first line of the message of a commit, as far as they are known."""
+        levels, history = self.material.levels, self.material.history
+        if levels and commit in levels.lineage.places:
+            known = levels.lineage[levels.lineage.places[commit]]
+            return plain(f"{time(known.time):%Y-%m-%d} {known.subject}".rstrip())
+        return plain(history.subjects.get(commit, "–")) if history else "–"
+
     def commit(self, commit: str) -> Anchor:
         """A link to a commit at the forge, if its page there is known."""
         known = self.material.commit_url and commit.isalnum() and commit.isascii()
@@ -161,7 +169,7 @@ class Draft:
 def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """The cells of a row for CSV; a nested value is named by its path, with dots."""
     for name, value in row.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from _flattened(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
@@ -258,5 +266,10 @@ def none_yet(command: str) -> Prose:
 
 
 def measured_where(records: Sequence[Origin]) -> Prose:
-    """Where and when the last of `records` was measured."""
-    return Prose(where_from(records[-1]), quiet=True)
+    """Where, when and at which commits `records` were measured, the newest first."""
+    newest = sorted(records, key=lambda record: record.time, reverse=True)
+    sentences = list(dict.fromkeys(map(where_from, newest)))
+    if len(sentences) > SENTENCES_MOST:
+        older = f"The others were measured from {newest[-1].time[:10]} on."
+        sentences = [*sentences[:SENTENCES_MOST], older]
+    return Prose(plain(" ".join(sentences)), quiet=True)

@@ -13,6 +13,7 @@ from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
 from ..compare import ComparisonRecord, comparisons
+from ..compare.details import ComparisonDetails, details
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
@@ -20,6 +21,8 @@ from ..history.reading import AnyRecord, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
+from .chosen import chosen
+from .results import Results
 
 
 @dataclass
@@ -27,8 +30,9 @@ class Material:
     """What the report is made of.
 
     `points`: the curves of the history. `races`: the newest of each variant, case and place.
-    `levels`: of the branch that is checked out, if two of its commits have been compared. `others`:
-    the records that are not the engine's own, by their kind.
+    `levels`: of the branch that is checked out, if two of its commits have been compared.
+    `details`: the comparisons that have a page, in full, by the indices of their lines.
+    `others`: the records that are not the engine's own, by their kind.
     `commit_url`: the beginning of the address of a commit's page; empty if unknown.
     """
 
@@ -39,6 +43,7 @@ class Material:
     calibrations: list[CalibrationRecord] = field(default_factory=list)
     comparisons: list[ComparisonRecord] = field(default_factory=list)
     levels: Levels | None = None
+    details: dict[int, ComparisonDetails] = field(default_factory=dict)
     others: dict[type[Origin], list[Any]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
@@ -46,6 +51,11 @@ class Material:
     def of(self, kind: type[AnyRecord]) -> list[AnyRecord]:
         """The records of a kind that is not the engine's own."""
         return self.others.get(kind, [])
+
+    @cached_property
+    def results(self) -> Results:
+        """The results of each series in the comparisons."""
+        return Results(self.comparisons)
 
     @cached_property
     def places(self) -> list[Place]:
@@ -88,6 +98,13 @@ def gather(
         for kind in kinds:
             material.others[kind] = _read(records, kind, material.unreadable)
     material.levels = levels_here(material.comparisons)
+    if records:
+        lines = {one.outcomes.line for one in chosen(material.comparisons, material.levels)}
+        for line, whole in details(records, lines).items():
+            if isinstance(whole, str):
+                material.unreadable.append(whole)
+            else:
+                material.details[line] = whole
     recorded = (
         material.history,
         material.calibrations,

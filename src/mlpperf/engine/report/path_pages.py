@@ -17,29 +17,30 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
 from ..history.listing import kind_of
+from ..history.listing import place as place_of
+from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
+from ..table import Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from . import addresses, figures
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
-from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of
-from .history_pages import changes_table
+from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of, measured_where
 
 
 def path_page(site: Draft, name: str) -> None:
     """The page of a path of the catalogue, or of another that was measured."""
     raced = site.races.get(name, [])
-    results = [race.result for race in raced]
     path = site.catalogue.get(name)
     sections = []
     if path:
         sections.append(Section("The story", [Prose(story(path.story)), *_code(path)]))
     by_place = grouped(raced, lambda race: race.place)
     for where, here in by_place.items():
-        sections.append(_timed(site, name, where, [race.result for race in here]))
-    if results:
-        sections.append(_proofs(results))
+        sections.append(_timed(site, name, where, here))
+    if compared := _compared(site, name):
+        sections.append(Section("Levels over commits", [compared]))
     if name in site.points:
         sections.append(_path_history(site, name, site.points[name]))
     sections.append(_how_to_read())
@@ -85,7 +86,8 @@ def _code(path: HotPath) -> list[Code]:
 NUMBERS = ("value", "low", "high", "measurements")
 
 
-def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> Section:
+def _timed(site: Draft, name: str, where: Place, raced: Sequence[RaceRecord]) -> Section:
+    results = [race.result for race in raced]
     blocks: list[Any] = []
     for case, here in grouped(results, lambda r: r.case).items():
         if any(r.speedup.median > 0 for r in here):
@@ -96,14 +98,25 @@ def _timed(site: Draft, name: str, where: Place, results: Sequence[Result]) -> S
         blocks.append(Plot(figures.ceilings(results), alt))
     table = replace(races(f"{name} on {where}", results), records=[flat(r) for r in results])
     blocks.append(site.offer(f"raced-{site.files[name]}-{index_of(site, where)}", table))
-    return Section(f"Speedups on {where}", blocks)
-
-
-def _proofs(results: Sequence[Result]) -> Section:
-    """The worst case of every variant."""
     title = "Largest error beside its tolerance, relative to the largest value of an array"
     outcomes = [(r.path, r.variant, r.case, r.wrong or r.proof) for r in results]
-    return Section("Still right?", [proofs(outcomes, title)])
+    blocks += [proofs(outcomes, title), measured_where(raced)]
+    return Section(f"Speedups on {plain(str(where))}", blocks)
+
+
+def _compared(site: Draft, name: str) -> Table | None:
+    """The series of a path, with a link to the level of each."""
+    levels = site.material.levels
+    rows: list[Sequence[Cell]] = []
+    for series in site.material.results.of_function(name):
+        if not series.suite:
+            fit = levels.fits.get(series) if levels else None
+            steps = f"{len(fit.steps)}" if fit else "–"
+            number = f"{site.material.results.number(series):,}"
+            rows.append([site.benchmark(series, "../"), steps, number])
+    columns = ("benchmark", "steps", "comparisons that timed it")
+    title = "The benchmarks of this hot path, followed over commits"
+    return Table(title, columns, rows) if rows else None
 
 
 def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
@@ -129,10 +142,37 @@ def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
         ),
         Curves(f"data/{file}.js", quantities, cases, variants),
     ]
-    table = changes_table(site, changes, "../", f"Changes of {name}")
+    table = _changes(site, changes, f"Changes of {name}")
     blocks.append(table if changes else Prose(NO_CHANGE))
     blocks.append(Prose(Markup("The curves as {} or {}.").format(*_downloads(file))))
     return Section("History", blocks)
+
+
+def _changes(site: Draft, changes: Sequence[Change], title: str) -> Table:
+    """A row for each change of curves of seconds."""
+    assert site.material.history is not None
+    subjects = site.material.history.subjects
+    rows: list[Sequence[Cell]] = []
+    for change in changes:
+        curve, ratio = change.curve, change.ratio
+        rows.append(
+            [
+                site.commit(change.commit),
+                f"{change.date:%Y-%m-%d}",
+                plain(subjects.get(change.commit, "")),
+                site.page_of(curve.path, "../"),
+                *(plain(text) for text in (curve.variant, curve.case, curve.quantity)),
+                Badge(change.how, kind_of(change)),
+                plain(place_of(curve)),
+                by_percent(ratio.median),
+                f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
+            ]
+        )
+    columns = (
+        *("commit", "date", "subject", "hot path", "variant", "case", "quantity"),
+        *("direction", "where", "change", "95 % interval"),
+    )
+    return Table(title, columns, rows, text=range(9))
 
 
 def _downloads(file: str) -> list[Markup]:
@@ -225,12 +265,13 @@ def _how_to_read() -> Section:
         "How to read this page",
         [
             Prose(
-                "Speedup is reference ÷ variant. Both take turns in one process, in random order, "
-                "and the ratio is taken within each round, so that a slow moment of the machine "
-                "affects both. The table has the median of these ratios (Hodges and Lehmann) with "
-                "its 95 % signed-rank interval. A variant is faster or slower if the whole "
-                "interval lies beyond ±1 %, because identical code, loaded twice, differs by that "
-                "much."
+                "Speedup is reference ÷ variant. At least seven fresh processes time both: in each "
+                "round, a block of every variant follows one of the reference, in the reverse "
+                "order of the round before, so that a slow moment of the machine affects all of "
+                "them. Each process contributes one ratio, and the 95 % interval is over the "
+                "processes; results from one process have an interval over its rounds. A variant "
+                "is faster or slower if the whole interval lies beyond ±1 %, because identical "
+                "code can differ by that much."
             ),
             Prose(
                 "The timing covers the work of every call. Work that is done once, such as a cast "
@@ -242,8 +283,9 @@ def _how_to_read() -> Section:
                 "on the code, so there is no ceiling for it."
             ),
             Prose(
-                "A variant is timed only after it was proven equal to the reference. The tolerance "
-                "follows from the length of the sums and the precision; it is not tuned."
+                "A variant is timed only after its results have been checked against the "
+                "reference. The tolerance follows from the length of the sums and the precision; "
+                "it is not tuned."
             ),
         ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -21,12 +21,14 @@ from ..files import write_whole
 from ..history.records import finite, make_folder
 from ..words import plain
 from . import addresses, commit_pages
+from .benchmark_page import benchmark_page
 from .blocks import PLOTLY, Page, coded, highlighting
 from .calibration_page import calibration
+from .comparison_list import comparison_list
+from .comparison_page import comparison_page
 from .draft import Content, Draft, Planned, started
 from .gather import Material
 from .history_page import history
-from .history_pages import compare
 from .overview import overview
 from .path_pages import path_page
 
@@ -34,6 +36,7 @@ MANIFEST = ".mlpperf-report.json"  # lists the files written, so that no other i
 MESSAGE_MOST = 500  # characters about a page that cannot be drawn
 FIRST = (("index.html", "Overview"), ("history.html", "History"), ("compare.html", "Compare"))
 LAST = (("calibration.html", "Calibration"),)
+STYLES = ("report.css", "forest.css")
 # Scripts are only the site's own files; Plotly sets styles of its own.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -154,16 +157,34 @@ def _planned(site: Draft) -> list[Planned]:
         *paths,
         Planned("history.html", "History", "History", history),
         *commits,
-        Planned("compare.html", "Compare", "Compare", compare),
+        Planned("compare.html", "Compare", "Compare", comparison_list),
+        *_comparisons(site),
+        *_benchmarks(site),
         *(Planned(file, name, name, draft) for file, name, draft in site.content.pages),
         Planned("calibration.html", "Calibration", "Calibration", calibration),
     ]
 
 
+def _comparisons(site: Draft) -> Iterator[Planned]:
+    """The pages of single comparisons, the newest first."""
+    for record in reversed(site.material.comparisons):
+        if whole := site.material.details.get(record.outcomes.line):
+            draft = partial(comparison_page, record=whole, untouched=record.outcomes.skipped)
+            yield Planned(addresses.comparison(record), "Comparison", "Compare", draft)
+
+
+def _benchmarks(site: Draft) -> Iterator[Planned]:
+    """The pages of all series that were compared."""
+    for series in site.material.results.series:
+        draft = partial(benchmark_page, series=series)
+        yield Planned(addresses.benchmark(series), plain(series.name), "", draft)
+
+
 def _assets(scripts: Collection[str]) -> dict[str, bytes]:
     """The style sheet, and the scripts that any page needs."""
     folder = files("mlpperf.engine.report") / "assets"
-    style = (folder / "report.css").read_text("utf-8") + highlighting()
+    sheets = [(folder / sheet).read_text("utf-8") for sheet in STYLES]
+    style = "".join([*sheets, highlighting()])
     return {
         "assets/report.css": style.encode(),
         **{

@@ -1,0 +1,104 @@
+"""Single comparisons with everything that they measured, for the pages about them.
+
+A history has millions of results, so `records.comparisons` keeps only the numbers that conclusions
+need. This module reads the few comparisons that are shown a second time, in full.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ..history.fields import Amount, Count, Number, Positive
+from ..history.reading import each_line
+from ..statistics.verdicts import Verdict
+from ..suites.series import Series
+from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
+
+Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+
+
+class RatioDetails(RecordedRatio, gc=False):
+    """A ratio with its interval."""
+
+    low: Amount | None
+    high: Positive | None
+
+
+class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
+    """A series in a record; `result.Finding` explains the fields."""
+
+    ratio: RatioDetails
+    processes: Count = 0
+    detectable: Amount | None = msgspec.field(name="sight", default=None)
+    bound: Positive | None = None
+    values: dict[Side, list[Number]] = msgspec.field(default_factory=dict)
+    unit: str = ""
+    memory: dict[Side, dict[str, Counted]] = msgspec.field(default_factory=dict)
+    risen: str = ""
+
+    @property
+    def named(self) -> Series:
+        """Which one it is."""
+        return Series(self.path, self.case, self.variant, self.suite)
+
+    @property
+    def verdict_kind(self) -> str:
+        """The verdict in a word or two; what makes a regression comes before all others."""
+        worse = {
+            "wrong": "head" in self.wrong,
+            "slower": self.verdict.startswith(Verdict.SLOWER.value),
+            "more memory": bool(self.grown),
+            "larger value": bool(self.risen),
+        }
+        for kind, it_is in worse.items():
+            if it_is:
+                return kind
+        return _first_words(self.verdict)
+
+
+@lru_cache(maxsize=4096)
+def _first_words(verdict: str) -> str:
+    """The verdict without its numbers and reasons."""
+    fitting = (known.value for known in Verdict if verdict.startswith(known.value))
+    return max(fitting, key=len, default="other").partition(":")[0]
+
+
+class ComparisonDetails(ComparisonRecord, kw_only=True):
+    """A comparison in full; `result.Comparison` explains the fields."""
+
+    series: Sequence[SeriesDetails]
+    threshold: Amount = 0.0
+    budget: Amount = 0.0
+    isolated: str = ""
+    all_timed_because: str = msgspec.field(name="everywhere", default="")
+    warnings: list[str] = msgspec.field(name="trouble", default_factory=list)
+    busy: Amount = 0.0
+
+    def find(self, series: Series) -> SeriesDetails | None:
+        """The result of a series, if there is one."""
+        return self._by_series.get(series)
+
+    @cached_property
+    def _by_series(self) -> dict[Series, SeriesDetails]:
+        return {one.named: one for one in self.series}
+
+
+def details(folder: Path, lines: Collection[int]) -> dict[int, ComparisonDetails | str]:
+    """The comparisons on some lines of `folder`, by the indices that `Outcomes.line` has.
+
+    A line that cannot be read in full has the reason instead, in a sentence.
+    """
+    numbers = itertools.count()
+    decode = msgspec.json.Decoder(ComparisonDetails).decode
+
+    def wanted(line: bytes) -> ComparisonDetails | None:
+        return decode(line) if next(numbers) in lines else None
+
+    every = enumerate(each_line(folder / f"{ComparisonRecord.FILE}.jsonl", wanted)) if lines else ()
+    return {number: one for number, one in every if one is not None}

@@ -1,0 +1,228 @@
+"""A page for each series: its level over the commits, its steps, comparisons, machines and code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from ..compare.details import SeriesDetails
+from ..levels.fitting import Fit
+from ..levels.gathering import Levels
+from ..levels.show import SeriesStep, machine_of, place
+from ..statistics.intervals import CONFIDENCE
+from ..statistics.quantiles import student_quantile
+from ..suites.series import Series
+from ..table import Anchor, Cell, Table
+from ..words import by_percent, count, plain
+from . import addresses
+from .blocks import Code, Page, Prose, Section, source
+from .comparison_page import link_of, seconds_shown, shown, sides
+from .draft import Draft, grouped
+from .events import WITHIN, newest_place
+from .forest import BAD, GOOD, Row, forest
+from .gather import where_from
+from .level_plot import day, level_plot
+from .results import SeriesResult
+
+RESULTS_MOST = 25  # comparisons on a page
+RELATED_MOST = 30  # links to series of the same function
+
+
+def benchmark_page(site: Draft, series: Series) -> None:
+    """The page of a series."""
+    levels = site.material.levels
+    fit = levels.fits.get(series) if levels else None
+    results = site.material.results.newest(series, RESULTS_MOST)
+    sections = []
+    if levels and fit:
+        sections.append(Section("Level over the commits", _level(site, levels, series, fit)))
+    by_place = grouped(results, lambda result: result.record.place)
+    for number, (where, here) in enumerate(by_place.items(), 1):
+        blocks = [*_results(site, series, here, number), *_memory(site, series, here)]
+        sections.append(Section(f"Comparisons on {plain(str(where))}", blocks))
+    sections += _code(site, series)
+    if related := _related(site, series):
+        sections.append(Section("Other series of the same function", [related]))
+    file = addresses.benchmark(series)
+    name = plain(series.name)
+    sentence = _verdict(levels, fit, series, results)
+    site.pages.append(Page(file, name, sentence, sections, ""))
+
+
+def _verdict(
+    levels: Levels | None, fit: Fit | None, series: Series, results: Sequence[SeriesResult]
+) -> str:
+    """What is known about a series, in a sentence or two."""
+    time = ""
+    for record, outcome in results:
+        seconds = outcome.seconds.get("head", math.nan)
+        if math.isfinite(seconds):
+            time = f" A call took {seconds_shown(seconds)} ({record.time[:10]}, {record.place})."
+            break
+    if not levels or not fit:
+        if not results:
+            return "Every comparison skipped it, because it runs no changed code."
+        return (
+            "Its level over the commits is not known, because no two commits of this branch have "
+            f"been compared with a result for it; `mlpperf backfill` compares them.{plain(time)}"
+        )
+    compared = newest_place(levels) + 1
+    commits = count(compared, "commit")
+    if later := len(levels.lineage) - compared:
+        has = "commit has" if later == 1 else f"{later:,} commits have"
+        time += f" The newest {has} not been compared yet."
+    if not fit.steps:
+        within = WITHIN * error_of(fit)
+        known = f", within ±{100 * math.expm1(within):.1f} % for its least precise comparison"
+        return f"No step along {commits}{known if within else ''}.{plain(time)}"
+    last = max(fit.steps, key=lambda step: step.where.last)
+    step = SeriesStep(series, last)
+    commit = levels.lineage[last.where.last]
+    return plain(
+        f"{str(step.direction).capitalize()} by {step.change} since {place(last, levels.lineage)} "
+        f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
+    )
+
+
+def error_of(fit: Fit) -> float:
+    """The error of the least precise comparison of a series; 0 if nothing had to be measured."""
+    measured = fit.network.error[fit.network.measured]
+    return fit.factor * float(measured.max()) if len(measured) else 0.0
+
+
+def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
+    """The plot of the level, and a row for each step."""
+    behind = {
+        step.where.first: link_of(site, link.record)
+        for step in fit.steps
+        if (link := levels.across(step.where.first))
+    }
+    blocks: list[Any] = [level_plot(site, levels, series, behind)]
+    blocks.append(
+        Prose(
+            "Levels come from all comparisons of two commits together, on every machine, and are "
+            "shown relative to the newest compared commit; the band is a 95 % interval. A dot is "
+            "the level of a commit by its own comparisons.",
+            quiet=True,
+        )
+    )
+    rows = [
+        _step(site, levels, SeriesStep(series, step), behind.get(step.where.first, ""))
+        for step in sorted(fit.steps, key=lambda step: -step.where.last)
+    ]
+    if rows:
+        title = "Steps, newest first"
+        blocks.append(forest(rows, title, name="steps", subject="since", values=(), filters=False))
+    return blocks
+
+
+def _step(site: Draft, levels: Levels, one: SeriesStep, evidence: str) -> Row:
+    commit = levels.lineage[one.step.where.last]
+    where = place(one.step, levels.lineage)
+    on = f", on {machine_of(one.step, levels)}" if len(levels.machines) > 1 else ""
+    about = f"{day(commit)}, {commit.author}: {commit.subject}" if commit.author else day(commit)
+    return Row(
+        plain(f"{where} ({about})"),
+        site.link("", addresses.commit(commit.hash)).href,
+        "slower" if one.step.log_ratio > 0 else "faster",
+        f"{one.direction}{on}",
+        (one.ratio, *one.interval),
+        evidence=evidence,
+    )
+
+
+def _results(
+    site: Draft, series: Series, results: Sequence[SeriesResult], number: int
+) -> list[Any]:
+    """The comparisons of a series on one machine, newest first, on one axis."""
+    rows = [_row(site, result) for result in results]
+    every = site.material.results.number(series)
+    title = f"{count(len(rows), 'comparison')}, newest first"
+    if every > RESULTS_MOST:
+        title += f", of the newest {RESULTS_MOST} of {every:,} on all machines"
+    table = forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
+    newest = Prose(f"The newest: {plain(where_from(results[0].record))}", quiet=True)
+    return [table, newest]
+
+
+def _row(site: Draft, result: SeriesResult) -> Row:
+    record, outcome = result
+    base, head = sides(record)
+    half = math.nan
+    if outcome.timed and outcome.freedom > 0:
+        half = student_quantile(outcome.freedom, (1 + CONFIDENCE) / 2) * outcome.error
+    bounds = (math.exp(outcome.log_ratio + side * half) for side in (0, -1, 1))
+    before = outcome.seconds.get("base", math.nan)
+    middle, low, high = bounds
+    after = before * middle if math.isfinite(middle) else outcome.seconds.get("head", math.nan)
+    kinds = (*BAD, *GOOD, "unchanged", "undecided")
+    kind = next((word for word in kinds if outcome.verdict.startswith(word)), "other")
+    words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
+    return Row(
+        f"{record.time[:10]}: {base} → {head}",
+        link_of(site, record),
+        "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
+        plain("; ".join(words)),
+        (middle, low, high),
+        (seconds_shown(before), seconds_shown(after)),
+    )
+
+
+def _memory(site: Draft, series: Series, results: Sequence[SeriesResult]) -> list[Table]:
+    """Peak memory and allocations of a call: the newest, and where either changed."""
+    rows: list[Sequence[Cell]] = []
+    for record, _ in results:
+        details = site.material.details.get(record.outcomes.line)
+        one = details.find(series) if details else None
+        if one is None or not one.memory.keys() >= {"base", "head"}:
+            continue
+        if not rows or one.memory["base"] != one.memory["head"]:
+            base, head = sides(record)
+            versions = Anchor(f"{record.time[:10]}: {base} → {head}", addresses.comparison(record))
+            rows.append([versions, *_both(one, "peak"), *_both(one, "allocations")])
+    columns = ("versions", "peak at base", "at head", "allocations at base", "at head")
+    title = "Memory of a call: the newest comparison, and those in which it changed"
+    return [Table(title, columns, rows)] if rows else []
+
+
+def _both(one: SeriesDetails, what: str) -> list[str]:
+    """A quantity of memory of both versions, in words."""
+    values = [one.memory[side].get(what) for side in ("base", "head")]
+    if what == "peak":
+        return ["–" if value is None else f"{value / 1e6:,.3g} MB" for value in values]
+    return ["–" if value is None else f"{value:,}" for value in values]
+
+
+def _code(site: Draft, series: Series) -> list[Section]:
+    """The code of a variant of a hot path, with a link to the page of the path."""
+    path = site.catalogue.get(series.path)
+    if series.suite or path is None:
+        return []
+    shown = [variant for variant in path.contestants if variant.name == series.variant]
+    code = [Code([(one.agreement.value, one.name, source(one)) for one in shown])] if shown else []
+    link = Markup('<p>The page of <a href="{}">{}</a> has all variants side by side.</p>')
+    about = link.format(addresses.path(path.name), path.title)
+    return [Section("Code", [*code, Prose(about)])]
+
+
+def _related(site: Draft, series: Series) -> Table | None:
+    """The other series of its function, with their change since the first commit."""
+    levels = site.material.levels
+    rows: list[Sequence[Cell]] = []
+    for other in site.material.results.of_function(series.function):
+        if other == series:
+            continue
+        fit = levels.fits.get(other) if levels else None
+        change = steps = "–"
+        if fit:
+            level = fit.levels()
+            change = by_percent(math.exp(float(level[-1] - level[0])))
+            steps = f"{len(fit.steps)}"
+        rows.append([Anchor(plain(other.name), addresses.benchmark(other)), steps, change])
+        if len(rows) == RELATED_MOST:
+            break
+    columns = ("series", "steps", "since the first commit")
+    return Table("Their levels", columns, rows) if rows else None

@@ -1,0 +1,98 @@
+"""The page of comparisons: the newest in a list, and any two commits of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..compare import ComparisonRecord
+from ..history.curves import Points
+from ..table import Anchor, Badge, Cell, Table
+from ..words import SHORT, count, plain
+from .blocks import Commits, Page, Prose, Section
+from .chosen import changed_something
+from .comparison_page import link_of, sides, verdict_of
+from .draft import Draft, commits_of, grouped, none_yet
+
+COMPARISONS_MOST = 200  # on the page
+OUTCOMES = {
+    0: Badge("no regression", "good"),
+    1: Badge("regression", "bad"),
+}
+
+
+def comparison_list(site: Draft) -> None:
+    """The comparisons, newest first, those of each machine together; then two commits to choose."""
+    records = site.material.comparisons
+    sections = []
+    if records:
+        changed = sum(map(changed_something, records))
+        verdict = f"{count(len(records), 'comparison')}; {changed:,} changed something."
+        newest = list(reversed(records[-COMPARISONS_MOST:]))
+        for where, here in grouped(newest, lambda record: record.place).items():
+            sections.append(Section(f"On {plain(str(where))}", [_list(site, here)]))
+        if len(records) > COMPARISONS_MOST:
+            verdict += f" The newest {COMPARISONS_MOST} are listed."
+    else:
+        verdict = "No two versions have been compared yet."
+        sections.append(Section("Comparisons", [none_yet("`mlpperf compare BASE`")]))
+    if site.material.points:
+        sections.append(Section("Any two commits", _two_commits(site)))
+    site.pages.append(Page("compare.html", "Compare", verdict, sections, "Compare"))
+
+
+def _list(site: Draft, records: Sequence[ComparisonRecord]) -> Table:
+    rows: list[Sequence[Cell]] = []
+    for record in records:
+        base, head = sides(record)
+        versions, href = f"{base} → {head}", link_of(site, record)
+        outcome = OUTCOMES.get(record.exit_code, Badge("not judged", "note"))
+        rows.append(
+            [
+                record.time[:10],
+                Anchor(versions, href) if href else versions,
+                Badge("same code", "plain") if record.same else outcome,
+                "" if record.same else _what(record, base, head),
+            ]
+        )
+    columns = ("date", "versions", "result", "what changed")
+    return Table("Newest first", columns, rows, text=range(4))
+
+
+def _what(record: ComparisonRecord, base: str, head: str) -> str:
+    """The verdict without what stands beside it."""
+    text = verdict_of(record)
+    beginnings = (
+        f"No regression at {head} against {base}",
+        f"No regression at {head}",
+        f"Regression at {head}",
+    )
+    for beginning in beginnings:
+        if text.startswith(beginning):
+            rest = text.removeprefix(beginning).lstrip(":;., ")
+            return rest[:1].upper() + rest[1:]
+    return text
+
+
+def _two_commits(site: Draft) -> list[Any]:
+    """Two commits to choose; at first the newest two of which the same thing was measured."""
+    material = site.material
+    assert material.history is not None
+    subjects = material.history.subjects
+    commits = [
+        (commit, f"{commit[:SHORT]} {date:%Y-%m-%d} {plain(subjects.get(commit, ''))[:60]}")
+        for commit, date in reversed(commits_of(material.points).values())
+    ]
+    text = (
+        "Medians of the measurements of two commits, newer ÷ older. They come from different "
+        "processes, which differ by several percent even for identical code; `mlpperf compare` "
+        "times both commits side by side, and gives a verdict."
+    )
+    return [Prose(text), Commits(commits, site.curves, _comparable(material.points))]
+
+
+def _comparable(curves: Sequence[Points]) -> tuple[str, str]:
+    """The newest two commits of one curve, the older one first; empty if no curve has two."""
+    several = [points for points in curves if len(points) > 1]
+    newest = max(several, key=lambda points: tuple(points.places[[-1, -2]]), default=None)
+    return (newest.commits[-2], newest.commits[-1]) if newest else ("", "")

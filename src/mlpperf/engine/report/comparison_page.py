@@ -1,0 +1,281 @@
+"""A page for a comparison: what changed, by how much, and the command that repeats it."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import Markup
+
+from ..compare.details import ComparisonDetails, SeriesDetails
+from ..compare.records import ComparisonRecord
+from ..history.fields import known
+from ..machine.machine import BUSY
+from ..suites.series import THRESHOLD, Series
+from ..table import Cell, Table
+from ..words import SHORT, count, plain, rounded, seconds
+from . import addresses
+from .blocks import Html, Page, Prose, Section
+from .draft import Draft
+from .forest import ORDER, Row, forest, ordered
+from .gather import where_from
+
+ROWS_MOST = 1000  # of a page; the files have all
+WHOLE_HASH = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{30}\b")
+HOW_TO_READ = (
+    "The change is head ÷ base, from blocks of both versions that took turns in several processes, "
+    "with its 95 % interval. Base is the measured time of a call, head that time multiplied by the "
+    "change. A benchmark is slower or faster if the change is significant, corrected for the "
+    "number of benchmarks; unchanged if the interval excludes any larger change; otherwise "
+    "undecided."
+)
+
+
+@lru_cache(maxsize=4096)
+def short(text: str) -> str:
+    """`text` with every whole hash cut to its first digits."""
+    return WHOLE_HASH.sub(r"\1", plain(text))
+
+
+def sides(record: ComparisonRecord) -> tuple[str, str]:
+    """What the base and the head were called, with a short hash where that is not the name."""
+    named = []
+    for side, name in (("base", record.base), ("head", record.head)):
+        commit = record.commits.get(side) or ""
+        known_by_hash = not commit or commit.startswith(name) or name.startswith(commit[:SHORT])
+        named.append(short(name) if known_by_hash else f"{short(name)} ({commit[:SHORT]})")
+    return named[0], named[1]
+
+
+def link_of(site: Draft, record: ComparisonRecord) -> str:
+    """The page of a comparison; empty if it has none."""
+    return site.link("", addresses.comparison(record)).href
+
+
+def verdict_of(record: ComparisonRecord) -> str:
+    """The verdict of a comparison in a sentence, with short hashes."""
+    return short(record.verdict) or "There is no verdict."
+
+
+def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[Series]) -> None:
+    """The page of a comparison; `untouched` are the series that it skipped."""
+    base, head = sides(record)
+    rows = ordered([row(site, one) for one in record.series])
+    file = addresses.comparison(record)
+    name = file.removesuffix(".html")
+    blocks: list[Any] = []
+    if rows:
+        title = count(len(rows), "benchmark")
+        if len(rows) > ROWS_MOST:
+            title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
+        blocks.append(forest(rows[:ROWS_MOST], title, name="changes"))
+        blocks.append(Prose(site.keep(name, [_flat(one) for one in record.series])))
+        blocks.append(Prose(HOW_TO_READ, quiet=True))
+    else:
+        blocks.append(Prose(_nothing(record, len(untouched))))
+    sections = [Section("What changed", blocks)]
+    if untouched:
+        sections.append(Section("Skipped", [_skipped(untouched)]))
+    how: list[Any] = [_versions(site, record), *map(Prose, notes(record)), _again(record)]
+    sections.append(Section("How it was measured", how))
+    title = f"{base} → {head}"
+    verdict = verdict_of(record)
+    if rows and record.exit_code == 1:  # the names are in the table
+        verdict = f"Regression at {head} against {base}: {_counts(rows)}."
+    site.pages.append(Page(file, title, verdict, sections, "Compare"))
+
+
+def row(site: Draft, one: SeriesDetails) -> Row:
+    """A series of a comparison as a row."""
+    ratio = one.ratio
+    middle, low, high = known(ratio.median), known(ratio.low), known(ratio.high)
+    kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
+    if kind in ("more memory", "larger value"):
+        words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
+    return Row(
+        plain(one.named.name),
+        addresses.benchmark(one.named),
+        kind,
+        plain("; ".join(filter(None, words))),
+        (middle, low, high),
+        _values(one),
+    )
+
+
+def shown(verdict: str) -> str:
+    """A verdict without what its interval shows anyway."""
+    word, _, reason = verdict.partition(":")
+    return word if word == "undecided" and "±" in reason else verdict
+
+
+def _values(one: SeriesDetails) -> tuple[str, str]:
+    """Time of a call before and after, such that their ratio is the change; or other values."""
+    if one.values:
+        both = (one.values.get(side, []) for side in ("base", "head"))
+        before, after = (f"{min(of):.6g} {one.unit}".rstrip() if of else "" for of in both)
+        return plain(before), plain(after)
+    before_s, after_s = known(one.seconds.base), known(one.seconds.head)
+    if before_s > 0 and one.ratio.median:
+        after_s = before_s * one.ratio.median
+    return seconds_shown(before_s), seconds_shown(after_s)
+
+
+def seconds_shown(value: float) -> str:
+    """A time, or nothing if it is not known."""
+    return seconds(value) if math.isfinite(value) else ""
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    numbers = Counter(row.kind for row in rows)
+    kinds = sorted(numbers, key=lambda kind: ORDER.index(kind) if kind in ORDER else len(ORDER))
+    return ", ".join(f"{numbers[kind]:,} {kind}" for kind in kinds)
+
+
+def _nothing(record: ComparisonDetails, skipped: int) -> str:
+    """Why there is no row."""
+    if record.same:
+        return "Both versions have the same code, so nothing was timed."
+    if record.broken:
+        return "A version has no benchmarks that can be run; the verdict gives the reason."
+    if skipped:
+        return "No benchmark runs changed code, so nothing was timed."
+    return "Nothing was timed."
+
+
+def _skipped(untouched: Sequence[Series]) -> Html:
+    """The names of the series that run no changed code, folded."""
+    items = Markup("").join(
+        Markup('<li><a href="{}">{}</a></li>').format(addresses.benchmark(one), plain(one.name))
+        for one in untouched[:ROWS_MOST]
+    )
+    more = len(untouched) - ROWS_MOST
+    return Html(
+        Markup(
+            "<details><summary>{} skipped: they run no changed code</summary>"
+            '<ul class="names">{}</ul>{}</details>'
+        ).format(
+            f"{count(len(untouched), 'benchmark')}",
+            items,
+            Markup("<p>and {:,} more</p>").format(more) if more > 0 else "",
+        )
+    )
+
+
+def notes(record: ComparisonDetails) -> list[str]:
+    """How the verdict was reached, and what limits it, a sentence each."""
+    sentences = [where_from(record)]
+    if None in record.commits.values():
+        changed = "with" if record.commit.dirty else "without"
+        sentences.append(f"The working tree was measured as it was, {changed} changed files.")
+    timed = [one for one in record.series if one.processes]
+    if timed:
+        took = f" in {record.seconds:.0f} s" if math.isfinite(record.seconds) else ""
+        sentences.append(
+            f"{count(len(timed), 'benchmark')} timed{took}, each by {_processes(timed)}. "
+            f"{_detectable(timed)}Changes below {100 * record.threshold:g} % are not reported."
+        )
+    if record.selected:
+        sentences.append(f"Only benchmarks that fit {', '.join(map(plain, record.selected))}.")
+    if record.all_timed_because:
+        why = plain(record.all_timed_because)
+        sentences.append(f"All benchmarks were timed, because {why}.")
+    if record.isolated:
+        sentences.append(
+            f"Each version ran in its own processes ({plain(record.isolated)}), so only larger "
+            "changes are detected."
+        )
+    if record.busy > BUSY:
+        sentences.append(f"Other processes used {100 * record.busy:.0f} % of the machine.")
+    if record.interrupted:
+        sentences.append("Interrupted: benchmarks that were not judged by then are undecided.")
+    sentences += [f"Warning: {short(one).rstrip('.')}." for one in dict.fromkeys(record.warnings)]
+    return sentences
+
+
+def _versions(site: Draft, record: ComparisonRecord) -> Table:
+    """The two versions: what they were called, and their commits."""
+    rows: list[Sequence[Cell]] = []
+    for side, name in (("base", record.base), ("head", record.head)):
+        commit = record.commits.get(side)
+        about = site.about(commit) if commit else "the working tree"
+        rows.append([side, short(name), site.commit(commit) if commit else "–", about])
+    return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
+
+
+def _processes(timed: Sequence[SeriesDetails]) -> str:
+    fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
+    return (
+        count(most, "process").replace("processs", "processes")
+        if fewest == most
+        else (f"{fewest} to {most} processes")
+    )
+
+
+def _detectable(timed: Sequence[SeriesDetails]) -> str:
+    """The slowdowns that this comparison would have reported, as a sentence."""
+    sizes = sorted(one.detectable for one in timed if one.detectable)
+    if not sizes:
+        return ""
+    half, most = (100 * sizes[int(share * (len(sizes) - 1))] for share in (0.5, 0.9))
+    return (
+        f"Detectable slowdown: {rounded(half, 2)} % for half of the benchmarks, "
+        f"{rounded(most, 2)} % for nine in ten. "
+    )
+
+
+def command(record: ComparisonDetails) -> str:
+    """What repeats the comparison, as far as a command can."""
+    words = ["mlpperf", "compare"]
+    words += [
+        (record.commits.get(side) or name)[:SHORT] if record.commits.get(side) else ""
+        for side, name in (("base", record.base), ("head", record.head))
+    ]
+    options: Mapping[str, Sequence[object]] = {
+        "--series": record.selected,
+        "--threshold": [f"{100 * record.threshold:g}%"] * (record.threshold != THRESHOLD),
+        "--budget": [f"{record.budget:g}"] * (record.budget > 0),
+        "--device": [record.device] * (record.device != "cpu"),
+        "--threads": [(record.setting or {}).get("threads")],
+    }
+    for option, values in options.items():
+        words += [word for value in values if value for word in (option, str(value))]
+    return shlex.join([word for word in words if word])
+
+
+def _again(record: ComparisonDetails) -> Html:
+    trees = [side for side in ("base", "head") if record.commits.get(side) is None]
+    remark = (
+        Markup("<p>The working tree of that day is not recorded; the command takes today's.</p>")
+        if trees
+        else ""
+    )
+    return Html(
+        Markup('<h3>The command that repeats it</h3><pre class="command">{}</pre>{}').format(
+            plain(command(record)), remark
+        )
+    )
+
+
+def _flat(one: SeriesDetails) -> dict[str, Any]:
+    """A series for the files of its page."""
+    return {
+        **one.named._asdict(),
+        "verdict": one.verdict,
+        "ratio": one.ratio.median,
+        "low": one.ratio.low,
+        "high": one.ratio.high,
+        "base_seconds": one.seconds.base,
+        "head_seconds": one.seconds.head,
+        "processes": one.processes,
+        "detectable": one.detectable,
+        "values": one.values,
+        "unit": one.unit,
+        "memory": one.memory,
+        "grown": "; ".join(one.grown),
+        "wrong": "; ".join(one.wrong.values()),
+    }

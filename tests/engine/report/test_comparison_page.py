@@ -1,0 +1,199 @@
+"""The pages of comparisons: what changed on one axis, and the command that repeats it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.compare.render import record
+from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.history.records import CodeVersion, append, as_records
+from mlpperf.engine.report.chosen import NEWEST_MOST
+from mlpperf.engine.report.gather import Material, gather
+from mlpperf.engine.report.site import write
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+from mlpperf.engine.suites.series import Series
+
+BASE, HEAD = "ab" * 20, "cd" * 20
+HOSTILE = "test_<script>alert(1)</script>\"'\x1b[31m\n" + 200 * "x"
+
+
+def timed(name: str, change: float, half: float = 0.01, **more: Any) -> Finding:
+    """A finding on a test whose head takes `change` more, in logarithms."""
+    ratio = Interval(*(math.exp(change + side * half) for side in (0, -1, 1)))
+    more = {"ratio_error": half / 2, "ratio_freedom": 8.0, "processes": 3, "judged": True, **more}
+    series = Series("tests/test_it.py", "", name, "pytest")
+    times = {"base": 1e-3, "head": 1e-3 * math.exp(change)}
+    return Finding(series, seconds=times, ratio=ratio, **more)
+
+
+def other(name: str, verdict: Verdict) -> Finding:
+    return Finding(Series("tests/test_it.py", "", name, "pytest"), untimed=Judgement(verdict))
+
+
+def comparison(*findings: Finding, head: str | None = HEAD, **more: Any) -> Comparison:
+    commits: dict[str, str | None] = {"base": BASE, "head": head}
+    names = "main", head or "the working tree"
+    return Comparison(
+        *names, commits, 0.005, 60.0, findings={one.series: one for one in findings}, **more
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """The folder of a report about some comparisons, outside of any repository."""
+    monkeypatch.chdir(tmp_path)
+
+    def of(*results: Comparison, dirty: bool = False) -> Path:
+        lines = as_records("comparison", CodeVersion(HEAD, dirty), map(record, results))
+        for number, line in enumerate(lines):
+            line["time"] = f"2026-05-01T00:{number // 60:02d}:{number % 60:02d}+00:00"
+        append(lines, tmp_path / "records", "comparisons")
+        material = gather(tmp_path / "records", None, None)
+        return write(tmp_path / "site", material, [], "demo").parent
+
+    return of
+
+
+def only_page(site: Path) -> str:
+    (page,) = site.glob("comparison-*.html")
+    return page.read_text("utf-8")
+
+
+def rows(html: str) -> list[list[str]]:
+    """The cells of the table of changes, without tags."""
+    body = html[html.index('<table class="forest" id="changes"') :].partition("</table>")[0]
+    return [
+        [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)]
+        for row in body.partition("<tbody>")[2].split("<tr")[1:]
+    ]
+
+
+def test_regressions_are_on_top_then_faster_undecided_and_unchanged(
+    site: Callable[..., Path],
+) -> None:
+    made = comparison(
+        timed("unchanged", 0.001),
+        timed("undecided", 0.1, 0.9),
+        timed("slower", 0.02, significant=True),
+        timed("faster", -0.3, significant=True),
+        timed("slowest", 0.5, significant=True),
+        other("new", Verdict.NEW),
+        timed("wrong", 0.0, wrong={"head": "tests/test_it.py::wrong failed"}),
+    )
+    html = only_page(site(made))
+    order = [row[0].partition("::")[2] for row in rows(html)]
+    assert order == ["wrong", "slowest", "slower", "faster", "undecided", "unchanged", "new"]
+    assert f"against main ({BASE[:10]}): 1 wrong, 2 slower, 1 faster" in html
+    slowest = rows(html)[1]
+    assert slowest[1:4] == ["1 ms", "1.65 ms", "+64.9 % (+63.2 to +66.5)"]
+    assert slowest[5] == "slower"
+    # Every row can be chosen by its verdict.
+    kinds = re.findall(r'data-verdict="([^"]+)"', html)
+    assert set(re.findall(r'<option value="([^"]+)">', html)) == set(kinds)
+
+
+def test_memory_and_values_that_rose_are_regressions_with_their_figures(
+    site: Callable[..., Path],
+) -> None:
+    memory = {"base": {"peak": 10**6, "allocations": 9}, "head": {"peak": 10**7, "allocations": 9}}
+    measured = Judgement(Verdict.MEASURED)
+    made = comparison(
+        timed("memory", 0.0, memory=memory, grown_in=["peak"]),
+        Finding(
+            Series("suite.Suite", "", "track_it", "asv"),
+            untimed=measured,
+            values={"base": [3.0], "head": [5.0]},
+            unit="fields",
+        ),
+    )
+    grown, risen = rows(only_page(site(made)))
+    assert grown[5].startswith("more memory: peak memory 1 → 10 MB")
+    assert risen[1:3] == ["3 fields", "5 fields"]
+    assert risen[5].startswith("larger value: 3 → 5 fields")
+
+
+def test_names_and_messages_cannot_become_markup(site: Callable[..., Path]) -> None:
+    made = comparison(timed(HOSTILE, 0.5, significant=True), warnings=["<b>bad</b> " + BASE])
+    html = only_page(site(made))
+    assert "<script>alert" not in html
+    assert "<b>bad" not in html
+    assert "\x1b" not in html
+    assert BASE not in re.sub(r'"[^"]*"', "", html), "hashes are short in texts"
+
+
+def test_the_command_repeats_the_comparison(site: Callable[..., Path]) -> None:
+    made = comparison(timed("it", 0.0), selected=("*it*",))
+    html = only_page(site(made))
+    expected = f"mlpperf compare {BASE[:10]} {HEAD[:10]} --series &#39;*it*&#39; --budget 60"
+    assert f'<pre class="command">{expected}' in html
+
+
+def test_a_working_tree_is_named_with_its_changes(site: Callable[..., Path]) -> None:
+    html = only_page(site(comparison(timed("it", 0.0), head=None), dirty=True))
+    assert "The working tree was measured as it was, with changed files." in html
+    assert f"mlpperf compare {BASE[:10]} --budget 60" in html
+    assert "is not recorded" in html
+
+
+def test_a_comparison_that_skipped_everything_is_only_listed(site: Callable[..., Path]) -> None:
+    folder = site(comparison(other("it", Verdict.UNCHANGED_CODE)))
+    assert not list(folder.glob("comparison-*.html"))
+    listed = (folder / "compare.html").read_text("utf-8")
+    assert "No benchmark runs changed code" in listed
+    (page,) = folder.glob("benchmark-*.html")
+    assert "Every comparison skipped it" in page.read_text("utf-8")
+
+
+def test_the_newest_and_those_that_changed_something_have_pages(
+    site: Callable[..., Path],
+) -> None:
+    slower = comparison(timed("it", 0.5, significant=True))
+    folder = site(slower, *[comparison(timed("it", 0.0))] * (NEWEST_MOST + 5))
+    assert len(list(folder.glob("comparison-*.html"))) == NEWEST_MOST + 1
+    listed = (folder / "compare.html").read_text("utf-8")
+    links = re.findall(r'href="(comparison-[^"]+)"', listed)
+    assert len(links) == NEWEST_MOST + 1
+    assert all((folder / link).exists() for link in links)
+    assert listed.count(f"main ({BASE[:10]}) → {HEAD[:10]}") == NEWEST_MOST + 6
+
+
+def test_a_line_that_can_only_be_read_in_part_has_no_page_and_is_named(
+    site: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = site(comparison(timed("it", 0.5, significant=True)))
+    file = tmp_path / "records" / "comparisons.jsonl"
+    line = json.loads(file.read_text())
+    line["series"][0]["processes"] = "three"
+    file.write_text(json.dumps(line) + "\n")
+    material = gather(tmp_path / "records", None, None)
+    assert len(material.comparisons) == 1
+    (sentence,) = material.unreadable
+    assert "line 1: lacks" in sentence
+    write(folder, material, [], "demo")
+    assert not list(folder.glob("comparison-*.html"))
+    assert "benchmark" in (folder / "compare.html").read_text("utf-8")
+
+
+def test_without_comparisons_the_page_names_the_command(tmp_path: Path) -> None:
+    page = write(tmp_path / "site", Material(), [], "demo").parent / "compare.html"
+    assert "<code>mlpperf compare BASE</code> makes some" in page.read_text("utf-8")
+
+
+def test_two_machines_are_in_two_tables(site: Callable[..., Path], tmp_path: Path) -> None:
+    folder = site(comparison(timed("it", 0.0)), comparison(timed("it", 0.0)))
+    file = tmp_path / "records" / "comparisons.jsonl"
+    first, second = map(json.loads, file.read_text().splitlines())
+    second["machine"]["processor"] = "another"
+    file.write_text("\n".join(map(json.dumps, (first, second))))
+    write(folder, gather(tmp_path / "records", None, None), [], "demo")
+    for name in ("compare.html", "benchmark-*.html"):
+        (page,) = folder.glob(name)
+        assert len(re.findall(r"<h2>(?:On|Comparisons on) ", page.read_text("utf-8"))) == 2
