@@ -110,7 +110,7 @@ def race(
     backend: Backends = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds of timing in all, at most (default: 60)."),
+        typer.Option(help="Seconds of timing; three processes come in any case (default: 60)."),
     ] = None,
     precision: Annotated[
         str | None,
