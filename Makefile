@@ -9,12 +9,9 @@ COMMITS ?= 10
 
 .PHONY: bench test lint core smoke history docs readme clean
 
-bench: $(INSTALLED)  ## set-up, data, proof, races, ladder, and the report of it
+bench: $(INSTALLED)  ## in five minutes: set-up, data, proof, race, ladder, and the report of it
 	@$(BIN)/python tools/mnist_packages.py
-	@$(BIN)/mlpperf verify
-	@$(BIN)/mlpperf race
-	@$(BIN)/mlpperf ladder
-	@$(BIN)/mlpperf report
+	@$(BIN)/python tools/bench.py
 
 test: $(INSTALLED) lint  ## lint, types, all tests, every benchmark once
 	@$(BIN)/python tools/mnist_packages.py
@@ -32,7 +29,7 @@ core: $(INSTALLED)  ## the package without its extras: how large it is, and that
 smoke: $(INSTALLED)  ## `bench` in a minute: one case, short races
 	@$(BIN)/python tools/mnist_packages.py
 	@$(BIN)/mlpperf verify --case batch-500
-	@$(BIN)/mlpperf race --case batch-500 --budget 0.05
+	@$(BIN)/mlpperf race --case batch-500 --budget 1
 	@$(BIN)/mlpperf ladder --quick
 	@$(BIN)/mlpperf peers --quick --peer keras_fit --peer tf_epoch_xla
 	@$(BIN)/mlpperf accuracy --contender clusters_70 --target 0.9 --seeds 1

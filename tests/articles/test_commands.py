@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path, comman
 def test_ladder_prints_and_records(tmp_path: Path, command: Command, known_ceilings: None) -> None:
     rungs = ("--rung", "step_0", "--rung", "shared_by_processes")
     done = finished(command("ladder", *DIGITS, *rungs, "--epochs", "2", "--records", "rec"))
-    assert "shared_by_processes" in done.stdout
+    assert re.search(r"^shared_by_processes trains 35 epochs in ", done.stdout, re.MULTILINE)
     records = lines(tmp_path / "rec" / "ladders.jsonl")
     assert [r["rung"] for r in records] == ["step_0", "shared_by_processes"]
     assert all(r["peak_memory"] > 0 for r in records)  # type: ignore[operator]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +67,6 @@ def has(project: Path, *entries: str) -> None:
     (project / "pyproject.toml").write_text(
         f"[tool.mlpperf]\npaths = {list(entries)}\n", encoding="utf-8"
     )
-
-
-@pytest.fixture
-def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A race in this process has two of its own instead of seven or more."""
-    monkeypatch.setattr(race, "run", partial(race.run, processes=race.Processes(usual=2, most=2)))
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -157,7 +150,10 @@ def test_show_prints_story_and_sources(command: Callable[..., Any]) -> None:
 def test_verify_right(command: Callable[..., Any]) -> None:
     done = command("verify", "right")
     assert done.exit_code == 0
-    assert "2 of 2 proven equal" in done.stdout
+    assert "1 of 1 variants equal their references at all cases" in done.stdout
+    assert "doubling" not in done.stdout
+    assert "scaled" not in done.stdout  # the table is for --verbose
+    assert "scaled" in command("verify", "right", "--verbose").stdout
 
 
 def test_verify_wrong_is_a_finding(project: Path) -> None:
@@ -173,15 +169,14 @@ def test_race_records_and_threads_are_set(project: Path) -> None:
     has(project, "quick:PATHS")
     done = run(project, "race", "right", "--threads", "1", "--budget", "0.01")
     assert done.returncode == 0, done.stderr
-    assert "2 of 2 proven equal and timed" in done.stdout
+    assert "2 results beside their references: " in done.stdout
     lines = (project / ".mlpperf" / "races.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert [record["case"] for record in records] == ["batch-5", "batch-8"]
     assert {record["threads"] for record in records} == {1}
-    assert all(record["processes"] >= race.PROCESSES.usual for record in records)
+    assert all(record["processes"] >= 3 for record in records)
 
 
-@pytest.mark.usefixtures("two_processes")
 def test_race_refuses_to_time_what_is_wrong(project: Path, command: Callable[..., Any]) -> None:
     has(project, "quick:MIXED")
     done = command("race", "mixed", "--case", "batch-5", "--budget", "0.01", "--json")
@@ -194,7 +189,6 @@ def test_race_refuses_to_time_what_is_wrong(project: Path, command: Callable[...
     assert "tripled" in wrong["wrong"]
 
 
-@pytest.mark.usefixtures("two_processes")
 def test_json_is_only_json_and_equals_the_records(
     project: Path, command: Callable[..., Any]
 ) -> None:
@@ -220,6 +214,9 @@ def test_json_is_only_json_and_equals_the_records(
         (["data", "mnst"], "did you mean mnist"),
         (["data", "synthetic:0"], "samples must be a whole number of at least 1, not 0"),
         (["race", "right", "--budget", "inf"], "positive number of seconds, not inf"),
+        (["race", "right", "--precision", "0"], "--precision must be between 0% and 100%, not 0"),
+        (["race", "right", "--precision", "100%"], "between 0% and 100%, not 100%"),
+        (["race", "right", "--precision", "few"], "--precision takes a percentage such as 2%"),
     ],
 )
 def test_bad_input_is_one_sentence(

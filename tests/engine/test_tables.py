@@ -17,7 +17,7 @@ from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import DetectionRate, Rate
 from mlpperf.engine.machine.doctor import Check
 from mlpperf.engine.race.race import Result
-from mlpperf.engine.race.show import best, checks, proofs, races, summary
+from mlpperf.engine.race.show import best, checks, proofs, proven, races, summary
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.show import overview, print_page
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
@@ -79,7 +79,10 @@ RIGHT = Result(
 SLOWER = replace(RIGHT, variant="slower", seconds=5e-3, speedup=Interval(0.5, 0.495, 0.505))
 EVEN = replace(RIGHT, variant="even", seconds=2.5e-3, speedup=Interval(1.0, 0.99, 1.02))
 DOUBTED = replace(
-    RIGHT, variant="doubted", case="batch-20", doubts=("machine busy", "clock too coarse")
+    RIGHT,
+    variant="doubted",
+    case="batch-20",
+    doubts=("two speeds: 1× and 2×", "drift: from 1× to 2×"),
 )
 NAN = Interval(math.nan, math.nan, math.nan)
 WRONG = replace(
@@ -214,11 +217,11 @@ def test_overview_shows_every_path_with_all_its_names() -> None:
 
 
 MARKDOWN = """\
-| case | variant | verdict | speedup | 95 % interval | time | reference | of ceiling | rounds |
+| case | variant | verdict | speedup | 95 % interval | time | reference | of ceiling | processes |
 |---|---|---|---:|---:|---:|---:|---:|---:|
-| batch-10 | total | faster (?) | 2.03× | 2.01× … 2.04× | 1.23 ms | 2.5 ms | 50 % | 25 |
+| batch-10 | total | faster (?a) | 2.03× | 2.01× … 2.04× | 1.23 ms | 2.5 ms | 50 % | 1 |
 
-- batch-10 total: busy"""
+- (a) busy"""
 
 
 def printed(shown: RenderableType) -> str:
@@ -261,10 +264,22 @@ def test_the_table_of_a_race_in_markdown() -> None:
     assert races("", [replace(RIGHT, doubts=("busy",))]).to_markdown() == MARKDOWN
 
 
-def test_a_warning_that_all_have_names_none() -> None:
-    busy = [replace(r, doubts=("busy",)) for r in (RIGHT, SLOWER)]
-    assert races("", busy).notes == ["all: busy"]
+def test_each_kind_of_warning_has_one_letter_and_one_footnote() -> None:
+    first = replace(RIGHT, doubts=("two speeds: 1× and 2×", "drift: from 1× to 2×"))
+    second = replace(SLOWER, doubts=("drift: from 3× to 1×",))
+    table = races("", [first, second, EVEN])
+    assert [str(cells[2]) for cells in table.rows] == [
+        *("faster (?a,b)", "slower (?b)", "no difference beyond ±2 %")
+    ]
+    assert table.notes == ["(a) two speeds: 1× and 2×", "(b) drift: from 1× to 2×; from 3× to 1×"]
     assert races("", [RIGHT, SLOWER]).notes == []
+
+
+def test_a_variant_faster_than_its_ceiling_is_marked_there() -> None:
+    beyond = replace(RIGHT, floor=1.1 * RIGHT.seconds, share_error=0.01)
+    table = races("", [beyond])
+    assert (str(table.rows[0][2]), table.rows[0][7]) == ("faster", "110 ± 1 % (?a)")
+    assert table.notes == ["(a) faster than the ceiling: the cost of the path is wrong"]
 
 
 def test_best_of_nothing_right_is_empty() -> None:
@@ -273,16 +288,25 @@ def test_best_of_nothing_right_is_empty() -> None:
 
 def test_summary_counts() -> None:
     assert summary(ALL) == (
-        "4 of 5 proven equal and timed; 2 faster than their reference; "
-        "4 intervals within ±2 %; 1 with warnings (?)."
+        "5 results beside their references: 1 wrong, 1 slower, 2 faster, 1 no difference; "
+        "1 verdict may be wrong (?)."
     )
-    assert summary([]).startswith("0 of 0 proven equal")
+    assert summary([RIGHT]) == "1 result beside their references: 1 faster."
+
+
+def test_proofs_in_one_sentence() -> None:
+    assert proven(OUTCOMES) == (
+        "2 of 4 variants equal their references at all cases; "
+        "the largest error is 2 % of its tolerance (7 proofs)."
+    )
+    assert proven([("a", "b", "c", "is wrong")]) == (
+        "0 of 1 variants equal their references at all cases (1 proof)."
+    )
 
 
 def test_results_without_bounds_can_be_shown() -> None:
     for table in (races("doubling", [UNDECIDED]), best([UNDECIDED])):
         assert "undecided" in as_text(table)
-    assert "0 intervals within" in summary([UNDECIDED])
 
 
 def test_a_page_shows_story_reference_and_variants(capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,7 +416,7 @@ def test_a_result_of_ordinary_size_is_never_cut() -> None:
         doubts=("machine busy",),
     )
     text = as_text(races("doubling", [long, WRONG]))
-    assert row(text, long.case, long.variant, "no difference beyond ±12 % (?)", "1.0× ")
+    assert row(text, long.case, long.variant, "undecided (?a)", "1.0× ")
     assert "0.90× … 1.1×" in text
 
 

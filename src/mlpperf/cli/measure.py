@@ -67,6 +67,9 @@ def verify(
     case: Cases = None,
     variant: Variants = None,
     backend: Backends = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show all variants, not only the wrong ones.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
@@ -88,11 +91,14 @@ def verify(
                 except WrongResultError as reason:
                     outcome = str(reason)
                 rows.append((path.name, contestant.name, case_.name, outcome))
-    terminal.console().print(tables.proofs(rows))
-    wrong = [row[3] for row in rows if isinstance(row[3], str)]
-    for sentence in wrong:
-        typer.echo(sentence)
-    typer.echo(f"{len(rows) - len(wrong)} of {len(rows)} proven equal to their reference.")
+    wrong = {row[:2]: str(row[3]) for row in reversed(rows) if isinstance(row[3], str)}
+    if verbose or wrong:
+        shown = [row for row in rows if verbose or row[:2] in wrong]
+        terminal.console().print(tables.proofs(shown))
+    for row in rows:
+        if isinstance(row[3], str):
+            typer.echo(row[3])
+    typer.echo(tables.proven(rows))
     if wrong:
         raise typer.Exit(1)
 
@@ -103,7 +109,12 @@ def race(
     variant: Variants = None,
     backend: Backends = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing for each path and case (default: 0.5).")
+        float | None,
+        typer.Option(help="Seconds of timing; three processes come in any case (default: 60)."),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="How precise a speedup has to be, such as 2% (default: 5%)."),
     ] = None,
     device: Device = None,
     threads: Threads = None,
@@ -112,7 +123,8 @@ def race(
 ) -> None:
     """Time variants beside their reference. Exit code 1 if one is wrong.
 
-    Variants and reference take turns, in several processes. By default, races variants in NumPy and
+    Variants and reference take turns, in three processes or more: a variant needs no further one
+    when its verdict is certain and its speedup precise. By default, races variants in NumPy and
     Numba; on a GPU, those in TensorFlow.
     """
     use(device, threads)
@@ -122,11 +134,16 @@ def race(
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.machine import Bystanders
     from ..engine.race import show as tables
-    from ..engine.race.race import BUDGET, PROCESSES, Contest, check_budget, run, written
+    from ..engine.race.looks import PRECISION
+    from ..engine.race.race import BUDGET, Contest, check_budget, run, written
     from ..engine.versions.scratch import scratch
+    from ..engine.words import percentage
 
     seconds = BUDGET if budget is None else budget
     check_budget(seconds)
+    wanted = PRECISION if precision is None else percentage(precision, "--precision")
+    if not 0 < wanted < 1:
+        raise MlpperfError(f"--precision must be between 0% and 100%, not {precision}.")
     console = terminal.console()
     recording = Recording("race", "races", records)
     contests: list[Contest] = []
@@ -144,10 +161,13 @@ def race(
             with terminal.progress() as bar:
                 for path, case_, variants in _steps(bar, work):
                     contests.append(written(path, case_, variants, inputs))
-                task = bar.add_task("", total=PROCESSES.usual * len(contests))
-                for number, contest in run(contests, inputs, budget=seconds):
-                    text = f"{contest.name}, process {number}"
-                    bar.update(task, description=text, advance=1, refresh=True)
+                task = bar.add_task("")
+                timings = run(contests, inputs, budget=seconds, precision=wanted)
+                for done_now, (left, contest) in enumerate(timings, 1):
+                    total, text = done_now + left, contest.name
+                    bar.update(
+                        task, description=text, completed=done_now, total=total, refresh=True
+                    )
         finally:
             finish()
     if as_json:

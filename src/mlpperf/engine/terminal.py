@@ -10,7 +10,14 @@ from functools import lru_cache
 from typing import IO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 
@@ -39,16 +46,17 @@ def _plain_console(file: IO[str] | None) -> Console:
 
 
 def progress() -> Progress:
-    """A progress bar on the terminal, or nothing where there is none.
+    """A progress bar with the time left on standard error, or nothing if that is no terminal.
 
     It is redrawn on request, not by a thread of its own, which would disturb timings.
     """
-    terminal = console() if console().is_terminal else Console(stderr=True)
+    terminal = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=terminal,
         auto_refresh=False,
         transient=True,

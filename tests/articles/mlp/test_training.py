@@ -19,7 +19,7 @@ from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
 from mlpperf.articles.mlp.settings import ARTICLE, Settings
-from mlpperf.articles.mlp.show_ladder import as_records, ladder, parts
+from mlpperf.articles.mlp.show_ladder import as_records, ladder, parts, sentence
 from mlpperf.articles.mlp.team import Team
 from mlpperf.articles.mlp.threads import Threads, ZerosSkipped
 from mlpperf.articles.mlp.threads_pass import PARTS
@@ -36,6 +36,7 @@ from mlpperf.articles.mlp.training import (
 from mlpperf.engine.history import records as history_records
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion
+from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
 DIGITS = data.load("digits")
@@ -333,6 +334,28 @@ def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     assert missing.parts is None
     rows = ladder(records(standings)).rows
     assert [row[1] for row in rows] == [there.what, "Numba is not installed."]
+
+
+def standing(rung: str, median: float, gain: float, stopped: str = "") -> RungStanding:
+    seconds, total = (Interval(x, 0.9 * x, 1.1 * x) for x in (median, gain))
+    shares = {"train_accuracy": 0.97, "test_accuracy": 0.965}
+    ratios = dict.fromkeys(("gain", "over_floor", "over_ceiling"), total)
+    return RungStanding(
+        rung, "what", seconds, total_gain=total, ceiling=1.0, parts=None, epochs=6,
+        stopped=stopped, **ratios, **shares,
+    )  # fmt: skip
+
+
+def test_a_ladder_ends_with_one_sentence() -> None:
+    first, last = standing("first", 30.0, 1.0), standing("last", 2.0, 15.0)
+    broken = standing("broken", 1.0, 30.0, "Numba is not installed.")
+    epochs = f"trains {SETTINGS.epochs} epochs in"
+    right = "after 6 epochs, 96.5 % of the test set are right."
+    assert sentence(records([first, last, broken])) == (
+        f"last {epochs} 2 s, 15× as fast as first; {right}"
+    )
+    assert sentence(records([first])) == f"first {epochs} 30 s; {right}"
+    assert sentence(records([broken])) == "No rung has trained."
 
 
 def test_the_parts_of_a_rung_add_up_to_its_seconds() -> None:

@@ -85,6 +85,7 @@ def ladder(
     climbed = recording.read(RungRecord)
     for table in (show_ladder.ladder(climbed), *show_ladder.parts(climbed)):
         console.print(table)
+    console.print(show_ladder.sentence(climbed), soft_wrap=True)
     console.print(recording.location, soft_wrap=True)
 
 

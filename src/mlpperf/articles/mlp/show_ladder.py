@@ -103,6 +103,21 @@ def ladder(records: Sequence[RungRecord]) -> Table:
     return Table(title, columns, rows, text=range(2), wrap=(1,), records=records)
 
 
+def sentence(records: Sequence[RungRecord]) -> str:
+    """What the last rung gains over the first, in one sentence."""
+    trained = [r for r in records if not r.stopped and r.seconds.median]
+    if not trained:
+        return "No rung has trained."
+    first, last = records[0], trained[-1]
+    text = (
+        f"{last.rung} trains {last.epochs_timed_as} epochs in {seconds(last.seconds.median or 0)}"
+    )
+    if last is not first and last.total_gain.median:
+        text += f", {ratio(last.total_gain)} as fast as {first.rung}"
+    right = percent(last.test_accuracy, 1)
+    return f"{text}; after {count(last.epochs, 'epoch')}, {right} of the test set are right."
+
+
 PARTS = {
     "forward": "products of the forward pass",
     "gradient": "products of the gradients",

@@ -1,10 +1,10 @@
 """Races: variants beside their reference, timed in turns by several fresh processes.
 
 In every round each contestant runs once, so that a slow moment of the machine hits all of them
-alike; what counts is the ratio of times within a round. What one process finds is one value, and
-the interval is over the processes: where code and arrays happen to lie is alike within a process
-and different in the next one, so that a narrow interval over its rounds may be wrong. Nothing is
-timed that has not been proven equal.
+alike; what counts is the ratio of times within a round. One process gives one value, and the
+interval is over the processes: where code and arrays happen to lie is alike within a process and
+different in the next one, so that a narrow interval over its rounds may be wrong. Nothing is timed
+that has not been proven equal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ from ..machine.machine import Bystanders
 from ..machine.timer import Floor
 from ..pool.process import TaskWorker
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, FEWEST, Interval, ratio_interval
+from ..statistics.intervals import FEWEST, Interval, ratio_interval
+from ..statistics.pooling import pool
+from ..statistics.quantiles import student_quantile
 from ..statistics.robust import quickest
 from ..suites.pyproject import entries
 from ..worker import arrays, protocol
@@ -35,56 +38,57 @@ from ..worker.contest import Contestant, Timing, prove
 from ..worker.memory import keep_freed_memory
 from ..worker.protocol import HOTPATH, Samples, Side, Task
 from ..worker.runner import Clock
-from .result import WIDE, Result
-from .warnings import Measured, doubts
+from .looks import FIRST, LOOKS, PRECISION, certain, interval, needs_more
+from .result import Result
+from .warnings import Measured, warnings
 
-BUDGET = 0.5  # seconds for the rounds of one path at one case, in all processes together
-DOUBTED = 1000  # ratios that are looked at for reasons to doubt, evenly spread
+BUDGET = 60.0  # seconds for timing, in all processes of a race together
+SECONDS = 0.07  # of rounds in each process, for a path at a case
+ALONE = 0.5  # seconds of rounds where one process does it all
+EXAMINED = 1000  # ratios that warnings depend on, evenly spread
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
-@dataclass(frozen=True)
-class Processes:
-    """How many fresh processes time a race.
+@dataclass
+class Timed:
+    """What was measured of one variant.
 
     Attributes
     ----------
-    usual : that time everything; of seven values the interval leaves out the outermost averages.
-    most : that time what is still too wide after these.
-    wide : half-width, as a share, of an interval that is too wide.
-    overtime : what the later ones may spend together, as a multiple of the budget.
+    estimate : of reference ÷ variant.
+    seconds, reference : per call of the variant and of the reference, round by round.
     """
 
-    usual: int = 7
-    most: int = 11
-    wide: float = WIDE
-    overtime: float = 0.5
-
-
-PROCESSES = Processes()
+    estimate: RatioEstimate = field(default_factory=RatioEstimate)
+    seconds: list[float] = field(default_factory=list)
+    reference: list[float] = field(default_factory=list)
 
 
 @dataclass
 class Contest:
-    """A path at a case: its contestants, and what was found about each so far.
+    """A path at a case: its contestants, and what is known about each so far.
 
     Attributes
     ----------
     path, case : what is raced.
     others : the variants, with their proofs; the reference is not among them.
-    estimates : of reference ÷ variant, one for each variant that is right.
-    seconds : per call of the reference and of each variant that is right, round by round.
-    processes : that have timed it.
-    cost : seconds that a process needs for it at least, once one has timed it.
+    timed : what was measured of each variant that is right, by its name.
+    active : the variants that the next process times.
+    cost : seconds that the last process has spent on it.
+    floors : the least time of the work, by variant, measured when it is first asked for.
     """
 
     path: HotPath
     case: Case
     others: list[Contestant]
-    estimates: list[RatioEstimate] = field(default_factory=list)
-    seconds: list[list[float]] = field(default_factory=list)
-    processes: int = 0
+    timed: dict[str, Timed] = field(default_factory=dict)
+    active: list[Variant] = field(default_factory=list)
     cost: float = 0.0
+    floors: dict[str, Floor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Everything that is right is timed at first."""
+        self.active = [other.variant for other in self.others if not other.wrong]
 
     @property
     def name(self) -> str:
@@ -92,105 +96,104 @@ class Contest:
         return f"{self.path.name}/{self.case.name}"
 
     @property
-    def right(self) -> list[Contestant]:
-        """The variants that were proven."""
-        return [contestant for contestant in self.others if not contestant.wrong]
+    def variants(self) -> list[Variant]:
+        """What the next process times: the reference, then the active variants."""
+        return [self.path.contestants[0], *self.active]
 
     @property
-    def variants(self) -> list[Variant]:
-        """The reference, then the variants that were proven."""
-        return [self.path.contestants[0], *(contestant.variant for contestant in self.right)]
+    def uncertain(self) -> bool:
+        """Whether the verdict on one of the active variants may be wrong."""
+        active = (self.timed[variant.name].estimate for variant in self.active)
+        return not all(certain(interval(e), len(e.log_ratios)) for e in active)
 
     def add(self, samples: Samples) -> None:
         """Add the rounds of one process."""
-        times = list(samples.seconds.values())
-        round_seconds, other = samples.timed_seconds / len(times[0]), samples.overhead_seconds
-        self.estimates = self.estimates or [RatioEstimate() for _ in self.right]
-        self.seconds = self.seconds or [[] for _ in times]
-        for known, more in zip(self.seconds, times, strict=True):
-            known.extend(more)
-        for estimate, more in zip(self.estimates, times[1:], strict=True):
-            estimate.add(more, times[0], round_seconds, other)
-        self.processes += 1
-        self.cost = round_seconds + other
+        reference, *others = samples.seconds.values()
+        round_seconds, other = samples.timed_seconds / len(reference), samples.overhead_seconds
+        for variant, seconds in zip(self.active, others, strict=True):
+            timed = self.timed.setdefault(variant.name, Timed())
+            timed.seconds.extend(seconds)
+            timed.reference.extend(reference)
+            timed.estimate.add(seconds, reference, round_seconds, other)
+        self.cost = samples.timed_seconds + other
 
-    def half_width(self) -> float:
-        """Of the widest interval; 0 where there is none."""
-        widths = (e.interval(CONFIDENCE).half_width for e in self.estimates if e.log_ratios)
-        return max(widths, default=0.0)
+    def look(self, precision: float) -> None:
+        """Leave only those variants active that need more processes."""
+        self.active = [v for v in self.active if needs_more(self.timed[v.name].estimate, precision)]
 
     def results(self, busy: float = 0.0) -> list[Result]:
-        """One for each variant that was timed so far or found wrong.
+        """One for each variant that was timed so far or is wrong.
 
         `busy`: the share of the machine that others took meanwhile.
         """
-        timed = iter(zip(self.estimates, self.seconds[1:], strict=True))
         results = []
-        for contestant in self.others:
-            if contestant.wrong:
-                results.append(self._result(contestant, UNKNOWN, (), math.nan))
-            elif known := next(timed, None):
-                estimate, seconds = known
-                interval = estimate.interval(CONFIDENCE)
-                ratios = np.divide(quickest(self.seconds[0]), quickest(seconds))
-                ratios = ratios[:: math.ceil(len(ratios) / DOUBTED)]
-                error = time_error(seconds, estimate.rounds)
-                result = self._result(contestant, interval, seconds, error)
-                about = Measured(
-                    ratios, interval, result.rounds, self.processes, busy, result.beyond_ceiling
-                )
-                results.append(replace(result, doubts=tuple(doubts(about))))
+        for other in self.others:
+            if other.wrong:
+                results.append(self._result(other, Timed(), UNKNOWN, 0))
+            elif timed := self.timed.get(other.variant.name):
+                processes = len(timed.estimate.log_ratios)
+                result = self._result(other, timed, interval(timed.estimate), processes)
+                results.append(_with_warnings(result, timed, busy))
         return results
 
-    def look_at_ceilings(self) -> None:
-        """Measure its floors once before it is timed; `results` does so again, and less counts."""
-        for contestant in self.right:
-            self._floor(contestant)
-
-    def _floor(self, contestant: Contestant) -> Floor:
+    def floor(self, contestant: Contestant) -> Floor:
+        """The least time of the work, in the dtype of the contestant."""
         if Setting.current().device != "cpu":  # of which NumPy cannot measure the ceilings
             return NO_FLOOR
-        return floor_seconds(self.path.cost(self.case), contestant.dtype)
+        name = contestant.variant.name
+        if name not in self.floors:
+            self.floors[name] = floor_seconds(self.path.cost(self.case), contestant.dtype)
+        return self.floors[name]
 
     def _result(
-        self,
-        contestant: Contestant,
-        speedup: Interval,
-        seconds: Sequence[float],
-        time_error: float,
+        self, contestant: Contestant, timed: Timed, speedup: Interval, processes: int
     ) -> Result:
-        path, variant = self.path, contestant.variant
-        rounds = len(seconds)
-        floor = self._floor(contestant) if rounds else NO_FLOOR
-        return Result(
+        path, variant, rounds = self.path, contestant.variant, len(timed.seconds)
+        floor = self.floor(contestant) if rounds else NO_FLOOR
+        error = time_error(timed.seconds, timed.estimate.rounds) if rounds else math.nan
+        result = Result(
             path=path.name,
             version=path.version,
             case=self.case.name,
             variant=variant.name,
             backend=variant.backend.name,
-            seconds=float(np.median(seconds)) if rounds else math.nan,
-            reference_seconds=float(np.median(self.seconds[0])) if rounds else math.nan,
+            seconds=float(np.median(timed.seconds)) if rounds else math.nan,
+            reference_seconds=float(np.median(timed.reference)) if rounds else math.nan,
             speedup=speedup,
             rounds=rounds,
             proof=contestant.proof,
             preparation=contestant.proof.preparation,
             floor=floor.seconds,
-            share_error=time_error + floor.error,
+            share_error=error + floor.error,
             limit=path.cost(self.case).limit,
             wrong=contestant.wrong,
-            processes=self.processes,
+            processes=processes,
         )
+        if result.beyond_ceiling:  # perhaps because the floor was measured in a slow moment
+            again = floor_seconds(path.cost(self.case), contestant.dtype)
+            result = replace(result, floor=again.seconds, share_error=error + again.error)
+        return result
+
+
+def _with_warnings(result: Result, timed: Timed, busy: float) -> Result:
+    ratios = np.divide(quickest(timed.reference), quickest(timed.seconds))
+    about = Measured(
+        ratios[:: math.ceil(len(ratios) / EXAMINED)], result.speedup, result.processes, busy
+    )
+    return replace(result, doubts=tuple(warnings(about)))
 
 
 def time_error(seconds: Sequence[float], rounds: Sequence[int]) -> float:
-    """Half the width, in logarithms, of the interval of the median of the `seconds` of a call.
+    """Half the width, in logarithms, of the 95 % interval of the `seconds` of a call.
 
     `rounds`: how many of them belong together, such as those of one process: each such group
-    gives one value. NaN where these are too few.
+    gives one value. NaN if there is only one group.
     """
     groups = np.split(np.asarray(seconds), np.cumsum(rounds)[:-1])
-    half_width = ratio_interval(float(np.median(group)) for group in groups).half_width
-    return half_width if math.isfinite(half_width) else math.nan
+    if len(groups) < 2:
+        return math.nan
+    scatter = np.std([math.log(np.median(group)) for group in groups], ddof=1)
+    return float(student_quantile(len(groups) - 1, 0.975) * scatter / math.sqrt(len(groups)))
 
 
 def check_budget(budget: float) -> None:
@@ -204,7 +207,7 @@ def race(
     case: Case,
     variants: Sequence[Variant] | None = None,
     *,
-    budget: float = BUDGET,
+    budget: float = ALONE,
     seed: int | None = None,
     clock: Clock = time.perf_counter_ns,
     pause: Callable[[float], object] = time.sleep,
@@ -224,17 +227,19 @@ def race(
     bystanders = Bystanders()
     chosen = path.variants if variants is None else variants
     contest = Contest(path, case, prove(path, case, chosen))
-    if contest.right:
+    results = {r.variant: r for r in contest.results()}
+    if contest.active:
         inputs = problem(path, case).inputs
         rng = np.random.default_rng(seed)
         timing = Timing(path, contest.variants, inputs, rng, clock=clock, pause=pause)
         timing.go_on(budget, FEWEST)
-        turns = timing.result()
-        contest.seconds = turns.times
-        contest.processes = 1
-        ratios = (np.divide(turns.times[0], times) for times in turns.times[1:])
-        contest.estimates = [RatioEstimate.of_rounds(ratio) for ratio in ratios]
-    return contest.results(bystanders.share())
+        reference, *others = timing.result().times
+        for other, seconds in zip((o for o in contest.others if not o.wrong), others, strict=True):
+            ratios = np.divide(reference, seconds)
+            timed = Timed(RatioEstimate.of_rounds(ratios), seconds, reference)
+            result = contest._result(other, timed, ratio_interval(ratios), 1)
+            results[result.variant] = _with_warnings(result, timed, bystanders.share())
+    return [results[variant.name] for variant in chosen]
 
 
 def run(
@@ -242,17 +247,24 @@ def run(
     folder: Path,
     *,
     budget: float = BUDGET,
-    processes: Processes = PROCESSES,
+    precision: float = PRECISION,
     seed: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[int, Contest]]:
-    """Time `contests`, whose inputs are in `folder`, in several fresh processes.
+    """Time `contests`, whose inputs are in `folder`, in fresh processes until they are decided.
 
-    Gives the number of the process, from 1, and the contest that it has just timed.
+    The first processes time everything. Then variants whose verdict is certain and whose speedup
+    is precise drop out at every look, and what is left goes on while there is budget: contests
+    with an uncertain verdict first, of these the cheapest.
+
+    Gives how many timings are planned after this one, and the contest that was just timed.
 
     Parameters
     ----------
     budget
-        Seconds of rounds for each contest, in all usual processes together.
+        Seconds for all processes together. The first ones are not limited by it.
+    precision
+        Half-width of the interval of a speedup, as a share, that is precise enough.
 
     Raises
     ------
@@ -260,19 +272,32 @@ def run(
         If a process fails, hangs, or finds that a contestant changes its inputs.
     """
     rng = np.random.default_rng(seed)
-    chosen = [contest for contest in contests if contest.right]
-    left = processes.overtime * budget * len(chosen)
-    for number in range(1, processes.most + 1):
-        if number > processes.usual:
-            wide = [c for c in chosen if c.half_width() > processes.wide]
-            wide.sort(key=lambda c: c.cost)
-            spending = np.cumsum([c.cost + budget / processes.usual for c in wide])
-            chosen = [c for c, spent in zip(wide, spending, strict=True) if spent <= left]
-            if not chosen:
-                return
-            left -= float(spending[len(chosen) - 1])
-        done = _one_process(chosen, folder, budget / processes.usual, rng)
-        yield from ((number, contest) for contest in done)
+    start, apart = clock(), 0.0  # seconds of a process that belong to no contest
+    chosen = [contest for contest in contests if contest.active]
+    seconds = min(SECONDS, budget / (FIRST * max(len(chosen), 1)))
+    for look in LOOKS:
+        if look > FIRST:
+            chosen = affordable(contests, (budget - (clock() - start)) / FIRST - apart)
+        if not chosen:
+            return
+        left = FIRST * len(chosen)
+        for _ in range(FIRST):
+            began = clock()
+            for contest in _one_process(chosen, folder, seconds, rng):
+                left -= 1
+                yield left, contest
+            apart = clock() - began - sum(contest.cost for contest in chosen)
+        pool([timed.estimate for contest in contests for timed in contest.timed.values()])
+        for contest in contests:
+            contest.look(precision)
+
+
+def affordable(contests: Sequence[Contest], seconds: float) -> list[Contest]:
+    """Those that need more processes, as far as a process can time them in these `seconds`."""
+    wanted = [contest for contest in contests if contest.active]
+    wanted.sort(key=lambda contest: (not contest.uncertain, contest.cost))
+    ends = accumulate(contest.cost for contest in wanted)
+    return [contest for contest, end in zip(wanted, ends, strict=True) if end <= seconds]
 
 
 def _one_process(
@@ -317,8 +342,11 @@ def written(path: HotPath, case: Case, variants: Sequence[Variant], folder: Path
     MlpperfError
         If the reference fails, or the inputs cannot be written.
     """
+    keep_freed_memory()
     contest = Contest(path, case, prove(path, case, variants))
-    contest.look_at_ceilings()
-    if contest.right:
+    for other in contest.others:
+        if not other.wrong:
+            contest.floor(other)
+    if contest.active:
         arrays.write(problem(path, case).inputs, folder, f"{path.name}-{case.name}")
     return contest

@@ -11,7 +11,21 @@ from ..statistics.verdicts import Judgement, Verdict
 
 # Medians of identical code, loaded twice into one process, scatter by up to this share.
 SCATTER = 0.01
-WIDE = 0.02  # half-width of an interval, as a share, above which there is a warning
+NO_DIFFERENCE_WITHIN = 0.05  # "no difference" requires the interval to lie within ±5 %
+
+
+def verdict_of(speedup: Interval) -> Verdict:
+    """Faster or slower if all of it lies beyond the scatter of identical code.
+
+    No difference if none of it lies beyond ±5 %; otherwise undecided.
+    """
+    if speedup.low > 1 + SCATTER:
+        return Verdict.FASTER
+    if speedup.high < 1 / (1 + SCATTER):
+        return Verdict.SLOWER
+    most = 1 + NO_DIFFERENCE_WITHIN
+    within = speedup.low >= 1 / most and speedup.high <= most
+    return Verdict.NO_DIFFERENCE if within else Verdict.UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Result:
     share_error : half the width of the 95 % interval of `ceiling_share`, in logarithms; from the
         scatter of the time between processes and of the floor between measurements. NaN if unknown.
     limit : the function, such as exp, that takes the time where there is no ceiling.
-    doubts : warnings, a clause each.
+    doubts : warnings, a clause each: why the verdict may be wrong.
     wrong : why it was not timed; empty if it was.
     preparation : seconds of the first preparation of the arguments, compilation included.
     processes : number of processes behind the interval; with 1, the rounds are the sample.
@@ -65,17 +79,14 @@ class Result:
 
     @property
     def judgement(self) -> Judgement:
-        """Faster or slower if the whole interval lies beyond the scatter of identical code."""
+        """The verdict on the speedup, and what it rests on."""
         if self.wrong:
             return Judgement(Verdict.WRONG)
-        if self.speedup.low > 1 + SCATTER:
-            return Judgement(Verdict.FASTER)
-        if self.speedup.high < 1 / (1 + SCATTER):
-            return Judgement(Verdict.SLOWER)
-        if not self.speedup.low > 0:
-            return Judgement(Verdict.UNDECIDED)
-        beyond = max(SCATTER, self.speedup.high - 1, 1 / self.speedup.low - 1)
-        return Judgement(Verdict.NO_DIFFERENCE, within=beyond, processes=self.processes)
+        verdict, speedup = verdict_of(self.speedup), self.speedup
+        if verdict is not Verdict.NO_DIFFERENCE:
+            return Judgement(verdict)
+        beyond = max(SCATTER, speedup.high - 1, 1 / speedup.low - 1)
+        return Judgement(verdict, within=beyond, processes=self.processes)
 
     @property
     def verdict(self) -> Verdict:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 from ...agreement import Proof
 from ...devices import Setting
@@ -12,10 +14,11 @@ from ..machine.in_force import InForce, Seen
 from ..machine.machine import describe
 from ..statistics.verdicts import Verdict
 from ..table import Badge, Cell, Table
-from ..words import seconds, times
-from .result import WIDE, Result
+from ..words import count, seconds, times
+from .result import Result
 
 WRONG = Badge("wrong", "bad")
+BEYOND_CEILING = "faster than the ceiling: the cost of the path is wrong"
 KINDS = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}
 
 
@@ -54,30 +57,50 @@ def proofs(rows: Sequence[tuple[str, str, str, Proof | str]], title: str = "") -
     return Table(title, columns, cells, text=(0, 1, 3, 7))
 
 
+def proven(rows: Sequence[tuple[str, str, str, Proof | str]]) -> str:
+    """How many variants are equal to their references, in one sentence."""
+    wrong = {row[:2] for row in rows if isinstance(row[3], str)}
+    every = {row[:2] for row in rows}
+    used = [row[3].used for row in rows if isinstance(row[3], Proof)]
+    text = f"{len(every - wrong)} of {len(every)} variants equal their references at all cases"
+    if used:
+        text += f"; the largest error is {100 * max(used):.0f} % of its tolerance"
+    return f"{text} ({count(len(rows), 'proof')})."
+
+
 def races(title: str, results: Sequence[Result]) -> Table:
-    """A row for each result, and below what is wrong, or may make it unreliable."""
+    """A row for each result; below, what is wrong, and what each mark means."""
     rows: list[Sequence[Cell]] = []
-    notes: dict[str, list[str]] = {}
+    reasons = dict.fromkeys(reason for r in results for reason in r.doubts)
+    if any(r.beyond_ceiling for r in results):
+        reasons[BEYOND_CEILING] = None
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kind, _, detail = reason.partition(": ")
+        kinds.setdefault(kind, []).append(detail)
+    letters = dict(zip(kinds, ascii_lowercase, strict=False))
+
+    def marks(*reasons: str) -> str:
+        each = dict.fromkeys(letters[reason.partition(": ")[0]] for reason in reasons)
+        return f" (?{','.join(each)})" if each else ""
+
     for r in results:
-        for reason in [r.wrong] if r.wrong else r.doubts:
-            notes.setdefault(reason, []).append(f"{r.case} {r.variant}")
         if r.wrong:
             rows.append([r.case, r.variant, WRONG, *[""] * 6])
             continue
-        verdict = Badge(
-            str(r.judgement) + (" (?)" if r.doubts else ""), KINDS.get(r.verdict, "plain")
-        )
-        figures = (seconds(r.seconds), seconds(r.reference_seconds), share_of_ceiling(r))
-        rows.append([r.case, r.variant, verdict, *speedup(r), *figures, f"{r.rounds:,}"])
+        verdict = Badge(str(r.judgement) + marks(*r.doubts), KINDS.get(r.verdict, "plain"))
+        ceiling = share_of_ceiling(r) + marks(*[BEYOND_CEILING] * r.beyond_ceiling)
+        figures = (seconds(r.seconds), seconds(r.reference_seconds), ceiling)
+        rows.append([r.case, r.variant, verdict, *speedup(r), *figures, str(r.processes)])
     columns = (
         *("case", "variant", "verdict", "speedup", "95 % interval"),
-        *("time", "reference", "of ceiling", "rounds"),
+        *("time", "reference", "of ceiling", "processes"),
     )
-    below = [
-        f"{'all' if len(names) == len(results) > 1 else ', '.join(names)}: {reason}"
-        for reason, names in notes.items()
-    ]
-    return Table(title, columns, rows, text=range(3), notes=below)
+    notes = [f"{r.case} {r.variant}: {r.wrong}" for r in results if r.wrong]
+    for kind, details in kinds.items():
+        detail = "; ".join(filter(None, details))
+        notes.append(f"({letters[kind]}) {kind}" + f": {detail}" * bool(detail))
+    return Table(title, columns, rows, text=range(3), notes=notes)
 
 
 def best(results: Sequence[Result]) -> Table:
@@ -96,15 +119,12 @@ def best(results: Sequence[Result]) -> Table:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many were equal and faster, and how many intervals are narrow, in one sentence."""
-    timed = [r for r in results if not r.wrong]
-    faster = sum(r.verdict is Verdict.FASTER for r in timed)
-    narrow = sum(r.speedup.half_width <= WIDE for r in timed)
-    marked = sum(bool(r.doubts) for r in timed)
-    return (
-        f"{len(timed)} of {len(results)} proven equal and timed; {faster} faster than their "
-        f"reference; {narrow} intervals within ±{100 * WIDE:.0f} %; {marked} with warnings (?)."
-    )
+    """How many variants are faster, slower, and neither, in one sentence."""
+    verdicts = Counter(r.verdict for r in results)
+    counts = [f"{number} {kind.value}" for kind in Verdict if (number := verdicts[kind])]
+    marked = sum(bool(r.doubts) for r in results)
+    end = f"; {count(marked, 'verdict')} may be wrong (?)." if marked else "."
+    return f"{count(len(results), 'result')} beside their references: {', '.join(counts)}{end}"
 
 
 def devices(seen: Seen) -> Table:

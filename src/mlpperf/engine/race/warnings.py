@@ -1,4 +1,4 @@
-"""Warnings about the result of a race."""
+"""Reasons why the verdict of a race may be wrong."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..machine.machine import BUSY, clock_resolution
-from ..statistics.intervals import FEWEST, Interval, ratio_interval
+from ..statistics.intervals import Interval, ratio_interval
+from ..statistics.verdicts import Verdict
 from ..words import rounded
 from ..worker.rounds import FUNCTIONS
-from .result import SCATTER, WIDE
+from .looks import certain
+from .result import NO_DIFFERENCE_WITHIN, SCATTER, verdict_of
 
 TELLING_ROUNDS = 20  # values needed to distinguish drift and two speeds from chance
 
@@ -26,46 +28,50 @@ class Measured:
     ----------
     ratios : reference ÷ variant, in the order of measurement.
     speedup : their interval.
-    rounds, processes : number of rounds, and of processes.
+    processes : how many have timed it; with 1, the rounds are the sample.
     busy : share of the machine that other processes took.
-    beyond_ceiling : the variant is faster than its cost allows.
     """
 
     ratios: NDArray[np.float64]
     speedup: Interval
-    rounds: int
     processes: int
-    busy: float
-    beyond_ceiling: bool = False
+    busy: float = 0.0
 
 
-def doubts(measured: Measured) -> Iterator[str]:
-    """The warnings, a clause each."""
-    ratios, speedup = measured.ratios, measured.speedup
-    if measured.processes > 1:
-        sample, what = measured.processes, "processes"
-    else:
-        sample, what = measured.rounds, "rounds"
-    if sample < FEWEST:
-        yield f"only {sample} {what}: too few for an interval"
-    elif sample == FEWEST:
-        yield f"only {sample} {what}: the interval is their whole range"
-    elif speedup.half_width > WIDE:
-        yield f"interval wider than ±{100 * WIDE:.2g} %: raise the budget"
-    if FUNCTIONS.block_seconds < 1000 * clock_resolution():
-        yield "the clock is too coarse for so short a block"
-    if measured.beyond_ceiling:
-        yield "faster than the ceiling: its cost is wrong"
-    if measured.busy > BUSY:
-        yield f"other processes took {100 * measured.busy:.0f} % of the machine"
-    if modes := two_modes(np.log(ratios)):
-        yield f"two speeds: {rounded(math.exp(modes[0]))}× and {rounded(math.exp(modes[1]))}×"
+def warnings(measured: Measured) -> Iterator[str]:
+    """Each warning has its kind before a colon. An undecided verdict claims nothing, so has none.
+
+    What would not change the verdict is no reason for a warning: the interval shows it.
+    """
+    ratios, speedup, verdict = measured.ratios, measured.speedup, verdict_of(measured.speedup)
+    if verdict is Verdict.UNDECIDED:
+        return
+    if measured.processes > 1 and not certain(speedup, measured.processes):
+        yield f"few processes: {measured.processes} may all have the same one of two speeds"
+    if SCATTER * FUNCTIONS.block_seconds < clock_resolution():
+        yield "coarse clock: its steps are longer than 1 % of a block"
+    if measured.busy > BUSY and contradicted(verdict, speedup.low, speedup.high, by=1.05):
+        share = f"{100 * measured.busy:.0f} %"
+        yield f"busy machine: others took {share}, which may cause differences of ±5 %"
+    if (modes := two_modes(np.log(ratios))) and contradicted(verdict, *map(math.exp, modes)):
+        low, high = map(math.exp, modes)
+        yield f"two speeds: {rounded(low)}× and {rounded(high)}×"
     half = len(ratios) // 2
     if half >= TELLING_ROUNDS:
         first, second = ratio_interval(ratios[:half]), ratio_interval(ratios[half:])
-        apart = max(first.low / second.high, second.low / first.high)
-        if apart > 1 + WIDE / 2:
-            yield f"drifted from {rounded(first.median)}× to {rounded(second.median)}×"
+        apart = max(first.low / second.high, second.low / first.high) > 1 + SCATTER
+        if apart and contradicted(verdict, first.median, second.median):
+            yield f"drift: from {rounded(first.median)}× to {rounded(second.median)}×"
+
+
+def contradicted(verdict: Verdict, *speedups: float, by: float = 1.0) -> bool:
+    """Whether one of `speedups` contradicts the verdict, or does so if changed by this factor."""
+    if verdict is Verdict.FASTER:
+        return min(speedups) <= by * (1 + SCATTER)
+    if verdict is Verdict.SLOWER:
+        return max(speedups) >= 1 / (by * (1 + SCATTER))
+    most = (1 + NO_DIFFERENCE_WITHIN) / by
+    return max(speedups) > most or min(speedups) < 1 / most
 
 
 def two_modes(values: NDArray[np.float64]) -> tuple[float, float] | None:
