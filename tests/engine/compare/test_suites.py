@@ -174,10 +174,15 @@ def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
 
 
 def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
-    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 50\nprint()")
+    town.replace(
+        "src/town/streets.py",
+        "EFFORT = 50",
+        "EFFORT = 50\nprint()\nimport sys; sys.setswitchinterval(0.004)",
+    )
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
     assert record["everywhere"].startswith("loading it src/town/streets.py calls print at line")
     assert not record["untouched"]
+    assert any("in one version only (the switch interval)" in note for note in record["trouble"])
     verdict = words(record)["test_stand"]  # depends on how busy the machine is
     assert verdict.startswith({0: "unchanged", 2: "undecided"}[code])
 

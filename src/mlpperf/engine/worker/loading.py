@@ -107,6 +107,7 @@ class Versions:
         """
         task = self.task
         copies: dict[str, list[Copy]] = {name: [] for name in task.sides}
+        collecting = gc.isenabled(), gc.get_threshold()
         start = time.perf_counter()
         for name in rng.sample(list(copies), len(copies)):
             copies[name].append(self.load(name))
@@ -116,7 +117,9 @@ class Versions:
         for name in rng.sample(list(copies) * more, len(copies) * more):
             copies[name].append(self.load(name))
         get_memory_ready()
-        gc.disable()  # a collection would hit one of a pair
+        # A collection would hit one of a pair. A version alone keeps what it has set.
+        if len(task.sides) > 1 or collecting == (gc.isenabled(), gc.get_threshold()):
+            gc.disable()
         set_aside()
         return copies
 
