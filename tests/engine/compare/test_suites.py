@@ -149,7 +149,11 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
 
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
     code, record, _ = compared(town, "HEAD")
+    assert (code, record["same"], record["trouble"]) == (0, True, [])
+    town.write("tests/perf/check_town.py", f"{TESTS}\nLATER = 1\n")
+    code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
+    assert "both versions would run those of the head" in record["trouble"][0]
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     assert code == 0
     assert list(words(record)) == ["test_walk[20]"]

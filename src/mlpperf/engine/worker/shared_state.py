@@ -24,7 +24,7 @@ def shared_state() -> dict[str, str]:
     equal processes.
     """
     state = {
-        "the garbage collector": f"{gc.isenabled()} {gc.get_threshold()}",
+        "the garbage collector": of_collector(),
         "the switch interval": str(sys.getswitchinterval()),
         "the number of threads": str(_thread._count()),
         "the locale": locale.setlocale(locale.LC_ALL),
@@ -35,6 +35,11 @@ def shared_state() -> dict[str, str]:
             parts = sorted(f"{key} {_kind(value)}" for key, value in _attributes(module))
             state[name] = str(zlib.crc32("\n".join(parts).encode("utf-8", "replace")))
     return state
+
+
+def of_collector() -> str:
+    """Whether garbage is collected, and from how many objects on."""
+    return f"{gc.isenabled()} {gc.get_threshold()}"
 
 
 def _attributes(module: ModuleType) -> list[tuple[str, Any]]:
