@@ -37,10 +37,12 @@ def town(project: Any, pyproject: str = "[project]\nname = 'town'\n") -> Any:
 
 
 def test_what_is_found_is_shown_and_written(project: Any) -> None:
+    project.write("tests/test_plain.py", "def test_it():\n    pass\n")
     done = init(town(project))
     assert done.exit_code == 0
     assert "Found asv: benchmarks" in done.stdout
     assert "Found pytest, with the benchmark fixture: tests/test_it.py" in done.stdout
+    assert "Note: pytest: left out 1 file with tests, as neither their text" in done.stdout
     written = (project.folder / "pyproject.toml").read_text("utf-8")
     assert written.startswith("[project]\nname = 'town'\n")
     assert settings(project.folder).suites == ("asv", "pytest")

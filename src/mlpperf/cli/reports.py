@@ -105,7 +105,7 @@ def export(
     """
     from ..engine import words
     from ..engine.compare import comparisons
-    from ..engine.history.table import history
+    from ..engine.history.table import read_history
     from ..engine.report import export as parquet
 
     folder, asv, pytest_benchmark = _Site(out, records, asv, pytest_benchmark).sources()
@@ -114,12 +114,13 @@ def export(
     frames = {}
     if made:
         frames["comparisons"] = parquet.comparisons_frame(made)
-    if races or asv or pytest_benchmark:
-        measured = history(races, asv, pytest_benchmark)
-        damaged = [*damaged, *measured.unreadable]
+    measured = read_history(races, asv, pytest_benchmark)
+    damaged = [*damaged, *measured.unreadable]
+    if len(measured.table):
         frames["measurements"] = parquet.measurements_frame(measured.table)
     if not frames:
-        raise MlpperfError("There is nothing to export: no records of comparisons or races yet")
+        why = f"{damaged[0]} ({len(damaged)} damaged)" if damaged else "no comparisons or races yet"
+        raise MlpperfError(f"There is nothing to export: {why}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as reason:

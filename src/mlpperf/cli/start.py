@@ -90,7 +90,7 @@ def init() -> None:
         show.no_hot_paths(root, ())
     for place in project.places:
         typer.echo(f"Found {place}")
-    messages: list[str] = []
+    messages = [f"Note: {note}." for suite in project.suites for note in suite.notes]
     files: dict[Path, bytes] = {}
     pyproject, file = root / "pyproject.toml", project.top / WORKFLOW
     if not pyproject.is_file():

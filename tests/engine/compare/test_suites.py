@@ -149,7 +149,11 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
 
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:
     code, record, _ = compared(town, "HEAD")
+    assert (code, record["same"], record["trouble"]) == (0, True, [])
+    town.write("tests/perf/check_town.py", f"{TESTS}\nLATER = 1\n")
+    code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
+    assert "both versions would run those of the head" in record["trouble"][0]
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     assert code == 0
     assert list(words(record)) == ["test_walk[20]"]
@@ -174,10 +178,15 @@ def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
 
 
 def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
-    town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 50\nprint()")
+    town.replace(
+        "src/town/streets.py",
+        "EFFORT = 50",
+        "EFFORT = 50\nprint()\nimport sys; sys.setswitchinterval(0.004)",
+    )
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
     assert record["everywhere"].startswith("loading it src/town/streets.py calls print at line")
     assert not record["untouched"]
+    assert any("in one version only (the switch interval)" in note for note in record["trouble"])
     verdict = words(record)["test_stand"]  # depends on how busy the machine is
     assert verdict.startswith({0: "unchanged", 2: "undecided"}[code])
 

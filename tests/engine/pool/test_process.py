@@ -312,6 +312,8 @@ def test_of_what_it_prints_the_last_is_kept() -> None:
     with worker(*LINE, flood, "print('the last')", "sys.exit('mlpperf: told')") as loud:
         assert heard(loud)[1].endswith("its last output: told")
         assert len(loud._printed) <= process.TAIL
+    with worker(*LINE, "print('. ..', flush=True)", "os._exit(1)") as dots:
+        assert heard(dots)[1].endswith("without output")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere data are not limited")

@@ -48,7 +48,20 @@ def test_numbers_that_were_raced_are_in_a_file_of_their_own(command: Any, tmp_pa
 def test_no_records_are_a_sentence(refused: Any, tmp_path: Path) -> None:
     (tmp_path / "records").mkdir()
     said = refused("export", str(tmp_path / "out"), "--records", str(tmp_path / "records"))
-    assert said.startswith("mlpperf: There is nothing to export")
+    assert said.startswith("mlpperf: There is nothing to export: no comparisons or races yet")
+    (tmp_path / "records/races.jsonl").write_text("{}\n[]\n", "utf-8")
+    said = refused("export", str(tmp_path / "out"), "--records", str(tmp_path / "records"))
+    assert "races.jsonl, line 1: not a record of schema 1 (2 damaged)" in said
+
+
+def test_damaged_races_are_named_and_the_rest_is_written(command: Any, tmp_path: Path) -> None:
+    lines = (RECORDS / "comparisons.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "comparisons.jsonl").write_text(lines[-1], encoding="utf-8")
+    (tmp_path / "races.jsonl").write_text("{}\n", encoding="utf-8")
+    done = command("export", str(tmp_path / "out"), "--records", str(tmp_path))
+    assert done.exit_code == 0
+    assert "races.jsonl, line 1: not a record of schema 1" in done.stderr
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["comparisons.parquet"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(refused: Any, tmp_path: Path) -> None:

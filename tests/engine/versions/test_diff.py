@@ -241,6 +241,8 @@ def test_so_does_what_another_module_hands_on(tmp_path: Path) -> None:
         ("def buy(name):\n    return eval(name)\n", True),
         ("def buy(patch):\n    return patch('town.streets.STEPS', 3)\n", True),
         ("def buy(x):\n    match x:\n        case str(STEPS=1): return 2\n", True),
+        ("def buy(n):\n    import streets\n    return getattr(streets, n)\n", True),
+        ("def buy():\n    import STEPS\n    return STEPS\n", False),
         ("STEPS = 3\n\ndef buy():\n    return STEPS\n", False),
         ("from . import streets\n\ndef buy(name):\n    return getattr(streets, name)\n", True),
         ("def buy(n):\n    from .streets import walk\n    return getattr(walk, n)\n", True),

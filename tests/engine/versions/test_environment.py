@@ -250,6 +250,21 @@ def test_what_is_not_installed_here_is_unmet(monkeypatch: pytest.MonkeyPatch) ->
     assert unmet(Path()) == [text for text, missing in needed.items() if missing]
 
 
+def test_projects_of_the_same_repository_are_met_and_what_they_need_is_not(tmp_path: Path) -> None:
+    texts = {
+        "app": "[project]\nname = 'app'\ndependencies = ['The-Core>=9', 'numpy']\n",
+        "core": "[project]\nname = 'the_core'\ndependencies = ['missing-for-certain']\n",
+        "workspace": "[tool.uv.workspace]\nmembers = ['core']\n",
+    }
+    app, core, workspace = (tmp_path / name for name in texts)
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert unmet(app) == ["The-Core>=9"]
+    assert unmet(app, siblings=[core]) == ["missing-for-certain"]
+    assert unmet(workspace, siblings=[core]) == []
+
+
 def test_packages_that_cannot_be_installed_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

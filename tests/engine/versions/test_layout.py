@@ -42,6 +42,7 @@ def test_a_namespace_package_counts_however_deep_its_code_lies(tmp_path: Path) -
         ("pyproject.toml", "[tool.setuptools]\npackage-dir = {pkg = 'lib/pkg'}\n"),
         ("pyproject.toml", "[tool.hatch.build.targets.wheel]\npackages = ['lib/pkg']\n"),
         ("pyproject.toml", "[tool.hatch.build]\nsources = ['lib']\n"),
+        ("pyproject.toml", "[tool.hatch.build.targets.wheel.sources]\n'lib/' = ''\n"),
         ("pyproject.toml", "[[tool.poetry.packages]]\ninclude = 'pkg'\nfrom = 'lib'\n"),
         ("pyproject.toml", "[tool.pdm.build]\npackage-dir = 'lib'\n"),
         ("pyproject.toml", "[tool.maturin]\npython-source = 'lib'\n"),

@@ -9,6 +9,7 @@ import pytest
 
 from mlpperf import hotpath
 from mlpperf.case import Case, Cost
+from mlpperf.engine.worker import hotpath_dry_run
 from mlpperf.engine.worker.hotpath_dry_run import dry_run
 from mlpperf.engine.worker.protocol import DryRun
 from mlpperf.hotpath import HotPath
@@ -60,3 +61,22 @@ def test_inputs_that_cannot_be_made_are_the_fault_of_the_head(tmp_path: Path) ->
 def test_a_series_that_no_version_has_any_more_is_unknown(tmp_path: Path) -> None:
     gone = ("doubled", "large", "double")
     assert list(dry_run(copies("base", "head"), [gone], tmp_path)) == [DryRun(gone)]
+
+
+def test_calls_that_differ_plainly_are_timed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first call of a process may load or compile something."""
+    now = [0.0]
+    monkeypatch.setattr(hotpath_dry_run.time, "perf_counter_ns", lambda: now[0] * 1e9)
+
+    def lasting(*seconds: float) -> Any:
+        left = iter(seconds)
+
+        def call() -> None:
+            now[0] += next(left)
+
+        return call
+
+    seconds = hotpath_dry_run._seconds
+    assert seconds({"head": lasting(9, 2), "base": lasting(2, 3)}) == {"head": 2, "base": 2}
+    assert seconds({"head": lasting(3), "base": lasting(2)}) == {"head": 3, "base": 2}
+    assert seconds({"head": lasting(3)}) == {"head": 3}

@@ -127,6 +127,18 @@ def needing_own_processes(
     return frozenset([*mixed, *alone])
 
 
+def loaded_differently(
+    context: Context, runs: Runs, shared: Mapping[str, str]
+) -> frozenset[Series]:
+    """The same, as loading a version sets what is `shared` by all of a process, by suite."""
+    for suite, what in () if context.pair.isolated else shared.items():
+        context.warn(
+            f"Loading the {suite} suite sets something for the whole process in one version only "
+            f"({what}): each version has a process of its own for it"
+        )
+    return frozenset(s for s in runs if s.suite in shared)
+
+
 def conclude(finding: Finding, run: DryRun, failed_when_timed: str = "") -> Finding:
     """The planned `finding` with what the dry run showed.
 

@@ -48,6 +48,7 @@ from .dry_run import (
     conclude,
     confirm,
     dry_run,
+    loaded_differently,
     measure_values,
     needing_own_processes,
     ran_in_both,
@@ -151,6 +152,8 @@ def steps(
     }
     budget = given or usual_budget(_timeable(findings, runs))
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
+    if unknown or changes is None:  # else what is run while loading is the same
+        apart |= loaded_differently(context, runs, planned.shared)
     comparison = replace(comparison, findings=findings, budget=budget, all_timed_because=unknown)
     yield comparison
 

@@ -16,6 +16,7 @@ from .budget import longest_loading
 from .context import SIDES, Context
 from .result import Finding
 
+SHARED_MOST = 3  # parts of a process's state in a sentence
 HOT_PATHS = ""  # the suite that hot paths belong to, as `Series.suite` has it
 
 
@@ -29,6 +30,7 @@ class Plan:
     series : those to be called.
     import_seconds : of each place of a suite, by suite and side.
     broken, unloaded : as `Comparison` has them.
+    shared : what loading a version sets for a whole process, and not the other; by suite.
     """
 
     findings: dict[Series, Finding] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Plan:
     import_seconds: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     unloaded: dict[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def joined(self, other: Plan) -> Plan:
         """Both plans; with a version that is broken, nothing is called."""
@@ -46,6 +49,7 @@ class Plan:
             {**self.import_seconds, **other.import_seconds},
             broken,
             {**self.unloaded, **other.unloaded},
+            {**self.shared, **other.shared},
         )
 
 
@@ -185,7 +189,10 @@ def _planned(
         if one in has["head"] and findings[one].judgement.verdict is not Verdict.UNCHANGED_CODE:
             called.append(one)
     seconds = {(suite, side): inventories[side].import_seconds for side in SIDES}
-    return Plan(findings, called, seconds)
+    common = base.shared.keys() & head.shared.keys()
+    differ = sorted(name for name in common if base.shared[name] != head.shared[name])
+    shared = {suite: ", ".join(differ[:SHARED_MOST])} if differ else {}
+    return Plan(findings, called, seconds, shared=shared)
 
 
 def _unchanged(context: Context, base: Inventory, head: Inventory) -> set[str]:

@@ -80,7 +80,9 @@ def carry_out(
         versions = pair(request, Path.cwd(), temporary)
         selection, settings = request.selection(versions.settings), versions.settings
         if versions.same_code and not request.everything:
-            result = Comparison.of(versions, selection.threshold, same=True)
+            shared = "Only benchmarks differ, and both versions would run those of the head"
+            notes = [shared] if versions.own else []
+            result = Comparison.of(versions, selection.threshold, same=True, warnings=notes)
             keep(result)
             return result
         environment = environment_of(*versions.interpreter)

@@ -218,7 +218,8 @@ class Process:
             how += f" ({at})"
         lines = bytes(self._printed).decode(errors="replace").strip().splitlines()
         last = _presentable(lines[-1]).removeprefix("mlpperf: ") if lines else ""
-        how += f"; its last output: {last}" if lines else " without output"
+        # The dots that pytest prints are none.
+        how += f"; its last output: {last}" if last.strip(" .") else " without output"
         return WorkerError(f"A process {how}", series, side)
 
     def __enter__(self) -> Self:

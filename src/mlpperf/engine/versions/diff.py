@@ -316,7 +316,7 @@ class _Followed:
                     if part.kind == "import":
                         self._import(name, part, own, modules)
                 has = name in holders or not words_of(text).isdisjoint(IMPORTING)
-                has = has or any(f".{one}" in outline.mentions for one in modules)
+                has = has or any({f".{one}", f"^{one}"} & outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
                 for part in outline.parts if not tokens.isdisjoint(outline.mentions) else ():
                     mentions = tokens & part.mentions if part.kind != "import" else set()

@@ -26,6 +26,7 @@ from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
 from ..suites.pyproject import project_name, readable, table_at
 from ..words import plain
+from .layout import project_named
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
@@ -184,9 +185,14 @@ def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -
             yield text
 
 
-def unmet(root: Path, python: str = sys.executable) -> list[str]:
-    """The requirements of the project in `root` that an interpreter's packages do not meet."""
+def unmet(root: Path, python: str = sys.executable, siblings: Sequence[Path] = ()) -> list[str]:
+    """The requirements of the project in `root` that an interpreter's packages do not meet.
+
+    Those of the `siblings`, projects of the same repository on which it depends, included; but not
+    those of all members of a workspace.
+    """
     installed = _installed(python)
+    own = {canonicalize_name(project_named(one)) for one in siblings}
 
     def is_met(text: str) -> bool:
         try:
@@ -195,10 +201,14 @@ def unmet(root: Path, python: str = sys.executable) -> list[str]:
             return False
         if needed.marker and not needed.marker.evaluate():
             return True
+        if canonicalize_name(needed.name) in own:
+            return True
         version = installed.get(canonicalize_name(needed.name))
         return bool(version and needed.specifier.contains(version, prereleases=True))
 
-    return [text for text in requirements(root) if not is_met(text)]
+    projects = (root, *siblings) if project_named(root) else (root,)
+    wanted = dict.fromkeys(text for one in projects for text in requirements(one))
+    return [text for text in wanted if not is_met(text)]
 
 
 @lru_cache(maxsize=2)

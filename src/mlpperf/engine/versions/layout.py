@@ -33,12 +33,17 @@ def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
     """
     if (root / BUILT).is_dir():
         return (root / BUILT,)
-    projects = list(_projects(copy or root))
+    projects = (root, *needed_projects(root, copy or root))
+    return tuple(dict.fromkeys(folder for one in projects for folder in _own_folders(one)))
+
+
+def needed_projects(root: Path, copy: Path) -> list[Path]:
+    """The folders of the projects in a repository that the one in `root` depends on."""
+    projects = list(_projects(copy))
     needed = [other for other in projects if other != root and _needs(root, other)]
     for other in needed:  # grows by the projects that these depend on
         needed += [one for one in projects if one not in (root, *needed) and _needs(other, one)]
-    every = [folder for project in (root, *needed) for folder in _own_folders(project)]
-    return tuple(dict.fromkeys(every))
+    return needed
 
 
 def own_packages(folders: Iterable[Path]) -> tuple[str, ...]:
@@ -124,6 +129,7 @@ def _configured(project: Path) -> Iterator[str]:
     for target in ("wheel", "sdist"):
         hatch = table_at(tool, "hatch", "build", "targets", target)
         yield from (_above(place) for place in _names(hatch.get("packages")))
+        yield from _names(hatch.get("sources"))
     hatch = table_at(tool, "hatch", "build")
     yield from _names(hatch.get("sources"))
     yield from _names(hatch.get("dev-mode-dirs"))

@@ -23,6 +23,7 @@ from .environment import (
     requirements,
     unmet,
 )
+from .layout import needed_projects
 from .own import Own, differ, share
 from .repository import commit_named, merge_base, source
 from .version import Version, checked_out, coexistence
@@ -177,7 +178,10 @@ def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequenc
             isolated = isolated or f"{version.name} has {why}"
             build(version.root, python)
             compiled = True
-    missing = {side: unmet(version.root, python) for side, version in sides.items()}
+    missing = {
+        side: unmet(version.root, python, needed_projects(version.root, version.whole))
+        for side, version in sides.items()
+    }
     if missing["base"] != missing["head"]:
         isolated = isolated or "they need different packages"
     needs = [module for suite in made.suites for module in NEEDS[suite.kind]]

@@ -58,7 +58,8 @@ class Part:
     text : its code without comments, docstrings and line numbers; of a class, only the first line.
     top : the code of a function that runs when the function is defined.
     mentions : `name` for a variable, `.name` for an attribute or import, `'name` for a word in a
-        string, `*` for any name, `?` for any name of an argument.
+        string, `^name` for a module that is imported without a package, `*` for any name, `?` for
+        any name of an argument.
     binds : the names that it binds.
     opaque : why the effect of a change in it cannot be followed; empty if it can.
     module : the module of an import, with a dot for every folder up.
@@ -341,8 +342,13 @@ def mentioned(*nodes: ast.AST | None, types: bool = False) -> frozenset[str]:
                 names |= {f"'{word}" for word in re.findall(r"\w+", node.value)}
         elif isinstance(node, ast.alias | ast.ImportFrom):
             place = node.name if isinstance(node, ast.alias) else node.module or ""
-            last = place.rpartition(".")[2]
-            names |= {f".{part}" for part in (last, getattr(node, "asname", None)) if part}
+            parts = [place.rpartition(".")[2], getattr(node, "asname", None)]
+            names |= {f".{part}" for part in parts if part}
+        elif isinstance(node, ast.Import):
+            whole = [one.name for one in node.names if "." not in one.name and not one.asname]
+            names |= {f"^{one}" for one in whole}  # no module's attribute
+            left += [one for one in node.names if one.name not in whole]
+            continue
         elif isinstance(node, ast.MatchClass):
             names |= {f".{name}" for name in node.kwd_attrs}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -15,6 +15,7 @@ from .memory import get_memory_ready
 from .origins import Origins
 from .protocol import HOTPATH, Task
 from .rounds import set_aside
+from .shared_state import of_collector
 from .suite import Copy
 
 PACKAGES = str(Path(__file__).parents[3])  # the folder that this package is in
@@ -107,6 +108,7 @@ class Versions:
         """
         task = self.task
         copies: dict[str, list[Copy]] = {name: [] for name in task.sides}
+        collecting = of_collector()
         start = time.perf_counter()
         for name in rng.sample(list(copies), len(copies)):
             copies[name].append(self.load(name))
@@ -116,7 +118,9 @@ class Versions:
         for name in rng.sample(list(copies) * more, len(copies) * more):
             copies[name].append(self.load(name))
         get_memory_ready()
-        gc.disable()  # a collection would hit one of a pair
+        # A collection would hit one of a pair. A version alone keeps what it has set.
+        if len(task.sides) > 1 or collecting == of_collector():
+            gc.disable()
         set_aside()
         return copies
 

@@ -42,6 +42,7 @@ from .protocol import (
 )
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
 from .runner import Runner
+from .shared_state import shared_state
 from .suite import Copy, FailedError, NotTimedError, SkippedError, why
 from .timeout import TooLongError, at_most
 from .tracing import calls_of, loop_times
@@ -103,7 +104,8 @@ def _discover(versions: Versions) -> Iterator[Message]:
             yield Inventory(name, broken={"": why(reason)})
         else:
             hot_paths = getattr(copy, "contents", {})
-            yield Inventory(name, copy.series, copy.broken, copy.loading, hot_paths)
+            shared = {} if hot_paths else shared_state()
+            yield Inventory(name, copy.series, copy.broken, copy.loading, hot_paths, shared)
 
 
 def _each(series: Sequence[Names]) -> Iterator[tuple[Names, Names | None]]:

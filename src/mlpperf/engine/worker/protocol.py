@@ -135,6 +135,7 @@ class Inventory:
     broken : why something cannot be loaded, by the place of its series; "" for the whole suite.
     import_seconds : of each place, such as a module.
     hot_paths : by name; empty for other suites.
+    shared : what loading it has set for the whole process, as `shared_state` describes it.
     """
 
     side: str
@@ -142,6 +143,7 @@ class Inventory:
     broken: dict[str, str] = field(default_factory=dict)
     import_seconds: dict[str, float] = field(default_factory=dict)
     hot_paths: dict[str, HotPath] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

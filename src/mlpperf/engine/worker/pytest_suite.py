@@ -224,7 +224,10 @@ class PytestCopy(Copy):
             self._outcome.skipped = unprefixed(reason)
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            lines = str(crash.message if crash else report.longrepr).strip().splitlines()
+            if crash is None:  # such as a fixture that is not there
+                self._outcome.failed = in_one_line(str(report.longrepr))
+                return
+            lines = str(crash.message).strip().splitlines()
             self._outcome.failed = lines[0] if lines else "it failed"
 
 

@@ -38,7 +38,9 @@ def in_one_line(output: str) -> str:
     usage = [line for line in usage if not line.startswith("usage: ")]
     raised = [line for line in errors if re.match(r"[\w.]+(Error|Exception|Exit)\b", line)]
     chosen = raised[-1:] or errors[-1:] or usage[-1:] or lines[-1:] or ["it gives no reason"]
-    return chosen[0][:500]
+    places = re.findall(r'^E +File "(?:.*[/\\])?(.+?)", line (\d+)', output, re.M)
+    where = f" ({places[-1][0]}, line {places[-1][1]})" if places else ""
+    return chosen[0][:500] + (where if re.match("(Syntax|Indentation)Error", chosen[0]) else "")
 
 
 def conftest_in(output: str) -> str:
@@ -59,7 +61,10 @@ def with_remedy(output: str, skipped: bool = False) -> str:
     if missing := re.search(r"No module named '(\w+)([\w.]*)'", output):
         if missing[2]:  # the package itself is there
             return f"{output}; a build generates it, or another version of {missing[1]} has it"
-        return f"{output}; if that is a package of others, `--with {missing[1]}` adds it"
+        return (
+            f"{output}; if that is a package of others, `--with {missing[1]}` adds it; if it is "
+            "the project's own, `pip install -e .` makes it known by that name"
+        )
     if missing := re.search(r"[Mm]issing required plugins: ([\w, =<>.-]+)", output):
         wanted = " ".join(f"--with {name.strip()}" for name in missing[1].split(","))
         return f"{output}; `{wanted}` adds them"

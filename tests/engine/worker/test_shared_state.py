@@ -1,0 +1,54 @@
+"""What loading a version sets for the whole process: each part is seen, and nothing else is."""
+
+import gc
+import json.encoder
+import logging
+import math
+import sys
+import threading
+import types
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from mlpperf.engine.worker.shared_state import shared_state
+
+
+def differing(change: Callable[[], object]) -> set[str]:
+    """The parts that a change sets."""
+    before = shared_state()
+    change()
+    after = shared_state()
+    return {name for name in before.keys() & after.keys() if before[name] != after[name]}
+
+
+def test_nothing_is_set_by_work_imports_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def change() -> None:
+        sorted(range(100))
+        logging.getLogger("quiet")
+        monkeypatch.setitem(sys.modules, "json.more", types.ModuleType("json.more"))
+        monkeypatch.setattr(json, "more", sys.modules["json.more"], raising=False)
+        monkeypatch.setattr(math, "tau", 6.0)
+
+    assert differing(change) == set()
+
+
+def test_what_is_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.getLogger("loud")
+    threshold, interval, done = gc.get_threshold(), sys.getswitchinterval(), threading.Event()
+    waiting = threading.Thread(target=done.wait)
+    try:
+        assert differing(lambda: gc.set_threshold(5)) == {"the garbage collector"}
+        assert differing(lambda: sys.setswitchinterval(1.0)) == {"the switch interval"}
+        assert differing(lambda: logger.setLevel(logging.DEBUG)) == {"loggers"}
+        assert "the number of threads" in differing(waiting.start)
+    finally:
+        done.set()
+        waiting.join()
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+        logger.setLevel(logging.NOTSET)
+    for instead in (None, len):
+        patch = partial(monkeypatch.setattr, json.encoder, "c_make_encoder", instead)
+        assert differing(patch) == {"json.encoder"}
