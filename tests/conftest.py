@@ -320,7 +320,15 @@ def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     With a budget of 600 s nothing is left out or broken off because a busy machine took long for
     it, and yet each process times a series for a tenth of a second only.
     """
-    from mlpperf.engine.compare import budget, decision, dry_run, pipeline, screening, unchanged
+    from mlpperf.engine.compare import (
+        budget,
+        decision,
+        dry_run,
+        memory,
+        pipeline,
+        screening,
+        unchanged,
+    )
 
     fewest = replace(
         budget.SCREENING,
@@ -338,6 +346,7 @@ def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
     monkeypatch.setattr(dry_run, "VALUES", 1)
+    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
     monkeypatch.setattr(unchanged, "LONGER_SECONDS", 600.0)
 
 
