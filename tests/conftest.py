@@ -314,6 +314,43 @@ def here(
 
 
 @pytest.fixture
+def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real comparisons with the fewest processes that can be significant about a factor of three.
+
+    With a budget of 600 s nothing is left out or broken off because a busy machine took long for
+    it, and yet each process times a series for a tenth of a second only.
+    """
+    from mlpperf.engine.compare import (
+        budget,
+        decision,
+        dry_run,
+        memory,
+        pipeline,
+        screening,
+        unchanged,
+    )
+
+    fewest = replace(
+        budget.SCREENING,
+        processes=1,
+        seconds_least=0.1,
+        loading_share_least=1e3,
+        proof_seconds_least=60.0,
+    )
+    no_more = {"spare_processes_least": 0, "spare_processes_most": 0, "need_most": 0.0}
+    briefly = replace(budget.JUDGING, seconds_least=0.1, share_least=0.0, **no_more)
+    for module in (budget, decision, pipeline, screening):
+        monkeypatch.setattr(module, "SCREENING", fewest)
+    for module in (budget, screening):
+        monkeypatch.setattr(module, "JUDGING", briefly)
+    for module in (budget, decision):
+        monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
+    monkeypatch.setattr(dry_run, "VALUES", 1)
+    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
+    monkeypatch.setattr(unchanged, "LONGER_SECONDS", 600.0)
+
+
+@pytest.fixture
 def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The only clock is the work that the tiny project's functions say to do.
 

@@ -24,7 +24,7 @@ from mlpperf.devices import (
 )
 from mlpperf.errors import MlpperfError
 
-PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
+PATIENCE = 600  # seconds until a hanging process counts as hanging; nothing is meant to take long
 several = pytest.mark.skipif(available_threads() < 2, reason="there is only one processor")
 
 
@@ -497,11 +497,11 @@ def test_tensorflow_and_plotting_are_loaded_by_their_users_only(module: str) -> 
 def test_a_process_that_hangs_is_reported_with_its_last_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(devices, "PATIENCE", 1.0)
+    monkeypatch.setattr(devices, "PATIENCE", 4.0)
     code = "import sys, time; print('working', file=sys.stderr, flush=True); time.sleep(600)"
     with pytest.raises(MlpperfError) as raised:
         Setting().run(["-c", code])
-    assert str(raised.value) == "A process did not end within 1 s; its last output: working"
+    assert str(raised.value) == "A process did not end within 4 s; its last output: working"
 
 
 @pytest.mark.parametrize(

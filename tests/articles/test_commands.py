@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mlpperf", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -69,7 +69,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(tmp_path: Path, comman
     while process.poll() is None and not (tmp_path / "w.npz").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
     (record,) = lines(tmp_path / "rec" / "trainings.jsonl")

@@ -76,7 +76,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
         env={**os.environ, "MLPPERF_RECORDS": "", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=6000,
     )
 
 
@@ -251,7 +251,7 @@ def test_interrupted_race_keeps_what_is_finished(project: Path, number: signal.S
         (seen / str(os.getpid())).touch()
         if len(list(seen.iterdir())) > 1:
             pathlib.Path("waiting").touch()
-            time.sleep(60)''',
+            time.sleep(600)''',
     )
     (project / "quick.py").write_text(slow, encoding="utf-8")
     has(project, "quick:PATHS")
@@ -266,7 +266,7 @@ def test_interrupted_race_keeps_what_is_finished(project: Path, number: signal.S
     while process.poll() is None and not (project / "waiting").exists():
         time.sleep(0.05)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
     records = project / ".mlpperf" / "races.jsonl"

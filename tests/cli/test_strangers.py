@@ -60,7 +60,7 @@ def run(folder: Path, *arguments: str) -> tuple[str, str, list[str]]:
         env={**os.environ, "MLPPERF_RECORDS": "", "COLUMNS": "200", "TMPDIR": str(folder.parent)},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
     )
     *said, last = done.stderr.splitlines()
     code, loaded = eval(last)

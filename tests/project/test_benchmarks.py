@@ -21,7 +21,7 @@ def run(*arguments: str, file: str = PATHS) -> str:
     command = [sys.executable, "-m", "pytest", file, "-p", "no:cacheprovider"]
     selection = ["-k", "regularisation and 784x1x1x10"]
     done = subprocess.run(
-        [*command, *selection, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [*command, *selection, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -125,7 +125,7 @@ def test_wrong_variant_is_not_timed(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 failed, 4 passed" in done.stdout

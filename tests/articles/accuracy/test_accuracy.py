@@ -228,7 +228,7 @@ def test_the_clock_of_a_rung_counts_fit_and_transformation() -> None:
 def test_step_0_and_the_last_rung_take_the_same_course() -> None:
     about, *ours = followed("last_rung_pixels")
     others, *theirs = followed("step_0_pixels")
-    assert about["fit_seconds"] < 1e-3 > about["transform_seconds"]
+    assert about["fit_seconds"] == about["transform_seconds"] == 0
     assert others["inputs"] == 64
     for a, b in zip(ours, theirs, strict=True):  # some samples lie on the border
         assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.01)
@@ -370,7 +370,7 @@ def test_what_was_finished_is_kept_when_interrupted(tmp_path: Path) -> None:
     while process.poll() is None and not (file.exists() and file.stat().st_size):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 2
     assert errors.strip() == "mlpperf: Interrupted; what was finished is kept."
     first, *others = lines(file)

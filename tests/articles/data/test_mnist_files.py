@@ -25,7 +25,7 @@ from mlpperf.errors import MlpperfError
 
 LOCK = ".mlpperf.lock"
 NAMES = {file.name for file in mnist_files.FILES}
-PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
+PATIENCE = 600  # seconds until a hanging process counts as hanging; nothing is meant to take long
 
 
 @pytest.fixture

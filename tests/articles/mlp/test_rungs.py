@@ -397,7 +397,7 @@ def test_a_killed_parent_leaves_no_process() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(600):
+    for _ in range(6000):
         if not psutil.pid_exists(member) or psutil.Process(member).status() == "zombie":
             return
         time.sleep(0.05)

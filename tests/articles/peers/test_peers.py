@@ -79,7 +79,7 @@ def trained(peer: Peer, task: Task) -> list[Array]:
         return weights
     arguments = [peer.page, peer.name, str(len(task.x)), json.dumps(asdict(task.settings))]
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, *arguments], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", TRAIN, *arguments], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return [np.array(w) for w in json.loads(done.stdout.splitlines()[-1])]
@@ -241,7 +241,7 @@ def test_a_process_ends_with_its_parent() -> None:
         assert worker.stdout.readline() == "\n"  # whatever somebody has written before
         assert json.loads(worker.stdout.readline())["start_up"] > 0
         worker.stdin.close()  # as when the parent is killed
-        assert worker.wait(timeout=60) == 3
+        assert worker.wait(timeout=600) == 3
 
 
 def test_too_few_epochs_are_refused() -> None:

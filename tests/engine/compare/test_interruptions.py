@@ -17,7 +17,7 @@ from mlpperf.engine.files import own_folder
 pytestmark = pytest.mark.usefixtures("temporary")
 
 
-PATIENCE = 120  # seconds after which a process counts as hanging; nothing is meant to take long
+PATIENCE = 600  # seconds after which a process counts as hanging; nothing is meant to take long
 
 
 FATAL = """

@@ -16,15 +16,10 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
-from mlpperf.engine.compare import budget, decision, pipeline
-from mlpperf.engine.compare import screening as timing
-from mlpperf.engine.compare.budget import JUDGING, SCREENING
+from mlpperf.engine.compare import budget
 
 pytestmark = pytest.mark.usefixtures("temporary")
-
-
-pytestmark = pytest.mark.usefixtures("temporary")
-
+PLENTY = "600"  # seconds; see `few_processes`
 
 TESTS = '''"""Timed."""
 
@@ -86,17 +81,8 @@ version = "1.0"
 
 
 @pytest.fixture
-def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def town(project: Any, few_processes: None) -> Any:
     """A project with tests and an asv suite, which knows nothing of us; few processes."""
-    # Enough to be sure of a factor of three.
-    screening = replace(SCREENING, processes=1)
-    fewer = replace(JUDGING, spare_processes_least=0, spare_processes_most=0)
-    for module in (budget, decision, pipeline, timing):
-        monkeypatch.setattr(module, "SCREENING", screening)
-    for module in (budget, timing):
-        monkeypatch.setattr(module, "JUDGING", fewer)
-    for module in (budget, decision):
-        monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", PYPROJECT)
     project.write("src/town/__init__.py", "")
@@ -112,7 +98,16 @@ def town(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def compared(project: Any, *arguments: str, format: str = "json") -> tuple[int, Any, str]:
     """Run `mlpperf compare` there: its exit code, what it gave, and what it said besides."""
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
-        given = ["compare", "--budget", "60", "--threshold", "50%", "--format", format, *arguments]
+        given = [
+            "compare",
+            "--budget",
+            PLENTY,
+            "--threshold",
+            "50%",
+            "--format",
+            format,
+            *arguments,
+        ]
         given += ["--records", str(project.folder.parent / "records")]
         done = CliRunner().invoke(app, given, catch_exceptions=False)
     shown = json.loads(done.stdout or "null") if format == "json" else done.stdout
@@ -155,8 +150,11 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     assert (code, record["same"]) == (0, True)
     assert "both versions would run those of the head" in record["trouble"][0]
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
-    assert code == 0
-    assert list(words(record)) == ["test_walk[20]"]
+    ((name, verdict),) = words(record).items()
+    assert name == "test_walk[20]"
+    # Which of the two depends on how busy the machine is.
+    assert verdict.startswith({0: "unchanged", 2: "undecided: "}[code])
+    assert record["series"][0]["processes"]
 
 
 def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> None:
@@ -166,8 +164,6 @@ def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> No
     skipped = "skipped: runs no changed code"
     walks = dict.fromkeys(("test_walk[20]", "test_walk[40]", "time_walk(30)"), skipped)
     assert words(record) == {**walks, "test_stand": "slower", "track_effort(30)": "measured"}
-    code, record, _ = compared(town, "HEAD", "--all", "--suite", "pytest", "--budget", "20")
-    assert skipped not in words(record).values()
 
 
 def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
@@ -240,7 +236,7 @@ def test_both_versions_have_the_benchmarks_of_the_head(town: Any) -> None:
 def test_a_call_that_no_longer_ends_is_slower_and_the_others_are_timed(
     suite: str, town: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "SCREENING", replace(budget.SCREENING, proof_seconds_least=0.3))
+    monkeypatch.setattr(budget, "SCREENING", replace(budget.SCREENING, proof_seconds_least=1.0))
     town.replace("src/town/streets.py", "import town", "import town, time")
     town.replace(
         "src/town/streets.py",

@@ -35,7 +35,7 @@ from mlpperf.engine.race.race import Result
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
-PATIENCE = 120  # seconds until a hanging process counts as hanging
+PATIENCE = 600  # seconds until a hanging process counts as hanging
 HASHES = [f"{i:08x}".ljust(40, "0") for i in range(1, 200)]
 
 

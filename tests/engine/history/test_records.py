@@ -45,7 +45,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 from mlpperf.hotpath import Case, Cost, HotPath, Variant
 
-PATIENCE = 120  # seconds until a hanging process counts as hanging; nothing is meant to take long
+PATIENCE = 600  # seconds until a hanging process counts as hanging; nothing is meant to take long
 COMMIT = CodeVersion("0" * 40, dirty=True)
 
 

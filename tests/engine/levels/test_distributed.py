@@ -149,13 +149,13 @@ def scheduler(project: Any, temporary: Path) -> Iterator[str]:
         while not file.exists() and processes[0].poll() is None:
             time.sleep(0.05)
         address = json.loads(file.read_text("utf-8"))["address"]
-        wait = f"from distributed import Client; Client({address!r}).wait_for_workers(2, 120)"
-        subprocess.run([sys.executable, "-c", wait], check=True, timeout=180)
+        wait = f"from distributed import Client; Client({address!r}).wait_for_workers(2, 500)"
+        subprocess.run([sys.executable, "-c", wait], check=True, timeout=600)
         yield address
     finally:
         for process in reversed(processes):
             process.terminate()
-            process.wait(60)
+            process.wait(600)
 
 
 def test_two_workers_of_a_scheduler_measure_a_real_project(

@@ -11,7 +11,7 @@ from mlpperf.engine.files import own_folder
 from mlpperf.engine.pool.lock import alone
 from mlpperf.errors import MlpperfError
 
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds
 pytestmark = pytest.mark.usefixtures("temporary")
 
 

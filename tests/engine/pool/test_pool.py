@@ -67,7 +67,7 @@ def pool(tmp_path: Path, warnings: list[str]) -> Any:
     return made
 
 
-def dry_run(asked: Pool, *series: Names, longest: float = 0.2) -> tuple[list[Any], Any]:
+def dry_run(asked: Pool, *series: Names, longest: float = 0.5) -> tuple[list[Any], Any]:
     given = {"series": list(series or (EDGE, AREA)), "longest": longest}
     return asked.run("dry_run", ["base", "head"], "pytest", **given)
 
@@ -76,7 +76,7 @@ def dry_run(asked: Pool, *series: Names, longest: float = 0.2) -> tuple[list[Any
 def test_the_series_and_version_that_end_a_dry_run_are_known(
     does: str, pool: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, warnings: list[str]
 ) -> None:
-    monkeypatch.setattr(process, "GRACE", 0.5)
+    monkeypatch.setattr(process, "GRACE", 2.5)
     answers, lost = dry_run(pool(does))
     assert [answer.series for answer in answers] == [EDGE]
     assert (lost.series, lost.side) == (AREA, "head")
@@ -90,10 +90,10 @@ def test_the_series_and_version_that_end_a_process_that_times_are_known(
     does: str, pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a call that goes well fifty times."""
-    monkeypatch.setattr(module, "SILENCE", -1.0)
+    monkeypatch.setattr(process, "GRACE", 2.5)
     sessions = [Session(one, 0.1) for one in (EDGE, AREA)]
     with pytest.raises(WorkerError) as lost:
-        list(pool(f"if calls > 50: {does}").time("pytest", sessions, longest=1.0, expected=0.0))
+        list(pool(f"if calls > 50: {does}").time("pytest", sessions, longest=0.5, expected=0.0))
     assert (lost.value.series, lost.value.side) == (AREA, "head")
     assert DIES[does] in str(lost.value)
 

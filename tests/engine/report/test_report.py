@@ -562,7 +562,7 @@ def test_the_served_report_follows_the_records(tmp_path: Path) -> None:
         try:
 
             def get(name: str) -> str:
-                with urllib.request.urlopen(f"{address}/{name}", timeout=60) as answer:
+                with urllib.request.urlopen(f"{address}/{name}", timeout=600) as answer:
                     text: str = answer.read().decode()
                 return text
 
@@ -598,7 +598,7 @@ def served(site: Path) -> Iterator[tuple[str, int]]:
 
 def answered(where: tuple[str, int], host: str | None, path: str, method: str = "GET") -> int:
     """The status with which a request is answered that comes with this `Host`."""
-    connection = http.client.HTTPConnection(*where, timeout=60)
+    connection = http.client.HTTPConnection(*where, timeout=600)
     connection.putrequest(method, path, skip_host=True)
     for name in [host] if host is not None else []:
         connection.putheader("Host", name)

@@ -110,11 +110,11 @@ def test_every_page_of_a_name_is_reached_over_the_server(oddly_named: Path) -> N
         try:
             for name in NAMES:
                 address = f"{home}paths/{file_name(name)}.html"
-                with urllib.request.urlopen(address, timeout=60) as answer:
+                with urllib.request.urlopen(address, timeout=600) as answer:
                     assert answer.status == 200
                 found = links(oddly_named / "paths" / f"{file_name(name)}.html")
                 (curve,) = (link for link in found if link.endswith(".js") and "/data/" in link)
-                with urllib.request.urlopen(urljoin(address, curve), timeout=60) as answer:
+                with urllib.request.urlopen(urljoin(address, curve), timeout=600) as answer:
                     text = answer.read().decode().removeprefix("mlpperf.history(")
                 assert len(json.loads(text.removesuffix(");\n"))["commits"]) == 2
         finally:

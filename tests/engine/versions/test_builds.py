@@ -63,6 +63,7 @@ PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
 TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 200) == 200\n"
 
 
+@pytest.mark.usefixtures("few_processes")
 @pytest.mark.skipif(
     not (shutil.which("cc") and HEADERS.is_file()),
     reason="there is no C compiler here (cc), or Python's headers are missing",
@@ -81,7 +82,7 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     project.replace("quick/_fast.c", "EFFORT 100", "EFFORT 400")
     before = project.git("status", "--porcelain", "--ignored")
     records = ["--records", str(project.folder.parent / "records")]
-    given = ["HEAD", "--budget", "20", "--threshold", "20%", "--format", "json"]
+    given = ["HEAD", "--budget", "600", "--threshold", "50%", "--format", "json"]
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
         done = CliRunner().invoke(app, ["compare", *given, *records], catch_exceptions=False)
     assert done.exit_code == 1, done.stderr

@@ -318,8 +318,8 @@ def test_the_slower_version_is_timed_slower_in_turns(versions: dict[str, Any]) -
         if not answer.failed and answer.series[0].startswith("walks"):
             if answer.series[2] == "timeraw_import":
                 continue
-            base, head = (sorted(answer.seconds[side]) for side in ("base", "head"))
-            assert head[len(head) // 2] > 2 * base[len(base) // 2]
+            # The shortest blocks, because a busy machine makes blocks longer.
+            assert min(answer.seconds["head"]) > 2 * min(answer.seconds["base"])
 
 
 def test_two_processes_take_turns(versions: dict[str, Any]) -> None:
@@ -335,9 +335,9 @@ def test_two_processes_take_turns(versions: dict[str, Any]) -> None:
         found = list(alternating(base, head, sessions, Random(1)))
     assert "ValueError: no way" in found[1].failed
     for answer in (found[0], found[2]):
-        base_seconds, head_seconds = (sorted(answer.seconds[side]) for side in ("base", "head"))
+        base_seconds, head_seconds = (answer.seconds[side] for side in ("base", "head"))
         assert len(base_seconds) == len(head_seconds) >= 2
-        assert head_seconds[len(head_seconds) // 2] > 2 * base_seconds[len(base_seconds) // 2]
+        assert min(head_seconds) > 2 * min(base_seconds)
 
 
 def test_a_cache_that_takes_long_is_made_once_for_all_processes_that_time(

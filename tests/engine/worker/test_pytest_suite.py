@@ -304,6 +304,7 @@ def test_the_slower_version_is_timed_slower_in_turns(versions: dict[str, Any]) -
         if answer.series[2] == "test_raises":
             assert "ZeroDivisionError" in answer.failed
             continue
-        base, head = (sorted(answer.seconds[side]) for side in ("base", "head"))
+        base, head = (answer.seconds[side] for side in ("base", "head"))
         assert len(base) == len(head) >= 2
-        assert head[len(head) // 2] > 2 * base[len(base) // 2]
+        # The shortest blocks, because a busy machine makes blocks longer.
+        assert min(head) > 2 * min(base)
