@@ -61,7 +61,7 @@ class Epoch:
 
     epoch: int  # from 1
     cost: float  # loss with regularisation, per sample
-    penalty_share: float  # regularisation ÷ cost
+    penalty_share: float | None  # regularisation ÷ cost; None where that is not finite
     error: float  # mean of |Y − A|
     learning_rate: float
     mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
