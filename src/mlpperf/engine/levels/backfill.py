@@ -47,10 +47,8 @@ def backfill(
 ) -> Iterator[Compared]:
     """Compare the pairs of a plan until none is left, or `enough` returns True.
 
-    Raises
-    ------
-    MlpperfError
-        If several comparisons in a row cannot be made, with the reason of the last one.
+    Raises `MlpperfError` if several comparisons in a row cannot be made, with the reason of the
+    last one.
     """
     return giving_up(_backfill(plan, workers, enough))
 
@@ -69,13 +67,7 @@ def _backfill(plan: Plan, workers: Workers, enough: Callable[[], bool]) -> Itera
 
 
 def giving_up(every: Iterable[Compared]) -> Iterator[Compared]:
-    """Pass comparisons on until several in a row have failed.
-
-    Raises
-    ------
-    MlpperfError
-        Then, with the reason of the last one.
-    """
+    """Pass comparisons on; raises `MlpperfError` when several in a row have failed."""
     failures = 0
     for compared in every:
         failures = failures + 1 if compared.failed else 0

@@ -150,10 +150,7 @@ def _parts(step: Step, fitted: Fit) -> int:
 def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
     """The comparison of the good commit with the bad one: a recorded one, or a new one.
 
-    Raises
-    ------
-    MlpperfError
-        If the two cannot be compared.
+    Raises `MlpperfError` if the two cannot be compared.
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
@@ -187,10 +184,8 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
 def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
     """Compare pairs until the steps of all series are found.
 
-    Raises
-    ------
-    MlpperfError
-        If several comparisons in a row cannot be made, with the reason of the last one.
+    Raises `MlpperfError` if several comparisons in a row cannot be made, with the reason of the
+    last one.
     """
     return giving_up(_hunt(target, workers))
 
