@@ -181,16 +181,9 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
     return [outcome.series for outcome in timed if outcome.verdict == slower]
 
 
+@giving_up
 def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
-    """Compare pairs until the steps of all series are found.
-
-    Raises `MlpperfError` if several comparisons in a row cannot be made, with the reason of the
-    last one.
-    """
-    return giving_up(_hunt(target, workers))
-
-
-def _hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
+    """Compare pairs until the steps of all series are found."""
     while pair := target.next_pair():
         target.count(pair)
         target.plan.pending.add(pair)
