@@ -118,6 +118,13 @@ def test_without_a_word_a_series_is_timed_at_one_moment() -> None:
     assert shares(tasks, 3.0, 0.015, 3)[series("a")] == pytest.approx(2.5)  # too short for more
 
 
+def test_set_ups_count_once_unless_there_are_several_moments() -> None:
+    tasks = {series("a"): Sampling(estimate(round_seconds=1e-6, other_seconds=0.005, scatter=9.0))}
+    assert shares(tasks, 0.1, 0.03) == {series("a"): pytest.approx(0.1 - 0.005)}
+    assert list(next_unclear(tasks, {}, 0.036, 0.03)) == [series("a")]
+    assert shares(tasks, 0.1, 0.03, 2) == {series("a"): pytest.approx(0.1 - 2 * 0.005)}
+
+
 def test_too_few_seconds_leave_everybody_the_minimum() -> None:
     tasks = {series(name): Sampling(estimate(scatter=0.1), target_error=1e-6) for name in "ab"}
     assert set(shares(tasks, 0.001).values()) == {SCREENING.seconds_least}
@@ -264,12 +271,14 @@ def test_the_unclear_take_turns_as_there_is_time() -> None:
     unclear[series("cheap")].estimate.log_ratios.append(0.0)
     assert chosen(1.5) == ["costly"]
     assert chosen(0.7) == ["cheap"]  # there is no time for the other one
+    exact = {series("a"): Sampling(estimate(round_seconds=0.25))}
+    assert next_unclear(exact, {}, 0.5, 0.03) == exact
 
 
 def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_time() -> None:
     tasks = {series(f"{s:g}"): Sampling.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
     each = 2 * FEWEST_ROUNDS * SCREENING.processes
-    for share, timed in ((0.4, []), (0.6, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
+    for share, timed in ((0.4, []), (0.51, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
         budget = share * each / SCREENING.coarse_share_most
         assert [name.path for name in coarse(tasks, budget)] == timed
 
@@ -297,6 +306,18 @@ def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> Non
         seconds = judges(20, 1.0) * (0.1 + number * cost) + 0.01
         assert len(chosen(tasks, seconds)) == number
         assert len(chosen(tasks, seconds - 0.02)) == number - 1
+
+
+def test_a_clear_change_is_followed_up_also_by_fewer_processes() -> None:
+    """With 56 s for two series, 11 processes are usual, and 7 of 8 s the fewest."""
+
+    def followed_up(error: float) -> tuple[int, int]:
+        tasks = {series(name): Sampling(estimate(0.05, error, round_seconds=1.5)) for name in "ab"}
+        chosen, processes = suspects([Finding(name) for name in tasks], tasks, 56.0, 2.0)
+        return len(chosen), processes
+
+    assert followed_up(0.05 / (JUDGING.plain_errors + 0.01)) == (2, 7)
+    assert followed_up(0.05 / (JUDGING.plain_errors - 0.01)) == (1, 11)
 
 
 ONE = Series("path", "case", "variant")
