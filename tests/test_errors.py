@@ -144,10 +144,6 @@ def test_somebodys_own_paths_get_no_advice_about_our_extras(
 
 WORKER = """
 import sys
-import mlpperf.engine.pool.process as workers
-
-def main():
-    workers.serve(work)
 
 def work(task, line):
     sys.modules["memray"] = None

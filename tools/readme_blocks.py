@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlpperf.articles.accuracy import show as accuracy_show
@@ -81,6 +81,13 @@ def best_run(folder: Path) -> str:
     )
 
 
+def on_gpu(contest: Sequence[PeerRecord]) -> str:
+    """`, on` and the name of the GPU on which a peer ran; else empty."""
+    gpus = ((r.in_force or {}).get("gpu") for r in contest)
+    name = next(filter(None, gpus), None)
+    return f", on {name}" if name else ""
+
+
 LIBRARIES = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
 
 
@@ -89,7 +96,7 @@ def peers(folder: Path) -> str:
     contests = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
     parts, measured = dict[str, list[str]](), dict[str, str]()
     for (device, size), contest in sorted(contests.items()):
-        title = f"Batch {size:,}{peers_show.on_gpu(contest)}:"
+        title = f"Batch {size:,}{on_gpu(contest)}:"
         table = peers_show.table(contest).to_markdown()
         parts.setdefault(device, []).extend([title, peers_show.verdict(contest), table])
         versions = contest[-1].versions
@@ -243,7 +250,7 @@ def headline(folder: Path) -> str:
         if timed:
             p = min(timed, key=lambda p: known(p.seconds.median))
             what = f"time of the fastest peer, {p.peer}, ÷ time of the last rung, batch {size:,}"
-            add(f"{what}{peers_show.on_gpu(contest)}", ratio(p.over_last_rung), p)
+            add(f"{what}{on_gpu(contest)}", ratio(p.over_last_rung), p)
     return markdown(HEADLINE_COLUMNS, rows, left=1)
 
 

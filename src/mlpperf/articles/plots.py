@@ -62,10 +62,7 @@ def sets(train: str, test: str) -> dict[str, str]:
 def check_plot(path: Path | None) -> None:
     """Refuse a file that would not be opened as a page.
 
-    Raises
-    ------
-    MlpperfError
-        If its name does not end in .html.
+    Raises `MlpperfError` if its name does not end in .html.
     """
     if path and path.suffix != ".html":
         raise MlpperfError(f"Plots are saved as HTML, so --plot must end in .html, not {path}.")
@@ -74,10 +71,7 @@ def check_plot(path: Path | None) -> None:
 def save(figures: Sequence[Any], path: Path) -> None:
     """Write figures to one page, which contains all that it needs.
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be written.
+    Raises `MlpperfError` if the file cannot be written.
     """
     parts = [
         figure.update_layout(template="plotly_white").to_html(

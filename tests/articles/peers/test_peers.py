@@ -228,8 +228,10 @@ def test_a_peer_that_ends_without_a_message_is_reported() -> None:
 
 def test_a_process_ends_with_its_parent() -> None:
     task = {"peer": "last_rung", "settings": asdict(QUICK), "data": SAMPLES}
+    serving = "from mlpperf.engine.pool.process import serve; "
+    serving += "from mlpperf.articles.peers.worker import work; serve(work)"
     worker = subprocess.Popen(
-        [sys.executable, "-c", "from mlpperf.articles.peers.worker import main; main()"],
+        [sys.executable, "-c", serving],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.compare.budget import (
+    BUDGET,
     FALSE_ALARM,
     JUDGING,
     SCREENING,
@@ -14,9 +15,14 @@ from mlpperf.engine.compare.budget import (
     coarse,
     judges,
     judging_seconds_least,
+    longest_loading,
+    longest_proof,
+    longest_series,
     next_unclear,
+    screening_seconds,
     shares,
     suspects,
+    usual_budget,
 )
 from mlpperf.engine.compare.result import UNCHANGED_WITHIN, Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
@@ -112,6 +118,13 @@ def test_without_a_word_a_series_is_timed_at_one_moment() -> None:
     assert shares(tasks, 3.0, 0.015, 3)[series("a")] == pytest.approx(2.5)  # too short for more
 
 
+def test_set_ups_count_once_unless_there_are_several_moments() -> None:
+    tasks = {series("a"): Sampling(estimate(round_seconds=1e-6, other_seconds=0.005, scatter=9.0))}
+    assert shares(tasks, 0.1, 0.03) == {series("a"): pytest.approx(0.1 - 0.005)}
+    assert list(next_unclear(tasks, {}, 0.036, 0.03)) == [series("a")]
+    assert shares(tasks, 0.1, 0.03, 2) == {series("a"): pytest.approx(0.1 - 2 * 0.005)}
+
+
 def test_too_few_seconds_leave_everybody_the_minimum() -> None:
     tasks = {series(name): Sampling(estimate(scatter=0.1), target_error=1e-6) for name in "ab"}
     assert set(shares(tasks, 0.001).values()) == {SCREENING.seconds_least}
@@ -128,6 +141,66 @@ def test_there_are_enough_judges_for_a_unanimous_sign(tests: int, seconds: float
     spare = {1.0: 2, 24.0: 3, 1000.0: 6}[seconds]
     number = SCREENING.processes + judges(tests, seconds)
     assert 2.0 ** -(number - spare) <= FALSE_ALARM / tests < 2.0 ** -(number - spare - 1)
+
+
+def test_screening_has_its_processes_share_and_half_where_not_all_can_be_followed_up() -> None:
+    for count in (1, SCREENING.series_few):
+        processes = SCREENING.processes + judges(count, 100.0)
+        assert screening_seconds(count, 100.0) == pytest.approx(100 * 3 / processes)
+    assert screening_seconds(SCREENING.series_few + 1, 100.0) == 50.0
+
+
+@pytest.mark.parametrize(
+    ("suite", "count", "seconds"),
+    [
+        ("", 500, BUDGET),
+        ("pytest", 1, 155.0),
+        ("pytest", 100, 200.0),  # two for each
+        ("asv", 500, 300.0),
+    ],
+)
+def test_suites_get_seconds_by_their_number_of_series(
+    suite: str, count: int, seconds: float
+) -> None:
+    listed = [Series("path", str(i), "variant", suite) for i in range(count)]
+    assert usual_budget(listed) == seconds
+    if suite:
+        assert usual_budget([*listed, series("a hot path")]) == seconds + BUDGET
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "longest"),
+    [(100.0, 10, 5.0), (1000.0, 10**6, 10.0), (10.0, 1000, 1.0), (100.0, 0, 50.0)],
+)
+def test_a_series_may_take_its_part_or_a_hundredth_or_a_second(
+    seconds: float, count: int, longest: float
+) -> None:
+    assert longest_series(seconds, count) == pytest.approx(longest)
+
+
+def test_a_dry_run_aborts_a_call_of_five_times_what_can_be_timed_and_two_seconds_at_least() -> None:
+    assert longest_proof(1200.0, 10) == pytest.approx(5 * 60 / 12)
+    assert longest_proof(12.0, 10) == 2.0
+
+
+def test_a_file_may_be_imported_for_its_share_of_a_process_or_a_tenth() -> None:
+    assert longest_loading(60.0, 0.5) == pytest.approx(5.0)
+    assert longest_loading(60.0, 0.001) == pytest.approx(1.0)
+
+
+def test_a_series_without_a_known_set_up_is_assumed_to_have_none() -> None:
+    unknown, slow = Sampling.unknown(0.25, math.nan), Sampling.unknown(0.25, 0.5)
+    assert (unknown.estimate.round_seconds, unknown.estimate.other_seconds) == (0.5, 0.0)
+    assert slow.estimate.other_seconds == 2.0  # in four copies
+
+
+def test_another_process_leaves_what_was_known_before_as_it_was() -> None:
+    first = Sampling(RatioEstimate()).with_process([1.0] * 8, [1.1] * 8, 2.1, 0.3)
+    both = first.with_process([1.0] * 8, [1.2] * 8, 2.2, 0.4)
+    assert first.estimate.log_ratios == pytest.approx([math.log(1.1)])
+    assert both.estimate.log_ratios == pytest.approx([math.log(1.1), math.log(1.2)])
+    assert both.estimate.rounds == [8, 8]
+    assert len(first.estimate.own_errors) == len(first.estimate.deviations) == 1
 
 
 # --- who is suspected -----------------------------------------------------------------------------
@@ -198,12 +271,14 @@ def test_the_unclear_take_turns_as_there_is_time() -> None:
     unclear[series("cheap")].estimate.log_ratios.append(0.0)
     assert chosen(1.5) == ["costly"]
     assert chosen(0.7) == ["cheap"]  # there is no time for the other one
+    exact = {series("a"): Sampling(estimate(round_seconds=0.25))}
+    assert next_unclear(exact, {}, 0.5, 0.03) == exact
 
 
 def test_long_calls_are_timed_coarsely_the_shortest_first_as_long_as_there_is_time() -> None:
     tasks = {series(f"{s:g}"): Sampling.unknown(s, 0.0) for s in (4.0, 0.5, 30.0)}
     each = 2 * FEWEST_ROUNDS * SCREENING.processes
-    for share, timed in ((0.4, []), (0.6, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
+    for share, timed in ((0.4, []), (0.51, ["0.5"]), (4.4, ["0.5"]), (4.6, ["0.5", "4"])):
         budget = share * each / SCREENING.coarse_share_most
         assert [name.path for name in coarse(tasks, budget)] == timed
 
@@ -231,6 +306,18 @@ def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> Non
         seconds = judges(20, 1.0) * (0.1 + number * cost) + 0.01
         assert len(chosen(tasks, seconds)) == number
         assert len(chosen(tasks, seconds - 0.02)) == number - 1
+
+
+def test_a_clear_change_is_followed_up_also_by_fewer_processes() -> None:
+    """With 56 s for two series, 11 processes are usual, and 7 of 8 s the fewest."""
+
+    def followed_up(error: float) -> tuple[int, int]:
+        tasks = {series(name): Sampling(estimate(0.05, error, round_seconds=1.5)) for name in "ab"}
+        chosen, processes = suspects([Finding(name) for name in tasks], tasks, 56.0, 2.0)
+        return len(chosen), processes
+
+    assert followed_up(0.05 / (JUDGING.plain_errors + 0.01)) == (2, 7)
+    assert followed_up(0.05 / (JUDGING.plain_errors - 0.01)) == (1, 11)
 
 
 ONE = Series("path", "case", "variant")

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mlpperf.engine.compare.budget import FALSE_ALARM, SCREENING, judges
 from mlpperf.engine.compare.decision import POWER, conclude, detectable_slowdown, settled
@@ -43,6 +44,38 @@ def test_few_processes_never_decide_however_large_the_change() -> None:
     assert found.processes == 3
 
 
+def test_a_unanimous_sign_decides_from_twelve_processes_on() -> None:
+    """Of 20 series: ½¹² is less than `FALSE_ALARM` ÷ 20, ½¹¹ is not."""
+    assert not concluded([0.02] * 11).judged
+    assert concluded([0.02] * 12).slower
+
+
+def test_a_few_processes_have_the_interval_of_students_t() -> None:
+    logs = [0.02, 0.03, 0.07]
+    found = concluded(logs)
+    mean, error = np.mean(logs), stats.sem(logs)
+    low, high = stats.t.interval(0.95, 2, loc=mean, scale=error)
+    assert found.ratio.median == pytest.approx(math.exp(mean))
+    assert found.ratio.low == pytest.approx(math.exp(low))
+    assert found.ratio.high == pytest.approx(math.exp(high))
+    assert (found.ratio_error, found.ratio_freedom) == (pytest.approx(error), 2)
+
+
+def test_processes_that_differ_beyond_measure_give_a_finite_interval() -> None:
+    found = concluded([-600.0, 0.0, 600.0])
+    assert found.ratio.high == pytest.approx(math.exp(700))
+    assert found.ratio.low == pytest.approx(math.exp(-700))
+    assert found.detectable == pytest.approx(math.expm1(700))
+
+
+def test_ratios_of_exactly_one_are_no_change() -> None:
+    found = concluded([0.0] * enough())
+    assert (found.ratio.low, found.ratio.high) == (1.0, 1.0)
+    assert found.judged
+    assert not found.significant
+    assert settled(estimate([0.0] * enough()), 20, 0)
+
+
 def test_more_series_require_more_certainty() -> None:
     logs = [0.02] * enough() + [-0.03]
     assert concluded(logs, series=1).slower
@@ -74,6 +107,7 @@ def test_without_a_process_nothing_is_concluded() -> None:
         ([0.01, -0.01] * 6, 20, False),
         ([0.02] * 14, 0, False),  # significant
         ([0.01, -0.01] * 7, 0, True),
+        ([-2.5, 0.1, 2.0, 2.0], 10, False),  # of which each may report more than any of these
     ],
 )
 def test_a_series_is_settled_when_no_process_can_make_it_significant(
@@ -109,6 +143,19 @@ def test_the_detectable_slowdown_is_detected_as_often_as_stated() -> None:
         for _ in range(400)
     ]
     assert POWER - 0.05 < np.mean(detected) <= 1.0
+
+
+@pytest.mark.parametrize(("values", "processes"), [(4, 18), (30, 30)])
+def test_the_detectable_slowdown_follows_from_the_error_of_all_processes(
+    values: int, processes: int
+) -> None:
+    """100 s pay for 18 processes: 12 so that all agree by chance seldom enough, and 6 to spare."""
+    logs = [0.01, -0.01] * (values // 2)
+    error = stats.sem(logs) * math.sqrt(values / processes)
+    significant = stats.t.ppf(1 - FALSE_ALARM / 20, processes - 1) * error
+    least = significant + stats.norm.ppf(POWER) * error
+    found = detectable_slowdown(estimate(logs), 20, 100.0, threshold=1e-9)
+    assert found == pytest.approx(math.expm1(least))
 
 
 def test_no_slowdown_below_the_threshold_is_detectable() -> None:

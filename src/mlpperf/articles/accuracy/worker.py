@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ...devices import tensorflow
-from ...engine.pool.process import serve
 from ...engine.worker.lines import Line
 from ..clusters.loading import load
 from ..data.datasets import Dataset
@@ -107,8 +106,3 @@ def work(task: dict[str, Any], line: Line) -> Iterable[dict[str, Any]]:
     with contextlib.suppress(EnoughError):
         way(contender, load(task["data"]), task["seed"], task["epochs"], answer)
     return ()
-
-
-def main() -> None:
-    """Train in this process."""
-    serve(work)

@@ -52,6 +52,8 @@ def measure(
 ) -> dict[str, Any]:
     """Find `count` clusters in the training images: what that costs, and how good they are.
 
+    Raises `MlpperfError` as `ClusterDistances` does.
+
     Returns
     -------
     The arguments, the number of images that the silhouette is averaged over, and
@@ -60,11 +62,6 @@ def measure(
     `silhouette` : average over `sample` training images that the seed draws; None where it is not
     defined, because all of them lie in one cluster or each in its own.
     Inertia and silhouette are those of the scaled features, in which the clusters are.
-
-    Raises
-    ------
-    MlpperfError
-        As `ClusterDistances` does.
     """
     from sklearn.metrics import silhouette_score
 

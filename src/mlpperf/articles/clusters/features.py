@@ -189,10 +189,7 @@ class ClusterDistances(
     def save(self, path: Path) -> None:
         """Write the fitted transformer to an .npz file, whole or not at all.
 
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be written.
+        Raises `MlpperfError` if the file cannot be written.
         """
         check_is_fitted(self)
         parameters = self.get_params()
@@ -206,10 +203,7 @@ class ClusterDistances(
     def load(cls, path: Path) -> Self:
         """The transformer that `save` wrote.
 
-        Raises
-        ------
-        MlpperfError
-            If the file cannot be read or is damaged.
+        Raises `MlpperfError` if the file cannot be read or is damaged.
         """
         about, arrays = archives.read(path, "clusters")
         try:
@@ -233,12 +227,8 @@ def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) 
 
     In the second case they are searched for in the training images, scaled to length 1. With
     clusters of unscaled grey values, the network took more than twice as many epochs to 97.4 % of
-    MNIST, and with those of standardised pixels even more.
-
-    Raises
-    ------
-    MlpperfError
-        As `ClusterDistances` does.
+    MNIST, and with those of standardised pixels even more. Raises `MlpperfError` as
+    `ClusterDistances` does.
 
     Warns
     -----

@@ -8,20 +8,10 @@ from ..data.datasets import Dataset
 
 
 def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
-    """Return the data set of that name.
+    """Return the data set of that name, as `datasets.load`, or MNIST in clusters.
 
-    Parameters
-    ----------
-    name : str
-        As for `datasets.load`, or ``clusters:K`` for MNIST as distances to K cluster centres
-        (``clusters:K:digits`` for digits).
-    progress : bool
-        Show a download's progress if standard error is a terminal.
-
-    Raises
-    ------
-    MlpperfError
-        If there is no such set, MNIST cannot be had, or a number is out of range.
+    `clusters:K` is MNIST as distances to K cluster centres, `clusters:K:digits` the same of digits.
+    Raises `MlpperfError` if there is no such set, MNIST cannot be had, or a number is out of range.
     """
     kind, _, rest = name.partition(":")
     if kind != "clusters":

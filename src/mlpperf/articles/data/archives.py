@@ -18,12 +18,8 @@ from ...errors import MlpperfError
 def write(path: Path, what: str, about: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Write `arrays` and the JSON object `about`, whole or not at all.
 
-    `what` names the arrays in the sentence about an error.
-
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be written.
+    `what` names the arrays in the sentence about an error. Raises `MlpperfError` if the file cannot
+    be written.
     """
     content = io.BytesIO()
     np.savez(content, about=np.array(json.dumps(about)), **arrays)

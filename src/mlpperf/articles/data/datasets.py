@@ -41,19 +41,9 @@ def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, 
 class Dataset:
     """Images and labels, split into a training and a test set; the arrays become read-only.
 
-    Attributes
-    ----------
-    name : str
-        What `load` calls it.
-    train_images, test_images : ndarray of uint8, (samples, pixels), C-ordered
-        Grey values.
-    train_labels, test_labels : ndarray of uint8, (samples,)
-        Classes, 0 to 9.
-
-    Raises
-    ------
-    MlpperfError
-        If an array has another shape, type or order, is empty, or holds a label above 9.
+    Images are grey values, uint8 (samples, pixels) in C order; labels are classes from 0 to 9,
+    uint8 (samples,). Raises `MlpperfError` if an array has another shape, type or order, is empty,
+    or holds a label above 9.
     """
 
     name: str
@@ -114,19 +104,10 @@ class Features(Dataset):
 
 
 def load(name: str = "mnist", *, progress: bool = False) -> Dataset:
-    """Return the data set of that name.
+    """Return the data set `mnist`, `digits`, or `synthetic:N` with N training samples.
 
-    Parameters
-    ----------
-    name : str
-        ``mnist``, ``digits``, or ``synthetic:N`` for N training samples.
-    progress : bool
-        Show on a terminal that MNIST is being downloaded.
-
-    Raises
-    ------
-    MlpperfError
-        If there is no such set, MNIST is not available, or a number is out of range.
+    With `progress`, a terminal shows that MNIST is being downloaded. Raises `MlpperfError` if there
+    is no such set, MNIST is not available, or a number is out of range.
     """
     kind, _, samples = name.partition(":")
     if name == "mnist":
@@ -175,21 +156,9 @@ def synthetic(samples: int, *, pixels: int = 784, seed: int = 0) -> Dataset:
     """Return noisy images of ten random patterns: any number of them, always the same.
 
     Each image is its class's pattern plus noise, both uniform over 0 to 127; the classes take
-    turns. A bigger set starts with the images of a smaller one.
-
-    Parameters
-    ----------
-    samples : int
-        Training images; there are a sixth as many test images, at least 10.
-    pixels : int
-        Per image.
-    seed : int
-        At least 0.
-
-    Raises
-    ------
-    MlpperfError
-        If a number is out of range or the images do not fit into memory.
+    turns. A bigger set starts with the images of a smaller one. There are `samples` training images
+    of `pixels` each, and a sixth as many test images, at least 10. Raises `MlpperfError` if a
+    number is out of range or the images do not fit into memory.
     """
     for what, value, least in (("samples", samples, 1), ("pixels", pixels, 1), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
@@ -232,25 +201,10 @@ def _noisy(
 def one_hot(
     labels: NDArray[np.integer[Any]], classes: int = 10, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Return the targets of a network: column i is 1 in row ``labels[i]`` and 0 elsewhere.
+    """Return the targets of a network, (classes, n) in C order, for the classes `labels` (n,).
 
-    Parameters
-    ----------
-    labels : ndarray of integers, (n,)
-        Classes, 0 to ``classes - 1``.
-    classes : int
-        Rows of the result.
-    dtype : dtype
-        Of the result.
-
-    Returns
-    -------
-    ndarray of `dtype`, (classes, n), C-ordered
-
-    Raises
-    ------
-    MlpperfError
-        If `labels` has another shape or type, is empty, or holds a value out of range.
+    Column i is 1 in row `labels[i]` and 0 elsewhere. Raises `MlpperfError` if `labels` has another
+    shape or type, is empty, or holds a value out of range.
     """
     _require("labels", labels, ("samples",), _INTEGER)
     for label in (labels.min(), labels.max()):

@@ -86,12 +86,8 @@ def mnist_arrays(progress: bool) -> tuple[NDArray[np.uint8], ...]:
     """Training images and labels, test images and labels: (n, 784) and (n,), verified.
 
     They come from the cache folder. What is missing or damaged there is taken from the cache file
-    of Keras or downloaded, and stored.
-
-    Raises
-    ------
-    MlpperfError
-        If no source has MNIST, or the cache folder cannot be written.
+    of Keras or downloaded, and stored. Raises `MlpperfError` if no source has MNIST, or the cache
+    folder cannot be written.
     """
     folder = cache_folder()
     try:

@@ -21,10 +21,7 @@ SCALERS = ("standard", "minmax", "per_sample")
 class Scaling:
     """A scaler of scikit-learn, fitted on `images` in chunks, so that no large copy is made.
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown kind of scaler, or images that are empty or not finite.
+    Raises `MlpperfError` for an unknown kind of scaler, or images that are empty or not finite.
     """
 
     def __init__(self, kind: str, images: Array) -> None:
@@ -51,10 +48,7 @@ class Scaling:
     ) -> Array:
         """`images` (n, pixels), scaled in float64 and cast to `dtype`; only the pixels in `used`.
 
-        Raises
-        ------
-        MlpperfError
-            If the images hold NaN or infinity.
+        Raises `MlpperfError` if the images hold NaN or infinity.
         """
         columns: Any = slice(None) if used is None else used
         scaled = np.empty((len(images), images.shape[1] if used is None else used.sum()), dtype)
@@ -95,16 +89,14 @@ def _require_finite(images: Array) -> None:
 class Samples:
     """The training set of a network: images, labels, and their scaling.
 
+    Raises `MlpperfError` if there is not one label for each image, or a label does not fit the
+    output layer.
+
     Parameters
     ----------
     images : (n, pixels), uint8 or floats
     labels : (n,), 0 to `classes` − 1
     scaling : fitted on these images
-
-    Raises
-    ------
-    MlpperfError
-        If there is not one label for each image, or a label does not fit the output layer.
     """
 
     def __init__(self, images: Array, labels: Array, classes: int, scaling: Scaling) -> None:

@@ -33,10 +33,8 @@ class Schedule:
     * inverse_time: rate / (1 + decay·step/steps)
     * exponential: rate·decay^(step/steps)
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown kind, a rate that is not positive, or a decay that the kind does not take.
+    Raises `MlpperfError` for an unknown kind, a rate that is not positive, or a decay that the kind
+    does not take.
     """
 
     rate: float = 1e-3
@@ -75,11 +73,8 @@ class Network:
     `l1` and `l2` are the factors of Σ|W| and ΣW² for the dense hidden layers, one number for all of
     them or one for each. Keras adds l2·ΣW² to a loss that is a mean over the batch, the articles'
     NumPy program λ2/2·ΣW² to a loss that is a sum: the same network has l2 = λ2 / (2·batch size).
-
-    Raises
-    ------
-    MlpperfError
-        For something unknown or out of range, or a momentum for an optimizer that has none.
+    Raises `MlpperfError` for something unknown or out of range, or a momentum for an optimizer that
+    has none.
     """
 
     dense: tuple[int, ...] = (70, 30)
@@ -156,11 +151,8 @@ NETWORKS = {"mlp": MLP, "deep_mlp": DEEP_MLP, "cnn_2": CNN_2, "cnn_3": CNN_3}
 def build(network: Network, pixels: int = 784, classes: int = 10) -> Any:
     """The compiled Keras model of `network`, with initial weights that its seed decides.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no TensorFlow, or a convolutional network gets images that are not square or
-        too small.
+    Raises `MlpperfError` if there is no TensorFlow, or a convolutional network gets images that are
+    not square or too small.
     """
     keras = tensorflow().keras
     keras.utils.set_random_seed(network.seed)

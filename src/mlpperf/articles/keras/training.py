@@ -79,17 +79,12 @@ def train(
 ) -> tuple[Any, list[KerasEpoch]]:
     """Train `network` on `data`, validated on its test set; the model and its history.
 
+    Raises `MlpperfError` if the data or the weights do not fit, or there is no TensorFlow.
+
     Parameters
     ----------
-    weights
-        Initial weights, as `model.get_weights()` gives them; by default the seed's.
-    on_epoch
-        Called with the history after every epoch.
-
-    Raises
-    ------
-    MlpperfError
-        If the data or the weights do not fit, or there is no TensorFlow.
+    weights : initial weights, as `model.get_weights()` gives them; by default the seed's.
+    on_epoch : called with the history after every epoch.
     """
     if network.batch_size > len(data.train_images):
         raise MlpperfError(

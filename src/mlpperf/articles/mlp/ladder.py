@@ -101,21 +101,16 @@ def climb(
 ) -> Iterator[list[RungStanding]]:
     """Train all `rungs` in turns; gives the standings after every round.
 
+    Raises `MlpperfError` if there is no rung, or the data do not fit the settings.
+
     Parameters
     ----------
-    epochs
-        How many each trains; by default those of the settings, to which seconds are always scaled.
-    seed
-        Decides the order within a round; without one it is another every time.
-    settle
-        Seconds of rest before a turn, in which threads of the rung before stop to look for work.
-    progress
-        Called with the name of whose turn it is.
-
-    Raises
-    ------
-    MlpperfError
-        If there is no rung, or the data do not fit the settings.
+    epochs : how many each trains; by default those of the settings, to which seconds are always
+        scaled.
+    seed : decides the order within a round; without one it is another every time.
+    settle : seconds of rest before a turn, in which threads of the rung before stop to look for
+        work.
+    progress : called with the name of whose turn it is.
     """
     if not rungs:
         raise MlpperfError("There is no rung to climb.")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from ...engine.pool.process import WorkerError, asked, serve
+from ...engine.pool.process import WorkerError, asked
 from ...engine.worker.lines import Line
 from ...errors import MlpperfError
 
@@ -70,8 +70,3 @@ def work(task: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
         stop.set()
         watcher.join()
     yield {"bytes": peak - before}
-
-
-def main() -> None:
-    """Measure in this process."""
-    serve(work)

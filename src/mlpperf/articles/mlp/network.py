@@ -70,10 +70,8 @@ class TrainingSet(NamedTuple):
 def training_set(case: NetworkCase, dtype: DTypeLike = np.float32) -> TrainingSet:
     """The whole training set that `case` draws its batches from.
 
-    Raises
-    ------
-    MlpperfError
-        If it has fewer samples than a batch, or another number of pixels than the first layer.
+    Raises `MlpperfError` if it has fewer samples than a batch, or another number of pixels than the
+    first layer.
     """
     # Synthetic sets come in any size: as many samples and pixels as the case needs.
     size = (max(case.batch, 64), case.layers[0]) if case.data == "synthetic" else None

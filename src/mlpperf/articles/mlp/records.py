@@ -20,6 +20,7 @@ from ...engine.history.fields import (
     Share,
 )
 from ...engine.history.records import Origin
+from .training import Epoch
 
 
 class Parts(msgspec.Struct):
@@ -83,20 +84,6 @@ class GrowthRecord(Origin, kw_only=True):
     ceiling_per_sample: Positive | None = None
 
 
-class EpochRecord(msgspec.Struct):
-    """An epoch of a training; `mlp.training.Epoch` explains the fields."""
-
-    epoch: int
-    cost: float
-    penalty_share: float | None
-    error: float
-    learning_rate: float
-    mean_weights: list[float]
-    seconds: float
-    train_accuracy: float | None = None
-    test_accuracy: float | None = None
-
-
 class TrainingRecord(Origin, kw_only=True):
     """A training by a rung of the ladder."""
 
@@ -106,7 +93,7 @@ class TrainingRecord(Origin, kw_only=True):
     rung: Name
     data: str
     settings: Settings
-    epochs: Annotated[list[EpochRecord], Meta(min_length=1)]
+    epochs: Annotated[list[Epoch], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
         """Check what the types do not say: raises `ValueError`."""

@@ -21,6 +21,8 @@ INITS = ("sqrt_nodes", "constant")
 class Settings:
     """How a network is built and trained; the defaults are those of the articles' measured runs.
 
+    Raises `MlpperfError` for a setting that is unknown or out of range.
+
     Attributes
     ----------
     hidden : nodes of the hidden layers.
@@ -41,11 +43,6 @@ class Settings:
     predict_every : epochs between two predictions of the whole training and test set; 0 for the
         end only.
     seed : of the weights and of every epoch's order.
-
-    Raises
-    ------
-    MlpperfError
-        For a setting that is unknown or out of range.
     """
 
     hidden: tuple[int, ...] = (70, 30)

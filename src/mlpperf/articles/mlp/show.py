@@ -10,7 +10,6 @@ from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
 from .phases import PhaseClock
-from .records import EpochRecord
 from .training import Epoch, Run
 
 CURVES = (
@@ -34,7 +33,7 @@ def title(rung: str, data: str, hidden: Sequence[object]) -> str:
     return f"{rung} on {data}, hidden layers {'-'.join(map(str, hidden))}"
 
 
-def epochs(title: str, epochs: Sequence[Epoch | EpochRecord]) -> Table:
+def epochs(title: str, epochs: Sequence[Epoch]) -> Table:
     """A row for each epoch of a training."""
     columns = (
         *("epoch", "cost per sample", "regularisation", "error", "rate", "mean |W| per layer"),

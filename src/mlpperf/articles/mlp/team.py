@@ -68,10 +68,7 @@ class Team(PaddedLayers):
     ) -> None:
         """As `InPlace`, with `members` processes, this one included.
 
-        Raises
-        ------
-        MlpperfError
-            If there are to be several, and the system cannot fork.
+        Raises `MlpperfError` if there are to be several, and the system cannot fork.
         """
         if members > 1 and "fork" not in multiprocessing.get_all_start_methods():
             raise MlpperfError(f"{self.name} needs a system that can fork; use --threads 1.")

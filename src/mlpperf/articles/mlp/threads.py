@@ -79,12 +79,8 @@ class Threads(FlatWeights):
 
         x holds only the pixels that the mask `used` of all n(0) marks; the others are 0. With
         `scale`, a (factor, offset) per pixel of x, the network sees factor·x + offset. `members`
-        threads share every batch, this one included.
-
-        Raises
-        ------
-        MlpperfError
-            If Numba is not installed or does not load.
+        threads share every batch, this one included. Raises `MlpperfError` if Numba is not
+        installed or does not load.
         """
         numba()
         self.members, self.settings, self.rate = members, settings, settings.learning_rate

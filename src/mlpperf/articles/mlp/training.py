@@ -61,7 +61,7 @@ class Epoch:
 
     epoch: int  # from 1
     cost: float  # loss with regularisation, per sample
-    penalty_share: float  # regularisation ÷ cost
+    penalty_share: float | None  # regularisation ÷ cost; None where that is not finite
     error: float  # mean of |Y − A|
     learning_rate: float
     mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
@@ -77,16 +77,13 @@ class DivergedError(MlpperfError):
 class Run:
     """One training of a network by one rung, epoch after epoch.
 
+    Raises `MlpperfError` if the data do not fit the settings.
+
     Parameters
     ----------
     rung : that trains; by default the last one of those that can.
     weights : W_N to start from, in the articles' shapes; by default those that the seed draws.
     samples : the training set of `data`, where it is prepared already; runs can share it.
-
-    Raises
-    ------
-    MlpperfError
-        If the data do not fit the settings.
     """
 
     def __init__(
@@ -128,10 +125,7 @@ class Run:
     def epoch(self) -> Epoch:
         """Train for one epoch, and predict both sets afterwards if the settings ask for it.
 
-        Raises
-        ------
-        DivergedError
-            If the cost of a batch is not finite; the message names it.
+        Raises `DivergedError` if the cost of a batch is not finite; the message names it.
         """
         number, rate, order = len(self.history) + 1, self.rung.rate, self.order()
         start = time.perf_counter()
@@ -253,12 +247,7 @@ def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
     """The run that `Run.save` wrote, ready for its next epoch.
 
     Its numbers are those of a run that was never interrupted. `epochs` replaces how many it is to
-    train in all.
-
-    Raises
-    ------
-    MlpperfError
-        If the file is damaged, or `data` is another set.
+    train in all. Raises `MlpperfError` if the file is damaged, or `data` is another set.
     """
     about, weights, momentum = _read(path)
     if about["data"] != data.name:

@@ -138,17 +138,14 @@ def contest(
 ) -> Iterator[list[PeerStanding]]:
     """Train `peers` and the last rung in turns; gives the standings after every round.
 
+    Raises `MlpperfError` if there are fewer than two epochs: the first compiles, and does not
+    count.
+
     Parameters
     ----------
-    epochs
-        How many each trains; by default those of the settings, to which seconds are always scaled.
-    seed
-        Decides the order within a round; without one it is another every time.
-
-    Raises
-    ------
-    MlpperfError
-        If there are fewer than two epochs: the first compiles, and does not count.
+    epochs : how many each trains; by default those of the settings, to which seconds are always
+        scaled.
+    seed : decides the order within a round; without one it is another every time.
     """
     count = settings.epochs if epochs is None else epochs
     if count <= TURNS.compiling_epochs:

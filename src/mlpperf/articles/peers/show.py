@@ -48,13 +48,6 @@ def contests(
     return newest
 
 
-def on_gpu(contest: Sequence[PeerRecord]) -> str:
-    """`, on` and the name of the GPU on which a peer ran; else empty."""
-    gpus = ((r.in_force or {}).get("gpu") for r in contest)
-    name = next(filter(None, gpus), None)
-    return f", on {name}" if name else ""
-
-
 def table(records: Sequence[PeerRecord]) -> Table:
     """A row for each peer, the fastest first, and remarks below."""
     first = records[0]

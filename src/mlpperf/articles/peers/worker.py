@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import Any
 
 from ...devices import Setting, available_threads
-from ...engine.pool.process import serve
 from ...engine.worker.lines import Line
 
 PARENT_LEFT = 3  # exit code of a process whose parent has ended
@@ -105,8 +104,3 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
         "peak_memory": peak,
         "in_force": asdict(in_force()),
     }
-
-
-def main() -> None:
-    """Train in this process."""
-    serve(work)

@@ -98,10 +98,7 @@ def _function(series: Series) -> tuple[str, str]:
 def discovered(version: Version) -> dict[str, HotPath]:
     """The hot paths of a version, by name.
 
-    Raises
-    ------
-    MlpperfError
-        If they cannot be loaded.
+    Raises `MlpperfError` if they cannot be loaded.
     """
     home = str(version.home or "")
     task = Task("discover", HOTPATH, sides={"head": side_of(version)}, home=home)
@@ -140,10 +137,7 @@ def mutate(
 ) -> Version:
     """A copy of `original` in the new folder `into` that does the extra work of `targets`.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be written.
+    Raises `MlpperfError` if it cannot be written.
     """
     mutant = replace(original, commit=None, root=into, copy=None)
     try:

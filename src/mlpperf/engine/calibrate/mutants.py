@@ -81,12 +81,8 @@ class Mutator(ABC):
         """A mutant of that size, in the new folder `into`; by the seconds that calls take.
 
         How much a loop really takes before its function is first measured by a longer one there:
-        `measure` gives by which share the targets of a mutant are really slower.
-
-        Raises
-        ------
-        MlpperfError
-            If it cannot be made.
+        `measure` gives by which share the targets of a mutant are really slower. Raises
+        `MlpperfError` if it cannot be made.
         """
 
         def sized(target: Target, size: float) -> Target:

@@ -48,12 +48,8 @@ class Trace:
 def traced(original: Version, suites: Iterable[Suite], runtime: Runtime, seed: int) -> Trace:
     """Trace every series of the suites of `original`.
 
-    Functions in the files of the suites themselves are left out.
-
-    Raises
-    ------
-    MlpperfError
-        If nothing could be traced.
+    Functions in the files of the suites themselves are left out. Raises `MlpperfError` if nothing
+    could be traced.
     """
     pair = Pair(original, original, tuple(suites), runtime=runtime)
     warnings: list[str] = []

@@ -50,10 +50,7 @@ Tracker = Callable[[Version, Version, Path], Reported]  # base, head, a folder f
 def suite_tracker(name: str, suites: Sequence[Suite], runtime: Runtime | None) -> Tracker:
     """The tracker `asv` or `pytest-benchmark`, for the suite of its kind.
 
-    Raises
-    ------
-    MlpperfError
-        If there is none.
+    Raises `MlpperfError` if there is none.
     """
     kind = name.partition("-")[0]
     suite = next((suite for suite in suites if suite.kind == kind), None)
@@ -184,10 +181,7 @@ def run(
 ) -> str:
     """The output of a process of `python` in `folder`.
 
-    Raises
-    ------
-    MlpperfError
-        If it ends with a code that is not `allowed`; with its last line.
+    Raises `MlpperfError` if it ends with a code that is not `allowed`; with its last line.
     """
     command = [python, *arguments]
     done = subprocess.run(

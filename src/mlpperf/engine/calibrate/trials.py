@@ -97,12 +97,8 @@ def calibrate(
     """Compare `original` with `trials` mutants of each of `sizes`, made in `folder`; gives each.
 
     By a tracker of somebody else's if one is given. `mutator` makes the mutants, by default of hot
-    paths; `suites`, `runtime` and `isolated` are what `compare` takes.
-
-    Raises
-    ------
-    MlpperfError
-        For a size or number that is out of range, or if nothing could be timed.
+    paths; `suites`, `runtime` and `isolated` are what `compare` takes. Raises `MlpperfError` for a
+    size or number that is out of range, or if nothing could be timed.
     """
     if not sizes or not all(0 <= size < 10 for size in sizes) or trials < 1:
         raise MlpperfError(

@@ -190,8 +190,8 @@ def screening_seconds(series: int, seconds: float) -> float:
     """Seconds for screening this many series, of `seconds` for all timing."""
     if series > SCREENING.series_few:
         return seconds * SCREENING.budget_share
-    share = SCREENING.processes / (SCREENING.processes + judges(series, seconds))
-    return seconds * min(share, SCREENING.budget_share)
+    processes = SCREENING.processes + judges(series, seconds)
+    return seconds * SCREENING.processes / processes
 
 
 def usual_budget(series: Collection[Series]) -> float:

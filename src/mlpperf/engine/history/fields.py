@@ -57,10 +57,8 @@ UNKNOWN = Bounds(None, None, None)
 def shaped(value: Any, shape: type[Shape]) -> Shape:
     """`value`, which was decoded from JSON, as a `shape`; other fields are left out.
 
-    Raises
-    ------
-    ValueError
-        With a sentence that names the first field that is missing or of another type.
+    Raises `ValueError` with a sentence that names the first field that is missing or of another
+    type.
     """
     return msgspec.convert(value, shape)
 
@@ -81,10 +79,7 @@ def inverse(value: float | None) -> float:
 def seconds_of(time: str) -> int:
     """The seconds since 1970 of a time in ISO 8601, in UTC if it names no zone.
 
-    Raises
-    ------
-    ValueError
-        If it is no such time, or lies before 1970 or after 2261.
+    Raises `ValueError` if it is no such time, or lies before 1970 or after 2261.
     """
     try:
         date = datetime.fromisoformat(time)
@@ -97,10 +92,7 @@ def seconds_of(time: str) -> int:
 def whole(seconds: float) -> int:
     """Whole seconds since 1970.
 
-    Raises
-    ------
-    ValueError
-        If they lie before 1970 or after 2261.
+    Raises `ValueError` if they lie before 1970 or after 2261.
     """
     if not 0 <= seconds < LATEST:
         raise ValueError("the time lies before 1970 or after 2261")
@@ -118,10 +110,8 @@ def writable(seconds: str) -> int:
 def json_in(file: Path) -> Any:
     """The JSON in a file of another tool; it may contain NaN and infinite numbers.
 
-    Raises
-    ------
-    OSError, ValueError or RecursionError
-        If it cannot be read, is no JSON, or is nested beyond reason.
+    Raises `OSError`, `ValueError` or `RecursionError` if it cannot be read, is no JSON, or is
+    nested beyond reason.
     """
     return _readable(json.loads(file.read_bytes().decode("utf-8-sig")))
 

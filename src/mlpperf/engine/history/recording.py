@@ -19,6 +19,8 @@ from .records import append, as_records, current_commit, records_folder
 class Recording:
     """The records that one run of a command makes, all of one kind and in one file.
 
+    Raises `MlpperfError` if the folder cannot be written, before any time is spent.
+
     Parameters
     ----------
     kind : what sort of records they are, such as race.
@@ -29,11 +31,6 @@ class Recording:
     ----------
     file : the file.
     written : the records, in the order in which they were added.
-
-    Raises
-    ------
-    MlpperfError
-        If the folder cannot be written, before any time is spent.
     """
 
     def __init__(self, kind: str, name: str, folder: Path | None = None) -> None:

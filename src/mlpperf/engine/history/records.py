@@ -169,10 +169,8 @@ def as_records(
 def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races") -> Path:
     """Append `records` to `folder`/`name`.jsonl, all of them or none, and return the file's path.
 
-    Raises
-    ------
-    MlpperfError
-        If the folder cannot be written or the disk is full; the file is then as it was before.
+    Raises `MlpperfError` if the folder cannot be written or the disk is full; the file is then as
+    it was before.
     """
     path = folder / f"{name}.jsonl"
     lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]

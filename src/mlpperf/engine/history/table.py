@@ -139,12 +139,8 @@ class History:
     ) -> History:
         """The rows of these paths, this host and this device; None and no names mean all.
 
-        `elsewhere`: further paths that are known, though no row is about them.
-
-        Raises
-        ------
-        MlpperfError
-            For a name that does not occur, with the nearest ones.
+        `elsewhere`: further paths that are known, though no row is about them. Raises
+        `MlpperfError` for a name that does not occur, with the nearest ones.
         """
         table = self.table
         hosts = [run.machine.partition(": ")[0] for run in table.runs]
@@ -172,10 +168,8 @@ def history(
 ) -> History:
     """Read the history from all sources that are given, as `read_history` does.
 
-    Raises
-    ------
-    MlpperfError
-        If a source that is given is not there, or there is nothing that can be read.
+    Raises `MlpperfError` if a source that is given is not there, or there is nothing that can be
+    read.
     """
     result = read_history(records, asv, pytest_benchmark, repository)
     if not len(result.table) and result.unreadable:
@@ -200,6 +194,8 @@ def read_history(
 ) -> History:
     """Read the history from all sources that are given; its table may be empty.
 
+    Raises `MlpperfError` if a source that is given is not there.
+
     Parameters
     ----------
     records : folder with `races.jsonl`.
@@ -207,11 +203,6 @@ def read_history(
     pytest_benchmark : one of its JSON files, or a folder with such files at any depth.
     repository : a folder whose git knows the commits; by default the current one.
     seen : is called with every race.
-
-    Raises
-    ------
-    MlpperfError
-        If a source that is given is not there.
     """
     unreadable: list[str] = []
     commits: dict[str, tuple[int, str]] = {}

@@ -7,9 +7,10 @@ backfill may be stopped at any moment: comparisons are recorded, and the next ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import wraps
+from typing import ParamSpec, Protocol
 
 from ...errors import MlpperfError
 from ..compare import ComparisonRecord
@@ -42,20 +43,32 @@ class Compared:
     failed: str = ""
 
 
+P = ParamSpec("P")
+
+
+def giving_up(compare: Callable[P, Iterator[Compared]]) -> Callable[P, Iterator[Compared]]:
+    """Raise `MlpperfError` once several comparisons in a row have failed, with the last reason."""
+
+    @wraps(compare)
+    def until_they_fail(*args: P.args, **named: P.kwargs) -> Iterator[Compared]:
+        failures = 0
+        for compared in compare(*args, **named):
+            failures = failures + 1 if compared.failed else 0
+            yield compared
+            if failures == IN_A_ROW:
+                raise MlpperfError(
+                    f"{IN_A_ROW} comparisons in a row could not be made. The last one: "
+                    f"{compared.failed}"
+                )
+
+    return until_they_fail
+
+
+@giving_up
 def backfill(
     plan: Plan, workers: Workers, enough: Callable[[], bool] = lambda: False
 ) -> Iterator[Compared]:
-    """Compare the pairs of a plan until none is left, or `enough` returns True.
-
-    Raises
-    ------
-    MlpperfError
-        If several comparisons in a row cannot be made, with the reason of the last one.
-    """
-    return giving_up(_backfill(plan, workers, enough))
-
-
-def _backfill(plan: Plan, workers: Workers, enough: Callable[[], bool]) -> Iterator[Compared]:
+    """Compare the pairs of a plan until none is left, or `enough` returns True."""
     while True:
         while workers.free and not enough():
             question = plan.next_question()
@@ -66,25 +79,6 @@ def _backfill(plan: Plan, workers: Workers, enough: Callable[[], bool]) -> Itera
         if not plan.pending:
             return
         yield take(plan, workers)
-
-
-def giving_up(every: Iterable[Compared]) -> Iterator[Compared]:
-    """Pass comparisons on until several in a row have failed.
-
-    Raises
-    ------
-    MlpperfError
-        Then, with the reason of the last one.
-    """
-    failures = 0
-    for compared in every:
-        failures = failures + 1 if compared.failed else 0
-        yield compared
-        if failures == IN_A_ROW:
-            raise MlpperfError(
-                f"{IN_A_ROW} comparisons in a row could not be made. The last one: "
-                f"{compared.failed}"
-            )
 
 
 def take(plan: Plan, workers: Workers) -> Compared:

@@ -150,10 +150,7 @@ def _parts(step: Step, fitted: Fit) -> int:
 def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
     """The comparison of the good commit with the bad one: a recorded one, or a new one.
 
-    Raises
-    ------
-    MlpperfError
-        If the two cannot be compared.
+    Raises `MlpperfError` if the two cannot be compared.
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
@@ -184,18 +181,9 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
     return [outcome.series for outcome in timed if outcome.verdict == slower]
 
 
+@giving_up
 def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
-    """Compare pairs until the steps of all series are found.
-
-    Raises
-    ------
-    MlpperfError
-        If several comparisons in a row cannot be made, with the reason of the last one.
-    """
-    return giving_up(_hunt(target, workers))
-
-
-def _hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
+    """Compare pairs until the steps of all series are found."""
     while pair := target.next_pair():
         target.count(pair)
         target.plan.pending.add(pair)

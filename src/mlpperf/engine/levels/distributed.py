@@ -118,11 +118,8 @@ def places(client: Client) -> int:
 def connected(address: str, lineage: Lineage) -> Iterator[Client]:
     """A client of the scheduler at an address, whose workers can compare these commits.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no scheduler, no worker that may measure, or one that has another version of
-        this package or not the commits.
+    Raises `MlpperfError` if there is no scheduler, no worker that may measure, or one that has
+    another version of this package or not the commits.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what differs between versions, and matters, is checked

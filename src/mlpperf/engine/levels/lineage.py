@@ -88,10 +88,7 @@ class Lineage:
 def lineage(head: str | None, folder: Path) -> Lineage:
     """All commits along the first parents of `head` (the one checked out, for None).
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, or no git.
+    Raises `MlpperfError` if there is no such commit, or no git.
     """
     commit = commit_named(head or "HEAD", folder)
     # Not `git log`, whose output depends on the user's settings, such as for signatures.
@@ -121,10 +118,7 @@ def _tags(folder: Path) -> dict[str, tuple[str, ...]]:
 def chosen(asked: str | None, folder: Path, since: str | None = None) -> Lineage:
     """The commits of `A..B`; of `A`, up to the one checked out; since a date, or all of them.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, none in between, or A is not on the way to B.
+    Raises `MlpperfError` if there is no such commit, none in between, or A is not on the way to B.
     """
     first, _, last = (asked or "").partition("..")
     if last.startswith("."):

@@ -61,10 +61,7 @@ class Here:
     def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """Compare the started pair; its record, or why there is none.
 
-        Raises
-        ------
-        BusyError
-            If something else is being compared on this machine.
+        Raises `BusyError` if something else is being compared on this machine.
         """
         assert self._next is not None
         (pair, request), self._next = self._next, None

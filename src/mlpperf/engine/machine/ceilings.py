@@ -105,53 +105,13 @@ class Kernel:
         return min(needs)
 
 
-def _dot(x: Array) -> object:
-    return x.dot(x)
-
-
-def _any_bit(x: Array) -> object:
-    return np.bitwise_or.reduce(x.view(np.uint64))
-
-
-def _fill(x: Array) -> None:
-    x.fill(1.0)
-
-
-def _fill_bytes(x: Array) -> None:
-    x.view(np.uint8).fill(1)
-
-
-def _copy(source: Array, target: Array) -> None:
-    np.copyto(target, source)
-
-
-def _negate(source: Array, target: Array) -> None:
-    np.negative(source, out=target)
-
-
-def _add(a: Array, b: Array, out: Array) -> None:
-    np.add(a, b, out=out)
-
-
-def _negate_in_place(x: Array) -> None:
-    np.negative(x, out=x)
-
-
-def _scale_in_place(x: Array) -> None:
-    np.multiply(x, np.float32(1), out=x)
-
-
-def _add_in_place(a: Array, b: Array) -> None:
-    np.add(a, b, out=b)
-
-
 KERNELS = (
-    Kernel(1, 0, 1, None, (_dot, _any_bit)),
-    Kernel(0, 1, 1, None, (_fill, _fill_bytes)),
-    Kernel(1, 1, 2, False, (_copy, _negate)),
-    Kernel(2, 1, 3, False, (_add,)),
-    Kernel(1, 1, 1, True, (_negate_in_place, _scale_in_place)),
-    Kernel(2, 1, 2, True, (_add_in_place,)),
+    Kernel(1, 0, 1, None, (lambda x: x.dot(x), lambda x: np.bitwise_or.reduce(x.view(np.uint64)))),
+    Kernel(0, 1, 1, None, (lambda x: x.fill(1.0), lambda x: x.view(np.uint8).fill(1))),
+    Kernel(1, 1, 2, False, (lambda x, to: np.copyto(to, x), lambda x, to: np.negative(x, out=to))),
+    Kernel(2, 1, 3, False, (lambda a, b, out: np.add(a, b, out=out),)),
+    Kernel(1, 1, 1, True, (lambda x: np.negative(x, out=x), lambda x: np.multiply(x, 1, out=x))),
+    Kernel(2, 1, 2, True, (lambda a, b: np.add(a, b, out=b),)),
 )
 
 

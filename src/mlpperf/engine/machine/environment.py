@@ -63,10 +63,7 @@ def environment(python: str = sys.executable, folders: tuple[str, ...] = ()) -> 
 def _answer(command: Sequence[str]) -> dict[str, Any]:
     """The line of JSON that the script prints, possibly among output of imported packages.
 
-    Raises
-    ------
-    OSError, subprocess.SubprocessError or ValueError
-        If there is no such line.
+    Raises `OSError`, `subprocess.SubprocessError` or `ValueError` if there is no such line.
     """
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", timeout=PATIENCE

@@ -194,10 +194,7 @@ class Seen:
 def look(setting: Setting) -> Seen:
     """Start a process under `setting` and see; takes some ten seconds.
 
-    Raises
-    ------
-    MlpperfError
-        If the process fails; says why.
+    Raises `MlpperfError` if the process fails; says why.
     """
     out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
     about = json.loads(out.splitlines()[-1])

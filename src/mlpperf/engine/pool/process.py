@@ -353,9 +353,9 @@ def _presentable(answer: Any) -> Any:
 
 
 def started(module: str, task: dict[str, Any], patience: float | None = None) -> Worker:
-    """A fresh process that has got its `task`; `main` of `module` does it."""
-    start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {module} import main; main()"
-    worker = Worker(["-c", start], patience=patience)
+    """A fresh process that has got its `task`; `work` of `module` does it, as `serve` has it."""
+    start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {__name__} import serve; "
+    worker = Worker(["-c", f"{start}from {module} import work; serve(work)"], patience=patience)
     worker.tell(json.dumps(task))
     return worker
 

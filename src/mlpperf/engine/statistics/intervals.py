@@ -80,12 +80,8 @@ def ratio_interval(
 
     `errors` are the standard errors of the ratios in logarithms, up to a common factor. The test
     then ranks each ratio divided by its error, so the averages are weighted by 1 ÷ error. Errors
-    have no sign, so the test remains exact even if they are inaccurate.
-
-    Raises
-    ------
-    MlpperfError
-        If there is no ratio, or one is not positive and finite.
+    have no sign, so the test remains exact even if they are inaccurate. Raises `MlpperfError` if
+    there is no ratio, or one is not positive and finite.
     """
     values = np.fromiter(ratios, dtype=np.float64)
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
