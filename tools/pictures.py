@@ -18,11 +18,12 @@ from pathlib import Path
 from showcase import build
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-# File, page, and height of the window. The page of a comparison is the first that a page links.
+# File, pages of which it may show one, and height of the window.
 PICTURES = (
-    ("report.png", re.compile(r"index\.html"), 900),
-    ("comparison.png", re.compile(r"comparison-[\w-]+\.html"), 760),
+    ("report.png", "index.html", 900),
+    ("comparison.png", "comparison-*.html", 760),
 )
+CHANGED = re.compile(r"\b(?:slower|faster)\b")
 WIDTH = 1200
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ARGUMENTS = (
@@ -32,16 +33,12 @@ ARGUMENTS = (
 )
 
 
-def page_of(site: Path, name: re.Pattern[str]) -> Path:
-    """The first page of that name which the first page, or another one, links."""
-    pages = [site / "index.html", *sorted(site.glob("*.html"))]
-    for page in pages:
-        if name.fullmatch(page.name) and page.name == "index.html":
-            return page
-        for link in re.finditer(r'href="([^"#?]+)', page.read_text("utf-8")):
-            if name.fullmatch(link[1]) and (site / link[1]).is_file():
-                return site / link[1]
-    raise SystemExit(f"The report has no page like {name.pattern}.")
+def page_of(site: Path, pattern: str) -> Path:
+    """Of the pages with such a name the one with most to show: that speaks most of changes."""
+    pages = sorted(site.glob(pattern))
+    if not pages:
+        raise SystemExit(f"The report has no page like {pattern}.")
+    return max(pages, key=lambda page: len(CHANGED.findall(page.read_text("utf-8"))))
 
 
 def take(browser: str, page: Path, picture: Path, height: int, profile: Path) -> None:
@@ -60,8 +57,8 @@ def main() -> None:
         folder = Path(temporary)
         site = folder / "site"
         build(site)
-        for name, wanted, height in PICTURES:
-            page = page_of(site, wanted)
+        for name, pattern, height in PICTURES:
+            page = page_of(site, pattern)
             take(browser, page, IMAGES / name, height, folder / "profile")
             print(f"docs/images/{name}: {page.name}")
 
