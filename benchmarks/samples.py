@@ -31,7 +31,7 @@ DEMO = {
     "init": "mlpperf init",  # the last one, because it changes files
 }
 HOT_PATHS = {
-    "verify": "mlpperf verify sigmoid --case batch-500",
+    "verify": "mlpperf verify sigmoid --case batch-500 --verbose",
     "race": "mlpperf race sigmoid --case batch-500",
     "compare": "mlpperf compare HEAD --series 'sigmoid/batch-500/*' --budget 30",
 }
