@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from mlpperf.articles.accuracy import show as accuracy_show
@@ -102,6 +102,13 @@ def best_run(folder: Path) -> str:
     )
 
 
+def on_gpu(contest: Sequence[PeerRecord]) -> str:
+    """`, on` and the name of the GPU on which a peer ran; else empty."""
+    gpus = ((r.in_force or {}).get("gpu") for r in contest)
+    name = next(filter(None, gpus), None)
+    return f", on {name}" if name else ""
+
+
 LIBRARIES = ("tensorflow-cpu", "tensorflow", "scikit-learn", "torch", "jax")
 
 
@@ -110,7 +117,7 @@ def peers(folder: Path) -> str:
     contests = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
     parts, measured = dict[str, list[str]](), dict[str, str]()
     for (device, size), contest in sorted(contests.items()):
-        title = f"Batch {size:,}{peers_show.on_gpu(contest)}:"
+        title = f"Batch {size:,}{on_gpu(contest)}:"
         table = peers_show.table(contest).to_markdown()
         parts.setdefault(device, []).extend([title, peers_show.verdict(contest), table])
         versions = contest[-1].versions
