@@ -7,7 +7,7 @@ DOCS := .venv/installed-docs
 # Commits that `make history` measures, the newest ones.
 COMMITS ?= 10
 
-.PHONY: bench test lint core smoke history docs readme clean
+.PHONY: bench test lint core smoke history docs readme pictures clean
 
 bench: $(INSTALLED)  ## in five minutes: set-up, data, proof, race, ladder, and the report of it
 	@$(BIN)/python tools/mnist_packages.py
@@ -42,13 +42,17 @@ history: $(INSTALLED)  ## asv measures the last commits, and the report shows th
 	@$(BIN)/asv run --skip-existing-successful "HEAD --max-count=$(COMMITS)"
 	@$(BIN)/mlpperf report
 
-docs: $(DOCS)  ## the documentation, in site/docs; a broken link, or what needs a network, fails
+docs: $(DOCS)  ## the documentation and a report of a public project, in site/docs; a broken link fails
 	@$(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/python tools/showcase.py build site/docs/example
 	@$(BIN)/python tests/project/docs_alone.py site/docs
 	@echo "Documentation: site/docs/index.html"
 
 readme: $(INSTALLED)  ## the figures of README and docs from the committed records, and the commands
 	@$(BIN)/python tools/readme.py
+
+pictures: $(INSTALLED)  ## the pictures of the report in docs/images, taken with Chromium
+	@$(BIN)/python tools/pictures.py
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("mlpperf needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -38,7 +38,7 @@ def update(
     Raises
     ------
     MlpperfError
-        If a block is not marked exactly once in all of them, a marker names a block that nobody
+        If a block is marked nowhere, a marker lacks its counterpart or names a block that nobody
         writes, or there are no records.
     """
     marker = re.compile(r"<!-- (?:end of ([^>]+)|([^>]+), by program) -->")
@@ -48,19 +48,23 @@ def update(
             f"A marker names the block {unknown[0]!r}, which no program writes; there are: "
             f"{', '.join(blocks)}."
         )
-    found = dict(texts)
+    new = dict(texts)
     for name, write in blocks.items():
         start, end = f"<!-- {name}, by program -->", f"<!-- end of {name} -->"
-        starts = [file for file, text in found.items() for _ in range(text.count(start))]
-        ends = [file for file, text in found.items() for _ in range(text.count(end))]
-        if len(starts) != 1 or ends != starts:
-            raise MlpperfError(f"The texts need the markers {start} and {end} once each.")
-        before, _, rest = found[starts[0]].partition(start)
-        _, ended, after = rest.partition(end)
-        if not ended:
-            raise MlpperfError(f"{starts[0]} has the marker {end} before {start}.")
-        found[starts[0]] = f"{before}{start}\n\n{write(folder)}\n\n{end}{after}"
-    return found
+        between = re.compile(
+            f"{re.escape(start)}(?:(?!{re.escape(start)}).)*?{re.escape(end)}", re.S
+        )
+        pairs = {file: len(between.findall(text)) for file, text in texts.items()}
+        for file, text in texts.items():
+            if {text.count(start), text.count(end)} != {pairs[file]}:
+                raise MlpperfError(f"{file} needs {start} before each {end}, and as many of both.")
+        if not any(pairs.values()):
+            raise MlpperfError(f"No text has the markers {start} and {end}.")
+        # The text of a block may have backslashes, which a replacement would interpret.
+        block = f"{start}\n\n{write(folder)}\n\n{end}".replace("\\", r"\\")
+        for file in filter(pairs.get, texts):
+            new[file] = between.sub(block, new[file])
+    return new
 
 
 def marked(folder: Path) -> dict[Path, str]:

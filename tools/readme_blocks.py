@@ -1,9 +1,9 @@
-"""What README and docs say in figures, each block of it from the records in a folder."""
+"""The figures of README and docs, each block of them from the records in a folder."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 from mlpperf.articles.accuracy import show as accuracy_show
@@ -16,46 +16,66 @@ from mlpperf.articles.mlp.records import GrowthRecord, RungRecord, TrainingRecor
 from mlpperf.articles.mlp.show_ladder import ratio
 from mlpperf.articles.peers import show as peers_show
 from mlpperf.articles.peers.records import PeerRecord
-from mlpperf.engine.calibrate.recorded import grouped_for_display
-from mlpperf.engine.calibrate.trials import detection_rates
 from mlpperf.engine.history.fields import known
 from mlpperf.engine.history.races import RaceRecord
-from mlpperf.engine.history.records import Origin
-from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.race.show import best, share_of_ceiling, speedup
 from mlpperf.engine.table import Table, newest
 from mlpperf.engine.words import percent, seconds, times
-from readme_tables import markdown, records, where
-from readme_tracker import (
-    calibration,
-    calibrations,
-    compare_sample,
-    gauntlet,
-    histories,
-    hunt,
-    race_sample,
-    scale,
-)
+from readme_headline import headline
+from readme_samples import SAMPLES
+from readme_tables import machine, markdown, on_the_last_machine, records, where
+from readme_tracker import calibration, example, gauntlet, histories, hunt, scale
 
 
 def _measured(table: Table) -> str:
-    """A table, and where the last of its records was measured."""
-    return f"{table.to_markdown()}\n\n{where(table.records[-1])}"
+    """A table, and where its records were measured."""
+    return f"{table.to_markdown()}\n\n{where(*table.records)}"
 
 
 def ladder(folder: Path) -> str:
     """The ladder at every batch size, and where the time of its last rungs goes."""
     parts = []
-    for size, rungs in show_ladder.by_batch(records(folder, RungRecord)).items():
+    for size, every in show_ladder.by_batch(records(folder, RungRecord)).items():
+        rungs = on_the_last_machine(every)
         parts.append(f"Batch {size:,}:\n\n{show_ladder.ladder(rungs).to_markdown()}")
         for table in show_ladder.parts(rungs):
             parts.append(f"{table.title}:\n\n{table.to_markdown()}")
-    return "\n\n".join([*parts, where(rungs[-1])])
+        parts.append(where(*rungs))
+    return "\n\n".join(parts)
+
+
+PRECISION_COLUMNS = (
+    *("batch", "seconds of 35 epochs", "shared_by_threads ÷ this", "training set", "test set"),
+)
+
+
+def precision(folder: Path) -> str:
+    """A former experiment in lower precision, a table for each machine."""
+    every = records(folder, RungRecord)
+    rungs = show_ladder.on_the_ladder(every)
+    by_machine: dict[Hashable, list[RungRecord]] = {}
+    for r in every:
+        if r not in rungs:
+            by_machine.setdefault(machine(r), []).append(r)
+    parts = []
+    for of in by_machine.values():
+        rows = [
+            (
+                f"{r.batch_size:,}",
+                show_ladder.interval_digits(r.seconds),
+                ratio(r.gain),
+                percent(r.train_accuracy, 1),
+                percent(r.test_accuracy, 1),
+            )
+            for r in of
+        ]
+        parts += [markdown(PRECISION_COLUMNS, rows, left=0), where(*of)]
+    return "\n\n".join(parts)
 
 
 def growth(folder: Path) -> str:
     """How the cost grows with samples and with nodes."""
-    return show_ladder.growth(records(folder, GrowthRecord)).to_markdown()
+    return _measured(show_ladder.growth(on_the_last_machine(records(folder, GrowthRecord))))
 
 
 def best_run(folder: Path) -> str:
@@ -77,7 +97,8 @@ def best_run(folder: Path) -> str:
     return (
         f"    mlpperf train {' '.join(words)}\n\n"
         f"reaches {percent(last.test_accuracy)} of the test set "
-        f"({percent(last.train_accuracy)} of the training set) in {spent:.1f} s of training."
+        f"({percent(last.train_accuracy)} of the training set) in {spent:.1f} s of training.\n\n"
+        f"{where(best)}"
     )
 
 
@@ -101,7 +122,7 @@ def peers(folder: Path) -> str:
         parts.setdefault(device, []).extend([title, peers_show.verdict(contest), table])
         versions = contest[-1].versions
         libraries = ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions)
-        measured[device] = f"{where(contest[-1])[:-1]}; {libraries}."
+        measured[device] = f"{where(*contest)}\n\n*{libraries}.*"
     return "\n\n".join(line for device in parts for line in (*parts[device], measured[device]))
 
 
@@ -122,21 +143,22 @@ COMPILED_COLUMNS = (
 
 def paths(folder: Path) -> str:
     """The fastest variant of every hot path at the articles' batch, from the newest races."""
-    raced = [r for r in records(folder, RaceRecord) if r.backend == "numpy"]
+    every = [r for r in records(folder, RaceRecord) if r.backend == "numpy"]
     raced = newest(
-        (r for r in raced if r.case == "batch-500"),
+        on_the_last_machine([r for r in every if r.case == "batch-500"]),
         lambda r: (r.path, r.variant, r.device, r.threads),
     )
-    return f"{best([r.result for r in raced]).to_markdown()}\n\n{where(raced[-1])}"
+    return f"{best([r.result for r in raced]).to_markdown()}\n\n{where(*raced)}"
 
 
 def compiled(folder: Path) -> str:
     """Every compiled variant at the articles' batches, beside the fastest of NumPy's."""
-    newest = {
-        (r.path, r.case, r.variant): r
+    every = [
+        r
         for r in records(folder, RaceRecord)
         if r.device == "cpu" and r.backend in ("numpy", "numba") and not r.wrong
-    }
+    ]
+    newest = {(r.path, r.case, r.variant): r for r in on_the_last_machine(every)}
     least: dict[tuple[str, str], float] = {}
     for (path, case, _), r in newest.items():
         if r.backend == "numpy":
@@ -150,16 +172,18 @@ def compiled(folder: Path) -> str:
     for (path, case, variant), r in newest.items():
         if r.backend == "numba" and case != "batch-1":
             result = r.result
-            ratio_told = times(least[path, case] / result.seconds)
+            over_numpy = times(least[path, case] / result.seconds)
             over_reference, _ = speedup(result)
-            told = (ratio_told, over_reference, share_of_ceiling(result), seconds(compiling[path]))
-            rows.append((path, case.removeprefix("batch-"), variant, *told))
-    return f"{markdown(COMPILED_COLUMNS, rows, left=3)}\n\n{where(r)}"
+            ratios = (over_numpy, over_reference, share_of_ceiling(result))
+            first = (path, case.removeprefix("batch-"), variant)
+            rows.append((*first, *ratios, seconds(compiling[path])))
+    return f"{markdown(COMPILED_COLUMNS, rows, left=3)}\n\n{where(*newest.values())}"
 
 
 def operations(folder: Path) -> str:
     """Speedups of TensorFlow's variants over the reference, beside the fastest of NumPy's."""
-    newest = {(r.path, r.case, r.variant, r.device): r for r in records(folder, RaceRecord)}
+    every = on_the_last_machine(records(folder, RaceRecord))
+    newest = {(r.path, r.case, r.variant, r.device): r for r in every}
     best: dict[tuple[str, str], RaceRecord] = {}
     table: dict[tuple[str, str, str, str], dict[str, RaceRecord]] = {}
     for (path, case, variant, device), r in newest.items():
@@ -171,14 +195,14 @@ def operations(folder: Path) -> str:
             function, _, mode = variant.rpartition("_")
             table.setdefault((path, case, device, function), {})[mode] = r
     rows = []
-    for (path, case, device, function), found in table.items():
+    for (path, case, device, function), modes in table.items():
         numpy = best.get((path, case))
         fastest = f"{ratio(numpy.speedup)} ({numpy.variant})" if numpy else "–"
-        cells = [ratio(found[m].speedup) if m in found else "" for m in MODES]
+        cells = [ratio(modes[m].speedup) if m in modes else "" for m in MODES]
         size = f"{int(case.removeprefix('batch-')):,}" if case[6:].isdigit() else case
         rows.append((path, size, device, function, fastest, *cells))
     gpu = any(device != "cpu" for _, _, device, _ in table)
-    lines = [markdown(OPERATIONS_COLUMNS, rows, left=5), where(r)]
+    lines = [markdown(OPERATIONS_COLUMNS, rows, left=5), where(*newest.values())]
     if not gpu:
         lines.append("There is no record of a GPU yet; `mlpperf race --device gpu:0` makes one.")
     return "\n\n".join(lines)
@@ -189,7 +213,8 @@ KERAS_COLUMNS = ("network", "device", "epochs", "batch", "test set", "best epoch
 
 def keras(folder: Path) -> str:
     """The newest run of every Keras network on every device."""
-    newest = {(r.network, r.device): r for r in records(folder, KerasRecord)}
+    every = on_the_last_machine(records(folder, KerasRecord))
+    newest = {(r.network, r.device): r for r in every}
     rows = []
     for (network, device), r in newest.items():
         seen = [e.validation_accuracy for e in r.epochs]
@@ -197,61 +222,17 @@ def keras(folder: Path) -> str:
         size = str(r.settings["batch_size"])
         cells = (percent(seen[-1]), percent(max(seen)), seconds(later[len(later) // 2]))
         rows.append((network, device, str(len(seen)), size, *cells))
-    return markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + where(r)
+    return markdown(KERAS_COLUMNS, rows, left=2) + "\n\n" + where(*newest.values())
 
 
 def accuracy(folder: Path) -> str:
     """Seconds to each target accuracy: the newest run of every contender and seed."""
-    return _measured(accuracy_show.table(records(folder, CourseRecord)))
+    return _measured(accuracy_show.table(on_the_last_machine(records(folder, CourseRecord))))
 
 
 def clusters(folder: Path) -> str:
     """How many clusters: seconds, inertia and silhouette over their number."""
-    return _measured(clusters_show.clusters(records(folder, ClustersRecord)))
-
-
-HEADLINE_COLUMNS = ("what", "figure", "where", "when")
-
-
-def headline(folder: Path) -> str:
-    """The most important figures: rates of the tracker, the ladder, the fastest peer."""
-    rows: list[tuple[str, ...]] = []
-
-    def add(what: str, figure: str, record: Origin) -> None:
-        rows.append((what, figure, record.machine.processor, record.time[:10]))
-
-    for group in grouped_for_display(calibrations(folder)):
-        calibrated = group[-1]
-        if calibrated.tracker != "mlpperf" or calibrated.cases:
-            continue
-        for line in detection_rates([record.trial for record in group]):
-            what = "false alarms in comparisons of equal code"
-            if line.size:
-                what = f"slowdowns of {100 * line.size:g} % detected by `compare`"
-            if calibrated.busy > BUSY:
-                what += ", on a busy machine"
-            rate = line.detected if line.size else line.alarms
-            if rate.of and line.size in (0.0, 0.01, 0.02):
-                add(what, f"{rate.hits} of {rate.of}", calibrated)
-    last: dict[int, RungRecord] = {}
-    for record in show_ladder.on_the_ladder(records(folder, RungRecord)):
-        if not record.stopped:
-            last[record.batch_size] = record
-    for size, r in sorted(last.items()):
-        if r.total_gain.median:
-            what = f"speedup of the last rung over the articles' first program, batch {size:,}"
-            add(what, ratio(r.total_gain), r)
-        if r.ceiling:
-            what = f"time of the last rung ÷ time of the quickest matrix products, batch {size:,}"
-            add(what, ratio(r.over_ceiling), r)
-    newest = peers_show.contests(records(folder, PeerRecord), ("device", "batch_size"))
-    for (_, size), contest in sorted(newest.items()):
-        timed = [p for p in contest if p.peer != "last_rung" and p.seconds.median]
-        if timed:
-            p = min(timed, key=lambda p: known(p.seconds.median))
-            what = f"time of the fastest peer, {p.peer}, ÷ time of the last rung, batch {size:,}"
-            add(f"{what}{on_gpu(contest)}", ratio(p.over_last_rung), p)
-    return markdown(HEADLINE_COLUMNS, rows, left=1)
+    return _measured(clusters_show.clusters(on_the_last_machine(records(folder, ClustersRecord))))
 
 
 # What stands between the markers of one name, from the records in a folder.
@@ -261,6 +242,7 @@ BLOCKS: dict[str, Block] = {
     "hot paths": paths,
     "compiled": compiled,
     "ladder": ladder,
+    "lower precision": precision,
     "growth": growth,
     "best run": best_run,
     "peers": peers,
@@ -273,6 +255,6 @@ BLOCKS: dict[str, Block] = {
     "hunt": hunt,
     "scale": scale,
     "histories": histories,
-    "race sample": race_sample,
-    "compare sample": compare_sample,
+    "example": example,
+    **SAMPLES,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 from mlpperf.engine.calibrate import show as calibrate_show
@@ -10,13 +11,18 @@ from mlpperf.engine.calibrate.trials import detection_rates
 from mlpperf.engine.history.records import Fields
 from mlpperf.engine.machine.machine import BUSY
 from mlpperf.engine.words import by_percent, seconds
-from readme_tables import lines, markdown, records, where
+from readme_tables import lines, machine, markdown, on_the_last_machine, records, where
+from showcase import address_of
 
 
 def calibration(folder: Path) -> str:
     """The rates of each tracker at every size of slowdown, with the command that repeats them."""
+    groups: dict[Hashable, list[CalibrationRecord]] = {}
+    for number, shown in enumerate(grouped_for_display(calibrations(folder))):
+        for record in shown:
+            groups.setdefault((number, machine(record)), []).append(record)
     parts = []
-    for group in grouped_for_display(calibrations(folder)):
+    for group in groups.values():
         last = group[-1]
         words = ["mlpperf calibrate", *(f"--series {case}" for case in last.cases)]
         if last.tracker == "mlpperf":
@@ -24,15 +30,19 @@ def calibration(folder: Path) -> str:
         else:
             words.append(f"--against {last.tracker}")
         asked = f"`{' '.join(words)}`"
+        if is_elsewhere(last):
+            asked += " in another project, whose commit is named"
         if last.busy > BUSY:
             asked += ", while other processes kept the machine busy"
         rates = detection_rates([record.trial for record in group])
         table = calibrate_show.calibration(rates).to_markdown()
-        parts.append(f"{asked}, {series_of(group)} series:\n\n{table}")
-        if any(line.detected.of for line in rates):
-            parts.append(calibrate_show.detectable(rates))
-        parts.append(where(*group))
+        parts.append(f"{asked}, {series_of(group)} series:\n\n{table}\n\n{where(*group)}")
     return "\n\n".join(parts)
+
+
+def is_elsewhere(record: CalibrationRecord) -> bool:
+    """Whether another project was calibrated: tests are targets there, not hot paths."""
+    return any("::" in target for target in record.targets)
 
 
 def calibrations(folder: Path) -> list[CalibrationRecord]:
@@ -45,9 +55,9 @@ HUNTED = ("layout", "suite", "reach", "place")
 
 def hunt(folder: Path) -> str:
     """Exit codes of comparisons of small projects in which the work was doubled, by their shape."""
-    found = lines(folder, "hunts")
-    slower = [r for r in found if not r["equal"]]
-    equal = [r for r in found if r["equal"]]
+    every = on_the_last_machine(lines(folder, "hunts"))
+    slower = [r for r in every if not r["equal"]]
+    equal = [r for r in every if r["equal"]]
     rows = []
     for column in HUNTED:
         for name in dict.fromkeys(r[column] for r in slower):
@@ -60,7 +70,7 @@ def hunt(folder: Path) -> str:
     table = markdown(("what differs", "", "found", "refused", "passed"), rows, left=2)
     alarms = sum(r["exit_code"] == 1 for r in equal)
     sentence = f"If only a comment was changed, {alarms} of {len(equal)} raised an alarm."
-    return "\n\n".join((table, sentence, where(*found)))
+    return "\n\n".join((table, sentence, where(*every)))
 
 
 GAUNTLET_COLUMNS = (
@@ -71,8 +81,8 @@ GAUNTLET_COLUMNS = (
 
 def gauntlet(folder: Path) -> str:
     """Comparisons of public projects: the newest of each pair, and of suites with themselves."""
-    found = lines(folder, "gauntlet")
-    pairs = {(r["project"], r["base"], r["head"]): r for r in found if r["kind"] == "pair"}
+    every = on_the_last_machine(lines(folder, "gauntlet"))
+    pairs = {(r["project"], r["base"], r["head"]): r for r in every if r["kind"] == "pair"}
     rows = [
         (
             f"{r['project']} {r['head']}",
@@ -85,7 +95,7 @@ def gauntlet(folder: Path) -> str:
         for r in pairs.values()
     ]
     same: dict[str, list[Fields]] = {}
-    for r in found:
+    for r in every:
         if r["kind"] == "same":
             same.setdefault(r["project"], []).append(r)
     alarms = [
@@ -95,7 +105,7 @@ def gauntlet(folder: Path) -> str:
     parts = [markdown(GAUNTLET_COLUMNS, rows, left=3)]
     others = {
         (r["project"], r["base"], r["head"], r["kind"]): r
-        for r in found
+        for r in every
         if r["kind"] not in ("pair", "same")
     }
     if others:
@@ -105,7 +115,7 @@ def gauntlet(folder: Path) -> str:
         parts.append(
             f"Comparisons of a commit with itself that raised an alarm: {', '.join(alarms)}."
         )
-    return "\n\n".join([*parts, where(*found)])
+    return "\n\n".join([*parts, where(*every)])
 
 
 BESIDE_COLUMNS = (*GAUNTLET_COLUMNS[:2], "tracker", "result", "time")
@@ -164,12 +174,27 @@ def _history(record: Fields) -> str:
     return f"{summary}\n\n{markdown(HISTORY_COLUMNS, rows, left=4)}\n\n{where(record)}"
 
 
+def example(folder: Path) -> str:
+    """The project whose report the documentation carries, and how much was compared."""
+    every = lines(folder / "example", "comparisons")
+    address = address_of(folder / "example")
+    commits = {commit for r in every for commit in r["commits"].values()}
+    series = max(len(r["series"]) for r in every)
+    project = address.rpartition("/")[2].removesuffix(".git")
+    # The records name commits of that project, not of this one.
+    about = where(*(r | {"commit": {"hash": None, "dirty": False}} for r in every))
+    return (
+        f"The project is [{project}]({address}): {len(every)} comparisons of {len(commits)} "
+        f"commits, with up to {series} benchmarks.\n\n{about.replace(', no commit', '')}"
+    )
+
+
 SCALE_COLUMNS = ("rows", "commits", "records", "report", "memory", "history page")
 
 
 def scale(folder: Path) -> str:
     """Time and memory of the newest report of each simulated history, the smallest first."""
-    newest = {r["rows"]: r for r in lines(folder, "scales")}
+    newest = {r["rows"]: r for r in on_the_last_machine(lines(folder, "scales"))}
     rows = [
         (
             f"{r['rows']:,}",
@@ -182,18 +207,3 @@ def scale(folder: Path) -> str:
         for _, r in sorted(newest.items())
     ]
     return f"{markdown(SCALE_COLUMNS, rows, left=0)}\n\n{where(*newest.values())}"
-
-
-def race_sample(folder: Path) -> str:
-    """The recorded output of a race."""
-    return _printed(folder, "race")
-
-
-def compare_sample(folder: Path) -> str:
-    """The recorded output of a comparison."""
-    return _printed(folder, "compare")
-
-
-def _printed(folder: Path, name: str) -> str:
-    found = [r for r in lines(folder, "samples") if r["name"] == name]
-    return f"```\n{found[-1]['printed']}\n```"

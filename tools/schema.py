@@ -116,7 +116,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     untouched : series that run no changed code: path, case, variant and suite of each.
     """
 
-    series: list[WholeSeries]  # type: ignore[assignment]
+    series: list[WholeSeries]
     threshold: Share
     budget: Amount
     accepted: list[str]

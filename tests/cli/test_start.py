@@ -14,6 +14,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from mlpperf import __version__
 from mlpperf.cli.app import app
 from mlpperf.cli.workflow import UNKNOWN, installed_from
 from mlpperf.engine.suites.settings import settings
@@ -47,6 +48,7 @@ def test_what_is_found_is_shown_and_written(project: Any) -> None:
     assert written.startswith("[project]\nname = 'town'\n")
     assert settings(project.folder).suites == ("asv", "pytest")
     workflow = (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8")
+    assert f"\n# Written by mlpperf {__version__}.\n" in workflow
     (job,) = yaml.safe_load(workflow)["jobs"].values()
     installs, compares = (step["run"] for step in job["steps"] if "run" in step)
     assert installs.startswith("python -m pip install . asv_runner pytest greenlet ")

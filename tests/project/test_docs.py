@@ -51,44 +51,6 @@ def test_a_changed_figure_is_noticed() -> None:
     assert update(changed, RECORDS) == texts != changed
 
 
-def test_the_headline_has_the_last_rung_and_the_fastest_peer(
-    tmp_path: Path,
-) -> None:
-    def written(name: str, **about: object) -> None:
-        known = json.loads((RECORDS / f"{name}.jsonl").read_text("utf-8").splitlines()[-1])
-        known["time"] = "2026-01-02T03:04:05+00:00"
-        known["machine"]["processor"] = "P"
-        with (tmp_path / f"{name}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**known, **about}) + "\n")
-
-    def of(median: float | None) -> dict[str, float | None]:
-        return {"median": median, "low": median, "high": median}
-
-    rung = {"batch_size": 500, "total_gain": of(10.0), "stopped": ""}
-    written("ladders", **rung, rung="first", ceiling=2.0, over_ceiling=of(8.0))
-    written("ladders", **rung, rung="last", ceiling=2.0, over_ceiling=of(1.25))
-    written("ladders", **{**rung, "stopped": "It lacks something."}, rung="none")
-    beside = {**rung, "total_gain": of(99.0)}
-    written("ladders", **beside, rung="bfloat16_products", ceiling=2.0, over_ceiling=of(0.1))
-    for peer, seconds in (("last_rung", 1.0), ("slow", 3.0), ("quick", 2.0), ("broken", None)):
-        about = {"peer": peer, "batch_size": 500, "device": "cpu"}
-        written("peers", **about, seconds=of(seconds), over_last_rung=of(seconds))
-    calibration = (RECORDS / "calibrations.jsonl").read_text("utf-8").splitlines()[0]
-    (tmp_path / "calibrations.jsonl").write_text(calibration + "\n", encoding="utf-8")
-    alarms, first, ceiling, peer = EVERY["headline"](tmp_path).splitlines()[2:]
-    assert re.search(r"first program, batch 500 \| 10[.0]*× \| P \| 2026-01-02", first)
-    assert "| 1.2" in ceiling, "that of the last rung that trained, and of no experiment"
-    assert "peer, quick, ÷" in peer
-    assert "| 2.0" in peer
-    assert "comparisons of equal code | 0 of 1 |" in alarms
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_every_block_is_there_once(name: str) -> None:
-    start = f"<!-- {name}, by program -->"
-    assert sum(text.count(start) for text in marked(ROOT).values()) == 1
-
-
 START, END = "<!-- sum, by program -->", "<!-- end of sum -->"
 SUM = {"sum": lambda _: "2"}
 
@@ -98,23 +60,32 @@ def test_text_between_markers_is_replaced() -> None:
     assert update(old, RECORDS, SUM) == short(f"before\n{START}\n\n2\n\n{END}\nafter")
 
 
+def test_a_block_may_be_on_several_pages() -> None:
+    both = {Path("one.md"): START + END, Path("two.md"): 2 * (START + END)}
+    written = f"{START}\n\n2\n\n{END}"
+    assert update(both, RECORDS, SUM) == {
+        Path("one.md"): written,
+        Path("two.md"): 2 * written,
+    }
+
+
+def test_a_block_without_markers_is_refused() -> None:
+    with pytest.raises(MlpperfError, match="No text has the markers <!-- sum, by program --> and"):
+        update(short(""), RECORDS, SUM)
+
+
 @pytest.mark.parametrize(
-    "text", ["", START, END, START + END + END, 2 * (START + END), START + START + END]
+    "text", [START, END, START + END + END, START + START + END, END + START, END + START + END]
 )
-def test_a_marker_that_is_missing_or_doubled_is_refused(text: str) -> None:
-    with pytest.raises(MlpperfError, match="need the markers <!-- sum, by program --> and"):
+def test_a_marker_without_its_counterpart_is_refused(text: str) -> None:
+    with pytest.raises(MlpperfError, match=r"page\.md needs <!-- sum, by program --> before each"):
         update(short(text), RECORDS, SUM)
 
 
-def test_markers_in_two_pages_are_refused() -> None:
+def test_markers_in_two_pages_are_no_pair() -> None:
     apart = {Path("one.md"): START, Path("two.md"): END}
-    with pytest.raises(MlpperfError, match="once each"):
+    with pytest.raises(MlpperfError, match=r"one\.md needs"):
         update(apart, RECORDS, SUM)
-
-
-def test_an_end_before_its_start_is_refused() -> None:
-    with pytest.raises(MlpperfError, match=r"page\.md has the marker .* before"):
-        update(short(END + START), RECORDS, SUM)
 
 
 @pytest.mark.parametrize("marker", ["<!-- product, by program -->", "<!-- end of product -->"])
@@ -203,7 +174,7 @@ def test_the_reference_agrees_with_the_help(
 
 
 def test_the_readme_fits_on_a_page() -> None:
-    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 200
+    assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 150
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

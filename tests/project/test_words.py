@@ -1,6 +1,6 @@
 """Plain words in what people read: help, messages, docs, docstrings, comments and names.
 
-Each forbidden word has a better one in the glossary of docs/architecture.md.
+Each forbidden word has a better one in docs/glossary.md.
 """
 
 from __future__ import annotations

@@ -9,9 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .. import __version__
+
 WORKFLOW = Path(".github/workflows/mlpperf.yml")
 UNKNOWN = "the address of mlpperf's repository, such as git+https://HOST/OWNER/mlpperf@TAG"
 TEXT = """# Is this pull request slower? Both versions take turns in one process.
+# Written by mlpperf {version}.
 name: mlpperf
 
 on: pull_request
@@ -53,6 +56,7 @@ def workflow(root: Path, below: Path, needs: Sequence[str]) -> str:
     """
     source = installed_from()
     return TEXT.format(
+        version=__version__,
         source=json.dumps(source) if source else f'""  # {UNKNOWN}',
         folder=FOLDER.format(below=json.dumps(below.as_posix())) if below.parts else "",
         packages=" ".join([*_own(root), *needs]),

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from ..table import Table
 from ..words import by_percent, seconds
-from .trials import WANTED, DetectionRate, Rate, smallest
+from .trials import DetectionRate, Rate
+
+MOST = 0.5  # share of slowdowns
 
 
 def calibration(
@@ -34,12 +36,15 @@ def _bounds(rate: Rate) -> str:
 
 
 def detectable(table: Sequence[DetectionRate]) -> str:
-    """The smallest slowdown that is detected nearly always, in a sentence."""
-    if not any(line.detected.of for line in table):
+    """The smallest slowdown of which most are detected beyond chance, in a sentence."""
+    tried = [rates for rates in table if rates.size and rates.detected.of]
+    if not tried:
         return "No slowdown was tried."
-    least = smallest(table)
-    if least is None:
-        return f"No slowdown that was tried was detected in {100 * WANTED:g} % of the cases."
-    first = min((s.size for s in table if s.size and s.detected.of), default=0.0)
-    smaller = " or less; nothing smaller was tried" if least <= first else ""
-    return f"{100 * WANTED:g} % of slowdowns by {100 * least:.3g} % are detected{smaller}."
+    for rates in tried:
+        if rates.detected.bounds[0] > MOST:
+            share = f"{rates.detected.hits} of {rates.detected.of}"
+            return (
+                f"Most slowdowns of {100 * rates.size:g} % are detected: {share}, 95 % interval "
+                f"{_bounds(rates.detected)}."
+            )
+    return "For no size that was tried it is certain that most slowdowns are detected."

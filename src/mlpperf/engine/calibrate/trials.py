@@ -33,7 +33,6 @@ from .trackers import Tracker
 SIZES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 QUICK_SECONDS = 25.0  # for a look at how long calls take, and at how large a slowdown is
 TRIALS = 3  # comparisons for each size
-WANTED = 0.95  # the detection rate of the detectable slowdown
 
 
 @dataclass(frozen=True)
@@ -214,21 +213,3 @@ def detection_rates(trials: Sequence[Trial]) -> list[DetectionRate]:
             )
         )
     return table
-
-
-def smallest(table: Sequence[DetectionRate]) -> float | None:
-    """The slowdown from which on `WANTED` of all are found: between the sizes tried, in a line.
-
-    None if not even the largest is found so often.
-    """
-    sizes, shares = [0.0], [0.0]
-    for line in table:
-        if line.size and line.detected.of:
-            sizes.append(line.size)
-            shares.append(max(shares[-1], line.detected.share))
-    if shares[-1] < WANTED:
-        return None
-    above = next(i for i, share in enumerate(shares) if share >= WANTED)
-    if above == 1:  # nothing smaller was tried
-        return sizes[1]
-    return float(np.interp(WANTED, shares[above - 1 : above + 1], sizes[above - 1 : above + 1]))
