@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from mlpperf.engine.compare.records import ComparisonRecord, SeriesRecord, Side
+from mlpperf.engine.compare.records import ComparisonRecord, RecordedSeries, Side
 from mlpperf.engine.history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share
 
 FILE = Path(__file__).parents[1] / "docs" / "comparison.schema.json"
@@ -33,7 +33,7 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     allocations: Count
 
 
-class WholeSeries(SeriesRecord, kw_only=True, forbid_unknown_fields=True):
+class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     """A series: one benchmark with one set of parameters.
 
     Attributes
@@ -116,7 +116,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     untouched : series that run no changed code: path, case, variant and suite of each.
     """
 
-    series: list[WholeSeries]  # type: ignore[assignment]
+    series: list[WholeSeries]
     threshold: Share
     budget: Amount
     accepted: list[str]

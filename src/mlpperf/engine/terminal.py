@@ -10,7 +10,14 @@ from functools import lru_cache
 from typing import IO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 
@@ -38,17 +45,17 @@ def _plain_console(file: IO[str] | None) -> Console:
     )
 
 
-def progress() -> Progress:
-    """A progress bar on the terminal, or nothing where there is none.
+def progress(counted: bool = True) -> Progress:
+    """A progress bar on standard error, or nothing if that is no terminal; `counted` with its end.
 
     It is redrawn on request, not by a thread of its own, which would disturb timings.
     """
-    terminal = console() if console().is_terminal else Console(stderr=True)
+    terminal = Console(stderr=True)
+    bar = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) if counted else ()
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *bar,
+        TextColumn("{task.description}"),
         console=terminal,
         auto_refresh=False,
         transient=True,
@@ -58,8 +65,8 @@ def progress() -> Progress:
 
 @contextmanager
 def activity() -> Iterator[Callable[[str], None]]:
-    """A progress bar without an end; gives the function that describes on it what happens."""
-    with progress() as bar:
+    """A line with the seconds so far; gives the function that describes on it what happens."""
+    with progress(counted=False) as bar:
         task = bar.add_task("", total=None)
         yield lambda text: bar.update(task, description=text, refresh=True)
 

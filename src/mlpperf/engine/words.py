@@ -32,6 +32,8 @@ SHORT = 10  # characters of a hash
 
 def plain(text: str) -> str:
     """`text` from a file, without characters that would control a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

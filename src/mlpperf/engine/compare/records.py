@@ -6,7 +6,7 @@ records share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -27,7 +27,9 @@ Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, 
 Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
 
 
-class _Ratio(msgspec.Struct, gc=False):
+class RecordedRatio(msgspec.Struct, gc=False):
+    """Head ÷ base in a record, as far as all are read."""
+
     median: Positive | None
 
 
@@ -36,14 +38,14 @@ class _Seconds(msgspec.Struct, gc=False):
     head: Amount | None = None
 
 
-class SeriesRecord(msgspec.Struct, gc=False):
-    """A series in a record, as far as it is read; `result.Finding` explains the fields."""
+class RecordedSeries(msgspec.Struct, gc=False):
+    """A series in a record, as far as all are read; `result.Finding` explains the fields."""
 
     path: Name
     case: str
     variant: str
     verdict: str
-    ratio: _Ratio
+    ratio: RecordedRatio
     seconds: _Seconds
     wrong: dict[Side, str]
     grown: list[str]
@@ -82,7 +84,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     interrupted: bool
     broken: dict[Side, str]
     total: Amount | None
-    series: list[SeriesRecord]
+    series: Sequence[RecordedSeries]
     selected: tuple[str, ...] = ()
     untouched: tuple[tuple[Name, str, str, str], ...] = ()
 
@@ -107,7 +109,7 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
 
 NAMES = attrgetter("path", "case", "variant", "suite")
 # The numbers of a series in columns: how to get them, and their type there.
-VALUES: dict[str, tuple[Callable[[SeriesRecord], float | None], type[np.floating]]] = {
+VALUES: dict[str, tuple[Callable[[RecordedSeries], float | None], type[np.floating]]] = {
     "ratio": (attrgetter("ratio.median"), np.float64),
     "error": (attrgetter("ratio_error"), np.float64),
     "freedom": (attrgetter("ratio_freedom"), np.float32),
