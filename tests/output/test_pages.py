@@ -177,3 +177,9 @@ def test_many_are_counted_unless_all_are_wanted() -> None:
     assert "test_write[3]" not in some
     assert "test_write[3]" in all_
     assert "more: --verbose" not in all_
+
+
+@pytest.mark.parametrize("width", [1, 5, 8, 12])
+@pytest.mark.parametrize("name", ["compare-regressions", "compare-undecided", "history"])
+def test_a_terminal_of_a_few_columns_is_no_reason_to_fail(name: str, width: int) -> None:
+    assert printed(PAGES[name](), width).strip()

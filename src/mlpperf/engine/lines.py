@@ -154,7 +154,7 @@ class _Layout(NamedTuple):
         rows = [line.cells for line in printable if line.cells]
         columns = zip(lines.columns, *rows, strict=True)
         cells = [max(map(cell_len, column)) for column in columns] if rows else []
-        while BELOW + _needed(cells) > width:
+        while cells and BELOW + _needed(cells) > width:
             cells.pop()
         scale = scale_of([line.change for line in printable if line.change])
         names = max(cell_len(line.name) for line in printable) + INDENT

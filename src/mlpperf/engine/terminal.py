@@ -45,18 +45,17 @@ def _plain_console(file: IO[str] | None) -> Console:
     )
 
 
-def progress() -> Progress:
-    """A progress bar with the time left on standard error, or nothing if that is no terminal.
+def progress(counted: bool = True) -> Progress:
+    """A progress bar on standard error, or nothing if that is no terminal; `counted` with its end.
 
     It is redrawn on request, not by a thread of its own, which would disturb timings.
     """
     terminal = Console(stderr=True)
+    bar = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) if counted else ()
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        *bar,
+        TextColumn("{task.description}"),
         console=terminal,
         auto_refresh=False,
         transient=True,
@@ -66,8 +65,8 @@ def progress() -> Progress:
 
 @contextmanager
 def activity() -> Iterator[Callable[[str], None]]:
-    """A progress bar without an end; gives the function that describes on it what happens."""
-    with progress() as bar:
+    """A line with the seconds so far; gives the function that describes on it what happens."""
+    with progress(counted=False) as bar:
         task = bar.add_task("", total=None)
         yield lambda text: bar.update(task, description=text, refresh=True)
 
