@@ -85,7 +85,7 @@ def text(result: Comparison, verbose: bool = False) -> RenderableType:
     if hints := advice(result):
         parts += [*map(sentence, hints), ""]
     parts += [sentence(note, "dim") for note in notes(result)]
-    return Group(*parts, sentence(verdict(result), f"bold {COLOURS[result.exit_code]}"))
+    return Group(*parts, "", sentence(verdict(result), f"bold {COLOURS[result.exit_code]}"))
 
 
 def _lines(section: Section, findings: Sequence[Finding]) -> list[Line]:

@@ -41,6 +41,7 @@ def verdict(result: Comparison) -> str:
     if slower:
         worst = max(slower, key=lambda f: f.size)
         by = interval(worst) if len(slower) == 1 else f"up to {by_percent(worst.size)}"
+        by = by.replace("+", "")  # the word is the sign
         clauses.append(f"{_which(slower)} {_are(slower)} slower by {by}{_worst(slower)}")
     if grown:
         take = "takes" if _are(grown) == "is" else "take"
