@@ -105,11 +105,11 @@ def replaced(found: Finding, number: int) -> Finding:
     [
         (comparison(same=True), 0, "HEAD has the same code as main"),
         (comparison(finding(0.99, 1.0, 1.01)), 0, "No regression at HEAD against main."),
-        (comparison(finding(1.01, 1.02, 1.03)), 1, "path0/case/variant is slower by +2.0 %"),
+        (comparison(finding(1.01, 1.02, 1.03)), 1, "path0/case/variant is slower by 2.0 %"),
         (
             comparison(finding(1.01, 1.02, 1.03), finding(1.01, 1.04, 1.05)),
             1,
-            "path1, path0 are slower by up to +4.0 %",
+            "path1, path0 are slower by up to 4.0 %",
         ),
         (comparison(Finding(ONE, wrong={"head": "x"})), 1, "path0/case/variant is wrong"),
         (comparison(Finding(ONE, wrong={"base": "x"})), 0, "No regression"),
@@ -162,7 +162,7 @@ def replaced(found: Finding, number: int) -> Finding:
             0,
             "no benchmark runs changed code",
         ),
-        (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least +3,900.0 %"),
+        (comparison(Finding(ONE, bound=40.0)), 1, "is slower by at least 3,900.0 %"),
         (comparison(Finding(ONE, bound=0.1), finding(0.99, 1.0, 1.01)), 0, "is faster"),
     ],
 )
