@@ -130,9 +130,9 @@ def replaced(found: Finding, number: int) -> Finding:
             "could not be timed at all (A process ended early)",
         ),
         (
-            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), warnings=["It died."]),
+            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), warnings=["A process died."]),
             2,
-            "(It died)",
+            "(A process died)",
         ),
         (comparison(Finding(ONE), finding(1.01, 1.02, 1.03)), 1, "slower"),
         (comparison(finding(0.99, 1.0, 1.01), interrupted=True), 2, "but it was interrupted"),
