@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     """Two commits, what changed between them, and what its author says of the speed.
 
     `told` is the part of the names of series that are meant; `suite_of`, a later commit whose suite
-    both get, if they have none.
+    both get, if they have none; `extra`, packages that the suite needs besides the project's.
     """
 
     base: str
@@ -41,6 +41,7 @@ class Pair(NamedTuple):
     expected: str
     told: str = ""
     suite_of: str = ""
+    extra: tuple[str, ...] = ()
 
 
 PAIRS: dict[str, tuple[Pair, ...]] = {
@@ -65,7 +66,40 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
     ),
     "markdown-it-py": (
         Pair("1a43fa3e", "c5161b55", "text rule", "10 % faster", "test_spec"),
+        Pair("89331476", "d4ea0ca7", "joining of fragments", "linear, not quadratic"),
     ),
+    "attrs": (
+        Pair("57f0d544", "7369ad9f", "asdict", "faster", "asdict", "c1dc5dcb"),
+        Pair("6ef8d73d", "1315e42f", "astuple", "faster", "astuple", "c1dc5dcb"),
+    ),
+    "cattrs": (
+        Pair("8196a2e4", "39e698f0", "unstructuring of iterables", "faster", "unstructure"),
+    ),
+    "deepdiff": (Pair("791bdfa6", "8121be35", "memoryview", "no claim"),),
+    "fastapi": (
+        Pair("87095aa5", "7bcb78d1", "dependencies for OpenAPI", "faster", "openapi",
+             extra=("httpx2", "inline-snapshot", "python-multipart", "pytest-codspeed")),
+    ),
+    "nested-pandas": (
+        Pair("71786038", "bd0a3833", "count_nested", "faster", "CountNestedBy"),
+        Pair("cf288d7c", "3d3b6e0e", "_is_nested_column", "faster"),
+    ),
+    "param": (
+        Pair("b1ddb009", "7e74680f", "instantiation of parameters", "faster"),
+        Pair("7698658d", "d82d219f", "initialization of parameters", "faster"),
+    ),
+    "pint": (Pair("ef77491d", "471abc80", "fractions in conversions", "no claim", "test_convert"),),
+    "psygnal": (
+        Pair("7caa5de7", "837406ea", "evented models without callbacks", "faster", "Evented"),
+        Pair("459828cd", "e9ee4969", "evented set", "faster", "EventedSet"),
+    ),
+    "pylint": (Pair("f286599b", "33e1fff2", "sorting of imports", "faster"),),
+    "strawberry": (
+        Pair("53856226", "87df8093", "input conversion", "no claim", "arguments",
+             extra=("pytest-codspeed", "pytest-asyncio", "pytest-emoji", "pytest-mock",
+                    "pytest-snapshot", "pydantic", "aiohttp")),
+    ),
+    "uncertainties": (Pair("fe3461be", "a3199dc6", "a warning", "nothing"),),
 }  # fmt: skip
 
 
@@ -121,7 +155,8 @@ def against(tracker: str, clone: Path, pair: Pair) -> dict[str, Any] | None:
     """What another tracker says of a pair; None where it has no suite."""
     with tempfile.TemporaryDirectory(prefix="mlpperf-gauntlet-") as folder:
         into = Path(folder)
-        wanted = Revisions(pair.base, pair.head, benchmarks=pair.suite_of or None)
+        suite = pair.suite_of or None
+        wanted = Revisions(pair.base, pair.head, benchmarks=suite, extra=pair.extra)
         made = versions(wanted, clone, into)
         if made.runtime is None or tracker.partition("-")[0] not in {s.kind for s in made.suites}:
             return None
@@ -178,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     options += ["--budget", given.budget]
                 if pair.suite_of:
                     options += ["--benchmarks", pair.suite_of]
+                options += [f"--with={name}" for name in pair.extra]
                 recording.add(
                     record(project, pair, kind, compared(clone, base, pair.head, *options))
                 )

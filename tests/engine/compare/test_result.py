@@ -124,11 +124,15 @@ def replaced(found: Finding, number: int) -> Finding:
             2,
             "No regression was found at HEAD, but path0/case/variant of main is gone.",
         ),
-        (comparison(Finding(ONE), warnings=["It died."]), 2, "could not be timed at all (It died)"),
         (
-            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), warnings=["It died."]),
+            comparison(Finding(ONE), warnings=["A process ended early.", "b.py was skipped"]),
             2,
-            "(It died)",
+            "could not be timed at all (A process ended early)",
+        ),
+        (
+            comparison(Finding(ONE), finding(0.99, 1.0, 1.01), warnings=["A process died."]),
+            2,
+            "(A process died)",
         ),
         (comparison(Finding(ONE), finding(1.01, 1.02, 1.03)), 1, "slower"),
         (comparison(finding(0.99, 1.0, 1.01), interrupted=True), 2, "but it was interrupted"),

@@ -322,7 +322,8 @@ class Comparison:
         if gone := [f.series.name for f in self._with(Verdict.GONE)]:
             gaps.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
         if missing := [f.series.name for f in self.missing]:
-            why = f" ({self.warnings[-1].rstrip('.')})" if self.warnings else ""
+            ends = [one.rstrip(".") for one in self.warnings if one.startswith("A process ")]
+            why = f" ({ends[-1]})" if ends else ""
             gaps.append(f"{_some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
         unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
