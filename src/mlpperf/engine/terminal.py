@@ -56,6 +56,7 @@ def progress() -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
         TimeRemainingColumn(),
         console=terminal,
         auto_refresh=False,
