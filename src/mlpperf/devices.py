@@ -174,6 +174,7 @@ def tensorflow() -> Any:
     MlpperfError
         If it is not installed, does not load, or has no such GPU.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no lines when XLA first compiles
     try:
         with _silent_errors():
             import tensorflow as tf

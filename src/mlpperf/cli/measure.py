@@ -161,7 +161,7 @@ def race(
             with terminal.progress() as bar:
                 for path, case_, variants in _steps(bar, work):
                     contests.append(written(path, case_, variants, inputs))
-                task = bar.add_task("")
+                task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
                 for done_now, (left, contest) in enumerate(timings, 1):
                     total, text = done_now + left, contest.name
@@ -235,3 +235,4 @@ def _steps(bar: Progress, work: Sequence[Work]) -> Iterator[Work]:
         bar.update(task, description=f"{path.name} {case.name}", refresh=True)
         yield path, case, variants
         bar.update(task, advance=1, refresh=True)
+    bar.remove_task(task)

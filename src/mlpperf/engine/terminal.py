@@ -51,7 +51,8 @@ def progress(counted: bool = True) -> Progress:
     It is redrawn on request, not by a thread of its own, which would disturb timings.
     """
     terminal = Console(stderr=True)
-    bar = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) if counted else ()
+    left = (TextColumn("left:"), TimeRemainingColumn())
+    bar = (BarColumn(), MofNCompleteColumn(), *left) if counted else ()
     return Progress(
         TimeElapsedColumn(),
         *bar,

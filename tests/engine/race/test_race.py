@@ -31,7 +31,7 @@ from mlpperf.engine.race import warnings as warnings_module
 from mlpperf.engine.race.looks import LOOKS
 from mlpperf.engine.race.race import SECONDS, Contest, Contestant, race, run, time_error
 from mlpperf.engine.race.result import SCATTER, Result
-from mlpperf.engine.race.warnings import TELLING_ROUNDS, Measured, two_modes, warnings
+from mlpperf.engine.race.warnings import TELLING_ROUNDS, two_modes, warnings
 from mlpperf.engine.statistics.intervals import FEWEST, Interval, ratio_interval
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.worker import contest as contest_module
@@ -975,7 +975,7 @@ def steady(n: int, sigma: float = 0.004, seed: int = 0) -> Floats:
 
 
 def warned(ratios: Floats, *, processes: int = 1, busy: float = 0.0) -> list[str]:
-    return list(warnings(Measured(ratios, ratio_interval(ratios), processes, busy)))
+    return list(warnings(ratios, ratio_interval(ratios), processes, busy))
 
 
 @pytest.mark.parametrize("n", [9, 20, 40, 75, 300])

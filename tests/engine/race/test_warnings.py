@@ -5,14 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mlpperf.engine.race.result import SCATTER
-from mlpperf.engine.race.warnings import Measured, two_modes, warnings
+from mlpperf.engine.race.warnings import two_modes, warnings
 from mlpperf.engine.statistics.intervals import ratio_interval
 
 Floats = NDArray[np.float64]
 
 
 def warned(ratios: Floats, busy: float = 0.0) -> list[str]:
-    return list(warnings(Measured(ratios, ratio_interval(ratios), 1, busy)))
+    return list(warnings(ratios, ratio_interval(ratios), busy=busy))
 
 
 def cluster(number: int, centre: float, deviation: float) -> Floats:

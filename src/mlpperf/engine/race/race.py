@@ -40,7 +40,7 @@ from ..worker.protocol import HOTPATH, Samples, Side, Task
 from ..worker.runner import Clock
 from .looks import FIRST, LOOKS, PRECISION, certain, interval, needs_more
 from .result import Result
-from .warnings import Measured, warnings
+from .warnings import warnings
 
 BUDGET = 60.0  # seconds for timing, in all processes of a race together
 SECONDS = 0.07  # of rounds in each process, for a path at a case
@@ -118,8 +118,9 @@ class Contest:
         self.cost = samples.timed_seconds + other
 
     def look(self, precision: float) -> None:
-        """Leave only those variants active that need more processes."""
-        self.active = [v for v in self.active if needs_more(self.timed[v.name].estimate, precision)]
+        """Make those variants active that need more processes."""
+        timed = [(o.variant, self.timed[o.variant.name]) for o in self.others if not o.wrong]
+        self.active = [variant for variant, t in timed if needs_more(t.estimate, precision)]
 
     def results(self, busy: float = 0.0) -> list[Result]:
         """One for each variant that was timed so far or is wrong.
@@ -177,10 +178,9 @@ class Contest:
 
 def _with_warnings(result: Result, timed: Timed, busy: float) -> Result:
     ratios = np.divide(quickest(timed.reference), quickest(timed.seconds))
-    about = Measured(
-        ratios[:: math.ceil(len(ratios) / EXAMINED)], result.speedup, result.processes, busy
-    )
-    return replace(result, doubts=tuple(warnings(about)))
+    ratios = ratios[:: math.ceil(len(ratios) / EXAMINED)]
+    reasons = warnings(ratios, result.speedup, result.processes, busy)
+    return replace(result, doubts=tuple(reasons))
 
 
 def time_error(seconds: Sequence[float], rounds: Sequence[int]) -> float:

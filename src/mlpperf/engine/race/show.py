@@ -18,7 +18,6 @@ from ..words import count, seconds, times
 from .result import Result
 
 WRONG = Badge("wrong", "bad")
-BEYOND_CEILING = "faster than the ceiling: the cost of the path is wrong"
 KINDS = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}
 
 
@@ -71,35 +70,31 @@ def proven(rows: Sequence[tuple[str, str, str, Proof | str]]) -> str:
 def races(title: str, results: Sequence[Result]) -> Table:
     """A row for each result; below, what is wrong, and what each mark means."""
     rows: list[Sequence[Cell]] = []
-    reasons = dict.fromkeys(reason for r in results for reason in r.doubts)
-    if any(r.beyond_ceiling for r in results):
-        reasons[BEYOND_CEILING] = None
-    kinds: dict[str, list[str]] = {}
-    for reason in reasons:
-        kind, _, detail = reason.partition(": ")
-        kinds.setdefault(kind, []).append(detail)
-    letters = dict(zip(kinds, ascii_lowercase, strict=False))
-
-    def marks(*reasons: str) -> str:
-        each = dict.fromkeys(letters[reason.partition(": ")[0]] for reason in reasons)
-        return f" (?{','.join(each)})" if each else ""
-
+    notes: list[str] = []
+    kinds: dict[str, list[str]] = {}  # of warnings; the place of each decides its letter
     for r in results:
         if r.wrong:
-            rows.append([r.case, r.variant, WRONG, *[""] * 6])
+            rows.append([r.case, r.variant, WRONG, *[""] * 5])
+            notes.append(f"{r.case} {r.variant}: {r.wrong}")
             continue
-        verdict = Badge(str(r.judgement) + marks(*r.doubts), KINDS.get(r.verdict, "plain"))
-        ceiling = share_of_ceiling(r) + marks(*[BEYOND_CEILING] * r.beyond_ceiling)
+        letters = []
+        for reason in r.doubts:
+            kind, _, detail = reason.partition(": ")
+            kinds.setdefault(kind, []).append(detail)
+            letters.append(ascii_lowercase[list(kinds).index(kind)])
+        mark = f" (?{','.join(letters)})" if letters else ""
+        verdict = Badge(str(r.judgement) + mark, KINDS.get(r.verdict, "plain"))
+        ceiling = share_of_ceiling(r) + " (!)" * r.beyond_ceiling
         figures = (seconds(r.seconds), seconds(r.reference_seconds), ceiling)
-        rows.append([r.case, r.variant, verdict, *speedup(r), *figures, str(r.processes)])
+        rows.append([r.case, r.variant, verdict, *speedup(r), *figures])
     columns = (
         *("case", "variant", "verdict", "speedup", "95 % interval"),
-        *("time", "reference", "of ceiling", "processes"),
+        *("time", "reference", "of ceiling"),
     )
-    notes = [f"{r.case} {r.variant}: {r.wrong}" for r in results if r.wrong]
-    for kind, details in kinds.items():
-        detail = "; ".join(filter(None, details))
-        notes.append(f"({letters[kind]}) {kind}" + f": {detail}" * bool(detail))
+    for letter, (kind, details) in zip(ascii_lowercase, kinds.items(), strict=False):
+        notes.append(f"({letter}) {kind}: {'; '.join(dict.fromkeys(details))}".rstrip(": "))
+    if any(r.beyond_ceiling for r in results):
+        notes.append("(!) faster than the ceiling: the cost of the path is wrong")
     return Table(title, columns, rows, text=range(3), notes=notes)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +19,29 @@ from .result import NO_DIFFERENCE_WITHIN, SCATTER, verdict_of
 TELLING_ROUNDS = 20  # values needed to distinguish drift and two speeds from chance
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What the warnings depend on.
+def warnings(
+    ratios: NDArray[np.float64], speedup: Interval, processes: int = 1, busy: float = 0.0
+) -> Iterator[str]:
+    """Each warning has its kind before a colon. An undecided verdict claims nothing, so has none.
 
-    Attributes
+    What would not change the verdict is no reason for a warning: the interval shows it.
+
+    Parameters
     ----------
     ratios : reference ÷ variant, in the order of measurement.
     speedup : their interval.
     processes : how many have timed it; with 1, the rounds are the sample.
     busy : share of the machine that other processes took.
     """
-
-    ratios: NDArray[np.float64]
-    speedup: Interval
-    processes: int
-    busy: float = 0.0
-
-
-def warnings(measured: Measured) -> Iterator[str]:
-    """Each warning has its kind before a colon. An undecided verdict claims nothing, so has none.
-
-    What would not change the verdict is no reason for a warning: the interval shows it.
-    """
-    ratios, speedup, verdict = measured.ratios, measured.speedup, verdict_of(measured.speedup)
+    verdict = verdict_of(speedup)
     if verdict is Verdict.UNDECIDED:
         return
-    if measured.processes > 1 and not certain(speedup, measured.processes):
-        yield f"few processes: {measured.processes} may all have the same one of two speeds"
+    if processes > 1 and not certain(speedup, processes):
+        yield f"few processes: {processes} may all have the same one of two speeds"
     if SCATTER * FUNCTIONS.block_seconds < clock_resolution():
         yield "coarse clock: its steps are longer than 1 % of a block"
-    if measured.busy > BUSY and contradicted(verdict, speedup.low, speedup.high, by=1.05):
-        share = f"{100 * measured.busy:.0f} %"
+    if busy > BUSY and contradicted(verdict, speedup.low, speedup.high, by=1.05):
+        share = f"{100 * busy:.0f} %"
         yield f"busy machine: others took {share}, which may cause differences of ±5 %"
     if (modes := two_modes(np.log(ratios))) and contradicted(verdict, *map(math.exp, modes)):
         low, high = map(math.exp, modes)

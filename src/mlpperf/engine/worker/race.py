@@ -23,6 +23,9 @@ from .rounds import FEWEST_ROUNDS, set_aside
 # A slow moment of the machine may last for a tenth of a second, and hits one contestant harder than
 # another. So a contest is timed at several moments, between which others of its group run.
 MOMENTS = 5
+# One more than a process needs, because two show how much the rounds scatter: from that, and from
+# the scatter of all others, three processes give a useful interval also of long calls.
+ROUNDS_LEAST = FEWEST_ROUNDS + 1
 # How many contests are ready at the same time, and how many bytes they may take for it, if every
 # contestant has prepared a copy of all inputs for itself.
 GROUP_MOST = 12
@@ -45,7 +48,7 @@ class Ready:
     def go_on(self, share: float) -> None:
         """Let its contestants run until that share of the seconds is spent."""
         start = time.perf_counter()
-        self.timing.go_on(self.contest.seconds * share, FEWEST_ROUNDS)
+        self.timing.go_on(self.contest.seconds * share, ROUNDS_LEAST)
         self.taken += time.perf_counter() - start
 
     def samples(self) -> Samples:
