@@ -12,8 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare.details import ComparisonDetails, SeriesDetails
-from ..compare.records import ComparisonRecord
+from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -25,6 +24,7 @@ from .draft import Draft
 from .forest import ORDER, Row, forest, ordered
 from .gather import where_from
 
+ABOUT_MOST = 200  # characters that a search shows
 ROWS_MOST = 1000  # of a page; the files have all
 WHOLE_HASH = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{30}\b")
 HOW_TO_READ = (
@@ -62,8 +62,8 @@ def verdict_of(record: ComparisonRecord) -> str:
     return short(record.verdict) or "There is no verdict."
 
 
-def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[Series]) -> None:
-    """The page of a comparison; `untouched` are the series that it skipped."""
+def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
+    """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
     rows = ordered([row(site, one) for one in record.series])
     file = addresses.comparison(record)
@@ -77,17 +77,18 @@ def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[
         blocks.append(Prose(site.keep(name, [_flat(one) for one in record.series])))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
-        blocks.append(Prose(_nothing(record, len(untouched))))
+        blocks.append(Prose(_nothing(record, len(left_out))))
     sections = [Section("What changed", blocks)]
-    if untouched:
-        sections.append(Section("Skipped", [_skipped(untouched)]))
+    if left_out:
+        sections.append(Section("Skipped", [_skipped(left_out)]))
     how: list[Any] = [_versions(site, record), *map(Prose, notes(record)), _again(record)]
     sections.append(Section("How it was measured", how))
     title = f"{base} → {head}"
     verdict = verdict_of(record)
     if rows and record.exit_code == 1:  # the names are in the table
         verdict = f"Regression at {head} against {base}: {_counts(rows)}."
-    site.pages.append(Page(file, title, verdict, sections, "Compare"))
+    about = f"comparison, {record.time[:10]}: {verdict}"[:ABOUT_MOST]
+    site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
 def row(site: Draft, one: SeriesDetails) -> Row:
@@ -147,19 +148,19 @@ def _nothing(record: ComparisonDetails, skipped: int) -> str:
     return "Nothing was timed."
 
 
-def _skipped(untouched: Sequence[Series]) -> Html:
+def _skipped(left_out: Sequence[Series]) -> Html:
     """The names of the series that run no changed code, folded."""
     items = Markup("").join(
         Markup('<li><a href="{}">{}</a></li>').format(addresses.benchmark(one), plain(one.name))
-        for one in untouched[:ROWS_MOST]
+        for one in left_out[:ROWS_MOST]
     )
-    more = len(untouched) - ROWS_MOST
+    more = len(left_out) - ROWS_MOST
     return Html(
         Markup(
             "<details><summary>{} skipped: they run no changed code</summary>"
             '<ul class="names">{}</ul>{}</details>'
         ).format(
-            f"{count(len(untouched), 'benchmark')}",
+            f"{count(len(left_out), 'benchmark')}",
             items,
             Markup("<p>and {:,} more</p>").format(more) if more > 0 else "",
         )
