@@ -15,7 +15,6 @@ NAMES = {
     "first compare": True,
     "verbose compare": True,
     "bisect": True,
-    "backfill": True,
     "history": True,
     "verify": True,
     "race": True,
