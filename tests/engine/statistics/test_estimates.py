@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, RatioEstimate
+from mlpperf.engine.statistics.estimates import SCATTER_UNKNOWN, Pool, RatioEstimate
 from mlpperf.engine.statistics.pooling import pool
 from mlpperf.engine.statistics.robust import ROW, quickest
 from mlpperf.engine.worker.runner import Runner
@@ -48,6 +48,23 @@ def test_what_rounds_cost_is_what_the_last_process_needed() -> None:
     found.add([1.0], [1.0], 5e-3, 7.0)
     assert found.round_seconds == 5e-3
     assert found.other_seconds == 2.0  # whoever comes first may wait for a library to load
+
+
+def test_the_pooled_error_weighs_own_and_usual_scatter_by_their_degrees_of_freedom() -> None:
+    """Two degrees for nine times the variance that is expected, and four for twice."""
+    found = RatioEstimate([0.0, 0.03, 0.06], [1] * 3, [0.01] * 3, [np.zeros(2)], scatter=0.0)
+    expected = 0.01 / math.sqrt(3)
+    assert found.error_between == found.error == pytest.approx(3 * expected)
+    found.pool = Pool(between=0.0, scale=2.0, degrees=4.0)
+    assert found.freedom == 6.0
+    assert found.error == pytest.approx(expected * math.sqrt((2 * 9 + 4 * 2) / 6))
+
+
+def test_the_centre_of_each_process_costs_the_scatter_a_degree_of_freedom() -> None:
+    found = of_processes(np.random.default_rng(0), 3, 5 * ROW, 0.01)
+    sizes = np.abs(np.concatenate(found.deviations))
+    assert len(sizes) == 15
+    assert found.scatter == pytest.approx(1.4826 * np.median(sizes) / math.sqrt(12 / 15))
 
 
 def test_one_round_tells_nothing_about_its_own_error() -> None:

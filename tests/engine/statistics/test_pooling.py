@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from mlpperf.engine.statistics import pooling
 from mlpperf.engine.statistics.estimates import Pool, RatioEstimate
 from mlpperf.engine.statistics.intervals import CONFIDENCE
 from mlpperf.engine.statistics.pooling import FEWEST, pool
@@ -67,6 +69,57 @@ def test_a_process_of_large_error_counts_less_but_the_others_never_too_much() ->
     weights = found[0].errors ** -2.0
     assert weights[0] < weights[1]
     assert found[0].errors.min() >= found[0].pool.between > 5e-3
+
+
+@pytest.mark.parametrize(("between", "alike"), [(4e-3, 8.0), (2e-3, 4.0), (1e-3, 20.0)])
+def test_the_pool_is_the_least_similar_that_the_likelihood_supports(
+    between: float, alike: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SciPy's multivariate t, of what differs between the processes of a series."""
+    grid = {
+        "BETWEEN": (0.0, 2e-3, 5e-3),
+        "SCALES": (0.5, 1.0, 2.0),
+        "DEGREES": (1.0, 3.0, 8.0, 20.0),
+    }
+    for name, values in grid.items():
+        monkeypatch.setattr(pooling, name, values)
+    found = estimates(np.random.default_rng(6), 40, between=between, alike=alike)
+    for number, one in enumerate(found):
+        one.own_errors = [1e-3, 2e-3, 4e-3]
+        if number % 3 == 0:  # not all have as many processes
+            del one.log_ratios[-1], one.rounds[-1], one.own_errors[-1]
+
+    def likelihood(between: float, scale: float, degrees: float) -> float:
+        total = 0.0
+        for one in found:
+            variances = np.diag(np.array(one.own_errors) ** 2 + between**2)
+            apart = np.diff(np.eye(len(variances)), axis=0)
+            shape = scale * apart @ variances @ apart.T
+            total += stats.multivariate_t.logpdf(apart @ one.log_ratios, shape=shape, df=degrees)
+        return total
+
+    best = {
+        degrees: max(
+            (likelihood(between, scale, degrees), Pool(between, scale, degrees))
+            for between in grid["BETWEEN"]
+            for scale in grid["SCALES"]
+        )
+        for degrees in grid["DEGREES"]
+    }
+    most = max(value for value, _ in best.values())
+    expected = next(each for value, each in best.values() if value >= most - pooling.MARGIN)
+    pool(found)
+    assert {one.pool for one in found} == {expected}
+
+
+def test_twenty_degrees_of_freedom_are_enough() -> None:
+    found = estimates(np.random.default_rng(5), FEWEST // 2, between=0.01, alike=20.0)
+    del found[0].log_ratios[-1], found[0].rounds[-1], found[0].own_errors[-1]
+    pool(found)
+    assert found[1].pool == Pool()
+    extra = estimates(np.random.default_rng(5), 1, between=0.01, alike=20.0)
+    pool([*found[1:], *extra])
+    assert found[1].pool.degrees > 0
 
 
 def test_too_few_series_learn_nothing() -> None:
