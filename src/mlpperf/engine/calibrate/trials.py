@@ -131,7 +131,8 @@ def calibrate(
             known = times.get(finding.series, math.inf)
             times[finding.series] = min(known, finding.seconds["base"])
         if not result.timed:
-            why = [*result.warnings, *result.broken.values(), "nothing is right"]
+            verdicts = (f"{f.series.name} is {f.judgement}" for f in result.findings.values())
+            why = [*result.warnings, *result.broken.values(), *verdicts, "there is no benchmark"]
             raise MlpperfError(f"Nothing could be timed: {why[0]}")
         return result
 
