@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import subprocess
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
@@ -16,26 +18,32 @@ from mlpperf.engine.report.knowledge import lacks
 from mlpperf.engine.report.state import shortened
 
 Pages = dict[str, str]
+Edit = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+
+
+def log(folder: Path) -> list[str]:
+    """The hashes of a branch, the oldest first."""
+    command = ["git", "rev-list", "--reverse", "HEAD"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 @pytest.fixture
 def built(
     made_branch: Callable[..., list[str]], command: Any, tmp_path: Path, monkeypatch: Any
 ) -> Callable[..., Pages]:
-    """The pages of a made branch, by their files; `lost` says which comparisons are left out."""
+    """The pages of a made branch, by their files; its comparisons are first changed by `edit`."""
 
-    def of(
-        commits: int,
-        steps: dict[int, float],
-        lost: Callable[[str, str], bool] = lambda base, head: False,
-    ) -> Pages:
+    def of(commits: int, steps: dict[int, float], edit: Edit = list) -> Pages:
         folder = tmp_path / "branch"
         made_branch(folder, commits, steps, 0.002)
         monkeypatch.chdir(folder)
         file = folder / ".mlpperf/comparisons.jsonl"
         records = [json.loads(line) for line in file.read_text().splitlines()]
-        kept = [r for r in records if not lost(r["base"], r["head"])]
-        file.write_text("".join(f"{json.dumps(record)}\n" for record in kept))
+        places = {name: place for place, name in enumerate(log(folder))}
+        for record in records:
+            record["pair"] = tuple(places[record[side]] for side in ("base", "head"))
+        file.write_text("".join(f"{json.dumps(record)}\n" for record in edit(records)))
         done = command("report", "--out", str(tmp_path / "site"))
         assert done.exit_code == 0, done.output
         site = tmp_path / "site"
@@ -122,35 +130,131 @@ def test_where_nothing_changed_the_pages_say_so(
 def test_what_is_not_linked_is_apart_with_the_command_that_links_it(
     built: Callable[..., Pages], tmp_path: Path
 ) -> None:
-    hashes: list[str] = []
-
-    def across(base: str, head: str) -> bool:
-        """Whether a comparison crosses the tenth commit."""
-        hashes.extend(one for one in (base, head) if one not in hashes)
-        return hashes.index(base) < 10 <= hashes.index(head)
-
-    pages = built(30, {}, across)
+    pages = built(30, {}, lambda every: [r for r in every if not r["pair"][0] < 10 <= r["pair"][1]])
     html = pages["history.html"]
     assert 'id="not-known-well"' in html
-    command = f"mlpperf compare {hashes[9][:10]} {hashes[10][:10]} --exact --series "
+    before, after = (one[:10] for one in log(tmp_path / "branch")[9:11])
+    command = f"mlpperf compare {before} {after} --exact --series "
     assert f"{command}benchmarks/test_it.py::test_parse --budget 300" in texts(html)
     first = map_of(tmp_path / "site")["rows"][0]
     assert not first["known"]
     assert [10, None] in first["levels"]
+    assert "2 benchmarks are not known well" in texts(pages["index.html"])
 
 
-def test_commits_that_were_not_compared_yet_are_counted(
-    built: Callable[..., Pages],
+def test_what_was_never_timed_is_in_the_map_and_not_called_unchanged(
+    built: Callable[..., Pages], tmp_path: Path
 ) -> None:
-    seen: list[str] = []
+    def untimed(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in every:
+            record["series"][1] |= {"ratio": {"median": None}, "ratio_error": None}
+        return every
 
-    def late(base: str, head: str) -> bool:
-        seen.extend(one for one in (base, head) if one not in seen)
-        return seen.index(head) > 24
+    pages = built(20, {}, untimed)
+    assert "never timed" in texts(pages["history.html"])
+    assert "1 benchmark is not known well" in texts(pages["index.html"])
+    (row,) = (row for row in map_of(tmp_path / "site")["rows"] if "test_write" in row["name"])
+    assert row["levels"] == [[0, None]]
+    assert not row["known"]
 
-    page = texts(built(30, {}, late)["index.html"])
+
+def test_commits_that_were_not_compared_yet_are_counted(built: Callable[..., Pages]) -> None:
+    page = texts(built(30, {}, lambda every: [r for r in every if r["pair"][1] < 25])["index.html"])
     assert "5 newer commits have not been compared yet" in page
     assert "25 of 30 commits compared" in page
+
+
+@pytest.mark.parametrize("until", [40, 30])
+def test_a_wrong_result_is_open_while_the_newest_comparison_has_it(
+    until: int, built: Callable[..., Pages]
+) -> None:
+    def wrong(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in every:
+            both = {"base": record["pair"][0], "head": record["pair"][1]}
+            sides = {side: "differs by 0.1" for side, at in both.items() if 20 <= at < until}
+            if sides:
+                untimed = {"ratio": {"median": None}, "ratio_error": None}
+                record["series"][1] |= {"wrong": sides, **untimed}
+        return every
+
+    page = texts(built(40, {}, wrong)["index.html"])
+    assert "differs by 0.1" in page
+    assert ("1 regression is open" in page) == (until == 40)
+    assert ("test_write is wrong since" in page) == (until == 40)
+
+
+def test_more_memory_is_a_change_of_its_commit(built: Callable[..., Pages]) -> None:
+    def grown(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in every:
+            if record["pair"] == (15, 16):
+                record["series"][0]["grown"] = ["peak 1 MB → 2 MB"]
+        return every
+
+    (one,) = entries(built(30, {}, grown)["history.html"])
+    assert "commit 16" in one
+    assert "more memory benchmarks/test_it.py::test_parse peak 1 MB → 2 MB" in one
+
+
+def test_a_change_at_one_of_several_commits_says_so(built: Callable[..., Pages]) -> None:
+    def sparse(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [r for r in every if r["pair"][0] % 10 == 0 and r["pair"][1] > r["pair"][0] + 4]
+
+    pages = built(40, {23: 0.05}, lambda every: sparse(every) + between(every))
+    (one,) = entries(pages["history.html"])
+    assert re.search(r"since \w{10} to \w{10}, one of them", one)
+    (page,) = (html for name, html in pages.items() if name.startswith("commit-"))
+    assert "one commit of it, or all of them, made the change" in texts(page)
+
+
+def between(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Comparisons of the tens with each other, made from those of neighbours."""
+    made = []
+    for first in (0, 10, 20):
+        parts = [r for r in every if first <= r["pair"][0] and r["pair"][1] == r["pair"][0] + 1]
+        ratio = [math.prod(r["series"][i]["ratio"]["median"] for r in parts[:10]) for i in (0, 1)]
+        head = parts[9]["head"]
+        record = {**parts[0], "head": head, "commits": {"base": parts[0]["base"], "head": head}}
+        series = [
+            {**one, "ratio": {"median": value}}
+            for one, value in zip(record["series"], ratio, strict=True)
+        ]
+        made.append({**record, "series": series})
+    return made
+
+
+def test_seconds_count_only_where_no_comparison_is(
+    built: Callable[..., Pages], command: Any, tmp_path: Path
+) -> None:
+    built(40, {})
+    branch, site = tmp_path / "branch", tmp_path / "seconds"
+    for number, commit in enumerate(log(branch)):
+        benchmarks = [
+            {
+                "fullname": f"benchmarks/test_it.py::{name}",
+                "stats": {"median": 1.3 if number >= 20 else 1.0, "iqr": 0.001, "rounds": 9},
+                "extra_info": {},
+            }
+            for name in ("test_parse", "test_other")
+        ]
+        made = {
+            "machine_info": {
+                "node": "m",
+                "python_version": "3.11",
+                "cpu": {"brand_raw": "c", "count": 2},
+            },
+            "commit_info": {"id": commit, "time": None, "dirty": False},
+            "datetime": f"2026-03-{number % 28 + 1:02d}T12:00:{number:02d}+00:00",
+            "benchmarks": benchmarks,
+        }
+        file = branch / ".benchmarks" / "m" / f"{number:04d}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(made))
+    done = command("report", "--out", str(site), "--pytest-benchmark", ".benchmarks")
+    assert done.exit_code == 0, done.output
+    (one,) = entries((site / "history.html").read_text("utf-8"))
+    assert "test_other" in one
+    assert "test_parse" not in one
+    assert "commit 20" in one
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def commit(whole: str) -> str:
 
 
 def comparison(record: ComparisonRecord) -> str:
-    """The page of a comparison: its date, and a digest of what tells it from all others."""
+    """The page of a comparison: its date, and a digest of what no other one has in common."""
     sides = (record.commits.get("base"), record.base, record.commits.get("head"), record.head)
     digest = _digest("\0".join(map(str, (record.time, *sides, record.place, *record.selected))))
     return f"comparison-{record.time[:10]}-{digest}.html"

@@ -232,11 +232,12 @@ def highlighting() -> str:
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
 
 
+CODE = re.compile(r"`([\w-][\w ./=^:'-]*)`")
+
+
 def coded(text: str) -> Markup:
-    """Text as HTML, in which what stands between backticks is code."""
-    parts = plain(" ".join(text.splitlines())).split("`")
-    if len(parts) % 2 == 0:  # a backtick that is none of a pair
-        return escape("`".join(parts))
+    """Text as HTML, in which a command between backticks is code."""
+    parts = CODE.split(plain(" ".join(text.splitlines())))
     code = Markup("<code>{}</code>").format
     return Markup("").join(code(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 

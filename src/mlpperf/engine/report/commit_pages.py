@@ -22,6 +22,7 @@ from .events import Event, by_commit
 PAGES_MOST = 2000  # commits with a page of their own, the newest
 ROWS_MOST = 500  # benchmarks on a page
 FILES_MOST = 100  # changed files on a page
+NAMED = 3  # benchmarks in the sentence
 SHOWN = 4  # changes of a commit in a list of commits
 # Of each commit its hash, author and message; the lines of its files follow.
 FORMAT = ("--encoding=UTF-8", "--format=%x00%H%x00%an%x00%B%x00")
@@ -81,6 +82,9 @@ def _page(
     blocks.append(changed(site, events[:ROWS_MOST], f"Changes of {short}, regressions first"))
     if len(events) > ROWS_MOST:
         blocks.append(Prose(f"The first {ROWS_MOST} of {len(events):,}; the history has all."))
+    if any(event.in_range for event in events):
+        text = "Where a range is given, one commit of it, or all of them, made the change."
+        blocks.append(Prose(text))
     if any(event.paired for event in events):
         again = f"`mlpperf compare {short}^ {short} --exact` measures this commit again."
         blocks.append(Prose(again, quiet=True))
@@ -95,10 +99,11 @@ def _page(
         beside = Markup("; ").join(every)
         text = Markup("<p>The nearest commits that changed something: {}.</p>").format(beside)
         sections.append(Section("Before and after", [Prose(text)]))
+    more = "; and others" if len(events) > NAMED else ""
     page = Page(
         addresses.commit(hash_),
         plain(first.subject) or f"Commit {short}",
-        f"{summary(events)}.",
+        f"{summary(events)}: {'; '.join(one.clause(one.ratio) for one in events[:NAMED])}{more}.",
         sections,
         about=f"commit {short}, {date}: {summary(events)}",
     )
@@ -157,7 +162,7 @@ def changed(
 ) -> Table:
     """A row for each event; if `dated`, with its commit."""
     several = len({event.machine for event in events}) > 1
-    ranges = dated or any(event.where != event.commit[:SHORT] for event in events)
+    ranges = dated or any(event.in_range for event in events)
     rows: list[Sequence[Cell]] = []
     for event in events:
         row: list[Cell] = [site.benchmark_of(event, up), event.direction, event.change]
@@ -172,7 +177,7 @@ def changed(
             row.append(_compared(site, event, up))
         rows.append(row)
     columns = ["benchmark", "", "change (95 % interval)", *["a call before"] * (not dated), "today"]
-    numbers = range(2, len(columns))
+    numbers = range(3, len(columns))
     columns += ["since"] * ranges + ["message"] * dated + ["on"] * several
     columns += ["measured"] * (not dated)
     return Table(title, columns, rows, text={*range(len(columns))} - {*numbers})
@@ -204,7 +209,7 @@ def _compared(site: Draft, event: Event, up: str) -> Cell:
 
 def summary(events: Sequence[Event]) -> str:
     """Such as `2 slower, 1 faster`."""
-    numbers = Counter(event.direction.text for event in events)
+    numbers = Counter(event.direction.text.replace("more m", "with more m") for event in events)
     return ", ".join(f"{number:,} {word}" for word, number in numbers.items())
 
 
@@ -213,7 +218,12 @@ def entry(site: Draft, events: Sequence[Event], up: str = "") -> Entry:
     first = events[0]
     page = addresses.commit(first.commit)
     rows: list[Sequence[Cell]] = [
-        [event.direction, site.benchmark_of(event, up), Badge(event.change)]
+        [
+            event.direction,
+            site.benchmark_of(event, up),
+            Badge(event.change),
+            *([Badge(f"since {event.where}")] if event.in_range else []),
+        ]
         for event in events[:SHOWN]
     ]
     more = f"and {len(events) - SHOWN:,} more: {summary(events)}"

@@ -29,6 +29,7 @@ from .addresses import file_name
 from .blocks import Page, Prose, Section, sparkline
 from .events import Event, events_of
 from .gather import Material, where_from
+from .knowledge import Lack, lacks
 
 SENTENCES_MOST = 3  # about where something was measured
 NO_CHANGE = "No change that the history can show."
@@ -106,6 +107,11 @@ class Draft:
     def events(self) -> list[Event]:
         """What changed at which commit, the newest first."""
         return events_of(self.material)
+
+    @cached_property
+    def lacks(self) -> list[Lack]:
+        """What is not known well of benchmarks that were compared, the worst first."""
+        return lacks(self.material.levels) if self.material.levels else []
 
     def offer(self, name: str, table: Table) -> Table:
         """`table` with links to its records, which become JSON and CSV files called `name`."""

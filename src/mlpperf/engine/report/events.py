@@ -27,6 +27,7 @@ from .gather import Material
 
 WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a 95 % interval
 UNKNOWN = math.nan
+NAME_MOST = 80  # characters of a name in a sentence
 # What the tools that measured seconds are called where a series has a suite.
 SOURCES = {"race": "races", "asv": "asv run", "pytest-benchmark": "pytest-benchmark"}
 
@@ -83,6 +84,18 @@ class Event:
         return plain(
             " ".join(filter(None, (self.series.path, self.series.variant, self.series.case)))
         )
+
+    def clause(self, ratio: float) -> str:
+        """Such as `test_parse is 3.1 % slower`, by a ratio of levels; a long name is cut."""
+        name = self.name if len(self.name) <= NAME_MOST else f"…{self.name[-NAME_MOST:]}"
+        size = f"{by_percent(ratio)[1:]} " if ratio > 0 else ""
+        word = self.direction.text
+        return f"{name} {'takes' if word == 'more memory' else 'is'} {size}{word}"
+
+    @property
+    def in_range(self) -> bool:
+        """Whether it is only known that one of several commits, or all of them, changed it."""
+        return self.where != self.commit[:SHORT]
 
     @property
     def suite(self) -> str:
@@ -186,7 +199,8 @@ def _wrong(levels: Levels) -> Iterator[Event]:
         commit = levels.lineage[first]
         timed = levels.networks.get(series)
         newest = int(timed.head[timed.measured].max(initial=-1)) if timed else -1
-        ends = f"; until {levels.lineage[last].short}" if last > first else ""
+        still = last >= newest
+        ends = "" if still else f"; until {levels.lineage[last].short}"
         yield Event(
             commit.hash,
             time(commit.time),
@@ -196,7 +210,7 @@ def _wrong(levels: Levels) -> Iterator[Event]:
             series,
             Badge("wrong", "bad"),
             detail=f"{known[first]}{ends}",
-            open=last >= newest,
+            open=still,
             compared=next((k.record for k in levels.links if first in (k.base, k.head)), None),
         )
 

@@ -10,12 +10,11 @@ from ..history.changes import ALARMS, FEWEST
 from ..levels.show import notes
 from ..table import Cell, Table
 from ..words import count, plain
-from . import map_data
+from . import map_data, state
 from .blocks import Filters, Log, Map, Page, Prose, Section
 from .commit_pages import entry, summary
 from .draft import NO_CHANGE, Draft, none_yet
 from .events import Event, by_commit, newest_place
-from .knowledge import lacks
 
 COMMITS_MOST = 500  # in the list; the files have all
 LACKS_MOST = 50  # benchmarks that are not known well, on the page
@@ -36,8 +35,10 @@ def history(site: Draft) -> None:
 def _verdict(site: Draft) -> str:
     m = site.material
     if m.levels is None and m.history is None:
-        return "There is no history yet."
+        return state.without_history(site)
     groups = by_commit(site.events)
+    if not groups and (short := state.too_short(m)):
+        return short
     if m.levels is not None:
         first, last = m.levels.lineage[0], m.levels.lineage[newest_place(m.levels)]
         along = f"from {first.short} to {last.short}"
@@ -82,9 +83,7 @@ def _map(site: Draft) -> Section:
 
 
 def _not_known(site: Draft) -> list[Section]:
-    levels = site.material.levels
-    assert levels is not None
-    every = lacks(levels)
+    every = site.lacks
     if not every:
         return []
     rows: list[list[Cell]] = [

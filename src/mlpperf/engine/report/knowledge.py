@@ -60,7 +60,7 @@ def lacks(levels: Levels) -> list[Lack]:
     newest = newest_place(levels)
     ends = levels.lineage[newest - 1].short, levels.lineage[newest].short
     every = []
-    for series in _never_timed(levels):
+    for series in never_timed(levels):
         every.append(Lack(series, "never timed", _compare(*ends, series), np.inf))
     for series, fit in levels.fits.items():
         known = Known.of(fit)
@@ -86,7 +86,7 @@ def _compare(base: str, head: str, series: Series) -> str:
     return f"mlpperf compare {base} {head} --exact --series {name} --budget {BUDGET}"
 
 
-def _never_timed(levels: Levels) -> list[Series]:
+def never_timed(levels: Levels) -> list[Series]:
     """Series that were in comparisons, but never with a result."""
     seen: dict[int, NDArray[np.bool_]] = {}
     names: dict[int, Sequence[Series]] = {}

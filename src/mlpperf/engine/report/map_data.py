@@ -19,7 +19,7 @@ from ..words import plain, seconds
 from . import addresses
 from .draft import Draft
 from .events import newest_place
-from .knowledge import WELL, Known, newest_seconds
+from .knowledge import WELL, Known, never_timed, newest_seconds
 
 SUBJECT_MOST = 80  # characters of a message
 DIGITS = 1  # of a change in percent
@@ -49,6 +49,7 @@ def drawn(site: Draft, levels: Levels) -> Drawn:
     ]
     times = newest_seconds(levels)
     rows = [row for item in levels.fits.items() for row in _rows(site, levels, *item, last, times)]
+    rows += map(_empty, never_timed(levels))
     content = {"commits": commits, "machines": levels.machines, "rows": rows}
     text = json.dumps(finite(content), separators=(",", ":"), allow_nan=False)
     suites = sorted({row["suite"] for row in rows})
@@ -84,6 +85,13 @@ def _rows(
             "seconds": times.get(series, 0.0),
             "call": seconds(times[series]) if series in times else "–",
         }
+
+
+def _empty(series: Series) -> dict[str, Any]:
+    """The row of a series without a result."""
+    names = {"name": plain(series.name), "page": "", "suite": series.suite or "hot paths"}
+    numbers = {"within": 0.0, "known": False, "seconds": 0.0, "call": "–"}
+    return {**names, "machine": "", "levels": [[0, None]], "steps": [], **numbers}
 
 
 def _stretches(level: Floats, known: Known) -> list[list[float | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .draft import Draft, grouped
 from .events import WITHIN, Event, by_commit, newest, newest_place
-from .knowledge import Known, lacks
+from .gather import Material
+from .knowledge import Known
 
 LATELY = 5  # commits in the list of those that changed something
 OPEN_MOST = 20  # open regressions
@@ -29,34 +31,50 @@ GIB = 2**30
 
 
 def sentence(site: Draft) -> str:
-    """The open regressions at the newest commit, or that there is none; empty without a history."""
+    """The open regressions at the newest commit, or that there is none, and what is not known."""
     m, measured = site.material, newest(site.material)
     if measured is None:
         return _last_comparison(site)
     commit, date = measured
     at = f"{commit[:SHORT]} ({date:%Y-%m-%d})"
     every = _open(site)
-    if not every:
-        if m.levels is None and all(len(points) < 2 * FEWEST for points in m.points):
-            return (
-                f"The history is too short to show changes; that takes {2 * FEWEST} commits with "
-                "seconds, or two that are compared."
-            )
-        return f"No regression is open at {at}."
-    more = f"; and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    are = "regression is" if len(every) == 1 else "regressions are"
-    return f"{len(every):,} {are} open at {at}: {'; '.join(map(_named, every[:NAMED]))}{more}."
+    unknown = ""
+    if site.lacks:
+        are = "benchmark is" if len(site.lacks) == 1 else "benchmarks are"
+        unknown = f" {len(site.lacks):,} {are} not known well."
+    if every:
+        more = f"; and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
+        are = "regression is" if len(every) == 1 else "regressions are"
+        named = "; ".join(f"{one.clause(one.net)} since {one.where}" for one in every[:NAMED])
+        return f"{len(every):,} {are} open at {at}: {named}{more}.{unknown}"
+    return too_short(m) or f"No regression is open at {at}.{unknown}"
 
 
-def _named(event: Event) -> str:
-    size = f"{by_percent(event.net)[1:]} " if event.net > 0 else ""
-    return f"{event.name} is {size}{event.direction.text} since {event.where}"
+def too_short(material: Material) -> str:
+    """Why a history of seconds cannot show a change; empty if it can, or has comparisons."""
+    if material.levels or any(len(points) >= 2 * FEWEST for points in material.points):
+        return ""
+    return (
+        f"The history is too short to show changes; that takes {2 * FEWEST} commits with "
+        "seconds, or two that are compared."
+    )
 
 
 def _last_comparison(site: Draft) -> str:
     """The verdict of the newest comparison, where none is of two commits of this branch."""
     last = max(site.material.comparisons, key=lambda record: record.time, default=None)
-    return "" if last is None else f"{last.time[:10]}: {shortened(last)}"
+    return without_history(site) if last is None else f"{last.time[:10]}: {shortened(last)}"
+
+
+def without_history(site: Draft) -> str:
+    """Why nothing is known of any commit."""
+    number = len(site.material.comparisons)
+    if not number:
+        return "No commits have been compared yet; `mlpperf compare BASE` compares two versions."
+    return (
+        f"{count(number, 'comparison')}, but none of two commits of the branch that is checked "
+        "out; `mlpperf backfill` compares these."
+    )
 
 
 def shortened(record: ComparisonRecord) -> str:
@@ -107,13 +125,18 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
     kind = "bad" if opened else "good"
     changes = len(by_commit(site.events))
     facts = [
-        (f"{opened:,}", f"open regression{'s' * (opened != 1)}", "history.html", kind),
+        (
+            f"{opened:,}",
+            f"open regression{'s' * (opened != 1)}",
+            "history.html#log.change=slower",
+            kind,
+        ),
         (f"{changes:,}", f"commit{'s' * (changes != 1)} changed something", "history.html", ""),
     ]
     if levels is not None:
         useful = [link for link in levels.links if link.useful]
         compared = len({place for link in useful for place in (link.base, link.head)})
-        unknown = {lack.series for lack in lacks(levels)}
+        unknown = {lack.series for lack in site.lacks}
         every = len(unknown | levels.fits.keys())
         known = every - len(unknown)
         facts += [
@@ -175,14 +198,14 @@ def _trends(site: Draft, levels: Levels) -> Section:
     """The mean level of the benchmarks of each file, or of each hot path."""
     last = newest_place(levels)
     rows: list[tuple[float, Sequence[Cell]]] = []
-    for (suite, path), items in grouped(
+    for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)
     ).items():
         mean = np.mean([fit.levels()[: last + 1] for _, fit in items], axis=0)
         ends = [_end(fit, last) for _, fit in items]
         slower, faster = (sum(end == side for end in ends) for side in (1, -1))
         name = plain(path)
-        link = Anchor(name) if suite else site.page_of(path) if path in site.files else Anchor(name)
+        link = Anchor(name, f"history.html#{urlencode({'map.text': name})}")
         moved = bool(np.ptp(mean))
         change = float(mean[-1] - mean[0])
         cells: list[Cell] = [
@@ -224,7 +247,7 @@ def _line(mean: Floats) -> Cell:
 
 
 def _where(comparisons: Sequence[ComparisonRecord]) -> Section:
-    """The machines: those of one name are told apart by all that is known of them."""
+    """A row for each machine; two of one name differ in what else is known of them."""
     rows: list[Sequence[Cell]] = []
     by_machine = grouped(
         comparisons, lambda r: (r.place, r.machine.memory, r.machine.system, r.machine.python)

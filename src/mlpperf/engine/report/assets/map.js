@@ -48,7 +48,8 @@
 
     function drawn(row) {
       const made = element("tr"), name = element("th", undefined, { scope: "row", class: "name" });
-      name.append(row.page ? element("a", row.name, { href: row.page }) : row.name);
+      name.append(row.page ? element("a", row.name, { href: row.page }) : element("span", row.name));
+      name.firstChild.title = row.name;
       if (row.machine) name.append(element("small", row.machine));
       const cell = element("td", undefined, { class: "strip" }), strip = element("div");
       const stops = row.levels.map(([start, value], i) => {
@@ -67,7 +68,7 @@
       }
       strip.row = row;
       cell.append(strip);
-      made.append(name, cell, element("td", row.changed ? percent(row.now) : "0", { class: "number" }),
+      made.append(name, cell, element("td", row.changed ? percent(row.now) : row.known ? "0" : "?", { class: "number" }),
         element("td", row.within ? `±${row.within < 10 ? row.within.toFixed(1) : row.within.toFixed(0)} %` : "–",
           { class: "number extra" }),
         element("td", row.call, { class: "number extra" }));
