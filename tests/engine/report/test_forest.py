@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -40,7 +41,7 @@ def test_an_interval_that_leaves_the_axis_is_marked() -> None:
     assert all(0 <= at <= 100 for at in positions(html, "range"))
 
 
-@pytest.mark.parametrize("change", [1.0001, 1.004, 1.03, 1.4, 3.0, 1e6, 1e-6])
+@pytest.mark.parametrize("change", [1.0001, 1.004, 1.03, 1.4, 0.6, 0.7, 3.0, 1e6, 1e-6])
 def test_the_axis_has_ticks_whatever_its_length(change: float) -> None:
     html = str(
         forest([row("slower", change, change * 0.999, change * 1.001)], "one", name="it").html
@@ -67,3 +68,10 @@ def test_one_row_needs_no_choices() -> None:
     one = row("slower", 2, 1.9, 2.1)
     assert "choices" not in forest([one], "one", name="it").html
     assert "choices" in forest([one, one], "two", name="it").html
+
+
+@pytest.mark.parametrize("half", [0.001, 0.1, 0.25, 0.3, 0.34, 0.5, 4, 50])
+def test_intervals_of_any_width_are_drawn(half: float) -> None:
+    one = row("undecided", 1, math.exp(-half), math.exp(half))
+    (at,) = positions(str(forest([one], "one", name="it").html), "dot")
+    assert at == pytest.approx(50, abs=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
+from .details import ComparisonDetails, SeriesDetails, details
 from .outcomes import Outcome
 from .pipeline import compare
 from .records import ComparisonRecord, comparisons
@@ -14,11 +15,14 @@ __all__ = [
     "BUDGET",
     "SUITE_BUDGET",
     "Comparison",
+    "ComparisonDetails",
     "ComparisonRecord",
     "Outcome",
     "Request",
+    "SeriesDetails",
     "carry_out",
     "compare",
     "comparisons",
+    "details",
     "record",
 ]

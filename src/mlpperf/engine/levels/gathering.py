@@ -80,7 +80,7 @@ class Levels:
         first, last = sorted((base, head))
         link = Link(first, last, record, base > head)
         self.links.append(link)
-        for known in ("machines", "networks", "fits", "_parents", "_edges"):
+        for known in ("newest", "machines", "networks", "fits", "_parents", "_edges"):
             self.__dict__.pop(known, None)
         return link
 
@@ -88,6 +88,11 @@ class Levels:
     def machines(self) -> list[str]:
         """The kinds of machines that measured, whatever the hosts are called."""
         return list(dict.fromkeys(_machine(link.record) for link in self.links))
+
+    @cached_property
+    def newest(self) -> int:
+        """The place of the newest commit that was compared; 0 without any."""
+        return max((link.head for link in self.links if link.useful), default=0)
 
     def across(self, place: int) -> Link | None:
         """The first comparison of a commit with its predecessor, or the shortest one across it."""

@@ -136,11 +136,10 @@ def notes(levels: Levels) -> list[str]:
                 f"{host} contradicts the other comparisons in {contradicting} of "
                 f"{count(every, 'edge')}, which were left out."
             )
-    newest = max((link.head for link in levels.links if link.useful), default=0)
-    if later := len(lineage) - 1 - newest:
+    if later := len(lineage) - 1 - levels.newest:
         are = "commit has" if later == 1 else f"{later:,} commits have"
         sentences.append(f"The newest {are} not been compared yet. Run `mlpperf backfill`.")
-    gaps = {series: [g for g in fit.gaps if g <= newest] for series, fit in all_fits.items()}
+    gaps = {series: [g for g in fit.gaps if g <= levels.newest] for series, fit in all_fits.items()}
     if unlinked := {series: places for series, places in gaps.items() if places}:
         number = len(set().union(*unlinked.values()))
         are = (

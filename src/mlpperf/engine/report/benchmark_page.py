@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare.details import SeriesDetails
+from ..compare import SeriesDetails
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.show import SeriesStep, machine_of, place
@@ -21,7 +21,7 @@ from . import addresses
 from .blocks import Code, Page, Prose, Section, source
 from .comparison_page import link_of, seconds_shown, shown, sides
 from .draft import Draft, grouped
-from .events import WITHIN, newest_place
+from .events import WITHIN
 from .forest import BAD, GOOD, Row, forest
 from .gather import where_from
 from .level_plot import day, level_plot
@@ -49,7 +49,8 @@ def benchmark_page(site: Draft, series: Series) -> None:
     file = addresses.benchmark(series)
     name = plain(series.name)
     sentence = _verdict(levels, fit, series, results)
-    site.pages.append(Page(file, name, sentence, sections, ""))
+    about = f"benchmark, {count(len(fit.steps), 'step')}" if fit else "benchmark"
+    site.pages.append(Page(file, name, sentence, sections, about=about))
 
 
 def _verdict(
@@ -69,7 +70,7 @@ def _verdict(
             "Its level over the commits is not known, because no two commits of this branch have "
             f"been compared with a result for it; `mlpperf backfill` compares them.{plain(time)}"
         )
-    compared = newest_place(levels) + 1
+    compared = levels.newest + 1
     commits = count(compared, "commit")
     if later := len(levels.lineage) - compared:
         has = "commit has" if later == 1 else f"{later:,} commits have"

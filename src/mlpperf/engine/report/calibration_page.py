@@ -28,7 +28,7 @@ def calibration(site: Draft) -> None:
             verdict = (
                 f"{show.detectable(rates)} {sum(a.hits for a in alarms)} of "
                 f"{count(sum(a.of for a in alarms), 'comparison')} raised a false alarm "
-                f"(on {where})."
+                f"({where}, {asked.time[:10]})."
             )
         at = f" at {', '.join(asked.cases)}" if asked.cases else ""
         crowd = ", while other processes kept the machine busy" if asked.busy > BUSY else ""
@@ -40,7 +40,7 @@ def calibration(site: Draft) -> None:
         if sum(t.detected.of > 0 for t in rates) > 1:  # one size is no curve
             alt = "Share of injected slowdowns that were detected, by size; as in the table."
             blocks.append(Plot(figures.detection(rates), alt))
-        table = show.calibration(rates, f"{name}: rates for slowdowns that were put into the code")
+        table = show.calibration(rates, "Rates for slowdowns that were put into the code")
         blocks.append(site.offer(f"calibration-{number}", replace(table, records=records)))
         sections.append(Section(name, [*blocks, Prose(where_from(asked), quiet=True)]))
     if not sections:

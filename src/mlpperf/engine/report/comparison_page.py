@@ -12,8 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare.details import ComparisonDetails, SeriesDetails
-from ..compare.records import ComparisonRecord
+from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -25,6 +24,7 @@ from .draft import Draft
 from .forest import ORDER, Row, forest, ordered
 from .gather import where_from
 
+ABOUT_MOST = 200  # characters that a search shows
 ROWS_MOST = 1000  # of a page; the files have all
 WHOLE_HASH = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{30}\b")
 HOW_TO_READ = (
@@ -87,7 +87,8 @@ def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[
     verdict = verdict_of(record)
     if rows and record.exit_code == 1:  # the names are in the table
         verdict = f"Regression at {head} against {base}: {_counts(rows)}."
-    site.pages.append(Page(file, title, verdict, sections, "Compare"))
+    about = f"comparison, {record.time[:10]}: {verdict}"[:ABOUT_MOST]
+    site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
 def row(site: Draft, one: SeriesDetails) -> Row:

@@ -274,7 +274,7 @@ def _compared(levels: Levels) -> dict[object, range]:
 def newest(material: Material) -> tuple[str, datetime] | None:
     """The newest commit that was measured, and its date."""
     if levels := material.levels:
-        commit = levels.lineage[newest_place(levels)]
+        commit = levels.lineage[levels.newest]
         return commit.hash, time(commit.time)
     ends: Sequence[tuple[int, str, datetime]] = [
         (int(points.places[-1]), points.commits[-1], points.dates[-1])
@@ -283,8 +283,3 @@ def newest(material: Material) -> tuple[str, datetime] | None:
     ]
     last = max(ends, default=None, key=lambda end: end[0])
     return None if last is None else last[1:]
-
-
-def newest_place(levels: Levels) -> int:
-    """The place of the newest commit that was compared."""
-    return max((link.head for link in levels.links if link.useful), default=0)

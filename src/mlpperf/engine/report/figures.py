@@ -104,7 +104,7 @@ def forest(results: Sequence[Result]) -> Any:
     """Speedup of every variant with its interval; right of 1 is faster than the reference."""
     timed = [r for r in results if r.speedup.median > 0]
     drawn = points("", [r.variant for r in timed], [r.speedup for r in timed], "×")
-    title = "speedup over the reference, with 95 % intervals"
+    title = "speedup, with 95 % intervals"
     return by_name(
         [drawn.update(showlegend=False)], title, len(timed), [(1.0, "as fast")], logarithmic=True
     )

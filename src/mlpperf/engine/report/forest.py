@@ -187,7 +187,8 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
         raw = 100 * (math.expm1(high) - math.expm1(low)) / TICKS
         size = 10.0 ** math.floor(math.log10(raw))
         step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw)
-        changes = [step * number for number in sorted(range(-TICKS, TICKS + 1), key=abs)]
+        numbers = sorted(range(-TICKS, TICKS + 1), key=abs)
+        changes = [step * number for number in numbers if step * number > -100]
     ticks: dict[float, str] = {}
     for change in changes:
         at = math.log1p(change / 100)

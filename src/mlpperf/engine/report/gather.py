@@ -12,8 +12,7 @@ from typing import Any
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare import ComparisonRecord, comparisons
-from ..compare.details import ComparisonDetails, details
+from ..compare import ComparisonDetails, ComparisonRecord, comparisons, details
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord

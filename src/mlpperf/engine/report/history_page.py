@@ -14,7 +14,7 @@ from . import map_data, state
 from .blocks import Filters, Log, Map, Page, Prose, Section
 from .commit_pages import entry, summary
 from .draft import NO_CHANGE, Draft, none_yet
-from .events import Event, by_commit, newest_place
+from .events import Event, by_commit
 
 COMMITS_MOST = 500  # in the list; the files have all
 LACKS_MOST = 50  # benchmarks that are not known well, on the page
@@ -40,7 +40,7 @@ def _verdict(site: Draft) -> str:
     if not groups and (short := state.too_short(m)):
         return short
     if m.levels is not None:
-        first, last = m.levels.lineage[0], m.levels.lineage[newest_place(m.levels)]
+        first, last = m.levels.lineage[0], m.levels.lineage[m.levels.newest]
         along = f"from {first.short} to {last.short}"
     else:
         assert m.history is not None

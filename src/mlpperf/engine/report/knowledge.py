@@ -13,7 +13,7 @@ from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..suites.series import Series
 from ..words import count
-from .events import WITHIN, newest_place
+from .events import WITHIN
 
 WELL = 0.05  # the largest half of an interval of a benchmark that is known well
 BUDGET = 300  # seconds of timing that are proposed
@@ -57,7 +57,7 @@ class Lack:
 
 def lacks(levels: Levels) -> list[Lack]:
     """What is not known well, the worst first."""
-    newest = newest_place(levels)
+    newest = levels.newest
     ends = levels.lineage[newest - 1].short, levels.lineage[newest].short
     every = []
     for series in never_timed(levels):

@@ -25,7 +25,7 @@ from ..suites.series import Series
 from ..words import by_percent, count, plain
 from .blocks import PLOTLY, Html
 from .draft import Draft
-from .events import WITHIN, newest_place
+from .events import WITHIN
 
 DOTS_MOST = 400  # in a plot
 LABELS_MOST = 12  # of steps, in a plot
@@ -65,7 +65,7 @@ def day(commit: Commit) -> str:
 
 def drawn(levels: Levels, fit: Fit, hrefs: Mapping[int, str]) -> dict[str, Any]:
     """Lines, dots and steps as changes in percent relative to the newest compared commit."""
-    last = newest_place(levels)
+    last = levels.newest
     machines = sorted({step.where.machine for step in fit.steps if step.where.machine != EVERY})
     return {
         "lines": [_line(levels, fit, machine, last) for machine in machines or [EVERY]],

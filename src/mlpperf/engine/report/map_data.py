@@ -18,7 +18,6 @@ from ..suites.series import Series
 from ..words import plain, seconds
 from . import addresses
 from .draft import Draft
-from .events import newest_place
 from .knowledge import WELL, Known, never_timed, newest_seconds
 
 SUBJECT_MOST = 80  # characters of a message
@@ -37,7 +36,7 @@ class Drawn:
 
 def drawn(site: Draft, levels: Levels) -> Drawn:
     """The levels of all series, up to the newest commit that was compared."""
-    last = newest_place(levels)
+    last = levels.newest
     commits = [
         [
             commit.short,

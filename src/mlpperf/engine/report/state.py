@@ -19,7 +19,7 @@ from ..words import SHORT, by_percent, count, plain
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .draft import Draft, grouped
-from .events import WITHIN, Event, by_commit, newest, newest_place
+from .events import WITHIN, Event, by_commit, newest
 from .gather import Material
 from .knowledge import Known
 
@@ -173,7 +173,7 @@ def _since_release(levels: Levels | None) -> str:
 
 def _later(levels: Levels) -> str:
     """The commits that were not compared yet, in a sentence; empty without any."""
-    later = len(levels.lineage) - 1 - newest_place(levels)
+    later = len(levels.lineage) - 1 - levels.newest
     if not later:
         return ""
     have = "commit has" if later == 1 else "commits have"
@@ -196,7 +196,7 @@ def _lately(site: Draft) -> Section:
 
 def _trends(site: Draft, levels: Levels) -> Section:
     """The mean level of the benchmarks of each file, or of each hot path."""
-    last = newest_place(levels)
+    last = levels.newest
     rows: list[tuple[float, Sequence[Cell]]] = []
     for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)

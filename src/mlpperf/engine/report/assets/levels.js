@@ -4,17 +4,17 @@
 (() => {
   const { plain, load, later } = window.mlpperf;
 
-  // A value for each commit from the places where it changes; between them it stays. After the last
-  // place nothing is known.
+  // A value for each commit from the places where it changes; between them it stays.
   const everywhere = (commits, at, values) => {
     let corner = 0;
     return commits.map((_, place) => {
       while (corner + 1 < at.length && at[corner + 1] <= place) corner += 1;
-      return place > at.at(-1) ? null : values[corner];
+      return values[corner];
     });
   };
 
-  function figure(commits, { lines, dots, steps }, width) {
+  function figure(every, { lines, dots, steps }, width) {
+    const commits = every.slice(0, lines[0].at.at(-1) + 1); // the later ones were not compared yet
     const about = (place) => {
       const [hash, date, author, subject] = commits[place];
       return [hash.slice(0, 10), date, author, subject].map(plain).concat(hash);
