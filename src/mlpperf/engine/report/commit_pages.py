@@ -20,6 +20,7 @@ from .draft import Draft, Planned
 from .events import Event, by_commit
 
 PAGES_MOST = 2000  # commits with a page of their own, the newest
+DETAILS_MOST = 500  # of these, commits with their message and files, which git takes time for
 ROWS_MOST = 500  # benchmarks on a page
 FILES_MOST = 100  # changed files on a page
 NAMED = 3  # benchmarks in the sentence
@@ -48,7 +49,7 @@ class Details:
 def planned(site: Draft) -> list[Planned]:
     """The pages of the newest commits that changed anything."""
     groups = dict(islice(by_commit(site.events).items(), PAGES_MOST))
-    details = _details([*groups])
+    details = _details([*groups][:DETAILS_MOST])
     older = dict(pairwise(groups))
     newer = {before: after for after, before in older.items()}
     return [
@@ -122,7 +123,7 @@ def _identity(site: Draft, commit: str, date: str, about: Details | None) -> Pro
 def _why(about: Details | None, short: str) -> Iterator[Any]:
     """The rest of the message, and the changed files."""
     if about is None:
-        yield Prose(f"Git does not have commit {short} here, so its message and files are unknown.")
+        yield Prose(f"Its message and files are not known here; `git show {short}` may show them.")
         return
     if about.message:
         lines = "\n".join(plain(line) for line in about.message.splitlines())
