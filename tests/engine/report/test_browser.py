@@ -163,10 +163,12 @@ def traces(tab: Any) -> list[int]:
 PAGES = [*(name for name, _ in navigation(CONTENT)), "paths/sigmoid.html", "paths/precision.html"]
 
 
-@pytest.fixture
-def page_of_a_commit(site: Path) -> Path:
-    """The largest one."""
-    return max(site.glob("commit-*.html"), key=lambda page: page.stat().st_size)
+SINGLE = ["commit-*.html", "comparison-*.html", "benchmark-pytest-*parse*.html"]
+
+
+def largest(site: Path, pattern: str) -> Path:
+    """Of the pages that fit a pattern, the largest one."""
+    return max(site.glob(pattern), key=lambda page: page.stat().st_size)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -284,6 +286,38 @@ def test_the_search_finds_commits_and_pages_by_keyboard(site: Path, tab: Any) ->
     assert results.count() == 0
 
 
+def test_a_step_leads_to_its_comparison_and_a_point_to_its_commit(site: Path, tab: Any) -> None:
+    opened(tab, largest(site, "benchmark-pytest-*parse*.html"))
+    assert traces(tab)[0] > 1
+    hover = "document.querySelector('.level .plot')._fullData.at(-1).customdata[0].slice(1, 4)"
+    assert tab.evaluate(hover)[1:] == ["A", "commit 0"]
+    labels = tab.locator(".level .annotation-text")
+    assert labels.all_text_contents()[0].startswith("+1.")
+    tab.locator("#steps tbody a", has_text="comparison").first.click()
+    tab.wait_for_selector("html[data-ready]")
+    assert "comparison-" in tab.url
+    (row,) = tab.locator("#changes tbody tr", has_text="test_parse").all()
+    row.get_by_role("link").click()
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.locator("h1").inner_text() == "benchmarks/test_it.py::test_parse"
+
+
+def test_changes_are_chosen_by_verdict_and_name(site: Path, tab: Any) -> None:
+    file = max(site.glob("comparison-*.html"), key=lambda page: page.stat().st_size)
+    opened(tab, file)
+    rows = tab.locator("#changes tbody tr:visible")
+    everything = rows.count()
+    assert everything == 2
+    tab.locator("[data-choice=text]").fill("test_write")
+    assert rows.count() == 1
+    tab.locator("[data-choice=text]").fill("")
+    kind = tab.locator("#changes tbody tr").first.get_attribute("data-verdict")
+    tab.locator("[data-choice=verdict]").select_option(kind)
+    assert 0 < rows.count() <= everything
+    opened(tab, file)  # the choice is a part of the address
+    assert rows.count() == everything
+
+
 def test_two_commits_are_compared(site: Path, tab: Any) -> None:
     opened(tab, site / "compare.html")
     tab.wait_for_selector(".result table")
@@ -301,17 +335,15 @@ def test_two_commits_are_compared(site: Path, tab: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "scheme"),
     [
-        *product([*PAGES, "commit"], ["light"]),
-        *product(["index.html", "history.html", "paths/sigmoid.html"], ["dark"]),
+        *product([*PAGES, *SINGLE], ["light"]),
+        *product(["index.html", "history.html", "paths/sigmoid.html", *SINGLE], ["dark"]),
     ],
 )
-def test_nobody_is_shut_out(
-    name: str, scheme: Any, site: Path, page_of_a_commit: Path, tab: Any
-) -> None:
+def test_nobody_is_shut_out(name: str, scheme: Any, site: Path, tab: Any) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     tab.emulate_media(color_scheme=scheme)
-    opened(tab, page_of_a_commit if name == "commit" else site / name)
+    opened(tab, largest(site, name))
     if tab.locator(".map").count():
         tab.wait_for_selector(".map tbody tr")
     if tab.locator(".commits").count():
@@ -328,12 +360,12 @@ def test_nobody_is_shut_out(
     )
 
 
-@pytest.mark.parametrize("name", ["index.html", "paths/sigmoid.html", "history.html", "commit"])
-def test_a_phone_shows_all_of_a_page(
-    name: str, site: Path, page_of_a_commit: Path, tab: Any
-) -> None:
+@pytest.mark.parametrize(
+    "name", ["index.html", "paths/sigmoid.html", "history.html", "compare.html", *SINGLE]
+)
+def test_a_phone_shows_all_of_a_page(name: str, site: Path, tab: Any) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
-    opened(tab, page_of_a_commit if name == "commit" else site / name)
+    opened(tab, largest(site, name))
     traces(tab)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
-from .details import ComparisonDetails, SeriesDetails, details
+from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .outcomes import Outcome
 from .pipeline import compare
 from .records import ComparisonRecord, comparisons
@@ -23,6 +23,6 @@ __all__ = [
     "carry_out",
     "compare",
     "comparisons",
-    "details",
+    "read_in_full",
     "record",
 ]

@@ -89,7 +89,7 @@ class ComparisonDetails(ComparisonRecord, kw_only=True):
         return {one.named: one for one in self.series}
 
 
-def details(folder: Path, lines: Collection[int]) -> dict[int, ComparisonDetails | str]:
+def read_in_full(folder: Path, lines: Collection[int]) -> dict[int, ComparisonDetails | str]:
     """The comparisons on some lines of `folder`, by the indices that `Outcomes.line` has.
 
     A line that cannot be read in full has the reason instead, in a sentence.

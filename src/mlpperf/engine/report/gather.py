@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare import ComparisonDetails, ComparisonRecord, comparisons, details
+from ..compare import ComparisonDetails, ComparisonRecord, comparisons, read_in_full
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
@@ -99,7 +99,7 @@ def gather(
     material.levels = levels_here(material.comparisons)
     if records:
         lines = {one.outcomes.line for one in chosen(material.comparisons, material.levels)}
-        for line, whole in details(records, lines).items():
+        for line, whole in read_in_full(records, lines).items():
             if isinstance(whole, str):
                 material.unreadable.append(whole)
             else:
