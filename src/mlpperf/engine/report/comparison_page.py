@@ -62,8 +62,8 @@ def verdict_of(record: ComparisonRecord) -> str:
     return short(record.verdict) or "There is no verdict."
 
 
-def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[Series]) -> None:
-    """The page of a comparison; `untouched` are the series that it skipped."""
+def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
+    """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
     rows = ordered([row(site, one) for one in record.series])
     file = addresses.comparison(record)
@@ -77,10 +77,10 @@ def comparison_page(site: Draft, record: ComparisonDetails, untouched: Sequence[
         blocks.append(Prose(site.keep(name, [_flat(one) for one in record.series])))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
-        blocks.append(Prose(_nothing(record, len(untouched))))
+        blocks.append(Prose(_nothing(record, len(left_out))))
     sections = [Section("What changed", blocks)]
-    if untouched:
-        sections.append(Section("Skipped", [_skipped(untouched)]))
+    if left_out:
+        sections.append(Section("Skipped", [_skipped(left_out)]))
     how: list[Any] = [_versions(site, record), *map(Prose, notes(record)), _again(record)]
     sections.append(Section("How it was measured", how))
     title = f"{base} → {head}"
@@ -148,19 +148,19 @@ def _nothing(record: ComparisonDetails, skipped: int) -> str:
     return "Nothing was timed."
 
 
-def _skipped(untouched: Sequence[Series]) -> Html:
+def _skipped(left_out: Sequence[Series]) -> Html:
     """The names of the series that run no changed code, folded."""
     items = Markup("").join(
         Markup('<li><a href="{}">{}</a></li>').format(addresses.benchmark(one), plain(one.name))
-        for one in untouched[:ROWS_MOST]
+        for one in left_out[:ROWS_MOST]
     )
-    more = len(untouched) - ROWS_MOST
+    more = len(left_out) - ROWS_MOST
     return Html(
         Markup(
             "<details><summary>{} skipped: they run no changed code</summary>"
             '<ul class="names">{}</ul>{}</details>'
         ).format(
-            f"{count(len(untouched), 'benchmark')}",
+            f"{count(len(left_out), 'benchmark')}",
             items,
             Markup("<p>and {:,} more</p>").format(more) if more > 0 else "",
         )

@@ -169,7 +169,7 @@ def _comparisons(site: Draft) -> Iterator[Planned]:
     """The pages of single comparisons, the newest first."""
     for record in reversed(site.material.comparisons):
         if whole := site.material.details.get(record.outcomes.line):
-            draft = partial(comparison_page, record=whole, untouched=record.outcomes.skipped)
+            draft = partial(comparison_page, record=whole, left_out=record.outcomes.skipped)
             yield Planned(addresses.comparison(record), "Comparison", "Compare", draft)
 
 
