@@ -97,8 +97,8 @@ def sections(site: Draft) -> list[Section]:
     every = []
     if m.levels is not None or site.events:
         every += [_state(site), _lately(site)]
-    if m.levels is not None:
-        every.append(_trends(site, m.levels))
+    if m.levels is not None and (trends := _trends(m.levels)):
+        every.append(trends)
     if m.comparisons:
         every.append(_where(m.comparisons))
     return every
@@ -176,14 +176,16 @@ def _later(levels: Levels) -> str:
     later = len(levels.lineage) - 1 - levels.newest
     if not later:
         return ""
-    have = "commit has" if later == 1 else "commits have"
-    return f"{later:,} newer {have} not been compared yet; `mlpperf backfill` does it."
+    have, them = ("commit has", "it") if later == 1 else ("commits have", "them")
+    return f"{later:,} newer {have} not been compared yet; `mlpperf backfill` compares {them}."
 
 
 def _lately(site: Draft) -> Section:
     groups = list(by_commit(site.events).values())
     if not groups:
-        return Section("What changed lately", [Prose("No benchmark changed at any commit.")])
+        return Section(
+            "What changed lately", [Prose("No benchmark changed, as far as it was measured.")]
+        )
     entries = [entry(site, events) for events in groups[:LATELY]]
     blocks: list[Any] = [Log("lately", entries)]
     if len(groups) > LATELY:
@@ -194,8 +196,8 @@ def _lately(site: Draft) -> Section:
 # --- groups of benchmarks ---
 
 
-def _trends(site: Draft, levels: Levels) -> Section:
-    """The mean level of the benchmarks of each file, or of each hot path."""
+def _trends(levels: Levels) -> Section | None:
+    """The mean level of the benchmarks of each file or hot path; None if none of them changed."""
     last = levels.newest
     rows: list[tuple[float, Sequence[Cell]]] = []
     for (_, path), items in grouped(
@@ -219,8 +221,7 @@ def _trends(site: Draft, levels: Levels) -> Section:
         rows.append((abs(change), cells))
     rows.sort(key=lambda row: -row[0])
     if not rows or not rows[0][0]:
-        still = f"No group of benchmarks changed, of {len(rows):,}."
-        return Section("Trends", [Prose(still)])
+        return None
     first, newest_one = levels.lineage[0].short, levels.lineage[last].short
     title = f"Mean time of a call from {first} to {newest_one}, by group"
     if len(rows) > GROUPS_MOST:
