@@ -297,6 +297,21 @@ def test_machines_are_never_mixed(tmp_path: Path) -> None:
     assert all(len(curve["at"]) == 3 for curve in content["curves"])
 
 
+def test_rungs_of_two_machines_share_no_table_and_no_plot(tmp_path: Path) -> None:
+    lines = committed("ladders")
+    here = lines[-1]
+    other = {**here, "rung": "only_elsewhere", "machine": {**here["machine"], "simd": "other"}}
+    (tmp_path / "ladders.jsonl").write_text("\n".join(map(json.dumps, [*lines, other])))
+    material = gather(tmp_path, None, None, CONTENT.kinds)
+    folder = write(tmp_path / "site", material, [], "demo", CONTENT).parent
+    tables = [json.loads(file.read_text()) for file in (folder / "data").glob("batch-sizes*.json")]
+    assert len(tables) > 1
+    for rows in tables:
+        assert len({json.dumps([row["machine"], row["device"]]) for row in rows}) == 1
+    (alone,) = (rows for rows in tables if any(row["rung"] == "only_elsewhere" for row in rows))
+    assert len(alone) == 1
+
+
 def test_what_asv_measured_is_on_the_first_page(tmp_path: Path) -> None:
     """Of our suite, and of any other."""
     columns = ["result", "params", "version", "started_at", "duration"]

@@ -95,14 +95,20 @@ def peers(site: Draft) -> None:
     """The newest contest at every batch size."""
     setting = ("batch_size", "device", "threads", "place")
     contests = peers_show.contests(site.material.of(PeerRecord), setting)
-    machines = {where.machine: number for number, (*_, where) in enumerate(contests)}
-    sections, verdicts = [], []
+    machines = list(dict.fromkeys(where.machine for *_, where in contests))
+    newest_last = sorted(contests.items(), key=lambda item: item[1][0].time)
+    shown = {(size, device): contest for (size, device, *_), contest in newest_last}
+    verdicts = [
+        f"Batch {size:,}, {device}: {peers_show.verdict(contest)}"
+        for (size, device), contest in sorted(shown.items())
+    ]
+    sections = []
     for (size, device, threads, where), contest in sorted(contests.items()):
         name = f"Batch {size:,}, {device}, {count(threads, 'thread')}, on {where.machine}"
-        verdicts.append(f"Batch {size:,}, {device}: {peers_show.verdict(contest)}")
         alt = f"Seconds of 35 epochs for {len(contest)} peers; the table below has them."
-        file = f"peers-{size}-{file_name(device)}-{threads}-{machines[where.machine] + 1}"
+        file = f"peers-{size}-{file_name(device)}-{threads}"
         plot = Plot(figures.peers(contest), alt)
+        file = _file(file, machines.index(where.machine) + 1)
         sections.append(Section(name, [plot, *_measured(site, file, peers_show.table(contest))]))
     _page(site, "peers.html", "Peers", " ".join(verdicts), sections, "`mlpperf peers`")
 
