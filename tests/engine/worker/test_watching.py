@@ -427,12 +427,19 @@ def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
     assert other == ""
 
 
-@pytest.mark.parametrize(("module", "touches"), [("city/maps.py", True), ("other/maps.py", False)])
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("src/city/maps.py", "{elsewhere}"),
+        ("lib/site-packages/city/maps.py", "the installed city/maps.py"),
+        ("src/other/maps.py", ""),
+    ],
+)
 def test_what_is_installed_elsewhere_is_not_what_changed(
-    module: str, touches: bool, tmp_path: Path
+    place: str, named: str, tmp_path: Path
 ) -> None:
     """An editable install has both versions import the working tree."""
-    elsewhere = tmp_path / "elsewhere/src" / module
+    elsewhere = tmp_path / "elsewhere" / place
     elsewhere.parent.mkdir(parents=True)
     elsewhere.write_text("def draw():\n    return 1\n")
     tests = f"""
@@ -445,9 +452,8 @@ def test_it(benchmark):
 """
     base, head = ({"src/city/maps.py": f"def draw():\n    return {n}\n"} for n in "12")
     found = touched(tmp_path, tests, head, base)["test_it"]
-    assert found == (
-        f"loading it imports {elsewhere} instead of src/city/maps.py" if touches else ""
-    )
+    named = named.format(elsewhere=elsewhere)
+    assert found == (f"loading it imports {named} instead of src/city/maps.py" if named else "")
 
 
 def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:

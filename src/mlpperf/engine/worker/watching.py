@@ -166,7 +166,10 @@ class Watch:
             tail = re.split(r"(?:^|/)(?:(?:\.\.|src|lib|python)/)+", name)[-1]
             alone = "/" not in tail and not (file.parent / "__init__.py").exists()
             if file.as_posix().endswith(f"/{tail}") and (alone or "/" in tail):
+                _, installed, module = place.rpartition(f"{os.sep}site-packages{os.sep}")
+                place = f"the installed {module}" if installed else place
                 self._blind = f"imports {place} instead of {name}"
+                return
 
     def _hear_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
