@@ -110,7 +110,7 @@ def test_a_call_that_does_not_end_in_the_head_is_slower_by_a_bound() -> None:
     assert finding.bound == pytest.approx(5000)
     assert str(finding.judgement) == "slower: a call takes at least 5000 times as long"
     assert result(finding).exit_code == 1
-    assert "is slower by at least +499,900.0 %" in render.verdict(result(finding))
+    assert "is slower by at least 499,900.0 %" in render.verdict(result(finding))
 
 
 def test_a_hot_path_that_does_not_end_in_the_head_is_slower_too() -> None:
