@@ -9,6 +9,7 @@ import shutil
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+@lru_cache  # a report is written once and read by many tests
 def pages(folder: Path) -> dict[str, Reader]:
     found = {
         str(f.relative_to(folder)): Reader(f.read_text("utf-8")) for f in folder.rglob("*.html")
