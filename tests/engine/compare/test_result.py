@@ -109,7 +109,7 @@ def replaced(found: Finding, number: int) -> Finding:
         (
             comparison(finding(1.01, 1.02, 1.03), finding(1.01, 1.04, 1.05)),
             1,
-            "path1, path0 are slower by up to 4.0 %",
+            "path1 and path0 are slower by up to 4.0 %",
         ),
         (comparison(Finding(ONE, wrong={"head": "x"})), 1, "path0/case/variant is wrong"),
         (comparison(Finding(ONE, wrong={"base": "x"})), 0, "No regression"),

@@ -72,7 +72,7 @@ def _which(findings: Sequence[Finding]) -> str:
     if len(findings) == 1:
         return findings[0].series.name
     names = list(dict.fromkeys(f.series.function for f in findings))
-    return ", ".join(names) if len(names) <= NAMES_MOST else f"{len(findings):,} benchmarks"
+    return " and ".join(names) if len(names) <= NAMES_MOST else f"{len(findings):,} benchmarks"
 
 
 def _are(findings: Sequence[Finding]) -> str:
