@@ -41,7 +41,7 @@ def update(
         If a block is marked nowhere, a marker lacks its counterpart or names a block that nobody
         writes, or there are no records.
     """
-    marker = re.compile(r"<!-- (?:end of ([^>]+)|([^>]+), by program) -->")
+    marker = re.compile(r"<!-- (?:end of ([^>]+)|([^>]+), generated) -->")
     named = {"".join(name) for text in texts.values() for name in marker.findall(text)}
     if unknown := sorted(named - blocks.keys()):
         raise MlpperfError(
@@ -50,7 +50,7 @@ def update(
         )
     new = dict(texts)
     for name, write in blocks.items():
-        start, end = f"<!-- {name}, by program -->", f"<!-- end of {name} -->"
+        start, end = f"<!-- {name}, generated -->", f"<!-- end of {name} -->"
         between = re.compile(
             f"{re.escape(start)}(?:(?!{re.escape(start)}).)*?{re.escape(end)}", re.S
         )

@@ -51,7 +51,7 @@ def test_a_changed_figure_is_noticed() -> None:
     assert update(changed, RECORDS) == texts != changed
 
 
-START, END = "<!-- sum, by program -->", "<!-- end of sum -->"
+START, END = "<!-- sum, generated -->", "<!-- end of sum -->"
 SUM = {"sum": lambda _: "2"}
 
 
@@ -70,7 +70,7 @@ def test_a_block_may_be_on_several_pages() -> None:
 
 
 def test_a_block_without_markers_is_refused() -> None:
-    with pytest.raises(MlpperfError, match="No text has the markers <!-- sum, by program --> and"):
+    with pytest.raises(MlpperfError, match="No text has the markers <!-- sum, generated --> and"):
         update(short(""), RECORDS, SUM)
 
 
@@ -78,7 +78,7 @@ def test_a_block_without_markers_is_refused() -> None:
     "text", [START, END, START + END + END, START + START + END, END + START, END + START + END]
 )
 def test_a_marker_without_its_counterpart_is_refused(text: str) -> None:
-    with pytest.raises(MlpperfError, match=r"page\.md needs <!-- sum, by program --> before each"):
+    with pytest.raises(MlpperfError, match=r"page\.md needs <!-- sum, generated --> before each"):
         update(short(text), RECORDS, SUM)
 
 
@@ -88,7 +88,7 @@ def test_markers_in_two_pages_are_no_pair() -> None:
         update(apart, RECORDS, SUM)
 
 
-@pytest.mark.parametrize("marker", ["<!-- product, by program -->", "<!-- end of product -->"])
+@pytest.mark.parametrize("marker", ["<!-- product, generated -->", "<!-- end of product -->"])
 def test_a_marker_of_no_block_is_refused(marker: str) -> None:
     with pytest.raises(MlpperfError, match="'product', which no program writes; there are: sum"):
         update(short(START + END + marker), RECORDS, SUM)
@@ -101,7 +101,7 @@ def test_a_comment_is_no_marker() -> None:
 
 def test_pages_in_folders_are_written_too(tmp_path: Path) -> None:
     names = list(EVERY)
-    both = [f"<!-- {name}, by program -->\n<!-- end of {name} -->\n" for name in names]
+    both = [f"<!-- {name}, generated -->\n<!-- end of {name} -->\n" for name in names]
     below = tmp_path / "docs" / "reference" / "commands.md"
     below.parent.mkdir(parents=True)
     (tmp_path / "README.md").write_text("".join(both[:-1]), encoding="utf-8")

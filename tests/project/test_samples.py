@@ -16,7 +16,7 @@ from readme_samples import NAMES, SAMPLES
 ROOT = Path(__file__).parents[2]
 PAGES = marked(ROOT)
 
-GENERATED = re.compile(r"<!-- ([^>]+), by program -->.*?<!-- end of \1 -->", re.DOTALL)
+GENERATED = re.compile(r"<!-- ([^>]+), generated -->.*?<!-- end of \1 -->", re.DOTALL)
 FENCE = re.compile(r"^( *)```([\w-]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 LANGUAGES = {"python", "toml", "yaml", "json"}
 TREES = {"architecture.md"}  # its picture of the folders, which test_docs.py compares with them
@@ -63,7 +63,7 @@ def test_output_by_hand_is_noticed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "<!-- x sample, by program -->\n```\nTimed\n```\n<!-- end of x sample -->\n",
+        "<!-- x sample, generated -->\n```\nTimed\n```\n<!-- end of x sample -->\n",
         "```toml\nbudget = 155\n```\n",
         "Run\n\n    mlpperf compare main  # or another\n    cd there && make\n",
     ],

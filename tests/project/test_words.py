@@ -43,7 +43,7 @@ FORBIDDEN = re.compile(rf"\b({'|'.join(INSTEAD)})\b(?! :)", re.IGNORECASE)
 # As names of variables, functions and classes they do not name what they hold.
 NAMES = {"told", "said", "found", "trouble", "sight", "mended", "guest"}
 
-GENERATED = re.compile(r"<!-- ([^>]+), by program -->.*?<!-- end of \1 -->", re.DOTALL)
+GENERATED = re.compile(r"<!-- ([^>]+), generated -->.*?<!-- end of \1 -->", re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
@@ -145,7 +145,7 @@ def test_honest_uses_are_fine(text: str) -> None:
 
 
 def test_code_and_generated_parts_of_a_page_do_not_count() -> None:
-    text = "a `told` b\n```\nsaid\n```\n<!-- x, by program -->\nsight\n<!-- end of x -->\n"
+    text = "a `told` b\n```\nsaid\n```\n<!-- x, generated -->\nsight\n<!-- end of x -->\n"
     assert not forbidden(prose(text))
 
 
