@@ -91,7 +91,7 @@ def verify(
                 except WrongResultError as reason:
                     outcome = str(reason)
                 rows.append((path.name, contestant.name, case_.name, outcome))
-    wrong = {row[:2]: str(row[3]) for row in reversed(rows) if isinstance(row[3], str)}
+    wrong = {row[:2] for row in rows if isinstance(row[3], str)}
     if verbose or wrong:
         shown = [row for row in rows if verbose or row[:2] in wrong]
         terminal.console().print(tables.proofs(shown))
