@@ -418,6 +418,38 @@ def test_a_copy_has_changes_and_new_files_and_nothing_that_git_ignores(
     assert not any(name.startswith(".git/") for name in copied)
 
 
+def test_a_virtual_environment_is_no_part_of_the_working_tree(project: Any, tmp_path: Path) -> None:
+    environment = project.folder / "venv"
+    for name in ("pyvenv.cfg", "bin/python", "lib/python3/site-packages/numpy.py", "own/new.py"):
+        (environment / name).parent.mkdir(parents=True, exist_ok=True)
+        (environment / name).write_text("")
+    (environment / "lib64").symlink_to("lib")
+    (project.folder / "library.py").write_text("")
+    into = tmp_path / "copy"
+    into.mkdir()
+
+    copy_tree(project.folder, into)
+
+    assert [str(file) for file in contents(into / "venv")] == ["own/new.py"]
+    assert (into / "library.py").is_file()
+    assert not (into / "venv" / "lib64").exists()
+
+
+def test_an_environment_with_tracked_files_or_at_the_top_is_copied(
+    project: Any, tmp_path: Path
+) -> None:
+    for name in ("venv/pyvenv.cfg", "venv/lib/new.py", "pyvenv.cfg", "lib/module.py"):
+        (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.folder / name).write_text("")
+    project.git("add", "venv/pyvenv.cfg")
+    into = tmp_path / "copy"
+    into.mkdir()
+
+    copy_tree(project.folder, into)
+
+    assert {"venv/lib/new.py", "lib/module.py"} <= contents(into).keys()
+
+
 def test_what_cannot_be_written_is_one_sentence(project: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     commit = project.git("rev-parse", "HEAD").strip()

@@ -10,14 +10,17 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from ...errors import MlpperfError
 from ..git import git, path
 from ..inside import inside
 from ..words import SHORT
 
+# What a virtual environment holds; the link `lib64` is one of its entries.
+FOLDERS = ("bin/", "Scripts/", "lib/", "lib64", "Lib/", "include/", "Include/", "share/")
+ENVIRONMENT = (*FOLDERS, "pyvenv.cfg", ".gitignore")
 # Submodules whose commit is not in any repository here: their commit by their path.
 Missing = dict[str, str]
 
@@ -117,9 +120,9 @@ def _repositories(
 def copy_tree(folder: Path, into: Path) -> Missing:
     """Copy the working tree at `folder` to `into`: changes and new files, no ignored files.
 
-    Files keep their mode. Links that lead out of the copy, pipes and sockets are left out.
-    Submodules are copied as they are; the result are those that are not initialised, which stay
-    empty.
+    Virtual environments are left out as well, and so are links that lead out of the copy, pipes and
+    sockets. Files keep their mode. Submodules are copied as they are; the result are those that are
+    not initialised, which stay empty.
 
     Raises
     ------
@@ -132,11 +135,12 @@ def copy_tree(folder: Path, into: Path) -> Missing:
 
 
 def _copied(folder: Path, into: Path) -> Missing:
-    names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=folder)
+    tracked = _names(git("ls-files", "-z", "--cached", folder=folder))
+    others = _names(git("ls-files", "-z", "--others", "--exclude-standard", folder=folder))
     pins = _pins(git("ls-files", "-z", "--stage", folder=folder))
     real: dict[Path, bool] = {folder: True}  # whether the path of a folder has no links
     missing: Missing = {}
-    for name in dict.fromkeys(os.fsdecode(name) for name in names.split(b"\0") if name):
+    for name in dict.fromkeys([*tracked, *_without_environments(others, tracked)]):
         source, target = folder / name, into / name
         try:
             kind = 0  # deleted; for git, a file behind a link is, too
@@ -160,6 +164,23 @@ def _copied(folder: Path, into: Path) -> Missing:
         except OSError as reason:
             raise MlpperfError(f"{source} cannot be copied to {into}: {reason}.") from reason
     return missing
+
+
+def _names(listing: bytes) -> list[str]:
+    return [os.fsdecode(name) for name in listing.split(b"\0") if name]
+
+
+def _without_environments(others: Sequence[str], tracked: Sequence[str]) -> list[str]:
+    """The names of `others` without the files of virtual environments below which none is tracked.
+
+    An environment is no part of a version: both versions run in it. An environment that lies at the
+    top is not left out, since the project's own new files would be below it as well.
+    """
+    marks = (name.rpartition("/") for name in others)
+    tops = {folder for folder, _, name in marks if name == "pyvenv.cfg" and folder}
+    tops -= {str(folder) for name in tracked for folder in PurePosixPath(name).parents}
+    own = tuple(f"{top}/{part}" for top in tops for part in ENVIRONMENT)
+    return [name for name in others if not (own and name.startswith(own))]
 
 
 def _is_real(folder: Path, known: dict[Path, bool]) -> bool:
