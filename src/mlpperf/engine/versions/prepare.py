@@ -23,6 +23,7 @@ from .environment import (
     requirements,
     unmet,
 )
+from .ignored import ignored_modules
 from .layout import needed_projects
 from .own import Own, differ, share
 from .repository import commit_named, merge_base, source
@@ -86,6 +87,11 @@ class Pair:
     def same_code(self) -> bool:
         """Whether no file differs that a benchmark can read."""
         return same_code(self.base, self.head, bool(self.suites))
+
+    @property
+    def ignored(self) -> dict[str, str]:
+        """The modules that git ignores and the project imports, and why the result is unknown."""
+        return ignored_modules(self.head)
 
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:

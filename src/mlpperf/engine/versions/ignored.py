@@ -1,0 +1,58 @@
+"""Modules of the working tree that git ignores, so that no version has them.
+
+A generator may have written them. Code that imports one, with something else in its place if it is
+missing, would not run as it runs for its users.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+from ..git import git
+from .layout import BUILT
+from .trees import read
+from .version import Version
+
+# Files with a version in them, which projects read with a fallback.
+VERSIONS = {"_version", "version", "__version__", "_version_info", "__about__"}
+
+
+def ignored_modules(version: Version) -> dict[str, str]:
+    """The modules in the user's working tree that a version lacks and may import.
+
+    Why each makes a result unknown, by its path. Only what a Python file in the same folder of the
+    version imports by name counts: environments and caches do not.
+    """
+    if version.home is None:
+        return {}
+    listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    entries = git(*listing, folder=version.home).split(b"\0")
+    names = (os.fsdecode(entry).rstrip("/") for entry in entries if entry)
+    return {
+        name: "git ignores it, so neither version has this module, which the project imports; "
+        "commit it, or let the build backend generate it"
+        for name in names
+        if _is_module(version.home / name) and _lacks(version, version.whole / name)
+    }
+
+
+def _is_module(place: Path) -> bool:
+    """Whether a file or folder can be imported."""
+    if place.is_dir():
+        return place.name.isidentifier() and next(place.glob("*.py"), None) is not None
+    return place.name.endswith((".py", *EXTENSION_SUFFIXES))
+
+
+def _lacks(version: Version, place: Path) -> bool:
+    """Whether a file beside `place` imports the module of that name, which the version lacks."""
+    stem = place.name.partition(".")[0]
+    folders = (place.parent, *(f.parent for f in (version.root / BUILT).rglob(f"{stem}.*")))
+    if stem in VERSIONS or any(
+        entry.name.partition(".")[0] == stem for folder in folders for entry in folder.glob("*")
+    ):
+        return False
+    imported = re.compile(rf"^\s*(from|import)\b.*\b{re.escape(stem)}\b".encode(), re.MULTILINE)
+    return any(imported.search(read(file)) for file in place.parent.glob("*.py"))

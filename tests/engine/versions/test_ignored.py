@@ -1,0 +1,68 @@
+"""Modules that git ignores and code imports make a result unknown; other ignored files do not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.versions.ignored import ignored_modules
+from mlpperf.engine.versions.layout import BUILT
+from mlpperf.engine.versions.version import checked_out
+
+
+def ignored(project: Any, tmp_path: Path, built: str = "") -> list[str]:
+    """The modules that matter in the working tree of a project, by a copy of it."""
+    (project.folder / ".gitignore").write_text("_tables*\n_version.py\nvenv/\n")
+    version = checked_out(None, project.folder, Path(), tmp_path / "copy")
+    if built:
+        (version.root / BUILT / built).parent.mkdir(parents=True)
+        (version.root / BUILT / built).write_text("")
+    return list(ignored_modules(version))
+
+
+def write(project: Any, name: str, text: str = "") -> None:
+    (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (project.folder / name).write_text(text)
+
+
+WITH_FALLBACK = "try:\n    from {} import _tables\nexcept ImportError:\n    _tables = None\n"
+
+
+@pytest.mark.parametrize("name", ["_tables.py", "_tables.abi3.so", "_tables/__init__.py"])
+def test_an_imported_module_that_git_ignores_matters(
+    name: str, project: Any, tmp_path: Path
+) -> None:
+    write(project, "inner/code.py", WITH_FALLBACK.format("inner"))
+    write(project, f"inner/{name}")
+
+    assert ignored(project, tmp_path) == [f"inner/{name}".removesuffix("/__init__.py")]
+
+
+def test_one_at_the_top_matters(project: Any, tmp_path: Path) -> None:
+    write(project, "code.py", "import _tables\n")
+    write(project, "_tables.py")
+
+    assert ignored(project, tmp_path) == ["_tables.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("inner/_version.py", "from ._version import version\n"),
+        ("inner/_tables.py", "# A comment on _tables.\n"),
+        ("inner/_tables.txt", "from . import _tables\n"),
+        ("venv/lib/_tables.py", "from . import _tables\n"),
+    ],
+)
+def test_other_ignored_files_do_not(name: str, code: str, project: Any, tmp_path: Path) -> None:
+    write(project, "inner/code.py", code)
+    write(project, name)
+
+    assert ignored(project, tmp_path) == []
+
+
+def test_what_a_build_generates_does_not(project: Any, tmp_path: Path) -> None:
+    write(project, "inner/code.py", WITH_FALLBACK.format("inner"))
+    write(project, "inner/_tables.py")
+
+    assert ignored(project, tmp_path, built="inner/_tables.py") == []
