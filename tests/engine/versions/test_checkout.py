@@ -435,13 +435,14 @@ def test_a_virtual_environment_is_no_part_of_the_working_tree(project: Any, tmp_
     assert not (into / "venv" / "lib64").exists()
 
 
+@pytest.mark.parametrize("tracked", ["venv/pyvenv.cfg", "venv/bin/activate"])
 def test_an_environment_with_tracked_files_or_at_the_top_is_copied(
-    project: Any, tmp_path: Path
+    tracked: str, project: Any, tmp_path: Path
 ) -> None:
-    for name in ("venv/pyvenv.cfg", "venv/lib/new.py", "pyvenv.cfg", "lib/module.py"):
+    for name in ("venv/pyvenv.cfg", "venv/lib/new.py", "pyvenv.cfg", "lib/module.py", tracked):
         (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (project.folder / name).write_text("")
-    project.git("add", "venv/pyvenv.cfg")
+    project.git("add", tracked)
     into = tmp_path / "copy"
     into.mkdir()
 

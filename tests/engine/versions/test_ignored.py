@@ -46,10 +46,28 @@ def test_one_at_the_top_matters(project: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "from inner import (\n    _tables,\n)\n",
+        "import inner._tables as tables\n",
+        "from ._tables import row\n",
+        "import importlib\n\ntables = importlib.import_module('inner._tables')\n",
+        "not Python: import _tables\n",
+    ],
+)
+def test_every_way_to_import_it_matters(code: str, project: Any, tmp_path: Path) -> None:
+    write(project, "inner/code.py", code)
+    write(project, "inner/_tables.py")
+
+    assert ignored(project, tmp_path) == ["inner/_tables.py"]
+
+
+@pytest.mark.parametrize(
     ("name", "code"),
     [
         ("inner/_version.py", "from ._version import version\n"),
         ("inner/_tables.py", "# A comment on _tables.\n"),
+        ("inner/_tables.py", '"""An example:\n\n    import _tables\n"""\n'),
         ("inner/_tables.txt", "from . import _tables\n"),
         ("venv/lib/_tables.py", "from . import _tables\n"),
     ],

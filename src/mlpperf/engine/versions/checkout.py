@@ -19,8 +19,8 @@ from ..inside import inside
 from ..words import SHORT
 
 # What a virtual environment holds; the link `lib64` is one of its entries.
-FOLDERS = ("bin/", "Scripts/", "lib/", "lib64", "Lib/", "include/", "Include/", "share/")
-ENVIRONMENT = (*FOLDERS, "pyvenv.cfg", ".gitignore")
+ENVIRONMENT: tuple[str, ...] = ("pyvenv.cfg", ".gitignore", "lib64", "bin/", "Scripts/")
+ENVIRONMENT += ("lib/", "Lib/", "include/", "Include/", "share/")
 # Submodules whose commit is not in any repository here: their commit by their path.
 Missing = dict[str, str]
 
@@ -89,11 +89,11 @@ def _has(repository: str, commit: str, into: Path) -> bool:
 def _pins(listed: bytes) -> dict[str, str]:
     """The commit of each submodule by its path, from the output of `git ls-files --stage`."""
     pins = {}
-    for entry in filter(None, listed.split(b"\0")):
-        about, _, name = entry.partition(b"\t")
+    for entry in _entries(listed):
+        about, _, name = entry.partition("\t")
         mode, hash, _ = about.split()
-        if mode == b"160000":
-            pins[os.fsdecode(name)] = hash.decode()
+        if mode == "160000":
+            pins[name] = hash
     return pins
 
 
@@ -135,9 +135,10 @@ def copy_tree(folder: Path, into: Path) -> Missing:
 
 
 def _copied(folder: Path, into: Path) -> Missing:
-    tracked = _names(git("ls-files", "-z", "--cached", folder=folder))
-    others = _names(git("ls-files", "-z", "--others", "--exclude-standard", folder=folder))
-    pins = _pins(git("ls-files", "-z", "--stage", folder=folder))
+    listed = git("ls-files", "-z", "--stage", folder=folder)
+    tracked = [entry.partition("\t")[2] for entry in _entries(listed)]
+    others = _entries(git("ls-files", "-z", "--others", "--exclude-standard", folder=folder))
+    pins = _pins(listed)
     real: dict[Path, bool] = {folder: True}  # whether the path of a folder has no links
     missing: Missing = {}
     for name in dict.fromkeys([*tracked, *_without_environments(others, tracked)]):
@@ -166,8 +167,9 @@ def _copied(folder: Path, into: Path) -> Missing:
     return missing
 
 
-def _names(listing: bytes) -> list[str]:
-    return [os.fsdecode(name) for name in listing.split(b"\0") if name]
+def _entries(listed: bytes) -> list[str]:
+    """The entries of an output of git that ends each with a zero byte."""
+    return [os.fsdecode(entry) for entry in listed.split(b"\0") if entry]
 
 
 def _without_environments(others: Sequence[str], tracked: Sequence[str]) -> list[str]:

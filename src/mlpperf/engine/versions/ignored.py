@@ -7,13 +7,13 @@ missing, would not run as it runs for its users.
 from __future__ import annotations
 
 import os
-import re
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from ..git import git
+from .imports import imports
 from .layout import BUILT
-from .trees import read
+from .trees import read, words_of
 from .version import Version
 
 # Files with a version in them, which projects read with a fallback.
@@ -49,10 +49,16 @@ def _is_module(place: Path) -> bool:
 def _lacks(version: Version, place: Path) -> bool:
     """Whether a file beside `place` imports the module of that name, which the version lacks."""
     stem = place.name.partition(".")[0]
-    folders = (place.parent, *(f.parent for f in (version.root / BUILT).rglob(f"{stem}.*")))
-    if stem in VERSIONS or any(
-        entry.name.partition(".")[0] == stem for folder in folders for entry in folder.glob("*")
-    ):
+    if stem in VERSIONS or not any(_imports(f, stem) for f in place.parent.glob("*.py")):
         return False
-    imported = re.compile(rf"^\s*(from|import)\b.*\b{re.escape(stem)}\b".encode(), re.MULTILINE)
-    return any(imported.search(read(file)) for file in place.parent.glob("*.py"))
+    built = (file.parent for file in (version.root / BUILT).rglob(f"{stem}.*"))
+    entries = (entry for folder in (place.parent, *built) for entry in folder.glob("*"))
+    return all(entry.name.partition(".")[0] != stem for entry in entries)
+
+
+def _imports(file: Path, stem: str) -> bool:
+    """Whether a file imports a module or name called `stem`, or may do so by a text."""
+    text = read(file)
+    imported = imports(text)
+    named = {n for module, names in imported.modules for n in (*module.split("."), *names)}
+    return stem in named or (imported.anything and stem in words_of(text))
