@@ -171,15 +171,16 @@ def test_an_encoding_that_lacks_a_character_is_no_reason_to_fail(encoding: str) 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("where", ["in the command", "in its import"])
+@pytest.mark.parametrize("where", ["in the command", "in its import", "before it"])
 def test_a_signal_ends_like_ctrl_c(name: str, where: str) -> None:
     wait = "print('waits', flush=True); time.sleep(600)"
     command = f"""
 import sys, time
+from typer.core import TyperGroup
 from mlpperf.cli import main
 def ran():
     {wait}
-main._ran = ran
+{"main._ran" if where == "in its import" else "TyperGroup.make_context"} = lambda *_, **__: ran()
 main.main()
 """
     if where == "in the command":

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 # Typer ends the process where a shell asks for completions, or the user for its script.
 COMPLETE, COMPLETION = "_MLPPERF_COMPLETE", ("--install-completion", "--show-completion")
 NOT_WRITTEN = "Not all of the output could be written"
+INTERRUPTED = 130  # Typer's code if it is interrupted before the command begins
 LONGEST = 500  # characters of an exception's message that are shown
 
 
@@ -63,6 +64,8 @@ def _ran() -> int:
             raise
         show()
         return 2
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
