@@ -17,7 +17,15 @@ class MlpperfError(Exception):
 
     The sentence names the value and what would be right. The command line prints it without a
     traceback and exits with code 2.
+
+    Attributes
+    ----------
+    details : lines to print after it, such as those of a compiler.
     """
+
+    def __init__(self, sentence: str = "", details: Iterable[str] = ()) -> None:
+        super().__init__(sentence)
+        self.details = tuple(details)
 
 
 def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -57,14 +57,15 @@ class _Commands(TyperGroup):
                 self.commands.setdefault(name, get_command(alone))
 
     def invoke(self, ctx: Any) -> Any:
+        details: tuple[str, ...] = ()
         try:
             return self._naming_the_remedy(ctx)
         except MlpperfError as error:
-            sentence = str(error).rstrip(".")
+            sentence, details = str(error).rstrip("."), error.details
             sentence += "" if sentence.endswith("?") else "."
         except KeyboardInterrupt:
             sentence = "Interrupted; what was finished is kept."
-        typer.echo(f"mlpperf: {plain(sentence)}", err=True)
+        typer.echo("\n".join([f"mlpperf: {plain(sentence)}", *map(plain, details)]), err=True)
         raise typer.Exit(2)
 
     def _naming_the_remedy(self, ctx: Any) -> Any:

@@ -1,10 +1,11 @@
-"""Writes files whole or not at all, and locates the user's own temporary folder."""
+"""Writes files whole or not at all, and locates the user's own folders."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -46,20 +47,67 @@ def own_folder() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else None  # Windows has a folder for each user
     try:
         folder = Path(tempfile.gettempdir(), "mlpperf" if user is None else f"mlpperf-{user}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = folder.lstat()
+        return _private(folder)
     except OSError as reason:
         raise MlpperfError(
             f"There is no temporary folder ({reason}); set TMPDIR to a folder of your own."
         ) from reason
+    except PermissionsError as reason:
+        raise MlpperfError(f"{reason}; remove it, or set TMPDIR to a folder of your own.") from None
+
+
+def cache_folder() -> Path:
+    """The user's own folder for what takes long to make again, such as builds.
+
+    That is `MLPPERF_CACHE`, or one in the user's folder of caches, or else beside `own_folder`.
+
+    Raises
+    ------
+    MlpperfError
+        If the folder that `MLPPERF_CACHE` names cannot be made, or if others can write into it.
+    """
+    chosen = os.environ.get("MLPPERF_CACHE")
+    try:
+        return _private(Path(chosen).expanduser().absolute() if chosen else _usual_cache())
+    except (OSError, RuntimeError, PermissionsError) as reason:
+        if chosen:
+            raise MlpperfError(
+                f"MLPPERF_CACHE is {chosen!r}, which is not usable: {reason}."
+            ) from reason
+    beside = own_folder()
+    try:
+        return _private(beside.with_name(f"{beside.name}-cache"))
+    except (OSError, PermissionsError) as reason:
+        raise MlpperfError(
+            f"There is no folder for builds ({reason}); set MLPPERF_CACHE."
+        ) from reason
+
+
+def _usual_cache() -> Path:
+    """The folder of this system for caches, and in it one of ours."""
+    if os.name == "nt":
+        above = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        above = Path.home() / "Library" / "Caches"
+    else:
+        above = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
+    return above / "mlpperf-builds"
+
+
+class PermissionsError(Exception):
+    """A folder that is not the user's alone."""
+
+
+def _private(folder: Path) -> Path:
+    """`folder`, made if necessary, if nobody else can read or write it, and git ignores it."""
+    folder.mkdir(mode=0o700, exist_ok=True, parents=True)
+    status = folder.lstat()
+    user = os.getuid() if hasattr(os, "getuid") else None
     shared = user is not None and (status.st_uid != user or status.st_mode & 0o077)
     if shared or not stat.S_ISDIR(status.st_mode):
-        raise MlpperfError(
-            f"{folder} may be written or read by others; remove it, or set TMPDIR to a folder of "
-            "your own."
-        )
+        raise PermissionsError(f"{folder} may be written or read by others")
     with contextlib.suppress(OSError), (folder / ".gitignore").open("x") as file:
-        file.write("*\n")  # the temporary folder may lie in a working tree
+        file.write("*\n")  # the folder may lie in a working tree
     return folder
 
 

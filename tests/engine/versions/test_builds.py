@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
 from mlpperf.engine.versions import builds
-from mlpperf.engine.versions.builds import complete
 from mlpperf.engine.versions.layout import import_folders
+from mlpperf.engine.versions.metadata import complete
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -118,7 +118,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         (built / "quick" / "fast.so").touch()
 
     monkeypatch.setattr(builds, "install", install)
-    builds.build(root, "python")
+    builds.install_wheel(tmp_path / "quick.whl", "python", root)
     assert {p.name for p in built.iterdir()} == {"quick"}
     assert (root / "quick").readlink() == built / "quick"
     copied = built / "quick" / "data" / "precious"

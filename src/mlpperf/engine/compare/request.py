@@ -77,7 +77,7 @@ def carry_out(
     """
     result: Comparison | None = None
     with scratch("versions") as temporary:
-        versions = pair(request, Path.cwd(), temporary)
+        versions = pair(request, Path.cwd(), temporary, progress)
         selection, settings = request.selection(versions.settings), versions.settings
         if versions.same_code and not request.everything:
             shared = "Only benchmarks differ, and both versions would run those of the head"

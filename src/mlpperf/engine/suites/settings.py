@@ -14,6 +14,8 @@ pytest_options = ["--runslow"]    # additional options of pytest
 [tool.mlpperf.thresholds]         # of series whose name matches a pattern
 "*network*" = "10%"
 ```
+
+`[tool.mlpperf.build]` is read by `build_settings`.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ from typing import Any
 
 from ...errors import MlpperfError, check
 from ..words import percentage
+from .build_settings import USUAL, BuildSettings, build_settings
 from .pyproject import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("unjudged", "accept", "pytest_options"),
+    *("unjudged", "accept", "pytest_options", "build"),
 )
 
 
@@ -46,6 +49,7 @@ class Settings:
     unjudged_most: float | None = None
     accept: tuple[str, ...] = ()
     pytest_options: tuple[str, ...] = ()
+    build: BuildSettings = USUAL
 
 
 def settings(root: Path) -> Settings:
@@ -79,6 +83,7 @@ def settings(root: Path) -> Settings:
         None if unjudged is None else percentage(unjudged, "[tool.mlpperf] unjudged"),
         tuple(_names(table, "accept", [])),
         tuple(_names(table, "pytest_options", [])),
+        build_settings(table.get("build", {})),
     )
 
 

@@ -1,39 +1,70 @@
-"""Completes the files of a commit: writes into a copy what a build would have written there.
-
-Extension modules are compiled. Code that asks `importlib.metadata` for its own version, or imports
-a file that holds the version, finds both in an installed project, but neither in an export.
-"""
+"""Builds the projects that have extension modules, unless a wheel of the same sources is kept."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from ...errors import MlpperfError
-from ..git import query
-from ..inside import inside
+from ..suites.build_settings import USUAL, BuildSettings
 from ..suites.pyproject import readable, table_at
+from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
+from .build_environment import build_variables, origin, prepared
+from .build_inputs import Mentions, copied_files, inventory, mentions
+from .build_process import Commands, run_all
 from .environment import install
-from .layout import BUILT, import_folders, project_named
+from .layout import BUILT
+from .scratch import scratch
 
-# Build backends that compile; others may, if a configuration asks for it.
+FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
+# Build backends that compile, on all processors. Others may compile, if a configuration says so.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
 EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\(|\bcffi_modules\b|ext-modules")
-VERSION_FILE = """# The version, where the build would write it.
-__version__ = version = {version!r}
-__version_tuple__ = version_tuple = {parts!r}
-__commit_id__ = commit_id = None
+NOTHING: Mapping[str, str] = {}
+LEGACY = "setuptools.build_meta:__legacy__"
+# Calls a hook of the build backend, as the standard for build backends (PEP 517) describes it.
+HOOK = """
+import importlib, json, sys
+about = json.loads(sys.argv[1])
+sys.path[:] = [*about["path"], *filter(None, sys.path)]
+module, _, attribute = about["backend"].partition(":")
+backend = importlib.import_module(module)
+for name in filter(None, attribute.split(".")):
+    backend = getattr(backend, name)
+if "requires" in about:
+    hook = getattr(backend, "get_requires_for_build_wheel", lambda config: [])
+    with open(about["requires"], "w") as file:
+        json.dump(list(hook(about["config"])), file)
+else:
+    backend.build_wheel(about["wheels"], about["config"])
 """
 
 
-def is_compiled(root: Path) -> str:
-    """Why a project has extension modules, by its configuration; empty if it has none."""
+@dataclass(frozen=True)
+class Job:
+    """A project to be built.
+
+    Attributes
+    ----------
+    name : of its version, for messages.
+    root : the folder of its files.
+    whole : the folder of the repository's files around it; None if that is `root`.
+    version : what a backend that asks git for the version shall use.
+    """
+
+    name: str
+    root: Path
+    whole: Path | None = None
+    version: str = ""
+
+
+def is_compiled(root: Path, settings: BuildSettings = USUAL) -> str:
+    """Why a project has to be built, by its configuration; empty if it has no extension modules."""
     backend = str(table_at(readable(root), "build-system").get("build-backend", ""))
     if backend.partition(".")[0] in COMPILING:
         return f"extension modules, built by {backend}"
@@ -41,15 +72,254 @@ def is_compiled(root: Path) -> str:
         file = root / name
         if file.is_file() and EXTENSION.search(file.read_text(encoding="utf-8", errors="replace")):
             return f"extension modules, by its {name}"
-    return ""
+    return "extension modules, by [tool.mlpperf.build] command" if settings.commands else ""
 
 
-def build(root: Path, python: str) -> None:
-    """Build the project in `root` into the folder where `import_folders` looks for it."""
+def build(
+    root: Path,
+    python: str,
+    settings: BuildSettings = USUAL,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Build the project in `root`; the result is the folder in it with all that was installed."""
+    build_all([Job(root.name, root)], python, settings, progress)
+    return root / BUILT
+
+
+def build_all(
+    jobs: Sequence[Job],
+    python: str,
+    settings: BuildSettings,
+    progress: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Build projects into the folders where `import_folders` looks for them.
+
+    Nothing but that folder changes below a root: builds run in copies.
+
+    Raises
+    ------
+    MlpperfError
+        If a build fails or does not end in time, or something that it needs cannot be installed.
+    """
+    with scratch("build") as work:
+        builds = [_Build.of(job, python, settings, work / str(i)) for i, job in enumerate(jobs)]
+        if not all(one.is_kept() for one in builds):
+            progress("waiting for another build of the same version")
+            with building((one.group, entry_name(one.files)) for one in builds):
+                _build_missing(builds, progress)
+        for one in builds:
+            progress(f"installing {one.job.name}")
+            one.install()
+    trim(settings.cache_limit)
+
+
+def _build_missing(builds: Sequence[_Build], progress: Callable[[str], None]) -> None:
+    """Build what is not kept, side by side where that helps; a wheel may then serve the others."""
+    while missing := [one for one in builds if not one.is_kept()]:
+        batch = missing[:1]
+        if missing[0].runs_alone and _processors() > 1:
+            batch += [one for one in missing[1:] if not one.may_share(missing[0])]
+        names = " and ".join(one.job.name for one in batch)
+        done = len(builds) - len(missing) + len(batch)
+        text = f"building {names}: {done} of {len(builds)}"
+        limit = batch[0].settings.timeout
+        run_all([one.preparation() for one in batch if one.hooks], limit, progress, text)
+        for one in batch:
+            progress(f"{text}, its build requirements")
+            one.prepare()
+        run_all([one.commands() for one in batch], limit, progress, text)
+        for one in batch:
+            one.keep()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class _Build:
+    """One build, in a folder of its own, `work`."""
+
+    job: Job
+    python: str
+    settings: BuildSettings
+    work: Path
+    files: Mapping[str, str]
+    named: Mentions
+    system: Mapping[str, object]
+    variables: Mapping[str, str]
+    group: Path
+    kept: Kept | None = None
+    environment: tuple[str, str] = "", ""
+
+    @classmethod
+    def of(cls, job: Job, python: str, settings: BuildSettings, work: Path) -> _Build:
+        work.mkdir()
+        (work / "temporary").mkdir()
+        whole = job.whole or job.root
+        system = _build_system(job.root)
+        versions = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
+        given = {
+            # ccache, where it is used, then knows a file in another folder.
+            "CCACHE_BASEDIR": str(work),
+            "CCACHE_NOHASHDIR": "1",
+            **(dict.fromkeys(versions, job.version) if job.version else {}),
+            **settings.environment,
+        }
+        variables = build_variables(python, work / "temporary", given)
+        about = [
+            *(FORMAT, origin(python, {**variables, "CCACHE_BASEDIR": ""}), system),
+            *(settings.packages, settings.commands, settings.config),
+        ]
+        files = inventory(whole)
+        group = group_folder(about)
+        named = mentions(whole, files)
+        return cls(job, python, settings, work, files, named, system, variables, group)
+
+    @property
+    def hooks(self) -> bool:
+        """Whether the build backend builds the wheel, rather than commands of the settings."""
+        return not self.settings.commands
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether the build leaves processors free."""
+        return self.hooks and str(self.system["backend"]).partition(".")[0] not in COMPILING
+
+    def may_share(self, other: _Build) -> bool:
+        """Whether only Python files and files that no build reads differ from another version."""
+        return self.group == other.group and all(
+            path.endswith(".py") or self.named.is_aside(path)
+            for path in self.files.keys() | other.files.keys()
+            if self.files.get(path) != other.files.get(path)
+        )
+
+    def is_kept(self) -> bool:
+        """Look the wheel up."""
+        self.kept = self.kept or look_up(self.group, self.files, self.named, self.work)
+        return self.kept is not None
+
+    @property
+    def _wanted(self) -> list[str]:
+        pip = [] if self.hooks else ["pip"]
+        requires = self.system["requires"]
+        assert isinstance(requires, list)
+        return [*requires, *self.settings.packages, *pip]
+
+    def _prepared(self, wanted: Sequence[str]) -> tuple[str, str]:
+        what = f"What the build of {self.job.name} requires"
+        return prepared(self.group, self.python, wanted, what)
+
+    def preparation(self) -> Commands:
+        """What asks the backend for further requirements; it may write into the copy."""
+        self._copy()
+        self.environment = self._prepared(self._wanted)
+        return self._commands([self._hook(requires=str(self.work / "requires.json"))])
+
+    def prepare(self) -> None:
+        """Make the environment of the build."""
+        answer = self.work / "requires.json"
+        more = json.loads(answer.read_bytes()) if answer.is_file() else []
+        self.environment = self._prepared([*self._wanted, *map(str, more)])
+
+    def commands(self) -> Commands:
+        """What builds the wheel."""
+        self._copy()
+        (self.work / "wheels").mkdir()
+        if self.hooks:
+            return self._commands([self._hook(wheels=str(self.work / "wheels"))])
+        places = {
+            "python": self.environment[0],
+            "source": str(self._source),
+            "wheels": str(self.work / "wheels"),
+        }
+        return self._commands(
+            [[word.format_map(places) for word in command] for command in self.settings.commands]
+        )
+
+    def _hook(self, **task: str) -> list[str]:
+        path = [str(self._source / str(one)) for one in self.system["path"]]  # type: ignore[attr-defined]
+        about = {"backend": self.system["backend"], "path": path, "config": self.settings.config}
+        return [self.environment[0], "-c", HOOK, json.dumps(about | task)]
+
+    def _commands(self, commands: Sequence[Sequence[str]]) -> Commands:
+        binaries = str(Path(self.environment[0]).parent)
+        path = os.pathsep.join([binaries, self.variables.get("PATH", os.defpath)])
+        variables = {**self.variables, "PATH": path}
+        return Commands(self.job.name, commands, self._source, variables, self.work / "log")
+
+    @property
+    def _source(self) -> Path:
+        """The project's folder in the copy that is built."""
+        whole = self.job.whole or self.job.root
+        return self.work / "source" / self.job.root.relative_to(whole)
+
+    def _copy(self) -> None:
+        """Copy all files, so that nothing that a build writes is left in the version."""
+        whole, into = self.job.whole or self.job.root, self.work / "source"
+        shutil.rmtree(into, ignore_errors=True)
+        shutil.copytree(whole, into, symlinks=True, ignore=shutil.ignore_patterns(BUILT))
+
+    def keep(self) -> None:
+        """Keep the wheel that was built."""
+        wheels = sorted((self.work / "wheels").glob("*.whl"))
+        if len(wheels) != 1:
+            names = ", ".join(wheel.name for wheel in wheels) or "none"
+            raise MlpperfError(
+                f"The build of {self.job.name} must make one wheel; it made {names}."
+            )
+        copied = copied_files(wheels[0], self.job.whole or self.job.root, self.job.root)
+        self.kept = Kept(wheels[0], copied)
+        keep(self.group, self.kept, self.files, self.environment[1])
+
+    def install(self) -> None:
+        """Install the wheel, with the Python files of this version."""
+        assert self.kept is not None  # `build_all` has built it
+        wheel, copied = self.kept.wheel, self.kept.copied
+        install_wheel(wheel, self.python, self.job.root, self.job.whole, copied)
+
+
+def _build_system(root: Path) -> dict[str, object]:
+    """What the project's configuration says about its build."""
+    table = table_at(readable(root), "build-system")
+    requires, path = table.get("requires", ["setuptools>=40.8.0"]), table.get("backend-path", [])
+    backend = table.get("build-backend", LEGACY)
+    lists = isinstance(requires, list) and isinstance(path, list)
+    if not lists or not all(isinstance(one, str) for one in [*requires, *path, backend]):
+        raise MlpperfError(f"[build-system] in {root / 'pyproject.toml'} is not valid.")
+    return {"requires": requires, "path": path, "backend": backend}
+
+
+def install_wheel(
+    wheel: Path,
+    python: str,
+    root: Path,
+    whole: Path | None = None,
+    copied: Mapping[str, str] = NOTHING,
+) -> Path:
+    """Install a wheel, without its requirements, into the folder of `root` for that.
+
+    The files of the wheel that `copied` names, by their paths below `whole`, come from there.
+    """
     folder = root / BUILT
     _remove(folder)  # whatever a commit has in its place
-    install(python, ["--no-deps", "--target", str(folder)], [str(root)], f"The project in {root}")
-    # The sources lack the extension modules, so they must not be imported instead.
+    install(python, ["--no-deps", "--target", str(folder)], [str(wheel)], wheel.name)
+    for path, member in copied.items():
+        source, target = (whole or root) / path, folder / member
+        if not source.is_file():  # a test that this version does not have
+            target.unlink(missing_ok=True)
+        elif target.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, target)
+    _hide_sources(root)
+    return folder
+
+
+def _hide_sources(root: Path) -> None:
+    """Replace packages in `root` by what was built, with all other files that they have.
+
+    The sources lack the extension modules, so they must not be imported instead.
+    """
+    folder = root / BUILT
     for package in (entry for entry in folder.iterdir() if (root / entry.name).is_dir()):
         for source in (root / package.name).rglob("*"):
             target = folder / source.relative_to(root)
@@ -66,59 +336,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def complete(root: Path, commit: str | None, top: Path) -> None:
-    """Write metadata and version files into the copy of a commit in `root`.
-
-    The version is that of the configuration, or that of the last tag.
-
-    Raises
-    ------
-    MlpperfError
-        If the configuration names a file outside of the project, or an invalid name.
-    """
-    content = readable(root)
-    project = table_at(content, "project")
-    name = " ".join(project_named(root).split())
-    version = " ".join(str(project.get("version") or _last_tag(commit, top)).split())
-    try:
-        for setting, place in _version_files(table_at(content, "tool")):
-            file = inside(root, place, setting)
-            if file.parent.is_dir() and not (file.exists() or file.is_symlink()):
-                parts = tuple(int(p) if p.isdecimal() else p for p in version.split("."))
-                text = VERSION_FILE.format(version=version, parts=parts)
-                file.write_text(text, encoding="utf-8")
-        if name:
-            folder = import_folders(root)[0]
-            info = f"{re.sub(r'[-_.]+', '_', name)}-{version}.dist-info"
-            about = inside(folder, info, "The folder of the project's metadata")
-            if about.parent != folder:
-                raise MlpperfError(f"No project can be called {name!r}, version {version!r}.")
-            about.mkdir(exist_ok=True)
-            text = f"Metadata-Version: 2.1\nName: {canonicalize_name(name)}\nVersion: {version}\n"
-            (about / "METADATA").write_text(text, encoding="utf-8")
-    except OSError as reason:
-        raise MlpperfError(f"The copy in {root} cannot be completed: {reason}.") from reason
-
-
-def _last_tag(commit: str | None, top: Path) -> str:
-    """The version that the last tag before a commit names; 0 if none does."""
-    describe = ("describe", "--tags", "--abbrev=0", "--match", "*[0-9]*", commit or "HEAD")
-    try:
-        return str(Version(re.sub(r"^\D*", "", query(*describe, folder=top) or "0")))
-    except InvalidVersion:
-        return "0"
-
-
-def _version_files(tools: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The settings that name a file for the version, and that file."""
-    for *names, key in (
-        ("setuptools_scm", "version_file"),
-        ("setuptools_scm", "write_to"),
-        ("hatch", "build", "hooks", "vcs", "version-file"),
-        ("pdm", "version", "write_to"),
-    ):
-        place = table_at(tools, *names).get(key)
-        if isinstance(place, str):
-            yield f"[tool.{'.'.join(names)}] {key}", place

@@ -226,20 +226,26 @@ def packages(python: str, wanted: Sequence[str], folder: Path) -> list[str]:
     return [str(folder)]
 
 
-def install(python: str, options: Sequence[str], wanted: Sequence[str], what: str) -> None:
+def install(
+    python: str, options: Sequence[str], wanted: Sequence[str], what: str, other: str = ""
+) -> None:
     """Install packages for an interpreter with uv or pip; it needs no pip of its own.
+
+    The pip of this interpreter, of the `other` one, or of ours.
 
     Raises
     ------
     MlpperfError
         If neither is there, or the installation fails; the sentence names `what`.
     """
+    quiet = ["install", "--quiet"]
+    pips = (one for one in (python, other or python, sys.executable) if not lacking(one, ["pip"]))
     if uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--quiet", "--python", python]
-    elif not lacking(python, ["pip"]):
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    elif not lacking(sys.executable, ["pip"]):
-        command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+        command = [uv, "pip", *quiet, "--python", python]
+    elif pip := next(pips, None):
+        quiet += ["--disable-pip-version-check", "--no-compile"]
+        target = [] if pip == python else ["--python", python]
+        command = [pip, "-m", "pip", *target, *quiet]
     else:
         raise MlpperfError(f"{python} lacks {what}, and there is neither uv nor pip to install it.")
     # After "--", no requirement of a commit is taken for an option.

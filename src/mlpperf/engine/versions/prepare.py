@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
-from .builds import build, complete, is_compiled
+from .builds import Job, build_all, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import (
     NEEDS,
@@ -25,9 +25,12 @@ from .environment import (
 )
 from .ignored import ignored_modules
 from .layout import needed_projects
+from .metadata import complete
 from .own import Own, differ, share
 from .repository import commit_named, merge_base, source
 from .version import Version, checked_out, coexistence
+
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,13 @@ class Pair:
         return changes(self.base, self.head) if self.suites else Changes()
 
 
-def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
+def pair(
+    wanted: Revisions, folder: Path, into: Path, progress: Progress = lambda text: None
+) -> Pair:
     """Write two revisions of the project that `folder` is in below the folder `into`.
 
     Or of the project that the asv suite there names, if that has a repository of its own.
+    `progress` gets a line about what takes long.
 
     Raises
     ------
@@ -170,20 +176,23 @@ def pair(wanted: Revisions, folder: Path, into: Path) -> Pair:
     if not suites:
         return made
     python = interpreter(origin.top / origin.project, wanted.python)
-    return _with_runtime(made, origin.top, into, python, wanted.extra)
+    return _with_runtime(made, origin.top, into, python, wanted.extra, progress)
 
 
-def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequence[str]) -> Pair:
+def _with_runtime(
+    made: Pair, top: Path, into: Path, python: str, extra: Sequence[str], progress: Progress
+) -> Pair:
     """The pair with its projects built, and with the packages that its suites need."""
     sides = {"base": made.base, "head": made.head}
-    isolated, compiled = made.isolated, False
-    for version in sides.values():
+    isolated, settings, jobs = made.isolated, made.settings.build, []
+    for side, version in sides.items():
         check_version(version.root, python)
-        complete(version.root, version.commit, top)
-        if why := is_compiled(version.root):
+        number = complete(version.root, version.commit, top)
+        if why := is_compiled(version.root, settings):
             isolated = isolated or f"{version.name} has {why}"
-            build(version.root, python)
-            compiled = True
+            jobs.append(Job(side, version.root, version.whole, number))
+    if jobs:
+        build_all(jobs, python, settings, progress)
     missing = {
         side: unmet(version.root, python, needed_projects(version.root, version.whole))
         for side, version in sides.items()
@@ -200,7 +209,7 @@ def _with_runtime(made: Pair, top: Path, into: Path, python: str, extra: Sequenc
         folders = {side: added(side, f"{side}-packages") for side in sides}
     else:
         folders = dict.fromkeys(sides, added("head", "packages"))
-    return replace(made, isolated=isolated, runtime=Runtime(python, folders, compiled))
+    return replace(made, isolated=isolated, runtime=Runtime(python, folders, bool(jobs)))
 
 
 def _merge_base(base: str, head: str | None, top: Path) -> tuple[str, str]:

@@ -1,0 +1,179 @@
+"""Keeps built wheels in the user's cache folder, up to a number of bytes.
+
+Wheels that were built alike (same interpreter, compilers, variables, requirements and settings) are
+in one *group*, a folder with the environment that their builds ran in. An entry holds a wheel and a
+hash of every file that its build may have read. A version gets the wheel of an entry if no such
+file differs; Python files of the wheel that differ then come from the version.
+
+An entry is written whole or not at all, under the lock of its version; one that is damaged is
+removed. Each use makes it the youngest, and the oldest go first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..files import cache_folder, write_whole
+from .build_environment import is_there
+from .build_inputs import Mentions
+
+ENTRY = "entry.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A wheel, and which Python files in it come from the version.
+
+    Attributes
+    ----------
+    wheel : its file.
+    copied : the paths of files in the wheel, by those in the version.
+    """
+
+    wheel: Path
+    copied: Mapping[str, str]
+
+
+def builds_folder() -> Path:
+    """The folder of all groups."""
+    folder = cache_folder() / "builds"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def group_folder(about: Sequence[object]) -> Path:
+    """The folder of the wheels whose builds have all this in common."""
+    folder = builds_folder() / _digest(json.dumps(about, sort_keys=True).encode())[:20]
+    (folder / "locks").mkdir(parents=True, exist_ok=True)
+    (folder / "wheels").mkdir(exist_ok=True)
+    return folder
+
+
+def entry_name(files: Mapping[str, str]) -> str:
+    """The name of the entry of a version with these files."""
+    return _digest(json.dumps(sorted(files.items())).encode())[:40]
+
+
+@contextlib.contextmanager
+def building(entries: Iterable[tuple[Path, str]]) -> Iterator[None]:
+    """Keep other processes from building these entries of groups, in an order all agree on."""
+    with contextlib.ExitStack() as locks:
+        for group, name in sorted(set(entries)):
+            locks.enter_context(FileLock(group / "locks" / name))
+        yield
+
+
+def look_up(group: Path, files: Mapping[str, str], named: Mentions, into: Path) -> Kept | None:
+    """The kept wheel for a version with these files, copied to the folder `into`."""
+    for entry in sorted((group / "wheels").iterdir(), key=_used, reverse=True):
+        try:
+            about = json.loads((entry / ENTRY).read_bytes())
+            before, copied = about["files"], about["copied"]
+            if not is_there(group, about["environment"]):
+                continue
+            if not _is_built_alike(before, files, copied, named):
+                continue
+            wheel = Path(shutil.copy(entry / about["wheel"], into))
+            if _digest(wheel.read_bytes()) != about["hash"]:
+                raise ValueError("another wheel")
+            os.utime(entry / ENTRY)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            if not entry.name.endswith(".partial"):  # not one that is being written
+                shutil.rmtree(entry, ignore_errors=True)
+            continue
+        return Kept(wheel, copied)
+    return None
+
+
+def _is_built_alike(
+    before: Mapping[str, str], files: Mapping[str, str], copied: Mapping[str, str], named: Mentions
+) -> bool:
+    """Whether a build of `files` would give the same extension modules as one of those before."""
+    for path in before.keys() | files.keys():
+        if before.get(path) == files.get(path) or (path in copied and path in files):
+            continue
+        if not named.is_aside(path):
+            return False
+    return True
+
+
+def keep(group: Path, kept: Kept, files: Mapping[str, str], environment: str) -> None:
+    """Add the wheel of a version with these files, under the lock of its entry."""
+    name = entry_name(files)
+    partial, entry = (group / "wheels" / f"{name}{end}" for end in (".partial", ""))
+    for folder in (partial, entry):  # of a process that was killed, or with an older wheel
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        partial.mkdir()
+        wheel = Path(shutil.copy(kept.wheel, partial))
+        about = {
+            "wheel": wheel.name,
+            "hash": _digest(wheel.read_bytes()),
+            "environment": environment,
+            "files": dict(files),
+            "copied": dict(kept.copied),
+        }
+        write_whole(partial / ENTRY, json.dumps(about).encode())
+        partial.rename(entry)
+    except OSError:  # such as a full disk: then nothing is kept
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def trim(limit: float) -> None:
+    """Remove the wheels not used for longest, until all take at most `limit` bytes.
+
+    A group without wheels goes with its environment, unless a build is running in it.
+    """
+    groups = [group for group in builds_folder().iterdir() if (group / "wheels").is_dir()]
+    entries = [entry for group in groups for entry in (group / "wheels").iterdir()]
+    total = sum(size(group) for group in groups)
+    for entry in sorted(entries, key=_used):
+        if total <= limit:
+            break
+        group = entry.parent.parent
+        with contextlib.suppress(Timeout), contextlib.ExitStack() as locks:
+            locks.enter_context(
+                FileLock(group / "locks" / entry.name.removesuffix(".partial"), timeout=0)
+            )
+            total -= size(entry)
+            shutil.rmtree(entry, ignore_errors=True)
+            if not any((group / "wheels").iterdir()):
+                for lock in (group / "locks").iterdir():
+                    locks.enter_context(FileLock(lock, timeout=0))
+                total -= size(group)
+                shutil.rmtree(group, ignore_errors=True)
+
+
+def size(folder: Path) -> int:
+    """The bytes of the files below a folder."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.lstat().st_size if not file.is_dir() else 0
+    return total
+
+
+def kept_wheels() -> list[Path]:
+    """The entries of all groups."""
+    return [file.parent for file in builds_folder().glob(f"*/wheels/*/{ENTRY}")]
+
+
+def _used(entry: Path) -> float:
+    """When an entry was used last; 0 for an unfinished one."""
+    try:
+        return (entry / ENTRY).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

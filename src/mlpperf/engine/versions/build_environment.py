@@ -1,0 +1,137 @@
+"""The environment of a build: an interpreter with the build requirements, and the variables.
+
+One environment serves all builds of a group, so that both versions are built by the same packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from ...errors import MlpperfError, last_line
+from ..files import write_whole
+from ..words import plain
+from .environment import QUESTION, asked, install
+from .variables import variables
+
+# Variables of a session or a CI run. A build gets none of them, because all that it gets count.
+SESSION = re.compile(
+    r"^(_|PWD|OLDPWD|SHLVL|PS\d|TERM.*|COLUMNS|LINES|LS_COLORS|DISPLAY|WINDOWID|HIST.*|COLORTERM|"
+    r"INVOCATION_ID|JOURNAL_STREAM|TMUX.*|VIRTUAL_ENV.*|PYTHONPATH|PYTHONHOME|NO_COLOR|"
+    r"(SSH|XDG|VSCODE|GITHUB|RUNNER|ACTIONS|CI|GITLAB|BUILDKITE|JENKINS|DBUS|KITTY|ITERM|"
+    r"WAYLAND|MLPPERF)_.*)$"
+)
+IDENTITY = (
+    "[sys.version, sys.base_prefix, __import__('sysconfig').get_platform()]"
+    " + list(map(str, __import__('sysconfig').get_config_vars('SOABI', 'CC', 'CXX', 'CFLAGS')))"
+)
+VERSIONS = "sorted([d.metadata['Name'] or '', d.version] for d in metadata.distributions())"
+MARKER = "state.txt"  # written when an environment is whole
+
+
+def build_variables(python: str, home: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of builds whose temporary files go to `home`, with those `given`."""
+    usual = {name: v for name, v in variables(python, home).items() if not SESSION.match(name)}
+    return {**usual, "PYTHONNOUSERSITE": "1", **given}
+
+
+def origin(python: str, environment: Mapping[str, str]) -> list[object]:
+    """What an extension module depends on besides its project: interpreter, compilers, variables.
+
+    Also the processor, for which a compiler may choose the instructions.
+    """
+    identity = asked(python, IDENTITY)
+    names = ("TMPDIR", "TEMP", "TMP")
+    given = sorted((name, value) for name, value in environment.items() if name not in names)
+    defaults = ("cc", "gcc", "c++", "gfortran", "ld", "rustc")
+    own = (environment.get("CC"), environment.get("CXX"), *identity[4:6])
+    programs = {shlex.split(text)[0] for text in own if text and text.strip()} | {*defaults}
+    versions = {name: _version(name, environment) for name in sorted(programs)}
+    return [identity, given, versions, _processor()]
+
+
+def _version(program: str, environment: Mapping[str, str]) -> str:
+    """The first line that a compiler prints about its version; empty if there is none."""
+    place = shutil.which(program, path=environment.get("PATH"))
+    if not place:
+        return ""
+    try:
+        done = subprocess.run(
+            [place, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=QUESTION,
+            env=dict(environment),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return place
+    return place + done.stdout.decode(errors="replace").partition("\n")[0]
+
+
+def _processor() -> list[str]:
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(errors="replace") if info.is_file() else ""
+    return re.findall(r"^(?:model name|flags|Features)\s*:\s*(.*)$", text, re.M)[:2]
+
+
+def prepared(group: Path, python: str, wanted: Sequence[str], what: str) -> tuple[str, str]:
+    """The interpreter of an environment with the requirements `wanted`; and its name and state.
+
+    It is never changed afterwards. Another one with the same requirements, made later, may have
+    other versions of them, and then has another state.
+
+    Raises
+    ------
+    MlpperfError
+        If the environment cannot be made, or a requirement cannot be installed.
+    """
+    name = hashlib.sha256(json.dumps(sorted({*wanted})).encode()).hexdigest()[:16]
+    folder = group / "environments" / name
+    own = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (own.is_file() and _state(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+            _run([python, "-m", "venv", "--without-pip", str(folder)], python)
+            if wanted:
+                install(str(own), [], wanted, f"{what} ({', '.join(wanted)})", other=python)
+            versions = json.dumps(asked(str(own), VERSIONS))
+            write_whole(folder / MARKER, hashlib.sha256(versions.encode()).hexdigest().encode())
+    return str(own), f"{name} {_state(folder)}"
+
+
+def is_there(group: Path, environment: str) -> bool:
+    """Whether an environment is still there, in the state that it had."""
+    name, _, state = environment.partition(" ")
+    return bool(state) and _state(group / "environments" / name) == state
+
+
+def _state(folder: Path) -> str:
+    """The state of an environment; empty if it is not there, or not whole."""
+    marker = folder / MARKER
+    return marker.read_text(errors="replace") if marker.is_file() else ""
+
+
+def _run(command: Sequence[str], python: str) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=QUESTION,
+            env=variables(python, Path(command[-1]).parent),
+        )
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        raise MlpperfError(f"{python} cannot make an environment for builds: {reason}.") from reason
+    if done.returncode:
+        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
+        raise MlpperfError(f"{python} cannot make an environment for builds: {why}.")
