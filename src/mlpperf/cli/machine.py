@@ -65,6 +65,22 @@ def _left_over() -> Check:
     return Check("note", "left over", text, "The next comparison removes it.")
 
 
+def _builds() -> Check:
+    """The wheels that are kept, and how to remove them."""
+    from ..engine.machine.doctor import Check
+    from ..engine.versions.build_cache import builds_folder, kept_wheels, size
+    from ..engine.words import count
+
+    try:
+        folder = builds_folder()
+    except MlpperfError as reason:
+        advice = "Set MLPPERF_CACHE to a folder of your own."
+        return Check("problem", "builds", str(reason).rstrip("."), advice)
+    kept = count(len(kept_wheels()), "kept build")
+    text = f"{kept}, {size(folder) / 1e6:.0f} MB in {folder}"
+    return Check("fine", "builds", text, "Remove that folder to build everything again.")
+
+
 def _suites() -> Check:
     """The Python that runs the project's tests and asv suite."""
     from pathlib import Path
@@ -98,7 +114,7 @@ def doctor() -> None:
     from ..engine.suites.pyproject import entries
     from . import extensions
 
-    checks = [_suites, sensitivity.check, _left_over]
+    checks = [_suites, sensitivity.check, _left_over, _builds]
     if entries(Path("pyproject.toml")):
         checks.append(tensorflow_loads)
     for more in extensions.parts("checks"):

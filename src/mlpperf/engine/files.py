@@ -68,7 +68,9 @@ def cache_folder() -> Path:
     """
     chosen = os.environ.get("MLPPERF_CACHE")
     try:
-        return _private(Path(chosen).expanduser().absolute() if chosen else _usual_cache())
+        folder = Path(chosen).expanduser().absolute() if chosen else _usual_cache()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return _private(folder)
     except (OSError, RuntimeError, PermissionsError) as reason:
         if chosen:
             raise MlpperfError(
@@ -100,7 +102,7 @@ class PermissionsError(Exception):
 
 def _private(folder: Path) -> Path:
     """`folder`, made if necessary, if nobody else can read or write it, and git ignores it."""
-    folder.mkdir(mode=0o700, exist_ok=True, parents=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     user = os.getuid() if hasattr(os, "getuid") else None
     shared = user is not None and (status.st_uid != user or status.st_mode & 0o077)

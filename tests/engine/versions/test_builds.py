@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sysconfig
+import zipfile
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -96,7 +97,7 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
 
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a link out", "a file"])
 def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path
 ) -> None:
     root, beside = tmp_path / "root", tmp_path / "beside"
     for folder in (root / "code" / "data", beside):
@@ -113,12 +114,11 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         built.symlink_to(beside if kind == "a link out" else "code", target_is_directory=True)
     (root / "quick").symlink_to("code", target_is_directory=True)
 
-    def install(python: str, *_: object) -> None:
-        (built / "quick").mkdir(parents=True)
-        (built / "quick" / "fast.so").touch()
-
-    monkeypatch.setattr(builds, "install", install)
-    builds.install_wheel(tmp_path / "quick.whl", "python", root)
+    with zipfile.ZipFile(tmp_path / "quick.whl", "w") as wheel:
+        wheel.writestr("quick/", "")
+        wheel.writestr("quick-1.data/platlib/quick/fast.so", "")
+        wheel.writestr("quick-1.data/scripts/quick", "")
+    builds.unpack(tmp_path / "quick.whl", root)
     assert {p.name for p in built.iterdir()} == {"quick"}
     assert (root / "quick").readlink() == built / "quick"
     copied = built / "quick" / "data" / "precious"

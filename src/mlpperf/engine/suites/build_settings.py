@@ -2,7 +2,7 @@
 
 ```toml
 [tool.mlpperf.build]
-packages = ["cython>=3"]                  # build requirements besides those of the build backend
+packages = ["cython>=3", "pip"]           # build requirements besides those of the build backend
 command = "{python} -m pip wheel --no-deps --no-build-isolation -w {wheels} {source}"
 timeout = 3600                            # seconds after which a build that hangs is ended
 cache-limit = 5                           # gigabytes of wheels that are kept

@@ -140,14 +140,13 @@ def trim(limit: float) -> None:
         if total <= limit:
             break
         group = entry.parent.parent
+        own = group / "locks" / entry.name.removesuffix(".partial")
         with contextlib.suppress(Timeout), contextlib.ExitStack() as locks:
-            locks.enter_context(
-                FileLock(group / "locks" / entry.name.removesuffix(".partial"), timeout=0)
-            )
+            locks.enter_context(FileLock(own, timeout=0))
             total -= size(entry)
             shutil.rmtree(entry, ignore_errors=True)
             if not any((group / "wheels").iterdir()):
-                for lock in (group / "locks").iterdir():
+                for lock in {*(group / "locks").iterdir()} - {own}:
                     locks.enter_context(FileLock(lock, timeout=0))
                 total -= size(group)
                 shutil.rmtree(group, ignore_errors=True)

@@ -172,9 +172,9 @@ def copied_files(wheel: Path, whole: Path, root: Path) -> dict[str, str]:
     named = mentions(whole, files)
     project = "" if root == whole else f"{root.relative_to(whole).as_posix()}/"
     with zipfile.ZipFile(wheel) as archive:
-        members = dict(_members(archive))
-        stems = {m.partition(".")[0] for m in members if m.endswith((".so", ".pyd"))}
-        tops = {member.partition("/")[0].partition(".")[0] for member in members}
+        installed = dict(members(archive))
+        stems = {m.partition(".")[0] for m in installed if m.endswith((".so", ".pyd"))}
+        tops = {member.partition("/")[0].partition(".")[0] for member in installed}
         compiles = (re.search(rb"(?<![\w-])%s\b" % word, named.text) for word in COMPILES_PYTHON)
         in_doubt = (
             named.anything or any(compiles) or not named.packages.isdisjoint({*tops, RELATIVE})
@@ -183,7 +183,7 @@ def copied_files(wheel: Path, whole: Path, root: Path) -> dict[str, str]:
         for path in (path for path in files if path.startswith(project)):
             by_name.setdefault(PurePosixPath(path).name, []).append(path)
         copied = {}
-        for member, name in members.items():
+        for member, name in installed.items():
             ends = by_name.get(PurePosixPath(member).name, ())
             sources = [path for path in ends if f"/{path}".endswith(f"/{member}")]
             if not sources or _bytes(whole / sources[0]) != archive.read(name) or sources[1:]:
@@ -196,7 +196,9 @@ def copied_files(wheel: Path, whole: Path, root: Path) -> dict[str, str]:
     return copied
 
 
-def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Where each file of a wheel is installed, and its name in the archive."""
+def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """Where each file of a wheel that can be imported is installed, and its name in the archive."""
     for name in archive.namelist():
-        yield re.sub(r"^[^/]*\.data/(?:pure|plat)lib/", "", name), name
+        place = re.sub(r"^[^/]*\.data/(?:pure|plat)lib/", "", name)
+        if not place.endswith("/") and not re.match(r"[^/]*\.data/", place):
+            yield place, name

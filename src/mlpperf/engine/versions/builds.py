@@ -6,18 +6,19 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
+from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
 from ..suites.pyproject import readable, table_at
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
 from .build_environment import build_variables, origin, prepared
-from .build_inputs import Mentions, copied_files, inventory, mentions
+from .build_inputs import Mentions, copied_files, inventory, members, mentions
 from .build_process import Commands, run_all
-from .environment import install
 from .layout import BUILT
 from .scratch import scratch
 
@@ -201,10 +202,9 @@ class _Build:
 
     @property
     def _wanted(self) -> list[str]:
-        pip = [] if self.hooks else ["pip"]
         requires = self.system["requires"]
         assert isinstance(requires, list)
-        return [*requires, *self.settings.packages, *pip]
+        return [*requires, *self.settings.packages]
 
     def _prepared(self, wanted: Sequence[str]) -> tuple[str, str]:
         what = f"What the build of {self.job.name} requires"
@@ -275,8 +275,7 @@ class _Build:
     def install(self) -> None:
         """Install the wheel, with the Python files of this version."""
         assert self.kept is not None  # `build_all` has built it
-        wheel, copied = self.kept.wheel, self.kept.copied
-        install_wheel(wheel, self.python, self.job.root, self.job.whole, copied)
+        unpack(self.kept.wheel, self.job.root, self.job.whole, self.kept.copied)
 
 
 def _build_system(root: Path) -> dict[str, object]:
@@ -290,20 +289,21 @@ def _build_system(root: Path) -> dict[str, object]:
     return {"requires": requires, "path": path, "backend": backend}
 
 
-def install_wheel(
-    wheel: Path,
-    python: str,
-    root: Path,
-    whole: Path | None = None,
-    copied: Mapping[str, str] = NOTHING,
-) -> Path:
-    """Install a wheel, without its requirements, into the folder of `root` for that.
+def unpack(
+    wheel: Path, root: Path, whole: Path | None = None, copied: Mapping[str, str] = NOTHING
+) -> None:
+    """Put what can be imported of a wheel into the folder of `root` for that.
 
     The files of the wheel that `copied` names, by their paths below `whole`, come from there.
     """
     folder = root / BUILT
     _remove(folder)  # whatever a commit has in its place
-    install(python, ["--no-deps", "--target", str(folder)], [str(wheel)], wheel.name)
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for member, name in members(archive):
+            target = inside(folder, member, f"A file of {wheel.name}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
     for path, member in copied.items():
         source, target = (whole or root) / path, folder / member
         if not source.is_file():  # a test that this version does not have
@@ -311,7 +311,6 @@ def install_wheel(
         elif target.read_bytes() != source.read_bytes():
             shutil.copyfile(source, target)
     _hide_sources(root)
-    return folder
 
 
 def _hide_sources(root: Path) -> None:
