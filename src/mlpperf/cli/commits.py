@@ -127,10 +127,10 @@ def compare(
         accept=accept or (),
         exact=exact,
     )
-    _conclude(_compared(request, recording), recording, format, verbose)
+    _conclude(compared(request, recording), recording, format, verbose)
 
 
-def _compared(request: Request, recording: Recording) -> Comparison:
+def compared(request: Request, recording: Recording) -> Comparison:
     """Carry out and record a comparison; of an interrupted one, what was measured until then."""
     from ..engine import terminal
     from ..engine.compare import carry_out, render
