@@ -1,23 +1,16 @@
-"""The command about the causes of a change: `why`, also after `compare`."""
+"""The command about the causes of a change: `why`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..engine.options import Python, Records, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
+from .causes import causes_of
 from .commits import Format, compared
-
-if TYPE_CHECKING:
-    from ..engine.compare import Request
-    from ..engine.history.recording import Recording
-    from ..engine.suites.series import Series
-    from ..engine.why import Causes
 
 
 def why(
@@ -55,9 +48,10 @@ def why(
     base and taken out of the head. Explains the last recorded comparison with a change; with
     --base, compares first.
     """
+    from ..engine import terminal
     from ..engine.compare import Request
-    from ..engine.history.recording import Recording
-    from ..engine.why import changed_series, exit_code, latest
+    from ..engine.history.recording import Recording, json_text
+    from ..engine.why import changed_series, exit_code, latest, markdown, text
     from ..engine.why import record as record_of
 
     if head is not None and base is None:
@@ -75,38 +69,11 @@ def why(
         commits, changed = (result.commits["base"] or base, head), changed_series(result)
     causes = causes_of(Request(*commits, **options), changed, budget)
     recording.add(record_of(causes))
-    show(causes, recording, format)
-    if code := exit_code(causes):
-        raise typer.Exit(code)
-
-
-def causes_of(request: Request, changed: Sequence[Series], budget: float | None) -> Causes:
-    """The causes of the changes of some series between two versions."""
-    from ..engine import terminal
-    from ..engine.race.race import check_budget
-    from ..engine.versions.prepare import pair
-    from ..engine.versions.scratch import scratch
-    from ..engine.why import BUDGET, explain
-
-    if not changed:
-        raise MlpperfError("No benchmark is significantly slower or faster, so there is no cause.")
-    seconds = BUDGET if budget is None else budget
-    check_budget(seconds)
-    with scratch("versions") as temporary, terminal.activity() as progress:
-        progress("preparing both versions")
-        versions = pair(request, Path.cwd(), temporary)
-        return explain(versions, changed, budget=seconds, progress=progress)
-
-
-def show(causes: Causes, recording: Recording, format: Format) -> None:
-    """Print the causes."""
-    from ..engine import terminal
-    from ..engine.history.recording import json_text
-    from ..engine.why import markdown, text
-
     if format is Format.JSON:
         typer.echo(json_text(recording.written[-1]))
     elif format is Format.MARKDOWN:
         typer.echo(markdown(causes), nl=False)
     else:
         terminal.console().print(text(causes), crop=False)
+    if code := exit_code(causes):
+        raise typer.Exit(code)

@@ -102,7 +102,8 @@ def test_new_names_come_with_every_part_and_are_none() -> None:
         ("    size = 1", "    size = 1\n    more = 2"),
         (
             "def last(x):",
-            "class New:\n    at = 1\n\n    def inside(self): ...\n\n\ndef helper(): ...\n\n\ndef last(x):",
+            "class New:\n    at = 1\n\n    def inside(self): ...\n\n\n"
+            "def helper(): ...\n\n\ndef last(x):",
         ),
         ("    def one(self):", "    def zero(self):\n        return 0\n\n    def one(self):"),
         ("return 1\n", "return self.zero() + 1\n"),

@@ -25,9 +25,10 @@ BUDGET = 60.0  # seconds of timing
 SERIES_MOST = 4  # that are explained at a time
 SEARCH_SHARE = 0.5  # of the budget
 FINALISTS = 3  # groups of parts that are measured in the end, beside all the others together
-PROCESSES, PROCESSES_LEAST = 8, 5  # that measure them
+# That measure them: as many as an interval of 95 % needs, and some to spare.
+PROCESSES, PROCESSES_LEAST = 8, 6
 ROUNDS_LEAST = 8  # of a process
-SECONDS_MOST = 2.5  # of a series in a process
+SECONDS_LEAST, SECONDS_MOST = 0.4, 2.5  # of a series in a process
 CALL_SECONDS_MOST = 60.0
 
 
@@ -187,7 +188,7 @@ class _Study:
         left = max(self._end - time.perf_counter(), 0.0)
         self._progress(f"{what}, {len(versions)} versions, {left:.0f} s left at most")
         call = max(run.total_seconds for run in self._runs.values())
-        least = ROUNDS_LEAST * len(versions) * call
+        least = max(ROUNDS_LEAST * len(versions) * call, SECONDS_LEAST)
         each = (seconds - self._experiment.starting) / len(self._runs)
         return self._experiment.time(versions, self._runs, max(least, min(each, SECONDS_MOST)))
 

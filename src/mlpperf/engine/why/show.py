@@ -63,7 +63,7 @@ def _between(ratio: Interval) -> str:
 def named(effect: Effect) -> str:
     """The parts of an effect in a sentence, of many only the first."""
     more = len(effect.parts) - NAMED_MOST
-    names = " with ".join(effect.parts[:NAMED_MOST])
+    names = ", ".join(effect.parts[:NAMED_MOST])
     return f"{names} and {more} more" if more > 0 else names
 
 
