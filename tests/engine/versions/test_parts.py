@@ -232,3 +232,4 @@ def test_a_hunk_shows_the_lines_of_one_part(tmp_path: Path) -> None:
     assert "return -x" not in rest
     assert "+        return -x" in last
     assert "LIMIT" not in last
+    assert last.startswith("@@ -32,4 +32,4 @@\n")

@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
+from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.prepare import Revisions, pair
 from mlpperf.engine.versions.scratch import scratch
-from mlpperf.engine.why import Causes, explain, markdown, sentences
-from mlpperf.engine.why.records import causes as recorded
+from mlpperf.engine.why import Causes, CausesRecord, explain, markdown, sentences
 
 pytestmark = pytest.mark.usefixtures("temporary", "short")
 EXPLAIN = importlib.import_module("mlpperf.engine.why.explain")
@@ -255,7 +255,7 @@ def scaled(versions: Any) -> tuple[str, str, str]:
 
     with scratch("inputs") as inputs:
         pool = Pool(versions, inputs, print, 1.0)
-        return next(n for n in pool.discover("", ["head"])["head"].series if "scal" in n[0])
+        return next(n for n in pool.discover("", ["head"])["head"].series if n[2] == "scaled")
 
 
 def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
@@ -296,9 +296,10 @@ def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     record = json.loads(done.stdout)
     assert record["verdict"][0].startswith("tests/test_town.py::test_run: slower by ")
     assert record["explanations"][0]["effects"][0]["parts"] == [
-        "Town.size (src/town/streets.py:32)"
+        "Town.size (src/town/streets.py:30)"
     ]
-    (read,) = recorded(town.folder.parent / "records").values()
+    (read,) = read_records(town.folder.parent / "records", CausesRecord)
+    assert isinstance(read, CausesRecord)
     assert read.explanations[0].named == TEST
     refused = run(town, "why", "*no such*")
     assert refused.exit_code == 2

@@ -128,13 +128,23 @@ class Diff:
         """The lines that a part changes, as a unified difference; of a long one, the beginning."""
         if part.kind == "definitions":
             return ""
+        first = {"base": 1, "head": 1}
         if part.file in self.modules:
-            before, after = self.modules[part.file].sides(part.name)
+            module = self.modules[part.file]
+            before, after = module.sides(part.name)
+            if part.name:
+                first = {side: lines[0] for side, lines in module.places(part.name).items()}
         else:
             both = (side.whole / part.file for side in (self.base, self.head))
             before, after = (read(file) for file in both)
         old, new = (text.decode(errors="replace").splitlines() for text in (before, after))
         lines = [*difflib.unified_diff(old, new, lineterm="", n=2)][2:]
+
+        def moved(place: re.Match[str]) -> str:
+            one, other = int(place[1]) + first["base"] - 1, int(place[3]) + first["head"] - 1
+            return f"@@ -{one}{place[2]} +{other}{place[4]} @@"
+
+        lines = [re.sub(r"^@@ -(\d+)(\S*) \+(\d+)(\S*) @@", moved, line) for line in lines]
         more = [f"… {len(lines) - LINES_SHOWN} more lines"] if len(lines) > LINES_SHOWN else []
         return "\n".join([*lines[:LINES_SHOWN], *more])
 

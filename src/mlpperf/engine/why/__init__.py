@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .causes import Causes, Effect, Explanation
 from .explain import BUDGET, explain
-from .records import CausesRecord, causes, changed_series, latest
+from .records import CausesRecord, changed_series, latest
 from .show import exit_code, markdown, record, sentences, text
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "CausesRecord",
     "Effect",
     "Explanation",
-    "causes",
     "changed_series",
     "exit_code",
     "explain",

@@ -23,6 +23,7 @@ from .experiment import NOTHING, Blocks, Logs, log_ratio
 
 WRONG_CAUSE = 0.05  # probability at most that any part without an effect is named
 TOGETHER_LEAST = 0.2  # of the whole change, that alone and last differ, to be reported
+HUNKS_MOST = 10  # of a cause
 LARGEST = 700.0  # beyond it, the exponential is infinite
 
 
@@ -88,7 +89,7 @@ class Effect:
     alone : the same where they are added to the base.
     last : the same where they are taken out of the head.
     cause : the interval of the change, corrected for the number of effects, excludes 1.
-    hunks : the lines that they change.
+    hunks : of a cause, the lines that its first parts change.
     """
 
     parts: tuple[str, ...]
@@ -200,7 +201,7 @@ def conclude(
             alone.interval(),
             last.interval(),
             cause,
-            tuple(diff.hunk(part) for part in named),
+            tuple(diff.hunk(part) for part in named[:HUNKS_MOST]) if cause else (),
         )
         effects.append((abs(mean.log), effect))
     ordered = sorted(effects, key=lambda item: (not item[1].cause, -item[0]))

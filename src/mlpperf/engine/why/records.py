@@ -11,7 +11,6 @@ import msgspec
 from ...errors import MlpperfError
 from ..compare import Comparison, ComparisonRecord, comparisons
 from ..history.fields import Amount, Bounds, Count, Name
-from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series, fits
@@ -80,16 +79,6 @@ class CausesRecord(Origin, kw_only=True):
     warnings: list[str]
     verdict: list[str]
     exit_code: Count
-
-
-def causes(folder: Path) -> dict[tuple[str | None, str | None], CausesRecord]:
-    """The causes recorded in `folder`, the latest of each two commits."""
-    records = read_records(folder, CausesRecord)
-    return {
-        (one.commits.get("base"), one.commits.get("head")): one
-        for one in records
-        if not isinstance(one, str)
-    }
 
 
 def latest(folder: Path, pattern: str | None) -> tuple[ComparisonRecord, list[Series]]:

@@ -80,7 +80,7 @@ def text(causes: Causes) -> RenderableType:
     for one in causes.explanations:
         lines = [
             Line(
-                "the change itself",
+                "parts of the change",
                 _label(effect),
                 _cells(effect),
                 (effect.change.low, effect.change.median, effect.change.high)
