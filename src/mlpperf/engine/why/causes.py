@@ -84,7 +84,7 @@ class Effect:
 
     Attributes
     ----------
-    parts : one, or several that cannot be applied one by one or were not told apart.
+    parts : one, or several that cannot be applied one by one or were not separated.
     change : head ÷ base by these parts.
     alone : the same where they are added to the base.
     last : the same where they are taken out of the head.
