@@ -15,6 +15,8 @@ import msgspec
 
 from mlpperf.engine.compare.records import ComparisonRecord, RecordedSeries, Side
 from mlpperf.engine.history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share
+from mlpperf.engine.history.records import Origin
+from mlpperf.engine.why.records import CausesRecord
 
 FILE = Path(__file__).parents[1] / "docs" / "comparison.schema.json"
 Unbounded = Annotated[float, msgspec.Meta(ge=0)]
@@ -78,6 +80,19 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     bound: Positive | None
 
 
+# What `--why` adds.
+Causes = msgspec.defstruct(
+    "Causes",
+    [
+        (field.name, field.type)
+        for field in msgspec.structs.fields(CausesRecord)
+        if field.name not in Origin.__struct_fields__
+    ],
+    namespace={"__doc__": CausesRecord.__doc__},
+    forbid_unknown_fields=True,
+)
+
+
 class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True):
     """A comparison of two versions of a project.
 
@@ -114,6 +129,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     total : seconds from start to end.
     series : what is known of each series that was not skipped.
     untouched : series that run no changed code: path, case, variant and suite of each.
+    causes : what each part of the change does to the slower series; only where that was measured.
     """
 
     series: list[WholeSeries]
@@ -128,6 +144,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     everywhere: str
     trouble: list[str]
     busy: Amount
+    causes: Causes | None = None  # type: ignore[valid-type]
 
 
 def schema() -> dict[str, Any]:

@@ -23,10 +23,11 @@ from .machine import devices, doctor
 from .measure import list_, race, show, verify
 from .reports import export, report, serve
 from .start import first_steps, init
+from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, bisect, backfill, history, calibrate),
+    "Commits": (init, compare, why, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
     "Machine": (doctor, devices),

@@ -27,6 +27,7 @@ from ..engine.options import (
 from ..engine.words import percentage
 from ..errors import MlpperfError
 from . import extensions
+from .causes import Explained, explained
 
 if TYPE_CHECKING:
     from ..engine.compare import Comparison, Request
@@ -90,6 +91,13 @@ def compare(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with BASE itself, not with the merge base.")
     ] = False,
+    why: Annotated[
+        bool | None,
+        typer.Option(
+            "--why/--no-why",
+            help="Name the functions that made it slower (default: if enough budget is left).",
+        ),
+    ] = None,
     device: Device = None,
     threads: Threads = None,
     verbose: Annotated[
@@ -127,10 +135,11 @@ def compare(
         accept=accept or (),
         exact=exact,
     )
-    _conclude(_compared(request, recording), recording, format, verbose)
+    result = compared(request, recording)
+    _conclude(result, recording, format, verbose, explained(result, request, why, records))
 
 
-def _compared(request: Request, recording: Recording) -> Comparison:
+def compared(request: Request, recording: Recording) -> Comparison:
     """Carry out and record a comparison; of an interrupted one, what was measured until then."""
     from ..engine import terminal
     from ..engine.compare import carry_out, render
@@ -152,8 +161,10 @@ def _compared(request: Request, recording: Recording) -> Comparison:
     return result
 
 
-def _conclude(result: Comparison, recording: Recording, format: Format, verbose: bool) -> None:
-    """Show a comparison, and end with its exit code."""
+def _conclude(
+    result: Comparison, recording: Recording, format: Format, verbose: bool, why: Explained
+) -> None:
+    """Show a comparison and the causes of a slowdown, and end with its exit code."""
     from ..engine import terminal
     from ..engine.compare import render
     from ..engine.compare.sentences import verdict
@@ -161,11 +172,11 @@ def _conclude(result: Comparison, recording: Recording, format: Format, verbose:
 
     if format is Format.JSON:
         (record,) = recording.written or recording.complete(render.record(result))
-        typer.echo(json_text(record))
+        typer.echo(json_text({**record, **why.in_json()}))
     elif format is Format.MARKDOWN:
-        typer.echo(render.markdown(result), nl=False)
+        typer.echo(render.markdown(result) + why.in_markdown(), nl=False)
     else:
-        terminal.console().print(render.text(result, verbose), crop=False)
+        terminal.console().print(render.text(result, verbose), *why.in_text(), crop=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in render.github_lines(result):
             typer.echo(line, err=True)

@@ -552,7 +552,7 @@ def test_nothing_is_touched(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     arguments = [*asked, "--budget", "600", "--threshold", "95%"]
     arguments += ["--records", str(tmp_path / "records")]
     with contextlib.chdir(it.start), mock.patch.dict(os.environ, it.variables):
-        done = CliRunner().invoke(app, ["compare", *arguments], catch_exceptions=False)
+        done = CliRunner().invoke(app, ["compare", "--no-why", *arguments], catch_exceptions=False)
     assert snapshot(tmp_path / "world") == before
     assert done.exit_code in codes, done.output
     assert fragment in " ".join(done.output.split())

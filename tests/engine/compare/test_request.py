@@ -34,7 +34,7 @@ Told = tuple[int, dict[str, Any], str]
 def command(project: Any, *arguments: str, format: str = "json") -> Told:
     """Run it on the project: its exit code, what it gave, and what it said on standard error."""
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
-        given = ["compare", *arguments, "--format", format]
+        given = ["compare", *arguments, "--no-why", "--format", format]
         done = CliRunner().invoke(app, given, catch_exceptions=False)
     shown = done.stdout
     if format == "json":

@@ -85,7 +85,9 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     records = ["--records", str(project.folder.parent / "records")]
     given = ["HEAD", "--budget", "600", "--threshold", "50%", "--format", "json"]
     with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
-        done = CliRunner().invoke(app, ["compare", *given, *records], catch_exceptions=False)
+        done = CliRunner().invoke(
+            app, ["compare", *given, "--no-why", *records], catch_exceptions=False
+        )
     assert done.exit_code == 1, done.stderr
     record = json.loads(done.stdout)
     (series,) = record["series"]

@@ -124,18 +124,18 @@ def _wrong(result: Comparison) -> list[str]:
 def markdown(result: Comparison) -> str:
     """For a pull request: the verdict, what changed or is not known, and the rest folded."""
     parts = {part: [f for _, fs in sections(result, part) for f in fs] for part in Part}
-    lines = [f"### {'❌' if result.exit_code else '✅'} {_escaped(verdict(result))}", ""]
+    lines = [f"### {'❌' if result.exit_code else '✅'} {escaped(verdict(result))}", ""]
     if shown := [*parts[Part.CHANGED], *parts[Part.UNKNOWN]]:
-        lines += [table(shown).to_markdown(_escaped), ""]
+        lines += [table(shown).to_markdown(escaped), ""]
     below = [*_wrong(result), *advice(result), *notes(result)]
-    lines += [f"- {_escaped(sentence)}" for sentence in below]
+    lines += [f"- {escaped(sentence)}" for sentence in below]
     if rest := parts[Part.UNCHANGED]:
-        summary = f"<details><summary>{_escaped(unchanged(result))}</summary>"
-        lines += ["", summary, "", table(rest).to_markdown(_escaped), "", "</details>"]
+        summary = f"<details><summary>{escaped(unchanged(result))}</summary>"
+        lines += ["", summary, "", table(rest).to_markdown(escaped), "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
-def _escaped(cell: str) -> str:
+def escaped(cell: str) -> str:
     """As plain text in Markdown: nothing in it makes a column, a tag, a link or a mention."""
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"}
     printable = (c for c in cell if c.isprintable() or c.isspace())

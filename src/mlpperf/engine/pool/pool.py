@@ -57,6 +57,10 @@ class Pool:
         self._inputs, self._warn, self._patience = inputs, warn, patience
         self._rng = np.random.default_rng(seed)
 
+    def add(self, side: str, version: Version) -> None:
+        """Take a further version, made of base and head, which runs where these run."""
+        self._sides[side] = side_of(version)
+
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""
         return [str(name) for name in self._rng.permutation(names)]
@@ -154,7 +158,8 @@ class Pool:
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
         runtime = (self._pair.runtime if suite else None) or self._pair.hot_paths
-        packages = runtime.packages.get("base" if sides[0] == "own" else sides[0], ())
+        of = {"own": "base", "base": "base"}.get(sides[0], "head")
+        packages = runtime.packages.get(of, ())
         about: dict[str, Any] = {"path": list(packages), "once": runtime.compiled}
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites

@@ -20,6 +20,7 @@ from ..table import Cell, Table
 from ..words import SHORT, count, plain, rounded, seconds
 from . import addresses
 from .blocks import Html, Page, Prose, Section
+from .causes_section import causes_section
 from .draft import Draft
 from .forest import ORDER, Row, forest, ordered
 from .gather import where_from
@@ -79,6 +80,9 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))
     sections = [Section("What changed", blocks)]
+    causes = site.material.causes.get((record.commits["base"], record.commits["head"]))
+    if causes and None not in record.commits.values():  # a working tree may be another one
+        sections.append(causes_section(causes))
     if left_out:
         sections.append(Section("Skipped", [_skipped(left_out)]))
     how: list[Any] = [_versions(site, record), *map(Prose, notes(record)), _again(record)]

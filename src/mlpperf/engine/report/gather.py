@@ -20,6 +20,7 @@ from ..history.reading import AnyRecord, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
+from ..why.records import CausesRecord
 from .chosen import chosen
 from .results import Results
 
@@ -31,6 +32,7 @@ class Material:
     `points`: the curves of the history. `races`: the newest of each variant, case and place.
     `levels`: of the branch that is checked out, if two of its commits have been compared.
     `details`: the comparisons that have a page, in full, by the indices of their lines.
+    `causes`: the latest of each two commits.
     `others`: the records that are not the engine's own, by their kind.
     `commit_url`: the beginning of the address of a commit's page; empty if unknown.
     """
@@ -43,6 +45,7 @@ class Material:
     comparisons: list[ComparisonRecord] = field(default_factory=list)
     levels: Levels | None = None
     details: dict[int, ComparisonDetails] = field(default_factory=dict)
+    causes: dict[tuple[str | None, str | None], CausesRecord] = field(default_factory=dict)
     others: dict[type[Origin], list[Any]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
@@ -94,6 +97,10 @@ def gather(
         material.calibrations = _read(records, CalibrationRecord, material.unreadable)
         material.comparisons, unreadable = comparisons(records)
         material.unreadable += unreadable
+        material.causes = {
+            (one.commits.get("base"), one.commits.get("head")): one
+            for one in _read(records, CausesRecord, material.unreadable)
+        }
         for kind in kinds:
             material.others[kind] = _read(records, kind, material.unreadable)
     material.levels = levels_here(material.comparisons)

@@ -309,6 +309,19 @@ def lines_of(node: Function | ast.ClassDef) -> Lines:
     return first, node.end_lineno or node.lineno
 
 
+def signature_and_stores(source: Sequence[bytes]) -> tuple[str, set[str]]:
+    """The parameters of the function whose lines these are, and the attributes that it assigns."""
+    text = b"\n".join(source)
+    if text[:1].isspace():
+        text = b"if 1:\n" + text
+    every = list(ast.walk(parsed(text)))
+    node = next(node for node in every if isinstance(node, Function))
+    stores = {
+        n.attr for n in every if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
+    }
+    return code_of(node.args), stores
+
+
 def code_of(what: object) -> str:
     """The code of a node or a list of nodes, without line numbers and docstrings."""
     words: list[str] = []

@@ -29,6 +29,7 @@ from .protocol import (
     MemoryCounts,
     Message,
     Names,
+    Places,
     Refusal,
     Request,
     Samples,
@@ -45,7 +46,7 @@ from .runner import Runner
 from .shared_state import shared_state
 from .suite import Copy, FailedError, NotTimedError, SkippedError, why
 from .timeout import TooLongError, at_most
-from .tracing import calls_of, loop_times
+from .tracing import Beginnings, calls_of, loop_times
 from .watching import Watch
 
 Ask = Callable[[], Optional[Request]]
@@ -83,6 +84,7 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
         "value": _value,
         "memory": _memory,
         "trace": _trace,
+        "places": _places,
         "touch": _touch,
         "race": _race,
     }
@@ -198,6 +200,27 @@ def _trace(versions: Versions) -> Iterator[Message]:
                 copy.end()
         except (FailedError, NotTimedError):
             continue
+
+
+def _places(versions: Versions) -> Iterator[Message]:
+    """Where the functions begin that each series runs in the only version, its loading included."""
+    ((_, side),) = versions.task.sides.items()
+    beginnings = Beginnings(side.whole)
+    with beginnings:
+        _, copy = versions.only()
+    for names, following in _each(versions.task.series):
+        try:
+            with beginnings:
+                runner = copy.begin(names, following)
+            try:
+                with beginnings:
+                    runner.block(())
+            finally:
+                leave()
+                copy.end()
+        except (FailedError, NotTimedError):
+            continue
+        yield Places(names, sorted(beginnings.places))
 
 
 def _touch(versions: Versions) -> Iterator[Message]:

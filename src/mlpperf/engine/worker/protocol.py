@@ -74,12 +74,13 @@ class Task:
     ----------
     kind : `discover` (which series are there?), `dry_run` (call each once, and check it), `time`,
         `on_request` (time blocks, in turns with another worker), `value` (of series that measure no
-        time), `memory` (that calls take), `trace` (which functions does each series run?), `touch`
-        (does it run changed code?), or `race` (variants of hot paths).
+        time), `memory` (that calls take), `trace` (which functions does each series run?), `places`
+        (the same, with what loads it and gets it ready), `touch` (does it run changed code?), or
+        `race` (variants of hot paths).
     suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
         configuration has them, the seconds that one may take; `pytest`, with its arguments; or
         `hotpath`.
-    sides : the versions by name, `base` and `head` or one of them.
+    sides : the versions by name: `base` and `head`, one of them, or others made of the two.
     home : the top of the user's repository, of which nothing is to be run.
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
@@ -280,6 +281,14 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where functions begin that run from loading a series to its end, as `file:line`."""
+
+    series: Names
+    places: list[str]
+
+
+@dataclass(frozen=True)
 class Touch:
     """Why a series may run changed code; empty if it certainly does not."""
 
@@ -342,12 +351,24 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "value": (Value,),
     "memory": (MemoryCounts,),
     "trace": (LoopTimes, Trace),
+    "places": (Places,),
     "touch": (Touch,),
     "race": (Samples,),
 }
 Request = Union[Begin, Block, End]
 Message = Union[
-    Inventory, DryRun, Samples, Value, MemoryCounts, LoopTimes, Trace, Touch, Refusal, Done, Failure
+    Inventory,
+    DryRun,
+    Samples,
+    Value,
+    MemoryCounts,
+    LoopTimes,
+    Trace,
+    Places,
+    Touch,
+    Refusal,
+    Done,
+    Failure,
 ]
 _KINDS = {kind.__name__: kind for kind in (Task, *get_args(Request), *get_args(Message))}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
@@ -44,6 +45,41 @@ def calls_of(runner: Runner, root: str) -> dict[str, int]:
     finally:
         sys.setprofile(None)
     return counts
+
+
+class Beginnings:
+    """Notes where functions of a version begin while it is entered, in all threads started then.
+
+    Generators, coroutines and lambdas are noted, too.
+    """
+
+    def __init__(self, whole: str) -> None:
+        self._below = whole + os.sep
+        self._codes: dict[int, Any] = {}  # to compare code objects would compare their contents
+
+    @property
+    def places(self) -> set[str]:
+        """The places so far, as `file:line` with the file's path below the version's folder."""
+        codes = self._codes.values()
+        own = (code for code in codes if code.co_filename.startswith(self._below))
+        return {
+            f"{code.co_filename[len(self._below) :].replace(os.sep, '/')}:{code.co_firstlineno}"
+            for code in own
+        }
+
+    def _look(self, frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            self._codes[id(frame.f_code)] = frame.f_code
+
+    def __enter__(self) -> None:
+        """Begin to note."""
+        threading.setprofile(self._look)
+        sys.setprofile(self._look)
+
+    def __exit__(self, *reason: object) -> None:
+        """Note nothing any more."""
+        sys.setprofile(None)
+        threading.setprofile(None)
 
 
 def foreign_file(runner: Runner, others: Sequence[str]) -> str:

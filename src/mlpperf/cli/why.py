@@ -1,0 +1,79 @@
+"""The command about the causes of a change: `why`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..engine.options import Python, Records, Suites, With, revisions
+from ..errors import MlpperfError
+from . import extensions
+from .causes import causes_of
+from .commits import Format, compared
+
+
+def why(
+    series: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SERIES",
+            help="Name or pattern of the benchmark (default: all that became slower).",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Commit before the change (default: that of the last comparison with a change).",
+            autocompletion=revisions,
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Commit after the change (default: the working tree, or that of the comparison).",
+            autocompletion=revisions,
+        ),
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds of timing (default: 60).")] = None,
+    suite: Suites = None,
+    python: Python = None,
+    with_: With = None,
+    format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
+    records: Records = None,
+) -> None:
+    """Show which functions made a benchmark slower: 0 explained, 2 not explained.
+
+    Times versions that have only some parts of the change: each changed function is added to the
+    base and taken out of the head. Explains the last recorded comparison with a change; with
+    --base, compares first.
+    """
+    from ..engine import terminal
+    from ..engine.compare import Request
+    from ..engine.history.recording import Recording, json_text
+    from ..engine.why import changed_series, exit_code, latest, markdown, text
+    from ..engine.why import record as record_of
+
+    if head is not None and base is None:
+        raise MlpperfError("--head needs --base, the commit before the change.")
+    options: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
+    options["usual"] = extensions.hot_paths()
+    recording = Recording("causes", "causes", records)
+    if base is None:
+        record, changed = latest(recording.file.parent, series)
+        commits = record.commits["base"] or record.base, record.commits["head"]
+    else:
+        named = [series] if series else ()
+        request = Request(base, head, series=named, exact=False, **options)
+        result = compared(request, Recording("comparison", "comparisons", records))
+        commits, changed = (result.commits["base"] or base, head), changed_series(result)
+    causes = causes_of(Request(*commits, **options), changed, budget)
+    recording.add(record_of(causes))
+    if format is Format.JSON:
+        typer.echo(json_text(recording.written[-1]))
+    elif format is Format.MARKDOWN:
+        typer.echo(markdown(causes), nl=False)
+    else:
+        terminal.console().print(text(causes), crop=False)
+    if code := exit_code(causes):
+        raise typer.Exit(code)

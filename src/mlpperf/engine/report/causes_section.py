@@ -1,0 +1,69 @@
+"""The causes of a change on the page of its comparison, with the lines that each part changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers.diff import DiffLexer
+
+from ..history.fields import Bounds, known
+from ..why.records import CausesRecord
+from ..words import by_percent, count, plain
+from .blocks import Code, Prose, Section
+from .forest import Row, forest
+
+HOW_TO_READ = (
+    "Each part of the change was added to the base and taken out of the head, and all versions "
+    "took turns in the same processes. The change by a part is the mean of both, with its 95 % "
+    "interval. A part is a cause if the interval, corrected for the number of parts, excludes no "
+    "change."
+)
+NAMED_MOST = 2  # parts in a row
+
+
+def causes_section(record: CausesRecord) -> Section:
+    """Rows with the effect of each part, and the lines of each cause side by side."""
+    blocks: list[Any] = [Prose(plain(sentence)) for sentence in record.verdict]
+    for number, one in enumerate(record.explanations, 1):
+        rows, sources = [], []
+        for effect in one.effects:
+            change = effect.change
+            ratio = known(change.median), known(change.low), known(change.high)
+            kind = "unchanged"
+            if effect.cause:
+                kind = "slower" if ratio[0] > 1 else "faster"
+                sources += [
+                    (by_percent(ratio[0]), plain(part), _highlighted(hunk))
+                    for part, hunk in zip(effect.parts, effect.hunks, strict=False)
+                    if hunk
+                ]
+            verdict = "cause" if effect.cause else "not significant"
+            both = [_shown(effect.alone), _shown(effect.last)]
+            rows.append(Row(_named(effect.parts), "", kind, verdict, ratio, both))
+        title = f"{plain(one.named.name)}: {count(len(rows), 'effect')}"
+        columns = ("alone", "last")
+        blocks.append(
+            forest(
+                rows, title, name=f"causes-{number}", subject="part", values=columns, filters=False
+            )
+        )
+        if sources:
+            blocks.append(Code(sources))
+    blocks.append(Prose(HOW_TO_READ, quiet=True))
+    return Section("Causes", blocks)
+
+
+def _named(parts: list[str]) -> str:
+    more = len(parts) - NAMED_MOST
+    return plain(", ".join(parts[:NAMED_MOST])) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(ratio: Bounds) -> str:
+    return by_percent(ratio.median) if ratio.median else "–"
+
+
+def _highlighted(hunk: str) -> Markup:
+    return Markup(highlight(hunk, DiffLexer(), HtmlFormatter(nowrap=True)))

@@ -1,0 +1,24 @@
+"""Why a series changed: what each part of the difference does to it, measured by experiment."""
+
+from __future__ import annotations
+
+from .causes import Causes, Effect, Explanation
+from .explain import BUDGET, explain
+from .records import CausesRecord, changed_series, latest
+from .show import exit_code, markdown, record, sentences, text
+
+__all__ = [
+    "BUDGET",
+    "Causes",
+    "CausesRecord",
+    "Effect",
+    "Explanation",
+    "changed_series",
+    "exit_code",
+    "explain",
+    "latest",
+    "markdown",
+    "record",
+    "sentences",
+    "text",
+]

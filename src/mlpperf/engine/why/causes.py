@@ -1,0 +1,248 @@
+"""What the parts of a difference do to a series, with intervals over processes.
+
+The effect of a part is measured twice: added to the base, and taken out of the head. The mean of
+the two is its effect. For two parts, these means add up to the whole change, whatever the parts do
+to each other; a difference between the two shows that they act together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..compare.result import UNKNOWN
+from ..statistics.estimates import RatioEstimate
+from ..statistics.intervals import CONFIDENCE, Interval
+from ..statistics.quantiles import student_quantile
+from ..suites.series import THRESHOLD, Series
+from ..versions.parts import Diff, Parts
+from .experiment import NOTHING, Blocks, Logs, log_ratio
+
+WRONG_CAUSE = 0.05  # probability at most that any part without an effect is named
+TOGETHER_LEAST = 0.2  # of the whole change, that alone and last differ, to be reported
+HUNKS_MOST = 10  # of a cause
+LARGEST = 700.0  # beyond it, the exponential is infinite
+
+
+class Estimate:
+    """A logarithm of a ratio over processes, of which a disturbed one has less weight.
+
+    Attributes
+    ----------
+    log, error : the mean and its standard error; NaN and infinite if they are not known.
+    """
+
+    def __init__(self, processes: Iterable[Logs]) -> None:
+        known = [one for one in processes if math.isfinite(one[0])]
+        within = np.array([error for _, error in known])
+        self._estimate = RatioEstimate(
+            [log for log, _ in known],
+            rounds=[1] * len(known),
+            # The error of a few rows may be small by chance.
+            own_errors=np.maximum(within, np.median(within)).tolist() if known else [],
+            deviations=[within],
+            scatter=0.0,
+        )
+        self.log = self._estimate.log_ratio if known else math.nan
+        self.error = self._estimate.error if len(known) > 1 else math.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether its error is known."""
+        return math.isfinite(self.error)
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """The ratio with its signed-rank interval, or with Student's of too few processes."""
+        if math.isnan(self.log):
+            return UNKNOWN
+        strict = self._estimate.interval(confidence)
+        if strict.low > 0:
+            return strict
+        if not self.known:
+            return Interval(math.exp(self.log), 0.0, math.inf)
+        half = student_quantile(self._estimate.freedom, (1 + confidence) / 2) * self.error
+        low, high = max(self.log - half, -LARGEST), min(self.log + half, LARGEST)
+        return Interval(math.exp(self.log), math.exp(low), math.exp(high))
+
+    def excludes_none(self, confidence: float) -> bool:
+        """Whether the interval excludes "no change"."""
+        interval = self.interval(confidence)
+        return interval.low > 1 or interval.high < 1
+
+    @property
+    def errors(self) -> float:
+        """How many standard errors it is away from no change."""
+        return abs(self.log) / max(self.error, 1e-9) if self.known else 0.0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What some parts do to a series.
+
+    Attributes
+    ----------
+    parts : one, or several that cannot be applied one by one or were not separated.
+    change : head ÷ base by these parts.
+    alone : the same where they are added to the base.
+    last : the same where they are taken out of the head.
+    cause : the interval of the change, corrected for the number of effects, excludes 1.
+    hunks : of a cause, the lines that its first parts change.
+    """
+
+    parts: tuple[str, ...]
+    change: Interval
+    alone: Interval
+    last: Interval
+    cause: bool
+    hunks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a series changed.
+
+    Attributes
+    ----------
+    whole : head ÷ base, as the experiment measured it.
+    effects : of each part that was measured, the causes first, the largest first.
+    rest : head ÷ base by all that is no cause.
+    together : by how much parts do more, as a logarithm, together than one by one; 0 if nothing is
+        known of it.
+    processes : that measured it.
+    """
+
+    series: Series
+    whole: Interval
+    effects: tuple[Effect, ...] = ()
+    rest: Interval = UNKNOWN
+    together: float = 0.0
+    processes: int = 0
+
+    @property
+    def causes(self) -> list[Effect]:
+        """The effects that are causes."""
+        return [effect for effect in self.effects if effect.cause]
+
+
+@dataclass(frozen=True)
+class Causes:
+    """The causes of the changes that a comparison found.
+
+    Attributes
+    ----------
+    parts, run : the number of parts of the difference, and of those that the series may run.
+    unknown : why nothing was measured; empty if it was.
+    left_out : the number of changed series that were not explained.
+    total : seconds from start to end.
+    """
+
+    base: str
+    head: str
+    commits: dict[str, str | None]
+    explanations: tuple[Explanation, ...] = ()
+    parts: int = 0
+    run: int = 0
+    unknown: str = ""
+    left_out: int = 0
+    budget: float = 0.0
+    total: float = 0.0
+    warnings: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def explained(self) -> bool:
+        """Whether every series that was examined has a cause."""
+        return bool(self.explanations) and all(one.causes for one in self.explanations)
+
+
+def versions_of(group: Parts, diff: Diff) -> tuple[Parts, Parts]:
+    """The base with a group of parts, and the head without it."""
+    return diff.origin | group, diff.every - group if group != diff.origin else diff.every
+
+
+def effect_of(group: Parts, diff: Diff, blocks: Blocks) -> tuple[Logs, Logs, Logs]:
+    """The effect of a group in one process: its mean, added to the base, taken out of the head."""
+    if group == diff.origin:  # which nothing can be without
+        alone = log_ratio(blocks, NOTHING, group)
+        return alone, alone, (math.nan, math.nan)
+    with_it, without = versions_of(group, diff)
+    alone, last = (
+        log_ratio(blocks, diff.origin, with_it),
+        log_ratio(blocks, without, diff.every),
+    )
+    if math.isnan(alone[0]) or math.isnan(last[0]):
+        return (last if math.isnan(alone[0]) else alone), alone, last
+    mean = (alone[0] + last[0]) / 2, math.hypot(alone[1], last[1]) / 2
+    if diff.origin | group == diff.every:  # added to the base, it is the head: the same ratio
+        mean = alone
+    return mean, alone, last
+
+
+def conclude(
+    series: Series, diff: Diff, groups: Sequence[Parts], processes: Sequence[Blocks], tests: int
+) -> Explanation:
+    """The explanation of a series by the `processes` that timed it, one of `tests` series."""
+    whole = [log_ratio(blocks, NOTHING, diff.every) for blocks in processes]
+    measured = [[effect_of(group, diff, blocks) for blocks in processes] for group in groups]
+    confidence = 1 - WRONG_CAUSE / max(len(groups) * tests, 1)
+    effects: list[tuple[float, Effect]] = []
+    causes: list[Sequence[Logs]] = []
+    for group, of_group in zip(groups, measured, strict=True):
+        mean, alone, last = (Estimate(column) for column in zip(*of_group, strict=True))
+        cause = mean.excludes_none(confidence)
+        if cause:
+            causes.append([one[0] for one in of_group])
+        named = sorted(group)
+        effect = Effect(
+            tuple(map(str, named)),
+            mean.interval(),
+            alone.interval(),
+            last.interval(),
+            cause,
+            tuple(diff.hunk(part) for part in named[:HUNKS_MOST]) if cause else (),
+        )
+        effects.append((abs(mean.log), effect))
+    ordered = sorted(effects, key=lambda item: (not item[1].cause, -item[0]))
+    return Explanation(
+        series,
+        Estimate(whole).interval(),
+        tuple(effect for _, effect in ordered),
+        Estimate(_difference(whole, causes)).interval(),
+        _together(diff, groups, measured, Estimate(whole).log, confidence),
+        len(processes),
+    )
+
+
+def _difference(whole: Sequence[Logs], parts: Sequence[Sequence[Logs]]) -> list[Logs]:
+    """What is left of the whole, process by process, without some parts."""
+    return [
+        (
+            all_of_it - sum(one[number][0] for one in parts),
+            math.hypot(error, *(one[number][1] for one in parts)),
+        )
+        for number, (all_of_it, error) in enumerate(whole)
+    ]
+
+
+def _together(
+    diff: Diff,
+    groups: Sequence[Parts],
+    measured: Sequence[Sequence[tuple[Logs, Logs, Logs]]],
+    whole: float,
+    confidence: float,
+) -> float:
+    """By how much a group does more in the head than alone; 0 if that is not significant."""
+    largest = 0.0
+    for group, of_group in zip(groups, measured, strict=True):
+        if group == diff.origin:
+            continue
+        differences = [
+            (last[0] - alone[0], math.hypot(last[1], alone[1])) for _, alone, last in of_group
+        ]
+        more = Estimate(differences)
+        least = max(TOGETHER_LEAST * abs(whole), math.log1p(THRESHOLD))
+        if more.excludes_none(confidence) and abs(more.log) > max(least, abs(largest)):
+            largest = more.log
+    return largest

@@ -1,0 +1,202 @@
+"""The experiment: which parts of a difference made series slower or faster, and by how much."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from ...errors import MlpperfError
+from ..compare.context import SIDES, Context
+from ..compare.dry_run import by_suite, dry_run, ran_in_both
+from ..pool.lock import alone
+from ..pool.pool import Pool
+from ..suites.series import Selection, Series
+from ..versions.parts import Diff, Parts, runs, split
+from ..versions.prepare import Pair
+from ..versions.scratch import scratch
+from ..words import count
+from ..worker.protocol import DryRun, Places
+from . import search
+from .causes import Causes, Explanation, conclude, versions_of
+from .experiment import NOTHING, Blocks, Experiment
+
+BUDGET = 60.0  # seconds of timing
+SERIES_MOST = 4  # that are explained at a time
+SEARCH_SHARE = 0.5  # of the budget
+FINALISTS = 3  # groups of parts that are measured in the end, beside all the others together
+# That measure them: as many as an interval of 95 % needs, and some to spare.
+PROCESSES, PROCESSES_LEAST = 8, 6
+ROUNDS_LEAST = 8  # of a process
+SECONDS_LEAST, SECONDS_MOST = 0.4, 2.5  # of a series in a process
+CALL_SECONDS_MOST = 60.0
+
+
+def explain(
+    pair: Pair,
+    series: Sequence[Series],
+    *,
+    budget: float = BUDGET,
+    seed: int | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+    patience: float = 0.0,
+) -> Causes:
+    """Measure what each part of the difference between two versions does to some series.
+
+    Parameters
+    ----------
+    series : those that changed, the most important ones first.
+    budget : seconds for all processes that time.
+    patience : seconds to wait while another comparison is running on this machine.
+
+    Raises
+    ------
+    MlpperfError
+        If the versions cannot be timed, or another comparison is running on this machine.
+    """
+    start, warnings = time.perf_counter(), list[str]()
+    commits = {side: getattr(pair, side).commit for side in SIDES}
+    causes = Causes(pair.base.name, pair.head.name, commits, budget=budget)
+    if pair.isolated:
+        why = f"each version needs processes of its own ({pair.isolated})"
+        return replace(causes, unknown=why)
+    chosen = series[:SERIES_MOST]
+    with alone(patience), scratch("inputs") as inputs:
+        pool = Pool(pair, inputs, warnings.append, budget, seed)
+        progress("which parts of the change do the benchmarks run?")
+        context = Context(pool, pair, Selection(), warnings.append, progress)
+        known = dry_run(context, chosen, CALL_SECONDS_MOST)
+        timeable = {one: run for one, run in known.items() if ran_in_both(run)}
+        mixed = any(took.foreign for run in timeable.values() for took in run.took.values())
+        if mixed or not timeable:
+            why = "the versions run each other's code in one process"
+            return replace(causes, unknown=why if mixed else "the benchmarks do not run to an end")
+        diff = split(pair.base, pair.head)
+        if not diff.parts:
+            return replace(causes, unknown="no part of the change is code or data")
+        experiment = Experiment(pool, diff, pair.base.whole.parent, timeable, CALL_SECONDS_MOST)
+        run = _run(pool, diff, list(timeable))
+        study = _Study(experiment, timeable, budget, progress)
+        try:
+            explanations = study.explanations(run)
+        except MlpperfError as reason:
+            causes = replace(causes, unknown=str(reason).rstrip("."))
+            explanations = []
+    return replace(
+        causes,
+        explanations=tuple(explanations),
+        parts=len(diff.every - diff.origin),
+        run=sum(map(len, run)),
+        left_out=len(series) - len(timeable),
+        total=time.perf_counter() - start,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _run(pool: Pool, diff: Diff, series: Sequence[Series]) -> search.Units:
+    """The units of the difference that any series may run; all if that is unknown."""
+    ran: dict[str, set[str]] = {side: set() for side in SIDES}
+    units = search.units_of(diff)
+    for suite, some in by_suite(series).items():
+        for side in SIDES:
+            answers, lost = pool.run("places", [side], suite, series=[one.names for one in some])
+            known = [answer for answer in answers if isinstance(answer, Places)]
+            if lost or len(known) < len(some):
+                return units
+            ran[side].update(place for answer in known for place in answer.places)
+    return tuple(unit for unit in units if any(runs(part, diff, ran) for part in unit)) or units
+
+
+class _Study:
+    """Searches for the parts that matter, and measures these in fresh processes."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        runs: Mapping[Series, DryRun],
+        budget: float,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._experiment, self._runs, self._progress = experiment, runs, progress
+        self._diff = experiment.diff
+        self._start = time.perf_counter()
+        self._end, self._budget = self._start + budget, budget
+
+    def explanations(self, units: search.Units) -> list[Explanation]:
+        """What the parts do to each series."""
+        groups = [search.Group((unit,)) for unit in units]
+        if len(units) > FINALISTS:
+            number = search.steps(len(units)) * search.PROCESSES
+            each = SEARCH_SHARE * self._budget / number
+
+            def measure(versions: Sequence[Parts]) -> Mapping[Series, list[Blocks]] | None:
+                if time.perf_counter() > self._start + SEARCH_SHARE * self._budget:
+                    return None
+                return _by_series(
+                    self._timed(versions, each, "searching") for _ in range(search.PROCESSES)
+                )
+
+            groups = search.search(self._diff, units, measure, self._experiment.failing)
+        finalists = [group.parts for group in groups[:FINALISTS]]
+        processes: list[Mapping[Series, Blocks]] = []
+        groups_timed = self._groups(finalists)
+        while len(processes) < PROCESSES:
+            if len(processes) >= PROCESSES_LEAST and time.perf_counter() > self._end:
+                break
+            each = (self._end - time.perf_counter()) / (PROCESSES - len(processes))
+            versions = [NOTHING, self._diff.origin, self._diff.every]
+            for group in groups_timed:
+                versions += versions_of(group, self._diff)
+            text = f"measuring {count(len(groups_timed), 'part')}"
+            processes.append(self._timed(list(dict.fromkeys(versions)), each, text))
+            finalists = self._that_can_be_timed(finalists)
+            groups_timed = self._groups(finalists)
+        every = _by_series(iter(processes))
+        return [
+            conclude(series, self._diff, groups_timed, every[series], len(every))
+            for series in self._runs
+            if series in every
+        ]
+
+    def _groups(self, finalists: Sequence[Parts]) -> list[Parts]:
+        """The finalists, all other parts together, and the new definitions."""
+        return [*finalists, *filter(None, (self._rest(finalists), self._diff.origin))]
+
+    def _rest(self, finalists: Sequence[Parts]) -> Parts:
+        return self._diff.every.difference(self._diff.origin, *finalists)
+
+    def _that_can_be_timed(self, finalists: Sequence[Parts]) -> list[Parts]:
+        """The finalists that can be added to the base or taken out of the head.
+
+        Any other is counted among the rest. If that cannot be timed either, all parts are one.
+        """
+        failing = self._experiment.failing
+
+        def fails(group: Parts) -> bool:
+            return all(version in failing for version in versions_of(group, self._diff))
+
+        left = [group for group in finalists if not fails(group)]
+        rest = self._rest(left)
+        if left and not (rest and fails(rest)):
+            return left
+        return [self._diff.every - self._diff.origin]
+
+    def _timed(
+        self, versions: Sequence[Parts], seconds: float, what: str
+    ) -> Mapping[Series, Blocks]:
+        """One process, which may take this many seconds."""
+        left = max(self._end - time.perf_counter(), 0.0)
+        self._progress(f"{what}, {len(versions)} versions, {left:.0f} s left at most")
+        call = max(run.total_seconds for run in self._runs.values())
+        least = max(ROUNDS_LEAST * len(versions) * call, SECONDS_LEAST)
+        each = (seconds - self._experiment.starting) / len(self._runs)
+        return self._experiment.time(versions, self._runs, max(least, min(each, SECONDS_MOST)))
+
+
+def _by_series(processes: Iterator[Mapping[Series, Blocks]]) -> dict[Series, list[Blocks]]:
+    """The blocks of each process, by series."""
+    every: dict[Series, list[Blocks]] = {}
+    for process in processes:
+        for series, blocks in process.items():
+            every.setdefault(series, []).append(blocks)
+    return every

@@ -1,0 +1,131 @@
+"""Causes in words: on a terminal, in a pull request, and as a record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from ..compare.render import escaped
+from ..lines import Line, Lines, sentence
+from ..statistics.intervals import Interval
+from ..table import Table
+from ..words import bounds, by_percent, count, plain, rounded
+from .causes import Causes, Effect, Explanation
+
+NAMED_MOST = 3  # parts in a sentence
+COLUMNS = ("change", "95 % interval", "alone", "last")
+
+
+def sentences(causes: Causes) -> list[str]:
+    """What the causes are: a sentence for each series, and one for what is not known."""
+    if causes.unknown:
+        return [plain(f"The causes are unknown: {causes.unknown}.")]
+    lines = [plain(_sentence(one)) for one in causes.explanations]
+    if causes.left_out:
+        lines.append(
+            f"{count(causes.left_out, 'changed benchmark')} not examined: name one with "
+            "`mlpperf why BENCHMARK`."
+        )
+    return lines
+
+
+def _sentence(one: Explanation) -> str:
+    whole = one.whole
+    head = f"{one.series.name}: {_change(whole)}"
+    if not one.causes:
+        return f"{head}: no part of the change has a significant effect by itself."
+    clauses = [f"{named(effect)}, {by_percent(effect.change.median)}" for effect in one.causes]
+    text = f"{head}: {'; '.join(clauses)}"
+    rest = max(abs(one.rest.low - 1), abs(one.rest.high - 1))
+    if len(one.effects) > len(one.causes):
+        text += f"; the rest is below {rounded(100 * rest, 2)} %" if math.isfinite(rest) else ""
+    if one.together:
+        more = by_percent(math.exp(one.together))
+        text += f"; parts act together (taken out of the head, one makes {more} more than alone)"
+    return f"{text}."
+
+
+def _change(ratio: Interval) -> str:
+    if ratio.low <= 1 <= ratio.high:
+        return f"no significant change ({_between(ratio)} %)"
+    word = "slower" if ratio.median > 1 else "faster"
+    return f"{word} by {abs(100 * (ratio.median - 1)):.1f} %"
+
+
+def _between(ratio: Interval) -> str:
+    known = ratio.low > 0 and math.isfinite(ratio.high)
+    return bounds(ratio.low, ratio.high) if known else ""
+
+
+def named(effect: Effect) -> str:
+    """The parts of an effect in a sentence, of many only the first."""
+    more = len(effect.parts) - NAMED_MOST
+    names = ", ".join(effect.parts[:NAMED_MOST])
+    return f"{names} and {more} more" if more > 0 else names
+
+
+def _cells(effect: Effect) -> tuple[str, str, str, str]:
+    change = effect.change
+    medians = (effect.alone.median, effect.last.median)
+    both = (by_percent(one) if math.isfinite(one) else "–" for one in medians)
+    return (by_percent(change.median), _between(change), *both)  # type: ignore[return-value]
+
+
+def text(causes: Causes) -> RenderableType:
+    """A block for each series, with a line for each part, and the sentences last."""
+    parts: list[RenderableType] = []
+    for one in causes.explanations:
+        lines = [
+            Line(
+                "parts of the change",
+                _label(effect),
+                _cells(effect),
+                (effect.change.low, effect.change.median, effect.change.high)
+                if _between(effect.change)
+                else None,
+            )
+            for effect in one.effects
+        ]
+        kind = "bad" if one.whole.median > 1 else "good"
+        parts += [Lines(f"{one.series.name}, {_change(one.whole)}", kind, COLUMNS, lines), ""]
+    parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
+    return Group(*parts, *(sentence(one, "bold") for one in sentences(causes)))
+
+
+def _label(effect: Effect) -> str:
+    return plain(named(effect)) + ("" if effect.cause else " (not significant)")
+
+
+def markdown(causes: Causes) -> str:
+    """For a pull request: the sentences, and folded tables with the lines of each cause."""
+    lines = [f"- {escaped(one)}" for one in sentences(causes)]
+    for one in causes.explanations:
+        rows = [(_label(effect), *_cells(effect)) for effect in one.effects]
+        table = Table("", ("part", *COLUMNS), rows, text=(0,)).to_markdown(escaped)
+        summary = f"<details><summary>Causes: {escaped(one.series.name)}</summary>"
+        lines += ["", summary, "", table, ""]
+        for effect in one.causes:
+            lines += [
+                f"```diff\n{hunk.replace('```', '` ` `')}\n```" for hunk in effect.hunks if hunk
+            ]
+        lines.append("</details>")
+    return "\n".join(lines) + "\n"
+
+
+def record(causes: Causes) -> dict[str, Any]:
+    """The causes as JSON can hold them."""
+    explanations = []
+    for one in causes.explanations:
+        about = asdict(one)
+        del about["series"]
+        explanations.append({**one.series._asdict(), **about})
+    fields = {**vars(causes), "explanations": explanations}
+    return {**fields, "verdict": sentences(causes), "exit_code": exit_code(causes)}
+
+
+def exit_code(causes: Causes) -> int:
+    """0 if every change is explained, else 2."""
+    return 0 if causes.explained and not causes.unknown else 2

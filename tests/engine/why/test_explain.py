@@ -1,0 +1,311 @@
+"""Causes that are measured by real processes, of changes that are by far large enough."""
+
+import contextlib
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf.cli.app import app
+from mlpperf.engine.history.reading import read_records
+from mlpperf.engine.suites.series import Series
+from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.scratch import scratch
+from mlpperf.engine.why import Causes, CausesRecord, explain, markdown, sentences
+
+pytestmark = pytest.mark.usefixtures("temporary", "short")
+EXPLAIN = importlib.import_module("mlpperf.engine.why.explain")
+TEST = Series("tests/test_town.py", "", "test_run", "pytest")
+
+PYPROJECT = '[project]\nname = "town"\nversion = "1.0"\n'
+TOWN = '''"""Streets."""
+
+import functools
+import threading
+
+STEPS = [0]
+LIMIT = 200
+
+
+def register(function):
+    STEPS.append(1)
+    return function
+
+
+@register
+def walk(n):
+    return sum(streets(n)) + Town(n).size + nested(n) + deep(n) + small(n)
+
+
+def streets(n):
+    """A generator."""
+    for number in range(LIMIT):
+        yield number
+
+
+class Town:
+    def __init__(self, n):
+        self.n = n
+
+    @property
+    def size(self):
+        return len([1 for _ in range(LIMIT)])
+
+
+def nested(n):
+    def inner():
+        return sum(range(LIMIT))
+
+    return inner()
+
+
+@functools.lru_cache(maxsize=1)
+def deep(n):
+    return 1 + deep(n - 1) if n else 0
+
+
+small = lambda n: sum(range(LIMIT))
+
+
+def in_a_thread(n):
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(n))
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+async def later(n):
+    return n
+
+
+def old(n, twice):
+    return n
+
+
+def calls_old(n):
+    return old(n, False)
+
+
+def never(n):
+    return n
+'''
+TESTS = '''"""Timed."""
+
+from town import streets
+
+
+def run():
+    streets.in_a_thread(1)
+    try:
+        streets.later(1).send(None)
+    except StopIteration:
+        pass
+    return streets.calls_old(2) and streets.walk(20)
+
+
+def test_run(benchmark):
+    assert benchmark(run)
+'''
+SLOW = "sum(1 for _ in range(60 * LIMIT)) * 0"
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few and short processes."""
+    for name, value in (("PROCESSES", 4), ("PROCESSES_LEAST", 4), ("SECONDS_LEAST", 0.15)):
+        monkeypatch.setattr(EXPLAIN, name, value)
+
+
+@pytest.fixture
+def town(project: Any) -> Any:
+    """A project with a test."""
+    project.git("rm", "-r", "--quiet", "src")
+    project.write("pyproject.toml", PYPROJECT)
+    project.write("src/town/__init__.py", "")
+    project.write("src/town/streets.py", TOWN)
+    project.write("tests/test_town.py", TESTS)
+    project.commit("a town")
+    return project
+
+
+def explained(project: Any, *series: Series, **options: Any) -> Causes:
+    """The causes between the last two commits there."""
+    with contextlib.chdir(project.folder), scratch("versions") as folder:
+        versions = pair(Revisions("HEAD~1", "HEAD", **options), Path.cwd(), folder)
+        return explain(versions, series or [TEST], budget=2, seed=1)
+
+
+def named(causes: Causes) -> list[list[str]]:
+    """The parts of the causes of each series."""
+    return [[" + ".join(effect.parts) for effect in one.causes] for one in causes.explanations]
+
+
+def test_the_guilty_function_is_named_and_the_innocent_are_not(town: Any) -> None:
+    for old, new in (
+        ("        yield number", "        yield number + helper(number)"),  # the guilty one
+        ("    def __init__(self, n):\n", "    def __init__(self, n=0):\n"),
+        ("return len([1", "return 0 + len([1"),
+        ("return sum(range(LIMIT))\n\n    return", "return 0 + sum(range(LIMIT))\n\n    return"),
+        ("def streets(n)", "def helper(n):\n    return sum(range(LIMIT)) * 0\n\n\ndef streets(n)"),
+        ("def never(n):\n    return n", "def never(n):\n    return -n"),
+    ):
+        town.replace("src/town/streets.py", old, new)
+    town.commit("slower")
+    causes = explained(town)
+    assert causes.unknown == ""
+    assert named(causes)[0][0].startswith("streets (src/town/streets.py:24)")
+    (one,) = causes.explanations
+    assert "+    " in one.causes[0].hunks[0]
+    assert "never" not in str(named(causes))
+    (sentence,) = sentences(causes)
+    assert sentence.startswith("tests/test_town.py::test_run: slower by ")
+    assert "streets (src/town/streets.py:24), +" in sentence
+    assert causes.parts == 5
+    assert causes.run == 4  # `never` is not run
+    assert "```diff" in markdown(causes)
+
+
+def test_parts_that_fail_alone_are_one_cause(town: Any) -> None:
+    town.replace(
+        "src/town/streets.py", "def old(n, twice):\n    return n", "def old(n):\n    return n"
+    )
+    town.replace("src/town/streets.py", "old(n, False)", f"old(n) + {SLOW}")
+    town.replace(
+        "src/town/streets.py", "def never(n):\n    return n", "def never(n):\n    return -n"
+    )
+    town.commit("another signature")
+    ((cause,),) = named(explained(town))
+    assert "calls_old" in cause
+    assert "old (" in cause
+    assert "never" not in cause
+
+
+def test_what_fails_in_a_way_that_nobody_can_foresee_is_measured_with_the_rest(town: Any) -> None:
+    town.replace("src/town/streets.py", "def in_a", 'OLD = "calls_old"\n\n\ndef in_a')
+    town.replace("tests/test_town.py", "streets.calls_old(2)", "getattr(streets, streets.OLD)(2)")
+    town.commit("by name")
+    town.replace("src/town/streets.py", '"calls_old"', '"calls" + "_" + "new"')
+    town.replace(
+        "src/town/streets.py",
+        "def calls_old(n):\n    return",
+        f"def calls_old(n):\n    {SLOW}\n    return",
+    )
+    text = (town.folder / "src/town/streets.py").read_text()
+    town.write("src/town/streets.py", text.replace("def calls_old", "def calls_new"))
+    town.commit("renamed")
+    ((cause,),) = named(explained(town))
+    assert cause == "code outside of functions in src/town/streets.py"
+
+
+def test_constants_and_data_files_are_causes(town: Any) -> None:
+    town.replace(
+        "src/town/streets.py", "LIMIT = 200", 'LIMIT = int(open(__file__[:-2] + "txt").read())'
+    )
+    town.write("src/town/streets.txt", "200")
+    town.commit("from a file")
+    town.write("src/town/streets.txt", "4000")
+    town.replace(
+        "src/town/streets.py", "return 1 + deep(n - 1) if", "return 1 + deep(n - 1) + 0 if"
+    )
+    town.commit("more")
+    assert named(explained(town))[0][0] == "src/town/streets.txt"
+
+
+def test_what_runs_only_while_loading_is_a_cause(town: Any) -> None:
+    town.replace("src/town/streets.py", "STEPS.append(1)", "STEPS.extend([1] * 60_000)")
+    town.replace(
+        "src/town/streets.py",
+        "return n\n\n\ndef calls_old",
+        "return n + 0 * sum(STEPS)\n\n\ndef calls_old",
+    )
+    town.commit("used")
+    town.replace("src/town/streets.py", "60_000", "900_000")
+    town.replace(
+        "src/town/streets.py", "return 1 + deep(n - 1) if", "return 1 + deep(n - 1) + 0 if"
+    )
+    town.commit("more")
+    assert named(explained(town))[0][0].startswith("register (")
+
+
+def test_the_parts_of_hot_paths_are_measured_too(project: Any) -> None:
+    project.work(repeats=40)
+    project.replace("src/pkg/work.py", "return (x + x,)", "return (1 * x + x,)")
+    project.commit("slower")
+    with contextlib.chdir(project.folder):
+        from mlpperf.engine.compare import Request
+
+        request = Request("HEAD~1", "HEAD")
+        with scratch("versions") as folder:
+            versions = pair(request, Path.cwd(), folder)
+            series = Series(*scaled(versions))
+            causes = explain(versions, [series], budget=2, seed=1)
+    assert causes.unknown == ""
+    assert named(causes)[0][0] == "code outside of functions in src/pkg/work.py"
+
+
+def scaled(versions: Any) -> tuple[str, str, str]:
+    """The names of a series of the hot path that runs `scaled`."""
+    from mlpperf.engine.pool.pool import Pool
+
+    with scratch("inputs") as inputs:
+        pool = Pool(versions, inputs, print, 1.0)
+        return next(n for n in pool.discover("", ["head"])["head"].series if n[2] == "scaled")
+
+
+def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
+    town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = 300")
+    town.commit("more")
+    causes = explained(town, isolate=True)
+    assert causes.unknown == "each version needs processes of its own (as asked)"
+    assert sentences(causes) == [
+        "The causes are unknown: each version needs processes of its own (as asked)."
+    ]
+
+
+def test_a_benchmark_that_fails_has_no_causes(town: Any) -> None:
+    town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = None")
+    town.commit("broken")
+    assert explained(town).unknown == "the benchmarks do not run to an end"
+
+
+def run(project: Any, *arguments: str) -> Any:
+    """Run a command there."""
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        given = [*arguments, "--records", str(project.folder.parent / "records")]
+        return CliRunner().invoke(app, given, catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("few_processes")
+def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
+    town.replace("src/town/streets.py", "return len([1", f"return {SLOW} + len([1")
+    town.replace(
+        "src/town/streets.py", "return 1 + deep(n - 1) if", "return 1 + deep(n - 1) + 0 if"
+    )
+    town.commit("slower")
+    compared = run(town, "compare", "HEAD~1", "HEAD", "--budget", "600", "--no-why")
+    assert compared.exit_code == 1, compared.output
+    assert "why" not in compared.stdout.splitlines()[-1]
+    done = run(town, "why", "--budget", "2", "--format", "json")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert record["verdict"][0].startswith("tests/test_town.py::test_run: slower by ")
+    assert record["explanations"][0]["effects"][0]["parts"] == [
+        "Town.size (src/town/streets.py:30)"
+    ]
+    (read,) = read_records(town.folder.parent / "records", CausesRecord)
+    assert isinstance(read, CausesRecord)
+    assert read.explanations[0].named == TEST
+    refused = run(town, "why", "*no such*")
+    assert refused.exit_code == 2
+    assert "No recorded comparison shows a change of '*no such*'" in refused.output
+
+
+def test_why_needs_a_change(command: Any, refused: Any) -> None:
+    assert "No recorded comparison shows a change" in refused("why")
+    assert "--head needs --base" in refused("why", "--head", "HEAD")
