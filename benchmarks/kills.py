@@ -171,4 +171,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0, help="of moments and signals")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds, as of compare")
     given = parser.parse_args()
+    # In the background of a shell it is ignored, and comparisons would ignore it as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(min(kills(given.times, given.seed, given.budget), 1))

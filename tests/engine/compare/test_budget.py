@@ -308,6 +308,13 @@ def test_so_many_are_judged_as_fit_into_the_seconds_and_one_in_any_case() -> Non
         assert len(chosen(tasks, seconds - 0.02)) == number - 1
 
 
+def test_what_adds_little_to_a_follow_up_beyond_the_budget_is_part_of_it() -> None:
+    """The processes for the first suspect start in any case, and starting them takes the time."""
+    tasks = {series(f"s{i}"): Sampling(estimate(0.3, 1e-3)) for i in range(3)}
+    assert len(chosen(tasks, seconds=0.01, starting=5.0)) == 3
+    assert len(chosen(tasks, seconds=0.01, starting=0.01)) == 1
+
+
 def test_a_clear_change_is_followed_up_also_by_fewer_processes() -> None:
     """With 56 s for two series, 11 processes are usual, and 7 of 8 s the fewest."""
 

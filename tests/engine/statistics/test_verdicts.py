@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict, verdict_in
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,24 @@ def test_a_judgement_in_words(judgement: Judgement, words: str) -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_only_one_verdict_says_nothing(verdict: Verdict) -> None:
     assert Judgement(verdict).undecided == (verdict is Verdict.UNDECIDED)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_verdict_is_known_by_its_first_words(verdict: Verdict) -> None:
+    for judgement in (
+        Judgement(verdict),
+        Judgement(verdict, because="it needs a network"),
+        Judgement(verdict, bound=2.0),
+    ):
+        assert verdict_in(str(judgement)) is verdict
+
+
+def test_of_two_verdicts_that_fit_the_longer_one_is_meant() -> None:
+    assert verdict_in("skipped: runs no changed code") is Verdict.UNCHANGED_CODE
+    assert verdict_in("skipped, because it needs a network") is Verdict.SKIPPED
+    assert verdict_in("unchanged within ±1 %") is Verdict.UNCHANGED
+    assert verdict_in("regressed") is verdict_in("") is None
+
+
+def test_a_short_verdict_has_no_explanation() -> None:
+    assert {Verdict.UNCHANGED_CODE.short, Verdict.SKIPPED.short} == {"skipped"}

@@ -81,6 +81,9 @@ class Judging:
     # which is worth this many standard errors in its other cases.
     plain_errors: float = 5.0
     kin_errors: float = 3.0
+    # The first suspect is followed up even if the budget does not suffice, most of it often for
+    # starting processes. Others that add little to that come along: up to this many times as much.
+    company: float = 1.25
 
 
 SCREENING = Screening()
@@ -258,6 +261,7 @@ def suspects(
     errors per second. A function that is clearly slower in one case is suspected sooner in others.
     """
     chosen: dict[Series, Sampling] = {}
+    most = seconds
     least_number = judges(len(findings))
     processes = usual_number = judges(len(findings), seconds)
     errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
@@ -286,7 +290,9 @@ def suspects(
         # A clear change stays significant if a process is disturbed.
         plain = abs(errors[series]) >= JUDGING.plain_errors
         number = least_number if plain else usual_number
-        if not chosen or number * each <= seconds:
+        if not chosen:
+            most = max(seconds, JUDGING.company * number * each)
+        if number * each <= most:
             chosen[series] = sampling
             processes = min(usual_number, max(number, int(seconds / each)))
     return chosen, processes

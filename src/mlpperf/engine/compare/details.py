@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ import msgspec
 
 from ..history.fields import Amount, Count, Number, Positive
 from ..history.reading import each_line
-from ..statistics.verdicts import Verdict
+from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
 
@@ -50,23 +50,17 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     @property
     def verdict_kind(self) -> str:
         """The verdict in a word or two; what makes a regression comes before all others."""
+        verdict = verdict_in(self.verdict)
         worse = {
             "wrong": "head" in self.wrong,
-            "slower": self.verdict.startswith(Verdict.SLOWER.value),
+            "slower": verdict is Verdict.SLOWER,
             "more memory": bool(self.grown),
             "larger value": bool(self.risen),
         }
         for kind, it_is in worse.items():
             if it_is:
                 return kind
-        return _first_words(self.verdict)
-
-
-@lru_cache(maxsize=4096)
-def _first_words(verdict: str) -> str:
-    """The verdict without its numbers and reasons."""
-    fitting = (known.value for known in Verdict if verdict.startswith(known.value))
-    return max(fitting, key=len, default="other").partition(":")[0]
+        return verdict.short if verdict else "other"
 
 
 class ComparisonDetails(ComparisonRecord, kw_only=True):

@@ -14,6 +14,7 @@ from ..levels.gathering import Levels
 from ..levels.show import SeriesStep, machine_of, place
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import student_quantile
+from ..statistics.verdicts import verdict_in
 from ..suites.series import Series
 from ..table import Anchor, Cell, Table
 from ..words import by_percent, count, plain
@@ -22,7 +23,7 @@ from .blocks import Code, Page, Prose, Section, source
 from .comparison_page import link_of, seconds_shown, shown, sides
 from .draft import Draft, grouped
 from .events import WITHIN
-from .forest import BAD, GOOD, Row, forest
+from .forest import Row, forest
 from .gather import where_from
 from .level_plot import day, level_plot
 from .results import SeriesResult
@@ -159,8 +160,8 @@ def _row(site: Draft, result: SeriesResult) -> Row:
     before = outcome.seconds.get("base", math.nan)
     middle, low, high = bounds
     after = before * middle if math.isfinite(middle) else outcome.seconds.get("head", math.nan)
-    kinds = (*BAD, *GOOD, "unchanged", "undecided")
-    kind = next((word for word in kinds if outcome.verdict.startswith(word)), "other")
+    verdict = verdict_in(outcome.verdict)
+    kind = verdict.short if verdict else "other"
     words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
     return Row(
         f"{record.time[:10]}: {base} → {head}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..compare import ComparisonRecord
 from ..levels.gathering import Levels
-from ..statistics.verdicts import Verdict
+from ..statistics.verdicts import Verdict, verdict_in
 
 CHANGED_MOST = 100  # comparisons that changed something
 NEWEST_MOST = 20  # others that timed anything
@@ -20,12 +20,11 @@ def changed_something(record: ComparisonRecord) -> bool:
     outcomes = record.outcomes
     verdicts = np.unique(outcomes.columns.verdict[outcomes.first : outcomes.last])
     words = (outcomes.columns.verdicts[number] for number in verdicts)
-    beginnings = tuple(verdict.value for verdict in CHANGES)
     return bool(
         record.exit_code == 1
         or outcomes.wrong
         or outcomes.grown
-        or any(word.startswith(beginnings) for word in words)
+        or any(verdict_in(word) in CHANGES for word in words)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from ..words import rounded
 
@@ -26,6 +27,21 @@ class Verdict(Enum):
     UNCHANGED_CODE = "skipped: runs no changed code"
     SKIPPED = "skipped"  # by its suite, which gives the reason
     NOT_TIMED = "not timed"  # for a reason of its own
+
+    @property
+    def short(self) -> str:
+        """The verdict without an explanation."""
+        return self.value.partition(":")[0]
+
+
+@lru_cache(maxsize=4096)
+def verdict_in(words: str) -> Verdict | None:
+    """The verdict that begins these words of a `Judgement`; None if there is none.
+
+    Of two that fit, the longer one: "skipped: runs no changed code" begins with "skipped".
+    """
+    fitting = [verdict for verdict in Verdict if words.startswith(verdict.value)]
+    return max(fitting, key=lambda verdict: len(verdict.value), default=None)
 
 
 class Reason(Enum):
