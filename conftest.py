@@ -1,6 +1,15 @@
 """A plain `pytest` runs every benchmark once, as a check; timing has to be asked for."""
 
+import gc
+import os
+import sys
+from collections.abc import Generator
+
 import pytest
+
+# Without bytecode, every process of every run would rewrite the asserts of all test files again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ASKS_FOR_TIMING = ("only", "enable", "save", "autosave", "json", "compare", "histogram")
 
@@ -13,3 +22,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if not any(config.getoption(f"benchmark_{name}", None) for name in ASKS_FOR_TIMING):
         config.option.benchmark_disable = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Collect without garbage collection, which would traverse thousands of tests again and again.
+
+    What was collected stays until the end, so later garbage collections need not traverse it.
+    """
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result

@@ -346,6 +346,7 @@ def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "JUDGING", briefly)
     for module in (budget, decision):
         monkeypatch.setattr(module, "FALSE_ALARM", 0.4)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # half the start of each process
     monkeypatch.setattr(dry_run, "VALUES", 1)
     monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
     monkeypatch.setattr(unchanged, "LONGER_SECONDS", 600.0)
