@@ -165,7 +165,7 @@ def notes(result: Comparison) -> list[str]:
         sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
     if result.environments:
         differing = changed_packages(result.environments)
-        sentences.append(f"The versions ran with different packages: {differing}.")
+        sentences.append(f"Each version had packages of its own: {differing}.")
     if timed:
         again = sum(f.processes > SCREENING.processes for f in timed)
         followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""

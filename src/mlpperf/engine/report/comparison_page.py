@@ -173,7 +173,7 @@ def notes(record: ComparisonDetails) -> list[str]:
     sentences = [where_from(record)]
     if record.environments:
         differing = plain(changed_packages(record.environments))
-        sentences.append(f"The versions ran with different packages: {differing}.")
+        sentences.append(f"Each version had packages of its own: {differing}.")
     if _trees(record):
         changed = "with" if record.commit.dirty else "without"
         sentences.append(f"The working tree was measured as it was, {changed} changed files.")

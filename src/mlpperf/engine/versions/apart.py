@@ -106,7 +106,7 @@ def _install(version: Version, needs: Needs) -> None:
         return
     fixed = {_name(text) for text in wanted}
     pins = [f"{n}=={v}" for n, v in installed(needs.python).items() if n not in fixed]
-    constraints = folder.with_name(f"{version.whole.name}-constraints.txt")
+    constraints = version.whole.with_name(f"{version.whole.name}-constraints.txt")
     constraints.write_text("\n".join(pins), encoding="utf-8")
     options, what = ["--target", str(folder)], ", ".join(wanted)
     try:
@@ -169,7 +169,7 @@ def why_separate(versions: Mapping[str, Version], pythons: Sequence[str]) -> str
         for file in sorted((version.whole / PACKAGES).rglob("*")):
             if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
                 name = file.relative_to(version.whole / PACKAGES).parts[0].partition(".")[0]
-                return f"{name}, which only one of them has in this version, has extension modules"
+                return f"{name}, of which each has its own, has extension modules"
     return ""
 
 

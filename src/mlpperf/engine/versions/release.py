@@ -53,7 +53,7 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
     except MlpperfError as reason:
         raise MlpperfError(f"{reason} {HINT}.") from reason
     (about,) = distributions(path=[str(into)])
-    listed = about.metadata["Name"]
+    listed, number = about.metadata["Name"], about.version  # it is about to be moved
     name = canonicalize_name(listed)
     folders = import_folders(version.root)
     stems = [entry.name.partition(".")[0] for entry in into.iterdir()]
@@ -71,7 +71,7 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
         _replace_packages(into, folders, version.root)
     else:
         shutil.move(into, version.whole / PACKAGES)
-    title = f"{listed} {about.version}"
+    title = f"{listed} {number}"
     return replace(version, name=title, commit=None, entries=(), packages=(), release=release)
 
 
