@@ -108,7 +108,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     freed_memory : kept by the process, or returned.
     versions : of numerical packages, by name.
     base, head : names of the versions.
-    commits : the hash of each version; null for a working tree.
+    commits : the hash of each version; null for a working tree or a release.
     exit_code : 0 no regression, 1 regression, 2 not enough was judged.
     verdict : that in a sentence.
     threshold : the smallest change that is reported, as a share.
@@ -128,6 +128,8 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     busy : share of the machine that other processes took.
     total : seconds from start to end.
     series : what is known of each series that was not skipped.
+    releases : the releases that were compared, as they were named, by version.
+    environments : the packages that differ, and Python, by version.
     untouched : series that run no changed code: path, case, variant and suite of each.
     causes : what each part of the change does to the slower series; only where that was measured.
     """

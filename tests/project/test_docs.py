@@ -253,7 +253,14 @@ def documented() -> dict[str, set[str]]:
 
 # Older records lack these.
 LATER = {
-    "comparisons": {"merge_base", "unloaded", "accepted", "unjudged_most"},
+    "comparisons": {
+        "merge_base",
+        "unloaded",
+        "accepted",
+        "unjudged_most",
+        "releases",
+        "environments",
+    },
     "races": {"processes", "share_error", "limit", "preparation"},
     "ladders": {"ceiling", "over_ceiling", "parts"},
     "growth": {"ceiling_per_sample"},

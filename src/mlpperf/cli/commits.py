@@ -45,18 +45,20 @@ class Format(StrEnum):
 
 def compare(
     base: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="BASE",
-            help="Commit to compare with, such as main.",
+            help="What to compare with: a commit, such as main; a release, such as 'numpy==2.2.0'; "
+            "or a wheel (default, if only environments differ: the working tree).",
+            show_default=False,
             autocompletion=revisions,
         ),
-    ],
+    ] = None,
     head: Annotated[
         str | None,
         typer.Argument(
             metavar="HEAD",
-            help="Commit to judge (default: the working tree).",
+            help="Commit, release or wheel to judge (default: the working tree).",
             autocompletion=revisions,
         ),
     ] = None,
@@ -73,6 +75,17 @@ def compare(
     ] = None,
     python: Python = None,
     with_: With = None,
+    base_with: Annotated[
+        list[str] | None,
+        typer.Option(help="Package for BASE only, such as 'numpy==2.2.0'; repeatable."),
+    ] = None,
+    head_with: Annotated[
+        list[str] | None, typer.Option(help="Package for HEAD only; repeatable.")
+    ] = None,
+    base_python: Annotated[
+        str | None, typer.Option(help="Python for BASE only, such as 3.12, or its path.")
+    ] = None,
+    head_python: Annotated[str | None, typer.Option(help="Python for HEAD only.")] = None,
     isolate: Annotated[
         bool,
         typer.Option(
@@ -111,12 +124,16 @@ def compare(
     Runs the project's benchmarks: hot paths, an asv suite, and tests that use the benchmark
     fixture. Both versions take turns in one process, and in several processes. A wrong result and
     a higher memory use are regressions, too. If BASE and HEAD have diverged, HEAD is compared with
-    their merge base.
+    their merge base. Releases and environments, such as another NumPy, are compared likewise.
     """
     use(device, threads)
     from ..engine.compare import Request
     from ..engine.history.recording import Recording
 
+    if base is None and not any((base_with, head_with, base_python, head_python)):
+        raise MlpperfError(
+            "BASE is missing: name a commit, such as main, or what differs, such as --head-with."
+        )
     recording = Recording("comparison", "comparisons", records)
     request = Request(
         base,
@@ -134,6 +151,8 @@ def compare(
         everything=all_,
         accept=accept or (),
         exact=exact,
+        pythons={"base": base_python or "", "head": head_python or ""},
+        packages={"base": base_with or (), "head": head_with or ()},
     )
     result = compared(request, recording)
     _conclude(result, recording, format, verbose, explained(result, request, why, records))

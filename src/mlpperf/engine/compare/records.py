@@ -62,12 +62,14 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     base, head : what the versions were called.
     exit_code : 0 no regression, 1 regression, 2 could not be measured.
     verdict : that in a sentence, with what became slower.
-    commits : the hash of each version; None for a working tree.
+    commits : the hash of each version; None for a working tree or a release.
     selected : names and patterns of the series that were compared; empty for all series.
     same : the code was the same, and nothing was done.
     interrupted : it was stopped before its end.
     broken : why a version has no series, by version.
     total : seconds that it took.
+    releases : the releases that were compared, as they were named, by version.
+    environments : the packages that differ, and Python, by version.
     series, untouched : the series, and names of those that run no changed code; empty if
         `comparisons` read the record, which puts them into `outcomes`.
     """
@@ -87,6 +89,8 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
     series: Sequence[RecordedSeries]
     selected: tuple[str, ...] = ()
     untouched: tuple[tuple[Name, str, str, str], ...] = ()
+    releases: dict[Side, str] = {}  # noqa: RUF012  (msgspec copies it)
+    environments: dict[Side, dict[str, str]] = {}  # noqa: RUF012
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""

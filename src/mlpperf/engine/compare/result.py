@@ -213,7 +213,7 @@ class Comparison:
     Attributes
     ----------
     base, head : names of the versions.
-    commits : the hash of each; None for a working tree.
+    commits : the hash of each; None for a working tree or a release.
     threshold : the smallest change that is reported, as a share.
     budget : seconds for timing.
     same : the code is the same, and nothing was done.
@@ -233,6 +233,8 @@ class Comparison:
     accepted : patterns of names that need not be judged.
     unjudged_most : the share of the series that may stay unjudged without an exit code of 2.
     environment : that ran the benchmarks; None for our own.
+    releases : the releases that were compared, as the user has written them, by version.
+    environments : the packages that differ, and Python, by version; only what the user has asked.
     """
 
     base: str
@@ -256,21 +258,26 @@ class Comparison:
     accepted: Sequence[str] = ()
     unjudged_most: float = UNJUDGED_MOST
     environment: Environment | None = None
+    releases: dict[str, str] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:
         """What is known of a comparison of two versions before anything is called."""
         unjudged = pair.settings.unjudged_most
+        versions = {"base": pair.base, "head": pair.head}
         return cls(
             pair.base.name,
             pair.head.name,
-            {"base": pair.base.commit, "head": pair.head.commit},
+            {side: version.commit for side, version in versions.items()},
             threshold,
             merge_base=pair.merge_base,
             suites={suite.kind: suite.place for suite in pair.suites},
             isolated=pair.isolated,
             accepted=pair.settings.accept,
             unjudged_most=UNJUDGED_MOST if unjudged is None else unjudged,
+            releases={s: v.release.asked for s, v in versions.items() if v.release},
+            environments={side: dict(held) for side, held in pair.environments.items()},
             **about,
         )
 

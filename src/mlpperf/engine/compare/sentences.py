@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..machine.environment import environment
 from ..machine.machine import BUSY
@@ -145,7 +145,12 @@ def advice(result: Comparison) -> list[str]:
         )
     slower = by_section.get(SLOWER.title, [])
     is_parent = PARENT.fullmatch(result.base.removeprefix(result.head))
-    if slower and all(result.commits.get(side) for side in ("base", "head")) and not is_parent:
+    if (
+        slower
+        and not result.environments
+        and all(result.commits.get(side) for side in ("base", "head"))
+        and not is_parent
+    ):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
         good, bad = (shlex.quote(version) for version in (result.base, result.head))
         sentences.append(f"Which commit? mlpperf bisect {name} --good {good} --bad {bad}")
@@ -158,6 +163,9 @@ def notes(result: Comparison) -> list[str]:
     timed = result.timed
     if result.merge_base:
         sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
+    if result.environments:
+        differing = changed_packages(result.environments)
+        sentences.append(f"Each version had packages of its own: {differing}.")
     if timed:
         again = sum(f.processes > SCREENING.processes for f in timed)
         followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
@@ -190,6 +198,15 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
+
+
+def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
+    """What differs between the packages of base and head, such as `numpy 2.2.0 → 2.3.0`."""
+    base, head = (environments.get(side, {}) for side in ("base", "head"))
+    return ", ".join(
+        f"{name} {base.get(name, 'none')} → {head.get(name, 'none')}"
+        for name in sorted(base.keys() | head.keys(), key=str.lower)
+    )
 
 
 def _detectable(timed: Sequence[Finding]) -> list[str]:

@@ -71,10 +71,10 @@ class Levels:
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, record: ComparisonRecord) -> Link | None:
-        """Add a comparison; None if its commits are not on the branch."""
+        """Add a comparison; None if its commits are not on the branch, or not all that differs."""
         places = self.lineage.places
         base, head = (places.get(record.commits[side] or "") for side in ("base", "head"))
-        if base is None or head is None or base == head:
+        if base is None or head is None or base == head or record.environments:
             self.others += 1
             return None
         first, last = sorted((base, head))

@@ -158,8 +158,8 @@ class Pool:
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
         runtime = (self._pair.runtime if suite else None) or self._pair.hot_paths
-        of = {"own": "base", "base": "base"}.get(sides[0], "head")
-        packages = runtime.packages.get(of, ())
+        side = {"own": "base", "base": "base"}.get(sides[0], "head")
+        packages, python = runtime.packages.get(side, ()), runtime.python_of(side)
         about: dict[str, Any] = {"path": list(packages), "once": runtime.compiled}
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
@@ -174,9 +174,9 @@ class Pool:
         home = new_home(str(self._inputs))
         return TaskWorker(
             Task(kind, suite or HOTPATH, sides=described, **about),
-            runtime.python,
+            python,
             (SILENCE if suite else COMPILING) + self._patience,
-            environment=variables(runtime.python, home),
+            environment=variables(python, home),
             home=home,
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails
+from ..compare.sentences import changed_packages
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -174,7 +175,10 @@ def _skipped(left_out: Sequence[Series]) -> Html:
 def notes(record: ComparisonDetails) -> list[str]:
     """How the verdict was reached, and what limits it, a sentence each."""
     sentences = [where_from(record)]
-    if None in record.commits.values():
+    if record.environments:
+        differing = plain(changed_packages(record.environments))
+        sentences.append(f"Each version had packages of its own: {differing}.")
+    if _trees(record):
         changed = "with" if record.commit.dirty else "without"
         sentences.append(f"The working tree was measured as it was, {changed} changed files.")
     timed = [one for one in record.series if one.processes]
@@ -207,7 +211,8 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
     rows: list[Sequence[Cell]] = []
     for side, name in (("base", record.base), ("head", record.head)):
         commit = record.commits.get(side)
-        about = site.about(commit) if commit else "the working tree"
+        about = "a release" if side in record.releases else "the working tree"
+        about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
 
@@ -237,9 +242,15 @@ def command(record: ComparisonDetails) -> str:
     """What repeats the comparison, as far as a command can."""
     words = ["mlpperf", "compare"]
     words += [
-        (record.commits.get(side) or name)[:SHORT] if record.commits.get(side) else ""
-        for side, name in (("base", record.base), ("head", record.head))
+        record.releases.get(side, (record.commits.get(side) or "")[:SHORT])
+        for side in ("base", "head")
     ]
+    for side, packages in record.environments.items():
+        for name, version in packages.items():
+            if name == "Python":
+                words += [f"--{side}-python", ".".join(version.split(".")[:2])]
+            else:
+                words += [f"--{side}-with", f"{name}=={version}"]
     options: Mapping[str, Sequence[object]] = {
         "--series": record.selected,
         "--threshold": [f"{100 * record.threshold:g}%"] * (record.threshold != THRESHOLD),
@@ -252,11 +263,16 @@ def command(record: ComparisonDetails) -> str:
     return shlex.join([word for word in words if word])
 
 
+def _trees(record: ComparisonRecord) -> list[str]:
+    """The versions that are a working tree."""
+    named = {side for side, commit in record.commits.items() if commit} | record.releases.keys()
+    return [side for side in ("base", "head") if side not in named]
+
+
 def _again(record: ComparisonDetails) -> Html:
-    trees = [side for side in ("base", "head") if record.commits.get(side) is None]
     remark = (
         Markup("<p>The working tree of that day is not recorded; the command takes today's.</p>")
-        if trees
+        if _trees(record)
         else ""
     )
     return Html(

@@ -41,7 +41,7 @@ class Runtime:
 
     Attributes
     ----------
-    python : the interpreter.
+    python : the interpreter of the head, and of the base unless `base_python` is another one.
     packages : folders with additional packages, for each version that needs any.
     compiled : whether the project has extension modules, which a process can load only once.
     """
@@ -49,10 +49,15 @@ class Runtime:
     python: str = sys.executable
     packages: Mapping[str, Sequence[str]] = field(default_factory=dict)
     compiled: bool = False
+    base_python: str = ""
+
+    def python_of(self, side: str) -> str:
+        """The interpreter of a version."""
+        return self.python if side == "head" else self.base_python or self.python
 
 
-def interpreter(project: Path, given: str | None = None) -> str:
-    """The project's Python: the `given` one, or that of the active environment.
+def interpreter(project: Path, given: str | None = None, option: str = "--python") -> str:
+    """The project's Python: the one that an option has given, or that of the active environment.
 
     Without either, that of `.venv` or `venv` in the project's folder, or else our own.
 
@@ -63,10 +68,11 @@ def interpreter(project: Path, given: str | None = None) -> str:
     """
     if given:
         try:
-            return _usable(str(Path(shutil.which(given) or given).absolute()))
+            place = shutil.which(given) or shutil.which(f"python{given}")  # such as 3.12
+            return _usable(str(Path(place or given).absolute()))
         except MlpperfError as reason:
             raise MlpperfError(
-                f"--python: {given!r} is no Python interpreter that can be used: {reason}"
+                f"{option}: {given!r} is no Python interpreter that can be used: {reason}"
             ) from reason
     own = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
     active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
@@ -191,28 +197,45 @@ def unmet(root: Path, python: str = sys.executable, siblings: Sequence[Path] = (
     Those of the `siblings`, projects of the same repository on which it depends, included; but not
     those of all members of a workspace.
     """
-    installed = _installed(python)
-    own = {canonicalize_name(project_named(one)) for one in siblings}
+    projects = (root, *siblings) if project_named(root) else (root,)
+    wanted = dict.fromkeys(text for one in projects for text in requirements(one))
+    return not_met(wanted, python, map(project_named, siblings))
+
+
+def not_met(wanted: Iterable[str], python: str, present: Iterable[str] = ()) -> list[str]:
+    """The requirements that an interpreter's packages do not meet.
+
+    Whatever is required of the packages that are `present`, by name, is met.
+    """
+    here = installed(python)
+    own = set(map(canonicalize_name, present))
 
     def is_met(text: str) -> bool:
         try:
             needed = Requirement(text)
         except InvalidRequirement:
             return False
-        if needed.marker and not needed.marker.evaluate():
+        if needed.marker and not needed.marker.evaluate(marked(python)):
             return True
         if canonicalize_name(needed.name) in own:
             return True
-        version = installed.get(canonicalize_name(needed.name))
+        version = here.get(canonicalize_name(needed.name))
         return bool(version and needed.specifier.contains(version, prereleases=True))
 
-    projects = (root, *siblings) if project_named(root) else (root,)
-    wanted = dict.fromkeys(text for one in projects for text in requirements(one))
     return [text for text in wanted if not is_met(text)]
 
 
-@lru_cache(maxsize=2)
-def _installed(python: str) -> dict[str, str]:
+@lru_cache(maxsize=4)
+def marked(python: str) -> dict[str, str]:
+    """What markers of requirements mean by the Python of an interpreter."""
+    if python == sys.executable:
+        return {}
+    full = asked(python, "'.'.join(map(str, sys.version_info[:3]))")
+    return {"python_full_version": full, "python_version": full.rpartition(".")[0]}
+
+
+@lru_cache(maxsize=4)
+def installed(python: str) -> dict[str, str]:
     """The version of each package that an interpreter has."""
     pairs = asked(python, "[[d.metadata['Name'], d.version] for d in metadata.distributions()]")
     return {canonicalize_name(name): version for name, version in reversed(pairs) if name}

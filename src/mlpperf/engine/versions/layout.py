@@ -20,21 +20,24 @@ from packaging.utils import canonicalize_name
 from ..suites.pyproject import readable, table_at
 
 BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
+PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only this version has
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 DEEPEST = 5  # levels of folders in which other projects of a repository are looked for
-IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT}
+IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT, PACKAGES}
 
 
 def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
     """The folders with the packages of the project in `root`; the first is the project's own.
 
     `copy` is the folder of the whole repository that holds `root`. The packages of a project that
-    was built are where they were installed.
+    was built are where they were installed. Packages that only this version has come last.
     """
-    if (root / BUILT).is_dir():
-        return (root / BUILT,)
-    projects = (root, *needed_projects(root, copy or root))
-    return tuple(dict.fromkeys(folder for one in projects for folder in _own_folders(one)))
+    folders = [root / BUILT]
+    if not folders[0].is_dir():
+        projects = (root, *needed_projects(root, copy or root))
+        folders = [folder for one in projects for folder in _own_folders(one)]
+    apart = (copy or root) / PACKAGES
+    return tuple(dict.fromkeys([*folders, *([apart] if apart.is_dir() else [])]))
 
 
 def needed_projects(root: Path, copy: Path) -> list[Path]:

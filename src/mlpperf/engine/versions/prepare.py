@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
+from .apart import Needs, check_given, differences, in_words, install_apart, why_separate
 from .builds import Job, build_all, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import (
@@ -19,15 +20,16 @@ from .environment import (
     check_version,
     interpreter,
     lacking,
+    not_met,
     packages,
-    requirements,
     unmet,
 )
 from .ignored import ignored_modules
-from .layout import needed_projects
+from .layout import PACKAGES, needed_projects, project_named
 from .metadata import complete
 from .own import Own, differ, share
-from .repository import commit_named, merge_base, source
+from .release import compiled_of, with_release
+from .repository import Source, commit_named, is_release, merge_base, source
 from .version import Version, checked_out, coexistence
 
 Progress = Callable[[str], None]
@@ -39,11 +41,13 @@ class Revisions:
 
     Attributes
     ----------
-    base, head : revisions; None for the working tree.
+    base, head : revisions; None for the working tree. Or releases, such as `package==1.2`, or the
+        files of wheels.
     usual : entries of hot paths for a version that names none, if it has their packages.
     kinds : of suites; by default those of the project's settings, or all.
     benchmarks : the revision whose suites both versions get; by default the head.
     python, extra : the interpreter for suites, and packages to install for them.
+    pythons, packages : the same for one version only, by version (base, head).
     isolate : give each version processes of its own.
     exact : compare with the base itself. Otherwise, if base and head have diverged, with their
         merge base: commits that only the base has are no change of the head.
@@ -58,6 +62,24 @@ class Revisions:
     extra: Sequence[str] = ()
     isolate: bool = False
     exact: bool = True
+    pythons: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def releases(self) -> bool:
+        """Whether one of them is a release."""
+        return is_release(self.base) or is_release(self.head)
+
+    @property
+    def only_commits(self) -> bool:
+        """Whether nothing but the commit differs: no release, and no environment."""
+        return not (self.releases or any(self.pythons.values()) or any(self.packages.values()))
+
+    def python_of(self, side: str, project: Path) -> str:
+        """The interpreter of a version."""
+        if given := self.pythons.get(side):
+            return interpreter(project, given, f"--{side}-python")
+        return interpreter(project, self.python)
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,7 @@ class Pair:
     runtime : what runs the other suites; None without any.
     own : the base's own suites, if they differ from the head's.
     merge_base : the hash of the base, if it is a merge base.
+    environments : the packages that differ as the user has asked, and Python; of each version.
     """
 
     base: Version
@@ -85,11 +108,12 @@ class Pair:
     runtime: Runtime | None = None
     own: Own | None = None
     merge_base: str = ""
+    environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def same_code(self) -> bool:
-        """Whether no file differs that a benchmark can read."""
-        return same_code(self.base, self.head, bool(self.suites))
+        """Whether no file differs that a benchmark can read, and no package."""
+        return not self.environments and same_code(self.base, self.head, bool(self.suites))
 
     @property
     def ignored(self) -> dict[str, str]:
@@ -105,7 +129,7 @@ class Pair:
     @property
     def runs_alike(self) -> bool:
         """Whether unchanged code takes as long in both: in one process, with the same packages."""
-        return not self.isolated and requirements(self.base.root) == requirements(self.head.root)
+        return not self.isolated and self.base.requirements == self.head.requirements
 
     @property
     def changes(self) -> Changes | None:
@@ -131,13 +155,24 @@ def pair(
         If there is no such commit, there are no benchmarks, a submodule differs and its commit is
         missing here, or an environment cannot be made.
     """
+    for given in wanted.packages.values():
+        check_given(given)
     origin = source(folder, into)
     head, common, description = wanted.head or origin.head, "", ""
-    if wanted.base is not None and not wanted.exact:
+    if wanted.base is not None and not (wanted.exact or wanted.releases):
         common, description = _merge_base(wanted.base, head, origin.top)
+    # A release has no benchmarks: it is put into the files that these come from.
+    around = head if not is_release(head) else origin.head
+    if not origin.suites:
+        around = wanted.benchmarks or around
 
     def checked(revision: str | None, name: str) -> Version:
-        return checked_out(revision, origin.top, origin.project, into / name, wanted.usual)
+        at = around if is_release(revision) else revision
+        made = checked_out(at, origin.top, origin.project, into / name, wanted.usual)
+        if revision is None or not is_release(revision):
+            return made
+        python = wanted.python_of(name, origin.top / origin.project)
+        return with_release(made, revision, python, into / f"{name}-release")
 
     old_commit = common or wanted.base
     old = checked(old_commit, "base")
@@ -147,16 +182,17 @@ def pair(
     suite_source = new
     if origin.suites:
         suite_source = checked_out(wanted.benchmarks, origin.suites, Path(), into / "benchmarks")
-    elif wanted.benchmarks:
-        suite_source = checked(wanted.benchmarks, "benchmarks")
+    elif wanted.benchmarks or new.release:
+        suite_source = checked(around, "benchmarks")
     own_settings = settings(suite_source.root)
     check("kind of suite", wanted.kinds, KINDS)
     kinds = wanted.kinds or own_settings.suites
-    if "hotpaths" not in kinds:
+    # Hot paths run in our own environment, which is the same for both versions.
+    if "hotpaths" not in kinds or not wanted.only_commits:
         old, new = replace(old, entries=()), replace(new, entries=())
     suites, own = tuple(discover(suite_source.root, kinds)), None
     old_suites = discover(old.root, kinds)
-    if differ(suites, old_suites, suite_source.root, old.root):
+    if not old.release and differ(suites, old_suites, suite_source.root, old.root):
         own = Own(checked(old_commit, "own"), {suite.kind: suite for suite in old_suites})
     for version in (old, new):
         if version.root != suite_source.root:
@@ -175,41 +211,77 @@ def pair(
     made = Pair(old, new, suites, own_settings, isolated, hot_paths, own=own, merge_base=common)
     if not suites:
         return made
-    python = interpreter(origin.top / origin.project, wanted.python)
-    return _with_runtime(made, origin.top, into, python, wanted.extra, progress)
+    return _with_runtime(made, wanted, origin, into, progress)
 
 
 def _with_runtime(
-    made: Pair, top: Path, into: Path, python: str, extra: Sequence[str], progress: Progress
+    made: Pair, wanted: Revisions, origin: Source, into: Path, progress: Progress
 ) -> Pair:
     """The pair with its projects built, and with the packages that its suites need."""
     sides = {"base": made.base, "head": made.head}
-    isolated, settings, jobs = made.isolated, made.settings.build, []
+    project = origin.top / origin.project
+    pythons = {side: wanted.python_of(side, project) for side in sides}
+    compiled, jobs = False, dict[str, list[Job]]()
     for side, version in sides.items():
-        check_version(version.root, python)
-        number = complete(version.root, version.commit, top)
-        if why := is_compiled(version.root, settings):
-            isolated = isolated or f"{version.name} has {why}"
-            jobs.append(Job(side, version.root, version.whole, number))
-    if jobs:
-        build_all(jobs, python, settings, progress)
-    missing = {
-        side: unmet(version.root, python, needed_projects(version.root, version.whole))
-        for side, version in sides.items()
+        check_version(version.root, pythons[side])
+        if version.release and version.release.own:
+            compiled = compiled or bool(compiled_of(version.root))
+            continue
+        number = complete(version.root, version.commit, origin.top)
+        if is_compiled(version.root, made.settings.build):
+            compiled = True
+            job = Job(side, version.root, version.whole, number)
+            jobs.setdefault(pythons[side], []).append(job)
+    for python, of_python in jobs.items():
+        build_all(of_python, python, made.settings.build, progress)
+    isolated = made.isolated
+    missing = {side: _missing(version, pythons[side]) for side, version in sides.items()}
+    modules = [module for suite in made.suites for module in NEEDS[suite.kind]]
+    apart = missing["base"] != missing["head"] or not wanted.only_commits
+    needs = {
+        side: Needs(python, wanted.packages.get(side, ()), [*missing[side], *wanted.extra])
+        for side, python in pythons.items()
     }
-    if missing["base"] != missing["head"]:
-        isolated = isolated or "they need different packages"
-    needs = [module for suite in made.suites for module in NEEDS[suite.kind]]
-    wanted = [*lacking(python, needs), *extra]
+    if apart:
+        install_apart(sides, needs)
+        isolated = isolated or why_separate(sides, list(pythons.values()))
+    others = [] if apart else [*missing["head"], *wanted.extra]
+    folders = {
+        python: packages(python, [*lacking(python, modules), *others], into / f"packages-{number}")
+        for number, python in enumerate(dict.fromkeys(pythons.values()))
+    }
+    runtime = Runtime(
+        pythons["head"],
+        {side: folders[python] for side, python in pythons.items()},
+        compiled,
+        pythons["base"],
+    )
+    if made.own and (made.base.whole / PACKAGES).is_dir():
+        (made.own.version.whole / PACKAGES).symlink_to(made.base.whole / PACKAGES)
+    made = replace(made, isolated=isolated, runtime=runtime)
+    return made if wanted.only_commits else _named(made, differences(sides, needs))
 
-    def added(side: str, name: str) -> list[str]:
-        return packages(python, [*missing[side], *wanted], into / name)
 
-    if isolated:
-        folders = {side: added(side, f"{side}-packages") for side in sides}
-    else:
-        folders = dict.fromkeys(sides, added("head", "packages"))
-    return replace(made, isolated=isolated, runtime=Runtime(python, folders, bool(jobs)))
+def _missing(version: Version, python: str) -> list[str]:
+    """The requirements of a version that an interpreter's packages do not meet."""
+    siblings = needed_projects(version.root, version.whole)
+    if not version.release:
+        return unmet(version.root, python, siblings)
+    present = [*map(project_named, siblings), version.release.name]
+    return not_met(version.requirements, python, present)
+
+
+def _named(made: Pair, environments: Mapping[str, Mapping[str, str]]) -> Pair:
+    """The pair with the packages that differ, also in the names of the versions."""
+
+    def named(version: Version, side: str) -> Version:
+        own = {version.release.name} if version.release else set()
+        others = {n: v for n, v in environments.get(side, {}).items() if n not in own}
+        name = f"{version.name} with {in_words(others)}" if others else version.name
+        return replace(version, name=name)
+
+    base, head = named(made.base, "base"), named(made.head, "head")
+    return replace(made, environments=environments, base=base, head=head)
 
 
 def _merge_base(base: str, head: str | None, top: Path) -> tuple[str, str]:

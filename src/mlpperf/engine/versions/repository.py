@@ -17,6 +17,9 @@ from ..suites.discovery import asv_configuration
 from ..words import SHORT
 from .layout import PROJECT_FILES
 
+# How a requirement begins that has a version, which no name of a commit does.
+REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[^\]]*\]\s*)?(===|==|~=|!=|<=|>=|<|>)")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -118,6 +121,13 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
     return top, Path()
 
 
+def is_release(revision: str | None) -> bool:
+    """Whether a version is a release, such as `package==1.2`, or the file of a wheel."""
+    if revision is None:
+        return False
+    return revision.endswith(".whl") or REQUIREMENT.match(revision) is not None
+
+
 def commit_named(revision: str, folder: Path) -> str:
     """The full hash of the commit that `revision` names.
 
@@ -127,6 +137,8 @@ def commit_named(revision: str, folder: Path) -> str:
         If there is no such commit, or if it is the name of several, such as a tag and a branch.
         The sentence suggests how to get or name the commit.
     """
+    if is_release(revision):
+        raise MlpperfError(f"{revision!r} is a release, not a commit; only compare takes releases.")
     parse = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     try:
         commit = git(*parse, folder=folder).decode().strip()

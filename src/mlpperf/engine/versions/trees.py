@@ -72,10 +72,15 @@ def _tree(top: Path) -> dict[str, Path]:
         links = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
         for name in (*files, *links):
-            if name != ".git" and not (name == "METADATA" and folder.endswith(".dist-info")):
+            if name != ".git" and not (name != "entry_points.txt" and _is_about(folder)):
                 file = Path(folder, name)
                 tree[file.relative_to(top).as_posix()] = file
     return tree
+
+
+def _is_about(folder: str) -> bool:
+    """Whether a folder has what a build or an installation notes about a package."""
+    return Path(folder).name.endswith(".dist-info") or ".dist-info/" in Path(folder).as_posix()
 
 
 def _equal(one: Path, other: Path) -> bool:

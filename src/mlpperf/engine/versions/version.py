@@ -17,13 +17,31 @@ from .repository import commit_named
 
 
 @dataclass(frozen=True)
+class Release:
+    """The release of a package that is a version, or that a version runs with.
+
+    Attributes
+    ----------
+    name : of the package, as it is compared with others.
+    asked : as the user has written it, such as `package==1.2`.
+    requirements : its own.
+    own : whether it is one of the project, whose files it replaces.
+    """
+
+    name: str
+    asked: str
+    requirements: tuple[str, ...] = ()
+    own: bool = True
+
+
+@dataclass(frozen=True)
 class Version:
     """A version of a project.
 
     Attributes
     ----------
     name : its name, as the user has written it.
-    commit : its full hash; None for a working tree.
+    commit : its full hash; None for a working tree or a release.
     root : the folder of the project's files.
     entries : the addresses of its hot paths, such as `package.module:PATHS`.
     packages : the project's packages, if one of them imports another or itself by name: then each
@@ -31,6 +49,7 @@ class Version:
     copy : the folder with the files of the whole repository, around `root`; None if that is `root`.
     home : the top of the user's repository, whose files must not be run.
     missing : the commits of submodules that are missing here, by their path.
+    release : the release in it; None for a commit or a working tree.
     """
 
     name: str
@@ -41,6 +60,15 @@ class Version:
     copy: Path | None = None
     home: Path | None = None
     missing: Missing = field(default_factory=dict)
+    release: Release | None = None
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The requirements of its project, and of its release."""
+        if self.release is None:
+            return requirements(self.root)
+        others = () if self.release.own else requirements(self.root)
+        return (*others, *self.release.requirements)
 
     @property
     def whole(self) -> Path:
