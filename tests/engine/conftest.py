@@ -84,6 +84,17 @@ HAS_A_TYPE = """
     );
     PyModule_AddObject(module, "Walker", type);
 """
+# As libraries for bindings do: a type of one name is registered once for all that they find there.
+REGISTERS = """
+    PyObject *place = PLACE;
+    if (PyDict_GetItemString(place, "NAME")) {
+        PyErr_SetString(PyExc_ImportError, "type Walker is already registered");
+        return -1;
+    }
+    PyDict_SetItemString(place, "NAME", Py_True);
+"""
+BUILTINS = "PyEval_GetBuiltins()"
+INTERPRETER = "PyInterpreterState_GetDict(PyInterpreterState_Get())"
 LIBRARY = "long effort(void) { return EFFORT; }\n"
 USES_LIBRARY = """#include <Python.h>
 extern long effort(void);
@@ -109,6 +120,11 @@ class Compiler:
     single_phase = SINGLE_PHASE
     nothing, refuses, crashes = multi_phase(""), multi_phase(REFUSES), multi_phase(CRASHES)
     has_a_type, keeps_a_type = multi_phase(HAS_A_TYPE), multi_phase(KEEPS_A_TYPE)
+
+    def registers(self, name: str, of_interpreter: bool) -> str:
+        """A module that registers itself under a name, and refuses to do so twice."""
+        place = INTERPRETER if of_interpreter else BUILTINS
+        return multi_phase(REGISTERS.replace("PLACE", place).replace("NAME", name))
 
     def compile(self, source: str, target: Path, *flags: str) -> Path:
         """The shared library of some source."""
