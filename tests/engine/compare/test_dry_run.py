@@ -169,7 +169,7 @@ def confirmed(faked: Faked, *alone: Any) -> tuple[dict[Series, DryRun], frozense
     context = faked(*alone)
     findings, runs = {A: Finding(A), B: Finding(B)}, {A: FAILED, B: run(B)}
     again = module.confirm(context, findings, runs, 1.0)
-    return again, module.needing_own_processes(context, findings, runs, again)
+    return again, module.needing_own_processes(context, findings, runs, again, {})
 
 
 def test_a_series_that_fails_only_beside_the_other_version_is_kept_apart(faked: Faked) -> None:
@@ -191,7 +191,7 @@ def test_series_that_run_code_of_the_other_version_are_kept_apart(
 ) -> None:
     took = {side: CallTime(1.0, 1.0, 0.0, foreign="other.py") for side in SIDES}
     runs, findings = {A: DryRun(A.names, took=took), B: run(B)}, {A: Finding(A), B: Finding(B)}
-    assert module.needing_own_processes(faked(), findings, runs, {}) == {A}
+    assert module.needing_own_processes(faked(), findings, runs, {}, {}) == {A}
     assert "1 benchmark such as tests/a.py::a would run code of the other version" in warnings[0]
 
 

@@ -154,3 +154,43 @@ def test_a_numpy_that_does_not_tell_all(
     sys.modules.pop("numpy", None)
     assert (found["numpy"], found["blas"]) == (numpy, blas)
     assert os.sep not in found["numpy"]
+
+
+class Jit:
+    def __init__(self, enabled: bool) -> None:
+        self.is_enabled = lambda: enabled
+
+
+@pytest.mark.parametrize(
+    ("configuration", "gil", "jit", "variable", "expected"),
+    [
+        ({}, None, None, "", ""),
+        ({"Py_GIL_DISABLED": 1}, False, None, "", " free-threaded"),
+        ({"Py_GIL_DISABLED": 1}, True, None, "", " free-threaded, with the GIL"),
+        ({"Py_GIL_DISABLED": 0}, True, Jit(False), "1", ""),
+        ({}, True, Jit(True), "", " with JIT"),
+        ({"Py_GIL_DISABLED": 1}, False, Jit(True), "", " free-threaded with JIT"),
+        ({"CONFIG_ARGS": "'--enable-experimental-jit'"}, None, None, "", " with JIT"),
+        ({"CONFIG_ARGS": "'--enable-experimental-jit'"}, None, None, "0", ""),
+        ({"CONFIG_ARGS": "'--enable-experimental-jit=yes-off'"}, None, None, "", ""),
+        ({"CONFIG_ARGS": "'--enable-experimental-jit=yes-off'"}, None, None, "1", " with JIT"),
+        ({"CONFIG_ARGS": "'--enable-experimental-jit=interpreter'"}, None, None, "", ""),
+    ],
+)
+def test_special_builds_of_python_are_named(
+    configuration: dict[str, Any],
+    gil: bool | None,
+    jit: Jit | None,
+    variable: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a fake: such builds of Python have not been run."""
+    monkeypatch.setattr(guest.sysconfig, "get_config_var", configuration.get)
+    monkeypatch.setenv("PYTHON_JIT", variable)
+    for name, value in (("_is_gil_enabled", gil), ("_jit", jit)):
+        monkeypatch.delattr(sys, name, raising=False)
+        if value is not None:
+            faked = value if name == "_jit" else lambda: gil
+            monkeypatch.setattr(sys, name, faked, raising=False)
+    assert guest.software()["python"] == platform.python_version() + expected

@@ -1,4 +1,4 @@
-"""Projects with extension modules: each version is built, and two processes take turns."""
+"""Projects with extension modules: each version is built, and one process holds both."""
 
 import contextlib
 import importlib.metadata
@@ -93,7 +93,7 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     (series,) = record["series"]
     assert series["verdict"] == "slower"
     assert series["ratio"]["median"] > 2
-    assert "extension modules, by its pyproject.toml" in record["isolated"]
+    assert record["isolated"] == ""
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
@@ -122,7 +122,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         wheel.writestr("quick-1.data/scripts/quick", "")
     builds.unpack(tmp_path / "quick.whl", root)
     assert {p.name for p in built.iterdir()} == {"quick"}
-    assert (root / "quick").readlink() == built / "quick"
+    assert (root / "quick").readlink() == Path(builds.BUILT, "quick")
     copied = built / "quick" / "data" / "precious"
     assert copied.read_text(encoding="utf-8") == "as it was"
     assert copied.stat().st_mode & 0o777 == 0o755

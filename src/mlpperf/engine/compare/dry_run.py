@@ -17,6 +17,7 @@ from ..pool.process import WorkerError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import Series
 from ..words import count
+from ..worker.dry_run import TRACED
 from ..worker.protocol import DryRun, Value
 from .context import SIDES, Context
 from .result import Finding
@@ -113,9 +114,17 @@ def confirm(
 
 
 def needing_own_processes(
-    context: Context, findings: Mapping[Series, Finding], runs: Runs, confirmed: Runs
+    context: Context,
+    findings: Mapping[Series, Finding],
+    runs: Runs,
+    confirmed: Runs,
+    registered: Mapping[str, str],
 ) -> frozenset[Series]:
-    """The series of which each version needs a process of its own."""
+    """The series of which each version needs a process of its own.
+
+    `registered`: where a suite registers something of the project. Its calls may meet code of the
+    other version there, which is not seen in long calls and in extension modules.
+    """
     mixed = [s for s, run in runs.items() if any(took.foreign for took in run.took.values())]
     if mixed:
         context.warn(
@@ -124,7 +133,19 @@ def needing_own_processes(
             "process of its own for these"
         )
     alone = (s for s, run in confirmed.items() if ran_in_both(run) and comparable(findings[s]))
-    return frozenset([*mixed, *alone])
+    unseen = [
+        s
+        for s, run in runs.items()
+        if s.suite in registered and (context.pair.compiled or run.total_seconds >= TRACED)
+    ]
+    if unseen and not context.pair.isolated:
+        context.warn(
+            f"The {unseen[0].suite} suite registers something of the project with a package that "
+            f"both versions use ({registered[unseen[0].suite]}), and whether the other version's "
+            f"is used cannot be seen for {count(len(unseen), 'benchmark')}: each version has a "
+            "process of its own for these"
+        )
+    return frozenset([*mixed, *alone, *unseen])
 
 
 def loaded_differently(

@@ -12,6 +12,8 @@ processes are the sample.
    a comparison of equal versions reports any change with probability `FALSE_ALARM` at most on
    either side. Which series were chosen does not matter for that, because the interval is corrected
    for all that were screened.
+4. *Confirmation.* A change in one process, of a project that is compiled or that registers
+   something with a package, has to show in pairs of processes with one version each.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from ...errors import MlpperfError
 from ..machine.machine import Bystanders
 from ..pool.lock import alone
 from ..pool.pool import Pool
+from ..pool.process import DependentError
 from ..race.race import check_budget
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import Selection, Series
@@ -42,6 +45,7 @@ from .budget import (
     longest_series,
     usual_budget,
 )
+from .confirmation import confirm_changes
 from .context import Context
 from .dry_run import (
     bounds_of_long_calls,
@@ -103,7 +107,7 @@ def compare(
         for step in steps(context, comparison, changes):
             yield replace(
                 step,
-                warnings=list(warnings),
+                warnings=list(dict.fromkeys(warnings)),
                 busy=bystanders.share(),
                 total=time.perf_counter() - start,
             )
@@ -114,7 +118,24 @@ def steps(
     comparison: Comparison,
     differing: Callable[[], Changes | None] | None = None,
 ) -> Iterator[Comparison]:
-    """The comparison after each step: dry run, screening, follow-up."""
+    """The comparison after each step: dry run, screening, follow-up, confirmation.
+
+    If versions with extension modules turn out not to bear each other in one process, it begins
+    anew with processes of their own, and what was measured until then does not count.
+    """
+    try:
+        yield from _steps(context, comparison, differing)
+    except DependentError as reason:
+        why = f"one process cannot hold both: {reason}".rstrip(".")
+        alone = replace(context, pair=replace(context.pair, isolated=why))
+        yield from _steps(alone, replace(comparison, isolated=why), differing)
+
+
+def _steps(
+    context: Context,
+    comparison: Comparison,
+    differing: Callable[[], Changes | None] | None,
+) -> Iterator[Comparison]:
     context.progress("loading both versions")
     planned = plan(context, skip_unchanged=differing is not None)
     given = comparison.budget
@@ -138,7 +159,7 @@ def steps(
         context.progress("which series run changed code?")
         reasons = reasons_to_time()
     confirmed = confirm(context, planned.findings, runs, longest)
-    apart = needing_own_processes(context, planned.findings, runs, confirmed)
+    apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
     runs = {**runs, **confirmed}
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
@@ -174,6 +195,9 @@ def steps(
         for now in stage(context, timing):
             timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
+    doubtful = {s.suite for s in timing.findings if s.suite} if context.pair.compiled else set()
+    for now in confirm_changes(context, timing, doubtful | planned.registered.keys()):
+        yield replace(comparison, findings={**findings, **now.findings})
 
 
 def _timeable(findings: Findings, runs: Mapping[Series, DryRun]) -> list[Series]:

@@ -31,6 +31,7 @@ class Plan:
     import_seconds : of each place of a suite, by suite and side.
     broken, unloaded : as `Comparison` has them.
     shared : what loading a version sets for a whole process, and not the other; by suite.
+    registered : where outside of the project a version registers something of it, by suite.
     """
 
     findings: dict[Series, Finding] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Plan:
     broken: dict[str, str] = field(default_factory=dict)
     unloaded: dict[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
+    registered: Mapping[str, str] = field(default_factory=dict)
 
     def joined(self, other: Plan) -> Plan:
         """Both plans; with a version that is broken, nothing is called."""
@@ -50,6 +52,7 @@ class Plan:
             broken,
             {**self.unloaded, **other.unloaded},
             {**self.shared, **other.shared},
+            {**self.registered, **other.registered},
         )
 
 
@@ -62,6 +65,8 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     ------
     MlpperfError
         If something is selected that neither version has.
+    DependentError
+        If the versions are compiled and cannot share a process.
     """
     pair, selection = context.pair, context.selection
     planned = Plan()
@@ -90,6 +95,8 @@ def _plan_suite(context: Context, suite: Suite) -> Plan:
     names = {side: getattr(context.pair, side).name for side in SIDES}
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
+    if context.pair.compiled and not context.pair.isolated and base.series and head.series:
+        context.pool.check_sharing(suite.kind, inventories)
     if not head.series:
         reasons = _reasons(head.broken)
         why = " ".join(reasons.values()) or f"it has no series of the {suite.kind} suite"
@@ -192,7 +199,14 @@ def _planned(
     common = base.shared.keys() & head.shared.keys()
     differ = sorted(name for name in common if base.shared[name] != head.shared[name])
     shared = {suite: ", ".join(differ[:SHARED_MOST])} if differ else {}
-    return Plan(findings, called, seconds, shared=shared)
+    registered = base.registered or head.registered
+    return Plan(
+        findings,
+        called,
+        seconds,
+        shared=shared,
+        registered={suite: registered} if registered else {},
+    )
 
 
 def _unchanged(context: Context, base: Inventory, head: Inventory) -> set[str]:

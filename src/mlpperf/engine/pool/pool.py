@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..suites.discovery import Suite
+from ..versions.environment import Runtime
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
 from .alternate import alternating
-from .process import TaskWorker, WorkerError
+from .process import DependentError, TaskWorker, WorkerError
 
 # Seconds without a sign of life, besides those of the budget, after which a process counts as
 # hanging. A hot path may be compiled meanwhile; a suite reports what may take long.
@@ -85,13 +86,40 @@ class Pool:
                     inventories[side] = Inventory(side, broken={"": str(reason)})
         return inventories
 
+    def check_sharing(self, suite: str, alone: Mapping[str, Inventory]) -> None:
+        """Load both versions of a compiled project into one process, as often as for timing.
+
+        `alone`: what each has in a process of its own.
+
+        Raises
+        ------
+        DependentError
+            If they cannot share a process.
+        """
+        sides = self.shuffled(["base", "head"])
+        with self._watched(sides, suite), self._started("discover", sides, suite, {}) as worker:
+            for answer in worker:
+                if not isinstance(answer, Inventory):
+                    continue
+                expected = alone[answer.side]
+                lost = answer.broken.keys() - expected.broken.keys()
+                if lost or answer.series != expected.series:
+                    why = answer.broken[min(lost)] if lost else "other benchmarks are found"
+                    raise DependentError(f"beside another copy, {why}")
+
     def run(
         self, kind: str, sides: Sequence[str], suite: str, **task: Any
     ) -> tuple[list[Any], WorkerError | None]:
-        """The answers of one process, as `Task` has them; and how it died, if it did."""
+        """The answers of one process, as `Task` has them; and how it died, if it did.
+
+        Raises
+        ------
+        DependentError
+            If it holds two versions of a compiled project, and dies or finds that it must not.
+        """
         answers: list[Any] = []
         try:
-            with self._watched(sides), self._started(kind, sides, suite, task) as worker:
+            with self._watched(sides, suite), self._started(kind, sides, suite, task) as worker:
                 answers.extend(worker)
         except WorkerError as lost:
             return answers, lost
@@ -122,13 +150,16 @@ class Pool:
         ------
         WorkerError
             If a process hangs, dies or fails.
+        DependentError
+            The same, if both versions of a compiled project are in it, or if it finds that they
+            share what should be their own.
         """
         sides = self.shuffled(["base", "head"])
         if not apart:
             # A hot path may be compiled at its first call in a process.
             most = longest if suite else COMPILING + longest
             task = {"sessions": list(sessions), "longest": most}
-            with self._watched(sides), self._started("time", sides, suite, task) as worker:
+            with self._watched(sides, suite), self._started("time", sides, suite, task) as worker:
                 worker.patience += expected
                 yield from (answer for answer in worker if isinstance(answer, Samples))
             return
@@ -144,23 +175,32 @@ class Pool:
             yield from alternating(workers["base"], workers["head"], order, random)
 
     @contextlib.contextmanager
-    def _watched(self, sides: Sequence[str]) -> Iterator[None]:
-        """Report a process that hangs, dies or fails; one with a single version was running it."""
+    def _watched(self, sides: Sequence[str], shared: str = "") -> Iterator[None]:
+        """Report a process that hangs, dies or fails; one with a single version was running it.
+
+        If several versions of the suite `shared` are in it, that may be why.
+        """
         try:
             yield
         except WorkerError as reason:
+            if len(sides) > 1 and shared and self._runtime(shared).compiled:
+                raise DependentError(f"with both in it, {_uncapitalized(str(reason))}") from reason
             if len(sides) == 1:
                 (reason.side,) = sides
             self._warn(str(reason))
             raise
 
+    def _runtime(self, suite: str) -> Runtime:
+        return (self._pair.runtime if suite else None) or self._pair.hot_paths
+
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
-        runtime = (self._pair.runtime if suite else None) or self._pair.hot_paths
+        runtime = self._runtime(suite)
         side = {"own": "base", "base": "base"}.get(sides[0], "head")
         packages, python = runtime.packages.get(side, ()), runtime.python_of(side)
-        about: dict[str, Any] = {"path": list(packages), "once": runtime.compiled}
+        about: dict[str, Any] = {"path": list(packages), "compiled": runtime.compiled}
+        about["once"] = runtime.compiled and len(sides) == 1
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
             about["arguments"] = _arguments(owner[suite], task)
@@ -208,6 +248,10 @@ def side_of(version: Version) -> Side:
         str(version.whole),
         list(version.entries),
     )
+
+
+def _uncapitalized(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:

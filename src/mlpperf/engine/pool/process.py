@@ -74,6 +74,10 @@ class WorkerError(MlpperfError):
         self.series, self.side = tuple(series), side
 
 
+class DependentError(MlpperfError):
+    """Versions with extension modules cannot share a process, for this reason."""
+
+
 class Process:
     """A fresh process under the current setting.
 
@@ -300,6 +304,8 @@ class TaskWorker(Process, Iterator[Message]):
         ------
         WorkerError
             If there is none because the process hangs, was killed or has failed.
+        DependentError
+            If copies in it share what should be their own.
         MlpperfError
             If a version has run files that are not its own.
         """
@@ -309,7 +315,7 @@ class TaskWorker(Process, Iterator[Message]):
         except ValueError:
             raise self.failure("gave answers that cannot be read") from None
         if isinstance(message, Refusal):
-            raise MlpperfError(message.why)
+            raise DependentError(message.why) if message.of_copies else MlpperfError(message.why)
         if not isinstance(message, self._expected):
             raise self.failure("gave an answer to another task")
         return message

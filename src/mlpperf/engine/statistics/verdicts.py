@@ -52,6 +52,7 @@ class Reason(Enum):
     LONG_LOADING = "its module takes too long to import for this budget"
     FEW_PROCESSES = "only {processes} processes timed it"
     NOT_JUDGED = "looks changed, but was not judged"
+    NOT_CONFIRMED = "changed in one process, which pairs of processes did not confirm"
     WIDE_INTERVAL = "anything within ±{within} % is possible"
 
 

@@ -326,7 +326,8 @@ def _hide_sources(root: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
         _remove(root / package.name)
-        (root / package.name).symlink_to(package, target_is_directory=True)
+        # Relative, so that a copy of the folder leads to its own.
+        (root / package.name).symlink_to(Path(BUILT, package.name), target_is_directory=True)
 
 
 def _remove(path: Path) -> None:

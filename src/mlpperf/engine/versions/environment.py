@@ -43,7 +43,7 @@ class Runtime:
     ----------
     python : the interpreter of the head, and of the base unless `base_python` is another one.
     packages : folders with additional packages, for each version that needs any.
-    compiled : whether the project has extension modules, which a process can load only once.
+    compiled : whether the project has extension modules.
     """
 
     python: str = sys.executable

@@ -127,14 +127,19 @@ class Pair:
         return runtime.python, tuple(runtime.packages.get("head", ()))
 
     @property
+    def compiled(self) -> bool:
+        """Whether a version has extension modules."""
+        return bool(self.runtime and self.runtime.compiled)
+
+    @property
     def runs_alike(self) -> bool:
         """Whether unchanged code takes as long in both: in one process, with the same packages."""
         return not self.isolated and self.base.requirements == self.head.requirements
 
     @property
     def changes(self) -> Changes | None:
-        """What differs; None if versions have processes of their own, which may differ in more."""
-        if self.isolated:
+        """What differs; None if that is unknown, as versions are compiled or share no process."""
+        if self.isolated or self.compiled:
             return None
         if not self.runs_alike:
             return Changes(OTHER_PACKAGES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
+import sysconfig
 from importlib import metadata
 from typing import Any
 
@@ -34,9 +36,36 @@ def versions() -> dict[str, str]:
     return libraries
 
 
+def python() -> str:
+    """The version of Python, and whether it is free-threaded or compiles just in time."""
+    words = [platform.python_version()]
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        words.append("free-threaded, with the GIL" if has_gil() else "free-threaded")
+    if has_jit():
+        words.append("with JIT")
+    return " ".join(words)
+
+
+def has_gil() -> bool:
+    """Whether the global interpreter lock is in use, which an extension module may bring back."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+def has_jit() -> bool:
+    """Whether Python's own just-in-time compiler is on."""
+    if jit := getattr(sys, "_jit", None):  # from 3.14 on
+        return bool(jit.is_enabled())
+    arguments = str(sysconfig.get_config_var("CONFIG_ARGS"))
+    variable = os.environ.get("PYTHON_JIT", "")
+    if "--enable-experimental-jit=yes-off" in arguments:
+        return variable not in ("", "0")
+    built = "--enable-experimental-jit" in arguments
+    return built and "experimental-jit=interpreter" not in arguments and variable != "0"
+
+
 def software() -> dict[str, str]:
     """Versions of Python and NumPy, NumPy's BLAS, and its widest vector instructions."""
-    libraries = {"python": platform.python_version(), "numpy": NONE, "blas": NONE, "simd": NONE}
+    libraries = {"python": python(), "numpy": NONE, "blas": NONE, "simd": NONE}
     try:
         import numpy as np
     except ModuleNotFoundError:

@@ -5,8 +5,11 @@ the modules of a copy are there only while it is its turn, and its folders are t
 searched. Absolute and lazy imports, pickles and type hints find the modules of their own copy.
 
 What lies elsewhere stays common to all: the standard library, installed packages, and what these
-keep in registries of their own. Modules of the same names that somebody else has imported, such as
-another version that is installed, are out of the way meanwhile.
+keep in registers of their own (`registrations`). Modules of the same names that somebody else has
+imported, such as another version that is installed, are out of the way meanwhile.
+
+Extension modules need files of their own in each copy. What pybind11 and nanobind keep for a whole
+process moves with the copy (`registers`). What else two copies share is found by `independence`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any, ClassVar, TypeVar
 
 from .lines import SIDE, turn_of
 from .origins import CHILD, COPY, HOME, Origins
+from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
 # Variables that lead the processes which a copy starts to its files.
@@ -46,6 +50,8 @@ class World:
         The version that it is a copy of, `base` or `head`.
     origins
         What is to be taken from this copy instead of the user's working tree.
+    compiled
+        It has extension modules, whose registers belong to it.
 
     Attributes
     ----------
@@ -62,6 +68,7 @@ class World:
         working: Path | None = None,
         side: str = "",
         origins: Origins | None = None,
+        compiled: bool = False,
     ) -> None:
         usual = [folder for folder in (root / "src", root) if folder.is_dir()]
         self._origins = origins or Origins("")
@@ -70,6 +77,7 @@ class World:
         self._path = list(dict.fromkeys(path))
         _import_standard(self._path)
         self._root, self._below = str(root), str(root) + os.sep
+        self._registers = Registers() if compiled else None
         self._variables: dict[str, str | None] = {}
         self._outer: dict[str, str | None] = {}
         self._working, self._outside = working and str(working), ""
@@ -81,6 +89,21 @@ class World:
         self._seen_within = self._seen_outside = self._seen_finders = -1
 
     @property
+    def modules(self) -> Mapping[str, ModuleType]:
+        """Its modules by name, as they were when its last turn ended."""
+        return self._own
+
+    @property
+    def root(self) -> str:
+        """Its folder."""
+        return self._root
+
+    @property
+    def side(self) -> str:
+        """The version that it is a copy of."""
+        return self._side.decode().strip()
+
+    @property
     def path(self) -> list[str]:
         """Its folders on `sys.path`, also those that code has added."""
         return [place for place in sys.path if self._is_below(place)] or self._path
@@ -89,13 +112,16 @@ class World:
         """Let it be this world's turn; whose turn it was before is over."""
         if World.current is self:
             return
-        leave()
+        if World.current:
+            World.current._leave()
         turn_of(self._side)
         if len(sys.modules) != self._seen_outside:
             self._others = {name: m for name, m in sys.modules.items() if self._is_own(name, m)}
         for name in self._others:
             del sys.modules[name]
         sys.modules.update(self._own)
+        if self._registers:
+            self._registers.put()
         sys.path[:0] = self._path
         self._origins.copy = self._root
         self._lead_children()
@@ -234,6 +260,8 @@ def leave() -> None:
     """Let it be nobody's turn; modules are then as they were before the first world."""
     if World.current:
         World.current._leave()
+    if Registers.current:
+        OUTER.put()
 
 
 def lives_in(

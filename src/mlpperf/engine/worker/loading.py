@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 import random
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from .independence import why_dependent
 from .isolation import World
 from .memory import get_memory_ready
 from .origins import Origins
-from .protocol import HOTPATH, Task
+from .protocol import HOTPATH, Side, Task
+from .registrations import registered_with
 from .rounds import set_aside
 from .shared_state import of_collector
 from .suite import Copy
@@ -31,6 +35,10 @@ class MixedError(Exception):
             f"{name} imports {stray}, which is none of its own files, so the versions cannot be "
             "distinguished: remove what puts that on the path, or the installed copy of the project"
         )
+
+
+class DependentError(Exception):
+    """Copies of a project with extension modules share what should be their own."""
 
 
 class Versions:
@@ -54,6 +62,8 @@ class Versions:
             If it has imported modules of another version.
         """
         task, side = self.task, self.task.sides[name]
+        if task.compiled:
+            side = with_own_files(side, len(self._worlds[name]))
         if task.suite == HOTPATH:
             from .hotpath_suite import HotPathCopy
 
@@ -65,7 +75,7 @@ class Versions:
 
             folder = Path(side.root) / task.arguments[0]
             working = Path(tempfile.mkdtemp(dir=Path(side.root).parent))
-            world = self._world(name, [folder.parent, *map(Path, side.folders)], working)
+            world = self._world(name, side, [folder.parent, *map(Path, side.folders)], working)
             series = [*task.series, *(session.series for session in task.sessions)]
             wanted = [names[0] for names in series]
             timeout = float(task.arguments[1]) if len(task.arguments) > 1 else 0.0
@@ -74,16 +84,16 @@ class Versions:
         else:
             from .pytest_suite import PytestCopy
 
-            world = self._world(name, list(map(Path, side.folders)), Path(side.root))
+            world = self._world(name, side, list(map(Path, side.folders)), Path(side.root))
             copy = PytestCopy(world, task.arguments)
         if world:
             self._worlds[name].append(world)
             self.check(name)
         return copy
 
-    def _world(self, name: str, folders: Sequence[Path], working: Path) -> World:
-        side = self.task.sides[name]
-        return World(Path(side.whole), side.packages, folders, working, name, self._home())
+    def _world(self, name: str, side: Side, folders: Sequence[Path], working: Path) -> World:
+        whole, compiled = Path(side.whole), self.task.compiled
+        return World(whole, side.packages, folders, working, name, self._home(), compiled)
 
     def _home(self) -> Origins:
         if self._origins is None:
@@ -93,8 +103,16 @@ class Versions:
         return self._origins
 
     def all(self) -> dict[str, Copy]:
-        """A copy of each."""
-        return {name: self.load(name) for name in self.task.sides}
+        """A copy of each.
+
+        Raises
+        ------
+        DependentError
+            If they share what should be their own.
+        """
+        copies = {name: self.load(name) for name in self.task.sides}
+        self.check_independence()
+        return copies
 
     def only(self) -> tuple[str, Copy]:
         """The only version, and a copy of it."""
@@ -117,6 +135,7 @@ class Versions:
         more = 0 if task.once else min(LOADS_MOST - 1, quick)
         for name in rng.sample(list(copies) * more, len(copies) * more):
             copies[name].append(self.load(name))
+        self.check_independence()
         get_memory_ready()
         # A collection would hit one of a pair. A version alone keeps what it has set.
         if len(task.sides) > 1 or collecting == of_collector():
@@ -138,3 +157,43 @@ class Versions:
             for world in self._worlds[name]:
                 if stray := world.strayed(others):
                     raise MixedError(name, stray)
+
+    def check_independence(self) -> None:
+        """Check that copies with extension modules share nothing that should be their own.
+
+        Raises
+        ------
+        DependentError
+            If they do.
+        """
+        worlds = [world for of_version in self._worlds.values() for world in of_version]
+        if self.task.compiled and len(worlds) > 1 and (why := why_dependent(worlds)):
+            raise DependentError(why)
+
+    def registered(self) -> str:
+        """Where outside of the only version something of it is registered; "" if nowhere."""
+        worlds = [world for of_version in self._worlds.values() for world in of_version]
+        own = {name.partition(".")[0] for world in worlds for name in world.modules}
+        return registered_with(own)
+
+
+def with_own_files(side: Side, number: int) -> Side:
+    """The version with a copy of its files, which is its first if `number` is 0.
+
+    Python and the loader know an extension module by its file, so each copy needs files of its own.
+    They are not links, and their paths are equally long.
+    """
+    if not number:
+        return side
+    whole = Path(side.whole)
+    copy = whole.with_name(f"{whole.name[:-1]}{number}")
+    if not copy.exists():
+        unfinished = Path(tempfile.mkdtemp(dir=whole.parent))
+        shutil.copytree(whole, unfinished / copy.name, symlinks=True)
+        (unfinished / copy.name).rename(copy)
+        unfinished.rmdir()
+
+    def moved(place: str) -> str:
+        return str(copy / Path(place).relative_to(whole))
+
+    return replace(side, root=moved(side.root), folders=[*map(moved, side.folders)], copy=str(copy))

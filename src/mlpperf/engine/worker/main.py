@@ -19,7 +19,7 @@ from .children import Children
 from .dry_run import AbortedError, Touched, call_time, touched
 from .isolation import leave
 from .lines import Line, begins
-from .loading import MixedError, Versions
+from .loading import DependentError, MixedError, Versions
 from .on_request import blocks_on_request
 from .protocol import (
     HOTPATH,
@@ -91,12 +91,18 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
     try:
         yield from answers[task.kind](versions)
         versions.check()
+        versions.check_independence()
     except MixedError as reason:
         yield Refusal(str(reason))
+    except DependentError as reason:
+        yield Refusal(str(reason), of_copies=True)
 
 
 def _discover(versions: Versions) -> Iterator[Message]:
     """The series of each version, and what of them cannot be loaded."""
+    if len(versions.task.sides) > 1:
+        yield from _beside(versions)
+        return
     for name in versions.task.sides:
         try:
             copy = versions.load(name)
@@ -107,7 +113,22 @@ def _discover(versions: Versions) -> Iterator[Message]:
         else:
             hot_paths = getattr(copy, "contents", {})
             shared = {} if hot_paths else shared_state()
-            yield Inventory(name, copy.series, copy.broken, copy.loading, hot_paths, shared)
+            registered = "" if hot_paths else versions.registered()
+            given = copy.series, copy.broken, copy.loading, hot_paths, shared, registered
+            yield Inventory(name, *given)
+
+
+def _beside(versions: Versions) -> Iterator[Message]:
+    """The series of each copy, where as many are loaded as for timing."""
+    try:
+        copies = versions.often(random.Random(versions.task.seed))
+    except (DependentError, MixedError):
+        raise
+    except BaseException as reason:  # an extension module may refuse in any way
+        raise DependentError(why(reason)) from reason
+    for name, loads in copies.items():
+        for copy in loads:
+            yield Inventory(name, copy.series, copy.broken)
 
 
 def _each(series: Sequence[Names]) -> Iterator[tuple[Names, Names | None]]:

@@ -84,6 +84,7 @@ class Task:
     home : the top of the user's repository, of which nothing is to be run.
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
+    compiled : the versions have extension modules, so each copy needs files of its own.
     series : for a dry run, values, memory, traces.
     longest : seconds after which a call is aborted.
     repeat : how often a dry run calls a series again.
@@ -102,6 +103,7 @@ class Task:
     home: str = ""
     path: list[str] = field(default_factory=list)
     once: bool = False
+    compiled: bool = False
     series: list[Names] = field(default_factory=list)
     longest: float = 60.0
     repeat: int = 1
@@ -137,6 +139,7 @@ class Inventory:
     import_seconds : of each place, such as a module.
     hot_paths : by name; empty for other suites.
     shared : what loading it has set for the whole process, as `shared_state` describes it.
+    registered : where outside of it something of its own is registered; "" if nowhere.
     """
 
     side: str
@@ -145,6 +148,7 @@ class Inventory:
     import_seconds: dict[str, float] = field(default_factory=dict)
     hot_paths: dict[str, HotPath] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    registered: str = ""
 
 
 @dataclass(frozen=True)
@@ -298,9 +302,10 @@ class Touch:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing can follow from what is measured."""
+    """Why nothing can follow from what is measured, or from processes with several copies."""
 
     why: str
+    of_copies: bool = False
 
 
 # --- taking turns with another worker -------------------------------------------------------------

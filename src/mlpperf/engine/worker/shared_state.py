@@ -15,6 +15,8 @@ import zlib
 from types import ModuleType
 from typing import Any
 
+from .environment import has_gil
+
 
 def shared_state() -> dict[str, str]:
     """What loading a version may have set: a description by its name, of modules a digest.
@@ -27,6 +29,7 @@ def shared_state() -> dict[str, str]:
         "the garbage collector": of_collector(),
         "the switch interval": str(sys.getswitchinterval()),
         "the number of threads": str(_thread._count()),
+        "the global interpreter lock": str(has_gil()),
         "the locale": locale.setlocale(locale.LC_ALL),
         "loggers": str(sorted(_loggers())),
     }
