@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import msgspec
 
+from mlpperf.engine.compare.causes import CausesRecord
 from mlpperf.engine.compare.records import ComparisonRecord, RecordedSeries, Side
 from mlpperf.engine.history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share
 from mlpperf.engine.history.records import Origin
-from mlpperf.engine.why.records import CausesRecord
 
 FILE = Path(__file__).parents[1] / "docs" / "comparison.schema.json"
 Unbounded = Annotated[float, msgspec.Meta(ge=0)]

@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
+from mlpperf.engine.compare import CausesRecord
 from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.prepare import Revisions, pair
 from mlpperf.engine.versions.scratch import scratch
-from mlpperf.engine.why import Causes, CausesRecord, explain, markdown, sentences
+from mlpperf.engine.why import Causes, explain, markdown, sentences
 
 pytestmark = pytest.mark.usefixtures("temporary", "short")
 EXPLAIN = importlib.import_module("mlpperf.engine.why.explain")

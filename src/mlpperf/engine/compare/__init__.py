@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
+from .causes import CausesRecord
 from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .outcomes import Outcome
 from .pipeline import compare
@@ -10,10 +11,12 @@ from .records import ComparisonRecord, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
+from .sentences import changed_packages
 
 __all__ = [
     "BUDGET",
     "SUITE_BUDGET",
+    "CausesRecord",
     "Comparison",
     "ComparisonDetails",
     "ComparisonRecord",
@@ -21,6 +24,7 @@ __all__ = [
     "Request",
     "SeriesDetails",
     "carry_out",
+    "changed_packages",
     "compare",
     "comparisons",
     "read_in_full",

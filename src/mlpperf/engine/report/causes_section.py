@@ -9,8 +9,8 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.diff import DiffLexer
 
+from ..compare import CausesRecord
 from ..history.fields import Bounds, known
-from ..why.records import CausesRecord
 from ..words import by_percent, count, plain
 from .blocks import Code, Prose, Section
 from .forest import Row, forest

@@ -12,8 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails
-from ..compare.sentences import changed_packages
+from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails, changed_packages
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import MlpperfError
 from .. import git
 from ..calibrate.recorded import CalibrationRecord
-from ..compare import ComparisonDetails, ComparisonRecord, comparisons, read_in_full
+from ..compare import CausesRecord, ComparisonDetails, ComparisonRecord, comparisons, read_in_full
 from ..history.changes import Change, changes_along
 from ..history.curves import Points, points
 from ..history.races import RaceRecord
@@ -20,7 +20,6 @@ from ..history.reading import AnyRecord, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, read_history
 from ..levels.gathering import Levels, levels_here
-from ..why.records import CausesRecord
 from .chosen import chosen
 from .results import Results
 

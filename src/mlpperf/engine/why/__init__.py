@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from .causes import Causes, Effect, Explanation
 from .explain import BUDGET, explain
-from .records import CausesRecord, changed_series, latest
+from .records import changed_series, latest
 from .show import exit_code, markdown, record, sentences, text
 
 __all__ = [
     "BUDGET",
     "Causes",
-    "CausesRecord",
     "Effect",
     "Explanation",
     "changed_series",

@@ -1,0 +1,76 @@
+"""Records of causes: why series changed between two versions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ..history.fields import Amount, Bounds, Count, Name
+from ..history.records import Origin
+from ..suites.series import Series
+
+
+class RecordedEffect(msgspec.Struct, gc=False):
+    """What some parts of a difference do to a series; see `why.causes.Effect`."""
+
+    parts: list[str]
+    change: Bounds
+    alone: Bounds
+    last: Bounds
+    cause: bool
+    hunks: list[str]
+
+
+class RecordedExplanation(msgspec.Struct, gc=False):
+    """Why a series changed; see `why.causes.Explanation`."""
+
+    path: Name
+    case: str
+    variant: str
+    whole: Bounds
+    effects: list[RecordedEffect]
+    rest: Bounds
+    together: float
+    processes: Count
+    suite: str = ""
+
+    @property
+    def named(self) -> Series:
+        """Which series it is."""
+        return Series(self.path, self.case, self.variant, self.suite)
+
+
+class CausesRecord(Origin, kw_only=True):
+    """The causes of the changes between two versions.
+
+    Attributes
+    ----------
+    base, head : what the versions were called.
+    commits : the hash of each version; None for a working tree.
+    explanations : of each series that was examined.
+    parts, run : the number of parts of the difference, and of those that the series may run.
+    unknown : why nothing was measured; empty if it was.
+    left_out : the number of changed series that were not examined.
+    budget, total : seconds for timing; that it took.
+    warnings : what went wrong on the way, a sentence each.
+    verdict : the causes in a sentence for each series.
+    exit_code : 0 all changes are explained, 2 not all are.
+    """
+
+    FILE = "causes"
+
+    kind: Literal["causes"]
+    base: str
+    head: str
+    commits: dict[str, Name | None]
+    explanations: list[RecordedExplanation]
+    parts: Count
+    run: Count
+    unknown: str
+    left_out: Count
+    budget: Amount
+    total: Amount
+    warnings: list[str]
+    verdict: list[str]
+    exit_code: Count
