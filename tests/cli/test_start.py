@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import __version__
 from mlpperf.cli.app import app
-from mlpperf.cli.workflow import UNKNOWN, installed_from
+from mlpperf.cli.workflow import INCLUDED, UNKNOWN, installed_from
 from mlpperf.engine.suites.settings import settings
 
 TEST = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -406,7 +406,7 @@ def test_gitlab_is_recognised_and_has_a_job(project: Any) -> None:
     assert done.exit_code == 0
     assert not (project.folder / ".github").exists()
     included = yaml.safe_load((project.folder / ".gitlab-ci.yml").read_text("utf-8"))
-    assert included == {"include": [{"local": ".gitlab/mlpperf.yml"}]}
+    assert included == {"include": [{"local": INCLUDED}]}
     job = yaml.safe_load((project.folder / ".gitlab/mlpperf.yml").read_text("utf-8"))["mlpperf"]
     assert job["variables"]["GIT_DEPTH"] == "0"
     assert 'mlpperf compare "$CI_MERGE_REQUEST_DIFF_BASE_SHA" HEAD' in job["script"][-1]
@@ -421,14 +421,38 @@ def test_a_pipeline_that_is_there_stays_and_the_line_for_it_is_printed(project: 
     town(project)
     project.write(".gitlab-ci.yml", "stages: []\n")
     done = init(project)
-    line = ".gitlab-ci.yml: include: [{local: .gitlab/mlpperf.yml}]"
+    line = ".gitlab-ci.yml: include: [{local: .gitlab/mlpperf*.yml}]"
     assert line in done.stdout
     assert (project.folder / ".gitlab-ci.yml").read_text() == "stages: []\n"
     code, text = checked(project)
     assert code == 1
-    assert ".gitlab-ci.yml does not include .gitlab/mlpperf.yml." in text
-    project.write(".gitlab-ci.yml", "include: [{local: .gitlab/mlpperf.yml}]\n")
+    assert ".gitlab-ci.yml does not include .gitlab/mlpperf*.yml." in text
+    project.write(".gitlab-ci.yml", "include: [{local: .gitlab/mlpperf*.yml}]\n")
     assert checked(project)[0] == 0
+
+
+def test_a_lock_file_is_installed_with_uv(project: Any) -> None:
+    groups = "[project]\nname = 'town'\n[dependency-groups]\nbench = ['rich']\n"
+    town(project, groups)
+    project.write("tests/test_it.py", f"import rich\n{TEST}")
+    project.write("uv.lock", "version = 1\n")
+    project.commit()
+    assert init(project).exit_code == 0
+    (job,) = workflow(project)["jobs"].values()
+    install = next(step["run"] for step in job["steps"] if step.get("name") == "Install")
+    assert install.splitlines()[0] == "uv sync --locked --group bench"
+    assert any("astral-sh/setup-uv@" in step.get("uses", "") for step in job["steps"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_stays(project: Any, kind: str) -> None:
+    town(project)
+    file = project.folder / ".github/workflows/mlpperf.yml"
+    file.parent.mkdir(parents=True)
+    file.mkdir() if kind == "folder" else file.symlink_to("nowhere")
+    done = init(project)
+    assert done.exit_code == 0
+    assert "mlpperf.yml was not written by mlpperf init, and stays as it is." in done.stdout
 
 
 def test_the_service_may_be_named(project: Any) -> None:

@@ -409,7 +409,13 @@ def test_every_action_is_pinned_with_its_version() -> None:
     assert all(re.search(r"@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line) for line in pins)
 
 
-def test_zizmor_has_no_objection(github: GitHub) -> None:
+@pytest.mark.parametrize("lock", [False, True])
+def test_zizmor_has_no_objection(github: GitHub, lock: bool) -> None:
+    if lock:
+        github.commit({"uv.lock": "version = 1\n"})
+        with contextlib.chdir(github.clone):
+            CliRunner().invoke(app, ["init"], catch_exceptions=False)
+        assert "setup-uv" in (github.clone / ".github/workflows/mlpperf.yml").read_text("utf-8")
     zizmor = shutil.which("zizmor", path=str(Path(sys.executable).parent))
     if not zizmor:
         pytest.skip("zizmor is not installed")
@@ -421,3 +427,19 @@ def test_zizmor_has_no_objection(github: GitHub) -> None:
 def test_the_version_that_wrote_them_is_in_them(github: GitHub) -> None:
     for file in (github.clone / ".github/workflows").iterdir():
         assert f"\n# Written by mlpperf {__version__} (" in file.read_text("utf-8")
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["missing.json"], "There is no file missing.json."),
+        (["x", "--name", "a-->b"], "--name takes letters, digits, dots and single dashes, not "),
+        (["x", "--link", "https://h/x)[y](z"], "--link takes an address such as https://HOST/RUN"),
+        (["x", "--link", "javascript:x"], "--link takes an address such as https://HOST/RUN"),
+    ],
+)
+def test_bad_input_is_one_sentence(refused: Any, words: list[str], why: str) -> None:
+    assert why in refused("comment", *words)

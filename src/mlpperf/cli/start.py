@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from .. import __version__
-from .workflow import UNKNOWN, State, generated
+from .workflow import INCLUDED, UNKNOWN, State, generated
 
 FIRST_STEPS = """\
 mlpperf finds performance regressions: it times two versions side by side.
@@ -209,13 +209,10 @@ class SetUp:
         if is_open:
             self.messages.append(f"Set MLPPERF in each workflow to {UNKNOWN}.")
         pipeline = top / ".gitlab-ci.yml"
-        if ci is Ci.GITLAB and pipeline.is_file():
-            for file in (
-                one.file.relative_to(top).as_posix() for one in files if one.file != pipeline
-            ):
-                if file not in pipeline.read_text("utf-8", "replace"):
-                    self.messages.append(f"Add to {pipeline}: include: [{{local: {file}}}]")
-                    self.out_of_date.append(f"{pipeline} does not include {file}.")
+        text = pipeline.read_text("utf-8", "replace") if pipeline.is_file() else INCLUDED
+        if ci is Ci.GITLAB and INCLUDED not in text:
+            self.messages.append(f"Add to {pipeline}: include: [{{local: {INCLUDED}}}]")
+            self.out_of_date.append(f"{pipeline} does not include {INCLUDED}.")
 
 
 def first_steps(folder: Path) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.versions.declared import Declared
 
 TEXTS = Path(__file__).with_name("ci")  # what stands between two @ is filled in
-INCLUDE = "include:\n  - local: @FILE@\n"
+INCLUDED = ".gitlab/mlpperf*.yml"  # the jobs of all projects
 UNKNOWN = "the address of mlpperf's repository, such as git+https://HOST/OWNER/mlpperf@TAG"
 WRITER = re.compile(r"^# Written by mlpperf (\S+) \(([0-9a-f]{12})\)\.$", re.MULTILINE)
 SOURCE = re.compile(r"^( *MLPPERF: )(.*)$", re.MULTILINE)  # a user may have to fill it in
@@ -47,7 +47,10 @@ class Generated:
         """Whether the file is as it should be, and which version of mlpperf wrote it."""
         if not self.file.exists() and not self.file.is_symlink():
             return State.MISSING, ""
-        there = self.file.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+        try:
+            there = self.file.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+        except OSError:  # a folder, or a link to nothing
+            return State.FOREIGN, ""
         if there == self.text:
             return State.CURRENT, __version__
         if not (writer := WRITER.search(there)):
@@ -89,11 +92,14 @@ def generated(
             if has_lock
             else f"python -m pip install {_for_pip(packages, needs)}"
         )
-        included = Path(".gitlab", f"{name}.yml")
         values["FOLDER"] = shlex.quote(below.as_posix())
-        files = {included: _text("gitlab").replace("@INSTALL@", json.dumps(install.strip()))}
+        files = {
+            Path(".gitlab", f"{name}.yml"): _text("gitlab").replace(
+                "@INSTALL@", json.dumps(install.strip())
+            )
+        }
         if not (top / ".gitlab-ci.yml").exists():
-            files[Path(".gitlab-ci.yml")] = INCLUDE.replace("@FILE@", included.as_posix())
+            files[Path(".gitlab-ci.yml")] = f"include:\n  - local: {INCLUDED}\n"
     else:
         values["PACKAGES"] = _for_uv(packages) if has_lock else _for_pip(packages, needs)
         install = _text("install-uv" if has_lock else "install-pip")

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 import runpy
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.result import Comparison, Finding
@@ -152,9 +154,30 @@ def test_a_small_comment_is_whole() -> None:
 )
 def test_github_makes_nothing_of_a_name(name: str, shown: str) -> None:
     text = render.markdown(Comparison(name, "h", {}, 0.005, broken={"base": "why"}))
-    assert text == f"### ❌ {shown} cannot be used: why\n\n{MACHINE(text)}"
+    assert text == f"### ❌ {shown} cannot be used: why\n\n{only_note(text)}"
 
 
-def MACHINE(text: str) -> str:
+HOSTILE = (
+    "a|b\n\n## h\n<script>x</script> <!-- --> [l](https://h.example) ![i](x) `c` **b** @a\n- [ ] x",
+    "</details></table><img src=x onerror=y>&lt;b&gt;\\\\| \\| `` |",
+    "https://h.example <https://h.example> www.h.example mail@h.example",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markdown_of_hostile_names_is_text(name: str) -> None:
+    result = replace(many(3, name), base=name, head=name, warnings=[name], isolated=name)
+    text = render.comment(result, "<!-- m -->")
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    tags = set(re.findall(r"<(/?\w+)", html))
+    known = {"h3", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "p"}
+    known |= {"details", "summary"}
+    assert {tag.strip("/") for tag in tags} <= known
+    assert html.count("<h3>") == html.count("<!--") == 1
+    rows = re.findall(r"<tr>.*?</tr>", html, re.S)
+    assert {len(re.findall("<t[hd]", row)) for row in rows} == {5}
+
+
+def only_note(text: str) -> str:
     """The only sentence of such a comparison: the machine."""
     return text.partition("\n\n")[2]
