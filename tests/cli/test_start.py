@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import __version__
 from mlpperf.cli.app import app
-from mlpperf.cli.workflow import UNKNOWN, installed_from
+from mlpperf.cli.workflow import INCLUDED, UNKNOWN, installed_from
 from mlpperf.engine.suites.settings import settings
 
 TEST = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -48,11 +48,11 @@ def test_what_is_found_is_shown_and_written(project: Any) -> None:
     assert written.startswith("[project]\nname = 'town'\n")
     assert settings(project.folder).suites == ("asv", "pytest")
     workflow = (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8")
-    assert f"\n# Written by mlpperf {__version__}.\n" in workflow
+    assert f"\n# Written by mlpperf {__version__} (" in workflow
     (job,) = yaml.safe_load(workflow)["jobs"].values()
-    installs, compares = (step["run"] for step in job["steps"] if "run" in step)
+    installs, compares, _ = (step["run"] for step in job["steps"] if "run" in step)
     assert installs.startswith("python -m pip install . asv_runner pytest greenlet ")
-    assert "mlpperf compare HEAD^1 HEAD" in compares
+    assert 'mlpperf compare "origin/$BASE" HEAD' in compares
 
 
 def test_what_is_there_already_stays(project: Any) -> None:
@@ -61,7 +61,8 @@ def test_what_is_there_already_stays(project: Any) -> None:
     project.write(".github/workflows/mlpperf.yml", "mine")
     done = init(project)
     assert done.exit_code == 0
-    assert done.stdout.count(" already.") == 2
+    assert "has [tool.mlpperf] already." in done.stdout
+    assert "mlpperf.yml was not written by mlpperf init, and stays as it is." in done.stdout
     assert (project.folder / "pyproject.toml").read_text("utf-8") == text
     assert (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8") == "mine"
 
@@ -158,7 +159,7 @@ def test_an_address_that_is_not_known_is_left_open(
     """No name on a package index stands for it; the step fails and says what it lacks."""
     monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
     done = init(town(project))
-    assert f"Set MLPPERF in it to {UNKNOWN}" in done.stdout
+    assert f"Set MLPPERF in each workflow to {UNKNOWN}" in done.stdout
     assert workflow(project)["env"] == {"MLPPERF": ""}
     (job,) = workflow(project)["jobs"].values()
     install = next(step["run"] for step in job["steps"] if "pip" in step.get("run", ""))
@@ -309,13 +310,157 @@ def test_in_a_subfolder_the_workflow_goes_there(project: Any) -> None:
         done = CliRunner().invoke(app, ["init"], catch_exceptions=False)
         again = CliRunner().invoke(app, ["init"], catch_exceptions=False)
     assert done.exit_code == again.exit_code == 0
-    (job,) = workflow(project)["jobs"].values()
+    text = (project.folder / ".github/workflows/mlpperf-parts-a-b.yml").read_text("utf-8")
+    made = yaml.safe_load(text)
+    (job,) = made["jobs"].values()
     assert job["defaults"]["run"]["working-directory"] == "parts/a b"
-    assert "It has no job" not in again.stdout
-    project.write(".github/workflows/mlpperf.yml", "jobs: {}\n")
-    with contextlib.chdir(project.folder / "parts/a b"):
-        other = CliRunner().invoke(app, ["init"], catch_exceptions=False)
-    assert "It has no job in parts/a b: add one." in other.stdout
+    assert made["name"] == "mlpperf-parts-a-b"
+    assert "mlpperf-parts-a-b.yml is up to date." in again.stdout
+
+
+def test_above_several_projects_each_gets_its_own(project: Any) -> None:
+    project.git("rm", "-r", "--quiet", ".")
+    project.write("README.md", "")
+    for name in ("one", "two", "three"):
+        project.write(f"parts/{name}/pyproject.toml", f"[project]\nname = '{name}'\n")
+    project.write("parts/one/tests/test_it.py", TEST)
+    project.write("parts/two/tests/test_it.py", TEST)
+    project.commit()
+    assert init(project).exit_code == 0
+    made = {file.name for file in (project.folder / ".github/workflows").iterdir()}
+    names = {"mlpperf-parts-one", "mlpperf-parts-two"}
+    assert made == {f"{name}{end}.yml" for name in names for end in ("", "-comment")}
+    for name in ("one", "two"):
+        assert settings(project.folder / "parts" / name).suites == ("pytest",)
+    assert "mlpperf" not in (project.folder / "parts/three/pyproject.toml").read_text()
+
+
+# --- what is out of date --------------------------------------------------------------------------
+
+
+def checked(project: Any) -> tuple[int, str]:
+    before = everything(project.folder)
+    with contextlib.chdir(project.folder):
+        done = CliRunner().invoke(app, ["init", "--check"], catch_exceptions=False)
+    assert everything(project.folder) == before, "it writes nothing"
+    return done.exit_code, done.stdout
+
+
+def test_check_names_what_is_out_of_date(project: Any) -> None:
+    town(project)
+    code, text = checked(project)
+    assert code == 1
+    assert text.count(" is missing.") == 2
+    assert "pyproject.toml has no [tool.mlpperf]." in text
+    init(project)
+    assert checked(project) == (0, "Everything that mlpperf init wrote is up to date.\n")
+    project.write("tests/test_other.py", TEST)
+    project.git("rm", "--quiet", "-r", "benchmarks", "asv.conf.json")
+    project.commit()
+    code, text = checked(project)
+    assert code == 1
+    assert f"mlpperf.yml is out of date (written by mlpperf {__version__}).\n" in text
+    assert init(project).exit_code == 0
+    assert checked(project)[0] == 0
+
+
+def test_a_workflow_that_was_edited_stays_and_is_named_once_it_is_old(project: Any) -> None:
+    init(town(project))
+    file = project.folder / ".github/workflows/mlpperf.yml"
+    edited = file.read_text("utf-8").replace("minutes: 30", "minutes: 60")
+    file.write_text(edited, encoding="utf-8")
+    assert checked(project)[0] == 0
+    assert "mlpperf.yml was edited, and stays as it is." in init(project).stdout
+    edited = edited.replace(f"by mlpperf {__version__}", "by mlpperf 0.0.1")
+    file.write_text(edited, encoding="utf-8")
+    code, text = checked(project)
+    assert code == 1
+    assert "mlpperf.yml was edited (written by mlpperf 0.0.1)." in text
+    init(project)
+    assert file.read_text("utf-8") == edited
+
+
+def test_the_address_that_was_filled_in_stays(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
+    init(town(project))
+    file = project.folder / ".github/workflows/mlpperf.yml"
+    text = file.read_text("utf-8").replace('MLPPERF: ""', "MLPPERF: git+https://h.example/m@v1")
+    file.write_text(text, encoding="utf-8")
+    assert checked(project)[0] == 0
+    project.git("rm", "--quiet", "-r", "benchmarks", "asv.conf.json")
+    project.commit()
+    init(project)
+    assert workflow(project)["env"]["MLPPERF"] == "git+https://h.example/m@v1"
+    assert "asv_runner" not in file.read_text("utf-8")
+
+
+# --- GitLab ---------------------------------------------------------------------------------------
+
+
+def test_gitlab_is_recognised_and_has_a_job(project: Any) -> None:
+    town(project)
+    project.git("remote", "add", "origin", "https://gitlab.example/o/town.git")
+    done = init(project)
+    assert done.exit_code == 0
+    assert not (project.folder / ".github").exists()
+    included = yaml.safe_load((project.folder / ".gitlab-ci.yml").read_text("utf-8"))
+    assert included == {"include": [{"local": INCLUDED}]}
+    job = yaml.safe_load((project.folder / ".gitlab/mlpperf.yml").read_text("utf-8"))["mlpperf"]
+    assert job["variables"]["GIT_DEPTH"] == "0"
+    assert 'mlpperf compare "$CI_MERGE_REQUEST_DIFF_BASE_SHA" HEAD' in job["script"][-1]
+    assert job["script"][1:3] == [
+        "cd .",
+        "python -m pip install . asv_runner pytest greenlet",
+    ]
+    assert checked(project)[0] == 0
+
+
+def test_a_pipeline_that_is_there_stays_and_the_line_for_it_is_printed(project: Any) -> None:
+    town(project)
+    project.write(".gitlab-ci.yml", "stages: []\n")
+    done = init(project)
+    line = ".gitlab-ci.yml: include: [{local: .gitlab/mlpperf*.yml}]"
+    assert line in done.stdout
+    assert (project.folder / ".gitlab-ci.yml").read_text() == "stages: []\n"
+    code, text = checked(project)
+    assert code == 1
+    assert ".gitlab-ci.yml does not include .gitlab/mlpperf*.yml." in text
+    project.write(".gitlab-ci.yml", "include: [{local: .gitlab/mlpperf*.yml}]\n")
+    assert checked(project)[0] == 0
+
+
+def test_a_lock_file_is_installed_with_uv(project: Any) -> None:
+    groups = "[project]\nname = 'town'\n[dependency-groups]\nbench = ['rich']\n"
+    town(project, groups)
+    project.write("tests/test_it.py", f"import rich\n{TEST}")
+    project.write("uv.lock", "version = 1\n")
+    project.commit()
+    assert init(project).exit_code == 0
+    (job,) = workflow(project)["jobs"].values()
+    install = next(step["run"] for step in job["steps"] if step.get("name") == "Install")
+    assert install.splitlines()[0] == "uv sync --locked --group bench"
+    assert any("astral-sh/setup-uv@" in step.get("uses", "") for step in job["steps"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_stays(project: Any, kind: str) -> None:
+    town(project)
+    file = project.folder / ".github/workflows/mlpperf.yml"
+    file.parent.mkdir(parents=True)
+    file.mkdir() if kind == "folder" else file.symlink_to("nowhere")
+    done = init(project)
+    assert done.exit_code == 0
+    assert "mlpperf.yml was not written by mlpperf init, and stays as it is." in done.stdout
+
+
+def test_the_service_may_be_named(project: Any) -> None:
+    town(project)
+    with contextlib.chdir(project.folder):
+        CliRunner().invoke(app, ["init", "--ci", "gitlab"], catch_exceptions=False)
+    assert (project.folder / ".gitlab/mlpperf.yml").is_file()
+    assert not (project.folder / ".github").exists()
 
 
 def test_a_project_with_no_files_of_its_own_has_its_folder_s_name(project: Any) -> None:

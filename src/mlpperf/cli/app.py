@@ -17,6 +17,7 @@ from ..engine.words import plain
 from ..errors import MlpperfError, missing
 from ..extension import Extension
 from . import extensions
+from .comment import comment
 from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
@@ -27,7 +28,7 @@ from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, why, bisect, backfill, history, calibrate),
+    "Commits": (init, compare, why, comment, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
     "Machine": (doctor, devices),

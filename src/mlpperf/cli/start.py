@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from .workflow import UNKNOWN, WORKFLOW, workflow
+from .. import __version__
+from .workflow import INCLUDED, UNKNOWN, State, generated
 
 FIRST_STEPS = """\
 mlpperf finds performance regressions: it times two versions side by side.
 
-  mlpperf init            list the benchmarks; write settings and a workflow
+  mlpperf init            list the benchmarks; write settings and workflows
   mlpperf compare {base:<7} is the working tree slower than {base}?
   mlpperf report --open   what each commit changed, as pages in the browser
 
@@ -74,49 +76,143 @@ def benchmarks(folder: Path) -> Benchmarks:
         return Benchmarks(top, below, version.entries, discover(version.root))
 
 
-def init() -> None:
-    """List this project's benchmarks, and write settings and a GitHub workflow.
+class Ci(StrEnum):
+    """Services for continuous integration."""
 
-    Existing files and settings stay as they are.
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+def init(
+    ci: Annotated[
+        Ci | None,
+        typer.Option("--ci", help="github or gitlab (default: as the repository uses it)."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is out of date.")
+    ] = False,
+) -> None:
+    """List this project's benchmarks, and write settings and workflows for pull requests.
+
+    Settings, and workflows that were edited or are not from this command, stay as they are. Above
+    several projects of one repository, each that has benchmarks gets its own.
     """
-    from ..engine.files import append_to_all
-    from ..engine.suites import show
-    from ..engine.suites.pyproject import content_of, settings_added
-    from ..engine.versions.environment import NEEDS
+    from ..engine.files import write_all
 
-    project = benchmarks(Path.cwd())
-    root = project.top / project.below
-    if not project.kinds:
-        show.no_hot_paths(root, ())
-    for place in project.places:
-        typer.echo(f"Found {place}")
-    messages = [f"Note: {note}." for suite in project.suites for note in suite.notes]
-    files: dict[Path, bytes] = {}
-    pyproject, file = root / "pyproject.toml", project.top / WORKFLOW
-    if not pyproject.is_file():
-        messages.append("No pyproject.toml: all benchmarks will be compared.")
-    elif "mlpperf" in content_of(pyproject).get("tool", {}):
-        messages.append(f"{pyproject} has [tool.mlpperf] already.")
-    else:
-        settings = {"suites": project.kinds, "threshold": "0.5%"}
-        files[pyproject] = settings_added(pyproject, settings)
-        messages.append(f"Wrote [tool.mlpperf] to {pyproject}.")
-    below = project.below.as_posix()
-    if file.exists() or file.is_symlink():
-        messages.append(f"{file} exists already.")
-        if project.below.parts and below not in file.read_text("utf-8", "replace"):
-            messages.append(f"It has no job in {below}: add one.")
-    else:
-        needs = dict.fromkeys(name for suite in project.suites for name in NEEDS[suite.kind])
-        text = workflow(root, project.below, list(needs))
-        files[file] = text.encode()
-        messages.append(f"Wrote {file}.")
-        if UNKNOWN in text:
-            messages.append(f"Set MLPPERF in it to {UNKNOWN}.")
-    append_to_all(files, project.top)
+    folder = Path.cwd()
+    set_ups = [SetUp(one, ci) for one in _projects(folder)]
+    top = set_ups[0].project.top
+    messages = [message for one in set_ups for message in one.messages]
+    if check:
+        late = [message for one in set_ups for message in one.out_of_date]
+        for message in late or ["Everything that mlpperf init wrote is up to date."]:
+            typer.echo(message)
+        raise typer.Exit(1 if late else 0)
+    write_all({file: text for one in set_ups for file, text in one.contents.items()}, top)
     for message in messages:
         typer.echo(message)
-    typer.echo(f"Next: mlpperf compare {_usual_base(project.top)}")
+    typer.echo(f"Next: mlpperf compare {_usual_base(top)}")
+
+
+def _projects(folder: Path) -> list[Benchmarks]:
+    """The project around `folder`; those below it if it holds only other projects.
+
+    Raises
+    ------
+    MlpperfError
+        If none has benchmarks.
+    """
+    from ..engine.suites import show
+    from ..engine.suites.pyproject import content_of
+    from ..engine.versions.layout import PROJECT_FILES, projects_in
+    from ..engine.versions.repository import project_folder
+
+    top, below = project_folder(folder)
+    root = top / below
+    has_own = any((root / name).is_file() for name in PROJECT_FILES[1:])
+    if not has_own and not {"project", "build-system"} & content_of(root / "pyproject.toml").keys():
+        others = [benchmarks(one) for one in projects_in(root) if one != root]
+        if with_benchmarks := [one for one in others if one.kinds]:
+            return with_benchmarks
+    own = benchmarks(folder)
+    if not own.kinds:
+        show.no_hot_paths(root, ())
+    return [own]
+
+
+class SetUp:
+    """What `init` writes for one project, and what it prints about that.
+
+    Attributes
+    ----------
+    contents : the new content of each file that it writes.
+    messages : what was detected and written, a sentence each.
+    out_of_date : which files are missing or out of date, a sentence each.
+    """
+
+    def __init__(self, project: Benchmarks, ci: Ci | None) -> None:
+        self.project = project
+        self.contents: dict[Path, bytes] = {}
+        self.out_of_date: list[str] = []
+        self.messages = [f"Found {place}" for place in project.places]
+        self.messages += [f"Note: {note}." for suite in project.suites for note in suite.notes]
+        self._settings(project.top / project.below / "pyproject.toml")
+        self._workflows(ci or _service(project.top))
+
+    def _settings(self, pyproject: Path) -> None:
+        from ..engine.suites.pyproject import content_of, settings_added
+
+        if not pyproject.is_file():
+            self.messages.append("No pyproject.toml: all benchmarks will be compared.")
+        elif "mlpperf" in content_of(pyproject).get("tool", {}):
+            self.messages.append(f"{pyproject} has [tool.mlpperf] already.")
+        else:
+            settings = {"suites": self.project.kinds, "threshold": "0.5%"}
+            self.contents[pyproject] = settings_added(pyproject, settings)
+            self.messages.append(f"Wrote [tool.mlpperf] to {pyproject}.")
+            self.out_of_date.append(f"{pyproject} has no [tool.mlpperf].")
+
+    def _workflows(self, ci: Ci) -> None:
+        from ..engine.versions.declared import declared
+        from ..engine.versions.environment import NEEDS
+
+        top, below = self.project.top, self.project.below
+        packages = declared(top / below, self.project.suites)
+        needs = dict.fromkeys(name for suite in self.project.suites for name in NEEDS[suite.kind])
+        if packages.unlisted:
+            modules = ", ".join(packages.unlisted)
+            self.messages.append(
+                f"Nothing lists the packages of what the benchmarks import: {modules}. Add them to "
+                "the step that installs."
+            )
+        if not packages.python:
+            self.messages.append(
+                "mlpperf runs on no Python that requires-python allows: name the project's own "
+                "with `mlpperf compare --python`."
+            )
+        is_open = False
+        files = generated(top, below, list(needs), packages, ci.value)
+        for one in files:
+            state, version = one.state()
+            if state in (State.MISSING, State.OUTDATED):
+                self.contents[one.file] = one.content()
+                is_open |= UNKNOWN in self.contents[one.file].decode()
+                self.messages.append(f"Wrote {one.file}.")
+            elif state is State.CURRENT:
+                self.messages.append(f"{one.file} is up to date.")
+            else:
+                self.messages.append(f"{one.file} {state.value}, and stays as it is.")
+            is_late = state is State.EDITED and version != __version__
+            if is_late or state in (State.MISSING, State.OUTDATED):
+                by = f" (written by mlpperf {version})" if version else ""
+                self.out_of_date.append(f"{one.file} {state.value}{by}.")
+        if is_open:
+            self.messages.append(f"Set MLPPERF in each workflow to {UNKNOWN}.")
+        pipeline = top / ".gitlab-ci.yml"
+        text = pipeline.read_text("utf-8", "replace") if pipeline.is_file() else INCLUDED
+        if ci is Ci.GITLAB and INCLUDED not in text:
+            self.messages.append(f"Add to {pipeline}: include: [{{local: {INCLUDED}}}]")
+            self.out_of_date.append(f"{pipeline} does not include {INCLUDED}.")
 
 
 def first_steps(folder: Path) -> str:
@@ -125,6 +221,15 @@ def first_steps(folder: Path) -> str:
 
     is_repository = query("rev-parse", "--git-dir", folder=folder) is not None
     return FIRST_STEPS.format(base=_usual_base(folder) if is_repository else "main")
+
+
+def _service(top: Path) -> Ci:
+    """GitLab if the repository has its configuration or its address; else GitHub."""
+    from ..engine.git import query
+
+    remotes = query("remote", "--verbose", folder=top) or ""
+    is_gitlab = (top / ".gitlab-ci.yml").is_file() and not (top / ".github").is_dir()
+    return Ci.GITLAB if is_gitlab or "gitlab" in remotes else Ci.GITHUB
 
 
 def _usual_base(top: Path) -> str:

@@ -8,7 +8,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from ..errors import MlpperfError
@@ -113,8 +112,8 @@ def _private(folder: Path) -> Path:
     return folder
 
 
-def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
-    """Append to files below the folder `inside`, which need not exist: to all of them, or to none.
+def write_all(contents: Mapping[Path, bytes], inside: Path) -> None:
+    """Write files below the folder `inside`, which need not exist: all of them, or none.
 
     Links to files in that folder are followed; modes are kept.
 
@@ -125,23 +124,31 @@ def append_to_all(additions: Mapping[Path, bytes], inside: Path) -> None:
         they were.
     """
     with contextlib.ExitStack() as undo:
-        for file, content in additions.items():
+        for file, content in contents.items():
             try:
                 _check_place(file, inside)
                 for folder in reversed([at for at in file.parents if not at.exists()]):
                     folder.mkdir()
                     undo.callback(folder.rmdir)
-                is_new = not file.exists()
-                with file.open("ab", buffering=0) as opened:
-                    size = os.fstat(opened.fileno()).st_size
-                    undo.callback(file.unlink if is_new else partial(os.truncate, file, size))
-                    rest = memoryview(content)
-                    while rest:  # a full disk takes only a part
-                        rest = rest[opened.write(rest) :]
+                if file.exists():
+                    undo.callback(_overwrite, file, file.read_bytes())
+                else:
+                    undo.callback(file.unlink, missing_ok=True)
+                    file.touch()
+                _overwrite(file, content)
             except OSError as reason:
                 why = reason.strerror or reason
                 raise MlpperfError(f"{file} cannot be written ({why}); nothing changed") from reason
         undo.pop_all()
+
+
+def _overwrite(file: Path, content: bytes) -> None:
+    """Give a file another content in place; where both begin with the same, that is never lost."""
+    with file.open("r+b", buffering=0) as opened:
+        rest = memoryview(content)
+        while rest:  # a full disk takes only a part
+            rest = rest[opened.write(rest) :]
+        opened.truncate()
 
 
 def _check_place(file: Path, inside: Path) -> None:

@@ -16,13 +16,14 @@ from mlpperf.engine.compare import render
 from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.records import ComparisonRecord, comparisons
 from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.whole import WholeComparison
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.recording import json_text
 from mlpperf.engine.history.records import CodeVersion, append, as_records, context, finite
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
-from schema import FILE, WholeComparison, text
+from schema import FILE, text
 
 ONE, TWO, THREE = (Series("path", case, "v", "") for case in ("one", "two", "three"))
 TEST = Series("tests/a.py", "[x]", "test_a", "pytest")

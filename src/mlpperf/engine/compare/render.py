@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import accumulate
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +14,7 @@ from rich.text import Text
 
 from ..lines import Line, Lines, sentence
 from ..table import Table
-from ..words import bounds, by_percent, seconds
+from ..words import SHORT, bounds, by_percent, count, seconds
 from .result import Comparison, Finding
 from .sections import FASTER, FIXED, SLOWER, UNCHANGED, WRONG, Part, Section, sections
 from .sentences import advice, interval, notes, unchanged, verdict
@@ -27,6 +29,11 @@ NAMES_ON_DISK = {
 COLUMNS = ("base", "head", "change", "95 % interval")
 COLOURS = ("green", "red", "yellow")  # of the verdict, by exit code
 TIMED = (SLOWER, FASTER, UNCHANGED)
+MARKDOWN_MOST = 60_000  # bytes; a comment on GitHub has at most 65,536 characters
+FRAME = 1000  # bytes of what stands between the parts, and of the lines about what is left out
+TEXT_MOST = 1000  # characters of a name or a sentence in Markdown
+# Where GitHub makes a mention, a reference or a link of plain text.
+LINKS = re.compile(r"(?<=[@#])(?=\w)|(?<=:)(?=//)|(?<=[wW]{3})(?=\.)|(?<=\b[gG][hH])(?=-\d)")
 LINES_MOST = 25  # of a section, unless everything is to be shown
 
 
@@ -121,26 +128,68 @@ def _wrong(result: Comparison) -> list[str]:
     return [why for finding in result.findings.values() for why in finding.wrong.values()]
 
 
-def markdown(result: Comparison) -> str:
-    """For a pull request: the verdict, what changed or is not known, and the rest folded."""
+def markdown(result: Comparison, size: int = MARKDOWN_MOST, *, causes: Sequence[str] = ()) -> str:
+    """For a pull request: the verdict, what changed or is not known, and the rest folded.
+
+    At most `size` bytes: what is left out is counted. `causes`: why series changed, in sentences.
+    """
     parts = {part: [f for _, fs in sections(result, part) for f in fs] for part in Part}
-    lines = [f"### {'❌' if result.exit_code else '✅'} {escaped(verdict(result))}", ""]
+    heading = f"### {'❌' if result.exit_code else '✅'} {escaped(verdict(result))}"
+    below = [*causes, *_wrong(result), *advice(result), *notes(result)]
+    listed = _fitting([f"- {escaped(sentence)}" for sentence in below], size // 3)
+    if more := len(below) - len(listed):
+        listed.append(f"- and {count(more, 'more sentence')}")
+    summary = f"<details><summary>{escaped(unchanged(result))}</summary>"
+    room = size - sum(map(_size, (heading, *listed, summary))) - FRAME
+    lines = [heading, ""]
     if shown := [*parts[Part.CHANGED], *parts[Part.UNKNOWN]]:
-        lines += [table(shown).to_markdown(escaped), ""]
-    below = [*_wrong(result), *advice(result), *notes(result)]
-    lines += [f"- {escaped(sentence)}" for sentence in below]
+        rows = _rows(shown, room)
+        room -= sum(map(_size, rows))
+        lines += [*rows, ""]
+    lines += listed
     if rest := parts[Part.UNCHANGED]:
-        summary = f"<details><summary>{escaped(unchanged(result))}</summary>"
-        lines += ["", summary, "", table(rest).to_markdown(escaped), "", "</details>"]
+        lines += ["", summary, "", *_rows(rest, room), "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
-def escaped(cell: str) -> str:
-    """As plain text in Markdown: nothing in it makes a column, a tag, a link or a mention."""
+def comment(result: Comparison, marker: str, link: str = "", causes: Sequence[str] = ()) -> str:
+    """The comparison as one comment on a pull request, which later ones replace by its `marker`.
+
+    `link` is the address of the run that has all of it.
+    """
+    head = result.commits.get("head") or ""
+    about = f"Commit {head[:SHORT]}." if head else ""
+    last = " ".join(filter(None, (about, f"[The whole comparison]({link})" if link else "")))
+    return f"{marker}\n{markdown(result, causes=causes)}" + (f"\n{last}\n" if last else "")
+
+
+def _size(line: str) -> int:
+    return len(line.encode()) + 1
+
+
+def _rows(findings: Sequence[Finding], room: int) -> list[str]:
+    names, rule, *rows = table(findings).to_markdown(escaped).split("\n")
+    kept = _fitting(rows, room)
+    more = len(rows) - len(kept)
+    return [names, rule, *kept, *(["", f"and {count(more, 'more benchmark')}"] if more else [])]
+
+
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """The first lines, as many as `room` bytes hold."""
+    ends = accumulate(map(_size, lines))
+    return [line for line, end in zip(lines, ends, strict=True) if end <= room]
+
+
+def escaped(text: str) -> str:
+    """As plain text in Markdown: nothing in it makes a column, a tag, a link or a mention.
+
+    A text that is longer than any name or sentence of ours is cut.
+    """
+    cut = f"{text[:TEXT_MOST]}…" if len(text) > TEXT_MOST else text
+    words = " ".join("".join(c for c in cut if c.isprintable() or c.isspace()).split())
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"}
-    printable = (c for c in cell if c.isprintable() or c.isspace())
-    characters = (f"\\{c}" if c in "\\`*_[]|" else entities.get(c, c) for c in printable)
-    return " ".join("".join(characters).split())
+    apart = LINKS.sub("\N{ZERO WIDTH SPACE}", words)
+    return "".join(f"\\{c}" if c in "\\`*_[]|~$" else entities.get(c, c) for c in apart)
 
 
 def github_lines(result: Comparison) -> list[str]:

@@ -62,9 +62,9 @@ def entries(pyproject: Path) -> list[str]:
 
 
 def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
-    """The bytes to append to a pyproject.toml so that it has a `[tool.mlpperf]` table.
+    """The content of a pyproject.toml with a `[tool.mlpperf]` table at its end.
 
-    Lines end as the file's do.
+    All that was there stays; lines end as the file's do.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
             f"{pyproject} stays as it is, because [tool.mlpperf] at its end would not be valid "
             f"TOML: add mlpperf = {{{', '.join(lines)}}} to its tool by hand, and try again"
         )
-    return added
+    return content + added
 
 
 def project_name(folder: Path) -> str:

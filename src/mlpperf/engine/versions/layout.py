@@ -42,7 +42,7 @@ def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
 
 def needed_projects(root: Path, copy: Path) -> list[Path]:
     """The folders of the projects in a repository that the one in `root` depends on."""
-    projects = list(_projects(copy))
+    projects = list(projects_in(copy))
     needed = [other for other in projects if other != root and _needs(root, other)]
     for other in needed:  # grows by the projects that these depend on
         needed += [one for one in projects if one not in (root, *needed) and _needs(other, one)]
@@ -75,7 +75,7 @@ def _own_folders(project: Path) -> list[Path]:
     return list(dict.fromkeys(folders)) or [project]
 
 
-def _projects(copy: Path) -> Iterator[Path]:
+def projects_in(copy: Path) -> Iterator[Path]:
     """The folders of all projects in a repository."""
     for folder, folders, files in os.walk(copy):
         depth = len(Path(folder).relative_to(copy).parts)

@@ -1,0 +1,279 @@
+"""A comparison read back whole, every field of it checked: what `render.record` wrote.
+
+A history reads only a part of a record (`records`); whoever shows a comparison that another machine
+has made needs all of it, and cannot rely on any of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ...errors import MlpperfError
+from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share, known
+from ..history.records import Origin
+from ..machine.environment import Environment
+from ..statistics.intervals import Interval
+from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.series import Series
+from .causes import CausesRecord
+from .records import ComparisonRecord, RecordedSeries, Side
+from .result import UNKNOWN, Comparison, Finding
+
+SIZE_MOST = 64 << 20  # bytes of a file; a suite of 10,000 benchmarks makes a tenth of it
+Unbounded = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Memory(msgspec.Struct, forbid_unknown_fields=True):
+    """The memory of a call.
+
+    Attributes
+    ----------
+    peak : bytes at the peak.
+    allocations : their number.
+    """
+
+    peak: Bytes
+    allocations: Count
+
+
+class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
+    """A series: one benchmark with one set of parameters.
+
+    Attributes
+    ----------
+    path : its file, module, class or hot path.
+    case, variant : its parameters, or the case of a hot path; its function.
+    suite : pytest or asv; empty for a hot path.
+    verdict : in words; the first word is the verdict.
+    wrong : what is wrong, by version.
+    error, tolerance : of a hot path's result in the head, relative to the largest element.
+    seconds : of a call, by version, as measured.
+    ratio : head ÷ base, with its 95 % interval.
+    ratio_error, ratio_freedom : standard error of the ratio's logarithm; its degrees of freedom.
+    processes : that the ratio is based on; 0 if it was not timed.
+    judged : whether these are enough to decide.
+    sure : whether the change is significant, corrected for the number of series.
+    sight : the detectable slowdown, as a share.
+    values, unit : what it measures if not time, by version, a value for each process; in this unit.
+    risen : by how much the values rose, in words; empty if they did not.
+    memory : of a call, by version.
+    grown_in : which of its quantities rose in every process.
+    grown : by how much they rose, in words.
+    threshold : the smallest change that is reported, as a share.
+    coarse : its calls are so long that only a few were timed.
+    bound : head ÷ base is at least this if it is above 1, at most this if it is below.
+    """
+
+    ratio: Bounds  # type: ignore[assignment]
+    error: Unbounded | None
+    tolerance: Unbounded | None
+    processes: Count
+    judged: bool
+    sure: bool
+    sight: Unbounded | None
+    values: dict[Side, list[Number]]
+    unit: str
+    risen: str
+    memory: dict[Side, Memory]
+    grown_in: list[str]
+    threshold: Share
+    coarse: bool
+    bound: Positive | None
+
+
+# What `--why` adds.
+Causes = msgspec.defstruct(
+    "Causes",
+    [
+        (field.name, field.type)
+        for field in msgspec.structs.fields(CausesRecord)
+        if field.name not in Origin.__struct_fields__
+    ],
+    namespace={"__doc__": CausesRecord.__doc__},
+    forbid_unknown_fields=True,
+)
+
+
+class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True):
+    """A comparison of two versions of a project.
+
+    Attributes
+    ----------
+    schema : number of the format.
+    kind : what sort of record it is.
+    time : when it was written; ISO 8601 in UTC.
+    commit : that was checked out, and whether files had been changed.
+    machine : where it was measured, with the versions of Python and NumPy.
+    device, threads : cpu, or gpu:N; how many threads shared the work.
+    setting, in_force : what was asked for, and what was in force.
+    freed_memory : kept by the process, or returned.
+    versions : of numerical packages, by name.
+    base, head : names of the versions.
+    commits : the hash of each version; null for a working tree or a release.
+    exit_code : 0 no regression, 1 regression, 2 not enough was judged.
+    verdict : that in a sentence.
+    threshold : the smallest change that is reported, as a share.
+    budget : seconds for timing.
+    same : the code is the same, and nothing was timed.
+    interrupted : it was stopped before its end.
+    selected : names and patterns of the series; empty if all were compared.
+    accepted : patterns of names that need not be judged.
+    unjudged_most : the share of the series that may stay unjudged.
+    merge_base : the hash of the base if it is a merge base; else empty.
+    broken : why a version has no benchmarks, by version.
+    unloaded : why a file or class of the suites cannot be loaded, by its name.
+    suites : where the benchmarks other than hot paths are, by kind.
+    isolated : why each version had processes of its own; empty if they shared one.
+    everywhere : why all series were timed, whatever they run.
+    trouble : warnings.
+    busy : share of the machine that other processes took.
+    total : seconds from start to end.
+    series : what is known of each series that was not skipped.
+    releases : the releases that were compared, as they were named, by version.
+    environments : the packages that differ, and Python, by version.
+    untouched : series that run no changed code: path, case, variant and suite of each.
+    causes : what each part of the change does to the slower series; only where that was measured.
+    """
+
+    series: list[WholeSeries]
+    threshold: Share
+    budget: Amount
+    accepted: list[str]
+    unjudged_most: Share
+    merge_base: str
+    unloaded: dict[str, str]
+    suites: dict[str, str]
+    isolated: str
+    everywhere: str
+    trouble: list[str]
+    busy: Amount
+    causes: Causes | None = None  # type: ignore[valid-type]
+
+
+def read_whole(file: Path) -> tuple[Comparison, list[str]]:
+    """The comparison in a file that `mlpperf compare --format json` wrote, and its causes.
+
+    The causes are those of a search, a sentence for each series.
+
+    Raises
+    ------
+    MlpperfError
+        If the file is missing, too large, damaged, of another version, or contradicts itself.
+    """
+    try:
+        if file.is_symlink() or not file.is_file():
+            raise MlpperfError(f"There is no file {file}.")
+        if file.stat().st_size > SIZE_MOST:
+            raise MlpperfError(f"{file} is larger than {SIZE_MOST >> 20} MB: no comparison is.")
+        content = file.read_bytes()
+    except OSError as reason:
+        raise MlpperfError(f"{file} cannot be read: {reason.strerror}.") from reason
+    if not content.strip():
+        raise MlpperfError(f"{file} is empty: the comparison ended without a result.")
+    try:
+        record = msgspec.json.decode(content, type=WholeComparison)
+        result = _comparison(record)
+        is_consistent = result.exit_code == record.exit_code and all(
+            str(result.findings[_named(one)].judgement) == one.verdict for one in record.series
+        )
+    except (ValueError, RecursionError, ArithmeticError, KeyError) as reason:
+        why = re.sub(r"unknown field .*", "an unknown field", str(reason), flags=re.DOTALL)
+        raise MlpperfError(
+            f"{file} is not a whole comparison as this version of mlpperf writes it ({why})."
+        ) from reason
+    if not is_consistent:
+        raise MlpperfError(f"The verdict in {file} does not follow from the numbers in it.")
+    return result, record.causes.verdict if record.causes else []
+
+
+def _named(one: RecordedSeries) -> Series:
+    return Series(one.path, one.case, one.variant, one.suite)
+
+
+def _comparison(record: WholeComparison) -> Comparison:
+    findings = {_named(one): _finding(one) for one in record.series}
+    skipped = (Series(*names) for names in record.untouched)
+    findings |= {one: Finding(one, Judgement(Verdict.UNCHANGED_CODE)) for one in skipped}
+    return Comparison(
+        record.base,
+        record.head,
+        dict(record.commits),
+        record.threshold,
+        budget=record.budget,
+        same=record.same,
+        findings=findings,
+        selected=record.selected,
+        broken=dict(record.broken),
+        merge_base=record.merge_base,
+        suites=record.suites,
+        isolated=record.isolated,
+        all_timed_because=record.everywhere,
+        warnings=record.trouble,
+        busy=record.busy,
+        total=known(record.total),
+        interrupted=record.interrupted,
+        unloaded=record.unloaded,
+        releases=dict(record.releases),
+        environments=dict(record.environments),
+        accepted=record.accepted,
+        unjudged_most=record.unjudged_most,
+        environment=Environment(record.machine, record.versions),
+    )
+
+
+def _finding(one: WholeSeries) -> Finding:
+    if not all(one.values.values()):
+        raise ValueError("a series has no values")
+    ratio = one.ratio
+    interval = UNKNOWN
+    if ratio.median is not None:
+        high = math.inf if ratio.high is None else ratio.high
+        interval = Interval(ratio.median, ratio.low or 0.0, high)
+    times = {"base": one.seconds.base, "head": one.seconds.head}
+    return Finding(
+        _named(one),
+        untimed=_untimed(one.verdict),
+        wrong=dict(one.wrong),
+        error=known(one.error),
+        tolerance=known(one.tolerance),
+        seconds={side: value for side, value in times.items() if value is not None},
+        ratio=interval,
+        ratio_error=known(one.ratio_error),
+        ratio_freedom=known(one.ratio_freedom),
+        processes=one.processes,
+        judged=one.judged,
+        significant=one.sure,
+        detectable=known(one.sight),
+        values=dict(one.values),
+        unit=one.unit,
+        memory={side: msgspec.structs.asdict(taken) for side, taken in one.memory.items()},
+        grown_in=one.grown_in,
+        threshold=one.threshold,
+        coarse=one.coarse,
+        bound=known(one.bound),
+    )
+
+
+def _untimed(words: str) -> Judgement | None:
+    """Why a series was not timed, from the words of its verdict; None if these are of its times."""
+    for verdict in (
+        Verdict.NEW,
+        Verdict.GONE,
+        Verdict.NOT_COMPARABLE,
+        Verdict.MEASURED,
+        Verdict.SKIPPED,
+        Verdict.NOT_TIMED,
+    ):
+        if words == verdict.value:
+            return Judgement(verdict)
+        if words.startswith(f"{verdict.value}, because "):
+            return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
+    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING):
+        if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
+            return Judgement(Verdict.UNDECIDED, reason=reason)
+    return None
