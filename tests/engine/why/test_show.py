@@ -154,3 +154,6 @@ def test_a_comparison_is_none_the_worse_for_an_experiment_that_fails(
     asked.side_effect = MlpperfError("the disk is full.")
     shown = explained(tmp_path, compared(total=99.0), True)
     assert shown.in_text() == ["The causes are unknown: the disk is full."]
+    asked.side_effect = KeyboardInterrupt
+    shown = explained(tmp_path, compared(), True)
+    assert shown.in_text() == ["The causes are unknown: interrupted."]
