@@ -85,6 +85,8 @@ def explained(
     exact = replace(request, base=base, head=result.commits["head"], exact=True)
     try:
         causes = causes_of(exact, changed_series(result), left if wanted is None else None)
+    except KeyboardInterrupt:  # the comparison has come to its end, and is shown
+        return Explained(sentence="The causes are unknown: interrupted.")
     except MlpperfError as reason:  # the comparison is none the worse for it
         return Explained(sentence=f"The causes are unknown: {str(reason).rstrip('.')}.")
     Recording("causes", "causes", records).add(record(causes))

@@ -119,8 +119,10 @@ SLOW = "sum(1 for _ in range(60 * LIMIT)) * 0"
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and short processes."""
-    for name, value in (("PROCESSES", 4), ("PROCESSES_LEAST", 4), ("SECONDS_LEAST", 0.15)):
-        monkeypatch.setattr(EXPLAIN, name, value)
+    for name in ("PROCESSES", "PROCESSES_LEAST"):
+        monkeypatch.setattr(EXPLAIN, name, 4)
+    for name in ("SECONDS_LEAST", "SECONDS_MOST"):
+        monkeypatch.setattr(EXPLAIN, name, 0.15)
 
 
 @pytest.fixture
@@ -135,11 +137,11 @@ def town(project: Any) -> Any:
     return project
 
 
-def explained(project: Any, *series: Series, **options: Any) -> Causes:
+def explained(project: Any, *series: Series, budget: float = 600, **options: Any) -> Causes:
     """The causes between the last two commits there."""
     with contextlib.chdir(project.folder), scratch("versions") as folder:
         versions = pair(Revisions("HEAD~1", "HEAD", **options), Path.cwd(), folder)
-        return explain(versions, series or [TEST], budget=2, seed=1)
+        return explain(versions, series or [TEST], budget=budget, seed=1)
 
 
 def named(causes: Causes) -> list[list[str]]:
@@ -245,7 +247,7 @@ def test_the_parts_of_hot_paths_are_measured_too(project: Any) -> None:
         with scratch("versions") as folder:
             versions = pair(request, Path.cwd(), folder)
             series = Series(*scaled(versions))
-            causes = explain(versions, [series], budget=2, seed=1)
+            causes = explain(versions, [series], budget=600, seed=1)
     assert causes.unknown == ""
     assert named(causes)[0][0] == "code outside of functions in src/pkg/work.py"
 
@@ -267,6 +269,16 @@ def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     assert sentences(causes) == [
         "The causes are unknown: each version needs processes of its own (as asked)."
     ]
+
+
+def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
+    town.replace("tests/test_town.py", "streets.in_a_thread(1)", "time.sleep(0.1)")
+    town.replace("tests/test_town.py", "from town", "import time\n\nfrom town")
+    town.commit("long")
+    town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = 300")
+    town.commit("more")
+    unknown = explained(town, budget=1).unknown
+    assert unknown.startswith("a call takes too long for 1 s of timing; use --budget ")
 
 
 def test_a_benchmark_that_fails_has_no_causes(town: Any) -> None:
@@ -292,7 +304,7 @@ def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     compared = run(town, "compare", "HEAD~1", "HEAD", "--budget", "600", "--no-why")
     assert compared.exit_code == 1, compared.output
     assert "why" not in compared.stdout.splitlines()[-1]
-    done = run(town, "why", "--budget", "2", "--format", "json")
+    done = run(town, "why", "--budget", "600", "--format", "json")
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
     assert record["verdict"][0].startswith("tests/test_town.py::test_run: slower by ")

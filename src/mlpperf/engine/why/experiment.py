@@ -56,9 +56,9 @@ class Experiment:
         self.starting = 0.0
 
     def time(
-        self, versions: Iterable[Parts], series: Iterable[Series], seconds: float
+        self, versions: Iterable[Parts], seconds: Mapping[Series, float]
     ) -> dict[Series, Blocks]:
-        """The blocks of one process for each suite, `seconds` for each series.
+        """The blocks of one process for each suite, by the seconds for each series.
 
         Versions that cannot be timed are left out, and noted as `failing`.
 
@@ -69,11 +69,11 @@ class Experiment:
         """
         blocks: dict[Series, Blocks] = {}
         wanted = dict.fromkeys(versions)
-        for suite, some in by_suite(series).items():
+        for suite, some in by_suite(seconds).items():
             for _ in range(len(wanted)):
                 left = [one for one in wanted if one not in self.failing]
                 start = self._clock()
-                samples, why = self._samples(left, suite, some, seconds)
+                samples, why = self._samples(left, suite, {one: seconds[one] for one in some})
                 failures = {one.failed_side: one.failed for one in samples if one.failed}
                 timed = sum(one.timed_seconds for one in samples)
                 self.starting = max(self._clock() - start - timed, 0.0)
@@ -88,12 +88,12 @@ class Experiment:
         return blocks
 
     def _samples(
-        self, versions: Collection[Parts], suite: str, series: Iterable[Series], seconds: float
+        self, versions: Collection[Parts], suite: str, seconds: Mapping[Series, float]
     ) -> tuple[list[Samples], str]:
         """What one process measured; and why it died, if it did."""
         sessions = [
-            Session(one.names, seconds, long=self._runs[one].call_seconds >= LONG_CALL)
-            for one in series
+            Session(one.names, given, long=self._runs[one].call_seconds >= LONG_CALL)
+            for one, given in seconds.items()
         ]
         sides = self._pool.shuffled([self._side(one) for one in versions])
         answers, lost = self._pool.run(
@@ -115,7 +115,7 @@ class Experiment:
             if self._side(one) in failures:
                 self._fails(one, failures[self._side(one)])
         for one in versions if len(self.failing) == before else ():
-            alone, lost = self._samples([one], suite, series, PROBE)
+            alone, lost = self._samples([one], suite, dict.fromkeys(series, PROBE))
             failed = [sample.failed for sample in alone if sample.failed]
             if lost or failed or len(alone) < len(series):
                 self._fails(one, lost or (failed or ["it gave no answer"])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from ..compare.context import SIDES, Context
 from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
 from ..pool.pool import Pool
+from ..statistics.robust import ROW
 from ..suites.series import Selection, Series
 from ..versions.parts import Diff, Parts, runs, split
 from ..versions.prepare import Pair
@@ -27,7 +29,9 @@ SEARCH_SHARE = 0.5  # of the budget
 FINALISTS = 3  # groups of parts that are measured in the end, beside all the others together
 # That measure them: as many as an interval of 95 % needs, and some to spare.
 PROCESSES, PROCESSES_LEAST = 8, 6
-ROUNDS_LEAST = 8  # of a process
+ROUNDS_LEAST = ROW  # of a process
+OVER_BUDGET = 1.5  # by how much the fewest processes of the fewest versions may exceed the budget
+FEWEST_VERSIONS = 4  # the base, the head, and both with one group exchanged
 SECONDS_LEAST, SECONDS_MOST = 0.4, 2.5  # of a series in a process
 CALL_SECONDS_MOST = 60.0
 
@@ -74,10 +78,12 @@ def explain(
         diff = split(pair.base, pair.head)
         if not diff.parts:
             return replace(causes, unknown="no part of the change is code or data")
+        timeable = _affordable(timeable, budget)
         experiment = Experiment(pool, diff, pair.base.whole.parent, timeable, CALL_SECONDS_MOST)
         run = _run(pool, diff, list(timeable))
         study = _Study(experiment, timeable, budget, progress)
         try:
+            _check_calls(timeable, budget)
             explanations = study.explanations(run)
         except MlpperfError as reason:
             causes = replace(causes, unknown=str(reason).rstrip("."))
@@ -91,6 +97,31 @@ def explain(
         total=time.perf_counter() - start,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _least(runs: Mapping[Series, DryRun], versions: int) -> float:
+    """Seconds of timing that the fewest processes take at least."""
+    calls = sum(run.total_seconds for run in runs.values())
+    return PROCESSES_LEAST * ROUNDS_LEAST * versions * calls
+
+
+def _affordable(runs: Mapping[Series, DryRun], budget: float) -> dict[Series, DryRun]:
+    """The first of these series that can be timed within the budget together; one at least."""
+    chosen: dict[Series, DryRun] = {}
+    for series, run in runs.items():
+        with_it = {**chosen, series: run}
+        if not chosen or _least(with_it, FEWEST_VERSIONS) <= budget / 2:
+            chosen = with_it
+    return chosen
+
+
+def _check_calls(runs: Mapping[Series, DryRun], budget: float) -> None:
+    """Raise `MlpperfError` if calls are too long for the budget."""
+    least = _least(runs, FEWEST_VERSIONS)
+    if least > OVER_BUDGET * budget:
+        raise MlpperfError(
+            f"a call takes too long for {budget:.0f} s of timing; use --budget {math.ceil(least)}."
+        )
 
 
 def _run(pool: Pool, diff: Diff, series: Sequence[Series]) -> search.Units:
@@ -130,14 +161,15 @@ class _Study:
             each = SEARCH_SHARE * self._budget / number
 
             def measure(versions: Sequence[Parts]) -> Mapping[Series, list[Blocks]] | None:
-                if time.perf_counter() > self._start + SEARCH_SHARE * self._budget:
+                whole = search.PROCESSES * self._cost(len(versions))
+                if time.perf_counter() + whole > self._start + SEARCH_SHARE * self._budget:
                     return None
                 return _by_series(
                     self._timed(versions, each, "searching") for _ in range(search.PROCESSES)
                 )
 
             groups = search.search(self._diff, units, measure, self._experiment.failing)
-        finalists = [group.parts for group in groups[:FINALISTS]]
+        finalists = [group.parts for group in groups[: self._finalists()]]
         processes: list[Mapping[Series, Blocks]] = []
         groups_timed = self._groups(finalists)
         while len(processes) < PROCESSES:
@@ -187,10 +219,30 @@ class _Study:
         """One process, which may take this many seconds."""
         left = max(self._end - time.perf_counter(), 0.0)
         self._progress(f"{what}, {len(versions)} versions, {left:.0f} s left at most")
-        call = max(run.total_seconds for run in self._runs.values())
-        least = max(ROUNDS_LEAST * len(versions) * call, SECONDS_LEAST)
         each = (seconds - self._experiment.starting) / len(self._runs)
-        return self._experiment.time(versions, self._runs, max(least, min(each, SECONDS_MOST)))
+        least = self._least(len(versions))
+        given = {one: max(least[one], min(each, SECONDS_MOST)) for one in least}
+        return self._experiment.time(versions, given)
+
+    def _least(self, versions: int) -> dict[Series, float]:
+        """Seconds for each series in a process at least."""
+        return {
+            series: max(ROUNDS_LEAST * versions * run.total_seconds, SECONDS_LEAST)
+            for series, run in self._runs.items()
+        }
+
+    def _cost(self, versions: int) -> float:
+        """Seconds that a process takes at least."""
+        return self._experiment.starting + sum(self._least(versions).values())
+
+    def _finalists(self) -> int:
+        """How many groups can be measured in the time that is left; one at least."""
+        left = self._end - time.perf_counter()
+        for number in range(FINALISTS, 1, -1):
+            versions = FEWEST_VERSIONS + 2 * number
+            if PROCESSES_LEAST * self._cost(versions) <= left:
+                return number
+        return 1
 
 
 def _by_series(processes: Iterator[Mapping[Series, Blocks]]) -> dict[Series, list[Blocks]]:

@@ -1,0 +1,159 @@
+"""Causes in words, after a comparison, and on its page."""
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from mlpperf.cli import causes as after
+from mlpperf.engine.compare import Comparison, Request
+from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.history.records import as_records, current_commit
+from mlpperf.engine.report.causes_section import causes_section
+from mlpperf.engine.statistics.intervals import Interval
+from mlpperf.engine.suites.series import Series
+from mlpperf.engine.why import (
+    Causes,
+    CausesRecord,
+    Effect,
+    Explanation,
+    exit_code,
+    markdown,
+    record,
+    sentences,
+    text,
+)
+from mlpperf.errors import MlpperfError
+
+SERIES = Series("tests/a.py", "", "test_a", "pytest")
+NONE = Interval(math.nan, math.nan, math.nan)
+SLOWER, SAME = Interval(1.11, 1.1, 1.12), Interval(1.001, 0.998, 1.003)
+GUILTY = Effect(("f (a.py:3)",), SLOWER, SLOWER, NONE, True, ("@@ -3 +3 @@\n-a <b>\n+```c",))
+INNOCENT = Effect(("g (a.py:9)", "h (a.py:12)", "x", "y", "z"), SAME, SAME, SAME, False)
+WHOLE = Explanation(SERIES, Interval(1.12, 1.1, 1.13), (GUILTY, INNOCENT), SAME, 0.0, 8)
+COMMITS: dict[str, str | None] = {"base": "1" * 40, "head": "2" * 40}
+CAUSES = Causes("main", "topic", COMMITS, (WHOLE,), 6, 5, left_out=1)
+
+
+def test_the_sentence_names_the_cause_and_bounds_the_rest() -> None:
+    one, other = sentences(CAUSES)
+    assert one == (
+        "tests/a.py::test_a: slower by 12.0 %: f (a.py:3), +11.0 %; the rest is below 0.3 %."
+    )
+    assert other.startswith("1 changed benchmark not examined")
+    assert exit_code(CAUSES) == 0
+
+
+def test_no_cause_is_named_where_none_is_significant() -> None:
+    unclear = Explanation(SERIES, SLOWER, (INNOCENT,), SAME)
+    causes = Causes("main", "topic", COMMITS, (unclear,))
+    assert sentences(causes)[0].endswith(
+        "no part of the change has a significant effect by itself."
+    )
+    assert exit_code(causes) == 2
+    assert exit_code(Causes("main", "topic", COMMITS, unknown="it is compiled")) == 2
+
+
+def test_parts_that_act_together_have_a_clause() -> None:
+    explanation = Explanation(SERIES, SLOWER, (GUILTY,), SAME, together=math.log(1.05))
+    (sentence,) = sentences(Causes("main", "topic", COMMITS, (explanation,)))
+    assert (
+        "parts act together (taken out of the head, one makes +5.0 % more than alone)" in sentence
+    )
+
+
+def test_a_terminal_shows_every_effect() -> None:
+    console = Console(file=io.StringIO(), width=110)
+    console.print(text(CAUSES))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "+10.0 to +12.0" in shown
+    assert "g (a.py:9), h (a.py:12), x and 2 more (not significant)" in shown
+
+
+def test_markdown_has_the_lines_of_the_cause_and_cannot_be_broken_out_of() -> None:
+    shown = markdown(CAUSES)
+    assert "```diff\n@@ -3 +3 @@\n-a <b>\n+` ` `c\n```" in shown
+    assert shown.count("```") == 2
+
+
+def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
+    (written,) = as_records("causes", current_commit(), [record(CAUSES)])
+    read = msgspec.json.decode(json.dumps(written), type=CausesRecord)
+    assert read.explanations[0].named == SERIES
+    html = "".join(str(getattr(block, "html", "")) for block in causes_section(read).blocks)
+    assert "f (a.py:3)" in html
+    assert "not significant" in html
+    (code,) = [block for block in causes_section(read).blocks if block.kind == "code"]
+    assert "&lt;b&gt;" in str(code.sources)
+
+
+# --- after a comparison ---------------------------------------------------------------------------
+
+
+def compared(**about: Any) -> Comparison:
+    finding = Finding(SERIES, ratio=SLOWER, processes=9, judged=True, significant=True)
+    content = {"findings": {SERIES: finding}, "budget": 100.0, "total": 20.0, **about}
+    return Comparison("main", "topic", COMMITS, 0.005, **content)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[mock.Mock]:
+    """What is asked of the experiment."""
+    made = mock.Mock(return_value=CAUSES)
+    monkeypatch.setattr(after, "causes_of", made)
+    return made
+
+
+def explained(tmp_path: Path, result: Comparison, wanted: bool | None) -> after.Explained:
+    return after.explained(result, Request("main", "topic", exact=False), wanted, tmp_path)
+
+
+def test_a_slowdown_is_explained_with_what_is_left_of_the_budget(
+    tmp_path: Path, asked: mock.Mock
+) -> None:
+    shown = explained(tmp_path, compared(), None)
+    request, series, budget = asked.call_args.args
+    assert (request.base, request.head, request.exact) == ("1" * 40, "2" * 40, True)
+    assert (series, budget) == ([SERIES], 80.0)
+    assert shown.in_json()["causes"]["parts"] == 6
+    assert "f (a.py:3)" in shown.in_markdown().replace("\\", "")
+    assert len(shown.in_text()) == 2
+    assert (tmp_path / "causes.jsonl").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("about", "wanted", "sentence"),
+    [
+        ({"total": 90.0}, None, "`mlpperf why` names the functions that made it slower."),
+        ({"findings": {}}, True, ""),
+        ({"interrupted": True}, True, ""),
+        ({"isolated": "as asked"}, None, ""),
+        ({}, False, ""),
+    ],
+)
+def test_where_nothing_is_measured_a_sentence_may_follow(
+    tmp_path: Path, asked: mock.Mock, about: dict[str, Any], wanted: bool | None, sentence: str
+) -> None:
+    shown = explained(tmp_path, compared(**about), wanted)
+    assert not asked.called
+    assert shown.sentence == sentence
+    assert shown.in_json() == {}
+    assert shown.in_markdown().strip("\n- ") == sentence
+
+
+def test_a_comparison_is_none_the_worse_for_an_experiment_that_fails(
+    tmp_path: Path, asked: mock.Mock
+) -> None:
+    asked.side_effect = MlpperfError("the disk is full.")
+    shown = explained(tmp_path, compared(total=99.0), True)
+    assert shown.in_text() == ["The causes are unknown: the disk is full."]
+    asked.side_effect = KeyboardInterrupt
+    shown = explained(tmp_path, compared(), True)
+    assert shown.in_text() == ["The causes are unknown: interrupted."]
