@@ -13,7 +13,7 @@ from mlpperf.articles.mlp.network import NetworkCase
 from mlpperf.backends import EAGER, NUMPY, installed
 from mlpperf.engine.race.race import Result
 from mlpperf.engine.suites.catalogue import catalogue
-from mlpperf.hotpath import Case, HotPath, Variant, fresh, problem, verify
+from mlpperf.hotpath import Case, HotPath, Variant, problem, proven
 
 # TensorFlow's variants at one size: `mlpperf race --backend tensorflow` has the others.
 TENSORFLOW_CASE = NetworkCase(500)
@@ -50,7 +50,7 @@ def test_path(
     benchmark.group = f"{path.name}/{case.name}"
     info: dict[str, Any] = {"path": path.name, "path_version": path.version, "case": case.name}
     info |= {"variant": contestant.name, "backend": contestant.backend.name}
-    proof = verify(path, contestant, case)  # raises before anything wrong is timed
+    proof, args = proven(path, contestant, case)  # raises before anything wrong is timed
     if benchmark.enabled:
         result = next((r for r in paired(path, case) if r.variant == contestant.name), None)
         if result is not None:
@@ -59,7 +59,7 @@ def test_path(
             info |= {"verdict": result.verdict, "ceiling_share": result.ceiling_share}
     benchmark.extra_info = {**info, "error": proof.error, "tolerance": proof.tolerance}
 
-    inputs, _, expected = problem(path, case)
+    expected = problem(path, case).expected
     call, wait = contestant.call, contestant.backend.wait
 
     def until_done(*args: Any) -> Any:
@@ -68,7 +68,7 @@ def test_path(
         return given
 
     asynchronous = contestant.backend is not NUMPY
-    given = benchmark(until_done if asynchronous else call, *contestant.ready(*fresh(path, inputs)))
+    given = benchmark(until_done if asynchronous else call, *args)
     if not (path.updates and benchmark.enabled):  # there, every timed call went on from the last
         got = contestant.backend.arrays(given)
         compare(got, expected, contestant.agreement, path.cost(case).depth)

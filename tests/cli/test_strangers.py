@@ -43,7 +43,7 @@ def brine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "x")):
         subprocess.run(["git", *words], cwd=folder, check=True)
-    asked = ("compare", "HEAD", "--all", "--budget", "6", "--format", "json")
+    asked = ("compare", "HEAD", "--all", "--budget", "2", "--format", "json")
     shown, said, loaded = run(folder, *asked)
     assert shown, said
     assert json.loads(shown)["series"]

@@ -6,8 +6,11 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from mlpperf.engine.worker.origins import Origins
 
 WORKER = Path(__file__).parents[3] / "src" / "mlpperf" / "engine" / "worker"
 LOAD = f"""
@@ -174,3 +177,20 @@ def test_an_installed_version_of_the_project_is_named(
     """
     done = run(three, code)
     assert done.stdout.startswith("town"), done.stderr
+
+
+@pytest.mark.parametrize("link", ["a file", "a folder", "none"])
+def test_a_module_from_the_working_tree_is_found_through_links(link: str, tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    for folder in (home, elsewhere):
+        folder.mkdir()
+        (folder / "module.py").touch()
+    if link == "a file":
+        (elsewhere / "other.py").symlink_to(home / "module.py")
+    elif link == "a folder":
+        (elsewhere / "town").symlink_to(home)
+    files = {"a file": "other.py", "a folder": "town/module.py", "none": "module.py"}
+    places = [str(elsewhere / "module.py"), str(elsewhere / files[link])]
+    modules = [SimpleNamespace(__name__="town", __file__=place) for place in places]
+    strayed = [file for _, file in Origins(str(home)).strayed(modules)]
+    assert strayed == ([] if link == "none" else places[1:])

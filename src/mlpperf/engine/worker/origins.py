@@ -48,11 +48,14 @@ class Origins:
         self.copy = ""
         self.named: list[str] = []
 
-    def is_home(self, place: object) -> bool:
-        """Whether a file or folder is one of the user's working tree."""
+    def is_home(self, place: object, folders: dict[str, str] | None = None) -> bool:
+        """Whether a file or folder is one of the user's working tree.
+
+        `folders` holds the folders whose links have just been followed; this one is added.
+        """
         if not self.home or not isinstance(place, str) or not os.path.isabs(place):
             return False
-        real = os.path.realpath(place)
+        real = _real(place, {} if folders is None else folders)
         if real != self.home and not real.startswith(self.home + os.sep):
             return False
         if f"{os.sep}site-packages{os.sep}" in real + os.sep:
@@ -83,12 +86,24 @@ class Origins:
 
     def strayed(self, modules: Iterable[Any]) -> Iterator[tuple[str, str]]:
         """The name and the file of each module that was loaded from the working tree."""
+        folders: dict[str, str] = {}
         for module in modules:
             places = [getattr(module, "__file__", None), *_locations(module)]
             for place in places:
-                if self.is_home(place):
+                if self.is_home(place, folders):
                     yield str(getattr(module, "__name__", "?")), str(place)
                     break
+
+
+def _real(place: str, folders: dict[str, str]) -> str:
+    """The place without links; those of its folder are followed once, because modules share it."""
+    folder, name = os.path.split(place)
+    if name in ("", os.curdir, os.pardir):
+        return os.path.realpath(place)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    real = os.path.join(folders[folder], name)
+    return os.path.realpath(real) if os.path.islink(real) else real
 
 
 def _locations(module: Any) -> Sequence[str]:
