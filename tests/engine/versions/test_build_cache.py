@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpperf.cli import machine
+from mlpperf.engine.files import cache_folder
 from mlpperf.engine.suites.build_settings import BuildSettings
 from mlpperf.engine.versions import build_cache, builds
 from mlpperf.engine.versions.build_cache import ENTRY, builds_folder, kept_wheels, size, trim
@@ -243,6 +245,38 @@ def test_the_wheels_not_used_for_longest_are_removed(tmp_path: Path, compiler: A
     assert set(kept_wheels()) == {entries[0], entries[2]}
     trim(1)
     assert not [path for path in builds_folder().rglob("*") if path.is_file()]
+
+
+def test_the_doctor_names_the_folder_of_the_builds(
+    tmp_path: Path, compiler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(project(tmp_path / "one"), sys.executable)
+    check = machine._builds()
+    assert check.state == "fine"
+    assert check.result.startswith("1 kept build, ")
+    assert check.result.endswith(f"MB in {tmp_path / 'cache' / 'builds'}")
+    shutil.rmtree(builds_folder())
+    assert machine._builds().result.startswith("0 kept builds, 0 MB")
+    (tmp_path / "cache").chmod(0o777)
+    check = machine._builds()
+    assert check.state == "problem"
+    assert "MLPPERF_CACHE" in check.result
+    assert "may be written or read by others" in check.result
+
+
+@pytest.mark.parametrize("usual", ["a folder", "nobody may write"])
+def test_builds_lie_in_the_folder_for_caches_or_beside_the_temporary_files(
+    usual: str, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLPPERF_CACHE")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    if usual == "a folder":
+        assert cache_folder() == tmp_path / "xdg" / "mlpperf-builds"
+        assert cache_folder().stat().st_mode & 0o777 == 0o700
+    else:
+        (tmp_path / "xdg").touch()
+        assert cache_folder().parent == temporary
 
 
 BUILDS = """

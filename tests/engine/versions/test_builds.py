@@ -95,6 +95,30 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here (cc)")
+def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
+    for name, text in (
+        ("pyproject.toml", PYPROJECT),
+        ("backend.py", BACKEND),
+        ("quick/__init__.py", "from quick._fast import walk\n"),
+        ("quick/_fast.c", "int wrong = missing;\n"),
+        ("tests/test_quick.py", TEST),
+    ):
+        project.write(name, text)
+    project.commit("an extension that does not compile")
+    project.write("README.md", "a change")
+    before = project.git("status", "--porcelain", "--ignored")
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        given = ["compare", "HEAD", "--records", str(project.folder.parent / "records")]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 2
+    first, *lines = done.stderr.splitlines()
+    assert first == "mlpperf: The build of base failed with exit code 1."
+    assert "error: " in lines[0]
+    assert "missing" in lines[0]
+    assert project.git("status", "--porcelain", "--ignored") == before
+
+
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a link out", "a file"])
 def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
     kind: str, tmp_path: Path
