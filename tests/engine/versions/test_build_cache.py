@@ -200,7 +200,9 @@ def test_another_compiler_is_another_build(
     assert len(Path(tmp_path, "calls").read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("how", ["the wheel", "the entry", "another wheel", "no hash", "a list"])
+@pytest.mark.parametrize(
+    "how", ["the wheel", "the entry", "another wheel", "no wheel", "a list", "a path"]
+)
 def test_a_damaged_entry_is_built_again(how: str, tmp_path: Path, compiler: Any) -> None:
     build(project(tmp_path / "one"), sys.executable)
     (entry,) = kept_wheels()
@@ -209,9 +211,14 @@ def test_a_damaged_entry_is_built_again(how: str, tmp_path: Path, compiler: Any)
         wheel.write_bytes(wheel.read_bytes()[:-20])
     elif how == "another wheel":
         wheel.write_bytes(wheel.read_bytes().replace(b"WORD = 'one'", b"WORD = 'two'"))
+    elif how == "no wheel":
+        wheel.unlink()
+    elif how == "a path":
+        text = (entry / ENTRY).read_text()
+        assert '"quick/words.py":"quick/words.py"' in text
+        (entry / ENTRY).write_text(text.replace(':"quick/words.py"', ':"quick/wards.py"'))
     else:
-        damaged = {"the entry": b"{", "no hash": b'{"files": {}}', "a list": b"[]"}[how]
-        (entry / ENTRY).write_bytes(damaged)
+        (entry / ENTRY).write_bytes({"the entry": b"{", "a list": b"[]"}[how])
     root = project(tmp_path / "two")
     build(root, sys.executable)
     assert compiler() == 2
@@ -419,24 +426,62 @@ def test_an_interpreter_without_pip_will_do(tmp_path: Path, compiler: Any) -> No
     assert answers(root) == "1 one"
 
 
-def test_setuptools_compiles_once_and_again_for_a_header(tmp_path: Path, compiler: Any) -> None:
+SETUP = """from setuptools import Extension, setup
+setup(ext_modules=[Extension("quick._fast", ["quick/_fast.c"])])
+"""
+
+
+def setuptools_backend() -> str:
+    """A backend that is the setuptools of the tests, so that nothing has to be downloaded."""
     setuptools = pytest.importorskip("setuptools")
     pytest.importorskip("wheel")
     site = str(Path(setuptools.__file__).parent.parent)
-    text = f"import sys\nsys.path.append({site!r})\nfrom setuptools.build_meta import *\n"
+    return f"import sys\nsys.path.append({site!r})\nfrom setuptools.build_meta import *\n"
+
+
+def test_setuptools_compiles_once_and_again_for_a_header(tmp_path: Path, compiler: Any) -> None:
     for number, header in enumerate((1, 1, 2)):
         changes = {
-            "backend.py": text,
+            "backend.py": setuptools_backend(),
             "quick/number.h": f"#define NUMBER {header}\n",
             "quick/words.py": f"WORD = '{number}'\n",
             "pyproject.toml": PYPROJECT.replace("ext-modules", "# ext-modules"),
-            "setup.py": "from setuptools import Extension, setup\n"
-            "setup(ext_modules=[Extension('quick._fast', ['quick/_fast.c'])])\n",
+            "setup.py": SETUP,
         }
         root = project(tmp_path / str(number), changes)
         build(root, sys.executable)
         assert answers(root) == f"{header} {number}"
     assert compiler() == 2
+
+
+def test_the_version_is_part_of_a_build(tmp_path: Path, compiler: Any) -> None:
+    for number, version in enumerate(("1.0", "2.0", "2.0")):
+        root = project(tmp_path / str(number))
+        build_all([Job("head", root, version=version)], sys.executable, BuildSettings())
+    assert compiler() == 2
+    assert len(list(builds_folder().glob("*/environments/*/state.txt"))) == 1
+
+
+@pytest.mark.skipif(not shutil.which("ccache"), reason="ccache is not installed here")
+def test_ccache_knows_an_object_in_another_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "ccache cc")
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "ccache"))
+    for number, (more, answer) in enumerate((("", 1), ("# more\n", 1), ("# more\n", 2))):
+        changes = {
+            "setup.py": SETUP + more,
+            "backend.py": setuptools_backend(),
+            "pyproject.toml": PYPROJECT.replace("ext-modules", "# ext-modules"),
+            "quick/number.h": f"#define NUMBER {answer}\n",
+        }
+        root = project(tmp_path / str(number), changes)
+        build(root, sys.executable)
+        assert answers(root) == f"{answer} one"
+    done = subprocess.run(["ccache", "--print-stats"], capture_output=True, text=True, check=True)
+    counts = dict(line.split("\t") for line in done.stdout.splitlines())
+    hits = int(counts["direct_cache_hit"]) + int(counts["preprocessed_cache_hit"])
+    assert (hits, int(counts["cache_miss"])) == (1, 2)
 
 
 def test_a_full_disk_keeps_nothing_and_the_build_is_used(

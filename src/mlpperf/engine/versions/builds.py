@@ -1,4 +1,10 @@
-"""Builds the projects that have extension modules, unless a wheel of the same sources is kept."""
+"""Builds the projects that have extension modules, unless a wheel of the same sources is kept.
+
+A build always begins with nothing but the files of its version. A build folder that is kept from
+one version to the next would save time, but setuptools does not compile again for a changed header,
+and no backend for a file that its configuration does not name: the old object would be timed for
+the new source. ccache keeps objects by their content, and is supported.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +32,8 @@ FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept b
 # Build backends that compile, on all processors. Others may compile, if a configuration says so.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
 EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\(|\bcffi_modules\b|ext-modules")
+# Variables with the version for backends that ask git, of which a copy has nothing.
+VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
 NOTHING: Mapping[str, str] = {}
 LEGACY = "setuptools.build_meta:__legacy__"
 # Calls a hook of the build backend, as the standard for build backends (PEP 517) describes it.
@@ -159,22 +167,15 @@ class _Build:
         (work / "temporary").mkdir()
         whole = job.whole or job.root
         system = _build_system(job.root)
-        versions = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
-        given = {
-            # ccache, where it is used, then knows a file in another folder.
-            "CCACHE_BASEDIR": str(work),
-            "CCACHE_NOHASHDIR": "1",
-            **(dict.fromkeys(versions, job.version) if job.version else {}),
-            **settings.environment,
-        }
-        variables = build_variables(python, work / "temporary", given)
-        about = [
-            *(FORMAT, origin(python, {**variables, "CCACHE_BASEDIR": ""}), system),
-            *(settings.packages, settings.commands, settings.config),
-        ]
-        files = inventory(whole)
-        group = group_folder(about)
+        # ccache, where it is used, then knows a file in another folder.
+        given = {"CCACHE_BASEDIR": str(work), "CCACHE_NOHASHDIR": "1"}
+        variables = build_variables(python, work / "temporary", {**given, **settings.environment})
+        about = origin(python, {**variables, "CCACHE_BASEDIR": ""})
+        group = group_folder([FORMAT, about, settings.packages, settings.commands, settings.config])
+        files = {**inventory(whole), "(version)": job.version}
         named = mentions(whole, files)
+        if job.version:
+            variables |= {name: job.version for name in VERSIONS if name not in variables}
         return cls(job, python, settings, work, files, named, system, variables, group)
 
     @property
