@@ -20,8 +20,16 @@ from mlpperf.cli import machine
 from mlpperf.engine.files import cache_folder
 from mlpperf.engine.suites.build_settings import BuildSettings
 from mlpperf.engine.versions import build_cache, builds
-from mlpperf.engine.versions.build_cache import ENTRY, builds_folder, kept_wheels, size, trim
+from mlpperf.engine.versions.build_cache import (
+    ENTRY,
+    building,
+    builds_folder,
+    kept_wheels,
+    size,
+    trim,
+)
 from mlpperf.engine.versions.builds import Job, build, build_all
+from mlpperf.engine.versions.unpack import unpack
 from mlpperf.errors import MlpperfError
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
@@ -250,6 +258,14 @@ def test_the_wheels_not_used_for_longest_are_removed(tmp_path: Path, compiler: A
     assert len(kept_wheels()) == 3
     trim(total - 1)
     assert set(kept_wheels()) == {entries[0], entries[2]}
+    (kept,) = {entry.parent.parent for entry in kept_wheels()}
+    failed = kept.with_name("failed")  # a group of builds that failed
+    shutil.copytree(kept / "locks", failed / "locks")
+    (failed / "wheels").mkdir()
+    shutil.copytree(kept / "environments", failed / "environments", symlinks=True)
+    with building([(failed, "of a build that is running")]):
+        trim(1)
+        assert [folder.name for folder in builds_folder().iterdir()] == ["failed"]
     trim(1)
     assert not [path for path in builds_folder().rglob("*") if path.is_file()]
 
@@ -502,5 +518,5 @@ def test_a_wheel_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "quick.whl", "w") as wheel:
         wheel.writestr("../../out.py", "")
     with pytest.raises(MlpperfError, match=r"quick\.whl is '../../out\.py', which does not lie"):
-        builds.unpack(tmp_path / "quick.whl", tmp_path / "root")
+        unpack(tmp_path / "quick.whl", tmp_path / "root")
     assert not (tmp_path / "out.py").exists()

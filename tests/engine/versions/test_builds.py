@@ -18,6 +18,8 @@ from mlpperf.cli.app import app
 from mlpperf.engine.versions import builds
 from mlpperf.engine.versions.layout import import_folders
 from mlpperf.engine.versions.metadata import complete
+from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.unpack import unpack
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -119,6 +121,33 @@ def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
+@pytest.mark.skipif(
+    not (shutil.which("cc") and HEADERS.is_file()),
+    reason="there is no C compiler here (cc), or Python's headers are missing",
+)
+def test_the_base_can_run_benchmarks_that_only_it_has(project: Any, tmp_path: Path) -> None:
+    for name, text in (
+        ("pyproject.toml", PYPROJECT),
+        ("backend.py", BACKEND),
+        ("quick/__init__.py", "from quick._fast import walk\n"),
+        ("quick/_fast.c", "#define EFFORT 100\n" + SOURCE),
+        ("tests/test_quick.py", TEST),
+        ("tests/test_old.py", TEST),
+    ):
+        project.write(name, text)
+    project.commit("an extension")
+    (project.folder / "tests/test_old.py").unlink()
+    lines: list[str] = []
+    (tmp_path / "copies").mkdir()
+    made = pair(Revisions("HEAD", None), project.folder, tmp_path / "copies", lines.append)
+    assert made.own
+    built = [version.root / builds.BUILT for version in (made.base, made.head, made.own.version)]
+    assert [len(list(folder.glob("quick/_fast.*.so"))) for folder in built] == [1, 1, 1]
+    assert {line.partition(",")[0] for line in lines if "building" in line} == {
+        "building base: 1 of 3"  # and the others get the same wheel
+    }
+
+
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a link out", "a file"])
 def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
     kind: str, tmp_path: Path
@@ -142,7 +171,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         wheel.writestr("quick/", "")
         wheel.writestr("quick-1.data/platlib/quick/fast.so", "")
         wheel.writestr("quick-1.data/scripts/quick", "")
-    builds.unpack(tmp_path / "quick.whl", root)
+    unpack(tmp_path / "quick.whl", root)
     assert {p.name for p in built.iterdir()} == {"quick"}
     assert (root / "quick").readlink() == built / "quick"
     copied = built / "quick" / "data" / "precious"

@@ -147,27 +147,23 @@ def _seal(entry: Entry, wheel: Path) -> str:
 
 
 def trim(limit: float) -> None:
-    """Remove the wheels not used for longest, until all take at most `limit` bytes.
+    """Remove the wheels not used for longest, until all builds take at most `limit` bytes.
 
-    A group without wheels goes with its environment, unless a build is running in it.
+    A group without wheels goes with its environments, unless a build is running in it.
     """
-    groups = [group for group in builds_folder().iterdir() if (group / "wheels").is_dir()]
-    entries = [entry for group in groups for entry in (group / "wheels").iterdir()]
-    total = sum(size(group) for group in groups)
-    for entry in sorted(entries, key=_used):
-        if total <= limit:
-            break
-        group = entry.parent.parent
-        own = group / "locks" / entry.name.removesuffix(PARTIAL)
-        with contextlib.suppress(Timeout), contextlib.ExitStack() as locks:
-            locks.enter_context(FileLock(own, timeout=0))
-            total -= size(entry)
-            shutil.rmtree(entry, ignore_errors=True)
-            if not any((group / "wheels").iterdir()):
-                for lock in {*(group / "locks").iterdir()} - {own}:
-                    locks.enter_context(FileLock(lock, timeout=0))
-                total -= size(group)
-                shutil.rmtree(group, ignore_errors=True)
+    groups = [group for group in builds_folder().iterdir() if (group / "locks").is_dir()]
+    total = sum(map(size, groups))
+    entries = [place for group in groups for place in (group / "wheels").iterdir()]
+    for place in [*sorted(entries, key=_used), *groups]:
+        group = place if place in groups else place.parent.parent
+        empty = place == group and not any((group / "wheels").iterdir())
+        locks = [*(group / "locks").iterdir()] if empty else [group / "locks" / place.stem]
+        if total > limit and (empty or place != group):
+            with contextlib.suppress(Timeout), contextlib.ExitStack() as held:
+                for lock in locks:
+                    held.enter_context(FileLock(lock, timeout=0))
+                total -= size(place)
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def size(folder: Path) -> int:

@@ -185,7 +185,8 @@ def _with_runtime(
     """The pair with its projects built, and with the packages that its suites need."""
     sides = {"base": made.base, "head": made.head}
     isolated, settings, jobs = made.isolated, made.settings.build, []
-    for side, version in sides.items():
+    own = [("base", made.own.version)] if made.own else []
+    for side, version in [*sides.items(), *own]:
         check_version(version.root, python)
         number = complete(version.root, version.commit, top)
         if why := is_compiled(version.root, settings):
