@@ -66,6 +66,18 @@ PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
 TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 200) == 200\n"
 
 
+def write_extension(project: Any, source: str) -> None:
+    """The files of a project with an extension module."""
+    for name, text in (
+        ("pyproject.toml", PYPROJECT),
+        ("backend.py", BACKEND),
+        ("quick/__init__.py", "from quick._fast import walk\n"),
+        ("quick/_fast.c", source),
+        ("tests/test_quick.py", TEST),
+    ):
+        project.write(name, text)
+
+
 @pytest.mark.usefixtures("few_processes")
 @pytest.mark.skipif(
     not (shutil.which("cc") and HEADERS.is_file()),
@@ -73,14 +85,7 @@ TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.
 )
 def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(project: Any) -> None:
     project.git("rm", "-r", "--quiet", "src")
-    for name, text in (
-        ("pyproject.toml", PYPROJECT),
-        ("backend.py", BACKEND),
-        ("quick/__init__.py", "from quick._fast import walk\n"),
-        ("quick/_fast.c", "#define EFFORT 100\n" + SOURCE),
-        ("tests/test_quick.py", TEST),
-    ):
-        project.write(name, text)
+    write_extension(project, "#define EFFORT 100\n" + SOURCE)
     project.commit("an extension")
     project.replace("quick/_fast.c", "EFFORT 100", "EFFORT 400")
     before = project.git("status", "--porcelain", "--ignored")
@@ -99,14 +104,7 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here (cc)")
 def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
-    for name, text in (
-        ("pyproject.toml", PYPROJECT),
-        ("backend.py", BACKEND),
-        ("quick/__init__.py", "from quick._fast import walk\n"),
-        ("quick/_fast.c", "int wrong = missing;\n"),
-        ("tests/test_quick.py", TEST),
-    ):
-        project.write(name, text)
+    write_extension(project, "int wrong = missing;\n")
     project.commit("an extension that does not compile")
     project.write("README.md", "a change")
     before = project.git("status", "--porcelain", "--ignored")
@@ -126,15 +124,8 @@ def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
     reason="there is no C compiler here (cc), or Python's headers are missing",
 )
 def test_the_base_can_run_benchmarks_that_only_it_has(project: Any, tmp_path: Path) -> None:
-    for name, text in (
-        ("pyproject.toml", PYPROJECT),
-        ("backend.py", BACKEND),
-        ("quick/__init__.py", "from quick._fast import walk\n"),
-        ("quick/_fast.c", "#define EFFORT 100\n" + SOURCE),
-        ("tests/test_quick.py", TEST),
-        ("tests/test_old.py", TEST),
-    ):
-        project.write(name, text)
+    write_extension(project, "#define EFFORT 100\n" + SOURCE)
+    project.write("tests/test_old.py", TEST)
     project.commit("an extension")
     (project.folder / "tests/test_old.py").unlink()
     lines: list[str] = []
