@@ -472,8 +472,10 @@ def test_setuptools_compiles_once_and_again_for_a_header(tmp_path: Path, compile
 
 def test_the_version_is_part_of_a_build(tmp_path: Path, compiler: Any) -> None:
     for number, version in enumerate(("1.0", "2.0", "2.0")):
-        root = project(tmp_path / str(number))
+        asks = "Path('quick/version.dat').write_text(os.environ['SETUPTOOLS_SCM_PRETEND_VERSION'])"
+        root = project(tmp_path / str(number), {"backend.py": f"{BACKEND}\n{asks}\n"})
         build_all([Job("head", root, version=version)], sys.executable, BuildSettings())
+        assert (root / builds.BUILT / "quick/version.dat").read_text() == version
     assert compiler() == 2
     assert len(list(builds_folder().glob("*/environments/*/state.txt"))) == 1
 

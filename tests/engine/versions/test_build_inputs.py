@@ -22,7 +22,11 @@ WORK, MORE = "pkg/work.py", "pkg/more.py"
 
 
 def copied(
-    root: Path, files: Mapping[str, str], extension: str = "fast", source: str = ""
+    root: Path,
+    files: Mapping[str, str],
+    extension: str = "fast",
+    source: str = "",
+    command: str = "",
 ) -> set[str]:
     """What is copied from a project into its wheel, which has all of the package."""
     root.mkdir(exist_ok=True)
@@ -33,7 +37,8 @@ def copied(
         for name in ("pkg/__init__.py", WORK, MORE):
             wheel.write(root / source / name, name)
         wheel.writestr(f"pkg/{extension}.cpython-311-x86_64-linux-gnu.so", "")
-    return set(copied_files(root.parent / "pkg.whl", root, root))
+    named = mentions(root, inventory(root), command)
+    return set(copied_files(root.parent / "pkg.whl", root, root, named))
 
 
 GENERATES = "import subprocess\nsubprocess.run(['python', 'tools/generate.py'])\n" + SETUP
@@ -95,7 +100,19 @@ def test_files_in_a_folder_of_sources_are_recognised(tmp_path: Path) -> None:
 def test_a_python_file_that_the_build_has_changed_counts(tmp_path: Path) -> None:
     copied(tmp_path / "root", {})
     (tmp_path / "root" / WORK).write_text("def work(): return 1\n")
-    assert set(copied_files(tmp_path / "pkg.whl", tmp_path / "root", tmp_path / "root")) == {MORE}
+    root = tmp_path / "root"
+    named = mentions(root, inventory(root))
+    assert set(copied_files(tmp_path / "pkg.whl", root, root, named)) == {MORE}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [("make", {WORK, MORE}), ("python pkg/more.py", set()), ("python -m pkg.work", set())],
+)
+def test_what_a_command_of_the_settings_runs_counts(
+    command: str, expected: set[str], tmp_path: Path
+) -> None:
+    assert copied(tmp_path / "root", {}, command=command) == expected
 
 
 @pytest.mark.parametrize(

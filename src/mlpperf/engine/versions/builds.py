@@ -154,7 +154,7 @@ class _Build:
         about = origin(python, {**variables, "CCACHE_BASEDIR": ""})
         group = group_folder([FORMAT, about, settings.packages, settings.commands, settings.config])
         files = {**inventory(job.top), "(version)": job.version}
-        named = mentions(job.top, files)
+        named = mentions(job.top, files, "\n".join(map(" ".join, settings.commands)))
         if job.version:
             variables |= {name: job.version for name in VERSIONS if name not in variables}
         backend = Backend.of(job.root)
@@ -243,7 +243,7 @@ class _Build:
             raise MlpperfError(
                 f"The build of {self.job.name} must make one wheel; it made {names}."
             )
-        copied = copied_files(wheels[0], self.job.top, self.job.root)
+        copied = copied_files(wheels[0], self.job.top, self.job.root, self.named)
         self.kept = Kept(wheels[0], copied)
         keep(self.group, self.kept, self.files, self.environment[1])
 
