@@ -47,8 +47,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(Path(folder, name), "w") as archive:
         archive.write("quick/__init__.py")
         archive.write(built)
-        said = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
-        archive.writestr(about + "METADATA", said)
+        text = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
+        archive.writestr(about + "METADATA", text)
         archive.writestr(about + "WHEEL", wheel)
         archive.writestr(about + "RECORD", "")
     return name

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..suites.pyproject import readable, table_at
 
-# Build backends that compile, on all processors. Others may compile, if a configuration says so.
+# Build backends that compile, on all processors. Others may compile, by configuration.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
 LEGACY = "setuptools.build_meta:__legacy__"
 # Calls a hook of the build backend.

@@ -110,7 +110,7 @@ class Commands:
 def run_all(
     builds: Sequence[Commands], limit: float, progress: Callable[[str], None], text: str
 ) -> None:
-    """Run builds side by side; `text` says which, for the progress.
+    """Run builds side by side; `text` names them in the progress.
 
     Raises
     ------
