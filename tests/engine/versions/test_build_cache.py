@@ -16,10 +16,20 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpperf.cli import machine
+from mlpperf.engine.files import cache_folder
 from mlpperf.engine.suites.build_settings import BuildSettings
 from mlpperf.engine.versions import build_cache, builds
-from mlpperf.engine.versions.build_cache import ENTRY, builds_folder, kept_wheels, size, trim
+from mlpperf.engine.versions.build_cache import (
+    ENTRY,
+    building,
+    builds_folder,
+    kept_wheels,
+    size,
+    trim,
+)
 from mlpperf.engine.versions.builds import Job, build, build_all
+from mlpperf.engine.versions.unpack import unpack
 from mlpperf.errors import MlpperfError
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
@@ -198,7 +208,9 @@ def test_another_compiler_is_another_build(
     assert len(Path(tmp_path, "calls").read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("how", ["the wheel", "the entry", "another wheel", "no hash", "a list"])
+@pytest.mark.parametrize(
+    "how", ["the wheel", "the entry", "another wheel", "no wheel", "a list", "a path"]
+)
 def test_a_damaged_entry_is_built_again(how: str, tmp_path: Path, compiler: Any) -> None:
     build(project(tmp_path / "one"), sys.executable)
     (entry,) = kept_wheels()
@@ -207,9 +219,14 @@ def test_a_damaged_entry_is_built_again(how: str, tmp_path: Path, compiler: Any)
         wheel.write_bytes(wheel.read_bytes()[:-20])
     elif how == "another wheel":
         wheel.write_bytes(wheel.read_bytes().replace(b"WORD = 'one'", b"WORD = 'two'"))
+    elif how == "no wheel":
+        wheel.unlink()
+    elif how == "a path":
+        text = (entry / ENTRY).read_text()
+        assert '"quick/words.py":"quick/words.py"' in text
+        (entry / ENTRY).write_text(text.replace(':"quick/words.py"', ':"quick/wards.py"'))
     else:
-        damaged = {"the entry": b"{", "no hash": b'{"files": {}}', "a list": b"[]"}[how]
-        (entry / ENTRY).write_bytes(damaged)
+        (entry / ENTRY).write_bytes({"the entry": b"{", "a list": b"[]"}[how])
     root = project(tmp_path / "two")
     build(root, sys.executable)
     assert compiler() == 2
@@ -241,8 +258,48 @@ def test_the_wheels_not_used_for_longest_are_removed(tmp_path: Path, compiler: A
     assert len(kept_wheels()) == 3
     trim(total - 1)
     assert set(kept_wheels()) == {entries[0], entries[2]}
+    (kept,) = {entry.parent.parent for entry in kept_wheels()}
+    failed = kept.with_name("failed")  # a group of builds that failed
+    shutil.copytree(kept / "locks", failed / "locks")
+    (failed / "wheels").mkdir()
+    shutil.copytree(kept / "environments", failed / "environments", symlinks=True)
+    with building([(failed, "of a build that is running")]):
+        trim(1)
+        assert [folder.name for folder in builds_folder().iterdir()] == ["failed"]
     trim(1)
     assert not [path for path in builds_folder().rglob("*") if path.is_file()]
+
+
+def test_the_doctor_names_the_folder_of_the_builds(
+    tmp_path: Path, compiler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(project(tmp_path / "one"), sys.executable)
+    check = machine._builds()
+    assert check.state == "fine"
+    assert check.result.startswith("1 kept build, ")
+    assert check.result.endswith(f"MB in {tmp_path / 'cache' / 'builds'}")
+    shutil.rmtree(builds_folder())
+    assert machine._builds().result.startswith("0 kept builds, 0 MB")
+    (tmp_path / "cache").chmod(0o777)
+    check = machine._builds()
+    assert check.state == "problem"
+    assert "MLPPERF_CACHE" in check.result
+    assert "may be written or read by others" in check.result
+
+
+@pytest.mark.parametrize("usual", ["a folder", "nobody may write"])
+def test_builds_lie_in_the_folder_for_caches_or_beside_the_temporary_files(
+    usual: str, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLPPERF_CACHE")
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    if usual == "a folder":
+        assert cache_folder() == tmp_path / "xdg" / "mlpperf-builds"
+        assert cache_folder().stat().st_mode & 0o777 == 0o700
+    else:
+        (tmp_path / "xdg").touch()
+        assert cache_folder().parent == temporary
 
 
 BUILDS = """
@@ -385,24 +442,64 @@ def test_an_interpreter_without_pip_will_do(tmp_path: Path, compiler: Any) -> No
     assert answers(root) == "1 one"
 
 
-def test_setuptools_compiles_once_and_again_for_a_header(tmp_path: Path, compiler: Any) -> None:
+SETUP = """from setuptools import Extension, setup
+setup(ext_modules=[Extension("quick._fast", ["quick/_fast.c"])])
+"""
+
+
+def setuptools_backend() -> str:
+    """A backend that is the setuptools of the tests, so that nothing has to be downloaded."""
     setuptools = pytest.importorskip("setuptools")
     pytest.importorskip("wheel")
     site = str(Path(setuptools.__file__).parent.parent)
-    text = f"import sys\nsys.path.append({site!r})\nfrom setuptools.build_meta import *\n"
+    return f"import sys\nsys.path.append({site!r})\nfrom setuptools.build_meta import *\n"
+
+
+def test_setuptools_compiles_once_and_again_for_a_header(tmp_path: Path, compiler: Any) -> None:
     for number, header in enumerate((1, 1, 2)):
         changes = {
-            "backend.py": text,
+            "backend.py": setuptools_backend(),
             "quick/number.h": f"#define NUMBER {header}\n",
             "quick/words.py": f"WORD = '{number}'\n",
             "pyproject.toml": PYPROJECT.replace("ext-modules", "# ext-modules"),
-            "setup.py": "from setuptools import Extension, setup\n"
-            "setup(ext_modules=[Extension('quick._fast', ['quick/_fast.c'])])\n",
+            "setup.py": SETUP,
         }
         root = project(tmp_path / str(number), changes)
         build(root, sys.executable)
         assert answers(root) == f"{header} {number}"
     assert compiler() == 2
+
+
+def test_the_version_is_part_of_a_build(tmp_path: Path, compiler: Any) -> None:
+    for number, version in enumerate(("1.0", "2.0", "2.0")):
+        asks = "Path('quick/version.dat').write_text(os.environ['SETUPTOOLS_SCM_PRETEND_VERSION'])"
+        root = project(tmp_path / str(number), {"backend.py": f"{BACKEND}\n{asks}\n"})
+        build_all([Job("head", root, version=version)], sys.executable, BuildSettings())
+        assert (root / builds.BUILT / "quick/version.dat").read_text() == version
+    assert compiler() == 2
+    assert len(list(builds_folder().glob("*/environments/*/state.txt"))) == 1
+
+
+@pytest.mark.skipif(not shutil.which("ccache"), reason="ccache is not installed here")
+def test_ccache_knows_an_object_in_another_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "ccache cc")
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "ccache"))
+    for number, (more, answer) in enumerate((("", 1), ("# more\n", 1), ("# more\n", 2))):
+        changes = {
+            "setup.py": SETUP + more,
+            "backend.py": setuptools_backend(),
+            "pyproject.toml": PYPROJECT.replace("ext-modules", "# ext-modules"),
+            "quick/number.h": f"#define NUMBER {answer}\n",
+        }
+        root = project(tmp_path / str(number), changes)
+        build(root, sys.executable)
+        assert answers(root) == f"{answer} one"
+    done = subprocess.run(["ccache", "--print-stats"], capture_output=True, text=True, check=True)
+    counts = dict(line.split("\t") for line in done.stdout.splitlines())
+    hits = int(counts["direct_cache_hit"]) + int(counts["preprocessed_cache_hit"])
+    assert (hits, int(counts["cache_miss"])) == (1, 2)
 
 
 def test_a_full_disk_keeps_nothing_and_the_build_is_used(
@@ -423,5 +520,5 @@ def test_a_wheel_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "quick.whl", "w") as wheel:
         wheel.writestr("../../out.py", "")
     with pytest.raises(MlpperfError, match=r"quick\.whl is '../../out\.py', which does not lie"):
-        builds.unpack(tmp_path / "quick.whl", tmp_path / "root")
+        unpack(tmp_path / "quick.whl", tmp_path / "root")
     assert not (tmp_path / "out.py").exists()

@@ -18,6 +18,8 @@ from mlpperf.cli.app import app
 from mlpperf.engine.versions import builds
 from mlpperf.engine.versions.layout import import_folders
 from mlpperf.engine.versions.metadata import complete
+from mlpperf.engine.versions.prepare import Revisions, pair
+from mlpperf.engine.versions.unpack import unpack
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -45,8 +47,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(Path(folder, name), "w") as archive:
         archive.write("quick/__init__.py")
         archive.write(built)
-        said = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
-        archive.writestr(about + "METADATA", said)
+        text = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
+        archive.writestr(about + "METADATA", text)
         archive.writestr(about + "WHEEL", wheel)
         archive.writestr(about + "RECORD", "")
     return name
@@ -64,6 +66,18 @@ PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
 TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 200) == 200\n"
 
 
+def write_extension(project: Any, source: str) -> None:
+    """The files of a project with an extension module."""
+    for name, text in (
+        ("pyproject.toml", PYPROJECT),
+        ("backend.py", BACKEND),
+        ("quick/__init__.py", "from quick._fast import walk\n"),
+        ("quick/_fast.c", source),
+        ("tests/test_quick.py", TEST),
+    ):
+        project.write(name, text)
+
+
 @pytest.mark.usefixtures("few_processes")
 @pytest.mark.skipif(
     not (shutil.which("cc") and HEADERS.is_file()),
@@ -71,14 +85,7 @@ TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.
 )
 def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(project: Any) -> None:
     project.git("rm", "-r", "--quiet", "src")
-    for name, text in (
-        ("pyproject.toml", PYPROJECT),
-        ("backend.py", BACKEND),
-        ("quick/__init__.py", "from quick._fast import walk\n"),
-        ("quick/_fast.c", "#define EFFORT 100\n" + SOURCE),
-        ("tests/test_quick.py", TEST),
-    ):
-        project.write(name, text)
+    write_extension(project, "#define EFFORT 100\n" + SOURCE)
     project.commit("an extension")
     project.replace("quick/_fast.c", "EFFORT 100", "EFFORT 400")
     before = project.git("status", "--porcelain", "--ignored")
@@ -95,6 +102,43 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     assert series["ratio"]["median"] > 2
     assert record["isolated"] == ""
     assert project.git("status", "--porcelain", "--ignored") == before
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here (cc)")
+def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
+    write_extension(project, "int wrong = missing;\n")
+    project.commit("an extension that does not compile")
+    project.write("README.md", "a change")
+    before = project.git("status", "--porcelain", "--ignored")
+    with contextlib.chdir(project.folder), mock.patch.dict(os.environ):
+        given = ["compare", "HEAD", "--records", str(project.folder.parent / "records")]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 2
+    first, *lines = done.stderr.splitlines()
+    assert first == "mlpperf: The build of base failed with exit code 1."
+    assert "error: " in lines[0]
+    assert "missing" in lines[0]
+    assert project.git("status", "--porcelain", "--ignored") == before
+
+
+@pytest.mark.skipif(
+    not (shutil.which("cc") and HEADERS.is_file()),
+    reason="there is no C compiler here (cc), or Python's headers are missing",
+)
+def test_the_base_can_run_benchmarks_that_only_it_has(project: Any, tmp_path: Path) -> None:
+    write_extension(project, "#define EFFORT 100\n" + SOURCE)
+    project.write("tests/test_old.py", TEST)
+    project.commit("an extension")
+    (project.folder / "tests/test_old.py").unlink()
+    lines: list[str] = []
+    (tmp_path / "copies").mkdir()
+    made = pair(Revisions("HEAD", None), project.folder, tmp_path / "copies", lines.append)
+    assert made.own
+    built = [version.root / builds.BUILT for version in (made.base, made.head, made.own.version)]
+    assert [len(list(folder.glob("quick/_fast.*.so"))) for folder in built] == [1, 1, 1]
+    assert {line.partition(",")[0] for line in lines if "building" in line} == {
+        "building base: 1 of 3"  # and the others get the same wheel
+    }
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a link out", "a file"])
@@ -120,7 +164,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         wheel.writestr("quick/", "")
         wheel.writestr("quick-1.data/platlib/quick/fast.so", "")
         wheel.writestr("quick-1.data/scripts/quick", "")
-    builds.unpack(tmp_path / "quick.whl", root)
+    unpack(tmp_path / "quick.whl", root)
     assert {p.name for p in built.iterdir()} == {"quick"}
     assert (root / "quick").readlink() == Path(builds.BUILT, "quick")
     copied = built / "quick" / "data" / "precious"

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from ..files import cache_folder, write_whole
@@ -27,6 +28,26 @@ from .build_environment import is_there
 from .build_inputs import Mentions
 
 ENTRY = "entry.json"
+PARTIAL = ".partial"  # how the name of an entry ends that is not whole
+
+
+class Entry(msgspec.Struct):
+    """What the file of an entry holds.
+
+    Attributes
+    ----------
+    wheel : the name of the wheel's file.
+    environment : the name and state of the environment of the build.
+    files : a hash of each file of the version, by its path.
+    copied : the paths of files in the wheel that the build only copied, by those in the version.
+    seal : a hash of all this and of the wheel.
+    """
+
+    wheel: str
+    environment: str
+    files: dict[str, str]
+    copied: dict[str, str]
+    seal: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,82 +95,75 @@ def building(entries: Iterable[tuple[Path, str]]) -> Iterator[None]:
 
 def look_up(group: Path, files: Mapping[str, str], named: Mentions, into: Path) -> Kept | None:
     """The kept wheel for a version with these files, copied to the folder `into`."""
-    for entry in sorted((group / "wheels").iterdir(), key=_used, reverse=True):
+    for place in sorted((group / "wheels").iterdir(), key=_used, reverse=True):
         try:
-            about = json.loads((entry / ENTRY).read_bytes())
-            before, copied = about["files"], about["copied"]
-            if not is_there(group, about["environment"]):
+            entry = msgspec.json.decode((place / ENTRY).read_bytes(), type=Entry)
+            alike = _is_built_alike(entry, files, named)
+            if not (alike and is_there(group, entry.environment)):
                 continue
-            if not _is_built_alike(before, files, copied, named):
+            wheel = Path(shutil.copy(place / entry.wheel, into))
+            if _seal(entry, wheel) == entry.seal:
+                os.utime(place / ENTRY)
+                return Kept(wheel, entry.copied)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            if place.suffix == PARTIAL:  # it is being written
                 continue
-            wheel = Path(shutil.copy(entry / about["wheel"], into))
-            if _digest(wheel.read_bytes()) != about["hash"]:
-                raise ValueError("another wheel")
-            os.utime(entry / ENTRY)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            if not entry.name.endswith(".partial"):  # not one that is being written
-                shutil.rmtree(entry, ignore_errors=True)
+        except OSError:
             continue
-        return Kept(wheel, copied)
+        shutil.rmtree(place, ignore_errors=True)
     return None
 
 
-def _is_built_alike(
-    before: Mapping[str, str], files: Mapping[str, str], copied: Mapping[str, str], named: Mentions
-) -> bool:
-    """Whether a build of `files` would give the same extension modules as one of those before."""
-    for path in before.keys() | files.keys():
-        if before.get(path) == files.get(path) or (path in copied and path in files):
-            continue
-        if not named.is_aside(path):
-            return False
-    return True
+def _is_built_alike(entry: Entry, files: Mapping[str, str], named: Mentions) -> bool:
+    """Whether a build of `files` would give the extension modules of an entry."""
+    return all(
+        (path in entry.copied and path in files) or named.is_aside(path)
+        for path in entry.files.keys() | files.keys()
+        if entry.files.get(path) != files.get(path)
+    )
 
 
 def keep(group: Path, kept: Kept, files: Mapping[str, str], environment: str) -> None:
     """Add the wheel of a version with these files, under the lock of its entry."""
-    name = entry_name(files)
-    partial, entry = (group / "wheels" / f"{name}{end}" for end in (".partial", ""))
-    for folder in (partial, entry):  # of a process that was killed, or with an older wheel
+    place = group / "wheels" / entry_name(files)
+    partial = place.with_suffix(PARTIAL)
+    for folder in (partial, place):  # of a process that was killed, or with an older wheel
         shutil.rmtree(folder, ignore_errors=True)
     try:
         partial.mkdir()
         wheel = Path(shutil.copy(kept.wheel, partial))
-        about = {
-            "wheel": wheel.name,
-            "hash": _digest(wheel.read_bytes()),
-            "environment": environment,
-            "files": dict(files),
-            "copied": dict(kept.copied),
-        }
-        write_whole(partial / ENTRY, json.dumps(about).encode())
-        partial.rename(entry)
+        entry = Entry(wheel.name, environment, dict(files), dict(kept.copied))
+        entry.seal = _seal(entry, wheel)
+        write_whole(partial / ENTRY, msgspec.json.encode(entry))
+        partial.rename(place)
     except OSError:  # such as a full disk: then nothing is kept
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def trim(limit: float) -> None:
-    """Remove the wheels not used for longest, until all take at most `limit` bytes.
+def _seal(entry: Entry, wheel: Path) -> str:
+    """A hash of an entry and its wheel, which shows that neither is damaged."""
+    unsealed = msgspec.structs.replace(entry, seal="")
+    return _digest(msgspec.json.encode(unsealed) + wheel.read_bytes())
 
-    A group without wheels goes with its environment, unless a build is running in it.
+
+def trim(limit: float) -> None:
+    """Remove the wheels not used for longest, until all builds take at most `limit` bytes.
+
+    A group without wheels goes with its environments, unless a build is running in it.
     """
-    groups = [group for group in builds_folder().iterdir() if (group / "wheels").is_dir()]
-    entries = [entry for group in groups for entry in (group / "wheels").iterdir()]
-    total = sum(size(group) for group in groups)
-    for entry in sorted(entries, key=_used):
-        if total <= limit:
-            break
-        group = entry.parent.parent
-        own = group / "locks" / entry.name.removesuffix(".partial")
-        with contextlib.suppress(Timeout), contextlib.ExitStack() as locks:
-            locks.enter_context(FileLock(own, timeout=0))
-            total -= size(entry)
-            shutil.rmtree(entry, ignore_errors=True)
-            if not any((group / "wheels").iterdir()):
-                for lock in {*(group / "locks").iterdir()} - {own}:
-                    locks.enter_context(FileLock(lock, timeout=0))
-                total -= size(group)
-                shutil.rmtree(group, ignore_errors=True)
+    groups = [group for group in builds_folder().iterdir() if (group / "locks").is_dir()]
+    total = sum(map(size, groups))
+    entries = [place for group in groups for place in (group / "wheels").iterdir()]
+    for place in [*sorted(entries, key=_used), *groups]:
+        group = place if place in groups else place.parent.parent
+        empty = place == group and not any((group / "wheels").iterdir())
+        locks = [*(group / "locks").iterdir()] if empty else [group / "locks" / place.stem]
+        if total > limit and (empty or place != group):
+            with contextlib.suppress(Timeout), contextlib.ExitStack() as held:
+                for lock in locks:
+                    held.enter_context(FileLock(lock, timeout=0))
+                total -= size(place)
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def size(folder: Path) -> int:

@@ -108,9 +108,13 @@ class Mentions:
         return path in self.run or place.name.encode() in self.files or bool(word)
 
 
-def mentions(whole: Path, files: Mapping[str, str]) -> Mentions:
-    """What the scripts and the configuration of a build name, its scripts' scripts included."""
+def mentions(whole: Path, files: Mapping[str, str], commands: str = "") -> Mentions:
+    """What the scripts, the configuration and the commands of a build name.
+
+    The scripts that a script runs or imports are included.
+    """
     texts = {path: _text(whole / path) for path in files if _is_configuration(path)}
+    texts[""] = commands.encode()
     others = (whole / p for p in files if p not in texts and not p.endswith((".py", *TEXTS)))
     names = {name for file in others for name in PYTHON_FILE.findall(_bytes(file))}
     python = [path for path in files if path.endswith(".py")]
@@ -163,14 +167,11 @@ def _bytes(file: Path) -> bytes:
     return file.read_bytes() if file.is_file() and not file.is_symlink() else b""
 
 
-def copied_files(wheel: Path, whole: Path, root: Path) -> dict[str, str]:
+def copied_files(wheel: Path, whole: Path, root: Path, named: Mentions) -> dict[str, str]:
     """The files that a wheel has as they are and no extension module depends on.
 
     Their paths in the wheel, by those below `whole`, the folder around the project in `root`.
     """
-    files = inventory(whole)
-    named = mentions(whole, files)
-    project = "" if root == whole else f"{root.relative_to(whole).as_posix()}/"
     with zipfile.ZipFile(wheel) as archive:
         installed = dict(members(archive))
         stems = {m.partition(".")[0] for m in installed if m.endswith((".so", ".pyd"))}
@@ -180,8 +181,9 @@ def copied_files(wheel: Path, whole: Path, root: Path) -> dict[str, str]:
             named.anything or any(compiles) or not named.packages.isdisjoint({*tops, RELATIVE})
         )
         by_name: dict[str, list[str]] = {}
-        for path in (path for path in files if path.startswith(project)):
-            by_name.setdefault(PurePosixPath(path).name, []).append(path)
+        for file in root.rglob("*"):
+            if BUILT not in file.parts:
+                by_name.setdefault(file.name, []).append(file.relative_to(whole).as_posix())
         copied = {}
         for member, name in installed.items():
             ends = by_name.get(PurePosixPath(member).name, ())

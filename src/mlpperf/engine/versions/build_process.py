@@ -21,7 +21,9 @@ INTERVAL = 0.05  # seconds between two looks at the processes
 LINES = 12  # lines of a compiler that are shown
 # What a compiler, linker or interpreter prints about an error, and what only repeats that.
 ERROR = re.compile(
-    r"\berror\b ?(\[\w+\])?:|^\w*(Error|Exception)\b|undefined reference|^FAILED:", re.I
+    r"\berror\b ?(\[\w+\]|[A-Z]+\d+)?:|^\w*(Error|Exception)\b|^CMake Error|^FAILED:|"
+    r"undefined reference|cannot find -l|\.p(yx|xd|xi):\d+:\d+: ",
+    re.I,
 )
 REPEATED = re.compile(
     r"subprocess-exited|command .*failed|metadata-generation|failed building wheel|"
@@ -108,7 +110,7 @@ class Commands:
 def run_all(
     builds: Sequence[Commands], limit: float, progress: Callable[[str], None], text: str
 ) -> None:
-    """Run builds side by side; `text` says which, for the progress.
+    """Run builds side by side; `text` names them in the progress.
 
     Raises
     ------

@@ -1,4 +1,10 @@
-"""Builds the projects that have extension modules, unless a wheel of the same sources is kept."""
+"""Builds the projects that have extension modules, unless a wheel of the same sources is kept.
+
+A build always begins with nothing but the files of its version. A build folder that is kept from
+one version to the next would save time, but setuptools does not compile again for a changed header,
+and no backend for a file that its configuration does not name: the old object would be timed for
+the new source. ccache keeps objects by their content, and is supported.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +12,25 @@ import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
-from ..suites.pyproject import readable, table_at
+from .build_backend import Backend, compiling_backend
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
 from .build_environment import build_variables, origin, prepared
-from .build_inputs import Mentions, copied_files, inventory, members, mentions
+from .build_inputs import Mentions, copied_files, inventory, mentions
 from .build_process import Commands, run_all
 from .layout import BUILT
 from .scratch import scratch
+from .unpack import unpack
 
 FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
-# Build backends that compile, on all processors. Others may compile, if a configuration says so.
-COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
 EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\(|\bcffi_modules\b|ext-modules")
-NOTHING: Mapping[str, str] = {}
-LEGACY = "setuptools.build_meta:__legacy__"
-# Calls a hook of the build backend, as the standard for build backends (PEP 517) describes it.
-HOOK = """
-import importlib, json, sys
-about = json.loads(sys.argv[1])
-sys.path[:] = [*about["path"], *filter(None, sys.path)]
-module, _, attribute = about["backend"].partition(":")
-backend = importlib.import_module(module)
-for name in filter(None, attribute.split(".")):
-    backend = getattr(backend, name)
-if "requires" in about:
-    hook = getattr(backend, "get_requires_for_build_wheel", lambda config: [])
-    with open(about["requires"], "w") as file:
-        json.dump(list(hook(about["config"])), file)
-else:
-    backend.build_wheel(about["wheels"], about["config"])
-"""
+# Variables with the version for backends that ask git, of which a copy has nothing.
+VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
 
 
 @dataclass(frozen=True)
@@ -63,11 +50,15 @@ class Job:
     whole: Path | None = None
     version: str = ""
 
+    @property
+    def top(self) -> Path:
+        """The folder with all files that a build may read."""
+        return self.whole or self.root
+
 
 def is_compiled(root: Path, settings: BuildSettings = USUAL) -> str:
     """Why a project has to be built, by its configuration; empty if it has no extension modules."""
-    backend = str(table_at(readable(root), "build-system").get("build-backend", ""))
-    if backend.partition(".")[0] in COMPILING:
+    if backend := compiling_backend(root):
         return f"extension modules, built by {backend}"
     for name in ("setup.py", "setup.cfg", "pyproject.toml"):
         file = root / name
@@ -108,10 +99,10 @@ def build_all(
             progress("waiting for another build of the same version")
             with building((one.group, entry_name(one.files)) for one in builds):
                 _build_missing(builds, progress)
+            trim(settings.cache_limit)
         for one in builds:
             progress(f"installing {one.job.name}")
             one.install()
-    trim(settings.cache_limit)
 
 
 def _build_missing(builds: Sequence[_Build], progress: Callable[[str], None]) -> None:
@@ -147,7 +138,7 @@ class _Build:
     work: Path
     files: Mapping[str, str]
     named: Mentions
-    system: Mapping[str, object]
+    backend: Backend
     variables: Mapping[str, str]
     group: Path
     kept: Kept | None = None
@@ -157,25 +148,17 @@ class _Build:
     def of(cls, job: Job, python: str, settings: BuildSettings, work: Path) -> _Build:
         work.mkdir()
         (work / "temporary").mkdir()
-        whole = job.whole or job.root
-        system = _build_system(job.root)
-        versions = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
-        given = {
-            # ccache, where it is used, then knows a file in another folder.
-            "CCACHE_BASEDIR": str(work),
-            "CCACHE_NOHASHDIR": "1",
-            **(dict.fromkeys(versions, job.version) if job.version else {}),
-            **settings.environment,
-        }
-        variables = build_variables(python, work / "temporary", given)
-        about = [
-            *(FORMAT, origin(python, {**variables, "CCACHE_BASEDIR": ""}), system),
-            *(settings.packages, settings.commands, settings.config),
-        ]
-        files = inventory(whole)
-        group = group_folder(about)
-        named = mentions(whole, files)
-        return cls(job, python, settings, work, files, named, system, variables, group)
+        # ccache, where it is used, then knows a file in another folder.
+        given = {"CCACHE_BASEDIR": str(work), "CCACHE_NOHASHDIR": "1"}
+        variables = build_variables(python, work / "temporary", {**given, **settings.environment})
+        about = origin(python, {**variables, "CCACHE_BASEDIR": ""})
+        group = group_folder([FORMAT, about, settings.packages, settings.commands, settings.config])
+        files = {**inventory(job.top), "(version)": job.version}
+        named = mentions(job.top, files, "\n".join(map(" ".join, settings.commands)))
+        if job.version:
+            variables |= {name: job.version for name in VERSIONS if name not in variables}
+        backend = Backend.of(job.root)
+        return cls(job, python, settings, work, files, named, backend, variables, group)
 
     @property
     def hooks(self) -> bool:
@@ -185,7 +168,7 @@ class _Build:
     @property
     def runs_alone(self) -> bool:
         """Whether the build leaves processors free."""
-        return self.hooks and str(self.system["backend"]).partition(".")[0] not in COMPILING
+        return self.hooks and not self.backend.compiles
 
     def may_share(self, other: _Build) -> bool:
         """Whether only Python files and files that no build reads differ from another version."""
@@ -200,27 +183,22 @@ class _Build:
         self.kept = self.kept or look_up(self.group, self.files, self.named, self.work)
         return self.kept is not None
 
-    @property
-    def _wanted(self) -> list[str]:
-        requires = self.system["requires"]
-        assert isinstance(requires, list)
-        return [*requires, *self.settings.packages]
-
-    def _prepared(self, wanted: Sequence[str]) -> tuple[str, str]:
+    def _prepared(self, more: Sequence[str] = ()) -> tuple[str, str]:
+        wanted = [*self.backend.requires, *self.settings.packages, *more]
         what = f"What the build of {self.job.name} requires"
         return prepared(self.group, self.python, wanted, what)
 
     def preparation(self) -> Commands:
         """What asks the backend for further requirements; it may write into the copy."""
         self._copy()
-        self.environment = self._prepared(self._wanted)
+        self.environment = self._prepared()
         return self._commands([self._hook(requires=str(self.work / "requires.json"))])
 
     def prepare(self) -> None:
         """Make the environment of the build."""
         answer = self.work / "requires.json"
         more = json.loads(answer.read_bytes()) if answer.is_file() else []
-        self.environment = self._prepared([*self._wanted, *map(str, more)])
+        self.environment = self._prepared(list(map(str, more)))
 
     def commands(self) -> Commands:
         """What builds the wheel."""
@@ -238,9 +216,7 @@ class _Build:
         )
 
     def _hook(self, **task: str) -> list[str]:
-        path = [str(self._source / str(one)) for one in self.system["path"]]  # type: ignore[attr-defined]
-        about = {"backend": self.system["backend"], "path": path, "config": self.settings.config}
-        return [self.environment[0], "-c", HOOK, json.dumps(about | task)]
+        return self.backend.command(self.environment[0], self._source, self.settings.config, **task)
 
     def _commands(self, commands: Sequence[Sequence[str]]) -> Commands:
         binaries = str(Path(self.environment[0]).parent)
@@ -251,14 +227,13 @@ class _Build:
     @property
     def _source(self) -> Path:
         """The project's folder in the copy that is built."""
-        whole = self.job.whole or self.job.root
-        return self.work / "source" / self.job.root.relative_to(whole)
+        return self.work / "source" / self.job.root.relative_to(self.job.top)
 
     def _copy(self) -> None:
         """Copy all files, so that nothing that a build writes is left in the version."""
-        whole, into = self.job.whole or self.job.root, self.work / "source"
+        into = self.work / "source"
         shutil.rmtree(into, ignore_errors=True)
-        shutil.copytree(whole, into, symlinks=True, ignore=shutil.ignore_patterns(BUILT))
+        shutil.copytree(self.job.top, into, symlinks=True, ignore=shutil.ignore_patterns(BUILT))
 
     def keep(self) -> None:
         """Keep the wheel that was built."""
@@ -268,71 +243,11 @@ class _Build:
             raise MlpperfError(
                 f"The build of {self.job.name} must make one wheel; it made {names}."
             )
-        copied = copied_files(wheels[0], self.job.whole or self.job.root, self.job.root)
+        copied = copied_files(wheels[0], self.job.top, self.job.root, self.named)
         self.kept = Kept(wheels[0], copied)
         keep(self.group, self.kept, self.files, self.environment[1])
 
     def install(self) -> None:
         """Install the wheel, with the Python files of this version."""
         assert self.kept is not None  # `build_all` has built it
-        unpack(self.kept.wheel, self.job.root, self.job.whole, self.kept.copied)
-
-
-def _build_system(root: Path) -> dict[str, object]:
-    """What the project's configuration says about its build."""
-    table = table_at(readable(root), "build-system")
-    requires, path = table.get("requires", ["setuptools>=40.8.0"]), table.get("backend-path", [])
-    backend = table.get("build-backend", LEGACY)
-    lists = isinstance(requires, list) and isinstance(path, list)
-    if not lists or not all(isinstance(one, str) for one in [*requires, *path, backend]):
-        raise MlpperfError(f"[build-system] in {root / 'pyproject.toml'} is not valid.")
-    return {"requires": requires, "path": path, "backend": backend}
-
-
-def unpack(
-    wheel: Path, root: Path, whole: Path | None = None, copied: Mapping[str, str] = NOTHING
-) -> None:
-    """Put what can be imported of a wheel into the folder of `root` for that.
-
-    The files of the wheel that `copied` names, by their paths below `whole`, come from there.
-    """
-    folder = root / BUILT
-    _remove(folder)  # whatever a commit has in its place
-    folder.mkdir()
-    with zipfile.ZipFile(wheel) as archive:
-        for member, name in members(archive):
-            target = inside(folder, member, f"A file of {wheel.name}")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(archive.read(name))
-    for path, member in copied.items():
-        source, target = (whole or root) / path, folder / member
-        if not source.is_file():  # a test that this version does not have
-            target.unlink(missing_ok=True)
-        elif target.read_bytes() != source.read_bytes():
-            shutil.copyfile(source, target)
-    _hide_sources(root)
-
-
-def _hide_sources(root: Path) -> None:
-    """Replace packages in `root` by what was built, with all other files that they have.
-
-    The sources lack the extension modules, so they must not be imported instead.
-    """
-    folder = root / BUILT
-    for package in (entry for entry in folder.iterdir() if (root / entry.name).is_dir()):
-        for source in (root / package.name).rglob("*"):
-            target = folder / source.relative_to(root)
-            if source.is_file() and not target.exists():  # such as tests inside the package
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, target)
-        _remove(root / package.name)
-        # Relative, so that a copy of the folder leads to its own.
-        (root / package.name).symlink_to(Path(BUILT, package.name), target_is_directory=True)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder with its content, a file, or a link, but not what a link leads to."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        unpack(self.kept.wheel, self.job.root, self.job.top, self.kept.copied)

@@ -227,7 +227,8 @@ def _with_runtime(
     project = origin.top / origin.project
     pythons = {side: wanted.python_of(side, project) for side in sides}
     compiled, jobs = False, dict[str, list[Job]]()
-    for side, version in sides.items():
+    own = [("base", made.own.version)] if made.own else []
+    for side, version in [*sides.items(), *own]:
         check_version(version.root, pythons[side])
         if version.release and version.release.own:
             compiled = compiled or bool(compiled_of(version.root))
