@@ -26,6 +26,7 @@ from .environment import (
 from .ignored import ignored_modules
 from .layout import needed_projects
 from .own import Own, differ, share
+from .pointers import pointers
 from .repository import commit_named, merge_base, source
 from .version import Version, checked_out, coexistence
 
@@ -89,9 +90,10 @@ class Pair:
         return same_code(self.base, self.head, bool(self.suites))
 
     @property
-    def ignored(self) -> dict[str, str]:
-        """The modules that git ignores and the project imports, and why the result is unknown."""
-        return ignored_modules(self.head)
+    def absent(self) -> dict[str, str]:
+        """The files that benchmarks may use and a copy lacks, and why the result is unknown."""
+        lacking_content = pointers(self.base.whole, self.head.whole)
+        return {**ignored_modules(self.head), **lacking_content}
 
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:
