@@ -81,6 +81,7 @@ class Task:
         `hotpath`.
     sides : the versions by name, `base` and `head` or one of them.
     home : the top of the user's repository, of which nothing is to be run.
+    ignored : what git ignores in it, for a dry run.
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
     series : for a dry run, values, memory, traces.
@@ -99,6 +100,7 @@ class Task:
     arguments: list[str] = field(default_factory=list)
     sides: dict[str, Side] = field(default_factory=dict)
     home: str = ""
+    ignored: list[str] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
     once: bool = False
     series: list[Names] = field(default_factory=list)
