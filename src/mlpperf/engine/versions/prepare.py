@@ -86,8 +86,12 @@ class Pair:
 
     @property
     def same_code(self) -> bool:
-        """Whether no file differs that a benchmark can read."""
-        return same_code(self.base, self.head, bool(self.suites))
+        """Whether no file differs that a benchmark can read.
+
+        In a working tree, a module that git ignores may be what has changed.
+        """
+        unseen = self.head.commit is None and ignored_modules(self.head)
+        return not unseen and same_code(self.base, self.head, bool(self.suites))
 
     @property
     def absent(self) -> dict[str, str]:
