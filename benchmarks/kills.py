@@ -160,7 +160,7 @@ def kills(times: int, seed: int, budget: float) -> int:
         comparison(project, temporary, uuid.uuid4().hex, budget).communicate()
         # Locks, and the user's own folder with them, stay.
         rest = (one for one in temporary.rglob("*") if one.parent != temporary or one.is_file())
-        if stays := [str(one) for one in rest if one.suffix != ".lock"]:
+        if stays := [str(one) for one in rest if not one.name.endswith((".lock", ".gitignore"))]:
             bad += 1
             print(f"temporary files left: {', '.join(stays)}")
     print(f"{bad} of {times} left something")
