@@ -158,7 +158,9 @@ def kills(times: int, seed: int, budget: float) -> int:
             about = f"{number + 1:4} {signal.Signals(by).name:8} after {moment:5.2f} s"
             print(f"{about}: {'; '.join(found) or 'nothing left'}", flush=True)
         comparison(project, temporary, uuid.uuid4().hex, budget).communicate()
-        if stays := [one.name for one in temporary.iterdir() if not one.name.endswith(".lock")]:
+        # Locks, and the user's own folder with them, stay.
+        rest = (one for one in temporary.rglob("*") if one.parent != temporary or one.is_file())
+        if stays := [str(one) for one in rest if not one.name.endswith((".lock", ".gitignore"))]:
             bad += 1
             print(f"temporary files left: {', '.join(stays)}")
     print(f"{bad} of {times} left something")

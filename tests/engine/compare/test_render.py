@@ -180,6 +180,20 @@ def test_what_is_missing_is_told_with_what_to_do() -> None:
     assert "Some benchmarks import numpy, which is not installed; add --with numpy." in advice
 
 
+def test_the_own_package_of_a_project_cannot_be_added() -> None:
+    because = "it fails in both versions: ModuleNotFoundError: No module named 'shapes'"
+    left_out = Finding(
+        Series("tests/a.py", "", "a", "pytest"),
+        untimed=Judgement(Verdict.NOT_TIMED, because=because),
+    )
+    findings = {left_out.series: left_out}
+    result = Comparison("old", "new", {}, 0.005, 60.0, findings=findings, project="shapes")
+    (advice,) = render.advice(result)
+    assert advice.startswith("Some benchmarks import shapes, the project's own package")
+    assert "pythonpath of [tool.pytest.ini_options]" in advice
+    assert "--with" not in advice
+
+
 @pytest.mark.parametrize(
     ("base", "head", "commits", "advised"),
     [

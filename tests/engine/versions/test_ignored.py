@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.versions.ignored import ignored_modules
 from mlpperf.engine.versions.layout import BUILT
+from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import checked_out
 
 
@@ -77,6 +79,20 @@ def test_other_ignored_files_do_not(name: str, code: str, project: Any, tmp_path
     write(project, name)
 
     assert ignored(project, tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "same"), [("_tables.py", False), ("_tables.txt", True)])
+def test_a_working_tree_with_an_ignored_module_may_have_other_code(
+    name: str, same: bool, project: Any, tmp_path: Path
+) -> None:
+    write(project, ".gitignore", "_tables*\n")
+    write(project, "inner/code.py", "from . import _tables\n")
+    write(project, f"inner/{name}")
+    base, head = (
+        checked_out(None, project.folder, Path(), tmp_path / side) for side in ("base", "head")
+    )
+    suites = (Suite("pytest", (), (), (), "pytest"),)
+    assert Pair(base, head, suites).same_code == same
 
 
 def test_what_a_build_generates_does_not(project: Any, tmp_path: Path) -> None:

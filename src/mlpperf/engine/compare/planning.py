@@ -87,7 +87,7 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     own = pair.own.suites if pair.own else {}
     gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
-    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **pair.ignored}))
+    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **pair.absent}))
 
 
 def _plan_suite(context: Context, suite: Suite) -> Plan:

@@ -218,7 +218,7 @@ def _property(text: str) -> str:
 
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
-    left_out = ("findings", "environment")
+    left_out = ("findings", "environment", "project")
     content = {key: value for key, value in vars(result).items() if key not in left_out}
     fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
     if result.environment:  # instead of our own

@@ -12,6 +12,7 @@ from ..machine.environment import Environment
 from ..statistics.intervals import Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import THRESHOLD, Series
+from ..versions.layout import project_named
 from ..versions.prepare import Pair
 from ..words import count
 
@@ -222,6 +223,7 @@ class Comparison:
     selected : names and patterns that narrowed it; none if it is about all series.
     merge_base : the hash of the base, if it is the merge base of the revision asked for and the
         head.
+    project : the name of the head's project, as its package would be called.
     suites : where the benchmarks other than hot paths are, by kind.
     isolated : why each version had processes of its own, which detect only larger changes.
     all_timed_because : why it is unknown which series run changed code, so that all were timed.
@@ -247,6 +249,7 @@ class Comparison:
     selected: Sequence[str] = ()
     broken: dict[str, str] = field(default_factory=dict)
     merge_base: str = ""
+    project: str = ""
     suites: dict[str, str] = field(default_factory=dict)
     isolated: str = ""
     all_timed_because: str = ""
@@ -272,6 +275,7 @@ class Comparison:
             {side: version.commit for side, version in versions.items()},
             threshold,
             merge_base=pair.merge_base,
+            project=project_named(pair.head.root).replace("-", "_").lower(),
             suites={suite.kind: suite.place for suite in pair.suites},
             isolated=pair.isolated,
             accepted=pair.settings.accept,

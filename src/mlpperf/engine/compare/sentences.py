@@ -127,7 +127,15 @@ def advice(result: Comparison) -> list[str]:
         )
     reasons = [f.judgement.because for f in result.findings.values()]
     reasons += result.unloaded.values()
-    if missing := dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why)):
+    missing = dict.fromkeys(name for why in reasons for name in NO_MODULE.findall(why))
+    if own := next((name for name in missing if name.lower() == result.project), ""):
+        del missing[own]
+        sentences.append(
+            f"Some benchmarks import {own}, the project's own package, which is in none of the "
+            "folders that were tried: those of the build configuration, src, and that of the "
+            "project; name its folder in pythonpath of [tool.pytest.ini_options]."
+        )
+    if missing:
         are = "which is" if len(missing) == 1 else "which are"
         options = " ".join(f"--with {name}" for name in missing)
         sentences.append(

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..suites.discovery import Suite
 from ..versions.environment import Runtime
+from ..versions.ignored import ignored_in
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
@@ -206,6 +207,8 @@ class Pool:
             about["arguments"] = _arguments(owner[suite], task)
         else:
             about["inputs"] = str(self._inputs)
+        if kind == "dry_run":
+            about["ignored"] = self._ignored
         about |= {"home": self._home, "seed": self._seed(), **task}
         described = {side: self._sides[side] for side in sides}
         if suite:
@@ -224,6 +227,11 @@ class Pool:
     def _home(self) -> str:
         """The top of the user's repository, of which nothing is to be run."""
         return next((str(v.home) for v in self._versions.values() if v.home), "")
+
+    @cached_property
+    def _ignored(self) -> list[str]:
+        """What git ignores there, so that no version has it."""
+        return ignored_in(Path(self._home)) if self._home else []
 
     @cached_property
     def _sides(self) -> dict[str, Side]:

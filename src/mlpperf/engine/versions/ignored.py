@@ -28,15 +28,19 @@ def ignored_modules(version: Version) -> dict[str, str]:
     """
     if version.home is None:
         return {}
-    listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
-    entries = git(*listing, folder=version.home).split(b"\0")
-    names = (os.fsdecode(entry).rstrip("/") for entry in entries if entry)
     return {
         name: "git ignores it, so neither version has this module, which the project imports; "
         "commit it, or let the build backend generate it"
-        for name in names
+        for name in ignored_in(version.home)
         if _is_module(version.home / name) and _lacks(version, version.whole / name)
     }
+
+
+def ignored_in(home: Path) -> list[str]:
+    """The files and folders of a working tree that git ignores, by their path below it."""
+    listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    entries = git(*listing, folder=home).split(b"\0")
+    return [os.fsdecode(entry).rstrip("/") for entry in entries if entry]
 
 
 def _is_module(place: Path) -> bool:

@@ -28,6 +28,7 @@ from .ignored import ignored_modules
 from .layout import PACKAGES, needed_projects, project_named
 from .metadata import complete
 from .own import Own, differ, share
+from .pointers import pointers
 from .release import compiled_of, with_release
 from .repository import Source, commit_named, is_release, merge_base, source
 from .version import Version, checked_out, coexistence
@@ -112,13 +113,19 @@ class Pair:
 
     @property
     def same_code(self) -> bool:
-        """Whether no file differs that a benchmark can read, and no package."""
-        return not self.environments and same_code(self.base, self.head, bool(self.suites))
+        """Whether no file differs that a benchmark can read, and no package.
+
+        In a working tree, a module that git ignores may be what has changed.
+        """
+        if self.environments or (self.head.commit is None and ignored_modules(self.head)):
+            return False
+        return same_code(self.base, self.head, bool(self.suites))
 
     @property
-    def ignored(self) -> dict[str, str]:
-        """The modules that git ignores and the project imports, and why the result is unknown."""
-        return ignored_modules(self.head)
+    def absent(self) -> dict[str, str]:
+        """The files that benchmarks may use and a copy lacks, and why the result is unknown."""
+        lacking_content = pointers(self.base.whole, self.head.whole)
+        return {**ignored_modules(self.head), **lacking_content}
 
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
+from .absent import AbsentFiles
 from .allocations import memory_of
 from .children import Children
 from .dry_run import AbortedError, Touched, call_time, touched
@@ -141,6 +142,7 @@ def _each(series: Sequence[Names]) -> Iterator[tuple[Names, Names | None]]:
 def _dry_run(versions: Versions) -> Iterator[Message]:
     """For each series and version: whether it runs through, and how long a call takes."""
     task = versions.task
+    absent = AbsentFiles(task.home, task.ignored, [side.whole for side in task.sides.values()])
     copies = versions.all()
     if task.suite == HOTPATH:
         from .hotpath_dry_run import dry_run
@@ -152,10 +154,11 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
         for name, copy in copies.items() if answer.quantity == "time" else ():
             children.forget()
+            absent.forget()
             others = [side.whole for other, side in task.sides.items() if other != name]
             try:
                 took = call_time(copy, names, following, task.longest, task.repeat, others)
-                if why_unknown := children.unknown:
+                if why_unknown := absent.why or children.unknown:
                     raise NotTimedError(why_unknown)
                 answer.took[name] = took
             except AbortedError:

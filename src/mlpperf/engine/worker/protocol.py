@@ -82,6 +82,7 @@ class Task:
         `hotpath`.
     sides : the versions by name: `base` and `head`, one of them, or others made of the two.
     home : the top of the user's repository, of which nothing is to be run.
+    ignored : what git ignores in it, for a dry run.
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
     compiled : the versions have extension modules, so each copy needs files of its own.
@@ -101,6 +102,7 @@ class Task:
     arguments: list[str] = field(default_factory=list)
     sides: dict[str, Side] = field(default_factory=dict)
     home: str = ""
+    ignored: list[str] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
     once: bool = False
     compiled: bool = False
