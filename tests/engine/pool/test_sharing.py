@@ -44,7 +44,7 @@ def two(compiler: Any, source: str, folder: Path) -> list[Path]:
     return [compiler.package(folder / side, source) for side in BOTH]
 
 
-@pytest.mark.parametrize("kind", ["single_phase", "nothing"])
+@pytest.mark.parametrize("kind", ["single_phase", "has_a_type"])
 def test_what_can_share_a_process_is_timed_in_one(
     kind: str, compiler: Any, pool: Callable[..., Pool], tmp_path: Path
 ) -> None:
@@ -66,6 +66,7 @@ def test_what_can_share_a_process_is_timed_in_one(
         ("refuses", "cannot load module more than once per process"),
         ("crashes", "with both in it, a process was killed by signal 11"),
         ("keeps_a_type", "Walker is the same object in two copies"),
+        ("keeps_for_a_thread", "the_walker of (base|head) is kept once for all of a thread"),
     ],
 )
 def test_what_cannot_share_a_process_is_found_by_loading_both(

@@ -100,7 +100,7 @@ class Pool:
                 expected = alone[answer.side]
                 lost = answer.broken.keys() - expected.broken.keys()
                 if lost or answer.series != expected.series:
-                    why = answer.broken[min(lost)] if lost else "other benchmarks are found"
+                    why = answer.broken[min(lost)] if lost else "it has other benchmarks"
                     raise DependentError(f"beside another copy, {why}")
 
     def run(

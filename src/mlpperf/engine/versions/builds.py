@@ -24,7 +24,7 @@ from .layout import BUILT, import_folders, project_named
 
 # Build backends that compile; others may, if a configuration asks for it.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
-EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\(|\bcffi_modules\b|ext-modules")
+EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|\bcffi_modules\b|ext-modules")
 VERSION_FILE = """# The version, where the build would write it.
 __version__ = version = {version!r}
 __version_tuple__ = version_tuple = {parts!r}

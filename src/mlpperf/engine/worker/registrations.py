@@ -62,14 +62,14 @@ def _holds(first: Any, own: Collection[str], seen: set[int]) -> bool:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if _belongs(value, own):
+        if belongs(value, own):
             return True
         if depth < DEEPEST:
             left.extend((one, depth + 1) for one in _inside(value))
     return False
 
 
-def _belongs(value: Any, own: Collection[str]) -> bool:
+def belongs(value: Any, own: Collection[str]) -> bool:
     """Whether a class or function is of the project, or the class of any other value."""
     definition = value if isinstance(value, (type, FunctionType)) else type(value)
     module = getattr(definition, "__module__", None)
