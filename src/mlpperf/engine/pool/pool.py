@@ -33,7 +33,7 @@ class Pool:
     Parameters
     ----------
     inputs
-        A folder for the inputs of hot paths, and for what processes leave.
+        A folder for the inputs of hot paths, copies of versions, and for what processes leave.
     warn
         Takes a sentence about each process that hung, died or failed.
     patience
@@ -199,9 +199,7 @@ class Pool:
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
             about["arguments"] = _arguments(owner[suite], task)
-        else:
-            about["inputs"] = str(self._inputs)
-        about |= {"home": self._home, "seed": self._seed(), **task}
+        about |= {"inputs": str(self._inputs), "home": self._home, "seed": self._seed(), **task}
         described = {side: self._sides[side] for side in sides}
         if suite:
             own = list(self._packages)

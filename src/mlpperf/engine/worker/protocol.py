@@ -91,7 +91,7 @@ class Task:
     changed : what comes of each file that differs, by its path below the versions' roots.
     sessions : for timing, in random order. A series may be in several.
     contests : for a race, in this order.
-    inputs : the folder with the inputs of hot paths.
+    inputs : the folder of the comparison: inputs of hot paths, and further copies of versions.
     seed : of all random orders.
     """
 
@@ -376,6 +376,9 @@ def from_json(content: Any) -> Any:
     return _read(_KINDS[str(content["message"])], fields)
 
 
+_hints = cache(get_type_hints)
+
+
 def _read(kind: Any, value: Any) -> Any:
     """`value`, out of JSON, as what `kind` stands for."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -396,8 +399,3 @@ def _read(kind: Any, value: Any) -> Any:
         with contextlib.suppress(KeyError, TypeError):  # an unknown field, or too few
             return build(**{name: _read(hints[name], one) for name, one in value.items()})
     raise ValueError(f"{value!r} is no {kind}")
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)

@@ -17,7 +17,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 DEEPEST = 3  # containers, classes and instances one in the other, from a module on
-VALUES_MOST = 300_000  # that are looked at
+VALUES_MOST = 1_000_000  # that are looked at
 STANDARD = str(Path(os.__file__).parent) + os.sep
 # The modules of Python in which projects register something that others then meet.
 MEETING = ("copyreg", "logging")
