@@ -76,9 +76,8 @@ class Task:
         `on_request` (time blocks, in turns with another worker), `value` (of series that measure no
         time), `memory` (that calls take), `trace` (which functions does each series run?), `touch`
         (does it run changed code?), or `race` (variants of hot paths).
-    suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
-        configuration has them, the seconds that one may take; `pytest`, with its arguments; or
-        `hotpath`.
+    suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
+        that one may take; `pytest`, with its arguments; or `hotpath`.
     sides : the versions by name, `base` and `head` or one of them.
     home : the top of the user's repository, of which nothing is to be run.
     path : folders that are searched first, with what the environment lacks.
@@ -89,8 +88,7 @@ class Task:
     repeat : how often a dry run calls a series again.
     calls : of each version, when memory is counted.
     changed : what comes of each file that differs, by its path below the versions' roots.
-    sessions : for timing, in random order. A series may be in several.
-    contests : for a race, in this order.
+    sessions, contests : for timing, in random order; for a race. A series may be in several.
     inputs : the folder of the comparison: inputs of hot paths, and further copies of versions.
     seed : of all random orders.
     """
