@@ -176,6 +176,13 @@ HAS_A_TYPE = """
     );
     PyModule_AddObject(module, "Walker", type);
 """
+KEEPS_FOR_A_THREAD = (
+    HAS_A_TYPE
+    + """
+    PyObject *walker = PyObject_CallNoArgs(type);
+    PyDict_SetItemString(PyThreadState_GetDict(), "the_walker", walker);
+"""
+)
 # As libraries for bindings do: a type of one name is registered once for all that they find there.
 REGISTERS = """
     PyObject *place = PLACE;
@@ -212,6 +219,8 @@ class Compiler:
     single_phase = SINGLE_PHASE
     nothing, refuses, crashes = multi_phase(""), multi_phase(REFUSES), multi_phase(CRASHES)
     has_a_type, keeps_a_type = multi_phase(HAS_A_TYPE), multi_phase(KEEPS_A_TYPE)
+
+    keeps_for_a_thread = multi_phase(KEEPS_FOR_A_THREAD)
 
     def registers(self, name: str, of_interpreter: bool) -> str:
         """A module that registers itself under a name, and refuses to do so twice."""

@@ -44,7 +44,7 @@ def two(compiler: Any, source: str, folder: Path) -> list[Path]:
     return [compiler.package(folder / side, source) for side in BOTH]
 
 
-@pytest.mark.parametrize("kind", ["single_phase", "nothing"])
+@pytest.mark.parametrize("kind", ["single_phase", "has_a_type"])
 def test_what_can_share_a_process_is_timed_in_one(
     kind: str, compiler: Any, pool: Callable[..., Pool], tmp_path: Path
 ) -> None:
@@ -66,6 +66,7 @@ def test_what_can_share_a_process_is_timed_in_one(
         ("refuses", "cannot load module more than once per process"),
         ("crashes", "with both in it, a process was killed by signal 11"),
         ("keeps_a_type", "Walker is the same object in two copies"),
+        ("keeps_for_a_thread", "the_walker of (base|head) is kept once for all of a thread"),
     ],
 )
 def test_what_cannot_share_a_process_is_found_by_loading_both(
@@ -102,3 +103,25 @@ def test_versions_with_different_libraries_of_one_name_share_no_process(
         return
     with pytest.raises(DependentError, match=r"libeffort\.so of (base|head) differs"):
         asked.check_sharing("pytest", alone)
+
+
+def test_what_a_version_registers_with_a_package_is_reported(tmp_path: Path) -> None:
+    """By the process that lists its benchmarks; one that only uses the package has nothing."""
+    third = tmp_path / "packages/site-packages/third_package.py"
+    third.parent.mkdir(parents=True)
+    third.write_text("KINDS = {}\n")
+    for side, registers in (("base", ""), ("head", "third_package.KINDS['quick'] = Kind\n")):
+        (tmp_path / side / "tests").mkdir(parents=True)
+        (tmp_path / side / "tests/test_quick.py").write_text(TEST)
+        code = f"import third_package\nclass Kind: pass\n{registers}def walk(n): return n\n"
+        (tmp_path / side / "quick.py").write_text(code)
+    (tmp_path / "inputs").mkdir()
+    suite = Suite("pytest", ("tests/test_quick.py",), ("tests/test_quick.py",), (), "tests")
+    runtime = Runtime(sys.executable, dict.fromkeys(BOTH, (str(third.parent),)))
+    pair = Pair(*(Version(s, None, tmp_path / s) for s in BOTH), (suite,), runtime=runtime)
+    asked = Pool(pair, tmp_path / "inputs", [].append, 10.0, seed=1)
+    inventories = asked.discover("pytest", BOTH)
+    assert {s: one.registered for s, one in inventories.items()} == {
+        "base": "",
+        "head": "third_package.KINDS",
+    }

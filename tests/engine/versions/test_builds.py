@@ -182,6 +182,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", "by its setup.py"),
         ("setup.py", "setup(name='a')", ""),
         ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", "its pyproject.toml"),
+        ("pyproject.toml", "[tool.local.cythonize.flags]\n", "by its pyproject.toml"),
         ("pyproject.toml", "= not toml", ""),
     ],
 )

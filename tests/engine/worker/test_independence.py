@@ -70,10 +70,9 @@ def test_a_further_copy_of_a_version_has_files_of_its_own(
     root = compiler.package(tmp_path / "base", compiler.single_phase)
     (root / "link").symlink_to("quick", target_is_directory=True)
     side = Side(str(root), ["quick"], [str(root)], str(root))
-    again = with_own_files(side, 1)
-    assert with_own_files(side, 0) == side
-    assert again.root == again.whole == again.folders[0] == str(tmp_path / "bas1")
-    assert with_own_files(side, 1) == again  # which is made once
+    again = with_own_files(side, tmp_path / "base.1")
+    assert again.root == again.whole == again.folders[0] == str(tmp_path / "base.1")
+    assert with_own_files(side, tmp_path / "base.1") == again  # which is made once
     worlds, (one, other) = load(Path(side.root), Path(again.root))
     one.walk(3)
     assert other.called() == 0

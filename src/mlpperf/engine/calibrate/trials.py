@@ -117,9 +117,10 @@ def calibrate(
         chosen: Selection = selection,
     ) -> Comparison:
         # As a user would, but for equal versions, of which nothing would be timed.
-        narrowed = size and suites and not isolated
+        pair = Pair(original, mutant, tuple(suites), isolated=isolated, runtime=runtime)
+        narrowed = size and suites and not (pair.isolated or pair.compiled)
         stages = compare(
-            Pair(original, mutant, tuple(suites), isolated=isolated, runtime=runtime),
+            pair,
             chosen,
             budget=seconds,
             changes=(lambda: changes(replace(original, copy=None), mutant)) if narrowed else None,

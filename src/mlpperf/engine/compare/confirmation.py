@@ -44,7 +44,7 @@ def confirm_changes(
     ]
     if not changed or context.pair.isolated:
         return
-    found = {series: timing.samplings[series].estimate for series in changed}
+    estimates = {series: timing.samplings[series].estimate for series in changed}
     unknown = {
         s: Sampling.unknown(timing.runs[s].total_seconds, timing.runs[s].setup_seconds)
         for s in changed
@@ -70,22 +70,23 @@ def confirm_changes(
         for series in left if number >= PAIRS.start else ():
             if series in pairs.samplings:
                 logs = pairs.samplings[series].estimate.log_ratios
-                answers[series] = agrees(found[series].log_ratio, found[series].error, logs)
+                answers[series] = agrees(estimates[series].log_ratio, estimates[series].error, logs)
     open_ = [series for series in changed if not answers[series]]
     yield timing.updated({s: _unconfirmed(timing.findings[s]) for s in open_})
 
 
-def agrees(found: float, error: float, logs: Sequence[float]) -> bool | None:
-    """Whether pairs of processes with these log ratios show a change as it was `found`.
+def agrees(change: float, error: float, logs: Sequence[float]) -> bool | None:
+    """Whether pairs of processes with these log ratios show the same `change` as one process did.
 
-    None as long as they leave it open. `error`: the standard error of what was found.
+    All are logarithms of ratios. None as long as they leave it open. `error`: the standard error
+    of the change.
     """
     if len(logs) < 2:
         return None
-    sign, mean = math.copysign(1.0, found), float(np.mean(logs))
+    sign, mean = math.copysign(1.0, change), float(np.mean(logs))
     own = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
     certainty = student_quantile(len(logs) - 1, ONE_SIDED)
-    other = abs(mean - found) - SIZE_MOST * abs(found)  # how far it is from a similar size
+    other = abs(mean - change) - SIZE_MOST * abs(change)  # how far it is from a similar size
     beyond = certainty * math.hypot(own, error)
     if sign * mean + certainty * own < 0 or other > beyond:
         return False

@@ -77,9 +77,14 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
         if not broken:
             skip = skip_unchanged and pair.runs_alike
             planned = _planned(context, HOT_PATHS, inventories, skip)
+    of_suites = {}
     for suite in pair.suites:
         if not planned.broken:
-            planned = planned.joined(_plan_suite(context, suite))
+            of_suites[suite.kind] = inventories = _discover(context, suite)
+            planned = planned.joined(_plan_suite(context, suite, inventories))
+    if pair.compiled and not pair.isolated and planned.series:
+        for kind, inventories in of_suites.items():
+            context.pool.check_sharing(kind, inventories)
     if selection.series and not planned.findings and not planned.broken:
         patterns = " or ".join(map(repr, selection.series))
         raise MlpperfError(f"There is no series that fits {patterns}.")
@@ -90,13 +95,10 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **pair.absent}))
 
 
-def _plan_suite(context: Context, suite: Suite) -> Plan:
+def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Inventory]) -> Plan:
     """The series of a pytest or asv suite."""
     names = {side: getattr(context.pair, side).name for side in SIDES}
-    inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
-    if context.pair.compiled and not context.pair.isolated and base.series and head.series:
-        context.pool.check_sharing(suite.kind, inventories)
     if not head.series:
         reasons = _reasons(head.broken)
         why = " ".join(reasons.values()) or f"it has no series of the {suite.kind} suite"

@@ -34,7 +34,7 @@ class Pool:
     Parameters
     ----------
     inputs
-        A folder for the inputs of hot paths, and for what processes leave.
+        A folder for the inputs of hot paths, copies of versions, and for what processes leave.
     warn
         Takes a sentence about each process that hung, died or failed.
     patience
@@ -105,7 +105,7 @@ class Pool:
                 expected = alone[answer.side]
                 lost = answer.broken.keys() - expected.broken.keys()
                 if lost or answer.series != expected.series:
-                    why = answer.broken[min(lost)] if lost else "other benchmarks are found"
+                    why = answer.broken[min(lost)] if lost else "it has other benchmarks"
                     raise DependentError(f"beside another copy, {why}")
 
     def run(
@@ -205,11 +205,9 @@ class Pool:
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
             about["arguments"] = _arguments(owner[suite], task)
-        else:
-            about["inputs"] = str(self._inputs)
         if kind == "dry_run":
             about["ignored"] = self._ignored
-        about |= {"home": self._home, "seed": self._seed(), **task}
+        about |= {"inputs": str(self._inputs), "home": self._home, "seed": self._seed(), **task}
         described = {side: self._sides[side] for side in sides}
         if suite:
             own = list(self._packages)

@@ -28,7 +28,7 @@ from .scratch import scratch
 from .unpack import unpack
 
 FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
-EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\(|\bcffi_modules\b|ext-modules")
+EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|\bcffi_modules\b|ext-modules")
 # Variables with the version for backends that ask git, of which a copy has nothing.
 VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
 

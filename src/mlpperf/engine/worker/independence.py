@@ -16,7 +16,8 @@ from typing import Any
 
 from .isolation import World, leave
 from .libraries import libraries_in, loaded, names
-from .registrations import outside_modules
+from .registers import kept
+from .registrations import belongs, outside_modules
 
 CAPSULE = "PyCapsule"
 
@@ -27,7 +28,7 @@ def why_dependent(worlds: Sequence[World]) -> str:
     It is nobody's turn afterwards.
     """
     leave()
-    return _shared_object(worlds) or _shared_library(worlds)
+    return _shared_object(worlds) or _kept_object(worlds) or _shared_library(worlds)
 
 
 def _shared_object(worlds: Sequence[World]) -> str:
@@ -45,6 +46,17 @@ def _shared_object(worlds: Sequence[World]) -> str:
         for shared in mine.keys() & owned:
             return f"{mine[shared]} is the same object in two copies"
         owned.update(mine)
+    return ""
+
+
+def _kept_object(worlds: Sequence[World]) -> str:
+    """An object of the project that an extension module keeps for all of a thread."""
+    content = kept()
+    for world in worlds:
+        own = {name.partition(".")[0] for name in world.modules}
+        for name, value in content.items():
+            if belongs(value, own):
+                return f"{name} of {world.side} is kept once for all of a thread"
     return ""
 
 

@@ -63,7 +63,8 @@ class Versions:
         """
         task, side = self.task, self.task.sides[name]
         if task.compiled:
-            side = with_own_files(side, len(self._worlds[name]))
+            into = Path(task.inputs, f"{name}.{len(self._worlds[name])}")
+            side = with_own_files(side, into) if self._worlds[name] else side
         if task.suite == HOTPATH:
             from .hotpath_suite import HotPathCopy
 
@@ -177,23 +178,19 @@ class Versions:
         return registered_with(own)
 
 
-def with_own_files(side: Side, number: int) -> Side:
-    """The version with a copy of its files, which is its first if `number` is 0.
+def with_own_files(side: Side, into: Path) -> Side:
+    """The version with a copy of its files at `into`, which is made unless it is there.
 
-    Python and the loader know an extension module by its file, so each copy needs files of its own.
-    They are not links, and their paths are equally long.
+    Python and the loader know an extension module by its file, so each copy needs files of its own,
+    not links.
     """
-    if not number:
-        return side
     whole = Path(side.whole)
-    copy = whole.with_name(f"{whole.name[:-1]}{number}")
-    if not copy.exists():
-        unfinished = Path(tempfile.mkdtemp(dir=whole.parent))
-        shutil.copytree(whole, unfinished / copy.name, symlinks=True)
-        (unfinished / copy.name).rename(copy)
-        unfinished.rmdir()
+    if not into.exists():
+        unfinished = into.with_name(f"{into.name}.unfinished")
+        shutil.copytree(whole, unfinished, symlinks=True)
+        unfinished.rename(into)
 
     def moved(place: str) -> str:
-        return str(copy / Path(place).relative_to(whole))
+        return str(into / Path(place).relative_to(whole))
 
-    return replace(side, root=moved(side.root), folders=[*map(moved, side.folders)], copy=str(copy))
+    return replace(side, root=moved(side.root), folders=[*map(moved, side.folders)], copy=str(into))

@@ -101,7 +101,7 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
 
 def _discover(versions: Versions) -> Iterator[Message]:
     """The series of each version, and what of them cannot be loaded."""
-    if len(versions.task.sides) > 1:
+    if versions.task.compiled and len(versions.task.sides) > 1:
         yield from _beside(versions)
         return
     for name in versions.task.sides:

@@ -77,9 +77,8 @@ class Task:
         time), `memory` (that calls take), `trace` (which functions does each series run?), `places`
         (the same, with what loads it and gets it ready), `touch` (does it run changed code?), or
         `race` (variants of hot paths).
-    suite : `asv`, with the folder of its benchmarks relative to each version's root and, where its
-        configuration has them, the seconds that one may take; `pytest`, with its arguments; or
-        `hotpath`.
+    suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
+        that one may take; `pytest`, with its arguments; or `hotpath`.
     sides : the versions by name: `base` and `head`, one of them, or others made of the two.
     home : the top of the user's repository, of which nothing is to be run.
     ignored : what git ignores in it, for a dry run.
@@ -91,9 +90,8 @@ class Task:
     repeat : how often a dry run calls a series again.
     calls : of each version, when memory is counted.
     changed : what comes of each file that differs, by its path below the versions' roots.
-    sessions : for timing, in random order. A series may be in several.
-    contests : for a race, in this order.
-    inputs : the folder with the inputs of hot paths.
+    sessions, contests : for timing, in random order; for a race. A series may be in several.
+    inputs : the folder of the comparison: inputs of hot paths, and further copies of versions.
     seed : of all random orders.
     """
 
@@ -399,6 +397,9 @@ def from_json(content: Any) -> Any:
     return _read(_KINDS[str(content["message"])], fields)
 
 
+_hints = cache(get_type_hints)
+
+
 def _read(kind: Any, value: Any) -> Any:
     """`value`, out of JSON, as what `kind` stands for."""
     origin, inner = get_origin(kind), get_args(kind)
@@ -419,8 +420,3 @@ def _read(kind: Any, value: Any) -> Any:
         with contextlib.suppress(KeyError, TypeError):  # an unknown field, or too few
             return build(**{name: _read(hints[name], one) for name, one in value.items()})
     raise ValueError(f"{value!r} is no {kind}")
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)

@@ -65,4 +65,16 @@ def _places() -> list[dict[Any, Any]]:
     return places
 
 
+def kept() -> dict[Any, Any]:
+    """What modules keep for a whole thread or interpreter, by their own names."""
+    content = {name: value for place in _places()[1:] for name, value in place.items()}
+    with contextlib.suppress(Exception):
+        import ctypes
+
+        of_thread = ctypes.pythonapi.PyThreadState_GetDict
+        of_thread.restype = ctypes.c_void_p
+        content |= ctypes.cast(of_thread(), ctypes.py_object).value
+    return {name: value for name, value in content.items() if not _is_register(name)}
+
+
 OUTER = Registers()

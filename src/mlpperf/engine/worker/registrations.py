@@ -17,7 +17,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 DEEPEST = 3  # containers, classes and instances one in the other, from a module on
-VALUES_MOST = 300_000  # that are looked at
+VALUES_MOST = 1_000_000  # that are looked at
 STANDARD = str(Path(os.__file__).parent) + os.sep
 # The modules of Python in which projects register something that others then meet.
 MEETING = ("copyreg", "logging")
@@ -62,14 +62,14 @@ def _holds(first: Any, own: Collection[str], seen: set[int]) -> bool:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if _belongs(value, own):
+        if belongs(value, own):
             return True
         if depth < DEEPEST:
             left.extend((one, depth + 1) for one in _inside(value))
     return False
 
 
-def _belongs(value: Any, own: Collection[str]) -> bool:
+def belongs(value: Any, own: Collection[str]) -> bool:
     """Whether a class or function is of the project, or the class of any other value."""
     definition = value if isinstance(value, (type, FunctionType)) else type(value)
     module = getattr(definition, "__module__", None)
