@@ -6,7 +6,7 @@ from .budget import BUDGET, SUITE_BUDGET
 from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .outcomes import Outcome
 from .pipeline import compare
-from .records import ComparisonRecord, comparisons
+from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
@@ -21,6 +21,7 @@ __all__ = [
     "Request",
     "SeriesDetails",
     "carry_out",
+    "changed_packages",
     "compare",
     "comparisons",
     "read_in_full",

@@ -6,7 +6,7 @@ records share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -109,6 +109,15 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
         gathering = _Gathering()
         span = gathering.add(self)
         return Outcomes(gathering.columns(), *span)
+
+
+def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
+    """What differs between the packages of base and head, such as `numpy 2.2.0 → 2.3.0`."""
+    base, head = (environments.get(side, {}) for side in ("base", "head"))
+    return ", ".join(
+        f"{name} {base.get(name, 'none')} → {head.get(name, 'none')}"
+        for name in sorted(base.keys() | head.keys(), key=str.lower)
+    )
 
 
 NAMES = attrgetter("path", "case", "variant", "suite")

@@ -12,8 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails
-from ..compare.sentences import changed_packages
+from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails, changed_packages
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -173,7 +172,7 @@ def notes(record: ComparisonDetails) -> list[str]:
     sentences = [where_from(record)]
     if record.environments:
         differing = plain(changed_packages(record.environments))
-        sentences.append(f"Each version had packages of its own: {differing}.")
+        sentences.append(f"The environments differ: {differing}.")
     if _trees(record):
         changed = "with" if record.commit.dirty else "without"
         sentences.append(f"The working tree was measured as it was, {changed} changed files.")
