@@ -145,16 +145,21 @@ def test_a_working_tree_is_named_with_its_changes(site: Callable[..., Path]) -> 
 
 
 def test_releases_and_environments_are_named_and_repeated(site: Callable[..., Path]) -> None:
-    packages = {"base": {"numpy": "2.2.0"}, "head": {"numpy": "2.3.0", "Python": "3.13.0"}}
+    packages = {
+        "base": {"numpy": "2.2.0"},
+        "head": {"numpy": "2.3.0", "Python": "3.13.0", **dict.fromkeys("abcdefghijk", "1")},
+    }
     made = comparison(timed("it", 0.0), head=None, environments=packages)
     released = replace(made, releases={"head": "town==2.0"})
+    released.environments["base"]["horse"] = "1"
     html = only_page(site(released))
-    assert "The environments differ: numpy 2.2.0 → 2.3.0, Python none → 3.13.0." in html
+    assert "The environments differ: numpy 2.2.0 → 2.3.0, Python none → 3.13.0, a none → 1" in html
+    assert "g none → 1, h none → 1 and 4 more." in html
     assert "a release" in html
     assert "working tree" not in html.partition("How it was measured")[2].partition("<pre")[2]
     assert (
-        f"mlpperf compare {BASE[:10]} town==2.0 --base-with numpy==2.2.0 "
-        "--head-with numpy==2.3.0 --head-python 3.13 --budget 60"
+        f"mlpperf compare {BASE[:10]} town==2.0 --base-with numpy==2.2.0 --base-with horse==1 "
+        "--head-python 3.13 --budget 60"
     ) in html
 
 

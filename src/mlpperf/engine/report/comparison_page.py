@@ -241,10 +241,12 @@ def command(record: ComparisonDetails) -> str:
         for side in ("base", "head")
     ]
     for side, packages in record.environments.items():
+        if "Python" in packages:
+            words += [f"--{side}-python", ".".join(packages["Python"].split(".")[:2])]
+            continue
+        release = re.split(r"[^\w.-]", record.releases.get(side, ""))[0]
         for name, version in packages.items():
-            if name == "Python":
-                words += [f"--{side}-python", ".".join(version.split(".")[:2])]
-            else:
+            if name != release:
                 words += [f"--{side}-with", f"{name}=={version}"]
     options: Mapping[str, Sequence[object]] = {
         "--series": record.selected,

@@ -274,11 +274,19 @@ def _missing(version: Version, python: str) -> list[str]:
 
 
 def _named(made: Pair, environments: Mapping[str, Mapping[str, str]]) -> Pair:
-    """The pair with the packages that differ, also in the names of the versions."""
+    """The pair with the packages that differ, also in the names of the versions.
+
+    If there are packages that both have, these only.
+    """
+    if not environments:
+        return made
+
+    common = set.intersection(*(set(packages) for packages in environments.values()))
 
     def named(version: Version, side: str) -> Version:
         own = {version.release.name} if version.release else set()
-        others = {n: v for n, v in environments.get(side, {}).items() if n not in own}
+        others = {n: v for n, v in environments[side].items() if n not in own}
+        others = {n: v for n, v in others.items() if n in common} or others
         name = f"{version.name} with {in_words(others)}" if others else version.name
         return replace(version, name=name)
 
