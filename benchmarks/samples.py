@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from demo import build
@@ -75,8 +75,11 @@ def outputs(temporary: Path) -> Iterator[tuple[str, str, Path, Path]]:
         yield name, command, clone, clone / "src"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the commands, one after the other, and keep their output."""
+def main(
+    arguments: Sequence[str] | None = None,
+    outputs: Callable[[Path], Iterator[tuple[str, str, Path, Path]]] = outputs,
+) -> None:
+    """Run the commands of `outputs`, one after the other, and keep what they print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--records", type=Path, help="folder; .mlpperf by default")
     parser.add_argument("--only", action="append", help="name of a sample; repeatable")

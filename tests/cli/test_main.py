@@ -101,7 +101,9 @@ def test_a_command_that_comes_to_its_end_is_0() -> None:
 
 
 @pytest.mark.usefixtures("temporary")
-@pytest.mark.parametrize("arguments", [["nonsense"], ["compare"], ["compare", "--nonsense", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["compare", *"abc"], ["compare", "--nonsense", "x"]]
+)
 def test_options_that_are_wrong_are_2(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "mlpperf", *arguments], capture_output=True)
     assert (done.returncode, done.stdout) == (2, b"")

@@ -108,7 +108,7 @@ def test_pages_in_folders_are_written_too(tmp_path: Path) -> None:
     below.write_text(both[-1], encoding="utf-8")
     message = rewrite(tmp_path, RECORDS)
     assert "README.md, docs/reference/commands.md" in message
-    assert "mlpperf compare [OPTIONS] {BASE} [HEAD]" in below.read_text("utf-8")
+    assert "mlpperf compare [OPTIONS] [BASE] [HEAD]" in below.read_text("utf-8")
     assert rewrite(tmp_path, RECORDS).endswith("all as before.")
 
 

@@ -55,7 +55,7 @@ def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
     assert code == 1
     assert "test_cart" in text.partition("Slower (1)")[2].partition("Skipped (2)")[0]
     shown = " ".join(text.split())
-    assert "Each version had packages of its own: cart 1.0 → 2.0." in shown
+    assert "The environments differ: cart 1.0 → 2.0." in shown
     assert "Regression at the working tree with cart 2.0:" in shown
     assert "bisect" not in text
 

@@ -80,6 +80,15 @@ def test_a_comparison_the_other_way_round_says_the_same(branch: Branch) -> None:
     assert step.log_ratio == pytest.approx(0.05, abs=0.005)
 
 
+def test_a_comparison_of_environments_is_no_link(branch: Branch) -> None:
+    plan, here = branch(3, {1: 0.05}, error=0.001)
+    plan.levels.add(here.record(0, 1))
+    other = here.record(1, 2)
+    other.environments = {"base": {"numpy": "2.2.0"}, "head": {"numpy": "2.3.0"}}
+    assert plan.levels.add(other) is None
+    assert (len(plan.levels.links), plan.levels.others) == (1, 1)
+
+
 def test_commits_that_nothing_ties_are_told(branch: Branch) -> None:
     plan, here = branch(10, {})
     for base in (0, 1, 2, 6, 7):

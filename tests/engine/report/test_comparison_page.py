@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,25 @@ def test_a_working_tree_is_named_with_its_changes(site: Callable[..., Path]) -> 
     assert "The working tree was measured as it was, with changed files." in html
     assert f"mlpperf compare {BASE[:10]} --budget 60" in html
     assert "is not recorded" in html
+
+
+def test_releases_and_environments_are_named_and_repeated(site: Callable[..., Path]) -> None:
+    packages = {
+        "base": {"numpy": "2.2.0"},
+        "head": {"numpy": "2.3.0", "Python": "3.13.0", **dict.fromkeys("abcdefghijk", "1")},
+    }
+    made = comparison(timed("it", 0.0), head=None, environments=packages)
+    released = replace(made, releases={"head": "town==2.0"})
+    released.environments["base"]["horse"] = "1"
+    html = only_page(site(released))
+    assert "The environments differ: numpy 2.2.0 → 2.3.0, Python none → 3.13.0, a none → 1" in html
+    assert "g none → 1, h none → 1 and 4 more." in html
+    assert "a release" in html
+    assert "working tree" not in html.partition("How it was measured")[2].partition("<pre")[2]
+    assert (
+        f"mlpperf compare {BASE[:10]} town==2.0 --base-with numpy==2.2.0 --base-with horse==1 "
+        "--head-python 3.13 --budget 60"
+    ) in html
 
 
 def test_a_comparison_that_skipped_everything_is_only_listed(site: Callable[..., Path]) -> None:

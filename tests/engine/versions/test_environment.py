@@ -177,9 +177,17 @@ def test_without_uv_and_pip_a_sentence_names_what_is_missing(
 def test_a_failed_installation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "lacking", lambda python, modules: [])
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
-    failed = SimpleNamespace(returncode=1, stdout="", stderr="a\nERROR: no network\n")
+    failed = SimpleNamespace(returncode=1, stdout=b"", stderr=b"a\nERROR: no such file\n")
     monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(MlpperfError, match="a cannot be installed for x: ERROR: no network"):
+    with pytest.raises(MlpperfError, match="a cannot be installed for x: ERROR: no such file"):
+        install("x", [], ["a"], "a")
+    failed.stderr = (
+        b"ERROR: Cannot install a==1 and a==2 because\n\nERROR: ResolutionImpossible: see\n"
+    )
+    with pytest.raises(MlpperfError, match="Cannot install a==1 and a==2 because"):
+        install("x", [], ["a"], "a")
+    failed.stderr = b"WARNING: Retrying NewConnectionError()\nERROR: No matching distribution\n"
+    with pytest.raises(MlpperfError, match="the package index cannot be reached"):
         install("x", [], ["a"], "a")
 
 

@@ -170,7 +170,11 @@ def test_what_uses_a_package_that_differs_differs_too(
 def test_what_runs_the_benchmarks_stays_common(made: Made, market: Any) -> None:
     market.wheel("pluggy", "0.1", {"pluggy/__init__.py": ""})
     market.wheel("cart", "3.0", {"cart.py": ""}, "pluggy<1")
-    made_of = made(None, None, packages={"base": CART_1, "head": ("cart==3.0",)})
+    packages = {"base": CART_1, "head": ("cart==3.0",)}
+    made_of = made(None, None, packages=packages, extra=["pluggy==0.1"])
+    assert made_of.runtime is not None
+    (common,) = made_of.runtime.packages["head"]
+    assert (Path(common) / "pluggy").is_dir()
     assert [entry.name for entry in (made_of.head.whole / PACKAGES).iterdir()] != []
     assert not (made_of.head.whole / PACKAGES / "pluggy").exists()
 
@@ -210,6 +214,11 @@ def test_pins_that_contradict_the_project_are_refused(made: Made, market: Any) -
     market.write("pyproject.toml", "[project]\nname = 'town'\ndependencies = ['cart>=2']\n")
     with pytest.raises(MlpperfError, match=r"cart==1.0, cart>=2 cannot be installed"):
         made(None, None, packages={"head": CART_1})
+
+
+def test_a_project_with_only_hot_paths_is_refused(project: Any, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match="tiny has only hot paths"):
+        pair(Revisions(None, None, packages={"head": CART_1}), project.folder, tmp_path)
 
 
 def test_many_packages_are_counted() -> None:

@@ -7,7 +7,7 @@ from .causes import CausesRecord
 from .details import ComparisonDetails, SeriesDetails, read_in_full
 from .outcomes import Outcome
 from .pipeline import compare
-from .records import ComparisonRecord, comparisons
+from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison

@@ -6,7 +6,7 @@ records share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..suites.series import Series
 from .outcomes import Columns, Outcomes
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
+PACKAGES_MOST = 10  # in a sentence
 Side = Annotated[str, msgspec.Meta(pattern="^(base|head)$")]
 
 
@@ -109,6 +110,19 @@ class ComparisonRecord(Origin, kw_only=True, dict=True):
         gathering = _Gathering()
         span = gathering.add(self)
         return Outcomes(gathering.columns(), *span)
+
+
+def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
+    """What differs between the packages of base and head, such as `numpy 2.2.0 → 2.3.0`.
+
+    Of many only the first, those that both have before all others.
+    """
+    base, head = (environments.get(side, {}) for side in ("base", "head"))
+    common = base.keys() & head.keys()
+    names = sorted(base.keys() | head.keys(), key=lambda name: (name not in common, name))
+    shown = [f"{n} {base.get(n, 'none')} → {head.get(n, 'none')}" for n in names[:PACKAGES_MOST]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 NAMES = attrgetter("path", "case", "variant", "suite")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..machine.environment import environment
 from ..machine.machine import BUSY
@@ -13,6 +13,7 @@ from ..statistics.verdicts import Reason
 from ..words import bounds, by_percent, count, rounded
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
+from .records import changed_packages
 from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
@@ -173,7 +174,7 @@ def notes(result: Comparison) -> list[str]:
         sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
     if result.environments:
         differing = changed_packages(result.environments)
-        sentences.append(f"Each version had packages of its own: {differing}.")
+        sentences.append(f"The environments differ: {differing}.")
     if timed:
         again = sum(f.processes > SCREENING.processes for f in timed)
         followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
@@ -206,15 +207,6 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
-
-
-def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
-    """What differs between the packages of base and head, such as `numpy 2.2.0 → 2.3.0`."""
-    base, head = (environments.get(side, {}) for side in ("base", "head"))
-    return ", ".join(
-        f"{name} {base.get(name, 'none')} → {head.get(name, 'none')}"
-        for name in sorted(base.keys() | head.keys(), key=str.lower)
-    )
 
 
 def _detectable(timed: Sequence[Finding]) -> list[str]:

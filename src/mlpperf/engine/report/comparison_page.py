@@ -176,7 +176,7 @@ def notes(record: ComparisonDetails) -> list[str]:
     sentences = [where_from(record)]
     if record.environments:
         differing = plain(changed_packages(record.environments))
-        sentences.append(f"Each version had packages of its own: {differing}.")
+        sentences.append(f"The environments differ: {differing}.")
     if _trees(record):
         changed = "with" if record.commit.dirty else "without"
         sentences.append(f"The working tree was measured as it was, {changed} changed files.")
@@ -245,10 +245,12 @@ def command(record: ComparisonDetails) -> str:
         for side in ("base", "head")
     ]
     for side, packages in record.environments.items():
+        if "Python" in packages:
+            words += [f"--{side}-python", ".".join(packages["Python"].split(".")[:2])]
+            continue
+        release = re.split(r"[^\w.-]", record.releases.get(side, ""))[0]
         for name, version in packages.items():
-            if name == "Python":
-                words += [f"--{side}-python", ".".join(version.split(".")[:2])]
-            else:
+            if name != release:
                 words += [f"--{side}-with", f"{name}=={version}"]
     options: Mapping[str, Sequence[object]] = {
         "--series": record.selected,

@@ -24,6 +24,7 @@ from .version import Version
 
 # What runs the benchmarks of both versions, and is common to them.
 HARNESS = {"pytest", "pluggy", "iniconfig", "greenlet", "asv-runner"}
+INSTALLERS = {"pip", "setuptools", "wheel"}  # no benchmark is about these
 NAMED_MOST = 3  # packages in the name of a version
 Held = dict[str, Distribution]
 
@@ -59,11 +60,16 @@ def check_given(given: Sequence[str]) -> None:
             raise MlpperfError(
                 f"{text!r} is no package that one version can have; write NAME==VERSION."
             ) from reason
-        if name in HARNESS:
+        if for_both([text]):
             raise MlpperfError(
                 f"{name} runs the benchmarks of both versions, which cannot have two of it; "
                 "--with names one for both."
             )
+
+
+def for_both(extra: Sequence[str]) -> list[str]:
+    """Those of some packages that run the benchmarks of both versions."""
+    return [text for text in extra if _name(text) in HARNESS]
 
 
 def install_apart(versions: Mapping[str, Version], needs: Mapping[str, Needs]) -> None:
@@ -188,7 +194,7 @@ def differences(
     base, head = every.values()
     releases = [version.release for version in versions.values() if version.release]
     own = {release.name for release in releases if release.own}
-    every_name = (base.keys() | head.keys()) - own
+    every_name = (base.keys() | head.keys()) - own - INSTALLERS
     names = sorted(name for name in every_name if base.get(name) != head.get(name))
     if not names:
         return {}

@@ -32,6 +32,13 @@ from .variables import variables
 # Modules that a worker needs besides the standard library; packages have the same names.
 NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
 OLDEST = (3, 9)  # Python that runs a worker
+# What pip and uv print if there is no network.
+UNREACHABLE = (
+    "NewConnectionError",
+    "NameResolutionError",
+    "ConnectTimeout",
+    "error sending request",
+)
 QUESTION = 60.0  # seconds for an interpreter to answer
 
 
@@ -276,5 +283,14 @@ def install(
         [*command, *options, "--", *wanted], capture_output=True, env=clean_environment()
     )
     if done.returncode:
-        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
+        why = plain(_why((done.stderr or done.stdout).decode(errors="replace"))).rstrip(".")
         raise MlpperfError(f"{what} cannot be installed for {python}: {why}.")
+
+
+def _why(output: str) -> str:
+    """The line of pip's or uv's output that has the reason for a failure."""
+    if any(sign in output for sign in UNREACHABLE):
+        return "the package index cannot be reached"
+    lines = output.splitlines()
+    conflicts = [line for line in lines if "Cannot install" in line]
+    return conflicts[0].strip() if conflicts else last_line(output)

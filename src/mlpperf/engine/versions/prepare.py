@@ -11,7 +11,7 @@ from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
-from .apart import Needs, check_given, differences, in_words, install_apart, why_separate
+from .apart import Needs, check_given, differences, for_both, in_words, install_apart, why_separate
 from .builds import Job, build_all, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
 from .environment import (
@@ -131,7 +131,9 @@ class Pair:
     def interpreter(self) -> tuple[str, tuple[str, ...]]:
         """The interpreter of the head's suites, or else hot paths, and its folders of packages."""
         runtime = self.runtime or self.hot_paths
-        return runtime.python, tuple(runtime.packages.get("head", ()))
+        folders = list(runtime.packages.get("head", ()))
+        own = self.head.whole / PACKAGES
+        return runtime.python, (*([str(own)] if own.is_dir() else []), *folders)
 
     @property
     def compiled(self) -> bool:
@@ -200,6 +202,7 @@ def pair(
     check("kind of suite", wanted.kinds, KINDS)
     kinds = wanted.kinds or own_settings.suites
     # Hot paths run in our own environment, which is the same for both versions.
+    only_hot_paths = new.entries and not wanted.only_commits
     if "hotpaths" not in kinds or not wanted.only_commits:
         old, new = replace(old, entries=()), replace(new, entries=())
     suites, own = tuple(discover(suite_source.root, kinds)), None
@@ -211,6 +214,11 @@ def pair(
             for name in (name for suite in suites for name in suite.files):
                 share(suite_source.root, version.root, name)
     has_hot_paths = old.entries or new.entries
+    if not suites and only_hot_paths:
+        raise MlpperfError(
+            "Releases and environments are compared by tests and asv suites, and "
+            f"{project_name(new.root)} has only hot paths: these run in mlpperf's own environment."
+        )
     if not suites and not has_hot_paths:
         raise MlpperfError(
             f"{project_name(new.root)} has no benchmarks to compare: looked for hot paths in "
@@ -258,7 +266,7 @@ def _with_runtime(
     if apart:
         install_apart(sides, needs)
         isolated = isolated or why_separate(sides, list(pythons.values()))
-    others = [] if apart else [*missing["head"], *wanted.extra]
+    others = for_both(wanted.extra) if apart else [*missing["head"], *wanted.extra]
     folders = {
         python: packages(python, [*lacking(python, modules), *others], into / f"packages-{number}")
         for number, python in enumerate(dict.fromkeys(pythons.values()))
@@ -285,11 +293,19 @@ def _missing(version: Version, python: str) -> list[str]:
 
 
 def _named(made: Pair, environments: Mapping[str, Mapping[str, str]]) -> Pair:
-    """The pair with the packages that differ, also in the names of the versions."""
+    """The pair with the packages that differ, also in the names of the versions.
+
+    If there are packages that both have, these only.
+    """
+    if not environments:
+        return made
+
+    common = set.intersection(*(set(packages) for packages in environments.values()))
 
     def named(version: Version, side: str) -> Version:
         own = {version.release.name} if version.release else set()
-        others = {n: v for n, v in environments.get(side, {}).items() if n not in own}
+        others = {n: v for n, v in environments[side].items() if n not in own}
+        others = {n: v for n, v in others.items() if n in common} or others
         name = f"{version.name} with {in_words(others)}" if others else version.name
         return replace(version, name=name)
 

@@ -111,6 +111,9 @@ def _refuse_siblings(version: Version, release: Release) -> None:
 
 def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
     """Put what a wheel holds where a project has the same packages, and remove these."""
+    for file in wheel.glob("*.dist-info/*"):
+        if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
+            _remove(file)
     held = {stem: entry for entry in wheel.iterdir() if (stem := _stem(entry)) not in NO_PACKAGES}
     places: dict[str, Path] = {}
     for folder in folders:

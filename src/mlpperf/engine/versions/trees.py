@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from .layout import PACKAGES
+
 # Files for git, a forge or an editor.
 FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
 FORGE |= {".editorconfig", ".pre-commit-config.yaml", ".git-blame-ignore-revs", ".gitlab-ci.yml"}
@@ -72,15 +74,18 @@ def _tree(top: Path) -> dict[str, Path]:
         links = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
         for name in (*files, *links):
-            if name != ".git" and not (name != "entry_points.txt" and _is_about(folder)):
+            if name != ".git" and not _is_about(Path(folder, name).relative_to(top)):
                 file = Path(folder, name)
                 tree[file.relative_to(top).as_posix()] = file
     return tree
 
 
-def _is_about(folder: str) -> bool:
-    """Whether a folder has what a build or an installation notes about a package."""
-    return Path(folder).name.endswith(".dist-info") or ".dist-info/" in Path(folder).as_posix()
+def _is_about(file: Path) -> bool:
+    """Whether a file is what we, pip or uv note about a package that is installed."""
+    if file.parent.suffix == ".dist-info" and file.name == "METADATA":
+        return True
+    installed = file.parts[0] == PACKAGES and Path(*file.parts[:2]).suffix == ".dist-info"
+    return installed and file.name != "entry_points.txt"
 
 
 def _equal(one: Path, other: Path) -> bool:
