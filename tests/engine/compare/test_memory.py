@@ -14,7 +14,7 @@ from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.allocations import BETWEEN_CALLS, _counted
+from mlpperf.engine.worker.allocations import MARK, _counted
 from mlpperf.engine.worker.protocol import MemoryCounts
 
 Peak = Callable[[], float]
@@ -104,15 +104,19 @@ def test_nothing_is_judged_if_nothing_is_suspected() -> None:
 
 def test_of_each_call_the_peak_is_counted_and_what_it_allocates() -> None:
     """What is freed is no longer held; what an earlier call has left does not count."""
-    between = [(1, BETWEEN_CALLS), (1, 0)]
+    mark = [(1, MARK), (1, 0)]
     counted = _counted(
         [
             (7, 999),  # before the first call
-            *between,
+            *mark,
             *[(2, 100), (3, 50), (2, 0), (4, 20), (3, 0)],  # 4 is kept
-            *between,
+            *mark,
+            *[(5, 10_000), (5, 0)],  # to finish the call, and to prepare the next one
+            *mark,
             *[(2, 30), (2, 0), (4, 0), (7, 0), (2, 40), (2, 60)],  # the last one in its place
-            *between,
+            *mark,
+            *mark,
+            *mark,
         ]
     )
     assert counted == [[150, 3], [60, 3], [0, 0]]
