@@ -26,11 +26,35 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     Attributes
     ----------
     peak : bytes at the peak.
-    allocations : their number.
+    allocations : their number; missing where only tracemalloc could count.
     """
 
     peak: Bytes
-    allocations: Count
+    allocations: Count | msgspec.UnsetType = msgspec.UNSET
+
+
+class Work(msgspec.Struct, forbid_unknown_fields=True):
+    """What a call executes, counted exactly; what C functions do is not counted.
+
+    Attributes
+    ----------
+    not_counted : why there are no counts; empty if there are.
+    bytecodes, calls, c_calls : instructions, entered Python functions, and calls of C functions, by
+        version.
+    same : both versions execute the same.
+    differing : how many functions of the project execute more or fewer instructions.
+    places : those with the largest differences, and these differences.
+    movable : the share of a call that functions with changed code take at most; null if unknown.
+    """
+
+    not_counted: str
+    bytecodes: dict[Side, Count]
+    calls: dict[Side, Count]
+    c_calls: dict[Side, Count]
+    same: bool
+    differing: Count
+    places: dict[str, int]
+    movable: Unbounded | None
 
 
 class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +83,8 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     threshold : the smallest change that is reported, as a share.
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
+    work : what a call executes, counted exactly; null if it was not tried.
+    work_rose : it executes more than [tool.mlpperf] bytecodes allows.
     """
 
     ratio: Bounds  # type: ignore[assignment]
@@ -76,6 +102,8 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     threshold: Share
     coarse: bool
     bound: Positive | None
+    work: Work | None
+    work_rose: bool
 
 
 class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True):

@@ -146,6 +146,12 @@ def test_calls_of_c_are_counted_by_name(tmp_path: Path) -> None:
     text = "a b c"
     counts = counts_of(lambda: [len(text), len(text), text.split()], tmp_path)
     assert counts.c_calls == {"len": 2, "str.split": 1}
+    by_callback = module(tmp_path / "a.py")["by_callback"]
+    executed = counts_of(lambda: by_callback(5), tmp_path).functions
+    assert {name: (one.calls, one.c_calls) for name, one in executed.items()} == {
+        "a.py:20:by_callback": (1, 1),
+        "a.py:21:<lambda>": (5, 0),
+    }
 
 
 def test_the_time_of_c_belongs_to_the_function_that_calls_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
@@ -39,28 +40,26 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
     """
     try:
         first, again = (_instructions(runner) for _ in range(2))
-        calls, calls_again = (_calls_of_c(runner) for _ in range(2))
+        calls, calls_again = (_profiles(runner) for _ in range(2))
     except NotCountableError as reason:
         return Counts(not_counted=str(reason))
     except Exception as reason:  # such as a recursion that is too deep with a tracer
         return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
     place = _Places(root, whole or root)
     executed = _by_function(first, place)
-    c_calls, seconds = calls
+    c_calls, own = _by_name(calls), _own(calls, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
         return Counts(not_counted=THREADED)
-    if executed != _by_function(again, place) or c_calls != calls_again[0]:
+    if executed != _by_function(again, place) or c_calls != _by_name(calls_again):
         return Counts(not_counted="two calls of one version do not execute the same")
     if compiler := COMPILERS & sys.modules.keys():
         return Counts(not_counted=f"{min(compiler)} compiles functions, and hides them")
-    own = _seconds_by_function(seconds, place)
-    for name, of in _seconds_by_function(calls_again[1], place).items():
-        own[name] = max(own.get(name, 0.0), of)
-    bytecodes, entries = executed.pop("", (0, 0))
+    for name, (_, seconds) in _own(calls_again, place).items():
+        own[name] = own[name][0], max(own[name][1], seconds)
     return Counts(
-        bytecodes + sum(one for one, _ in executed.values()),
-        entries + sum(one for _, one in executed.values()),
-        {name: Executed(b, n, own.get(name, 0.0)) for name, (b, n) in executed.items()},
+        sum(bytecodes for bytecodes, _ in executed.values()),
+        sum(entries for _, entries in executed.values()),
+        {n: Executed(*of, *own.get(n, (0, 0.0))) for n, of in executed.items() if n},
         dict(c_calls),
     )
 
@@ -146,30 +145,37 @@ def by_monitoring(tally: Tally) -> Iterator[None]:
 # --- calls of C, and time -------------------------------------------------------------------------
 
 
-def _calls_of_c(runner: Runner) -> tuple[Counter[str], dict[int, list[Any]]]:
-    """Calls of C functions by name; and the seconds of each code object, C included.
+@dataclass
+class _Profile:
+    """What a code object calls of C, by name, and takes itself, C included, in seconds."""
 
-    The seconds of a code object are its own, without those of the Python functions that it calls.
+    code: CodeType
+    c_calls: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def _profiles(runner: Runner) -> list[_Profile]:
+    """A profile of each code object that a call executes.
+
+    Its seconds are without those of the Python functions that it calls.
     """
-    c_calls: Counter[str] = Counter()
-    seconds: dict[int, list[Any]] = {}
-    stack: list[list[Any]] = []
-    clock = time.perf_counter
+    profiles: dict[int, _Profile] = {}
+    stack: list[_Profile] = []
+    clock, since = time.perf_counter, 0.0
 
     def see(frame: FrameType, event: str, function: Any) -> None:
+        nonlocal since
         now = clock()
         if event == "call":
-            entry = seconds.setdefault(id(frame.f_code), [frame.f_code, 0.0])
             if stack:
-                stack[-1][0][1] += now - stack[-1][1]
-            stack.append([entry, clock()])
+                stack[-1].seconds += now - since
+            stack.append(profiles.setdefault(id(frame.f_code), _Profile(frame.f_code)))
+            since = clock()
         elif event == "return" and stack:
-            entry, since = stack.pop()
-            entry[1] += now - since
-            if stack:
-                stack[-1][1] = clock()
-        elif event == "c_call":
-            c_calls[_name_of(function)] += 1
+            stack.pop().seconds += now - since
+            since = clock()
+        elif event == "c_call" and stack:
+            stack[-1].c_calls[_name_of(function)] += 1
 
     def through(call: Call) -> None:
         with _undisturbed():
@@ -183,9 +189,7 @@ def _calls_of_c(runner: Runner) -> tuple[Counter[str], dict[int, list[Any]]]:
                 raise NotCountableError("it traces what is run")
 
     runner.apply(through)
-    c_calls["sys.setprofile"] -= 1
-    c_calls["sys.getprofile"] -= 1
-    return +c_calls, seconds
+    return list(profiles.values())
 
 
 def _name_of(function: Any) -> str:
@@ -277,8 +281,16 @@ def _by_function(tally: Tally, place: _Places) -> dict[str, tuple[int, int]]:
     return executed
 
 
-def _seconds_by_function(seconds: dict[int, list[Any]], place: _Places) -> dict[str, float]:
-    every: dict[str, float] = {}
-    for code, own in seconds.values():
-        every[place(code)] = every.get(place(code), 0.0) + own
+def _by_name(profiles: list[_Profile]) -> Counter[str]:
+    """All calls of C functions."""
+    return sum((profile.c_calls for profile in profiles), Counter[str]())
+
+
+def _own(profiles: list[_Profile], place: _Places) -> dict[str, tuple[int, float]]:
+    """Calls of C by each function of the project, and its seconds; of all others, as `""`."""
+    every: dict[str, tuple[int, float]] = {}
+    for profile in profiles:
+        name = place(profile.code)
+        calls, seconds = every.get(name, (0, 0.0))
+        every[name] = calls + sum(profile.c_calls.values()), seconds + profile.seconds
     return every

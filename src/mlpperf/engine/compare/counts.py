@@ -1,0 +1,82 @@
+"""Counting what calls execute, and what memory they take, before anything is timed.
+
+Counts are exact where times scatter: they show which series do the same work, which function does
+more of it, and which series changed code takes too little of to make them measurably slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ..pool.process import WorkerError
+from ..suites.series import Series
+from ..versions.diff import Changes
+from ..worker.protocol import Counted, DryRun
+from .context import Context
+from .dry_run import by_suite
+from .result import Finding
+from .work import Work
+
+BUDGET_SHARE = 0.1  # of the budget for timing, in addition to it
+CALLS = 200.0  # of a series, in both versions together, that take as long as counting it
+LONGER = 3.0  # counting may take this many times as long as expected
+
+
+def affordable(
+    series: Iterable[Series], runs: Mapping[Series, DryRun], budget: float
+) -> list[Series]:
+    """The series that can be counted, those with the shortest calls first."""
+    left, chosen = BUDGET_SHARE * budget, []
+    for one in sorted(series, key=lambda s: runs[s].total_seconds):
+        left -= CALLS * runs[one].total_seconds
+        if left < 0:
+            break
+        chosen.append(one)
+    return chosen
+
+
+def count_work(
+    context: Context,
+    findings: Mapping[Series, Finding],
+    runs: Mapping[Series, DryRun],
+    series: Iterable[Series],
+    changes: Changes | None,
+    budget: float,
+) -> dict[Series, Finding]:
+    """Findings on series of suites, with what a call executes and the memory that it takes.
+
+    Versions that need a process each are not counted: their interpreters may differ.
+    """
+    if context.pair.isolated:
+        return {}
+    chosen = affordable((one for one in series if one.suite), runs, budget)
+    answers: dict[Series, Counted] = {}
+    end = time.monotonic() + LONGER * BUDGET_SHARE * budget
+    for suite, some in by_suite(chosen).items():
+        context.progress(f"counting what {len(some)} series execute")
+        names = [one.names for one in some]
+        longest = LONGER * CALLS * max(runs[one].total_seconds for one in some)
+        with context.pool.start("count", suite, series=names, longest=max(longest, 1.0)) as worker:
+            worker.until = end
+            with contextlib.suppress(WorkerError):  # what is not counted is timed all the same
+                for answer in worker:
+                    if isinstance(answer, Counted):
+                        answers[Series.of(answer.series, suite)] = answer
+    return {
+        one: _with_counts(context, findings[one], answers[one], runs[one], changes)
+        for one in chosen
+        if one in answers
+    }
+
+
+def _with_counts(
+    context: Context, finding: Finding, answer: Counted, run: DryRun, changes: Changes | None
+) -> Finding:
+    """The finding with what was counted."""
+    work = Work.of(answer.counts, {side: took.call for side, took in run.took.items()}, changes)
+    most = context.pair.settings.bytecodes
+    rose = most is not None and work.ratio > 1 + most
+    return replace(finding, work=work, work_rose=rose, memory=answer.memory)
