@@ -22,7 +22,9 @@ from .work import Work
 
 BUDGET_SHARE = 0.1  # of the budget for timing, in addition to it
 CALLS = 200.0  # of a series, in both versions together, that take as long as counting it
-LONGER = 3.0  # counting may take this many times as long as expected
+# Counting may take this many times as long as expected, and these seconds more to load the suite.
+LONGER, LOADING = 3.0, 20.0
+SERIES_LEAST = 5.0  # seconds that counting a series may take
 
 
 def affordable(
@@ -54,13 +56,13 @@ def count_work(
         return {}
     chosen = affordable((one for one in series if one.suite), runs, budget)
     answers: dict[Series, Counted] = {}
-    end = time.monotonic() + LONGER * BUDGET_SHARE * budget
     for suite, some in by_suite(chosen).items():
         context.progress(f"counting what {len(some)} series execute")
         names = [one.names for one in some]
-        longest = LONGER * CALLS * max(runs[one].total_seconds for one in some)
-        with context.pool.start("count", suite, series=names, longest=max(longest, 1.0)) as worker:
-            worker.until = end
+        expected = [CALLS * runs[one].total_seconds for one in some]
+        longest = max(LONGER * max(expected), SERIES_LEAST)
+        with context.pool.start("count", suite, series=names, longest=longest) as worker:
+            worker.until = time.monotonic() + LOADING + LONGER * sum(expected)
             with contextlib.suppress(WorkerError):  # what is not counted is timed all the same
                 for answer in worker:
                     if isinstance(answer, Counted):

@@ -176,6 +176,7 @@ def _count(versions: Versions) -> Iterator[Message]:
         ready = _Ready()
         try:
             runners = {n: ready.begin(copy, names, following) for n, copy in copies.items()}
+            set_aside()  # collections are quick then
             with at_most(task.longest):
                 for runner in runners.values():
                     runner.run(())
