@@ -1,6 +1,9 @@
 """Memory is judged by processes that did not suspect it; what varies by chance raises no alarm."""
 
+import sys
+import tracemalloc
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,14 @@ import pytest
 
 from mlpperf.engine.compare.budget import MEMORY_ALARM
 from mlpperf.engine.compare.context import Context
-from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
+from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.allocations import MARK, _counted
+from mlpperf.engine.worker.allocations import MARK, _counted, least_memory
 from mlpperf.engine.worker.protocol import MemoryCounts
+from mlpperf.engine.worker.runner import PreparedRunner
 
 Peak = Callable[[], float]
 
@@ -100,6 +104,39 @@ def test_nothing_is_judged_if_nothing_is_suspected() -> None:
     pool = Counting(lambda: 1e6, lambda: 1e6)
     assert judged(pool, series=0).findings == {}
     assert pool.asked == 0
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_peak_of_a_call_is_counted_with_memray_and_without(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What prepares a call, and what finishes it, is not the call's."""
+    if installed:
+        pytest.importorskip("memray")
+    else:
+        monkeypatch.setitem(sys.modules, "memray", None)
+
+    def prepared(size: int) -> PreparedRunner:
+        larger: Any = partial(bytearray, 9_000_000)
+        return PreparedRunner(lambda: larger() and partial(bytearray, size), larger)
+
+    memory = least_memory({"base": prepared(1_000_000), "head": prepared(2_000_000)})
+    for side, size in (("base", 1_000_000), ("head", 2_000_000)):
+        assert size <= memory[side]["peak"] < size + 100_000
+        assert ("allocations" in memory[side]) == installed
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_peak_alone_is_judged() -> None:
+    finding = Finding(Series("p", "c", "v"))
+    processes = np.full((2, 4), np.nan)
+    base, head = processes.copy(), processes.copy()
+    base[0], head[0] = 1e6, 2e6
+    judged = _judged(finding, base, head)
+    assert judged.grown == ["peak memory 1 → 2 MB"]
+    head[0, 1] = np.nan  # a process that gave no answer
+    assert _judged(finding, base, head).grown == []
+    assert _judged(finding, processes, processes) == finding
 
 
 def test_of_each_call_the_peak_is_counted_and_what_it_allocates() -> None:

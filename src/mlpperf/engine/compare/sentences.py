@@ -183,10 +183,11 @@ def notes(result: Comparison) -> list[str]:
     if result.all_timed_because:
         sentences.append(f"All benchmarks were timed, because {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
-    if hot_paths and not any(finding.memory for finding in hot_paths):
+    counted = (memory for finding in hot_paths for memory in finding.memory.values())
+    if hot_paths and not any("allocations" in memory for memory in counted):
         sentences.append(
-            "The memory of a call was not counted, which needs memray: "
-            "pip install 'mlpperf[memory]'."
+            "Only the peak memory of Python's own allocators was counted; memray counts all, and "
+            "the allocations: pip install 'mlpperf[memory]'."
         )
     if result.isolated:
         sentences.append(
