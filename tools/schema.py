@@ -84,7 +84,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
     work : what a call executes, counted exactly; null if it was not tried.
-    work_rose : it executes more than [tool.mlpperf] bytecodes allows.
+    work_most, work_rose : by which share it may execute more, null for any; whether it does.
     """
 
     ratio: Bounds  # type: ignore[assignment]
@@ -103,6 +103,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     coarse: bool
     bound: Positive | None
     work: Work | None
+    work_most: float | None
     work_rose: bool
 
 

@@ -11,7 +11,7 @@ import pytest
 from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.budget import IMMOVABLE_ERROR, SETTLED_ERROR, Sampling
 from mlpperf.engine.compare.context import SIDES
-from mlpperf.engine.compare.counts import affordable, count_work
+from mlpperf.engine.compare.counts import affordable, conclude, count_calls
 from mlpperf.engine.compare.render import markdown, record, table
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, section_of
@@ -21,7 +21,6 @@ from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.suites.settings import Settings
 from mlpperf.engine.versions.diff import Changes, Effect
 from mlpperf.engine.worker.protocol import CallTime, Counted, Counts, DryRun, Executed
 
@@ -224,22 +223,24 @@ class Pool:
         return Worker()
 
 
-def counted(pool: Pool, seconds: float = 1e-3, **named: Any) -> dict[Series, Finding]:
-    settings = Settings(bytecodes=named.pop("bytecodes", None))
-    pair = SimpleNamespace(isolated=named.pop("isolated", ""), settings=settings)
+def counted(
+    pool: Pool, seconds: float = 1e-3, isolated: str = "", bytecodes: float | None = None
+) -> Finding:
+    pair = SimpleNamespace(isolated=isolated)
     context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
-    took = {side: CallTime(seconds, seconds) for side in SIDES}
-    runs = {ONE: DryRun(ONE.names, took=took)}
-    return count_work(context, {ONE: Finding(ONE)}, runs, [ONE], None, 100.0)
+    run = DryRun(ONE.names, took={side: CallTime(seconds, seconds) for side in SIDES})
+    answers = count_calls(context, {ONE: run}, [ONE], 100.0)
+    return conclude(Finding(ONE), run, answers.get(ONE), None, bytecodes)
 
 
 MORE = counts({"a.py:3:f": 205, "a.py:9:g": 900})  # 1.8 % more
+UNKNOWN = Counts(not_counted="it runs threads")
 ANSWER = Counted(ONE.names, {"base": SMALL, "head": MORE}, {"base": {"peak": 1}})
 
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_what_was_counted_is_in_the_finding(dies: bool) -> None:
-    finding = counted(Pool([ANSWER], dies))[ONE]
+    finding = counted(Pool([ANSWER], dies))
     assert str(finding.work) == "+1.8 % bytecodes, all in f (a.py:3)"
     assert finding.memory == {"base": {"peak": 1}}
     assert not finding.regression
@@ -247,10 +248,10 @@ def test_what_was_counted_is_in_the_finding(dies: bool) -> None:
 
 def test_nothing_is_counted_where_each_version_has_a_process_or_the_calls_are_too_long() -> None:
     pool = Pool([ANSWER])
-    assert counted(pool, isolated="an extension module") == {}
-    assert counted(pool, seconds=100.0) == {}
+    assert counted(pool, isolated="an extension module") == Finding(ONE)
+    assert counted(pool, seconds=100.0) == Finding(ONE)
     assert pool.asked == []
-    assert counted(Pool([], dies=True)) == {}
+    assert counted(Pool([], dies=True)) == Finding(ONE)
 
 
 def test_the_shortest_calls_are_counted_first() -> None:
@@ -269,7 +270,7 @@ def test_the_shortest_calls_are_counted_first() -> None:
 def test_more_work_is_a_regression_only_where_the_project_asks_for_it(
     most: float | None, regression: bool
 ) -> None:
-    (finding,) = counted(Pool([ANSWER]), bytecodes=most).values()
+    finding = counted(Pool([ANSWER]), bytecodes=most)
     finding = replace(finding, untimed=Judgement(Verdict.MEASURED))
     assert finding.regression == regression
     assert (section_of(finding) is WORK) == regression
@@ -278,6 +279,17 @@ def test_more_work_is_a_regression_only_where_the_project_asks_for_it(
     words = "Regression at head: tests/test_a.py::test_a executes more bytecodes."
     assert (verdict(comparison) == words) == regression
     assert "+1.8 % bytecodes, all in f (a.py:3)" in markdown(comparison)
+
+
+@pytest.mark.parametrize("answers", [[], [replace(ANSWER, counts=dict.fromkeys(SIDES, UNKNOWN))]])
+def test_a_limit_that_cannot_be_judged_is_not_kept(answers: list[Counted]) -> None:
+    finding = counted(Pool(answers), bytecodes=0.01)
+    finding = replace(finding, untimed=Judgement(Verdict.MEASURED))
+    assert not finding.decided
+    comparison = Comparison("base", "head", {}, 0.01, findings={ONE: finding})
+    assert comparison.exit_code == 2
+    assert "not counted" in markdown(comparison)
+    assert replace(finding, work_most=None).decided
 
 
 def test_what_counts_show_is_noted_and_recorded() -> None:

@@ -40,15 +40,10 @@ def affordable(
     return chosen
 
 
-def count_work(
-    context: Context,
-    findings: Mapping[Series, Finding],
-    runs: Mapping[Series, DryRun],
-    series: Iterable[Series],
-    changes: Changes | None,
-    budget: float,
-) -> dict[Series, Finding]:
-    """Findings on series of suites, with what a call executes and the memory that it takes.
+def count_calls(
+    context: Context, runs: Mapping[Series, DryRun], series: Iterable[Series], budget: float
+) -> dict[Series, Counted]:
+    """What a call of series of suites executes in each version, and the memory that it takes.
 
     Versions that need a process each are not counted: their interpreters may differ.
     """
@@ -67,18 +62,19 @@ def count_work(
                 for answer in worker:
                     if isinstance(answer, Counted):
                         answers[Series.of(answer.series, suite)] = answer
-    return {
-        one: _with_counts(context, findings[one], answers[one], runs[one], changes)
-        for one in chosen
-        if one in answers
-    }
+    return {one: answers[one] for one in chosen if one in answers}
 
 
-def _with_counts(
-    context: Context, finding: Finding, answer: Counted, run: DryRun, changes: Changes | None
+def conclude(
+    finding: Finding,
+    run: DryRun,
+    answer: Counted | None,
+    changes: Changes | None,
+    most: float | None,
 ) -> Finding:
-    """The finding with what was counted."""
-    work = Work.of(answer.counts, {side: took.call for side, took in run.took.items()}, changes)
-    most = context.pair.settings.bytecodes
-    rose = most is not None and work.ratio > 1 + most
-    return replace(finding, work=work, work_rose=rose, memory=answer.memory)
+    """The finding with what was counted; `most` as the `bytecodes` of `Settings`."""
+    finding = replace(finding, work_most=most)
+    if not answer:
+        return finding
+    seconds = {side: took.call for side, took in run.took.items()}
+    return replace(finding, work=Work.of(answer.counts, seconds, changes), memory=answer.memory)

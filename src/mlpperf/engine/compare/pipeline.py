@@ -44,7 +44,8 @@ from .budget import (
     usual_budget,
 )
 from .context import Context
-from .counts import count_work
+from .counts import conclude as conclude_counts
+from .counts import count_calls
 from .dry_run import (
     bounds_of_long_calls,
     conclude,
@@ -153,8 +154,13 @@ def steps(
     }
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)
-    countable = [series for series in timeable if series not in apart]
-    findings |= count_work(context, findings, runs, countable, changes, budget)
+    counted = count_calls(context, runs, set(timeable) - apart, budget)
+    most = context.pair.settings.bytecodes
+    findings |= {
+        series: conclude_counts(findings[series], runs[series], counted.get(series), changes, most)
+        for series in timeable
+        if series.suite
+    }
     findings |= judge_memory(context, findings)
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
     if unknown or changes is None:  # else what is run while loading is the same

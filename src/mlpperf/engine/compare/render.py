@@ -62,7 +62,7 @@ def _verdict(finding: Finding) -> str:
 
 def _beside(finding: Finding) -> str:
     """What was counted of a series, beside its time."""
-    return "; ".join([*finding.grown, *([work(finding)] if finding.work else [])])
+    return "; ".join([*finding.grown, *filter(None, [work(finding)])])
 
 
 def text(result: Comparison, verbose: bool = False) -> RenderableType:
@@ -202,4 +202,5 @@ def _series_record(finding: Finding) -> dict[str, Any]:
         "verdict": str(finding.judgement),
         "grown": finding.grown,
         "risen": finding.risen,
+        "work_rose": finding.work_rose,
     }

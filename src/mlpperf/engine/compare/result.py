@@ -65,7 +65,7 @@ class Finding:
     bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
         upper bound if the base does; NaN if neither is known.
     work : what a call executes, counted exactly; None if nobody tried.
-    work_rose : it executes more than `[tool.mlpperf] bytecodes` allows.
+    work_most : by which share a call may execute more, if the project has a limit.
     """
 
     series: Series
@@ -89,7 +89,7 @@ class Finding:
     coarse: bool = False
     bound: float = math.nan
     work: Work | None = None
-    work_rose: bool = False
+    work_most: float | None = None
 
     @property
     def slower(self) -> bool:
@@ -115,6 +115,12 @@ class Finding:
     def immovable(self) -> bool:
         """Whether changed code takes too little of a call to make it measurably slower."""
         return self.work is not None and self.work.immovable
+
+    @property
+    def work_rose(self) -> bool:
+        """Whether a call executes more than the project allows."""
+        most = self.work_most
+        return most is not None and self.work is not None and self.work.ratio > 1 + most
 
     @property
     def looks_changed(self) -> bool:
@@ -190,7 +196,9 @@ class Finding:
 
     @property
     def decided(self) -> bool:
-        """Whether the series was judged."""
+        """Whether the series was judged, by its time and, if these have a limit, by its counts."""
+        if self.work_most is not None and not (self.work and math.isfinite(self.work.ratio)):
+            return False
         return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
 
     @property

@@ -106,7 +106,8 @@ def work(finding: Finding) -> str:
     if finding.immovable:
         most = f"{100 * MOVABLE_LEAST:g}"
         return f"{finding.work}; changed code takes at most {most} % of a call"
-    return str(finding.work or "")
+    missing = "bytecodes were not counted" if finding.work_most is not None else ""
+    return str(finding.work or missing)
 
 
 def unchanged(result: Comparison) -> str:
