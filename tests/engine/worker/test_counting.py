@@ -106,9 +106,9 @@ def test_every_instruction_counts_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="Python has both ways")
 def test_both_ways_to_count_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = module(tmp_path / "a.py")["work"]
-    monitored = counts_of(work, tmp_path)
-    monkeypatch.setattr(counting, "by_monitoring", counting.by_trace)
-    assert by_name(counts_of(work, tmp_path)) == by_name(monitored)
+    traced = counts_of(work, tmp_path)
+    monkeypatch.setattr(counting, "by_trace", counting.by_monitoring)
+    assert by_name(counts_of(work, tmp_path)) == by_name(traced)
 
 
 @pytest.mark.parametrize("name", ["work", "asynchronous"])

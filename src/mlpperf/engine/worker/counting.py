@@ -70,7 +70,7 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
 def _instructions(runner: Runner) -> Tally:
     """Instructions and entries of each code object that a call executes."""
     tally: Tally = {}
-    counting = by_monitoring if hasattr(sys, "monitoring") else by_trace
+    counting = by_monitoring if sys.version_info >= (3, 13) else by_trace
 
     def through(call: Call) -> None:
         with _undisturbed(), counting(tally):
@@ -82,7 +82,7 @@ def _instructions(runner: Runner) -> Tally:
 
 @contextlib.contextmanager
 def by_trace(tally: Tally) -> Iterator[None]:
-    """Count what this thread executes, by a trace function; for Python before 3.12."""
+    """Count what this thread executes, by a trace function; for Python before 3.13."""
     locals_: dict[int, Callable[..., Any]] = {}
 
     def local(entry: list[Any]) -> Callable[..., Any]:
@@ -115,7 +115,10 @@ def by_trace(tally: Tally) -> Iterator[None]:
 
 @contextlib.contextmanager
 def by_monitoring(tally: Tally) -> Iterator[None]:
-    """Count what is executed, by `sys.monitoring`; for Python from 3.12 on."""
+    """Count what is executed, by `sys.monitoring`; from Python 3.13 on.
+
+    There, trace functions see no instructions; Python 3.12 has both, and this takes longer.
+    """
     monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
     events = monitoring.events
 
