@@ -258,7 +258,8 @@ def here(
     from mlpperf.engine.pool.process import WorkerError
     from mlpperf.engine.worker import allocations, arrays, loading
     from mlpperf.engine.worker import main as worker
-    from mlpperf.engine.worker.protocol import Request, Task, from_json, to_json
+    from mlpperf.engine.worker.protocol import Request, Task
+    from mlpperf.engine.worker.wire import from_json, to_json
 
     asked: list[str] = []
     screening = replace(budget.SCREENING, processes=2)

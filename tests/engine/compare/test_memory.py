@@ -1,6 +1,9 @@
 """Memory is judged by processes that did not suspect it; what varies by chance raises no alarm."""
 
+import sys
+import tracemalloc
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,14 @@ import pytest
 
 from mlpperf.engine.compare.budget import MEMORY_ALARM
 from mlpperf.engine.compare.context import Context
-from mlpperf.engine.compare.memory import CALLS, judge_memory, judges_of_memory
+from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.allocations import BETWEEN_CALLS, _counted
+from mlpperf.engine.worker.allocations import MARK, _counted, least_memory
 from mlpperf.engine.worker.protocol import MemoryCounts
+from mlpperf.engine.worker.runner import PreparedRunner
 
 Peak = Callable[[], float]
 
@@ -102,17 +106,54 @@ def test_nothing_is_judged_if_nothing_is_suspected() -> None:
     assert pool.asked == 0
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_peak_of_a_call_is_counted_with_memray_and_without(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What prepares a call, and what finishes it, is not the call's."""
+    if installed:
+        pytest.importorskip("memray")
+    else:
+        monkeypatch.setitem(sys.modules, "memray", None)
+
+    def prepared(size: int) -> PreparedRunner:
+        larger: Any = partial(bytearray, 9_000_000)
+        return PreparedRunner(lambda: larger() and partial(bytearray, size), larger)
+
+    memory = least_memory({"base": prepared(1_000_000), "head": prepared(2_000_000)})
+    for side, size in (("base", 1_000_000), ("head", 2_000_000)):
+        assert size <= memory[side]["peak"] < size + 100_000
+        assert ("allocations" in memory[side]) == installed
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_peak_alone_is_judged() -> None:
+    finding = Finding(Series("p", "c", "v"))
+    processes = np.full((2, 4), np.nan)
+    base, head = processes.copy(), processes.copy()
+    base[0], head[0] = 1e6, 2e6
+    judged = _judged(finding, base, head)
+    assert judged.grown == ["peak memory 1 → 2 MB"]
+    head[0, 1] = np.nan  # a process that gave no answer
+    assert _judged(finding, base, head).grown == []
+    assert _judged(finding, processes, processes) == finding
+
+
 def test_of_each_call_the_peak_is_counted_and_what_it_allocates() -> None:
     """What is freed is no longer held; what an earlier call has left does not count."""
-    between = [(1, BETWEEN_CALLS), (1, 0)]
+    mark = [(1, MARK), (1, 0)]
     counted = _counted(
         [
             (7, 999),  # before the first call
-            *between,
+            *mark,
             *[(2, 100), (3, 50), (2, 0), (4, 20), (3, 0)],  # 4 is kept
-            *between,
+            *mark,
+            *[(5, 10_000), (5, 0)],  # to finish the call, and to prepare the next one
+            *mark,
             *[(2, 30), (2, 0), (4, 0), (7, 0), (2, 40), (2, 60)],  # the last one in its place
-            *between,
+            *mark,
+            *mark,
+            *mark,
         ]
     )
     assert counted == [[150, 3], [60, 3], [0, 0]]

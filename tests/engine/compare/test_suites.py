@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
-from mlpperf.engine.compare import budget
+from mlpperf.engine.compare import budget, memory
 
 pytestmark = pytest.mark.usefixtures("temporary")
 PLENTY = "600"  # seconds; see `few_processes`
@@ -141,6 +141,26 @@ def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) ->
     assert "walks.Walks.time_walk" in record["verdict"]
     assert "tests/perf/check_town.py::test_walk" in record["verdict"]
     assert town.git("status", "--porcelain", "--ignored") == before  # nothing is left behind
+
+
+def test_what_a_call_executes_and_its_memory_are_judged_too(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of tests and asv benchmarks alike, whatever the clock shows."""
+    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
+    town.replace("src/town/streets.py", "    return n\n", "    n += 0\n    return n\n")
+    town.replace("src/town/streets.py", "sum(range(1000))", "sum([*range(200_000)])")
+    code, record, _ = compared(town, "HEAD")
+    work = {series["variant"]: series["work"] for series in record["series"]}
+    for name in ("test_walk", "time_walk"):
+        assert work[name]["places"].keys() == {"walk (src/town/streets.py:8)"}
+        more = work[name]["bytecodes"]["head"] - work[name]["bytecodes"]["base"]
+        assert more == next(iter(work[name]["places"].values())) > 0
+    assert code == 1
+    (grown,) = (series for series in record["series"] if series["grown"])
+    assert grown["variant"] == "test_stand"
+    assert grown["memory"]["head"]["peak"] > 1_000_000 > grown["memory"]["base"]["peak"]
+    assert "test_stand takes more memory" in record["verdict"]
 
 
 def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) -> None:

@@ -18,6 +18,7 @@ threshold = "2%"
 budget = 60
 pytest_options = ['--runslow']
 unjudged = "30%"
+bytecodes = "1%"
 accept = ["*gpu*"]
 
 [tool.mlpperf.thresholds]
@@ -43,6 +44,7 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         {"*network*": 0.1},
         60,
         unjudged_most=0.3,
+        bytecodes=0.01,
         accept=("*gpu*",),
         pytest_options=("--runslow",),
     )
@@ -58,6 +60,7 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("budget = 0", "budget must be a number of seconds, not 0"),
         ("budget = 'long'", "budget must be a number"),
         ("pytest_options = '--runslow'", "pytest_options must be a list"),
+        ("bytecodes = 'none'", "bytecodes takes a percentage such as 2%, not 'none'"),
         ("unjudged = 'few'", "unjudged takes a percentage such as 2%, not 'few'"),
         ("accept = 'gpu'", "accept must be a list"),
         (

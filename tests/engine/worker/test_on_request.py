@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.worker.on_request import blocks_on_request
-from mlpperf.engine.worker.protocol import Begin, Block, End, Request, to_json
+from mlpperf.engine.worker.protocol import Begin, Block, End, Request
 from mlpperf.engine.worker.runner import Runner
+from mlpperf.engine.worker.wire import to_json
 
 BLOCK = Block(1, False)
 DATA = bytes(2_000_000)

@@ -9,7 +9,10 @@ import pytest
 from mlpperf.engine.worker.protocol import (
     CallTime,
     Contest,
+    Counted,
+    Counts,
     DryRun,
+    Executed,
     HotPath,
     Inventory,
     LoopTimes,
@@ -17,12 +20,16 @@ from mlpperf.engine.worker.protocol import (
     Session,
     Side,
     Task,
-    from_json,
-    to_json,
 )
+from mlpperf.engine.worker.wire import from_json, to_json
 
 SERIES = ("tests/test_parse.py", "[small]", "test_parse")
 MESSAGES = [
+    Counted(
+        SERIES,
+        {"base": Counts(7, 1, {"a.py:1:f": Executed(7, 1, 2, 1e-6)}, {"len": 2})},
+        {"base": {"peak": 9}},
+    ),
     Task(
         "time",
         "hotpath",

@@ -43,8 +43,10 @@ def test_what_is_handed_over_is_called_as_it_was_set_up(kind: type, scenes: list
         assert os.environ["TOWN"] == "outside"
     for runner in (*runners, *runners):
         runner.block(())
+    for runner in runners:
+        runner.apply(lambda call: call())
     leave()
-    assert seen == [("base", "a", 30), ("head", "b", 31)] * 2
+    assert seen == [("base", "a", 30), ("head", "b", 31)] * 3
     for scene in scenes:
         with scene.entered():
             del os.environ["TOWN"]  # each its own

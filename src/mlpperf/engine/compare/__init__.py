@@ -11,7 +11,6 @@ from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
-from .sentences import changed_packages
 
 __all__ = [
     "BUDGET",

@@ -45,25 +45,21 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))
                     for side, calls in answer.calls.items():
-                        counted[i, SIDES.index(side), :, process] = np.median(calls, axis=0)
+                        each = np.median(calls, axis=0)
+                        counted[i, SIDES.index(side), : len(each), process] = each
     return {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
 
 
 def _judged(finding: Finding, base: NDArray[np.float64], head: NDArray[np.float64]) -> Finding:
     """A finding by the memory that processes counted of each quantity."""
-    known = ~np.isnan(base + head).any(axis=0)
-    if not known.any():
-        return finding
-    rose = np.all(head > base, axis=1).tolist()  # not where a process gave no answer
-    return replace(
-        finding,
-        memory={
-            side: dict(
-                zip(QUANTITIES, map(round, np.median(values[:, known], axis=1)), strict=True)
-            )
-            for side, values in (("base", base), ("head", head))
-        },
-        grown_in=[
-            quantity for quantity, all_rose in zip(QUANTITIES, rose, strict=True) if all_rose
-        ],
-    )
+    memory: dict[str, dict[str, int]] = {side: {} for side in SIDES}
+    grown_in = []
+    for quantity, one, other in zip(QUANTITIES, base, head, strict=True):
+        known = ~np.isnan(one + other)
+        if known.any():
+            for side, values in zip(SIDES, (one, other), strict=True):
+                memory[side][quantity] = round(float(np.median(values[known])))
+        if np.all(other > one):  # not where a process gave no answer
+            grown_in.append(quantity)
+    known_at_all = all("peak" in of for of in memory.values())
+    return replace(finding, memory=memory, grown_in=grown_in) if known_at_all else finding

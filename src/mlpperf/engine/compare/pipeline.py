@@ -4,8 +4,9 @@ Both versions are loaded into one process and take turns on the same arrays, bec
 differ by ten times more than two versions inside one. The result of one process is one value; the
 processes are the sample.
 
-1. *Dry run.* Every benchmark of both versions is called, and what is wrong is not timed. The memory
-   that a call takes is counted, and what seems to take more is judged by other processes.
+1. *Dry run.* Every benchmark of both versions is called, and what is wrong is not timed. What a
+   call executes and the memory that it takes are counted, and what seems to take more memory is
+   judged by other processes.
 2. *Screening.* A few processes time every series for equal times.
 3. *Follow-up.* What looks slower, or faster, by the threshold is timed by more processes. Whether
    it changed is decided by the signed-rank interval over all processes, with a confidence for which
@@ -47,6 +48,8 @@ from .budget import (
 )
 from .confirmation import confirm_changes
 from .context import Context
+from .counts import conclude as conclude_counts
+from .counts import count_calls
 from .dry_run import (
     bounds_of_long_calls,
     conclude,
@@ -164,14 +167,22 @@ def _steps(
     findings = dict(planned.findings)
     findings |= {series: conclude(findings[series], run) for series, run in runs.items()}
     findings |= measure_values(context, planned.findings, runs)
-    findings |= judge_memory(context, findings)
     skipped = Judgement(Verdict.UNCHANGED_CODE)
     findings |= {
         series: replace(findings[series], untimed=skipped)
         for series in _timeable(findings, runs)
         if reasons.get(series) == ""
     }
-    budget = given or usual_budget(_timeable(findings, runs))
+    timeable = _timeable(findings, runs)
+    budget = given or usual_budget(timeable)
+    counted = count_calls(context, runs, set(timeable) - apart, budget)
+    most = context.pair.settings.bytecodes
+    findings |= {
+        series: conclude_counts(findings[series], runs[series], counted.get(series), changes, most)
+        for series in timeable
+        if series.suite
+    }
+    findings |= judge_memory(context, findings)
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
     if unknown or changes is None:  # else what is run while loading is the same
         apart |= loaded_differently(context, runs, planned.shared)

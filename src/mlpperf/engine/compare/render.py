@@ -17,7 +17,7 @@ from ..table import Table
 from ..words import SHORT, bounds, by_percent, count, seconds
 from .result import Comparison, Finding
 from .sections import FASTER, FIXED, SLOWER, UNCHANGED, WRONG, Part, Section, sections
-from .sentences import advice, interval, notes, unchanged, verdict
+from .sentences import advice, interval, notes, unchanged, verdict, work
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -60,11 +60,16 @@ def table(findings: Iterable[Finding]) -> Table:
 
 
 def _verdict(finding: Finding) -> str:
-    """The verdict on a series, with its values and its memory."""
+    """The verdict on a series, with its values, its memory and what it executes."""
     values = finding.shown(*map(min, finding.values.values())) if finding.values else []
     sides = (f"{side} {value}" for side, value in zip(finding.values, values, strict=True))
     measured = finding.risen or ", ".join(sides)
-    return "; ".join(filter(None, [str(finding.judgement), measured, *finding.grown]))
+    return "; ".join(filter(None, [str(finding.judgement), measured, _beside(finding)]))
+
+
+def _beside(finding: Finding) -> str:
+    """What was counted of a series, beside its time."""
+    return "; ".join([*finding.grown, *filter(None, [work(finding)])])
 
 
 def text(result: Comparison, verbose: bool = False) -> RenderableType:
@@ -110,7 +115,7 @@ def _timed(finding: Finding) -> Line:
     between = bounds(ratio.low, ratio.high) if known else ""
     cells = (base, head, by_percent(ratio.median), between)
     change = (ratio.low, ratio.median, ratio.high) if known else None
-    return Line(group, name, cells, change, "; ".join(finding.grown))
+    return Line(group, name, cells, change, _beside(finding))
 
 
 def _untimed(section: Section, finding: Finding) -> Line:
@@ -201,6 +206,8 @@ def github_lines(result: Comparison) -> list[str]:
             why = f"{finding.series.name} reports a higher value: {finding.risen}"
         elif finding.grown and not finding.slower:
             why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
+        elif finding.work_rose and not finding.slower:
+            why = f"{finding.series.name} executes more: {finding.work}"
         place = (
             f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
         )
@@ -244,4 +251,5 @@ def _series_record(finding: Finding) -> dict[str, Any]:
         "verdict": str(finding.judgement),
         "grown": finding.grown,
         "risen": finding.risen,
+        "work_rose": finding.work_rose,
     }

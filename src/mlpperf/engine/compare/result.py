@@ -15,6 +15,7 @@ from ..suites.series import THRESHOLD, Series
 from ..versions.layout import project_named
 from ..versions.prepare import Pair
 from ..words import count
+from .work import Work
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
 # with 0. Nearly every larger suite has a few that are too noisy or too slow for a budget: a limit
@@ -22,7 +23,9 @@ from ..words import count
 # the suite as a whole was not judged.
 UNJUDGED_MOST = 0.2
 UNCHANGED_WITHIN = 0.05  # "unchanged" requires the interval to lie within ±5 %
-UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25  # the same for calls too long to repeat
+# The same for calls too long to repeat, and for those of which changed code takes next to nothing:
+# what exact counts show, a rough time has to confirm.
+UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25
 # Smallest rise in peak memory and allocations that is reported, as a share and, of bytes, a page.
 # They are counted, not timed, but threads may add a little by chance.
 MEMORY_RISE = 0.02
@@ -62,6 +65,8 @@ class Finding:
     coarse : its calls are so long that only a few are timed.
     bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
         upper bound if the base does; NaN if neither is known.
+    work : what a call executes, counted exactly; None if nobody tried.
+    work_most : by which share a call may execute more, if the project has a limit.
     """
 
     series: Series
@@ -84,6 +89,8 @@ class Finding:
     threshold: float = THRESHOLD
     coarse: bool = False
     bound: float = math.nan
+    work: Work | None = None
+    work_most: float | None = None
 
     @property
     def slower(self) -> bool:
@@ -100,9 +107,21 @@ class Finding:
     @property
     def within_bounds(self) -> bool:
         """Whether the interval is narrow enough to call the series unchanged."""
-        share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
+        wide = self.coarse or self.immovable
+        share = UNCHANGED_WITHIN_IF_FEW_CALLS if wide else UNCHANGED_WITHIN
         most = 1 + max(share, self.threshold)
         return self.ratio.high <= most and self.ratio.low >= 1 / most
+
+    @property
+    def immovable(self) -> bool:
+        """Whether changed code takes too little of a call to make it measurably slower."""
+        return self.work is not None and self.work.immovable
+
+    @property
+    def work_rose(self) -> bool:
+        """Whether a call executes more than the project allows."""
+        most = self.work_most
+        return most is not None and self.work is not None and self.work.ratio > 1 + most
 
     @property
     def looks_changed(self) -> bool:
@@ -128,8 +147,9 @@ class Finding:
         if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
             clause = f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB"
             rises["peak"] = clause
-        if head["allocations"] > base["allocations"] * (1 + MEMORY_RISE):
-            rises["allocations"] = f"allocations {base['allocations']} → {head['allocations']}"
+        one, other = (memory.get("allocations", 0) for memory in (base, head))  # 0: not counted
+        if other > one * (1 + MEMORY_RISE):
+            rises["allocations"] = f"allocations {one} → {other}"
         return rises
 
     @property
@@ -162,7 +182,8 @@ class Finding:
     @property
     def regression(self) -> bool:
         """Whether it makes the exit code 1."""
-        return bool(self.slower or "head" in self.wrong or self.grown or self.risen)
+        more = self.grown or self.risen or self.work_rose
+        return bool(self.slower or "head" in self.wrong or more)
 
     @property
     def affected(self) -> bool:
@@ -176,7 +197,9 @@ class Finding:
 
     @property
     def decided(self) -> bool:
-        """Whether the series was judged."""
+        """Whether the series was judged, by its time and, if these have a limit, by its counts."""
+        if self.work_most is not None and not (self.work and math.isfinite(self.work.ratio)):
+            return False
         return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
 
     @property

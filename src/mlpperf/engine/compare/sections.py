@@ -37,6 +37,7 @@ class Section(NamedTuple):
 WRONG = Section("Wrong", Part.CHANGED, "bad")
 SLOWER = Section("Slower", Part.CHANGED, "bad")
 MEMORY = Section("More memory", Part.CHANGED, "bad")
+WORK = Section("More work", Part.CHANGED, "bad")
 VALUE = Section("Higher value", Part.CHANGED, "bad")
 FIXED = Section("Fixed", Part.CHANGED, "good")
 FASTER = Section("Faster", Part.CHANGED, "good")
@@ -66,7 +67,7 @@ BY_VERDICT = {
     Verdict.NOT_TIMED: NOT_TIMED,
 }
 # Regressions on top, the worst kind first.
-ORDER = (WRONG, SLOWER, MEMORY, VALUE, *(s for s in BY_VERDICT.values() if s.kind != "bad"))
+ORDER = (WRONG, SLOWER, MEMORY, WORK, VALUE, *(s for s in BY_VERDICT.values() if s.kind != "bad"))
 
 
 def section_of(finding: Finding) -> Section:
@@ -74,6 +75,8 @@ def section_of(finding: Finding) -> Section:
     section = BY_VERDICT[finding.judgement.verdict]
     if section.kind != "bad" and finding.grown:
         return MEMORY
+    if section.kind != "bad" and finding.work_rose:
+        return WORK
     return VALUE if section.kind != "bad" and finding.risen else section
 
 

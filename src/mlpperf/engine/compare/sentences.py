@@ -16,6 +16,7 @@ from .decision import POWER
 from .records import changed_packages
 from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
+from .work import MOVABLE_LEAST
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
@@ -47,6 +48,9 @@ def verdict(result: Comparison) -> str:
     if grown:
         take = "takes" if _are(grown) == "is" else "take"
         clauses.append(f"{_which(grown)} {take} more memory{_worst(grown)}")
+    if heavier := [f for f in worse if f.work_rose]:
+        execute = "executes" if _are(heavier) == "is" else "execute"
+        clauses.append(f"{_which(heavier)} {execute} more bytecodes{_worst(heavier)}")
     if risen := [f for f in worse if f.risen]:
         report = "reports a higher value" if _are(risen) == "is" else "report higher values"
         clauses.append(f"{_which(risen)} {report}{_worst(risen)}")
@@ -96,6 +100,15 @@ def interval(finding: Finding) -> str:
     if not ratio.low > 0:
         return by_percent(ratio.median)
     return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)})"
+
+
+def work(finding: Finding) -> str:
+    """What a call of a series executes, and whether changed code hardly takes part in it."""
+    if finding.immovable:
+        most = f"{100 * MOVABLE_LEAST:g}"
+        return f"{finding.work}; changed code takes at most {most} % of a call"
+    missing = "bytecodes were not counted" if finding.work_most is not None else ""
+    return str(finding.work or missing)
 
 
 def unchanged(result: Comparison) -> str:
@@ -184,13 +197,15 @@ def notes(result: Comparison) -> list[str]:
             f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
             f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
         ]
+    sentences += _counted(timed)
     if result.all_timed_because:
         sentences.append(f"All benchmarks were timed, because {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
-    if hot_paths and not any(finding.memory for finding in hot_paths):
+    counted = (memory for finding in hot_paths for memory in finding.memory.values())
+    if hot_paths and not any("allocations" in memory for memory in counted):
         sentences.append(
-            "The memory of a call was not counted, which needs memray: "
-            "pip install 'mlpperf[memory]'."
+            "Only the peak memory of Python's own allocators was counted; memray counts all, and "
+            "the allocations: pip install 'mlpperf[memory]'."
         )
     if result.isolated:
         sentences.append(
@@ -207,6 +222,24 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
+
+
+def _counted(timed: Sequence[Finding]) -> list[str]:
+    """What the counts show, where no slowdown was measured too."""
+    works = [f.work for f in timed if f.work and not f.work.not_counted]
+    if not works:
+        return []
+    same = sum(one.same for one in works)
+    more, fewer = (sum(sign * (one.ratio - 1) > 0 for one in works) for sign in (1, -1))
+    sentence = (
+        f"Counted what a call executes in {len(works):,} of {count(len(timed), 'benchmark')}: "
+        f"{same:,} the same in both versions, {more:,} more bytecodes, {fewer:,} fewer."
+    )
+    rising = [f for f in timed if f.work and f.work.ratio > 1 and not f.slower]
+    if not rising:
+        return [sentence]
+    most = max(rising, key=lambda f: f.work.ratio if f.work else 0.0)
+    return [sentence, f"Most without a measured slowdown: {most.series.name}, {most.work}."]
 
 
 def _detectable(timed: Sequence[Finding]) -> list[str]:

@@ -23,6 +23,7 @@ from ..suites.series import Series
 from .causes import CausesRecord
 from .records import ComparisonRecord, RecordedSeries, Side
 from .result import UNKNOWN, Comparison, Finding
+from .work import Work
 
 SIZE_MOST = 64 << 20  # bytes of a file; a suite of 10,000 benchmarks makes a tenth of it
 Unbounded = Annotated[float, msgspec.Meta(ge=0)]
@@ -34,11 +35,40 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     Attributes
     ----------
     peak : bytes at the peak.
-    allocations : their number.
+    allocations : their number; missing where only tracemalloc could count.
     """
 
     peak: Bytes
-    allocations: Count
+    allocations: Count | msgspec.UnsetType = msgspec.UNSET
+
+
+class RecordedWork(msgspec.Struct, forbid_unknown_fields=True):
+    """What a call executes, counted exactly; what C functions do is not counted.
+
+    Attributes
+    ----------
+    not_counted : why there are no counts; empty if there are.
+    bytecodes, calls, c_calls : instructions, entered Python functions, and calls of C functions, by
+        version.
+    same : both versions execute the same.
+    differing : how many functions of the project execute more or fewer instructions.
+    places : those with the largest differences, and these differences.
+    movable : the share of a call that functions with changed code take at most; null if unknown.
+    """
+
+    not_counted: str
+    bytecodes: dict[Side, Count]
+    calls: dict[Side, Count]
+    c_calls: dict[Side, Count]
+    same: bool
+    differing: Count
+    places: dict[str, int]
+    movable: Unbounded | None
+
+    def read(self) -> Work:
+        """The same, of a comparison."""
+        fields = msgspec.structs.asdict(self)
+        return Work(**{**fields, "movable": known(self.movable)})
 
 
 class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +97,8 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     threshold : the smallest change that is reported, as a share.
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
+    work : what a call executes, counted exactly; null if it was not tried.
+    work_most, work_rose : by which share it may execute more, null for any; whether it does.
     """
 
     ratio: Bounds  # type: ignore[assignment]
@@ -84,6 +116,9 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     threshold: Share
     coarse: bool
     bound: Positive | None
+    work: RecordedWork | None
+    work_most: float | None
+    work_rose: bool
 
 
 # What `--why` adds.
@@ -251,11 +286,13 @@ def _finding(one: WholeSeries) -> Finding:
         detectable=known(one.sight),
         values=dict(one.values),
         unit=one.unit,
-        memory={side: msgspec.structs.asdict(taken) for side, taken in one.memory.items()},
+        memory={side: msgspec.to_builtins(taken) for side, taken in one.memory.items()},
         grown_in=one.grown_in,
         threshold=one.threshold,
         coarse=one.coarse,
         bound=known(one.bound),
+        work=one.work.read() if one.work else None,
+        work_most=one.work_most,
     )
 
 
@@ -273,7 +310,7 @@ def _untimed(words: str) -> Judgement | None:
             return Judgement(verdict)
         if words.startswith(f"{verdict.value}, because "):
             return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
-    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING):
+    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING, Reason.NOT_CONFIRMED):
         if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
             return Judgement(Verdict.UNDECIDED, reason=reason)
     return None

@@ -22,7 +22,8 @@ from ...errors import MlpperfError, missing
 from ..machine.memory import memory_most
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
-from ..worker.protocol import ANSWERS, HOTPATH, Message, Refusal, Request, Task, from_json, to_json
+from ..worker.protocol import ANSWERS, HOTPATH, Message, Refusal, Request, Task
+from ..worker.wire import from_json, to_json
 
 # In the environment of another project this package is not installed.
 HERE = str(Path(__file__).parents[3])

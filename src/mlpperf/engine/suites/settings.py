@@ -7,6 +7,7 @@ suites = ["asv", "pytest"]        # only these kinds of suites; the third one is
 series = ["*parse*"]              # only series whose name matches a pattern
 threshold = "2%"                  # the smallest slowdown that is reported
 budget = 120                      # seconds for timing
+bytecodes = "1%"                  # more of them executed is a regression; by default none is
 unjudged = "20%"                  # share of series that may stay unjudged before exit code 2
 accept = ["*gpu*"]                # these may be removed, or stay unjudged
 pytest_options = ["--runslow"]    # additional options of pytest
@@ -33,7 +34,7 @@ from .pyproject import content_of
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("unjudged", "accept", "pytest_options", "build"),
+    *("bytecodes", "unjudged", "accept", "pytest_options", "build"),
 )
 
 
@@ -50,6 +51,7 @@ class Settings:
     accept: tuple[str, ...] = ()
     pytest_options: tuple[str, ...] = ()
     build: BuildSettings = USUAL
+    bytecodes: float | None = None
 
 
 def settings(root: Path) -> Settings:
@@ -73,17 +75,21 @@ def settings(root: Path) -> Settings:
     budget = table.get("budget")
     if budget is not None and not (isinstance(budget, int | float) and budget > 0):
         raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
-    threshold, unjudged = table.get("threshold"), table.get("unjudged")
+    shares = {
+        key: None if key not in table else percentage(table[key], f"[tool.mlpperf] {key}")
+        for key in ("threshold", "unjudged", "bytecodes")
+    }
     return Settings(
         tuple(suites),
         tuple(_names(table, "series", [])),
-        None if threshold is None else percentage(threshold, "[tool.mlpperf] threshold"),
+        shares["threshold"],
         {p: percentage(t, f"[tool.mlpperf.thresholds] {p!r}") for p, t in thresholds.items()},
         budget,
-        None if unjudged is None else percentage(unjudged, "[tool.mlpperf] unjudged"),
+        shares["unjudged"],
         tuple(_names(table, "accept", [])),
         tuple(_names(table, "pytest_options", [])),
         build_settings(table.get("build", {})),
+        shares["bytecodes"],
     )
 
 

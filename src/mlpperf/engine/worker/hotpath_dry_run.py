@@ -17,10 +17,11 @@ from ...agreement import Agreement, WrongResultError, compare
 from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, fresh, problem, proven
 from . import arrays
-from .allocations import memory_of
+from .allocations import least_memory
 from .hotpath_suite import Contestant, HotPathCopy
 from .lines import begins
-from .protocol import QUANTITIES, CallTime, DryRun, Names
+from .protocol import CallTime, DryRun, Names
+from .runner import Runner
 
 CALLED_AGAIN = 2.0  # ratio of the seconds of both versions from which each is called again
 
@@ -123,7 +124,7 @@ def _checked(paths: Mapping[str, HotPath], case: Case, series: Names, changed: s
         series,
         took={side: CallTime(seconds, seconds) for side, seconds in _seconds(calls).items()},
         shares_arguments=shared,
-        memory=_memory(calls),
+        memory=least_memory({side: Runner(call) for side, call in calls.items()}),
         error=error,
         tolerance=tolerance,
     )
@@ -193,13 +194,3 @@ def _form(args: Any) -> Any:
     if isinstance(args, np.ndarray):
         return [str(args.dtype), args.shape, args.strides]
     return args if isinstance(args, int | float | str | None) else object()
-
-
-def _memory(calls: Mapping[str, Callable[[], object]]) -> dict[str, dict[str, int]]:
-    """Peak bytes and allocations of one call of each side; the least of three, if they rose."""
-    for number in (1, 3):
-        counts = memory_of(calls, number)
-        least = {side: np.min(count, axis=0).tolist() for side, count in counts.items()}
-        if len(least) < 2 or np.less_equal(least["head"], least["base"]).all():
-            break
-    return {side: dict(zip(QUANTITIES, count, strict=True)) for side, count in least.items()}

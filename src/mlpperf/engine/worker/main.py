@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from .absent import AbsentFiles
-from .allocations import memory_of
+from .allocations import least_memory, memory_of
 from .children import Children
+from .counting import counted
 from .dry_run import AbortedError, Touched, call_time, touched
 from .isolation import leave
 from .lines import Line, begins
@@ -24,6 +25,7 @@ from .loading import DependentError, MixedError, Versions
 from .on_request import blocks_on_request
 from .protocol import (
     HOTPATH,
+    Counted,
     DryRun,
     Inventory,
     LoopTimes,
@@ -39,8 +41,6 @@ from .protocol import (
     Touch,
     Trace,
     Value,
-    from_json,
-    to_json,
 )
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
 from .runner import Runner
@@ -49,6 +49,7 @@ from .suite import Copy, FailedError, NotTimedError, SkippedError, why
 from .timeout import TooLongError, at_most
 from .tracing import Beginnings, calls_of, loop_times
 from .watching import Watch
+from .wire import from_json, to_json
 
 Ask = Callable[[], Optional[Request]]
 
@@ -83,6 +84,7 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
         "time": _time,
         "on_request": partial(_on_request, ask=ask),
         "value": _value,
+        "count": _count,
         "memory": _memory,
         "trace": _trace,
         "places": _places,
@@ -190,6 +192,30 @@ def _value(versions: Versions) -> Iterator[Message]:
             yield Value(names, value, unit)
 
 
+def _count(versions: Versions) -> Iterator[Message]:
+    """What a call of each series executes in each version, and what memory it takes.
+
+    There is no answer for a series that fails, or takes too long.
+    """
+    task, copies = versions.task, versions.all()
+    for names, following in _each(task.series):
+        ready = _Ready()
+        try:
+            runners = {n: ready.begin(copy, names, following) for n, copy in copies.items()}
+            set_aside()  # collections are quick then
+            with at_most(task.longest):
+                for runner in runners.values():
+                    runner.run(())
+                memory = least_memory(runners)
+                sides = {n: task.sides[n] for n in runners}
+                counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
+            ready.end()
+        except BaseException:  # of which the dry run has reported what is wrong
+            ready.give_up()
+        else:
+            yield Counted(names, counts, memory)
+
+
 def _memory(versions: Versions) -> Iterator[Message]:
     """What memory calls of each series take in each version, after one that is not counted."""
     task = versions.task
@@ -198,13 +224,10 @@ def _memory(versions: Versions) -> Iterator[Message]:
     for names, following in _each(task.series):
         ready = _Ready()
         try:
-            calls = {
-                name: partial(ready.begin(copy, names, following).run, ())
-                for name, copy in copies.items()
-            }
-            for call in calls.values():
-                call()
-            yield MemoryCounts(names, memory_of(calls, task.calls))
+            runners = {n: ready.begin(copy, names, following) for n, copy in copies.items()}
+            for runner in runners.values():
+                runner.run(())
+            yield MemoryCounts(names, memory_of(runners, task.calls))
         finally:
             ready.end()
 

@@ -1,21 +1,19 @@
 """The messages between a worker and the process that started it, one JSON object a line each.
 
-Both ends import this module. A worker runs other people's code, so whatever it answers is checked
-field by field when it is read.
+Both ends import this module, and `wire`, which writes and reads them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union
 
 Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
 HOTPATH = "hotpath"  # the kind of suite that hot paths are, beside `asv` and `pytest`
-QUANTITIES = ("peak", "allocations")  # of a call's memory: bytes at a time at most, and how many
+# Of a call's memory: bytes at a time at most and, if known, how many allocations there are.
+QUANTITIES = ("peak", "allocations")
 
 # --- what a worker is asked for -------------------------------------------------------------------
 
@@ -74,9 +72,9 @@ class Task:
     ----------
     kind : `discover` (which series are there?), `dry_run` (call each once, and check it), `time`,
         `on_request` (time blocks, in turns with another worker), `value` (of series that measure no
-        time), `memory` (that calls take), `trace` (which functions does each series run?), `places`
-        (the same, with what loads it and gets it ready), `touch` (does it run changed code?), or
-        `race` (variants of hot paths).
+        time), `count` (what calls execute, and their memory), `memory` (that calls take), `trace`
+        (which functions does each series run?), `places` (the same, with what loads it and gets it
+        ready), `touch` (does it run changed code?), or `race` (variants of hot paths).
     suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
         that one may take; `pytest`, with its arguments; or `hotpath`.
     sides : the versions by name: `base` and `head`, one of them, or others made of the two.
@@ -85,7 +83,7 @@ class Task:
     path : folders that are searched first, with what the environment lacks.
     once : nothing can be loaded more than once.
     compiled : the versions have extension modules, so each copy needs files of its own.
-    series : for a dry run, values, memory, traces.
+    series : for a dry run, values, counts, memory, traces.
     longest : seconds after which a call is aborted.
     repeat : how often a dry run calls a series again.
     calls : of each version, when memory is counted.
@@ -167,6 +165,43 @@ class CallTime:
     total: float
     setup: float = math.nan
     foreign: str = ""
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What one call of a series executes of a function.
+
+    Attributes
+    ----------
+    bytecodes : its instructions.
+    calls : how often it is entered; a generator, also when it goes on.
+    c_calls : how often it calls a function in C.
+    seconds : its own, C included, without the Python functions that it calls; with a profiler.
+    """
+
+    bytecodes: int
+    calls: int
+    c_calls: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one call of a series executes in one version, exactly.
+
+    Attributes
+    ----------
+    bytecodes, calls : instructions, and entered functions, of all Python code.
+    functions : of the project, by `file:line:name`.
+    c_calls : of functions in C, by name.
+    not_counted : why there are no counts; "" if there are.
+    """
+
+    bytecodes: int = 0
+    calls: int = 0
+    functions: dict[str, Executed] = field(default_factory=dict)
+    c_calls: dict[str, int] = field(default_factory=dict)
+    not_counted: str = ""
 
 
 @dataclass(frozen=True)
@@ -262,8 +297,17 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What a call of a series executes, and its memory by `QUANTITIES`; both by side."""
+
+    series: Names
+    counts: dict[str, Counts]
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class MemoryCounts:
-    """Peak bytes and number of allocations of each call of a series, by side."""
+    """The memory of each call of a series by side, in the order of `QUANTITIES`."""
 
     series: Names
     calls: dict[str, list[list[int]]]
@@ -354,6 +398,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "time": (Samples,),
     "on_request": (Done, Failure),
     "value": (Value,),
+    "count": (Counted,),
     "memory": (MemoryCounts,),
     "trace": (LoopTimes, Trace),
     "places": (Places,),
@@ -361,62 +406,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "race": (Samples,),
 }
 Request = Union[Begin, Block, End]
-Message = Union[
-    Inventory,
-    DryRun,
-    Samples,
-    Value,
-    MemoryCounts,
-    LoopTimes,
-    Trace,
-    Places,
-    Touch,
-    Refusal,
-    Done,
-    Failure,
+Answer = Union[
+    Inventory, DryRun, Samples, Value, Counted, MemoryCounts, LoopTimes, Trace, Places, Touch
 ]
-_KINDS = {kind.__name__: kind for kind in (Task, *get_args(Request), *get_args(Message))}
-
-
-def to_json(message: Any) -> dict[str, Any]:
-    """A task, request or answer, for `from_json`."""
-    return {"message": type(message).__name__, **dataclasses.asdict(message)}
-
-
-def from_json(content: Any) -> Any:
-    """The message that `content` was made of.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if not isinstance(content, dict) or str(content.get("message")) not in _KINDS:
-        raise ValueError("no message")
-    fields = {name: value for name, value in content.items() if name != "message"}
-    return _read(_KINDS[str(content["message"])], fields)
-
-
-_hints = cache(get_type_hints)
-
-
-def _read(kind: Any, value: Any) -> Any:
-    """`value`, out of JSON, as what `kind` stands for."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if kind is Any or type(value) is kind:
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if origin is dict and isinstance(value, dict):
-        return {name: _read(inner[1], one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        if origin is list:
-            return [_read(inner[0], one) for one in value]
-        if origin is tuple and len(value) == len(inner):
-            return tuple(map(_read, inner, value))
-    if isinstance(value, dict) and dataclasses.is_dataclass(kind):
-        build: Any = kind
-        hints = _hints(build)
-        with contextlib.suppress(KeyError, TypeError):  # an unknown field, or too few
-            return build(**{name: _read(hints[name], one) for name, one in value.items()})
-    raise ValueError(f"{value!r} is no {kind}")
+Message = Union[Answer, Refusal, Done, Failure]

@@ -44,9 +44,11 @@ class Runner:
     warm: bool = False
     world: World | None = None
 
-    def ready(self) -> Call:
-        """What is timed, by itself and ready to be called, if it needs no arguments."""
-        return self.call
+    def apply(self, through: Callable[[Call], None]) -> None:
+        """Have `through` make one call, of what is timed and needs no arguments."""
+        if self.world:
+            self.world.enter()
+        through(self.call)
 
     def run(self, args: tuple[Any, ...]) -> None:
         """Call it once, and time nothing."""
@@ -102,9 +104,12 @@ class PreparedRunner(Runner):
         super().__init__(self._once, world=world)
         self._prepare, self._finish = prepare, finish
 
-    def ready(self) -> Call:
-        """What is timed, prepared for one call."""
-        return self._prepare()
+    def apply(self, through: Callable[[Call], None]) -> None:
+        """Have `through` make one call, prepared before and finished after it."""
+        if self.world:
+            self.world.enter()
+        through(self._prepare())
+        self._finish()
 
     def _once(self) -> None:
         self._prepare()()

@@ -73,7 +73,7 @@ class Scene:
         """
         runner.world = self._world
         context = contextvars.copy_context()
-        for name in ("block", "run", "ready"):
+        for name in ("block", "run", "apply"):
             setattr(runner, name, self._in_scene(context, runner, name))
 
     def _in_scene(

@@ -12,7 +12,7 @@ from itertools import repeat
 from types import FrameType
 from typing import Any
 
-from .runner import Runner
+from .runner import Call, Runner
 
 RESUMED = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR  # these are entered more than once
 # Of loops that are timed: their rounds, and how often each.
@@ -36,14 +36,14 @@ def calls_of(runner: Runner, root: str) -> dict[str, int]:
             name = f"{where}:{code.co_firstlineno}:{code.co_name}"
             counts[name] = counts.get(name, 0) + 1
 
-    if runner.world:
-        runner.world.enter()
-    call = runner.ready()
-    sys.setprofile(seen)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
+    def through(call: Call) -> None:
+        sys.setprofile(seen)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
+
+    runner.apply(through)
     return counts
 
 

@@ -1,0 +1,80 @@
+"""Counting what calls execute, and what memory they take, before anything is timed.
+
+Counts are exact where times scatter: they show which series do the same work, which function does
+more of it, and which series changed code takes too little of to make them measurably slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ..pool.process import WorkerError
+from ..suites.series import Series
+from ..versions.diff import Changes
+from ..worker.protocol import Counted, DryRun
+from .context import Context
+from .dry_run import by_suite
+from .result import Finding
+from .work import Work
+
+BUDGET_SHARE = 0.1  # of the budget for timing, in addition to it
+CALLS = 200.0  # of a series, in both versions together, that take as long as counting it
+# Counting may take this many times as long as expected, and these seconds more to load the suite.
+LONGER, LOADING = 3.0, 20.0
+SERIES_LEAST = 5.0  # seconds that counting a series may take
+
+
+def affordable(
+    series: Iterable[Series], runs: Mapping[Series, DryRun], budget: float
+) -> list[Series]:
+    """The series that can be counted, those with the shortest calls first."""
+    left, chosen = BUDGET_SHARE * budget, []
+    for one in sorted(series, key=lambda s: runs[s].total_seconds):
+        left -= CALLS * runs[one].total_seconds
+        if left < 0:
+            break
+        chosen.append(one)
+    return chosen
+
+
+def count_calls(
+    context: Context, runs: Mapping[Series, DryRun], series: Iterable[Series], budget: float
+) -> dict[Series, Counted]:
+    """What a call of series of suites executes in each version, and the memory that it takes.
+
+    Versions that need a process each are not counted: their interpreters may differ.
+    """
+    if context.pair.isolated:
+        return {}
+    chosen = affordable((one for one in series if one.suite), runs, budget)
+    answers: dict[Series, Counted] = {}
+    for suite, some in by_suite(chosen).items():
+        context.progress(f"counting what {len(some)} series execute")
+        names = [one.names for one in some]
+        expected = [CALLS * runs[one].total_seconds for one in some]
+        longest = max(LONGER * max(expected), SERIES_LEAST)
+        with context.pool.start("count", suite, series=names, longest=longest) as worker:
+            worker.until = time.monotonic() + LOADING + LONGER * sum(expected)
+            with contextlib.suppress(WorkerError):  # what is not counted is timed all the same
+                for answer in worker:
+                    if isinstance(answer, Counted):
+                        answers[Series.of(answer.series, suite)] = answer
+    return {one: answers[one] for one in chosen if one in answers}
+
+
+def conclude(
+    finding: Finding,
+    run: DryRun,
+    answer: Counted | None,
+    changes: Changes | None,
+    most: float | None,
+) -> Finding:
+    """The finding with what was counted; `most` as the `bytecodes` of `Settings`."""
+    finding = replace(finding, work_most=most)
+    if not answer:
+        return finding
+    seconds = {side: took.call for side, took in run.took.items()}
+    return replace(finding, work=Work.of(answer.counts, seconds, changes), memory=answer.memory)

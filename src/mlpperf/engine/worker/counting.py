@@ -1,0 +1,299 @@
+"""What a call executes, counted exactly: bytecode instructions by function, and calls of C.
+
+Equal code gives equal counts, whatever the load of the machine, and a statement that is added shows
+however little time it takes. What C functions do is not counted, only that they are called.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+from .protocol import Counts, Executed
+from .runner import Call, Runner
+from .watching import COMPILERS, PROCESSES, THREADS, TRACING
+
+HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
+THREADED = "it runs threads"
+# Instructions, and entries, of each code object, by its `id`; generators are entered several times.
+Tally = dict[int, list[Any]]
+
+
+class NotCountableError(Exception):
+    """What a call executes cannot be counted, or only in part."""
+
+
+def counted(runner: Runner, root: str, whole: str = "") -> Counts:
+    """What one call executes: two calls are counted, and have to agree.
+
+    It has to be called before, so that its caches are filled. Functions are those in files below
+    `whole`, by default `root`, to which their files are relative.
+    """
+    try:
+        first, again = (_instructions(runner) for _ in range(2))
+        calls, calls_again = (_profiles(runner) for _ in range(2))
+    except NotCountableError as reason:
+        return Counts(not_counted=str(reason))
+    except Exception as reason:  # such as a recursion that is too deep with a tracer
+        return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
+    place = _Places(root, whole or root)
+    executed = _by_function(first, place)
+    c_calls, own = _by_name(calls), _own(calls, place)
+    if any(f"_thread.{name}" in c_calls for name in THREADS):
+        return Counts(not_counted=THREADED)
+    if executed != _by_function(again, place) or c_calls != _by_name(calls_again):
+        return Counts(not_counted="two calls of one version do not execute the same")
+    if compiler := COMPILERS & sys.modules.keys():
+        return Counts(not_counted=f"{min(compiler)} compiles functions, and hides them")
+    for name, (_, seconds) in _own(calls_again, place).items():
+        own[name] = own[name][0], max(own[name][1], seconds)
+    return Counts(
+        sum(bytecodes for bytecodes, _ in executed.values()),
+        sum(entries for _, entries in executed.values()),
+        {n: Executed(*of, *own.get(n, (0, 0.0))) for n, of in executed.items() if n},
+        dict(c_calls),
+    )
+
+
+# --- instructions ---------------------------------------------------------------------------------
+
+
+def _instructions(runner: Runner) -> Tally:
+    """Instructions and entries of each code object that a call executes."""
+    tally: Tally = {}
+    counting = by_monitoring if sys.version_info >= (3, 13) else by_trace
+
+    def through(call: Call) -> None:
+        with _undisturbed(), counting(tally):
+            call()
+
+    runner.apply(through)
+    return tally
+
+
+@contextlib.contextmanager
+def by_trace(tally: Tally) -> Iterator[None]:
+    """Count what this thread executes, by a trace function; for Python before 3.13."""
+    locals_: dict[int, Callable[..., Any]] = {}
+
+    def local(entry: list[Any]) -> Callable[..., Any]:
+        def count(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "opcode":
+                entry[1] += 1
+            return count
+
+        return count
+
+    def begins(frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        known = id(code)
+        if known not in locals_:
+            tally[known] = [code, 0, 0]
+            locals_[known] = local(tally[known])
+        tally[known][2] += 1
+        return locals_[known]
+
+    sys._getframe().f_trace_opcodes = True  # else Python 3.12 has none
+    sys.settrace(begins)
+    try:
+        yield
+        if sys.gettrace() is not begins:
+            raise NotCountableError("it traces what is run")
+    finally:
+        sys.settrace(None)
+
+
+@contextlib.contextmanager
+def by_monitoring(tally: Tally) -> Iterator[None]:
+    """Count what is executed, by `sys.monitoring`; from Python 3.13 on.
+
+    There, trace functions see no instructions; Python 3.12 has both, and this takes longer.
+    """
+    monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    events = monitoring.events
+
+    def begins(code: CodeType, *_: Any) -> None:
+        tally.setdefault(id(code), [code, 0, 0])[2] += 1
+
+    def count(code: CodeType, _: int) -> None:
+        if (known := id(code)) in tally:  # else it began before, and is ours
+            tally[known][1] += 1
+
+    entries = events.PY_START, events.PY_RESUME, events.PY_THROW
+    tool = next((one for one in range(6) if monitoring.get_tool(one) is None), None)
+    if tool is None:
+        raise NotCountableError("other tools trace what is run")
+    monitoring.use_tool_id(tool, "mlpperf")
+    try:
+        for event in entries:
+            monitoring.register_callback(tool, event, begins)
+        monitoring.register_callback(tool, events.INSTRUCTION, count)
+        monitoring.set_events(tool, events.INSTRUCTION | sum(entries))
+        yield
+    finally:
+        monitoring.set_events(tool, 0)
+        monitoring.free_tool_id(tool)
+
+
+# --- calls of C, and time -------------------------------------------------------------------------
+
+
+@dataclass
+class _Profile:
+    """What a code object calls of C, by name, and takes itself, C included, in seconds."""
+
+    code: CodeType
+    c_calls: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+def _profiles(runner: Runner) -> list[_Profile]:
+    """A profile of each code object that a call executes.
+
+    Its seconds are without those of the Python functions that it calls.
+    """
+    profiles: dict[int, _Profile] = {}
+    stack: list[_Profile] = []
+    clock, since = time.perf_counter, 0.0
+
+    def see(frame: FrameType, event: str, function: Any) -> None:
+        nonlocal since
+        now = clock()
+        if event == "call":
+            if stack:
+                stack[-1].seconds += now - since
+            stack.append(profiles.setdefault(id(frame.f_code), _Profile(frame.f_code)))
+            since = clock()
+        elif event == "return" and stack:
+            stack.pop().seconds += now - since
+            since = clock()
+        elif event == "c_call" and stack:
+            stack[-1].c_calls[_name_of(function)] += 1
+
+    def through(call: Call) -> None:
+        with _undisturbed():
+            sys.setprofile(see)
+            try:
+                call()
+            finally:
+                ours = sys.getprofile() is see
+                sys.setprofile(None)
+            if not ours:
+                raise NotCountableError("it traces what is run")
+
+    runner.apply(through)
+    return list(profiles.values())
+
+
+def _name_of(function: Any) -> str:
+    """The name of a C function, with its module unless that is `builtins`."""
+    module = getattr(function, "__module__", None)
+    name = str(getattr(function, "__qualname__", function))
+    return f"{module}.{name}" if isinstance(module, str) and module != "builtins" else name
+
+
+# --- what disturbs --------------------------------------------------------------------------------
+
+
+class _Disturbances:
+    """Notes, by what the interpreter tells its audit hooks, what would not be counted."""
+
+    def __init__(self) -> None:
+        self.seen, self.heeds = "", False
+        sys.addaudithook(self._hear)  # for the rest of the process
+
+    def _hear(self, event: str, _: Any) -> None:
+        if not self.heeds:
+            return
+        if event in PROCESSES:
+            self.seen = "it starts a process"
+        elif event in TRACING:
+            caller = sys._getframe(1).f_code
+            if caller.co_filename != __file__:
+                self.seen = "it traces what is run"
+
+
+_disturbances: list[_Disturbances] = []
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without the collector, whose moment varies.
+
+    Raises
+    ------
+    NotCountableError
+        If a part of what is executed would not be seen.
+    """
+    if not _disturbances:
+        _disturbances.append(_Disturbances())
+    (disturbances,) = _disturbances
+    if threading.active_count() > 1:
+        raise NotCountableError(THREADED)
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    disturbances.seen, disturbances.heeds = "", True
+    try:
+        yield
+    finally:
+        disturbances.heeds = False
+        if collecting:
+            gc.enable()
+    if disturbances.seen:
+        raise NotCountableError(disturbances.seen)
+
+
+# --- by function ----------------------------------------------------------------------------------
+
+
+class _Places:
+    """How functions of the project are named: `file:line:name`; all others have no name."""
+
+    def __init__(self, root: str, whole: str) -> None:
+        self._root, self._below = os.path.realpath(root), os.path.realpath(whole) + os.sep
+        self._files: dict[str, str] = {}
+
+    def __call__(self, code: CodeType) -> str:
+        file = self._files.get(code.co_filename)
+        if file is None:
+            real = os.path.realpath(code.co_filename)
+            own = real.startswith(self._below) and not code.co_filename.startswith("<")
+            file = os.path.relpath(real, self._root).replace(os.sep, "/") if own else ""
+            self._files[code.co_filename] = file
+        return file and f"{file}:{code.co_firstlineno}:{code.co_name}"
+
+
+def _by_function(tally: Tally, place: _Places) -> dict[str, tuple[int, int]]:
+    """Instructions and entries of each function of the project; of all others, as `""`."""
+    executed: dict[str, tuple[int, int]] = {}
+    for code, bytecodes, entries in tally.values():
+        if not code.co_filename.startswith(HERE):
+            before = executed.get(place(code), (0, 0))
+            executed[place(code)] = before[0] + bytecodes, before[1] + entries
+    return executed
+
+
+def _by_name(profiles: list[_Profile]) -> Counter[str]:
+    """All calls of C functions."""
+    return sum((profile.c_calls for profile in profiles), Counter[str]())
+
+
+def _own(profiles: list[_Profile], place: _Places) -> dict[str, tuple[int, float]]:
+    """Calls of C by each function of the project, and its seconds; of all others, as `""`."""
+    every: dict[str, tuple[int, float]] = {}
+    for profile in profiles:
+        name = place(profile.code)
+        calls, seconds = every.get(name, (0, 0.0))
+        every[name] = calls + sum(profile.c_calls.values()), seconds + profile.seconds
+    return every
