@@ -22,7 +22,8 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.diff import Changes, Effect
-from mlpperf.engine.worker.protocol import CallTime, Counted, Counts, DryRun, Executed
+from mlpperf.engine.worker.counts import Counts, Executed
+from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun
 
 ONE = Series("tests/test_a.py", "", "test_a", "pytest")
 SECONDS = {"base": 1e-3, "head": 1e-3}

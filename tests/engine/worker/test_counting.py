@@ -13,7 +13,7 @@ import pytest
 
 from mlpperf.engine.worker import counting
 from mlpperf.engine.worker.counting import counted
-from mlpperf.engine.worker.protocol import Counts
+from mlpperf.engine.worker.counts import Counts
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 
 SOURCE = """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..versions.diff import Changes
 from ..words import count, rounded
-from ..worker.protocol import Counts, Executed
+from ..worker.counts import Counts, Executed
 from .context import SIDES
 
 MOVABLE_LEAST = 0.001  # share of a call that changed code has to take to be able to move it

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
-from .protocol import Counts, Executed
+from .counts import Counts, Executed
 from .runner import Call, Runner
 from .watching import COMPILERS, PROCESSES, THREADS, TRACING
 
