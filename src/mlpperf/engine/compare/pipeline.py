@@ -57,6 +57,7 @@ from .dry_run import (
     needing_own_processes,
     ran_in_both,
 )
+from .gate import needed
 from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
@@ -169,7 +170,7 @@ def _steps(
     findings |= {
         series: replace(findings[series], untimed=skipped)
         for series in _timeable(findings, runs)
-        if reasons.get(series) == ""
+        if reasons.get(series) == "" and not needed(context.pair.settings.policy, series)
     }
     budget = given or usual_budget(_timeable(findings, runs))
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)

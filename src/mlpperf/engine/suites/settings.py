@@ -15,7 +15,7 @@ pytest_options = ["--runslow"]    # additional options of pytest
 "*network*" = "10%"
 ```
 
-`[tool.mlpperf.build]` is read by `build_settings`.
+`[tool.mlpperf.build]` is read by `build_settings`, `[tool.mlpperf.gate]` by `policy`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from typing import Any
 from ...errors import MlpperfError, check
 from ..words import percentage
 from .build_settings import USUAL, BuildSettings, build_settings
+from .policy import NONE as NO_POLICY
+from .policy import Policy, policy
 from .pyproject import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("unjudged", "accept", "pytest_options", "build"),
+    *("unjudged", "accept", "pytest_options", "build", "gate"),
 )
 
 
@@ -50,6 +52,7 @@ class Settings:
     accept: tuple[str, ...] = ()
     pytest_options: tuple[str, ...] = ()
     build: BuildSettings = USUAL
+    policy: Policy = NO_POLICY
 
 
 def settings(root: Path) -> Settings:
@@ -84,6 +87,7 @@ def settings(root: Path) -> Settings:
         tuple(_names(table, "accept", [])),
         tuple(_names(table, "pytest_options", [])),
         build_settings(table.get("build", {})),
+        policy(table.get("gate", {}), root),
     )
 
 
