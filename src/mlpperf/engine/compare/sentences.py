@@ -50,9 +50,10 @@ def verdict(result: Comparison) -> str:
     if risen := [f for f in worse if f.risen]:
         report = "reports a higher value" if _are(risen) == "is" else "report higher values"
         clauses.append(f"{_which(risen)} {report}{_worst(risen)}")
-    clauses += result.budgets(Kept.EXCEEDED)
-    if clauses:
-        return f"Regression at {result.head}: {'; '.join(clauses)}."
+    exceeded = result.budgets(Kept.EXCEEDED)
+    if clauses or exceeded:
+        what = "Regression" if clauses else "Budget exceeded"
+        return f"{what} at {result.head}: {'; '.join([*clauses, *exceeded])}."
     if gaps := result.gaps:
         judged = any(f.affected and f.decided for f in result.findings.values())
         if not judged:

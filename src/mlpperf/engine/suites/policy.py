@@ -40,7 +40,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..words import plain
 from .pyproject import content_of, readable, table_at
 
@@ -55,6 +55,16 @@ GROWTH: dict[str, Callable[[float], float]] = {
     "n log n": lambda n: n * math.log(n),
     "n^2": lambda n: n**2,
     "n^3": lambda n: n**3,
+}
+# What messages call things, and what they are in TOML.
+IN_TOML = {
+    "Object contains unknown field": "there is no setting",
+    "Object missing required field": "there has to be a setting",
+    "`object`": "a table",
+    "`array`": "a list",
+    "`str`": "a text",
+    "`float`": "a number",
+    "`int`": "a whole number",
 }
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 Kind = TypeVar("Kind")
@@ -169,6 +179,8 @@ def policy(table: object, root: Path) -> Policy:
     MlpperfError
         For an unknown or invalid setting.
     """
+    if isinstance(table, dict):
+        check("setting in [tool.mlpperf.gate]", table, _Gate.__struct_fields__)
     gate = _read(table, _Gate, "[tool.mlpperf.gate]")
     return Policy(gate.series, gate.budgets, accepted(root))
 
@@ -183,6 +195,8 @@ def _read(table: object, kind: type[Kind], where: str) -> Kind:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as reason:
         what, _, place = str(reason).partition(" - at `$")
+        for theirs, ours in IN_TOML.items():
+            what = what.replace(theirs, ours)
         at = f" ({place.lstrip('.').rstrip('`')})" if place else ""
         raise MlpperfError(f"{where}{at}: {what[:1].lower()}{what[1:]}.") from reason
 
