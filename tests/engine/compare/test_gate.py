@@ -141,6 +141,8 @@ def test_a_changed_policy_is_shown_first() -> None:
     assert shown(result).splitlines()[0] == sentence
     assert render.markdown(result).splitlines()[2].startswith("- The policy differs from")
     assert "policy" not in shown(compared(Policy(), QUIET))
+    (many,) = sentences.policy(compared(Policy(changes=["x: 1 → 2"] * 12), QUIET))
+    assert many.endswith("x: 1 → 2; 2 more changes.")
 
 
 # --- budgets --------------------------------------------------------------------------------------

@@ -138,6 +138,27 @@ def test_what_differs_from_the_base_is_named(tmp_path: Path) -> None:
     assert changes(head, head) == []
 
 
+def test_no_change_of_a_long_or_nested_setting_is_missed(tmp_path: Path) -> None:
+    long = "'" + "x" * 100
+    bases = (f"[tool.mlpperf]\naccept = [{long}']\n", ALL)
+    heads = (f"[tool.mlpperf]\naccept = [{long}y']\n", ALL.replace("1.2", "9.0"))
+    shown = []
+    for i, (base, head) in enumerate(zip(bases, heads, strict=True)):
+        folders = (project(tmp_path / f"{side}{i}", text) for side, text in enumerate((base, head)))
+        shown += changes(*folders)
+    assert shown[0].startswith('accept: ["xxxx')
+    assert shown[1:] == ["gate.budgets.2.at-most: 1.2 → 9.0"]
+
+
+def test_the_order_of_patterns_is_a_setting(tmp_path: Path) -> None:
+    """Because the first one that fits decides."""
+    lines = ['"*a*" = "block"\n', '"*" = "warn"\n']
+    texts = (f"[tool.mlpperf.gate.series]\n{''.join(some)}" for some in (lines, lines[::-1]))
+    base, head = (project(tmp_path / str(i), text) for i, text in enumerate(texts))
+    (change,) = changes(base, head)
+    assert change == "gate.series: the order of its patterns"
+
+
 def test_a_base_whose_settings_cannot_be_read_has_none(tmp_path: Path) -> None:
     base = project(tmp_path / "base", "[tool")
     (base / ACCEPTED).write_text("[")

@@ -59,7 +59,7 @@ def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
         *policy(result),
         *(_evidence(result, finding) for finding in result.regressions[:SHOWN_MOST]),
         *(f"Budget exceeded: {clause}." for clause in result.budgets(Kept.EXCEEDED)),
-        *(f"Not judged: {gap}." for gap in result.gaps),
+        *(f"Not judged: {gap}." for gap in ([] if result.same else result.gaps)),
         *(f"{one.series.name} is {one.judgement}." for one in result.undecided[:SHOWN_MOST]),
     ]
     return Explanation(

@@ -18,6 +18,7 @@ from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
+CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
 # Why a series is undecided that more time would decide.
@@ -84,8 +85,11 @@ def _allowed(result: Comparison) -> str:
 
 def policy(result: Comparison) -> list[str]:
     """How the policy differs from the base's, and which acceptances do not count."""
-    changes = "; ".join(result.policy.changes)
-    changed = [f"The policy differs from that of {result.base}: {changes}."] if changes else []
+    changes = list(result.policy.changes)
+    if more := changes[CHANGES_MOST:]:
+        changes = [*changes[:CHANGES_MOST], count(len(more), "more change")]
+    listed = "; ".join(changes)
+    changed = [f"The policy differs from that of {result.base}: {listed}."] if listed else []
     return [*changed, *refusals(result.policy, result.findings.values())]
 
 

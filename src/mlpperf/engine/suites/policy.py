@@ -31,7 +31,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -48,6 +48,7 @@ ACCEPTED = ".mlpperf-accepted.toml"
 HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
 # Settings that decide what fails: a change of any is shown.
 DECIDING = ("suites", "series", "threshold", "thresholds", "unjudged", "accept", "gate")
+ORDERED = ("gate.series.", "thresholds.")  # the first pattern decides, or the last one
 GROWTH: dict[str, Callable[[float], float]] = {
     "1": lambda n: 1.0,
     "log n": lambda n: math.log(n),
@@ -219,10 +220,17 @@ def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
         entries.append(msgspec.structs.replace(entry, lapsed=lapsed))
     before, after = (_deciding(folder) for folder in (base, head))
     changes = [
-        f"{key}: {before.get(key, 'none')} → {after.get(key, 'none')}"
+        f"{key}: {_short(before, key)} → {_short(after, key)}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+    for table in ORDERED:
+        orders = [
+            [key for key in before if key.startswith(table) and key in after],
+            [key for key in after if key.startswith(table) and key in before],
+        ]
+        if orders[0] != orders[1]:
+            changes.append(f"{table.rstrip('.')}: the order of its patterns")
     changes += [f"accepted: {entry.series}" for entry in given.accepted if entry not in known]
     return msgspec.structs.replace(given, accepted=entries, changes=changes)
 
@@ -233,16 +241,20 @@ def _deciding(root: Path) -> dict[str, str]:
     return dict(_flat({key: table[key] for key in DECIDING if key in table}))
 
 
-def _flat(table: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    rows = []
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     for key, value in table.items():
         name = plain(f"{above}{key}")
-        if isinstance(value, dict):
-            rows += _flat(value, f"{name}.")
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield from _flat({str(i): one for i, one in enumerate(value, 1)}, f"{name}.")
+        elif isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
         else:
-            text = plain(json.dumps(value, ensure_ascii=False, default=str))
-            rows.append((name, text if len(text) <= LONGEST else f"{text[:LONGEST]}…"))
-    return rows
+            yield name, plain(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _short(settings: Mapping[str, str], key: str) -> str:
+    text = settings.get(key, "none")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def appended(root: Path, entries: list[Acceptance]) -> bytes:
