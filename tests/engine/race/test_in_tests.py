@@ -1,5 +1,6 @@
 """Two benchmarks in one test: faster, not fast enough, or undecided, which is no pass."""
 
+import os
 import random
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def test_against_itself(mlpperf_benchmark):
 def test_the_fixture_in_pytest(tmp_path: Path) -> None:
     (tmp_path / "test_sums.py").write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "mlpperf.pytest_plugin", "-q", "-rf"]
-    command += ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-c", "/dev/null"]
+    command += ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-c", os.devnull]
     done = subprocess.run([*command, "test_sums.py"], cwd=tmp_path, capture_output=True, text=True)
     assert "2 failed, 2 passed" in done.stdout, done.stdout
     assert "test_slower - Failed: sum is 0.0" in done.stdout
