@@ -256,7 +256,7 @@ def here(
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import pool
     from mlpperf.engine.pool.process import WorkerError
-    from mlpperf.engine.worker import allocations, arrays, loading
+    from mlpperf.engine.worker import allocations, arrays, loading, timing
     from mlpperf.engine.worker import main as worker
     from mlpperf.engine.worker.protocol import Request, Task
     from mlpperf.engine.worker.wire import from_json, to_json
@@ -273,7 +273,7 @@ def here(
     monkeypatch.setattr(loading, "LOADS_MOST", 2)
     # Of all that pytest holds, a collection takes longer than what is timed in between.
     monkeypatch.setattr(loading, "gc", SimpleNamespace(disable=lambda: None))
-    for module in (loading, worker):
+    for module in (loading, timing, worker):
         monkeypatch.setattr(module, "set_aside", lambda: None)
     monkeypatch.setattr(loading, "get_memory_ready", lambda: None)
     monkeypatch.setattr(loading.Origins, "install", lambda origins: None)
@@ -362,15 +362,14 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
-    from mlpperf.engine.worker import hotpath_dry_run
-    from mlpperf.engine.worker import main as worker
+    from mlpperf.engine.worker import hotpath_dry_run, timing
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
         perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
     )
-    for module in (alternate, hotpath_dry_run, pipeline, timed, worker):
+    for module in (alternate, hotpath_dry_run, pipeline, timed, timing):
         monkeypatch.setattr(module, "time", clock)
     return done
 

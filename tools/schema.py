@@ -1,6 +1,6 @@
-"""The JSON Schema of `mlpperf compare --format json`: docs/comparison.schema.json.
+"""The JSON Schemas of what commands print with `--format json`, in docs.
 
-`python tools/schema.py` writes it from the structs of the record.
+`python tools/schema.py` writes them from the structs of the records.
 """
 
 from __future__ import annotations
@@ -12,14 +12,22 @@ from typing import Any
 
 import msgspec
 
+from mlpperf.engine.compare.causes import CausesRecord
+from mlpperf.engine.compare.explanation import Explanation
 from mlpperf.engine.compare.whole import WholeComparison
 
-FILE = Path(__file__).parents[1] / "docs" / "comparison.schema.json"
+FOLDER = Path(__file__).parents[1] / "docs"
+SCHEMAS = {
+    "comparison": ("mlpperf compare --format json", WholeComparison),
+    "causes": ("mlpperf why --format json", CausesRecord),
+    "explanation": ("mlpperf explain --format json", Explanation),
+}
 
 
-def schema() -> dict[str, Any]:
+def schema(name: str) -> dict[str, Any]:
     """The schema, with what the docstrings have about each field."""
-    made = msgspec.json.schema(WholeComparison)
+    title, kind = SCHEMAS[name]
+    made = msgspec.json.schema(kind)
     for definition in made["$defs"].values():
         text = definition.pop("description", "")
         summary, _, rest = re.sub(r"\n +", "\n", text).partition("\n")
@@ -35,13 +43,14 @@ def schema() -> dict[str, Any]:
             if name in meanings:
                 field["description"] = meanings[name]
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "title": "mlpperf compare --format json", **made}
+    return {"$schema": dialect, "title": title, **made}
 
 
-def text() -> str:
+def text(name: str) -> str:
     """The file's content."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(schema(name), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
+    for one in SCHEMAS:
+        (FOLDER / f"{one}.schema.json").write_text(text(one), encoding="utf-8")

@@ -1,4 +1,14 @@
-"""`pytest -p mlpperf.pytest_plugin --compare-with=main`: `mlpperf compare main` from inside pytest.
+"""What `pytest -p mlpperf.pytest_plugin` adds: `--compare-with`, and a fixture.
+
+`--compare-with=main` is `mlpperf compare main` from inside pytest. The fixture times two functions
+in turns, and fails the test unless one is faster:
+
+```python
+def test_parser(mlpperf_benchmark):
+    new, old = (mlpperf_benchmark(parse, TEXT) for parse in (parse_fast, parse_simple))
+    assert new.result == old.result
+    new.faster_than(old, by=1.5)
+```
 
 pytest does not load it by itself, because it would then rewrite the asserts in every module of this
 package, in every environment that has it.
@@ -9,7 +19,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .engine.race.in_tests import Benchmark
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -38,3 +54,18 @@ def pytest_cmdline_main(config: Any) -> int | None:
     command = [sys.executable, "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
     command += [option for option in series if option != "--series="]
     return subprocess.run(command, cwd=folder).returncode
+
+
+@pytest.fixture
+def mlpperf_benchmark() -> Callable[..., Benchmark]:
+    """Give what calls a function once, and makes it a benchmark that has `faster_than`.
+
+    Called as pytest-benchmark's fixture is: `mlpperf_benchmark(function, *args, **kwargs)`.
+    """
+
+    def benchmark(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Benchmark:
+        from .engine.race.in_tests import Benchmark  # which loads NumPy
+
+        return Benchmark(function, args, kwargs)
+
+    return benchmark

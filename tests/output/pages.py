@@ -39,6 +39,7 @@ from mlpperf.engine.machine.environment import Environment
 from mlpperf.engine.machine.machine import Machine
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Reason, Verdict
+from mlpperf.engine.suites.policy import Acceptance, Budget, Policy
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.suites.show import overview
 from mlpperf.paths import PATHS
@@ -108,6 +109,20 @@ def with_regressions() -> Comparison:
             for i in range(12)
         ),
     )
+
+
+def by_policy() -> Comparison:
+    """What is accepted, what only warns, a budget that is exceeded, and a changed policy."""
+    nested, slow = (pytest_(PARSER, f"test_parse_{name}") for name in ("nested", "huge"))
+    policy = Policy(
+        {"*huge": "warn"},
+        [Budget("huge", reference="nested", at_most=3.0), Budget("nested", peak_memory="2 MB")],
+        [Acceptance(nested.name, "checks the input", slower=0.14)],
+        ['threshold: none → "2%"', f"accepted: {nested.name}"],
+    )
+    memory = {side: {"peak": 1_500_000, "allocations": 9} for side in ("base", "head")}
+    findings = timed(nested, 4.37, 13.7, 0.4, memory=memory), timed(slow, 20.1, 2.2, 0.3)
+    return compared(*findings, *unchanged(), policy=policy)
 
 
 SKIPPED = Verdict.UNCHANGED_CODE
@@ -210,6 +225,7 @@ def on_the_machine(result: Callable[[], Comparison]) -> RenderableType:
 PAGES: dict[str, Callable[[], RenderableType]] = {
     "compare-regressions": lambda: render.text(with_regressions()),
     "compare-unchanged": lambda: render.text(only_unchanged()),
+    "compare-policy": lambda: render.text(by_policy()),
     "compare-verbose": lambda: render.text(with_regressions(), verbose=True),
     "compare-undecided": lambda: render.text(undecided()),
     "compare-wrong": lambda: render.text(wrong()),
@@ -359,6 +375,7 @@ def at_all_widths(name: str) -> str:
 FILES: dict[str, Callable[[], str]] = {
     **{f"{name}.txt": partial(at_all_widths, name) for name in PAGES},
     "compare-regressions.md": lambda: render.markdown(with_regressions()),
+    "compare-policy.md": lambda: render.markdown(by_policy()),
     "compare-undecided.md": lambda: render.markdown(undecided()),
 }
 

@@ -42,7 +42,10 @@ def test_nothing_is_wider_than_the_terminal(name: str, width: int) -> None:
 def test_the_last_line_is_the_verdict_and_the_first_what_changed(name: str, width: int) -> None:
     text = printed(PAGES[name](), width)
     verdict = " ".join(text.rpartition("\nRegression at")[2].split())
-    if "Slower (" in text or "Wrong (" in text:
+    if name == "compare-policy":
+        assert text.startswith("The policy differs from that of v1.4.0: ")
+        assert "\nBudget exceeded at the working tree:" in text
+    elif "Slower (" in text or "Wrong (" in text:
         assert re.match(r"(Slower|Wrong) \(", text)
         assert verdict.startswith("the working tree: ")
     else:

@@ -16,7 +16,10 @@ PACKAGE = ROOT / "src" / "mlpperf"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Looked for at the moment that they are wanted, and told about if they are not there.
-OPTIONAL_IN_THE_CORE = {"tensorflow", "numba", "llvmlite", "memray", "distributed", "dask"}
+OPTIONAL_IN_THE_CORE = {
+    *("tensorflow", "numba", "llvmlite", "memray", "distributed", "dask", "mcp"),
+    "pytest",  # in what it loads
+}
 # In other projects' environments, to run their suites.
 IN_ANY_ENVIRONMENT = {"pytest", "greenlet", "asv_runner", "numpy"}  # if they are there
 

@@ -260,6 +260,7 @@ LATER = {
         "unjudged_most",
         "releases",
         "environments",
+        "policy",
     },
     "races": {"processes", "share_error", "limit", "preparation"},
     "ladders": {"ceiling", "over_ceiling", "parts"},

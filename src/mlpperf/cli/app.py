@@ -21,17 +21,19 @@ from .comment import comment
 from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
+from .mcp import mcp
 from .measure import list_, race, show, verify
+from .policy import accept, explain
 from .reports import export, report, serve
 from .start import first_steps, init
 from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, why, comment, bisect, backfill, history, calibrate),
+    "Commits": (init, compare, why, explain, accept, comment, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
-    "Machine": (doctor, devices),
+    "Machine": (doctor, devices, mcp),
 }
 
 

@@ -23,7 +23,7 @@ from mlpperf.engine.history.records import CodeVersion, append, as_records, cont
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
-from schema import FILE, text
+from schema import FOLDER, SCHEMAS, text
 
 ONE, TWO, THREE = (Series("path", case, "v", "") for case in ("one", "two", "three"))
 TEST = Series("tests/a.py", "[x]", "test_a", "pytest")
@@ -208,8 +208,9 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any]) -> None:
 
 def test_the_schema_is_the_one_of_the_structs() -> None:
     """If not: `python tools/schema.py`."""
-    assert FILE.read_text("utf-8") == text()
-    made = json.loads(text())
+    for one in SCHEMAS:
+        assert (FOLDER / f"{one}.schema.json").read_text("utf-8") == text(one)
+    made = json.loads(text("comparison"))
     for name in ("WholeComparison", "WholeSeries"):
         fields = made["$defs"][name]["properties"]
         assert all(field.get("description") for field in fields.values())

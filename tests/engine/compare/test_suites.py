@@ -187,6 +187,32 @@ def test_what_runs_nothing_that_changed_is_proven_and_not_timed(town: Any) -> No
     assert words(record) == {**walks, "test_stand": "slower", "track_effort(30)": "measured"}
 
 
+GATE = """
+[tool.mlpperf.gate.series]
+"*stand" = "warn"
+
+[[tool.mlpperf.gate.budgets]]
+series = "walk[20]"
+reference = "test_stand"
+at-most = 1e6
+"""
+
+
+def test_a_policy_lets_one_only_warn_and_has_another_timed(town: Any) -> None:
+    """What a budget names is timed, although it runs nothing that changed."""
+    town.write("pyproject.toml", PYPROJECT + GATE)
+    town.commit("a policy")
+    town.replace("src/town/streets.py", "range(1000)", "range(9000)")
+    code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--accept", "walk")
+    verdicts = words(record)
+    assert (verdicts["test_stand"], verdicts["test_walk[40]"][:7]) == ("slower", "skipped")
+    assert verdicts["test_walk[20]"][:9] in ("unchanged", "undecided")
+    assert code == 0
+    assert record["policy"]["changes"] == []
+    assert record["policy"]["series"] == {"*stand": "warn"}
+    assert "1 regression of benchmarks that only warn" in record["verdict"]
+
+
 def test_a_change_that_no_benchmark_runs_is_no_regression(town: Any) -> None:
     town.replace("src/town/streets.py", "def stand", "def fly():\n    return 1\n\n\ndef stand")
     code, shown, _ = compared(town, "HEAD", "--suite", "pytest", format="markdown")

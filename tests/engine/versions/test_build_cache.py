@@ -410,14 +410,20 @@ def test_the_step_that_runs_is_reported(
     monkeypatch.setattr(builds, "_processors", lambda: 1)
     lines: list[str] = []
     roots = {name: tmp_path / name for name in ("base", "head")}
-    project(roots["head"], {"quick/number.h": "#define NUMBER 2\n"})
-    project(roots["base"])
+
+    def written() -> None:
+        project(roots["head"], {"quick/number.h": "#define NUMBER 2\n"})
+        project(roots["base"])
+
+    written()
     jobs = [Job(name, root) for name, root in roots.items()]
     build_all(jobs, sys.executable, BuildSettings(), lines.append)
     assert "building base: 1 of 2, 0 s" in lines
     assert "building head: 2 of 2, 0 s" in lines
     assert [answers(root) for root in roots.values()] == ["1 one", "2 one"]
-    shutil.rmtree(builds_folder())
+    for folder in (builds_folder(), *roots.values()):
+        shutil.rmtree(folder)
+    written()
     monkeypatch.setattr(builds, "_processors", lambda: 2)
     build_all(jobs, sys.executable, BuildSettings(), lines.append)
     assert "building base and head: 2 of 2, 0 s" in lines

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from mlpperf.cli import causes as after
-from mlpperf.engine.compare import Comparison, Request
+from mlpperf.engine.compare import CausesRecord, Comparison, Request
 from mlpperf.engine.compare.result import Finding
 from mlpperf.engine.history.records import as_records, current_commit
 from mlpperf.engine.report.causes_section import causes_section
@@ -21,7 +21,6 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.why import (
     Causes,
-    CausesRecord,
     Effect,
     Explanation,
     exit_code,

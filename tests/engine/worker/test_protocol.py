@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.worker.counts import Counts, Executed
 from mlpperf.engine.worker.protocol import (
     CallTime,
     Contest,
     Counted,
-    Counts,
     DryRun,
-    Executed,
     HotPath,
     Inventory,
     LoopTimes,

@@ -60,6 +60,7 @@ from .dry_run import (
     needing_own_processes,
     ran_in_both,
 )
+from .gate import needed
 from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
@@ -171,7 +172,7 @@ def _steps(
     findings |= {
         series: replace(findings[series], untimed=skipped)
         for series in _timeable(findings, runs)
-        if reasons.get(series) == ""
+        if reasons.get(series) == "" and not needed(context.pair.settings.policy, series)
     }
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)

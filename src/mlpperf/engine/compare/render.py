@@ -9,15 +9,28 @@ from dataclasses import asdict
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..lines import Line, Lines, sentence
 from ..table import Table
 from ..words import SHORT, bounds, by_percent, count, seconds
+from .gate import Kept
 from .result import Comparison, Finding
-from .sections import FASTER, FIXED, SLOWER, UNCHANGED, WRONG, Part, Section, sections
-from .sentences import advice, interval, notes, unchanged, verdict, work
+from .sections import (
+    ACCEPTED,
+    FASTER,
+    FIXED,
+    SLOWER,
+    UNCHANGED,
+    WARNED,
+    WRONG,
+    Part,
+    Section,
+    sections,
+)
+from .sentences import advice, interval, notes, policy, unchanged, verdict, work
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -28,7 +41,7 @@ NAMES_ON_DISK = {
 }
 COLUMNS = ("base", "head", "change", "95 % interval")
 COLOURS = ("green", "red", "yellow")  # of the verdict, by exit code
-TIMED = (SLOWER, FASTER, UNCHANGED)
+TIMED = (SLOWER, ACCEPTED, WARNED, FASTER, UNCHANGED)
 MARKDOWN_MOST = 60_000  # bytes; a comment on GitHub has at most 65,536 characters
 FRAME = 1000  # bytes of what stands between the parts, and of the lines about what is left out
 TEXT_MOST = 1000  # characters of a name or a sentence in Markdown
@@ -49,27 +62,30 @@ def times_shown(finding: Finding) -> dict[str, float]:
     return times
 
 
-def table(findings: Iterable[Finding]) -> Table:
+def table(result: Comparison, findings: Iterable[Finding]) -> Table:
     """A row for each series, with its verdict."""
     rows = []
     for finding in findings:
         times = times_shown(finding)
         both = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
-        rows.append((finding.series.name, *both, interval(finding), _verdict(finding)))
+        rows.append((finding.series.name, *both, interval(finding), _verdict(result, finding)))
     return Table("", ("benchmark", "base", "head", "change", "verdict"), rows, text=(0, 4))
 
 
-def _verdict(finding: Finding) -> str:
-    """The verdict on a series, with its values, its memory and what it executes."""
+def _verdict(result: Comparison, finding: Finding) -> str:
+    """The verdict on a series, with its values, its memory, and why it is no obstacle."""
     values = finding.shown(*map(min, finding.values.values())) if finding.values else []
     sides = (f"{side} {value}" for side, value in zip(finding.values, values, strict=True))
     measured = finding.risen or ", ".join(sides)
-    return "; ".join(filter(None, [str(finding.judgement), measured, _beside(finding)]))
+    return "; ".join(filter(None, [str(finding.judgement), measured, *_remarks(result, finding)]))
 
 
-def _beside(finding: Finding) -> str:
-    """What was counted of a series, beside its time."""
-    return "; ".join([*finding.grown, *filter(None, [work(finding)])])
+def _remarks(result: Comparison, finding: Finding) -> list[str]:
+    """What is known of a series beside its times, and why a regression does not count."""
+    allowed = result.allowance(finding)
+    word = "accepted" if allowed and allowed.accepted else "warning only"
+    counted = filter(None, [work(finding)])
+    return [*finding.grown, *counted, *([f"{word}: {allowed.because}"] if allowed else [])]
 
 
 def text(result: Comparison, verbose: bool = False) -> RenderableType:
@@ -77,18 +93,19 @@ def text(result: Comparison, verbose: bool = False) -> RenderableType:
 
     Series that are unchanged or skipped are counted, or listed if `verbose`.
     """
+    parts: list[RenderableType] = [sentence(line, "yellow") for line in policy(result)]
     if result.same:
-        return sentence(verdict(result), "bold")
-    parts: list[RenderableType] = []
+        return Group(*parts, sentence(verdict(result), "bold"))
+    parts += [""] if parts else []
     for part in Part:
         if part is Part.UNCHANGED and not verbose:
             if line := unchanged(result):
                 parts += [sentence(f"{line} --verbose lists them."), ""]
             continue
         shown = dict(sections(result, part))
-        timed = [line for section in TIMED for line in _lines(section, shown.get(section, []))]
+        timed = [line for one in TIMED for line in _lines(result, one, shown.get(one, []))]
         for section, findings in shown.items():
-            lines = _lines(section, findings if verbose else findings[:LINES_MOST])
+            lines = _lines(result, section, findings if verbose else findings[:LINES_MOST])
             about = (COLUMNS, lines, timed) if section in TIMED else ((), lines)
             parts.append(Lines(f"{section.title} ({len(findings):,})", section.kind, *about))
             if more := len(findings) - len(lines):
@@ -100,11 +117,16 @@ def text(result: Comparison, verbose: bool = False) -> RenderableType:
     return Group(*parts, "", sentence(verdict(result), f"bold {COLOURS[result.exit_code]}"))
 
 
-def _lines(section: Section, findings: Sequence[Finding]) -> list[Line]:
-    return [_timed(f) if section in TIMED else _untimed(section, f) for f in findings]
+def _lines(result: Comparison, section: Section, findings: Sequence[Finding]) -> list[Line]:
+    return [
+        _timed(result, one)
+        if section in TIMED and (one.processes or not math.isnan(one.bound))
+        else _untimed(result, section, one)
+        for one in findings
+    ]
 
 
-def _timed(finding: Finding) -> Line:
+def _timed(result: Comparison, finding: Finding) -> Line:
     group, name, ratio = finding.series.path, finding.series.in_path, finding.ratio
     times = times_shown(finding)
     base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
@@ -115,13 +137,13 @@ def _timed(finding: Finding) -> Line:
     between = bounds(ratio.low, ratio.high) if known else ""
     cells = (base, head, by_percent(ratio.median), between)
     change = (ratio.low, ratio.median, ratio.high) if known else None
-    return Line(group, name, cells, change, _beside(finding))
+    return Line(group, name, cells, change, "; ".join(_remarks(result, finding)))
 
 
-def _untimed(section: Section, finding: Finding) -> Line:
+def _untimed(result: Comparison, section: Section, finding: Finding) -> Line:
     """A series with what is known of it beside its times, or why there are none."""
     title = section.title.lower()
-    remark = _verdict(finding).removeprefix(title).removeprefix(", because").lstrip(" :;")
+    remark = _verdict(result, finding).removeprefix(title).removeprefix(", because").lstrip(" :;")
     if section is WRONG:
         remark = finding.wrong["head"]
     if section is FIXED:
@@ -140,7 +162,7 @@ def markdown(result: Comparison, size: int = MARKDOWN_MOST, *, causes: Sequence[
     """
     parts = {part: [f for _, fs in sections(result, part) for f in fs] for part in Part}
     heading = f"### {'❌' if result.exit_code else '✅'} {escaped(verdict(result))}"
-    below = [*causes, *_wrong(result), *advice(result), *notes(result)]
+    below = [*policy(result), *causes, *_wrong(result), *advice(result), *notes(result)]
     listed = _fitting([f"- {escaped(sentence)}" for sentence in below], size // 3)
     if more := len(below) - len(listed):
         listed.append(f"- and {count(more, 'more sentence')}")
@@ -148,12 +170,12 @@ def markdown(result: Comparison, size: int = MARKDOWN_MOST, *, causes: Sequence[
     room = size - sum(map(_size, (heading, *listed, summary))) - FRAME
     lines = [heading, ""]
     if shown := [*parts[Part.CHANGED], *parts[Part.UNKNOWN]]:
-        rows = _rows(shown, room)
+        rows = _rows(result, shown, room)
         room -= sum(map(_size, rows))
         lines += [*rows, ""]
     lines += listed
     if rest := parts[Part.UNCHANGED]:
-        lines += ["", summary, "", *_rows(rest, room), "", "</details>"]
+        lines += ["", summary, "", *_rows(result, rest, room), "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
@@ -172,8 +194,8 @@ def _size(line: str) -> int:
     return len(line.encode()) + 1
 
 
-def _rows(findings: Sequence[Finding], room: int) -> list[str]:
-    names, rule, *rows = table(findings).to_markdown(escaped).split("\n")
+def _rows(result: Comparison, findings: Sequence[Finding], room: int) -> list[str]:
+    names, rule, *rows = table(result, findings).to_markdown(escaped).split("\n")
     kept = _fitting(rows, room)
     more = len(rows) - len(kept)
     return [names, rule, *kept, *(["", f"and {count(more, 'more benchmark')}"] if more else [])]
@@ -211,8 +233,9 @@ def github_lines(result: Comparison) -> list[str]:
         place = (
             f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
         )
-        lines.append(f"::error{place}::{_message(why)}")
-    return lines
+        level = "warning" if result.allowance(finding) else "error"
+        lines.append(f"::{level}{place}::{_message(why)}")
+    return lines + [f"::error::{_message(why)}" for why in result.budgets(Kept.EXCEEDED)]
 
 
 def _message(text: str) -> str:
@@ -225,11 +248,12 @@ def _property(text: str) -> str:
 
 def record(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it."""
-    left_out = ("findings", "environment", "project")
+    left_out = ("findings", "environment", "project", "policy")
     content = {key: value for key, value in vars(result).items() if key not in left_out}
     fields = {NAMES_ON_DISK.get(key, key): value for key, value in content.items()}
     if result.environment:  # instead of our own
         fields.update(result.environment.fields())
+    fields["policy"] = msgspec.to_builtins(result.policy)
     fields["exit_code"], fields["verdict"] = result.exit_code, verdict(result)
     untouched = {finding.series for finding in result.skipped}
     fields["series"] = [

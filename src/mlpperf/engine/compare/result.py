@@ -6,15 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from ..machine.environment import Environment
 from ..statistics.intervals import Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.policy import NONE as NO_POLICY
+from ..suites.policy import Policy
 from ..suites.series import THRESHOLD, Series
 from ..versions.layout import project_named
 from ..versions.prepare import Pair
 from ..words import count
+from .gate import Allowance, Kept, allowance, budget_outcomes
 from .work import Work
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
@@ -116,6 +119,11 @@ class Finding:
     def immovable(self) -> bool:
         """Whether changed code takes too little of a call to make it measurably slower."""
         return self.work is not None and self.work.immovable
+
+    @property
+    def more_work(self) -> float:
+        """How many more instructions the head executes, as a share; NaN if that is unknown."""
+        return self.work.ratio - 1 if self.work else math.nan
 
     @property
     def work_rose(self) -> bool:
@@ -260,6 +268,7 @@ class Comparison:
     environment : that ran the benchmarks; None for our own.
     releases : the releases that were compared, as the user has written them, by version.
     environments : the packages that differ, and Python, by version; only what the user has asked.
+    policy : the project's, beside that of the base.
     """
 
     base: str
@@ -286,6 +295,7 @@ class Comparison:
     environment: Environment | None = None
     releases: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
+    policy: Policy = NO_POLICY
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:
@@ -305,14 +315,29 @@ class Comparison:
             unjudged_most=UNJUDGED_MOST if unjudged is None else unjudged,
             releases={s: v.release.asked for s, v in versions.items() if v.release},
             environments={side: dict(held) for side, held in pair.environments.items()},
+            policy=pair.settings.policy,
             **about,
         )
 
     @property
     def regressions(self) -> list[Finding]:
-        """What makes the exit code 1, the worst first."""
+        """What became worse, the worst first."""
         regressions = [finding for finding in self.findings.values() if finding.regression]
         return sorted(regressions, key=lambda f: ("head" not in f.wrong, -f.size))
+
+    def allowance(self, finding: Finding) -> Allowance | None:
+        """Why a regression does not fail the comparison; None if it does, or is none."""
+        return allowance(self.policy, finding)
+
+    @property
+    def blocking(self) -> list[Finding]:
+        """The regressions that make the exit code 1, the worst first."""
+        return [finding for finding in self.regressions if not self.allowance(finding)]
+
+    def budgets(self, kept: Kept) -> list[str]:
+        """A clause for each of the project's budgets of this outcome."""
+        outcomes = budget_outcomes(self.policy, self.findings, whole=not self.selected)
+        return [outcome.clause for outcome in outcomes if outcome.kept is kept]
 
     @property
     def timed(self) -> list[Finding]:
@@ -330,13 +355,13 @@ class Comparison:
         return [finding for finding in self.findings.values() if finding.judgement.undecided]
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Literal[0, 1, 2]:
         """0 no regression, 1 regression, 2 not enough was judged to say either."""
         if self.same:
             return 0
         if "base" in self.broken:
             return 2
-        if "head" in self.broken or self.regressions:
+        if "head" in self.broken or self.blocking or self.budgets(Kept.EXCEEDED):
             return 1
         return 2 if self.gaps else 0
 
@@ -367,6 +392,7 @@ class Comparison:
                 f"{len(unjudged)} of {count(len(affected), 'benchmark')} that the change can "
                 f"affect could not be judged ({names}), more than {100 * self.unjudged_most:g} %"
             )
+        gaps += self.budgets(Kept.UNKNOWN)
         if not (gaps or affected or self.skipped):
             gaps.append("no benchmark was judged")
         return gaps

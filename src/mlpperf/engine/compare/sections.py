@@ -39,6 +39,8 @@ SLOWER = Section("Slower", Part.CHANGED, "bad")
 MEMORY = Section("More memory", Part.CHANGED, "bad")
 WORK = Section("More work", Part.CHANGED, "bad")
 VALUE = Section("Higher value", Part.CHANGED, "bad")
+ACCEPTED = Section("Accepted", Part.CHANGED, "note")
+WARNED = Section("Warning only", Part.CHANGED, "note")
 FIXED = Section("Fixed", Part.CHANGED, "good")
 FASTER = Section("Faster", Part.CHANGED, "good")
 UNCHANGED = Section("Unchanged", Part.UNCHANGED, "plain", "unchanged")
@@ -67,11 +69,14 @@ BY_VERDICT = {
     Verdict.NOT_TIMED: NOT_TIMED,
 }
 # Regressions on top, the worst kind first.
-ORDER = (WRONG, SLOWER, MEMORY, WORK, VALUE, *(s for s in BY_VERDICT.values() if s.kind != "bad"))
+WORSE = (WRONG, SLOWER, MEMORY, WORK, VALUE, ACCEPTED, WARNED)
+ORDER = (*WORSE, *(s for s in BY_VERDICT.values() if s.kind != "bad"))
 
 
-def section_of(finding: Finding) -> Section:
+def section_of(result: Comparison, finding: Finding) -> Section:
     """The one section that shows a finding; a regression is always shown as one."""
+    if allowed := result.allowance(finding):
+        return ACCEPTED if allowed.accepted else WARNED
     section = BY_VERDICT[finding.judgement.verdict]
     if section.kind != "bad" and finding.grown:
         return MEMORY
@@ -84,7 +89,7 @@ def sections(result: Comparison, part: Part) -> Iterator[tuple[Section, list[Fin
     """The sections of a part that have any series, in order; the largest change first."""
     findings: dict[Section, list[Finding]] = {}
     for finding in result.findings.values():
-        findings.setdefault(section_of(finding), []).append(finding)
+        findings.setdefault(section_of(result, finding), []).append(finding)
     for section in ORDER:
         if section.part is part and section in findings:
             yield section, _sorted(section, findings[section])

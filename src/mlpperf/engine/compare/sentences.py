@@ -13,12 +13,14 @@ from ..statistics.verdicts import Reason
 from ..words import bounds, by_percent, count, rounded
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
+from .gate import Kept, refusals
 from .records import changed_packages
 from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 from .work import MOVABLE_LEAST
 
 NO_MODULE = re.compile(r"No module named '(\w+)")
+CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
 # Why a series is undecided that more time would decide.
@@ -33,7 +35,7 @@ def verdict(result: Comparison) -> str:
         which = {"base": result.base, "head": result.head}[side]
         regression = "Regression: " if result.exit_code == 1 else ""
         return f"{regression}{which} cannot be used: {why}"
-    worse = result.regressions
+    worse = result.blocking
     wrong = [f for f in worse if "head" in f.wrong]
     slower = [f for f in worse if f.slower]
     grown = [f for f in worse if f.grown]
@@ -54,8 +56,10 @@ def verdict(result: Comparison) -> str:
     if risen := [f for f in worse if f.risen]:
         report = "reports a higher value" if _are(risen) == "is" else "report higher values"
         clauses.append(f"{_which(risen)} {report}{_worst(risen)}")
-    if clauses:
-        return f"Regression at {result.head}: {'; '.join(clauses)}."
+    exceeded = result.budgets(Kept.EXCEEDED)
+    if clauses or exceeded:
+        what = "Regression" if clauses else "Budget exceeded"
+        return f"{what} at {result.head}: {'; '.join([*clauses, *exceeded])}."
     if gaps := result.gaps:
         judged = any(f.affected and f.decided for f in result.findings.values())
         if not judged:
@@ -69,7 +73,29 @@ def verdict(result: Comparison) -> str:
         return f"No regression at {result.head}: no benchmark runs changed code."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
-    return f"No regression at {result.head} against {result.base}{gain}{but}."
+    return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
+
+
+def _allowed(result: Comparison) -> str:
+    """How many regressions do not fail the comparison, after "No regression"."""
+    allowed = [one for f in result.findings.values() if (one := result.allowance(f))]
+    accepted = sum(one.accepted for one in allowed)
+    clauses = []
+    if accepted:
+        clauses.append(f"; {count(accepted, 'accepted regression')}")
+    if warned := len(allowed) - accepted:
+        clauses.append(f"; {count(warned, 'regression')} of benchmarks that only warn")
+    return "".join(clauses)
+
+
+def policy(result: Comparison) -> list[str]:
+    """How the policy differs from the base's, and which acceptances do not count."""
+    changes = list(result.policy.changes)
+    if more := changes[CHANGES_MOST:]:
+        changes = [*changes[:CHANGES_MOST], count(len(more), "more change")]
+    listed = "; ".join(changes)
+    changed = [f"The policy differs from that of {result.base}: {listed}."] if listed else []
+    return [*changed, *refusals(result.policy, result.findings.values())]
 
 
 def _which(findings: Sequence[Finding]) -> str:
@@ -131,7 +157,7 @@ def advice(result: Comparison) -> list[str]:
     """What to do about what is not known or has become slower, a sentence each."""
     by_section: dict[str, list[Finding]] = {}
     for finding in result.findings.values():
-        by_section.setdefault(section_of(finding).title, []).append(finding)
+        by_section.setdefault(section_of(result, finding).title, []).append(finding)
     sentences = [f"{warning.rstrip('.')}." for warning in dict.fromkeys(result.warnings)]
     undecided = by_section.get(UNDECIDED.title, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
@@ -183,6 +209,10 @@ def notes(result: Comparison) -> list[str]:
     """How the verdict was reached, and what limits it, a sentence each."""
     sentences = []
     timed = result.timed
+    if kept := result.budgets(Kept.KEPT):
+        sentences.append(f"Budgets kept: {'; '.join(kept)}.")
+    if unmeasured := result.budgets(Kept.NOT_MEASURED):
+        sentences.append(f"Budgets not measured: {'; '.join(unmeasured)}.")
     if result.merge_base:
         sentences.append(f"Compared with {result.base} (use --exact for the commit as named).")
     if result.environments:

@@ -15,10 +15,13 @@ import msgspec
 
 from ...errors import MlpperfError
 from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share, known
+from ..history.reading import each_line, read_records
 from ..history.records import Origin
 from ..machine.environment import Environment
 from ..statistics.intervals import Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.policy import NONE as NO_POLICY
+from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
 from .records import ComparisonRecord, RecordedSeries, Side
@@ -172,6 +175,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     releases : the releases that were compared, as they were named, by version.
     environments : the packages that differ, and Python, by version.
     untouched : series that run no changed code: path, case, variant and suite of each.
+    policy : what fails the comparison, and how it differs from the base's settings.
     causes : what each part of the change does to the slower series; only where that was measured.
     """
 
@@ -187,6 +191,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     everywhere: str
     trouble: list[str]
     busy: Amount
+    policy: Policy = NO_POLICY
     causes: Causes | None = None  # type: ignore[valid-type]
 
 
@@ -210,6 +215,44 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
         raise MlpperfError(f"{file} cannot be read: {reason.strerror}.") from reason
     if not content.strip():
         raise MlpperfError(f"{file} is empty: the comparison ended without a result.")
+    return _whole(content, str(file))
+
+
+def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
+    """The last comparison recorded in `folder`, of a `head` whose hash begins so, and its causes.
+
+    Raises
+    ------
+    MlpperfError
+        If there is none, or if another version of mlpperf has written it.
+    """
+    last = b""
+    for line in each_line(folder / f"{ComparisonRecord.FILE}.jsonl", bytes):
+        if isinstance(line, bytes) and (not head or _head_of(line).startswith(head)):
+            last = line
+    if not last:
+        about = f" of a head {head}" if head else ""
+        raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare`.")
+    result, causes = _whole(last, "The recorded comparison")
+    for record in [] if causes else read_records(folder, CausesRecord):
+        if isinstance(record, CausesRecord) and record.commits == result.commits:
+            causes = record.verdict
+    return result, causes
+
+
+class _Commits(msgspec.Struct):
+    commits: dict[str, str | None]
+
+
+def _head_of(line: bytes) -> str:
+    try:
+        return msgspec.json.decode(line, type=_Commits).commits.get("head") or ""
+    except msgspec.DecodeError:
+        return ""
+
+
+def _whole(content: bytes, file: str) -> tuple[Comparison, list[str]]:
+    """The comparison in a record, and its causes; `file` is where it is from."""
     try:
         record = msgspec.json.decode(content, type=WholeComparison)
         result = _comparison(record)
@@ -257,6 +300,7 @@ def _comparison(record: WholeComparison) -> Comparison:
         environments=dict(record.environments),
         accepted=record.accepted,
         unjudged_most=record.unjudged_most,
+        policy=record.policy,
         environment=Environment(record.machine, record.versions),
     )
 

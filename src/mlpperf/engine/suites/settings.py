@@ -16,7 +16,7 @@ pytest_options = ["--runslow"]    # additional options of pytest
 "*network*" = "10%"
 ```
 
-`[tool.mlpperf.build]` is read by `build_settings`.
+`[tool.mlpperf.build]` is read by `build_settings`, `[tool.mlpperf.gate]` by `policy`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from typing import Any
 from ...errors import MlpperfError, check
 from ..words import percentage
 from .build_settings import USUAL, BuildSettings, build_settings
+from .policy import NONE as NO_POLICY
+from .policy import Policy, policy
 from .pyproject import content_of
 
 KINDS = ("hotpaths", "asv", "pytest")
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("bytecodes", "unjudged", "accept", "pytest_options", "build"),
+    *("bytecodes", "unjudged", "accept", "pytest_options", "build", "gate"),
 )
 
 
@@ -52,6 +54,7 @@ class Settings:
     pytest_options: tuple[str, ...] = ()
     build: BuildSettings = USUAL
     bytecodes: float | None = None
+    policy: Policy = NO_POLICY
 
 
 def settings(root: Path) -> Settings:
@@ -90,6 +93,7 @@ def settings(root: Path) -> Settings:
         tuple(_names(table, "pytest_options", [])),
         build_settings(table.get("build", {})),
         shares["bytecodes"],
+        policy(table.get("gate", {}), root),
     )
 
 

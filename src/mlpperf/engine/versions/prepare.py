@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from ...errors import MlpperfError, check
 from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
+from ..suites.policy import against_base
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
@@ -199,6 +201,9 @@ def pair(
     elif wanted.benchmarks or new.release:
         suite_source = checked(around, "benchmarks")
     own_settings = settings(suite_source.root)
+    if suite_source is new:  # else both have the policy of a third commit
+        policy = against_base(own_settings.policy, old.root, new.root, date.today())
+        own_settings = replace(own_settings, policy=policy)
     check("kind of suite", wanted.kinds, KINDS)
     kinds = wanted.kinds or own_settings.suites
     # Hot paths run in our own environment, which is the same for both versions.

@@ -153,7 +153,7 @@ class Timing:
     ) -> None:
         self._arguments = Arguments(path, variants, inputs, rng)
         runners = [[runner_of(variant)] for variant in variants]
-        with _without_collections():
+        with without_collections():
             self._turns = Turns(
                 runners,
                 self._arguments,
@@ -165,7 +165,7 @@ class Timing:
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
         """Let them run until all rounds have taken these `seconds`, and there are `fewest`."""
-        with _without_collections():
+        with without_collections():
             self._turns.go_on(seconds, fewest)
 
     def result(self) -> Turns:
@@ -175,7 +175,7 @@ class Timing:
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Because a collection would hit one contestant of a round."""
     collecting = gc.isenabled()
     gc.disable()

@@ -1,0 +1,153 @@
+"""The commands about the verdict of a recorded comparison: `explain` and `accept`."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..engine.options import Records
+from ..errors import MlpperfError
+
+if TYPE_CHECKING:
+    from ..engine.compare import Comparison
+    from ..engine.compare.result import Finding
+    from ..engine.suites.policy import Acceptance
+
+
+class Format(StrEnum):
+    """Output format of an explanation."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+TITLES = {
+    "compared": "What was compared",
+    "concluded": "What was concluded",
+    "evidence": "Why",
+    "causes": "Causes",
+    "how": "How it was measured",
+    "next": "What to do next",
+}
+
+
+def explain(
+    record: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORD",
+            help="last, the start of the head's hash, or a file with the output of "
+            "`mlpperf compare --format json`.",
+        ),
+    ] = "last",
+    format: Annotated[Format, typer.Option(help="text or json.")] = Format.TEXT,
+    records: Records = None,
+) -> None:
+    """Explain the verdict of a recorded comparison: the evidence for it, and what to do next."""
+    import msgspec
+
+    from ..engine import terminal
+    from ..engine.compare.explanation import explanation
+    from ..engine.compare.whole import read_recorded, read_whole
+    from ..engine.history.recording import json_text
+    from ..engine.history.records import records_folder
+    from ..engine.lines import sentence
+
+    if Path(record).is_file():
+        result, causes = read_whole(Path(record))
+    else:
+        folder = records or records_folder()
+        result, causes = read_recorded(folder, "" if record == "last" else record)
+    if format is Format.JSON:
+        typer.echo(json_text(msgspec.to_builtins(explanation(result, causes))))
+        return
+    explained = explanation(result, causes)
+    for topic, title in TITLES.items():
+        lines = getattr(explained, topic)
+        if lines:
+            terminal.console().print(sentence(title, "bold"))
+        for line in lines:
+            terminal.console().print(sentence(f"  {line}"))
+
+
+def accept(
+    series: Annotated[
+        str, typer.Argument(metavar="SERIES", help="Benchmark that became worse, or a pattern.")
+    ],
+    because: Annotated[str, typer.Option(help="Why the regression is worth its price.")],
+    until: Annotated[
+        str | None, typer.Option(help="Last day on which it is accepted, such as 2030-12-31.")
+    ] = None,
+    records: Records = None,
+) -> None:
+    """Accept a regression of the last recorded comparison, up to its size there.
+
+    Appends to .mlpperf-accepted.toml, which belongs into the repository. Later comparisons show the
+    regression with its reason, and do not fail. Once the base has it, too, it counts no more.
+    """
+    from ..engine.compare.whole import read_recorded
+    from ..engine.files import write_whole
+    from ..engine.history.records import records_folder
+    from ..engine.suites.policy import ACCEPTED, appended
+    from ..engine.suites.series import fits
+    from ..engine.versions.repository import project_folder
+
+    if not because.strip():
+        raise MlpperfError("--because takes a reason, not an empty text.")
+    last_day = _day(until) if until else None
+    result, _ = read_recorded(records or records_folder())
+    fitting = [one for one in result.regressions if fits(series, one.series)]
+    if not fitting:
+        raise MlpperfError(
+            f"The last recorded comparison, of {result.head} with {result.base}, has no "
+            f"regression of {series!r}."
+        )
+    entries = [_acceptance(result, finding, because.strip(), last_day) for finding in fitting]
+    top, project = project_folder(Path.cwd())
+    root = top / project
+    write_whole(root / ACCEPTED, appended(root, entries))
+    for entry in entries:
+        most = f", up to +{100 * entry.slower:.4g} %" if entry.slower else ""
+        typer.echo(f"Accepted: {entry.series}{most}{f', until {until}' if until else ''}.")
+    typer.echo(f"Commit {root / ACCEPTED}.")
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise MlpperfError(f"--until takes a date such as 2030-12-31, not {text!r}.") from None
+    if day < date.today():
+        raise MlpperfError(f"--until takes a day to come, not {text}.")
+    return day
+
+
+def _acceptance(
+    result: Comparison, finding: Finding, because: str, until: date | None
+) -> Acceptance:
+    """The acceptance of a regression, as large as it may be by its interval."""
+    from ..engine.suites.policy import Acceptance
+
+    name = finding.series.name
+    if "head" in finding.wrong:
+        raise MlpperfError(f"{name} is wrong, which cannot be accepted: {finding.wrong['head']}")
+    if finding.slower and not math.isfinite(finding.ratio.high):
+        raise MlpperfError(f"How much slower {name} is has no upper limit, so none is accepted.")
+    memory = finding.memory.get("head", {}) if finding.grown else {}
+    return Acceptance(
+        name,
+        because,
+        slower=math.ceil(1e4 * (finding.ratio.high - 1)) / 1e4 if finding.slower else 0.0,
+        bytecodes=finding.more_work if finding.work_rose else 0.0,
+        peak_memory=memory.get("peak"),
+        allocations=memory.get("allocations"),
+        value=max(finding.values["head"]) if finding.risen else None,
+        base=result.commits.get("base") or "",
+        head=result.commits.get("head") or "",
+        until=until,
+    )

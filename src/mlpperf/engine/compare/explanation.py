@@ -1,0 +1,121 @@
+"""The verdict of a comparison in plain sentences: what it rests on, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from ..words import bounds, count, plain, seconds
+from .gate import Kept
+from .render import times_shown
+from .result import Comparison, Finding
+from .sentences import advice, interval, notes, policy, verdict
+
+SHOWN_MOST = 25  # benchmarks of a kind
+MEANING = {
+    0: "Exit code 0: nothing became worse, and enough was judged to conclude that.",
+    1: "Exit code 1: a regression, or a budget that is exceeded.",
+    2: "Exit code 2: too little was judged to conclude either.",
+}
+
+
+class Explanation(msgspec.Struct, kw_only=True):
+    """The verdict of a comparison in plain sentences.
+
+    Attributes
+    ----------
+    schema : number of the format.
+    kind : what sort of output it is.
+    base, head : names of the versions.
+    commits : the hash of each version; null for a working tree or a release.
+    exit_code : 0 no regression, 1 regression, 2 not enough was judged.
+    compared : what was compared.
+    concluded : the verdict, and what the exit code means.
+    evidence : what it rests on: the policy, what became worse, what was not judged.
+    causes : which parts of the change made it slower; empty if that was not measured.
+    how : how it was measured, and what limits it.
+    next : what to do.
+    """
+
+    schema: Literal[1] = 1
+    kind: Literal["explanation"] = "explanation"
+    base: str
+    head: str
+    commits: dict[str, str | None]
+    exit_code: Literal[0, 1, 2]
+    compared: list[str]
+    concluded: list[str]
+    evidence: list[str]
+    causes: list[str]
+    how: list[str]
+    next: list[str]
+
+
+def explanation(result: Comparison, causes: Sequence[str]) -> Explanation:
+    """What was compared and how, what was concluded and why, and what to do next."""
+    evidence = [
+        *policy(result),
+        *(_evidence(result, finding) for finding in result.regressions[:SHOWN_MOST]),
+        *(f"Budget exceeded: {clause}." for clause in result.budgets(Kept.EXCEEDED)),
+        *(f"Not judged: {gap}." for gap in ([] if result.same else result.gaps)),
+        *(f"{one.series.name} is {one.judgement}." for one in result.undecided[:SHOWN_MOST]),
+    ]
+    return Explanation(
+        base=result.base,
+        head=result.head,
+        commits=result.commits,
+        exit_code=result.exit_code,
+        compared=_compared(result),
+        concluded=[verdict(result), MEANING[result.exit_code]],
+        evidence=[plain(line) for line in evidence],
+        causes=[plain(line) for line in causes],
+        how=notes(result),
+        next=_next(result, causes),
+    )
+
+
+def _compared(result: Comparison) -> list[str]:
+    names = {"base": result.base, "head": result.head}
+    hashes = [f"{names[side]} ({result.commits.get(side) or 'no commit'})" for side in names]
+    numbers = [f"{count(len(result.findings), 'benchmark')}: {len(result.timed):,} timed"]
+    if skipped := len(result.skipped):
+        numbers.append(f"{skipped:,} skipped because they run no changed code")
+    selected = f", selected by {', '.join(result.selected)}" if result.selected else ""
+    return [f"{hashes[1]} was compared with {hashes[0]}.", f"{', '.join(numbers)}{selected}."]
+
+
+def _evidence(result: Comparison, finding: Finding) -> str:
+    """Why a series is a regression, by which numbers."""
+    name = finding.series.name
+    if why := finding.wrong.get("head"):
+        return f"{name} is wrong: {why}."
+    clauses = [*finding.grown, *([f"value {finding.risen}"] if finding.risen else [])]
+    if finding.slower and finding.processes:
+        times, ratio = times_shown(finding), finding.ratio
+        calls = " → ".join(seconds(times[side]) for side in ("base", "head") if side in times)
+        clauses.append(
+            f"a call takes {calls}; 95 % interval {bounds(ratio.low, ratio.high)} %, over "
+            f"{finding.processes} processes; significant after a correction for the number of "
+            "benchmarks"
+        )
+    elif finding.slower:
+        clauses.append(f"slower, {interval(finding)}")
+    allowed = result.allowance(finding)
+    if allowed:
+        word = "accepted" if allowed.accepted else "only a warning"
+        clauses.append(f"{word}: {allowed.because}")
+    return f"{name} became worse: {'; '.join(clauses)}."
+
+
+def _next(result: Comparison, causes: Sequence[str]) -> list[str]:
+    steps = advice(result)
+    blocking = [finding for finding in result.blocking if "head" not in finding.wrong]
+    if any(finding.slower for finding in blocking) and not causes:
+        steps.append("`mlpperf why` measures which functions made it slower.")
+    if blocking:
+        steps.append(
+            "If a regression is worth its price: `mlpperf accept BENCHMARK --because REASON`."
+        )
+    return steps or ["Nothing has to be done."]

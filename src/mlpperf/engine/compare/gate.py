@@ -1,0 +1,206 @@
+"""What the policy of a project makes of the findings of a comparison."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from ..statistics.verdicts import Judgement, Verdict
+from ..suites.policy import GROWTH, Acceptance, Budget, Policy
+from ..suites.series import Series, fits
+from ..words import plain, rounded
+
+# The times of two benchmarks are not measured in turns: they may differ by as much as this from
+# what pairs would give.
+UNPAIRED = 0.1
+MEMORY_SLACK = 1.02  # a peak that was accepted may be larger by chance
+
+
+class Measured(Protocol):
+    """What the policy needs of a finding; `result.Finding` explains the fields."""
+
+    # ruff: noqa: D102
+
+    @property
+    def series(self) -> Series: ...
+    @property
+    def regression(self) -> bool: ...
+    @property
+    def slower(self) -> bool: ...
+    @property
+    def size(self) -> float: ...
+    @property
+    def work_rose(self) -> bool: ...
+    @property
+    def more_work(self) -> float: ...
+    @property
+    def wrong(self) -> Mapping[str, str]: ...
+    @property
+    def grown_in(self) -> Sequence[str]: ...
+    @property
+    def risen(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, Sequence[float]]: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def memory(self) -> Mapping[str, Mapping[str, int]]: ...
+    @property
+    def seconds(self) -> Mapping[str, float]: ...
+    @property
+    def processes(self) -> int: ...
+    @property
+    def judgement(self) -> Judgement: ...
+
+
+class Allowance(NamedTuple):
+    """Why a regression does not fail the comparison.
+
+    Attributes
+    ----------
+    accepted : somebody has accepted it; otherwise it only warns.
+    because : the reason.
+    """
+
+    accepted: bool
+    because: str
+
+
+def allowance(policy: Policy, finding: Measured) -> Allowance | None:
+    """Why a regression does not fail the comparison; None if it does, or is none.
+
+    A wrong result always does.
+    """
+    if not finding.regression or "head" in finding.wrong:
+        return None
+    for entry in _entries(policy, finding):
+        if not (entry.lapsed or exceeded(entry, finding)):
+            return Allowance(True, plain(entry.because))
+    actions = (what for pattern, what in policy.series.items() if fits(pattern, finding.series))
+    if next(actions, "block") == "warn":
+        return Allowance(False, "by [tool.mlpperf.gate.series]")
+    return None
+
+
+def _entries(policy: Policy, finding: Measured) -> list[Acceptance]:
+    return [entry for entry in policy.accepted if entry.fits(finding.series.name)]
+
+
+def exceeded(entry: Acceptance, finding: Measured) -> str:
+    """What of a regression is larger than was accepted; empty if nothing is."""
+    if finding.slower and not finding.size - 1 <= entry.slower:
+        return f"at most +{100 * entry.slower:.3g} % was accepted"
+    if finding.work_rose and not finding.more_work <= entry.bytecodes:
+        return f"at most +{100 * entry.bytecodes:.3g} % bytecodes were accepted"
+    head = finding.memory.get("head", {})
+    for quantity, most in (("peak", entry.peak_memory), ("allocations", entry.allocations)):
+        is_more = head.get(quantity, 0) > (most or 0) * MEMORY_SLACK
+        if quantity in finding.grown_in and is_more:
+            return f"{quantity} of at most {most or 0:,} was accepted"
+    if finding.risen and (entry.value is None or max(finding.values["head"]) > entry.value):
+        return f"a value of at most {entry.value} was accepted"
+    return ""
+
+
+def refusals(policy: Policy, findings: Iterable[Measured]) -> list[str]:
+    """Why regressions count although there is an acceptance for them, a sentence each."""
+    return [
+        f"{finding.series.name} was accepted, which does not count: "
+        f"{entry.lapsed or exceeded(entry, finding)}."
+        for finding in findings
+        if finding.regression and not allowance(policy, finding)
+        for entry in _entries(policy, finding)
+    ]
+
+
+class Kept(Enum):
+    """Whether a budget is kept."""
+
+    KEPT = "kept"
+    EXCEEDED = "exceeded"
+    UNKNOWN = "unknown"
+    NOT_MEASURED = "not measured"  # for a reason that is no gap: it runs no changed code, or is new
+
+
+class BudgetOutcome(NamedTuple):
+    """Whether a series keeps a budget, with the clause that says by which numbers."""
+
+    kept: Kept
+    clause: str
+
+
+def budget_outcomes(
+    policy: Policy, findings: Mapping[Series, Measured], whole: bool
+) -> list[BudgetOutcome]:
+    """Whether each budget is kept. `whole`: all series of the suites were to be compared."""
+    outcomes = []
+    for budget in policy.budgets:
+        fitting = [one for series, one in findings.items() if fits(budget.series, series)]
+        if not fitting and whole:
+            why = f"the budget of {budget.series!r} fits no benchmark"
+            outcomes.append(BudgetOutcome(Kept.UNKNOWN, why))
+        judged = _memory if budget.peak_memory else _time
+        outcomes += [judged(budget, finding, findings.values()) for finding in fitting]
+    return outcomes
+
+
+def needed(policy: Policy, series: Series) -> bool:
+    """Whether a budget needs the time of a series, whatever code it runs."""
+    pairs = ((budget.series, budget.reference) for budget in policy.budgets if budget.reference)
+    return any(fits(pattern, series) for pair in pairs for pattern in pair)
+
+
+def _unmeasured(finding: Measured) -> bool:
+    """Whether there is no number for a reason that no budget has to care about."""
+    verdict = finding.judgement.verdict
+    return verdict in (Verdict.UNCHANGED_CODE, Verdict.NEW, Verdict.GONE, Verdict.SKIPPED)
+
+
+def _memory(budget: Budget, finding: Measured, every: Iterable[Measured]) -> BudgetOutcome:
+    name, peaks = finding.series.name, finding.memory.get("head", {})
+    peak: float | None = peaks.get("peak")
+    if finding.unit == "bytes" and finding.values.get("head"):
+        peak = max(finding.values["head"])
+    if peak is None:
+        kept = Kept.NOT_MEASURED if _unmeasured(finding) else Kept.UNKNOWN
+        return BudgetOutcome(kept, f"the peak memory of {name} was not counted")
+    kept = Kept.KEPT if peak <= budget.bytes_most else Kept.EXCEEDED
+    size = f"{peak / 1e6:.3g} MB of memory, at most {budget.peak_memory}"
+    return BudgetOutcome(kept, f"{name} takes {size}")
+
+
+def _time(budget: Budget, finding: Measured, every: Iterable[Measured]) -> BudgetOutcome:
+    name = finding.series.name
+    references = [one for one in every if fits(budget.reference, one.series)]
+    if len(references) != 1:
+        many = "no benchmark" if not references else f"{len(references)} benchmarks"
+        why = f"the reference {budget.reference!r} of the budget of {name} fits {many}, not one"
+        return BudgetOutcome(Kept.UNKNOWN, why)
+    (reference,) = references
+    most = budget.at_most or 1.0
+    if budget.growth:
+        sizes = [re.findall(r"\d+", one.series.case) for one in (finding, reference)]
+        numbers = [int(size[-1]) if size else 0 for size in sizes]
+        if min(numbers) < 2:
+            why = f"the names of {name} and {reference.series.name} have no sizes above 1"
+            return BudgetOutcome(Kept.UNKNOWN, f"{why}, which growth needs")
+        allowed = GROWTH[budget.growth]
+        most *= allowed(numbers[0]) / allowed(numbers[1])
+    timed = [one.seconds.get("head") if one.processes else None for one in (finding, reference)]
+    if not all(timed):
+        untimed = [o for o, t in zip((finding, reference), timed, strict=True) if not t]
+        kept = Kept.NOT_MEASURED if all(map(_unmeasured, untimed)) else Kept.UNKNOWN
+        return BudgetOutcome(kept, f"{untimed[0].series.name} was not timed, which a budget needs")
+    ratio = (timed[0] or 0.0) / (timed[1] or 1.0)
+    clause = (
+        f"{name} takes {rounded(ratio)} times as long as {reference.series.name}, "
+        f"at most {rounded(most)}"
+    )
+    if ratio <= most / (1 + UNPAIRED):
+        return BudgetOutcome(Kept.KEPT, clause)
+    if ratio > most * (1 + UNPAIRED):
+        return BudgetOutcome(Kept.EXCEEDED, clause)
+    near = f"closer than the {100 * UNPAIRED:.0f} % by which such times are uncertain"
+    return BudgetOutcome(Kept.UNKNOWN, f"{clause}, {near}")

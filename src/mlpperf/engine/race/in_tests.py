@@ -1,0 +1,101 @@
+"""Two benchmarks in one test, timed in turns: what the fixture `mlpperf_benchmark` gives."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from ...errors import MlpperfError
+from ..statistics.intervals import Interval, ratio_interval
+from ..statistics.robust import quickest
+from ..words import times
+from ..worker.contest import without_collections
+from ..worker.rounds import FUNCTIONS, Turns
+from ..worker.runner import Clock, Runner
+
+CONFIDENCE = 0.99  # each side of the interval fails in one test of 200
+# One process is one sample: where its code and data lie may favour a function by as much as this.
+LAYOUT = 0.05
+SECONDS = 1.0
+
+
+class Benchmark:
+    """A function with its arguments, called once and ready to be timed.
+
+    Attributes
+    ----------
+    name : of the function.
+    result : what that call returned.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.name: str = getattr(function, "__qualname__", repr(function))
+        self._call = partial(function, *args, **kwargs) if args or kwargs else function
+        self.result = self._call()
+
+    def faster_than(self, other: Benchmark, by: float = 1.0, seconds: float = SECONDS) -> Interval:
+        """Fail the test unless this takes less time than `other`, by this factor at least.
+
+        Both take turns in this process for some seconds. Returns how many times as fast this one
+        is, with an interval. The test fails, too, if the interval contains `by`: that is undecided.
+
+        Raises
+        ------
+        MlpperfError
+            If `by` or `seconds` is no positive number.
+        """
+        import pytest
+
+        for name, value in (("by", by), ("seconds", seconds)):
+            if not 0 < value < math.inf:
+                raise MlpperfError(f"{name} must be a positive number, not {value!r}")
+        speedup = how_many_times(self._call, other._call, seconds)
+        size = f"{self.name} is {_shown(speedup)} times as fast as {other.name}"
+        if speedup.high < by:
+            pytest.fail(f"{size}, not {by:g} times", pytrace=False)
+        if not speedup.low > by:
+            pytest.fail(
+                f"undecided: {size}, which neither shows nor excludes {by:g} times; more seconds "
+                f"than {seconds:g} may decide it",
+                pytrace=False,
+            )
+        return speedup
+
+
+def how_many_times(
+    fast: Callable[[], Any],
+    slow: Callable[[], Any],
+    seconds: float,
+    *,
+    clock: Clock = time.perf_counter_ns,
+    pause: Callable[[float], object] = time.sleep,
+) -> Interval:
+    """The time of one function in times of the other, with an interval that includes `LAYOUT`."""
+    with without_collections():
+        turns = Turns(
+            [[Runner(fast)], [Runner(slow)]],
+            lambda: ((), ()),
+            FUNCTIONS,
+            Random(),
+            clock=clock,
+            pause=pause,
+        )
+        turns.go_on(seconds)
+    below, above = map(quickest, turns.times)
+    ratio = ratio_interval(np.asarray(above / below), CONFIDENCE)
+    return Interval(ratio.median, ratio.low / (1 + LAYOUT), ratio.high * (1 + LAYOUT))
+
+
+def _shown(speedup: Interval) -> str:
+    median, low, high = (
+        times(value).rstrip("×") for value in (speedup.median, speedup.low, speedup.high)
+    )
+    return f"{median} ({low} to {high})" if math.isfinite(speedup.high) else median

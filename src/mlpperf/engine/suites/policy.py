@@ -1,0 +1,288 @@
+"""The policy of a project: what fails a comparison, and which regressions are accepted.
+
+```toml
+[tool.mlpperf.gate.series]        # a regression of these; the first pattern that fits
+"*experimental*" = "warn"         # is shown, and does not fail the comparison
+"*" = "block"                     # the default
+
+[[tool.mlpperf.gate.budgets]]
+series = "test_load"              # patterns, or parts of names
+peak-memory = "200 MB"            # of a call at the head, at most
+
+[[tool.mlpperf.gate.budgets]]
+series = "test_parse"
+reference = "test_parse_json"     # a call takes, in calls of this benchmark,
+at-most = 3.0
+
+[[tool.mlpperf.gate.budgets]]
+series = "test_sort[100000]"
+reference = "test_sort[1000]"
+growth = "n log n"                # as much more as this allows, by the numbers in the names,
+at-most = 1.2                     # and this factor
+```
+
+Accepted regressions are in a file of their own, which `mlpperf accept` writes. An acceptance is for
+one change: once the base has it, too, the next slowdown of the series is a regression again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ...errors import MlpperfError, check
+from ..words import plain
+from .pyproject import content_of, readable, table_at
+
+ACCEPTED = ".mlpperf-accepted.toml"
+HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
+# Settings that decide what fails: a change of any is shown.
+DECIDING = ("suites", "series", "threshold", "thresholds", "unjudged", "accept", "gate")
+ORDERED = ("gate.series.", "thresholds.")  # the first pattern decides, or the last one
+GROWTH: dict[str, Callable[[float], float]] = {
+    "1": lambda n: 1.0,
+    "log n": lambda n: math.log(n),
+    "n": lambda n: n,
+    "n log n": lambda n: n * math.log(n),
+    "n^2": lambda n: n**2,
+    "n^3": lambda n: n**3,
+}
+# What messages call things, and what they are in TOML.
+IN_TOML = {
+    "Object contains unknown field": "there is no setting",
+    "Object missing required field": "there has to be a setting",
+    "`object`": "a table",
+    "`array`": "a list",
+    "`str`": "a text",
+    "`float`": "a number",
+    "`int`": "a whole number",
+}
+SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+Kind = TypeVar("Kind")
+LONGEST = 80  # characters of a setting that are shown
+Factor = Annotated[float, Meta(gt=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1e9)]
+Amount = Annotated[int, Meta(ge=0, lt=1 << 62)]
+
+
+class Budget(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """An absolute limit for the head, whatever the base does.
+
+    Attributes
+    ----------
+    series : pattern or part of the names of the series that have it.
+    peak_memory : of a call, such as `200 MB`; empty for no limit.
+    reference : pattern or part of the name of one series, in whose calls the time is counted.
+    at_most : calls of the reference, or with `growth` a factor on what that allows.
+    growth : how the time may grow from the reference to the series.
+    """
+
+    series: str
+    peak_memory: str = ""
+    reference: str = ""
+    at_most: Factor | None = None
+    growth: Literal["", "1", "log n", "n", "n log n", "n^2", "n^3"] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what limits nothing, or two things."""
+        if bool(self.peak_memory) == bool(self.reference):
+            raise ValueError("a budget has either peak-memory or reference")
+        if self.peak_memory:
+            if self.at_most is not None or self.growth:
+                raise ValueError("at-most and growth need a reference")
+            assert self.bytes_most
+        elif self.at_most is None and not self.growth:
+            raise ValueError("a reference needs at-most or growth")
+
+    @property
+    def bytes_most(self) -> float:
+        """The limit of memory, in bytes."""
+        parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?(B|kB|MB|GB)", self.peak_memory)
+        if not parts or not float(parts[1]):
+            raise ValueError(f"peak-memory takes a size such as 200 MB, not {self.peak_memory!r}")
+        return float(parts[1]) * SIZES[parts[2]]
+
+
+class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A regression that was accepted, and how large it may be.
+
+    Attributes
+    ----------
+    series : name of the series, or a pattern.
+    because : the reason.
+    slower : the upper limit of the slowdown, as a share.
+    bytecodes : how many more bytecodes it may execute, as a share.
+    peak_memory, allocations, value : the same of the head's memory and values.
+    base, head : hashes of the comparison that showed it; empty for a working tree.
+    until : the last day on which it counts.
+    lapsed : why it does not count; empty if it does.
+    """
+
+    series: Annotated[str, Meta(min_length=1)]
+    because: Annotated[str, Meta(min_length=1)]
+    slower: Share = 0.0
+    bytecodes: Share = 0.0
+    peak_memory: Amount | None = None
+    allocations: Amount | None = None
+    value: float | None = None
+    base: str = ""
+    head: str = ""
+    until: date | None = None
+    lapsed: str = ""
+
+    def fits(self, name: str) -> bool:
+        """Whether it is about the series of this name."""
+        return name == self.series or fnmatchcase(name, self.series)
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """What fails a comparison.
+
+    Attributes
+    ----------
+    series : whether a regression blocks or warns, by pattern; the first one that fits.
+    budgets : absolute limits.
+    accepted : regressions that do not block.
+    changes : how the settings that decide differ from those of the base, a clause each.
+    """
+
+    series: dict[str, Literal["block", "warn"]] = {}
+    budgets: list[Budget] = []
+    accepted: list[Acceptance] = []
+    changes: list[str] = []
+
+
+NONE = Policy()
+
+
+class _Gate(Struct, forbid_unknown_fields=True):
+    series: dict[str, Literal["block", "warn"]] = {}
+    budgets: list[Budget] = []
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    accepted: list[Acceptance] = []
+
+
+def policy(table: object, root: Path) -> Policy:
+    """The policy in `[tool.mlpperf.gate]`, with what the file below `root` accepts.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown or invalid setting.
+    """
+    if isinstance(table, dict):
+        check("setting in [tool.mlpperf.gate]", table, _Gate.__struct_fields__)
+    gate = _read(table, _Gate, "[tool.mlpperf.gate]")
+    return Policy(gate.series, gate.budgets, accepted(root))
+
+
+def accepted(root: Path) -> list[Acceptance]:
+    """The accepted regressions in the file below `root`; raises `MlpperfError` if it is damaged."""
+    return _read(content_of(root / ACCEPTED), _File, ACCEPTED).accepted
+
+
+def _read(table: object, kind: type[Kind], where: str) -> Kind:
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as reason:
+        what, _, place = str(reason).partition(" - at `$")
+        for theirs, ours in IN_TOML.items():
+            what = what.replace(theirs, ours)
+        at = f" ({place.lstrip('.').rstrip('`')})" if place else ""
+        raise MlpperfError(f"{where}{at}: {what[:1].lower()}{what[1:]}.") from reason
+
+
+def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
+    """The policy of `head` beside that of `base`, two folders.
+
+    It names the settings that differ. An acceptance that the base has, too, or that has expired,
+    does not count.
+    """
+    try:
+        known = accepted(base)
+    except MlpperfError:
+        known = []
+    entries = []
+    for entry in given.accepted:
+        lapsed = "the base has this acceptance, too" if entry in known else ""
+        if entry.until and entry.until < today:
+            lapsed = f"it expired after {entry.until}"
+        entries.append(msgspec.structs.replace(entry, lapsed=lapsed))
+    before, after = (_deciding(folder) for folder in (base, head))
+    changes = [
+        f"{key}: {_short(before, key)} → {_short(after, key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    for table in ORDERED:
+        orders = [
+            [key for key in before if key.startswith(table) and key in after],
+            [key for key in after if key.startswith(table) and key in before],
+        ]
+        if orders[0] != orders[1]:
+            changes.append(f"{table.rstrip('.')}: the order of its patterns")
+    changes += [f"accepted: {entry.series}" for entry in given.accepted if entry not in known]
+    return msgspec.structs.replace(given, accepted=entries, changes=changes)
+
+
+def _deciding(root: Path) -> dict[str, str]:
+    """The settings that decide, as text, by their names."""
+    table = table_at(readable(root), "tool", "mlpperf")
+    return dict(_flat({key: table[key] for key in DECIDING if key in table}))
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        name = plain(f"{above}{key}")
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            yield from _flat({str(i): one for i, one in enumerate(value, 1)}, f"{name}.")
+        elif isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, plain(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _short(settings: Mapping[str, str], key: str) -> str:
+    text = settings.get(key, "none")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def appended(root: Path, entries: list[Acceptance]) -> bytes:
+    """The content of the file below `root` with further entries; what was there stays.
+
+    Raises
+    ------
+    MlpperfError
+        If the file is damaged.
+    """
+    before = [*accepted(root), *entries]
+    file = root / ACCEPTED
+    text = file.read_bytes().decode("utf-8-sig") if file.is_file() else HEAD
+    for entry in entries:
+        lines = [
+            f"{key} = {_toml(value)}"
+            for key, value in msgspec.structs.asdict(entry).items()
+            if value not in (None, "", 0.0)
+        ]
+        text += "\n" * (1 + (not text.endswith("\n"))) + "\n".join(["[[accepted]]", *lines, ""])
+    again = _read(tomllib.loads(text), _File, ACCEPTED).accepted
+    assert again == before, "an entry is not read back as it was written"
+    return text.encode()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return json.dumps(plain(value), ensure_ascii=False)
+    return str(value)

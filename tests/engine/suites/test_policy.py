@@ -1,0 +1,167 @@
+"""The policy of a project is read strictly, and beside that of the base."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from mlpperf.engine.suites.policy import (
+    ACCEPTED,
+    Acceptance,
+    Budget,
+    Policy,
+    accepted,
+    against_base,
+    appended,
+)
+from mlpperf.engine.suites.settings import settings
+from mlpperf.errors import MlpperfError
+
+TODAY = date(2026, 11, 29)
+ALL = """
+[tool.mlpperf.gate.series]
+"*slow*" = "warn"
+"*" = "block"
+
+[[tool.mlpperf.gate.budgets]]
+series = "load"
+peak-memory = "1.5 GB"
+
+[[tool.mlpperf.gate.budgets]]
+series = "sort[1000]"
+reference = "sort[100]"
+growth = "n log n"
+at-most = 1.2
+"""
+ENTRY = Acceptance(
+    "tests/test_a.py::test_b[é]", 'a "reason"', slower=0.124, base="1" * 40, until=date(2027, 1, 2)
+)
+
+
+def project(folder: Path, text: str, *entries: Acceptance) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    if entries:
+        (folder / ACCEPTED).write_bytes(appended(folder, list(entries)))
+    return folder
+
+
+def test_all_settings_are_read(tmp_path: Path) -> None:
+    read = settings(project(tmp_path, ALL, ENTRY)).policy
+    budgets = [
+        Budget("load", peak_memory="1.5 GB"),
+        Budget("sort[1000]", reference="sort[100]", growth="n log n", at_most=1.2),
+    ]
+    assert read == Policy({"*slow*": "warn", "*": "block"}, budgets, [ENTRY])
+    assert list(read.series) == ["*slow*", "*"]
+    assert read.budgets[0].bytes_most == 1.5e9
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("budget = []", "no setting in .* 'budget'; did you mean budgets"),
+        ("series = ['a']", "expected a table, got a list"),
+        ("budgets = [{peak-memory = '1 MB'}]", "there has to be a setting `series`"),
+        ("budgets = [{series = 'a', atmost = 1}]", "there is no setting `atmost`"),
+        ("series = {a = 'ignore'}", r"gate\] \(series\[...\]\): invalid enum value 'ignore'"),
+        ("budgets = [{series = 'a'}]", "a budget has either peak-memory or reference"),
+        ("budgets = [{series = 'a', peak-memory = 'much'}]", "a size such as 200 MB, not 'much'"),
+        ("budgets = [{series = 'a', peak-memory = '0 MB'}]", "a size such as 200 MB, not '0 MB'"),
+        ("budgets = [{series = 'a', peak-memory = '1 MB', at-most = 1}]", "need a reference"),
+        ("budgets = [{series = 'a', reference = 'b'}]", "a reference needs at-most or growth"),
+        ("budgets = [{series = 'a', reference = 'b', at-most = 0}]", "expected a number > 0"),
+        ("budgets = [{series = 'a', reference = 'b', growth = '2^n'}]", "invalid enum value"),
+        (
+            "budgets = [{series = 1, reference = 'b', at-most = 1}]",
+            "a text, got a whole number",
+        ),
+    ],
+)
+def test_what_is_not_known_is_refused(text: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match=why):
+        settings(project(tmp_path, f"[tool.mlpperf.gate]\n{text}\n"))
+
+
+def test_a_gate_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MlpperfError, match=r"\[tool.mlpperf.gate\]: expected a table"):
+        settings(project(tmp_path, "[tool.mlpperf]\ngate = 3\n"))
+
+
+def test_acceptances_are_appended_to_what_is_there(tmp_path: Path) -> None:
+    before = b'# ours\r\n[[accepted]]\r\nseries = "x"\r\nbecause = "y"'
+    (tmp_path / ACCEPTED).write_bytes(before)
+    content = appended(tmp_path, [ENTRY])
+    assert content.startswith(before)
+    (tmp_path / ACCEPTED).write_bytes(content)
+    assert accepted(tmp_path) == [Acceptance("x", "y"), ENTRY]
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    for text in ("[[accepted]", '[[accepted]]\nseries = "x"', '[[accepted]]\nserie = "x"'):
+        (tmp_path / ACCEPTED).write_text(text)
+        with pytest.raises(MlpperfError, match=ACCEPTED):
+            settings(tmp_path)
+        with pytest.raises(MlpperfError, match=ACCEPTED):
+            appended(tmp_path, [ENTRY])
+
+
+def lapsed(base: Path, head: Path) -> list[str]:
+    policy = against_base(settings(head).policy, base, head, TODAY)
+    return [entry.lapsed for entry in policy.accepted]
+
+
+def test_an_acceptance_counts_until_it_expires_or_the_base_has_it(tmp_path: Path) -> None:
+    plain = project(tmp_path / "base", "")
+    head = project(tmp_path / "head", "", ENTRY)
+    assert lapsed(plain, head) == [""]
+    assert lapsed(head, head) == ["the base has this acceptance, too"]
+    old = Acceptance("x", "y", until=date(2026, 11, 28))
+    today = Acceptance("x", "y", until=TODAY)
+    late = project(tmp_path / "late", "", old, today)
+    assert lapsed(plain, late) == ["it expired after 2026-11-28", ""]
+
+
+def changes(base: Path, head: Path) -> list[str]:
+    return against_base(settings(head).policy, base, head, TODAY).changes
+
+
+def test_what_differs_from_the_base_is_named(tmp_path: Path) -> None:
+    base = project(tmp_path / "base", '[tool.mlpperf]\nthreshold = "1%"\nbudget = 3\n')
+    text = '[tool.mlpperf]\nthreshold = "50%"\nbudget = 4\n[tool.mlpperf.gate.series]\n"*"="warn"\n'
+    head = project(tmp_path / "head", text, ENTRY)
+    assert changes(base, head) == [
+        'gate.series.*: none → "warn"',
+        'threshold: "1%" → "50%"',
+        f"accepted: {ENTRY.series}",
+    ]
+    assert changes(head, head) == []
+
+
+def test_no_change_of_a_long_or_nested_setting_is_missed(tmp_path: Path) -> None:
+    long = "'" + "x" * 100
+    bases = (f"[tool.mlpperf]\naccept = [{long}']\n", ALL)
+    heads = (f"[tool.mlpperf]\naccept = [{long}y']\n", ALL.replace("1.2", "9.0"))
+    shown = []
+    for i, (base, head) in enumerate(zip(bases, heads, strict=True)):
+        folders = (project(tmp_path / f"{side}{i}", text) for side, text in enumerate((base, head)))
+        shown += changes(*folders)
+    assert shown[0].startswith('accept: ["xxxx')
+    assert shown[1:] == ["gate.budgets.2.at-most: 1.2 → 9.0"]
+
+
+def test_the_order_of_patterns_is_a_setting(tmp_path: Path) -> None:
+    """Because the first one that fits decides."""
+    lines = ['"*a*" = "block"\n', '"*" = "warn"\n']
+    texts = (f"[tool.mlpperf.gate.series]\n{''.join(some)}" for some in (lines, lines[::-1]))
+    base, head = (project(tmp_path / str(i), text) for i, text in enumerate(texts))
+    (change,) = changes(base, head)
+    assert change == "gate.series: the order of its patterns"
+
+
+def test_a_base_whose_settings_cannot_be_read_has_none(tmp_path: Path) -> None:
+    base = project(tmp_path / "base", "[tool")
+    (base / ACCEPTED).write_text("[")
+    head = project(tmp_path / "head", "[tool.mlpperf]\nunjudged = '90%'\n", ENTRY)
+    assert changes(base, head) == ['unjudged: none → "90%"', f"accepted: {ENTRY.series}"]
+    assert lapsed(base, head) == [""]
