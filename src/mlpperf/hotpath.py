@@ -120,12 +120,18 @@ class Problem(NamedTuple):
     expected: Arrays
 
 
-@lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
-def problem(path: HotPath, case: Case) -> Problem:
-    """Draw the inputs of `case`, always the same ones, and run the reference on them."""
+def drawn(path: HotPath, case: Case) -> Args:
+    """The inputs of `case`, read-only and always the same ones."""
     inputs = path.inputs(case, np.random.default_rng(case.batch))
     for array in arrays_in(inputs):
         array.flags.writeable = False
+    return inputs
+
+
+@lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
+def problem(path: HotPath, case: Case) -> Problem:
+    """Draw the inputs of `case`, and run the reference on them."""
+    inputs = drawn(path, case)
     before = fingerprint(inputs)
     try:
         expected = copy.deepcopy(path.reference(*fresh(path, inputs)))
