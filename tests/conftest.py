@@ -311,7 +311,7 @@ def here(
     monkeypatch.setattr(pool, "TaskWorker", Inside)
     yield asked
     arrays._array.cache_clear()
-    hotpath.problem.cache_clear()
+    hotpath.forget()
 
 
 @pytest.fixture

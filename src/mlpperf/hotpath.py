@@ -120,6 +120,7 @@ class Problem(NamedTuple):
     expected: Arrays
 
 
+@lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
 def drawn(path: HotPath, case: Case) -> Args:
     """The inputs of `case`, read-only and always the same ones."""
     inputs = path.inputs(case, np.random.default_rng(case.batch))
@@ -128,7 +129,13 @@ def drawn(path: HotPath, case: Case) -> Args:
     return inputs
 
 
-@lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
+def forget() -> None:
+    """Draw inputs again when they are next asked for: these may be spoilt."""
+    drawn.cache_clear()
+    problem.cache_clear()
+
+
+@lru_cache(maxsize=1)
 def problem(path: HotPath, case: Case) -> Problem:
     """Draw the inputs of `case`, and run the reference on them."""
     inputs = drawn(path, case)
@@ -180,7 +187,7 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
         if fingerprint(inputs) != before:
             raise WrongResultError("changed an input")
     except Exception as reason:
-        problem.cache_clear()  # the inputs may be spoilt
+        forget()
         text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
         what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
         raise WrongResultError(what) from reason

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
-from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ...hotpath import Args, Case, HotPath, Variant, forget, fresh, problem, proven
 from .isolation import lives_in
 from .rounds import FUNCTIONS, Turns
 from .runner import Clock, Runner
@@ -114,7 +114,7 @@ class Arguments:
         """Raise `WrongResultError` if inputs were changed while they were timed."""
         given = self._held[1] if self._held else self._inputs if self._given else None
         if given is not None and fingerprint(given) != self._before:
-            problem.cache_clear()
+            forget()
             raise WrongResultError(f"{self._path.name}: an input was changed while it was timed.")
 
 
