@@ -63,6 +63,8 @@ class _Site:
             raise MlpperfError(f"There is no folder {self.records}.")
         content = _content()
         material = gather.gather(*self.sources(), content.kinds)
+        if material.empty:
+            typer.echo(gather.NO_RECORDS)
         return site.write(self.folder, material, catalogue(), project_name(Path.cwd()), content)
 
 
