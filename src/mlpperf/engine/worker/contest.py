@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -17,6 +15,7 @@ from numpy.random import Generator
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
 from ...hotpath import Args, Case, HotPath, Variant, forget, fresh, problem, proven
 from .isolation import lives_in
+from .memory import without_collections
 from .rounds import FUNCTIONS, Turns
 from .runner import Clock, Runner
 
@@ -153,7 +152,7 @@ class Timing:
     ) -> None:
         self._arguments = Arguments(path, variants, inputs, rng)
         runners = [[runner_of(variant)] for variant in variants]
-        with _without_collections():
+        with without_collections():
             self._turns = Turns(
                 runners,
                 self._arguments,
@@ -165,22 +164,10 @@ class Timing:
 
     def go_on(self, seconds: float, fewest: int = 1) -> None:
         """Let them run until all rounds have taken these `seconds`, and there are `fewest`."""
-        with _without_collections():
+        with without_collections():
             self._turns.go_on(seconds, fewest)
 
     def result(self) -> Turns:
         """What was timed."""
         self._arguments.check()
         return self._turns
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Because a collection would hit one contestant of a round."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
