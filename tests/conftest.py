@@ -312,7 +312,7 @@ def here(
     monkeypatch.setattr(pool, "TaskWorker", Inside)
     yield asked
     arrays._array.cache_clear()
-    hotpath.problem.cache_clear()
+    hotpath.forget()
 
 
 @pytest.fixture

@@ -344,7 +344,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClock]:
     monkeypatch.setattr(doubts_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)
     yield clock
-    hotpath.problem.cache_clear()  # it holds the functions of the test
+    hotpath.forget()  # it holds the functions of the test
 
 
 OTHER, THIRD = Backend("other"), Backend("third")

@@ -20,6 +20,7 @@ from mlpperf.hotpath import (
     HotPath,
     Variant,
     as_given,
+    forget,
     fresh,
     problem,
     proven,
@@ -200,7 +201,7 @@ def test_a_page_without_a_docstring_has_no_story() -> None:
 
 def test_a_problem_is_always_the_same() -> None:
     first = problem(PATH, SMALL)
-    problem.cache_clear()
+    forget()
     second = problem(PATH, SMALL)
     assert second is not first
     assert first.fingerprint == second.fingerprint == fingerprint(first.inputs)

@@ -121,11 +121,24 @@ class Problem(NamedTuple):
 
 
 @lru_cache(maxsize=1)  # one: the inputs of a case can take hundreds of megabytes
-def problem(path: HotPath, case: Case) -> Problem:
-    """Draw the inputs of `case`, always the same ones, and run the reference on them."""
+def drawn(path: HotPath, case: Case) -> Args:
+    """The inputs of `case`, read-only and always the same ones."""
     inputs = path.inputs(case, np.random.default_rng(case.batch))
     for array in arrays_in(inputs):
         array.flags.writeable = False
+    return inputs
+
+
+def forget() -> None:
+    """Draw inputs again when they are next asked for: these may be spoilt."""
+    drawn.cache_clear()
+    problem.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def problem(path: HotPath, case: Case) -> Problem:
+    """Draw the inputs of `case`, and run the reference on them."""
+    inputs = drawn(path, case)
     before = fingerprint(inputs)
     try:
         expected = copy.deepcopy(path.reference(*fresh(path, inputs)))
@@ -174,7 +187,7 @@ def proven(path: HotPath, variant: Variant, case: Case) -> tuple[Proof, Args]:
         if fingerprint(inputs) != before:
             raise WrongResultError("changed an input")
     except Exception as reason:
-        problem.cache_clear()  # the inputs may be spoilt
+        forget()
         text = str(reason) if isinstance(reason, WrongResultError) else f"raised {reason!r}"
         what = f"{path.name}/{variant.name}/{case.name} is wrong: {text}."
         raise WrongResultError(what) from reason

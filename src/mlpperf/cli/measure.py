@@ -75,22 +75,24 @@ def verify(
 ) -> None:
     """Prove that variants equal their reference. Exit code 1 if one does not."""
     use(device, threads)
-    usual = _usable(["numpy", "numba", "tensorflow"])
-    work = _work(paths, case, variant, backend or usual)
     from ..agreement import Proof, WrongResultError
     from ..engine import terminal
     from ..engine.race import show as tables
-    from ..hotpath import verify as prove
+    from ..engine.race.kept import Proofs
 
+    proofs = Proofs("verify", again=True)
+    usual = _usable(["numpy", "numba", "tensorflow"])
+    work = _work(paths, case, variant, backend or usual)
     rows: list[tuple[str, str, str, Proof | str]] = []
     with terminal.progress() as bar:
         for path, case_, variants in _steps(bar, work):
-            for contestant in variants:
-                try:
-                    outcome: Proof | str = prove(path, contestant, case_)
-                except WrongResultError as reason:
-                    outcome = str(reason)
+            try:
+                outcomes = [c.wrong or c.proof for c in proofs.of(path, case_, variants)]
+            except WrongResultError as reason:  # of the reference
+                outcomes = [str(reason)] * len(variants)
+            for contestant, outcome in zip(variants, outcomes, strict=True):
                 rows.append((path.name, contestant.name, case_.name, outcome))
+    proofs.save()
     wrong = {row[:2] for row in rows if isinstance(row[3], str)}
     if verbose or wrong:
         shown = [row for row in rows if verbose or row[:2] in wrong]
@@ -116,6 +118,9 @@ def race(
         str | None,
         typer.Option(help="How precise a speedup has to be, such as 2% (default: 5%)."),
     ] = None,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Prove again what was proven for the same code.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
@@ -125,9 +130,13 @@ def race(
 
     Variants and reference take turns, in three processes or more: a variant needs no further one
     when its verdict is certain and its speedup precise. By default, races variants in NumPy and
-    Numba; on a GPU, those in TensorFlow.
+    Numba; on a GPU, those in TensorFlow. What was proven for the same code within a day, by verify
+    or race, is not proven again.
     """
     use(device, threads)
+    from ..engine.race.kept import Proofs
+
+    proofs = Proofs("race", again=prove)
     work = _work(paths, case, variant, backend or _usable(["numpy", "numba"]))
     from ..engine import terminal
     from ..engine.history.races import race_content
@@ -160,7 +169,9 @@ def race(
         try:
             with terminal.progress() as bar:
                 for path, case_, variants in _steps(bar, work):
-                    contests.append(written(path, case_, variants, inputs))
+                    proven = proofs.of(path, case_, variants)
+                    contests.append(written(path, case_, proven, inputs))
+                proofs.save()
                 task = bar.add_task("", total=None)
                 timings = run(contests, inputs, budget=seconds, precision=wanted)
                 for done_now, (left, contest) in enumerate(timings, 1):
@@ -178,6 +189,8 @@ def race(
             console.print(tables.races(f"{path.name}: {path.title}", results))
         console.print(tables.best(done))
         console.print(tables.summary(done))
+        if kept := str(proofs):
+            console.print(kept)
         console.print(recording.location, soft_wrap=True)
     if any(result.wrong for result in done):
         raise typer.Exit(1)

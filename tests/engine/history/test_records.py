@@ -79,7 +79,7 @@ def results() -> Iterator[list[Result]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "floor_seconds", lambda cost, dtype: Floor(1e-3, 0.0))
         yield race(path, Case(4), clock=lambda: now)
-    hotpath.problem.cache_clear()
+    hotpath.forget()
 
 
 def lines_of(folder: Path) -> list[bytes]:

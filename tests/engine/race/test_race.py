@@ -100,7 +100,7 @@ def _nothing_measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(warnings_module, "clock_resolution", lambda: 1e-9)
     monkeypatch.setattr(measure, "keep_freed_memory", lambda: True)
     yield
-    hotpath.problem.cache_clear()  # it holds the functions of the test
+    hotpath.forget()  # it holds the functions of the test
 
 
 def four_numbers(case: Case, rng: Generator) -> Args:

@@ -195,6 +195,33 @@ def test_more_memory_is_a_change_of_its_commit(built: Callable[..., Pages]) -> N
     assert "more memory benchmarks/test_it.py::test_parse peak 1 MB → 2 MB" in one
 
 
+@pytest.mark.parametrize(
+    ("later", "is_open"),
+    [(None, True), (2_000_000, True), (1_010_000, False)],
+    ids=["not counted again", "still", "fixed"],
+)
+def test_more_memory_is_open_until_it_is_counted_again(
+    later: int | None, is_open: bool, built: Callable[..., Pages]
+) -> None:
+    def counted(peak: int) -> dict[str, int]:
+        return {"peak": peak, "allocations": 9}
+
+    def grown(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in every:
+            one = record["series"][0]
+            one["memory"] = {}
+            if record["pair"] == (15, 16):
+                one["grown"] = ["peak 1 MB → 2 MB"]
+                one["memory"] = {"base": counted(1_000_000), "head": counted(2_000_000)}
+            elif later and record["pair"][1] == 29:
+                one["memory"] = {"base": counted(2_000_000), "head": counted(later)}
+        return every
+
+    page = texts(built(30, {}, grown)["index.html"])
+    assert ("1 regression is open" in page) == is_open
+    assert ("test_parse takes more memory since" in page) == is_open
+
+
 def test_a_change_at_one_of_several_commits_says_so(built: Callable[..., Pages]) -> None:
     def sparse(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [r for r in every if r["pair"][0] % 10 == 0 and r["pair"][1] > r["pair"][0] + 4]

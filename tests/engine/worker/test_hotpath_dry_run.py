@@ -34,9 +34,9 @@ def copies(*sides: str, fails: bool = False) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Any:
-    hotpath.problem.cache_clear()
+    hotpath.forget()
     yield
-    hotpath.problem.cache_clear()
+    hotpath.forget()
 
 
 def test_the_base_is_proven_with_the_inputs_that_the_process_of_the_head_wrote(

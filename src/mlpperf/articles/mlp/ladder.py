@@ -70,7 +70,8 @@ class RungStanding:
     parts : seconds that all epochs of the settings take for each part; None where a rung does not
         measure them.
     epochs : how many it has trained.
-    train_accuracy, test_accuracy : shares that are classified rightly; NaN where it stopped.
+    train_accuracy, test_accuracy : shares that are classified rightly; NaN before the last round,
+        and where it stopped.
     stopped : why it did not go on; empty where it did.
     """
 
@@ -133,7 +134,8 @@ def climb(
                 time.sleep(settle)
                 for _ in range(min(TURNS.epochs, count - done)):
                     _one_epoch(climber, floor)
-            yield [_standing(climbers, k, bare, ceiling, settings) for k in range(len(climbers))]
+            ends = done + TURNS.epochs >= count
+            yield [_standing(climbers, k, bare, ceiling, settings, ends) for k in range(len(rungs))]
     finally:
         floor.close()
         for climber in climbers:
@@ -187,11 +189,17 @@ def _one_epoch(climber: Climber, floor: Floor) -> None:
 
 
 def _standing(
-    climbers: list[Climber], k: int, bare: Climber, ceiling: float, settings: Settings
+    climbers: list[Climber],
+    k: int,
+    bare: Climber,
+    ceiling: float,
+    settings: Settings,
+    ends: bool,
 ) -> RungStanding:
     climber, run = climbers[k], climbers[k].run
     mine = climber.seconds
-    train, test = run.accuracies() if run and not climber.stopped else (math.nan, math.nan)
+    known = run if ends and not climber.stopped else None
+    train, test = known.accuracies() if known else (math.nan, math.nan)
     parts = {part: spent / len(mine) * settings.epochs for part, spent in climber.parts.items()}
     return RungStanding(
         rung=climber.name,

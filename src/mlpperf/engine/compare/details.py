@@ -7,6 +7,7 @@ need. This module reads the few comparisons that are shown a second time, in ful
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..history.reading import each_line
 from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
+from .result import MEMORY_RISE
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
@@ -46,6 +48,13 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     def named(self) -> Series:
         """Which one it is."""
         return Series(self.path, self.case, self.variant, self.suite)
+
+    def takes_more(self, side: str, before: SeriesDetails) -> bool:
+        """Whether one of its versions takes more memory than the base did `before`."""
+        now, most = self.memory[side], before.memory.get("base", {})
+        return not most or any(
+            now.get(what, math.inf) > (1 + MEMORY_RISE) * number for what, number in most.items()
+        )
 
     @property
     def verdict_kind(self) -> str:

@@ -15,7 +15,7 @@ from ...errors import MlpperfError
 from ..statistics.intervals import Interval, ratio_interval
 from ..statistics.robust import quickest
 from ..words import times
-from ..worker.contest import without_collections
+from ..worker.memory import without_collections
 from ..worker.rounds import FUNCTIONS, Turns
 from ..worker.runner import Clock, Runner
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...devices import Setting
 from ...errors import MlpperfError
-from ...hotpath import Case, HotPath, Variant, problem
+from ...hotpath import Case, HotPath, Variant, drawn, problem
 from ..machine.ceilings import UNKNOWN as NO_FLOOR
 from ..machine.ceilings import floor_seconds
 from ..machine.machine import Bystanders
@@ -334,19 +334,19 @@ def _one_process(
             yield contests[i]
 
 
-def written(path: HotPath, case: Case, variants: Sequence[Variant], folder: Path) -> Contest:
-    """The contest of `variants`, proven, with its inputs in `folder` for the processes.
+def written(path: HotPath, case: Case, proven: list[Contestant], folder: Path) -> Contest:
+    """The contest of variants that are `proven`, with its inputs in `folder` for the processes.
 
     Raises
     ------
     MlpperfError
-        If the reference fails, or the inputs cannot be written.
+        If the inputs cannot be written.
     """
     keep_freed_memory()
-    contest = Contest(path, case, prove(path, case, variants))
+    contest = Contest(path, case, proven)
     for other in contest.others:
         if not other.wrong:
             contest.floor(other)
     if contest.active:
-        arrays.write(problem(path, case).inputs, folder, f"{path.name}-{case.name}")
+        arrays.write(drawn(path, case), folder, f"{path.name}-{case.name}")
     return contest

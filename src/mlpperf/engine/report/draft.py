@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -122,7 +122,7 @@ class Draft:
         """Write `records` to JSON and CSV files called `name`; links to them from the top."""
         lines = [msgspec.json.encode(record) for record in records]  # NaN becomes null
         self.data[f"data/{name}.json"] = b"[\n%b\n]\n" % b",\n".join(lines)
-        cells = [dict(_flattened(msgspec.json.decode(line))) for line in lines]
+        cells = [_flattened(msgspec.json.decode(line)) for line in lines]
         out = io.StringIO(newline="")
         columns = dict.fromkeys(column for row in cells for column in row)
         writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
@@ -166,13 +166,15 @@ class Draft:
         return Anchor(commit[:SHORT], self.material.commit_url + commit if known else "")
 
 
-def _flattened(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flattened(row: Mapping[str, Any], above: str = "") -> Fields:
     """The cells of a row for CSV; a nested value is named by its path, with dots."""
+    cells: Fields = {}
     for name, value in row.items():
         if isinstance(value, dict):
-            yield from _flattened(value, f"{above}{name}.")
+            cells |= _flattened(value, f"{above}{name}.")
         else:
-            yield f"{above}{name}", value
+            cells[above + name] = value
+    return cells
 
 
 def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ..compare import ComparisonRecord
+from ..compare import ComparisonRecord, SeriesDetails
 from ..history.curves import MEMORY
 from ..history.listing import kind_of
 from ..history.listing import place as place_of
 from ..history.table import time
 from ..levels.edges import EVERY
-from ..levels.gathering import Levels, grown_between, wrong_at
+from ..levels.gathering import Levels, Link, grown_between, wrong_at
 from ..levels.show import SeriesStep, machine_of, place, steps
 from ..race.result import SCATTER
 from ..statistics.intervals import CONFIDENCE
@@ -126,7 +126,7 @@ def interval(low: float, high: float) -> str:
 def events_of(material: Material) -> list[Event]:
     """What changed, newest first; at one commit regressions first, then the largest."""
     levels = material.levels
-    events = [*(_from_levels(levels) if levels else ()), *_from_seconds(material)]
+    events = [*(_from_levels(levels, material) if levels else ()), *_from_seconds(material)]
     return sorted(events, key=lambda event: (-event.order, not event.worse, -event.size))
 
 
@@ -141,7 +141,7 @@ def by_commit(events: Iterable[Event]) -> dict[str, list[Event]]:
 # --- from comparisons ---
 
 
-def _from_levels(levels: Levels) -> Iterator[Event]:
+def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
     for one in steps(levels):
         yield _of_step(levels, one)
     yield from _wrong(levels)
@@ -157,8 +157,26 @@ def _from_levels(levels: Levels) -> Iterator[Event]:
             Badge("more memory", "bad"),
             detail="; ".join(outcome.grown),
             machine=link.record.place.machine,
+            open=_still_grown(levels.links, material, link, outcome.series),
             compared=link.record,
         )
+
+
+def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: Series) -> bool:
+    """Whether no later comparison counted as little memory again as there was before the rise."""
+
+    def counted(link: Link) -> SeriesDetails | None:
+        details = material.details.get(link.record.outcomes.line)
+        return details.find(series) if details else None
+
+    before = counted(rise)
+    for link in sorted(links, key=lambda link: link.head, reverse=True):
+        if link.head <= rise.head or link.record.place.machine != rise.record.place.machine:
+            continue
+        after = counted(link)
+        if before and after and (side := "base" if link.reversed else "head") in after.memory:
+            return after.takes_more(side, before)
+    return True
 
 
 def _of_step(levels: Levels, one: SeriesStep) -> Event:

@@ -23,6 +23,11 @@ from ..levels.gathering import Levels, levels_here
 from .chosen import chosen
 from .results import Results
 
+NO_RECORDS = (
+    "There are no records yet; `mlpperf compare BASE`, or `mlpperf race` where there are hot "
+    "paths, makes some."
+)
+
 
 @dataclass
 class Material:
@@ -53,6 +58,12 @@ class Material:
         """The records of a kind that is not the engine's own."""
         return self.others.get(kind, [])
 
+    @property
+    def empty(self) -> bool:
+        """Whether there are no records, or none that can be read."""
+        kinds = (self.calibrations, self.comparisons, *self.others.values())
+        return self.history is None and not any(kinds)
+
     @cached_property
     def results(self) -> Results:
         """The results of each series in the comparisons."""
@@ -76,7 +87,7 @@ def gather(
     Raises
     ------
     MlpperfError
-        If there are no records, or none that can be read.
+        If there are records, but none that can be read.
     """
     material = Material(commit_url=commit_url())
     newest: dict[tuple[Place, str, str, str], RaceRecord] = {}
@@ -110,21 +121,10 @@ def gather(
                 material.unreadable.append(whole)
             else:
                 material.details[line] = whole
-    recorded = (
-        material.history,
-        material.calibrations,
-        material.comparisons,
-        *material.others.values(),
-    )
-    if not any(recorded):
-        if material.unreadable:
-            raise MlpperfError(
-                f"None of the records can be read ({len(material.unreadable)} damaged), such as "
-                f"{material.unreadable[0]}."
-            )
+    if material.unreadable and material.empty:
         raise MlpperfError(
-            "There are no records yet; `mlpperf compare BASE`, or `mlpperf race` where there are "
-            "hot paths, makes some."
+            f"None of the records can be read ({len(material.unreadable)} damaged), such as "
+            f"{material.unreadable[0]}."
         )
     return material
 

@@ -15,6 +15,7 @@ from ..words import SHORT, count, plain, times
 from . import state
 from .blocks import Page, Prose, Section
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
+from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
 
@@ -171,5 +172,5 @@ def _measured(site: Draft) -> Section:
         cells = [[line] for line in [*shown, *([f"… and {more:,} more"] if more else [])]]
         parts.append(Table(title, ["where and why"], cells))
     else:
-        parts.append(Prose("All records could be read."))
+        parts.append(Prose(NO_RECORDS if m.empty else "All records could be read."))
     return Section("What this is based on", parts)

@@ -265,7 +265,7 @@ def _how_to_read() -> Section:
         "How to read this page",
         [
             Prose(
-                "Speedup is reference ÷ variant. At least seven fresh processes time both: in each "
+                "Speedup is reference ÷ variant. At least three fresh processes time both: in each "
                 "round, a block of every variant follows one of the reference, in the reverse "
                 "order of the round before, so that a slow moment of the machine affects all of "
                 "them. Each process contributes one ratio, and the 95 % interval is over the "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -15,8 +13,9 @@ import numpy as np
 from numpy.random import Generator
 
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
-from ...hotpath import Args, Case, HotPath, Variant, fresh, problem, proven
+from ...hotpath import Args, Case, HotPath, Variant, forget, fresh, problem, proven
 from .isolation import lives_in
+from .memory import without_collections
 from .rounds import FUNCTIONS, Turns
 from .runner import Clock, Runner
 
@@ -114,7 +113,7 @@ class Arguments:
         """Raise `WrongResultError` if inputs were changed while they were timed."""
         given = self._held[1] if self._held else self._inputs if self._given else None
         if given is not None and fingerprint(given) != self._before:
-            problem.cache_clear()
+            forget()
             raise WrongResultError(f"{self._path.name}: an input was changed while it was timed.")
 
 
@@ -172,15 +171,3 @@ class Timing:
         """What was timed."""
         self._arguments.check()
         return self._turns
-
-
-@contextmanager
-def without_collections() -> Iterator[None]:
-    """Because a collection would hit one contestant of a round."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()

@@ -1,8 +1,11 @@
-"""Memory that a process keeps when it is freed, so that what is timed next need not ask for it."""
+"""Memory that a process keeps when it is freed, and when Python looks for garbage."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h: the size from which on an array has pages of
@@ -45,3 +48,15 @@ def get_memory_ready() -> None:
     if keep_freed_memory():
         array = bytearray(CUSHION - 1)
         del array
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """No search for garbage meanwhile: it would hit one contestant of a round, or take long."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
