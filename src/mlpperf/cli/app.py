@@ -23,12 +23,13 @@ from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
 from .reports import export, report, serve
+from .shards import merge
 from .start import first_steps, init
 from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, why, comment, bisect, backfill, history, calibrate),
+    "Commits": (init, compare, merge, why, comment, bisect, backfill, history, calibrate),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
     "Machine": (doctor, devices),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
 from .details import ComparisonDetails, SeriesDetails, read_in_full
+from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
 from .records import ComparisonRecord, comparisons
@@ -12,6 +13,7 @@ from .render import record
 from .request import Request, carry_out
 from .result import Comparison
 from .sentences import changed_packages
+from .shards import Shard, shard_of
 
 __all__ = [
     "BUDGET",
@@ -23,10 +25,14 @@ __all__ = [
     "Outcome",
     "Request",
     "SeriesDetails",
+    "Shard",
     "carry_out",
     "changed_packages",
     "compare",
     "comparisons",
+    "merged",
     "read_in_full",
+    "read_parts",
     "record",
+    "shard_of",
 ]

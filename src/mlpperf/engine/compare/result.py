@@ -14,6 +14,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import THRESHOLD, Series
 from ..versions.prepare import Pair
 from ..words import count
+from .shards import Shard
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
 # with 0. Nearly every larger suite has a few that are too noisy or too slow for a budget: a limit
@@ -235,6 +236,7 @@ class Comparison:
     environment : that ran the benchmarks; None for our own.
     releases : the releases that were compared, as the user has written them, by version.
     environments : the packages that differ, and Python, by version; only what the user has asked.
+    shard : the part of the series that this is about; None for all.
     """
 
     base: str
@@ -260,6 +262,7 @@ class Comparison:
     environment: Environment | None = None
     releases: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
+    shard: Shard | None = None
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:

@@ -23,6 +23,7 @@ from ..suites.series import Series
 from .causes import CausesRecord
 from .records import ComparisonRecord, RecordedSeries, Side
 from .result import UNKNOWN, Comparison, Finding
+from .shards import Shard
 
 SIZE_MOST = 64 << 20  # bytes of a file; a suite of 10,000 benchmarks makes a tenth of it
 Unbounded = Annotated[float, msgspec.Meta(ge=0)]
@@ -137,6 +138,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     releases : the releases that were compared, as they were named, by version.
     environments : the packages that differ, and Python, by version.
     untouched : series that run no changed code: path, case, variant and suite of each.
+    shard : the part of the series that was compared; null or absent for all.
     causes : what each part of the change does to the slower series; only where that was measured.
     """
 
@@ -152,6 +154,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     everywhere: str
     trouble: list[str]
     busy: Amount
+    shard: Shard | None = None
     causes: Causes | None = None  # type: ignore[valid-type]
 
 
@@ -165,6 +168,12 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
     MlpperfError
         If the file is missing, too large, damaged, of another version, or contradicts itself.
     """
+    result, record = decoded(content_of(file), str(file))
+    return result, record.causes.verdict if record.causes else []
+
+
+def content_of(file: Path) -> bytes:
+    """What is in a file with comparisons: raises `MlpperfError` if nothing is, or too much."""
     try:
         if file.is_symlink() or not file.is_file():
             raise MlpperfError(f"There is no file {file}.")
@@ -175,6 +184,11 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
         raise MlpperfError(f"{file} cannot be read: {reason.strerror}.") from reason
     if not content.strip():
         raise MlpperfError(f"{file} is empty: the comparison ended without a result.")
+    return content
+
+
+def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
+    """A comparison and its record, which is at `where`: raises `MlpperfError` as `read_whole`."""
     try:
         record = msgspec.json.decode(content, type=WholeComparison)
         result = _comparison(record)
@@ -184,11 +198,11 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
     except (ValueError, RecursionError, ArithmeticError, KeyError) as reason:
         why = re.sub(r"unknown field .*", "an unknown field", str(reason), flags=re.DOTALL)
         raise MlpperfError(
-            f"{file} is not a whole comparison as this version of mlpperf writes it ({why})."
+            f"{where} is not a whole comparison as this version of mlpperf writes it ({why})."
         ) from reason
     if not is_consistent:
-        raise MlpperfError(f"The verdict in {file} does not follow from the numbers in it.")
-    return result, record.causes.verdict if record.causes else []
+        raise MlpperfError(f"The verdict in {where} does not follow from the numbers in it.")
+    return result, record
 
 
 def _named(one: RecordedSeries) -> Series:
@@ -223,6 +237,7 @@ def _comparison(record: WholeComparison) -> Comparison:
         accepted=record.accepted,
         unjudged_most=record.unjudged_most,
         environment=Environment(record.machine, record.versions),
+        shard=record.shard,
     )
 
 
@@ -273,7 +288,7 @@ def _untimed(words: str) -> Judgement | None:
             return Judgement(verdict)
         if words.startswith(f"{verdict.value}, because "):
             return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
-    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING):
+    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING, Reason.NOT_CONFIRMED, Reason.DIFFERS):
         if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
             return Judgement(Verdict.UNDECIDED, reason=reason)
     return None
