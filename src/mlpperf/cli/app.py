@@ -22,6 +22,7 @@ from .commits import calibrate, compare, history
 from .levels import backfill, bisect
 from .machine import devices, doctor
 from .measure import list_, race, show, verify
+from .records import records_
 from .reports import export, report, serve
 from .shards import merge
 from .start import first_steps, init
@@ -29,7 +30,7 @@ from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, merge, why, comment, bisect, backfill, history, calibrate),
+    "Commits": (init, compare, merge, why, comment, bisect, backfill, history, records_, calibrate),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
     "Machine": (doctor, devices),
