@@ -31,6 +31,7 @@ def test_the_shards_of_a_comparison_are_merged(in_project: Any, project: Any) ->
     slower = {f"{s['path']}/{s['case']}" for s in record["series"] if s["verdict"] == "slower"}
     assert slower == {"doubling/batch-256"}
     assert "shard" not in record
+    in_project("merge", "shards", "--records", "whole")  # again, and still one record
     (line,) = Path("whole/comparisons.jsonl").read_text("utf-8").splitlines()
     assert json.loads(line)["verdict"] == record["verdict"]
     Path("shards/2/shards.jsonl").unlink()

@@ -54,5 +54,5 @@ def merge(
     result, measured = merged(parts)
     recording = recording_of(None, records)
     if not result.same:
-        recording.add({**record(result), **measured})
+        recording.keep_once(*recording.complete({**record(result), **measured}))
     conclude(result, recording, format, verbose, Explained())

@@ -126,7 +126,7 @@ def test_shards_of_different_comparisons_are_refused(written: Written) -> None:
         ({"commits": {"base": "c" * 40, "head": "b" * 40}}, "base"),
         ({"threshold": 0.01}, "the threshold"),
         ({"selected": ["*"]}, "the selected benchmarks"),
-        ({"threads": 9}, "the device"),
+        ({"setting": {"device": "cpu", "threads": 1}}, "the device or the threads"),
         ({"accepted": ["x"]}, "what need not be judged"),
     ):
         written(shard(2, {}), "two", **change)

@@ -23,8 +23,8 @@ from .shards import Shard, dealt
 from .whole import WholeComparison, content_of, decoded
 
 NUMBERS_MOST = 5  # of shards in a sentence
-# Fields that say where and how a shard was measured; the whole gets those of the first shard.
-MEASURED = ("commit", "device", "threads", "setting", "in_force", "freed_memory")
+# Fields that say where and how a shard was measured; the whole gets those of the last shard.
+MEASURED = ("time", "commit", "device", "threads", "setting", "in_force", "freed_memory")
 
 
 class Part(NamedTuple):
@@ -71,7 +71,8 @@ def merged(parts: Sequence[Part]) -> tuple[Comparison, dict[str, Any]]:
     for part in parts:
         runs.setdefault(part.shard.number, []).append(part)
     every = [[part.result for part in of_shard] for _, of_shard in sorted(runs.items())]
-    first, results = parts[0], [part.result for part in parts]
+    # The order of files does not matter: a merge that is repeated has the same record.
+    first, results = max(parts, key=lambda part: part.record.time), [part.result for part in parts]
     findings: dict[Series, Finding] = {}
     warnings = [warning for one in results for warning in one.warnings]
     for number, of_shard in sorted(runs.items()):
@@ -148,7 +149,7 @@ def _about(part: Part) -> dict[str, Any]:
         "the selected benchmarks": result.selected,
         "the threshold": result.threshold,
         "what need not be judged": (sorted(result.accepted), result.unjudged_most),
-        "the device": (record.device, record.threads),
+        "the device or the threads": record.setting,  # of asked ones: machines differ
         "the list of benchmarks": (shard.listed, shard.names),
     }
 
