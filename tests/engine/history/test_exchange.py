@@ -276,7 +276,7 @@ def test_what_cannot_be_reached_is_one_sentence(town: Town) -> None:
 
 
 def test_a_remote_that_refuses_is_one_sentence(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpperf.engine.history.branch.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("mlpperf.engine.history.branch.PAUSE_MOST", 0.0)
     town.clone("one", numbered(1))
     hook = town.folder / "bare" / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

@@ -23,7 +23,8 @@ from ..git import git, query
 PATIENCE = 300.0  # seconds before a transfer is given up
 REFUSED_MOST = 5  # times that a push is refused although the branch did not change
 ATTEMPTS = 500  # pushes that others may precede
-PAUSES = (0.02, 1.0)  # seconds between two attempts, at first and at most, on average twice that
+# Longest pause before another attempt: in seconds, and in times of the last one, doubled each time.
+PAUSE_MOST, DOUBLINGS_MOST = 60.0, 6
 FILE_MOST = 64 << 20  # bytes
 ENTRY = re.compile(r"(\d{6}) (\w+) ([0-9a-f]{40,64}) +(-|\d+)\t(.*)", re.DOTALL)
 FOLDER = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -66,6 +67,8 @@ class Branch:
     folder: Path | None = None
     rewritten: bool = False
     _contents: dict[str, bytes] = field(default_factory=dict)
+    _entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    _written: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if query("rev-parse", "--git-dir", folder=self.folder) is None:
@@ -120,14 +123,17 @@ class Branch:
         return tip
 
     def entries(self, tree: str) -> dict[str, Entry]:
-        """What is in a tree, by name."""
+        """What is in a tree or commit, by name."""
+        if tree in self._entries:
+            return dict(self._entries[tree])
         listed = self._git("ls-tree", "-z", "--long", tree).decode(errors="surrogateescape")
         entries = {}
         for line in filter(None, listed.split("\0")):
             if match := ENTRY.fullmatch(line):
                 mode, kind, hash_, size, name = match.groups()
                 entries[name] = Entry(mode, kind, hash_, int(size) if size != "-" else 0)
-        return entries
+        self._entries[tree] = entries
+        return dict(entries)
 
     def contents(self, files: Mapping[str, Entry]) -> dict[str, bytes | str]:
         """The content of each file of a folder, or a clause that says what is wrong with it."""
@@ -148,8 +154,9 @@ class Branch:
         Returns the number of pushes; 0 if there was nothing to change. Raises `MlpperfError` if
         the remote refuses.
         """
-        refused, pause = 0, PAUSES[0]
+        refused = 0
         for attempt in range(1, ATTEMPTS + 1):
+            start = time.monotonic()
             tip = self.tip()
             change = changed(tip)
             if not any(files.added or files.removed for files in change.values()):
@@ -164,8 +171,9 @@ class Branch:
                 if now != commit and refused >= REFUSED_MOST:
                     raise
                 if now != commit:
-                    time.sleep(random.uniform(0, 4 * pause))
-                    pause = min(2 * pause, PAUSES[1])
+                    # The more there are that push, the longer each has to wait for its turn.
+                    longest = (time.monotonic() - start) * 2 ** min(attempt, DOUBLINGS_MOST)
+                    time.sleep(random.uniform(0, min(longest, PAUSE_MOST)))
                     continue
             self._keep(commit)
             return attempt
@@ -182,8 +190,11 @@ class Branch:
             for name in files.removed:
                 inside.pop(name, None)
             for content in files.added:
-                written = self._git("hash-object", "-w", "--stdin", stdin=content.decode())
-                inside[file_name(content)] = Entry("100644", "blob", written.decode().strip(), 0)
+                name = file_name(content)
+                if name not in self._written:
+                    written = self._git("hash-object", "-w", "--stdin", stdin=content.decode())
+                    self._written[name] = written.decode().strip()
+                inside[name] = Entry("100644", "blob", self._written[name], len(content))
                 number += 1
             top.pop(folder, None)
             if inside:
