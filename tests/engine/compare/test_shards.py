@@ -246,6 +246,18 @@ def test_a_wrong_result_counts_whatever_other_runs_have() -> None:
     assert pooled([untimed, untimed], 20).judgement.undecided
 
 
+def test_a_change_that_one_run_did_not_confirm_is_undecided(written: Written) -> None:
+    reason = Judgement(Verdict.UNDECIDED, processes=14, reason=Reason.NOT_CONFIRMED)
+    doubtful = replace(timed(ONE, 0.05), untimed=reason, significant=False)
+    assert pooled([timed(ONE, 0.05), doubtful], 20) is doubtful
+    for number in range(1, OF + 1):
+        part = shard(number, {})
+        if ONE in part.findings:
+            part.findings[ONE] = doubtful
+        folder = written(part)
+    assert whole(folder).findings[ONE].judgement.reason is Reason.NOT_CONFIRMED
+
+
 def test_memory_has_to_rise_in_every_run() -> None:
     sides = {"base": {"peak": 10**6, "allocations": 1}, "head": {"peak": 10**7, "allocations": 1}}
     rose = replace(timed(ONE, 0.0), memory=sides, grown_in=["peak"])

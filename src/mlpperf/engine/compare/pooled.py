@@ -35,6 +35,9 @@ def pooled(findings: Sequence[Finding], tests: int) -> Finding:
         return findings[0]
     if wrong := next((f for f in findings if "head" in f.wrong), None):
         return wrong
+    unconfirmed = (f for f in findings if f.judgement.reason is Reason.NOT_CONFIRMED)
+    if doubtful := next(unconfirmed, None):
+        return doubtful
     timed = [f for f in findings if f.processes and not f.failed and math.isfinite(f.ratio_error)]
     if len(timed) > 1:
         return _averaged(timed, tests)
