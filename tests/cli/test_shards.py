@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.compare import pipeline
+from mlpperf.engine.compare.screening import Timing
+
 QUICK = ("--budget", "1", "--threshold", "60%", "--series", "*/batch-256/*")
 
 
@@ -16,7 +19,16 @@ def in_project(command: Any, project: Any, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 @pytest.mark.usefixtures("counted")
-def test_the_shards_of_a_comparison_are_merged(in_project: Any, project: Any) -> None:
+def test_the_shards_of_a_comparison_are_merged(
+    in_project: Any, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Timing] = []
+
+    def timing(*given: Any, **about: Any) -> Timing:
+        made.append(Timing(*given, **about))
+        return made[-1]
+
+    monkeypatch.setattr(pipeline, "Timing", timing)
     project.work(repeats=5)
     project.commit()
     for number in ("1", "2"):
@@ -25,6 +37,7 @@ def test_the_shards_of_a_comparison_are_merged(in_project: Any, project: Any) ->
         assert done.exit_code == 0  # whatever it measured
         assert done.stdout.startswith(f"Shard {number} of 2 timed ")
     assert not Path("shards/1/comparisons.jsonl").exists()
+    assert {one.tests for one in made} == {2 * len(one.findings) for one in made}
     done = in_project("merge", "shards", "--format", "json", "--records", "whole")
     assert done.exit_code == 1
     record = json.loads(done.stdout)
