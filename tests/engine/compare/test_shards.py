@@ -162,6 +162,8 @@ def test_damaged_and_foreign_files_are_refused_in_one_sentence(written: Written)
     assert "line 1 is of mlpperf 9" in refusal(folder)
     file.write_text(text.replace('"exit_code": 0', '"exit_code": 1'), encoding="utf-8")
     assert "does not follow from the numbers" in refusal(folder)
+    file.write_text(text.replace('"of": 4', '"of": 2000000000'), encoding="utf-8")
+    assert "there is no shard 4 of 2000000000" in refusal(folder)
     file.write_text('{"kind": "race"}\n' + text, encoding="utf-8")  # other records may be there
     assert whole(folder).exit_code == 0
     (folder / "x.json").write_text('{"kind": "comparison"}', encoding="utf-8")

@@ -39,6 +39,11 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listed: Count = 0
     names: str = ""
 
+    def __post_init__(self) -> None:
+        """Check the numbers, also of a record: raises `ValueError`."""
+        if not 1 <= self.number <= self.of <= SHARDS_MOST:
+            raise ValueError(f"there is no shard {self.number} of {self.of}")
+
     def __str__(self) -> str:
         """For sentences."""
         return f"shard {self.number} of {self.of}"
@@ -47,13 +52,13 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def shard_of(text: str) -> Shard:
     """The shard that a text such as 2/8 names."""
     match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
-    number, of = map(int, match.groups()) if match else (0, 0)
-    if not 1 <= number <= of <= SHARDS_MOST:
+    try:
+        return Shard(*map(int, match.groups() if match else (0, 0)))
+    except ValueError as reason:
         raise MlpperfError(
             f"--shard takes a number and how many there are, at most {SHARDS_MOST}, "
             f"such as 2/8; not {text!r}."
-        )
-    return Shard(number, of)
+        ) from reason
 
 
 def check_versions(pair: Pair) -> None:
