@@ -53,7 +53,8 @@ def shard_of(text: str) -> Shard:
     """The shard that a text such as 2/8 names."""
     match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     try:
-        return Shard(*map(int, match.groups() if match else (0, 0)))
+        number, of = map(int, match.groups()) if match else (0, 0)
+        return Shard(number, of)
     except ValueError as reason:
         raise MlpperfError(
             f"--shard takes a number and how many there are, at most {SHARDS_MOST}, "
