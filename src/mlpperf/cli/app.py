@@ -24,13 +24,18 @@ from .machine import devices, doctor
 from .mcp import mcp
 from .measure import list_, race, show, verify
 from .policy import accept, explain
+from .records import records_
 from .reports import export, report, serve
+from .shards import merge
 from .start import first_steps, init
 from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (init, compare, why, explain, accept, comment, bisect, backfill, history, calibrate),
+    "Commits": (
+        *(init, compare, merge, why, explain, accept, comment),
+        *(bisect, backfill, history, records_, calibrate),
+    ),
     "Report": (report, serve, export),
     "Hot paths": (list_, show, verify, race),
     "Machine": (doctor, devices, mcp),

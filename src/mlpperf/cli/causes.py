@@ -75,7 +75,7 @@ def explained(
     from ..engine.why import changed_series, record
 
     slower = any(finding.slower and finding.processes for finding in result.regressions)
-    if not slower or result.interrupted or wanted is False:
+    if not slower or result.interrupted or result.shard or wanted is False:
         return Explained()
     left = result.budget - result.total
     if wanted is None and (left < SECONDS_LEAST or result.isolated):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -27,20 +26,12 @@ from ..engine.options import (
 from ..engine.words import percentage
 from ..errors import MlpperfError
 from . import extensions
-from .causes import Explained, explained
+from .causes import explained
+from .conclusion import Format, compared, conclude
+from .shards import ShardOption, recording_of
 
 if TYPE_CHECKING:
-    from ..engine.compare import Comparison, Request
-    from ..engine.history.recording import Recording
     from ..engine.versions.prepare import Pair
-
-
-class Format(StrEnum):
-    """Output format of a comparison."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    JSON = "json"
 
 
 def compare(
@@ -101,6 +92,7 @@ def compare(
         list[str] | None,
         typer.Option("--accept", help="Benchmark that may be gone or undecided; repeatable."),
     ] = None,
+    shard: ShardOption = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with BASE itself, not with the merge base.")
     ] = False,
@@ -127,14 +119,14 @@ def compare(
     their merge base. Releases and environments, such as another NumPy, are compared likewise.
     """
     use(device, threads)
-    from ..engine.compare import Request
-    from ..engine.history.recording import Recording
+    from ..engine.compare import Request, shard_of
 
     if base is None and not any((base_with, head_with, base_python, head_python)):
         raise MlpperfError(
             "BASE is missing: name a commit, such as main, or what differs, such as --head-with."
         )
-    recording = Recording("comparison", "comparisons", records)
+    part = shard_of(shard) if shard else None
+    recording = recording_of(part, records)
     request = Request(
         base,
         head,
@@ -150,61 +142,13 @@ def compare(
         isolate=isolate,
         everything=all_,
         accept=accept or (),
+        shard=part,
         exact=exact,
         pythons={"base": base_python or "", "head": head_python or ""},
         packages={"base": base_with or (), "head": head_with or ()},
     )
     result = compared(request, recording)
-    _conclude(result, recording, format, verbose, explained(result, request, why, records))
-
-
-def compared(request: Request, recording: Recording) -> Comparison:
-    """Carry out and record a comparison; of an interrupted one, what was measured until then."""
-    from ..engine import terminal
-    from ..engine.compare import carry_out, render
-
-    kept: list[Comparison] = []
-
-    def keep(result: Comparison) -> None:
-        kept.append(result)
-        if not result.same:
-            recording.add(render.record(result))
-
-    with terminal.activity() as progress:
-        try:
-            carry_out(request, keep, progress)
-        except KeyboardInterrupt:
-            if not kept:
-                raise
-    (result,) = kept
-    return result
-
-
-def _conclude(
-    result: Comparison, recording: Recording, format: Format, verbose: bool, why: Explained
-) -> None:
-    """Show a comparison and the causes of a slowdown, and end with its exit code."""
-    from ..engine import terminal
-    from ..engine.compare import render
-    from ..engine.compare.sentences import verdict
-    from ..engine.history.recording import json_text
-
-    if format is Format.JSON:
-        (record,) = recording.written or recording.complete(render.record(result))
-        typer.echo(json_text({**record, **why.in_json()}))
-    elif format is Format.MARKDOWN:
-        typer.echo(render.markdown(result) + why.in_markdown(), nl=False)
-    else:
-        terminal.console().print(render.text(result, verbose), *why.in_text(), crop=False)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in render.github_lines(result):
-            typer.echo(line, err=True)
-    if result.interrupted:  # not everything was judged, whatever was measured
-        raise KeyboardInterrupt
-    if result.exit_code == 2 and format is not Format.TEXT:  # the text ends with it
-        raise MlpperfError(verdict(result))
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    conclude(result, recording, format, verbose, explained(result, request, why, records))
 
 
 def calibrate(

@@ -10,7 +10,7 @@ from ..engine.options import Python, Records, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 from .causes import causes_of
-from .commits import Format, compared
+from .conclusion import Format, compared
 
 
 def why(

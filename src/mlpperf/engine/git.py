@@ -76,7 +76,7 @@ def git(
     Raises
     ------
     MlpperfError
-        If git is not installed, takes too long or fails; with the last line of its output.
+        If git is not installed, takes too long or fails; with the reason that git gives.
     """
     try:
         done = subprocess.run(
@@ -94,9 +94,16 @@ def git(
     except ValueError as reason:  # a NUL byte
         raise MlpperfError(f"git {arguments[0]} cannot be asked that ({reason}).") from reason
     if done.returncode:
-        why = plain(last_line(done.stderr).removeprefix("fatal: ").removeprefix("error: "))
+        why = plain(_reason(done.stderr).removeprefix("fatal: ").removeprefix("error: "))
         raise MlpperfError(f"git {arguments[0]}: {why.rstrip('.')}.")
     return done.stdout
+
+
+def _reason(stderr: bytes) -> str:
+    """The line that has the reason: the first that is fatal, a refused push, or the last one."""
+    lines = stderr.decode(errors="replace").splitlines()
+    telling = [line for line in lines if line.startswith(("fatal: ", " ! ["))]
+    return telling[0].strip() if telling else last_line(stderr)
 
 
 def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str | None:

@@ -40,7 +40,7 @@ class Counting:
         return [] if self.asked in self.silent else every, None
 
 
-def judged(pool: Any, series: int = 1, isolated: str = "") -> Comparison:
+def judged(pool: Any, series: int = 1, isolated: str = "", shards: int = 1) -> Comparison:
     seen = {
         "base": {"peak": 383_000, "allocations": 7},
         "head": {"peak": 419_000, "allocations": 7},
@@ -48,7 +48,7 @@ def judged(pool: Any, series: int = 1, isolated: str = "") -> Comparison:
     names = [Series("p", "c", f"v{i}") for i in range(series)]
     findings = {name: Finding(name, memory=seen) for name in names}
     pair = Pair(*(Version(side, None, Path()) for side in ("a", "b")), isolated=isolated)
-    context = Context(pool, pair, Selection(), [].append)
+    context = Context(pool, pair, Selection(), [].append, shards=shards)
     return Comparison("a", "b", {}, 0.005, 60.0, findings=judge_memory(context, findings))
 
 
@@ -57,6 +57,13 @@ def test_a_rise_that_every_process_confirms_is_reported() -> None:
     result = judged(pool)
     assert pool.asked == judges_of_memory(1)
     assert [f.grown for f in result.regressions] == [["peak memory 1 → 1.2 MB"]]
+
+
+def test_every_shard_of_a_comparison_needs_more_processes() -> None:
+    """Each has its share of the false-alarm rate."""
+    pool = Counting(lambda: 1e6, lambda: 1.2e6)
+    assert judged(pool, shards=8).exit_code == 1
+    assert pool.asked == judges_of_memory(8) > judges_of_memory(1)
 
 
 def test_a_rise_is_reported_if_each_version_has_processes_of_its_own() -> None:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mlpperf.engine.compare.budget import Sampling
 from mlpperf.engine.compare.result import Finding
 from mlpperf.engine.compare.screening import Timing, follow_up, time_once
 from mlpperf.engine.pool.process import WorkerError
+from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.worker.protocol import CallTime, DryRun, Samples
@@ -98,3 +100,14 @@ def test_a_hot_path_that_fails_is_missing(faked: Faked, warnings: list[str]) -> 
     after = once(faked([samples(HOT, failed="it raised")]), timing(HOT))
     assert warnings == ["path/case/variant failed when it was timed: it raised"]
     assert str(after.findings[HOT].judgement) == "undecided: not timed"
+
+
+def test_a_shard_decides_by_the_number_of_series_in_all_shards() -> None:
+    """Of 2 series, 9 processes with the same sign are enough; of 16 they are not."""
+    logs = [0.02] * 9
+    estimate = RatioEstimate(logs, [1] * 9, [1e-3] * 9, [np.zeros(2)], scatter=0.0)
+    alone = replace(timing(A, B), samplings={A: Sampling(estimate)})
+    part = replace(alone, shards=8)
+    assert (alone.tests, part.tests) == (2, 16)
+    assert alone.concluded([A]).findings[A].significant
+    assert not part.concluded([A]).findings[A].significant

@@ -5,12 +5,14 @@ from __future__ import annotations
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
 from .details import ComparisonDetails, SeriesDetails, read_in_full
+from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
 from .records import ComparisonRecord, changed_packages, comparisons
 from .render import record
 from .request import Request, carry_out
 from .result import Comparison
+from .shards import Shard, shard_of
 
 __all__ = [
     "BUDGET",
@@ -22,10 +24,14 @@ __all__ = [
     "Outcome",
     "Request",
     "SeriesDetails",
+    "Shard",
     "carry_out",
     "changed_packages",
     "compare",
     "comparisons",
+    "merged",
     "read_in_full",
+    "read_parts",
     "record",
+    "shard_of",
 ]

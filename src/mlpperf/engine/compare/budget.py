@@ -255,17 +255,19 @@ def suspects(
     seconds: float,
     starting: float,
     least: float = JUDGING.seconds_least,
+    tests: int = 0,
 ) -> tuple[dict[Series, Sampling], int]:
     """The series to follow up in `seconds`, and the number of processes that do.
 
     A process takes `starting` seconds to start, and times each series for `least` seconds at least.
     Series that look slower come first, then those that look faster, each in the order of standard
     errors per second. A function that is clearly slower in one case is suspected sooner in others.
+    `tests`: series that share the false-alarm rate, by default those that have `findings`.
     """
     chosen: dict[Series, Sampling] = {}
     most = seconds
-    least_number = judges(len(findings))
-    processes = usual_number = judges(len(findings), seconds)
+    least_number = judges(tests or len(findings))
+    processes = usual_number = judges(tests or len(findings), seconds)
     errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
     plainly = {(s.path, s.variant) for s in samplings if errors[s] >= JUDGING.plain_errors}
 

@@ -21,6 +21,7 @@ class Context:
     pool : starts the worker processes.
     pair : the versions.
     warn, progress : take a sentence for the result, and for the progress bar.
+    shards : of the comparison, which share its false-alarm rate.
     """
 
     pool: Pool
@@ -28,6 +29,7 @@ class Context:
     selection: Selection
     warn: Callable[[str], None]
     progress: Callable[[str], None] = lambda text: None
+    shards: int = 1
 
     @property
     def groups(self) -> Sequence[Sequence[str]]:

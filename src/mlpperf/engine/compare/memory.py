@@ -33,7 +33,7 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
     suspects = [series for series, finding in findings.items() if finding.seems_grown]
     if not suspects:
         return {}
-    number = judges_of_memory(len(suspects))
+    number = judges_of_memory(len(suspects) * context.shards)
     # By series, version, quantity and process; NaN where a process gave no answer.
     counted = np.full((len(suspects), 2, len(QUANTITIES), number), math.nan)
     for process in range(number):

@@ -65,6 +65,7 @@ from .memory import judge_memory
 from .planning import plan, without_slow_imports
 from .result import Comparison, Finding
 from .screening import Timing, follow_up, screen
+from .shards import Shard
 from .unchanged import reason_for_all, watching
 
 Findings = Mapping[Series, Finding]
@@ -79,6 +80,7 @@ def compare(
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
     patience: float = 0.0,
+    shard: Shard | None = None,
 ) -> Iterator[Comparison]:
     """Compare two versions; yields the comparison after every step, more complete each time.
 
@@ -90,6 +92,8 @@ def compare(
         Finds out what differs; series that run no changed code are then not timed.
     patience
         Seconds to wait while another comparison is running on this machine.
+    shard
+        The part of the series to compare; all by default.
 
     Raises
     ------
@@ -103,11 +107,12 @@ def compare(
     if not 0 < threshold < 1:
         raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
     warnings = [note for suite in pair.suites for note in suite.notes]
-    comparison = Comparison.of(pair, threshold, budget=budget or 0.0)
+    comparison = Comparison.of(pair, threshold, budget=budget or 0.0, shard=shard)
     start, bystanders = time.perf_counter(), Bystanders()
     with alone(patience), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget or SUITE_BUDGET[0], seed)
-        context = Context(pool, pair, selection, warnings.append, progress)
+        shards = shard.of if shard else 1
+        context = Context(pool, pair, selection, warnings.append, progress, shards)
         for step in steps(context, comparison, changes):
             yield replace(
                 step,
@@ -142,6 +147,9 @@ def _steps(
 ) -> Iterator[Comparison]:
     context.progress("loading both versions")
     planned = plan(context, skip_unchanged=differing is not None)
+    if comparison.shard:
+        planned, shard = planned.part(comparison.shard)
+        comparison = replace(comparison, shard=shard)
     given = comparison.budget
     budget = given or usual_budget(planned.series)
     comparison = replace(
@@ -202,6 +210,7 @@ def _steps(
         budget,
         time.perf_counter() + budget,
         apart,
+        shards=context.shards,
     )
     for stage in (screen, follow_up):
         for now in stage(context, timing):

@@ -15,6 +15,7 @@ from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context
 from .result import Finding
+from .shards import Shard, dealt
 
 SHARED_MOST = 3  # parts of a process's state in a sentence
 HOT_PATHS = ""  # the suite that hot paths belong to, as `Series.suite` has it
@@ -41,6 +42,14 @@ class Plan:
     unloaded: dict[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
     registered: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, shard: Shard) -> tuple[Plan, Shard]:
+        """What a shard calls, and the shard with what it is a part of."""
+        mine, known = dealt(self.findings, shard)
+        findings = {one: finding for one, finding in self.findings.items() if one in mine}
+        return replace(
+            self, findings=findings, series=[one for one in self.series if one in mine]
+        ), known
 
     def joined(self, other: Plan) -> Plan:
         """Both plans; with a version that is broken, nothing is called."""

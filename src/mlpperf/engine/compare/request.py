@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
@@ -16,6 +17,7 @@ from ..versions.prepare import Revisions, pair
 from ..versions.scratch import scratch
 from .pipeline import compare
 from .result import Comparison
+from .shards import Shard, check_versions
 
 # Signals that interrupt; not every system has all of them.
 INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
@@ -32,6 +34,7 @@ class Request(Revisions):
     budget : seconds for timing; by default the project's own, or the usual one.
     everything : time every series, also of equal versions, and those that run no changed code.
     accept : patterns of names that need not be judged, besides the project's own.
+    shard : the part of the series that is compared here; None for all.
     """
 
     series: Sequence[str] = ()
@@ -40,6 +43,7 @@ class Request(Revisions):
     budget: float | None = None
     everything: bool = False
     accept: Sequence[str] = ()
+    shard: Shard | None = None
 
     @property
     def selected(self) -> list[str]:
@@ -79,10 +83,13 @@ def carry_out(
     with scratch("versions") as temporary:
         versions = pair(request, Path.cwd(), temporary, progress)
         selection, settings = request.selection(versions.settings), versions.settings
+        if request.shard:
+            check_versions(versions)
         if versions.same_code and not request.everything:
             shared = "Only benchmarks differ, and both versions would run those of the head"
             notes = [shared] if versions.own else []
-            result = Comparison.of(versions, selection.threshold, same=True, warnings=notes)
+            about: dict[str, Any] = {"same": True, "warnings": notes, "shard": request.shard}
+            result = Comparison.of(versions, selection.threshold, **about)
             keep(result)
             return result
         environment = environment_of(*versions.interpreter)
@@ -94,6 +101,7 @@ def carry_out(
                 changes=None if request.everything else lambda: versions.changes,
                 progress=progress,
                 patience=patience,
+                shard=request.shard,
             ):
                 result = replace(
                     step,

@@ -18,6 +18,7 @@ from ..versions.layout import project_named
 from ..versions.prepare import Pair
 from ..words import count
 from .gate import Allowance, Kept, allowance, budget_outcomes
+from .shards import Shard
 from .work import Work
 
 # Share of the series that a change can affect which may stay unjudged in a comparison that ends
@@ -269,6 +270,7 @@ class Comparison:
     releases : the releases that were compared, as the user has written them, by version.
     environments : the packages that differ, and Python, by version; only what the user has asked.
     policy : the project's, beside that of the base.
+    shard : the part of the series that this is about; None for all.
     """
 
     base: str
@@ -296,6 +298,7 @@ class Comparison:
     releases: dict[str, str] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     policy: Policy = NO_POLICY
+    shard: Shard | None = None
 
     @classmethod
     def of(cls, pair: Pair, threshold: float, **about: Any) -> Comparison:

@@ -53,6 +53,7 @@ class Timing:
     apart : the series of which each version needs a process of its own.
     samplings : of the series that have not failed.
     starting : seconds that a process takes to start.
+    shards : that share the false-alarm rate.
     """
 
     findings: Mapping[Series, Finding]
@@ -62,13 +63,18 @@ class Timing:
     apart: frozenset[Series] = frozenset()
     samplings: Samplings = field(default_factory=dict)
     starting: float = 0.0
+    shards: int = 1
+
+    @property
+    def tests(self) -> int:
+        """The number of series by which the false-alarm rate is divided."""
+        return len(self.findings) * self.shards
 
     def concluded(self, series: Iterable[Series]) -> Timing:
         """The same with the verdicts on these series by their estimates."""
-        number, budget = len(self.findings), self.budget
         return self.updated(
             {
-                s: conclude(self.findings[s], self.samplings[s].estimate, number, budget)
+                s: conclude(self.findings[s], self.samplings[s].estimate, self.tests, self.budget)
                 for s in series
             }
         )
@@ -125,7 +131,9 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
     findings = [timing.findings[series] for series in timing.samplings]
     if not findings:  # all have failed
         return
-    suspected, processes = suspects(findings, timing.samplings, seconds, timing.starting, least)
+    suspected, processes = suspects(
+        findings, timing.samplings, seconds, timing.starting, least, timing.tests
+    )
     unclear = {
         f.series: timing.samplings[f.series].to_judge(suspicious=False)
         for f in findings
@@ -152,9 +160,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
         done = [
             series
             for series in judged.keys() & timing.samplings.keys()
-            if settled(
-                timing.samplings[series].estimate, len(timing.findings), processes - process - 1
-            )
+            if settled(timing.samplings[series].estimate, timing.tests, processes - process - 1)
         ]
         timing = timing.updated({s: replace(timing.findings[s], judged=True) for s in done})
         suspicious = [series for series in judged if series not in done]

@@ -26,6 +26,7 @@ from ..suites.series import Series
 from .causes import CausesRecord
 from .records import ComparisonRecord, RecordedSeries, Side
 from .result import UNKNOWN, Comparison, Finding
+from .shards import Shard
 from .work import Work
 
 SIZE_MOST = 64 << 20  # bytes of a file; a suite of 10,000 benchmarks makes a tenth of it
@@ -176,6 +177,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     environments : the packages that differ, and Python, by version.
     untouched : series that run no changed code: path, case, variant and suite of each.
     policy : what fails the comparison, and how it differs from the base's settings.
+    shard : the part of the series that was compared; null or absent for all.
     causes : what each part of the change does to the slower series; only where that was measured.
     """
 
@@ -192,6 +194,7 @@ class WholeComparison(ComparisonRecord, kw_only=True, forbid_unknown_fields=True
     trouble: list[str]
     busy: Amount
     policy: Policy = NO_POLICY
+    shard: Shard | None = None
     causes: Causes | None = None  # type: ignore[valid-type]
 
 
@@ -205,6 +208,12 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
     MlpperfError
         If the file is missing, too large, damaged, of another version, or contradicts itself.
     """
+    result, record = decoded(content_of(file), str(file))
+    return result, record.causes.verdict if record.causes else []
+
+
+def content_of(file: Path) -> bytes:
+    """What is in a file with comparisons: raises `MlpperfError` if nothing is, or too much."""
     try:
         if file.is_symlink() or not file.is_file():
             raise MlpperfError(f"There is no file {file}.")
@@ -215,7 +224,7 @@ def read_whole(file: Path) -> tuple[Comparison, list[str]]:
         raise MlpperfError(f"{file} cannot be read: {reason.strerror}.") from reason
     if not content.strip():
         raise MlpperfError(f"{file} is empty: the comparison ended without a result.")
-    return _whole(content, str(file))
+    return content
 
 
 def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
@@ -233,7 +242,8 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
     if not last:
         about = f" of a head {head}" if head else ""
         raise MlpperfError(f"{folder} has no comparison{about}: run `mlpperf compare`.")
-    result, causes = _whole(last, "The recorded comparison")
+    result, whole = decoded(last, "The recorded comparison")
+    causes: list[str] = whole.causes.verdict if whole.causes else []
     for record in [] if causes else read_records(folder, CausesRecord):
         if isinstance(record, CausesRecord) and record.commits == result.commits:
             causes = record.verdict
@@ -251,8 +261,8 @@ def _head_of(line: bytes) -> str:
         return ""
 
 
-def _whole(content: bytes, file: str) -> tuple[Comparison, list[str]]:
-    """The comparison in a record, and its causes; `file` is where it is from."""
+def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
+    """A comparison and its record, which is at `where`: raises `MlpperfError` as `read_whole`."""
     try:
         record = msgspec.json.decode(content, type=WholeComparison)
         result = _comparison(record)
@@ -262,11 +272,11 @@ def _whole(content: bytes, file: str) -> tuple[Comparison, list[str]]:
     except (ValueError, RecursionError, ArithmeticError, KeyError) as reason:
         why = re.sub(r"unknown field .*", "an unknown field", str(reason), flags=re.DOTALL)
         raise MlpperfError(
-            f"{file} is not a whole comparison as this version of mlpperf writes it ({why})."
+            f"{where} is not a whole comparison as this version of mlpperf writes it ({why})."
         ) from reason
     if not is_consistent:
-        raise MlpperfError(f"The verdict in {file} does not follow from the numbers in it.")
-    return result, record.causes.verdict if record.causes else []
+        raise MlpperfError(f"The verdict in {where} does not follow from the numbers in it.")
+    return result, record
 
 
 def _named(one: RecordedSeries) -> Series:
@@ -302,6 +312,7 @@ def _comparison(record: WholeComparison) -> Comparison:
         unjudged_most=record.unjudged_most,
         policy=record.policy,
         environment=Environment(record.machine, record.versions),
+        shard=record.shard,
     )
 
 
@@ -354,7 +365,7 @@ def _untimed(words: str) -> Judgement | None:
             return Judgement(verdict)
         if words.startswith(f"{verdict.value}, because "):
             return Judgement(verdict, because=words.removeprefix(f"{verdict.value}, because "))
-    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING, Reason.NOT_CONFIRMED):
+    for reason in (Reason.LONG_CALLS, Reason.LONG_LOADING, Reason.NOT_CONFIRMED, Reason.DIFFERS):
         if words == f"{Verdict.UNDECIDED.value}: {reason.value}":
             return Judgement(Verdict.UNDECIDED, reason=reason)
     return None

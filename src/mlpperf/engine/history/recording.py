@@ -13,7 +13,7 @@ from typing import Any
 
 from .fields import shaped
 from .reading import AnyRecord
-from .records import append, as_records, current_commit, records_folder
+from .records import append, as_line, as_records, current_commit, records_folder
 
 
 class Recording:
@@ -49,6 +49,13 @@ class Recording:
         if records:
             append(records, self.file.parent, self.file.stem)
             self.written += records
+
+    def keep_once(self, record: dict[str, Any]) -> None:
+        """Append a complete record unless the file has it already."""
+        if as_line(record).encode() in self.file.read_bytes().splitlines():
+            self.written.append(record)
+        else:
+            self.keep(record)
 
     def complete(self, *contents: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The records that `add` would append, without appending them."""

@@ -173,10 +173,7 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
     it was before.
     """
     path = folder / f"{name}.jsonl"
-    lines = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
-    # UTF-8 cannot hold half of a surrogate pair, as in a file's name: it is written out.
-    whole = re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", "\n".join([*lines, ""]))
-    text = whole.encode()
+    text = "\n".join([*map(as_line, records), ""]).encode()
     try:
         make_folder(folder)
         with FileLock(folder / ".lock"), path.open("ab", buffering=0) as file:
@@ -198,6 +195,13 @@ def append(records: Iterable[dict[str, Any]], folder: Path, name: str = "races")
             "set MLPPERF_RECORDS to a folder that can."
         ) from reason
     return path
+
+
+def as_line(record: dict[str, Any]) -> str:
+    """A record as it is in a file, without the end of the line; equal records have equal lines."""
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    # UTF-8 cannot hold half of a surrogate pair, as in a file's name: it is written out.
+    return re.sub(r"[\ud800-\udfff]", lambda c: rf"\\u{ord(c[0]):04x}", line)
 
 
 def make_folder(folder: Path) -> None:

@@ -53,6 +53,7 @@ class Reason(Enum):
     FEW_PROCESSES = "only {processes} processes timed it"
     NOT_JUDGED = "looks changed, but was not judged"
     NOT_CONFIRMED = "changed in one process, which pairs of processes did not confirm"
+    DIFFERS = "changed on one machine, not on another"
     WIDE_INTERVAL = "anything within ±{within} % is possible"
 
 
