@@ -40,7 +40,7 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
         context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
         for suite, some in by_suite(suspects).items():
             names = [one.names for one in some]
-            for group in context.groups:
+            for group in context.groups(suite):
                 answers, _ = context.pool.run("memory", group, suite, series=names, calls=CALLS)
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))

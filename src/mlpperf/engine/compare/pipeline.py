@@ -30,6 +30,7 @@ from ..pool.pool import Pool
 from ..pool.process import DependentError
 from ..race.race import check_budget
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.diff import Changes
 from ..versions.prepare import Pair
@@ -58,7 +59,7 @@ from .dry_run import (
     ran_in_both,
 )
 from .memory import judge_memory
-from .planning import plan, without_slow_imports
+from .planning import HOT_PATHS, plan, without_slow_imports
 from .result import Comparison, Finding
 from .screening import Timing, follow_up, screen
 from .unchanged import reason_for_all, watching
@@ -195,7 +196,8 @@ def _steps(
         for now in stage(context, timing):
             timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
-    doubtful = {s.suite for s in timing.findings if s.suite} if context.pair.compiled else set()
+    compiled = {s.suite for s in timing.findings} if context.pair.compiled else set()
+    doubtful = compiled - {HOT_PATHS, COMMANDS}
     for now in confirm_changes(context, timing, doubtful | planned.registered.keys()):
         yield replace(comparison, findings={**findings, **now.findings})
 

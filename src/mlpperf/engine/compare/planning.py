@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
 from ..suites.series import Series
 from ..versions.imports import same
@@ -91,11 +92,12 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
 
 
 def _plan_suite(context: Context, suite: Suite) -> Plan:
-    """The series of a pytest or asv suite."""
+    """The series of a suite other than hot paths."""
     names = {side: getattr(context.pair, side).name for side in SIDES}
     inventories = _discover(context, suite)
     base, head = inventories["base"], inventories["head"]
-    if context.pair.compiled and not context.pair.isolated and base.series and head.series:
+    together = context.pair.compiled and not context.pair.isolated and suite.kind != COMMANDS
+    if together and base.series and head.series:
         context.pool.check_sharing(suite.kind, inventories)
     if not head.series:
         reasons = _reasons(head.broken)

@@ -19,9 +19,10 @@ from .children import Children
 from .dry_run import AbortedError, Touched, call_time, touched
 from .isolation import leave
 from .lines import Line, begins
-from .loading import DependentError, MixedError, Versions
+from .loading import DependentError, Versions
 from .on_request import blocks_on_request
 from .protocol import (
+    COMMANDS,
     HOTPATH,
     DryRun,
     Inventory,
@@ -44,7 +45,7 @@ from .protocol import (
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
 from .runner import Runner
 from .shared_state import shared_state
-from .suite import Copy, FailedError, NotTimedError, SkippedError, why
+from .suite import Copy, FailedError, MixedError, NotTimedError, SkippedError, why
 from .timeout import TooLongError, at_most
 from .tracing import Beginnings, calls_of, loop_times
 from .watching import Watch
@@ -147,6 +148,11 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
 
         yield from dry_run(copies, task.series, Path(task.inputs))  # type: ignore[arg-type]
         return
+    if task.suite == COMMANDS:
+        from .command_suite import dry_run as of_commands
+
+        yield from of_commands(copies, task)
+        return
     children = Children()
     for names, following in _each(task.series):
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
@@ -192,6 +198,11 @@ def _memory(versions: Versions) -> Iterator[Message]:
     task = versions.task
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
+    if task.suite == COMMANDS:
+        from .command_suite import memory
+
+        yield from memory(copies, task)
+        return
     for names, following in _each(task.series):
         ready = _Ready()
         try:

@@ -152,12 +152,24 @@ def report(text: str) -> None:
             pass
 
 
+def _list_modules() -> None:
+    """Report where the modules of this process come from."""
+    modules = [(name, getattr(one, "__file__", None)) for name, one in [*sys.modules.items()]]
+    report("\n".join(f"module {n} {os.path.abspath(file)}" for n, file in modules if file))
+
+
 def in_child() -> None:
-    """In a process that a benchmark has started: run the files of the version that started it."""
+    """In a process that a benchmark has started: run the files of the version that started it.
+
+    If no version is named, only report which modules it has loaded.
+    """
     import atexit
 
     origins = Origins(os.environ.get(HOME, ""))
     origins.copy = os.environ.get(COPY, "")
+    if not origins.copy:  # it is only observed
+        atexit.register(_list_modules)
+        return
     report("started")
     origins.install()
 
