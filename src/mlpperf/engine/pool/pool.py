@@ -18,7 +18,7 @@ from ..suites.discovery import Suite
 from ..versions.environment import Runtime
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
-from ..versions.scripts import scripts_folder
+from ..versions.scripts import scripts_folder, write_scripts
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
@@ -64,6 +64,8 @@ class Pool:
     def add(self, side: str, version: Version) -> None:
         """Take a further version, made of base and head, which runs where these run."""
         self._sides[side] = side_of(version)
+        if COMMANDS in self._suites:
+            write_scripts(version.root, version.whole, self._runtime(COMMANDS).python)
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""

@@ -18,11 +18,11 @@ from typing import Any
 from .dry_run import CALLED_AGAIN
 from .lines import begins
 from .origins import CHILD, COPY, HOME, REPORT, Origins
-from .process_call import Ended, called
+from .process_call import Ended, called, peak_of
 from .protocol import CallTime, DryRun, MemoryCounts, Names, Side, Task
 from .runner import Clock, Runner
 from .suite import Copy, FailedError, MixedError, NotTimedError
-from .timeout import at_most
+from .timeout import TooLongError, at_most
 
 PATH = "commands"  # of the series' names
 PYTHONS = ("python", "python3")
@@ -45,7 +45,7 @@ class CommandCopy(Copy):
         theirs = [
             self._origins.moved(place) if self._origins.is_home(place) else place
             for place in given
-            if place and place != CHILD
+            if place
         ]
         self._folders = [*side.folders, *packages, *theirs]
         places = [scripts, str(Path(self._python).parent), os.environ.get("PATH", os.defpath)]
@@ -63,13 +63,22 @@ class CommandCopy(Copy):
         FailedError, NotTimedError
             If it does not end as it should.
         """
+        return self._ended_well(series, called(*self._how(series, report)))
+
+    def peak(self, series: Names) -> tuple[int, Ended]:
+        """The peak memory of a command in bytes, and how it ended; raises as `call` does."""
+        peak, ended = peak_of(*self._how(series))
+        return peak, self._ended_well(series, ended)
+
+    def _how(self, series: Names, report: str = "") -> tuple[list[str], dict[str, str], str, bytes]:
+        """What is run, with which variables, in which folder, with which input."""
         command = self._commands[series[2]]
-        ended = called(
-            self._words(command["command"]),
-            self._environment(command["environment"], report),
-            self._side.root,
-            command["input"].encode(),
-        )
+        environment = self._environment(command["environment"], report)
+        words = self._words(command["command"])
+        return words, environment, self._side.root, command["input"].encode()
+
+    def _ended_well(self, series: Names, ended: Ended) -> Ended:
+        command = self._commands[series[2]]
         if ended.code != command["exit-code"]:
             last = ended.errors.decode(errors="replace").strip().splitlines()[-1:]
             how = f"signal {-ended.code} ended it" if ended.code < 0 else f"exit code {ended.code}"
@@ -96,7 +105,7 @@ class CommandCopy(Copy):
             self.call(series, file.name)
             lines = Path(file.name).read_text(encoding="utf-8", errors="replace").splitlines()
         listed = [line.split(" ", 2) for line in lines]
-        program = self._words(self._commands[series[2]]["command"])[0]
+        program = self._how(series)[0][0]
         modules = {(one[1], one[2]) for one in listed if len(one) == 3 and one[0] == "module"}
         runs = {("the program", program), *modules}
         below = os.path.realpath(self._side.whole) + os.sep
@@ -172,7 +181,9 @@ def _run_through(
     try:
         with at_most(task.longest) as limit:
             copy.check(names)
-        calls, start = list[Ended](), time.perf_counter()
+        with at_most(task.longest) as limit:
+            peak, first = copy.peak(names)
+        calls, start = [first], time.perf_counter()
         while len(calls) < 2 or (
             len(calls) <= task.repeat and time.perf_counter() - start < CALLED_AGAIN
         ):
@@ -191,7 +202,7 @@ def _run_through(
     else:
         seconds = calls[-1].seconds
         answer.took[side] = CallTime(seconds, seconds, 0.0)
-        answer.memory[side] = {"peak": min(one.peak for one in calls), "allocations": 0}
+        answer.memory[side] = {"peak": peak, "allocations": 0}
         outputs[side] = {copy.output(names, one) for one in calls}
 
 
@@ -202,8 +213,11 @@ def _compared(
     if len(copies) == 2 and outputs["base"] != outputs["head"]:
         time.sleep(NEXT_SECOND)
         for side, copy in copies.items():
-            with at_most(longest):
-                outputs[side].add(copy.output(names, copy.call(names)))
+            try:
+                with at_most(longest):
+                    outputs[side].add(copy.output(names, copy.call(names)))
+            except (FailedError, NotTimedError, TooLongError) as reason:
+                outputs[side].add(str(reason))
     if any(len(of) > 1 for of in outputs.values()):
         return "its output differs from run to run of one version, so it is not compared", ""
     if len(copies) < 2 or outputs["base"] == outputs["head"]:
@@ -230,5 +244,5 @@ def memory(copies: Mapping[str, Any], task: Task) -> Iterator[MemoryCounts]:
         for _ in range(task.calls):
             for side, copy in copies.items():
                 with at_most(task.longest):
-                    counts[side].append([copy.call(names).peak, 0])
+                    counts[side].append([copy.peak(names)[0], 0])
         yield MemoryCounts(names, counts)

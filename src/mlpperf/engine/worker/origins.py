@@ -84,11 +84,17 @@ class Origins:
     def strayed(self, modules: Iterable[Any]) -> Iterator[tuple[str, str]]:
         """The name and the file of each module that was loaded from the working tree."""
         for module in modules:
-            places = [getattr(module, "__file__", None), *_locations(module)]
+            places = [_file(module), *_locations(module)]
             for place in places:
                 if self.is_home(place):
                     yield str(getattr(module, "__name__", "?")), str(place)
                     break
+
+
+def _file(module: Any) -> Any:
+    """The file of a module; also of a script that has ended, which keeps its loader only."""
+    file = getattr(module, "__file__", None)
+    return file or getattr(getattr(module, "__loader__", None), "path", None)
 
 
 def _locations(module: Any) -> Sequence[str]:
@@ -154,8 +160,8 @@ def report(text: str) -> None:
 
 def _list_modules() -> None:
     """Report where the modules of this process come from."""
-    modules = [(name, getattr(one, "__file__", None)) for name, one in [*sys.modules.items()]]
-    report("\n".join(f"module {n} {os.path.abspath(file)}" for n, file in modules if file))
+    files = [(name, _file(module)) for name, module in [*sys.modules.items()]]
+    report("\n".join(f"module {name} {os.path.abspath(file)}" for name, file in files if file))
 
 
 def in_child() -> None:

@@ -12,13 +12,26 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .suite import FailedError, NotTimedError
 
 OUTPUT_MOST = 16 << 20  # bytes of output that are kept and compared
 ERRORS_KEPT = 1 << 12  # bytes of standard error
 LINGERING = 0.5  # seconds for what a process has started to end after it
-BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of `ru_maxrss`
+# A process begins with the peak memory of the one that starts it, and a worker is large. So a small
+# one starts what is measured, and writes its peak to a file.
+MEASURED = """
+import os, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(child, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)))
+code = os.waitstatus_to_exitcode(status)
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -28,15 +41,11 @@ class Ended:
     Attributes
     ----------
     seconds : from its start to its end.
-    cpu_seconds : of processors, by it and by the processes that it waited for.
-    peak : bytes of memory at a time at most.
     code : its exit code; of one that a signal ended, the signal's negative number.
     output, errors : what it printed; of the errors only the last part.
     """
 
     seconds: float
-    cpu_seconds: float
-    peak: int
     code: int
     output: bytes
     errors: bytes
@@ -79,7 +88,7 @@ def called(
         while process.returncode is None:
             if note in streams.read([note]):
                 os.read(note, 1 << 12)
-                ended, status, used = os.wait4(process.pid, os.WNOHANG)
+                ended, status = os.waitpid(process.pid, os.WNOHANG)
                 if ended:
                     seconds = time.perf_counter() - start
                     process.returncode = os.waitstatus_to_exitcode(status)
@@ -88,12 +97,20 @@ def called(
             raise NotTimedError("it leaves processes behind that run on after its end")
         return Ended(
             seconds,
-            used.ru_utime + used.ru_stime,
-            used.ru_maxrss * BYTES_PER_UNIT,
             process.returncode,
             b"".join(streams.output),
             bytes(streams.errors),
         )
+
+
+def peak_of(words: Sequence[str], *where: Any) -> tuple[int, Ended]:
+    """The bytes of memory that a command takes at a time at most, and how it ended.
+
+    By the larger one of its processes; the arguments are those of `called`.
+    """
+    with tempfile.NamedTemporaryFile("r", encoding="ascii") as file:
+        ended = called([sys.executable, "-I", "-S", "-c", MEASURED, file.name, *words], *where)
+        return int(file.read() or 0), ended
 
 
 class _Streams:
