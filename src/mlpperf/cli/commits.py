@@ -156,7 +156,7 @@ def compare(
         exact=exact,
         pythons={"base": base_python or "", "head": head_python or ""},
         packages={"base": base_with or (), "head": head_with or ()},
-        command=command_given(context),
+        command=command_given(context, suite),
     )
     result = compared(request, recording)
     _conclude(result, recording, format, verbose, explained(result, request, why, records))
