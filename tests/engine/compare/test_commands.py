@@ -105,6 +105,44 @@ def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> N
     assert (code, "start is slower" in shown) == (1, True)
 
 
+def test_what_a_table_says_of_a_command_holds(town: Town) -> None:
+    does = "import os; print(input(), os.environ['MODE']); sys.exit(3)"
+    town.tool(does)
+    table = "[tool.mlpperf.commands]\nconvert = {command = 'town', input = 'a', exit-code = 3, "
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    town.project.write("pyproject.toml", f"{text}{table}environment = {{MODE = 'x'}}}}\n")
+    town.project.commit("a table")
+    town.tool(does, effort=2)
+    assert not town.regression()
+    town.tool(does.replace("3", "4"))
+    assert town.verdict() == (1, "wrong convert fails: exit code 4")
+    town.tool(does.replace("print(", "print('more', "))
+    code, verdict = town.verdict()
+    assert (code, "its output differs" in verdict) == (1, True)
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    text = text.replace("exit-code", "compare-output = false, exit-code")
+    town.project.write("pyproject.toml", text)
+    assert not town.regression()
+
+
+def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
+    town.tool("print('bye')")
+    assert "its output differs" in town.verdict("--isolate", "--", "town")[1]
+    town.tool("print('hello')", effort=2)
+    assert not town.regression("--isolate", "--", "town")
+
+
+def test_commands_of_releases_are_compared(market: Any) -> None:
+    slow = {"town/__init__.py": "for _ in range(20_000_000):\n    pass\n"}
+    market.wheel("town", "3.0", slow)
+    with contextlib.chdir(market.folder), mock.patch.dict("os.environ"):
+        given = ["compare", "town==1.0", "town==3.0", "--budget", "600", "--threshold", "50%"]
+        given += ["--no-why", "--format", "json", "--", "import:town"]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    (series,) = json.loads(done.stdout)["series"]
+    assert (done.exit_code, series["verdict"].split()[0]) == (1, "slower")
+
+
 def test_a_command_that_the_project_names_no_more_is_gone(town: Town) -> None:
     text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
     table = text + "[tool.mlpperf.commands]\nstart = 'import:town'\n"
