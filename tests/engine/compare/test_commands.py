@@ -240,3 +240,12 @@ def test_interrupted_nothing_is_left(town: Town, temporary: Path) -> None:
     assert children
     assert not [child for child in children if child.is_running()]
     assert {file.name for file in temporary.iterdir()} <= {own_folder().name, "waiting"}
+
+
+def test_a_command_that_takes_more_memory_is_a_regression(town: Town) -> None:
+    town.tool("held = bytearray(100 << 20); print('hello')")
+    code, record = town.compared("--", "town")
+    (series,) = record["series"]
+    assert code == 1
+    assert series["grown"][0].startswith("peak memory ")
+    assert series["memory"]["head"]["peak"] - series["memory"]["base"]["peak"] > 50 << 20

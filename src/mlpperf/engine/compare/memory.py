@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..worker.protocol import QUANTITIES
 from .budget import MEMORY_ALARM
@@ -40,8 +41,9 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
         context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
         for suite, some in by_suite(suspects).items():
             names = [one.names for one in some]
+            calls = 1 if suite == COMMANDS else CALLS  # each is a process of its own
             for group in context.groups(suite):
-                answers, _ = context.pool.run("memory", group, suite, series=names, calls=CALLS)
+                answers, _ = context.pool.run("memory", group, suite, series=names, calls=calls)
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))
                     for side, calls in answer.calls.items():
