@@ -17,6 +17,7 @@ from ..engine.words import plain
 from ..errors import MlpperfError, missing
 from ..extension import Extension
 from . import extensions
+from .command_given import TakingCommand
 from .comment import comment
 from .commits import calibrate, compare, history
 from .levels import backfill, bisect
@@ -145,4 +146,5 @@ def _options(
 
 for _group, _commands in GROUPS.items():
     for _command in _commands:
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group)(_command)
+        _kind = TakingCommand if _command is compare else None
+        app.command(_command.__name__.rstrip("_"), cls=_kind, rich_help_panel=_group)(_command)

@@ -27,6 +27,7 @@ from ..engine.words import percentage
 from ..errors import MlpperfError
 from . import extensions
 from .causes import explained
+from .command_given import command_given
 from .conclusion import Format, compared, conclude
 from .shards import ShardOption, recording_of
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 def compare(
+    context: typer.Context,
     base: Annotated[
         str | None,
         typer.Argument(
@@ -117,6 +119,7 @@ def compare(
     fixture. Both versions take turns in one process, and in several processes. A wrong result and
     a higher memory use are regressions, too. If BASE and HEAD have diverged, HEAD is compared with
     their merge base. Releases and environments, such as another NumPy, are compared likewise.
+    With a command after --, such as -- mytool --help, its run time is compared instead.
     """
     use(device, threads)
     from ..engine.compare import Request, shard_of
@@ -146,6 +149,7 @@ def compare(
         exact=exact,
         pythons={"base": base_python or "", "head": head_python or ""},
         packages={"base": base_with or (), "head": head_with or ()},
+        command=command_given(context, suite),
     )
     result = compared(request, recording)
     conclude(result, recording, format, verbose, explained(result, request, why, records))
@@ -248,8 +252,9 @@ def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
     from ..engine.calibrate.planted import SuiteMutator, traced
     from ..engine.calibrate.trackers import suite_tracker
     from ..engine.compare import BUDGET, SUITE_BUDGET
+    from ..engine.suites.commands import COMMANDS
 
-    suites = () if made.head.entries else made.suites
+    suites = () if made.head.entries else tuple(s for s in made.suites if s.kind != COMMANDS)
     options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
     if against:
         suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])

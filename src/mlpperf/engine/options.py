@@ -23,7 +23,7 @@ Threads = Annotated[
 ]
 Suites = Annotated[
     list[str] | None,
-    typer.Option("--suite", help="Only suites of this kind: hotpaths, asv or pytest; repeatable."),
+    typer.Option("--suite", help="Only hotpaths, asv, pytest or commands; repeatable."),
 ]
 SeriesPatterns = Annotated[
     list[str] | None,

@@ -465,7 +465,8 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
     [
         (["nonsense"], "There is no commit 'nonsense' here"),
         (["HEAD", "$(touch stolen)"], "There is no commit '$(touch stolen)' here"),
-        (["HEAD", "--", "--help"], "There is no commit '--help' here"),
+        (["HEAD", "--"], "A command has to follow --"),
+        (["HEAD", "--suite", "asv", "--", "true"], "exclude each other"),
         (["HEAD", "--threshold", "x"], "--threshold takes a percentage such as 2%, not 'x'"),
         (["HEAD", "--threshold", "0", "--all"], "must lie between 0 and 100 %, not at 0"),
         (["HEAD", "--threshold", "-1", "--all"], "between 0 and 100 %"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..pool.pool import Pool
+from ..suites.commands import COMMANDS
 from ..suites.series import Selection
 from ..versions.prepare import Pair
 
@@ -31,11 +32,13 @@ class Context:
     progress: Callable[[str], None] = lambda text: None
     shards: int = 1
 
-    @property
-    def groups(self) -> Sequence[Sequence[str]]:
-        """The versions that share a process."""
-        return [["head"], ["base"]] if self.pair.isolated else [["base", "head"]]
+    def groups(self, suite: str, alone: bool = False) -> Sequence[Sequence[str]]:
+        """The versions that share a process; or one for each version, in random order.
 
-    def alone(self) -> Sequence[Sequence[str]]:
-        """A process for each version, in random order."""
-        return [[side] for side in self.pool.shuffled(SIDES)]
+        Both always share the worker that runs commands, because it loads nothing of the project.
+        """
+        if suite == COMMANDS:
+            return [SIDES]
+        if alone:
+            return [[side] for side in self.pool.shuffled(SIDES)]
+        return [["head"], ["base"]] if self.pair.isolated else [SIDES]

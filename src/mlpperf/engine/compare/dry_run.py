@@ -54,13 +54,16 @@ def dry_run(
     """
     runs = {one: DryRun(one.names) for one in series}
     for some in by_suite(runs).values():
-        for group in context.alone() if alone else context.groups:
+        for group in context.groups(some[0].suite, alone):
             left = list(some)
             for _ in range(DEATHS_MOST):
                 if not left:
                     break
                 answers, lost = _called(context, group, left, longest, repeat)
                 runs |= {one: runs[one].merged(answer) for one, answer in answers.items()}
+                for one in answers:
+                    if note := runs[one].note:
+                        context.warn(f"{one.name}: {note}")
                 left = [one for one in left if one not in answers]
                 if not left or not lost:
                     break

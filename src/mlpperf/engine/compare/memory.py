@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..worker.protocol import QUANTITIES
 from .budget import MEMORY_ALARM
@@ -40,12 +41,13 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
         context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
         for suite, some in by_suite(suspects).items():
             names = [one.names for one in some]
-            for group in context.groups:
-                answers, _ = context.pool.run("memory", group, suite, series=names, calls=CALLS)
+            calls = 1 if suite == COMMANDS else CALLS  # each is a process of its own
+            for group in context.groups(suite):
+                answers, _ = context.pool.run("memory", group, suite, series=names, calls=calls)
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))
-                    for side, calls in answer.calls.items():
-                        each = np.median(calls, axis=0)
+                    for side, of_calls in answer.calls.items():
+                        each = np.median(of_calls, axis=0)
                         counted[i, SIDES.index(side), : len(each), process] = each
     return {s: _judged(findings[s], *counted[i]) for i, s in enumerate(suspects)}
 

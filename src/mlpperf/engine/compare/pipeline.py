@@ -31,6 +31,7 @@ from ..pool.pool import Pool
 from ..pool.process import DependentError
 from ..race.race import check_budget
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.diff import Changes
 from ..versions.prepare import Pair
@@ -62,7 +63,7 @@ from .dry_run import (
 )
 from .gate import needed
 from .memory import judge_memory
-from .planning import plan, without_slow_imports
+from .planning import HOT_PATHS, plan, without_slow_imports
 from .result import Comparison, Finding
 from .screening import Timing, follow_up, screen
 from .shards import Shard
@@ -184,12 +185,12 @@ def _steps(
     }
     timeable = _timeable(findings, runs)
     budget = given or usual_budget(timeable)
-    counted = count_calls(context, runs, set(timeable) - apart, budget)
+    countable = [s for s in timeable if s.suite not in (HOT_PATHS, COMMANDS)]
+    counted = count_calls(context, runs, set(countable) - apart, budget)
     most = context.pair.settings.bytecodes
     findings |= {
         series: conclude_counts(findings[series], runs[series], counted.get(series), changes, most)
-        for series in timeable
-        if series.suite
+        for series in countable
     }
     findings |= judge_memory(context, findings)
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
@@ -216,7 +217,8 @@ def _steps(
         for now in stage(context, timing):
             timing = now
             yield replace(comparison, findings={**findings, **timing.findings})
-    doubtful = {s.suite for s in timing.findings if s.suite} if context.pair.compiled else set()
+    compiled = {s.suite for s in timing.findings} if context.pair.compiled else set()
+    doubtful = compiled - {HOT_PATHS, COMMANDS}
     for now in confirm_changes(context, timing, doubtful | planned.registered.keys()):
         yield replace(comparison, findings={**findings, **now.findings})
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
 from ..suites.series import Series
 from ..versions.imports import same
@@ -92,7 +93,8 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
             of_suites[suite.kind] = inventories = _discover(context, suite)
             planned = planned.joined(_plan_suite(context, suite, inventories))
     if pair.compiled and not pair.isolated and planned.series:
-        for kind, inventories in of_suites.items():
+        for kind in of_suites.keys() - {COMMANDS}:
+            inventories = of_suites[kind]
             context.pool.check_sharing(kind, inventories)
     if selection.series and not planned.findings and not planned.broken:
         patterns = " or ".join(map(repr, selection.series))
@@ -105,7 +107,7 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
 
 
 def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Inventory]) -> Plan:
-    """The series of a pytest or asv suite."""
+    """The series of a suite other than hot paths."""
     names = {side: getattr(context.pair, side).name for side in SIDES}
     base, head = inventories["base"], inventories["head"]
     if not head.series:

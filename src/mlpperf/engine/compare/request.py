@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,8 @@ class Request(Revisions):
     def selected(self) -> list[str]:
         """Names and patterns that narrow it; none if it is about all series."""
         libraries = [] if list(self.backends) == ["numpy"] else self.backends
-        return sorted({*self.series, *self.kinds, *libraries})
+        given = [shlex.join(self.command)] if self.command else []
+        return sorted({*self.series, *self.kinds, *libraries, *given})
 
     def selection(self, settings: Settings) -> Selection:
         """Which series are compared; the project's settings fill what is left open."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..pool.process import WorkerError
+from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..versions.diff import Changes
 from .context import Context
@@ -36,7 +37,9 @@ def watching(
     with contextlib.ExitStack() as stack:
         workers: dict[str, Any] = {}
         if changes and not changes.unknown:
-            for suite, some in by_suite(one for one in series if one.suite).items():
+            for suite, some in by_suite(series).items():
+                if suite in ("", COMMANDS):  # what a command runs is not seen from here
+                    continue
                 task = {"series": [one.names for one in some], "longest": SLOWER * longest}
                 worker = context.pool.start("touch", suite, changed=changes.to_json(), **task)
                 workers[suite] = stack.enter_context(worker)

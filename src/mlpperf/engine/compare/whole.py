@@ -82,7 +82,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     ----------
     path : its file, module, class or hot path.
     case, variant : its parameters, or the case of a hot path; its function.
-    suite : pytest or asv; empty for a hot path.
+    suite : pytest, asv or commands; empty for a hot path.
     verdict : in words; the first word is the verdict.
     wrong : what is wrong, by version.
     error, tolerance : of a hot path's result in the head, relative to the largest element.

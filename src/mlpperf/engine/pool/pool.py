@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
 from ..versions.environment import Runtime
 from ..versions.ignored import ignored_in
 from ..versions.layout import import_folders, own_packages
 from ..versions.prepare import Pair
+from ..versions.scripts import scripts_folder, write_scripts
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task
@@ -62,6 +65,8 @@ class Pool:
     def add(self, side: str, version: Version) -> None:
         """Take a further version, made of base and head, which runs where these run."""
         self._sides[side] = side_of(version)
+        if COMMANDS in self._suites:
+            write_scripts(version.root, version.whole, self._runtime(COMMANDS).python)
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
         """`names` in random order."""
@@ -156,7 +161,7 @@ class Pool:
             share what should be their own.
         """
         sides = self.shuffled(["base", "head"])
-        if not apart:
+        if not apart or suite == COMMANDS:
             # A hot path may be compiled at its first call in a process.
             most = longest if suite else COMPILING + longest
             task = {"sessions": list(sessions), "longest": most}
@@ -184,7 +189,7 @@ class Pool:
         try:
             yield
         except WorkerError as reason:
-            if len(sides) > 1 and shared and self._runtime(shared).compiled:
+            if len(sides) > 1 and shared not in ("", COMMANDS) and self._runtime(shared).compiled:
                 raise DependentError(f"with both in it, {_uncapitalized(str(reason))}") from reason
             if len(sides) == 1:
                 (reason.side,) = sides
@@ -205,6 +210,9 @@ class Pool:
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
             about["arguments"] = _arguments(owner[suite], task)
+        if suite == COMMANDS:  # nothing of the project is loaded into the worker itself
+            about["arguments"].append(json.dumps({name: self._leading(name) for name in sides}))
+            about |= {"compiled": False, "once": True}
         if kind == "dry_run":
             about["ignored"] = self._ignored
         about |= {"inputs": str(self._inputs), "home": self._home, "seed": self._seed(), **task}
@@ -220,6 +228,12 @@ class Pool:
             environment=variables(python, home),
             home=home,
         )
+
+    def _leading(self, name: str) -> list[str]:
+        """What leads a version's commands to its files: interpreter, scripts and packages."""
+        side = {"own": "base", "base": "base"}.get(name, "head")
+        runtime, scripts = self._runtime(COMMANDS), scripts_folder(Path(self._sides[name].whole))
+        return [runtime.python_of(side), str(scripts), *runtime.packages.get(side, ())]
 
     @property
     def _home(self) -> str:

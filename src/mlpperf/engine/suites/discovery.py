@@ -1,4 +1,4 @@
-"""Discovers the suites of a project: asv suites, and tests that use the `benchmark` fixture.
+"""Discovers the suites of a project: asv suites, tests that use the `benchmark` fixture, commands.
 
 Nothing of the project is imported: an asv suite is recognised by its configuration, and tests by
 their text.
@@ -6,6 +6,7 @@ their text.
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
@@ -20,6 +21,7 @@ from ...errors import MlpperfError
 from ..inside import inside
 from ..words import count
 from .collecting import configuration, options, tests
+from .commands import COMMANDS, TABLE, Commands, commands_in
 from .settings import settings
 from .shared import Project
 
@@ -36,9 +38,9 @@ class Suite:
 
     Attributes
     ----------
-    kind : asv or pytest.
+    kind : asv, pytest or commands.
     arguments : for asv, the folder of benchmarks and, if configured, the timeout in seconds; for
-        pytest, options, `--`, and files.
+        pytest, options, `--`, and files; for commands, all of them as JSON.
     tests : the arguments that are files with tests.
     files : files and folders of the suite, below the project; both versions get the head's.
     place : a description of its place.
@@ -53,7 +55,7 @@ class Suite:
     notes: tuple[str, ...] = ()
 
 
-def discover(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Suite]:
+def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -> list[Suite]:
     """The suites of these `kinds` of the project in the folder `root`.
 
     Raises
@@ -64,7 +66,14 @@ def discover(root: Path, kinds: Collection[str] = ("asv", "pytest")) -> list[Sui
     files = list(_files(root, ".py"))
     project = Project(root, files)
     suites = _asv(root, files, project) if "asv" in kinds else []
-    return suites + (_pytest(root, files, project) if "pytest" in kinds else [])
+    suites += _pytest(root, files, project) if "pytest" in kinds else []
+    commands = commands_in(settings(root).commands) if COMMANDS in kinds else {}
+    return [*suites, suite_of(commands, f"{TABLE}: {', '.join(commands)}")] if commands else suites
+
+
+def suite_of(commands: Commands, place: str) -> Suite:
+    """The suite of some commands."""
+    return Suite(COMMANDS, (json.dumps(commands),), (), (), place)
 
 
 def _files(root: Path, *suffixes: str) -> Iterator[Path]:

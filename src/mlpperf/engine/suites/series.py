@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..words import plain
+from .commands import COMMANDS
 
 THRESHOLD = 0.005  # smallest change that is reported, as a share
 
@@ -50,6 +51,8 @@ class Series(NamedTuple):
         """As its suite has it, such as `sigmoid/batch-500/tanh_in_place` of a hot path."""
         if self.suite == "pytest":
             return plain(f"{self.path}::{self.variant}{self.case}")
+        if self.suite == COMMANDS:
+            return plain(self.variant)
         if self.suite == "asv":
             return f"{self.path}.{self.variant}{self.case}"
         return "/".join(self.names)

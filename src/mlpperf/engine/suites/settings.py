@@ -3,7 +3,7 @@
 ```toml
 [tool.mlpperf]
 paths = ["package.module:PATHS"]  # hot paths; see `catalogue`
-suites = ["asv", "pytest"]        # only these kinds of suites; the third one is "hotpaths"
+suites = ["asv", "pytest"]        # only these kinds; the others are "hotpaths" and "commands"
 series = ["*parse*"]              # only series whose name matches a pattern
 threshold = "2%"                  # the smallest slowdown that is reported
 budget = 120                      # seconds for timing
@@ -16,7 +16,8 @@ pytest_options = ["--runslow"]    # additional options of pytest
 "*network*" = "10%"
 ```
 
-`[tool.mlpperf.build]` is read by `build_settings`, `[tool.mlpperf.gate]` by `policy`.
+`[tool.mlpperf.build]` is read by `build_settings`, `[tool.mlpperf.commands]` by `commands`, and
+`[tool.mlpperf.gate]` by `policy`.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from typing import Any
 from ...errors import MlpperfError, check
 from ..words import percentage
 from .build_settings import USUAL, BuildSettings, build_settings
+from .commands import COMMANDS
 from .policy import NONE as NO_POLICY
 from .policy import Policy, policy
 from .pyproject import content_of
 
-KINDS = ("hotpaths", "asv", "pytest")
+KINDS = ("hotpaths", "asv", "pytest", COMMANDS)
 KEYS = (
     *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("bytecodes", "unjudged", "accept", "pytest_options", "build", "gate"),
+    *("bytecodes", "unjudged", "accept", "pytest_options", "build", "gate", "commands"),
 )
 
 
@@ -55,6 +57,7 @@ class Settings:
     build: BuildSettings = USUAL
     bytecodes: float | None = None
     policy: Policy = NO_POLICY
+    commands: Mapping[str, Any] = field(default_factory=dict)
 
 
 def settings(root: Path) -> Settings:
@@ -75,6 +78,9 @@ def settings(root: Path) -> Settings:
     thresholds = table.get("thresholds", {})
     if not isinstance(thresholds, dict):
         raise MlpperfError("[tool.mlpperf] thresholds must be a table of patterns.")
+    commands = table.get("commands", {})
+    if not isinstance(commands, dict):
+        raise MlpperfError("[tool.mlpperf] commands must be a table of commands by name.")
     budget = table.get("budget")
     if budget is not None and not (isinstance(budget, int | float) and budget > 0):
         raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
@@ -94,6 +100,7 @@ def settings(root: Path) -> Settings:
         build_settings(table.get("build", {})),
         shares["bytecodes"],
         policy(table.get("gate", {}), root),
+        commands,
     )
 
 

@@ -24,13 +24,18 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError, check, last_line
 from ..git import clean_environment
+from ..suites.commands import COMMANDS
 from ..suites.pyproject import project_name, readable, table_at
 from ..words import plain
 from .layout import project_named
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
-NEEDS = {"asv": ("asv_runner",), "pytest": ("pytest", "greenlet")}
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "asv": ("asv_runner",),
+    "pytest": ("pytest", "greenlet"),
+    COMMANDS: (),
+}
 OLDEST = (3, 9)  # Python that runs a worker
 # What pip and uv print if there is no network.
 UNREACHABLE = (

@@ -47,7 +47,10 @@ def _file(suite: Suite, place: str) -> str:
 
 def differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_root: Path) -> bool:
     """Whether the `others` exist, and differ from the suites in any file."""
-    if [suite.files for suite in suites] != [suite.files for suite in others]:
+    # A command has no files.
+    if [one.files or one.arguments for one in suites] != [
+        one.files or one.arguments for one in others
+    ]:
         return bool(others)
     files = (name for suite in suites for name in suite.files)
     return any(_digests(root / name) != _digests(other_root / name) for name in files)

@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from ...errors import MlpperfError, check
-from ..suites.discovery import ASV_CONFIGURATION, Suite, discover
+from ..suites.commands import COMMANDS, TABLE, command_given
+from ..suites.discovery import ASV_CONFIGURATION, Suite, discover, suite_of
 from ..suites.policy import against_base
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
@@ -33,6 +34,7 @@ from .own import Own, differ, share
 from .pointers import pointers
 from .release import compiled_of, with_release
 from .repository import Source, commit_named, is_release, merge_base, source
+from .scripts import write_scripts
 from .version import Version, checked_out, coexistence
 
 Progress = Callable[[str], None]
@@ -51,6 +53,7 @@ class Revisions:
     benchmarks : the revision whose suites both versions get; by default the head.
     python, extra : the interpreter for suites, and packages to install for them.
     pythons, packages : the same for one version only, by version (base, head).
+    command : the words of the one command that is timed, instead of the project's benchmarks.
     isolate : give each version processes of its own.
     exact : compare with the base itself. Otherwise, if base and head have diverged, with their
         merge base: commits that only the base has are no change of the head.
@@ -67,6 +70,7 @@ class Revisions:
     exact: bool = True
     pythons: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    command: Sequence[str] = ()
 
     @property
     def releases(self) -> bool:
@@ -205,13 +209,16 @@ def pair(
         policy = against_base(own_settings.policy, old.root, new.root, date.today())
         own_settings = replace(own_settings, policy=policy)
     check("kind of suite", wanted.kinds, KINDS)
-    kinds = wanted.kinds or own_settings.suites
+    kinds = () if wanted.command else wanted.kinds or own_settings.suites
     # Hot paths run in our own environment, which is the same for both versions.
     only_hot_paths = new.entries and not wanted.only_commits
     if "hotpaths" not in kinds or not wanted.only_commits:
         old, new = replace(old, entries=()), replace(new, entries=())
     suites, own = tuple(discover(suite_source.root, kinds)), None
-    old_suites = discover(old.root, kinds)
+    if wanted.command:
+        commands = command_given(wanted.command)
+        suites = (suite_of(commands, f"the command {', '.join(commands)}"),)
+    old_suites = discover(old.root, kinds) if kinds else []
     if not old.release and differ(suites, old_suites, suite_source.root, old.root):
         own = Own(checked(old_commit, "own"), {suite.kind: suite for suite in old_suites})
     for version in (old, new):
@@ -227,8 +234,8 @@ def pair(
     if not suites and not has_hot_paths:
         raise MlpperfError(
             f"{project_name(new.root)} has no benchmarks to compare: looked for hot paths in "
-            f"[tool.mlpperf] paths, for {ASV_CONFIGURATION}, and for tests that use the benchmark "
-            f"fixture ({', '.join(kinds)})."
+            f"[tool.mlpperf] paths, for {ASV_CONFIGURATION}, for tests that use the benchmark "
+            f"fixture, and for {TABLE} ({', '.join(kinds)})."
         )
     isolated, hot_paths = "as asked" if wanted.isolate else "", Runtime()
     if has_hot_paths:
@@ -260,6 +267,9 @@ def _with_runtime(
             jobs.setdefault(pythons[side], []).append(job)
     for python, of_python in jobs.items():
         build_all(of_python, python, made.settings.build, progress)
+    if any(suite.kind == COMMANDS for suite in made.suites):
+        for side, version in sides.items():
+            write_scripts(version.root, version.whole, pythons[side])
     isolated = made.isolated
     missing = {side: _missing(version, pythons[side]) for side, version in sides.items()}
     modules = [module for suite in made.suites for module in NEEDS[suite.kind]]

@@ -16,25 +16,15 @@ from .independence import why_dependent
 from .isolation import World
 from .memory import get_memory_ready
 from .origins import Origins
-from .protocol import HOTPATH, Side, Task
+from .protocol import COMMANDS, HOTPATH, Side, Task
 from .registrations import registered_with
 from .rounds import set_aside
 from .shared_state import of_collector
-from .suite import Copy
+from .suite import Copy, MixedError
 
 PACKAGES = str(Path(__file__).parents[3])  # the folder that this package is in
 LOADS_MOST = 3  # copies of a version: where its code happens to lie in memory is averaged out
 LOADING_SECONDS = 0.7  # that a process may spend on more than one copy of each
-
-
-class MixedError(Exception):
-    """A version has run files that are not its own."""
-
-    def __init__(self, name: str, stray: str) -> None:
-        super().__init__(
-            f"{name} imports {stray}, which is none of its own files, so the versions cannot be "
-            "distinguished: remove what puts that on the path, or the installed copy of the project"
-        )
 
 
 class DependentError(Exception):
@@ -71,6 +61,10 @@ class Versions:
             hot_paths = HotPathCopy(side, name, self._home(), task.inputs, task.kind == "time")
             copy: Copy = hot_paths
             world = hot_paths.world
+        elif task.suite == COMMANDS:
+            from .command_suite import CommandCopy
+
+            return CommandCopy(side, name, task.arguments, self._home())
         elif task.suite == "asv":
             from .asv_suite import AsvCopy
 

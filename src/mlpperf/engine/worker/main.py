@@ -19,8 +19,9 @@ from .counting import counted
 from .dry_run import AbortedError, Touched, call_time, touched
 from .isolation import leave
 from .lines import Line, begins
-from .loading import DependentError, MixedError, Versions
+from .loading import DependentError, Versions
 from .protocol import (
+    COMMANDS,
     HOTPATH,
     Counted,
     DryRun,
@@ -39,7 +40,7 @@ from .protocol import (
 )
 from .rounds import set_aside
 from .shared_state import shared_state
-from .suite import FailedError, NotTimedError, SkippedError, why
+from .suite import FailedError, MixedError, NotTimedError, SkippedError, why
 from .timeout import at_most
 from .timing import Ask, Ready, time_on_request, time_sessions
 from .tracing import Beginnings, calls_of, loop_times
@@ -144,6 +145,11 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
 
         yield from dry_run(copies, task.series, Path(task.inputs))  # type: ignore[arg-type]
         return
+    if task.suite == COMMANDS:
+        from .command_suite import dry_run as of_commands
+
+        yield from of_commands(copies, task)
+        return
     children = Children()
     for names, following in _each(task.series):
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
@@ -214,6 +220,11 @@ def _memory(versions: Versions) -> Iterator[Message]:
     task = versions.task
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
+    if task.suite == COMMANDS:
+        from .command_suite import memory
+
+        yield from memory(copies, task)
+        return
     for names, following in _each(task.series):
         ready = Ready()
         try:

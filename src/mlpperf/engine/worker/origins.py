@@ -88,7 +88,7 @@ class Origins:
         """The name and the file of each module that was loaded from the working tree."""
         folders: dict[str, str] = {}
         for module in modules:
-            places = [getattr(module, "__file__", None), *_locations(module)]
+            places = [_file(module), *_locations(module)]
             for place in places:
                 if self.is_home(place, folders):
                     yield str(getattr(module, "__name__", "?")), str(place)
@@ -104,6 +104,12 @@ def _real(place: str, folders: dict[str, str]) -> str:
         folders[folder] = os.path.realpath(folder)
     real = os.path.join(folders[folder], name)
     return os.path.realpath(real) if os.path.islink(real) else real
+
+
+def _file(module: Any) -> Any:
+    """The file of a module; also of a script that has ended, which keeps its loader only."""
+    file = getattr(module, "__file__", None)
+    return file or getattr(getattr(module, "__loader__", None), "path", None)
 
 
 def _locations(module: Any) -> Sequence[str]:
@@ -167,12 +173,24 @@ def report(text: str) -> None:
             pass
 
 
+def _list_modules() -> None:
+    """Report where the modules of this process come from."""
+    files = [(name, _file(module)) for name, module in [*sys.modules.items()]]
+    report("\n".join(f"module {name} {os.path.abspath(file)}" for name, file in files if file))
+
+
 def in_child() -> None:
-    """In a process that a benchmark has started: run the files of the version that started it."""
+    """In a process that a benchmark has started: run the files of the version that started it.
+
+    If no version is named, only report which modules it has loaded.
+    """
     import atexit
 
     origins = Origins(os.environ.get(HOME, ""))
     origins.copy = os.environ.get(COPY, "")
+    if not origins.copy:  # it is only observed
+        atexit.register(_list_modules)
+        return
     report("started")
     origins.install()
 

@@ -14,6 +14,7 @@ from .counts import Counts
 
 Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
 HOTPATH = "hotpath"  # the kind of suite that hot paths are, beside `asv` and `pytest`
+COMMANDS = "commands"  # the kind of suite whose calls are processes
 # Of a call's memory: bytes at a time at most and, if known, how many allocations there are.
 QUANTITIES = ("peak", "allocations")
 
@@ -78,7 +79,9 @@ class Task:
         (which functions does each series run?), `places` (the same, with what loads it and gets it
         ready), `touch` (does it run changed code?), or `race` (variants of hot paths).
     suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
-        that one may take; `pytest`, with its arguments; or `hotpath`.
+        that one may take; `pytest`, with its arguments; `commands`, with these, and the
+        interpreter, the folder of scripts and those of packages of each version, as JSON; or
+        `hotpath`.
     sides : the versions by name: `base` and `head`, one of them, or others made of the two.
     home : the top of the user's repository, of which nothing is to be run.
     ignored : what git ignores in it, for a dry run.
@@ -182,6 +185,7 @@ class DryRun:
     shares_arguments : both versions can take the same arguments (hot paths).
     memory : peak bytes and number of allocations of a call, by `QUANTITIES` (hot paths).
     error, tolerance : how far a hot path's result is from its reference's, and how far it may be.
+    note : what the reader has to know about it.
     """
 
     series: Names
@@ -195,6 +199,7 @@ class DryRun:
     memory: dict[str, dict[str, int]] = field(default_factory=dict)
     error: float = math.nan
     tolerance: float = math.nan
+    note: str = ""
 
     @property
     def not_run(self) -> dict[str, str]:
@@ -224,7 +229,7 @@ class DryRun:
             for name in ("took", "failed", "untimed", "skipped", "aborted", "memory")
         }
         newer = self if math.isnan(other.error) else other
-        both.update(error=newer.error, tolerance=newer.tolerance)
+        both.update(error=newer.error, tolerance=newer.tolerance, note=other.note or self.note)
         return dataclasses.replace(other, **both)
 
 

@@ -27,6 +27,16 @@ class FailedError(Exception):
     """A series whose call has failed, or its own asserts have."""
 
 
+class MixedError(Exception):
+    """A version has run files that are not its own."""
+
+    def __init__(self, name: str, stray: str) -> None:
+        super().__init__(
+            f"{name} imports {stray}, which is none of its own files, so the versions cannot be "
+            "distinguished: remove what puts that on the path, or the installed copy of the project"
+        )
+
+
 class Copy:
     """A version's suite, loaded once.
 

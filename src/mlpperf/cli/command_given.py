@@ -1,0 +1,40 @@
+"""The command that a user gives after `--`, such as `mlpperf compare main -- mytool --help`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+from ..errors import MlpperfError
+
+GIVEN = "mlpperf.command"
+
+
+class TakingCommand(TyperCommand):
+    """A command of ours, after which another one may be given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Set aside what comes after `--`."""
+        if "--" in args:
+            place = args.index("--")
+            ctx.meta[GIVEN] = args[place + 1 :]
+            if not ctx.meta[GIVEN]:
+                raise MlpperfError("A command has to follow --, such as -- mytool --help")
+            args = args[:place]
+        return super().parse_args(ctx, args)
+
+
+def command_given(context: Any, suites: Sequence[str] | None) -> list[str]:
+    """The words of the command; none if none is given.
+
+    Raises
+    ------
+    MlpperfError
+        If suites are named, too.
+    """
+    words = list(context.meta.get(GIVEN, ()))
+    if words and suites:
+        raise MlpperfError("--suite and a command after -- exclude each other")
+    return words

@@ -1,0 +1,248 @@
+"""Commands as a suite: each call is a process of its own, which runs the files of its version.
+
+Nothing of the project is imported here, so both versions always share a worker: its calls take
+turns, and what is timed is the time from the start of a process to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .dry_run import CALLED_AGAIN
+from .lines import begins
+from .origins import CHILD, COPY, HOME, REPORT, Origins
+from .process_call import Ended, called, peak_of
+from .protocol import CallTime, DryRun, MemoryCounts, Names, Side, Task
+from .runner import Clock, Runner
+from .suite import Copy, FailedError, MixedError, NotTimedError
+from .timeout import TooLongError, at_most
+
+PATH = "commands"  # of the series' names
+PYTHONS = ("python", "python3")
+# Output with the time in it is the same twice within a second.
+NEXT_SECOND = 1.1
+
+
+class CommandCopy(Copy):
+    """The commands, run in the copy of a version."""
+
+    def __init__(self, side: Side, name: str, arguments: list[str], home: Origins) -> None:
+        self._commands = json.loads(arguments[0])
+        self._python, scripts, *packages = json.loads(arguments[1])[name]
+        self._side, self._name = side, name
+        self._origins = Origins(home.home)
+        self._origins.copy = side.whole
+        self.series = [(PATH, "", command) for command in self._commands]
+        self.broken, self.loading = {}, {}
+        given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        theirs = [
+            self._origins.moved(place) if self._origins.is_home(place) else place
+            for place in given
+            if place
+        ]
+        self._folders = [*side.folders, *packages, *theirs]
+        places = [scripts, str(Path(self._python).parent), os.environ.get("PATH", os.defpath)]
+        self._path = os.pathsep.join(places)
+
+    def begin(self, series: Names, following: Names | None) -> Runner:
+        """What runs the command once."""
+        return _CommandRunner(self, series)
+
+    def call(self, series: Names, report: str = "") -> Ended:
+        """Run a command; its Python processes list their modules in the file `report`, if given.
+
+        Raises
+        ------
+        FailedError, NotTimedError
+            If it does not end as it should.
+        """
+        return self._ended_well(series, called(*self._how(series, report)))
+
+    def peak(self, series: Names) -> tuple[int, Ended]:
+        """The peak memory of a command in bytes, and how it ended; raises as `call` does."""
+        peak, ended = peak_of(*self._how(series))
+        return peak, self._ended_well(series, ended)
+
+    def _how(self, series: Names, report: str = "") -> tuple[list[str], dict[str, str], str, bytes]:
+        """What is run, with which variables, in which folder, with which input."""
+        command = self._commands[series[2]]
+        environment = self._environment(command["environment"], report)
+        words = self._words(command["command"])
+        return words, environment, self._side.root, command["input"].encode()
+
+    def _ended_well(self, series: Names, ended: Ended) -> Ended:
+        command = self._commands[series[2]]
+        if ended.code != command["exit-code"]:
+            last = ended.errors.decode(errors="replace").strip().splitlines()[-1:]
+            how = f"signal {-ended.code} ended it" if ended.code < 0 else f"exit code {ended.code}"
+            raise FailedError(": ".join([how, *last]))
+        return ended
+
+    def output(self, series: Names, ended: Ended) -> bytes | None:
+        """What a call printed, without the folder of the copy; None if that is not compared."""
+        if not self._commands[series[2]]["compare-output"]:
+            return None
+        return ended.output.replace(self._side.whole.encode(), b"")
+
+    def check(self, series: Names) -> None:
+        """Run a command once, and check that it runs the files of its version.
+
+        Raises
+        ------
+        MixedError
+            If it runs files of the user's working tree, or of an installed version.
+        NotTimedError
+            If it is not known whose files it runs.
+        """
+        with tempfile.NamedTemporaryFile(prefix="modules-") as file:
+            self.call(series, file.name)
+            lines = Path(file.name).read_text(encoding="utf-8", errors="replace").splitlines()
+        listed = [line.split(" ", 2) for line in lines]
+        program = self._how(series)[0][0]
+        modules = {(one[1], one[2]) for one in listed if len(one) == 3 and one[0] == "module"}
+        runs = {("the program", program), *modules}
+        below = os.path.realpath(self._side.whole) + os.sep
+        own = {place for place in runs if os.path.realpath(place[1]).startswith(below)}
+        for module, place in sorted(runs - own):
+            package = module.partition(".")[0]
+            if self._origins.is_home(place) or package in self._side.packages:
+                raise MixedError(self._name, f"{module} from {place}")
+        if not own:
+            raise NotTimedError(
+                "it runs no file of the project, or starts Python with -I, -E or -S, so it is not "
+                "known which version it runs"
+            )
+
+    def _words(self, words: list[str]) -> list[str]:
+        """A command with the place of its program."""
+        first, *others = words
+        if first.startswith("import:"):
+            return [self._python, "-c", f"import {first.partition(':')[2]}"]
+        if first in PYTHONS:
+            return [self._python, *others]
+        place = Path(self._side.root, first) if os.sep in first else first
+        program = shutil.which(str(place), path=self._path)
+        if program is None:
+            raise FailedError(f"there is no command {first!r}")
+        return [program, *others]
+
+    def _environment(self, given: Mapping[str, str], report: str) -> dict[str, str]:
+        """The variables of a command, which lead to the files of its version."""
+        kept = {name: v for name, v in os.environ.items() if name not in (HOME, COPY, REPORT)}
+        observed = {REPORT: report} if report else {}
+        folders = [CHILD, *self._folders] if report else self._folders
+        leading = {"PATH": self._path, "PYTHONPATH": os.pathsep.join(folders)}
+        return {**kept, **given, **leading, **observed}
+
+
+class _CommandRunner(Runner):
+    """Runs a command; its own time counts, not what is checked before and after."""
+
+    def __init__(self, copy: CommandCopy, series: Names) -> None:
+        super().__init__(lambda: copy.call(series))
+
+    def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
+        """Seconds per call over one block."""
+        return float(sum(self.call().seconds for _ in range(self.calls)) / self.calls)
+
+
+def dry_run(copies: Mapping[str, Any], task: Task) -> Iterator[DryRun]:
+    """Run each command in each version: whose files it runs, how it ends, and what it prints."""
+    for names in task.series:
+        begins(names)
+        answer, outputs = DryRun(names), dict[str, set[Any]]()
+        for side, copy in copies.items():
+            _run_through(copy, names, side, answer, outputs, task)
+        if len(answer.took) == len(copies):
+            note, differs = _compared(copies, names, outputs, task.longest)
+            if differs:
+                answer.failed["head"] = differs
+                del answer.took["head"]
+            answer = DryRun(**{**vars(answer), "note": note})
+        yield answer
+
+
+def _run_through(
+    copy: CommandCopy,
+    names: Names,
+    side: str,
+    answer: DryRun,
+    outputs: dict[str, set[Any]],
+    task: Task,
+) -> None:
+    """Run a command in a version, at least twice, and note in the answer how that went."""
+    try:
+        with at_most(task.longest) as limit:
+            copy.check(names)
+        with at_most(task.longest) as limit:
+            peak, first = copy.peak(names)
+        calls, start = [first], time.perf_counter()
+        while len(calls) < 2 or (
+            len(calls) <= task.repeat and time.perf_counter() - start < CALLED_AGAIN
+        ):
+            with at_most(task.longest) as limit:
+                calls.append(copy.call(names))
+    except MixedError:
+        raise
+    except FailedError as reason:
+        answer.failed[side] = str(reason)
+    except NotTimedError as reason:
+        answer.untimed[side] = str(reason)
+    except BaseException:
+        if not limit.reached:
+            raise
+        answer.aborted[side] = task.longest
+    else:
+        seconds = calls[-1].seconds
+        answer.took[side] = CallTime(seconds, seconds, 0.0)
+        answer.memory[side] = {"peak": peak, "allocations": 0}
+        outputs[side] = {copy.output(names, one) for one in calls}
+
+
+def _compared(
+    copies: Mapping[str, CommandCopy], names: Names, outputs: dict[str, set[Any]], longest: float
+) -> tuple[str, str]:
+    """A note that the output is not repeatable, and how it differs between versions, if it does."""
+    if len(copies) == 2 and outputs["base"] != outputs["head"]:
+        time.sleep(NEXT_SECOND)
+        for side, copy in copies.items():
+            try:
+                with at_most(longest):
+                    outputs[side].add(copy.output(names, copy.call(names)))
+            except (FailedError, NotTimedError, TooLongError) as reason:
+                outputs[side].add(str(reason))
+    if any(len(of) > 1 for of in outputs.values()):
+        return "its output differs from run to run of one version, so it is not compared", ""
+    if len(copies) < 2 or outputs["base"] == outputs["head"]:
+        return "", ""
+    (base,), (head,) = outputs["base"], outputs["head"]
+    return "", f"its output differs from that of the base: {_first_difference(base, head)}"
+
+
+def _first_difference(base: bytes, head: bytes) -> str:
+    """The first line that differs, in both."""
+    lines = [text.decode(errors="replace").splitlines() for text in (base, head)]
+    number = 0
+    while all(number < len(of) for of in lines) and lines[0][number] == lines[1][number]:
+        number += 1
+    shown = [of[number][:60] if number < len(of) else "" for of in lines]
+    return f"line {number + 1} is {shown[1]!r}, not {shown[0]!r}"
+
+
+def memory(copies: Mapping[str, Any], task: Task) -> Iterator[MemoryCounts]:
+    """The peak memory of each command in each version, in turns."""
+    for names in task.series:
+        begins(names)
+        counts: dict[str, list[list[int]]] = {side: [] for side in copies}
+        for _ in range(task.calls):
+            for side, copy in copies.items():
+                with at_most(task.longest):
+                    counts[side].append([copy.peak(names)[0], 0])
+        yield MemoryCounts(names, counts)

@@ -1,0 +1,188 @@
+"""Runs a process to its end: how long it took, what it printed, and that nothing of it is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .suite import FailedError, NotTimedError
+
+OUTPUT_MOST = 16 << 20  # bytes of output that are kept and compared
+ERRORS_KEPT = 1 << 12  # bytes of standard error
+LINGERING = 0.5  # seconds for what a process has started to end after it
+# A process begins with the peak memory of the one that starts it, and a worker is large. So a small
+# one starts what is measured, and writes its peak to a file.
+MEASURED = """
+import os, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(child, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(str(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)))
+code = os.waitstatus_to_exitcode(status)
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes
+    ----------
+    seconds : from its start to its end.
+    code : its exit code; of one that a signal ended, the signal's negative number.
+    output, errors : what it printed; of the errors only the last part.
+    """
+
+    seconds: float
+    code: int
+    output: bytes
+    errors: bytes
+
+
+def called(
+    words: Sequence[str], environment: Mapping[str, str], folder: str, given: bytes = b""
+) -> Ended:
+    """Run a command in a folder, with `given` as its input, and end whatever it leaves behind.
+
+    Raises
+    ------
+    FailedError
+        If it cannot be started.
+    NotTimedError
+        If it prints too much, or leaves processes behind.
+    """
+    with contextlib.ExitStack() as stack:
+        note = stack.enter_context(_noted_ends())
+        read: int | tempfile._TemporaryFileWrapper[bytes] = subprocess.DEVNULL
+        if given:
+            read = stack.enter_context(tempfile.NamedTemporaryFile())
+            read.write(given)
+            read.seek(0)
+        start = time.perf_counter()
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=read,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(environment),
+                cwd=folder,
+                start_new_session=True,
+            )
+        except OSError as reason:
+            raise FailedError(f"{words[0]} cannot be run: {reason.strerror}") from reason
+        stack.callback(_end, process)
+        streams = _Streams(process)
+        while process.returncode is None:
+            if note in streams.read([note]):
+                os.read(note, 1 << 12)
+                ended, status = os.waitpid(process.pid, os.WNOHANG)
+                if ended:
+                    seconds = time.perf_counter() - start
+                    process.returncode = os.waitstatus_to_exitcode(status)
+        streams.read_rest()
+        if streams.open or _lingers(process.pid):
+            raise NotTimedError("it leaves processes behind that run on after its end")
+        return Ended(
+            seconds,
+            process.returncode,
+            b"".join(streams.output),
+            bytes(streams.errors),
+        )
+
+
+def peak_of(words: Sequence[str], *where: Any) -> tuple[int, Ended]:
+    """The bytes of memory that a command takes at a time at most, and how it ended.
+
+    By the larger one of its processes; the arguments are those of `called`.
+    """
+    with tempfile.NamedTemporaryFile("r", encoding="ascii") as file:
+        ended = called([sys.executable, "-I", "-S", "-c", MEASURED, file.name, *words], *where)
+        return int(file.read() or 0), ended
+
+
+class _Streams:
+    """What a process prints."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._out = process.stdout.fileno()
+        self.open = [self._out, process.stderr.fileno()]
+        self.output: list[bytes] = []
+        self.errors = bytearray()
+        self._size = 0
+
+    def read(self, others: Sequence[int] = (), seconds: float | None = None) -> list[int]:
+        """Wait until something can be read, and read it; returns which `others` can be read."""
+        ready: list[int] = select.select([*self.open, *others], [], [], seconds)[0]
+        for stream in [one for one in ready if one in self.open]:
+            some = os.read(stream, 1 << 16)
+            if not some:
+                self.open.remove(stream)
+            elif stream == self._out:
+                self.output.append(some)
+                self._size += len(some)
+                if self._size > OUTPUT_MOST:
+                    raise NotTimedError(f"it prints more than {OUTPUT_MOST >> 20} MB")
+            else:
+                self.errors += some
+                del self.errors[:-ERRORS_KEPT]
+        return [one for one in ready if one in others]
+
+    def read_rest(self) -> None:
+        """Read what is left, until nobody can write any more, or for `LINGERING` seconds."""
+        end = time.monotonic() + LINGERING
+        while self.open and (left := end - time.monotonic()) > 0:
+            self.read(seconds=left)
+
+
+@contextlib.contextmanager
+def _noted_ends() -> Iterator[int]:
+    """Yields a file that can be read as soon as a process has ended."""
+    read, written = os.pipe()
+    os.set_blocking(written, False)
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    outer = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(outer)
+        signal.signal(signal.SIGCHLD, before)
+        os.close(read)
+        os.close(written)
+
+
+def _lingers(group: int) -> bool:
+    """Whether a process of the group runs on for `LINGERING` seconds."""
+    end = time.monotonic() + LINGERING
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except OSError:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and what it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

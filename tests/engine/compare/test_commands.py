@@ -1,0 +1,251 @@
+"""Whole comparisons of commands, as the command line makes them."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from mlpperf.cli.app import app
+from mlpperf.engine.files import own_folder
+
+pytestmark = pytest.mark.usefixtures("temporary", "few_processes")
+PYPROJECT = """[project]
+name = "town"
+version = "1"
+
+[project.scripts]
+town = "town.tool:main"
+"""
+TOOL = """import sys
+import town
+
+def main():
+    for _ in range({effort}):
+        pass
+    {does}
+"""
+
+
+class Town:
+    """A project with a script, whose commit does something and whose working tree does more."""
+
+    def __init__(self, project: Any) -> None:
+        self.project = project
+        project.git("rm", "-r", "--quiet", "src")
+        project.write("pyproject.toml", PYPROJECT)
+        project.write("src/town/__init__.py", "")
+        self.tool("print('hello')")
+        project.commit("a town")
+
+    def tool(self, does: str, effort: int = 1) -> None:
+        self.project.write("src/town/tool.py", TOOL.format(does=does, effort=effort))
+
+    def compared(self, *words: str, format: str = "json") -> tuple[int, Any]:
+        """The exit code, and what is shown, of a comparison with the commit."""
+        with contextlib.chdir(self.project.folder), mock.patch.dict("os.environ"):
+            given = ["compare", "HEAD", "--budget", "600", "--threshold", "50%", "--no-why"]
+            given += ["--format", format, "--records", str(self.project.folder.parent / "records")]
+            done = CliRunner().invoke(app, [*given, *words], catch_exceptions=False)
+        return done.exit_code, json.loads(done.stdout) if format == "json" else done.stdout
+
+    def verdict(self, *words: str) -> tuple[int, str]:
+        """The exit code, and the verdict on the only command."""
+        code, record = self.compared(*words)
+        (series,) = record["series"]
+        return code, f"{series['verdict']} {' '.join(series['wrong'].values())}".strip()
+
+    def regression(self, *words: str) -> bool:
+        """Whether a regression is reported of the only command, which is timed."""
+        code, record = self.compared(*words)
+        assert record["series"][0]["processes"]
+        return code == 1
+
+
+@pytest.fixture
+def town(project: Any) -> Town:
+    return Town(project)
+
+
+def test_a_slower_script_is_reported_and_the_same_one_is_not(town: Town) -> None:
+    town.tool("print('hello')", effort=20_000_000)
+    code, record = town.compared("--", "town", "--help")
+    (series,) = record["series"]
+    assert (code, series["variant"], series["suite"]) == (1, "town --help", "commands")
+    assert record["selected"] == ["town --help"]
+    assert series["verdict"].startswith("slower")
+    assert series["memory"]["base"]["peak"] > 1 << 20
+    town.tool("print('hello')", effort=2)
+    assert not town.regression("--", "town")
+
+
+def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> None:
+    town.project.write("src/town/__init__.py", "for _ in range(20_000_000):\n    pass\n")
+    town.project.write("note.txt", "")
+    table = "[tool.mlpperf.commands]\nstart = 'import:town'\nnote = 'cat note.txt'\n"
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    town.project.write("pyproject.toml", text + table)
+    code, record = town.compared("--series", "start")
+    assert code == 1
+    ((start,), suites) = record["series"], record["suites"]
+    assert start["verdict"].startswith("slower")
+    assert suites == {"commands": "[tool.mlpperf.commands]: start, note"}
+    _, verdict = town.verdict("--series", "note")
+    assert "it runs no file of the project" in verdict
+    code, shown = town.compared("--series", "start", format="markdown")
+    assert (code, "start is slower" in shown) == (1, True)
+
+
+def test_what_a_table_says_of_a_command_holds(town: Town) -> None:
+    does = "import os; print(input(), os.environ['MODE']); sys.exit(3)"
+    town.tool(does)
+    table = "[tool.mlpperf.commands]\nconvert = {command = 'town', input = 'a', exit-code = 3, "
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    town.project.write("pyproject.toml", f"{text}{table}environment = {{MODE = 'x'}}}}\n")
+    town.project.commit("a table")
+    town.tool(does, effort=2)
+    assert not town.regression()
+    town.tool(does.replace("3", "4"))
+    assert town.verdict() == (1, "wrong convert fails: exit code 4")
+    town.tool(does.replace("print(", "print('more', "))
+    code, verdict = town.verdict()
+    assert (code, "its output differs" in verdict) == (1, True)
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    text = text.replace("exit-code", "compare-output = false, exit-code")
+    town.project.write("pyproject.toml", text)
+    assert not town.regression()
+
+
+def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
+    town.tool("print('bye')")
+    assert "its output differs" in town.verdict("--isolate", "--", "town")[1]
+    town.tool("print('hello')", effort=2)
+    assert not town.regression("--isolate", "--", "town")
+
+
+def test_commands_of_releases_are_compared(market: Any) -> None:
+    slow = {"town/__init__.py": "for _ in range(20_000_000):\n    pass\n"}
+    market.wheel("town", "3.0", slow)
+    with contextlib.chdir(market.folder), mock.patch.dict("os.environ"):
+        given = ["compare", "town==1.0", "town==3.0", "--budget", "600", "--threshold", "50%"]
+        given += ["--no-why", "--format", "json", "--", "import:town"]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    (series,) = json.loads(done.stdout)["series"]
+    assert (done.exit_code, series["verdict"].split()[0]) == (1, "slower")
+
+
+def test_a_command_that_the_project_names_no_more_is_gone(town: Town) -> None:
+    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
+    table = text + "[tool.mlpperf.commands]\nstart = 'import:town'\n"
+    town.project.write("pyproject.toml", table + "more = 'import:town.tool'\n")
+    town.project.commit("commands")
+    town.project.write("pyproject.toml", table)
+    code, record = town.compared()
+    assert code == 2
+    assert {one["variant"]: one["verdict"].split()[0] for one in record["series"]}["more"] == "gone"
+
+
+@pytest.mark.parametrize(
+    ("does", "words", "code", "verdict"),
+    [
+        ("print('bye')", ["town"], 1, "its output differs from that of the base: line 1 is 'bye'"),
+        ("sys.exit('no')", ["town"], 1, "town fails: exit code 1: no"),
+        ("import os; os.abort()", ["town"], 1, "town fails: signal 6 ended it"),
+        ("pass", ["nowhere"], 2, "it fails in both versions (there is no command 'nowhere')"),
+        ("pass", ["sh", "-c", "town; exit 4"], 2, "it fails in both versions (exit code 4)"),
+        ("pass", ["true"], 2, "it is not known which version it runs"),
+        ("pass", ["python", "-I", "-c", "pass"], 2, "it is not known which version it runs"),
+        ("pass", ["sh", "-c", "town; sleep 300 &"], 2, "it leaves processes behind"),
+        ("pass", ["sh", "-c", "town; cat /dev/zero"], 2, "it prints more than 16 MB"),
+        ("input()", ["town"], 1, "EOFError"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    does: str, words: list[str], code: int, verdict: str, town: Town
+) -> None:
+    town.tool(does)
+    given, sentence = town.verdict("--", *words)
+    assert verdict in sentence
+    assert given == code
+
+
+def test_a_command_that_hangs_is_broken_off(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlpperf.engine.compare import pipeline
+
+    monkeypatch.setattr(pipeline, "longest_proof", lambda budget, series: 1.0)
+    town.tool("pass")
+    code, verdict = town.verdict("--", "sh", "-c", "town; sleep 300")
+    assert (code, verdict.split()[0].strip(":")) == (2, "undecided")
+
+
+def test_output_that_is_not_repeatable_is_not_compared(town: Town) -> None:
+    town.tool("import time; print(time.time_ns())")
+    town.project.commit("the time")
+    town.tool("import time; print('now', time.time_ns())")
+    code, record = town.compared("--", "town")
+    assert code != 1
+    (warning,) = (one for one in record["trouble"] if "run to run" in one)
+    assert warning.startswith("town: its output differs from run to run")
+
+
+def test_output_may_name_the_copy(town: Town) -> None:
+    town.tool("print(__file__)", effort=3)
+    town.project.commit("where")
+    town.tool("print(__file__)", effort=4)
+    assert not town.regression("--", "town")
+
+
+def test_what_ends_soon_after_a_command_is_not_left_behind(town: Town) -> None:
+    town.tool("print('hello')", effort=2)
+    assert not town.regression("--", "sh", "-c", "town; sleep 0.05 & exit 0")
+
+
+def test_another_version_that_runs_is_refused(town: Town) -> None:
+    town.tool("print('bye')")
+    script = town.project.folder / "src/town/tool.py"
+    with contextlib.chdir(town.project.folder):
+        given = ["compare", "HEAD", "--", "python", str(script)]
+        done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 2, done.output
+    print(done.output)
+    assert "which is none of its own files" in " ".join(done.stderr.split())
+
+
+def test_interrupted_nothing_is_left(town: Town, temporary: Path) -> None:
+    touch = f"import pathlib, time; pathlib.Path({str(temporary / 'waiting')!r}).touch()"
+    town.tool(f"{touch}; time.sleep(300)")
+    town.project.commit("waits")
+    town.tool(f"{touch}; time.sleep(299)")
+    words = [sys.executable, "-m", "mlpperf", "compare", "HEAD", "--", "town"]
+    process = subprocess.Popen(
+        words, cwd=town.project.folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 600
+    while process.poll() is None and not (temporary / "waiting").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=600)
+    assert (process.returncode, errors) == (2, "mlpperf: Interrupted; what was finished is kept.\n")
+    assert children
+    assert not [child for child in children if child.is_running()]
+    assert {file.name for file in temporary.iterdir()} <= {own_folder().name, "waiting"}
+
+
+def test_a_command_that_takes_more_memory_is_a_regression(town: Town) -> None:
+    town.tool("held = bytearray(100 << 20); print('hello')")
+    code, record = town.compared("--", "town")
+    (series,) = record["series"]
+    assert code == 1
+    assert series["grown"][0].startswith("peak memory ")
+    assert series["memory"]["head"]["peak"] - series["memory"]["base"]["peak"] > 50 << 20
