@@ -57,7 +57,7 @@ class Table:
     data : the name of these files, without their ending.
     name : the id of the table on its page.
     tags : of each row, the values by which a page filters it.
-    code : the columns that hold commands, which a page shows as such.
+    code : the columns that hold names of code or commands, which are shown as such.
     """
 
     kind: ClassVar[str] = "table"
@@ -97,11 +97,19 @@ class Table:
         if self.notes:
             yield Text("\n".join(f"  {note}" for note in self.notes), style="dim")
 
-    def to_markdown(self, escaped: Callable[[str], str] = str) -> str:
-        """The table without its title, and its notes as a list; `escaped` is applied to texts."""
+    def to_markdown(
+        self, escaped: Callable[[str], str] = str, coded: Callable[[str], str] = str
+    ) -> str:
+        """The table without its title, and its notes as a list.
+
+        `escaped` is applied to texts, `coded` to the columns in `code`.
+        """
         rules = ("---" if i in self.text else "---:" for i, _ in enumerate(self.columns))
         lines = [_line(self.columns), f"|{'|'.join(rules)}|"]
-        lines += [_line([escaped(str(cell)) for cell in row]) for row in self.rows]
+        lines += [
+            _line([(coded if i in self.code else escaped)(str(c)) for i, c in enumerate(row)])
+            for row in self.rows
+        ]
         notes = ["", *(f"- {escaped(note)}" for note in self.notes)] if self.notes else []
         return "\n".join([*lines, *notes])
 
