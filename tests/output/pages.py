@@ -19,6 +19,10 @@ from unittest import mock
 import numpy as np
 from rich.console import Console, Group, RenderableType
 
+from mlpperf.articles.mlp import show_ladder
+from mlpperf.articles.mlp.ladder import RungStanding
+from mlpperf.articles.mlp.records import RungRecord
+from mlpperf.articles.mlp.settings import Settings
 from mlpperf.cli.start import FIRST_STEPS
 from mlpperf.engine.compare import render, sentences
 from mlpperf.engine.compare.records import ComparisonRecord
@@ -26,7 +30,7 @@ from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.history import listing
 from mlpperf.engine.history.changes import changes
 from mlpperf.engine.history.fields import shaped
-from mlpperf.engine.history.records import CodeVersion, context, finite
+from mlpperf.engine.history.records import CodeVersion, as_records, context, finite
 from mlpperf.engine.history.rows import Metric, Row, Run
 from mlpperf.engine.history.table import History, tabulated
 from mlpperf.engine.levels import show, show_bisection
@@ -344,7 +348,48 @@ def in_seconds() -> RenderableType:
     return Group(listing.listing(found, measured), listing.summary(found, measured))
 
 
+def ladder() -> RenderableType:
+    """The table of a ladder: timed rungs, one without intervals, and one that cannot run."""
+    nothing = Interval(math.nan, math.nan, math.nan)
+
+    def rung(
+        name: str, what: str, seconds: float, before: float, stopped: str = ""
+    ) -> RungStanding:
+        def about(value: float, half: float = 0.04) -> Interval:
+            return Interval(value, value * (1 - half), value * (1 + half))
+
+        known = not stopped
+        return RungStanding(
+            rung=name,
+            what=what,
+            seconds=about(seconds) if known else nothing,
+            gain=about(before / seconds) if known else nothing,
+            total_gain=about(47.5 / seconds, 0.002) if known else nothing,
+            over_floor=about(seconds / 1.87) if known else nothing,
+            over_ceiling=about(seconds / 1.7) if known else nothing,
+            ceiling=1.7,
+            parts=None,
+            epochs=6 if known else 0,
+            train_accuracy=0.9871 if known else math.nan,
+            test_accuracy=0.9712 if known else math.nan,
+            stopped=stopped,
+        )
+
+    standings = [
+        rung("step_0", "As the articles begin", 47.5, 47.5),
+        rung("float32", "All arrays in float32 instead of float64", 25.1, 47.5),
+        replace(rung("bias_in_data", "The bias is a column of the data", 12.4, 25.1), gain=nothing),
+        rung("threads", "Several threads", 2.0, 12.4, "Numba is not installed."),
+    ]
+    contents = show_ladder.as_records(standings, Settings(), "digits", {"step_0": 412_000_000})
+    made = as_records("ladder", CodeVersion(None, False), contents)
+    records = [shaped(finite({**one, "threads": 2}), RungRecord) for one in made]
+    table = show_ladder.ladder(records)
+    return Group(table, show_ladder.sentence(records))
+
+
 PAGES |= {
+    "ladder": ladder,
     "history": history,
     "history-short": no_history,
     "history-seconds": in_seconds,

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
 Record = TypeVar("Record")
+APART = 3  # columns of characters between two columns of a table
+WRAPPED = 24  # of a column whose text takes several lines
 STYLES = {"good": "green", "bad": "bold red", "note": "yellow"}
 
 
@@ -57,7 +60,7 @@ class Table:
     data : the name of these files, without their ending.
     name : the id of the table on its page.
     tags : of each row, the values by which a page filters it.
-    code : the columns that hold commands, which a page shows as such.
+    code : the columns that hold names of code or commands, which are shown as such.
     """
 
     kind: ClassVar[str] = "table"
@@ -74,34 +77,69 @@ class Table:
     code: Container[int] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table for a terminal, plain where there is none."""
+        """The table for a terminal, plain where there is none.
+
+        Columns that do not fit into its width are in further tables, with the first one repeated.
+        """
+        for number, columns in enumerate(self._fitting(options.max_width)):
+            yield self._for_terminal(console, options, columns, "" if number else self.title)
+        if self.notes:
+            yield Text("\n".join(f"  {note}" for note in self.notes), style="dim")
+
+    def _fitting(self, width: int) -> list[list[int]]:
+        """The columns of each table that is needed for a terminal of some width."""
+        tables: list[list[int]] = []
+        left = 0
+        for i, column in enumerate(self.columns):
+            longest = max(cell_len(str(cell)) for cell in (column, *(row[i] for row in self.rows)))
+            needed = APART + (min(longest, WRAPPED) if i in self.wrap else longest)
+            if i == 0:
+                first = min(needed, width // 2)
+            elif not tables or (needed > left and len(tables[-1]) > 1):
+                tables.append([0])
+                left = width - first  # the space at both ends is less than one APART
+            if i:
+                tables[-1].append(i)
+                left -= needed
+        return tables or [[0]]
+
+    def _for_terminal(
+        self, console: Console, options: ConsoleOptions, columns: Sequence[int], title: str
+    ) -> RichTable:
         table = RichTable(
-            title=self.title or None,
+            title=title or None,
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD if console.is_terminal else None,
             pad_edge=False,
         )
         first = max((len(str(row[0])) for row in self.rows), default=0)
-        for i, column in enumerate(self.columns):
+        for i in columns:
             table.add_column(
-                column,
+                self.columns[i],
                 justify="left" if i in self.text else "right",
                 no_wrap=i not in self.wrap,
                 min_width=None if i else min(first, options.max_width // 2),
                 overflow="fold" if i in self.wrap else "ellipsis",
             )
         for row in self.rows:
-            table.add_row(*(Text(str(c), STYLES.get(getattr(c, "kind", ""), "")) for c in row))
-        yield table
-        if self.notes:
-            yield Text("\n".join(f"  {note}" for note in self.notes), style="dim")
+            cells = (row[i] for i in columns)
+            table.add_row(*(Text(str(c), STYLES.get(getattr(c, "kind", ""), "")) for c in cells))
+        return table
 
-    def to_markdown(self, escaped: Callable[[str], str] = str) -> str:
-        """The table without its title, and its notes as a list; `escaped` is applied to texts."""
+    def to_markdown(
+        self, escaped: Callable[[str], str] = str, coded: Callable[[str], str] = str
+    ) -> str:
+        """The table without its title, and its notes as a list.
+
+        `escaped` is applied to texts, `coded` to the columns in `code`.
+        """
         rules = ("---" if i in self.text else "---:" for i, _ in enumerate(self.columns))
         lines = [_line(self.columns), f"|{'|'.join(rules)}|"]
-        lines += [_line([escaped(str(cell)) for cell in row]) for row in self.rows]
+        lines += [
+            _line([(coded if i in self.code else escaped)(str(c)) for i, c in enumerate(row)])
+            for row in self.rows
+        ]
         notes = ["", *(f"- {escaped(note)}" for note in self.notes)] if self.notes else []
         return "\n".join([*lines, *notes])
 

@@ -69,7 +69,8 @@ def table(result: Comparison, findings: Iterable[Finding]) -> Table:
         times = times_shown(finding)
         both = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
         rows.append((finding.series.name, *both, interval(finding), _verdict(result, finding)))
-    return Table("", ("benchmark", "base", "head", "change", "verdict"), rows, text=(0, 4))
+    columns = ("benchmark", "base", "head", "change", "verdict")
+    return Table("", columns, rows, text=(0, 4), code=(0,))
 
 
 def _verdict(result: Comparison, finding: Finding) -> str:
@@ -195,7 +196,7 @@ def _size(line: str) -> int:
 
 
 def _rows(result: Comparison, findings: Sequence[Finding], room: int) -> list[str]:
-    names, rule, *rows = table(result, findings).to_markdown(escaped).split("\n")
+    names, rule, *rows = table(result, findings).to_markdown(escaped, coded).split("\n")
     kept = _fitting(rows, room)
     more = len(rows) - len(kept)
     return [names, rule, *kept, *(["", f"and {count(more, 'more benchmark')}"] if more else [])]
@@ -217,6 +218,12 @@ def escaped(text: str) -> str:
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"}
     apart = LINKS.sub("\N{ZERO WIDTH SPACE}", words)
     return "".join(f"\\{c}" if c in "\\`*_[]|~$" else entities.get(c, c) for c in apart)
+
+
+def coded(text: str) -> str:
+    """In code font, in which Markdown reads nothing; escaped if its characters could end that."""
+    plain_text = text.isprintable() and text == text.strip() and len(text) <= TEXT_MOST
+    return f"`{text}`" if text and plain_text and not set("`\\|") & {*text} else escaped(text)
 
 
 def github_lines(result: Comparison) -> list[str]:
