@@ -41,9 +41,9 @@ def judge_memory(context: Context, findings: Mapping[Series, Finding]) -> dict[S
         context.progress(f"memory of {len(suspects)} series, process {process + 1} of {number}")
         for suite, some in by_suite(suspects).items():
             names = [one.names for one in some]
-            calls = 1 if suite == COMMANDS else CALLS  # each is a process of its own
+            many = 1 if suite == COMMANDS else CALLS  # each is a process of its own
             for group in context.groups(suite):
-                answers, _ = context.pool.run("memory", group, suite, series=names, calls=calls)
+                answers, _ = context.pool.run("memory", group, suite, series=names, calls=many)
                 for answer in answers:
                     i = suspects.index(Series.of(answer.series, suite))
                     for side, of_calls in answer.calls.items():
