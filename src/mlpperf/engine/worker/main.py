@@ -89,6 +89,10 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
         "touch": _touch,
         "race": _race,
     }
+    if task.suite == COMMANDS:
+        from . import command_suite
+
+        answers.update(dry_run=command_suite.dry_run, memory=command_suite.memory)
     try:
         yield from answers[task.kind](versions)
         versions.check()
@@ -148,11 +152,6 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
 
         yield from dry_run(copies, task.series, Path(task.inputs))  # type: ignore[arg-type]
         return
-    if task.suite == COMMANDS:
-        from .command_suite import dry_run as of_commands
-
-        yield from of_commands(copies, task)
-        return
     children = Children()
     for names, following in _each(task.series):
         answer = DryRun(names, next(iter(copies.values())).quantity(names))
@@ -198,11 +197,6 @@ def _memory(versions: Versions) -> Iterator[Message]:
     task = versions.task
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
-    if task.suite == COMMANDS:
-        from .command_suite import memory
-
-        yield from memory(copies, task)
-        return
     for names, following in _each(task.series):
         ready = _Ready()
         try:
