@@ -153,8 +153,9 @@ class _CommandRunner(Runner):
         return float(sum(self.call().seconds for _ in range(self.calls)) / self.calls)
 
 
-def dry_run(copies: Mapping[str, Any], task: Task) -> Iterator[DryRun]:
+def dry_run(versions: Any) -> Iterator[DryRun]:
     """Run each command in each version: whose files it runs, how it ends, and what it prints."""
+    copies, task = versions.all(), versions.task
     for names in task.series:
         begins(names)
         answer, outputs = DryRun(names), dict[str, set[Any]]()
@@ -236,8 +237,9 @@ def _first_difference(base: bytes, head: bytes) -> str:
     return f"line {number + 1} is {shown[1]!r}, not {shown[0]!r}"
 
 
-def memory(copies: Mapping[str, Any], task: Task) -> Iterator[MemoryCounts]:
+def memory(versions: Any) -> Iterator[MemoryCounts]:
     """The peak memory of each command in each version, in turns."""
+    copies, task = versions.all(), versions.task
     for names in task.series:
         begins(names)
         counts: dict[str, list[list[int]]] = {side: [] for side in copies}

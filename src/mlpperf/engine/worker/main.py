@@ -85,6 +85,10 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
         "touch": _touch,
         "race": _race,
     }
+    if task.suite == COMMANDS:
+        from . import command_suite
+
+        answers.update(dry_run=command_suite.dry_run, memory=command_suite.memory)
     try:
         yield from answers[task.kind](versions)
         versions.check()
@@ -144,11 +148,6 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
         from .hotpath_dry_run import dry_run
 
         yield from dry_run(copies, task.series, Path(task.inputs))  # type: ignore[arg-type]
-        return
-    if task.suite == COMMANDS:
-        from .command_suite import dry_run as of_commands
-
-        yield from of_commands(copies, task)
         return
     children = Children()
     for names, following in _each(task.series):
@@ -220,11 +219,6 @@ def _memory(versions: Versions) -> Iterator[Message]:
     task = versions.task
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
-    if task.suite == COMMANDS:
-        from .command_suite import memory
-
-        yield from memory(copies, task)
-        return
     for names, following in _each(task.series):
         ready = Ready()
         try:
