@@ -14,7 +14,7 @@ from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.counts import affordable, conclude, count_calls
 from mlpperf.engine.compare.render import markdown, record, table
 from mlpperf.engine.compare.result import Comparison, Finding
-from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, section_of
+from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, Section, section_of
 from mlpperf.engine.compare.sentences import notes, verdict
 from mlpperf.engine.compare.work import MOVABLE_LEAST, Work
 from mlpperf.engine.pool.process import WorkerError
@@ -159,17 +159,25 @@ def test_a_call_is_movable_where_anything_else_is_possible(
 IMMOVABLE = work(SMALL, SMALL, changed(3, 4))
 
 
+COMPARISON = Comparison("a", "b", {}, 0.005, 1.0)
+
+
+def shown_in(finding: Finding) -> Section:
+    """The section that shows a finding."""
+    return section_of(COMPARISON, finding)
+
+
 def timed(low: float, high: float, given: Work | None = None, **named: Any) -> Finding:
     middle = math.sqrt(low * high)
     return Finding(ONE, ratio=Interval(middle, low, high), processes=9, work=given, **named)
 
 
 def test_an_immovable_call_needs_a_rough_time_only() -> None:
-    assert section_of(timed(0.9, 1.12)) is UNDECIDED
+    assert shown_in(timed(0.9, 1.12)) is UNDECIDED
     finding = timed(0.9, 1.12, IMMOVABLE)
-    assert section_of(finding) is UNCHANGED
+    assert shown_in(finding) is UNCHANGED
     assert str(finding.judgement) == "unchanged within ±12 %"
-    cell = table([finding]).rows[0][-1]
+    cell = table(COMPARISON, [finding]).rows[0][-1]
     assert (
         cell == f"unchanged within ±12 %; {IMMOVABLE}; changed code takes at most 0.1 % of a call"
     )
@@ -184,7 +192,7 @@ def test_an_immovable_call_needs_a_rough_time_only() -> None:
     ],
 )
 def test_counts_alone_decide_nothing(finding: Finding) -> None:
-    assert section_of(finding) is UNDECIDED
+    assert shown_in(finding) is UNDECIDED
 
 
 def test_a_significant_slowdown_stays_one_whatever_is_counted() -> None:
@@ -274,7 +282,7 @@ def test_more_work_is_a_regression_only_where_the_project_asks_for_it(
     finding = counted(Pool([ANSWER]), bytecodes=most)
     finding = replace(finding, untimed=Judgement(Verdict.MEASURED))
     assert finding.regression == regression
-    assert (section_of(finding) is WORK) == regression
+    assert (shown_in(finding) is WORK) == regression
     comparison = Comparison("base", "head", {}, 0.01, findings={ONE: finding})
     assert comparison.exit_code == regression
     words = "Regression at head: tests/test_a.py::test_a executes more bytecodes."
