@@ -18,8 +18,14 @@ WITH_CART = ("--base-with", "cart==1.0", "--head-with", "cart==1.0")
 def compared(project: Any, *arguments: str, format: str = "json") -> tuple[int, Any, str]:
     """Run `mlpperf compare` there: its exit code, its output, and what is on standard error."""
     with contextlib.chdir(project.folder), mock.patch.dict("os.environ"):
-        given = ["compare", "--budget", "600", "--threshold", "50%", "--format", format]
-        given += [*arguments, "--records", str(project.folder.parent / "records")]
+        given = ["compare", "--budget", "600", "--threshold", "50%", "--no-why"]
+        given += [
+            "--format",
+            format,
+            *arguments,
+            "--records",
+            str(project.folder.parent / "records"),
+        ]
         done = CliRunner().invoke(app, given, catch_exceptions=False)
     shown = json.loads(done.stdout or "null") if format == "json" else done.stdout
     return done.exit_code, shown, done.stderr

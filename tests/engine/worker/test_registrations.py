@@ -1,8 +1,8 @@
 """What a project registers with an installed package is found, and nothing else."""
 
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,17 +40,19 @@ def show(value):
 
 
 @pytest.fixture
-def modules() -> Iterator[tuple[Any, Any]]:
-    """An installed package, and a project."""
+def modules(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """An installed package, and a project; what tests have loaded is left out."""
     made = []
     for name, text in (("third_package", THIRD), ("own_project", OWN)):
         module = ModuleType(name)
         module.__file__ = f"/lib/site-packages/{name}.py"
         exec(text, vars(module))
         made.append(module)
-    sys.modules["third_package"] = made[0]
-    yield made[0], made[1]
-    del sys.modules["third_package"]
+    few = SimpleNamespace(
+        modules={"third_package": made[0]}, builtin_module_names=sys.builtin_module_names
+    )
+    monkeypatch.setattr(registrations, "sys", few)
+    return made[0], made[1]
 
 
 @pytest.mark.parametrize(
