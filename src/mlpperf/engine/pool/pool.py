@@ -203,7 +203,7 @@ class Pool:
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
         runtime = self._runtime(suite)
-        side = {"own": "base", "base": "base"}.get(sides[0], "head")
+        side = _environment_of(sides[0])
         packages, python = runtime.packages.get(side, ()), runtime.python_of(side)
         about: dict[str, Any] = {"path": list(packages), "compiled": runtime.compiled}
         about["once"] = runtime.compiled and len(sides) == 1
@@ -231,7 +231,7 @@ class Pool:
 
     def _leading(self, name: str) -> list[str]:
         """What leads a version's commands to its files: interpreter, scripts and packages."""
-        side = {"own": "base", "base": "base"}.get(name, "head")
+        side = _environment_of(name)
         runtime, scripts = self._runtime(COMMANDS), scripts_folder(Path(self._sides[name].whole))
         return [runtime.python_of(side), str(scripts), *runtime.packages.get(side, ())]
 
@@ -268,6 +268,11 @@ def side_of(version: Version) -> Side:
         str(version.whole),
         list(version.entries),
     )
+
+
+def _environment_of(name: str) -> str:
+    """The version in whose environment a side runs: further ones, made of both, in the head's."""
+    return "base" if name in ("own", "base") else "head"
 
 
 def _uncapitalized(sentence: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from ...errors import MlpperfError, check
@@ -123,7 +124,7 @@ class Pair:
 
         In a working tree, a module that git ignores may be what has changed.
         """
-        if self.environments or (self.head.commit is None and ignored_modules(self.head)):
+        if self.environments or (self.head.commit is None and self._ignored):
             return False
         return same_code(self.base, self.head, bool(self.suites))
 
@@ -131,7 +132,11 @@ class Pair:
     def absent(self) -> dict[str, str]:
         """The files that benchmarks may use and a copy lacks, and why the result is unknown."""
         lacking_content = pointers(self.base.whole, self.head.whole)
-        return {**ignored_modules(self.head), **lacking_content}
+        return {**self._ignored, **lacking_content}
+
+    @cached_property
+    def _ignored(self) -> dict[str, str]:
+        return ignored_modules(self.head)
 
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:
