@@ -13,6 +13,7 @@ from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.gate import Kept, needed
 from mlpperf.engine.compare.result import Comparison, Finding
 from mlpperf.engine.compare.whole import read_recorded, read_whole
+from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
@@ -133,6 +134,17 @@ def test_a_value_is_accepted_up_to_its_size(most: float | None, code: int) -> No
     finding = Finding(WALK, Judgement(Verdict.MEASURED), values=values)
     entry = Acceptance(WALK.name, "finer", value=most)
     assert compared(Policy(accepted=[entry]), finding, QUIET).exit_code == code
+
+
+@pytest.mark.parametrize(("most", "code"), [(0.0, 1), (0.01, 1), (0.05, 0)])
+def test_more_bytecodes_are_accepted_up_to_their_share(most: float, code: int) -> None:
+    """Whoever accepts a slowdown has not accepted them."""
+    counted = {"bytecodes": {"base": 100, "head": 103}}
+    finding = slower(WALK, work=Work(**counted), work_most=0.01)
+    entry = Acceptance(WALK.name, "safer", slower=0.12, bytecodes=most)
+    result = compared(Policy(accepted=[entry]), finding, QUIET)
+    assert result.exit_code == code
+    assert ("bytecodes were accepted" in " ".join(shown(result).split())) == bool(code)
 
 
 def test_a_changed_policy_is_shown_first() -> None:
