@@ -128,6 +128,7 @@ def test_shards_of_different_comparisons_are_refused(written: Written) -> None:
         ({"selected": ["*"]}, "the selected benchmarks"),
         ({"setting": {"device": "cpu", "threads": 1}}, "the device or the threads"),
         ({"accepted": ["x"]}, "what need not be judged"),
+        ({"policy": {"series": {"*": "warn"}}}, "the policy"),
     ):
         written(shard(2, {}), "two", **change)
         file = Path("FOLDER", "{}", "shards.jsonl, line 1")
