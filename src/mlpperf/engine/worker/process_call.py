@@ -18,7 +18,7 @@ from .suite import FailedError, NotTimedError
 
 OUTPUT_MOST = 16 << 20  # bytes of output that are kept and compared
 ERRORS_KEPT = 1 << 12  # bytes of standard error
-LINGERING = 0.5  # seconds for what a process has started to end after it
+LINGERING = 3.0  # seconds for what a process has started to end after it
 # A process begins with the peak memory of the one that starts it, and a worker is large. So a small
 # one starts what is measured, and writes its peak to a file.
 MEASURED = """
