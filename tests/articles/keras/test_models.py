@@ -18,7 +18,6 @@ from mlpperf.articles.keras.models import (
     MLP,
     Convolution,
     Network,
-    Schedule,
     build,
     compile_again,
 )
@@ -60,48 +59,32 @@ def test_the_networks_have_the_parameters_of_the_articles(
     assert build(network).count_params() == parameters
 
 
-def rate_at(schedule: Schedule, step: int) -> float:
+def rate_at(network: Network, step: int) -> float:
     """The learning rate of a batch, from 0."""
-    if schedule.kind == "inverse_time":
-        return schedule.rate / (1 + schedule.decay * step / schedule.steps)
-    if schedule.kind == "exponential":
-        return schedule.rate * schedule.decay ** (step / schedule.steps)
-    return schedule.rate
+    return network.learning_rate / (1 + network.decay * step)
 
 
 @needs_tensorflow
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        Schedule(2e-3),
-        Schedule(1e-3, "inverse_time", decay=1e-3),
-        Schedule(1e-2, "inverse_time", decay=0.5, steps=7),
-        Schedule(1e-2, "exponential", decay=0.9, steps=20),
-    ],
-    ids=str,
-)
-def test_the_rate_in_force_is_that_of_the_formula(schedule: Schedule) -> None:
-    model = build(replace(SMALL_CNN, convolutions=(), schedule=schedule), pixels=4)
-    x = np.zeros((6, 4), np.float32)
-    y = np.eye(10, dtype=np.float32)[:6]
+@pytest.mark.parametrize("decay", [0.0, 1e-3, 0.5])
+def test_the_rate_in_force_is_that_of_the_formula(decay: float) -> None:
+    network = replace(SMALL_CNN, convolutions=(), learning_rate=2e-3, decay=decay)
+    model = build(network, pixels=4)
     for step in range(4):
-        assert float(model.optimizer.learning_rate) == pytest.approx(
-            rate_at(schedule, step), rel=1e-6
-        )
-        model.train_on_batch(x, y)
+        rate = float(model.optimizer.learning_rate)
+        assert rate == pytest.approx(rate_at(network, step), rel=1e-6)
+        model.optimizer.iterations.assign_add(1)
 
 
 @needs_tensorflow
 def test_a_small_network_learns_and_records() -> None:
     digits, seen = data.load("digits"), []
-    schedule = Schedule(3e-3, "inverse_time", decay=1e-3)
-    network = replace(SMALL_CNN, epochs=10, schedule=schedule)
+    network = replace(SMALL_CNN, epochs=6, learning_rate=3e-3, decay=1e-3)
     model, history = train(network, digits, on_epoch=lambda h: seen.append(len(h)))
-    assert seen == list(range(1, 11))
+    assert seen == list(range(1, 7))
     batches = -(-len(digits.train_images) // 64)
-    assert [e.iterations for e in history] == [batches * n for n in range(1, 11)]
+    assert [e.iterations for e in history] == [batches * n for n in range(1, 7)]
     for e in history:
-        assert e.learning_rate == pytest.approx(rate_at(schedule, e.iterations), rel=1e-5)
+        assert e.learning_rate == pytest.approx(rate_at(network, e.iterations), rel=1e-5)
         assert e.seconds > 0
     assert history[-1].loss < history[0].loss
     assert history[-1].validation_accuracy > 0.8
@@ -146,9 +129,9 @@ def test_compiled_again_an_optimizer_starts_from_nothing() -> None:
 
 @needs_tensorflow
 def test_regularisers_are_those_of_the_hidden_layers() -> None:
-    regular = [layer.kernel_regularizer for layer in build(replace(MLP, l1=0.5, l2=0.25)).layers]
+    regular = [layer.kernel_regularizer for layer in build(replace(MLP, l2=0.25)).layers]
     assert regular[-1] is None
-    assert all(float(r.l1) == 0.5 and float(r.l2) == 0.25 for r in regular[:-1])
+    assert [float(r.l2) for r in regular[:-1]] == [0.25, 0.25]
     assert all(layer.kernel_regularizer is None for layer in build(replace(MLP, l2=0)).layers)
 
 
@@ -193,11 +176,8 @@ def test_a_stall_is_noticed_and_the_compilation_is_none() -> None:
 @pytest.mark.parametrize(
     ("make", "fragment"),
     [
-        (lambda: Schedule(kind="inverse"), "did you mean inverse_time"),
-        (lambda: Schedule(rate=0), "positive number, not 0"),
-        (lambda: Schedule(decay=0.1), "takes no decay"),
-        (lambda: Schedule(kind="exponential"), "needs a decay"),
-        (lambda: Schedule(steps=0), "at least 1, not 0"),
+        (lambda: Network(learning_rate=0), "positive number, not 0"),
+        (lambda: Network(decay=-0.1), "not be negative"),
         (lambda: Network(optimizer="adam"), "no optimizer 'adam'; did you mean nadam or adamax"),
         (lambda: Network(optimizer="nadam", momentum=0.5), "takes no momentum; sgd and rmsprop do"),
         (lambda: Network(activation="sigmoit"), "did you mean sigmoid"),
@@ -240,27 +220,3 @@ def test_without_tensorflow_the_error_names_what_to_install(
     devices.tensorflow.cache_clear()
     with pytest.raises(MlpperfError, match=r"pip install 'mlpperf\[tensorflow\]'"):
         build(MLP)
-
-
-@needs_tensorflow
-def test_every_layer_can_have_penalties_of_its_own() -> None:
-    network = replace(
-        MLP, l1=(0.0, 0.25), l2=(0.5, 0.0), convolutions=(Convolution(2, l2=0.125),), epochs=1
-    )
-    penalties = [layer.kernel_regularizer for layer in build(network, 64).layers if layer.weights]
-    assert [p and (float(p.l1), float(p.l2)) for p in penalties] == [
-        (0.0, 0.125), (0.0, 0.5), (0.25, 0.0), None
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"l2": (0.1,)}, "one for each of 2 layers"),
-        ({"l1": (0.1, -0.1)}, "must not be negative"),
-        ({"convolutions": (Convolution(2, l2=-1.0),)}, "must not be negative"),
-    ],
-)
-def test_penalties_that_do_not_fit_are_refused(wrong: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(MlpperfError, match=sentence):
-        replace(MLP, **wrong)

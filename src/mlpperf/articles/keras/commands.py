@@ -47,11 +47,8 @@ def keras(
     check("network", [network], keras_models.NETWORKS)
     chosen = keras_models.NETWORKS[network]
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
-    given |= {"momentum": momentum, "l2": l2, "seed": seed}
-    changed = {k: v for k, v in given.items() if v is not None}
-    if learning_rate is not None:
-        changed["schedule"] = replace(chosen.schedule, rate=learning_rate)
-    chosen = replace(chosen, **changed)
+    given |= {"momentum": momentum, "learning_rate": learning_rate, "l2": l2, "seed": seed}
+    chosen = replace(chosen, **{name: v for name, v in given.items() if v is not None})
     recording = Recording("keras", "keras", records)
     loaded = load(data, progress=True)
     tensorflow()
