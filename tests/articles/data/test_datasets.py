@@ -177,29 +177,24 @@ def test_dataset_refuses(field: str, value: object, sentence: str) -> None:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.uint64])
 def test_one_hot(kind: type) -> None:
-    targets = data.one_hot(LABELS.astype(kind))
+    scaling = Scaling("standard", IMAGES)
+    targets = samples.Samples(IMAGES, LABELS.astype(kind), 10, scaling).one_hot(np.float32)
     assert targets.dtype == np.float32
     assert targets.flags.c_contiguous
     np.testing.assert_array_equal(targets, np.eye(10)[:, LABELS])
-    assert data.one_hot(np.array([1]), 2, np.float64).tolist() == [[0.0], [1.0]]
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes", "sentence"),
+    ("labels", "sentence"),
     [
-        (np.array([0, 10]), 10, "labels hold 10, but they must lie in 0 to 9"),
-        (np.array([0, -1]), 10, "labels hold -1"),
-        (np.array([2]), 2, "0 to 1"),
-        (np.array([0.0]), 10, "labels must be a non-empty integer array of shape (samples)"),
-        (np.array([True]), 10, "not bool of shape (1,)"),
-        (np.array([], int), 10, "not int64 of shape (0,)"),
-        (np.array([[1]]), 10, "not int64 of shape (1, 1)"),
-        ([1], 10, "not a list"),
+        (np.array([0, 10, 0, 0]), "Labels go from 0 to 10, but the output layer has 10 nodes."),
+        (np.array([0, -1, 0, 0]), "Labels go from -1 to 0"),
+        (np.array([0]), "There are 4 images but 1 labels."),
     ],
 )
-def test_one_hot_refuses(labels: np.ndarray, classes: int, sentence: str) -> None:
+def test_samples_refuse(labels: np.ndarray, sentence: str) -> None:
     with pytest.raises(MlpperfError, match=re.escape(sentence)):
-        data.one_hot(labels, classes)
+        samples.Samples(IMAGES, labels, 10, Scaling("standard", IMAGES))
 
 
 # --- scaling -------------------------------------------------------------------------------------

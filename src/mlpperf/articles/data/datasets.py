@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from ...errors import MlpperfError, unknown
 from .mnist_files import mnist_arrays
@@ -22,7 +22,6 @@ _CHUNK_BYTES = 1 << 22
 # Kinds of values: a name for error messages, and NumPy's type codes.
 _UINT8 = ("uint8", "B")
 _FLOAT32 = ("float32", "f")
-_INTEGER = ("integer", np.typecodes["AllInteger"])
 
 
 def _require(what: str, array: object, shape: tuple[str, ...], kind: tuple[str, str]) -> None:
@@ -196,20 +195,3 @@ def _noisy(
         chunk = images[start : start + rows]
         np.add(_grey(bits, *chunk.shape), patterns[labels[start : start + rows]], out=chunk)
     return images, labels
-
-
-def one_hot(
-    labels: NDArray[np.integer[Any]], classes: int = 10, dtype: DTypeLike = np.float32
-) -> NDArray[Any]:
-    """Return the targets of a network, (classes, n) in C order, for the classes `labels` (n,).
-
-    Column i is 1 in row `labels[i]` and 0 elsewhere. Raises `MlpperfError` if `labels` has another
-    shape or type, is empty, or holds a value out of range.
-    """
-    _require("labels", labels, ("samples",), _INTEGER)
-    for label in (labels.min(), labels.max()):
-        if not 0 <= label < classes:
-            raise MlpperfError(f"labels hold {label}, but they must lie in 0 to {classes - 1}")
-    targets = np.zeros((classes, len(labels)), dtype)
-    targets[labels, np.arange(len(labels))] = 1
-    return targets
