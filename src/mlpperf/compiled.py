@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from .errors import MlpperfError
+from .errors import loading
 
 # Without the interpreter lock, and with NumPy's rules for errors.
 OPTIONS = {"nogil": True, "error_model": "numpy"}
@@ -166,17 +166,11 @@ def numba() -> Any:
     MlpperfError
         If it is not installed or does not load, for example because it does not fit this NumPy.
     """
-    try:
+    with loading("numba", "Numba", "compiled"):
         import numba as package
         from numba.core import types
         from numba.core.registry import cpu_target
         from numba.extending import typeof_impl
-    except ModuleNotFoundError as reason:
-        if reason.name != "numba":
-            raise MlpperfError(f"Numba does not load ({reason}).") from reason
-        raise MlpperfError("Numba is not installed: pip install 'mlpperf[compiled]'.") from reason
-    except Exception as reason:  # whatever an installation raises that is damaged or does not fit
-        raise MlpperfError(f"Numba does not load ({reason}).") from reason
 
     @typeof_impl.register(Kernel)
     def _(value: Kernel, context: Any) -> Any:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .errors import MlpperfError, last_line
+from .errors import MlpperfError, last_line, loading
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -120,19 +120,21 @@ class Setting:
         MlpperfError
             If it fails or hangs; with the last line that it wrote to standard error.
         """
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        hangs = ""
-        with self.start(arguments, **pipes, text=True, errors="replace") as process:
-            try:
-                out, err = process.communicate(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, err = process.communicate()
-                hangs = f"A process did not end within {PATIENCE:g} s; its last output: "
-        if process.returncode:
-            last = last_line(err) if err.strip() else "A process failed without a message."
-            raise MlpperfError(hangs + last.removeprefix("mlpperf: "))
-        return out, err
+        command = [sys.executable, *arguments]
+        how: dict[str, Any] = {"capture_output": True, "text": True, "errors": "replace"}
+        try:
+            done = subprocess.run(
+                command, env={**os.environ, **self.environment()}, timeout=PATIENCE, **how
+            )
+        except subprocess.TimeoutExpired as reason:
+            last = last_line(reason.stderr or "")
+            raise MlpperfError(
+                f"A process did not end within {PATIENCE:g} s; its last output: {last}"
+            ) from reason
+        if done.returncode:
+            last = last_line(done.stderr or "A process failed without a message.")
+            raise MlpperfError(last.removeprefix("mlpperf: "))
+        return done.stdout, done.stderr
 
 
 def use(device: str | None = None, threads: int | None = None, *, numpy_only: str = "") -> None:
@@ -175,17 +177,8 @@ def tensorflow() -> Any:
         If it is not installed, does not load, or has no such GPU.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # no lines when XLA first compiles
-    try:
-        with _silent_errors():
-            import tensorflow as tf
-    except ModuleNotFoundError as reason:
-        if reason.name != "tensorflow":
-            raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
-        raise MlpperfError(
-            "TensorFlow is not installed: pip install 'mlpperf[tensorflow]'."
-        ) from reason
-    except Exception as reason:  # whatever a damaged or unfitting installation raises
-        raise MlpperfError(f"TensorFlow does not load ({reason}).") from reason
+    with loading("tensorflow", "TensorFlow", "tensorflow"), _silent_errors():
+        import tensorflow as tf
     if not hasattr(tf, "config"):  # a folder that an uninstallation left
         raise MlpperfError("TensorFlow does not load (its installation is not whole).")
     _configure(tf, Setting.current())

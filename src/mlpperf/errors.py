@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import metadata
 from types import TracebackType
@@ -57,6 +58,19 @@ def missing(error: ModuleNotFoundError) -> MlpperfError | None:
     if extra := _extra_with(package) if ours else None:
         return MlpperfError(f"{package} is not installed: pip install 'mlpperf[{extra}]'.")
     return None
+
+
+@contextmanager
+def loading(package: str, title: str, extra: str) -> Iterator[None]:
+    """Turn what goes wrong with an import of `package`, which `extra` installs, into a sentence."""
+    try:
+        yield
+    except Exception as reason:  # whatever a damaged or unfitting installation raises
+        if isinstance(reason, ModuleNotFoundError) and reason.name == package:
+            raise MlpperfError(
+                f"{title} is not installed: pip install 'mlpperf[{extra}]'."
+            ) from reason
+        raise MlpperfError(f"{title} does not load ({reason}).") from reason
 
 
 def last_line(output: str | bytes) -> str:
