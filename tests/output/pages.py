@@ -20,7 +20,6 @@ import numpy as np
 from rich.console import Console, Group, RenderableType
 
 from mlpperf.articles.mlp import show_ladder
-from mlpperf.articles.mlp.ladder import RungStanding
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.cli.start import FIRST_STEPS
@@ -350,35 +349,37 @@ def in_seconds() -> RenderableType:
 
 def ladder() -> RenderableType:
     """The table of a ladder: timed rungs, one without intervals, and one that cannot run."""
-    nothing = Interval(math.nan, math.nan, math.nan)
+    nothing = dict.fromkeys(("median", "low", "high"))
 
     def rung(
         name: str, what: str, seconds: float, before: float, stopped: str = ""
-    ) -> RungStanding:
-        def about(value: float, half: float = 0.04) -> Interval:
-            return Interval(value, value * (1 - half), value * (1 + half))
-
+    ) -> dict[str, Any]:
         known = not stopped
-        return RungStanding(
-            rung=name,
-            what=what,
-            seconds=about(seconds) if known else nothing,
-            gain=about(before / seconds) if known else nothing,
-            total_gain=about(47.5 / seconds, 0.002) if known else nothing,
-            over_floor=about(seconds / 1.87) if known else nothing,
-            over_ceiling=about(seconds / 1.7) if known else nothing,
-            ceiling=1.7,
-            parts=None,
-            epochs=6 if known else 0,
-            train_accuracy=0.9871 if known else math.nan,
-            test_accuracy=0.9712 if known else math.nan,
-            stopped=stopped,
-        )
+
+        def about(value: float, half: float = 0.04) -> dict[str, Any]:
+            bounds = {"median": value, "low": value * (1 - half), "high": value * (1 + half)}
+            return bounds if known else nothing
+
+        return {
+            "rung": name,
+            "what": what,
+            "seconds": about(seconds),
+            "gain": about(before / seconds),
+            "total_gain": about(47.5 / seconds, 0.002),
+            "over_floor": about(seconds / 1.87),
+            "over_ceiling": about(seconds / 1.7),
+            "ceiling": 1.7,
+            "parts": None,
+            "epochs": 6 if known else 0,
+            "train_accuracy": 0.9871 if known else None,
+            "test_accuracy": 0.9712 if known else None,
+            "stopped": stopped,
+        }
 
     standings = [
         rung("step_0", "As the articles begin", 47.5, 47.5),
         rung("float32", "All arrays in float32 instead of float64", 25.1, 47.5),
-        replace(rung("bias_in_data", "The bias is a column of the data", 12.4, 25.1), gain=nothing),
+        rung("bias_in_data", "The bias is a column of the data", 12.4, 25.1) | {"gain": nothing},
         rung("threads", "Several threads", 2.0, 12.4, "Numba is not installed."),
     ]
     contents = show_ladder.as_records(standings, Settings(), "digits", {"step_0": 412_000_000})

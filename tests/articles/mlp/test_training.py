@@ -14,7 +14,7 @@ from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
-from mlpperf.articles.mlp.ladder import RungStanding, climb
+from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.rungs import ActivationCached, Step0
@@ -273,18 +273,18 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_ladder_trains_every_rung_alike() -> None:
     rounds = list(climb(DIGITS, replace(SETTINGS, epochs=7), RUNGS, seed=0, settle=0))
     assert [len(standings) for standings in rounds] == [len(RUNGS)] * 2
-    assert [s.epochs for s in rounds[0]] == [5] * len(RUNGS)
-    assert all(np.isnan(s.test_accuracy) for s in rounds[0])  # only the last one is recorded
+    assert [s["epochs"] for s in rounds[0]] == [5] * len(RUNGS)
+    assert all(s["test_accuracy"] is None for s in rounds[0])  # only the last one is recorded
     last = rounds[-1]
-    assert [s.epochs for s in last] == [7] * len(RUNGS)
-    assert [s.rung for s in last] == [r.name for r in RUNGS]
-    accuracies = [s.test_accuracy for s in last]
+    assert [s["epochs"] for s in last] == [7] * len(RUNGS)
+    assert [s["rung"] for s in last] == [r.name for r in RUNGS]
+    accuracies = [s["test_accuracy"] for s in last]
     assert max(accuracies) - min(accuracies) <= 0.003 + 1 / len(DIGITS.test_images)
     for s in last:
-        assert 0 < s.seconds.low <= s.seconds.median <= s.seconds.high
-        assert s.over_floor.median > 0
-        assert not s.stopped
-    assert last[0].total_gain.median == last[0].gain.median == 1
+        assert 0 < s["seconds"]["low"] <= s["seconds"]["median"] <= s["seconds"]["high"]
+        assert s["over_floor"]["median"] > 0
+        assert not s["stopped"]
+    assert last[0]["total_gain"]["median"] == last[0]["gain"]["median"] == 1
 
 
 def test_a_rung_that_diverges_does_not_stop_the_others() -> None:
@@ -299,10 +299,10 @@ def test_a_rung_that_diverges_does_not_stop_the_others() -> None:
 
     (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Wild], seed=0, settle=0)
     right, wild = standings
-    assert "not finite" in wild.stopped
-    assert np.isnan(wild.test_accuracy)
-    assert right.epochs == SETTINGS.epochs
-    assert not right.stopped
+    assert "not finite" in wild["stopped"]
+    assert wild["test_accuracy"] is None
+    assert right["epochs"] == SETTINGS.epochs
+    assert not right["stopped"]
 
 
 def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,7 @@ def test_the_last_rung_is_the_last_that_can_train_here(monkeypatch: pytest.Monke
     assert last_rung() is Team  # which forks nothing for one thread
 
 
-def records(standings: list[RungStanding]) -> list[RungRecord]:
+def records(standings: list[dict[str, Any]]) -> list[RungRecord]:
     contents = as_records(standings, SETTINGS, "digits", {})
     made = history_records.as_records("ladder", CodeVersion(None, dirty=False), contents)
     return [shaped(record, RungRecord) for record in made]
@@ -329,22 +329,20 @@ def test_a_rung_that_cannot_train_here_reports_why_and_stops_no_other(
     monkeypatch.setattr(Threads, "missing", classmethod(lambda cls: "Numba is not installed."))
     (*_, standings) = climb(DIGITS, SETTINGS, [InPlace, Threads], seed=0, settle=0)
     there, missing = standings
-    assert there.epochs == SETTINGS.epochs
-    assert there.over_floor.median > 0  # the floor is that of the processes then
-    assert (missing.stopped, missing.epochs) == ("Numba is not installed.", 0)
-    assert missing.parts is None
+    assert there["epochs"] == SETTINGS.epochs
+    assert there["over_floor"]["median"] > 0  # the floor is that of the processes then
+    assert (missing["stopped"], missing["epochs"]) == ("Numba is not installed.", 0)
+    assert missing["parts"] is None
     rows = ladder(records(standings)).rows
-    assert [row[1] for row in rows] == [there.what, "Numba is not installed."]
+    assert [row[1] for row in rows] == [there["what"], "Numba is not installed."]
 
 
-def standing(rung: str, median: float, gain: float, stopped: str = "") -> RungStanding:
-    seconds, total = (Interval(x, 0.9 * x, 1.1 * x) for x in (median, gain))
+def standing(rung: str, median: float, gain: float, stopped: str = "") -> dict[str, Any]:
+    seconds, total = (asdict(Interval(x, 0.9 * x, 1.1 * x)) for x in (median, gain))
+    ratios = dict.fromkeys(("gain", "total_gain", "over_floor", "over_ceiling"), total)
+    about = {"rung": rung, "what": "what", "ceiling": 1.0, "parts": None, "stopped": stopped}
     shares = {"train_accuracy": 0.97, "test_accuracy": 0.965}
-    ratios = dict.fromkeys(("gain", "over_floor", "over_ceiling"), total)
-    return RungStanding(
-        rung, "what", seconds, total_gain=total, ceiling=1.0, parts=None, epochs=6,
-        stopped=stopped, **ratios, **shares,
-    )  # fmt: skip
+    return {**about, "epochs": 6, "seconds": seconds, **ratios, **shares}
 
 
 def test_a_ladder_ends_with_one_sentence() -> None:

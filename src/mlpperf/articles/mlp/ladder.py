@@ -16,10 +16,11 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from ...engine.history.records import Fields
 from ...engine.machine.ceilings import floor_seconds
 from ...engine.statistics.intervals import Interval, ratio_interval
 from ...engine.worker.memory import keep_freed_memory
@@ -55,41 +56,6 @@ class Climber:
     parts: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
-@dataclass(frozen=True)
-class RungStanding:
-    """The results of a rung so far; ratios pair epochs of the same round of turns.
-
-    Attributes
-    ----------
-    rung, what : name, and what it replaces in the rung before.
-    seconds : that all epochs of the settings take, from those that were trained.
-    gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
-    over_floor : seconds of this rung ÷ those of the last rung's bare products.
-    over_ceiling : seconds of this rung ÷ those of the quickest products, which were timed once.
-    ceiling : seconds of these in all epochs of the settings.
-    parts : seconds that all epochs of the settings take for each part; None where a rung does not
-        measure them.
-    epochs : how many it has trained.
-    train_accuracy, test_accuracy : shares that are classified rightly; NaN before the last round,
-        and where it stopped.
-    stopped : why it did not go on; empty where it did.
-    """
-
-    rung: str
-    what: str
-    seconds: Interval
-    gain: Interval
-    total_gain: Interval
-    over_floor: Interval
-    over_ceiling: Interval
-    ceiling: float
-    parts: dict[str, float] | None
-    epochs: int
-    train_accuracy: float
-    test_accuracy: float
-    stopped: str = ""
-
-
 def climb(
     data: Dataset,
     settings: Settings,
@@ -99,8 +65,8 @@ def climb(
     seed: int | None = None,
     settle: float = SETTLE,
     progress: Callable[[str], None] = lambda text: None,
-) -> Iterator[list[RungStanding]]:
-    """Train all `rungs` in turns; gives the standings after every round.
+) -> Iterator[list[Fields]]:
+    """Train all `rungs` in turns; gives what `RungRecord`s hold of them after every round.
 
     Raises `MlpperfError` if there is no rung, or the data do not fit the settings.
 
@@ -135,7 +101,7 @@ def climb(
                 for _ in range(min(TURNS.epochs, count - done)):
                     _one_epoch(climber, floor)
             ends = done + TURNS.epochs >= count
-            yield [_standing(climbers, k, bare, ceiling, settings, ends) for k in range(len(rungs))]
+            yield [_record(climbers, k, bare, ceiling, settings, ends) for k in range(len(rungs))]
     finally:
         floor.close()
         for climber in climbers:
@@ -188,31 +154,31 @@ def _one_epoch(climber: Climber, floor: Floor) -> None:
         climber.parts[part] += spent
 
 
-def _standing(
+def _record(
     climbers: list[Climber],
     k: int,
     bare: Climber,
     ceiling: float,
     settings: Settings,
     ends: bool,
-) -> RungStanding:
+) -> Fields:
     climber, run = climbers[k], climbers[k].run
     mine = climber.seconds
     known = run if ends and not climber.stopped else None
-    train, test = known.accuracies() if known else (math.nan, math.nan)
+    train, test = known.accuracies() if known else (None, None)
     parts = {part: spent / len(mine) * settings.epochs for part, spent in climber.parts.items()}
-    return RungStanding(
-        rung=climber.name,
-        what=climber.what,
-        seconds=whole_training(mine, settings),
-        gain=paired_ratio(climbers[max(k - 1, 0)].seconds, mine),
-        total_gain=paired_ratio(climbers[0].seconds, mine),
-        over_floor=paired_ratio(mine, bare.seconds),
-        over_ceiling=paired_ratio(mine, [ceiling] * len(mine)),
-        ceiling=ceiling * settings.epochs,
-        parts=parts or None,
-        epochs=len(mine),
-        train_accuracy=train,
-        test_accuracy=test,
-        stopped=climber.stopped,
-    )
+    return {
+        "rung": climber.name,
+        "what": climber.what,
+        "seconds": asdict(whole_training(mine, settings)),
+        "gain": asdict(paired_ratio(climbers[max(k - 1, 0)].seconds, mine)),
+        "total_gain": asdict(paired_ratio(climbers[0].seconds, mine)),
+        "over_floor": asdict(paired_ratio(mine, bare.seconds)),
+        "over_ceiling": asdict(paired_ratio(mine, [ceiling] * len(mine))),
+        "ceiling": ceiling * settings.epochs,
+        "parts": parts or None,
+        "epochs": len(mine),
+        "train_accuracy": train,
+        "test_accuracy": test,
+        "stopped": climber.stopped,
+    }

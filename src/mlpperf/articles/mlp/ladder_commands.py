@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,10 +14,6 @@ from ...errors import MlpperfError
 from ..options import Data
 from ..turns import TURNS
 from .commands import settings_given
-
-if TYPE_CHECKING:
-    from .ladder import RungStanding
-
 
 Rungs = Annotated[list[str] | None, typer.Option("--rung", help="Only this rung; repeatable.")]
 
@@ -65,7 +61,7 @@ def ladder(
     count = epochs if epochs is not None else TURNS.quick_epochs if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
     recording = Recording("ladder", "ladders", records)
-    standings: list[RungStanding] = []
+    standings: list[dict[str, Any]] = []
     memories: dict[str, int] = {}
     try:
         loaded = load(data, progress=True)

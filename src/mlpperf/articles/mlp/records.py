@@ -38,7 +38,23 @@ class Parts(msgspec.Struct):
 
 
 class RungRecord(Origin, kw_only=True):
-    """A rung of the ladder; `RungStanding` explains the fields."""
+    """A rung of the ladder; ratios pair epochs of the same round of turns.
+
+    Attributes
+    ----------
+    rung, what : name, and what it replaces in the rung before.
+    seconds : that all epochs of the settings take, from those that were trained.
+    gain, total_gain : seconds of the rung before, and of the first rung, ÷ those of this one.
+    over_floor : seconds of this rung ÷ those of the last rung's bare products.
+    over_ceiling : seconds of this rung ÷ those of the quickest products, which were timed once.
+    ceiling : seconds of these in all epochs of the settings.
+    parts : seconds that all epochs of the settings take for each part; None where a rung does not
+        measure them.
+    epochs : how many it has trained.
+    train_accuracy, test_accuracy : shares that are classified rightly; None before the last round,
+        and where it stopped.
+    stopped : why it did not go on; empty where it did.
+    """
 
     FILE = "ladders"
 

@@ -9,7 +9,6 @@ from ...engine.history.fields import Bounds
 from ...engine.history.records import Fields
 from ...engine.table import Table, newest
 from ...engine.words import count, percent, seconds, times
-from .ladder import RungStanding
 from .records import GrowthRecord, RungRecord
 from .settings import ARTICLE, Settings
 
@@ -23,19 +22,19 @@ ARTICLE_SECONDS = {
 
 
 def as_records(
-    standings: Sequence[RungStanding],
+    standings: Sequence[Fields],
     settings: Settings,
     data: str,
     memories: dict[str, int],
 ) -> list[Fields]:
-    """A record for each rung, from its standing and its peak memory in bytes, where it is known."""
+    """A record for each rung of `climb`, with its peak memory in bytes where that is known."""
     common = {
         "data": data,
         "batch_size": settings.batch_size,
         "epochs_timed_as": settings.epochs,
         "settings": asdict(settings),
     }
-    return [{**common, **asdict(s), "peak_memory": memories.get(s.rung)} for s in standings]
+    return [{**common, **one, "peak_memory": memories.get(one["rung"])} for one in standings]
 
 
 def interval_digits(interval: Bounds) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ def peers(
     from ..clusters.loading import load
     from ..mlp.settings import ARTICLE
     from . import PEERS, peer_named, show
-    from .contest import PeerStanding, contest
+    from .contest import contest
     from .records import PeerRecord
 
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
@@ -51,14 +51,14 @@ def peers(
     samples = len(load(data, progress=True).train_images)
     if batch_size > samples:
         raise MlpperfError(f"A batch of {batch_size} does not fit the {samples} samples of {data}.")
-    standings: list[PeerStanding] = []
+    standings: list[dict[str, Any]] = []
     try:
         with terminal.activity() as update:
             for now in contest(chosen, settings, data, epochs=count, progress=update):
                 standings = now
     finally:
         asked = {"data": data, "batch_size": batch_size}
-        recording.add(*({**asked, **show.as_record(each)} for each in standings))
+        recording.add(*({**asked, **each} for each in standings))
     if as_json:
         typer.echo(json_text(recording.written))
         return

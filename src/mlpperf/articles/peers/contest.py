@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ...devices import Setting
+from ...engine.history.records import Fields
 from ...engine.pool.process import Worker, WorkerError, started
-from ...engine.statistics.intervals import Interval
 from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
 from ..keras.training import STALL_FACTOR
@@ -90,43 +90,6 @@ class PeerProcess:
             self.worker = None
 
 
-@dataclass(frozen=True)
-class PeerStanding:
-    """The results of a peer so far.
-
-    Attributes
-    ----------
-    peer, what, differs : name, description, and where it does other work than the last rung.
-    ran_on : cpu or gpu:N.
-    seconds : that all epochs of the settings take, from those that were trained.
-    over_last_rung : its seconds ÷ those of the last rung, by epochs of the same round of turns.
-    epochs : how many it has trained.
-    stalls : how many of them took more than `STALL_FACTOR` times the median.
-    start_up : seconds to import its libraries and to build its network.
-    compilation : seconds by which the first epoch was longer than the median.
-    train_accuracy, test_accuracy : shares that are classified rightly; NaN before the end.
-    peak_memory : bytes, with libraries and data; None before the end.
-    in_force : devices and threads of its process; None before the end.
-    stopped : why it did not go on; empty where it did.
-    """
-
-    peer: str
-    what: str
-    differs: str
-    ran_on: str
-    seconds: Interval
-    over_last_rung: Interval
-    epochs: int
-    stalls: int
-    start_up: float
-    compilation: float
-    train_accuracy: float
-    test_accuracy: float
-    peak_memory: int | None
-    in_force: dict[str, Any] | None
-    stopped: str = ""
-
-
 def contest(
     peers: Sequence[Peer],
     settings: Settings,
@@ -135,8 +98,10 @@ def contest(
     epochs: int | None = None,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
-) -> Iterator[list[PeerStanding]]:
-    """Train `peers` and the last rung in turns; gives the standings after every round.
+) -> Iterator[list[Fields]]:
+    """Train `peers` and the last rung in turns; gives their `PeerRecord`s after every round.
+
+    When and where they ran is left out.
 
     Raises `MlpperfError` if there are fewer than two epochs: the first compiles, and does not
     count.
@@ -170,27 +135,27 @@ def contest(
             if done + TURNS.epochs >= count:
                 for process in processes:
                     process.finish()
-            yield [_standing(process, processes[0], settings) for process in processes]
+            yield [_record(process, processes[0], settings) for process in processes]
 
 
-def _standing(process: PeerProcess, last_rung: PeerProcess, settings: Settings) -> PeerStanding:
+def _record(process: PeerProcess, last_rung: PeerProcess, settings: Settings) -> Fields:
     mine, others = (each.seconds[TURNS.compiling_epochs :] for each in (process, last_rung))
     median = float(np.median(mine)) if mine else math.nan
-    peer, outcome = process.peer, process.outcome
-    return PeerStanding(
-        peer=peer.name,
-        what=peer.what,
-        differs=peer.differs,
-        ran_on="cpu" if peer.cpu_only else Setting.current().device,
-        seconds=whole_training(mine, settings),
-        over_last_rung=paired_ratio(mine, others),
-        epochs=len(process.seconds),
-        stalls=sum(spent > STALL_FACTOR * median for spent in mine),
-        start_up=process.start_up,
-        compilation=max(0.0, process.seconds[0] - median) if mine else math.nan,
-        train_accuracy=outcome.get("train_accuracy", math.nan),
-        test_accuracy=outcome.get("test_accuracy", math.nan),
-        peak_memory=outcome.get("peak_memory"),
-        in_force=outcome.get("in_force"),
-        stopped=process.stopped,
-    )
+    peer = process.peer
+    return {
+        "peer": peer.name,
+        "what": peer.what,
+        "differs": peer.differs,
+        "ran_on": "cpu" if peer.cpu_only else Setting.current().device,
+        "seconds": asdict(whole_training(mine, settings)),
+        "over_last_rung": asdict(paired_ratio(mine, others)),
+        "epochs": len(process.seconds),
+        "stalls": sum(spent > STALL_FACTOR * median for spent in mine),
+        "start_up": process.start_up,
+        "compilation": max(0.0, process.seconds[0] - median) if mine else None,
+        "train_accuracy": None,
+        "test_accuracy": None,
+        "peak_memory": None,
+        "stopped": process.stopped,
+        **process.outcome,
+    }

@@ -1,35 +1,20 @@
-"""The contest of peers in a table and in words, and its records."""
+"""The contest of peers in a table and in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ...engine.history.fields import known
-from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import count, percent, seconds
 from ..keras.training import STALL_FACTOR
 from ..mlp.show_ladder import interval_digits, ratio
 from . import LAST_RUNG
-from .contest import PeerStanding
 from .records import PeerRecord
 
 # Test accuracies, as shares, that differ by more than this are not those of the same training.
 SAME_ACCURACY = 0.005
-
-
-def as_record(standing: PeerStanding) -> Fields:
-    """A standing as a record, to which the command adds when and where.
-
-    Devices and threads in force are those of the peer's process. If it did not report them, those
-    of the command remain.
-    """
-    record = asdict(standing)
-    if standing.in_force is None:
-        del record["in_force"]
-    return record
 
 
 def contests(
