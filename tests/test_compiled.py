@@ -1,5 +1,6 @@
 """Kernels: compiled at their first call, kept in a cache, and refused in one sentence."""
 
+import importlib
 import subprocess
 import sys
 import threading
@@ -148,56 +149,52 @@ def shift(context):
 """
 PROGRAM = """
 import module
-result = module.outer(2.0)
-stats = module.outer.compiled.stats
-print(result, sum(stats.cache_hits.values()), stats.cache_path is not None)
+print(module.outer(2.0), sum(module.outer.compiled.stats.cache_hits.values()))
 """
 
 
-def outcome(folder: Path, **changed: Any) -> list[str]:
-    """The answer of a fresh process: the result, how often the cache helped, if there is one."""
+def outcome(folder: Path, **changed: Any) -> tuple[float, int, bool]:
+    """The result of modules imported anew, how often the cache helped, and if there is one."""
     parts = {"limit": 1, "added": 1, "kind": "kernel", "constant": 0, **changed}
     for name, text in (("module", MODULE), ("parts", PARTS)):
         file = folder / f"{name}.py"
         if not file.exists() or file.read_text() != text.format(**parts):
             file.write_text(text.format(**parts))
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", PROGRAM],  # -B: it is Numba's cache that is looked at
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)  # it is Numba's cache that is looked at
+        patch.syspath_prepend(folder)
+        outer = importlib.import_module("module").outer
+        result, stats = outer(2.0), outer.compiled.stats
+        for name in ("module", "parts"):
+            del sys.modules[name]
+    return result, sum(stats.cache_hits.values()), stats.cache_path is not None
 
 
-def test_what_was_compiled_is_taken_from_the_cache(tmp_path: Path) -> None:
-    assert outcome(tmp_path) == ["3.0", "0", "True"]
-    assert outcome(tmp_path) == ["3.0", "1", "True"]
-
-
-@pytest.fixture(scope="module")
-def once_compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module, and its cache."""
-    folder = tmp_path_factory.mktemp("compiled")
-    assert outcome(folder) == ["3.0", "0", "True"]
-    return folder
+def test_what_was_compiled_is_taken_from_the_cache_here_and_in_another_process(
+    tmp_path: Path,
+) -> None:
+    assert outcome(tmp_path) == (3.0, 0, True)
+    assert outcome(tmp_path) == (3.0, 1, True)
+    command = [sys.executable, "-B", "-c", PROGRAM]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3.0", "1"]
 
 
 @pytest.mark.parametrize(
     ("changed", "result"),
     [
-        ({"limit": 4}, "12.0"),
-        ({"added": 2}, "4.0"),
-        ({"kind": "summing_kernel"}, "3.0"),
-        ({"constant": 2}, "5.0"),
+        ({"limit": 4}, 12.0),
+        ({"added": 2}, 4.0),
+        ({"kind": "summing_kernel"}, 3.0),
+        ({"constant": 2}, 5.0),
     ],
     ids=["a number of the module", "a kernel that it calls", "the order of sums", "LLVM's code"],
 )
 def test_nothing_out_of_date_is_taken_from_the_cache(
-    once_compiled: Path, changed: dict[str, Any], result: str
+    changed: dict[str, Any], result: float, tmp_path: Path
 ) -> None:
-    assert outcome(once_compiled, **changed) == [result, "0", "True"]
+    assert outcome(tmp_path) == (3.0, 0, True)
+    assert outcome(tmp_path, **changed) == (result, 0, True)
 
 
 def test_without_a_place_for_the_cache_it_compiles_every_time(
@@ -210,7 +207,7 @@ def test_without_a_place_for_the_cache_it_compiles_every_time(
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
     (tmp_path / "__pycache__").touch()
     for _ in range(2):
-        assert outcome(tmp_path) == ["3.0", "0", "False"]
+        assert outcome(tmp_path) == (3.0, 0, False)
 
 
 # --- Numba that is missing or does not load -------------------------------------------------------
