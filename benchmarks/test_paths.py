@@ -51,13 +51,15 @@ def test_path(
     info: dict[str, Any] = {"path": path.name, "path_version": path.version, "case": case.name}
     info |= {"variant": contestant.name, "backend": contestant.backend.name}
     proof, args = proven(path, contestant, case)  # raises before anything wrong is timed
-    if benchmark.enabled:
-        result = next((r for r in paired(path, case) if r.variant == contestant.name), None)
-        if result is not None:
-            interval = result.speedup
-            info |= {"speedup": interval.median, "speedup_interval": [interval.low, interval.high]}
-            info |= {"verdict": result.verdict, "ceiling_share": result.ceiling_share}
-    benchmark.extra_info = {**info, "error": proof.error, "tolerance": proof.tolerance}
+    benchmark.extra_info = info = {**info, "error": proof.error, "tolerance": proof.tolerance}
+    if not benchmark.enabled:
+        benchmark(lambda: None)  # the proof has called it
+        return
+    result = next((r for r in paired(path, case) if r.variant == contestant.name), None)
+    if result is not None:
+        interval = result.speedup
+        info |= {"speedup": interval.median, "speedup_interval": [interval.low, interval.high]}
+        info |= {"verdict": result.verdict, "ceiling_share": result.ceiling_share}
 
     expected = problem(path, case).expected
     call, wait = contestant.call, contestant.backend.wait
@@ -69,6 +71,6 @@ def test_path(
 
     asynchronous = contestant.backend is not NUMPY
     given = benchmark(until_done if asynchronous else call, *args)
-    if not (path.updates and benchmark.enabled):  # there, every timed call went on from the last
+    if not path.updates:  # where every timed call went on from the last
         got = contestant.backend.arrays(given)
         compare(got, expected, contestant.agreement, path.cost(case).depth)
