@@ -26,7 +26,16 @@ from .lines import begins, may_take
 from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
-from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import (
+    SET_UP,
+    Copy,
+    FailedError,
+    NotTimedError,
+    SeriesError,
+    SkippedError,
+    one_line,
+    printable,
+)
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -130,12 +139,12 @@ class AsvCopy(Copy):
         """As asv's runner has it."""
         return str(self._benchmarks[series][0].type) if series in self._benchmarks else "time"
 
-    def timeout(self, series: Names) -> float | None:
+    def timeout(self, series: Names) -> float:
         """Seconds that its set-up may take, by the suite or its configuration."""
         benchmark = self._benchmarks[series][0] if series in self._benchmarks else None
         own = [getattr(benchmark, name, None) for name in ("timeout", "setup_cache_timeout")]
         given = [float(one) for one in own if isinstance(one, (int, float))]
-        return max([*given, self._timeout]) or None
+        return max([*given, self._timeout, SET_UP])
 
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
@@ -166,7 +175,7 @@ class AsvCopy(Copy):
         try:
             with self._scene.entered():
                 return function(series)
-        except (NotTimedError, FailedError):
+        except SeriesError:
             raise
         except BaseException as reason:  # anything may go wrong in somebody's setup
             raise FailedError(f"its setup raised {one_line(reason)}") from reason

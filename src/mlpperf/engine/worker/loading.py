@@ -109,11 +109,6 @@ class Versions:
         self.check_independence()
         return copies
 
-    def only(self) -> tuple[str, Copy]:
-        """The only version, and a copy of it."""
-        (name,) = self.task.sides
-        return name, self.load(name)
-
     def often(self, rng: random.Random) -> dict[str, list[Copy]]:
         """Copies of each to be timed, loaded in random order, as many as loading quickly allows.
 
