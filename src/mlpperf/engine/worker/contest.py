@@ -126,11 +126,6 @@ def runner_of(variant: Variant) -> Runner:
     return Runner(call, backend.works_by, backend.wait, world=world)
 
 
-def random_order(rng: Generator) -> Random:
-    """The random numbers that turns are drawn by, drawn by `rng`."""
-    return Random(int(rng.integers(2**63)))
-
-
 class Timing:
     """A reference and its variants, ready to take turns in this process.
 
@@ -157,7 +152,7 @@ class Timing:
                 runners,
                 self._arguments,
                 FUNCTIONS,
-                random_order(rng),
+                Random(int(rng.integers(2**63))),
                 clock=clock,
                 pause=pause,
             )

@@ -156,15 +156,16 @@ class Versions:
         DependentError
             If they do.
         """
-        worlds = [world for of_version in self._worlds.values() for world in of_version]
+        worlds = self._all_worlds()
         if self.task.compiled and len(worlds) > 1 and (why := why_dependent(worlds)):
             raise DependentError(why)
 
+    def _all_worlds(self) -> list[World]:
+        return [world for of_version in self._worlds.values() for world in of_version]
+
     def registered(self) -> str:
         """Where outside of the only version something of it is registered; "" if nowhere."""
-        worlds = [world for of_version in self._worlds.values() for world in of_version]
-        own = {name.partition(".")[0] for world in worlds for name in world.modules}
-        return registered_with(own)
+        return registered_with(set().union(*(world.packages for world in self._all_worlds())))
 
 
 def with_own_files(side: Side, into: Path) -> Side:

@@ -31,7 +31,7 @@ from .runner import Runner
 from .scenes import Scene
 from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 from .timed_items import is_marked, is_timed, takes_fixture
-from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
+from .wording import Heard, conftest_in, in_one_line, with_remedy
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
 # a project forbids itself in its own runs does not end a session, such as marks of plugins that are
@@ -221,7 +221,7 @@ class PytestCopy(Copy):
         """Take in the report of pytest on a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
-            self._outcome.skipped = unprefixed(reason)
+            self._outcome.skipped = str(reason).removeprefix("Skipped: ")
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             if crash is None:  # such as a fixture that is not there
@@ -341,7 +341,8 @@ class _Plugin:
             reason = f"{name} cannot be loaded: {in_one_line(why)}"
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            reason = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
+            why_skipped = str(reason).removeprefix("Skipped: ")
+            reason = f"{report.nodeid} is skipped as a whole: {why_skipped}"
         else:
             return
         if report.nodeid:

@@ -12,7 +12,7 @@ from .isolation import leave
 from .lines import begins
 from .loading import Versions
 from .protocol import HOTPATH, Message, Names, Samples, Session, Task
-from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
+from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner
 from .suite import Copy, why
 from .timeout import TooLongError, at_most
@@ -118,7 +118,7 @@ def _timed(
                 turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
                 turns.go_on(session.seconds, FEWEST_ROUNDS)
     except BaseException as reason:  # what is called may fail at the hundredth time
-        which = blamed(reason)
+        which = getattr(reason, "contestant", None)
         too_long = f"its calls did not end within {longest:.0f} s"
         return Samples(
             names,

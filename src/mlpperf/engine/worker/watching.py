@@ -30,14 +30,8 @@ COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", 
 OPEN_BY_PYTHON = {"numpy", "scipy", "pandas", "sklearn", "matplotlib", "kiwisolver", "contourpy"}
 OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson", "orjson", "regex"}
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
-OPEN_BY_PYTHON |= {
-    "frozenlist",
-    "propcache",
-    "charset_normalizer",
-    "wrapt",
-    "coverage",
-    "simplejson",
-}
+OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
+OPEN_BY_PYTHON |= {"simplejson"}
 IMPORT = "<frozen importlib._bootstrap_external>"
 STANDARD = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120

@@ -74,9 +74,3 @@ def with_remedy(output: str, skipped: bool = False) -> str:
     if option and (skipped or "skipped" in output):
         return f'{output}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
     return output
-
-
-def unprefixed(reason: object) -> str:
-    """The reason of a skip, as its author wrote it."""
-    text = str(reason)
-    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
