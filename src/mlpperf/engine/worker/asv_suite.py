@@ -40,7 +40,7 @@ from .suite import (
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 LONG = 5.0  # seconds from which on what setup_cache gives is kept for other processes
-TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, which say nothing else
+TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, unless it sets another
 # How asv's runner knows a benchmark by its name.
 BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)_|(def|class) (Time|Timeraw|Track|Mem|PeakMem)[A-Z_]"
@@ -58,7 +58,7 @@ class AsvCopy(Copy):
     wanted
         Places of series, whose modules are loaded; all for none.
     timeout
-        Seconds that a benchmark may take if it does not say so itself.
+        Seconds that a benchmark may take if it does not set that itself.
     reuse
         What another process has got from a `setup_cache` that takes long is taken, not made anew.
     """

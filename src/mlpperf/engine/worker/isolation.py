@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from .lines import SIDE, turn_of
-from .origins import CHILD, COPY, HOME, Origins
+from .origins import CHILD, COPY, HOME, Origins, is_standard
 from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
@@ -239,13 +239,12 @@ def _import_standard(folders: Sequence[str]) -> None:
 
     What else runs here, such as pytest, would otherwise get the project's `queue` or `random`.
     """
-    standard = os.path.dirname(os.__file__) + os.sep
     names = {entry.stem for folder in map(Path, folders) for entry in folder.glob("*")}
     # Many projects have a package of this name, and nothing that runs here needs Python's.
     for name in sorted(names - {"test", ""} - sys.modules.keys()):
         with contextlib.suppress(Exception):  # it is no module
             origin = importlib.util.find_spec(name).origin or ""  # type: ignore[union-attr]
-            if origin.startswith(standard) and "site-packages" not in origin:
+            if is_standard(origin):
                 importlib.import_module(name)
 
 

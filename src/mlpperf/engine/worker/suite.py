@@ -11,7 +11,7 @@ from typing import ClassVar
 from .protocol import Names
 from .runner import Runner
 
-SET_UP = 60.0  # seconds that the set-up of a series may take if its suite does not say more
+SET_UP = 60.0  # seconds that the set-up of a series may take unless its suite allows more
 
 
 class SeriesError(Exception):

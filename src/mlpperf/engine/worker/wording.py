@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 
-class Heard(io.TextIOBase):
+class Tee(io.TextIOBase):
     """A stream that also keeps what is written to it, up to some length."""
 
     def __init__(self, stream: Any, most: int = 100_000) -> None:
