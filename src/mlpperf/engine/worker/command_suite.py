@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,7 @@ class CommandCopy(Copy):
     def call(self, series: Names, report: str = "") -> Ended:
         """Run a command; its Python processes list their modules in the file `report`, if given.
 
-        Raises
-        ------
-        SeriesError
-            If it does not end as it should.
+        `SeriesError` is raised if it does not end as it should.
         """
         return self._ended_well(series, called(*self._how(series, report)))
 
@@ -94,12 +92,8 @@ class CommandCopy(Copy):
     def check(self, series: Names) -> None:
         """Run a command once, and check that it runs the files of its version.
 
-        Raises
-        ------
-        MixedError
-            If it runs files of the user's working tree, or of an installed version.
-        NotTimedError
-            If it is not known whose files it runs.
+        `MixedError` is raised if it runs files of the user's working tree, or of an installed
+        version, and `NotTimedError` if it is not known whose files it runs.
         """
         with tempfile.NamedTemporaryFile(prefix="modules-") as file:
             self.call(series, file.name)
@@ -166,7 +160,7 @@ def dry_run(versions: Any) -> Iterator[DryRun]:
             if differs:
                 answer.failed["head"] = differs
                 del answer.took["head"]
-            answer = DryRun(**{**vars(answer), "note": note})
+            answer = replace(answer, note=note)
         yield answer
 
 

@@ -86,13 +86,7 @@ class Arguments:
         self._given: list[Args] = []
 
     def __call__(self) -> list[Args]:
-        """The arguments of every variant.
-
-        Raises
-        ------
-        WrongResultError
-            If the inputs that were given before have been changed meanwhile.
-        """
+        """The arguments of every variant; raises as `check` about those that were given before."""
         if not self._movable:
             self._given = self._given or self._prepared(self._inputs)
             return self._given

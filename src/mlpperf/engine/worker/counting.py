@@ -230,10 +230,7 @@ _disturbances: list[_Disturbances] = []
 def _undisturbed() -> Iterator[None]:
     """Without the collector, whose moment varies.
 
-    Raises
-    ------
-    NotCountableError
-        If a part of what is executed would not be seen.
+    `NotCountableError` is raised if a part of what is executed would not be seen.
     """
     if not _disturbances:
         _disturbances.append(_Disturbances())

@@ -201,13 +201,7 @@ class PytestCopy(Copy):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=kept)
 
     def hand_over(self, runner: Runner) -> None:
-        """Let others time what a test calls.
-
-        Raises
-        ------
-        NotTimedError
-            If it was given up meanwhile.
-        """
+        """Let others time what a test calls; raises if it was given up meanwhile."""
         self._scene.prepare(runner)
         if isinstance(reason := self._pause(runner), Exception):
             raise reason
