@@ -362,14 +362,17 @@ def counted(here: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace
     from mlpperf.engine.compare import pipeline
     from mlpperf.engine.compare import screening as timed
     from mlpperf.engine.pool import alternate
-    from mlpperf.engine.worker import hotpath_dry_run, timing
+    from mlpperf.engine.worker import hotpath_dry_run, on_request, timing
 
     done = SimpleNamespace(nanoseconds=0)
     monkeypatch.setitem(sys.modules, "work_done", done)  # type: ignore[arg-type]
     clock = SimpleNamespace(
-        perf_counter_ns=lambda: done.nanoseconds, perf_counter=lambda: done.nanoseconds * 1e-9
+        perf_counter_ns=lambda: done.nanoseconds,
+        perf_counter=lambda: done.nanoseconds * 1e-9,
+        process_time=lambda: 0.0,
+        thread_time=lambda: 0.0,
     )
-    for module in (alternate, hotpath_dry_run, pipeline, timed, timing):
+    for module in (alternate, hotpath_dry_run, on_request, pipeline, timed, timing):
         monkeypatch.setattr(module, "time", clock)
     return done
 

@@ -1,5 +1,6 @@
 """What tests of several folders of the engine share."""
 
+import hashlib
 import shutil
 import subprocess
 import sysconfig
@@ -227,14 +228,20 @@ class Compiler:
         place = INTERPRETER if of_interpreter else BUILTINS
         return multi_phase(REGISTERS.replace("PLACE", place).replace("NAME", name))
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder  # what has been compiled is kept there
+
     def compile(self, source: str, target: Path, *flags: str) -> Path:
         """The shared library of some source."""
+        digest = hashlib.sha256("\0".join((source, *flags)).encode()).hexdigest()
+        kept = self._folder / f"{digest}.so"
+        if not kept.exists():
+            file = kept.with_suffix(".c")
+            file.write_text(source, encoding="utf-8")
+            command = ["cc", "-O1", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"]
+            subprocess.run([*command, str(file), "-o", str(kept), *flags], check=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        file = target.with_suffix(".c")
-        file.write_text(source, encoding="utf-8")
-        command = ["cc", "-O1", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"]
-        subprocess.run([*command, str(file), "-o", str(target), *flags], check=True)
-        file.unlink()
+        shutil.copy(kept, target)
         return target
 
     def package(self, root: Path, source: str, *flags: str) -> Path:
@@ -247,13 +254,14 @@ class Compiler:
     def package_with_library(self, root: Path, effort: int) -> Path:
         """The same with a shared library beside the extension module, which needs it."""
         named, effort_of = "-Wl,-soname,libeffort.so", f"-DEFFORT={effort}"
-        library = self.compile(LIBRARY, root / "quick/libeffort.so", effort_of, named)
-        return self.package(root, USES_LIBRARY, str(library), "-Wl,-rpath,$ORIGIN")
+        self.compile(LIBRARY, root / "quick/libeffort.so", effort_of, named)
+        needed = self.compile(LIBRARY, self._folder / "libeffort.so", "-DEFFORT=1", named)
+        return self.package(root, USES_LIBRARY, str(needed), "-Wl,-rpath,$ORIGIN")
 
 
-@pytest.fixture
-def compiler() -> Compiler:
+@pytest.fixture(scope="session")
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
     """A C compiler; without one, the test is skipped."""
     if not (shutil.which("cc") and Path(sysconfig.get_path("include"), "Python.h").is_file()):
         pytest.skip("there is no C compiler here (cc), or Python's headers are missing")
-    return Compiler()
+    return Compiler(tmp_path_factory.mktemp("compiled"))

@@ -278,7 +278,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def asked(module: str, task: dict[str, Any]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = []
-        work(task, SimpleNamespace(say=answers.append))  # type: ignore[arg-type]
+        work(task, SimpleNamespace(send=answers.append))  # type: ignore[arg-type]
         return answers
 
     monkeypatch.setattr(course, "asked", asked)

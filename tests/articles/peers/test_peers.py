@@ -33,7 +33,7 @@ from mlpperf.articles.turns import TURNS
 from mlpperf.devices import Setting
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
-from mlpperf.engine.pool.process import Worker
+from mlpperf.engine.pool.process import Process
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.errors import MlpperfError
 
@@ -217,7 +217,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
 
 
 def test_a_peer_that_ends_without_a_message_is_reported() -> None:
-    silent = PeerProcess(peer_named("scikit_learn"), Worker(["-c", "pass"]))
+    silent = PeerProcess(peer_named("scikit_learn"), Process(["-c", "pass"]))
     silent.train(2)
     assert silent.stopped == "A process ended early without output"
     assert silent.seconds == []

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from mlpperf.engine.pool import process
-from mlpperf.engine.pool.process import Worker, WorkerError
+from mlpperf.engine.pool.process import Process, WorkerError
 from mlpperf.engine.worker.protocol import Task
 from mlpperf.errors import MlpperfError
 
@@ -26,12 +26,12 @@ LINE = (
 )
 
 
-def worker(*lines: str, patience: float | None = 60.0, **where: Any) -> Worker:
+def worker(*lines: str, patience: float | None = 60.0, **where: Any) -> Process:
     code = "\n".join(("import json, os, sys, time", *map(textwrap.dedent, lines)))
-    return Worker(["-c", code], patience=patience, **where)
+    return Process(["-c", code], patience=patience, **where)
 
 
-def heard(of: Worker) -> tuple[list[object], str]:
+def heard(of: Process) -> tuple[list[object], str]:
     """What it answers, and why it does not go on."""
     answers: list[object] = []
     try:
@@ -60,9 +60,9 @@ def _lives(pid: int) -> bool:
 
 
 def test_answers_come_one_by_one_as_they_are_asked_for() -> None:
-    with worker(*LINE, "while n := line.ask(): line.say({'n': 2 * n})", "line.end()") as doubling:
+    with worker(*LINE, "while n := line.ask(): line.send({'n': 2 * n})", "line.end()") as doubling:
         for n in (3, 21):
-            doubling.tell(str(n))
+            doubling.write(str(n))
             assert next(doubling) == {"n": 2 * n}
         doubling.process.stdin.close()
         assert next(doubling, None) is None
@@ -70,7 +70,7 @@ def test_answers_come_one_by_one_as_they_are_asked_for() -> None:
 
 @pytest.mark.parametrize("exit", ["os._exit(0)", "sys.exit()", "pass"])
 def test_without_the_last_answer_it_has_ended_early_whatever_its_exit_code(exit: str) -> None:
-    with worker(*LINE, "line.say({'n': 1})", exit) as early:
+    with worker(*LINE, "line.send({'n': 1})", exit) as early:
         assert heard(early) == ([1], "A process ended early without output")
 
 
@@ -83,13 +83,13 @@ def test_a_line_that_was_cut_off_is_no_answer() -> None:
 
 def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
     noise = "os.write(line._replies, b'noise {\\xff\\n[1]\\n7\\nnull\\n' + b'[' * 100_000)"
-    with worker(*LINE, noise, "line.say({'n': 1})", noise, "line.end()") as noisy:
+    with worker(*LINE, noise, "line.send({'n': 1})", noise, "line.end()") as noisy:
         assert heard(noisy) == ([1], "")
 
 
 def test_an_answer_that_was_damaged_is_missed() -> None:
-    damage = "os.write(line._replies, b'{\"n\": 2'); line._said += 1"
-    with worker(*LINE, "line.say({'n': 1})", damage, "line.end()") as damaged:
+    damage = "os.write(line._replies, b'{\"n\": 2'); line._sent += 1"
+    with worker(*LINE, "line.send({'n': 1})", damage, "line.end()") as damaged:
         said = "A process gave answers that cannot be read without output"
         assert heard(damaged) == ([1], said)
 
@@ -103,7 +103,7 @@ def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None:
     text = r"'\x1b[2J\r\n' + '\udc80 a\n' * 3 + 'x' * 20_000_000"
     answer = f"{{'series': ['\\udc80' * 400], 'failed': {{'head': {text}}}, 'many': [{text}, 1]}}"
-    with worker(*LINE, f"line.say({answer})", "line.end()") as rude:
+    with worker(*LINE, f"line.send({answer})", "line.end()") as rude:
         (said,) = rude
     assert said["series"] == ["\udc80" * 400]
     for shown in (said["failed"]["head"], said["many"][0]):
@@ -128,7 +128,7 @@ def test_one_that_fails_says_why_also_after_it_has_closed_its_output() -> None:
 def test_one_that_says_nothing_at_all_fails_too() -> None:
     with worker("os._exit(7)") as failing:
         failing.process.wait()
-        failing.tell("nobody reads this")
+        failing.write("nobody reads this")
         assert heard(failing) == ([], "A process ended early without output")
         assert failing.process.returncode == 7
 
@@ -136,7 +136,7 @@ def test_one_that_says_nothing_at_all_fails_too() -> None:
 def test_one_that_cannot_be_started_says_so(tmp_path: Path) -> None:
     (tmp_path / "python").touch()
     for python, why in ((tmp_path / "python", "Permission denied"), ("/nowhere", "No such file")):
-        with Worker(["-c", ""], str(python)) as none:
+        with Process(["-c", ""], str(python)) as none:
             told = heard(none)[1]
             assert f"ended early; its last output: {python} cannot be run: {why}" in told
 
@@ -172,9 +172,9 @@ def test_patience_is_that_of_all_processes_unless_given(monkeypatch: pytest.Monk
 def test_what_says_that_it_takes_longer_is_waited_for_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps = ("begins(('t.py', '', 'f'), 60)", "time.sleep(0.6)", "line.say({'n': 1})")
+    steps = ("begins(('t.py', '', 'f'), 60)", "time.sleep(0.6)", "line.send({'n': 1})")
     last = ("turn_of(b'head'.ljust(16))", "begins(('t.py', '', 'g'), 0.5)", LONG)
-    with worker(*LINE, "begins()", "line.say({'n': 0})", *steps, *last) as slow:
+    with worker(*LINE, "begins()", "line.send({'n': 0})", *steps, *last) as slow:
         assert next(slow) == {"n": 0}
         while not slow._doing().get("series"):
             time.sleep(0.01)
@@ -191,21 +191,21 @@ def test_what_says_that_it_takes_longer_is_waited_for_and_no_longer(
 
 def test_one_that_does_not_read_is_given_up_too() -> None:
     with worker(LONG, patience=0.3) as deaf:
-        deaf.tell("x" * 1_000_000)
+        deaf.write("x" * 1_000_000)
         assert "did not go on within 0.3 s" in heard(deaf)[1]
 
 
 def test_a_noise_on_the_line_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE", 0.1)
     noise = "while not time.sleep(0.01): os.write(line._replies, b'noise\\n')"
-    with worker(*LINE, "line.say({'n': 1})", noise) as noisy:
+    with worker(*LINE, "line.send({'n': 1})", noise) as noisy:
         assert next(noisy) == {"n": 1}
         noisy.patience = 0.3
         assert "did not go on within 0.3 s" in heard(noisy)[1]
 
 
 def test_until_then_and_no_longer_whatever_it_says() -> None:
-    with worker(*LINE, "begins((), 600)", "line.say({'n': 0})", LONG) as slow:
+    with worker(*LINE, "begins((), 600)", "line.send({'n': 0})", LONG) as slow:
         assert next(slow) == {"n": 0}
         slow.until = time.monotonic() + 0.2
         assert "did not go on" in heard(slow)[1]
@@ -259,7 +259,7 @@ def test_what_it_has_started_ends_with_it_at_once(
 ) -> None:
     """Whoever waits for it in vain waits for minutes, which the slowest machine does not need."""
     monkeypatch.setattr(process, "ENDING", 300.0)
-    lines = ("import signal, subprocess", *LINE, LEAVES[leaves], "line.say({'n': n})", ends)
+    lines = ("import signal, subprocess", *LINE, LEAVES[leaves], "line.send({'n': n})", ends)
     with worker(*lines) as leaving:
         pid = next(leaving)["n"]
         start = time.monotonic()
@@ -274,10 +274,10 @@ def test_it_ends_with_whoever_has_started_it_and_nothing_else_does(by: int) -> N
     """Also if that is killed, and cannot end anything any more."""
     inner = "\n".join(("import os, sys, time, signal, subprocess", *LINE))
     inner += textwrap.dedent(LEAVES["daemon in a session of its own"])
-    inner += "\nline.say({'pids': [os.getpid(), n]})\ntime.sleep(600)"
-    outer = "import sys, time, subprocess\nfrom mlpperf.engine.pool.process import Worker\n"
+    inner += "\nline.send({'pids': [os.getpid(), n]})\ntime.sleep(600)"
+    outer = "import sys, time, subprocess\nfrom mlpperf.engine.pool.process import Process\n"
     outer += "other = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    outer += f"print(other.pid, *next(Worker(['-c', {inner!r}]))['pids'], flush=True)\n{LONG}"
+    outer += f"print(other.pid, *next(Process(['-c', {inner!r}]))['pids'], flush=True)\n{LONG}"
     with subprocess.Popen([sys.executable, "-c", outer], stdout=-1, text=True) as judge:
         assert judge.stdout
         other, *pids = map(int, judge.stdout.readline().split())
@@ -294,7 +294,7 @@ def ended_within(seconds: float, *pids: int) -> bool:
 
 
 def test_a_fork_that_goes_on_in_our_code_has_no_say() -> None:
-    with worker(*LINE, "os.fork(); line.say({'n': 1}); time.sleep(0.2); line.end()") as forked:
+    with worker(*LINE, "os.fork(); line.send({'n': 1}); time.sleep(0.2); line.end()") as forked:
         assert heard(forked) == ([1], "")
 
 
@@ -304,7 +304,7 @@ def test_a_process_that_it_starts_has_neither_line_nor_page() -> None:
     )
     lines = ("import subprocess", *LINE)
     said = f"subprocess.run([sys.executable, '-c', {look!r}], close_fds=False, capture_output=True)"
-    with worker(*lines, f"line.say({{'n': {said}.stdout.decode()}})", "line.end()") as starting:
+    with worker(*lines, f"line.send({{'n': {said}.stdout.decode()}})", "line.end()") as starting:
         ((told,), why) = heard(starting)
     # Its own three, and that of the folder.
     assert (told, why) == ("['0', '1', '2', '3'] False", "")
@@ -324,17 +324,17 @@ def test_of_what_it_prints_the_last_is_kept() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere data are not limited")
 def test_memory_ends_for_the_process_before_it_does_for_the_machine() -> None:
-    take = "try: bytearray(int(sys.argv[1]))\nexcept MemoryError: line.say({'n': 'no more'})"
-    score = "line.say({'n': open('/proc/self/oom_score_adj').read()})"
+    take = "try: bytearray(int(sys.argv[1]))\nexcept MemoryError: line.send({'n': 'no more'})"
+    score = "line.send({'n': open('/proc/self/oom_score_adj').read()})"
     code = "\n".join(("import os, sys", *LINE, score, take, "line.end()"))
-    with Worker(["-c", code, str(psutil.virtual_memory().total)]) as greedy:
+    with Process(["-c", code, str(psutil.virtual_memory().total)]) as greedy:
         assert heard(greedy) == (["500", "no more"], "")
 
 
 def test_too_few_file_descriptors_are_one_sentence() -> None:
-    code = "import resource\nfrom mlpperf.engine.pool.process import Worker\nkept = []\n"
+    code = "import resource\nfrom mlpperf.engine.pool.process import Process\nkept = []\n"
     code += "resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n"
-    code += "while True: kept.append(Worker(['-c', 'import time; time.sleep(60)']))"
+    code += "while True: kept.append(Process(['-c', 'import time; time.sleep(60)']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"{MlpperfError.__module__}.MlpperfError: There are too few file desc")
@@ -349,7 +349,7 @@ def test_its_home_goes_with_it_and_the_current_folder_holds_no_modules(tmp_path:
     (home / "link").symlink_to(elsewhere)
     for folder in (home / "closed/inner", home / "closed"):
         folder.chmod(0o000)
-    with worker(*LINE, "line.say({'n': os.getcwd()})", "line.end()", home=home) as housed:
+    with worker(*LINE, "line.send({'n': os.getcwd()})", "line.end()", home=home) as housed:
         assert heard(housed) == ([str(home)], "")
     assert not home.exists()
     assert elsewhere.stat().st_mode & 0o777 == 0o500

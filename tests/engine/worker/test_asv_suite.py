@@ -237,16 +237,24 @@ def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, An
     assert set(said) == {"base", "head"}
 
 
+@pytest.fixture(scope="module")
+def valued(versions: dict[str, Any]) -> dict[str, Any]:
+    """The answer for each benchmark that measures no time, by its function."""
+    walks = ("track_steps", "mem_list", "peakmem_list", "track_fails", "track_gone")
+    series = [["walks", "", name] for name in walks]
+    series += [["odd", "", name] for name in ("track_nan", "track_nothing", "track_word")]
+    head = {"head": versions["head"]}
+    return {answer.series[2]: answer for answer in answers(head, "value", series=series)}
+
+
 def test_what_measures_no_time_is_not_called_but_asked(
-    versions: dict[str, Any], proven: dict[str, Any]
+    valued: dict[str, Any], proven: dict[str, Any]
 ) -> None:
     names = {"track_steps": "track", "mem_list": "memory", "peakmem_list": "peakmemory"}
     for name, quantity in names.items():
         assert proven[name].quantity == quantity
         assert proven[name].took == {}
-    series = [["walks", "", name] for name in (*names, "track_fails", "track_gone")]
-    head = {"head": versions["head"]}
-    found = {answer.series[2]: answer for answer in answers(head, "value", series=series)}
+    found = valued
     assert (found["track_steps"].value, found["track_steps"].unit) == (60, "steps")
     assert 80 < found["mem_list"].value < 500
     assert 1e6 < found["peakmem_list"].value < 1e10
@@ -262,10 +270,8 @@ def test_a_cache_that_fails_is_tried_once_for_all_that_need_it(proven: dict[str,
 
 
 @pytest.mark.parametrize("name", ["track_nan", "track_nothing", "track_word"])
-def test_what_is_no_number_is_no_value(name: str, versions: dict[str, Any]) -> None:
-    head = {"head": versions["head"]}
-    (answer,) = answers(head, "value", series=[["odd", "", name]])
-    assert "which is no finite number" in answer.untimed
+def test_what_is_no_number_is_no_value(name: str, valued: dict[str, Any]) -> None:
+    assert "which is no finite number" in valued[name].untimed
 
 
 def test_how_long_a_set_up_may_take(versions: dict[str, Any]) -> None:

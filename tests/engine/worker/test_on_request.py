@@ -2,15 +2,15 @@
 
 import hashlib
 import os
-import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlpperf.engine.worker.on_request import blocks_on_request
-from mlpperf.engine.worker.protocol import Begin, Block, End, Request
+from mlpperf.engine.worker.on_request import time_on_request
+from mlpperf.engine.worker.protocol import Begin, Block, End, Request, Task
 from mlpperf.engine.worker.runner import Runner
 from mlpperf.engine.worker.wire import to_json
 
@@ -25,14 +25,15 @@ def places() -> set[int]:
 def asked(call: Callable[[], Any], *requests: Request) -> Iterator[dict[str, Any]]:
     wanted = iter([*requests, None])
     ended: list[str] = []
-    answers = blocks_on_request(
-        lambda names, long: [Runner(call)],
-        lambda: ended.append("end"),
-        lambda: ended.append("given up"),
-        lambda: next(wanted),
-        random.Random(1),
+    copy: Any = SimpleNamespace(
+        begin=lambda series, following: Runner(call),
+        end=lambda: ended.append("end"),
+        give_up=lambda: ended.append("given up"),
     )
-    for answer in answers:
+    versions: Any = SimpleNamespace(
+        task=Task("on_request", "pytest"), often=lambda rng: {"base": [copy]}
+    )
+    for answer in time_on_request(versions, lambda: next(wanted)):
         yield {**to_json(answer), "places": places(), "ended": list(ended)}
 
 

@@ -1,6 +1,7 @@
 """Which series run anything that differs, in whatever way they come to it; and what hides that."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,13 +69,22 @@ class Walks:
 def time_walk():
     streets.walk()
 """
+# Parts of pytest that no test here needs, and that take longer than all the rest where calls are
+# watched.
+PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
+PARTS += "pastebin recwarn setuponly setupplan stepwise threadexception tmpdir unittest "
+PARTS += "unraisableexception warnings"
+WITHOUT = [word for part in PARTS.split() for word in ("-p", f"no:{part}")]
 
 
 @pytest.fixture(autouse=True)
-def without_plugins(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Loading these takes longer than all else; but once they are there."""
+def quickly(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, forked: type[TaskWorker]
+) -> None:
+    """Without plugins and in forks; but once with plugins, and in a process of its own."""
     if request.node.name != "test_only_what_runs_it_is_touched":
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        monkeypatch.setattr(sys.modules[__name__], "TaskWorker", forked)
 
 
 def touched(
@@ -97,7 +107,8 @@ def touched(
         versions.append(Version(side, None, root))
     found = changes(*versions)
     assert not found.unknown
-    task = Task("discover", suite, [name if suite == "pytest" else "speed"], sides)
+    arguments = [*WITHOUT, "--", name] if suite == "pytest" else ["speed"]
+    task = Task("discover", suite, arguments, sides)
     if suite == "pytest":
         series = [(name, "", test) for test in re.findall(r"^def (test_\w+)", tests, re.MULTILINE)]
     else:
@@ -206,33 +217,47 @@ def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
     assert found == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        "def steps():\n    yield {}\n    yield 1\n",
-        "async def steps():\n    return {}\n",
-        "class steps:\n    def __iter__(self): return self\n    def __next__(self): return {}\n",
-    ],
-)
-def test_what_was_made_at_the_set_up_is_seen_as_it_goes_on(steps: str, tmp_path: Path) -> None:
+STEPS = """
+def generator():
+    yield {0}
+    yield 1
+
+async def coroutine():
+    return {0}
+
+class Iterator:
+    def __iter__(self): return self
+    def __next__(self): return {0}
+"""
+
+
+def test_what_was_made_at_the_set_up_is_seen_as_it_goes_on(tmp_path: Path) -> None:
     tests = """
-from town import steps
+import pytest
+from town import steps, streets
 
 def go(made):
     try:
         made.send(None) if hasattr(made, "send") else next(made)
     except StopIteration:
         pass
-
-@pytest.fixture
-def made():
-    return [steps.steps() for _ in range(100)]
-
-def test_it(benchmark, made):
-    benchmark(lambda: go(made.pop()))
 """
-    base, head = ({"src/town/steps.py": steps.format(n)} for n in "12")
-    assert only(tmp_path, tests, head, base)
+    names = ("generator", "coroutine", "Iterator")
+    for name in names:
+        tests += f"""
+@pytest.fixture
+def made_{name}():
+    return [steps.{name}() for _ in range(100)]
+
+def test_{name}(benchmark, made_{name}):
+    benchmark(lambda: go(made_{name}.pop()))
+"""
+    tests += "\ndef test_after(benchmark):\n    benchmark(streets.stand)\n"
+    base, head = ({"src/town/steps.py": STEPS.format(n)} for n in "12")
+    answers = touched(tmp_path, tests, head, base)
+    assert answers.pop("test_after") == ""
+    assert len(answers) == 3
+    assert all(answers.values())
 
 
 def test_constants_count_by_who_mentions_them(tmp_path: Path) -> None:

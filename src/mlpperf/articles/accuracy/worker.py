@@ -97,7 +97,7 @@ def work(task: dict[str, Any], line: Line) -> Iterable[dict[str, Any]]:
 
     def answer(**news: Any) -> None:
         nonlocal held
-        line.say(news)
+        line.send(news)
         held = held + 1 if news.get("accuracy", -np.inf) >= task["target"] else 0
         if held == RULES.epochs_held or news.get("seconds", 0.0) > task["limit"]:
             raise EnoughError

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...devices import Setting
 from ...engine.history.records import Fields
-from ...engine.pool.process import Worker, WorkerError, started
+from ...engine.pool.process import Process, WorkerError, started
 from ...engine.worker.rounds import SETTLE
 from ...errors import MlpperfError
 from ..keras.training import STALL_FACTOR
@@ -42,7 +42,7 @@ class PeerProcess:
     """
 
     peer: Peer
-    worker: Worker | None = None
+    worker: Process | None = None
     start_up: float = math.nan
     seconds: list[float] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
@@ -75,9 +75,10 @@ class PeerProcess:
         if self.worker is None:
             return {}
         if epochs is not None:
-            self.worker.tell(str(epochs))
+            self.worker.write(str(epochs))
         try:
-            return next(self.worker)
+            answer: dict[str, Any] = next(self.worker)
+            return answer
         except WorkerError as reason:
             self.stopped = str(reason)
             self.close()

@@ -43,7 +43,7 @@ def turns(task: Any, line: Line, started: float, memory: dict[str, int]) -> Iter
     news: dict[str, Any] = {"start_up": time.perf_counter() - started}
     for epoch in range(task.settings.epochs):
         if not allowed:
-            line.say(news)
+            line.send(news)
             allowed, seconds = wait(line), []
         start = time.perf_counter()
         order = np.random.default_rng([task.settings.seed, epoch]).permutation(len(task.x))
@@ -53,7 +53,7 @@ def turns(task: Any, line: Line, started: float, memory: dict[str, int]) -> Iter
         news = {"seconds": seconds}
         if not allowed:
             memory["children"] = max(memory.get("children", 0), children_memory())
-    line.say({"seconds": seconds})
+    line.send({"seconds": seconds})
 
 
 def wait(line: Line) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..worker.protocol import Begin, Block, Done, End, Failure, Request, Samples, Session
 from ..worker.rounds import FEWEST_ROUNDS, PROCESSES, Turns
-from ..worker.runner import Clock, Runner
+from ..worker.runner import Clock, Runner, nothing
 from .process import TaskWorker
 
 
@@ -27,11 +27,8 @@ class _Remote(Runner):
     """A contestant in another process."""
 
     def __init__(self, worker: TaskWorker) -> None:
-        super().__init__(self._once)
+        super().__init__(nothing)
         self._worker = worker
-
-    def _once(self) -> None:
-        self.block()
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over a block of calls, by the clock of that process."""

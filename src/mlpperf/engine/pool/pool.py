@@ -85,8 +85,7 @@ class Pool:
                 inventories[side] = Inventory(side, broken={"": broken})
                 try:
                     for answer in worker:
-                        if isinstance(answer, Inventory):
-                            inventories[side] = answer
+                        inventories[side] = answer
                 except WorkerError as reason:
                     self._warn(str(reason))
                     inventories[side] = Inventory(side, broken={"": str(reason)})
@@ -105,8 +104,6 @@ class Pool:
         sides = self.shuffled(["base", "head"])
         with self._watched(sides, suite), self._started("discover", sides, suite, {}) as worker:
             for answer in worker:
-                if not isinstance(answer, Inventory):
-                    continue
                 expected = alone[answer.side]
                 lost = answer.broken.keys() - expected.broken.keys()
                 if lost or answer.series != expected.series:
@@ -167,7 +164,7 @@ class Pool:
             task = {"sessions": list(sessions), "longest": most}
             with self._watched(sides, suite), self._started("time", sides, suite, task) as worker:
                 worker.patience += expected
-                yield from (answer for answer in worker if isinstance(answer, Samples))
+                yield from worker
             return
         order = [sessions[i] for i in self._rng.permutation(len(sessions))]
         random, once_only = Random(self._seed()), {"once": True} if once else {}
@@ -190,7 +187,8 @@ class Pool:
             yield
         except WorkerError as reason:
             if len(sides) > 1 and shared not in ("", COMMANDS) and self._runtime(shared).compiled:
-                raise DependentError(f"with both in it, {_uncapitalized(str(reason))}") from reason
+                how = str(reason).replace("A process", "a process", 1)
+                raise DependentError(f"with both in it, {how}") from reason
             if len(sides) == 1:
                 (reason.side,) = sides
             self._warn(str(reason))
@@ -273,10 +271,6 @@ def side_of(version: Version) -> Side:
 def _environment_of(name: str) -> str:
     """The version in whose environment a side runs: further ones, made of both, in the head's."""
     return "base" if name in ("own", "base") else "head"
-
-
-def _uncapitalized(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
 
 
 def _arguments(suite: Suite, task: Mapping[str, Any]) -> list[str]:

@@ -79,8 +79,8 @@ class DependentError(MlpperfError):
     """Versions with extension modules cannot share a process, for this reason."""
 
 
-class Process:
-    """A fresh process under the current setting.
+class Process(Iterator[Any]):
+    """A fresh process under the current setting; an iterator over its answers.
 
     As a context manager it kills the process in the end, whatever that is doing, and what it has
     started.
@@ -98,8 +98,6 @@ class Process:
     Attributes
     ----------
     until : the moment, by `time.monotonic`, when it counts as hanging in any case.
-    answers : until the process reports its end; a line that was cut off is no answer. A
-        `WorkerError` is raised if the process hangs, was killed or has failed.
 
     Raises
     ------
@@ -148,9 +146,19 @@ class Process:
         self._drain = threading.Thread(target=_drain, args=(self.process.stderr, self._printed))
         self._drain.daemon = True
         self._drain.start()
-        self.answers = self._listen()
+        self._answers = self._listen()
 
-    def tell(self, line: str) -> None:
+    def __next__(self) -> Any:
+        """Wait for the next answer.
+
+        Raises
+        ------
+        WorkerError
+            If there is none because the process hangs, was killed or has failed.
+        """
+        return next(self._answers)
+
+    def write(self, line: str) -> None:
         """Give it a line to read; if it has died or does not read, the next answer raises."""
         left, end = line.encode() + b"\n", time.monotonic() + self.patience
         with contextlib.suppress(OSError, ValueError):
@@ -206,7 +214,7 @@ class Process:
                 raise self.failure(f"did not go on within {allowed:g} s")
 
     def _doing(self) -> dict[str, Any]:
-        """What it is doing, by its own words: `series`, `side`, `seconds` that it may take."""
+        """What it notes that it is doing: `series`, `side`, `seconds` that it may take."""
         page = os.pread(self._page.fileno(), SIZE, 0)
         try:
             doing: dict[str, Any] = json.loads(page[SIDE:].partition(b"\n")[0])
@@ -254,15 +262,7 @@ class Process:
             _remove(self._home)
 
 
-class Worker(Process, Iterator[dict[str, Any]]):
-    """A process of our own; an iterator over its `answers`."""
-
-    def __next__(self) -> dict[str, Any]:
-        """Wait for the next answer."""
-        return next(self.answers)
-
-
-class TaskWorker(Process, Iterator[Message]):
+class TaskWorker(Process):
     """A worker that does a task, by an interpreter that may lack this package.
 
     `where`: its environment and home, as `Process` has them.
@@ -281,19 +281,11 @@ class TaskWorker(Process, Iterator[Message]):
         self.send(task)
 
     def send(self, request: Task | Request) -> None:
-        """Send it a task or a request, as `tell`."""
-        self.tell(json.dumps(to_json(request)))
+        """Send it a task or a request, as `write`."""
+        self.write(json.dumps(to_json(request)))
 
     def finish(self) -> None:
-        """End its input, after which it checks whose files it has run.
-
-        Raises
-        ------
-        WorkerError
-            If it hangs, was killed or has failed.
-        MlpperfError
-            If a version has run files that are not its own.
-        """
+        """End its input, after which it checks whose files it has run; raises as `next`."""
         self.process.stdin.close()
         for _ in self:
             pass
@@ -310,9 +302,8 @@ class TaskWorker(Process, Iterator[Message]):
         MlpperfError
             If a version has run files that are not its own.
         """
-        answer = next(self.answers)
         try:
-            message: Message = from_json(answer)
+            message: Message = from_json(super().__next__())
         except ValueError:
             raise self.failure("gave answers that cannot be read") from None
         if isinstance(message, Refusal):
@@ -359,12 +350,12 @@ def _presentable(answer: Any) -> Any:
     return [_presentable(one) for one in answer] if isinstance(answer, list) else answer
 
 
-def started(module: str, task: dict[str, Any], patience: float | None = None) -> Worker:
+def started(module: str, task: dict[str, Any], patience: float | None = None) -> Process:
     """A fresh process that has got its `task`; `work` of `module` does it, as `serve` has it."""
     start = f"{ONLY_INSTALLED}; sys.path.append({HERE!r}); from {__name__} import serve; "
-    worker = Worker(["-c", f"{start}from {module} import work; serve(work)"], patience=patience)
-    worker.tell(json.dumps(task))
-    return worker
+    process = Process(["-c", f"{start}from {module} import work; serve(work)"], patience=patience)
+    process.write(json.dumps(task))
+    return process
 
 
 def asked(
@@ -377,8 +368,8 @@ def asked(
     WorkerError
         If the process hangs, dies or fails.
     """
-    with started(module, task, patience) as worker:
-        yield from worker
+    with started(module, task, patience) as process:
+        yield from process
 
 
 def serve(work: Callable[[dict[str, Any], Line], Iterable[dict[str, Any]]]) -> None:

@@ -32,9 +32,9 @@ class AbsentFiles:
         self._opened: dict[str, str] = {}  # by their place in a copy
         self._loaded: dict[str, str] = {}
         if self._ignored:
-            sys.addaudithook(self._hear)
+            sys.addaudithook(self._audit)
 
-    def _hear(self, event: str, given: Sequence[Any]) -> None:
+    def _audit(self, event: str, given: Sequence[Any]) -> None:
         if event != "open" or not isinstance(given[0], (str, bytes)) or given[2] & WRITING:
             return
         file = Path(os.fsdecode(given[0]))

@@ -26,12 +26,21 @@ from .lines import begins, may_take
 from .protocol import Names
 from .runner import Call, Clock, PreparedRunner, Runner
 from .scenes import Scene
-from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
+from .suite import (
+    SET_UP,
+    Copy,
+    FailedError,
+    NotTimedError,
+    SeriesError,
+    SkippedError,
+    one_line,
+    printable,
+)
 
 Done = TypeVar("Done")
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 LONG = 5.0  # seconds from which on what setup_cache gives is kept for other processes
-TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, which say nothing else
+TIMEOUT = 60.0  # seconds that asv gives a benchmark, and its cache, unless it sets another
 # How asv's runner knows a benchmark by its name.
 BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)_|(def|class) (Time|Timeraw|Track|Mem|PeakMem)[A-Z_]"
@@ -49,7 +58,7 @@ class AsvCopy(Copy):
     wanted
         Places of series, whose modules are loaded; all for none.
     timeout
-        Seconds that a benchmark may take if it does not say so itself.
+        Seconds that a benchmark may take if it does not set that itself.
     reuse
         What another process has got from a `setup_cache` that takes long is taken, not made anew.
     """
@@ -130,12 +139,12 @@ class AsvCopy(Copy):
         """As asv's runner has it."""
         return str(self._benchmarks[series][0].type) if series in self._benchmarks else "time"
 
-    def timeout(self, series: Names) -> float | None:
+    def timeout(self, series: Names) -> float:
         """Seconds that its set-up may take, by the suite or its configuration."""
         benchmark = self._benchmarks[series][0] if series in self._benchmarks else None
         own = [getattr(benchmark, name, None) for name in ("timeout", "setup_cache_timeout")]
         given = [float(one) for one in own if isinstance(one, (int, float))]
-        return max([*given, self._timeout]) or None
+        return max([*given, self._timeout, SET_UP])
 
     def value(self, series: Names) -> tuple[float, str]:
         """What the benchmark gives; the peak of memory is that of the whole process so far."""
@@ -166,7 +175,7 @@ class AsvCopy(Copy):
         try:
             with self._scene.entered():
                 return function(series)
-        except (NotTimedError, FailedError):
+        except SeriesError:
             raise
         except BaseException as reason:  # anything may go wrong in somebody's setup
             raise FailedError(f"its setup raised {one_line(reason)}") from reason

@@ -17,7 +17,7 @@ from typing import Any
 
 from .origins import COPY, REPORT
 
-PATIENCE = 2.0  # seconds in which a process that was started has to say so
+PATIENCE = 2.0  # seconds in which a process that was started has to report it
 PYTHON = re.compile(r"(python|pypy)[\d.]*t?(\.exe)?$")
 SHELLS = ("sh", "bash", "dash", "zsh", "env")
 
@@ -31,9 +31,9 @@ class Children:
         os.environ[REPORT] = self._file
         self._expected = self._read = 0
         self._unknown = ""
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
 
-    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in ("subprocess.Popen", "os.posix_spawn", "os.exec"):
             return
         executable, arguments = args[0], args[1]

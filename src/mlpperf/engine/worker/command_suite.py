@@ -12,16 +12,17 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .dry_run import CALLED_AGAIN
+from .dry_run import CALLED_AGAIN, noting
 from .lines import begins
 from .origins import CHILD, COPY, HOME, REPORT, Origins
 from .process_call import Ended, called, peak_of
 from .protocol import CallTime, DryRun, MemoryCounts, Names, Side, Task
 from .runner import Clock, Runner
-from .suite import Copy, FailedError, MixedError, NotTimedError
+from .suite import Copy, FailedError, MixedError, NotTimedError, SeriesError
 from .timeout import TooLongError, at_most
 
 PATH = "commands"  # of the series' names
@@ -58,10 +59,7 @@ class CommandCopy(Copy):
     def call(self, series: Names, report: str = "") -> Ended:
         """Run a command; its Python processes list their modules in the file `report`, if given.
 
-        Raises
-        ------
-        FailedError, NotTimedError
-            If it does not end as it should.
+        `SeriesError` is raised if it does not end as it should.
         """
         return self._ended_well(series, called(*self._how(series, report)))
 
@@ -94,12 +92,8 @@ class CommandCopy(Copy):
     def check(self, series: Names) -> None:
         """Run a command once, and check that it runs the files of its version.
 
-        Raises
-        ------
-        MixedError
-            If it runs files of the user's working tree, or of an installed version.
-        NotTimedError
-            If it is not known whose files it runs.
+        `MixedError` is raised if it runs files of the user's working tree, or of an installed
+        version, and `NotTimedError` if it is not known whose files it runs.
         """
         with tempfile.NamedTemporaryFile(prefix="modules-") as file:
             self.call(series, file.name)
@@ -166,7 +160,7 @@ def dry_run(versions: Any) -> Iterator[DryRun]:
             if differs:
                 answer.failed["head"] = differs
                 del answer.took["head"]
-            answer = DryRun(**{**vars(answer), "note": note})
+            answer = replace(answer, note=note)
         yield answer
 
 
@@ -179,28 +173,17 @@ def _run_through(
     task: Task,
 ) -> None:
     """Run a command in a version, at least twice, and note in the answer how that went."""
-    try:
-        with at_most(task.longest) as limit:
+    with noting(answer, side, task.longest):
+        with at_most(task.longest):
             copy.check(names)
-        with at_most(task.longest) as limit:
+        with at_most(task.longest):
             peak, first = copy.peak(names)
         calls, start = [first], time.perf_counter()
         while len(calls) < 2 or (
             len(calls) <= task.repeat and time.perf_counter() - start < CALLED_AGAIN
         ):
-            with at_most(task.longest) as limit:
+            with at_most(task.longest):
                 calls.append(copy.call(names))
-    except MixedError:
-        raise
-    except FailedError as reason:
-        answer.failed[side] = str(reason)
-    except NotTimedError as reason:
-        answer.untimed[side] = str(reason)
-    except BaseException:
-        if not limit.reached:
-            raise
-        answer.aborted[side] = task.longest
-    else:
         seconds = calls[-1].seconds
         answer.took[side] = CallTime(seconds, seconds, 0.0)
         answer.memory[side] = {"peak": peak, "allocations": 0}
@@ -217,7 +200,7 @@ def _compared(
             try:
                 with at_most(longest):
                     outputs[side].add(copy.output(names, copy.call(names)))
-            except (FailedError, NotTimedError, TooLongError) as reason:
+            except (SeriesError, TooLongError) as reason:
                 outputs[side].add(str(reason))
     if any(len(of) > 1 for of in outputs.values()):
         return "its output differs from run to run of one version, so it is not compared", ""

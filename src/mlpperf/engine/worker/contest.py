@@ -86,13 +86,7 @@ class Arguments:
         self._given: list[Args] = []
 
     def __call__(self) -> list[Args]:
-        """The arguments of every variant.
-
-        Raises
-        ------
-        WrongResultError
-            If the inputs that were given before have been changed meanwhile.
-        """
+        """The arguments of every variant; raises as `check` about those that were given before."""
         if not self._movable:
             self._given = self._given or self._prepared(self._inputs)
             return self._given
@@ -126,11 +120,6 @@ def runner_of(variant: Variant) -> Runner:
     return Runner(call, backend.works_by, backend.wait, world=world)
 
 
-def random_order(rng: Generator) -> Random:
-    """The random numbers that turns are drawn by, drawn by `rng`."""
-    return Random(int(rng.integers(2**63)))
-
-
 class Timing:
     """A reference and its variants, ready to take turns in this process.
 
@@ -157,7 +146,7 @@ class Timing:
                 runners,
                 self._arguments,
                 FUNCTIONS,
-                random_order(rng),
+                Random(int(rng.integers(2**63))),
                 clock=clock,
                 pause=pause,
             )

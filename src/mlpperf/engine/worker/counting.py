@@ -206,13 +206,13 @@ def _name_of(function: Any) -> str:
 
 
 class _Disturbances:
-    """Notes, by what the interpreter tells its audit hooks, what would not be counted."""
+    """Notes, by an audit hook, what would not be counted."""
 
     def __init__(self) -> None:
         self.seen, self.heeds = "", False
-        sys.addaudithook(self._hear)  # for the rest of the process
+        sys.addaudithook(self._audit)  # for the rest of the process
 
-    def _hear(self, event: str, _: Any) -> None:
+    def _audit(self, event: str, _: Any) -> None:
         if not self.heeds:
             return
         if event in PROCESSES:
@@ -230,10 +230,7 @@ _disturbances: list[_Disturbances] = []
 def _undisturbed() -> Iterator[None]:
     """Without the collector, whose moment varies.
 
-    Raises
-    ------
-    NotCountableError
-        If a part of what is executed would not be seen.
+    `NotCountableError` is raised if a part of what is executed would not be seen.
     """
     if not _disturbances:
         _disturbances.append(_Disturbances())

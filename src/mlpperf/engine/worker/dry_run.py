@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Iterator, Sequence
 
 from .isolation import leave
-from .protocol import CallTime, Names
-from .suite import Copy, FailedError, NotTimedError, one_line, why
-from .timeout import at_most
+from .protocol import CallTime, DryRun, Names
+from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
+from .timeout import TooLongError, at_most
 from .tracing import foreign_file
 from .watching import Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
-SET_UP = 60.0  # seconds that the set-up of a series may take if its suite does not say more
 
 
-class AbortedError(Exception):
-    """A call of a series takes too long."""
-
-
-class Touched(Enum):
-    """Whether a series runs anything that changed."""
-
-    NO = "no"
-    ITSELF = "itself"
-    SHARED = "shared"  # in a way in which others that come later may be touched by it
+@contextlib.contextmanager
+def noting(answer: DryRun, side: str, longest: float) -> Iterator[None]:
+    """Note in an answer why a series cannot be timed in a version."""
+    try:
+        yield
+    except SeriesError as reason:
+        getattr(answer, reason.field)[side] = str(reason)
+    except TooLongError:
+        answer.aborted[side] = longest
 
 
 def call_time(
@@ -36,8 +33,8 @@ def call_time(
     names: Names,
     following: Names | None,
     longest: float,
-    repeat: int = 1,
-    others: Sequence[str] = (),
+    repeat: int,
+    others: Sequence[str],
 ) -> CallTime:
     """What a call takes; the series has come to its end then.
 
@@ -49,62 +46,58 @@ def call_time(
 
     Raises
     ------
-    FailedError, NotTimedError
+    SeriesError
         If it does not run through, or cannot be timed.
-    AbortedError
+    TooLongError
         If a call takes `longest` seconds.
     """
     begun = time.perf_counter()
-    longest_setup = max(SET_UP, copy.timeout(names) or 0.0)
+    longest_setup = copy.timeout(names)
     try:
-        with at_most(longest_setup) as limit:
+        with at_most(longest_setup):
             runner = copy.begin(names, following)
-    except (FailedError, NotTimedError) as reason:
-        if limit.reached:
-            raise NotTimedError(f"its set-up takes longer than {longest_setup:g} s") from reason
-        raise
-    setup = time.perf_counter() - begun
+    except TooLongError as reason:
+        raise NotTimedError(f"its set-up takes longer than {longest_setup:g} s") from reason
+    ready = time.perf_counter()
+    seconds = whole = 0.0
     try:
-        with at_most(longest) as limit:
+        for _ in range(1 + repeat):
             start = time.perf_counter()
-            seconds = runner.block(())
-            whole = time.perf_counter() - start
-        first = start
-        for _ in range(repeat):
-            if time.perf_counter() - first > CALLED_AGAIN:
+            if start - ready > CALLED_AGAIN:
                 break
-            with at_most(longest) as limit:
-                start = time.perf_counter()
+            with at_most(longest):
                 seconds = runner.block(())
-                whole = time.perf_counter() - start
-        with at_most(longest) as limit:
+            whole = time.perf_counter() - start
+        with at_most(longest):
             foreign = foreign_file(runner, others) if others and whole < TRACED else ""
+    except TooLongError:
+        copy.give_up()
+        raise
     except BaseException as reason:
         copy.give_up()
-        if limit.reached:
-            raise AbortedError from reason
         raise FailedError(f"it raised {one_line(reason)}") from reason
     finally:
         leave()
     copy.end()
-    return CallTime(seconds, whole, setup, foreign)
+    return CallTime(seconds, whole, ready - begun, foreign)
 
 
 def touched(
     copy: Copy, names: Names, following: Names | None, longest: float, watch: Watch
-) -> tuple[Touched, str]:
-    """Whether a series runs what is watched for, and why; what fails or takes `longest` may.
+) -> tuple[str, bool]:
+    """Why a series may run what is watched for, and whether later series may be touched by it, too.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
-    is known by what it binds, and so touches nobody else.
+    is known by what it binds, and so touches nobody else. What fails, or takes `longest` seconds,
+    may run anything.
     """
     watch.forget()
     try:
-        with at_most(max(SET_UP, copy.timeout(names) or 0.0)), watch:
+        with at_most(copy.timeout(names)), watch:
             runner = copy.begin(names, following)
-    except (FailedError, NotTimedError) as reason:
-        return (Touched.SHARED, watch.why) if watch.why else (Touched.ITSELF, why(reason))
+    except (SeriesError, TooLongError) as reason:
+        return watch.why or why(reason), bool(watch.why)
     shared, imported = watch.why, watch.imported
     itself = ""
     try:
@@ -121,14 +114,12 @@ def touched(
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
-        return (Touched.SHARED, shared) if shared else (Touched.ITSELF, one_line(reason))
+        return shared or one_line(reason), bool(shared)
     finally:
         leave()
     watch.forget()
-    with contextlib.suppress(FailedError, NotTimedError), watch:
+    with contextlib.suppress(SeriesError), watch:
         copy.end()
     if not (itself or shared):
         shared = watch.why
-    if shared:
-        return Touched.SHARED, shared
-    return (Touched.ITSELF, itself or imported) if itself or imported else (Touched.NO, "")
+    return shared or itself or imported, bool(shared)

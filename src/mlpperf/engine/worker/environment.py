@@ -12,16 +12,8 @@ from typing import Any
 
 NONE, UNKNOWN = "none", "unknown"
 # The packages whose versions are kept, as far as they are installed.
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "torch",
-    "jax",
-)
+PACKAGES = ["numpy", "scipy", "scikit-learn", "keras", "torch", "jax", "tensorflow"]
+PACKAGES += ["tensorflow-cpu"]
 
 
 def versions() -> dict[str, str]:

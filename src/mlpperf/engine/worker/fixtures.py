@@ -6,28 +6,17 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from .runner import PreparedRunner, Runner
-from .suite import NotTimedError
-
-
-class Session(Protocol):
-    """What a fixture knows of the copy that it belongs to."""
-
-    def hand_over(self, runner: Runner) -> None:
-        """Let others time what a test calls, and come back when they have."""
-
-    def not_timed(self, why: str) -> NotTimedError:
-        """What a test raises whose function cannot be timed."""
 
 
 class Fixtures:
-    """The fixtures, instead of those of pytest-benchmark or pytest-codspeed."""
+    """The fixtures of a `PytestCopy`, instead of those of pytest-benchmark or pytest-codspeed."""
 
-    def __init__(self, copy: Session) -> None:
+    def __init__(self, copy: Any) -> None:
         self._copy = copy
 
     @pytest.fixture
@@ -52,7 +41,7 @@ class Benchmark:
     Its `stats` are those of the one call that it makes itself, and None before.
     """
 
-    def __init__(self, copy: Session, node: Any) -> None:
+    def __init__(self, copy: Any, node: Any) -> None:
         self._copy = copy
         self._used = False
         self.name, self.fullname = node.name, node.nodeid

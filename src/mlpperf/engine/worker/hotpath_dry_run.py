@@ -159,12 +159,9 @@ def _changed(head: HotPath, base: HotPath, case: Case) -> str:
 
 
 def _as_head(sides: Mapping[str, Contestant], given: Args, case: Case) -> tuple[Args, bool]:
-    """The base's arguments, proven right, and whether they are `given`, those of the head.
+    """The base's arguments, and whether they are `given`, those of the head.
 
-    Raises
-    ------
-    WrongResultError
-        If the base's contestant is wrong.
+    `WrongResultError` is raised if the base's contestant is wrong.
     """
     (head, _), (path, variant) = sides["head"], sides["base"]
     inputs, _, expected = problem(head, case)

@@ -36,8 +36,7 @@ def _shared_object(worlds: Sequence[World]) -> str:
     common = {id(v) for module in outside_modules() for v in list(vars(module).values())}
     owned = set[int]()
     for world in worlds:
-        own = {name.partition(".")[0] for name in world.modules}
-        mine = {}
+        own, mine = world.packages, {}
         for name, module in world.modules.items():
             mine[id(module)] = name
             for key, value in list(vars(module).items()):
@@ -53,9 +52,8 @@ def _kept_object(worlds: Sequence[World]) -> str:
     """An object of the project that an extension module keeps for all of a thread."""
     content = kept()
     for world in worlds:
-        own = {name.partition(".")[0] for name in world.modules}
         for name, value in content.items():
-            if belongs(value, own):
+            if belongs(value, world.packages):
                 return f"{name} of {world.side} is kept once for all of a thread"
     return ""
 

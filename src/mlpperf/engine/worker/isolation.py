@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
 from .lines import SIDE, turn_of
-from .origins import CHILD, COPY, HOME, Origins
+from .origins import CHILD, COPY, HOME, Origins, is_standard
 from .registers import OUTER, Registers
 
 Returned = TypeVar("Returned")
@@ -94,6 +94,11 @@ class World:
         return self._own
 
     @property
+    def packages(self) -> set[str]:
+        """The top-level packages and modules that these belong to."""
+        return {name.partition(".")[0] for name in self._own}
+
+    @property
     def root(self) -> str:
         """Its folder."""
         return self._root
@@ -102,11 +107,6 @@ class World:
     def side(self) -> str:
         """The version that it is a copy of."""
         return self._side.decode().strip()
-
-    @property
-    def path(self) -> list[str]:
-        """Its folders on `sys.path`, also those that code has added."""
-        return [place for place in sys.path if self._is_below(place)] or self._path
 
     def enter(self) -> None:
         """Let it be this world's turn; whose turn it was before is over."""
@@ -149,7 +149,9 @@ class World:
         sys.modules.update(self._others)
         # Code may do with the path as it likes: pytest puts the folders of tests there. A relative
         # one means this copy's, and importing remembers where the first copy's was.
-        sys.path[:] = [_absolute(place) if _is_relative(place) else place for place in sys.path]
+        sys.path[:] = [
+            os.path.abspath(place) if _is_relative(place) else place for place in sys.path
+        ]
         if len(sys.path_importer_cache) != self._seen_finders:
             for place in list(filter(_is_relative, sys.path_importer_cache)):
                 del sys.path_importer_cache[place]
@@ -237,23 +239,18 @@ def _import_standard(folders: Sequence[str]) -> None:
 
     What else runs here, such as pytest, would otherwise get the project's `queue` or `random`.
     """
-    standard = os.path.dirname(os.__file__) + os.sep
     names = {entry.stem for folder in map(Path, folders) for entry in folder.glob("*")}
     # Many projects have a package of this name, and nothing that runs here needs Python's.
     for name in sorted(names - {"test", ""} - sys.modules.keys()):
         with contextlib.suppress(Exception):  # it is no module
             origin = importlib.util.find_spec(name).origin or ""  # type: ignore[union-attr]
-            if origin.startswith(standard) and "site-packages" not in origin:
+            if is_standard(origin):
                 importlib.import_module(name)
 
 
 def _is_relative(place: object) -> bool:
     """Whether it is a folder below the current one; not that one itself, which is ''."""
     return isinstance(place, str) and bool(place) and not os.path.isabs(place)
-
-
-def _absolute(place: str) -> str:
-    return os.path.abspath(place)
 
 
 def leave() -> None:

@@ -21,11 +21,11 @@ class Line:
     """The end of the line in a process, whose prints go to standard error from now on.
 
     Processes that it starts do not have it. What they have forked, and that goes on here, ends as
-    soon as it has something to say.
+    soon as it has something to send.
     """
 
     def __init__(self) -> None:
-        self._replies, self._said = os.dup(1), 0
+        self._replies, self._sent = os.dup(1), 0
         self._questions = os.fdopen(os.dup(0), encoding="utf-8")
         os.dup2(2, 1)  # nothing else may be written there
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -45,7 +45,7 @@ class Line:
         """The next thing that is asked for; None if there is none."""
         return json.loads(self._questions.readline() or "null")
 
-    def say(self, answer: dict[str, Any]) -> None:
+    def send(self, answer: dict[str, Any]) -> None:
         """Send an answer, on a line of its own whatever somebody else has written there."""
         if self._replies < 0:
             os._exit(1)
@@ -54,20 +54,20 @@ class Line:
         left = f"\n{json.dumps(answer)}\n".encode()
         while left:
             left = left[os.write(self._replies, left) :]
-        self._said += 1
+        self._sent += 1
 
     def answer(self, work: Callable[[Any], Iterable[dict[str, Any]]]) -> None:
         """Do the task that is asked for, and send all answers, so that none is lost later."""
         for one in work(self.ask()):
-            self.say(one)
+            self.send(one)
         self.end()
 
     def end(self) -> None:
         """Send how many answers there were, and end this process.
 
-        Threads and exit handlers that somebody has left have no say any more.
+        Threads and exit handlers that somebody has left do nothing any more.
         """
-        self.say({"done": self._said})
+        self.send({"done": self._sent})
         os._exit(0)
 
 

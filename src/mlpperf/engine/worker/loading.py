@@ -42,14 +42,9 @@ class Versions:
             sys.dont_write_bytecode = False  # only the first process compiles a version's files
 
     def load(self, name: str) -> Copy:
-        """A copy of a version's suite, with modules of its own.
+        """A copy of a version's suite, with modules of its own; raises as `check`.
 
-        Raises
-        ------
-        ModuleNotFoundError
-            If the environment lacks what runs the suite.
-        MixedError
-            If it has imported modules of another version.
+        `ModuleNotFoundError` is raised if the environment lacks what runs the suite.
         """
         task, side = self.task, self.task.sides[name]
         if task.compiled:
@@ -98,21 +93,10 @@ class Versions:
         return self._origins
 
     def all(self) -> dict[str, Copy]:
-        """A copy of each.
-
-        Raises
-        ------
-        DependentError
-            If they share what should be their own.
-        """
+        """A copy of each; raises as `check_independence`."""
         copies = {name: self.load(name) for name in self.task.sides}
         self.check_independence()
         return copies
-
-    def only(self) -> tuple[str, Copy]:
-        """The only version, and a copy of it."""
-        (name,) = self.task.sides
-        return name, self.load(name)
 
     def often(self, rng: random.Random) -> dict[str, list[Copy]]:
         """Copies of each to be timed, loaded in random order, as many as loading quickly allows.
@@ -141,11 +125,8 @@ class Versions:
     def check(self, *names: str) -> None:
         """Check that some versions, or all, have run their own files only.
 
-        Raises
-        ------
-        MixedError
-            If one has imported modules of another one, of the working tree, or of an installed
-            version.
+        `MixedError` is raised if one has imported modules of another one, of the working tree, or
+        of an installed version.
         """
         for name in names or self.task.sides:
             others = [Path(side.whole) for other, side in self.task.sides.items() if other != name]
@@ -154,22 +135,17 @@ class Versions:
                     raise MixedError(name, stray)
 
     def check_independence(self) -> None:
-        """Check that copies with extension modules share nothing that should be their own.
-
-        Raises
-        ------
-        DependentError
-            If they do.
-        """
-        worlds = [world for of_version in self._worlds.values() for world in of_version]
+        """Raise `DependentError` if copies with extension modules share what must be their own."""
+        worlds = self._all_worlds()
         if self.task.compiled and len(worlds) > 1 and (why := why_dependent(worlds)):
             raise DependentError(why)
 
+    def _all_worlds(self) -> list[World]:
+        return [world for of_version in self._worlds.values() for world in of_version]
+
     def registered(self) -> str:
         """Where outside of the only version something of it is registered; "" if nowhere."""
-        worlds = [world for of_version in self._worlds.values() for world in of_version]
-        own = {name.partition(".")[0] for world in worlds for name in world.modules}
-        return registered_with(own)
+        return registered_with(set().union(*(world.packages for world in self._all_worlds())))
 
 
 def with_own_files(side: Side, into: Path) -> Side:

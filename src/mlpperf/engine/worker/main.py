@@ -6,20 +6,23 @@ that what is done is not lost if the process is. Whatever the project prints goe
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .absent import AbsentFiles
 from .allocations import least_memory, memory_of
 from .children import Children
 from .counting import counted
-from .dry_run import AbortedError, Touched, call_time, touched
+from .dry_run import call_time, noting, touched
 from .isolation import leave
 from .lines import Line, begins
 from .loading import DependentError, Versions
+from .on_request import Ask, time_on_request
 from .protocol import (
     COMMANDS,
     HOTPATH,
@@ -40,9 +43,9 @@ from .protocol import (
 )
 from .rounds import set_aside
 from .shared_state import shared_state
-from .suite import FailedError, MixedError, NotTimedError, SkippedError, why
+from .suite import MixedError, NotTimedError, SeriesError, why
 from .timeout import at_most
-from .timing import Ask, Ready, time_on_request, time_sessions
+from .timing import ready_in, time_sessions
 from .tracing import Beginnings, calls_of, loop_times
 from .watching import Watch
 from .wire import from_json, to_json
@@ -156,19 +159,11 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
             children.forget()
             absent.forget()
             others = [side.whole for other, side in task.sides.items() if other != name]
-            try:
+            with noting(answer, name, task.longest):
                 took = call_time(copy, names, following, task.longest, task.repeat, others)
                 if why_unknown := absent.why or children.unknown:
                     raise NotTimedError(why_unknown)
                 answer.took[name] = took
-            except AbortedError:
-                answer.aborted[name] = task.longest
-            except SkippedError as reason:
-                answer.skipped[name] = str(reason)
-            except NotTimedError as reason:
-                answer.untimed[name] = str(reason)
-            except FailedError as reason:
-                answer.failed[name] = str(reason)
             if stray := children.strayed:
                 raise MixedError(name, stray)
         yield answer
@@ -176,18 +171,13 @@ def _dry_run(versions: Versions) -> Iterator[Message]:
 
 def _value(versions: Versions) -> Iterator[Message]:
     """What series of the only version give that measure no time."""
-    _, copy = versions.only()
+    (copy,) = versions.all().values()
     for names, _ in _each(versions.task.series):
         try:
-            value, unit = copy.value(names)
-        except FailedError as reason:
-            yield Value(names, failed=str(reason))
-        except SkippedError as reason:
-            yield Value(names, skipped=str(reason))
-        except NotTimedError as reason:
-            yield Value(names, untimed=str(reason))
-        else:
-            yield Value(names, value, unit)
+            yield Value(names, *copy.value(names))
+        except SeriesError as reason:
+            fields: dict[str, Any] = {reason.field: str(reason)}
+            yield Value(names, **fields)
 
 
 def _count(versions: Versions) -> Iterator[Message]:
@@ -197,21 +187,18 @@ def _count(versions: Versions) -> Iterator[Message]:
     """
     task, copies = versions.task, versions.all()
     for names, following in _each(task.series):
-        ready = Ready()
         try:
-            runners = {n: ready.begin(copy, names, following) for n, copy in copies.items()}
-            set_aside()  # collections are quick then
-            with at_most(task.longest):
-                for runner in runners.values():
-                    runner.run(())
-                memory = least_memory(runners)
-                sides = {n: task.sides[n] for n in runners}
-                counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
-            ready.end()
+            with ready_in(copies, names, following) as runners:
+                set_aside()  # collections are quick then
+                with at_most(task.longest):
+                    for runner in runners.values():
+                        runner.run(())
+                    memory = least_memory(runners)
+                    sides = {n: task.sides[n] for n in runners}
+                    counts = {n: counted(runners[n], of.root, of.whole) for n, of in sides.items()}
         except BaseException:  # of which the dry run has reported what is wrong
-            ready.give_up()
-        else:
-            yield Counted(names, counts, memory)
+            continue
+        yield Counted(names, counts, memory)
 
 
 def _memory(versions: Versions) -> Iterator[Message]:
@@ -220,52 +207,35 @@ def _memory(versions: Versions) -> Iterator[Message]:
     rng = random.Random(task.seed)
     copies = {name: versions.load(name) for name in rng.sample(list(task.sides), len(task.sides))}
     for names, following in _each(task.series):
-        ready = Ready()
-        try:
-            runners = {n: ready.begin(copy, names, following) for n, copy in copies.items()}
+        with ready_in(copies, names, following) as runners:
             for runner in runners.values():
                 runner.run(())
             yield MemoryCounts(names, memory_of(runners, task.calls))
-        finally:
-            ready.end()
 
 
 def _trace(versions: Versions) -> Iterator[Message]:
     """What one call of each series runs in the only version there is."""
-    name, copy = versions.only()
-    root = versions.task.sides[name].root
+    copies = versions.all()
     yield LoopTimes(loop_times())
     for names, following in _each(versions.task.series):
-        try:
-            runner = copy.begin(names, following)
-            try:
-                yield Trace(names, calls_of(runner, root))
-            finally:
-                leave()
-                copy.end()
-        except (FailedError, NotTimedError):
-            continue
+        with contextlib.suppress(SeriesError), ready_in(copies, names, following) as runners:
+            for side, runner in runners.items():
+                yield Trace(names, calls_of(runner, versions.task.sides[side].root))
 
 
 def _places(versions: Versions) -> Iterator[Message]:
     """Where the functions begin that each series runs in the only version, its loading included."""
-    ((_, side),) = versions.task.sides.items()
+    (side,) = versions.task.sides.values()
     beginnings = Beginnings(side.whole)
     with beginnings:
-        _, copy = versions.only()
+        copies = versions.all()
     for names, following in _each(versions.task.series):
-        try:
+        with contextlib.suppress(SeriesError), contextlib.ExitStack() as stack:
             with beginnings:
-                runner = copy.begin(names, following)
-            try:
-                with beginnings:
-                    runner.block(())
-            finally:
-                leave()
-                copy.end()
-        except (FailedError, NotTimedError):
-            continue
-        yield Places(names, sorted(beginnings.places))
+                (runner,) = stack.enter_context(ready_in(copies, names, following)).values()
+                runner.block(())
+            stack.close()
+            yield Places(names, sorted(beginnings.places))
 
 
 def _touch(versions: Versions) -> Iterator[Message]:
@@ -281,9 +251,9 @@ def _touch(versions: Versions) -> Iterator[Message]:
     for names, following in _each(task.series):
         reason = shared
         for copy in copies.values() if not shared else ():
-            which, because = touched(copy, names, following, task.longest, watch)
+            because, is_shared = touched(copy, names, following, task.longest, watch)
             reason = reason or because
-            shared = shared or (because if which is Touched.SHARED else "")
+            shared = shared or (because if is_shared else "")
         yield Touch(names, reason)
 
 

@@ -10,54 +10,44 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Optional
 
-from .protocol import Begin, Block, Done, Failure, Message, Names, Request
+from .lines import begins
+from .loading import Versions
+from .protocol import Begin, Block, Done, Failure, Message, Request
 from .rounds import collect_garbage, set_aside
-from .runner import Clock, Runner
+from .runner import Runner
 from .suite import why
+from .timing import Ready
 
 # A block is multi-threaded if the process used this many times the CPU time of its main thread.
 MULTI_THREADED = 1.1
+Ask = Callable[[], Optional[Request]]
 
 
-def blocks_on_request(
-    begin: Callable[[Names, bool], list[Runner]],
-    end: Callable[[], None],
-    give_up: Callable[[], None],
-    ask: Callable[[], Request | None],
-    rng: random.Random,
-    clock: Clock = time.perf_counter_ns,
-) -> Iterator[Message]:
-    """Do what is asked, line by line, until nothing is; an answer for each.
-
-    Parameters
-    ----------
-    begin
-        Gets a series ready, in one copy if its calls are long, and gives what each calls.
-    end, give_up
-        End it, also after a failure.
-    ask
-        Waits for the next request; None if there is none.
-    rng
-        Draws the copy that runs a block.
-    clock
-        Nanoseconds.
-    """
-    runners: list[Runner] = []
+def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
+    """Do what is asked until nothing is, with an answer for each; `ask` waits for the next one."""
+    rng = random.Random(versions.task.seed)
+    (copies,) = versions.often(rng).values()
+    ready, runners = Ready(), list[Runner]()
     everywhere = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     processor = -1  # to go to after the first block, if that has no threads
     yield Done()
     while wanted := ask():
         try:
             if isinstance(wanted, Begin):
-                runners, processor = begin(wanted.series, wanted.long), wanted.processor
+                begins(wanted.series)
+                chosen = rng.sample(copies, 1 if wanted.long else len(copies))
+                runners = [ready.begin(copy, wanted.series, None) for copy in chosen]
+                processor = wanted.processor
+                set_aside()
                 yield Done()
             elif isinstance(wanted, Block):
                 runner = rng.choice(runners)
                 runner.calls, runner.warm = wanted.calls, wanted.warm
                 collect_garbage()
                 before = time.process_time(), time.thread_time()
-                seconds = runner.block((), clock)
+                seconds = runner.block((), time.perf_counter_ns)
                 if processor >= 0:
                     whole, ours = time.process_time() - before[0], time.thread_time() - before[1]
                     if whole < MULTI_THREADED * ours:
@@ -66,12 +56,12 @@ def blocks_on_request(
                 yield Done(seconds)
             else:
                 _stay_on(everywhere)
-                end()
+                ready.end()
                 set_aside()
                 yield Done()
         except BaseException as reason:  # anything may go wrong in some commit
             _stay_on(everywhere)
-            give_up()
+            ready.give_up()
             yield Failure(why(reason))
 
 

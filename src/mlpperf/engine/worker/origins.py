@@ -24,6 +24,15 @@ CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child")
 BUILDING = ("mesonpy", "scikit_build", "_editable_skbc", "maturin_import_hook")
 
 
+STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+def is_standard(file: str) -> bool:
+    """Whether a file is one of the standard library."""
+    return file.startswith(STANDARD) and not any(packages in file for packages in PACKAGES)
+
+
 class Origins:
     """The folder of the user's repository, and what is taken from a copy of it instead.
 

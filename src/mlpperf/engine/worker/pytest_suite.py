@@ -1,7 +1,7 @@
 """Tests that use the `benchmark` fixture, run by pytest itself.
 
 Each copy of a suite is a pytest session in a greenlet: a test that hands a function over sleeps
-until that was timed, while other sessions go on; then its own asserts say whether it is right.
+until that was timed, while other sessions go on; then its own asserts show whether it is right.
 Greenlets share a thread, so that what is bound to one, such as a database connection, goes on
 working.
 """
@@ -31,7 +31,7 @@ from .runner import Runner
 from .scenes import Scene
 from .suite import Copy, FailedError, NotTimedError, SkippedError, one_line, printable
 from .timed_items import is_marked, is_timed, takes_fixture
-from .wording import Heard, conftest_in, in_one_line, unprefixed, with_remedy
+from .wording import Tee, conftest_in, in_one_line, with_remedy
 
 # Asserts are as they are, and nothing is captured: neither can be of several sessions at once. What
 # a project forbids itself in its own runs does not end a session, such as marks of plugins that are
@@ -87,13 +87,13 @@ class PytestCopy(Copy):
         broken: dict[str, str] = {}
         importing: list[str] = []
         while True:
-            self.broken, self._heard, self._asked = {}, Heard(sys.stderr), ""
+            self.broken, self._errors, self._why_ended = {}, Tee(sys.stderr), ""
             self._collected = 0
             arguments = [*OPTIONS, *options, *importing]
             self._session = greenlet(functools.partial(self._run, arguments, files))
             self._switch()
-            output = f"{self._asked}\n{self._heard.text}"
-            place = conftest_in(output) if self._asked else ""
+            output = f"{self._why_ended}\n{self._errors.text}"
+            place = conftest_in(output) if self._why_ended else ""
             top = self._scene.folder
             name = os.path.relpath(Path(top, place), top) if place else ""
             below = [file for file in files if name and Path(name).parent in Path(file).parents]
@@ -116,7 +116,7 @@ class PytestCopy(Copy):
             what = f"{name} cannot be loaded" if name else "pytest has ended"
             self.broken[""] = (
                 with_remedy(f"{what}: {in_one_line(output)}")
-                if self._asked
+                if self._why_ended
                 else f"pytest has collected {tests}"
             )
 
@@ -151,20 +151,20 @@ class PytestCopy(Copy):
             raise FailedError(with_remedy(outcome.failed))
 
     def _switch(self, value: object = None) -> Any:
-        """Let the session go on until it has something to say, in its own surroundings."""
+        """Let the session go on until it pauses or ends, in its own surroundings."""
         if self._session.dead:
             raise FailedError("its session has ended early")
         with self._scene.entered():
             return self._session.switch(value)
 
-    def _say(self, value: object = None) -> Any:
+    def _pause(self, value: object = None) -> Any:
         """In the session: let the others go on until they want something."""
         parent = getcurrent().parent
         assert parent is not None
         return parent.switch(value)
 
     def _run(self, options: list[str], files: list[str], _: object) -> None:
-        sys.argv, sys.stderr = list(ARGUMENTS), self._heard
+        sys.argv, sys.stderr = list(ARGUMENTS), self._errors
         folders = _outermost(files)
         if IMPORTLIB[0] in options:  # which puts no folder of tests on the path
             sys.path += [
@@ -176,21 +176,21 @@ class PytestCopy(Copy):
         except BaseException as reason:  # a plugin may raise anything
             self.ended(one_line(reason))
         else:
-            self._asked = self._asked or f"its exit code is {int(code)}"
+            self._why_ended = self._why_ended or f"its exit code is {int(code)}"
 
     # --- messages of the plugin ---
 
     def ended(self, why: str) -> None:
         """Note why the session ends early."""
-        self._asked = why
+        self._why_ended = why
 
     def collected(self, items: Sequence[Any]) -> None:
         """Take the tests that are to be timed, and run those that are wanted."""
-        sys.stderr = self._heard.stream
+        sys.stderr = self._errors.stream
         self._collected = len(items)
         self._items = {_names(item): item for item in items if is_timed(item)}
         expected = None
-        while wanted := self._say():
+        while wanted := self._pause():
             item, following = wanted
             if expected is not item and expected is not None:
                 # Something has failed in between: what was kept for another test is torn down.
@@ -201,15 +201,9 @@ class PytestCopy(Copy):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=kept)
 
     def hand_over(self, runner: Runner) -> None:
-        """Let others time what a test calls.
-
-        Raises
-        ------
-        NotTimedError
-            If it was given up meanwhile.
-        """
+        """Let others time what a test calls; raises if it was given up meanwhile."""
         self._scene.prepare(runner)
-        if isinstance(reason := self._say(runner), Exception):
+        if isinstance(reason := self._pause(runner), Exception):
             raise reason
 
     def not_timed(self, why: str) -> NotTimedError:
@@ -221,7 +215,7 @@ class PytestCopy(Copy):
         """Take in the report of pytest on a phase of the test."""
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfail"
-            self._outcome.skipped = unprefixed(reason)
+            self._outcome.skipped = str(reason).removeprefix("Skipped: ")
         elif report.failed and not self._outcome.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             if crash is None:  # such as a fixture that is not there
@@ -268,7 +262,7 @@ def _forget(files: set[Path]) -> None:
 
 
 class _Plugin:
-    """What a copy hears from its session, and which of its files are collected."""
+    """What a copy learns from its session, and which of its files are collected."""
 
     def __init__(self, copy: PytestCopy, files: Sequence[str]) -> None:
         self._copy = copy
@@ -290,7 +284,7 @@ class _Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
-        """Say that this is a run for benchmarks."""
+        """Mark this as a run for benchmarks."""
         config.option.benchmark_only = config.option.benchmark_enable = True
         config.option.benchmark_skip = config.option.benchmark_disable = False
         config.option.codspeed = True
@@ -341,7 +335,8 @@ class _Plugin:
             reason = f"{name} cannot be loaded: {in_one_line(why)}"
         elif report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            reason = f"{report.nodeid} is skipped as a whole: {unprefixed(reason)}"
+            why_skipped = str(reason).removeprefix("Skipped: ")
+            reason = f"{report.nodeid} is skipped as a whole: {why_skipped}"
         else:
             return
         if report.nodeid:
@@ -364,8 +359,7 @@ class _Plugin:
     def pytest_internalerror(self, excinfo: Any) -> None:
         self._copy.ended(one_line(excinfo.value))
 
-    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self._copy.ended(one_line(excinfo.value))
+    pytest_keyboard_interrupt = pytest_internalerror
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:

@@ -34,16 +34,11 @@ GROUP_BYTES = 1 << 31
 
 @dataclass
 class Ready:
-    """A contest that is ready to go on.
-
-    Attributes
-    ----------
-    taken : seconds that it took so far, set-up included.
-    """
+    """A contest that is ready to go on; so far, it has `taken` seconds, set-up included."""
 
     contest: Contest
     timing: Timing
-    taken: float = 0.0
+    taken: float
 
     def go_on(self, share: float) -> None:
         """Let its contestants run until that share of the seconds is spent."""

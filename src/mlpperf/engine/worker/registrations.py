@@ -7,18 +7,17 @@ modules of installed packages hold: in their containers, classes, functions and 
 
 from __future__ import annotations
 
-import os
 import sys
 import weakref
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
+from .origins import is_standard
+
 DEEPEST = 3  # containers, classes and instances one in the other, from a module on
 VALUES_MOST = 1_000_000  # that are looked at
-STANDARD = str(Path(os.__file__).parent) + os.sep
 # The modules of Python in which projects register something that others then meet.
 MEETING = ("copyreg", "logging")
 # What runs the suite holds the project's own modules, and nothing that is timed meets there.
@@ -51,7 +50,7 @@ def _is_standard(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str):
         return module.__name__ in sys.builtin_module_names
-    return file.startswith(STANDARD) and "site-packages" not in file
+    return is_standard(file)
 
 
 def _holds(first: Any, own: Collection[str], seen: set[int]) -> bool:

@@ -170,7 +170,7 @@ class Turns:
 
 
 class blaming:
-    """Note on an exception which contestant has raised it, for `blamed`."""
+    """Note on an exception which contestant has raised it, as its attribute `contestant`."""
 
     def __init__(self, contestant: int) -> None:
         self._contestant = contestant
@@ -183,11 +183,6 @@ class blaming:
         if reason is not None:
             with contextlib.suppress(AttributeError):
                 reason.contestant = self._contestant  # type: ignore[attr-defined]
-
-
-def blamed(reason: BaseException) -> int | None:
-    """The contestant that has raised an exception; None if none of them did."""
-    return getattr(reason, "contestant", None)
 
 
 def collect_garbage() -> None:

@@ -6,25 +6,36 @@ A copy knows its series, gets one ready, and ends it. In between, what the serie
 from __future__ import annotations
 
 import contextlib
+from typing import ClassVar
 
 from .protocol import Names
 from .runner import Runner
 
-# Tests with one of these fixtures are timed, and those with such a mark, as a whole.
-FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
-MARKS = ("benchmark", "codspeed_benchmark")
+SET_UP = 60.0  # seconds that the set-up of a series may take unless its suite allows more
 
 
-class NotTimedError(Exception):
+class SeriesError(Exception):
+    """Why a series is not timed; `field` of an answer holds it."""
+
+    field: ClassVar[str]
+
+
+class NotTimedError(SeriesError):
     """A series that cannot be timed here, for a reason that is no fault of the code."""
+
+    field = "untimed"
 
 
 class SkippedError(NotTimedError):
     """A series that its own suite skips."""
 
+    field = "skipped"
 
-class FailedError(Exception):
+
+class FailedError(SeriesError):
     """A series whose call has failed, or its own asserts have."""
+
+    field = "failed"
 
 
 class MixedError(Exception):
@@ -60,21 +71,21 @@ class Copy:
 
         Raises
         ------
-        NotTimedError, FailedError
+        SeriesError
             If it gives nothing.
         """
         raise NotTimedError("it has no value")
 
-    def timeout(self, series: Names) -> float | None:
-        """Seconds that the set-up of a series may take, by its suite; None if that has no limit."""
-        return None
+    def timeout(self, series: Names) -> float:
+        """Seconds that the set-up of a series may take."""
+        return SET_UP
 
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Get `series` ready, and give what it calls; this copy's next one is `following`.
 
         Raises
         ------
-        NotTimedError, FailedError
+        SeriesError
             If there is nothing to be timed; it has then ended.
         """
         raise NotImplementedError
@@ -107,5 +118,4 @@ def one_line(reason: BaseException) -> str:
 
 def why(reason: BaseException) -> str:
     """Why a series cannot be timed: in our own words, or as the exception has it."""
-    ours = isinstance(reason, (FailedError, NotTimedError))
-    return str(reason) if ours else one_line(reason)
+    return str(reason) if isinstance(reason, SeriesError) else one_line(reason)

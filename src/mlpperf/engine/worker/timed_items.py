@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-from .suite import FIXTURES, MARKS
-
+# Tests with one of these fixtures are timed, and those with such a mark, as a whole.
+FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
+MARKS = ("benchmark", "codspeed_benchmark")
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 DYNAMICALLY = ("getfixturevalue", "getfuncargvalue")
 

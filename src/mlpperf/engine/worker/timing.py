@@ -1,23 +1,67 @@
-"""Timing in a worker: of all versions in turns, or of one whenever it is asked."""
+"""Timing in a worker: all versions in turns."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Optional
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .isolation import leave
 from .lines import begins
 from .loading import Versions
-from .on_request import blocks_on_request
-from .protocol import HOTPATH, Message, Names, Request, Samples, Session, Task
-from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blamed, blaming, set_aside
+from .protocol import HOTPATH, Message, Names, Samples, Session, Task
+from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner
 from .suite import Copy, why
 from .timeout import TooLongError, at_most
 
-Ask = Callable[[], Optional[Request]]
+
+class Ready:
+    """Copies in which the same series is ready, until it has come to its end in all of them."""
+
+    def __init__(self) -> None:
+        self._copies: list[Copy] = []
+
+    def begin(self, copy: Copy, names: Names, following: Names | None) -> Runner:
+        """Get the series ready in a copy."""
+        runner = copy.begin(names, following)
+        self._copies.append(copy)
+        return runner
+
+    def end(self) -> None:
+        """Let all come to their end."""
+        leave()
+        while self._copies:
+            self._copies.pop().end()
+
+    def give_up(self) -> None:
+        """The same after a failure, without what would come after the call."""
+        leave()
+        while self._copies:
+            self._copies.pop().give_up()
+
+    def __enter__(self) -> Ready:
+        """Itself."""
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        """End all."""
+        try:
+            if not failed:
+                self.end()
+        finally:
+            self.give_up()
+
+
+@contextlib.contextmanager
+def ready_in(
+    copies: Mapping[str, Copy], names: Names, following: Names | None
+) -> Iterator[dict[str, Runner]]:
+    """What a series calls in a copy of each version, in which it is ready meanwhile."""
+    with Ready() as ready:
+        yield {side: ready.begin(copy, names, following) for side, copy in copies.items()}
 
 
 def time_sessions(versions: Versions) -> Iterator[Message]:
@@ -57,24 +101,24 @@ def _timed(
 
     `following` is the next series of each copy, by its `id`.
     """
-    names, start, ready = session.series, time.perf_counter(), Ready()
+    names, start = session.series, time.perf_counter()
     longest = session.seconds + task.longest
     sides = list(copies)
     every = [(number, copy) for number, side in enumerate(sides) for copy in copies[side]]
+    contestants: list[list[Runner]] = [[] for _ in sides]
     try:
-        for number, copy in rng.sample(every, len(every)):
-            with blaming(number):
-                ready.begin(copy, names, following.get(id(copy)))
-        contestants = [[ready.runners[id(copy)] for copy in loads] for loads in copies.values()]
-        give = _arguments(task, session, copies)
-        set_aside()
-        with at_most(longest):
-            turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
-            turns.go_on(session.seconds, FEWEST_ROUNDS)
-        ready.end()
+        with Ready() as ready:
+            for number, copy in rng.sample(every, len(every)):
+                with blaming(number):
+                    runner = ready.begin(copy, names, following.get(id(copy)))
+                contestants[number].append(runner)
+            give = _arguments(task, session, copies)
+            set_aside()
+            with at_most(longest):
+                turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
+                turns.go_on(session.seconds, FEWEST_ROUNDS)
     except BaseException as reason:  # what is called may fail at the hundredth time
-        ready.give_up()
-        which = blamed(reason)
+        which = getattr(reason, "contestant", None)
         too_long = f"its calls did not end within {longest:.0f} s"
         return Samples(
             names,
@@ -95,47 +139,3 @@ def _arguments(
     from .hotpath_suite import arguments
 
     return arguments(firsts, session.series, session.shares_arguments)
-
-
-class Ready:
-    """Copies in which the same series is ready, and what each calls, by their `id`."""
-
-    def __init__(self) -> None:
-        self.runners: dict[int, Runner] = {}
-        self._copies: list[Copy] = []
-
-    def begin(self, copy: Copy, names: Names, following: Names | None) -> Runner:
-        """Get the series ready in a copy."""
-        runner = self.runners[id(copy)] = copy.begin(names, following)
-        self._copies.append(copy)
-        return runner
-
-    def end(self) -> None:
-        """Let all come to their end."""
-        leave()
-        self.runners.clear()
-        while self._copies:
-            self._copies.pop().end()
-
-    def give_up(self) -> None:
-        """The same after a failure, which has been reported."""
-        leave()
-        self.runners.clear()
-        while self._copies:
-            self._copies.pop().give_up()
-
-
-def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
-    """Time a block whenever asked, while another process with another version waits."""
-    rng = random.Random(versions.task.seed)
-    (copies,) = versions.often(rng).values()
-    ready = Ready()
-
-    def begin(names: Names, long: bool) -> list[Runner]:
-        begins(names)
-        for copy in rng.sample(copies, 1 if long else len(copies)):
-            ready.begin(copy, names, None)
-        set_aside()
-        return list(ready.runners.values())
-
-    return blocks_on_request(begin, ready.end, ready.give_up, ask, rng, clock=time.perf_counter_ns)

@@ -1,8 +1,8 @@
 """Whether anything is run that differs between two versions, and whether that could be seen at all.
 
 Functions are seen as they begin, by a trace function in every thread; files as they are opened or
-run, by what the interpreter tells its audit hooks. So is what hides from both, such as processes:
-then nobody can say, and the answer is that it may be run.
+run, by an audit hook. So is what hides from both, such as processes: then it is unknown what runs,
+and the answer is that it may be changed code.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from .origins import is_standard
+
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
@@ -30,18 +32,10 @@ COMPILERS = {"numba", "jax", "tensorflow", "taichi", "triton", "torch._dynamo", 
 OPEN_BY_PYTHON = {"numpy", "scipy", "pandas", "sklearn", "matplotlib", "kiwisolver", "contourpy"}
 OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson", "orjson", "regex"}
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
-OPEN_BY_PYTHON |= {
-    "frozenlist",
-    "propcache",
-    "charset_normalizer",
-    "wrapt",
-    "coverage",
-    "simplejson",
-}
+OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
+OPEN_BY_PYTHON |= {"simplejson"}
 IMPORT = "<frozen importlib._bootstrap_external>"
-STANDARD = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
-OTHERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 class Watch:
@@ -92,7 +86,7 @@ class Watch:
             if start := getattr(_thread, name, None):
                 setattr(_thread, name, self._blinding(start))
         threading.settrace(self._look)
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
 
     def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """The same, which starts a thread that nobody traces."""
@@ -125,14 +119,14 @@ class Watch:
             if not (of_import and code.co_name[0] == "<" and code.co_name != "<lambda>"):
                 self._ran |= changed
 
-    def _hear(self, event: str, given: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, given: tuple[Any, ...]) -> None:
         try:
             if event == "exec":
-                self._hear_code(given[0])
+                self._audit_code(given[0])
             elif event in FILES:
-                self._hear_file(event, given[0] if given else None)
+                self._audit_file(event, given[0] if given else None)
             elif event in PROCESSES:
-                self._hear_process(event, given)
+                self._audit_process(event, given)
             elif event in TRACING:
                 caller = sys._getframe(1).f_code
                 if caller.co_filename not in (__file__, threading.__file__):
@@ -141,10 +135,10 @@ class Watch:
                 self._blind = "makes functions that cannot be recognised"
             elif event == "socket.connect":
                 self._seen = "connects to another process"
-        except Exception as reason:  # must not reach who has opened something
+        except Exception as reason:  # must not reach what has opened something
             self._blind = f"watching it failed: {reason!r}"
 
-    def _hear_code(self, code: Any) -> None:
+    def _audit_code(self, code: Any) -> None:
         """A module is run."""
         if code.co_filename.startswith("<"):  # made of a string
             return
@@ -153,11 +147,11 @@ class Watch:
             if place.startswith(root + os.sep) or place in self._files:
                 self._executed[side].add(self._files.get(place) or os.path.relpath(place, root))
             elif os.path.basename(place) in self._names:  # noqa: PTH119
-                self._hear_elsewhere(place)
+                self._audit_elsewhere(place)
         if place in self._files:
             self.imported = f"imports {self._files[place]}, which changed"
 
-    def _hear_elsewhere(self, place: str) -> None:
+    def _audit_elsewhere(self, place: str) -> None:
         """A module is run that lies in neither version; it may be one of theirs, installed."""
         if any(place.startswith(root + os.sep) for root in self._roots.values()):
             return
@@ -171,7 +165,7 @@ class Watch:
                 self._blind = f"imports {place} instead of {name}"
                 return
 
-    def _hear_file(self, event: str, given: Any) -> None:
+    def _audit_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
         if isinstance(given, int) or (event == "open" and given is None):
             return
@@ -197,7 +191,7 @@ class Watch:
         if name:
             self._seen = f"reads {name}, which changed"
 
-    def _hear_process(self, event: str, given: tuple[Any, ...]) -> None:
+    def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
         outer, _ = _outer(sys._getframe(2))
         own = any(outer.startswith(root + os.sep) for root in self._roots.values())
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
@@ -269,8 +263,7 @@ def _outer(frame: FrameType | None) -> tuple[str, set[str]]:
     between: set[str] = set()
     while frame:
         file = frame.f_code.co_filename
-        standard = file.startswith(STANDARD) and not any(other in file for other in OTHERS)
-        if not (standard or file.startswith("<frozen ")):
+        if not (is_standard(file) or file.startswith("<frozen ")):
             return file, between
         between.add(os.path.basename(file))  # noqa: PTH119
         frame = frame.f_back
@@ -281,12 +274,12 @@ def _reads_files(item: tuple[str, Any]) -> str:
     """The package of an extension module that may open files unheard; nothing if it is none."""
     name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
     native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
-    standard = file.startswith(STANDARD) and not any(other in file for other in OTHERS)
-    return name if native and not standard and name not in OPEN_BY_PYTHON else ""
+    known = is_standard(file) or name in OPEN_BY_PYTHON
+    return name if native and not known else ""
 
 
 def _has_children() -> bool:
-    """Whether there is any child of this process, also one that has ended and is not heard yet."""
+    """Whether there is any child of this process, also one that ended but was not waited for."""
     if not hasattr(os, "waitid"):
         known = sys.modules.get("multiprocessing")
         return bool(known and known.active_children())

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 
-class Heard(io.TextIOBase):
+class Tee(io.TextIOBase):
     """A stream that also keeps what is written to it, up to some length."""
 
     def __init__(self, stream: Any, most: int = 100_000) -> None:
@@ -74,9 +74,3 @@ def with_remedy(output: str, skipped: bool = False) -> str:
     if option and (skipped or "skipped" in output):
         return f'{output}; `pytest_options = ["{option[0]}"]` in [tool.mlpperf] passes that option'
     return output
-
-
-def unprefixed(reason: object) -> str:
-    """The reason of a skip, as its author wrote it."""
-    text = str(reason)
-    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
