@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError
 from .environment import asked, install, installed
-from .layout import PACKAGES
+from .layout import PACKAGES, extension_modules
 from .version import Version
 
 # What runs the benchmarks of both versions, and is common to them.
@@ -172,10 +171,9 @@ def why_separate(versions: Mapping[str, Version], pythons: Sequence[str]) -> str
     if len(set(pythons)) > 1:
         return "each has its own Python"
     for version in versions.values():
-        for file in sorted((version.whole / PACKAGES).rglob("*")):
-            if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                name = file.relative_to(version.whole / PACKAGES).parts[0].partition(".")[0]
-                return f"{name}, of which each has its own, has extension modules"
+        for file in extension_modules(version.whole / PACKAGES):
+            name = file.relative_to(version.whole / PACKAGES).parts[0].partition(".")[0]
+            return f"{name}, of which each has its own, has extension modules"
     return ""
 
 

@@ -85,10 +85,10 @@ def entry_name(files: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def building(entries: Iterable[tuple[Path, str]]) -> Iterator[None]:
-    """Keep other processes from building these entries of groups, in an order all agree on."""
+def building(group: Path, names: Iterable[str]) -> Iterator[None]:
+    """Keep other processes from building these entries of a group, in an order all agree on."""
     with contextlib.ExitStack() as locks:
-        for group, name in sorted(set(entries)):
+        for name in sorted(set(names)):
             locks.enter_context(FileLock(group / "locks" / name))
         yield
 

@@ -1,4 +1,4 @@
-"""The environment of a build: an interpreter with the build requirements, and the variables.
+"""What runs a build: its backend, an interpreter with the build requirements, and the variables.
 
 One environment serves all builds of a group, so that both versions are built by the same packages.
 """
@@ -13,13 +13,14 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from ...errors import MlpperfError, last_line
+from ...errors import MlpperfError
 from ..files import write_whole
-from ..words import plain
+from ..suites.pyproject import readable, table_at
 from .environment import QUESTION, asked, install
 from .variables import variables
 
@@ -35,7 +36,76 @@ IDENTITY = (
     " + list(map(str, __import__('sysconfig').get_config_vars('SOABI', 'CC', 'CXX', 'CFLAGS')))"
 )
 VERSIONS = "sorted([d.metadata['Name'] or '', d.version] for d in metadata.distributions())"
+VENV = "__import__('venv').create(sys.argv[1], symlinks=__import__('os').name != 'nt')"
 MARKER = "state.txt"  # written when an environment is whole
+
+
+# Build backends that compile, on all processors. Others may compile, by configuration.
+COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
+LEGACY = "setuptools.build_meta:__legacy__"
+# Calls a hook of the build backend.
+HOOK = """
+import importlib, json, sys
+about = json.loads(sys.argv[1])
+sys.path[:] = [*about["path"], *filter(None, sys.path)]
+module, _, attribute = about["backend"].partition(":")
+backend = importlib.import_module(module)
+for name in filter(None, attribute.split(".")):
+    backend = getattr(backend, name)
+if "requires" in about:
+    hook = getattr(backend, "get_requires_for_build_wheel", lambda config: [])
+    with open(about["requires"], "w") as file:
+        json.dump(list(hook(about["config"])), file)
+else:
+    backend.build_wheel(about["wheels"], about["config"])
+"""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The build backend of a project (PEP 517).
+
+    Attributes
+    ----------
+    name : its module, and after a colon its object there.
+    requires : the requirements that its configuration lists.
+    path : the folders in the project where it lies, if it is the project's own.
+    """
+
+    name: str
+    requires: tuple[str, ...]
+    path: tuple[str, ...]
+
+    @classmethod
+    def of(cls, root: Path) -> Backend:
+        """The backend of the project in `root`.
+
+        Raises
+        ------
+        MlpperfError
+            If its configuration is not valid.
+        """
+        table = table_at(readable(root), "build-system")
+        name = table.get("build-backend", LEGACY)
+        requires = table.get("requires", ["setuptools>=40.8.0"])
+        path = table.get("backend-path", [])
+        lists = isinstance(requires, list) and isinstance(path, list)
+        if not lists or not all(isinstance(one, str) for one in [*requires, *path, name]):
+            raise MlpperfError(f"[build-system] in {root / 'pyproject.toml'} is not valid.")
+        return cls(name, tuple(requires), tuple(path))
+
+    def command(
+        self, python: str, source: Path, config: Mapping[str, str | list[str]], **task: str
+    ) -> list[str]:
+        """What runs a hook: `requires`, the file for its answer, or `wheels`, the folder."""
+        path = [str(source / folder) for folder in self.path]
+        about = {"backend": self.name, "path": path, "config": config, **task}
+        return [python, "-c", HOOK, json.dumps(about)]
+
+
+def compiles(backend: str) -> bool:
+    """Whether a build backend always compiles, on all processors."""
+    return re.split("[.:]", backend)[0] in COMPILING
 
 
 def build_variables(python: str, home: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -101,7 +171,7 @@ def prepared(group: Path, python: str, wanted: Sequence[str], what: str) -> tupl
     with FileLock(folder.with_suffix(".lock")):
         if not (own.is_file() and _state(folder)):
             shutil.rmtree(folder, ignore_errors=True)
-            _run([python, "-m", "venv", "--without-pip", str(folder)], python)
+            asked(python, VENV, str(folder))
             if wanted:
                 install(str(own), [], wanted, f"{what} ({', '.join(wanted)})", other=python)
             versions = json.dumps(asked(str(own), VERSIONS))
@@ -119,19 +189,3 @@ def _state(folder: Path) -> str:
     """The state of an environment; empty if it is not there, or not whole."""
     marker = folder / MARKER
     return marker.read_text(errors="replace") if marker.is_file() else ""
-
-
-def _run(command: Sequence[str], python: str) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=QUESTION,
-            env=variables(python, Path(command[-1]).parent),
-        )
-    except (OSError, subprocess.TimeoutExpired) as reason:
-        raise MlpperfError(f"{python} cannot make an environment for builds: {reason}.") from reason
-    if done.returncode:
-        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
-        raise MlpperfError(f"{python} cannot make an environment for builds: {why}.")

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ def packages_in(folder: Path) -> Iterator[str]:
             continue
         if entry.suffix == ".py" if entry.is_file() else next(entry.rglob("*.py"), None):
             yield name
+
+
+def extension_modules(folder: Path) -> list[Path]:
+    """The compiled modules below a folder, which a process can load only once."""
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    return sorted(file for file in folder.rglob("*") if file.name.endswith(suffixes))
 
 
 def _own_folders(project: Path) -> list[Path]:

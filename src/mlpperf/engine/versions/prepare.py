@@ -29,11 +29,11 @@ from .environment import (
     unmet,
 )
 from .ignored import ignored_modules
-from .layout import PACKAGES, needed_projects, project_named
+from .layout import PACKAGES, extension_modules, import_folders, needed_projects, project_named
 from .metadata import complete
 from .own import Own, differ, share
 from .pointers import pointers
-from .release import compiled_of, with_release
+from .release import with_release
 from .repository import Source, commit_named, is_release, merge_base, source
 from .scripts import write_scripts
 from .version import Version, checked_out, coexistence
@@ -263,7 +263,7 @@ def _with_runtime(
     for side, version in [*sides.items(), *own]:
         check_version(version.root, pythons[side])
         if version.release and version.release.own:
-            compiled = compiled or bool(compiled_of(version.root))
+            compiled |= any(map(extension_modules, import_folders(version.root)))
             continue
         number = complete(version.root, version.commit, origin.top)
         if is_compiled(version.root, made.settings.build):

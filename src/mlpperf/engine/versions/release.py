@@ -10,7 +10,6 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from ...errors import MlpperfError
 from ..suites.pyproject import readable, table_at
 from .environment import install, marked
 from .layout import PACKAGES, import_folders, needed_projects, packages_in, project_named
+from .trees import remove
 from .version import Release, Version
 
 MODULES = {".py", ".pyi", ".so", ".pyd"}
@@ -75,16 +75,6 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
     return replace(version, name=title, commit=None, entries=(), packages=(), release=release)
 
 
-def compiled_of(root: Path) -> str:
-    """Why the release in `root` has extension modules; empty if it has none."""
-    for folder in import_folders(root):
-        for package in packages_in(folder):
-            for file in sorted((folder / package).rglob("*")):
-                if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                    return f"extension modules, such as {file.relative_to(folder)}"
-    return ""
-
-
 def _requirements(about: Distribution, root: Path, revision: str, python: str) -> Iterator[str]:
     """What a release requires, with the extras that are asked for or that the project names."""
     extras = {"", *map(str, table_at(readable(root), "tool", "mlpperf").get("extras", []))}
@@ -113,7 +103,7 @@ def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
     """Put what a wheel holds where a project has the same packages, and remove these."""
     for file in wheel.glob("*.dist-info/*"):
         if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
-            _remove(file)
+            remove(file)
     held = {stem: entry for entry in wheel.iterdir() if (stem := _stem(entry)) not in NO_PACKAGES}
     places: dict[str, Path] = {}
     for folder in folders:
@@ -123,7 +113,7 @@ def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
         others = set(packages_in(folder)) if here and folder != root else set()
         for entry in folder.iterdir():
             if entry in here or _stem(entry) in others:
-                _remove(entry)
+                remove(entry)
     for entry in wheel.iterdir():
         if (stem := _stem(entry)) not in NO_PACKAGES:
             shutil.move(entry, places.get(stem, folders[0]) / entry.name)
@@ -133,10 +123,3 @@ def _stem(entry: Path) -> str:
     """The package that a folder or module belongs to; the whole name of any other file."""
     is_part = entry.suffix in MODULES or (entry.is_dir() and entry.suffix in ("", ".libs"))
     return entry.name.partition(".")[0] if is_part else entry.name
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()

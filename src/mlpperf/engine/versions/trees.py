@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -116,3 +117,11 @@ def _missing_submodules(top: Path) -> Iterator[str]:
     for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
         if not any(entry.name != ".git" for entry in (top / name).glob("*")):
             yield name
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with its content, a file, or a link, but not what a link leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
