@@ -4,6 +4,7 @@ The compiler is a script here; `test_builds` has real ones.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_what_may_change_an_extension_module_is_compiled_again(
     "settings",
     [
         BuildSettings(environment={"CFLAGS": "-O1"}),
-        BuildSettings(config={"flags": "-O1"}),
+        BuildSettings(config_settings={"flags": "-O1"}),
     ],
 )
 def test_other_settings_are_another_build(
@@ -269,17 +270,17 @@ def test_a_command_of_the_settings_builds_in_place_of_the_backend(
     tmp_path: Path, quick: Any
 ) -> None:
     code = "import backend; backend.build_wheel(r'{wheels}')"
-    command = ("{python}", "-c", f"import sys; sys.path.insert(0, r'{{source}}'); {code}")
-    settings = BuildSettings(commands=(("true",), command))
+    code = f"import sys; sys.path.insert(0, r'{{source}}'); {code}"
+    settings = BuildSettings(command=["true", shlex.join(["{python}", "-c", code])])
     broken = {"pyproject.toml": lambda old: old.replace('"backend"', '"no_such_backend"')}
     root = quick.project(tmp_path / "head", broken)
     with pytest.raises(MlpperfError, match="failed"):
         quick.build(root)
     assert quick.answers(quick.build(root, settings)) == "1 one"
     with pytest.raises(MlpperfError, match="must make one wheel; it made none"):
-        quick.build(root, BuildSettings(commands=(("true",),)))
+        quick.build(root, BuildSettings(command="true"))
     with pytest.raises(MlpperfError, match="cannot run 'no-such-program'"):
-        quick.build(root, BuildSettings(commands=(("no-such-program",),)))
+        quick.build(root, BuildSettings(command="no-such-program"))
 
 
 def test_the_step_that_runs_is_reported(

@@ -1,14 +1,31 @@
-"""Reads pyproject.toml: the name of a project, its tables, and where its hot paths are."""
+"""Reads pyproject.toml: the name of a project, its tables, its settings and its hot paths."""
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ...errors import MlpperfError
+import msgspec
+
+from ...errors import MlpperfError, check
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+# What messages call things, and what they are in TOML.
+IN_TOML = {
+    "object contains unknown field": "there is no setting",
+    "object missing required field": "there has to be a setting",
+    "`str | array`": "a text or a list",
+    "`object`": "a table",
+    "`array`": "a list",
+    "`str`": "a text",
+    "`float`": "a number",
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+}
 
 
 def content_of(pyproject: Path) -> dict[str, Any]:
@@ -40,6 +57,32 @@ def table_at(content: object, *keys: str) -> dict[str, Any]:
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, dict) else {}
+
+
+def converted(table: object, kind: type[Kind], where: str) -> Kind:
+    """A table of settings, checked against the fields of a structure.
+
+    Raises
+    ------
+    MlpperfError
+        For an unknown or invalid setting; the sentence names it, and what it is.
+    """
+    if isinstance(table, dict):
+        fields = msgspec.structs.fields(kind)
+        check(f"setting in {where}", table, [field.encode_name for field in fields])
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as reason:
+        what, _, path = str(reason).partition(" - at `$")
+        what, value = what[:1].lower() + what[1:], table
+        for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.partition("[...]")[0]):
+            value = value[key or int(index)]  # type: ignore[index]  # msgspec was there
+        if what.startswith("expected") and not isinstance(value, dict | list):
+            what = f"{what.partition(', got')[0]}, not {value!r}"
+        for theirs, ours in IN_TOML.items():
+            what = what.replace(theirs, ours)
+        place = f" {path.lstrip('.').rstrip('`')}" if path else ""
+        raise MlpperfError(f"{where}{place}: {what}.") from reason
 
 
 def entries(pyproject: Path) -> list[str]:

@@ -29,11 +29,12 @@ from typing import Any
 
 from ...errors import MlpperfError, check
 from ..words import percentage
-from .build_settings import USUAL, BuildSettings, build_settings
+from .build_settings import TABLE as BUILD
+from .build_settings import USUAL, BuildSettings
 from .commands import COMMANDS
 from .policy import NONE as NO_POLICY
 from .policy import Policy, policy
-from .pyproject import content_of
+from .pyproject import content_of, converted
 
 KINDS = ("hotpaths", "asv", "pytest", COMMANDS)
 KEYS = (
@@ -97,7 +98,7 @@ def settings(root: Path) -> Settings:
         shares["unjudged"],
         tuple(_names(table, "accept", [])),
         tuple(_names(table, "pytest_options", [])),
-        build_settings(table.get("build", {})),
+        converted(table.get("build", {}), BuildSettings, BUILD),
         shares["bytecodes"],
         policy(table.get("gate", {}), root),
         commands,

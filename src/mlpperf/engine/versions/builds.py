@@ -78,14 +78,14 @@ def build_all(
     """
     with scratch("build") as work:
         about = origin(python, build_variables(python, work, settings.environment))
-        own = (settings.packages, settings.commands, settings.config)
+        own = (settings.packages, settings.commands, settings.config_settings)
         group = group_folder([FORMAT, about, *own])
         builds = [_Build(job, python, settings, group, work / str(i)) for i, job in enumerate(jobs)]
         if not all(one.is_kept() for one in builds):
             progress("waiting for another build of the same version")
             with building(group, (entry_name(one.files) for one in builds)):
                 _build_missing(builds, progress)
-            trim(settings.cache_limit)
+            trim(1e9 * settings.cache_limit)
         for one in builds:
             progress(f"installing {one.job.name}")
             assert one.kept is not None  # it was built, if it was not there
@@ -184,7 +184,9 @@ class _Build:
         return self._commands([[word.format_map(places) for word in words] for words in given])
 
     def _hook(self, **task: str) -> list[str]:
-        return self.backend.command(self.environment[0], self._source, self.settings.config, **task)
+        return self.backend.command(
+            self.environment[0], self._source, self.settings.config_settings, **task
+        )
 
     def _commands(self, commands: Sequence[Sequence[str]]) -> Commands:
         binaries = str(Path(self.environment[0]).parent)
