@@ -28,10 +28,10 @@ from mlpperf.engine.versions.build_cache import (
     building,
     builds_folder,
     kept_wheels,
-    size,
     trim,
 )
 from mlpperf.engine.versions.builds import Job, build_all, unpack
+from mlpperf.engine.versions.scratch import size
 from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary", "remembered")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.versions.ignored import ignored_modules
+from mlpperf.engine.versions.absent import ignored_modules
 from mlpperf.engine.versions.layout import BUILT
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import checked_out

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.versions.pointers import POINTER, pointers
+from mlpperf.engine.versions.absent import POINTER, pointers
 
 
 @pytest.mark.parametrize(

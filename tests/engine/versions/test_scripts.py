@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.versions.scripts import entry_points, scripts_folder, write_scripts
+from mlpperf.engine.versions.metadata import entry_points, scripts_folder, write_scripts
 
 DECLARED = {
     "pyproject.toml": "[project]\nname = 'town'\n[project.scripts]\nwalk = 'town:feet.walk'\n",

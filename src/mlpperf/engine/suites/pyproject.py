@@ -1,7 +1,9 @@
-"""Reads pyproject.toml: the name of a project, its tables, its settings and its hot paths."""
+"""Reads pyproject.toml and other configurations: a project's name, its settings, its hot paths."""
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import json
 import re
 import tomllib
@@ -42,6 +44,23 @@ def content_of(pyproject: Path) -> dict[str, Any]:
         return tomllib.loads(pyproject.read_text(encoding="utf-8-sig"))  # some editors write a BOM
     except (ValueError, OSError, RecursionError) as reason:
         raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+
+
+def text_of(file: Path) -> str:
+    """The text of a file; empty if it is missing or cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def ini(file: Path) -> configparser.ConfigParser:
+    """The content of a file such as setup.cfg; empty if it is missing or cannot be read."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error):
+        parser.read_string(text_of(file))
+        return parser
+    return configparser.ConfigParser()
 
 
 def readable(folder: Path) -> dict[str, Any]:

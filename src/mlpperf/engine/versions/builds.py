@@ -20,12 +20,12 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
-from ..suites.pyproject import readable, table_at
+from ..suites.pyproject import readable, table_at, text_of
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
 from .build_environment import Backend, build_variables, compiles, origin, prepared
 from .build_inputs import copied_files, inventory, members, mentions
 from .build_process import Commands, run_all
-from .layout import BUILT
+from .layout import BUILT, PROJECT_FILES
 from .scratch import scratch
 from .trees import remove
 
@@ -55,8 +55,7 @@ class Job:
 
 def is_compiled(root: Path, settings: BuildSettings = USUAL) -> bool:
     """Whether a project has extension modules, by its configuration."""
-    files = (root / name for name in ("setup.py", "setup.cfg", "pyproject.toml"))
-    texts = (file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
+    texts = (text_of(root / name) for name in PROJECT_FILES)
     backend = table_at(readable(root), "build-system").get("build-backend", "")
     return bool(settings.commands) or compiles(str(backend)) or any(map(EXTENSION.search, texts))
 

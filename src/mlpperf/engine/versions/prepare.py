@@ -15,6 +15,7 @@ from ..suites.policy import against_base
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
+from .absent import ignored_modules, pointers
 from .apart import Needs, check_given, differences, for_both, in_words, install_apart, why_separate
 from .builds import Job, build_all, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
@@ -28,14 +29,11 @@ from .environment import (
     packages,
     unmet,
 )
-from .ignored import ignored_modules
 from .layout import PACKAGES, extension_modules, import_folders, needed_projects, project_named
-from .metadata import complete
+from .metadata import complete, write_scripts
 from .own import Own, differ, share
-from .pointers import pointers
 from .release import with_release
 from .repository import Source, commit_named, is_release, merge_base, source
-from .scripts import write_scripts
 from .version import Version, checked_out, coexistence
 
 Progress = Callable[[str], None]

@@ -19,7 +19,14 @@ from packaging.utils import canonicalize_name
 from ...errors import MlpperfError
 from ..suites.pyproject import readable, table_at
 from .environment import install, marked
-from .layout import PACKAGES, import_folders, needed_projects, packages_in, project_named
+from .layout import (
+    PACKAGES,
+    import_folders,
+    needed_projects,
+    package_of,
+    packages_in,
+    project_named,
+)
 from .trees import remove
 from .version import Release, Version
 
@@ -89,7 +96,7 @@ def _requirements(about: Distribution, root: Path, revision: str, python: str) -
 
 def _refuse_siblings(version: Version, release: Release) -> None:
     """Raise if a release of the project needs another project of the repository."""
-    needed = {canonicalize_name(Requirement(text).name) for text in release.requirements}
+    needed = set(map(package_of, release.requirements))
     siblings = needed_projects(version.root, version.whole) if release.own else []
     for name in map(project_named, siblings):
         if canonicalize_name(name) in needed:
@@ -104,7 +111,7 @@ def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
     for file in wheel.glob("*.dist-info/*"):
         if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
             remove(file)
-    held = {stem: entry for entry in wheel.iterdir() if (stem := _stem(entry)) not in NO_PACKAGES}
+    held = set(map(_stem, wheel.iterdir())) - NO_PACKAGES
     places: dict[str, Path] = {}
     for folder in folders:
         here = [entry for entry in folder.iterdir() if _stem(entry) in held]

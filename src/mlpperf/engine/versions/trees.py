@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from ..suites.pyproject import text_of
 from .layout import PACKAGES
 
 # Files for git, a forge or an editor.
@@ -112,8 +113,7 @@ def words_of(text: bytes) -> frozenset[str]:
 
 def _missing_submodules(top: Path) -> Iterator[str]:
     """The submodules whose files are not there."""
-    listed = top / ".gitmodules"
-    text = listed.read_text(errors="replace") if listed.is_file() else ""
+    text = text_of(top / ".gitmodules")
     for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
         if not any(entry.name != ".git" for entry in (top / name).glob("*")):
             yield name
