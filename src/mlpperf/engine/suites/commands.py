@@ -38,10 +38,7 @@ Commands = Mapping[str, Mapping[str, Any]]
 def commands_in(table: Mapping[str, Any]) -> Commands:
     """The commands of `[tool.mlpperf.commands]` by name, as the worker reads them.
 
-    Raises
-    ------
-    MlpperfError
-        If it has an unknown or invalid setting.
+    Raises `MlpperfError` if it has an unknown or invalid setting.
     """
     return {name: _command(name, value) for name, value in table.items()}
 

@@ -166,10 +166,7 @@ class _File(Struct, forbid_unknown_fields=True):
 def policy(table: object, root: Path) -> Policy:
     """The policy in `[tool.mlpperf.gate]`, with what the file below `root` accepts.
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown or invalid setting.
+    Raises `MlpperfError` for an unknown or invalid setting.
     """
     gate = converted(table, _Gate, "[tool.mlpperf.gate]")
     return Policy(gate.series, gate.budgets, accepted(root))
@@ -238,10 +235,7 @@ def _short(settings: Mapping[str, str], key: str) -> str:
 def appended(root: Path, entries: list[Acceptance]) -> bytes:
     """The content of the file below `root` with further entries; what was there stays.
 
-    Raises
-    ------
-    MlpperfError
-        If the file is damaged.
+    Raises `MlpperfError` if the file is damaged.
     """
     before = [*accepted(root), *entries]
     file = root / ACCEPTED

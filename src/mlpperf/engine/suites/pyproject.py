@@ -33,10 +33,7 @@ IN_TOML = {
 def content_of(pyproject: Path) -> dict[str, Any]:
     """The content of a pyproject.toml; empty without the file.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be read.
+    Raises `MlpperfError` if it cannot be read.
     """
     if not pyproject.is_file():
         return {}
@@ -81,10 +78,7 @@ def table_at(content: object, *keys: str) -> dict[str, Any]:
 def converted(table: object, kind: type[Kind], where: str) -> Kind:
     """A table of settings, checked against the fields of a structure.
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown or invalid setting; the sentence names it, and what it is.
+    Raises `MlpperfError` for an unknown or invalid setting; the sentence names it, and what it is.
     """
     if isinstance(table, dict):
         fields = msgspec.structs.fields(kind)
@@ -107,10 +101,7 @@ def converted(table: object, kind: type[Kind], where: str) -> Kind:
 def entries(pyproject: Path) -> list[str]:
     """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read, or `paths` is not a list of texts.
+    Raises `MlpperfError` if the file cannot be read, or `paths` is not a list of texts.
     """
     content = content_of(pyproject)
     tool = content.get("tool", {})
@@ -128,10 +119,8 @@ def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
 
     All that was there stays; lines end as the file's do.
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read, or appending would make it invalid or change another table.
+    Raises `MlpperfError` if the file cannot be read, or appending would make it invalid or change
+    another table.
     """
     before = content_of(pyproject)
     content = pyproject.read_bytes()

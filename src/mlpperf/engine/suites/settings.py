@@ -64,10 +64,8 @@ class Settings:
 def settings(root: Path) -> Settings:
     """The settings of the project in the folder `root`.
 
-    Raises
-    ------
-    MlpperfError
-        If its pyproject.toml cannot be read, or has an unknown or invalid setting.
+    Raises `MlpperfError` if its pyproject.toml cannot be read, or has an unknown or invalid
+    setting.
     """
     tool = content_of(root / "pyproject.toml").get("tool", {})
     table = tool.get("mlpperf", {}) if isinstance(tool, dict) else {}

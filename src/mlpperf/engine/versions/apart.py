@@ -47,10 +47,8 @@ class Needs:
 def check_given(given: Sequence[str]) -> None:
     """Check that packages for one version are named so that pip and uv can install them.
 
-    Raises
-    ------
-    MlpperfError
-        For what is no requirement, or for what runs the benchmarks of both versions.
+    Raises `MlpperfError` for what is no requirement, or for what runs the benchmarks of both
+    versions.
     """
     for text in given:
         try:
@@ -77,10 +75,8 @@ def install_apart(versions: Mapping[str, Version], needs: Mapping[str, Needs]) -
     A package that only one version has there is installed for the other one as its interpreter has
     it.
 
-    Raises
-    ------
-    MlpperfError
-        If packages cannot be installed, for example because their requirements conflict.
+    Raises `MlpperfError` if packages cannot be installed, for example because their requirements
+    conflict.
     """
     for side, version in versions.items():
         _install(version, needs[side])

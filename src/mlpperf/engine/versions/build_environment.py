@@ -80,10 +80,7 @@ class Backend:
     def of(cls, root: Path) -> Backend:
         """The backend of the project in `root`.
 
-        Raises
-        ------
-        MlpperfError
-            If its configuration is not valid.
+        Raises `MlpperfError` if its configuration is not valid.
         """
         table = table_at(readable(root), "build-system")
         name = table.get("build-backend", LEGACY)
@@ -159,10 +156,7 @@ def prepared(group: Path, python: str, wanted: Sequence[str], what: str) -> tupl
     It is never changed afterwards. Another one with the same requirements, made later, may have
     other versions of them, and then has another state.
 
-    Raises
-    ------
-    MlpperfError
-        If the environment cannot be made, or a requirement cannot be installed.
+    Raises `MlpperfError` if the environment cannot be made, or a requirement cannot be installed.
     """
     name = hashlib.sha256(json.dumps(sorted({*wanted})).encode()).hexdigest()[:16]
     folder = group / "environments" / name

@@ -54,10 +54,7 @@ class Commands:
     def ended(self) -> bool:
         """Whether all commands have ended; starts the next one.
 
-        Raises
-        ------
-        MlpperfError
-            If a command cannot be run, or fails.
+        Raises `MlpperfError` if a command cannot be run, or fails.
         """
         while self._process is None or self._process.poll() is not None:
             if self._process is not None and self._process.returncode:
@@ -112,10 +109,7 @@ def run_all(
 ) -> None:
     """Run builds side by side; `text` names them in the progress.
 
-    Raises
-    ------
-    MlpperfError
-        If one fails, or takes more than `limit` seconds. All are then ended.
+    Raises `MlpperfError` if one fails, or takes more than `limit` seconds. All are then ended.
     """
     start = time.monotonic()
     try:

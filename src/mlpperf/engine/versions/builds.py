@@ -70,10 +70,8 @@ def build_all(
 
     Nothing but that folder changes below a root: builds run in copies.
 
-    Raises
-    ------
-    MlpperfError
-        If a build fails or does not end in time, or something that it needs cannot be installed.
+    Raises `MlpperfError` if a build fails or does not end in time, or something that it needs
+    cannot be installed.
     """
     with scratch("build") as work:
         about = origin(python, build_variables(python, work, settings.environment))

@@ -33,10 +33,7 @@ def check_out(commit: str, folder: Path, into: Path) -> Missing:
     Submodules come from the repositories that git keeps here; the result are those whose commit is
     missing, which stay empty.
 
-    Raises
-    ------
-    MlpperfError
-        If the files cannot be written, for example because the disk is full.
+    Raises `MlpperfError` if the files cannot be written, for example because the disk is full.
     """
     # The index lies beside the copy, because a commit may have a link of any name in it.
     missing = _exported(commit, folder, into, into.with_name(f"{into.name}.index"))
@@ -124,10 +121,7 @@ def copy_tree(folder: Path, into: Path) -> Missing:
     sockets. Files keep their mode. Submodules are copied as they are; the result are those that are
     not initialised, which stay empty.
 
-    Raises
-    ------
-    MlpperfError
-        If a file cannot be copied.
+    Raises `MlpperfError` if a file cannot be copied.
     """
     missing = _copied(folder, into)
     _without_links_out(into)

@@ -42,10 +42,8 @@ def complete(root: Path, commit: str | None, top: Path) -> str:
 
     The version, which is the result, is that of the configuration, or that of the last tag.
 
-    Raises
-    ------
-    MlpperfError
-        If the configuration names a file outside of the project, or an invalid name.
+    Raises `MlpperfError` if the configuration names a file outside of the project, or an invalid
+    name.
     """
     content = readable(root)
     project = table_at(content, "project")

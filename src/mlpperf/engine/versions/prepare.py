@@ -172,11 +172,8 @@ def pair(
     Or of the project that the asv suite there names, if that has a repository of its own.
     `progress` gets a line about what takes long.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, there are no benchmarks, a submodule differs and its commit is
-        missing here, or an environment cannot be made.
+    Raises `MlpperfError` if there is no such commit, there are no benchmarks, a submodule differs
+    and its commit is missing here, or an environment cannot be made.
     """
     for given in wanted.packages.values():
         check_given(given)

@@ -45,11 +45,8 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
 
     `into` is a new folder, for what the wheel holds.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such release or file, it does not fit the interpreter, or it needs another
-        project of the repository.
+    Raises `MlpperfError` if there is no such release or file, it does not fit the interpreter, or
+    it needs another project of the repository.
     """
     file = Path(revision)
     if file.suffix == ".whl" and not file.is_file():

@@ -43,10 +43,8 @@ def source(folder: Path, into: Path) -> Source:
 
     If the suite names an address, its repository is cloned into `into`.
 
-    Raises
-    ------
-    MlpperfError
-        Outside a repository or project, or if the other repository cannot be cloned.
+    Raises `MlpperfError` outside a repository or project, or if the other repository cannot be
+    cloned.
     """
     top = query("rev-parse", "--show-toplevel", folder=folder)
     named = _named(Path(top)) if top else None
@@ -101,10 +99,7 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
     The project is the nearest folder upwards with a pyproject.toml, or else a setup.py or
     setup.cfg, or else the top.
 
-    Raises
-    ------
-    MlpperfError
-        Outside a git repository.
+    Raises `MlpperfError` outside a git repository.
     """
     try:
         top = path("rev-parse", "--show-toplevel", folder=folder)
@@ -131,11 +126,8 @@ def is_release(revision: str | None) -> bool:
 def commit_named(revision: str, folder: Path) -> str:
     """The full hash of the commit that `revision` names.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, or if it is the name of several, such as a tag and a branch.
-        The sentence suggests how to get or name the commit.
+    Raises `MlpperfError` if there is no such commit, or if it is the name of several, such as a tag
+    and a branch. The sentence suggests how to get or name the commit.
     """
     if is_release(revision):
         raise MlpperfError(f"{revision!r} is a release, not a commit; only compare takes releases.")
@@ -178,10 +170,7 @@ def _references(name: str, folder: Path) -> list[str]:
 def merge_base(base: str, head: str, folder: Path) -> tuple[str, int]:
     """The hash of a merge base of two commits, and the number of their merge bases.
 
-    Raises
-    ------
-    MlpperfError
-        If there is none.
+    Raises `MlpperfError` if there is none.
     """
     commits = (query("merge-base", "--all", base, head, folder=folder) or "").split()
     if not commits:

@@ -26,10 +26,7 @@ IN_USE = "in-use.lock"  # the file in each folder that its process has locked
 def scratch(name: str) -> Iterator[Path]:
     """A new folder that is removed afterwards; folders of killed processes are removed first.
 
-    Raises
-    ------
-    MlpperfError
-        If the user has no temporary folder of their own, or it is full.
+    Raises `MlpperfError` if the user has no temporary folder of their own, or it is full.
     """
     home = own_folder()
     try:

@@ -84,10 +84,7 @@ def checked_out(
 
     `usual` are entries of hot paths for a version that names none, if it has their packages.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, or its files cannot be written.
+    Raises `MlpperfError` if there is no such commit, or its files cannot be written.
     """
     commit = None if revision is None else commit_named(revision, top)
     into.mkdir()
