@@ -52,19 +52,15 @@ def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     sys.path[:0] = [str(folder), str(folder / "src")]
     try:
         paths = getattr(import_module(module), attribute or "PATHS")
-    except ModuleNotFoundError as reason:
-        raise missing(reason) or _not_imported(entry, reason) from reason
     except (Exception, SystemExit) as reason:  # an import may raise anything
-        raise _not_imported(entry, reason) from reason
+        absent = missing(reason) if isinstance(reason, ModuleNotFoundError) else None
+        sentence = f"[tool.mlpperf] paths: {entry!r} gives {reason!r}."
+        raise absent or MlpperfError(sentence) from reason
     finally:
         sys.path[:] = before
     if not isinstance(paths, tuple | list) or not all(isinstance(p, HotPath) for p in paths):
         raise MlpperfError(f"[tool.mlpperf] paths: {entry!r} is not a tuple of HotPath.")
     return paths
-
-
-def _not_imported(entry: str, reason: BaseException) -> MlpperfError:
-    return MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.")
 
 
 def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...]:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -140,8 +139,10 @@ def _configured(project: Path) -> Iterator[str]:
     hatch = table_at(tool, "hatch", "build")
     yield from _names(hatch.get("sources"))
     yield from _names(hatch.get("dev-mode-dirs"))
-    for package in _names_or_tables(table_at(tool, "poetry").get("packages")):
-        yield str(package.get("from", "."))
+    packages = table_at(tool, "poetry").get("packages")
+    for package in packages if isinstance(packages, list) else ():
+        if isinstance(package, dict):
+            yield str(package.get("from", "."))
     yield from _names(table_at(tool, "pdm", "build").get("package-dir"))
     yield from _names(table_at(tool, "maturin").get("python-source"))
     yield from _names(table_at(tool, "uv", "build-backend").get("module-root"))
@@ -174,7 +175,3 @@ def _names(value: object) -> list[str]:
     if isinstance(value, dict):
         return list(map(str, value))
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _names_or_tables(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -177,12 +177,11 @@ def _split(base: Version, head: Version) -> Diff:
             parts.append(DiffPart(file, 1, "", "file"))
             continue
         modules[file] = module
-        kinds = {"": "module"}
         parts += [
-            DiffPart(file, line, name, kinds.get(name, "function"))
+            DiffPart(file, line, name, "function" if name else "module")
             for name, line in module.lines.items()
         ]
-    if new or any(module.has_new for module in modules.values()):
+    if new or any(module.insertions for module in modules.values()):
         parts.insert(0, NEW_NAMES)
     return Diff(base, head, tuple(parts), modules, tuple(new), _joined(parts, modules))
 
