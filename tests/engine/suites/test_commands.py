@@ -28,7 +28,7 @@ def test_a_given_command_has_its_words_for_a_name() -> None:
     assert name == "mytool 'a b'"
 
 
-def test_a_table_says_what_else_belongs_to_it() -> None:
+def test_a_table_has_all_settings_of_a_command() -> None:
     given = {
         "command": "mytool -",
         "input": "x",

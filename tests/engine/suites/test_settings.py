@@ -1,4 +1,4 @@
-"""What a project says of its comparisons."""
+"""The settings of a project for its comparisons."""
 
 from pathlib import Path
 
@@ -26,18 +26,18 @@ accept = ["*gpu*"]
 """
 
 
-def said(tmp_path: Path, text: str) -> Settings:
+def settings_of(tmp_path: Path, text: str) -> Settings:
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     return settings(tmp_path)
 
 
 def test_without_settings_all_suites_count(tmp_path: Path) -> None:
     assert settings(tmp_path) == Settings()
-    assert said(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
+    assert settings_of(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
 
 
 def test_all_settings_are_read(tmp_path: Path) -> None:
-    assert said(tmp_path, ALL) == Settings(
+    assert settings_of(tmp_path, ALL) == Settings(
         ("asv",),
         ("*parse*",),
         0.02,
@@ -75,12 +75,12 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
 )
 def test_what_there_is_not_is_refused(text: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match=why):
-        said(tmp_path, f"[tool.mlpperf]\n{text}\n")
+        settings_of(tmp_path, f"[tool.mlpperf]\n{text}\n")
 
 
 def test_a_table_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match="must be a table"):
-        said(tmp_path, "[tool]\nmlpperf = 3\n")
+        settings_of(tmp_path, "[tool]\nmlpperf = 3\n")
 
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.5", 0.005), (" 10 %", 0.1)])

@@ -207,7 +207,7 @@ def test_a_build_that_is_killed_leaves_nothing_in_the_way(tmp_path: Path, quick:
     os.kill(int((tmp_path / "compiling").read_text()), signal.SIGKILL)
 
 
-def test_who_waits_for_a_build_of_the_same_version_takes_its_wheel(
+def test_a_second_build_of_the_same_version_waits_and_takes_the_wheel(
     tmp_path: Path, quick: Any
 ) -> None:
     roots = [quick.project(tmp_path / name) for name in ("one", "two")]

@@ -6,6 +6,7 @@ import sysconfig
 import venv
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -23,6 +24,7 @@ from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary")
 Made = Callable[..., Pair]
+asked_once = cache(environment.asked)
 CART_1, CART_2 = ("cart==1.0",), ("cart==2.0",)
 
 
@@ -55,9 +57,11 @@ def fits(needed: Requirement, wheel: Path) -> bool:
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packages are unpacked rather than installed by pip."""
+    """Packages are unpacked rather than installed by pip, and an interpreter is asked once."""
     for module in (apart, environment, release):
         monkeypatch.setattr(module, "install", unpacked)
+    for module in (apart, environment):
+        monkeypatch.setattr(module, "asked", asked_once)
 
 
 @pytest.fixture
@@ -169,6 +173,13 @@ def test_a_release_that_needs_another_project_of_the_repository_is_refused(
         made("town==3.0", None)
 
 
+def test_a_package_for_one_version_is_installed_by_pip(made: Made) -> None:
+    made_of = made(None, None, packages={"head": CART_2})
+    assert held(made_of) == {"base": [], "head": ["cart.py"]}
+    assert made_of.environments == {"base": {}, "head": {"cart": "2.0"}}
+
+
+@pytest.mark.usefixtures("by_hand")
 def test_other_packages_of_each_version_can_share_a_process(made: Made) -> None:
     made_of = made("HEAD", None, packages={"base": CART_1, "head": CART_2})
     assert made_of.isolated == ""

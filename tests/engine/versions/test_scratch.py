@@ -1,4 +1,4 @@
-"""Folders that are needed meanwhile are removed, whatever becomes of who made them."""
+"""Temporary folders are removed, whatever becomes of the processes that made them."""
 
 import os
 import shutil

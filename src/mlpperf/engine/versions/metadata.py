@@ -3,7 +3,7 @@
 Code that asks `importlib.metadata` for its own version, or imports a file that holds the version,
 finds both in an installed project, but neither in an export. Its scripts lie in a folder beside the
 copy: the commands that are timed find them there, before those of another version that is
-installed. What scripts import is found by `PYTHONPATH`.
+installed. Scripts import from the folders in `PYTHONPATH`.
 """
 
 from __future__ import annotations
