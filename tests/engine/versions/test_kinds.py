@@ -252,6 +252,8 @@ def test_extension_modules_of_other_packages_take_turns_in_processes_of_their_ow
     assert not made_of.isolated  # as for commits, the process checks whether it can hold both
     assert made_of.compiled
     assert made_of.changes is None
+    market.wheel("town", "4.0", {"town/__init__.py": "", f"_town{EXTENSION_SUFFIXES[0]}": ""})
+    assert made("town==4.0", None).compiled  # a module beside the package counts, too
 
 
 def test_two_pythons_take_turns(made: Made, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock
+from msgspec import Struct
 
 from ...errors import MlpperfError
 from ..files import write_whole
@@ -42,7 +43,6 @@ MARKER = "state.txt"  # written when an environment is whole
 
 # Build backends that compile, on all processors. Others may compile, by configuration.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
-LEGACY = "setuptools.build_meta:__legacy__"
 # Calls a hook of the build backend.
 HOOK = """
 import importlib, json, sys
@@ -61,48 +61,42 @@ else:
 """
 
 
-@dataclass(frozen=True)
-class Backend:
-    """The build backend of a project (PEP 517).
+class Backend(Struct, frozen=True, rename="kebab"):
+    """The build backend of a project (PEP 517), by its `[build-system]`.
 
     Attributes
     ----------
-    name : its module, and after a colon its object there.
+    build_backend : its module, and after a colon its object there.
     requires : the requirements that its configuration lists.
-    path : the folders in the project where it lies, if it is the project's own.
+    backend_path : the folders in the project where it lies, if it is the project's own.
     """
 
-    name: str
-    requires: tuple[str, ...]
-    path: tuple[str, ...]
+    build_backend: str = "setuptools.build_meta:__legacy__"
+    requires: tuple[str, ...] = ("setuptools>=40.8.0",)
+    backend_path: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, root: Path) -> Backend:
-        """The backend of the project in `root`.
+        """The backend of the project in `root`; raises `MlpperfError` for an invalid table."""
+        try:
+            return msgspec.convert(table_at(readable(root), "build-system"), cls)
+        except msgspec.ValidationError as reason:
+            raise MlpperfError(
+                f"[build-system] in {root / 'pyproject.toml'} is not valid."
+            ) from reason
 
-        Raises `MlpperfError` if its configuration is not valid.
-        """
-        table = table_at(readable(root), "build-system")
-        name = table.get("build-backend", LEGACY)
-        requires = table.get("requires", ["setuptools>=40.8.0"])
-        path = table.get("backend-path", [])
-        lists = isinstance(requires, list) and isinstance(path, list)
-        if not lists or not all(isinstance(one, str) for one in [*requires, *path, name]):
-            raise MlpperfError(f"[build-system] in {root / 'pyproject.toml'} is not valid.")
-        return cls(name, tuple(requires), tuple(path))
+    @property
+    def compiles(self) -> bool:
+        """Whether it always compiles, on all processors."""
+        return re.split("[.:]", self.build_backend)[0] in COMPILING
 
     def command(
         self, python: str, source: Path, config: Mapping[str, str | list[str]], **task: str
     ) -> list[str]:
         """What runs a hook: `requires`, the file for its answer, or `wheels`, the folder."""
-        path = [str(source / folder) for folder in self.path]
-        about = {"backend": self.name, "path": path, "config": config, **task}
+        path = [str(source / folder) for folder in self.backend_path]
+        about = {"backend": self.build_backend, "path": path, "config": config, **task}
         return [python, "-c", HOOK, json.dumps(about)]
-
-
-def compiles(backend: str) -> bool:
-    """Whether a build backend always compiles, on all processors."""
-    return re.split("[.:]", backend)[0] in COMPILING
 
 
 def build_variables(python: str, home: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
 from ..suites.pyproject import readable, table_at, text_of
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
-from .build_environment import Backend, build_variables, compiles, origin, prepared
+from .build_environment import Backend, build_variables, origin, prepared
 from .build_inputs import copied_files, inventory, members, mentions
 from .build_process import Commands, run_all
 from .layout import BUILT, PROJECT_FILES
@@ -57,7 +57,8 @@ def is_compiled(root: Path, settings: BuildSettings = USUAL) -> bool:
     """Whether a project has extension modules, by its configuration."""
     texts = (text_of(root / name) for name in PROJECT_FILES)
     backend = table_at(readable(root), "build-system").get("build-backend", "")
-    return bool(settings.commands) or compiles(str(backend)) or any(map(EXTENSION.search, texts))
+    always = bool(settings.commands) or Backend(str(backend)).compiles
+    return always or any(map(EXTENSION.search, texts))
 
 
 def build_all(
@@ -140,7 +141,7 @@ class _Build:
     @property
     def runs_alone(self) -> bool:
         """Whether the build leaves processors free."""
-        return self.hooks and not compiles(self.backend.name)
+        return self.hooks and not self.backend.compiles
 
     def may_share(self, other: _Build) -> bool:
         """Whether only Python files and files that no build reads differ from another version."""

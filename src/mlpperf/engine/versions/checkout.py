@@ -17,6 +17,7 @@ from ...errors import MlpperfError
 from ..git import git, path
 from ..inside import inside
 from ..words import SHORT
+from .trees import files_below
 
 # What a virtual environment holds; the link `lib64` is one of its entries.
 ENVIRONMENT: tuple[str, ...] = ("pyvenv.cfg", ".gitignore", "lib64", "bin/", "Scripts/")
@@ -189,8 +190,6 @@ def _is_real(folder: Path, known: dict[Path, bool]) -> bool:
 def _without_links_out(root: Path) -> None:
     """Remove the links in a copy that lead out of it."""
     top = root.resolve()
-    for at, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            place = Path(at, name)
-            if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(top):
-                place.unlink()
+    for place in files_below(root):
+        if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(top):
+            place.unlink()

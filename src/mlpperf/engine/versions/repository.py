@@ -51,25 +51,21 @@ def source(folder: Path, into: Path) -> Source:
     if not (top and named):
         return Source(*project_folder(folder))
     address, branches, below = named
-    if not Path(address).is_dir():
-        clone = into / "repository"
+    suites, where, head = Path(top), Path(address), None
+    if not where.is_dir():
+        where, head = into / "repository", next(iter(branches), "HEAD")
         try:
-            git("clone", "--quiet", "--template=", "--", address, str(clone))
+            git("clone", "--quiet", "--template=", "--", address, str(where))
             # Branches get their own names, in this clone and nowhere else.
             every = "+refs/heads/*:refs/heads/*"
-            fetch = (f"--git-dir={clone / '.git'}", "fetch", "--quiet", "--update-head-ok")
-            git(*fetch, "origin", every, folder=clone)
+            fetch = (f"--git-dir={where / '.git'}", "fetch", "--quiet", "--update-head-ok")
+            git(*fetch, "origin", every, folder=where)
         except MlpperfError as reason:
             raise MlpperfError(
                 f"The repository of the project, {address}, cannot be cloned ({reason})."
             ) from reason
-        return Source(*_project(clone, below), Path(top), next(iter(branches), "HEAD"))
-    return Source(*_project(Path(address), below), Path(top))
-
-
-def _project(top: Path, below: object) -> tuple[Path, Path]:
-    """The project in a repository, below asv's `repo_subdir` if that is given."""
-    return project_folder(inside(top, below, "repo_subdir") if below else top)
+    place = inside(where, below, "repo_subdir") if below else where
+    return Source(*project_folder(place), suites, head)
 
 
 def _named(top: Path) -> tuple[str, Sequence[str], object] | None:

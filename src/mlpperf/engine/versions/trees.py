@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,15 +71,17 @@ class Trees:
 
 def _tree(top: Path) -> dict[str, Path]:
     """All files and links below a folder, without git's and those that running code writes."""
-    tree = {}
+    files = (file.relative_to(top) for file in files_below(top, (".git", "__pycache__")))
+    return {file.as_posix(): top / file for file in files if not _is_about(file)}
+
+
+def files_below(top: Path, without: Collection[str] = ()) -> Iterator[Path]:
+    """The files and links below a folder, without those of these names and what they hold."""
     for folder, folders, files in os.walk(top):
+        names = sorted({*folders, *files}.difference(without))
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
-        for name in (*files, *links):
-            if name != ".git" and not _is_about(Path(folder, name).relative_to(top)):
-                file = Path(folder, name)
-                tree[file.relative_to(top).as_posix()] = file
-    return tree
+        folders[:] = [name for name in names if name in folders and name not in links]
+        yield from (Path(folder, name) for name in names if name not in folders)
 
 
 def _is_about(file: Path) -> bool:
