@@ -74,5 +74,5 @@ def test_a_project_that_names_commands_has_a_suite_of_them(tmp_path: Path) -> No
     assert (suite.kind, suite.place) == (COMMANDS, "[tool.mlpperf.commands]: help")
     assert discover(tmp_path, ("asv", "pytest")) == []
     file.write_text("[tool.mlpperf]\ncommands = 'mytool'\n", encoding="utf-8")
-    with pytest.raises(MlpperfError, match="commands must be a table"):
+    with pytest.raises(MlpperfError, match="commands: expected a table"):
         discover(tmp_path)

@@ -87,7 +87,7 @@ def converted(table: object, kind: type[Kind], where: str) -> Kind:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as reason:
         what, _, path = str(reason).partition(" - at `$")
-        what, value = what[:1].lower() + what[1:], table
+        what, value = what[:1].lower() + what[1:].replace(" | null`", "`"), table
         for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.partition("[...]")[0]):
             value = value[key or int(index)]  # type: ignore[index]  # msgspec was there
         if what.startswith("expected") and not isinstance(value, dict | list):

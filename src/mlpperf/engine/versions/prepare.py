@@ -8,6 +8,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from ...errors import MlpperfError, check
 from ..suites.commands import COMMANDS, TABLE, command_given
 from ..suites.discovery import ASV_CONFIGURATION, Suite, discover, suite_of
@@ -207,7 +209,7 @@ def pair(
     own_settings = settings(suite_source.root)
     if suite_source is new:  # else both have the policy of a third commit
         policy = against_base(own_settings.policy, old.root, new.root, date.today())
-        own_settings = replace(own_settings, policy=policy)
+        own_settings = msgspec.structs.replace(own_settings, policy=policy)
     check("kind of suite", wanted.kinds, KINDS)
     kinds = () if wanted.command else wanted.kinds or own_settings.suites
     # Hot paths run in our own environment, which is the same for both versions.
