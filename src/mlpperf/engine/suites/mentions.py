@@ -75,7 +75,6 @@ class File:
     given : names from other files that mean a benchmark.
     handed : names of its own that do.
     in_doubt : whether it mentions a benchmark.
-    others : the statements that mention none, so far.
     """
 
     path: PurePosixPath
@@ -83,7 +82,6 @@ class File:
     given: set[str] = field(default_factory=set)
     handed: set[str] = field(default_factory=set)
     in_doubt: bool = False
-    others: list[Statement] | None = None
 
     @cached_property
     def tokens(self) -> frozenset[str]:
@@ -99,6 +97,11 @@ class File:
             return [Statement(set(self.tokens), set(), set(self.tokens))]
         lines = self.text.splitlines()
         return [_statement(node, lines) for node in _flat(body)]
+
+    @cached_property
+    def others(self) -> list[Statement]:
+        """Those that mention no benchmark, so far."""
+        return list(self.statements)
 
     @cached_property
     def module(self) -> str:
@@ -124,8 +127,6 @@ class File:
         before = set(self.handed)
         if self.imports_all:
             self.handed |= self.given
-        if self.others is None:
-            self.others = list(self.statements)
         new = [one for one in self.others if one.mentions_one(own)] if not self.in_doubt else []
         while True:
             known = self.given | self.handed
