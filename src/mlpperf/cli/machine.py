@@ -54,21 +54,22 @@ def devices(
 def _left_over() -> Check:
     """Folders of killed measurements."""
     from ..engine.machine.doctor import Check
-    from ..engine.versions.scratch import left, left_bytes
+    from ..engine.versions.scratch import left, size
     from ..engine.words import count
 
     folders = left()
     if not folders:
         return Check("fine", "left over", "nothing by measurements that were killed")
-    size = f"{count(len(folders), 'folder')} with {left_bytes() / 1e6:.0f} MB"
-    text = f"{size} by measurements that were killed"
+    folders_left = f"{count(len(folders), 'folder')} with {sum(map(size, folders)) / 1e6:.0f} MB"
+    text = f"{folders_left} by measurements that were killed"
     return Check("note", "left over", text, "The next comparison removes it.")
 
 
 def _builds() -> Check:
     """The wheels that are kept, and how to remove them."""
     from ..engine.machine.doctor import Check
-    from ..engine.versions.build_cache import builds_folder, kept_wheels, size
+    from ..engine.versions.build_cache import builds_folder, kept_wheels
+    from ..engine.versions.scratch import size
     from ..engine.words import count
 
     try:

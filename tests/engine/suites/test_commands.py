@@ -28,7 +28,7 @@ def test_a_given_command_has_its_words_for_a_name() -> None:
     assert name == "mytool 'a b'"
 
 
-def test_a_table_says_what_else_belongs_to_it() -> None:
+def test_a_table_has_all_settings_of_a_command() -> None:
     given = {
         "command": "mytool -",
         "input": "x",
@@ -44,18 +44,19 @@ def test_a_table_says_what_else_belongs_to_it() -> None:
     [
         ("", "must name a command"),
         ([], "must name a command"),
-        (["mytool", 1], "must name a command"),
-        (3, "must name a command"),
+        (["mytool", 1], r"command\[1\]: expected a text, not 1"),
+        (3, "command: expected a text or a list, not 3"),
+        ({}, "must name a command"),
         ("mytool 'a", "cannot be split into words: No closing quotation"),
         ("import:", "names no package"),
         ("import:a b", None),
         ("import:a-b", "names no package"),
         ({"command": "a", "stdin": "x"}, "stdin"),
-        ({"command": "a", "input": 1}, "input must be a text, not 1"),
-        ({"command": "a", "exit-code": True}, "exit-code must be a number, not True"),
-        ({"command": "a", "exit-code": "1"}, "exit-code must be a number, not '1'"),
-        ({"command": "a", "environment": {"A": 1}}, "environment must be a table of texts"),
-        ({"command": "a", "compare-output": 0}, "compare-output must be true or false, not 0"),
+        ({"command": "a", "input": 1}, "input: expected a text, not 1"),
+        ({"command": "a", "exit-code": True}, "exit-code: expected a whole number, not True"),
+        ({"command": "a", "exit-code": "1"}, "exit-code: expected a whole number, not '1'"),
+        ({"command": "a", "environment": {"A": 1}}, r"environment\[...\]: expected a text"),
+        ({"command": "a", "compare-output": 0}, "compare-output: expected true or false, not 0"),
     ],
 )
 def test_what_is_no_command_is_refused(value: Any, sentence: str | None) -> None:
@@ -73,5 +74,5 @@ def test_a_project_that_names_commands_has_a_suite_of_them(tmp_path: Path) -> No
     assert (suite.kind, suite.place) == (COMMANDS, "[tool.mlpperf.commands]: help")
     assert discover(tmp_path, ("asv", "pytest")) == []
     file.write_text("[tool.mlpperf]\ncommands = 'mytool'\n", encoding="utf-8")
-    with pytest.raises(MlpperfError, match="commands must be a table"):
+    with pytest.raises(MlpperfError, match="commands: expected a table"):
         discover(tmp_path)

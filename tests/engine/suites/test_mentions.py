@@ -10,9 +10,9 @@ MARK = "import pytest\nperf = pytest.mark.benchmark\n"
 BASE = "class Base:\n    def test_it(self, benchmark): ...\n\nclass Other: ...\n"
 
 
-def said(texts: dict[str, str], settings: str = "") -> set[str]:
-    found, _ = in_doubt(texts, settings)
-    return {name for name in found if "test_" in name}
+def chosen(texts: dict[str, str], settings: str = "") -> set[str]:
+    doubtful, _ = in_doubt(texts, settings)
+    return {name for name in doubtful if "test_" in name}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def said(texts: dict[str, str], settings: str = "") -> set[str]:
     ],
 )
 def test_an_indirect_benchmark_is_recognised(helper: str, text: str, test: str) -> None:
-    assert said({helper: text, "tests/test_it.py": test}) == {"tests/test_it.py"}
+    assert chosen({helper: text, "tests/test_it.py": test}) == {"tests/test_it.py"}
 
 
 def test_modules_of_the_project_may_have_the_word_in_their_names() -> None:
@@ -77,7 +77,7 @@ def test_modules_of_the_project_may_have_the_word_in_their_names() -> None:
         "benchmark/test_no.py": "from benchmark.core import area\ndef test_it(): area()\n",
         "benchmark/test_mark.py": "import pytest\n@pytest.mark.benchmark\ndef test_it(): ...\n",
     }
-    assert said(texts) == {"benchmark/test_it.py", "benchmark/test_mark.py"}
+    assert chosen(texts) == {"benchmark/test_it.py", "benchmark/test_mark.py"}
 
 
 def test_a_chain_of_helpers_is_followed() -> None:
@@ -88,7 +88,7 @@ def test_a_chain_of_helpers_is_followed() -> None:
         "tests/test_it.py": "from .all import quick\n@quick\ndef test_it(): ...\n",
         "tests/test_other.py": "from .all import something\ndef test_it(): ...\n",
     }
-    assert said(texts) == {"tests/test_it.py"}
+    assert chosen(texts) == {"tests/test_it.py"}
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_a_chain_of_helpers_is_followed() -> None:
 )
 def test_fixtures_of_a_plugin_are_known_everywhere(plugin: str, settings: str) -> None:
     texts = {"conftest.py": plugin, "tests/fixtures.py": WRAPS, "other/test_it.py": USES}
-    assert said(texts, settings) == {"other/test_it.py"}
-    assert said({**texts, "conftest.py": ""}) == set()
+    assert chosen(texts, settings) == {"other/test_it.py"}
+    assert chosen({**texts, "conftest.py": ""}) == set()
 
 
 def test_what_shows_none_is_left_out() -> None:
@@ -113,7 +113,7 @@ def test_what_shows_none_is_left_out() -> None:
         "elsewhere/test_c.py": USES,  # the fixture is not known there
         "tests/test_d.py": "benchmark = 1\nclass test_benchmark: ...\n",
     }
-    assert said(texts) == set()
+    assert chosen(texts) == set()
 
 
 @pytest.mark.parametrize(

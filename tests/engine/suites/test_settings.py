@@ -1,4 +1,4 @@
-"""What a project says of its comparisons."""
+"""The settings of a project for its comparisons."""
 
 from pathlib import Path
 
@@ -26,18 +26,18 @@ accept = ["*gpu*"]
 """
 
 
-def said(tmp_path: Path, text: str) -> Settings:
+def settings_of(tmp_path: Path, text: str) -> Settings:
     (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
     return settings(tmp_path)
 
 
 def test_without_settings_all_suites_count(tmp_path: Path) -> None:
     assert settings(tmp_path) == Settings()
-    assert said(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
+    assert settings_of(tmp_path, "[project]\nname = 'a'\n") == Settings(suites=KINDS)
 
 
 def test_all_settings_are_read(tmp_path: Path) -> None:
-    assert said(tmp_path, ALL) == Settings(
+    assert settings_of(tmp_path, ALL) == Settings(
         ("asv",),
         ("*parse*",),
         0.02,
@@ -45,6 +45,8 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         60,
         unjudged_most=0.3,
         bytecodes=0.01,
+        paths=["pkg:PATHS"],
+        extras=["fast"],
         accept=("*gpu*",),
         pytest_options=("--runslow",),
     )
@@ -55,14 +57,15 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
     [
         ("budgets = 1", "no setting in .*did you mean budget"),
         ("suites = ['asc']", "no kind of suite 'asc'; did you mean asv"),
-        ("suites = 'asv'", "suites must be a list"),
-        ("series = [1]", "series must be a list"),
-        ("budget = 0", "budget must be a number of seconds, not 0"),
-        ("budget = 'long'", "budget must be a number"),
-        ("pytest_options = '--runslow'", "pytest_options must be a list"),
+        ("suites = 'asv'", "suites: expected a list, not 'asv'"),
+        ("series = [1]", r"series\[0\]: expected a text, not 1"),
+        ("budget = 0", "budget: expected a number > 0.0, not 0"),
+        ("budget = 'long'", "budget: expected a number, not 'long'"),
+        ("budget = nan", "budget: expected a number > 0.0, not nan"),
+        ("pytest_options = '--runslow'", "pytest_options: expected a list"),
         ("bytecodes = 'none'", "bytecodes takes a percentage such as 2%, not 'none'"),
         ("unjudged = 'few'", "unjudged takes a percentage such as 2%, not 'few'"),
-        ("accept = 'gpu'", "accept must be a list"),
+        ("accept = 'gpu'", "accept: expected a list"),
         (
             "threshold = 'much'",
             r"\[tool.mlpperf\] threshold takes a percentage such as 2%, not 'much'",
@@ -70,17 +73,17 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("threshold = nan", "takes a percentage such as 2%, not nan"),
         ("threshold = true", "takes a percentage such as 2%, not True"),
         ("thresholds = {'*a*' = 'x'}", r"thresholds\] '\*a\*' takes a percentage .* not 'x'"),
-        ("thresholds = ['5%']", "thresholds must be a table"),
+        ("thresholds = ['5%']", "thresholds: expected a table"),
     ],
 )
 def test_what_there_is_not_is_refused(text: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match=why):
-        said(tmp_path, f"[tool.mlpperf]\n{text}\n")
+        settings_of(tmp_path, f"[tool.mlpperf]\n{text}\n")
 
 
 def test_a_table_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match="must be a table"):
-        said(tmp_path, "[tool]\nmlpperf = 3\n")
+        settings_of(tmp_path, "[tool]\nmlpperf = 3\n")
 
 
 @pytest.mark.parametrize(("text", "share"), [("2%", 0.02), ("0.5", 0.005), (" 10 %", 0.1)])

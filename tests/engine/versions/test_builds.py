@@ -1,10 +1,12 @@
-"""Projects with extension modules: each version is built, and one process holds both."""
+"""Projects with extension modules are built by real compilers, and one process holds both."""
 
 import contextlib
-import importlib.metadata
+import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 import sysconfig
 import zipfile
 from pathlib import Path
@@ -15,44 +17,18 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
-from mlpperf.engine.versions import builds
-from mlpperf.engine.versions.layout import import_folders
-from mlpperf.engine.versions.metadata import complete
+from mlpperf.engine.versions import build_environment, builds
+from mlpperf.engine.versions.build_cache import kept_wheels
 from mlpperf.engine.versions.prepare import Revisions, pair
-from mlpperf.engine.versions.unpack import unpack
+from mlpperf.errors import MlpperfError
 
 HEADERS = Path(sysconfig.get_path("include"), "Python.h")
+compiles = pytest.mark.skipif(
+    not (shutil.which("cc") and HEADERS.is_file()),
+    reason="there is no C compiler here (cc), or Python's headers are missing",
+)
 pytestmark = pytest.mark.usefixtures("temporary")
 
-PYPROJECT = """# ext-modules, by a backend of its own
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-
-[project]
-name = "quick"
-version = "1.0"
-"""
-BACKEND = """
-import subprocess, sysconfig, zipfile
-from pathlib import Path
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name, about = "quick-1.0-py3-none-any.whl", "quick-1.0.dist-info/"
-    built = Path("quick", "_fast" + sysconfig.get_config_var("EXT_SUFFIX"))
-    command = ["cc", "-O1", "-shared", "-fPIC", "-I" + sysconfig.get_path("include")]
-    subprocess.run([*command, "quick/_fast.c", "-o", built], check=True)
-    wheel = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
-    with zipfile.ZipFile(Path(folder, name), "w") as archive:
-        archive.write("quick/__init__.py")
-        archive.write(built)
-        text = "Metadata-Version: 2.1\\nName: quick\\nVersion: 1.0\\n"
-        archive.writestr(about + "METADATA", text)
-        archive.writestr(about + "WHEEL", wheel)
-        archive.writestr(about + "RECORD", "")
-    return name
-"""
 SOURCE = """#include <Python.h>
 static PyObject *walk(PyObject *self, PyObject *arg) {
     volatile long steps = 0;
@@ -66,26 +42,36 @@ PyMODINIT_FUNC PyInit__fast(void) { return PyModule_Create(&module); }
 TEST = "import quick\n\n\ndef test_walk(benchmark):\n    assert benchmark(quick.walk, 200) == 200\n"
 
 
-def write_extension(project: Any, source: str) -> None:
-    """The files of a project with an extension module."""
-    for name, text in (
-        ("pyproject.toml", PYPROJECT),
-        ("backend.py", BACKEND),
-        ("quick/__init__.py", "from quick._fast import walk\n"),
-        ("quick/_fast.c", source),
-        ("tests/test_quick.py", TEST),
-    ):
-        project.write(name, text)
+@pytest.fixture
+def walking(project: Any, quick: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A repository with an extension module, and a benchmark of it."""
+    monkeypatch.delenv("CC")
+    project.git("rm", "-r", "--quiet", "src")
+    quick.project(
+        project.folder,
+        {
+            "quick/__init__.py": "from quick._fast import walk\n",
+            "quick/_fast.c": "#define EFFORT 100\n" + SOURCE,
+            "tests/test_quick.py": TEST,
+        },
+    )
+    return project
+
+
+def answers(root: Path) -> str:
+    """What a built project computes."""
+    (file,) = (root / builds.BUILT / "quick").glob("_fast.*.so")
+    assert not file.is_symlink()
+    spec = importlib.util.spec_from_file_location("quick._fast", file)
+    assert spec
+    words = (root / builds.BUILT / "quick/words.py").read_text(encoding="utf-8")
+    return f"{importlib.util.module_from_spec(spec).number()} {words.split(chr(39))[1]}"
 
 
 @pytest.mark.usefixtures("few_processes")
-@pytest.mark.skipif(
-    not (shutil.which("cc") and HEADERS.is_file()),
-    reason="there is no C compiler here (cc), or Python's headers are missing",
-)
-def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(project: Any) -> None:
-    project.git("rm", "-r", "--quiet", "src")
-    write_extension(project, "#define EFFORT 100\n" + SOURCE)
+@compiles
+def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(walking: Any) -> None:
+    project = walking
     project.commit("an extension")
     project.replace("quick/_fast.c", "EFFORT 100", "EFFORT 400")
     before = project.git("status", "--porcelain", "--ignored")
@@ -104,9 +90,10 @@ def test_a_slower_extension_is_a_regression_and_the_project_stays_as_it_is(proje
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
-@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here (cc)")
-def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
-    write_extension(project, "int wrong = missing;\n")
+@compiles
+def test_what_the_compiler_printed_follows_the_sentence(walking: Any) -> None:
+    project = walking
+    project.write("quick/_fast.c", "int wrong = missing;\n")
     project.commit("an extension that does not compile")
     project.write("README.md", "a change")
     before = project.git("status", "--porcelain", "--ignored")
@@ -118,15 +105,14 @@ def test_what_the_compiler_printed_follows_the_sentence(project: Any) -> None:
     assert first == "mlpperf: The build of base failed with exit code 1."
     assert "error: " in lines[0]
     assert "missing" in lines[0]
+    assert "CalledProcessError" not in done.stderr
+    assert not kept_wheels()
     assert project.git("status", "--porcelain", "--ignored") == before
 
 
-@pytest.mark.skipif(
-    not (shutil.which("cc") and HEADERS.is_file()),
-    reason="there is no C compiler here (cc), or Python's headers are missing",
-)
-def test_the_base_can_run_benchmarks_that_only_it_has(project: Any, tmp_path: Path) -> None:
-    write_extension(project, "#define EFFORT 100\n" + SOURCE)
+@compiles
+def test_the_base_can_run_benchmarks_that_only_it_has(walking: Any, tmp_path: Path) -> None:
+    project = walking
     project.write("tests/test_old.py", TEST)
     project.commit("an extension")
     (project.folder / "tests/test_old.py").unlink()
@@ -164,7 +150,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         wheel.writestr("quick/", "")
         wheel.writestr("quick-1.data/platlib/quick/fast.so", "")
         wheel.writestr("quick-1.data/scripts/quick", "")
-    unpack(tmp_path / "quick.whl", root)
+    builds.unpack(tmp_path / "quick.whl", root, root, {})
     assert {p.name for p in built.iterdir()} == {"quick"}
     assert (root / "quick").readlink() == Path(builds.BUILT, "quick")
     copied = built / "quick" / "data" / "precious"
@@ -175,92 +161,99 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "why"),
+    ("name", "text", "compiled"),
     [
-        ("pyproject.toml", "[build-system]\nbuild-backend = 'maturin'\n", "built by maturin"),
-        ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", ""),
-        ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", "by its setup.py"),
-        ("setup.py", "setup(name='a')", ""),
-        ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", "its pyproject.toml"),
-        ("pyproject.toml", "[tool.local.cythonize.flags]\n", "by its pyproject.toml"),
-        ("pyproject.toml", "= not toml", ""),
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'maturin'\n", True),
+        ("pyproject.toml", "[build-system]\nbuild-backend = 'hatchling.build'\n", False),
+        ("setup.py", "setup(ext_modules=[Extension('a', ['a.c'])])", True),
+        ("setup.py", "setup(name='a')", False),
+        ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", True),
+        ("pyproject.toml", "[tool.local.cythonize.flags]\n", True),
+        ("pyproject.toml", "= not toml", False),
     ],
 )
 def test_what_has_to_be_built_is_known_by_its_configuration(
-    name: str, text: str, why: str, tmp_path: Path
+    name: str, text: str, compiled: bool, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    reason = builds.is_compiled(tmp_path)
-    assert why in reason
-    assert bool(reason) == bool(why)
+    assert builds.is_compiled(tmp_path) is compiled
 
 
-# --- version and metadata ----------------------------------------------------------------------
+@compiles
+def test_the_same_sources_are_compiled_once(
+    tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CC")
+    for name in ("one", "two"):
+        root = quick.build(quick.project(tmp_path / name))
+        assert answers(root) == "1 one"
+        assert len(kept_wheels()) == 1
 
 
-def written(root: Path, *names: str) -> Path:
-    for name in names:
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("", encoding="utf-8")
-    return root
+def test_an_interpreter_without_pip_will_do(tmp_path: Path, quick: Any) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    root = quick.project(tmp_path / "head")
+    quick.build(root, python=str(tmp_path / "bare" / "bin" / "python"))
+    assert quick.answers(root) == "1 one"
 
 
-def version_of(root: Path, name: str) -> str:
-    metadata = importlib.metadata.Distribution.discover(
-        name=name, path=[str(import_folders(root)[0])]
+HOOK = "\n\ndef get_requires_for_build_wheel(config_settings):\n    return ['not-here>=2']\n"
+
+
+@pytest.mark.usefixtures("remembered")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pyproject.toml": lambda old: old.replace("requires = []", 'requires = ["not-here>=2"]')},
+        {"backend.py": lambda old: old + HOOK},
+    ],
+)
+def test_a_requirement_that_cannot_be_installed_is_named(
+    changes: Any, tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(python: str, options: object, wanted: object, what: str, other: str) -> None:
+        assert other == sys.executable
+        raise MlpperfError(what)
+
+    monkeypatch.setattr(build_environment, "install", refused)
+    with pytest.raises(MlpperfError, match=r"What the build of head requires \(not-here>=2\)"):
+        quick.build(quick.project(tmp_path / "head", changes))
+    assert not quick.compiled
+
+
+@compiles
+@pytest.mark.usefixtures("remembered")
+def test_setuptools_compiles_again_for_a_header_and_ccache_knows_an_object_in_another_copy(
+    tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setuptools = pytest.importorskip("setuptools")
+    pytest.importorskip("wheel")
+    # That of the tests, so that nothing has to be downloaded.
+    site = str(Path(setuptools.__file__).parent.parent)
+    backend = (
+        f"import sys\nsys.path.append({site!r})\nfrom setuptools.build_meta import build_wheel\n"
     )
-    return next(iter(metadata)).version
-
-
-@pytest.mark.parametrize(
-    ("files", "version"),
-    [
-        ({"pyproject.toml": "[project]\nname = 'Some-Town.x'\nversion = '2.1'\n"}, "2.1"),
-        ({"pyproject.toml": "[project]\nname = 'some_town.x'\ndynamic = ['version']\n"}, "1.4.2"),
-        ({"setup.cfg": "[metadata]\nname = some-town-x\n"}, "1.4.2"),
-        ({"setup.py": "setup(\n    name='some-town-x',\n)\n"}, "1.4.2"),
-    ],
-)
-def test_code_that_asks_for_its_own_version_finds_it(
-    files: dict[str, str], version: str, project: Any, tmp_path: Path
-) -> None:
-    project.git("tag", "v1.4.2")
-    root = written(tmp_path / "copy", "some_town/__init__.py")
-    for name, text in files.items():
-        (root / name).write_text(text, encoding="utf-8")
-    complete(root, None, project.folder)
-    assert version_of(root, "some-town-x") == version
-
-
-@pytest.mark.parametrize(
-    "tool",
-    [
-        "[tool.setuptools_scm]\nversion_file = 'src/town/_version.py'\n",
-        "[tool.setuptools_scm]\nwrite_to = 'src/town/_version.py'\n",
-        "[tool.hatch.build.hooks.vcs]\nversion-file = 'src/town/_version.py'\n",
-    ],
-)
-def test_the_file_that_a_build_would_write_is_there(
-    tool: str, project: Any, tmp_path: Path
-) -> None:
-    project.git("tag", "release-3.0.1")
-    root = written(tmp_path / "copy", "src/town/__init__.py")
-    text = f"[project]\nname = 'town'\ndynamic = ['version']\n{tool}"
-    (root / "pyproject.toml").write_text(text, encoding="utf-8")
-    complete(root, None, project.folder)
-    values: dict[str, Any] = {}
-    exec((root / "src/town/_version.py").read_text(encoding="utf-8"), values)
-    assert values["version"] == values["__version__"] == "3.0.1"
-    assert values["version_tuple"] == (3, 0, 1)
-    (root / "src/town/_version.py").write_text("mine = 1", encoding="utf-8")
-    complete(root, None, project.folder)  # what is there stays
-    assert (root / "src/town/_version.py").read_text(encoding="utf-8") == "mine = 1"
-
-
-def test_without_a_tag_the_version_is_zero(project: Any, tmp_path: Path) -> None:
-    root = written(tmp_path / "copy", "town.py")
-    text = "[project]\nname = 'town'\ndynamic = ['version']\n"
-    (root / "pyproject.toml").write_text(text, encoding="utf-8")
-    complete(root, project.git("rev-parse", "HEAD").strip(), project.folder)
-    assert version_of(root, "town") == "0"
+    setup = "from setuptools import Extension, setup\n"
+    setup += "setup(ext_modules=[Extension('quick._fast', ['quick/_fast.c'])])\n"
+    ccache = shutil.which("ccache")
+    monkeypatch.setenv("CC", "ccache cc" if ccache else "cc")
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "ccache"))
+    versions = [("", 1, "one"), ("", 1, "two"), ("# more\n", 1, "two"), ("# more\n", 2, "two")]
+    for number, (more, header, word) in enumerate(versions):
+        changes = {
+            "backend.py": backend,
+            "setup.py": setup + more,
+            "pyproject.toml": lambda old: old.replace("ext-modules", "# ext-modules"),
+            "quick/number.h": f"#define NUMBER {header}\n",
+            "quick/words.py": f"WORD = '{word}'\n",
+        }
+        root = quick.build(quick.project(tmp_path / str(number), changes))
+        assert answers(root) == f"{header} {word}"
+        assert len(kept_wheels()) == (1, 1, 2, 3)[number]
+    if ccache:
+        stats = subprocess.run(
+            [ccache, "--print-stats"], capture_output=True, text=True, check=True
+        )
+        counts = dict(line.split("\t") for line in stats.stdout.splitlines())
+        hits = int(counts["direct_cache_hit"]) + int(counts["preprocessed_cache_hit"])
+        assert (hits, int(counts["cache_miss"])) == (1, 2)

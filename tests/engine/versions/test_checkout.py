@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def state(project: Any) -> tuple[dict[str, bytes], list[str]]:
-    """Every file of the repository, git's own included, and what git says of it."""
+    """Every file of the repository, git's own included, and the output of git about it."""
     output = [
         project.git(*words.split())
         for words in (
@@ -64,38 +64,38 @@ def test_every_name_of_a_commit_that_git_knows_is_accepted(project: Any) -> None
         assert commit_named(name, project.folder) == second
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "nonsense",
-        "",
-        " ",
-        "-",
-        "--",
-        "-x",
-        "--help",
-        "--git-dir",
-        "--all",
-        "--output=stolen",
-        "$(touch stolen)",
-        "`touch stolen`",
-        "; touch stolen",
-        "main | touch stolen",
-        "main..HEAD",
-        "^HEAD",
-        "HEAD^{tree}",
-        "HEAD:pyproject.toml",
-        "0" * 40,
-        "main\ntouch stolen",
-        "naïve-☃",
-        "x" * 5000,
-    ],
-)
-def test_no_such_commit_is_one_sentence_and_nothing_runs(name: str, project: Any) -> None:
+NO_COMMITS = [
+    "nonsense",
+    "",
+    " ",
+    "-",
+    "--",
+    "-x",
+    "--help",
+    "--git-dir",
+    "--all",
+    "--output=stolen",
+    "$(touch stolen)",
+    "`touch stolen`",
+    "; touch stolen",
+    "main | touch stolen",
+    "main..HEAD",
+    "^HEAD",
+    "HEAD^{tree}",
+    "HEAD:pyproject.toml",
+    "0" * 40,
+    "main\ntouch stolen",
+    "naïve-☃",
+    "x" * 5000,
+]
+
+
+def test_no_such_commit_is_one_sentence_and_nothing_runs(project: Any) -> None:
     before = state(project)
-    sentence = refusal(commit_named, name, project.folder)
-    hint = "two commits are two arguments" if ".." in name else "see git log"
-    assert sentence.startswith(f"There is no commit {name!r} here; {hint}")
+    for name in NO_COMMITS:
+        sentence = refusal(commit_named, name, project.folder)
+        hint = "two commits are two arguments" if ".." in name else "see git log"
+        assert sentence.startswith(f"There is no commit {name!r} here; {hint}")
     assert state(project) == before
 
 
@@ -321,7 +321,7 @@ def submodules(project: Any, tmp_path: Path) -> list[str]:
         if inner:
             repository.git(*SUBMODULE, "add", str(tmp_path / inner), "below")
         for text in ("one", "two"):
-            repository.write("said.txt", text)
+            repository.write("text.txt", text)
             hashes.append(repository.commit(text))
     project.git(*SUBMODULE, "add", "--name", "odd name", str(tmp_path / "outer"), "lib/outer")
     project.git(*SUBMODULE, "update", "--init", "--recursive")
@@ -329,33 +329,33 @@ def submodules(project: Any, tmp_path: Path) -> list[str]:
     return hashes
 
 
-@pytest.mark.parametrize("working_tree", [True, False])
 def test_submodules_have_the_files_of_the_commit_that_is_pinned(
-    working_tree: bool, project: Any, tmp_path: Path
+    project: Any, tmp_path: Path
 ) -> None:
     hashes = submodules(project, tmp_path)
     first = project.commit()
     project.git("-C", "lib/outer", "checkout", "--quiet", hashes[3])
     second = project.commit()
-    project.write("lib/outer/said.txt", "changed here")
-    if not working_tree:  # git keeps their repositories in its own folder
-        project.git("submodule", "--quiet", "deinit", "--force", "--all")
-    before = state(project)
-    for commit, text in ((first, "one"), (second, "two")):
-        assert check_out(commit, project.folder, tmp_path / text) == {}
-        assert (tmp_path / text / "lib/outer/said.txt").read_text() == text
-        assert (tmp_path / text / "lib/outer/below/said.txt").read_text() == "two"
-        assert not list((tmp_path / text).rglob(".git"))
-    missing = copy_tree(project.folder, tmp_path / "copy")
-    if working_tree:
-        assert missing == {}
-        assert (tmp_path / "copy" / "lib/outer/said.txt").read_text() == "changed here"
-        assert (tmp_path / "copy" / "lib/outer/below/said.txt").read_text() == "two"
-        assert not list((tmp_path / "copy").rglob(".git"))
-    else:
-        assert missing == {"lib/outer": hashes[3]}
-        assert not list((tmp_path / "copy" / "lib/outer").iterdir())
-    assert state(project) == before
+    project.write("lib/outer/text.txt", "changed here")
+    for into in (tmp_path / "initialised", tmp_path / "not"):
+        if into.name == "not":  # git keeps their repositories in its own folder
+            project.git("submodule", "--quiet", "deinit", "--force", "--all")
+        before = state(project)
+        for commit, text in ((first, "one"), (second, "two")):
+            assert check_out(commit, project.folder, into / text) == {}
+            assert (into / text / "lib/outer/text.txt").read_text() == text
+            assert (into / text / "lib/outer/below/text.txt").read_text() == "two"
+            assert not list((into / text).rglob(".git"))
+        missing = copy_tree(project.folder, into / "copy")
+        if into.name == "not":
+            assert missing == {"lib/outer": hashes[3]}
+            assert not list((into / "copy" / "lib/outer").iterdir())
+        else:
+            assert missing == {}
+            assert (into / "copy" / "lib/outer/text.txt").read_text() == "changed here"
+            assert (into / "copy" / "lib/outer/below/text.txt").read_text() == "two"
+            assert not list((into / "copy").rglob(".git"))
+        assert state(project) == before
 
 
 def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
@@ -368,7 +368,7 @@ def test_nothing_that_a_commit_has_beside_a_submodule_is_in_the_way(
     project.write("lib/outer.lock", "ours")
     assert check_out(project.commit(), project.folder, tmp_path / "out") == {}
     assert (tmp_path / "elsewhere").read_text(encoding="utf-8") == "precious"
-    assert (tmp_path / "out/lib/outer/said.txt").read_text() == "one"
+    assert (tmp_path / "out/lib/outer/text.txt").read_text() == "one"
     assert (tmp_path / "out/lib/outer.lock").read_text() == "ours"
 
 

@@ -196,7 +196,7 @@ MENTIONS = {"def far()", "def time_steps()", "def time_named(name)", "def time_a
         ("STEPS = 10", "if True:\n    STEPS = 1\nelse:\n    STEPS = 2", {"def run(n)", *MENTIONS}),
         ("STEPS = 10", "STEPS = 10\ndel STEPS", {"def run(n)", *MENTIONS}),
         ("STEPS = 10", "STEPS = lambda: 1", {"def run(n)", *MENTIONS}),
-        # An import of what is not the project's own: who mentions it here, or by this module.
+        # An import of what is not the project's own: what mentions it here, or by this module.
         ("import os", "import posix as os", {"def look()"}),
         ("import os", "import os, sys", set()),
         # A new class: whoever mentions it.

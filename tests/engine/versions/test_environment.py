@@ -90,7 +90,7 @@ def test_one_that_is_given_may_be_relative_or_a_name(
 
 
 def test_one_that_is_too_old_is_refused(tmp_path: Path) -> None:
-    """By what it says itself, which is nothing that is printed."""
+    """By its own answer, whatever it prints before."""
     old = script(tmp_path / "python", "echo '\n{\"answer\": [3, 8]}'")
     with pytest.raises(MlpperfError, match=r"is Python 3\.8, and suites need 3\.9 or later"):
         interpreter(tmp_path, str(old))
@@ -101,8 +101,8 @@ def test_an_environment_that_is_broken_is_not_passed_over(tmp_path: Path) -> Non
     python.parent.mkdir(parents=True)
     python.touch()
     for why in ("Permission denied", "No such file"):
-        told = rf"The environment in .*\.venv cannot be used; repair it, or .*--python: .*{why}"
-        with pytest.raises(MlpperfError, match=told):
+        sentence = rf"The environment in .*\.venv cannot be used; repair it, or .*--python: .*{why}"
+        with pytest.raises(MlpperfError, match=sentence):
             interpreter(tmp_path)
         python.unlink()
         python.symlink_to(tmp_path / "gone")

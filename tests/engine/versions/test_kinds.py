@@ -1,16 +1,21 @@
 """Releases, wheels and environments as versions: which files and packages each version has."""
 
 import contextlib
+import os
 import sysconfig
 import venv
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
-from mlpperf.engine.versions import apart, environment
+from mlpperf.engine.versions import apart, environment, release
 from mlpperf.engine.versions.apart import in_words
 from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.versions.prepare import Pair, Revisions, pair
@@ -19,7 +24,44 @@ from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary")
 Made = Callable[..., Pair]
+asked_once = cache(environment.asked)
 CART_1, CART_2 = ("cart==1.0",), ("cart==2.0",)
+
+
+def unpacked(
+    python: str, options: Sequence[str], wanted: Sequence[str], what: str, other: str = ""
+) -> None:
+    """Install packages as pip would, without a process that takes a second of processor time."""
+    index, into = Path(os.environ["PIP_FIND_LINKS"]), options[options.index("--target") + 1]
+    left, files = list(wanted), dict[str, Path]()
+    for text in left:  # grows by what these require
+        file = Path(text)
+        if file.suffix != ".whl":
+            needed = Requirement(text)
+            fitting = [one for one in index.glob(f"{needed.name}-*.whl") if fits(needed, one)]
+            file = max(fitting, default=Path())
+        name = file.name.partition("-")[0]
+        if not name or files.setdefault(name, file) != file:
+            raise MlpperfError(f"{what} cannot be installed.")
+        with zipfile.ZipFile(file) as wheel:
+            wheel.extractall(into)
+        if "--no-deps" not in options:
+            (about,) = Path(into).glob(f"{name}-*.dist-info")
+            listed = map(Requirement, Distribution.at(about).requires or ())
+            left += [str(r) for r in listed if not r.marker or r.marker.evaluate({"extra": ""})]
+
+
+def fits(needed: Requirement, wheel: Path) -> bool:
+    return needed.specifier.contains(wheel.name.split("-")[1])
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages are unpacked rather than installed by pip, and an interpreter is asked once."""
+    for module in (apart, environment, release):
+        monkeypatch.setattr(module, "install", unpacked)
+    for module in (apart, environment):
+        monkeypatch.setattr(module, "asked", asked_once)
 
 
 @pytest.fixture
@@ -62,6 +104,7 @@ def test_a_release_does_not_look_like_a_commit(text: str | None, expected: bool)
     assert is_release(text) is expected
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_a_release_takes_the_place_of_the_projects_files(made: Made, market: Any) -> None:
     market.write("src/town/later.py", "")
     market.write("src/other/__init__.py", "")
@@ -78,6 +121,7 @@ def test_a_release_takes_the_place_of_the_projects_files(made: Made, market: Any
     assert {"src/town/streets.py", "src/town/later.py"} <= set(made_of.changes.effects)
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_packages_at_the_top_are_replaced_and_tests_are_not(made: Made, market: Any) -> None:
     market.git("mv", "src/town", "town")
     wheel = {"town/__init__.py": "", "tests/test_town.py": "wrong", "town_more.py": ""}
@@ -91,6 +135,7 @@ def test_packages_at_the_top_are_replaced_and_tests_are_not(made: Made, market: 
     assert made_of.head.release.asked == str(file)
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_tests_inside_the_package_are_those_of_the_working_tree(made: Made, market: Any) -> None:
     market.git("mv", "tests", "src/town/tests")
     made_of = made("town==1.0", "town==2.0")
@@ -99,6 +144,7 @@ def test_tests_inside_the_package_are_those_of_the_working_tree(made: Made, mark
     assert not made_of.same_code
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_a_release_of_another_package_is_installed_beside_the_project(made: Made) -> None:
     made_of = made("cart==1.0", "cart==2.0")
     assert held(made_of) == {"base": ["cart.py"], "head": ["cart.py"]}
@@ -107,6 +153,7 @@ def test_a_release_of_another_package_is_installed_beside_the_project(made: Made
     assert (made_of.base.root / "src/town/streets.py").is_file()
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_what_a_release_requires_is_installed_for_it(made: Made, market: Any) -> None:
     market.wheel("town", "3.0", {"town/__init__.py": ""}, "cart<2", "pytest; extra == 'test'")
     made_of = made("town==3.0", "town==2.0")
@@ -115,6 +162,7 @@ def test_what_a_release_requires_is_installed_for_it(made: Made, market: Any) ->
     assert made_of.changes.unknown
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_a_release_that_needs_another_project_of_the_repository_is_refused(
     made: Made, market: Any
 ) -> None:
@@ -125,6 +173,13 @@ def test_a_release_that_needs_another_project_of_the_repository_is_refused(
         made("town==3.0", None)
 
 
+def test_a_package_for_one_version_is_installed_by_pip(made: Made) -> None:
+    made_of = made(None, None, packages={"head": CART_2})
+    assert held(made_of) == {"base": [], "head": ["cart.py"]}
+    assert made_of.environments == {"base": {}, "head": {"cart": "2.0"}}
+
+
+@pytest.mark.usefixtures("by_hand")
 def test_other_packages_of_each_version_can_share_a_process(made: Made) -> None:
     made_of = made("HEAD", None, packages={"base": CART_1, "head": CART_2})
     assert made_of.isolated == ""
@@ -138,6 +193,7 @@ def test_other_packages_of_each_version_can_share_a_process(made: Made) -> None:
     assert set(made_of.changes.effects) == {f"{PACKAGES}/cart.py"}
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_what_is_named_for_one_version_is_the_others_as_its_environment_has_it(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +208,7 @@ def test_what_is_named_for_one_version_is_the_others_as_its_environment_has_it(
     assert made_of.same_code
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_what_uses_a_package_that_differs_differs_too(
     made: Made, market: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +224,7 @@ def test_what_uses_a_package_that_differs_differs_too(
     }
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_what_runs_the_benchmarks_stays_common(made: Made, market: Any) -> None:
     market.wheel("pluggy", "0.1", {"pluggy/__init__.py": ""})
     market.wheel("cart", "3.0", {"cart.py": ""}, "pluggy<1")
@@ -179,6 +237,7 @@ def test_what_runs_the_benchmarks_stays_common(made: Made, market: Any) -> None:
     assert not (made_of.head.whole / PACKAGES / "pluggy").exists()
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_extension_modules_of_other_packages_take_turns_in_processes_of_their_own(
     made: Made, market: Any
 ) -> None:
@@ -193,6 +252,8 @@ def test_extension_modules_of_other_packages_take_turns_in_processes_of_their_ow
     assert not made_of.isolated  # as for commits, the process checks whether it can hold both
     assert made_of.compiled
     assert made_of.changes is None
+    market.wheel("town", "4.0", {"town/__init__.py": "", f"_town{EXTENSION_SUFFIXES[0]}": ""})
+    assert made("town==4.0", None).compiled  # a module beside the package counts, too
 
 
 def test_two_pythons_take_turns(made: Made, tmp_path: Path) -> None:
@@ -214,6 +275,7 @@ def test_a_wheel_for_another_system_is_refused(made: Made, market: Any) -> None:
         made(str(file), "HEAD")
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_pins_that_contradict_the_project_are_refused(made: Made, market: Any) -> None:
     market.write("pyproject.toml", "[project]\nname = 'town'\ndependencies = ['cart>=2']\n")
     with pytest.raises(MlpperfError, match=r"cart==1.0, cart>=2 cannot be installed"):

@@ -126,7 +126,7 @@ def test_a_definition_that_shares_its_line_is_no_part_of_its_own() -> None:
     assert parts_of(changed(("LIMIT = 3", "LIMIT = 3; OTHER = 4"))) == [""]
 
 
-def test_functions_of_one_name_are_told_apart_by_their_number() -> None:
+def test_functions_of_one_name_are_distinguished_by_their_number() -> None:
     base = "@property\ndef a(self): return 1\n\n\n@a.setter\ndef a(self, x): pass\n"
     diff = module_diff(base.encode(), base.replace("pass", "return").encode())
     assert list(diff.lines) == ["a (2)"]

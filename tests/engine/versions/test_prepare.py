@@ -66,25 +66,24 @@ def test_a_policy_is_that_of_the_head_beside_that_of_the_base(made: Any, project
 # --- the merge base -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("base", ["main", "origin/main", "v1", "the hash"])
-@pytest.mark.parametrize("head", [None, "topic", "HEAD", "detached"])
 def test_what_only_the_base_has_is_no_change_of_the_head(
-    base: str, head: str | None, made: Any, behind: dict[str, str], project: Any
+    made: Any, behind: dict[str, str], project: Any
 ) -> None:
     project.git("update-ref", "refs/remotes/origin/main", "main")
     project.git("tag", "v1", "main")
-    base = behind["main"] if base == "the hash" else base
-    if head == "detached":
-        project.git("checkout", "--quiet", "--detach", "topic")
-        head = "HEAD"
-    prepared = made(base, head)
-    assert prepared.base.commit == prepared.merge_base == behind["fork"]
-    assert (
-        prepared.base.name
-        == f"{behind['fork'][:10]}, the merge base of {base} and {head or 'HEAD'}"
-    )
-    assert not (prepared.base.root / "main.md").exists()
-    assert prepared.head.commit == (behind["topic"] if head else None)
+    ends = [(base, "topic") for base in ("main", "origin/main", "v1", behind["main"])]
+    ends += [("main", None), ("main", "HEAD"), ("main", "detached")]
+    for base, end in ends:
+        head = end
+        if end == "detached":
+            project.git("checkout", "--quiet", "--detach", "topic")
+            head = "HEAD"
+        prepared = made(base, head)
+        assert prepared.base.commit == prepared.merge_base == behind["fork"]
+        described = f"{behind['fork'][:10]}, the merge base of {base} and {head or 'HEAD'}"
+        assert prepared.base.name == described
+        assert not (prepared.base.root / "main.md").exists()
+        assert prepared.head.commit == (behind["topic"] if head else None)
 
 
 def test_the_commit_itself_on_request(made: Any, behind: dict[str, str]) -> None:
@@ -104,7 +103,7 @@ def test_what_comes_before_or_after_is_compared_as_it_is(
         (behind["fork"], "main"),
         ("HEAD", None),
         ("HEAD", "HEAD"),
-        ("HEAD", "HEAD^1"),  # who turns them round means it
+        ("HEAD", "HEAD^1"),  # turned round on purpose
     ):
         prepared = made(base, head)
         assert prepared.merge_base == ""

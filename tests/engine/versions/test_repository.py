@@ -31,9 +31,8 @@ def test_a_repository_in_a_folder_is_taken_as_it_is(
     assert origin.suites == tmp_path / "suite"
 
 
-@pytest.mark.parametrize("branches", [["topic"], [], None, 3, "topic", {"a": 1}])
 def test_an_address_is_cloned_and_nothing_is_forced(
-    branches: Any, suite: Any, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    suite: Any, project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if a hook has aimed git at somebody else's repository, whose branches have our names."""
     project.git("branch", "topic")
@@ -41,19 +40,19 @@ def test_an_address_is_cloned_and_nothing_is_forced(
     theirs.commit("only here")
     theirs.git("branch", "topic")
     before = theirs.git("for-each-ref")
-    monkeypatch.setenv("GIT_DIR", str(theirs.folder / ".git"))
     monkeypatch.chdir(theirs.folder)
-    folder = tmp_path / "suite"
-    with monkeypatch.context() as usual:
-        usual.delenv("GIT_DIR")
-        suite(f"file://{project.folder}", branches=branches)
-    origin = source(folder, tmp_path)
-    assert origin.top == tmp_path / "repository"
-    assert origin.head == ("topic" if branches == ["topic"] else "HEAD")
+    given: list[Any] = [["topic"], [], None, 3, "topic", {"a": 1}]
+    for number, branches in enumerate(given):
+        folder, into = suite(f"file://{project.folder}", branches=branches), tmp_path / str(number)
+        into.mkdir()
+        with monkeypatch.context() as hook:
+            hook.setenv("GIT_DIR", str(theirs.folder / ".git"))
+            origin = source(folder, into)
+        assert origin.top == into / "repository"
+        assert origin.head == ("topic" if branches == ["topic"] else "HEAD")
+        names = project.git("-C", str(origin.top), "branch", "--format=%(refname:short)")
+        assert names.split() == ["main", "topic"]
     assert theirs.git("for-each-ref") == before
-    monkeypatch.delenv("GIT_DIR")
-    names = type(project).git(project, "-C", str(origin.top), "branch", "--format=%(refname:short)")
-    assert names.split() == ["main", "topic"]
 
 
 def test_the_project_may_lie_in_a_folder_of_its_repository(

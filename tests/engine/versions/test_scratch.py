@@ -1,4 +1,4 @@
-"""Folders that are needed meanwhile are removed, whatever becomes of who made them."""
+"""Temporary folders are removed, whatever becomes of the processes that made them."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from filelock import FileLock
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.pool.lock import alone
 from mlpperf.engine.versions import scratch as module
-from mlpperf.engine.versions.scratch import left, left_bytes, scratch
+from mlpperf.engine.versions.scratch import left, scratch, size
 from mlpperf.errors import MlpperfError
 
 MAKES_ONE = """
@@ -59,7 +59,7 @@ def test_the_next_one_removes_what_a_killed_process_has_left(tmp_path: Path) -> 
     killed.communicate()
     assert theirs.exists()
     assert left() == [theirs.parent]
-    assert left_bytes() == 3_000_000
+    assert sum(map(size, left())) == 3_000_000
     with scratch("inputs") as mine:
         assert not theirs.parent.exists()
         assert used.exists()

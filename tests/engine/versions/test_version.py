@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def version(root: Path) -> Version:
-    found = Version(root.name, None, root, entries_of(root, HOT_PATHS))
-    return replace(found, packages=packages_by_name(found))
+    made = Version(root.name, None, root, entries_of(root, HOT_PATHS))
+    return replace(made, packages=packages_by_name(made))
 
 
 def edit(root: Path, name: str, old: str, new: str) -> None:
@@ -72,7 +72,7 @@ def test_this_package_needs_no_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "by_name"),
     [
         ("import pkg", True),
         ("import numpy, pkg.work as w", True),
@@ -87,15 +87,15 @@ def test_this_package_needs_no_entry() -> None:
     ],
 )
 def test_where_a_package_imports_itself_by_its_name(
-    line: str, found: bool, two: tuple[Path, Path]
+    line: str, by_name: bool, two: tuple[Path, Path]
 ) -> None:
     assert packages_by_name(version(two[0])) == ()
     (two[0] / "src/pkg/late.py").write_text(f"# a comment\n{line}\n", encoding="utf-8")
-    assert packages_by_name(version(two[0])) == (("pkg",) if found else ())
+    assert packages_by_name(version(two[0])) == (("pkg",) if by_name else ())
 
 
 def test_another_package_of_the_project_counts_as_itself(two: tuple[Path, Path]) -> None:
-    """Of two versions in one process, both would get the one that is found first."""
+    """Of two versions in one process, both would get the first one."""
     (two[0] / "src/core").mkdir()
     (two[0] / "src/core/__init__.py").write_text("FACTOR = 2\n", encoding="utf-8")
     edit(two[0], "src/pkg/work.py", "REPEATS = 1", "from core import FACTOR\n\nREPEATS = 1")

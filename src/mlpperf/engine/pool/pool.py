@@ -15,11 +15,11 @@ import numpy as np
 
 from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
+from ..versions.absent import ignored_in
 from ..versions.environment import Runtime
-from ..versions.ignored import ignored_in
 from ..versions.layout import import_folders, own_packages
+from ..versions.metadata import scripts_folder, write_scripts
 from ..versions.prepare import Pair
-from ..versions.scripts import scripts_folder, write_scripts
 from ..versions.variables import new_home, variables
 from ..versions.version import Version
 from ..worker.protocol import HOTPATH, Inventory, Samples, Session, Side, Task

@@ -17,126 +17,64 @@ CFLAGS = "-O3"
 
 from __future__ import annotations
 
-import math
 import shlex
 import string
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeGuard
+from typing import Annotated
 
+from msgspec import Meta, Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
-from ...errors import MlpperfError, check
+from ...errors import check
 
 TABLE = "[tool.mlpperf.build]"
-KEYS = ("packages", "command", "timeout", "cache-limit", "config-settings", "environment")
 PLACEHOLDERS = ("python", "source", "wheels")
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
 
 
-@dataclass(frozen=True)
-class BuildSettings:
+class BuildSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """How a project is built.
 
     Attributes
     ----------
-    config : settings for the build backend.
+    config_settings : for the build backend.
     environment : variables of the build.
     packages : requirements of the build besides those of the backend.
-    commands : what builds the wheel, in place of the backend; each a list of words.
+    command : what builds the wheel, in place of the backend; several are run in turn.
     timeout : seconds after which a build is ended.
-    cache_limit : bytes of wheels that are kept.
+    cache_limit : gigabytes of wheels that are kept.
     """
 
-    config: Mapping[str, str | list[str]] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    packages: tuple[str, ...] = ()
-    commands: tuple[tuple[str, ...], ...] = ()
-    timeout: float = 3600.0
-    cache_limit: float = 5e9
+    config_settings: dict[str, str | list[str]] = {}
+    environment: dict[str, str] = {}
+    packages: list[str] = []
+    command: str | list[str] = []
+    timeout: Positive = 3600.0
+    cache_limit: Positive = 5.0
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a variable, a requirement or a command."""
+        for name, value in self.environment.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise ValueError(f"environment has {name!r}, which is no variable")
+        for text in self.packages:
+            try:
+                Requirement(text)
+            except InvalidRequirement as reason:
+                raise ValueError(
+                    f"packages has {text!r}, which is no requirement such as 'cython>=3'"
+                ) from reason
+        for words in self.commands:
+            if not words:
+                raise ValueError("command has an empty command")
+            names = [name for word in words for _, name, *_ in string.Formatter().parse(word)]
+            given = (name for name in names if name is not None)
+            check(f"placeholder in {TABLE} command", given, PLACEHOLDERS)
 
-def build_settings(table: object) -> BuildSettings:
-    """The settings of a table.
-
-    Raises
-    ------
-    MlpperfError
-        If the table has an unknown or invalid setting.
-    """
-    if not isinstance(table, dict):
-        raise MlpperfError(f"{TABLE} must be a table, not {table!r}.")
-    check(f"setting in {TABLE}", table, KEYS)
-    return BuildSettings(
-        _config(table.get("config-settings", {})),
-        _environment(table.get("environment", {})),
-        _packages(table.get("packages", [])),
-        _commands(table.get("command", [])),
-        _positive("timeout", "seconds", table.get("timeout", USUAL.timeout)),
-        1e9
-        * _positive("cache-limit", "gigabytes", table.get("cache-limit", 1e-9 * USUAL.cache_limit)),
-    )
-
-
-def _config(table: object) -> dict[str, str | list[str]]:
-    if isinstance(table, dict) and all(isinstance(v, str) or _texts(v) for v in table.values()):
-        return table
-    raise MlpperfError(
-        f"{TABLE} config-settings must be a table of texts or lists of texts, not {table!r}."
-    )
-
-
-def _environment(table: object) -> dict[str, str]:
-    if isinstance(table, dict) and all(
-        isinstance(value, str) and name and "=" not in name and "\0" not in name + value
-        for name, value in table.items()
-    ):
-        return table
-    raise MlpperfError(
-        f"{TABLE} environment must be a table of variables and texts, not {table!r}."
-    )
-
-
-def _packages(listed: object) -> tuple[str, ...]:
-    if not _texts(listed):
-        raise MlpperfError(f"{TABLE} packages must be a list of requirements, not {listed!r}.")
-    for text in listed:
-        try:
-            Requirement(text)
-        except InvalidRequirement as reason:
-            raise MlpperfError(
-                f"{TABLE} packages has {text!r}, which is no requirement such as 'cython>=3'."
-            ) from reason
-    return tuple(listed)
-
-
-def _commands(listed: object) -> tuple[tuple[str, ...], ...]:
-    """The words of each command; a single one need not be in a list."""
-    texts = [listed] if isinstance(listed, str) else listed
-    if not _texts(texts):
-        raise MlpperfError(f"{TABLE} command must be a text or a list of texts, not {listed!r}.")
-    return tuple(_words(text) for text in texts)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(text))
-        names = [name for word in words for _, name, *_ in string.Formatter().parse(word)]
-    except ValueError as reason:
-        raise MlpperfError(f"{TABLE} command {text!r} cannot be read: {reason}.") from reason
-    if not words:
-        raise MlpperfError(f"{TABLE} command has an empty command.")
-    check(f"placeholder in {TABLE} command", (n for n in names if n is not None), PLACEHOLDERS)
-    return words
-
-
-def _positive(key: str, unit: str, value: object) -> float:
-    if isinstance(value, int | float) and value is not True and 0 < value < math.inf:
-        return float(value)
-    raise MlpperfError(f"{TABLE} {key} must be a positive number of {unit}, not {value!r}.")
-
-
-def _texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    @property
+    def commands(self) -> list[list[str]]:
+        """The words of each command."""
+        texts = [self.command] if isinstance(self.command, str) else self.command
+        return [shlex.split(text) for text in texts]
 
 
 USUAL = BuildSettings()

@@ -18,10 +18,8 @@ def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
     An entry such as `"package.module:PATHS"` is a tuple of `HotPath`s. The folder (by default the
     current one) and its `src` are importable while it is loaded: the project need not be installed.
 
-    Raises
-    ------
-    MlpperfError
-        If an entry cannot be imported, is no tuple of hot paths, or repeats a name.
+    Raises `MlpperfError` if an entry cannot be imported, is no tuple of hot paths, or repeats a
+    name.
     """
     here = folder or Path.cwd()
     paths = [path for entry in entries(here / "pyproject.toml") for path in _imported(entry, here)]
@@ -35,10 +33,7 @@ def catalogue(folder: Path | None = None) -> tuple[HotPath, ...]:
 def hot_paths() -> tuple[HotPath, ...]:
     """The catalogue of the current folder, which has at least one hot path.
 
-    Raises
-    ------
-    MlpperfError
-        As `catalogue`, and if the project names none.
+    Raises `MlpperfError` as `catalogue`, and if the project names none.
     """
     paths = catalogue()
     if not paths:
@@ -57,10 +52,10 @@ def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     sys.path[:0] = [str(folder), str(folder / "src")]
     try:
         paths = getattr(import_module(module), attribute or "PATHS")
-    except ModuleNotFoundError as reason:
-        raise missing(reason) or _not_imported(entry, reason) from reason
     except (Exception, SystemExit) as reason:  # an import may raise anything
-        raise _not_imported(entry, reason) from reason
+        absent = missing(reason) if isinstance(reason, ModuleNotFoundError) else None
+        sentence = f"[tool.mlpperf] paths: {entry!r} gives {reason!r}."
+        raise absent or MlpperfError(sentence) from reason
     finally:
         sys.path[:] = before
     if not isinstance(paths, tuple | list) or not all(isinstance(p, HotPath) for p in paths):
@@ -68,17 +63,10 @@ def _imported(entry: str, folder: Path) -> Sequence[HotPath]:
     return paths
 
 
-def _not_imported(entry: str, reason: BaseException) -> MlpperfError:
-    return MlpperfError(f"[tool.mlpperf] paths: {entry!r} gives {reason!r}.")
-
-
 def select(paths: Sequence[HotPath], names: Sequence[str]) -> tuple[HotPath, ...]:
     """The paths called `names`, in their order; all of them for no names.
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown name, with the nearest ones.
+    Raises `MlpperfError` for an unknown name, with the nearest ones.
     """
     known = {path.name: path for path in paths}
     check("hot path", names, known)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..words import count
 from .mentions import WORD, in_doubt
+from .pyproject import text_of
 
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
 # coverage and parallel runs, or deselect tests.
@@ -107,8 +108,8 @@ def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[l
         texts[file.relative_to(root).as_posix()] = source.decode("utf-8-sig", "replace")
     if not any(map(WORD.search, texts.values())):
         return [], ""
-    sources = [root / name for name in (settings.file, "pyproject.toml", "setup.cfg", "setup.py")]
-    about = "\n".join(f.read_text("utf-8", "replace") for f in sources if f.is_file())
+    sources = (settings.file, "pyproject.toml", "setup.cfg", "setup.py")
+    about = "\n".join(text_of(root / name) for name in sources)
     doubtful, folders = in_doubt(texts, about, settings.words("usefixtures"))
     is_collected = _collected(settings)
     functions = [*settings.words("python_functions", ["test"]), "bench"]

@@ -58,10 +58,8 @@ class Suite:
 def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -> list[Suite]:
     """The suites of these `kinds` of the project in the folder `root`.
 
-    Raises
-    ------
-    MlpperfError
-        If a configuration cannot be read, or its folder is missing or outside of the project.
+    Raises `MlpperfError` if a configuration cannot be read, or its folder is missing or outside of
+    the project.
     """
     files = list(_files(root, ".py"))
     project = Project(root, files)
@@ -89,10 +87,7 @@ def _files(root: Path, *suffixes: str) -> Iterator[Path]:
 def asv_configuration(root: Path) -> tuple[Path, dict[str, Any]] | None:
     """The asv configuration nearest to `root`, and its content; None without any.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be read.
+    Raises `MlpperfError` if it cannot be read.
     """
     for file in _asv_configurations(root)[:1]:
         try:

@@ -59,7 +59,7 @@ class Statement:
         """All names and words that it mentions."""
         return frozenset(self.uses | self.words | self.imports)
 
-    def speaks(self, own: set[str]) -> bool:
+    def mentions_one(self, own: set[str]) -> bool:
         """Whether it mentions one of the two words, other than as a module of the project."""
         from_own = not self.origin or self.origin in own
         imports = self.imports - own if from_own else self.imports
@@ -75,7 +75,6 @@ class File:
     given : names from other files that mean a benchmark.
     handed : names of its own that do.
     in_doubt : whether it mentions a benchmark.
-    silent : the statements that do not, so far.
     """
 
     path: PurePosixPath
@@ -83,7 +82,6 @@ class File:
     given: set[str] = field(default_factory=set)
     handed: set[str] = field(default_factory=set)
     in_doubt: bool = False
-    silent: list[Statement] | None = None
 
     @cached_property
     def tokens(self) -> frozenset[str]:
@@ -99,6 +97,11 @@ class File:
             return [Statement(set(self.tokens), set(), set(self.tokens))]
         lines = self.text.splitlines()
         return [_statement(node, lines) for node in _flat(body)]
+
+    @cached_property
+    def others(self) -> list[Statement]:
+        """Those that mention no benchmark, so far."""
+        return list(self.statements)
 
     @cached_property
     def module(self) -> str:
@@ -124,18 +127,16 @@ class File:
         before = set(self.handed)
         if self.imports_all:
             self.handed |= self.given
-        if self.silent is None:
-            self.silent = list(self.statements)
-        heard = [one for one in self.silent if one.speaks(own)] if not self.in_doubt else []
+        new = [one for one in self.others if one.mentions_one(own)] if not self.in_doubt else []
         while True:
             known = self.given | self.handed
-            heard += [one for one in self.silent if not known.isdisjoint(one.all)]
-            if not heard:
+            new += [one for one in self.others if not known.isdisjoint(one.all)]
+            if not new:
                 break
-            self.handed.update(*(one.names for one in heard))
-            self.silent = [one for one in self.silent if one not in heard]
-            heard = []
-        self.in_doubt = bool(self.handed) or len(self.silent) < len(self.statements)
+            self.handed.update(*(one.names for one in new))
+            self.others = [one for one in self.others if one not in new]
+            new = []
+        self.in_doubt = bool(self.handed) or len(self.others) < len(self.statements)
         return self.handed - before
 
 

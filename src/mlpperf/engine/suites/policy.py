@@ -35,14 +35,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError
 from ..words import plain
-from .pyproject import content_of, readable, table_at
+from .pyproject import content_of, converted, readable, table_at
 
 ACCEPTED = ".mlpperf-accepted.toml"
 HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
@@ -57,18 +57,7 @@ GROWTH: dict[str, Callable[[float], float]] = {
     "n^2": lambda n: n**2,
     "n^3": lambda n: n**3,
 }
-# What messages call things, and what they are in TOML.
-IN_TOML = {
-    "Object contains unknown field": "there is no setting",
-    "Object missing required field": "there has to be a setting",
-    "`object`": "a table",
-    "`array`": "a list",
-    "`str`": "a text",
-    "`float`": "a number",
-    "`int`": "a whole number",
-}
 SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-Kind = TypeVar("Kind")
 LONGEST = 80  # characters of a setting that are shown
 Factor = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1e9)]
@@ -177,31 +166,15 @@ class _File(Struct, forbid_unknown_fields=True):
 def policy(table: object, root: Path) -> Policy:
     """The policy in `[tool.mlpperf.gate]`, with what the file below `root` accepts.
 
-    Raises
-    ------
-    MlpperfError
-        For an unknown or invalid setting.
+    Raises `MlpperfError` for an unknown or invalid setting.
     """
-    if isinstance(table, dict):
-        check("setting in [tool.mlpperf.gate]", table, _Gate.__struct_fields__)
-    gate = _read(table, _Gate, "[tool.mlpperf.gate]")
+    gate = converted(table, _Gate, "[tool.mlpperf.gate]")
     return Policy(gate.series, gate.budgets, accepted(root))
 
 
 def accepted(root: Path) -> list[Acceptance]:
     """The accepted regressions in the file below `root`; raises `MlpperfError` if it is damaged."""
-    return _read(content_of(root / ACCEPTED), _File, ACCEPTED).accepted
-
-
-def _read(table: object, kind: type[Kind], where: str) -> Kind:
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as reason:
-        what, _, place = str(reason).partition(" - at `$")
-        for theirs, ours in IN_TOML.items():
-            what = what.replace(theirs, ours)
-        at = f" ({place.lstrip('.').rstrip('`')})" if place else ""
-        raise MlpperfError(f"{where}{at}: {what[:1].lower()}{what[1:]}.") from reason
+    return converted(content_of(root / ACCEPTED), _File, ACCEPTED).accepted
 
 
 def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
@@ -262,10 +235,7 @@ def _short(settings: Mapping[str, str], key: str) -> str:
 def appended(root: Path, entries: list[Acceptance]) -> bytes:
     """The content of the file below `root` with further entries; what was there stays.
 
-    Raises
-    ------
-    MlpperfError
-        If the file is damaged.
+    Raises `MlpperfError` if the file is damaged.
     """
     before = [*accepted(root), *entries]
     file = root / ACCEPTED
@@ -277,7 +247,7 @@ def appended(root: Path, entries: list[Acceptance]) -> bytes:
             if value not in (None, "", 0.0)
         ]
         text += "\n" * (1 + (not text.endswith("\n"))) + "\n".join(["[[accepted]]", *lines, ""])
-    again = _read(tomllib.loads(text), _File, ACCEPTED).accepted
+    again = converted(tomllib.loads(text), _File, ACCEPTED).accepted
     assert again == before, "an entry is not read back as it was written"
     return text.encode()
 

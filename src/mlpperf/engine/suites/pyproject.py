@@ -1,23 +1,39 @@
-"""Reads pyproject.toml: the name of a project, its tables, and where its hot paths are."""
+"""Reads pyproject.toml and other configurations: a project's name, its settings, its hot paths."""
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ...errors import MlpperfError
+import msgspec
+
+from ...errors import MlpperfError, check
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+# What messages call things, and what they are in TOML.
+IN_TOML = {
+    "object contains unknown field": "there is no setting",
+    "object missing required field": "there has to be a setting",
+    "`str | array`": "a text or a list",
+    "`object`": "a table",
+    "`array`": "a list",
+    "`str`": "a text",
+    "`float`": "a number",
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+}
 
 
 def content_of(pyproject: Path) -> dict[str, Any]:
     """The content of a pyproject.toml; empty without the file.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be read.
+    Raises `MlpperfError` if it cannot be read.
     """
     if not pyproject.is_file():
         return {}
@@ -25,6 +41,23 @@ def content_of(pyproject: Path) -> dict[str, Any]:
         return tomllib.loads(pyproject.read_text(encoding="utf-8-sig"))  # some editors write a BOM
     except (ValueError, OSError, RecursionError) as reason:
         raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+
+
+def text_of(file: Path) -> str:
+    """The text of a file; empty if it is missing or cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def ini(file: Path) -> configparser.ConfigParser:
+    """The content of a file such as setup.cfg; empty if it is missing or cannot be read."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error):
+        parser.read_string(text_of(file))
+        return parser
+    return configparser.ConfigParser()
 
 
 def readable(folder: Path) -> dict[str, Any]:
@@ -42,13 +75,33 @@ def table_at(content: object, *keys: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def converted(table: object, kind: type[Kind], where: str) -> Kind:
+    """A table of settings, checked against the fields of a structure.
+
+    Raises `MlpperfError` for an unknown or invalid setting; the sentence names it, and what it is.
+    """
+    if isinstance(table, dict):
+        fields = msgspec.structs.fields(kind)
+        check(f"setting in {where}", table, [field.encode_name for field in fields])
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as reason:
+        what, _, path = str(reason).partition(" - at `$")
+        what, value = what[:1].lower() + what[1:].replace(" | null`", "`"), table
+        for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.partition("[...]")[0]):
+            value = value[key or int(index)]  # type: ignore[index]  # msgspec was there
+        if what.startswith("expected") and not isinstance(value, dict | list):
+            what = f"{what.partition(', got')[0]}, not {value!r}"
+        for theirs, ours in IN_TOML.items():
+            what = what.replace(theirs, ours)
+        place = f" {path.lstrip('.').rstrip('`')}" if path else ""
+        raise MlpperfError(f"{where}{place}: {what}.") from reason
+
+
 def entries(pyproject: Path) -> list[str]:
     """The entries of `[tool.mlpperf] paths`, such as `"package.module:PATHS"`; none without file.
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read, or `paths` is not a list of texts.
+    Raises `MlpperfError` if the file cannot be read, or `paths` is not a list of texts.
     """
     content = content_of(pyproject)
     tool = content.get("tool", {})
@@ -66,10 +119,8 @@ def settings_added(pyproject: Path, settings: Mapping[str, object]) -> bytes:
 
     All that was there stays; lines end as the file's do.
 
-    Raises
-    ------
-    MlpperfError
-        If the file cannot be read, or appending would make it invalid or change another table.
+    Raises `MlpperfError` if the file cannot be read, or appending would make it invalid or change
+    another table.
     """
     before = content_of(pyproject)
     content = pyproject.read_bytes()

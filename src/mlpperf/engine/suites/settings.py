@@ -22,90 +22,61 @@ pytest_options = ["--runslow"]    # additional options of pytest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
 
 from ...errors import MlpperfError, check
 from ..words import percentage
-from .build_settings import USUAL, BuildSettings, build_settings
+from .build_settings import TABLE as BUILD
+from .build_settings import USUAL, BuildSettings
 from .commands import COMMANDS
 from .policy import NONE as NO_POLICY
 from .policy import Policy, policy
-from .pyproject import content_of
+from .pyproject import content_of, converted
 
 KINDS = ("hotpaths", "asv", "pytest", COMMANDS)
-KEYS = (
-    *("paths", "extras", "suites", "series", "threshold", "thresholds", "budget"),
-    *("bytecodes", "unjudged", "accept", "pytest_options", "build", "gate", "commands"),
-)
+SHARES = ("threshold", "unjudged", "bytecodes")  # written as percentages
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of a project, in shares and seconds; None where it has none."""
 
     suites: tuple[str, ...] = KINDS
     series: tuple[str, ...] = ()
     threshold: float | None = None
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    budget: float | None = None
-    unjudged_most: float | None = None
+    thresholds: dict[str, float] = {}
+    budget: Annotated[float, Meta(gt=0, le=1e9)] | None = None
+    unjudged_most: float | None = field(name="unjudged", default=None)
     accept: tuple[str, ...] = ()
     pytest_options: tuple[str, ...] = ()
     build: BuildSettings = USUAL
     bytecodes: float | None = None
-    policy: Policy = NO_POLICY
-    commands: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy = field(name="gate", default=NO_POLICY)
+    commands: dict[str, Any] = {}
+    paths: Any = None  # `pyproject.entries` reads these, and `environment` the extras
+    extras: Any = None
 
 
 def settings(root: Path) -> Settings:
     """The settings of the project in the folder `root`.
 
-    Raises
-    ------
-    MlpperfError
-        If its pyproject.toml cannot be read, or has an unknown or invalid setting.
+    Raises `MlpperfError` if its pyproject.toml cannot be read, or has an unknown or invalid
+    setting.
     """
     tool = content_of(root / "pyproject.toml").get("tool", {})
     table = tool.get("mlpperf", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise MlpperfError(f"{root / 'pyproject.toml'}: [tool.mlpperf] must be a table.")
-    check("setting in [tool.mlpperf]", table, KEYS)
-    suites = _names(table, "suites", list(KINDS))
-    check("kind of suite", suites, KINDS)
-    thresholds = table.get("thresholds", {})
-    if not isinstance(thresholds, dict):
-        raise MlpperfError("[tool.mlpperf] thresholds must be a table of patterns.")
-    commands = table.get("commands", {})
-    if not isinstance(commands, dict):
-        raise MlpperfError("[tool.mlpperf] commands must be a table of commands by name.")
-    budget = table.get("budget")
-    if budget is not None and not (isinstance(budget, int | float) and budget > 0):
-        raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
-    shares = {
-        key: None if key not in table else percentage(table[key], f"[tool.mlpperf] {key}")
-        for key in ("threshold", "unjudged", "bytecodes")
-    }
-    return Settings(
-        tuple(suites),
-        tuple(_names(table, "series", [])),
-        shares["threshold"],
-        {p: percentage(t, f"[tool.mlpperf.thresholds] {p!r}") for p, t in thresholds.items()},
-        budget,
-        shares["unjudged"],
-        tuple(_names(table, "accept", [])),
-        tuple(_names(table, "pytest_options", [])),
-        build_settings(table.get("build", {})),
-        shares["bytecodes"],
-        policy(table.get("gate", {}), root),
-        commands,
-    )
-
-
-def _names(table: Mapping[str, Any], key: str, usual: list[str]) -> list[str]:
-    names = table.get(key, usual)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise MlpperfError(f"[tool.mlpperf] {key} must be a list of names, not {names!r}.")
-    return names
+    table = dict(table)
+    table["build"] = converted(table.get("build", {}), BuildSettings, BUILD)
+    table["gate"] = policy(table.get("gate", {}), root)
+    for key in set(SHARES) & table.keys():
+        table[key] = percentage(table[key], f"[tool.mlpperf] {key}")
+    if isinstance(shares := table.get("thresholds"), dict):
+        where = "[tool.mlpperf.thresholds]"
+        table["thresholds"] = {p: percentage(t, f"{where} {p!r}") for p, t in shares.items()}
+    given = converted(table, Settings, "[tool.mlpperf]")
+    check("kind of suite", given.suites, KINDS)
+    return given

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .mentions import WORD
-from .pyproject import readable, table_at
+from .pyproject import readable, table_at, text_of
 
 # Top-level folders that are no packages, unless the configuration names them.
 SURELY_ASIDE = re.compile("tests?|benchmarks?|asv_bench")
@@ -43,7 +43,7 @@ class Project:
         self._root = root
         self._files = [PurePosixPath(file.relative_to(root).as_posix()) for file in files]
         self._used: dict[PurePosixPath, bool] = {}
-        self._text = lru_cache(maxsize=None)(self._read)
+        self._text = lru_cache(maxsize=None)(lambda file: text_of(root / file))
 
     def shared(self, tests: Sequence[str]) -> Iterator[str]:
         """The files and folders that both versions share for some files of benchmarks.
@@ -153,12 +153,6 @@ class Project:
             others = (one for one in self._files if one not in suite)
             if not any(name.search(self._text(one)) for one in others):
                 yield (test.parent / entry.name).as_posix()
-
-    def _read(self, file: PurePosixPath) -> str:
-        try:
-            return (self._root / file).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
 
 
 def timed_modules(text: str) -> set[str]:

@@ -41,10 +41,7 @@ def overview(paths: Sequence[HotPath]) -> RenderableType:
 def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
     """The message for a project without hot paths: it lists the other benchmarks.
 
-    Raises
-    ------
-    MlpperfError
-        If it has no benchmarks at all.
+    Raises `MlpperfError` if it has no benchmarks at all.
     """
     name = project_name(folder)
     if not places:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError
 from .environment import asked, install, installed
-from .layout import PACKAGES
+from .layout import PACKAGES, extension_modules, package_of
 from .version import Version
 
 # What runs the benchmarks of both versions, and is common to them.
@@ -48,28 +47,26 @@ class Needs:
 def check_given(given: Sequence[str]) -> None:
     """Check that packages for one version are named so that pip and uv can install them.
 
-    Raises
-    ------
-    MlpperfError
-        For what is no requirement, or for what runs the benchmarks of both versions.
+    Raises `MlpperfError` for what is no requirement, or for what runs the benchmarks of both
+    versions.
     """
     for text in given:
         try:
-            name = canonicalize_name(Requirement(text).name)
+            Requirement(text)
         except InvalidRequirement as reason:
             raise MlpperfError(
                 f"{text!r} is no package that one version can have; write NAME==VERSION."
             ) from reason
         if for_both([text]):
             raise MlpperfError(
-                f"{name} runs the benchmarks of both versions, which cannot have two of it; "
-                "--with names one for both."
+                f"{package_of(text)} runs the benchmarks of both versions, which cannot have two "
+                "of it; --with names one for both."
             )
 
 
 def for_both(extra: Sequence[str]) -> list[str]:
     """Those of some packages that run the benchmarks of both versions."""
-    return [text for text in extra if _name(text) in HARNESS]
+    return [text for text in extra if package_of(text) in HARNESS]
 
 
 def install_apart(versions: Mapping[str, Version], needs: Mapping[str, Needs]) -> None:
@@ -78,10 +75,8 @@ def install_apart(versions: Mapping[str, Version], needs: Mapping[str, Needs]) -
     A package that only one version has there is installed for the other one as its interpreter has
     it.
 
-    Raises
-    ------
-    MlpperfError
-        If packages cannot be installed, for example because their requirements conflict.
+    Raises `MlpperfError` if packages cannot be installed, for example because their requirements
+    conflict.
     """
     for side, version in versions.items():
         _install(version, needs[side])
@@ -102,15 +97,15 @@ def install_apart(versions: Mapping[str, Version], needs: Mapping[str, Needs]) -
 def _install(version: Version, needs: Needs) -> None:
     """Install what a version needs, other packages as its interpreter has them if possible."""
     folder = version.whole / PACKAGES
-    named = {canonicalize_name(Requirement(text).name) for text in needs.given}
+    named = set(map(package_of, needs.given))
     release = version.release.name if version.release and not version.release.own else ""
     # A requirement of the project about what is given may contradict it.
-    about = [text for text in version.requirements if _name(text) in named]
+    about = [text for text in version.requirements if package_of(text) in named]
     wanted = list(dict.fromkeys([*needs.given, *needs.missing, *about]))
-    wanted = [text for text in wanted if _name(text) != release]
+    wanted = [text for text in wanted if package_of(text) != release]
     if not wanted:
         return
-    fixed = {_name(text) for text in wanted}
+    fixed = {package_of(text) for text in wanted}
     pins = [f"{n}=={v}" for n, v in installed(needs.python).items() if n not in fixed]
     constraints = version.whole.with_name(f"{version.whole.name}-constraints.txt")
     constraints.write_text("\n".join(pins), encoding="utf-8")
@@ -123,13 +118,6 @@ def _install(version: Version, needs: Needs) -> None:
     for name, about_it in _held(version).items():
         if name in HARNESS | own - {release}:
             _remove(about_it, folder)
-
-
-def _name(text: str) -> str:
-    """The package that a requirement is about; empty for what is no requirement."""
-    with contextlib.suppress(InvalidRequirement):
-        return canonicalize_name(Requirement(text).name)
-    return ""
 
 
 def _held(version: Version) -> Held:
@@ -153,7 +141,7 @@ def _common(held: Mapping[str, Held], environments: Sequence[Mapping[str, str]])
 
 
 def _used(package: Distribution) -> set[str]:
-    return {_name(text) for text in package.requires or ()}
+    return set(map(package_of, package.requires or ()))
 
 
 def _remove(package: Distribution, folder: Path) -> None:
@@ -172,10 +160,9 @@ def why_separate(versions: Mapping[str, Version], pythons: Sequence[str]) -> str
     if len(set(pythons)) > 1:
         return "each has its own Python"
     for version in versions.values():
-        for file in sorted((version.whole / PACKAGES).rglob("*")):
-            if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                name = file.relative_to(version.whole / PACKAGES).parts[0].partition(".")[0]
-                return f"{name}, of which each has its own, has extension modules"
+        for file in extension_modules(version.whole / PACKAGES):
+            name = file.relative_to(version.whole / PACKAGES).parts[0].partition(".")[0]
+            return f"{name}, of which each has its own, has extension modules"
     return ""
 
 

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from ..files import cache_folder, write_whole
 from .build_environment import is_there
 from .build_inputs import Mentions
+from .scratch import size
 
 ENTRY = "entry.json"
 PARTIAL = ".partial"  # how the name of an entry ends that is not whole
@@ -85,10 +86,10 @@ def entry_name(files: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def building(entries: Iterable[tuple[Path, str]]) -> Iterator[None]:
-    """Keep other processes from building these entries of groups, in an order all agree on."""
+def building(group: Path, names: Iterable[str]) -> Iterator[None]:
+    """Keep other processes from building these entries of a group, in an order all agree on."""
     with contextlib.ExitStack() as locks:
-        for group, name in sorted(set(entries)):
+        for name in sorted(set(names)):
             locks.enter_context(FileLock(group / "locks" / name))
         yield
 
@@ -164,15 +165,6 @@ def trim(limit: float) -> None:
                     held.enter_context(FileLock(lock, timeout=0))
                 total -= size(place)
                 shutil.rmtree(place, ignore_errors=True)
-
-
-def size(folder: Path) -> int:
-    """The bytes of the files below a folder."""
-    total = 0
-    for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += file.lstat().st_size if not file.is_dir() else 0
-    return total
 
 
 def kept_wheels() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The environment of a build: an interpreter with the build requirements, and the variables.
+"""What runs a build: its backend, an interpreter with the build requirements, and the variables.
 
 One environment serves all builds of a group, so that both versions are built by the same packages.
 """
@@ -15,11 +15,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock
+from msgspec import Struct
 
-from ...errors import MlpperfError, last_line
+from ...errors import MlpperfError
 from ..files import write_whole
-from ..words import plain
+from ..suites.pyproject import readable, table_at
 from .environment import QUESTION, asked, install
 from .variables import variables
 
@@ -35,7 +37,66 @@ IDENTITY = (
     " + list(map(str, __import__('sysconfig').get_config_vars('SOABI', 'CC', 'CXX', 'CFLAGS')))"
 )
 VERSIONS = "sorted([d.metadata['Name'] or '', d.version] for d in metadata.distributions())"
+VENV = "__import__('venv').create(sys.argv[1], symlinks=__import__('os').name != 'nt')"
 MARKER = "state.txt"  # written when an environment is whole
+
+
+# Build backends that compile, on all processors. Others may compile, by configuration.
+COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
+# Calls a hook of the build backend.
+HOOK = """
+import importlib, json, sys
+about = json.loads(sys.argv[1])
+sys.path[:] = [*about["path"], *filter(None, sys.path)]
+module, _, attribute = about["backend"].partition(":")
+backend = importlib.import_module(module)
+for name in filter(None, attribute.split(".")):
+    backend = getattr(backend, name)
+if "requires" in about:
+    hook = getattr(backend, "get_requires_for_build_wheel", lambda config: [])
+    with open(about["requires"], "w") as file:
+        json.dump(list(hook(about["config"])), file)
+else:
+    backend.build_wheel(about["wheels"], about["config"])
+"""
+
+
+class Backend(Struct, frozen=True, rename="kebab"):
+    """The build backend of a project (PEP 517), by its `[build-system]`.
+
+    Attributes
+    ----------
+    build_backend : its module, and after a colon its object there.
+    requires : the requirements that its configuration lists.
+    backend_path : the folders in the project where it lies, if it is the project's own.
+    """
+
+    build_backend: str = "setuptools.build_meta:__legacy__"
+    requires: tuple[str, ...] = ("setuptools>=40.8.0",)
+    backend_path: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, root: Path) -> Backend:
+        """The backend of the project in `root`; raises `MlpperfError` for an invalid table."""
+        try:
+            return msgspec.convert(table_at(readable(root), "build-system"), cls)
+        except msgspec.ValidationError as reason:
+            raise MlpperfError(
+                f"[build-system] in {root / 'pyproject.toml'} is not valid."
+            ) from reason
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it always compiles, on all processors."""
+        return re.split("[.:]", self.build_backend)[0] in COMPILING
+
+    def command(
+        self, python: str, source: Path, config: Mapping[str, str | list[str]], **task: str
+    ) -> list[str]:
+        """What runs a hook: `requires`, the file for its answer, or `wheels`, the folder."""
+        path = [str(source / folder) for folder in self.backend_path]
+        about = {"backend": self.build_backend, "path": path, "config": config, **task}
+        return [python, "-c", HOOK, json.dumps(about)]
 
 
 def build_variables(python: str, home: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -89,10 +150,7 @@ def prepared(group: Path, python: str, wanted: Sequence[str], what: str) -> tupl
     It is never changed afterwards. Another one with the same requirements, made later, may have
     other versions of them, and then has another state.
 
-    Raises
-    ------
-    MlpperfError
-        If the environment cannot be made, or a requirement cannot be installed.
+    Raises `MlpperfError` if the environment cannot be made, or a requirement cannot be installed.
     """
     name = hashlib.sha256(json.dumps(sorted({*wanted})).encode()).hexdigest()[:16]
     folder = group / "environments" / name
@@ -101,7 +159,7 @@ def prepared(group: Path, python: str, wanted: Sequence[str], what: str) -> tupl
     with FileLock(folder.with_suffix(".lock")):
         if not (own.is_file() and _state(folder)):
             shutil.rmtree(folder, ignore_errors=True)
-            _run([python, "-m", "venv", "--without-pip", str(folder)], python)
+            asked(python, VENV, str(folder))
             if wanted:
                 install(str(own), [], wanted, f"{what} ({', '.join(wanted)})", other=python)
             versions = json.dumps(asked(str(own), VERSIONS))
@@ -119,19 +177,3 @@ def _state(folder: Path) -> str:
     """The state of an environment; empty if it is not there, or not whole."""
     marker = folder / MARKER
     return marker.read_text(errors="replace") if marker.is_file() else ""
-
-
-def _run(command: Sequence[str], python: str) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=QUESTION,
-            env=variables(python, Path(command[-1]).parent),
-        )
-    except (OSError, subprocess.TimeoutExpired) as reason:
-        raise MlpperfError(f"{python} cannot make an environment for builds: {reason}.") from reason
-    if done.returncode:
-        why = plain(last_line(done.stderr or done.stdout)).rstrip(".")
-        raise MlpperfError(f"{python} cannot make an environment for builds: {why}.")

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from .imports import imports
 from .layout import BUILT
+from .trees import files_below
 
 SCRIPTS = {"setup.py", "build.rs"}  # run by a build
 CONFIGURATION = {"pyproject.toml", "setup.cfg", "meson.build", "meson.options", "Cargo.toml"}
@@ -50,13 +51,8 @@ INSTALLED = re.compile(rb"install_sources\(([^()]*)\)")  # of meson: files that 
 
 def inventory(whole: Path) -> dict[str, str]:
     """A hash of each file below a folder by its path, of its mode and of where a link leads."""
-    hashes = {}
-    for at, folders, names in os.walk(whole):
-        folders[:] = [name for name in folders if name not in (BUILT, "__pycache__")]
-        links = [name for name in folders if Path(at, name).is_symlink()]
-        for file in (Path(at, name) for name in (*names, *links)):
-            hashes[file.relative_to(whole).as_posix()] = _hash(file)
-    return hashes
+    files = files_below(whole, (BUILT, "__pycache__"))
+    return {file.relative_to(whole).as_posix(): _hash(file) for file in files}
 
 
 def _hash(file: Path) -> str:

@@ -54,14 +54,11 @@ class Commands:
     def ended(self) -> bool:
         """Whether all commands have ended; starts the next one.
 
-        Raises
-        ------
-        MlpperfError
-            If a command cannot be run, or fails.
+        Raises `MlpperfError` if a command cannot be run, or fails.
         """
         while self._process is None or self._process.poll() is not None:
             if self._process is not None and self._process.returncode:
-                raise self._failure(f"failed with exit code {self._process.returncode}")
+                raise self.failure(f"failed with exit code {self._process.returncode}")
             if self._begun == len(self.commands):
                 return True
             command = self.commands[self._begun]
@@ -98,11 +95,8 @@ class Commands:
         self._process.kill()
         self._process.wait()
 
-    def timed_out(self, limit: float) -> MlpperfError:
-        """The sentence about a build that did not end."""
-        return self._failure(f"did not end within {limit:g} s ([tool.mlpperf.build] timeout)")
-
-    def _failure(self, what: str) -> MlpperfError:
+    def failure(self, what: str) -> MlpperfError:
+        """The sentence about what a build did, with the errors of its output."""
         lines = [plain(line) for line in error_lines(self.log.read_text(errors="replace"))]
         return MlpperfError(f"The build of {self.name} {what}.", lines)
 
@@ -112,17 +106,15 @@ def run_all(
 ) -> None:
     """Run builds side by side; `text` names them in the progress.
 
-    Raises
-    ------
-    MlpperfError
-        If one fails, or takes more than `limit` seconds. All are then ended.
+    Raises `MlpperfError` if one fails, or takes more than `limit` seconds. All are then ended.
     """
     start = time.monotonic()
     try:
         while running := [build for build in builds if not build.ended()]:
             elapsed = time.monotonic() - start
             if elapsed > limit:
-                raise running[0].timed_out(limit)
+                what = f"did not end within {limit:g} s ([tool.mlpperf.build] timeout)"
+                raise running[0].failure(what)
             progress(f"{text}, {elapsed:.0f} s")
             time.sleep(INTERVAL)
     finally:

@@ -12,20 +12,22 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
+from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
-from .build_backend import Backend, compiling_backend
+from ..suites.pyproject import readable, table_at, text_of
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
-from .build_environment import build_variables, origin, prepared
-from .build_inputs import Mentions, copied_files, inventory, mentions
+from .build_environment import Backend, build_variables, origin, prepared
+from .build_inputs import copied_files, inventory, members, mentions
 from .build_process import Commands, run_all
-from .layout import BUILT
+from .layout import BUILT, PROJECT_FILES
 from .scratch import scratch
-from .unpack import unpack
+from .trees import remove
 
 FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
 EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|\bcffi_modules\b|ext-modules")
@@ -41,41 +43,22 @@ class Job:
     ----------
     name : of its version, for messages.
     root : the folder of its files.
-    whole : the folder of the repository's files around it; None if that is `root`.
+    whole : the folder of the repository's files around it, which a build may read.
     version : what a backend that asks git for the version shall use.
     """
 
     name: str
     root: Path
-    whole: Path | None = None
+    whole: Path
     version: str = ""
 
-    @property
-    def top(self) -> Path:
-        """The folder with all files that a build may read."""
-        return self.whole or self.root
 
-
-def is_compiled(root: Path, settings: BuildSettings = USUAL) -> str:
-    """Why a project has to be built, by its configuration; empty if it has no extension modules."""
-    if backend := compiling_backend(root):
-        return f"extension modules, built by {backend}"
-    for name in ("setup.py", "setup.cfg", "pyproject.toml"):
-        file = root / name
-        if file.is_file() and EXTENSION.search(file.read_text(encoding="utf-8", errors="replace")):
-            return f"extension modules, by its {name}"
-    return "extension modules, by [tool.mlpperf.build] command" if settings.commands else ""
-
-
-def build(
-    root: Path,
-    python: str,
-    settings: BuildSettings = USUAL,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Path:
-    """Build the project in `root`; the result is the folder in it with all that was installed."""
-    build_all([Job(root.name, root)], python, settings, progress)
-    return root / BUILT
+def is_compiled(root: Path, settings: BuildSettings = USUAL) -> bool:
+    """Whether a project has extension modules, by its configuration."""
+    texts = (text_of(root / name) for name in PROJECT_FILES)
+    backend = table_at(readable(root), "build-system").get("build-backend", "")
+    always = bool(settings.commands) or Backend(str(backend)).compiles
+    return always or any(map(EXTENSION.search, texts))
 
 
 def build_all(
@@ -88,21 +71,23 @@ def build_all(
 
     Nothing but that folder changes below a root: builds run in copies.
 
-    Raises
-    ------
-    MlpperfError
-        If a build fails or does not end in time, or something that it needs cannot be installed.
+    Raises `MlpperfError` if a build fails or does not end in time, or something that it needs
+    cannot be installed.
     """
     with scratch("build") as work:
-        builds = [_Build.of(job, python, settings, work / str(i)) for i, job in enumerate(jobs)]
+        about = origin(python, build_variables(python, work, settings.environment))
+        own = (settings.packages, settings.commands, settings.config_settings)
+        group = group_folder([FORMAT, about, *own])
+        builds = [_Build(job, python, settings, group, work / str(i)) for i, job in enumerate(jobs)]
         if not all(one.is_kept() for one in builds):
             progress("waiting for another build of the same version")
-            with building((one.group, entry_name(one.files)) for one in builds):
+            with building(group, (entry_name(one.files) for one in builds)):
                 _build_missing(builds, progress)
-            trim(settings.cache_limit)
+            trim(1e9 * settings.cache_limit)
         for one in builds:
             progress(f"installing {one.job.name}")
-            one.install()
+            assert one.kept is not None  # it was built, if it was not there
+            unpack(one.kept.wheel, one.job.root, one.job.whole, one.kept.copied)
 
 
 def _build_missing(builds: Sequence[_Build], progress: Callable[[str], None]) -> None:
@@ -128,37 +113,25 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass
 class _Build:
-    """One build, in a folder of its own, `work`."""
+    """One build, in a folder of its own, `work`; `group` is that of its wheel."""
 
-    job: Job
-    python: str
-    settings: BuildSettings
-    work: Path
-    files: Mapping[str, str]
-    named: Mentions
-    backend: Backend
-    variables: Mapping[str, str]
-    group: Path
-    kept: Kept | None = None
-    environment: tuple[str, str] = "", ""
-
-    @classmethod
-    def of(cls, job: Job, python: str, settings: BuildSettings, work: Path) -> _Build:
-        work.mkdir()
-        (work / "temporary").mkdir()
+    def __init__(
+        self, job: Job, python: str, settings: BuildSettings, group: Path, work: Path
+    ) -> None:
+        self.job, self.python, self.settings, self.work = job, python, settings, work
+        self.group = group
+        (work / "temporary").mkdir(parents=True)
         # ccache, where it is used, then knows a file in another folder.
         given = {"CCACHE_BASEDIR": str(work), "CCACHE_NOHASHDIR": "1"}
         variables = build_variables(python, work / "temporary", {**given, **settings.environment})
-        about = origin(python, {**variables, "CCACHE_BASEDIR": ""})
-        group = group_folder([FORMAT, about, settings.packages, settings.commands, settings.config])
-        files = {**inventory(job.top), "(version)": job.version}
-        named = mentions(job.top, files, "\n".join(map(" ".join, settings.commands)))
-        if job.version:
-            variables |= {name: job.version for name in VERSIONS if name not in variables}
-        backend = Backend.of(job.root)
-        return cls(job, python, settings, work, files, named, backend, variables, group)
+        self.files = {**inventory(job.whole), "(version)": job.version}
+        self.named = mentions(job.whole, self.files, "\n".join(map(" ".join, settings.commands)))
+        versions = dict.fromkeys(VERSIONS, job.version) if job.version else {}
+        self.variables = {**versions, **variables}
+        self.backend = Backend.of(job.root)
+        self.kept: Kept | None = None
+        self.environment = "", ""  # its interpreter, and its name and state
 
     @property
     def hooks(self) -> bool:
@@ -172,7 +145,7 @@ class _Build:
 
     def may_share(self, other: _Build) -> bool:
         """Whether only Python files and files that no build reads differ from another version."""
-        return self.group == other.group and all(
+        return all(
             path.endswith(".py") or self.named.is_aside(path)
             for path in self.files.keys() | other.files.keys()
             if self.files.get(path) != other.files.get(path)
@@ -183,22 +156,19 @@ class _Build:
         self.kept = self.kept or look_up(self.group, self.files, self.named, self.work)
         return self.kept is not None
 
-    def _prepared(self, more: Sequence[str] = ()) -> tuple[str, str]:
-        wanted = [*self.backend.requires, *self.settings.packages, *more]
-        what = f"What the build of {self.job.name} requires"
-        return prepared(self.group, self.python, wanted, what)
-
     def preparation(self) -> Commands:
         """What asks the backend for further requirements; it may write into the copy."""
         self._copy()
-        self.environment = self._prepared()
+        self.prepare()
         return self._commands([self._hook(requires=str(self.work / "requires.json"))])
 
     def prepare(self) -> None:
-        """Make the environment of the build."""
+        """Make the environment of the build, with what the backend has asked for."""
         answer = self.work / "requires.json"
-        more = json.loads(answer.read_bytes()) if answer.is_file() else []
-        self.environment = self._prepared(list(map(str, more)))
+        more = map(str, json.loads(answer.read_bytes()) if answer.is_file() else [])
+        wanted = [*self.backend.requires, *self.settings.packages, *more]
+        what = f"What the build of {self.job.name} requires"
+        self.environment = prepared(self.group, self.python, wanted, what)
 
     def commands(self) -> Commands:
         """What builds the wheel."""
@@ -206,17 +176,15 @@ class _Build:
         (self.work / "wheels").mkdir()
         if self.hooks:
             return self._commands([self._hook(wheels=str(self.work / "wheels"))])
-        places = {
-            "python": self.environment[0],
-            "source": str(self._source),
-            "wheels": str(self.work / "wheels"),
-        }
-        return self._commands(
-            [[word.format_map(places) for word in command] for command in self.settings.commands]
-        )
+        places = {"source": str(self._source), "wheels": str(self.work / "wheels")}
+        places["python"] = self.environment[0]
+        given = self.settings.commands
+        return self._commands([[word.format_map(places) for word in words] for words in given])
 
     def _hook(self, **task: str) -> list[str]:
-        return self.backend.command(self.environment[0], self._source, self.settings.config, **task)
+        return self.backend.command(
+            self.environment[0], self._source, self.settings.config_settings, **task
+        )
 
     def _commands(self, commands: Sequence[Sequence[str]]) -> Commands:
         binaries = str(Path(self.environment[0]).parent)
@@ -227,13 +195,13 @@ class _Build:
     @property
     def _source(self) -> Path:
         """The project's folder in the copy that is built."""
-        return self.work / "source" / self.job.root.relative_to(self.job.top)
+        return self.work / "source" / self.job.root.relative_to(self.job.whole)
 
     def _copy(self) -> None:
         """Copy all files, so that nothing that a build writes is left in the version."""
         into = self.work / "source"
         shutil.rmtree(into, ignore_errors=True)
-        shutil.copytree(self.job.top, into, symlinks=True, ignore=shutil.ignore_patterns(BUILT))
+        shutil.copytree(self.job.whole, into, symlinks=True, ignore=shutil.ignore_patterns(BUILT))
 
     def keep(self) -> None:
         """Keep the wheel that was built."""
@@ -243,11 +211,45 @@ class _Build:
             raise MlpperfError(
                 f"The build of {self.job.name} must make one wheel; it made {names}."
             )
-        copied = copied_files(wheels[0], self.job.top, self.job.root, self.named)
+        copied = copied_files(wheels[0], self.job.whole, self.job.root, self.named)
         self.kept = Kept(wheels[0], copied)
         keep(self.group, self.kept, self.files, self.environment[1])
 
-    def install(self) -> None:
-        """Install the wheel, with the Python files of this version."""
-        assert self.kept is not None  # `build_all` has built it
-        unpack(self.kept.wheel, self.job.root, self.job.top, self.kept.copied)
+
+def unpack(wheel: Path, root: Path, whole: Path, copied: Mapping[str, str]) -> None:
+    """Put what can be imported of a wheel into the folder of `root` for that.
+
+    The files of the wheel that `copied` names, by their paths below `whole`, come from there.
+    """
+    folder = root / BUILT
+    remove(folder)  # whatever a commit has in its place
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for member, name in members(archive):
+            target = inside(folder, member, f"A file of {wheel.name}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
+    for path, member in copied.items():
+        source, target = whole / path, folder / member
+        if not source.is_file():  # a test that this version does not have
+            target.unlink(missing_ok=True)
+        elif target.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, target)
+    _hide_sources(root)
+
+
+def _hide_sources(root: Path) -> None:
+    """Replace packages in `root` by what was built, with all other files that they have.
+
+    The sources lack the extension modules, so they must not be imported instead.
+    """
+    folder = root / BUILT
+    for package in (entry for entry in folder.iterdir() if (root / entry.name).is_dir()):
+        for source in (root / package.name).rglob("*"):
+            target = folder / source.relative_to(root)
+            if source.is_file() and not target.exists():  # such as tests inside the package
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
+        remove(root / package.name)
+        # Relative, so that a copy of the folder leads to its own.
+        (root / package.name).symlink_to(Path(BUILT, package.name), target_is_directory=True)

@@ -17,6 +17,7 @@ from ...errors import MlpperfError
 from ..git import git, path
 from ..inside import inside
 from ..words import SHORT
+from .trees import files_below
 
 # What a virtual environment holds; the link `lib64` is one of its entries.
 ENVIRONMENT: tuple[str, ...] = ("pyvenv.cfg", ".gitignore", "lib64", "bin/", "Scripts/")
@@ -33,10 +34,7 @@ def check_out(commit: str, folder: Path, into: Path) -> Missing:
     Submodules come from the repositories that git keeps here; the result are those whose commit is
     missing, which stay empty.
 
-    Raises
-    ------
-    MlpperfError
-        If the files cannot be written, for example because the disk is full.
+    Raises `MlpperfError` if the files cannot be written, for example because the disk is full.
     """
     # The index lies beside the copy, because a commit may have a link of any name in it.
     missing = _exported(commit, folder, into, into.with_name(f"{into.name}.index"))
@@ -124,10 +122,7 @@ def copy_tree(folder: Path, into: Path) -> Missing:
     sockets. Files keep their mode. Submodules are copied as they are; the result are those that are
     not initialised, which stay empty.
 
-    Raises
-    ------
-    MlpperfError
-        If a file cannot be copied.
+    Raises `MlpperfError` if a file cannot be copied.
     """
     missing = _copied(folder, into)
     _without_links_out(into)
@@ -195,8 +190,6 @@ def _is_real(folder: Path, known: dict[Path, bool]) -> bool:
 def _without_links_out(root: Path) -> None:
     """Remove the links in a copy that lead out of it."""
     top = root.resolve()
-    for at, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            place = Path(at, name)
-            if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(top):
-                place.unlink()
+    for place in files_below(root):
+        if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(top):
+            place.unlink()

@@ -6,7 +6,6 @@ file of requirements, or an environment of tox.
 
 from __future__ import annotations
 
-import configparser
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +18,10 @@ from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError
 from ..suites.discovery import Suite
-from ..suites.pyproject import content_of, table_at
+from ..suites.pyproject import content_of, ini, table_at, text_of
 from .environment import asked, interpreter
 from .imports import imports
-from .layout import import_folders, own_packages
+from .layout import import_folders, own_packages, package_of
 
 # Modules that come with mlpperf's worker or with the plugins whose place it takes.
 PROVIDED = {"asv", "asv_runner", "greenlet", "mlpperf", "pytest", "pytest_benchmark"}
@@ -67,7 +66,10 @@ def declared(root: Path, suites: Sequence[Suite]) -> Declared:
     }
     sources = list(_sources(root, content))
     if not installable and (root / "requirements.txt").is_file():
-        sources.insert(0, ("own", "requirements.txt", _listed(root / "requirements.txt")))
+        sources.insert(
+            0,
+            ("own", "requirements.txt", _packages(text_of(root / "requirements.txt").splitlines())),
+        )
     chosen: dict[str, list[str]] = {"own": [], "extra": [], "group": [], "file": [], "tox": []}
     for kind, name, packages in sources:
         served = [module for module, names in wanted.items() if names & packages]
@@ -127,7 +129,7 @@ def _sources(root: Path, content: dict[str, Any]) -> Iterator[Source]:
     for name in groups:
         yield "group", name, _packages(list(_of_group(name, groups, ())))
     for file in sorted({file for pattern in REQUIREMENTS for file in root.glob(pattern)}):
-        yield "file", file.relative_to(root).as_posix(), _listed(file)
+        yield "file", file.relative_to(root).as_posix(), _packages(text_of(file).splitlines())
     for text in _of_tox(root / "tox.ini"):
         yield "tox", text, _packages([text])
 
@@ -139,17 +141,9 @@ def _of_group(name: str, groups: dict[str, Any], seen: Sequence[str]) -> Iterato
         yield from _of_group(other, groups, [*seen, name]) if isinstance(other, str) else [entry]
 
 
-def _listed(file: Path) -> frozenset[str]:
-    return _packages(file.read_text("utf-8", "replace").splitlines())
-
-
 def _of_tox(file: Path) -> list[str]:
     """The packages that environments of tox list, without options and factors."""
-    tox = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        tox.read(file, encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError):
-        return []
+    tox = ini(file)
     texts = [tox.get(section, "deps", fallback="") for section in tox.sections()]
     lines = [line.strip() for text in texts for line in text.splitlines()]
     return [line for line in dict.fromkeys(lines) if re.fullmatch(r"[\w.-]+[\w.,<>=!~\[\]]*", line)]
@@ -158,5 +152,4 @@ def _of_tox(file: Path) -> list[str]:
 def _packages(listed: object) -> frozenset[str]:
     """The names of the packages in a list of requirements."""
     texts: Iterable[object] = listed if isinstance(listed, list) else ()
-    names = (re.match(r"\s*([A-Za-z0-9][\w.-]*)", text) for text in texts if isinstance(text, str))
-    return frozenset(canonicalize_name(match[1]) for match in names if match)
+    return frozenset(package_of(text) for text in texts if isinstance(text, str)) - {""}

@@ -277,7 +277,8 @@ class _Followed:
                 else:
                     self._bind(name, part.binds)
                     self.effect.add(side, name, part.lines)  # lambdas and the like
-                    if why := part.opaque or _in_class(part):
+                    if part.opaque or part.within:
+                        why = part.opaque or f"changed in the class {part.within[:-1]}"
                         self._unsure(name, why)
         common = set(order["base"]) & set(order["head"])
         one, two = ([text for text in texts if text in common] for texts in order.values())
@@ -355,7 +356,3 @@ def _module(name: str) -> str:
     """The last part of the name by which a file is imported."""
     file = Path(name)
     return file.parent.name if file.stem == "__init__" else file.stem
-
-
-def _in_class(part: Part) -> str:
-    return f"changed in the class {part.within[:-1]}" if part.within else ""

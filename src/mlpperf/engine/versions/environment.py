@@ -73,10 +73,7 @@ def interpreter(project: Path, given: str | None = None, option: str = "--python
 
     Without either, that of `.venv` or `venv` in the project's folder, or else our own.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be run, or is older than `OLDEST`.
+    Raises `MlpperfError` if it cannot be run, or is older than `OLDEST`.
     """
     if given:
         try:
@@ -116,10 +113,7 @@ def _usable(python: str) -> str:
 def check_version(root: Path, python: str) -> None:
     """Raise unless the project in `root` supports the Python of an interpreter.
 
-    Raises
-    ------
-    MlpperfError
-        If `requires-python` in its pyproject.toml excludes that version.
+    Raises `MlpperfError` if `requires-python` in its pyproject.toml excludes that version.
     """
     text = table_at(readable(root), "project").get("requires-python")
     if not isinstance(text, str):
@@ -172,10 +166,7 @@ def requirements(root: Path) -> tuple[str, ...]:
     These are its dependencies and those of the extras that `[tool.mlpperf] extras` names; none if
     the file does not list any.
 
-    Raises
-    ------
-    MlpperfError
-        If the project has no such extra.
+    Raises `MlpperfError` if the project has no such extra.
     """
     content = readable(root)
     project = table_at(content, "project")
@@ -268,10 +259,7 @@ def install(
 
     The pip of this interpreter, of the `other` one, or of ours.
 
-    Raises
-    ------
-    MlpperfError
-        If neither is there, or the installation fails; the sentence names `what`.
+    Raises `MlpperfError` if neither is there, or the installation fails; the sentence names `what`.
     """
     quiet = ["install", "--quiet"]
     pips = (one for one in (python, other or python, sys.executable) if not lacking(one, ["pip"]))

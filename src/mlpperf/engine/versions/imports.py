@@ -7,6 +7,7 @@ the project that are the same. Comments and docstrings do not count.
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -119,15 +120,11 @@ def reached(root: Path, files: Iterable[str]) -> set[str] | None:
 def _code(file: Path) -> object:
     """The code of a file without comments, docstrings and line numbers; of data, all of it."""
     source = file.read_bytes()
-    return _parts(source) if file.suffix == ".py" else source
-
-
-@lru_cache(maxsize=4096)
-def _parts(source: bytes) -> object:
-    try:
-        return [(part.kind, part.within, part.name, part.text) for part in outlined(source).parts]
-    except UNREADABLE:
-        return source
+    with contextlib.suppress(*UNREADABLE):
+        if file.suffix == ".py":
+            parts = outlined(source).parts
+            return [(part.kind, part.within, part.name, part.text) for part in parts]
+    return source
 
 
 def _data(folder: Path, below: bool) -> Iterator[Path]:

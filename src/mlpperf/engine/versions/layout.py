@@ -7,17 +7,16 @@ add folders: the worker reads these (`worker.origins`).
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from ..suites.pyproject import readable, table_at
+from ..suites.pyproject import ini, readable, table_at, text_of
 
 BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
 PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only this version has
@@ -64,6 +63,12 @@ def packages_in(folder: Path) -> Iterator[str]:
             yield name
 
 
+def extension_modules(folder: Path) -> list[Path]:
+    """The compiled modules below a folder, which a process can load only once."""
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    return sorted(file for file in folder.rglob("*") if file.name.endswith(suffixes))
+
+
 def _own_folders(project: Path) -> list[Path]:
     """The folders that the packages of one project are in."""
     places = [project / place for place in _configured(project)]
@@ -94,7 +99,7 @@ def _needs(project: Path, other: Path) -> bool:
     optional = table_at(about, "optional-dependencies")
     groups = table_at(content, "dependency-groups")
     lists = [about.get("dependencies"), *optional.values(), *groups.values()]
-    names = {_name(text) for texts in lists for text in _names(texts)}
+    names = {package_of(text) for texts in lists for text in _names(texts)}
     names |= {canonicalize_name(name) for name in table_at(poetry, "dependencies")}
     for group in table_at(poetry, "group").values():
         names |= {canonicalize_name(name) for name in table_at(group, "dependencies")}
@@ -102,8 +107,10 @@ def _needs(project: Path, other: Path) -> bool:
     return canonicalize_name(project_named(other)) in names
 
 
-def _name(requirement: str) -> str:
-    return canonicalize_name(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
+def package_of(requirement: str) -> str:
+    """The package that a requirement is about; empty for what is no requirement."""
+    name = re.match(r"\s*([A-Za-z0-9][\w.-]*)", requirement)
+    return canonicalize_name(name[1]) if name else ""
 
 
 def project_named(project: Path) -> str:
@@ -113,22 +120,18 @@ def project_named(project: Path) -> str:
         if isinstance(table.get("name"), str):
             return str(table["name"])
     for file in ("setup.cfg", "setup.py"):
-        if match := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", _text(project / file), re.M):
+        if match := re.search(r"^\s*name\s*=\s*[\"']?([\w.-]+)", text_of(project / file), re.M):
             return match[1]
     return ""
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _configured(project: Path) -> Iterator[str]:
     """The folders of packages in the configuration of build backends and of pytest."""
     tool = table_at(readable(project), "tool")
-    yield from _of_setuptools(table_at(tool, "setuptools"))
+    setuptools = table_at(tool, "setuptools")
+    for package, source in table_at(setuptools, "package-dir").items():
+        yield _above(str(source)) if package else str(source)
+    yield from _names(table_at(setuptools, "packages", "find").get("where"))
     for target in ("wheel", "sdist"):
         hatch = table_at(tool, "hatch", "build", "targets", target)
         yield from (_above(place) for place in _names(hatch.get("packages")))
@@ -136,8 +139,10 @@ def _configured(project: Path) -> Iterator[str]:
     hatch = table_at(tool, "hatch", "build")
     yield from _names(hatch.get("sources"))
     yield from _names(hatch.get("dev-mode-dirs"))
-    for package in _names_or_tables(table_at(tool, "poetry").get("packages")):
-        yield str(package.get("from", "."))
+    packages = table_at(tool, "poetry").get("packages")
+    for package in packages if isinstance(packages, list) else ():
+        if isinstance(package, dict):
+            yield str(package.get("from", "."))
     yield from _names(table_at(tool, "pdm", "build").get("package-dir"))
     yield from _names(table_at(tool, "maturin").get("python-source"))
     yield from _names(table_at(tool, "uv", "build-backend").get("module-root"))
@@ -147,31 +152,21 @@ def _configured(project: Path) -> Iterator[str]:
     yield from _of_setup_files(project)
 
 
-def _of_setuptools(setuptools: Mapping[str, Any]) -> Iterator[str]:
-    for package, place in table_at(setuptools, "package-dir").items():
-        yield _above(str(place)) if package else str(place)
-    yield from _names(table_at(setuptools, "packages", "find").get("where"))
-
-
 def _of_setup_files(project: Path) -> Iterator[str]:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(_text(project / "setup.cfg"))
-    except configparser.Error:
-        parser.clear()
+    parser = ini(project / "setup.cfg")
     for line in parser.get("options", "package_dir", fallback="").splitlines():
         package, equals, place = line.partition("=")
         if equals:
             yield _above(place.strip()) if package.strip() else place.strip()
     yield from _names(parser.get("options.packages.find", "where", fallback=None))
-    text = _text(project / "setup.py")
+    text = text_of(project / "setup.py")
     yield from re.findall(r"package_dir\s*=\s*\{\s*[\"'][\"']\s*:\s*[\"']([^\"']+)", text)
     yield from re.findall(r"find(?:_namespace)?_packages\(\s*(?:where\s*=\s*)?[\"']([^\"']+)", text)
 
 
 def _above(place: str) -> str:
     """The parent of a package's folder."""
-    return os.path.dirname(place.rstrip("/")) or "."  # noqa: PTH120  (not yet a path)
+    return str(PurePosixPath(place).parent)
 
 
 def _names(value: object) -> list[str]:
@@ -180,7 +175,3 @@ def _names(value: object) -> list[str]:
     if isinstance(value, dict):
         return list(map(str, value))
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def _names_or_tables(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

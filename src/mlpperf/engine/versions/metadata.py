@@ -1,13 +1,16 @@
 """Completes the files of a commit with what an installed project has besides its code.
 
 Code that asks `importlib.metadata` for its own version, or imports a file that holds the version,
-finds both in an installed project, but neither in an export.
+finds both in an installed project, but neither in an export. Its scripts lie in a folder beside the
+copy: the commands that are timed find them there, before those of another version that is
+installed. Scripts import from the folders in `PYTHONPATH`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from ...errors import MlpperfError
 from ..git import query
 from ..inside import inside
-from ..suites.pyproject import readable, table_at
+from ..suites.pyproject import ini, readable, table_at
 from .layout import import_folders, project_named
 
 VERSION_FILE = """# The version, where the build would write it.
@@ -25,6 +28,13 @@ __version__ = version = {version!r}
 __version_tuple__ = version_tuple = {parts!r}
 __commit_id__ = commit_id = None
 """
+SCRIPT = """#!/bin/sh
+'''exec' '{python}' "$0" "$@"
+' '''
+import sys
+from {module} import {top}
+sys.exit({function}())
+"""  # a shell starts Python, whose path may have blanks, or be too long for a first line
 
 
 def complete(root: Path, commit: str | None, top: Path) -> str:
@@ -32,10 +42,8 @@ def complete(root: Path, commit: str | None, top: Path) -> str:
 
     The version, which is the result, is that of the configuration, or that of the last tag.
 
-    Raises
-    ------
-    MlpperfError
-        If the configuration names a file outside of the project, or an invalid name.
+    Raises `MlpperfError` if the configuration names a file outside of the project, or an invalid
+    name.
     """
     content = readable(root)
     project = table_at(content, "project")
@@ -82,3 +90,56 @@ def _version_files(tools: dict[str, Any]) -> Iterator[tuple[str, str]]:
         place = table_at(tools, *names).get(key)
         if isinstance(place, str):
             yield f"[tool.{'.'.join(names)}] {key}", place
+
+
+def scripts_folder(whole: Path) -> Path:
+    """The folder of the scripts of a copy."""
+    return whole.with_name(f"{whole.name}-bin")
+
+
+def write_scripts(root: Path, whole: Path, python: str) -> None:
+    """Write the scripts of the project in `root`, a folder in the copy `whole`."""
+    folder = scripts_folder(whole)
+    folder.mkdir(exist_ok=True)
+    for name, target in entry_points(root, whole).items():
+        module, _, function = target.partition("[")[0].partition(":")
+        file = folder / Path(name).name
+        file.write_text(
+            SCRIPT.format(
+                python=python.replace("'", "'\\''"),
+                module=module.strip(),
+                top=function.strip().partition(".")[0],
+                function=function.strip(),
+            ),
+            encoding="utf-8",
+        )
+        file.chmod(0o755)
+
+
+def entry_points(root: Path, whole: Path) -> dict[str, str]:
+    """The function that each script of a project calls, such as `package.module:main`."""
+    scripts = dict(_declared(root))
+    own = canonicalize_name(project_named(root))
+    for folder in import_folders(root, whole):
+        for one in metadata.distributions(path=[str(folder)]):
+            if canonicalize_name(one.metadata["Name"] or "") == own:
+                ours = one.entry_points.select(group="console_scripts")
+                scripts |= {point.name: point.value for point in ours}
+    return {
+        name: target
+        for name, target in scripts.items()
+        if isinstance(target, str) and all(target.partition(":"))
+    }
+
+
+def _declared(root: Path) -> Iterator[tuple[str, str]]:
+    """The scripts in the project's configuration."""
+    content = readable(root)
+    for table in (table_at(content, "project"), table_at(content, "tool", "poetry")):
+        scripts: Mapping[str, str] = table_at(table, "scripts")
+        yield from scripts.items()
+    listed = ini(root / "setup.cfg").get("options.entry_points", "console_scripts", fallback="")
+    for line in listed.splitlines():
+        name, equals, target = line.partition("=")
+        if equals:
+            yield name.strip(), target.strip()

@@ -6,13 +6,10 @@ rest, whose name is empty. What only binds new names is put into every text that
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .sources import Lines, Outline, Part, outlined, signature_and_stores
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -40,11 +37,6 @@ class ModuleDiff:
     bound: frozenset[str] = frozenset()
     all_mentions: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
     part_mentions: Mapping[str, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
-
-    @property
-    def has_new(self) -> bool:
-        """Whether the head has new definitions."""
-        return bool(self.insertions)
 
     def applied(self, names: Collection[str]) -> bytes:
         """The base's text with the parts of these names, and the new definitions."""
@@ -101,8 +93,8 @@ def module_diff(base: bytes, head: bytes) -> ModuleDiff:
     functions, lines, mentions = {}, {}, {}
     ours, theirs = before.keyed("function"), after.keyed("function")
     signatures, stored = set(), set[str]()
-    for (name, number), part in theirs.items():
-        other = ours.get((name, number))
+    for key, part in theirs.items():
+        other, (_, name, number) = ours.get(key), key
         if other is None or other.text == part.text:
             continue
         named = f"{name} ({number + 1})" if number else name
@@ -147,7 +139,7 @@ class _Rest:
         self._texts = texts
         self.insertions: list[tuple[int, Sequence[bytes]]] = []
         self.new_names: set[str] = set()
-        ours, theirs = dict(_keyed(base)), dict(_keyed(head))
+        ours, theirs = base.keyed(), head.keyed()
         self._gone = [part for key, part in ours.items() if key not in theirs]
         bound: dict[str, set[str]] = {}
         for part in base.parts:
@@ -229,13 +221,3 @@ class _Rest:
             return level[0].lines[0] - 1
         around = [p for p in base.parts if f"{p.within}{p.name}." == new.within]
         return around[-1].lines[1] if around else len(self._texts[0])
-
-
-def _keyed(outline: Outline) -> Iterator[tuple[Key, Part]]:
-    """The parts by what identifies them in both texts."""
-    counts = Counter[str]()
-    for part in outline.parts:
-        own = part.name if part.kind in ("function", "class") else part.text
-        name = f"{part.kind} {part.within}{own}"
-        yield (name, counts[name]), part
-        counts[name] += 1

@@ -15,6 +15,7 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..inside import inside
 from ..suites.discovery import Suite
+from .trees import remove
 from .version import Version
 
 
@@ -75,10 +76,7 @@ def share(source: Path, target: Path, name: str) -> None:
         for folder in reversed(own.relative_to(target).parents[:-1]):
             if (target / folder).is_symlink() or (target / folder).is_file():
                 (target / folder).unlink()
-        if own.is_symlink() or own.is_file():
-            own.unlink()
-        elif own.is_dir():
-            shutil.rmtree(own)
+        remove(own)
         own.parent.mkdir(parents=True, exist_ok=True)
         if given.is_dir():
             shutil.copytree(given, own, symlinks=True)

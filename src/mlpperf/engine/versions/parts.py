@@ -85,10 +85,7 @@ class Diff:
     def write(self, applied: Parts, into: Path, name: str) -> Version:
         """Write the base with some of the parts, and with the new definitions, to a new folder.
 
-        Raises
-        ------
-        MlpperfError
-            If a file cannot be written.
+        Raises `MlpperfError` if a file cannot be written.
         """
         whole = self.base.whole
         project = self.base.root.relative_to(whole)
@@ -152,10 +149,7 @@ class Diff:
 def split(base: Version, head: Version) -> Diff:
     """The difference of two versions whose suites are the same already.
 
-    Raises
-    ------
-    MlpperfError
-        If a file cannot be read.
+    Raises `MlpperfError` if a file cannot be read.
     """
     read.cache_clear()
     try:
@@ -183,12 +177,11 @@ def _split(base: Version, head: Version) -> Diff:
             parts.append(DiffPart(file, 1, "", "file"))
             continue
         modules[file] = module
-        kinds = {"": "module"}
         parts += [
-            DiffPart(file, line, name, kinds.get(name, "function"))
+            DiffPart(file, line, name, "function" if name else "module")
             for name, line in module.lines.items()
         ]
-    if new or any(module.has_new for module in modules.values()):
+    if new or any(module.insertions for module in modules.values()):
         parts.insert(0, NEW_NAMES)
     return Diff(base, head, tuple(parts), modules, tuple(new), _joined(parts, modules))
 

@@ -8,6 +8,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from ...errors import MlpperfError, check
 from ..suites.commands import COMMANDS, TABLE, command_given
 from ..suites.discovery import ASV_CONFIGURATION, Suite, discover, suite_of
@@ -15,6 +17,7 @@ from ..suites.policy import against_base
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
 from ..words import SHORT
+from .absent import ignored_modules, pointers
 from .apart import Needs, check_given, differences, for_both, in_words, install_apart, why_separate
 from .builds import Job, build_all, is_compiled
 from .diff import OTHER_PACKAGES, Changes, changes, same_code
@@ -28,14 +31,11 @@ from .environment import (
     packages,
     unmet,
 )
-from .ignored import ignored_modules
-from .layout import PACKAGES, needed_projects, project_named
-from .metadata import complete
+from .layout import PACKAGES, extension_modules, import_folders, needed_projects, project_named
+from .metadata import complete, write_scripts
 from .own import Own, differ, share
-from .pointers import pointers
-from .release import compiled_of, with_release
+from .release import with_release
 from .repository import Source, commit_named, is_release, merge_base, source
-from .scripts import write_scripts
 from .version import Version, checked_out, coexistence
 
 Progress = Callable[[str], None]
@@ -174,11 +174,8 @@ def pair(
     Or of the project that the asv suite there names, if that has a repository of its own.
     `progress` gets a line about what takes long.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, there are no benchmarks, a submodule differs and its commit is
-        missing here, or an environment cannot be made.
+    Raises `MlpperfError` if there is no such commit, there are no benchmarks, a submodule differs
+    and its commit is missing here, or an environment cannot be made.
     """
     for given in wanted.packages.values():
         check_given(given)
@@ -212,7 +209,7 @@ def pair(
     own_settings = settings(suite_source.root)
     if suite_source is new:  # else both have the policy of a third commit
         policy = against_base(own_settings.policy, old.root, new.root, date.today())
-        own_settings = replace(own_settings, policy=policy)
+        own_settings = msgspec.structs.replace(own_settings, policy=policy)
     check("kind of suite", wanted.kinds, KINDS)
     kinds = () if wanted.command else wanted.kinds or own_settings.suites
     # Hot paths run in our own environment, which is the same for both versions.
@@ -263,7 +260,7 @@ def _with_runtime(
     for side, version in [*sides.items(), *own]:
         check_version(version.root, pythons[side])
         if version.release and version.release.own:
-            compiled = compiled or bool(compiled_of(version.root))
+            compiled |= any(map(extension_modules, import_folders(version.root)))
             continue
         number = complete(version.root, version.commit, origin.top)
         if is_compiled(version.root, made.settings.build):

@@ -10,7 +10,6 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -20,7 +19,15 @@ from packaging.utils import canonicalize_name
 from ...errors import MlpperfError
 from ..suites.pyproject import readable, table_at
 from .environment import install, marked
-from .layout import PACKAGES, import_folders, needed_projects, packages_in, project_named
+from .layout import (
+    PACKAGES,
+    import_folders,
+    needed_projects,
+    package_of,
+    packages_in,
+    project_named,
+)
+from .trees import remove
 from .version import Release, Version
 
 MODULES = {".py", ".pyi", ".so", ".pyd"}
@@ -38,11 +45,8 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
 
     `into` is a new folder, for what the wheel holds.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such release or file, it does not fit the interpreter, or it needs another
-        project of the repository.
+    Raises `MlpperfError` if there is no such release or file, it does not fit the interpreter, or
+    it needs another project of the repository.
     """
     file = Path(revision)
     if file.suffix == ".whl" and not file.is_file():
@@ -75,16 +79,6 @@ def with_release(version: Version, revision: str, python: str, into: Path) -> Ve
     return replace(version, name=title, commit=None, entries=(), packages=(), release=release)
 
 
-def compiled_of(root: Path) -> str:
-    """Why the release in `root` has extension modules; empty if it has none."""
-    for folder in import_folders(root):
-        for package in packages_in(folder):
-            for file in sorted((folder / package).rglob("*")):
-                if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                    return f"extension modules, such as {file.relative_to(folder)}"
-    return ""
-
-
 def _requirements(about: Distribution, root: Path, revision: str, python: str) -> Iterator[str]:
     """What a release requires, with the extras that are asked for or that the project names."""
     extras = {"", *map(str, table_at(readable(root), "tool", "mlpperf").get("extras", []))}
@@ -99,7 +93,7 @@ def _requirements(about: Distribution, root: Path, revision: str, python: str) -
 
 def _refuse_siblings(version: Version, release: Release) -> None:
     """Raise if a release of the project needs another project of the repository."""
-    needed = {canonicalize_name(Requirement(text).name) for text in release.requirements}
+    needed = set(map(package_of, release.requirements))
     siblings = needed_projects(version.root, version.whole) if release.own else []
     for name in map(project_named, siblings):
         if canonicalize_name(name) in needed:
@@ -113,8 +107,8 @@ def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
     """Put what a wheel holds where a project has the same packages, and remove these."""
     for file in wheel.glob("*.dist-info/*"):
         if file.name not in ("METADATA", "entry_points.txt"):  # a commit has no other
-            _remove(file)
-    held = {stem: entry for entry in wheel.iterdir() if (stem := _stem(entry)) not in NO_PACKAGES}
+            remove(file)
+    held = set(map(_stem, wheel.iterdir())) - NO_PACKAGES
     places: dict[str, Path] = {}
     for folder in folders:
         here = [entry for entry in folder.iterdir() if _stem(entry) in held]
@@ -123,7 +117,7 @@ def _replace_packages(wheel: Path, folders: Sequence[Path], root: Path) -> None:
         others = set(packages_in(folder)) if here and folder != root else set()
         for entry in folder.iterdir():
             if entry in here or _stem(entry) in others:
-                _remove(entry)
+                remove(entry)
     for entry in wheel.iterdir():
         if (stem := _stem(entry)) not in NO_PACKAGES:
             shutil.move(entry, places.get(stem, folders[0]) / entry.name)
@@ -133,10 +127,3 @@ def _stem(entry: Path) -> str:
     """The package that a folder or module belongs to; the whole name of any other file."""
     is_part = entry.suffix in MODULES or (entry.is_dir() and entry.suffix in ("", ".libs"))
     return entry.name.partition(".")[0] if is_part else entry.name
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()

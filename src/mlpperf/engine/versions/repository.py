@@ -43,35 +43,29 @@ def source(folder: Path, into: Path) -> Source:
 
     If the suite names an address, its repository is cloned into `into`.
 
-    Raises
-    ------
-    MlpperfError
-        Outside a repository or project, or if the other repository cannot be cloned.
+    Raises `MlpperfError` outside a repository or project, or if the other repository cannot be
+    cloned.
     """
     top = query("rev-parse", "--show-toplevel", folder=folder)
     named = _named(Path(top)) if top else None
     if not (top and named):
         return Source(*project_folder(folder))
     address, branches, below = named
-    if not Path(address).is_dir():
-        clone = into / "repository"
+    suites, where, head = Path(top), Path(address), None
+    if not where.is_dir():
+        where, head = into / "repository", next(iter(branches), "HEAD")
         try:
-            git("clone", "--quiet", "--template=", "--", address, str(clone))
+            git("clone", "--quiet", "--template=", "--", address, str(where))
             # Branches get their own names, in this clone and nowhere else.
             every = "+refs/heads/*:refs/heads/*"
-            fetch = (f"--git-dir={clone / '.git'}", "fetch", "--quiet", "--update-head-ok")
-            git(*fetch, "origin", every, folder=clone)
+            fetch = (f"--git-dir={where / '.git'}", "fetch", "--quiet", "--update-head-ok")
+            git(*fetch, "origin", every, folder=where)
         except MlpperfError as reason:
             raise MlpperfError(
                 f"The repository of the project, {address}, cannot be cloned ({reason})."
             ) from reason
-        return Source(*_project(clone, below), Path(top), next(iter(branches), "HEAD"))
-    return Source(*_project(Path(address), below), Path(top))
-
-
-def _project(top: Path, below: object) -> tuple[Path, Path]:
-    """The project in a repository, below asv's `repo_subdir` if that is given."""
-    return project_folder(inside(top, below, "repo_subdir") if below else top)
+    place = inside(where, below, "repo_subdir") if below else where
+    return Source(*project_folder(place), suites, head)
 
 
 def _named(top: Path) -> tuple[str, Sequence[str], object] | None:
@@ -101,10 +95,7 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
     The project is the nearest folder upwards with a pyproject.toml, or else a setup.py or
     setup.cfg, or else the top.
 
-    Raises
-    ------
-    MlpperfError
-        Outside a git repository.
+    Raises `MlpperfError` outside a git repository.
     """
     try:
         top = path("rev-parse", "--show-toplevel", folder=folder)
@@ -131,11 +122,8 @@ def is_release(revision: str | None) -> bool:
 def commit_named(revision: str, folder: Path) -> str:
     """The full hash of the commit that `revision` names.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, or if it is the name of several, such as a tag and a branch.
-        The sentence suggests how to get or name the commit.
+    Raises `MlpperfError` if there is no such commit, or if it is the name of several, such as a tag
+    and a branch. The sentence suggests how to get or name the commit.
     """
     if is_release(revision):
         raise MlpperfError(f"{revision!r} is a release, not a commit; only compare takes releases.")
@@ -178,10 +166,7 @@ def _references(name: str, folder: Path) -> list[str]:
 def merge_base(base: str, head: str, folder: Path) -> tuple[str, int]:
     """The hash of a merge base of two commits, and the number of their merge bases.
 
-    Raises
-    ------
-    MlpperfError
-        If there is none.
+    Raises `MlpperfError` if there is none.
     """
     commits = (query("merge-base", "--all", base, head, folder=folder) or "").split()
     if not commits:

@@ -26,10 +26,7 @@ IN_USE = "in-use.lock"  # the file in each folder that its process has locked
 def scratch(name: str) -> Iterator[Path]:
     """A new folder that is removed afterwards; folders of killed processes are removed first.
 
-    Raises
-    ------
-    MlpperfError
-        If the user has no temporary folder of their own, or it is full.
+    Raises `MlpperfError` if the user has no temporary folder of their own, or it is full.
     """
     home = own_folder()
     try:
@@ -91,7 +88,10 @@ def _watching(home: Path) -> Iterator[bool]:
         lock.release()
 
 
-def left_bytes() -> int:
-    """The size of all files that killed processes have left."""
-    files = (file for folder in left() for file in folder.rglob("*"))
-    return sum(file.lstat().st_size for file in files if not file.is_dir())
+def size(folder: Path) -> int:
+    """The bytes of the files below a folder."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.lstat().st_size if not file.is_dir() else 0
+    return total

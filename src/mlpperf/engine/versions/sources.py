@@ -18,6 +18,7 @@ from typing import TypeGuard
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Lines = tuple[int, int]  # the first and the last
+Key = tuple[str, str, int]
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # raised by parsing
 
@@ -69,7 +70,7 @@ class Part:
     within: str
     name: str
     lines: Lines
-    text: str
+    text: str = ""
     top: str = ""
     mentions: frozenset[str] = frozenset()
     binds: frozenset[str] = frozenset()
@@ -85,13 +86,17 @@ class Outline:
     docs: Sequence[str] = ()
     mentions: frozenset[str] = frozenset()
 
-    def keyed(self, kind: str) -> dict[tuple[str, int], Part]:
-        """The functions or classes, by name and the number of earlier ones with that name."""
-        counts, keyed = Counter[str](), {}
+    def keyed(self, *kinds: str) -> dict[Key, Part]:
+        """The parts of these kinds (or all) by what identifies them in both versions.
+
+        That is their name or code with the class around it, and the number of earlier ones alike.
+        """
+        counts, keyed = Counter[tuple[str, str]](), {}
         for part in self.parts:
-            if part.kind == kind:
-                name = part.within + part.name
-                keyed[name, counts[name]] = part
+            if not kinds or part.kind in kinds:
+                own = part.name if part.kind in ("function", "class") else part.text
+                name = part.kind, f"{part.within}{own}"
+                keyed[*name, counts[name]] = part
                 counts[name] += 1
         return keyed
 
@@ -147,7 +152,6 @@ def _function(node: Function, within: str, trusted: Collection[str]) -> Part:
         within,
         node.name,
         lines_of(node),
-        text="",
         top=code_of(top),
         mentions=mentioned(*node.body, *top, *types, types=bool(types)),
         binds=frozenset({node.name, *names}),
@@ -175,7 +179,6 @@ def _class(node: ast.ClassDef, within: str, trusted: Collection[str]) -> Part:
 
 
 def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part]:
-    lines = (node.lineno, node.end_lineno or node.lineno)
     origin = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else None
     for alias in node.names:
         bound = alias.asname or (alias.name.partition(".")[0] if origin is None else alias.name)
@@ -184,7 +187,7 @@ def _imports_of(node: ast.Import | ast.ImportFrom, within: str) -> Iterator[Part
             "import",
             within,
             "" if origin is None else alias.name,
-            lines,
+            lines_of(node),
             text=f"{module} {alias.name} {bound}",
             mentions=mentioned(ast.ImportFrom(module, [alias], 0)),
             binds=frozenset({bound}),
@@ -209,13 +212,11 @@ def _statement(
         constants = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
         names = {str(value) for value in constants}
     mentions = frozenset() if "__all__" in names else mentioned(node, types=types)
-    lines = (node.lineno, node.end_lineno or node.lineno)
     yield Part(
         "statement",
         within,
         "",
-        lines,
-        text="",
+        lines_of(node),
         mentions=mentions,
         binds=frozenset(names),
         opaque=opaque,
@@ -303,9 +304,9 @@ def _is_never_run(node: ast.stmt) -> bool:
     return isinstance(test, ast.Name | ast.Attribute) and last_name(test) == "TYPE_CHECKING"
 
 
-def lines_of(node: Function | ast.ClassDef) -> Lines:
-    """The first and last line of a function or class, its decorators included."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+def lines_of(node: ast.stmt) -> Lines:
+    """The first and last line of a statement, the decorators of a function or class included."""
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
     return first, node.end_lineno or node.lineno
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from ..suites.pyproject import text_of
 from .layout import PACKAGES
 
 # Files for git, a forge or an editor.
@@ -69,15 +71,17 @@ class Trees:
 
 def _tree(top: Path) -> dict[str, Path]:
     """All files and links below a folder, without git's and those that running code writes."""
-    tree = {}
+    files = (file.relative_to(top) for file in files_below(top, (".git", "__pycache__")))
+    return {file.as_posix(): top / file for file in files if not _is_about(file)}
+
+
+def files_below(top: Path, without: Collection[str] = ()) -> Iterator[Path]:
+    """The files and links below a folder, without those of these names and what they hold."""
     for folder, folders, files in os.walk(top):
+        names = sorted({*folders, *files}.difference(without))
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = sorted(set(folders) - {".git", "__pycache__"} - set(links))
-        for name in (*files, *links):
-            if name != ".git" and not _is_about(Path(folder, name).relative_to(top)):
-                file = Path(folder, name)
-                tree[file.relative_to(top).as_posix()] = file
-    return tree
+        folders[:] = [name for name in names if name in folders and name not in links]
+        yield from (Path(folder, name) for name in names if name not in folders)
 
 
 def _is_about(file: Path) -> bool:
@@ -111,8 +115,15 @@ def words_of(text: bytes) -> frozenset[str]:
 
 def _missing_submodules(top: Path) -> Iterator[str]:
     """The submodules whose files are not there."""
-    listed = top / ".gitmodules"
-    text = listed.read_text(errors="replace") if listed.is_file() else ""
+    text = text_of(top / ".gitmodules")
     for name in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
         if not any(entry.name != ".git" for entry in (top / name).glob("*")):
             yield name
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with its content, a file, or a link, but not what a link leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,10 +84,7 @@ def checked_out(
 
     `usual` are entries of hot paths for a version that names none, if it has their packages.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such commit, or its files cannot be written.
+    Raises `MlpperfError` if there is no such commit, or its files cannot be written.
     """
     commit = None if revision is None else commit_named(revision, top)
     into.mkdir()
@@ -110,8 +108,10 @@ def coexistence(base: Version, head: Version, folder: Path, reason: str) -> tupl
             into = folder / f"{side}-requirements"
             folders[side] = packages(sys.executable, requirements(version.root), into)
             reason = reason or f"{version.name} needs {', '.join(missing)}"
-        if compiled := extension_modules(version):
-            reason = reason or f"{version.name} has extension modules: {compiled[0]}"
+        for file in (file for files in _packages(version).values() for file in files):
+            if file.name.endswith(tuple(EXTENSION_SUFFIXES)):
+                place = file.relative_to(version.root)
+                reason = reason or f"{version.name} has extension modules: {place}"
     return reason, Runtime(packages=folders)
 
 
@@ -119,22 +119,12 @@ def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None)
     """The entries of a version's hot paths: its own, or those of `usual` that it has."""
     named = pyproject.entries(root / "pyproject.toml")
     folders = _folders(root, whole)
-    return tuple(named or (entry for entry in usual if _first_file(folders, _module(entry))))
+    return tuple(named or (entry for entry in usual if _first_file(folders, entry)))
 
 
 def entry_file(version: Version, entry: str) -> Path | None:
     """The file of the module that an entry names."""
-    return _first_file(_folders(version.root, version.copy), _module(entry))
-
-
-def _module(entry: str) -> str:
-    return entry.partition(":")[0]
-
-
-def extension_modules(version: Version) -> list[str]:
-    """Its compiled files, which a process can load only once."""
-    files = (file.relative_to(version.root) for of in _packages(version).values() for file in of)
-    return [str(file) for file in files if file.name.endswith(tuple(EXTENSION_SUFFIXES))]
+    return _first_file(_folders(version.root, version.copy), entry)
 
 
 def packages_by_name(version: Version) -> tuple[str, ...]:
@@ -147,10 +137,14 @@ def packages_by_name(version: Version) -> tuple[str, ...]:
 def _packages(version: Version) -> dict[str, list[Path]]:
     """The files of the packages of its hot paths, and of the project's that these import."""
     folders = _folders(version.root, version.copy)
-    names = list(dict.fromkeys(_module(entry).partition(".")[0] for entry in version.entries))
+    names = list(dict.fromkeys(re.split("[.:]", entry)[0] for entry in version.entries))
     files = {}
     for package in names:  # grows in the loop
-        files[package] = _files(_first_file(folders, package))
+        first = _first_file(folders, package)
+        files[package] = [first] if first else []
+        if first and first.name == "__init__.py":
+            below = sorted(file for file in first.parent.rglob("*") if file.is_file())
+            files[package] = [file for file in below if "__pycache__" not in file.parts]
         imported = dict.fromkeys(name for file in files[package] for name in _imported(file))
         names += [n for n in imported if n not in names and _first_file(folders, n)]
     return files
@@ -161,19 +155,11 @@ def _imported(file: Path) -> Iterable[str]:
     return imports(file.read_bytes()).packages if file.suffix == ".py" else ()
 
 
-def _files(first: Path | None) -> list[Path]:
-    """All files of the package that this file begins."""
-    if first is None or first.name != "__init__.py":
-        return [first] if first else []
-    files = sorted(file for file in first.parent.rglob("*") if file.is_file())
-    return [file for file in files if "__pycache__" not in file.parts]
-
-
-def _folders(root: Path, whole: Path | None = None) -> tuple[Path, ...]:
+def _folders(root: Path, whole: Path | None) -> tuple[Path, ...]:
     """The folders from which the packages of a version are imported."""
     return tuple(dict.fromkeys((root / "src", *import_folders(root, whole), root)))
 
 
-def _first_file(folders: tuple[Path, ...], package: str) -> Path | None:
-    """The file that is run when the package or module of that (dotted) name is imported."""
-    return next(module_files(folders, package), None)
+def _first_file(folders: tuple[Path, ...], entry: str) -> Path | None:
+    """The file that is run when the module of an entry, or of a (dotted) name, is imported."""
+    return next(module_files(folders, entry.partition(":")[0]), None)

@@ -38,7 +38,7 @@ class AbsentFiles:
         if event != "open" or not isinstance(given[0], (str, bytes)) or given[2] & WRITING:
             return
         file = Path(os.fsdecode(given[0]))
-        if file.name.endswith((".py", ".pyc")):  # `versions.ignored` looks for modules
+        if file.name.endswith((".py", ".pyc")):  # `versions.absent` looks for modules
             return
         place = os.path.realpath(file.parent) + os.sep + file.name
         for copy in self._copies:

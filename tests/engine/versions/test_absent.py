@@ -1,4 +1,4 @@
-"""Modules that git ignores and code imports make a result unknown; other ignored files do not."""
+"""What a copy lacks and benchmarks may use makes a result unknown: ignored modules, LFS files."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.suites.discovery import Suite
-from mlpperf.engine.versions.ignored import ignored_modules
+from mlpperf.engine.versions.absent import POINTER, ignored_modules, pointers
 from mlpperf.engine.versions.layout import BUILT
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import checked_out
@@ -100,3 +100,31 @@ def test_what_a_build_generates_does_not(project: Any, tmp_path: Path) -> None:
     write(project, "inner/_tables.py")
 
     assert ignored(project, tmp_path, built="inner/_tables.py") == []
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "code", "unknown"),
+    [
+        (b"a", b"b", "", True),
+        (b"a", b"a", "open('corpus.bin')", True),
+        (b"a", b"a", "files.glob('*.bin')", True),
+        (b"a", b"a", "open('other.txt')", False),
+    ],
+)
+def test_a_pointer_that_benchmarks_may_read_is_unknown(
+    base: bytes, head: bytes, code: str, unknown: bool, tmp_path: Path
+) -> None:
+    for side, oid in (("base", base), ("head", head)):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "corpus.bin").write_bytes(POINTER + b"oid sha256:" + oid)
+        (tmp_path / side / "code.py").write_text(code)
+
+    assert list(pointers(tmp_path / "base", tmp_path / "head")) == ["corpus.bin"] * unknown
+
+
+def test_content_is_no_pointer(tmp_path: Path) -> None:
+    for side in ("base", "head"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "corpus.bin").write_bytes(side.encode() + POINTER)
+
+    assert pointers(tmp_path / "base", tmp_path / "head") == {}

@@ -1,7 +1,8 @@
-"""Modules of the working tree that git ignores, so that no version has them.
+"""Files that a copy lacks, so that benchmarks may not run as they run for the user.
 
-A generator may have written them. Code that imports one, with something else in its place if it is
-missing, would not run as it runs for its users.
+Modules of the working tree that git ignores are in no version: a generator may have written them,
+and code may have something else in their place if they are missing. Of some files, a version has
+only a Git LFS pointer, a small text in place of the content.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ from pathlib import Path
 from ..git import git
 from .imports import imports
 from .layout import BUILT
-from .trees import read, words_of
+from .trees import Trees, read, words_of
 from .version import Version
 
 # Files with a version in them, which projects read with a fallback.
 VERSIONS = {"_version", "version", "__version__", "_version_info", "__about__"}
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+LONGEST = 1024  # bytes of a pointer
+NO_CONTENT = (
+    "git checked out its Git LFS pointer instead of its content; install git-lfs, and run "
+    "git lfs fetch --all"
+)
 
 
 def ignored_modules(version: Version) -> dict[str, str]:
@@ -66,3 +73,24 @@ def _imports(file: Path, stem: str) -> bool:
     imported = imports(text)
     named = {n for module, names in imported.modules for n in (*module.split("."), *names)}
     return stem in named or (imported.anything and stem in words_of(text))
+
+
+def pointers(base: Path, head: Path) -> dict[str, str]:
+    """The files that are pointers in a copy, if benchmarks may read them, and what to do.
+
+    A benchmark may read a file that differs, or one whose name or suffix is in a Python file.
+    """
+    both = Trees(base, head)
+    names = [
+        name
+        for tree in both.trees.values()
+        for name, file in tree.items()
+        if not file.is_symlink()
+        and file.stat().st_size <= LONGEST
+        and read(file).startswith(POINTER)
+    ]
+    return {
+        name: NO_CONTENT
+        for name in sorted(set(names))
+        if name in both.differ or both.mentions({Path(name).stem, Path(name).suffix[1:]} - {""})
+    }

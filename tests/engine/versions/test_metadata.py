@@ -1,0 +1,132 @@
+"""The version and the scripts of a project are there, as if it were installed."""
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpperf.engine.versions.layout import import_folders
+from mlpperf.engine.versions.metadata import (
+    complete,
+    entry_points,
+    scripts_folder,
+    write_scripts,
+)
+
+
+def written(root: Path, *names: str) -> Path:
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("", encoding="utf-8")
+    return root
+
+
+def version_of(root: Path, name: str) -> str:
+    metadata = importlib.metadata.Distribution.discover(
+        name=name, path=[str(import_folders(root)[0])]
+    )
+    return next(iter(metadata)).version
+
+
+@pytest.mark.parametrize(
+    ("files", "version"),
+    [
+        ({"pyproject.toml": "[project]\nname = 'Some-Town.x'\nversion = '2.1'\n"}, "2.1"),
+        ({"pyproject.toml": "[project]\nname = 'some_town.x'\ndynamic = ['version']\n"}, "1.4.2"),
+        ({"setup.cfg": "[metadata]\nname = some-town-x\n"}, "1.4.2"),
+        ({"setup.py": "setup(\n    name='some-town-x',\n)\n"}, "1.4.2"),
+    ],
+)
+def test_code_that_asks_for_its_own_version_finds_it(
+    files: dict[str, str], version: str, project: Any, tmp_path: Path
+) -> None:
+    project.git("tag", "v1.4.2")
+    root = written(tmp_path / "copy", "some_town/__init__.py")
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    complete(root, None, project.folder)
+    assert version_of(root, "some-town-x") == version
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        "[tool.setuptools_scm]\nversion_file = 'src/town/_version.py'\n",
+        "[tool.setuptools_scm]\nwrite_to = 'src/town/_version.py'\n",
+        "[tool.hatch.build.hooks.vcs]\nversion-file = 'src/town/_version.py'\n",
+    ],
+)
+def test_the_file_that_a_build_would_write_is_there(
+    tool: str, project: Any, tmp_path: Path
+) -> None:
+    project.git("tag", "release-3.0.1")
+    root = written(tmp_path / "copy", "src/town/__init__.py")
+    text = f"[project]\nname = 'town'\ndynamic = ['version']\n{tool}"
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    complete(root, None, project.folder)
+    values: dict[str, Any] = {}
+    exec((root / "src/town/_version.py").read_text(encoding="utf-8"), values)
+    assert values["version"] == values["__version__"] == "3.0.1"
+    assert values["version_tuple"] == (3, 0, 1)
+    (root / "src/town/_version.py").write_text("mine = 1", encoding="utf-8")
+    complete(root, None, project.folder)  # what is there stays
+    assert (root / "src/town/_version.py").read_text(encoding="utf-8") == "mine = 1"
+
+
+def test_without_a_tag_the_version_is_zero(project: Any, tmp_path: Path) -> None:
+    root = written(tmp_path / "copy", "town.py")
+    text = "[project]\nname = 'town'\ndynamic = ['version']\n"
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    complete(root, project.git("rev-parse", "HEAD").strip(), project.folder)
+    assert version_of(root, "town") == "0"
+
+
+# --- scripts --------------------------------------------------------------------------------------
+
+DECLARED = {
+    "pyproject.toml": "[project]\nname = 'town'\n[project.scripts]\nwalk = 'town:feet.walk'\n",
+    "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    walk = town:feet.walk [fast]\n",
+    "town-1.dist-info/entry_points.txt": "[console_scripts]\nwalk = town:feet.walk\n",
+}
+CODE = """class feet:
+    @staticmethod
+    def walk():
+        print('walks')
+        return 3
+"""
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    copy = tmp_path / "a copy" / "base"
+    (copy / "town").mkdir(parents=True)
+    (copy / "town/__init__.py").write_text(CODE, encoding="utf-8")
+    return copy
+
+
+@pytest.mark.parametrize("place", DECLARED)
+def test_a_script_calls_the_function_that_the_project_names(place: str, whole: Path) -> None:
+    file = whole / place
+    file.parent.mkdir(exist_ok=True)
+    if "dist-info" in place:
+        (whole / "setup.cfg").write_text("[metadata]\nname = town\n", encoding="utf-8")
+        (file.parent / "METADATA").write_text("Name: town\nVersion: 1\n", encoding="utf-8")
+    file.write_text(DECLARED[place], encoding="utf-8")
+    write_scripts(whole, whole, sys.executable)
+    script = scripts_folder(whole) / "walk"
+    environment = {"PYTHONPATH": str(whole)}
+    done = subprocess.run([script], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "walks\n", "")
+
+
+def test_what_names_no_function_is_no_script(whole: Path) -> None:
+    (whole / "pyproject.toml").write_text(
+        "[project]\nname = 'town'\n[project.scripts]\na = 'town'\nb = 3\n", encoding="utf-8"
+    )
+    assert entry_points(whole, whole) == {}
+    (whole / "setup.cfg").write_bytes(b"[options.entry_points]\n\xff\xfe")
+    assert entry_points(whole, whole) == {}
