@@ -12,8 +12,9 @@ from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.budget import IMMOVABLE_ERROR, SETTLED_ERROR, Sampling
 from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.counts import affordable, conclude, count_calls
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import markdown, record, table
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, Section, section_of
 from mlpperf.engine.compare.sentences import notes, verdict
 from mlpperf.engine.compare.work import MOVABLE_LEAST, Work

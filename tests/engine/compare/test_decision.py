@@ -8,7 +8,7 @@ from scipy import stats
 
 from mlpperf.engine.compare.budget import FALSE_ALARM, SCREENING, judges
 from mlpperf.engine.compare.decision import POWER, conclude, detectable_slowdown, settled
-from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.quantiles import normal_quantile
 from mlpperf.engine.suites.series import Series

@@ -10,8 +10,9 @@ import pytest
 
 from mlpperf.engine.compare import render, sentences
 from mlpperf.engine.compare.explanation import explanation
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.gate import Kept, needed
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.whole import read_recorded, read_whole
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records

@@ -12,8 +12,9 @@ import pytest
 
 from mlpperf.engine.compare.budget import MEMORY_ALARM
 from mlpperf.engine.compare.context import Context
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version

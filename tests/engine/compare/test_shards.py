@@ -14,9 +14,10 @@ import pytest
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.budget import FALSE_ALARM, SCREENING, judges
 from mlpperf.engine.compare.decision import conclude
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.merging import merged, read_parts
 from mlpperf.engine.compare.pooled import pooled
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.shards import Shard, dealt, shard_of
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.statistics.estimates import RatioEstimate

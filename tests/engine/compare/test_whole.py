@@ -14,7 +14,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.whole import SIZE_MOST, read_whole
 from mlpperf.engine.history.records import CodeVersion, as_records
 from mlpperf.engine.statistics.intervals import Interval

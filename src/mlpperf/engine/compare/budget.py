@@ -15,7 +15,7 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
-from .result import UNCHANGED_WITHIN, Finding
+from .finding import UNCHANGED_WITHIN, Finding
 
 # Probabilities that a comparison of equal versions reports a slower series, or one that takes more
 # memory.

@@ -17,7 +17,7 @@ from ..versions.diff import Changes
 from ..worker.protocol import Counted, DryRun
 from .context import Context
 from .dry_run import by_suite
-from .result import Finding
+from .finding import Finding
 from .work import Work
 
 BUDGET_SHARE = 0.1  # of the budget for timing, in addition to it

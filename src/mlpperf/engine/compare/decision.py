@@ -12,7 +12,7 @@ from ..statistics.intervals import CONFIDENCE, Interval, ratio_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
 from .budget import BUDGET, FALSE_ALARM, SCREENING, judges
-from .result import Finding
+from .finding import Finding
 
 LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 POWER = 0.95  # probability that a slowdown of the detectable size is reported

@@ -19,8 +19,8 @@ from ..history.fields import Amount, Count, Number, Positive
 from ..history.reading import each_line
 from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
+from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
-from .result import MEMORY_RISE
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 

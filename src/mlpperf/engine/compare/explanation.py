@@ -8,9 +8,10 @@ from typing import Literal
 import msgspec
 
 from ..words import bounds, count, plain, seconds
+from .finding import Finding
 from .gate import Kept
 from .render import times_shown
-from .result import Comparison, Finding
+from .result import Comparison
 from .sentences import advice, interval, notes, policy, verdict
 
 SHOWN_MOST = 25  # benchmarks of a kind

@@ -17,8 +17,9 @@ from ... import __version__
 from ...errors import MlpperfError
 from ..suites.series import Series
 from ..words import count
+from .finding import Finding
 from .pooled import difference, differing, pooled
-from .result import Comparison, Finding
+from .result import Comparison
 from .shards import Shard, dealt
 from .whole import WholeComparison, content_of, decoded
 

@@ -61,10 +61,11 @@ from .dry_run import (
     needing_own_processes,
     ran_in_both,
 )
+from .finding import Finding
 from .gate import needed
 from .memory import judge_memory
 from .planning import HOT_PATHS, plan, without_slow_imports
-from .result import Comparison, Finding
+from .result import Comparison
 from .screening import Timing, follow_up, screen
 from .shards import Shard
 from .unchanged import reason_for_all, watching

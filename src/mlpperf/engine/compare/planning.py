@@ -15,7 +15,7 @@ from ..versions.imports import same
 from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context
-from .result import Finding
+from .finding import Finding
 from .shards import Shard, dealt
 
 SHARED_MOST = 3  # parts of a process's state in a sentence

@@ -20,7 +20,7 @@ from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..words import by_percent
 from .budget import FALSE_ALARM
 from .decision import LARGEST_LOG
-from .result import Finding
+from .finding import Finding
 
 # The false-alarm rate of a series is shared by its average, and by the test of a difference.
 SHARE = 0.5

@@ -16,8 +16,9 @@ from rich.text import Text
 from ..lines import Line, Lines, sentence
 from ..table import Table
 from ..words import SHORT, bounds, by_percent, count, seconds
+from .finding import Finding
 from .gate import Kept
-from .result import Comparison, Finding
+from .result import Comparison
 from .sections import (
     ACCEPTED,
     FASTER,

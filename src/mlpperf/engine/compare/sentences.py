@@ -13,9 +13,10 @@ from ..statistics.verdicts import Reason
 from ..words import bounds, by_percent, count, rounded
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .decision import POWER
+from .finding import Finding
 from .gate import Kept, refusals
 from .records import changed_packages
-from .result import NAMES_MOST, Comparison, Finding
+from .result import NAMES_MOST, Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 from .work import MOVABLE_LEAST
 

@@ -24,8 +24,9 @@ from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
+from .finding import UNKNOWN, Finding
 from .records import ComparisonRecord, RecordedSeries, Side
-from .result import UNKNOWN, Comparison, Finding
+from .result import Comparison
 from .shards import Shard
 from .work import Work
 

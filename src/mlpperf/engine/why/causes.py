@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..compare.result import UNKNOWN
+from ..compare.finding import UNKNOWN
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, Interval
 from ..statistics.quantiles import student_quantile
