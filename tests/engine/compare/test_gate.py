@@ -140,8 +140,9 @@ def test_a_value_is_accepted_up_to_its_size(most: float | None, code: int) -> No
 @pytest.mark.parametrize(("most", "code"), [(0.0, 1), (0.01, 1), (0.05, 0)])
 def test_more_bytecodes_are_accepted_up_to_their_share(most: float, code: int) -> None:
     """Whoever accepts a slowdown has not accepted them."""
-    counted = {"bytecodes": {"base": 100, "head": 103}}
-    finding = slower(WALK, work=Work(**counted), work_most=0.01)
+    alike = {"base": 1, "head": 1}
+    work = Work("", {"base": 100, "head": 103}, alike, alike, False, 1, {})
+    finding = slower(WALK, work=work, work_most=0.01)
     entry = Acceptance(WALK.name, "safer", slower=0.12, bytecodes=most)
     result = compared(Policy(accepted=[entry]), finding, QUIET)
     assert result.exit_code == code

@@ -28,7 +28,6 @@ SUITE_BUDGET = (155.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
 COPIES = 4  # set-ups per process, assumed until a process has been timed
 SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no more rounds
-IMMOVABLE_ERROR = 0.03  # the same of a call of which changed code takes next to nothing
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,11 @@ class Sampling:
     target_error: float = SETTLED_ERROR
 
     @classmethod
-    def unknown(cls, call: float, setup: float, immovable: bool = False) -> Sampling:
+    def unknown(cls, call: float, setup: float) -> Sampling:
         """A series whose call and set-up take these seconds, before any process has timed it."""
         setup = 0.0 if math.isnan(setup) else setup
         estimate = RatioEstimate(round_seconds=2 * call, other_seconds=COPIES * setup)
-        return cls(estimate, IMMOVABLE_ERROR if immovable else SETTLED_ERROR)
+        return cls(estimate)
 
     def with_process(
         self, base: Times, head: Times, round_seconds: float, other_seconds: float

@@ -11,8 +11,7 @@ from ..suites.series import THRESHOLD, Series
 from .work import Work
 
 UNCHANGED_WITHIN = 0.05  # "unchanged" requires the interval to lie within ±5 %
-# The same for calls too long to repeat, and for those of which changed code takes next to nothing:
-# what exact counts show, a rough time has to confirm.
+# The same for calls too long to repeat.
 UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25
 # Smallest rise in peak memory and allocations that is reported, as a share and, of bytes, a page.
 # They are counted, not timed, but threads may add a little by chance.
@@ -94,15 +93,9 @@ class Finding:
     @property
     def within_bounds(self) -> bool:
         """Whether the interval is narrow enough to call the series unchanged."""
-        wide = self.coarse or self.immovable
-        share = UNCHANGED_WITHIN_IF_FEW_CALLS if wide else UNCHANGED_WITHIN
+        share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
         most = 1 + max(share, self.threshold)
         return self.ratio.high <= most and self.ratio.low >= 1 / most
-
-    @property
-    def immovable(self) -> bool:
-        """Whether changed code takes too little of a call to make it measurably slower."""
-        return self.work is not None and self.work.immovable
 
     @property
     def more_work(self) -> float:

@@ -190,8 +190,7 @@ def _steps(
     counted = count_calls(context, runs, set(countable) - apart, budget)
     most = context.pair.settings.bytecodes
     findings |= {
-        series: conclude_counts(findings[series], runs[series], counted.get(series), changes, most)
-        for series in countable
+        series: conclude_counts(findings[series], counted.get(series), most) for series in countable
     }
     findings |= judge_memory(context, findings)
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)

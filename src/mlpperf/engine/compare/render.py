@@ -279,6 +279,7 @@ def record(result: Comparison) -> dict[str, Any]:
 def _series_record(finding: Finding) -> dict[str, Any]:
     about = {NAMES_ON_DISK.get(key, key): value for key, value in asdict(finding).items()}
     del about["series"], about["untimed"]
+    about["work"] = msgspec.to_builtins(finding.work)
     return {
         **about,
         **finding.series._asdict(),

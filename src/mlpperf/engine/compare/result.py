@@ -170,15 +170,15 @@ class Comparison:
             if not self._accepts(place)
         ]
         if gone := [f.series.name for f in self._with(Verdict.GONE)]:
-            gaps.append(f"{_some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
+            gaps.append(f"{some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
         if missing := [f.series.name for f in self.missing]:
             ends = [one.rstrip(".") for one in self.warnings if one.startswith("A process ")]
             why = f" ({ends[-1]})" if ends else ""
-            gaps.append(f"{_some(missing)} could not be timed at all{why}")
+            gaps.append(f"{some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
         unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
-            names = _some([f.series.name for f in unjudged])
+            names = some([f.series.name for f in unjudged])
             gaps.append(
                 f"{len(unjudged)} of {count(len(affected), 'benchmark')} that the change can "
                 f"affect could not be judged ({names}), more than {100 * self.unjudged_most:g} %"
@@ -203,7 +203,7 @@ class Comparison:
         return any(fnmatchcase(name, pattern) or pattern in name for pattern in self.accepted)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
     """Names for a sentence, of many only the first."""
     more = f" and {len(names) - NAMES_MOST} more" if len(names) > NAMES_MOST else ""
     return ", ".join(names[:NAMES_MOST]) + more

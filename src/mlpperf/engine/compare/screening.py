@@ -96,8 +96,7 @@ def screen(context: Context, timing: Timing) -> Iterator[Timing]:
     setups_known = not any(math.isnan(runs[s].setup_seconds) for s in timing.findings)
     end = timing.end - timing.budget + screening_seconds(len(timing.findings), timing.budget)
     samplings = {
-        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds, f.immovable)
-        for s, f in timing.findings.items()
+        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in timing.findings
     }
     timing = replace(timing, samplings=samplings)
     for process in range(number):
