@@ -120,7 +120,7 @@ SLOW = "sum(1 for _ in range(60 * LIMIT)) * 0"
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and short processes."""
     for name in ("PROCESSES", "PROCESSES_LEAST"):
-        monkeypatch.setattr(EXPLAIN, name, 4)
+        monkeypatch.setattr(EXPLAIN, name, 3)
     for name in ("SECONDS_LEAST", "SECONDS_MOST"):
         monkeypatch.setattr(EXPLAIN, name, 0.15)
 
