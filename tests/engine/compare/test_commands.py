@@ -50,13 +50,18 @@ class Town:
     def tool(self, does: str, effort: int = 1) -> None:
         self.project.write("src/town/tool.py", TOOL.format(does=does, effort=effort))
 
-    def compared(self, *words: str, format: str = "json") -> tuple[int, Any]:
-        """The exit code, and what is shown, of a comparison with the commit."""
+    def table(self, *lines: str) -> None:
+        """Name commands of the project."""
+        table = "\n".join(["[tool.mlpperf.commands]", *lines, ""])
+        self.project.write("pyproject.toml", PYPROJECT + table)
+
+    def compared(self, *words: str) -> tuple[int, Any]:
+        """The exit code and the record of a comparison with the commit."""
         with contextlib.chdir(self.project.folder), mock.patch.dict("os.environ"):
             given = ["compare", "HEAD", "--budget", "600", "--threshold", "50%", "--no-why"]
-            given += ["--format", format, "--records", str(self.project.folder.parent / "records")]
+            given += ["--format", "json", "--records", str(self.project.folder.parent / "records")]
             done = CliRunner().invoke(app, [*given, *words], catch_exceptions=False)
-        return done.exit_code, json.loads(done.stdout) if format == "json" else done.stdout
+        return done.exit_code, json.loads(done.stdout)
 
     def verdict(self, *words: str) -> tuple[int, str]:
         """The exit code, and the verdict on the only command."""
@@ -80,7 +85,7 @@ def town(project: Any) -> Town:
     return Town(project)
 
 
-def test_a_slower_script_is_reported_and_the_same_one_is_not(town: Town) -> None:
+def test_a_slower_script_is_reported(town: Town) -> None:
     town.tool("print('hello')", effort=4_000_000)
     code, record = town.compared("--", "town", "--help")
     (series,) = record["series"]
@@ -88,52 +93,48 @@ def test_a_slower_script_is_reported_and_the_same_one_is_not(town: Town) -> None
     assert record["selected"] == ["town --help"]
     assert series["verdict"].startswith("slower")
     assert series["memory"]["base"]["peak"] > 1 << 20
-    town.tool("print('hello')", effort=2)
-    assert not town.wrong("--", "town")
 
 
 def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> None:
     town.project.write("src/town/__init__.py", "for _ in range(4_000_000):\n    pass\n")
     town.project.write("note.txt", "")
-    table = "[tool.mlpperf.commands]\nstart = 'import:town'\nnote = 'cat note.txt'\n"
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    town.project.write("pyproject.toml", text + table)
-    code, record = town.compared("--series", "start")
+    town.table("start = 'import:town'", "note = 'cat note.txt'")
+    code, record = town.compared()
     assert code == 1
-    ((start,), suites) = record["series"], record["suites"]
+    start, note = sorted(record["series"], key=lambda one: one["variant"], reverse=True)
     assert start["verdict"].startswith("slower")
-    assert suites == {"commands": "[tool.mlpperf.commands]: start, note"}
-    _, verdict = town.verdict("--series", "note")
-    assert "it runs no file of the project" in verdict
-    code, shown = town.compared("--series", "start", format="markdown")
-    assert (code, "start is slower" in shown) == (1, True)
+    assert record["suites"] == {"commands": "[tool.mlpperf.commands]: start, note"}
+    assert "it runs no file of the project" in note["verdict"]
+    assert "start is slower" in record["verdict"]
 
 
 def test_what_a_table_says_of_a_command_holds(town: Town) -> None:
-    does = "import os; print(input(), os.environ['MODE']); sys.exit(3)"
-    town.tool(does)
-    table = "[tool.mlpperf.commands]\nconvert = {command = 'town', input = 'a', exit-code = 3, "
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    town.project.write("pyproject.toml", f"{text}{table}environment = {{MODE = 'x'}}}}\n")
-    town.project.commit("a table")
-    town.tool(does, effort=2)
-    assert not town.wrong()
-    town.tool(does.replace("3", "4"))
-    assert town.verdict() == (1, "wrong convert fails: exit code 4")
-    town.tool(does.replace("print(", "print('more', "))
-    code, verdict = town.verdict()
-    assert (code, "its output differs" in verdict) == (1, True)
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    text = text.replace("exit-code", "compare-output = false, exit-code")
-    town.project.write("pyproject.toml", text)
-    assert not town.wrong()
+    town.tool("import os; print(input(), os.environ['MODE']); sys.exit(3)")
+    town.project.commit("with an exit code")
+    town.tool(
+        "import os; mode = os.environ['MODE']; more = ['more'] * (mode == 'loud'); "
+        "print(*more, input(), mode); sys.exit(4 if mode == 'fails' else 3)"
+    )
+    given = "{command = 'town', input = 'a', exit-code = 3, environment = {MODE = '%s'}%s}"
+    town.table(
+        *(f"{mode} = {given % (mode, '')}" for mode in ("same", "fails", "loud")),
+        f"any = {given % ('loud', ', compare-output = false')}",
+    )
+    code, record = town.compared()
+    wrong = {one["variant"]: " ".join(one["wrong"].values()) for one in record["series"]}
+    assert code == 1
+    assert wrong["fails"] == "fails fails: exit code 4"
+    assert "its output differs" in wrong["loud"]
+    assert (wrong["same"], wrong["any"]) == ("", "")
 
 
 def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
-    town.tool("print('bye')")
-    assert "its output differs" in town.verdict("--isolate", "--", "town")[1]
-    town.tool("print('hello')", effort=2)
-    assert not town.wrong("--isolate", "--", "town")
+    town.tool("print('bye' if len(sys.argv) > 1 else 'hello')")
+    town.table("same = 'town'", "other = 'town bye'")
+    _, record = town.compared("--isolate")
+    wrong = {one["variant"]: " ".join(one["wrong"].values()) for one in record["series"]}
+    assert "its output differs" in wrong["other"]
+    assert not wrong["same"]
 
 
 def test_commands_of_releases_are_compared(market: Any) -> None:
@@ -148,11 +149,9 @@ def test_commands_of_releases_are_compared(market: Any) -> None:
 
 
 def test_a_command_that_the_project_names_no_more_is_gone(town: Town) -> None:
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    table = text + "[tool.mlpperf.commands]\nstart = 'import:town'\n"
-    town.project.write("pyproject.toml", table + "more = 'import:town.tool'\n")
+    town.table("start = 'import:town'", "more = 'import:town.tool'")
     town.project.commit("commands")
-    town.project.write("pyproject.toml", table)
+    town.table("start = 'import:town'")
     code, record = town.compared()
     assert code == 2
     assert {one["variant"]: one["verdict"].split()[0] for one in record["series"]}["more"] == "gone"
@@ -188,9 +187,7 @@ def test_what_goes_wrong_is_one_sentence(
         )
     else:
         town.tool("pass")
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    table = "".join(f"{json.dumps(name)} = {json.dumps(name)}\n" for name in sentences)
-    town.project.write("pyproject.toml", f"{text}[tool.mlpperf.commands]\n{table}")
+    town.table(*(f"{json.dumps(name)} = {json.dumps(name)}" for name in sentences))
     given, record = town.compared()
     assert given == code
     for one in record["series"]:

@@ -353,24 +353,19 @@ def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_p
     assert record["commits"]["head"] in (commits[1], None)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_what_there_is_not_is_told_in_a_sentence(town: Any) -> None:
+    for arguments, sentence in (
         (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),
         (("--python", "/nowhere/python"), "'/nowhere/python' is no Python interpreter"),
-        (("--series", "nothing"), "no series that fits 'nothing'"),
+        (("--suite", "pytest", "--series", "nothing"), "no series that fits 'nothing'"),
         (("--suite", "hotpaths"), "has no benchmarks to compare"),
         (("--benchmarks", "no-such-commit"), "There is no commit 'no-such-commit'"),
-    ],
-)
-def test_what_there_is_not_is_told_in_a_sentence(
-    arguments: tuple[str, ...], said: str, town: Any
-) -> None:
-    code, _, told = compared(town, "HEAD", "--all", *arguments)
-    assert code == 2
-    assert told.startswith("mlpperf: ")
-    assert said in told
-    assert len(told.strip().splitlines()) == 1
+    ):
+        code, _, errors = compared(town, "HEAD", "--all", *arguments)
+        assert code == 2
+        assert errors.startswith("mlpperf: ")
+        assert sentence in errors
+        assert len(errors.strip().splitlines()) == 1
 
 
 def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> None:
