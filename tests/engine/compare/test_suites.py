@@ -345,9 +345,10 @@ def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_p
     suite.write("asv/benchmarks/__init__.py", "")
     suite.write("asv/benchmarks/walks.py", ASV)
     suite.commit("a suite")
-    code, record, _ = compared(suite, "HEAD~")
+    code, record, _ = compared(suite, "HEAD~", "--series", "track_effort")
     assert code == 1
-    assert words(record) == {"time_walk(30)": "slower", "track_effort(30)": "measured"}
+    (track,) = record["series"]
+    assert track["risen"] == "50 → 150 unit"
     commits = [town.git("rev-parse", name).strip() for name in ("HEAD~", "HEAD")]
     assert record["commits"]["base"] == commits[0]
     assert record["commits"]["head"] in (commits[1], None)
