@@ -11,8 +11,9 @@ import pytest
 from mlpperf.engine.compare import counts as stage
 from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.counts import affordable, conclude, count_calls
+from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.compare.render import markdown, record
+from mlpperf.engine.compare.render import github_lines, markdown, record, table
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, Section, section_of
 from mlpperf.engine.compare.sentences import notes, verdict
@@ -220,6 +221,11 @@ def test_more_work_is_a_regression_only_where_the_project_asks_for_it(
     words = "Regression at head: tests/test_a.py::test_a executes more bytecodes."
     assert (verdict(comparison) == words) == regression
     assert "+1.8 % bytecodes, all in f (a.py:3)" in markdown(comparison)
+    reason = f"{ONE.name} executes more: +1.8 % bytecodes, all in f (a.py:3)"
+    assert (f"{reason}." in explanation(comparison, []).evidence) == regression
+    assert any(reason in line.replace("%25", "%") for line in github_lines(comparison)) == (
+        regression
+    )
 
 
 @pytest.mark.parametrize("answers", [[], [replace(ANSWER, counts=dict.fromkeys(SIDES, UNKNOWN))]])

@@ -114,14 +114,7 @@ class Sampling:
         self, base: Times, head: Times, round_seconds: float, other_seconds: float
     ) -> Sampling:
         """The same with the samples of one more process, as `RatioEstimate.add` takes them."""
-        known = self.estimate
-        estimate = replace(
-            known,
-            log_ratios=[*known.log_ratios],
-            rounds=[*known.rounds],
-            own_errors=[*known.own_errors],
-            deviations=[*known.deviations],
-        )
+        estimate = replace(self.estimate)
         estimate.add(base, head, round_seconds, other_seconds)
         return replace(self, estimate=estimate)
 

@@ -44,11 +44,6 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     memory: dict[Side, dict[str, Counted]] = msgspec.field(default_factory=dict)
     risen: str = ""
 
-    @property
-    def named(self) -> Series:
-        """Which one it is."""
-        return Series(self.path, self.case, self.variant, self.suite)
-
     def takes_more(self, side: str, before: SeriesDetails) -> bool:
         """Whether one of its versions takes more memory than the base did `before`."""
         now, most = self.memory[side], before.memory.get("base", {})

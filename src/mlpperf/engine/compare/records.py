@@ -39,40 +39,36 @@ class _Seconds(msgspec.Struct, gc=False):
     head: Amount | None = None
 
 
-class RecordedSeries(msgspec.Struct, gc=False):
-    """A series in a record, as far as all are read; `result.Finding` explains the fields."""
+class NamedSeries(msgspec.Struct, gc=False):
+    """A series in a record."""
 
     path: Name
     case: str
     variant: str
+    suite: str = ""
+
+    @property
+    def named(self) -> Series:
+        """Which one it is."""
+        return Series(self.path, self.case, self.variant, self.suite)
+
+
+class RecordedSeries(NamedSeries, kw_only=True, gc=False):
+    """A series in a record, as far as all are read; `finding.Finding` explains the fields."""
+
     verdict: str
     ratio: RecordedRatio
     seconds: _Seconds
     wrong: dict[Side, str]
     grown: list[str]
-    suite: str = ""
     ratio_error: Error | None = None
     ratio_freedom: Amount | None = None
 
 
 class ComparisonRecord(Origin, kw_only=True, dict=True):
-    """A comparison, as far as it is read.
+    """A comparison, as far as it is read; `whole.WholeComparison` explains the fields.
 
-    Attributes
-    ----------
-    base, head : what the versions were called.
-    exit_code : 0 no regression, 1 regression, 2 could not be measured.
-    verdict : that in a sentence, with what became slower.
-    commits : the hash of each version; None for a working tree or a release.
-    selected : names and patterns of the series that were compared; empty for all series.
-    same : the code was the same, and nothing was done.
-    interrupted : it was stopped before its end.
-    broken : why a version has no series, by version.
-    total : seconds that it took.
-    releases : the releases that were compared, as they were named, by version.
-    environments : the packages that differ, and Python, by version.
-    series, untouched : the series, and names of those that run no changed code; empty if
-        `comparisons` read the record, which puts them into `outcomes`.
+    Of a record that `comparisons` read, the series are in `outcomes` only.
     """
 
     FILE = "comparisons"

@@ -31,7 +31,7 @@ from .sections import (
     Section,
     sections,
 )
-from .sentences import advice, interval, notes, policy, unchanged, verdict, work
+from .sentences import advice, interval, notes, policy, unchanged, verdict, work, worse
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -231,13 +231,7 @@ def github_lines(result: Comparison) -> list[str]:
     """A line for each regression, which GitHub shows beside the file and in the log."""
     lines = []
     for finding in result.regressions:
-        why = finding.wrong.get("head") or f"{finding.series.name} is slower by {interval(finding)}"
-        if finding.risen:
-            why = f"{finding.series.name} reports a higher value: {finding.risen}"
-        elif finding.grown and not finding.slower:
-            why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
-        elif finding.work_rose and not finding.slower:
-            why = f"{finding.series.name} executes more: {finding.work}"
+        why = finding.wrong.get("head") or f"{finding.series.name} {worse(finding)}"
         place = (
             f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
         )

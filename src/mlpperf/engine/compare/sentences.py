@@ -134,6 +134,17 @@ def interval(finding: Finding) -> str:
     return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)})"
 
 
+def worse(finding: Finding) -> str:
+    """How a series became worse, a clause for each measure; empty if a result is wrong."""
+    clauses = {
+        f"is slower by {interval(finding)}": finding.slower,
+        f"takes more memory: {'; '.join(finding.grown)}": finding.grown,
+        f"executes more: {finding.work}": finding.work_rose,
+        f"reports a higher value: {finding.risen}": finding.risen,
+    }
+    return "; ".join(clause for clause, holds in clauses.items() if holds)
+
+
 def work(finding: Finding) -> str:
     """What a call of a series executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""

@@ -242,7 +242,7 @@ def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
         record = msgspec.json.decode(content, type=WholeComparison)
         result = _comparison(record)
         is_consistent = result.exit_code == record.exit_code and all(
-            str(result.findings[_named(one)].judgement) == one.verdict for one in record.series
+            str(result.findings[one.named].judgement) == one.verdict for one in record.series
         )
     except (ValueError, RecursionError, ArithmeticError, KeyError) as reason:
         why = re.sub(r"unknown field .*", "an unknown field", str(reason), flags=re.DOTALL)
@@ -254,12 +254,8 @@ def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
     return result, record
 
 
-def _named(one: RecordedSeries) -> Series:
-    return Series(one.path, one.case, one.variant, one.suite)
-
-
 def _comparison(record: WholeComparison) -> Comparison:
-    findings = {_named(one): _finding(one) for one in record.series}
+    findings = {one.named: _finding(one) for one in record.series}
     skipped = (Series(*names) for names in record.untouched)
     findings |= {one: Finding(one, Judgement(Verdict.UNCHANGED_CODE)) for one in skipped}
     given = _given(record, Comparison, ("findings", "project", "environment"))
@@ -286,7 +282,7 @@ def _finding(one: WholeSeries) -> Finding:
     times = {"base": one.seconds.base, "head": one.seconds.head}
     return Finding(
         **_given(one, Finding, ("series", "untimed", "ratio", "seconds", "memory")),
-        series=_named(one),
+        series=one.named,
         untimed=_untimed(one.verdict),
         ratio=interval,
         seconds={side: value for side, value in times.items() if value is not None},
