@@ -13,7 +13,7 @@ from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.counts import affordable, conclude, count_calls
 from mlpperf.engine.compare.explanation import explanation
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.compare.render import github_lines, markdown, record, table
+from mlpperf.engine.compare.render import github_lines, markdown, record
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, Section, section_of
 from mlpperf.engine.compare.sentences import notes, verdict

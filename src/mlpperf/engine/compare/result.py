@@ -169,14 +169,15 @@ class Comparison:
             for place, why in self.unloaded.items()
             if not self._accepts(place)
         ]
-        if gone := [f.series.name for f in self._with(Verdict.GONE)]:
+        every = [f for f in self.findings.values() if not self._accepts(f.series.name)]
+        if gone := [f.series.name for f in every if f.judgement.verdict is Verdict.GONE]:
             gaps.append(f"{some(gone)} of {self.base} {'is' if len(gone) == 1 else 'are'} gone")
         if missing := [f.series.name for f in self.missing]:
             ends = [one.rstrip(".") for one in self.warnings if one.startswith("A process ")]
             why = f" ({ends[-1]})" if ends else ""
             gaps.append(f"{some(missing)} could not be timed at all{why}")
         affected = [f for f in self.findings.values() if f.affected]
-        unjudged = [f for f in affected if not f.decided and not self._accepts(f.series.name)]
+        unjudged = [f for f in every if f.affected and not f.decided]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
             names = some([f.series.name for f in unjudged])
             gaps.append(
@@ -193,11 +194,6 @@ class Comparison:
         """The series that were not timed because a process hung or died."""
         left = [f for f in self.findings.values() if not f.processes and f.judgement.undecided]
         return [f for f in left if not f.untimed and not self._accepts(f.series.name)]
-
-    def _with(self, verdict: Verdict) -> list[Finding]:
-        """The series with a verdict, but for those that need not be judged."""
-        findings = [f for f in self.findings.values() if f.judgement.verdict is verdict]
-        return [f for f in findings if not self._accepts(f.series.name)]
 
     def _accepts(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) or pattern in name for pattern in self.accepted)

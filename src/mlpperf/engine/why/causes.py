@@ -15,8 +15,7 @@ import numpy as np
 
 from ..compare.finding import UNKNOWN
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, Interval
-from ..statistics.quantiles import student_quantile
+from ..statistics.intervals import CONFIDENCE, Interval, student_interval
 from ..suites.series import THRESHOLD, Series
 from ..versions.parts import Diff, Parts
 from .experiment import NOTHING, Blocks, Logs, log_ratio
@@ -24,7 +23,6 @@ from .experiment import NOTHING, Blocks, Logs, log_ratio
 WRONG_CAUSE = 0.05  # probability at most that any part without an effect is named
 TOGETHER_LEAST = 0.2  # of the whole change, that alone and last differ, to be reported
 HUNKS_MOST = 10  # of a cause
-LARGEST = 700.0  # beyond it, the exponential is infinite
 
 
 class Estimate:
@@ -63,9 +61,7 @@ class Estimate:
             return strict
         if not self.known:
             return Interval(math.exp(self.log), 0.0, math.inf)
-        half = student_quantile(self._estimate.freedom, (1 + confidence) / 2) * self.error
-        low, high = max(self.log - half, -LARGEST), min(self.log + half, LARGEST)
-        return Interval(math.exp(self.log), math.exp(low), math.exp(high))
+        return student_interval(self.log, self.error, self._estimate.freedom, confidence)
 
     def excludes_none(self, confidence: float) -> bool:
         """Whether the interval excludes "no change"."""
