@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from ..words import count, plain, seconds
+from ..words import count, plain
 from .finding import Finding
 from .gate import Kept
-from .render import times_shown
+from .render import shown_times
 from .result import Comparison
 from .sentences import advice, notes, policy, verdict, worse
 
@@ -94,8 +94,7 @@ def _evidence(result: Comparison, finding: Finding) -> str:
         return f"{name} is wrong: {why}."
     clauses = [worse(finding)]
     if finding.slower and finding.processes:
-        times = times_shown(finding)
-        calls = " → ".join(seconds(times[side]) for side in ("base", "head") if side in times)
+        calls = " → ".join(filter(None, shown_times(finding)))
         clauses.append(
             f"a call takes {calls}; 95 % interval over {finding.processes} processes; significant "
             "after a correction for the number of benchmarks"

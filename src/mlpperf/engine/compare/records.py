@@ -21,6 +21,7 @@ from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series
+from ..words import some
 from .outcomes import Columns, Outcomes
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
@@ -116,9 +117,8 @@ def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
     base, head = (environments.get(side, {}) for side in ("base", "head"))
     common = base.keys() & head.keys()
     names = sorted(base.keys() | head.keys(), key=lambda name: (name not in common, name))
-    shown = [f"{n} {base.get(n, 'none')} → {head.get(n, 'none')}" for n in names[:PACKAGES_MOST]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    shown = [f"{n} {base.get(n, 'none')} → {head.get(n, 'none')}" for n in names]
+    return some(shown, PACKAGES_MOST)
 
 
 NAMES = attrgetter("path", "case", "variant", "suite")

@@ -16,6 +16,7 @@ from rich.text import Text
 from ..lines import Line, Lines, sentence
 from ..table import Table
 from ..words import SHORT, bounds, by_percent, count, seconds
+from .context import SIDES
 from .finding import Finding
 from .gate import Kept
 from .result import Comparison
@@ -63,13 +64,18 @@ def times_shown(finding: Finding) -> dict[str, float]:
     return times
 
 
+def shown_times(finding: Finding) -> list[str]:
+    """These of the base and the head as text; empty where one is not known."""
+    times = times_shown(finding)
+    return [seconds(times[side]) if side in times else "" for side in SIDES]
+
+
 def table(result: Comparison, findings: Iterable[Finding]) -> Table:
     """A row for each series, with its verdict."""
     rows = []
     for finding in findings:
-        times = times_shown(finding)
-        both = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
-        rows.append((finding.series.name, *both, interval(finding), _verdict(result, finding)))
+        about = (interval(finding), _verdict(result, finding))
+        rows.append((finding.series.name, *shown_times(finding), *about))
     columns = ("benchmark", "base", "head", "change", "verdict")
     return Table("", columns, rows, text=(0, 4), code=(0,))
 
@@ -130,8 +136,7 @@ def _lines(result: Comparison, section: Section, findings: Sequence[Finding]) ->
 
 def _timed(result: Comparison, finding: Finding) -> Line:
     group, name, ratio = finding.series.path, finding.series.in_path, finding.ratio
-    times = times_shown(finding)
-    base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
+    base, head = shown_times(finding)
     if not math.isnan(finding.bound):  # not timed, but for how long it takes at least
         least = "at least" if finding.bound > 1 else "at most"
         return Line(group, name, (base, head, by_percent(finding.bound), least))

@@ -16,6 +16,7 @@ from ..suites.settings import Settings
 from ..versions.own import differing
 from ..versions.prepare import Pair, Revisions, pair
 from ..versions.scratch import scratch
+from ..words import some
 from .pipeline import compare
 from .result import Comparison
 from .shards import Shard, check_versions
@@ -136,8 +137,7 @@ def _only_suites_differ(request: Request, versions: Pair) -> list[str]:
         return []
     suites = [*versions.suites, *versions.own.suites.values()]
     files = differing(suites, versions.own.version.root, versions.head.root)
-    more = f" and {len(files) - FILES_MOST} more" if len(files) > FILES_MOST else ""
-    named = f" ({', '.join(files[:FILES_MOST])}{more})" if files else ""
+    named = f" ({some(files, FILES_MOST)})" if files else ""
     head = "the working tree" if versions.head.release else versions.head.name
     whose = request.benchmarks or head
     return [f"only files of its suite differ{named}, and both versions would run those of {whose}"]

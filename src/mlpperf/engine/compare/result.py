@@ -14,7 +14,7 @@ from ..suites.policy import Policy
 from ..suites.series import Series
 from ..versions.layout import project_named
 from ..versions.prepare import Pair
-from ..words import count
+from ..words import count, some
 from .finding import Finding
 from .gate import Allowance, Kept, allowance, budget_outcomes
 from .shards import Shard
@@ -24,7 +24,6 @@ from .shards import Shard
 # of 0 would make the gate red for that alone, and be switched off. More than a fifth means that
 # the suite as a whole was not judged.
 UNJUDGED_MOST = 0.2
-NAMES_MOST = 2  # in a sentence
 
 
 @dataclass(frozen=True)
@@ -197,9 +196,3 @@ class Comparison:
 
     def _accepts(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) or pattern in name for pattern in self.accepted)
-
-
-def some(names: Sequence[str]) -> str:
-    """Names for a sentence, of many only the first."""
-    more = f" and {len(names) - NAMES_MOST} more" if len(names) > NAMES_MOST else ""
-    return ", ".join(names[:NAMES_MOST]) + more

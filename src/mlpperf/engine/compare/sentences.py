@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import bounds, by_percent, count, rounded
+from ..words import bounds, by_percent, count, rounded, some
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
+from .context import SIDES
 from .decision import POWER
 from .finding import Finding
 from .gate import Kept, refusals
 from .records import changed_packages
-from .result import NAMES_MOST, Comparison, some
+from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
+NAMES_MOST = 2  # in a sentence
 NO_MODULE = re.compile(r"No module named '(\w+)")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
@@ -211,7 +213,7 @@ def advice(result: Comparison) -> list[str]:
     if (
         slower
         and not result.environments
-        and all(result.commits.get(side) for side in ("base", "head"))
+        and all(result.commits.get(side) for side in SIDES)
         and not is_parent
     ):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
