@@ -109,11 +109,6 @@ class Finding:
         return most is not None and self.work is not None and self.work.ratio > 1 + most
 
     @property
-    def looks_changed(self) -> bool:
-        """Whether the ratio, whatever its interval, is beyond the threshold."""
-        return abs(math.log(self.ratio.median)) >= math.log1p(self.threshold)
-
-    @property
     def seems_grown(self) -> bool:
         """Whether a call took more memory in the one process that counted it."""
         return bool(self._rises())
@@ -206,7 +201,8 @@ class Finding:
             return Judgement(verdict, processes=self.processes)
         ratio = self.ratio
         beyond = max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf
-        looks = self.looks_changed and not self.judged and not ratio.low <= 1 <= ratio.high
+        beyond_threshold = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
+        looks = beyond_threshold and not self.judged and not ratio.low <= 1 <= ratio.high
         if self.within_bounds and not looks:
             return Judgement(Verdict.UNCHANGED, beyond, self.processes)
         reason = Reason.NOT_JUDGED if looks else Reason.WIDE_INTERVAL

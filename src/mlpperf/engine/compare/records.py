@@ -183,20 +183,15 @@ class _Gathering:
 
 def comparisons(folder: Path) -> tuple[list[ComparisonRecord], list[str]]:
     """The comparisons recorded in `folder`, and a sentence for each line that cannot be read."""
-    gathering = _Gathering()
-    records: list[ComparisonRecord] = []
-    spans: list[_Span] = []
-    unreadable: list[str] = []
-    lines: list[int] = []
+    gathering, unreadable = _Gathering(), list[str]()
+    kept: list[tuple[ComparisonRecord, _Span, int]] = []
     for line, record in enumerate(read_records(folder, ComparisonRecord)):
         if isinstance(record, str):
             unreadable.append(record)
             continue
-        lines.append(line)
-        spans.append(gathering.add(record))
+        kept.append((record, gathering.add(record), line))
         record.series, record.untouched = [], ()
-        records.append(record)
     columns = gathering.columns()
-    for record, span, line in zip(records, spans, lines, strict=True):
+    for record, span, line in kept:
         record.outcomes = Outcomes(columns, *span, line)
-    return records, unreadable
+    return [record for record, _, _ in kept], unreadable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -125,15 +125,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Causes:
-    """The causes of the changes that a comparison found.
-
-    Attributes
-    ----------
-    parts, run : the number of parts of the difference, and of those that the series may run.
-    unknown : why nothing was measured; empty if it was.
-    left_out : the number of changed series that were not explained.
-    total : seconds from start to end.
-    """
+    """The causes of the changes between two versions; `CausesRecord` explains the fields."""
 
     base: str
     head: str
@@ -145,12 +137,7 @@ class Causes:
     left_out: int = 0
     budget: float = 0.0
     total: float = 0.0
-    warnings: tuple[str, ...] = field(default_factory=tuple)
-
-    @property
-    def explained(self) -> bool:
-        """Whether every series that was examined has a cause."""
-        return bool(self.explanations) and all(one.causes for one in self.explanations)
+    warnings: tuple[str, ...] = ()
 
 
 def versions_of(group: Parts, diff: Diff) -> tuple[Parts, Parts]:

@@ -43,7 +43,6 @@ def explain(
     budget: float = BUDGET,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
-    patience: float = 0.0,
 ) -> Causes:
     """Measure what each part of the difference between two versions does to some series.
 
@@ -51,7 +50,6 @@ def explain(
     ----------
     series : those that changed, the most important ones first.
     budget : seconds for all processes that time.
-    patience : seconds to wait while another comparison is running on this machine.
 
     Raises
     ------
@@ -65,7 +63,7 @@ def explain(
         why = f"each version needs processes of its own ({pair.isolated})"
         return replace(causes, unknown=why)
     chosen = series[:SERIES_MOST]
-    with alone(patience), scratch("inputs") as inputs:
+    with alone(), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget, seed)
         progress("which parts of the change do the benchmarks run?")
         context = Context(pool, pair, Selection(), warnings.append, progress)

@@ -123,5 +123,6 @@ def record(causes: Causes) -> dict[str, Any]:
 
 
 def exit_code(causes: Causes) -> int:
-    """0 if every change is explained, else 2."""
-    return 0 if causes.explained and not causes.unknown else 2
+    """0 if every series that was examined has a cause, else 2."""
+    explained = causes.explanations and all(one.causes for one in causes.explanations)
+    return 0 if explained and not causes.unknown else 2
