@@ -155,12 +155,13 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"], record["trouble"]) == (0, True, [])
     town.write("tests/perf/check_town.py", f"{TESTS}\nLATER = 1\n")
+    town.write("tests/conftest.py", "import os\n\nos.environ['TOWN_EFFORT'] = '9'\n")
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
     assert record["verdict"] == (
         "the working tree has the same code as HEAD; only files of its suite differ "
-        "(tests/perf/check_town.py), and both versions would run those of the working tree: there "
-        "is nothing to compare."
+        "(tests/conftest.py, tests/perf/check_town.py), and both versions would run those of the "
+        "working tree: there is nothing to compare."
     )
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     ((name, verdict),) = words(record).items()

@@ -33,7 +33,7 @@ class RatioDetails(RecordedRatio, gc=False):
 
 
 class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
-    """A series in a record; `result.Finding` explains the fields."""
+    """A series in a record; `finding.Finding` explains the fields."""
 
     ratio: RatioDetails
     processes: Count = 0
