@@ -114,14 +114,14 @@ def main() -> None:
             module = modules[number % len(modules)]
             counts = {"base": copies[module].counts}
             counts["head"] = copy_of(module, sources[module], head).counts
-            false += not Work.of(counts, dict.fromkeys(counts, 1.0), None).same
+            false += not Work.of(counts).same
         while len(shares) < options.planted:
             module = rng.choice(modules)
             where = rng.choice(copies[module].functions)
             if not (changed := planted(sources[module], where)):
                 continue
             counts = {"base": copies[module].counts, "head": copy_of(module, changed, head).counts}
-            work = Work.of(counts, dict.fromkeys(counts, 1.0), None)
+            work = Work.of(counts)
             more = counts["head"].bytecodes - counts["base"].bytecodes
             if not more:  # behind a return: nothing executes it
                 continue

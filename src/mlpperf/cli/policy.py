@@ -15,7 +15,7 @@ from ..errors import MlpperfError
 
 if TYPE_CHECKING:
     from ..engine.compare import Comparison
-    from ..engine.compare.result import Finding
+    from ..engine.compare.finding import Finding
     from ..engine.suites.policy import Acceptance
 
 

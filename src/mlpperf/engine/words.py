@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..errors import MlpperfError
 
@@ -50,6 +51,12 @@ def bounds(low: float, high: float) -> str:
 def count(number: int, what: str) -> str:
     """`1 commit`, `2 commits`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def some(names: Sequence[str], most: int = 2) -> str:
+    """Names for a sentence, of many only the first: `a, b and 3 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def percent(value: float | None, digits: int = 2) -> str:

@@ -24,7 +24,7 @@ from mlpperf.engine.compare.budget import (
     suspects,
     usual_budget,
 )
-from mlpperf.engine.compare.result import UNCHANGED_WITHIN, Finding
+from mlpperf.engine.compare.finding import UNCHANGED_WITHIN, Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.series import Series

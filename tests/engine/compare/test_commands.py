@@ -50,29 +50,18 @@ class Town:
     def tool(self, does: str, effort: int = 1) -> None:
         self.project.write("src/town/tool.py", TOOL.format(does=does, effort=effort))
 
-    def compared(self, *words: str, format: str = "json") -> tuple[int, Any]:
-        """The exit code, and what is shown, of a comparison with the commit."""
+    def table(self, *lines: str) -> None:
+        """Name commands of the project."""
+        table = "\n".join(["[tool.mlpperf.commands]", *lines, ""])
+        self.project.write("pyproject.toml", PYPROJECT + table)
+
+    def compared(self, *words: str) -> tuple[int, Any]:
+        """The exit code and the record of a comparison with the commit."""
         with contextlib.chdir(self.project.folder), mock.patch.dict("os.environ"):
             given = ["compare", "HEAD", "--budget", "600", "--threshold", "50%", "--no-why"]
-            given += ["--format", format, "--records", str(self.project.folder.parent / "records")]
+            given += ["--format", "json", "--records", str(self.project.folder.parent / "records")]
             done = CliRunner().invoke(app, [*given, *words], catch_exceptions=False)
-        return done.exit_code, json.loads(done.stdout) if format == "json" else done.stdout
-
-    def verdict(self, *words: str) -> tuple[int, str]:
-        """The exit code, and the verdict on the only command."""
-        code, record = self.compared(*words)
-        (series,) = record["series"]
-        return code, f"{series['verdict']} {' '.join(series['wrong'].values())}".strip()
-
-    def wrong(self, *words: str) -> dict[str, str]:
-        """What is wrong with the only command, which is timed; how long it takes is not looked at,
-
-        because a busy machine may slow down one version of such a short command.
-        """
-        _, record = self.compared(*words)
-        (series,) = record["series"]
-        assert series["processes"]
-        return series["wrong"]
+        return done.exit_code, json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -80,64 +69,60 @@ def town(project: Any) -> Town:
     return Town(project)
 
 
-def test_a_slower_script_is_reported_and_the_same_one_is_not(town: Town) -> None:
-    town.tool("print('hello')", effort=20_000_000)
+def test_a_slower_script_is_reported(town: Town) -> None:
+    town.tool("print('hello')", effort=4_000_000)
     code, record = town.compared("--", "town", "--help")
     (series,) = record["series"]
     assert (code, series["variant"], series["suite"]) == (1, "town --help", "commands")
     assert record["selected"] == ["town --help"]
     assert series["verdict"].startswith("slower")
     assert series["memory"]["base"]["peak"] > 1 << 20
-    town.tool("print('hello')", effort=2)
-    assert not town.wrong("--", "town")
 
 
 def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> None:
-    town.project.write("src/town/__init__.py", "for _ in range(20_000_000):\n    pass\n")
+    town.project.write("src/town/__init__.py", "for _ in range(4_000_000):\n    pass\n")
     town.project.write("note.txt", "")
-    table = "[tool.mlpperf.commands]\nstart = 'import:town'\nnote = 'cat note.txt'\n"
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    town.project.write("pyproject.toml", text + table)
-    code, record = town.compared("--series", "start")
+    town.table("start = 'import:town'", "note = 'cat note.txt'")
+    code, record = town.compared()
     assert code == 1
-    ((start,), suites) = record["series"], record["suites"]
+    start, note = sorted(record["series"], key=lambda one: one["variant"], reverse=True)
     assert start["verdict"].startswith("slower")
-    assert suites == {"commands": "[tool.mlpperf.commands]: start, note"}
-    _, verdict = town.verdict("--series", "note")
-    assert "it runs no file of the project" in verdict
-    code, shown = town.compared("--series", "start", format="markdown")
-    assert (code, "start is slower" in shown) == (1, True)
+    assert record["suites"] == {"commands": "[tool.mlpperf.commands]: start, note"}
+    assert "it runs no file of the project" in note["verdict"]
+    assert "start is slower" in record["verdict"]
 
 
 def test_what_a_table_says_of_a_command_holds(town: Town) -> None:
-    does = "import os; print(input(), os.environ['MODE']); sys.exit(3)"
-    town.tool(does)
-    table = "[tool.mlpperf.commands]\nconvert = {command = 'town', input = 'a', exit-code = 3, "
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    town.project.write("pyproject.toml", f"{text}{table}environment = {{MODE = 'x'}}}}\n")
-    town.project.commit("a table")
-    town.tool(does, effort=2)
-    assert not town.wrong()
-    town.tool(does.replace("3", "4"))
-    assert town.verdict() == (1, "wrong convert fails: exit code 4")
-    town.tool(does.replace("print(", "print('more', "))
-    code, verdict = town.verdict()
-    assert (code, "its output differs" in verdict) == (1, True)
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    text = text.replace("exit-code", "compare-output = false, exit-code")
-    town.project.write("pyproject.toml", text)
-    assert not town.wrong()
+    town.tool("import os; print(input(), os.environ['MODE']); sys.exit(3)")
+    town.project.commit("with an exit code")
+    town.tool(
+        "import os; mode = os.environ['MODE']; more = ['more'] * (mode == 'loud'); "
+        "print(*more, input(), mode); sys.exit(4 if mode == 'fails' else 3)"
+    )
+    given = "{command = 'town', input = 'a', exit-code = 3, environment = {MODE = '%s'}%s}"
+    town.table(
+        *(f"{mode} = {given % (mode, '')}" for mode in ("same", "fails", "loud")),
+        f"any = {given % ('loud', ', compare-output = false')}",
+    )
+    code, record = town.compared()
+    wrong = {one["variant"]: " ".join(one["wrong"].values()) for one in record["series"]}
+    assert code == 1
+    assert wrong["fails"] == "fails fails: exit code 4"
+    assert "its output differs" in wrong["loud"]
+    assert (wrong["same"], wrong["any"]) == ("", "")
 
 
 def test_versions_with_processes_of_their_own_are_compared(town: Town) -> None:
-    town.tool("print('bye')")
-    assert "its output differs" in town.verdict("--isolate", "--", "town")[1]
-    town.tool("print('hello')", effort=2)
-    assert not town.wrong("--isolate", "--", "town")
+    town.tool("print('bye' if len(sys.argv) > 1 else 'hello')")
+    town.table("same = 'town'", "other = 'town bye'")
+    _, record = town.compared("--isolate")
+    wrong = {one["variant"]: " ".join(one["wrong"].values()) for one in record["series"]}
+    assert "its output differs" in wrong["other"]
+    assert not wrong["same"]
 
 
 def test_commands_of_releases_are_compared(market: Any) -> None:
-    slow = {"town/__init__.py": "for _ in range(20_000_000):\n    pass\n"}
+    slow = {"town/__init__.py": "for _ in range(4_000_000):\n    pass\n"}
     market.wheel("town", "3.0", slow)
     with contextlib.chdir(market.folder), mock.patch.dict("os.environ"):
         given = ["compare", "town==1.0", "town==3.0", "--budget", "600", "--threshold", "50%"]
@@ -148,38 +133,51 @@ def test_commands_of_releases_are_compared(market: Any) -> None:
 
 
 def test_a_command_that_the_project_names_no_more_is_gone(town: Town) -> None:
-    text = (town.project.folder / "pyproject.toml").read_text(encoding="utf-8")
-    table = text + "[tool.mlpperf.commands]\nstart = 'import:town'\n"
-    town.project.write("pyproject.toml", table + "more = 'import:town.tool'\n")
+    town.table("start = 'import:town'", "more = 'import:town.tool'")
     town.project.commit("commands")
-    town.project.write("pyproject.toml", table)
+    town.table("start = 'import:town'")
     code, record = town.compared()
     assert code == 2
     assert {one["variant"]: one["verdict"].split()[0] for one in record["series"]}["more"] == "gone"
 
 
+WRONG = {
+    "town bye": "its output differs from that of the base: line 1 is 'bye'",
+    "town exit": "town exit fails: exit code 1: no",
+    "town abort": "town abort fails: signal 6 ended it",
+    "town input": "EOFError",
+}
+NOT_TIMED = {
+    "nowhere": "it fails in both versions (there is no command 'nowhere')",
+    "sh -c 'town; exit 4'": "it fails in both versions (exit code 4)",
+    "true": "it is not known which version it runs",
+    "python -I -c pass": "it is not known which version it runs",
+    "sh -c 'town; sleep 300 &'": "it leaves processes behind",
+    "sh -c 'town; cat /dev/zero'": "it prints more than 16 MB",
+}
+
+
 @pytest.mark.parametrize(
-    ("does", "words", "code", "verdict"),
-    [
-        ("print('bye')", ["town"], 1, "its output differs from that of the base: line 1 is 'bye'"),
-        ("sys.exit('no')", ["town"], 1, "town fails: exit code 1: no"),
-        ("import os; os.abort()", ["town"], 1, "town fails: signal 6 ended it"),
-        ("pass", ["nowhere"], 2, "it fails in both versions (there is no command 'nowhere')"),
-        ("pass", ["sh", "-c", "town; exit 4"], 2, "it fails in both versions (exit code 4)"),
-        ("pass", ["true"], 2, "it is not known which version it runs"),
-        ("pass", ["python", "-I", "-c", "pass"], 2, "it is not known which version it runs"),
-        ("pass", ["sh", "-c", "town; sleep 300 &"], 2, "it leaves processes behind"),
-        ("pass", ["sh", "-c", "town; cat /dev/zero"], 2, "it prints more than 16 MB"),
-        ("input()", ["town"], 1, "EOFError"),
-    ],
+    ("sentences", "code", "verdict"), [(WRONG, 1, "wrong"), (NOT_TIMED, 2, "not timed")]
 )
 def test_what_goes_wrong_is_one_sentence(
-    does: str, words: list[str], code: int, verdict: str, town: Town
+    sentences: dict[str, str], code: int, verdict: str, town: Town
 ) -> None:
-    town.tool(does)
-    given, sentence = town.verdict("--", *words)
-    assert verdict in sentence
+    if verdict == "wrong":
+        does = "import os; print('hello' if len(sys.argv) < 2 else {'bye': lambda: 'bye', "
+        town.tool(
+            f"{does}'exit': lambda: sys.exit('no'), 'abort': os.abort, 'input': input}}"
+            "[sys.argv[1]]())"
+        )
+    else:
+        town.tool("pass")
+    town.table(*(f"{json.dumps(name)} = {json.dumps(name)}" for name in sentences))
+    given, record = town.compared()
     assert given == code
+    for one in record["series"]:
+        assert one["verdict"].startswith(verdict)
+        assert sentences.pop(one["variant"]) in f"{one['verdict']} {one['wrong'].get('head')}"
+    assert not sentences
 
 
 def test_a_command_that_hangs_is_broken_off(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,30 +185,30 @@ def test_a_command_that_hangs_is_broken_off(town: Town, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pipeline, "longest_proof", lambda budget, series: 1.0)
     town.tool("pass")
-    code, verdict = town.verdict("--", "sh", "-c", "town; sleep 300")
-    assert (code, verdict.split()[0].strip(":")) == (2, "undecided")
+    code, record = town.compared("--", "sh", "-c", "town; sleep 300")
+    (series,) = record["series"]
+    assert code == 2
+    assert series["verdict"].startswith("undecided: ")
 
 
-def test_output_that_is_not_repeatable_is_not_compared(town: Town) -> None:
-    town.tool("import time; print(time.time_ns())")
+def test_output_that_varies_by_itself_is_no_difference(town: Town) -> None:
+    """From run to run, by the copy's name; nor is what ends soon afterwards left behind."""
+    does = (
+        "import time; print({{'time': ({}time.time_ns(),), 'where': __file__}}.get(sys.argv[-1]))"
+    )
+    town.tool(does.format(""))
     town.project.commit("the time")
-    town.tool("import time; print('now', time.time_ns())")
-    code, record = town.compared("--", "town")
-    assert code != 1
+    town.tool(does.format("'now', "))
+    town.table(
+        "time = 'town time'", "where = 'town where'", "soon = \"sh -c 'town; sleep 0.05 & exit 0'\""
+    )
+    _, record = town.compared()
+    assert len(record["series"]) == 3
+    for series in record["series"]:
+        assert series["processes"]
+        assert not series["wrong"]
     (warning,) = (one for one in record["trouble"] if "run to run" in one)
-    assert warning.startswith("town: its output differs from run to run")
-
-
-def test_output_may_name_the_copy(town: Town) -> None:
-    town.tool("print(__file__)", effort=3)
-    town.project.commit("where")
-    town.tool("print(__file__)", effort=4)
-    assert not town.wrong("--", "town")
-
-
-def test_what_ends_soon_after_a_command_is_not_left_behind(town: Town) -> None:
-    town.tool("print('hello')", effort=2)
-    assert not town.wrong("--", "sh", "-c", "town; sleep 0.05 & exit 0")
+    assert warning.startswith("time: its output differs from run to run")
 
 
 def test_another_version_that_runs_is_refused(town: Town) -> None:

@@ -5,6 +5,7 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -119,7 +120,11 @@ def test_a_change_of_which_pairs_do_not_show_sign_and_size_is_undecided(apart: f
     assert result.regressions == []
     assert result.exit_code == 2
     assert "pairs of processes did not confirm" in str(judgement)
-    render.verdict(result)
+    sentence = f"the change of {SLOW.name} was not confirmed"
+    assert render.verdict(result).endswith(f"; and {sentence}.")
+    allowed = render.verdict(replace(result, unjudged_most=0.5))
+    assert allowed.endswith(f"; 1 of 2 is undecided; {sentence}.")
+    assert "confirmed" not in render.verdict(compared(Simulated(1.1, 1.09)))
 
 
 def test_a_faster_series_is_confirmed_as_well() -> None:

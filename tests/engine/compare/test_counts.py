@@ -9,42 +9,35 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.compare import counts as stage
-from mlpperf.engine.compare.budget import IMMOVABLE_ERROR, SETTLED_ERROR, Sampling
 from mlpperf.engine.compare.context import SIDES
 from mlpperf.engine.compare.counts import affordable, conclude, count_calls
-from mlpperf.engine.compare.render import markdown, record, table
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.explanation import explanation
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.render import github_lines, markdown, record
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.sections import UNCHANGED, UNDECIDED, WORK, Section, section_of
 from mlpperf.engine.compare.sentences import notes, verdict
-from mlpperf.engine.compare.work import MOVABLE_LEAST, Work
+from mlpperf.engine.compare.work import Work
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
-from mlpperf.engine.versions.diff import Changes, Effect
 from mlpperf.engine.worker.counts import Counts, Executed
 from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun
 
 ONE = Series("tests/test_a.py", "", "test_a", "pytest")
-SECONDS = {"base": 1e-3, "head": 1e-3}
 REST = 10_000  # instructions outside the project
 
 
-def counts(functions: dict[str, int], rest: int = REST, own: float = 1e-7, **named: Any) -> Counts:
+def counts(functions: dict[str, int], rest: int = REST, **named: Any) -> Counts:
     """Counts of functions by their instructions, each entered once."""
-    executed = {name: Executed(n, 1, 0, own) for name, n in functions.items()}
+    executed = {name: Executed(n, 1, 0, 1e-7) for name, n in functions.items()}
     whole = Counts(rest + sum(functions.values()), 9 + len(functions), executed, {"len": 2})
     return replace(whole, **named)
 
 
-def changed(first: int, last: int, **named: Any) -> Changes:
-    """Changes of the lines `first` to `last` of a.py in both versions."""
-    lines = {side: {"a.py": [(first, last)]} for side in SIDES}
-    return Changes("", {"a.py": Effect(lines, **named)})
-
-
-def work(base: Counts, head: Counts, changes: Changes | None = None) -> Work:
-    return Work.of({"base": base, "head": head}, SECONDS, changes)
+def work(base: Counts, head: Counts) -> Work:
+    return Work.of({"base": base, "head": head})
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -121,44 +114,9 @@ def test_methods_of_the_same_name_are_told_apart_by_their_order() -> None:
     assert work(base, head).places == {"__init__ (a.py:11)": 5}
 
 
-# --- what changed code can move -------------------------------------------------------------------
+# --- what follows --------------------------------------------------------------------------------
 
 SMALL = counts({"a.py:3:f": 5, "a.py:9:g": 900})
-
-
-def test_a_call_is_immovable_if_changed_code_takes_next_to_nothing_of_it() -> None:
-    head = counts({"a.py:3:f": 6, "a.py:9:g": 900})
-    one = work(SMALL, head, changed(3, 4))
-    assert one.immovable
-    assert one.movable == pytest.approx(6 / head.bytecodes)
-    assert not work(SMALL, head, changed(9, 12)).immovable  # the other function is the changed one
-
-
-@pytest.mark.parametrize(
-    ("head", "changes"),
-    [
-        (SMALL, None),
-        (SMALL, Changes("who knows")),
-        (SMALL, Changes()),
-        (SMALL, changed(3, 4, data=True)),
-        (SMALL, changed(3, 4, unsure={"a.py": "has a class with other bases"})),
-        (counts({"a.py:3:f": 5, "a.py:9:g": 901}), changed(3, 4)),  # others do more
-        (counts({"a.py:3:f": 5, "a.py:9:g": 900}, rest=REST + 1), changed(3, 4)),
-        (counts({"a.py:3:f": 5, "a.py:9:g": 900}, c_calls={"len": 3}), changed(3, 4)),
-        (counts({"a.py:3:f": 99, "a.py:9:g": 900}), changed(3, 4)),  # it takes too much
-        (counts({"a.py:3:f": 5, "a.py:9:g": 900}, own=1e-4), changed(3, 4)),  # of C
-        (Counts(not_counted="it runs threads"), changed(3, 4)),
-    ],
-)
-def test_a_call_is_movable_where_anything_else_is_possible(
-    head: Counts, changes: Changes | None
-) -> None:
-    assert not work(SMALL, head, changes).immovable
-
-
-IMMOVABLE = work(SMALL, SMALL, changed(3, 4))
-
-
 COMPARISON = Comparison("a", "b", {}, 0.005, 1.0)
 
 
@@ -172,37 +130,12 @@ def timed(low: float, high: float, given: Work | None = None, **named: Any) -> F
     return Finding(ONE, ratio=Interval(middle, low, high), processes=9, work=given, **named)
 
 
-def test_an_immovable_call_needs_a_rough_time_only() -> None:
-    assert shown_in(timed(0.9, 1.12)) is UNDECIDED
-    finding = timed(0.9, 1.12, IMMOVABLE)
-    assert shown_in(finding) is UNCHANGED
-    assert str(finding.judgement) == "unchanged within ±12 %"
-    cell = table(COMPARISON, [finding]).rows[0][-1]
-    assert (
-        cell == f"unchanged within ±12 %; {IMMOVABLE}; changed code takes at most 0.1 % of a call"
-    )
-
-
-@pytest.mark.parametrize(
-    "finding",
-    [
-        timed(0.7, 1.4, IMMOVABLE),  # the time says nothing at all
-        timed(0.9, 1.12, work(SMALL, SMALL)),  # the same work, but C is not counted
-        timed(1.02, 1.3, IMMOVABLE),  # the time says something else
-    ],
-)
-def test_counts_alone_decide_nothing(finding: Finding) -> None:
-    assert shown_in(finding) is UNDECIDED
-
-
-def test_a_significant_slowdown_stays_one_whatever_is_counted() -> None:
-    finding = timed(1.1, 1.2, IMMOVABLE, judged=True, significant=True)
+def test_counts_alone_decide_nothing() -> None:
+    """Equal work does not show equal times: C is not counted."""
+    assert shown_in(timed(0.9, 1.12, work(SMALL, SMALL))) is UNDECIDED
+    assert shown_in(timed(0.97, 1.02, work(SMALL, SMALL))) is UNCHANGED
+    finding = timed(1.1, 1.2, work(SMALL, SMALL), judged=True, significant=True)
     assert finding.judgement.verdict is Verdict.SLOWER
-
-
-def test_time_goes_where_it_decides() -> None:
-    assert Sampling.unknown(1e-3, 0.0).target_error == SETTLED_ERROR
-    assert Sampling.unknown(1e-3, 0.0, immovable=True).target_error == IMMOVABLE_ERROR
 
 
 # --- what is counted ------------------------------------------------------------------------------
@@ -239,7 +172,7 @@ def counted(
     context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
     run = DryRun(ONE.names, took={side: CallTime(seconds, seconds) for side in SIDES})
     answers = count_calls(context, {ONE: run}, [ONE], 100.0)
-    return conclude(Finding(ONE), run, answers.get(ONE), None, bytecodes)
+    return conclude(Finding(ONE), answers.get(ONE), bytecodes)
 
 
 MORE = counts({"a.py:3:f": 205, "a.py:9:g": 900})  # 1.8 % more
@@ -288,6 +221,11 @@ def test_more_work_is_a_regression_only_where_the_project_asks_for_it(
     words = "Regression at head: tests/test_a.py::test_a executes more bytecodes."
     assert (verdict(comparison) == words) == regression
     assert "+1.8 % bytecodes, all in f (a.py:3)" in markdown(comparison)
+    reason = f"{ONE.name} executes more: +1.8 % bytecodes, all in f (a.py:3)"
+    assert (f"{reason}." in explanation(comparison, []).evidence) == regression
+    assert any(reason in line.replace("%25", "%") for line in github_lines(comparison)) == (
+        regression
+    )
 
 
 @pytest.mark.parametrize("answers", [[], [replace(ANSWER, counts=dict.fromkeys(SIDES, UNKNOWN))]])
@@ -304,7 +242,7 @@ def test_a_limit_that_cannot_be_judged_is_not_kept(answers: list[Counted]) -> No
 def test_what_counts_show_is_noted_and_recorded() -> None:
     same = timed(0.99, 1.01, work(SMALL, SMALL))
     more = timed(0.99, 1.01, work(SMALL, MORE))
-    unknown = timed(0.99, 1.01, Work("it runs threads"))
+    unknown = timed(0.99, 1.01, work(SMALL, UNKNOWN))
     findings = {
         ONE._replace(variant=str(number)): replace(one, series=ONE._replace(variant=str(number)))
         for number, one in enumerate((same, more, unknown))
@@ -322,4 +260,3 @@ def test_what_counts_show_is_noted_and_recorded() -> None:
     written = [one["work"] for one in record(comparison)["series"]]
     assert [one["same"] for one in written] == [True, False, False]
     assert written[2]["not_counted"] == "it runs threads"
-    assert MOVABLE_LEAST == 0.001  # as the sentences have it

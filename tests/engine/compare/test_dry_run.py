@@ -10,7 +10,8 @@ import pytest
 from mlpperf.engine.compare import dry_run as module
 from mlpperf.engine.compare import render
 from mlpperf.engine.compare.dry_run import conclude, ran_in_both
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.worker.protocol import CallTime, DryRun, Value

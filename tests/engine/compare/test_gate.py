@@ -10,8 +10,9 @@ import pytest
 
 from mlpperf.engine.compare import render, sentences
 from mlpperf.engine.compare.explanation import explanation
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.gate import Kept, needed
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.whole import read_recorded, read_whole
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records
@@ -139,8 +140,9 @@ def test_a_value_is_accepted_up_to_its_size(most: float | None, code: int) -> No
 @pytest.mark.parametrize(("most", "code"), [(0.0, 1), (0.01, 1), (0.05, 0)])
 def test_more_bytecodes_are_accepted_up_to_their_share(most: float, code: int) -> None:
     """Whoever accepts a slowdown has not accepted them."""
-    counted = {"bytecodes": {"base": 100, "head": 103}}
-    finding = slower(WALK, work=Work(**counted), work_most=0.01)
+    alike = {"base": 1, "head": 1}
+    work = Work("", {"base": 100, "head": 103}, alike, alike, False, 1, {})
+    finding = slower(WALK, work=work, work_most=0.01)
     entry = Acceptance(WALK.name, "safer", slower=0.12, bytecodes=most)
     result = compared(Policy(accepted=[entry]), finding, QUIET)
     assert result.exit_code == code
@@ -282,8 +284,8 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
         "Exit code 1: a regression",
         "The policy differs from that of main: x: 1 → 2.",
         "which does not count: at most +1 % was accepted",
-        f"{WALK.name} became worse: a call takes 1 ms → 1.1 ms; 95 % interval +9.0 to +11.0 %, "
-        "over 9 processes",
+        f"{WALK.name} is slower by +10.0 % (+9.0 to +11.0); a call takes 1 ms → 1.1 ms; 95 % "
+        "interval over 9 processes",
         "test_run is undecided: anything within ±30 % is possible.",
         "parse: +3 %",
         "False-alarm rate",

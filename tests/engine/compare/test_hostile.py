@@ -7,6 +7,7 @@ are the same to the byte afterwards.
 import contextlib
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -43,6 +44,9 @@ class Repository:
         self.marker = self.beside / "marker"
         self.start = self.here  # where the command is called
         self.variables: dict[str, str] = {}
+
+    def make(self) -> None:
+        """Write it, with two commits."""
         for place in (self.here, self.beside):
             place.mkdir(parents=True)
             self.git("init", "--quiet", "--initial-branch=main", folder=place)
@@ -54,6 +58,9 @@ class Repository:
         self.write("shapes/__init__.py", "")
         self.write("shapes/core.py", CODE)
         self.write("tests/test_core.py", TEST)
+        self.commit("first")
+        self.write("README.md", "only words\n")
+        self.commit("second")
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         file = self.here / name
@@ -537,14 +544,22 @@ def chosen() -> list[str]:
     return [name for names in alike.values() for name in (names if every else names[:3])]
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a repository as every case begins with it."""
+    folder = tmp_path_factory.mktemp("template") / "world"
+    Repository(folder).make()
+    return folder
+
+
 @pytest.mark.usefixtures("few_processes")
 @pytest.mark.parametrize("name", chosen())
-def test_nothing_is_touched(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_touched(
+    name: str, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepare, codes, fragment = CASES[name]
+    shutil.copytree(template, tmp_path / "world", symlinks=True)
     it = Repository(tmp_path / "world")
-    it.commit("first")
-    it.write("README.md", "only words\n")
-    it.commit("second")
     asked = (prepare(it) or "HEAD~1").split()
     before = snapshot(tmp_path / "world")
     # Asked is whether there is a verdict at all: on a busy machine, all may be undecided.

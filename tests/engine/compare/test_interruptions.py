@@ -66,8 +66,7 @@ def test_interrupted_midway_nothing_is_left(group: bool, project: Any, temporary
     assert project.git("worktree", "list").count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("times", [1, 5], ids=["once", "impatiently"])
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 5)])
 def test_interrupted_while_timing_what_is_known_is_recorded_and_shown(
     number: int, times: int, project: Any, temporary: Path
 ) -> None:

@@ -67,17 +67,17 @@ def test_a_slower_dependency_is_reported_also_if_both_would_share_what_uses_it(
 
 
 @pytest.mark.usefixtures("few_processes")
-def test_the_same_environment_is_the_same_and_unchanged_if_timed(market: Any) -> None:
+def test_the_same_environment_is_the_same_and_timed_if_asked(market: Any) -> None:
     code, record, _ = compared(market, *WITH_CART)
     assert (code, record["same"], record["environments"]) == (0, True, {})
-    code, record, _ = compared(market, *WITH_CART, "--all")
-    assert code == 0
-    assert set(words(record).values()) == {"unchanged"}
+    _, record, _ = compared(market, *WITH_CART, "--all", "--series", "test_cart")
+    (series,) = record["series"]
+    assert series["processes"]
+    assert not series["wrong"]
 
 
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
+def test_what_cannot_be_had_is_refused_in_a_sentence(market: Any) -> None:
+    for given, sentence in (
         (("town==9.0", "HEAD"), "town==9.0 cannot be installed"),
         (("no-such-package==1", "HEAD"), "A release is written NAME==VERSION"),
         (("town-7.0-py3-none-any.whl", "HEAD"), "There is no wheel town-7.0"),
@@ -87,16 +87,12 @@ def test_the_same_environment_is_the_same_and_unchanged_if_timed(market: Any) ->
         (("HEAD", "--head-with", "../cart"), "is no package that one version can have"),
         (("HEAD", "--base-python", "no-such-python"), "--base-python: 'no-such-python' is no"),
         ((), "BASE is missing"),
-    ],
-)
-def test_what_cannot_be_had_is_refused_in_a_sentence(
-    given: tuple[str, ...], sentence: str, market: Any
-) -> None:
-    code, record, error = compared(market, *given)
-    assert (code, record) == (2, None)
-    assert sentence in error
-    assert len(error.strip().splitlines()) == 1
-    assert not list(own_folder().glob("versions-*"))
+    ):
+        code, record, error = compared(market, *given)
+        assert (code, record) == (2, None)
+        assert sentence in error
+        assert len(error.strip().splitlines()) == 1
+        assert not list(own_folder().glob("versions-*"))
 
 
 def test_bisect_takes_no_release(market: Any) -> None:

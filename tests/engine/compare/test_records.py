@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from mlpperf.engine.compare import render
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.outcomes import Outcome
 from mlpperf.engine.compare.records import ComparisonRecord, comparisons
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.whole import WholeComparison
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.recording import json_text

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from mlpperf.engine import terminal
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict

@@ -18,7 +18,7 @@ from mlpperf.cli.app import app
 from mlpperf.engine.compare import budget, compare, decision, memory, pipeline
 from mlpperf.engine.compare import screening as timing
 from mlpperf.engine.compare.budget import SCREENING
-from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history.records import finite
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlpperf.engine.compare.budget import Sampling
-from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.screening import Timing, follow_up, time_once
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.estimates import RatioEstimate

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mlpperf import pytest_plugin
 from mlpperf.cli.app import app
-from mlpperf.engine.compare import budget, memory
+from mlpperf.engine.compare import budget
 
 pytestmark = pytest.mark.usefixtures("temporary")
 PLENTY = "600"  # seconds; see `few_processes`
@@ -123,41 +123,29 @@ def words(record: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_slower_commit_is_found_by_the_benchmarks_that_are_there(town: Any) -> None:
+    """By their times, what a call executes and the memory that it takes, of tests and asv."""
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
+    town.replace("src/town/streets.py", "sum(range(1000))", "sum([*range(200_000)])")
     before = town.git("status", "--porcelain", "--ignored")
     code, record, _ = compared(town, "HEAD")
     assert code == 1
-    found = words(record)
+    verdicts = words(record)
     walks = {"test_walk[20]", "test_walk[40]", "time_walk(30)"}
-    assert set(found) == {*walks, "test_stand", "track_effort(30)"}
-    slower = {name for name, verdict in found.items() if verdict == "slower"}
-    assert slower == walks
-    (track,) = (s for s in record["series"] if s["variant"] == "track_effort")
-    assert track["risen"] == "50 → 150 unit"
+    slower = {name for name, verdict in verdicts.items() if verdict == "slower"}
+    assert slower == {*walks, "test_stand"} == set(verdicts) - {"track_effort(30)"}
+    series = {one["variant"]: one for one in record["series"]}
+    assert series["track_effort"]["risen"] == "50 → 150 unit"
     assert record["suites"] == {
         "asv": "asv: perf/benchmarks",
         "pytest": "pytest, with the benchmark fixture: tests/perf/check_town.py",
     }
-    assert "walks.Walks.time_walk" in record["verdict"]
-    assert "tests/perf/check_town.py::test_walk" in record["verdict"]
     assert town.git("status", "--porcelain", "--ignored") == before  # nothing is left behind
-
-
-def test_what_a_call_executes_and_its_memory_are_judged_too(
-    town: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of tests and asv benchmarks alike, whatever the clock shows."""
-    monkeypatch.setattr(memory, "MEMORY_ALARM", 0.5)
-    town.replace("src/town/streets.py", "    return n\n", "    n += 0\n    return n\n")
-    town.replace("src/town/streets.py", "sum(range(1000))", "sum([*range(200_000)])")
-    code, record, _ = compared(town, "HEAD")
-    work = {series["variant"]: series["work"] for series in record["series"]}
     for name in ("test_walk", "time_walk"):
-        assert work[name]["places"].keys() == {"walk (src/town/streets.py:8)"}
-        more = work[name]["bytecodes"]["head"] - work[name]["bytecodes"]["base"]
-        assert more == next(iter(work[name]["places"].values())) > 0
-    assert code == 1
-    (grown,) = (series for series in record["series"] if series["grown"])
+        work = series[name]["work"]
+        assert work["places"].keys() == {"walk (src/town/streets.py:8)"}
+        more = work["bytecodes"]["head"] - work["bytecodes"]["base"]
+        assert more == next(iter(work["places"].values())) > 0
+    (grown,) = (one for one in record["series"] if one["grown"])
     assert grown["variant"] == "test_stand"
     assert grown["memory"]["head"]["peak"] > 1_000_000 > grown["memory"]["base"]["peak"]
     assert "test_stand takes more memory" in record["verdict"]
@@ -167,9 +155,14 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"], record["trouble"]) == (0, True, [])
     town.write("tests/perf/check_town.py", f"{TESTS}\nLATER = 1\n")
+    town.write("tests/conftest.py", "import os\n\nos.environ['TOWN_EFFORT'] = '9'\n")
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
-    assert "both versions would run those of the head" in record["trouble"][0]
+    assert record["verdict"] == (
+        "the working tree has the same code as HEAD; only files of its suite differ "
+        "(tests/conftest.py, tests/perf/check_town.py), and both versions would run those of the "
+        "working tree: there is nothing to compare."
+    )
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     ((name, verdict),) = words(record).items()
     assert name == "test_walk[20]"
@@ -264,8 +257,10 @@ def test_versions_that_meet_in_a_register_have_a_process_each(town: Any) -> None
 
 
 def test_two_processes_alternate_if_asked(town: Any) -> None:
+    """And the settings of the project narrow what is compared."""
     town.replace("src/town/streets.py", "EFFORT = 50", "EFFORT = 150")
-    code, record, _ = compared(town, "HEAD", "--isolate", "--series", "time_walk")
+    town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
+    code, record, _ = compared(town, "HEAD", "--isolate")
     assert code == 1
     assert words(record) == {"time_walk(30)": "slower"}
     assert record["isolated"] == "as asked"
@@ -319,12 +314,6 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     assert "ZeroDivisionError" in said
 
 
-def test_the_settings_of_the_project_narrow(town: Any) -> None:
-    town.write("pyproject.toml", PYPROJECT + '[tool.mlpperf]\nseries = ["*time_*"]\n')
-    _, record, _ = compared(town, "HEAD", "--all")
-    assert list(words(record)) == ["time_walk(30)"]
-
-
 @pytest.mark.parametrize("address", ["folder", "file"])
 def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_path: Path) -> None:
     """Commits are the project's then, and benchmarks those of the repository that we are in."""
@@ -341,32 +330,28 @@ def test_a_suite_may_have_a_repository_of_its_own(address: str, town: Any, tmp_p
     suite.write("asv/benchmarks/__init__.py", "")
     suite.write("asv/benchmarks/walks.py", ASV)
     suite.commit("a suite")
-    code, record, _ = compared(suite, "HEAD~")
+    code, record, _ = compared(suite, "HEAD~", "--series", "track_effort")
     assert code == 1
-    assert words(record) == {"time_walk(30)": "slower", "track_effort(30)": "measured"}
+    (track,) = record["series"]
+    assert track["risen"] == "50 → 150 unit"
     commits = [town.git("rev-parse", name).strip() for name in ("HEAD~", "HEAD")]
     assert record["commits"]["base"] == commits[0]
     assert record["commits"]["head"] in (commits[1], None)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
+def test_what_there_is_not_is_told_in_a_sentence(town: Any) -> None:
+    for arguments, sentence in (
         (("--suite", "asc"), "no kind of suite 'asc'; did you mean asv"),
         (("--python", "/nowhere/python"), "'/nowhere/python' is no Python interpreter"),
-        (("--series", "nothing"), "no series that fits 'nothing'"),
+        (("--suite", "pytest", "--series", "nothing"), "no series that fits 'nothing'"),
         (("--suite", "hotpaths"), "has no benchmarks to compare"),
         (("--benchmarks", "no-such-commit"), "There is no commit 'no-such-commit'"),
-    ],
-)
-def test_what_there_is_not_is_told_in_a_sentence(
-    arguments: tuple[str, ...], said: str, town: Any
-) -> None:
-    code, _, told = compared(town, "HEAD", "--all", *arguments)
-    assert code == 2
-    assert told.startswith("mlpperf: ")
-    assert said in told
-    assert len(told.strip().splitlines()) == 1
+    ):
+        code, _, errors = compared(town, "HEAD", "--all", *arguments)
+        assert code == 2
+        assert errors.startswith("mlpperf: ")
+        assert sentence in errors
+        assert len(errors.strip().splitlines()) == 1
 
 
 def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> None:

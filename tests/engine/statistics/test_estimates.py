@@ -97,9 +97,9 @@ def test_two_rows_do() -> None:
 def test_the_scatter_is_found_whether_processes_are_long_or_short(rounds: int) -> None:
     """Each has its own middle: without a correction the short ones would seem to scatter less."""
     sigma = 0.01
-    found = of_processes(np.random.default_rng(1), 4000 // rounds * 10, rounds, sigma)
+    found = of_processes(np.random.default_rng(1), 8000 // rounds, rounds, sigma)
     # Of every row the quickest counts, which scatters by 0.7 of a round, not by 1/√ROW.
-    least = np.random.default_rng(2).standard_normal((100_000, ROW)).min(axis=1).std()
+    least = np.random.default_rng(2).standard_normal((20_000, ROW)).min(axis=1).std()
     assert found.scatter == pytest.approx(sigma * least * math.sqrt(ROW), rel=0.15)
 
 
@@ -195,7 +195,7 @@ def test_the_middle_of_pairs_withstands_disturbances(pairs: int) -> None:
 
 def test_the_scatter_is_that_of_a_pair_however_many_are_averaged() -> None:
     rng = np.random.default_rng(8)
-    quickest = 0.02 * rng.standard_normal((100_000, ROW)).min(axis=1)
+    quickest = 0.02 * rng.standard_normal((20_000, ROW)).min(axis=1)
     expected = float(quickest.std()) * math.sqrt(ROW)
     for pairs in (300, 1000, 5000):
         timing = RatioEstimate()

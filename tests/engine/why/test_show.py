@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mlpperf.cli import causes as after
 from mlpperf.engine.compare import CausesRecord, Comparison, Request
-from mlpperf.engine.compare.result import Finding
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.history.records import as_records, current_commit
 from mlpperf.engine.report.causes_section import causes_section
 from mlpperf.engine.statistics.intervals import Interval

@@ -15,7 +15,7 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
-from .result import UNCHANGED_WITHIN, Finding
+from .finding import UNCHANGED_WITHIN, Finding
 
 # Probabilities that a comparison of equal versions reports a slower series, or one that takes more
 # memory.
@@ -28,7 +28,6 @@ SUITE_BUDGET = (155.0, 300.0)
 SUITE_SECONDS_PER_SERIES = 2.0
 COPIES = 4  # set-ups per process, assumed until a process has been timed
 SETTLED_ERROR = 0.005  # standard error of a process's log ratio that needs no more rounds
-IMMOVABLE_ERROR = 0.03  # the same of a call of which changed code takes next to nothing
 
 
 @dataclass(frozen=True)
@@ -105,24 +104,17 @@ class Sampling:
     target_error: float = SETTLED_ERROR
 
     @classmethod
-    def unknown(cls, call: float, setup: float, immovable: bool = False) -> Sampling:
+    def unknown(cls, call: float, setup: float) -> Sampling:
         """A series whose call and set-up take these seconds, before any process has timed it."""
         setup = 0.0 if math.isnan(setup) else setup
         estimate = RatioEstimate(round_seconds=2 * call, other_seconds=COPIES * setup)
-        return cls(estimate, IMMOVABLE_ERROR if immovable else SETTLED_ERROR)
+        return cls(estimate)
 
     def with_process(
         self, base: Times, head: Times, round_seconds: float, other_seconds: float
     ) -> Sampling:
         """The same with the samples of one more process, as `RatioEstimate.add` takes them."""
-        known = self.estimate
-        estimate = replace(
-            known,
-            log_ratios=[*known.log_ratios],
-            rounds=[*known.rounds],
-            own_errors=[*known.own_errors],
-            deviations=[*known.deviations],
-        )
+        estimate = replace(self.estimate)
         estimate.add(base, head, round_seconds, other_seconds)
         return replace(self, estimate=estimate)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from ..history.fields import Amount, Bounds, Count, Name
 from ..history.records import Origin
-from ..suites.series import Series
+from .records import NamedSeries
 
 
 class RecordedEffect(msgspec.Struct, gc=False):
@@ -22,23 +22,14 @@ class RecordedEffect(msgspec.Struct, gc=False):
     hunks: list[str]
 
 
-class RecordedExplanation(msgspec.Struct, gc=False):
+class RecordedExplanation(NamedSeries, kw_only=True, gc=False):
     """Why a series changed; see `why.causes.Explanation`."""
 
-    path: Name
-    case: str
-    variant: str
     whole: Bounds
     effects: list[RecordedEffect]
     rest: Bounds
     together: float
     processes: Count
-    suite: str = ""
-
-    @property
-    def named(self) -> Series:
-        """Which series it is."""
-        return Series(self.path, self.case, self.variant, self.suite)
 
 
 class CausesRecord(Origin, kw_only=True):

@@ -19,7 +19,7 @@ from ..suites.series import Series
 from ..words import count
 from .budget import JUDGING, Sampling, shares
 from .context import Context
-from .result import Finding
+from .finding import Finding
 from .screening import Timing, time_once
 
 PAIRS = range(3, 9)  # of processes: an answer is possible from the first number on

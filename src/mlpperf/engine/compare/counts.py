@@ -1,7 +1,7 @@
 """Counting what calls execute, and what memory they take, before anything is timed.
 
-Counts are exact where times scatter: they show which series do the same work, which function does
-more of it, and which series changed code takes too little of to make them measurably slower.
+Counts are exact where times scatter: they show which series do the same work, and which function
+does more of it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import replace
 
 from ..pool.process import WorkerError
 from ..suites.series import Series
-from ..versions.diff import Changes
 from ..worker.protocol import Counted, DryRun
 from .context import Context
 from .dry_run import by_suite
-from .result import Finding
+from .finding import Finding
 from .work import Work
 
 BUDGET_SHARE = 0.1  # of the budget for timing, in addition to it
@@ -65,16 +64,9 @@ def count_calls(
     return {one: answers[one] for one in chosen if one in answers}
 
 
-def conclude(
-    finding: Finding,
-    run: DryRun,
-    answer: Counted | None,
-    changes: Changes | None,
-    most: float | None,
-) -> Finding:
+def conclude(finding: Finding, answer: Counted | None, most: float | None) -> Finding:
     """The finding with what was counted; `most` as the `bytecodes` of `Settings`."""
     finding = replace(finding, work_most=most)
     if not answer:
         return finding
-    seconds = {side: took.call for side, took in run.took.items()}
-    return replace(finding, work=Work.of(answer.counts, seconds, changes), memory=answer.memory)
+    return replace(finding, work=Work.of(answer.counts), memory=answer.memory)

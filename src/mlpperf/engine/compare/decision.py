@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, Interval, ratio_interval
+from ..statistics.intervals import CONFIDENCE, LARGEST_LOG, ratio_interval, student_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
 from .budget import BUDGET, FALSE_ALARM, SCREENING, judges
-from .result import Finding
+from .finding import Finding
 
-LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 POWER = 0.95  # probability that a slowdown of the detectable size is reported
 
 
@@ -30,16 +29,11 @@ def conclude(
         return finding
     strict = estimate.interval(_confidence(series))
     judged = strict.low > 0
-    if judged:
-        ratio = estimate.interval(CONFIDENCE)
-    else:
-        half = student_quantile(estimate.freedom, (1 + CONFIDENCE) / 2) * estimate.error
-        middle, half = estimate.log_ratio, min(half, LARGEST_LOG)
-        ratio = Interval(*(math.exp(middle + side * half) for side in (0, -1, 1)))
+    by_student = student_interval(estimate.log_ratio, estimate.error, estimate.freedom)
     return replace(
         finding,
         processes=len(estimate.log_ratios),
-        ratio=ratio,
+        ratio=estimate.interval(CONFIDENCE) if judged else by_student,
         ratio_error=estimate.error,
         ratio_freedom=estimate.freedom,
         judged=judged,

@@ -19,8 +19,8 @@ from ..history.fields import Amount, Count, Number, Positive
 from ..history.reading import each_line
 from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
+from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
-from .result import MEMORY_RISE
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
@@ -33,7 +33,7 @@ class RatioDetails(RecordedRatio, gc=False):
 
 
 class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
-    """A series in a record; `result.Finding` explains the fields."""
+    """A series in a record; `finding.Finding` explains the fields."""
 
     ratio: RatioDetails
     processes: Count = 0
@@ -43,11 +43,6 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     unit: str = ""
     memory: dict[Side, dict[str, Counted]] = msgspec.field(default_factory=dict)
     risen: str = ""
-
-    @property
-    def named(self) -> Series:
-        """Which one it is."""
-        return Series(self.path, self.case, self.variant, self.suite)
 
     def takes_more(self, side: str, before: SeriesDetails) -> bool:
         """Whether one of its versions takes more memory than the base did `before`."""

@@ -20,7 +20,7 @@ from ..words import count
 from ..worker.dry_run import TRACED
 from ..worker.protocol import DryRun, Value
 from .context import SIDES, Context
-from .result import Finding
+from .finding import Finding
 
 DEATHS_MOST = 10  # series that may end the process of a dry run before the others are left out
 VALUES = 3  # processes of each version that measure what a series gives, if not time

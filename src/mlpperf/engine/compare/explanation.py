@@ -7,11 +7,12 @@ from typing import Literal
 
 import msgspec
 
-from ..words import bounds, count, plain, seconds
+from ..words import count, plain
+from .finding import Finding
 from .gate import Kept
-from .render import times_shown
-from .result import Comparison, Finding
-from .sentences import advice, interval, notes, policy, verdict
+from .render import shown_times
+from .result import Comparison
+from .sentences import advice, notes, policy, verdict, worse
 
 SHOWN_MOST = 25  # benchmarks of a kind
 MEANING = {
@@ -91,22 +92,18 @@ def _evidence(result: Comparison, finding: Finding) -> str:
     name = finding.series.name
     if why := finding.wrong.get("head"):
         return f"{name} is wrong: {why}."
-    clauses = [*finding.grown, *([f"value {finding.risen}"] if finding.risen else [])]
+    clauses = [worse(finding)]
     if finding.slower and finding.processes:
-        times, ratio = times_shown(finding), finding.ratio
-        calls = " → ".join(seconds(times[side]) for side in ("base", "head") if side in times)
+        calls = " → ".join(filter(None, shown_times(finding)))
         clauses.append(
-            f"a call takes {calls}; 95 % interval {bounds(ratio.low, ratio.high)} %, over "
-            f"{finding.processes} processes; significant after a correction for the number of "
-            "benchmarks"
+            f"a call takes {calls}; 95 % interval over {finding.processes} processes; significant "
+            "after a correction for the number of benchmarks"
         )
-    elif finding.slower:
-        clauses.append(f"slower, {interval(finding)}")
     allowed = result.allowance(finding)
     if allowed:
         word = "accepted" if allowed.accepted else "only a warning"
         clauses.append(f"{word}: {allowed.because}")
-    return f"{name} became worse: {'; '.join(clauses)}."
+    return f"{name} {'; '.join(clauses)}."
 
 
 def _next(result: Comparison, causes: Sequence[str]) -> list[str]:

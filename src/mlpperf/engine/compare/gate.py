@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from ..statistics.verdicts import Judgement, Verdict
+from ..statistics.verdicts import Verdict
 from ..suites.policy import GROWTH, Acceptance, Budget, Policy
 from ..suites.series import Series, fits
 from ..words import plain, rounded
+from .finding import Finding
 
 # The times of two benchmarks are not measured in turns: they may differ by as much as this from
 # what pairs would give.
 UNPAIRED = 0.1
 MEMORY_SLACK = 1.02  # a peak that was accepted may be larger by chance
-
-
-class Measured(Protocol):
-    """What the policy needs of a finding; `result.Finding` explains the fields."""
-
-    # ruff: noqa: D102
-
-    @property
-    def series(self) -> Series: ...
-    @property
-    def regression(self) -> bool: ...
-    @property
-    def slower(self) -> bool: ...
-    @property
-    def size(self) -> float: ...
-    @property
-    def work_rose(self) -> bool: ...
-    @property
-    def more_work(self) -> float: ...
-    @property
-    def wrong(self) -> Mapping[str, str]: ...
-    @property
-    def grown_in(self) -> Sequence[str]: ...
-    @property
-    def risen(self) -> str: ...
-    @property
-    def values(self) -> Mapping[str, Sequence[float]]: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def memory(self) -> Mapping[str, Mapping[str, int]]: ...
-    @property
-    def seconds(self) -> Mapping[str, float]: ...
-    @property
-    def processes(self) -> int: ...
-    @property
-    def judgement(self) -> Judgement: ...
 
 
 class Allowance(NamedTuple):
@@ -68,7 +32,7 @@ class Allowance(NamedTuple):
     because: str
 
 
-def allowance(policy: Policy, finding: Measured) -> Allowance | None:
+def allowance(policy: Policy, finding: Finding) -> Allowance | None:
     """Why a regression does not fail the comparison; None if it does, or is none.
 
     A wrong result always does.
@@ -84,11 +48,11 @@ def allowance(policy: Policy, finding: Measured) -> Allowance | None:
     return None
 
 
-def _entries(policy: Policy, finding: Measured) -> list[Acceptance]:
+def _entries(policy: Policy, finding: Finding) -> list[Acceptance]:
     return [entry for entry in policy.accepted if entry.fits(finding.series.name)]
 
 
-def exceeded(entry: Acceptance, finding: Measured) -> str:
+def exceeded(entry: Acceptance, finding: Finding) -> str:
     """What of a regression is larger than was accepted; empty if nothing is."""
     if finding.slower and not finding.size - 1 <= entry.slower:
         return f"at most +{100 * entry.slower:.3g} % was accepted"
@@ -104,7 +68,7 @@ def exceeded(entry: Acceptance, finding: Measured) -> str:
     return ""
 
 
-def refusals(policy: Policy, findings: Iterable[Measured]) -> list[str]:
+def refusals(policy: Policy, findings: Iterable[Finding]) -> list[str]:
     """Why regressions count although there is an acceptance for them, a sentence each."""
     return [
         f"{finding.series.name} was accepted, which does not count: "
@@ -132,7 +96,7 @@ class BudgetOutcome(NamedTuple):
 
 
 def budget_outcomes(
-    policy: Policy, findings: Mapping[Series, Measured], whole: bool
+    policy: Policy, findings: Mapping[Series, Finding], whole: bool
 ) -> list[BudgetOutcome]:
     """Whether each budget is kept. `whole`: all series of the suites were to be compared."""
     outcomes = []
@@ -152,13 +116,13 @@ def needed(policy: Policy, series: Series) -> bool:
     return any(fits(pattern, series) for pair in pairs for pattern in pair)
 
 
-def _unmeasured(finding: Measured) -> bool:
+def _unmeasured(finding: Finding) -> bool:
     """Whether there is no number for a reason that no budget has to care about."""
     verdict = finding.judgement.verdict
     return verdict in (Verdict.UNCHANGED_CODE, Verdict.NEW, Verdict.GONE, Verdict.SKIPPED)
 
 
-def _memory(budget: Budget, finding: Measured, every: Iterable[Measured]) -> BudgetOutcome:
+def _memory(budget: Budget, finding: Finding, every: Iterable[Finding]) -> BudgetOutcome:
     name, peaks = finding.series.name, finding.memory.get("head", {})
     peak: float | None = peaks.get("peak")
     if finding.unit == "bytes" and finding.values.get("head"):
@@ -171,7 +135,7 @@ def _memory(budget: Budget, finding: Measured, every: Iterable[Measured]) -> Bud
     return BudgetOutcome(kept, f"{name} takes {size}")
 
 
-def _time(budget: Budget, finding: Measured, every: Iterable[Measured]) -> BudgetOutcome:
+def _time(budget: Budget, finding: Finding, every: Iterable[Finding]) -> BudgetOutcome:
     name = finding.series.name
     references = [one for one in every if fits(budget.reference, one.series)]
     if len(references) != 1:

@@ -19,7 +19,7 @@ from ..worker.protocol import QUANTITIES
 from .budget import MEMORY_ALARM
 from .context import SIDES, Context
 from .dry_run import by_suite
-from .result import Finding
+from .finding import Finding
 
 CALLS = 5  # of each version in a process, in turns; the process reports their median
 

@@ -16,9 +16,11 @@ import msgspec
 from ... import __version__
 from ...errors import MlpperfError
 from ..suites.series import Series
-from ..words import count
+from ..words import count, some
+from .context import SIDES
+from .finding import Finding
 from .pooled import difference, differing, pooled
-from .result import Comparison, Finding
+from .result import Comparison
 from .shards import Shard, dealt
 from .whole import WholeComparison, content_of, decoded
 
@@ -141,7 +143,7 @@ def _check_alike(parts: Iterable[Part]) -> None:
 def _about(part: Part) -> dict[str, Any]:
     """What all shards of a comparison have in common, by what it is called."""
     result, record, shard = part.result, part.record, part.shard
-    commits = {side: result.commits.get(side) or getattr(result, side) for side in ("base", "head")}
+    commits = {side: result.commits.get(side) or getattr(result, side) for side in SIDES}
     return {
         **commits,
         "the number of shards": shard.of,
@@ -159,11 +161,9 @@ def _check_complete(parts: Sequence[Part]) -> None:
     """Refuse a comparison of which a shard is missing, or a series of a shard."""
     of = parts[0].shard.of
     numbers = {part.shard.number for part in parts}
-    if missing := [number for number in range(1, of + 1) if number not in numbers]:
-        more = f" and {len(missing) - NUMBERS_MOST} more" if len(missing) > NUMBERS_MOST else ""
-        named = ", ".join(map(str, missing[:NUMBERS_MOST])) + more
+    if missing := [str(one) for one in range(1, of + 1) if one not in numbers]:
         which, are = ("Shard", "is") if len(missing) == 1 else ("Shards", "are")
-        raise MlpperfError(f"{which} {named} of {of} {are} missing.")
+        raise MlpperfError(f"{which} {some(missing, NUMBERS_MOST)} of {of} {are} missing.")
     every = {series for part in parts for series in part.result.findings}
     for part in parts:
         mine, shard = dealt(every, part.shard)

@@ -61,10 +61,11 @@ from .dry_run import (
     needing_own_processes,
     ran_in_both,
 )
+from .finding import Finding
 from .gate import needed
 from .memory import judge_memory
 from .planning import HOT_PATHS, plan, without_slow_imports
-from .result import Comparison, Finding
+from .result import Comparison
 from .screening import Timing, follow_up, screen
 from .shards import Shard
 from .unchanged import reason_for_all, watching
@@ -189,8 +190,7 @@ def _steps(
     counted = count_calls(context, runs, set(countable) - apart, budget)
     most = context.pair.settings.bytecodes
     findings |= {
-        series: conclude_counts(findings[series], runs[series], counted.get(series), changes, most)
-        for series in countable
+        series: conclude_counts(findings[series], counted.get(series), most) for series in countable
     }
     findings |= judge_memory(context, findings)
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
@@ -15,7 +15,7 @@ from ..versions.imports import same
 from ..worker.protocol import Inventory
 from .budget import longest_loading
 from .context import SIDES, Context
-from .result import Finding
+from .finding import Finding
 from .shards import Shard, dealt
 
 SHARED_MOST = 3  # parts of a process's state in a sentence
@@ -54,16 +54,9 @@ class Plan:
 
     def joined(self, other: Plan) -> Plan:
         """Both plans; with a version that is broken, nothing is called."""
-        broken = {**self.broken, **other.broken}
-        return Plan(
-            {**self.findings, **other.findings},
-            () if broken else [*self.series, *other.series],
-            {**self.import_seconds, **other.import_seconds},
-            broken,
-            {**self.unloaded, **other.unloaded},
-            {**self.shared, **other.shared},
-            {**self.registered, **other.registered},
-        )
+        names = [one.name for one in fields(Plan) if one.name != "series"]
+        both = {name: {**getattr(self, name), **getattr(other, name)} for name in names}
+        return Plan(series=() if both["broken"] else [*self.series, *other.series], **both)
 
 
 def plan(context: Context, skip_unchanged: bool = False) -> Plan:

@@ -14,13 +14,12 @@ from itertools import combinations
 
 import numpy as np
 
-from ..statistics.intervals import CONFIDENCE, Interval
+from ..statistics.intervals import student_interval
 from ..statistics.quantiles import student_quantile
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..words import by_percent
 from .budget import FALSE_ALARM
-from .decision import LARGEST_LOG
-from .result import Finding
+from .finding import Finding
 
 # The false-alarm rate of a series is shared by its average, and by the test of a difference.
 SHARE = 0.5
@@ -94,21 +93,16 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
     freedoms = np.array([f.ratio_freedom for f in timed])
     # By Satterthwaite, for a weighted mean of values whose variances are estimated.
     freedom = float(weights.sum() ** 2 / (weights**2 / freedoms).sum())
-
-    def half(confidence: float) -> float:
-        return min(student_quantile(freedom, (1 + confidence) / 2) * error, LARGEST_LOG)
-
-    ratio = Interval(*(math.exp(mean + side * half(CONFIDENCE)) for side in (0, -1, 1)))
     # The interval by ranks of a single run has to agree, because it needs no normal noise.
     agrees = any(f.significant and (f.ratio.median > 1) == (mean > 0) for f in timed)
-    beyond = abs(mean) > half(1 - 2 * SHARE * FALSE_ALARM / tests)
+    strict = student_interval(mean, error, freedom, 1 - 2 * SHARE * FALSE_ALARM / tests)
     return replace(
         common,
-        ratio=ratio,
+        ratio=student_interval(mean, error, freedom),
         ratio_error=error,
         ratio_freedom=freedom,
         judged=any(f.judged for f in timed),
-        significant=agrees and beyond,
+        significant=agrees and not strict.low <= 1 <= strict.high,
     )
 
 

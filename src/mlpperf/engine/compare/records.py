@@ -21,6 +21,7 @@ from ..history.reading import read_records
 from ..history.records import Origin
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series
+from ..words import some
 from .outcomes import Columns, Outcomes
 
 Error = Annotated[float, msgspec.Meta(ge=0, le=100)]  # of a logarithm: beyond, nothing is known
@@ -39,40 +40,36 @@ class _Seconds(msgspec.Struct, gc=False):
     head: Amount | None = None
 
 
-class RecordedSeries(msgspec.Struct, gc=False):
-    """A series in a record, as far as all are read; `result.Finding` explains the fields."""
+class NamedSeries(msgspec.Struct, gc=False):
+    """A series in a record."""
 
     path: Name
     case: str
     variant: str
+    suite: str = ""
+
+    @property
+    def named(self) -> Series:
+        """Which one it is."""
+        return Series(self.path, self.case, self.variant, self.suite)
+
+
+class RecordedSeries(NamedSeries, kw_only=True, gc=False):
+    """A series in a record, as far as all are read; `finding.Finding` explains the fields."""
+
     verdict: str
     ratio: RecordedRatio
     seconds: _Seconds
     wrong: dict[Side, str]
     grown: list[str]
-    suite: str = ""
     ratio_error: Error | None = None
     ratio_freedom: Amount | None = None
 
 
 class ComparisonRecord(Origin, kw_only=True, dict=True):
-    """A comparison, as far as it is read.
+    """A comparison, as far as it is read; `whole.WholeComparison` explains the fields.
 
-    Attributes
-    ----------
-    base, head : what the versions were called.
-    exit_code : 0 no regression, 1 regression, 2 could not be measured.
-    verdict : that in a sentence, with what became slower.
-    commits : the hash of each version; None for a working tree or a release.
-    selected : names and patterns of the series that were compared; empty for all series.
-    same : the code was the same, and nothing was done.
-    interrupted : it was stopped before its end.
-    broken : why a version has no series, by version.
-    total : seconds that it took.
-    releases : the releases that were compared, as they were named, by version.
-    environments : the packages that differ, and Python, by version.
-    series, untouched : the series, and names of those that run no changed code; empty if
-        `comparisons` read the record, which puts them into `outcomes`.
+    Of a record that `comparisons` read, the series are in `outcomes` only.
     """
 
     FILE = "comparisons"
@@ -120,9 +117,8 @@ def changed_packages(environments: Mapping[str, Mapping[str, str]]) -> str:
     base, head = (environments.get(side, {}) for side in ("base", "head"))
     common = base.keys() & head.keys()
     names = sorted(base.keys() | head.keys(), key=lambda name: (name not in common, name))
-    shown = [f"{n} {base.get(n, 'none')} → {head.get(n, 'none')}" for n in names[:PACKAGES_MOST]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    shown = [f"{n} {base.get(n, 'none')} → {head.get(n, 'none')}" for n in names]
+    return some(shown, PACKAGES_MOST)
 
 
 NAMES = attrgetter("path", "case", "variant", "suite")
@@ -187,20 +183,15 @@ class _Gathering:
 
 def comparisons(folder: Path) -> tuple[list[ComparisonRecord], list[str]]:
     """The comparisons recorded in `folder`, and a sentence for each line that cannot be read."""
-    gathering = _Gathering()
-    records: list[ComparisonRecord] = []
-    spans: list[_Span] = []
-    unreadable: list[str] = []
-    lines: list[int] = []
+    gathering, unreadable = _Gathering(), list[str]()
+    kept: list[tuple[ComparisonRecord, _Span, int]] = []
     for line, record in enumerate(read_records(folder, ComparisonRecord)):
         if isinstance(record, str):
             unreadable.append(record)
             continue
-        lines.append(line)
-        spans.append(gathering.add(record))
+        kept.append((record, gathering.add(record), line))
         record.series, record.untouched = [], ()
-        records.append(record)
     columns = gathering.columns()
-    for record, span, line in zip(records, spans, lines, strict=True):
+    for record, span, line in kept:
         record.outcomes = Outcomes(columns, *span, line)
-    return records, unreadable
+    return [record for record, _, _ in kept], unreadable

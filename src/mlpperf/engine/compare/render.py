@@ -16,8 +16,10 @@ from rich.text import Text
 from ..lines import Line, Lines, sentence
 from ..table import Table
 from ..words import SHORT, bounds, by_percent, count, seconds
+from .context import SIDES
+from .finding import Finding
 from .gate import Kept
-from .result import Comparison, Finding
+from .result import Comparison
 from .sections import (
     ACCEPTED,
     FASTER,
@@ -30,7 +32,7 @@ from .sections import (
     Section,
     sections,
 )
-from .sentences import advice, interval, notes, policy, unchanged, verdict, work
+from .sentences import advice, interval, notes, policy, unchanged, verdict, work, worse
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -62,13 +64,18 @@ def times_shown(finding: Finding) -> dict[str, float]:
     return times
 
 
+def shown_times(finding: Finding) -> list[str]:
+    """These of the base and the head as text; empty where one is not known."""
+    times = times_shown(finding)
+    return [seconds(times[side]) if side in times else "" for side in SIDES]
+
+
 def table(result: Comparison, findings: Iterable[Finding]) -> Table:
     """A row for each series, with its verdict."""
     rows = []
     for finding in findings:
-        times = times_shown(finding)
-        both = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
-        rows.append((finding.series.name, *both, interval(finding), _verdict(result, finding)))
+        about = (interval(finding), _verdict(result, finding))
+        rows.append((finding.series.name, *shown_times(finding), *about))
     columns = ("benchmark", "base", "head", "change", "verdict")
     return Table("", columns, rows, text=(0, 4), code=(0,))
 
@@ -129,8 +136,7 @@ def _lines(result: Comparison, section: Section, findings: Sequence[Finding]) ->
 
 def _timed(result: Comparison, finding: Finding) -> Line:
     group, name, ratio = finding.series.path, finding.series.in_path, finding.ratio
-    times = times_shown(finding)
-    base, head = (seconds(times[side]) if side in times else "" for side in ("base", "head"))
+    base, head = shown_times(finding)
     if not math.isnan(finding.bound):  # not timed, but for how long it takes at least
         least = "at least" if finding.bound > 1 else "at most"
         return Line(group, name, (base, head, by_percent(finding.bound), least))
@@ -230,13 +236,7 @@ def github_lines(result: Comparison) -> list[str]:
     """A line for each regression, which GitHub shows beside the file and in the log."""
     lines = []
     for finding in result.regressions:
-        why = finding.wrong.get("head") or f"{finding.series.name} is slower by {interval(finding)}"
-        if finding.risen:
-            why = f"{finding.series.name} reports a higher value: {finding.risen}"
-        elif finding.grown and not finding.slower:
-            why = f"{finding.series.name} takes more memory: {'; '.join(finding.grown)}"
-        elif finding.work_rose and not finding.slower:
-            why = f"{finding.series.name} executes more: {finding.work}"
+        why = finding.wrong.get("head") or f"{finding.series.name} {worse(finding)}"
         place = (
             f" file={_property(finding.series.path)}" if finding.series.suite == "pytest" else ""
         )
@@ -278,6 +278,7 @@ def record(result: Comparison) -> dict[str, Any]:
 def _series_record(finding: Finding) -> dict[str, Any]:
     about = {NAMES_ON_DISK.get(key, key): value for key, value in asdict(finding).items()}
     del about["series"], about["untimed"]
+    about["work"] = msgspec.to_builtins(finding.work)
     return {
         **about,
         **finding.series._asdict(),

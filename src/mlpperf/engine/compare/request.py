@@ -9,17 +9,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
 from ..suites.settings import Settings
-from ..versions.prepare import Revisions, pair
+from ..versions.own import differing
+from ..versions.prepare import Pair, Revisions, pair
 from ..versions.scratch import scratch
+from ..words import some
 from .pipeline import compare
 from .result import Comparison
 from .shards import Shard, check_versions
 
+FILES_MOST = 3  # in a sentence
 # Signals that interrupt; not every system has all of them.
 INTERRUPTS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
@@ -88,10 +90,13 @@ def carry_out(
         if request.shard:
             check_versions(versions)
         if versions.same_code and not request.everything:
-            shared = "Only benchmarks differ, and both versions would run those of the head"
-            notes = [shared] if versions.own else []
-            about: dict[str, Any] = {"same": True, "warnings": notes, "shard": request.shard}
-            result = Comparison.of(versions, selection.threshold, **about)
+            result = Comparison.of(
+                versions,
+                selection.threshold,
+                same=True,
+                warnings=_only_suites_differ(request, versions),
+                shard=request.shard,
+            )
             keep(result)
             return result
         environment = environment_of(*versions.interpreter)
@@ -121,6 +126,21 @@ def carry_out(
                     keep(result)
     assert result is not None  # a comparison has at least one step
     return result
+
+
+def _only_suites_differ(request: Request, versions: Pair) -> list[str]:
+    """The clause about versions whose code is the same, and whose suites are not; else none.
+
+    Both have got the same files of the suites by then, so that their own are not compared.
+    """
+    if not versions.own:
+        return []
+    suites = [*versions.suites, *versions.own.suites.values()]
+    files = differing(suites, versions.own.version.root, versions.head.root)
+    named = f" ({some(files, FILES_MOST)})" if files else ""
+    head = "the working tree" if versions.head.release else versions.head.name
+    whose = request.benchmarks or head
+    return [f"only files of its suite differ{named}, and both versions would run those of {whose}"]
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from .context import SIDES, Context
 from .decision import conclude, settled
 from .dry_run import conclude as conclude_dry_run
 from .dry_run import dry_run, ran_in_both
-from .result import Finding
+from .finding import Finding
 
 CALLS_LEAST = 12  # set-ups and calls of a series in a process that times it, in all copies
 CALLED_AGAIN = 2000  # calls in which a failure during timing has to occur again
@@ -96,8 +96,7 @@ def screen(context: Context, timing: Timing) -> Iterator[Timing]:
     setups_known = not any(math.isnan(runs[s].setup_seconds) for s in timing.findings)
     end = timing.end - timing.budget + screening_seconds(len(timing.findings), timing.budget)
     samplings = {
-        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds, f.immovable)
-        for s, f in timing.findings.items()
+        s: Sampling.unknown(runs[s].total_seconds, runs[s].setup_seconds) for s in timing.findings
     }
     timing = replace(timing, samplings=samplings)
     for process in range(number):

@@ -7,7 +7,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..statistics.verdicts import Verdict
-from .result import Comparison, Finding
+from .finding import Finding
+from .result import Comparison
 
 
 class Part(Enum):

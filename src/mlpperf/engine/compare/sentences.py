@@ -10,52 +10,52 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import bounds, by_percent, count, rounded
+from ..words import bounds, by_percent, count, rounded, some
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
+from .context import SIDES
 from .decision import POWER
+from .finding import Finding
 from .gate import Kept, refusals
 from .records import changed_packages
-from .result import NAMES_MOST, Comparison, Finding
+from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
-from .work import MOVABLE_LEAST
 
+NAMES_MOST = 2  # in a sentence
 NO_MODULE = re.compile(r"No module named '(\w+)")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
 # Why a series is undecided that more time would decide.
+UNCONFIRMED = (Reason.NOT_CONFIRMED, Reason.DIFFERS)
 TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
 
 
 def verdict(result: Comparison) -> str:
     """The answer, in one sentence."""
     if result.same:
-        return f"{result.head} has the same code as {result.base}: there is nothing to compare."
+        known = "; ".join([f"{result.head} has the same code as {result.base}", *result.warnings])
+        return f"{known}: there is nothing to compare."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
         regression = "Regression: " if result.exit_code == 1 else ""
         return f"{regression}{which} cannot be used: {why}"
     worse = result.blocking
-    wrong = [f for f in worse if "head" in f.wrong]
     slower = [f for f in worse if f.slower]
-    grown = [f for f in worse if f.grown]
-    clauses = []
-    if wrong:
-        clauses.append(f"{_which(wrong)} {_are(wrong)} wrong{_worst(wrong)}")
-    if slower:
-        worst = max(slower, key=lambda f: f.size)
-        by = interval(worst) if len(slower) == 1 else f"up to {by_percent(worst.size)}"
-        by = by.replace("+", "")  # the word is the sign
-        clauses.append(f"{_which(slower)} {_are(slower)} slower by {by}{_worst(slower)}")
-    if grown:
-        take = "takes" if _are(grown) == "is" else "take"
-        clauses.append(f"{_which(grown)} {take} more memory{_worst(grown)}")
-    if heavier := [f for f in worse if f.work_rose]:
-        execute = "executes" if _are(heavier) == "is" else "execute"
-        clauses.append(f"{_which(heavier)} {execute} more bytecodes{_worst(heavier)}")
-    if risen := [f for f in worse if f.risen]:
-        report = "reports a higher value" if _are(risen) == "is" else "report higher values"
-        clauses.append(f"{_which(risen)} {report}{_worst(risen)}")
+    by = interval(slower[0]) if len(slower) == 1 else ""
+    by = by or f"up to {by_percent(max((f.size for f in slower), default=1.0))}"
+    by = by.replace("+", "")  # the word is the sign
+    kinds = (
+        ([f for f in worse if "head" in f.wrong], "is wrong", "are wrong"),
+        (slower, f"is slower by {by}", f"are slower by {by}"),
+        ([f for f in worse if f.grown], "takes more memory", "take more memory"),
+        ([f for f in worse if f.work_rose], "executes more bytecodes", "execute more bytecodes"),
+        ([f for f in worse if f.risen], "reports a higher value", "report higher values"),
+    )
+    clauses = [
+        f"{_which(some)} {one if _are(some) == 'is' else many}{_worst(some)}"
+        for some, one, many in kinds
+        if some
+    ]
     exceeded = result.budgets(Kept.EXCEEDED)
     if clauses or exceeded:
         what = "Regression" if clauses else "Budget exceeded"
@@ -64,16 +64,24 @@ def verdict(result: Comparison) -> str:
         judged = any(f.affected and f.decided for f in result.findings.values())
         if not judged:
             return f"{result.head} could not be compared with {result.base}: {'; '.join(gaps)}."
+        gaps = [*gaps, *_unconfirmed(result)]
         return f"No regression was found at {result.head}, but {'; and '.join(gaps)}."
     undecided = result.undecided
     every = {f.series for f in [*result.timed, *undecided]}
     are = "is" if len(undecided) == 1 else "are"
     but = f"; {len(undecided)} of {len(every)} {are} undecided" if undecided else ""
+    but += "".join(f"; {clause}" for clause in _unconfirmed(result))
     if not every and result.skipped:
         return f"No regression at {result.head}: no benchmark runs changed code."
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
+
+
+def _unconfirmed(result: Comparison) -> list[str]:
+    """The clause about changes that further processes or machines did not confirm."""
+    names = [f.series.name for f in result.undecided if f.judgement.reason in UNCONFIRMED]
+    return [f"the change of {some(names)} was not confirmed"] if names else []
 
 
 def _allowed(result: Comparison) -> str:
@@ -128,11 +136,19 @@ def interval(finding: Finding) -> str:
     return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)})"
 
 
+def worse(finding: Finding) -> str:
+    """How a series became worse, a clause for each measure; empty if a result is wrong."""
+    clauses = {
+        f"is slower by {interval(finding)}": finding.slower,
+        f"takes more memory: {'; '.join(finding.grown)}": finding.grown,
+        f"executes more: {finding.work}": finding.work_rose,
+        f"reports a higher value: {finding.risen}": finding.risen,
+    }
+    return "; ".join(clause for clause, holds in clauses.items() if holds)
+
+
 def work(finding: Finding) -> str:
-    """What a call of a series executes, and whether changed code hardly takes part in it."""
-    if finding.immovable:
-        most = f"{100 * MOVABLE_LEAST:g}"
-        return f"{finding.work}; changed code takes at most {most} % of a call"
+    """What a call of a series executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
     return str(finding.work or missing)
 
@@ -158,7 +174,8 @@ def advice(result: Comparison) -> list[str]:
     by_section: dict[str, list[Finding]] = {}
     for finding in result.findings.values():
         by_section.setdefault(section_of(result, finding).title, []).append(finding)
-    sentences = [f"{warning.rstrip('.')}." for warning in dict.fromkeys(result.warnings)]
+    warnings = [] if result.same else dict.fromkeys(result.warnings)  # then in the verdict
+    sentences = [f"{warning.rstrip('.')}." for warning in warnings]
     undecided = by_section.get(UNDECIDED.title, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
         seconds = max(math.ceil(2 * result.budget), BUDGET_LEAST)
@@ -196,7 +213,7 @@ def advice(result: Comparison) -> list[str]:
     if (
         slower
         and not result.environments
-        and all(result.commits.get(side) for side in ("base", "head"))
+        and all(result.commits.get(side) for side in SIDES)
         and not is_parent
     ):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from ...errors import MlpperfError
-from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share, known
+from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Share
 from ..history.reading import each_line, read_records
 from ..history.records import Origin
 from ..machine.environment import Environment
@@ -24,8 +26,10 @@ from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
+from .finding import UNKNOWN, Finding
 from .records import ComparisonRecord, RecordedSeries, Side
-from .result import UNKNOWN, Comparison, Finding
+from .render import NAMES_ON_DISK
+from .result import Comparison
 from .shards import Shard
 from .work import Work
 
@@ -44,35 +48,6 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
 
     peak: Bytes
     allocations: Count | msgspec.UnsetType = msgspec.UNSET
-
-
-class RecordedWork(msgspec.Struct, forbid_unknown_fields=True):
-    """What a call executes, counted exactly; what C functions do is not counted.
-
-    Attributes
-    ----------
-    not_counted : why there are no counts; empty if there are.
-    bytecodes, calls, c_calls : instructions, entered Python functions, and calls of C functions, by
-        version.
-    same : both versions execute the same.
-    differing : how many functions of the project execute more or fewer instructions.
-    places : those with the largest differences, and these differences.
-    movable : the share of a call that functions with changed code take at most; null if unknown.
-    """
-
-    not_counted: str
-    bytecodes: dict[Side, Count]
-    calls: dict[Side, Count]
-    c_calls: dict[Side, Count]
-    same: bool
-    differing: Count
-    places: dict[str, int]
-    movable: Unbounded | None
-
-    def read(self) -> Work:
-        """The same, of a comparison."""
-        fields = msgspec.structs.asdict(self)
-        return Work(**{**fields, "movable": known(self.movable)})
 
 
 class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +95,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     threshold: Share
     coarse: bool
     bound: Positive | None
-    work: RecordedWork | None
+    work: Work | None
     work_most: float | None
     work_rose: bool
 
@@ -267,7 +242,7 @@ def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
         record = msgspec.json.decode(content, type=WholeComparison)
         result = _comparison(record)
         is_consistent = result.exit_code == record.exit_code and all(
-            str(result.findings[_named(one)].judgement) == one.verdict for one in record.series
+            str(result.findings[one.named].judgement) == one.verdict for one in record.series
         )
     except (ValueError, RecursionError, ArithmeticError, KeyError) as reason:
         why = re.sub(r"unknown field .*", "an unknown field", str(reason), flags=re.DOTALL)
@@ -279,41 +254,21 @@ def decoded(content: bytes, where: str) -> tuple[Comparison, WholeComparison]:
     return result, record
 
 
-def _named(one: RecordedSeries) -> Series:
-    return Series(one.path, one.case, one.variant, one.suite)
-
-
 def _comparison(record: WholeComparison) -> Comparison:
-    findings = {_named(one): _finding(one) for one in record.series}
+    findings = {one.named: _finding(one) for one in record.series}
     skipped = (Series(*names) for names in record.untouched)
     findings |= {one: Finding(one, Judgement(Verdict.UNCHANGED_CODE)) for one in skipped}
-    return Comparison(
-        record.base,
-        record.head,
-        dict(record.commits),
-        record.threshold,
-        budget=record.budget,
-        same=record.same,
-        findings=findings,
-        selected=record.selected,
-        broken=dict(record.broken),
-        merge_base=record.merge_base,
-        suites=record.suites,
-        isolated=record.isolated,
-        all_timed_because=record.everywhere,
-        warnings=record.trouble,
-        busy=record.busy,
-        total=known(record.total),
-        interrupted=record.interrupted,
-        unloaded=record.unloaded,
-        releases=dict(record.releases),
-        environments=dict(record.environments),
-        accepted=record.accepted,
-        unjudged_most=record.unjudged_most,
-        policy=record.policy,
-        environment=Environment(record.machine, record.versions),
-        shard=record.shard,
-    )
+    given = _given(record, Comparison, ("findings", "project", "environment"))
+    environment = Environment(record.machine, record.versions)
+    return Comparison(**given, findings=findings, environment=environment)
+
+
+def _given(record: object, kind: type[Any], derived: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass that a record has, but for those `derived` from several."""
+    names = [field.name for field in fields(kind) if field.name not in derived]
+    values = {name: getattr(record, NAMES_ON_DISK.get(name, name)) for name in names}
+    numbers = {field.name for field in fields(kind) if field.type == "float"}
+    return {n: math.nan if v is None and n in numbers else v for n, v in values.items()}
 
 
 def _finding(one: WholeSeries) -> Finding:
@@ -326,28 +281,12 @@ def _finding(one: WholeSeries) -> Finding:
         interval = Interval(ratio.median, ratio.low or 0.0, high)
     times = {"base": one.seconds.base, "head": one.seconds.head}
     return Finding(
-        _named(one),
+        **_given(one, Finding, ("series", "untimed", "ratio", "seconds", "memory")),
+        series=one.named,
         untimed=_untimed(one.verdict),
-        wrong=dict(one.wrong),
-        error=known(one.error),
-        tolerance=known(one.tolerance),
-        seconds={side: value for side, value in times.items() if value is not None},
         ratio=interval,
-        ratio_error=known(one.ratio_error),
-        ratio_freedom=known(one.ratio_freedom),
-        processes=one.processes,
-        judged=one.judged,
-        significant=one.sure,
-        detectable=known(one.sight),
-        values=dict(one.values),
-        unit=one.unit,
+        seconds={side: value for side, value in times.items() if value is not None},
         memory={side: msgspec.to_builtins(taken) for side, taken in one.memory.items()},
-        grown_in=one.grown_in,
-        threshold=one.threshold,
-        coarse=one.coarse,
-        bound=known(one.bound),
-        work=one.work.read() if one.work else None,
-        work_most=one.work_most,
     )
 
 

@@ -74,7 +74,8 @@ class RatioEstimate:
         """Add one process: seconds of its blocks, round by round, for the ratio above ÷ below.
 
         Its value is the pseudo-median of the ratios between the quickest blocks of every `ROW`
-        rounds. The pseudo-median is nearly as robust as the median, and more precise.
+        rounds. The pseudo-median is nearly as robust as the median, and more precise. Lists are
+        replaced, not changed, so that a copy keeps its own.
         """
         self.round_seconds = round_seconds
         # The first set-up of a process may include the loading of a library.
@@ -83,20 +84,20 @@ class RatioEstimate:
         logs = np.log(quickest(above) / quickest(below))
         parts = math.ceil(len(logs) / AVERAGED_AT_ONCE)
         medians = [np.median(walsh_averages(logs[i::parts])) for i in range(parts)]
-        self.log_ratios.append(float(np.mean(medians)))
-        self.rounds.append(len(above))
+        self.log_ratios = [*self.log_ratios, float(np.mean(medians))]
+        self.rounds = [*self.rounds, len(above)]
         deviations, rounds_each = logs - self.log_ratios[-1], ROW
         if len(logs) < 2:
             # Use single rounds, but not the first, whose first block may wait for fresh memory.
             singles = np.log(np.asarray(above) / np.asarray(below))[1:]
             deviations, rounds_each = singles - (np.median(singles) if len(singles) else 0.0), 1
         if len(deviations) < 2:
-            self.own_errors.append(0.0)
+            self.own_errors = [*self.own_errors, 0.0]
             return
         mean_deviation = float(np.mean(np.abs(deviations)))
         error = DEVIATION_PER_MEAN_DEVIATION * mean_deviation / len(deviations) ** 0.5
-        self.own_errors.append(error)
-        self.deviations.append(deviations * math.sqrt(rounds_each))
+        self.own_errors = [*self.own_errors, error]
+        self.deviations = [*self.deviations, deviations * math.sqrt(rounds_each)]
         every = np.concatenate(self.deviations)
         # Each process has its own centre, which costs a degree of freedom.
         free = 1 - len(self.deviations) / len(every)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MlpperfError
-from .quantiles import normal_quantile
+from .quantiles import normal_quantile, student_quantile
 
 CONFIDENCE = 0.95
+LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 FEWEST = 6  # values; fewer do not give an interval with 95 % confidence
 
 
@@ -31,6 +32,18 @@ class Interval:
         if not self.low > 0:
             return math.inf
         return 0.5 * math.log(self.high / self.low)
+
+
+def student_interval(
+    log: float, error: float, freedom: float, confidence: float = CONFIDENCE
+) -> Interval:
+    """Student's t interval of a ratio, by its logarithm and the standard error of that.
+
+    It is never infinite, however large the error is.
+    """
+    half = student_quantile(freedom, (1 + confidence) / 2) * error
+    half = min(half, LARGEST_LOG - abs(log))
+    return Interval(*(math.exp(log + side * half) for side in (0, -1, 1)))
 
 
 @lru_cache(maxsize=4096)

@@ -53,8 +53,17 @@ def differ(suites: Sequence[Suite], others: Sequence[Suite], root: Path, other_r
         one.files or one.arguments for one in others
     ]:
         return bool(others)
-    files = (name for suite in suites for name in suite.files)
-    return any(_digests(root / name) != _digests(other_root / name) for name in files)
+    return bool(differing(suites, root, other_root))
+
+
+def differing(suites: Sequence[Suite], root: Path, other_root: Path) -> list[str]:
+    """The files of suites that differ between two folders, or are in one of them only."""
+    files: set[str] = set()
+    for name in (name for suite in suites for name in suite.files):
+        one, other = _digests(root / name), _digests(other_root / name)
+        differ = [at for at in one.keys() | other.keys() if one.get(at) != other.get(at)]
+        files |= {(Path(name) / at).as_posix() for at in differ}
+    return sorted(files)
 
 
 def _digests(place: Path) -> dict[str, bytes]:

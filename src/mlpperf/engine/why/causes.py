@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..compare.result import UNKNOWN
+from ..compare.finding import UNKNOWN
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, Interval
-from ..statistics.quantiles import student_quantile
+from ..statistics.intervals import CONFIDENCE, Interval, student_interval
 from ..suites.series import THRESHOLD, Series
 from ..versions.parts import Diff, Parts
 from .experiment import NOTHING, Blocks, Logs, log_ratio
@@ -24,7 +23,6 @@ from .experiment import NOTHING, Blocks, Logs, log_ratio
 WRONG_CAUSE = 0.05  # probability at most that any part without an effect is named
 TOGETHER_LEAST = 0.2  # of the whole change, that alone and last differ, to be reported
 HUNKS_MOST = 10  # of a cause
-LARGEST = 700.0  # beyond it, the exponential is infinite
 
 
 class Estimate:
@@ -63,9 +61,7 @@ class Estimate:
             return strict
         if not self.known:
             return Interval(math.exp(self.log), 0.0, math.inf)
-        half = student_quantile(self._estimate.freedom, (1 + confidence) / 2) * self.error
-        low, high = max(self.log - half, -LARGEST), min(self.log + half, LARGEST)
-        return Interval(math.exp(self.log), math.exp(low), math.exp(high))
+        return student_interval(self.log, self.error, self._estimate.freedom, confidence)
 
     def excludes_none(self, confidence: float) -> bool:
         """Whether the interval excludes "no change"."""
@@ -129,15 +125,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Causes:
-    """The causes of the changes that a comparison found.
-
-    Attributes
-    ----------
-    parts, run : the number of parts of the difference, and of those that the series may run.
-    unknown : why nothing was measured; empty if it was.
-    left_out : the number of changed series that were not explained.
-    total : seconds from start to end.
-    """
+    """The causes of the changes between two versions; `CausesRecord` explains the fields."""
 
     base: str
     head: str
@@ -149,12 +137,7 @@ class Causes:
     left_out: int = 0
     budget: float = 0.0
     total: float = 0.0
-    warnings: tuple[str, ...] = field(default_factory=tuple)
-
-    @property
-    def explained(self) -> bool:
-        """Whether every series that was examined has a cause."""
-        return bool(self.explanations) and all(one.causes for one in self.explanations)
+    warnings: tuple[str, ...] = ()
 
 
 def versions_of(group: Parts, diff: Diff) -> tuple[Parts, Parts]:

@@ -43,7 +43,6 @@ def explain(
     budget: float = BUDGET,
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
-    patience: float = 0.0,
 ) -> Causes:
     """Measure what each part of the difference between two versions does to some series.
 
@@ -51,7 +50,6 @@ def explain(
     ----------
     series : those that changed, the most important ones first.
     budget : seconds for all processes that time.
-    patience : seconds to wait while another comparison is running on this machine.
 
     Raises
     ------
@@ -65,7 +63,7 @@ def explain(
         why = f"each version needs processes of its own ({pair.isolated})"
         return replace(causes, unknown=why)
     chosen = series[:SERIES_MOST]
-    with alone(patience), scratch("inputs") as inputs:
+    with alone(), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget, seed)
         progress("which parts of the change do the benchmarks run?")
         context = Context(pool, pair, Selection(), warnings.append, progress)
@@ -79,11 +77,14 @@ def explain(
         if not diff.parts:
             return replace(causes, unknown="no part of the change is code or data")
         timeable = _affordable(timeable, budget)
+        least = _least(timeable, FEWEST_VERSIONS)
+        if least > OVER_BUDGET * budget:
+            why = f"a call takes too long for {budget:.0f} s of timing; use --budget"
+            return replace(causes, unknown=f"{why} {math.ceil(least)}")
         experiment = Experiment(pool, diff, pair.base.whole.parent, timeable, CALL_SECONDS_MOST)
         run = _run(pool, diff, list(timeable))
         study = _Study(experiment, timeable, budget, progress)
         try:
-            _check_calls(timeable, budget)
             explanations = study.explanations(run)
         except MlpperfError as reason:
             causes = replace(causes, unknown=str(reason).rstrip("."))
@@ -113,15 +114,6 @@ def _affordable(runs: Mapping[Series, DryRun], budget: float) -> dict[Series, Dr
         if not chosen or _least(with_it, FEWEST_VERSIONS) <= budget / 2:
             chosen = with_it
     return chosen
-
-
-def _check_calls(runs: Mapping[Series, DryRun], budget: float) -> None:
-    """Raise `MlpperfError` if calls are too long for the budget."""
-    least = _least(runs, FEWEST_VERSIONS)
-    if least > OVER_BUDGET * budget:
-        raise MlpperfError(
-            f"a call takes too long for {budget:.0f} s of timing; use --budget {math.ceil(least)}."
-        )
 
 
 def _run(pool: Pool, diff: Diff, series: Sequence[Series]) -> search.Units:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import MlpperfError
 from ..compare import Comparison, ComparisonRecord, comparisons
-from ..statistics.verdicts import Verdict
+from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series, fits
 
 
@@ -34,17 +35,22 @@ def latest(folder: Path, pattern: str | None) -> tuple[ComparisonRecord, list[Se
 
 def changed_series(result: Comparison) -> list[Series]:
     """The series of a comparison that are slower; if none is, those that are faster."""
-    timed = [one for one in result.findings.values() if one.processes]
-    changed = [one for one in timed if one.slower] or [one for one in timed if one.faster]
-    ordered = sorted(changed, key=lambda one: -abs(math.log(one.ratio.median)))
-    return [one.series for one in ordered]
+    changed = (f for f in result.findings.values() if f.processes and (f.slower or f.faster))
+    return _largest_first({f.series: math.log(f.ratio.median) for f in changed})
 
 
 def _changed(record: ComparisonRecord, pattern: str | None) -> list[Series]:
-    outcomes = [one for one in record.outcomes if pattern is None or fits(pattern, one.series)]
-    for verdict in (Verdict.SLOWER, Verdict.FASTER):
-        of_kind = [one for one in outcomes if one.verdict.startswith(verdict.value) and one.timed]
-        if of_kind:
-            ordered = sorted(of_kind, key=lambda one: -abs(one.log_ratio))
-            return [one.series for one in ordered]
-    return []
+    timed = (one for one in record.outcomes if one.timed)
+    changes = {
+        one.series: one.log_ratio
+        for one in timed
+        if verdict_in(one.verdict) in (Verdict.SLOWER, Verdict.FASTER)
+        and (pattern is None or fits(pattern, one.series))
+    }
+    return _largest_first(changes)
+
+
+def _largest_first(changes: Mapping[Series, float]) -> list[Series]:
+    """The slower ones of the series, by the logarithms of their ratios; all if none is slower."""
+    slower = [one for one, log in changes.items() if log > 0]
+    return sorted(slower or changes, key=lambda one: -abs(changes[one]))

@@ -12,7 +12,7 @@ from ..compare.render import escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
 from ..table import Table
-from ..words import bounds, by_percent, count, plain, rounded
+from ..words import bounds, by_percent, count, plain, rounded, some
 from .causes import Causes, Effect, Explanation
 
 NAMED_MOST = 3  # parts in a sentence
@@ -37,7 +37,10 @@ def _sentence(one: Explanation) -> str:
     head = f"{one.series.name}: {_change(whole)}"
     if not one.causes:
         return f"{head}: no part of the change has a significant effect by itself."
-    clauses = [f"{named(effect)}, {by_percent(effect.change.median)}" for effect in one.causes]
+    clauses = [
+        f"{some(effect.parts, NAMED_MOST)}, {by_percent(effect.change.median)}"
+        for effect in one.causes
+    ]
     text = f"{head}: {'; '.join(clauses)}"
     rest = max(abs(one.rest.low - 1), abs(one.rest.high - 1))
     if len(one.effects) > len(one.causes):
@@ -58,13 +61,6 @@ def _change(ratio: Interval) -> str:
 def _between(ratio: Interval) -> str:
     known = ratio.low > 0 and math.isfinite(ratio.high)
     return bounds(ratio.low, ratio.high) if known else ""
-
-
-def named(effect: Effect) -> str:
-    """The parts of an effect in a sentence, of many only the first."""
-    more = len(effect.parts) - NAMED_MOST
-    names = ", ".join(effect.parts[:NAMED_MOST])
-    return f"{names} and {more} more" if more > 0 else names
 
 
 def _cells(effect: Effect) -> tuple[str, str, str, str]:
@@ -96,7 +92,7 @@ def text(causes: Causes) -> RenderableType:
 
 
 def _label(effect: Effect) -> str:
-    return plain(named(effect)) + ("" if effect.cause else " (not significant)")
+    return plain(some(effect.parts, NAMED_MOST)) + ("" if effect.cause else " (not significant)")
 
 
 def markdown(causes: Causes) -> str:
@@ -127,5 +123,6 @@ def record(causes: Causes) -> dict[str, Any]:
 
 
 def exit_code(causes: Causes) -> int:
-    """0 if every change is explained, else 2."""
-    return 0 if causes.explained and not causes.unknown else 2
+    """0 if every series that was examined has a cause, else 2."""
+    explained = causes.explanations and all(one.causes for one in causes.explanations)
+    return 0 if explained and not causes.unknown else 2

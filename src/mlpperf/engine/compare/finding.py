@@ -1,0 +1,211 @@
+"""What is known about one series of a comparison, and the verdict on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ..statistics.intervals import Interval
+from ..statistics.verdicts import Judgement, Reason, Verdict
+from ..suites.series import THRESHOLD, Series
+from .work import Work
+
+UNCHANGED_WITHIN = 0.05  # "unchanged" requires the interval to lie within ±5 %
+# The same for calls too long to repeat.
+UNCHANGED_WITHIN_IF_FEW_CALLS = 0.25
+# Smallest rise in peak memory and allocations that is reported, as a share and, of bytes, a page.
+# They are counted, not timed, but threads may add a little by chance.
+MEMORY_RISE = 0.02
+MEMORY_RISE_BYTES = 4096
+# Verdicts on series that no change can have made slower, or that the suite means not to be timed.
+UNAFFECTED = (
+    Verdict.NEW,
+    Verdict.GONE,
+    Verdict.NOT_COMPARABLE,
+    Verdict.UNCHANGED_CODE,
+    Verdict.SKIPPED,
+)
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known about one series.
+
+    Attributes
+    ----------
+    untimed : why it was not timed, such as that the base does not have it; None if it was to be.
+    wrong : what is wrong, by version (base, head).
+    error, tolerance : of a hot path's result in the head, relative to the largest element.
+    seconds : of a call, by version.
+    ratio : head ÷ base, with its 95 % interval.
+    ratio_error, ratio_freedom : the standard error of its logarithm; its degrees of freedom.
+    processes : that `ratio` is based on.
+    judged : whether these are enough to decide.
+    significant : the interval, corrected for the number of series, excludes 1.
+    detectable : the smallest slowdown that 95 of 100 comparisons like this one would report.
+    values : what it measures if not time, from several processes of each version; in `unit`.
+    memory : peak bytes and allocations of a call, by version.
+    grown_in : which of these rose in each of several processes.
+    threshold : the smallest change that is reported, as a share.
+    coarse : its calls are so long that only a few are timed.
+    bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
+        upper bound if the base does; NaN if neither is known.
+    work : what a call executes, counted exactly; None if nobody tried.
+    work_most : by which share a call may execute more, if the project has a limit.
+    """
+
+    series: Series
+    untimed: Judgement | None = None
+    wrong: dict[str, str] = field(default_factory=dict)
+    error: float = math.nan
+    tolerance: float = math.nan
+    seconds: dict[str, float] = field(default_factory=dict)
+    ratio: Interval = UNKNOWN
+    ratio_error: float = math.nan
+    ratio_freedom: float = math.nan
+    processes: int = 0
+    judged: bool = False
+    significant: bool = False
+    detectable: float = math.nan
+    values: dict[str, list[float]] = field(default_factory=dict)
+    unit: str = ""
+    memory: dict[str, dict[str, int]] = field(default_factory=dict)
+    grown_in: list[str] = field(default_factory=list)
+    threshold: float = THRESHOLD
+    coarse: bool = False
+    bound: float = math.nan
+    work: Work | None = None
+    work_most: float | None = None
+
+    @property
+    def slower(self) -> bool:
+        """Whether it is significantly slower, by the threshold at least."""
+        return self.bound > 1 or (self.significant and self.ratio.median >= 1 + self.threshold)
+
+    @property
+    def faster(self) -> bool:
+        """Whether it is significantly faster, by the threshold at least."""
+        return self.bound < 1 or (
+            self.significant and self.ratio.median <= 1 / (1 + self.threshold)
+        )
+
+    @property
+    def within_bounds(self) -> bool:
+        """Whether the interval is narrow enough to call the series unchanged."""
+        share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
+        most = 1 + max(share, self.threshold)
+        return self.ratio.high <= most and self.ratio.low >= 1 / most
+
+    @property
+    def more_work(self) -> float:
+        """How many more instructions the head executes, as a share; NaN if that is unknown."""
+        return self.work.ratio - 1 if self.work else math.nan
+
+    @property
+    def work_rose(self) -> bool:
+        """Whether a call executes more than the project allows."""
+        most = self.work_most
+        return most is not None and self.work is not None and self.work.ratio > 1 + most
+
+    @property
+    def seems_grown(self) -> bool:
+        """Whether a call took more memory in the one process that counted it."""
+        return bool(self._rises())
+
+    @property
+    def grown(self) -> list[str]:
+        """How the memory rose in all processes, such as `peak memory 1.2 → 3.4 MB`."""
+        return [clause for quantity, clause in self._rises().items() if quantity in self.grown_in]
+
+    def _rises(self) -> dict[str, str]:
+        """How each quantity of memory rose that rose by more than the smallest rise reported."""
+        if len(self.memory) < 2:
+            return {}
+        base, head = self.memory["base"], self.memory["head"]
+        rises = {}
+        if head["peak"] > base["peak"] * (1 + MEMORY_RISE) + MEMORY_RISE_BYTES:
+            clause = f"peak memory {base['peak'] / 1e6:.3g} → {head['peak'] / 1e6:.3g} MB"
+            rises["peak"] = clause
+        one, other = (memory.get("allocations", 0) for memory in (base, head))  # 0: not counted
+        if other > one * (1 + MEMORY_RISE):
+            rises["allocations"] = f"allocations {one} → {other}"
+        return rises
+
+    @property
+    def risen(self) -> str:
+        """How its value rose, such as `3 → 5 unit`; as with asv, less is better.
+
+        Every value of the head has to exceed every value of the base; if values differ between
+        processes, as peaks of memory do, by more than `MEMORY_RISE`.
+        """
+        if len(self.values) < 2:
+            return ""
+        base, head = self.values["base"], self.values["head"]
+        exact = len(set(base)) == len(set(head)) == 1
+        least = self.threshold if exact else max(self.threshold, MEMORY_RISE)
+        rose = min(head) > max(base) + least * abs(max(base))
+        return " → ".join(self.shown(max(base), min(head))) if rose else ""
+
+    def shown(self, *values: float) -> list[str]:
+        """Values in its unit, the last one with it; many bytes in megabytes."""
+        many = self.unit == "bytes" and max(values) >= 1e6
+        size, unit = (1e6, "MB") if many else (1.0, self.unit)
+        *first, last = (f"{value / size:.6g}" for value in values)
+        return [*first, f"{last} {unit}".rstrip()]
+
+    @property
+    def size(self) -> float:
+        """Head ÷ base, or its bound."""
+        return self.ratio.median if math.isnan(self.bound) else self.bound
+
+    @property
+    def regression(self) -> bool:
+        """Whether it makes the exit code 1."""
+        more = self.grown or self.risen or self.work_rose
+        return bool(self.slower or "head" in self.wrong or more)
+
+    @property
+    def affected(self) -> bool:
+        """Whether the change can affect it: both versions have it, and it runs what changed."""
+        return self.judgement.verdict not in UNAFFECTED
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is nothing to time, because a version has failed."""
+        return bool(self.wrong or self.untimed)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the series was judged, by its time and, if these have a limit, by its counts."""
+        if self.work_most is not None and not (self.work and math.isfinite(self.work.ratio)):
+            return False
+        return self.judgement.verdict not in (Verdict.UNDECIDED, Verdict.NOT_TIMED)
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict on the series."""
+        if "head" in self.wrong:
+            return Judgement(Verdict.WRONG)
+        if self.wrong:
+            return Judgement(Verdict.FIXED)
+        if not math.isnan(self.bound):
+            verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
+            return Judgement(verdict, bound=self.bound)
+        if self.untimed:
+            return self.untimed
+        if not self.processes:
+            return Judgement(Verdict.UNDECIDED, reason=Reason.NOT_TIMED)
+        if self.slower or self.faster:
+            verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
+            return Judgement(verdict, processes=self.processes)
+        ratio = self.ratio
+        beyond = max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf
+        beyond_threshold = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
+        looks = beyond_threshold and not self.judged and not ratio.low <= 1 <= ratio.high
+        if self.within_bounds and not looks:
+            return Judgement(Verdict.UNCHANGED, beyond, self.processes)
+        reason = Reason.NOT_JUDGED if looks else Reason.WIDE_INTERVAL
+        if not math.isfinite(beyond):
+            reason = Reason.FEW_PROCESSES
+        return Judgement(Verdict.UNDECIDED, beyond, self.processes, reason)
