@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Python, Records, SeriesPatterns, Suites, With, revisions
+from ..engine.options import Python, Records, SeriesPatterns, Slower, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 
@@ -93,13 +93,7 @@ def backfill(
 
 
 def bisect(
-    series: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SERIES",
-            help="Name or pattern of the benchmark (default: all that became slower).",
-        ),
-    ] = None,
+    series: Slower = None,
     good: Annotated[
         str,
         typer.Option(
