@@ -177,7 +177,7 @@ def test_race_records_and_threads_are_set(project: Path) -> None:
     assert all(record["processes"] >= 3 for record in records)
 
 
-def test_race_refuses_to_time_what_is_wrong_and_prints_its_records(
+def test_race_times_nothing_wrong_and_prints_its_records(
     project: Path, command: Callable[..., Any]
 ) -> None:
     has(project, "quick:MIXED")
