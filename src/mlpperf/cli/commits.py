@@ -332,7 +332,9 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted), crop=False)
-    measured = table.read_history(*sources) if levels else table.history(*sources)
+    measured = table.history(*sources)
+    if not levels:
+        measured.refuse_empty()
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
     measured.unreadable.extend(damaged)

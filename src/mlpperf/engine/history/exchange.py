@@ -18,6 +18,7 @@ from ...errors import MlpperfError
 from ..words import count
 from .branch import Branch, Change, Files
 from .fields import shaped
+from .reading import each_line
 from .records import Origin, append, as_line, make_folder
 
 PART = 16 << 20  # bytes of a file on the branch, unless a single record is larger
@@ -183,18 +184,13 @@ def _in_folder(folder: Path, name: str, kind: Kind) -> tuple[Lines, int]:
     file = folder / f"{name}.jsonl"
     lines: Lines = {}
     damaged = 0
-    try:
-        content = file.read_bytes() if file.exists() else b""
-    except OSError as reason:
-        raise MlpperfError(f"{file} cannot be read ({reason.strerror}).") from reason
-    for text in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-        if text.strip():
-            try:
-                line, record = kind.line(text)
-            except (ValueError, RecursionError):
-                damaged += 1
-                continue
-            lines[line] = record
+    for read in each_line(file, kind.line):
+        if isinstance(read, tuple):
+            lines[read[0]] = read[1]
+        elif read.startswith(f"{file}, line "):
+            damaged += 1
+        else:
+            raise MlpperfError(f"{file} cannot be read ({read.removeprefix(f'{file}: ')}).")
     return lines, damaged
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import MlpperfError
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series, fits
-from .backfill import Compared, Workers, giving_up, take
+from .backfill import Compared, Workers, take
 from .edges import EXACT
 from .fitting import CONFIDENCE, Fit, Step, fit
 from .gathering import Link
@@ -74,10 +74,6 @@ class Hunt:
             if pair := self._next_of(series):
                 return pair
         return None
-
-    def open(self, series: Series) -> bool:
-        """Whether another comparison would narrow the steps of a series."""
-        return self._next_of(series) is not None
 
     def steps(self, series: Series) -> tuple[Step, ...]:
         """The steps of a series, as far as they are known."""
@@ -181,7 +177,6 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
     return [outcome.series for outcome in timed if outcome.verdict == slower]
 
 
-@giving_up
 def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
     """Compare pairs until the steps of all series are found."""
     while pair := target.next_pair():
