@@ -136,7 +136,7 @@ class Branch:
         return dict(entries)
 
     def contents(self, files: Mapping[str, Entry]) -> dict[str, bytes | str]:
-        """The content of each file of a folder, or a clause that says what is wrong with it."""
+        """The content of each file of a folder, or a clause about what is wrong with it."""
         wrong = {name: why for name, entry in files.items() if (why := _why_not(name, entry))}
         needed = [e.hash for name, e in files.items() if name not in wrong]
         self._read([hash_ for hash_ in needed if hash_ not in self._contents])

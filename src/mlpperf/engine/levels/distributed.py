@@ -140,15 +140,15 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
             f"No worker of {address} may measure; start each in a clone of the project, with "
             f"`dask worker {address} --nthreads 1 --resources {RESOURCE}=1`."
         )
-    for worker, told_by in client.run(_about, lineage[-1].hash).items():
-        if told_by["version"] != __version__:
+    for worker, about_it in client.run(_about, lineage[-1].hash).items():
+        if about_it["version"] != __version__:
             raise MlpperfError(
-                f"The worker {worker} has mlpperf {told_by['version']}, and here is {__version__}."
+                f"The worker {worker} has mlpperf {about_it['version']}, and here is {__version__}."
             )
-        if not told_by["known"]:
+        if not about_it["known"]:
             raise MlpperfError(
                 f"The worker {worker} does not know the commit {lineage[-1].short}: it was "
-                f"started in {told_by['folder']}; git fetch there."
+                f"started in {about_it['folder']}; git fetch there."
             )
 
 

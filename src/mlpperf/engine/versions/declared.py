@@ -69,9 +69,10 @@ def declared(root: Path, suites: Sequence[Suite]) -> Declared:
     if not installable and (root / "requirements.txt").is_file():
         sources.insert(0, ("own", "requirements.txt", _listed(root / "requirements.txt")))
     chosen: dict[str, list[str]] = {"own": [], "extra": [], "group": [], "file": [], "tox": []}
+    chosen["extra"] += map(str, table_at(content, "tool", "mlpperf").get("extras", []))
     for kind, name, packages in sources:
         served = [module for module, names in wanted.items() if names & packages]
-        if served or (kind == "own" and name):
+        if (served or (kind == "own" and name)) and name not in chosen[kind]:
             chosen[kind].append(name)
         for module in served:
             del wanted[module]
