@@ -19,6 +19,10 @@ from mlpperf.engine.machine.environment import environment
 # than says what there is.
 CODE = """
 import contextlib, io, json, sys, mlpperf.cli.app as c
+from mlpperf.engine.compare import sensitivity
+from mlpperf.engine.machine import doctor
+sensitivity.PROCESSES = 2  # the doctor takes its time
+doctor._ceilings = lambda: doctor.Check("fine", "ceilings", "")
 theirs = {"scipy", "sklearn", "tensorflow", "matplotlib", "kneed", "platformdirs", "mlpperf.paths"}
 for words in json.loads(sys.argv[1]):
     out, messages = io.StringIO(), io.StringIO()

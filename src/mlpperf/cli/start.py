@@ -117,10 +117,7 @@ def init(
 def _projects(folder: Path) -> list[Benchmarks]:
     """The project around `folder`; those below it if it holds only other projects.
 
-    Raises
-    ------
-    MlpperfError
-        If none has benchmarks.
+    Raises `MlpperfError` if none has benchmarks.
     """
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of

@@ -98,10 +98,8 @@ class Branch:
     def tip(self) -> str | None:
         """The newest commit, whose objects are then here; None if there is no such branch.
 
-        Raises
-        ------
-        MlpperfError
-            If the remote cannot be read, or the branch was rewritten, or holds other things.
+        Raises `MlpperfError` if the remote cannot be read, or the branch was rewritten, or holds
+        other things.
         """
         seen = query("rev-parse", "--verify", "--quiet", self._seen, folder=self.folder)
         tip = self._remote_tip()

@@ -217,11 +217,8 @@ def race(
 
     The interval is over the rounds, and shows nothing about other processes.
 
-    Raises
-    ------
-    MlpperfError
-        If the budget is not positive, the reference fails, or an input is changed while it is
-        timed.
+    Raises `MlpperfError` if the budget is not positive, the reference fails, or an input is changed
+    while it is timed.
     """
     check_budget(budget)
     keep_freed_memory()
@@ -261,17 +258,12 @@ def run(
 
     Gives how many timings are planned after this one, and the contest that was just timed.
 
+    Raises `MlpperfError` if a process fails, hangs, or reports that a contestant changes its inputs.
+
     Parameters
     ----------
-    budget
-        Seconds for all processes together. The first ones are not limited by it.
-    precision
-        Half-width of the interval of a speedup, as a share, that is precise enough.
-
-    Raises
-    ------
-    MlpperfError
-        If a process fails, hangs, or finds that a contestant changes its inputs.
+    budget : seconds for all processes together. The first ones are not limited by it.
+    precision : half-width of the interval of a speedup, as a share, that is precise enough.
     """
     rng = np.random.default_rng(seed)
     start, apart = clock(), 0.0  # seconds of a process that belong to no contest
@@ -339,10 +331,7 @@ def _one_process(
 def written(path: HotPath, case: Case, proven: list[Contestant], folder: Path) -> Contest:
     """The contest of variants that are `proven`, with its inputs in `folder` for the processes.
 
-    Raises
-    ------
-    MlpperfError
-        If the inputs cannot be written.
+    Raises `MlpperfError` if the inputs cannot be written.
     """
     keep_freed_memory()
     contest = Contest(path, case, proven)
