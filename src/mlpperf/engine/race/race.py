@@ -258,7 +258,7 @@ def run(
 
     Gives how many timings are planned after this one, and the contest that was just timed.
 
-    Raises `MlpperfError` if a process fails, hangs, or reports that a contestant changes its inputs.
+    Raises `MlpperfError` if a process fails or hangs, or a contestant changes its inputs.
 
     Parameters
     ----------
