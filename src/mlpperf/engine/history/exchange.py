@@ -107,7 +107,7 @@ def push(branch: Branch, folder: Path, kinds: Kinds, compact: bool = False) -> E
 def pull(branch: Branch, folder: Path, kinds: Kinds) -> Exchanged:
     """Add to the folder what it lacks of the records on the branch.
 
-    Raises `MlpperfError` if there is no such branch, or if it has damaged files: the others are then
+    Raises `MlpperfError` if there is no such branch, or it has damaged files; the others are then
     here.
     """
     tip = branch.tip()
