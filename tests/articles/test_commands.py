@@ -146,7 +146,6 @@ def test_growth_prints_and_records(
         (["sweep", "--device", "gpu:0"], "The ladder is NumPy's, which runs on the cpu"),
         (["growth", "--device", "tpu"], "There is no device 'tpu'"),
         (["keras", "mlp", "--device", "gpu0"], "There is no device 'gpu0'"),
-        (["keras", "mlp", "--gpu-memory", "64"], "--gpu-memory was removed: use TensorFlow's"),
         (["growth", "--samples", "0"], "at least 1, not 0"),
         (["keras", "mpl"], "no network 'mpl'; did you mean mlp"),
         (["keras", "mlp", "--optimizer", "nadam", "--momentum", "0.5"], "takes no momentum"),

@@ -1,18 +1,20 @@
 """The extension of docs/extending.md, installed word for word, and extensions that are broken."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 FILES = ("pyproject.toml", "__init__.py", "commands.py", "checks.py", "pages.py")
 DISTRIBUTION = "Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
-Mlpperf = Callable[..., subprocess.CompletedProcess[str]]
+Mlpperf = Callable[..., list["Done"]]
 
 
 def install(site: Path, name: str, entry: str, files: dict[str, str]) -> None:
@@ -37,35 +39,65 @@ def site(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
+# Runs commands one after the other; the doctor's own checks, which measure, are left out.
+COMMANDS = """
+import contextlib, io, json, sys
+from unittest import mock
+from mlpperf.cli import main
+def examined(checks):
+    return (check() for check in checks if not check.__module__.startswith("mlpperf."))
+for words in json.loads(sys.argv[1]):
+    out, errors = io.StringIO(), io.StringIO()
+    sys.argv = ["mlpperf", *words]
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+        mock.patch("mlpperf.engine.machine.doctor.examine", examined),
+    ):
+        try: main.main()
+        except SystemExit as end: code = end.code
+    print(json.dumps((code, out.getvalue(), errors.getvalue())))
+"""
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    errors: str
+
+
 @pytest.fixture
 def mlpperf(site: Path, tmp_path: Path) -> Mlpperf:
-    """Run a command in an empty project, where the packages of `site` are installed, too."""
+    """Run commands in an empty project, where the packages of `site` are installed, too."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mlpperf", *arguments],
+    def run(*commands: str) -> list[Done]:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMANDS, json.dumps([words.split() for words in commands])],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(site), "MLPPERF_RECORDS": "", "COLUMNS": "300"},
             capture_output=True,
             text=True,
         )
+        assert not done.returncode, done.stderr
+        return [Done(*json.loads(line)) for line in done.stdout.splitlines()]
 
     return run
 
 
 def test_the_documented_extension(mlpperf: Mlpperf, tmp_path: Path) -> None:
-    shown = mlpperf("--help")
-    assert "Record how many bytes the modules in a folder have." in shown.stdout
-    assert "Articles" not in shown.stdout
-    assert not shown.stderr
-    assert mlpperf("sizes", "site/sizes").stdout == "4 modules\n"
-    refused = mlpperf("sizes", "nowhere")
-    assert refused.returncode == 2
-    assert refused.stderr == "mlpperf: There are no modules in nowhere.\n"
-    assert re.search(r"disk +more than 1 MiB free", mlpperf("doctor").stdout)
+    help_, sizes, refused, doctor = mlpperf("--help", "sizes site/sizes", "sizes nowhere", "doctor")
+    assert "Record how many bytes the modules in a folder have." in help_.out
+    assert "Articles" not in help_.out
+    assert not help_.errors
+    assert sizes.out == "4 modules\n"
+    assert refused == (2, "", "mlpperf: There are no modules in nowhere.\n")
+    assert re.search(r"disk +more than 1 MiB free", doctor.out)
     with (tmp_path / ".mlpperf" / "sizes.jsonl").open("a", encoding="utf-8") as records:
         records.write("nonsense\n")
-    assert mlpperf("report").returncode == 0
+    (report,) = mlpperf("report")
+    assert report.code == 0
     page = tmp_path / ".mlpperf" / "report" / "sizes.html"
     assert "commands: " in page.read_text("utf-8")
     assert 'href="sizes.html"' in page.with_name("index.html").read_text("utf-8")
@@ -99,24 +131,22 @@ def test_broken_extensions_are_named_and_left_out(site: Path, mlpperf: Mlpperf) 
     for number, text in enumerate(BROKEN):
         files = {"__init__.py": MODULE.format(text)}
         install(site, f"odd{number}", f"odd{number} = odd{number}:EXTENSION", files)
-    shown = mlpperf("--help")
-    assert shown.returncode == 0
-    assert "Record how many bytes" in shown.stdout
-    lines = shown.stderr.splitlines()
+    shown, unknown, _, report, doctor = mlpperf(
+        "--help", "odd6", "sizes site/sizes", "report", "doctor"
+    )
+    assert shown.code == 0
+    assert "Record how many bytes" in shown.out
+    lines = shown.errors.splitlines()
     for number, (line, reason) in enumerate(zip(lines, list(BROKEN.values())[:-1], strict=True)):
         assert re.fullmatch(
             f"mlpperf: Extension 'odd{number}': .*{reason}.*; it is left out.", line
         )
-    unknown = mlpperf("odd6")
-    assert unknown.returncode == 2
-    assert "No such command 'odd6'" in unknown.stderr
-    mlpperf("sizes", "site/sizes")
-    done = mlpperf("report")
-    assert done.returncode == 0
-    assert "mlpperf: Extension 'odd8': nowhere:Y cannot be imported" in done.stderr
-    done = mlpperf("doctor")
-    assert "mlpperf: Extension 'odd8': nowhere:X cannot be imported" in done.stderr
-    assert "more than 1 MiB free" in done.stdout
+    assert unknown.code == 2
+    assert "No such command 'odd6'" in unknown.errors
+    assert report.code == 0
+    assert "mlpperf: Extension 'odd8': nowhere:Y cannot be imported" in report.errors
+    assert "mlpperf: Extension 'odd8': nowhere:X cannot be imported" in doctor.errors
+    assert "more than 1 MiB free" in doctor.out
 
 
 def test_commands_are_listed_where_they_concern_and_can_be_called_everywhere(
@@ -129,7 +159,7 @@ def test_commands_are_listed_where_they_concern_and_can_be_called_everywhere(
         text = f"EXTENSION = Extension(1, NAME, commands={{'{command}': '{name}.go:go'}}, {about})"
         files = {"__init__.py": MODULE.format(text), "go.py": COMMAND.format(name)}
         install(site, name, f"{name} = {name}:EXTENSION", files)
-    shown = mlpperf("--help").stdout
-    listed = [f"Go odd{number}." in shown for number in range(len(LISTED) + 1)]
+    shown, odd = mlpperf("--help", "odd1")
+    listed = [f"Go odd{number}." in shown.out for number in range(len(LISTED) + 1)]
     assert listed == [*LISTED.values(), False]
-    assert mlpperf("odd1").stdout == "odd1\n"
+    assert odd.out == "odd1\n"

@@ -6,14 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mlpperf
+from mlpperf.cli import main
 from mlpperf.engine.files import own_folder
 
+Ended = Callable[..., tuple[int, str, str]]
+Odd = Callable[[str], tuple[int, str, str]]
 PATIENCE = 600.0  # seconds that only a process that hangs takes
 # The command, with one of its commands replaced by a function of some lines.
 START = """
@@ -33,6 +39,43 @@ def started(body: str, extra: str = "", **options: Any) -> subprocess.Popen[byte
     code = START.format(body=body, extra=extra)
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen([sys.executable, "-c", code], **given)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Ended]:
+    """Run the command in this process; gives its exit code, its output and its messages."""
+    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if os.name != "nt" else [])]
+    handlers = {name: signal.getsignal(name) for name in names}
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mlpperf", *words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    yield run
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
+
+
+@pytest.fixture
+def odd(here: Ended, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, str, str]]:
+    """The same for a command of these lines."""
+    from mlpperf.cli import app as module
+
+    def run(body: str) -> tuple[int, str, str]:
+        names: dict[str, Any] = {"__name__": "odd", "os": os, "sys": sys, "module": module}
+        exec(f"def command() -> None:\n    {body}", names)
+        alone = module.typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command("odd")(names["command"])
+        commands = {**module.get_command(module.app).commands, "odd": module.get_command(alone)}
+        monkeypatch.setattr(module._Commands, "get_command", lambda self, ctx, name: commands[name])
+        return here("odd")
+
+    return run
 
 
 def started_unread(stream: str, body: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -64,8 +107,8 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
         ("assert False", "AssertionError"),
     ],
 )
-def test_what_nobody_foresaw_is_2_and_a_sentence(body: str, fragment: str) -> None:
-    code, out, said = ended(started(body))
+def test_what_nobody_foresaw_is_2_and_a_sentence(body: str, fragment: str, odd: Odd) -> None:
+    code, out, said = odd(body)
     assert code == 2
     assert out == ""
     assert said.startswith("mlpperf: Unexpected error: ")
@@ -76,27 +119,31 @@ def test_what_nobody_foresaw_is_2_and_a_sentence(body: str, fragment: str) -> No
     assert "Traceback (most recent call last)" in file.read_text(encoding="utf-8")
 
 
-def test_without_a_place_for_the_traceback_the_sentence_is_still_there(tmp_path: Path) -> None:
-    full = {**os.environ, "TMPDIR": str(tmp_path)}
-    (tmp_path / own_folder().name).touch()
-    code, _, said = ended(started("raise ValueError('odd')", env=full))
+def test_without_a_place_for_the_traceback_the_sentence_is_still_there(
+    tmp_path: Path, odd: Odd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = own_folder()
+    shutil.rmtree(own)
+    own.touch()
+    code, _, said = odd("raise ValueError('odd')")
     assert (code, said) == (2, "mlpperf: Unexpected error: ValueError: odd.\n")
 
 
 @pytest.mark.parametrize("given", ["1", "'a sentence'", "0", ""])
-def test_a_package_that_ends_the_process_gives_no_verdict(given: str) -> None:
-    code, _, said = ended(started(f"sys.exit({given})"))
+def test_a_package_that_ends_the_process_gives_no_verdict(given: str, odd: Odd) -> None:
+    code, _, said = odd(f"sys.exit({given})")
     assert code == 2
     assert "a package ended the command" in said
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
-def test_a_verdict_is_kept(code: int) -> None:
-    assert ended(started(f"print('said'); raise module.typer.Exit({code})")) == (code, "said\n", "")
+def test_a_verdict_is_kept(code: int, odd: Odd) -> None:
+    assert odd(f"print('said'); raise module.typer.Exit({code})") == (code, "said\n", "")
 
 
-def test_a_command_that_comes_to_its_end_is_0() -> None:
-    assert ended(started("print('said'); return 1")) == (1, "said\n", "")
+def test_a_command_that_comes_to_its_end_is_0(odd: Odd) -> None:
+    assert odd("print('said'); return 1") == (1, "said\n", "")
     assert ended(started("print('said')")) == (0, "said\n", "")
 
 
@@ -104,11 +151,11 @@ def test_a_command_that_comes_to_its_end_is_0() -> None:
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["compare", *"abc"], ["compare", "--nonsense", "x"]]
 )
-def test_options_that_are_wrong_are_2(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "mlpperf", *arguments], capture_output=True)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"Usage: " in done.stderr
-    assert b"Traceback" not in done.stderr
+def test_options_that_are_wrong_are_2(arguments: list[str], here: Ended) -> None:
+    code, out, said = here(*arguments)
+    assert (code, out) == (2, "")
+    assert "Usage: " in said
+    assert "Traceback" not in said
 
 
 LONG = "print('x' * 10_000_000); raise module.typer.Exit(1)"
@@ -172,8 +219,14 @@ def test_an_encoding_that_lacks_a_character_is_no_reason_to_fail(encoding: str) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("where", ["in the command", "in its import", "before it"])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *(("in the command", name) for name in ("SIGINT", "SIGTERM", "SIGHUP")),
+        ("in its import", "SIGTERM"),
+        ("before it", "SIGTERM"),
+    ],
+)
 def test_a_signal_ends_like_ctrl_c(name: str, where: str) -> None:
     wait = "print('waits', flush=True); time.sleep(600)"
     command = f"""
@@ -207,12 +260,17 @@ def test_nohup_stays_in_force() -> None:
 
 
 @pytest.mark.usefixtures("temporary")
-@pytest.mark.parametrize("damaged", ["cli/commits.py", "errors.py", "engine/words.py"])
-def test_a_damaged_installation_is_2(damaged: str, tmp_path: Path) -> None:
+def test_a_damaged_installation_is_2(tmp_path: Path) -> None:
     package = tmp_path / "mlpperf"
     source = Path(mlpperf.__file__).parent
-    shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
-    for text in ("not Python", None):
+    shutil.copytree(source, package, ignore=shutil.ignore_patterns("articles", "report"))
+    # From the last to be imported to the first, each damaged in one of two ways.
+    for damaged, text in (
+        ("cli/commits.py", "not Python"),
+        ("engine/words.py", None),
+        ("errors.py", "not Python"),
+        ("errors.py", None),
+    ):
         if text is None:
             (package / damaged).unlink()
         else:
@@ -301,12 +359,19 @@ class FromGit:
     ],
 )
 def test_a_shell_completes_commands_options_and_revisions(
-    words: str, completed: set[str], project: Any
+    words: str,
+    completed: set[str],
+    project: Any,
+    here: Ended,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     project.git("tag", "v1.0")
     project.git("branch", "feature")
-    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-    code, out, errors = typed(folder=project.folder, _MLPPERF_COMPLETE="complete_bash", **asked)
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    monkeypatch.setenv("_MLPPERF_COMPLETE", "complete_bash")
+    code, out, errors = here()
     assert (code, errors) == (0, "")
     assert set(out.split()) == completed
 

@@ -19,6 +19,7 @@ from mlpperf.cli.app import app
 from mlpperf.cli.workflow import INCLUDED, UNKNOWN, installed_from
 from mlpperf.engine.suites.settings import settings
 
+ROOT = Path(__file__).parents[2]
 TEST = "def test_it(benchmark):\n    benchmark(int)\n"
 
 
@@ -81,6 +82,26 @@ def test_hot_paths_are_found_too(project: Any) -> None:
     assert (
         "paths" in tomllib.loads((project.folder / "pyproject.toml").read_text())["tool"]["mlpperf"]
     )
+
+
+def test_only_the_suites_that_the_settings_name_are_found(project: Any) -> None:
+    """The tests are not compared, so nothing is installed for them."""
+    project.write("tests/test_it.py", f"import yaml\n{TEST}")
+    named = '[project.optional-dependencies]\nfast = []\n[tool.mlpperf]\nsuites = ["hotpaths"]\n'
+    project.replace("pyproject.toml", "[tool.mlpperf]\n", f'{named}extras = ["fast"]\n')
+    project.commit()
+    done = init(project)
+    assert "test_it.py" not in done.stdout
+    workflow = (project.folder / ".github/workflows/mlpperf.yml").read_text("utf-8")
+    assert "pip install '.[fast]' \"${MLPPERF" in workflow
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
+def test_the_workflows_of_this_repository_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
+    with contextlib.chdir(ROOT):
+        done = CliRunner().invoke(app, ["init", "--check"], catch_exceptions=False)
+    assert done.exit_code == 0, done.stdout
 
 
 def test_no_benchmarks_are_one_sentence_and_nothing_is_written(project: Any) -> None:

@@ -15,15 +15,23 @@ from mlpperf import __version__
 from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.machine.environment import environment
 
-# What a command loads of the articles: their packages, and more than says what there is.
+# What each of several commands prints, and has loaded of the articles: their packages, and more
+# than says what there is.
 CODE = """
-import sys, mlpperf.cli.app as c
-try: c.app(sys.argv[1:])
-except SystemExit as end: code = end.code
+import contextlib, io, json, sys, mlpperf.cli.app as c
+from mlpperf.engine.compare import sensitivity
+from mlpperf.engine.machine import doctor
+sensitivity.PROCESSES = 2  # the doctor takes its time
+doctor._ceilings = lambda: doctor.Check("fine", "ceilings", "")
 theirs = {"scipy", "sklearn", "tensorflow", "matplotlib", "kneed", "platformdirs", "mlpperf.paths"}
-loaded = theirs & sys.modules.keys()
-loaded |= {m for m in sys.modules if m.startswith("mlpperf.articles.")}
-sys.stderr.write("\\n" + repr((code, sorted(loaded))))
+for words in json.loads(sys.argv[1]):
+    out, messages = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(messages):
+        try: c.app(words)
+        except SystemExit as end: print("exit code", end.code, file=sys.stderr)
+    loaded = theirs & sys.modules.keys()
+    loaded |= {m for m in sys.modules if m.startswith("mlpperf.articles.")}
+    print(json.dumps((out.getvalue(), messages.getvalue().strip(), sorted(loaded))))
 """
 TEST = """
 import numpy as np
@@ -44,17 +52,20 @@ def brine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "x")):
         subprocess.run(["git", *words], cwd=folder, check=True)
     asked = ("compare", "HEAD", "--all", "--budget", "2", "--format", "json")
-    shown, said, loaded = run(folder, *asked)
+    ((shown, said, loaded),) = run(folder, asked)
     assert shown, said
     assert json.loads(shown)["series"]
     assert loaded == []
     return folder
 
 
-def run(folder: Path, *arguments: str) -> tuple[str, str, list[str]]:
-    """What a command prints, and says with its exit code, and what it loads of the articles."""
+def run(folder: Path, *commands: tuple[str, ...]) -> list[tuple[str, str, list[str]]]:
+    """What commands print, their messages with the exit code, and what is loaded of the articles.
+
+    All in one process, in which nothing of the articles is loaded before.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *arguments],
+        [sys.executable, "-c", CODE, json.dumps(commands)],
         cwd=folder,
         # With a lock of its own: no other comparison is in the way.
         env={**os.environ, "MLPPERF_RECORDS": "", "COLUMNS": "200", "TMPDIR": str(folder.parent)},
@@ -62,42 +73,39 @@ def run(folder: Path, *arguments: str) -> tuple[str, str, list[str]]:
         text=True,
         timeout=900,
     )
-    *said, last = done.stderr.splitlines()
-    code, loaded = eval(last)
-    return done.stdout, "\n".join([*said, f"exit code {code}"]), loaded
+    assert not done.returncode, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["list"], "brine has no hot paths .*its benchmarks are:\n  pytest.*test_speed.py.*code 0"),
-        (["show", "x"], "brine has no hot paths: .*exit code 2"),
-        (["race"], "brine has no hot paths: .*exit code 2"),
-        (["verify"], "brine has no hot paths: .*exit code 2"),
-        (["report"], "Report: .*exit code 0"),
-        (["export", "out"], "comparisons.parquet: 1 row.*exit code 0"),
-        (["calibrate", "--size", "no"], "--size takes a percentage.*exit code 2"),
-        (["doctor"], "machine.*noise.*exit code 0"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, list) else "",
-)
-def test_nothing_of_the_articles_is_loaded(brine: Path, arguments: list[str], words: str) -> None:
-    shown, said, loaded = run(brine, *arguments)
-    assert loaded == []
-    assert re.search(words, shown + said, re.DOTALL), shown + said
-    assert not re.search("MNIST|TensorFlow|scipy is|perceptron", shown + said)
+def test_nothing_of_the_articles_is_loaded(brine: Path) -> None:
+    expected = {
+        ("list",): "brine has no hot paths .*its benchmarks are:\n  pytest.*test_speed.py.*code 0",
+        ("show", "x"): "brine has no hot paths: .*exit code 2",
+        ("race",): "brine has no hot paths: .*exit code 2",
+        ("verify",): "brine has no hot paths: .*exit code 2",
+        ("report",): "Report: .*exit code 0",
+        ("export", "out"): "comparisons.parquet: 1 row.*exit code 0",
+        ("calibrate", "--size", "no"): "--size takes a percentage.*exit code 2",
+        ("doctor",): "machine.*noise.*exit code 0",
+    }
+    for words, (shown, messages, loaded) in zip(
+        expected.values(), run(brine, *expected), strict=True
+    ):
+        assert loaded == []
+        assert re.search(words, shown + messages, re.DOTALL), shown + messages
+        assert not re.search("MNIST|TensorFlow|scipy is|perceptron", shown + messages)
 
 
 def test_without_benchmarks_list_says_so(brine: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    _, said, loaded = run(tmp_path, "list")
+    ((_, said, loaded),) = run(tmp_path, ("list",))
     assert f"{tmp_path.name} ({tmp_path}) has no benchmarks: no test that" in said
     assert said.endswith("exit code 2")
     assert loaded == []
 
 
 def test_the_report_is_the_projects_own(brine: Path) -> None:
-    run(brine, "report", "--out", ".mlpperf/report")
+    run(brine, ("report", "--out", ".mlpperf/report"))
     site = brine / ".mlpperf" / "report"
     pages = {page.name: page.read_text("utf-8") for page in site.rglob("*.html")}
     single = {name for name in pages if name.startswith(("comparison-", "benchmark-"))}
@@ -145,12 +153,12 @@ def test_the_help_lists_the_commands_that_concern_a_project(
     text: str, is_shown: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(text, "utf-8")
-    shown, said, loaded = run(tmp_path, "--help")
+    (shown, said, loaded), (_, of_ladder, _) = run(tmp_path, ("--help",), ("ladder", "--help"))
     assert "compare" in shown
     assert said.endswith("exit code 0")
     assert ("ladder" in shown) == is_shown
     assert bool(loaded) == is_shown
-    assert run(tmp_path, "ladder", "--help")[1].endswith("exit code 0")
+    assert of_ladder.endswith("exit code 0")
 
 
 def test_the_doctor_of_who_names_the_articles_looks_for_their_data(

@@ -13,6 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -76,12 +77,15 @@ class GitHub:
     """A repository with pull requests, and a machine that runs its workflows."""
 
     def __init__(self, folder: Path) -> None:
+        """In a new folder, or in a copy of one that has been prepared."""
         self.folder, self.state, self.bin = folder, folder / "state", folder / "bin"
+        self.remote, self.clone = folder / "town.git", folder / "clone"
         for one in (self.state, self.bin):
-            one.mkdir()
-        self.remote = folder / "town.git"
-        git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
-        self.clone = self.cloned("clone")
+            one.mkdir(parents=True, exist_ok=True)
+        if not self.remote.exists():
+            git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
+            git(folder, "clone", "--quiet", "town.git", "clone")
+        git(self.clone, "remote", "set-url", "origin", str(self.remote))
         (self.state / "comments.json").write_text("[]")
         (self.state / "artifacts.json").write_text('{"artifacts": []}')
         gh = GH.replace("{python}", sys.executable).replace("{state}", str(self.state))
@@ -90,10 +94,6 @@ class GitHub:
         for name, text in (("gh", gh), ("python", installed), ("mlpperf", mlpperf)):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
-
-    def cloned(self, name: str) -> Path:
-        git(self.folder, "clone", "--quiet", str(self.remote), name)
-        return self.folder / name
 
     def commit(self, files: dict[str, str], message: str = "x", branch: str = "main") -> str:
         """Commit files on a branch, and push it."""
@@ -210,29 +210,59 @@ WRONG = {"town.py": CODE.replace("x + 1", "x - 1")}
 TEST = "from town import work\n\n\ndef test_it(benchmark):\n    assert benchmark(work, 1) == 2\n"
 
 
-@pytest.fixture
-def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitHub:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a suite and the workflows, after init, commit and push."""
-    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
-    made = GitHub(tmp_path)
+    folder = tmp_path_factory.mktemp("github")
+    made = GitHub(folder)
     project = "[project]\nname = 'town'\nversion = '1'\n"
     made.commit({"pyproject.toml": project, "town.py": CODE, "tests/test_it.py": TEST})
-    with contextlib.chdir(made.clone):
+    with (
+        contextlib.chdir(made.clone),
+        mock.patch("mlpperf.cli.workflow.installed_from", return_value=None),
+    ):
         done = CliRunner().invoke(app, ["init"], catch_exceptions=False)
     assert not done.exit_code, done.output
-    folder = made.clone / ".github/workflows"
-    for file in folder.iterdir():  # as the last line of its output asks
+    for file in (made.clone / ".github/workflows").iterdir():  # as the last line asks
         text = file.read_text("utf-8").replace('MLPPERF: ""', 'MLPPERF: "mlpperf @ here"')
         file.write_text(text, encoding="utf-8")
     made.commit({}, "mlpperf")
-    return made
+    return folder
 
 
-def test_from_nothing_to_the_first_comment_and_its_update(github: GitHub) -> None:
-    sha = github.commit(IDLE, branch="faster")
-    github.pull(sha, "faster")
-    code, log = github.compare(sha)
+@pytest.fixture
+def github(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitHub:
+    """A copy of the prepared project."""
+    monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    return GitHub(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def compared(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a branch that the workflow has compared."""
+    folder = tmp_path_factory.mktemp("compared")
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    made = GitHub(folder)
+    code, log = made.compare(made.commit(IDLE, branch="faster"))
     assert code == 0, log
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(compared: Path) -> dict[str, Any]:
+    """The result of that comparison."""
+    with zipfile.ZipFile(compared / "state/result.zip") as archive:
+        return json.loads(archive.read("comparison.json"))
+
+
+def test_from_nothing_to_the_first_comment_and_its_update(compared: Path, tmp_path: Path) -> None:
+    shutil.copytree(compared, tmp_path, dirs_exist_ok=True)
+    artifacts = (compared / "state/artifacts.json").read_text()
+    github = GitHub(tmp_path)
+    (github.state / "artifacts.json").write_text(artifacts)
+    sha = git(github.clone, "rev-parse", "HEAD")
+    github.pull(sha, "faster")
     installed = (github.folder / "temp/installed").read_text()
     assert installed == "-m pip install . pytest greenlet mlpperf @ here\n"
     summary = (github.folder / "temp/summary.md").read_text("utf-8")
@@ -255,13 +285,16 @@ def test_from_nothing_to_the_first_comment_and_its_update(github: GitHub) -> Non
     assert "### ❌ Regression at HEAD" in comment
 
 
-def test_a_fork_gets_a_comment_too(github: GitHub) -> None:
+def test_a_fork_gets_a_comment_too(github: GitHub, result: dict[str, Any]) -> None:
     """Its commit is in the repository only as a reference of the pull request."""
     sha = github.commit(IDLE, branch="main-of-fork")
     git(github.remote, "update-ref", "refs/pull/7/head", sha)
     git(github.remote, "update-ref", "-d", "refs/heads/main-of-fork")
     github.pull(sha, "main", "mallory/town")
-    assert github.compare(sha)[0] == 0
+    log = github.compare(sha, "gone")[1]
+    assert "There is no commit 'origin/gone'" in log, "but the fork's was checked out"
+    commits = {**result["commits"], "head": sha}
+    github.keep({"comparison.json": json.dumps({**result, "commits": commits})})
     assert github.comment(sha, "main", "other/town")[0] == 0
     assert not github.comments, "a pull request of this fork alone"
     assert github.comment(sha, "main", "mallory/town")[0] == 0
@@ -346,9 +379,9 @@ def test_a_run_without_a_result_replaces_the_comment_of_before(github: GitHub) -
     assert len(github.comments) == 1
 
 
-def test_a_result_of_another_commit_is_refused(github: GitHub) -> None:
-    sha = github.commit(IDLE, branch="one")
-    assert github.compare(sha)[0] == 0
+def test_a_result_of_another_commit_is_refused(github: GitHub, result: dict[str, Any]) -> None:
+    sha = result["commits"]["head"]
+    github.keep({"comparison.json": json.dumps(result)})
     later = github.commit(WRONG, branch="one")
     github.pull(later, "one")
     code, log = github.comment(later, "one")

@@ -85,33 +85,6 @@ class _Commands(TyperGroup):
             if sentence := missing(error):
                 raise sentence from error
             raise
-        except Exception as error:  # Typer's own, whose class is not public
-            if sentence := _removed(ctx.invoked_subcommand, getattr(error, "option_name", "")):
-                raise sentence from error
-            raise
-
-
-# What replaces options of 0.1, by commands ("" for all) and options. To be deleted in 0.3.
-REMOVED = {
-    ("compare calibrate backfill", "--paths --path"): "--series 'PATH/*'",
-    ("compare calibrate", "--case"): "--series '*/CASE/*'",
-    ("compare", "--backend"): "--series '*/VARIANT' with the name of a variant",
-    ("compare", "--same --full"): "--all",
-    ("backfill", "--workers"): "--scheduler, after `dask scheduler` and `dask worker`",
-    ("keras", "--window"): "--plot FILE.html, a page that is written after every epoch",
-    ("", "--inter"): "--threads, or TensorFlow's variable TF_NUM_INTEROP_THREADS",
-    ("", "--gpu-memory"): "TensorFlow's variable TF_FORCE_GPU_ALLOW_GROWTH",
-    ("", "--xla --no-xla"): "TensorFlow's variable TF_XLA_FLAGS",
-    ("", "--log-placement"): "`mlpperf devices`, which shows where TensorFlow runs",
-}
-
-
-def _removed(command: Any, option: str) -> MlpperfError | None:
-    """The sentence about an option that was removed; None for any other."""
-    for (commands, options), instead in REMOVED.items():
-        if option in options.split() and (not commands or command in commands.split()):
-            return MlpperfError(f"{option} was removed: use {instead}")
-    return None
 
 
 app = typer.Typer(

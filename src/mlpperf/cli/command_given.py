@@ -27,13 +27,7 @@ class TakingCommand(TyperCommand):
 
 
 def command_given(context: Any, suites: Sequence[str] | None) -> list[str]:
-    """The words of the command; none if none is given.
-
-    Raises
-    ------
-    MlpperfError
-        If suites are named, too.
-    """
+    """The words of the command, if one is given; raises `MlpperfError` if suites are named, too."""
     words = list(context.meta.get(GIVEN, ()))
     if words and suites:
         raise MlpperfError("--suite and a command after -- exclude each other")

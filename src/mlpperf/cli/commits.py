@@ -14,12 +14,15 @@ from ..engine.options import (
     AsJson,
     Asv,
     Device,
+    Format,
+    Formats,
     PytestBenchmark,
     Python,
     Records,
     SeriesPatterns,
     Suites,
     Threads,
+    Verbose,
     With,
     revisions,
 )
@@ -28,7 +31,7 @@ from ..errors import MlpperfError
 from . import extensions
 from .causes import explained
 from .command_given import command_given
-from .conclusion import Format, compared, conclude
+from .conclusion import compared, conclude
 from .shards import ShardOption, recording_of
 
 if TYPE_CHECKING:
@@ -107,10 +110,8 @@ def compare(
     ] = None,
     device: Device = None,
     threads: Threads = None,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="List unchanged and skipped benchmarks, too.")
-    ] = False,
-    format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
+    verbose: Verbose = False,
+    format: Formats = Format.TEXT,
     records: Records = None,
 ) -> None:
     """Compare the speed of HEAD and BASE: 0 no regression, 1 regression, 2 not measured.
@@ -331,7 +332,9 @@ def history(
         raise MlpperfError(f"No series that was compared is called {first!r}.")
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted), crop=False)
-    measured = table.read_history(*sources) if levels else table.history(*sources)
+    measured = table.history(*sources)
+    if not levels:
+        measured.refuse_empty()
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
     measured.unreadable.extend(damaged)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import typer
 
+from ..engine.options import Format
 from ..errors import MlpperfError
 from .causes import Explained
 
 if TYPE_CHECKING:
     from ..engine.compare import Comparison, Request
     from ..engine.history.recording import Recording
-
-
-class Format(StrEnum):
-    """Output format of a comparison."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    JSON = "json"
 
 
 def compared(request: Request, recording: Recording) -> Comparison:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Python, Records, SeriesPatterns, Suites, With, revisions
+from ..engine.options import Python, Records, SeriesPatterns, Slower, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 
@@ -60,14 +59,13 @@ def backfill(
     from ..engine.levels.backfill import Workers
     from ..engine.levels.backfill import backfill as filled
     from ..engine.levels.gathering import gathered
-    from ..engine.levels.lineage import chosen
     from ..engine.levels.measuring import Here
     from ..engine.levels.planning import Plan
 
     if every < 1:
         raise MlpperfError(f"--every takes a number from 1 on, not {every}.")
     recording = Recording("comparison", "comparisons", records)
-    lineage = _lineage(lambda top: chosen(commits, top, since).thinned(every))
+    lineage = _lineage(commits, since).thinned(every)
     options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}
     request = _request(lineage, series=series or (), **options)
     plan = Plan(gathered(recording.file.parent, lineage), request.selected, again)
@@ -93,13 +91,7 @@ def backfill(
 
 
 def bisect(
-    series: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SERIES",
-            help="Name or pattern of the benchmark (default: all that became slower).",
-        ),
-    ] = None,
+    series: Slower = None,
     good: Annotated[
         str,
         typer.Option(
@@ -135,7 +127,6 @@ def bisect(
     from ..engine.levels import show, show_bisection
     from ..engine.levels.bisection import Hunt, first_pair, hunt, targets
     from ..engine.levels.gathering import gathered
-    from ..engine.levels.lineage import chosen
     from ..engine.levels.measuring import SECONDS_OF_ONE, Here
     from ..engine.levels.planning import Plan
     from ..engine.words import percentage
@@ -146,7 +137,7 @@ def bisect(
     if not 0.5 <= share < 1:
         raise MlpperfError(f"The confidence must lie between 50 and 100 %, not at {confidence}.")
     recording = Recording("comparison", "comparisons", records)
-    lineage = _lineage(lambda top: chosen(f"{good}..{bad}", top))
+    lineage = _lineage(f"{good}..{bad}")
     plan = Plan(gathered(recording.file.parent, lineage))
     seconds = budget if budget is not None or series is None else SECONDS_OF_ONE
     options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": seconds}
@@ -179,10 +170,11 @@ def _request(lineage: Lineage, **options: Any) -> Request:
     return Request(first, last, benchmarks=last, usual=extensions.hot_paths(), **options)
 
 
-def _lineage(choose: Callable[[Path], Lineage]) -> Lineage:
+def _lineage(commits: str | None, since: str | None = None) -> Lineage:
     """Commits of the project's repository, or of the one that `asv.conf.json` names."""
+    from ..engine.levels.lineage import chosen
     from ..engine.versions.repository import source
     from ..engine.versions.scratch import scratch
 
     with scratch("repository") as folder:
-        return choose(source(Path.cwd(), folder).top)
+        return chosen(commits, source(Path.cwd(), folder).top, since)

@@ -109,7 +109,7 @@ def export(
     """
     from ..engine import words
     from ..engine.compare import comparisons
-    from ..engine.history.table import read_history
+    from ..engine.history.table import history
     from ..engine.report import export as parquet
 
     folder, asv, pytest_benchmark = _Site(out, records, asv, pytest_benchmark).sources()
@@ -118,7 +118,7 @@ def export(
     frames = {}
     if made:
         frames["comparisons"] = parquet.comparisons_frame(made)
-    measured = read_history(races, asv, pytest_benchmark)
+    measured = history(races, asv, pytest_benchmark)
     damaged = [*damaged, *measured.unreadable]
     if len(measured.table):
         frames["measurements"] = parquet.measurements_frame(measured.table)

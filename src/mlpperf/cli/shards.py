@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..engine.options import Records
+from ..engine.options import Format, Formats, Records, Verbose
 from .causes import Explained
-from .conclusion import Format, conclude
+from .conclusion import conclude
 
 if TYPE_CHECKING:
     from ..engine.compare import Shard
@@ -36,10 +36,8 @@ def merge(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder with the results of all shards.")
     ],
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="List unchanged and skipped benchmarks, too.")
-    ] = False,
-    format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
+    verbose: Verbose = False,
+    format: Formats = Format.TEXT,
     records: Records = None,
 ) -> None:
     """Merge the shards of a comparison: 0 no regression, 1 regression, 2 not measured.

@@ -56,24 +56,24 @@ class Benchmarks(NamedTuple):
 
 
 def benchmarks(folder: Path) -> Benchmarks:
-    """The benchmarks of the project that `folder` is in, among the files that git tracks.
+    """The benchmarks that are compared of the project that `folder` is in, in files of git.
 
-    Raises
-    ------
-    MlpperfError
-        Outside a git repository, or if a configuration cannot be read.
+    Raises `MlpperfError` outside a git repository, or if a configuration cannot be read.
     """
     from ..engine.suites.discovery import discover
     from ..engine.suites.pyproject import entries
+    from ..engine.suites.settings import settings
     from ..engine.versions.repository import project_folder
     from ..engine.versions.scratch import scratch
     from ..engine.versions.version import checked_out
 
     top, below = project_folder(folder)
     entries(top / below / "pyproject.toml")  # an error names this file, not the copy
+    kinds = settings(top / below).suites
     with scratch("versions") as temporary:
         version = checked_out(None, top, below, temporary / "copy")
-        return Benchmarks(top, below, version.entries, discover(version.root))
+        hot_paths = version.entries if "hotpaths" in kinds else ()
+        return Benchmarks(top, below, hot_paths, discover(version.root, kinds))
 
 
 class Ci(StrEnum):
@@ -117,10 +117,7 @@ def init(
 def _projects(folder: Path) -> list[Benchmarks]:
     """The project around `folder`; those below it if it holds only other projects.
 
-    Raises
-    ------
-    MlpperfError
-        If none has benchmarks.
+    Raises `MlpperfError` if none has benchmarks.
     """
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of

@@ -6,10 +6,20 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..engine.git import query
 from ..engine.words import SHORT
+
+# What reading of `source` raises if something of it is not known.
+UNKNOWN = (metadata.PackageNotFoundError, OSError, ValueError, KeyError, TypeError)
+
+
+def source() -> dict[str, Any]:
+    """Where pip got this version of mlpperf from: its `direct_url.json`, as somebody wrote it."""
+    text = metadata.distribution("mlpperf").read_text("direct_url.json")
+    return {**json.loads(text or "{}")}
 
 
 def version() -> str:
@@ -26,7 +36,6 @@ def _commit() -> str:
         commit = (query("rev-parse", "--verify", "HEAD", folder=folder) or "")[:SHORT]
         return f"commit {commit}{' with changed files' if changed else ''}" if commit else ""
     try:
-        source = json.loads(metadata.distribution("mlpperf").read_text("direct_url.json") or "{}")
-        return f"commit {str(source['vcs_info']['commit_id'])[:SHORT]}"
-    except (metadata.PackageNotFoundError, OSError, ValueError, KeyError, TypeError):
+        return f"commit {str(source()['vcs_info']['commit_id'])[:SHORT]}"
+    except UNKNOWN:
         return ""

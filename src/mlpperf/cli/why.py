@@ -6,21 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ..engine.options import Python, Records, Suites, With, revisions
+from ..engine.options import Format, Formats, Python, Records, Slower, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 from .causes import causes_of
-from .conclusion import Format, compared
+from .conclusion import compared
 
 
 def why(
-    series: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="SERIES",
-            help="Name or pattern of the benchmark (default: all that became slower).",
-        ),
-    ] = None,
+    series: Slower = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +33,7 @@ def why(
     suite: Suites = None,
     python: Python = None,
     with_: With = None,
-    format: Annotated[Format, typer.Option(help="text, markdown or json.")] = Format.TEXT,
+    format: Formats = Format.TEXT,
     records: Records = None,
 ) -> None:
     """Show which functions made a benchmark slower: 0 explained, 2 not explained.

@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .. import __version__
+from .version import UNKNOWN as NOT_KNOWN
+from .version import source
 
 if TYPE_CHECKING:
     from ..engine.versions.declared import Declared
@@ -147,13 +148,13 @@ def installed_from() -> str | None:
     None if pip got it from a folder, or by its name alone: no index is known to have it.
     """
     try:
-        source = json.loads(metadata.distribution("mlpperf").read_text("direct_url.json") or "{}")
-        address = urlsplit(str(source["url"]))
+        known = source()
+        address = urlsplit(str(known["url"]))
         port = f":{address.port}" if address.port else ""
         place = f"https://{address.hostname}{port}{address.path}"  # without a password
-        if "vcs_info" in source:
-            place = f"{source['vcs_info']['vcs']}+{place}@{source['vcs_info']['commit_id']}"
-    except (metadata.PackageNotFoundError, OSError, ValueError, KeyError, TypeError):
+        if "vcs_info" in known:
+            place = f"{known['vcs_info']['vcs']}+{place}@{known['vcs_info']['commit_id']}"
+    except NOT_KNOWN:
         return None
     is_plain = re.fullmatch(r"(git\+)?https://[\w.:-]+/[\w./~+@%-]+", place)
     return f"mlpperf @ {place}" if address.scheme == "https" and is_plain else None

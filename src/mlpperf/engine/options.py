@@ -7,6 +7,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -50,6 +51,27 @@ PytestBenchmark = Annotated[
     Path | None,
     typer.Option(
         help="pytest-benchmark's JSON, a file or folder (default: .benchmarks, if it exists)."
+    ),
+]
+
+
+class Format(StrEnum):
+    """Output format of a comparison."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+Formats = Annotated[Format, typer.Option("--format", help="text, markdown or json.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="List unchanged and skipped benchmarks, too.")
+]
+Slower = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SERIES",
+        help="Name or pattern of the benchmark (default: all that became slower).",
     ),
 ]
 

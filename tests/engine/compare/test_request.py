@@ -474,10 +474,6 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
         (["HEAD", "--budget", "nan", "--all"], "positive number of seconds, not nan"),
         (["HEAD", "--threads", "0"], "0 threads were asked for"),
         (["HEAD", "--series", "double/*", "--all"], "no series that fits 'double/*'"),
-        (["HEAD", "--path=sums"], "--path was removed: use --series 'PATH/*'."),
-        (["HEAD", "--case", "batch-12"], "--case was removed: use --series '*/CASE/*'."),
-        (["HEAD", "--backend", "numba"], "--backend was removed: use --series '*/VARIANT'"),
-        (["HEAD", "--full"], "--full was removed: use --all."),
     ],
 )
 @pytest.mark.usefixtures("here")

@@ -265,7 +265,8 @@ def test_commits_stand_in_gits_order_and_the_others_where_their_date_belongs(
         ],
         tmp_path,
     )
-    found = history(tmp_path, repository=repository)
+    monkeypatch.chdir(repository)
+    found = history(tmp_path)
     table = frame(found.table).drop_duplicates("commit").set_index("commit")
     table = table.loc[list(found.table.commits)]
     assert list(table.index) == [*made[:3], unknown, "no hash at all", made[3]]
@@ -572,7 +573,7 @@ def test_a_damaged_part_of_pytest_benchmark_is_named_and_skipped(
 
 def test_nothing_to_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match="There is no history yet; `mlpperf race`, `asv run`"):
-        history()
+        history().refuse_empty()
     for source, what in (("records", "races"), ("asv", "results"), ("pytest_benchmark", "results")):
         for folder in (tmp_path, tmp_path / "missing"):
             with pytest.raises(MlpperfError, match=f"There are no {what}.* makes some"):
@@ -582,7 +583,7 @@ def test_nothing_to_read_is_one_sentence(tmp_path: Path) -> None:
 def test_nothing_readable_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "races.jsonl").write_text("{\n{\n")
     with pytest.raises(MlpperfError, match=r"Nothing .* \(2 damaged\), such as .*line 1"):
-        history(tmp_path)
+        history(tmp_path).refuse_empty()
 
 
 # --- curves --------------------------------------------------------------------------------------

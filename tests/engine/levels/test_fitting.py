@@ -93,12 +93,12 @@ def test_steps_are_found_where_they_are(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("noise", [1.0, 3.0], ids=["as told", "three times as told"])
 def test_histories_without_steps_are_silent(rng: np.random.Generator, noise: float) -> None:
-    """Fifty histories of twenty series: false alarms are allowed in one of a hundred."""
+    """Twenty histories of twenty series: false alarms are allowed in one of a hundred."""
     alarms = 0
-    for _ in range(50):
+    for _ in range(20):
         networks = {name: network(edges_of({}, rng, noise=noise)) for name in range(20)}
         alarms += any(one.steps for one in fit_all(networks).values())
-    assert alarms <= 3  # of 50 at 1 %: more with a probability of 0.2 %
+    assert alarms <= 2  # of 20 at 1 %: more with a probability of 0.1 %
 
 
 def test_errors_that_are_too_small_are_found_out(rng: np.random.Generator) -> None:
@@ -215,12 +215,12 @@ def estimated(
 def test_errors_that_are_too_small_by_chance_show_no_steps(
     freedom: float, machines: int, rng: np.random.Generator
 ) -> None:
-    """Of 60 histories of 20 series, of which 0.6 may show one; a thousand were tried elsewhere."""
+    """Of 16 histories of 20 series, of which 0.2 may show one; a thousand were tried elsewhere."""
     shown = 0
-    for _ in range(60):
+    for _ in range(16):
         fits = fit_all({name: estimated(rng, {}, freedom, machines) for name in range(20)})
         shown += any(found.steps for found in fits.values())
-    assert shown <= 4
+    assert shown <= 1
 
 
 def test_edges_together_show_what_none_would_show_alone(rng: np.random.Generator) -> None:

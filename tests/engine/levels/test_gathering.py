@@ -13,7 +13,7 @@ import pytest
 from mlpperf.engine.compare.records import comparisons
 from mlpperf.engine.levels import show
 from mlpperf.engine.levels.backfill import backfill
-from mlpperf.engine.levels.gathering import gathered, levels_here, levels_of
+from mlpperf.engine.levels.gathering import gathered, levels_here
 from mlpperf.engine.levels.lineage import lineage
 from mlpperf.engine.levels.planning import Plan
 from mlpperf.engine.suites.series import Series
@@ -125,7 +125,7 @@ def test_records_are_read_from_their_folder(
 def test_there_are_none_outside_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, branch: Branch
 ) -> None:
-    plan, here = branch(3, {})
+    _, here = branch(3, {})
     monkeypatch.chdir(tmp_path)
     assert levels_here([here.record(0, 1)]) is None
-    assert levels_of([], plan.levels.lineage) is None
+    assert levels_here([]) is None

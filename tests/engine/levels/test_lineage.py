@@ -78,14 +78,17 @@ def test_what_git_is_set_to_say_to_people_changes_nothing(branch: Path) -> None:
     assert after[:2] == before[:2]
 
 
-def test_the_history_of_races_has_such_commits_in_order(branch: Path, tmp_path: Path) -> None:
+def test_the_history_of_races_has_such_commits_in_order(
+    branch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     signed(branch)
+    monkeypatch.chdir(branch)
     hashes = [commit.hash for commit in lineage("main", branch).commits]
     line = (Path(__file__).parents[3] / "records" / "races.jsonl").read_text().splitlines()[0]
     start, _, rest = line.partition('"commit": {"hash": "')
     made = [f'{start}"commit": {{"hash": "{one}"{rest[41:]}' for one in reversed(hashes)]
     (tmp_path / "races.jsonl").write_text("\n".join(made))
-    found = history(tmp_path, repository=branch)
+    found = history(tmp_path)
     assert found.unreadable == []
     assert found.table.commits == tuple(hashes)
     assert found.subjects[hashes[0]] == "commit 0\u2028 of thrée"

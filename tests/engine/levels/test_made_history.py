@@ -38,7 +38,7 @@ def seconds(rng: np.random.Generator) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(3))
 def test_pairs_name_the_commits_and_seconds_do_not(branch: Branch, number: int) -> None:
     rng = np.random.default_rng(number)
     plan, here = branch(COMMITS, PLANTED, rng=rng)  # each comparison to 0.3 %

@@ -344,14 +344,6 @@ def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     [
         (["--device", "tpu"], "There is no device 'tpu'; write cpu, or gpu:0 for the first GPU."),
         (["--threads", "0"], f"0 threads were asked for; this machine allows 1 to {MOST}."),
-        (
-            ["--inter", "0"],
-            "--inter was removed: use --threads, or TensorFlow's variable TF_NUM_INTEROP_THREADS.",
-        ),
-        (
-            ["--gpu-memory=512"],
-            "--gpu-memory was removed: use TensorFlow's variable TF_FORCE_GPU_ALLOW_GROWTH.",
-        ),
     ],
 )
 def test_an_impossible_setting_is_one_sentence(

@@ -1,14 +1,20 @@
 """A kept proof is used only while nothing has changed that it depends on."""
 
+import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from mlpperf.engine.files import cache_folder
+from mlpperf.engine.race.kept import Proofs
+from mlpperf.engine.suites.catalogue import hot_paths
 
 HELPER = "def twice(x):\n    return 2 * x\n"
 PATHS = '''
@@ -37,52 +43,61 @@ PATHS = (
     ),
 )
 '''
-# Counts the proofs that are made; a proof needs nothing else of a race.
 PROVES = """
-import sys
-from mlpperf.devices import Setting
 from mlpperf.engine.race.kept import Proofs
-
-proofs = Proofs(sys.argv[1], again="--prove" in sys.argv, now=float(sys.argv[2]))
+proofs = Proofs("race")
 from mlpperf.engine.suites.catalogue import hot_paths
-
 (path,) = hot_paths()
-contestants = [c for case in path.cases for c in proofs.of(path, case, path.variants)]
-if "--edit" in sys.argv:
-    open("helper.py", "a").write("# edited meanwhile")
+for case in path.cases:
+    proofs.of(path, case, path.variants)
 proofs.save()
-print([c.dtype if not c.wrong else "wrong" for c in contestants], len(proofs._new), proofs)
+print(proofs)
 """
+MODULES = ("quick", "helper", "near")
 RIGHT, NOON = ["float64"] * 2, 1_000_000.0
 Proves = Callable[..., str]
 
 
+def prove(command: str = "race", *options: str, now: float = NOON, **variables: str) -> str:
+    """Prove both cases, as a process of its own would; gives outcomes, new proofs, the sentence."""
+    for name in MODULES:
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    with mock.patch.dict(os.environ, variables):
+        os.environ.pop("PYTEST_CURRENT_TEST", None)
+        proofs = Proofs(command, again="--prove" in options, now=now)
+        (path,) = hot_paths()
+        contestants = [c for case in path.cases for c in proofs.of(path, case, path.variants)]
+        if "--edit" in options:
+            with Path("helper.py").open("a") as file:
+                file.write("# edited meanwhile")
+        proofs.save()
+    outcomes = ["wrong" if c.wrong else c.dtype for c in contestants]
+    return f"{outcomes} {len(proofs._new)} {proofs}".strip()
+
+
 @pytest.fixture
-def proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proves:
-    """Proves both cases in a process of its own; gives outcomes, new proofs, and the sentence."""
+def proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proves]:
+    """Proves the paths of a project, which `verify` has proved once."""
     (tmp_path / "project").mkdir()
     (tmp_path / "library").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setenv("MLPPERF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "library"))
+    monkeypatch.syspath_prepend(str(tmp_path / "library"))
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     Path("pyproject.toml").write_text('[tool.mlpperf]\npaths = ["quick:PATHS"]\n')
     Path("quick.py").write_text(PATHS)
     Path("helper.py").write_text(HELPER)
     (tmp_path / "library" / "near.py").write_text("FACTOR = 2\n")
-
-    def prove(command: str = "race", *options: str, now: float = NOON, **environment: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", PROVES, command, str(now), *options],
-            env={**os.environ, "PYTEST_CURRENT_TEST": "", **environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.strip()
-
     assert prove("verify") == f"{RIGHT} 2"
-    return prove
+    yield prove
+    monkeypatch.undo()
+    time.tzset()
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
 KEPT = f"{RIGHT} 0 2 proofs kept from 13:46 (verify); --prove repeats them."
@@ -93,6 +108,17 @@ def test_a_race_keeps_what_verify_has_proved(proves: Proves) -> None:
     assert proves() == KEPT
     assert proves("race", COLUMNS="77", SHLVL="9") == KEPT  # these change nothing
     assert proves(now=NOON + 86_000) == KEPT
+
+
+def test_a_process_keeps_what_another_has_proved(proves: Proves) -> None:
+    library = str(Path("../library").resolve())
+    environment = {**os.environ, "MLPPERF_RECORDS": "", "PYTHONPATH": library}
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    words = [sys.executable, "-c", PROVES]
+    options: dict[str, Any] = {"env": environment, "capture_output": True, "check": True}
+    shown = [subprocess.run(words, **options).stdout.decode() for _ in range(2)]
+    assert shown[0] == "\n"
+    assert shown[1].startswith("2 proofs kept from ")
 
 
 def test_prove_repeats_it(proves: Proves) -> None:

@@ -31,7 +31,7 @@ from mlpperf.engine.race import warnings as warnings_module
 from mlpperf.engine.race.looks import LOOKS
 from mlpperf.engine.race.race import SECONDS, Contest, Contestant, race, run, time_error
 from mlpperf.engine.race.result import SCATTER, Result
-from mlpperf.engine.race.warnings import TELLING_ROUNDS, two_modes, warnings
+from mlpperf.engine.race.warnings import ROUNDS_LEAST, two_modes, warnings
 from mlpperf.engine.statistics.intervals import FEWEST, Interval, ratio_interval
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.worker import contest as contest_module
@@ -1038,7 +1038,7 @@ def test_a_drift_is_a_warning_if_it_contradicts_the_verdict() -> None:
 
 
 def test_a_drift_needs_enough_rounds_in_both_halves() -> None:
-    enough = 2 * TELLING_ROUNDS
+    enough = 2 * ROUNDS_LEAST
     rising = np.linspace(0.98, 1.08, enough) * steady(enough, 1e-4)
     assert not any("drift" in each for each in warned(rising[:-1]))
     assert any("drift" in each for each in warned(rising))
@@ -1074,7 +1074,7 @@ def test_two_clusters_are_found(share: float, n: int) -> None:
 
 
 def test_few_values_equal_values_outliers_and_near_clusters_are_no_two_clusters() -> None:
-    halves = (np.arange(TELLING_ROUNDS) % 2).astype(float)
+    halves = (np.arange(ROUNDS_LEAST) % 2).astype(float)
     assert two_modes(halves) == (0.0, 1.0)
     assert two_modes(halves[1:]) is None
     assert two_modes(np.zeros(50)) is None

@@ -107,7 +107,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 
 def lapsed(base: Path, head: Path) -> list[str]:
-    policy = against_base(settings(head).policy, base, head, TODAY)
+    policy = against_base(settings(head).policy, base, head, TODAY, tuple)
     return [entry.lapsed for entry in policy.accepted]
 
 
@@ -123,7 +123,8 @@ def test_an_acceptance_counts_until_it_expires_or_the_base_has_it(tmp_path: Path
 
 
 def changes(base: Path, head: Path) -> list[str]:
-    return against_base(settings(head).policy, base, head, TODAY).changes
+    policy = against_base(settings(head).policy, base, head, TODAY, lambda: {"asv", "pytest"})
+    return policy.changes
 
 
 def test_what_differs_from_the_base_is_named(tmp_path: Path) -> None:
@@ -136,6 +137,15 @@ def test_what_differs_from_the_base_is_named(tmp_path: Path) -> None:
         f"accepted: {ENTRY.series}",
     ]
     assert changes(head, head) == []
+
+
+def test_what_init_writes_changes_nothing(tmp_path: Path) -> None:
+    base = project(tmp_path / "base", "")
+    written = '[tool.mlpperf]\nsuites = ["asv", "pytest"]\nthreshold = "{}"\n'
+    head = project(tmp_path / "head", written.format("0.5%"))
+    assert changes(base, head) == []
+    fewer = project(tmp_path / "fewer", written.format("1%").replace('"asv", ', ""))
+    assert changes(base, fewer) == ['suites: none → ["pytest"]', 'threshold: none → "1%"']
 
 
 def test_no_change_of_a_long_or_nested_setting_is_missed(tmp_path: Path) -> None:

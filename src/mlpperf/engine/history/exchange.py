@@ -18,6 +18,7 @@ from ...errors import MlpperfError
 from ..words import count
 from .branch import Branch, Change, Files
 from .fields import shaped
+from .reading import each_line
 from .records import Origin, append, as_line, make_folder
 
 PART = 16 << 20  # bytes of a file on the branch, unless a single record is larger
@@ -106,10 +107,8 @@ def push(branch: Branch, folder: Path, kinds: Kinds, compact: bool = False) -> E
 def pull(branch: Branch, folder: Path, kinds: Kinds) -> Exchanged:
     """Add to the folder what it lacks of the records on the branch.
 
-    Raises
-    ------
-    MlpperfError
-        If there is no such branch, or it has damaged files; what is not damaged is then here.
+    Raises `MlpperfError` if there is no such branch, or it has damaged files; the others are then
+    here.
     """
     tip = branch.tip()
     if tip is None:
@@ -183,18 +182,13 @@ def _in_folder(folder: Path, name: str, kind: Kind) -> tuple[Lines, int]:
     file = folder / f"{name}.jsonl"
     lines: Lines = {}
     damaged = 0
-    try:
-        content = file.read_bytes() if file.exists() else b""
-    except OSError as reason:
-        raise MlpperfError(f"{file} cannot be read ({reason.strerror}).") from reason
-    for text in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-        if text.strip():
-            try:
-                line, record = kind.line(text)
-            except (ValueError, RecursionError):
-                damaged += 1
-                continue
-            lines[line] = record
+    for read in each_line(file, kind.line):
+        if isinstance(read, tuple):
+            lines[read[0]] = read[1]
+        elif read.startswith(f"{file}, line "):
+            damaged += 1
+        else:
+            raise MlpperfError(f"{file} cannot be read ({read.removeprefix(f'{file}: ')}).")
     return lines, damaged
 
 

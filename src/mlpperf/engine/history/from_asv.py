@@ -26,7 +26,7 @@ class _Format(msgspec.Struct):
 class _Machine(msgspec.Struct):
     machine: Name
     cpu: str
-    num_cpu: int | str  # asv writes what its configuration says, often as text
+    num_cpu: int | str  # asv writes what its configuration has, often as text
 
 
 class _Results(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Reads records: each line of a file becomes a struct, or a sentence that says why it cannot.
+"""Reads records: each line of a file becomes a struct, or a sentence about why it cannot.
 
 The struct of a kind, such as `races.RaceRecord`, names its file and the type of each field. All
 fields are checked here, once, so nothing that uses a record has to check it again.

@@ -130,6 +130,17 @@ class History:
     unreadable: list[str]
     subjects: dict[str, str]
 
+    def refuse_empty(self) -> None:
+        """Raise `MlpperfError` if there is nothing, or nothing that can be read."""
+        if not len(self.table):
+            raise MlpperfError(
+                f"Nothing of the history can be read ({len(self.unreadable)} damaged), such as "
+                f"{self.unreadable[0]}."
+                if self.unreadable
+                else "There is no history yet; `mlpperf race`, `asv run` or "
+                "`pytest --benchmark-only --benchmark-autosave` makes some."
+            )
+
     def only(
         self,
         paths: Sequence[str] = (),
@@ -164,32 +175,6 @@ def history(
     records: Path | None = None,
     asv: Path | None = None,
     pytest_benchmark: Path | None = None,
-    repository: Path | None = None,
-) -> History:
-    """Read the history from all sources that are given, as `read_history` does.
-
-    Raises `MlpperfError` if a source that is given is not there, or there is nothing that can be
-    read.
-    """
-    result = read_history(records, asv, pytest_benchmark, repository)
-    if not len(result.table) and result.unreadable:
-        raise MlpperfError(
-            f"Nothing of the history can be read ({len(result.unreadable)} damaged), such as "
-            f"{result.unreadable[0]}."
-        )
-    if not len(result.table):
-        raise MlpperfError(
-            "There is no history yet; `mlpperf race`, `asv run` or "
-            "`pytest --benchmark-only --benchmark-autosave` makes some."
-        )
-    return result
-
-
-def read_history(
-    records: Path | None = None,
-    asv: Path | None = None,
-    pytest_benchmark: Path | None = None,
-    repository: Path | None = None,
     seen: Callable[[RaceRecord], object] = lambda race: None,
 ) -> History:
     """Read the history from all sources that are given; its table may be empty.
@@ -201,14 +186,13 @@ def read_history(
     records : folder with `races.jsonl`.
     asv : asv's folder of results.
     pytest_benchmark : one of its JSON files, or a folder with such files at any depth.
-    repository : a folder whose git knows the commits; by default the current one.
     seen : is called with every race.
     """
     unreadable: list[str] = []
     commits: dict[str, tuple[int, str]] = {}
 
     def dates(hashes: Collection[str]) -> dict[str, int]:
-        commits.update(_commits(hashes, repository))
+        commits.update(_commits(hashes))
         return {commit: date for commit, (date, _) in commits.items()}
 
     table = tabulated(_rows(records, asv, pytest_benchmark, unreadable, seen), dates)
@@ -278,8 +262,8 @@ def time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tuple[int, str]]:
-    """Date in seconds since 1970 and subject of the commits that git knows, parents first.
+def _commits(wanted: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Date in seconds since 1970 and subject of the commits that git knows here, parents first.
 
     Only whole hashes are handed to git, and through its standard input.
     """
@@ -287,7 +271,7 @@ def _commits(wanted: Collection[str], repository: Path | None) -> dict[str, tupl
     if not hashes:
         return {}
     command = ["rev-list", "--date-order", "--reverse", "--ignore-missing", "--stdin"]
-    output = git.query(*command, *COMMITS, folder=repository, stdin="\n".join(hashes))
+    output = git.query(*command, *COMMITS, stdin="\n".join(hashes))
     lines = (line.split("\0") for line in (output or "").split("\n"))  # other lines lack a NUL
     return {
         line[0]: (writable(line[1]), line[2])

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import wraps
-from typing import ParamSpec, Protocol
+from typing import Protocol
 
 from ...errors import MlpperfError
 from ..compare import ComparisonRecord
@@ -43,28 +42,6 @@ class Compared:
     failed: str = ""
 
 
-P = ParamSpec("P")
-
-
-def giving_up(compare: Callable[P, Iterator[Compared]]) -> Callable[P, Iterator[Compared]]:
-    """Raise `MlpperfError` once several comparisons in a row have failed, with the last reason."""
-
-    @wraps(compare)
-    def until_they_fail(*args: P.args, **named: P.kwargs) -> Iterator[Compared]:
-        failures = 0
-        for compared in compare(*args, **named):
-            failures = failures + 1 if compared.failed else 0
-            yield compared
-            if failures == IN_A_ROW:
-                raise MlpperfError(
-                    f"{IN_A_ROW} comparisons in a row could not be made. The last one: "
-                    f"{compared.failed}"
-                )
-
-    return until_they_fail
-
-
-@giving_up
 def backfill(
     plan: Plan, workers: Workers, enough: Callable[[], bool] = lambda: False
 ) -> Iterator[Compared]:
@@ -82,12 +59,21 @@ def backfill(
 
 
 def take(plan: Plan, workers: Workers) -> Compared:
-    """Wait for a pair, and add its result to the plan."""
+    """Wait for a pair, and add its result to the plan.
+
+    Raises `MlpperfError` once several comparisons in a row have failed, with the last reason.
+    """
     pair, outcome = workers.done()
     plan.pending.discard(pair)
     if isinstance(outcome, MlpperfError):
         plan.blame(pair, str(outcome))
+        plan.failures += 1
+        if plan.failures == IN_A_ROW:
+            raise MlpperfError(
+                f"{IN_A_ROW} comparisons in a row could not be made. The last one: {outcome}"
+            )
         return Compared(pair, failed=str(outcome))
+    plan.failures = 0
     link = plan.levels.add(outcome)
     assert link is not None  # the plan takes both commits from its lineage
     plan.note(link)

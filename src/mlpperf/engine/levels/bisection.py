@@ -1,7 +1,7 @@
 """Finds the commit that made a benchmark slower, with as few comparisons as possible.
 
 Each comparison ends in the middle of the range in which a step may be. It becomes an edge of the
-network, so earlier comparisons are used, too, and several steps are found like one.
+network, so earlier comparisons are used, too, and several steps are located like one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import MlpperfError
 from ..statistics.verdicts import Verdict
 from ..suites.series import Series, fits
-from .backfill import Compared, Workers, giving_up, take
+from .backfill import Compared, Workers, take
 from .edges import EXACT
 from .fitting import CONFIDENCE, Fit, Step, fit
 from .gathering import Link
@@ -74,10 +74,6 @@ class Hunt:
             if pair := self._next_of(series):
                 return pair
         return None
-
-    def open(self, series: Series) -> bool:
-        """Whether another comparison would narrow the steps of a series."""
-        return self._next_of(series) is not None
 
     def steps(self, series: Series) -> tuple[Step, ...]:
         """The steps of a series, as far as they are known."""
@@ -154,8 +150,8 @@ def first_pair(plan: Plan, workers: Workers, pattern: str | None) -> Link:
     """
     pair = 0, len(plan.levels.lineage) - 1
     for link in plan.levels.links:
-        says = targets(link, pattern) if pattern else not link.record.selected
-        if (link.base, link.head) == pair and says and not link.record.interrupted:
+        fitting = targets(link, pattern) if pattern else not link.record.selected
+        if (link.base, link.head) == pair and fitting and not link.record.interrupted:
             return link
     plan.pending.add(pair)
     workers.start(pair)
@@ -181,9 +177,8 @@ def targets(link: Link, pattern: str | None) -> list[Series]:
     return [outcome.series for outcome in timed if outcome.verdict == slower]
 
 
-@giving_up
 def hunt(target: Hunt, workers: Workers) -> Iterator[Compared]:
-    """Compare pairs until the steps of all series are found."""
+    """Compare pairs until the steps of all series are located."""
     while pair := target.next_pair():
         target.count(pair)
         target.plan.pending.add(pair)

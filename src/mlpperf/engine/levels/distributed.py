@@ -11,6 +11,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -34,42 +35,43 @@ PATIENCE = 10.0  # seconds for the scheduler to answer
 WAITING = 3600.0  # seconds for another comparison on the same machine to end
 
 
+@dataclass
 class Cluster:
     """Compares pairs of commits on the workers of a scheduler, and records their results.
 
-    Parameters
+    Attributes
     ----------
     client : connected to the scheduler.
     lineage, request, recording : as for `Here`.
-    measure : what a worker does with a request.
+    measure : what a worker does with a request; by default `measured`.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        lineage: Lineage,
-        request: Request,
-        recording: Recording,
-        measure: Callable[[Request], dict[str, Any]] | None = None,
-    ) -> None:
+    client: Client
+    lineage: Lineage
+    request: Request
+    recording: Recording
+    measure: Callable[[Request], dict[str, Any]] | None = None
+    _pairs: dict[Future[Any], Pair] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         from distributed import as_completed
 
-        self._client, self._lineage = client, lineage
-        self._request, self._recording = request, recording
-        self._measure = measure or measured
-        self._pairs: dict[Future[Any], Pair] = {}
         self._ended = as_completed()
 
     @property
     def free(self) -> bool:
         """Whether there is a worker without a pair."""
-        return len(self._pairs) < max(places(self._client), 1)
+        return len(self._pairs) < max(places(self.client), 1)
 
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
         """Have a worker compare a pair, by the series of these names only, if any are given."""
-        request = about(self._request, self._lineage, pair, series)
-        future = self._client.submit(
-            self._measure, request, resources={RESOURCE: 1}, pure=False, key=f"{pair} {uuid4()}"
+        request = about(self.request, self.lineage, pair, series)
+        future = self.client.submit(
+            self.measure or measured,
+            request,
+            resources={RESOURCE: 1},
+            pure=False,
+            key=f"{pair} {uuid4()}",
         )
         self._pairs[future] = pair
         self._ended.add(future)
@@ -86,7 +88,7 @@ class Cluster:
             future.release()
         if "refused" in answer:
             return pair, MlpperfError(f"{answer['host']}: {answer['refused']}")
-        self._recording.keep(answer["record"])
+        self.recording.keep(answer["record"])
         return pair, shaped(answer["record"], ComparisonRecord)
 
 
@@ -140,15 +142,15 @@ def _check(client: Client, address: str, lineage: Lineage) -> None:
             f"No worker of {address} may measure; start each in a clone of the project, with "
             f"`dask worker {address} --nthreads 1 --resources {RESOURCE}=1`."
         )
-    for worker, told_by in client.run(_about, lineage[-1].hash).items():
-        if told_by["version"] != __version__:
+    for worker, about_it in client.run(_about, lineage[-1].hash).items():
+        if about_it["version"] != __version__:
             raise MlpperfError(
-                f"The worker {worker} has mlpperf {told_by['version']}, and here is {__version__}."
+                f"The worker {worker} has mlpperf {about_it['version']}, and here is {__version__}."
             )
-        if not told_by["known"]:
+        if not about_it["known"]:
             raise MlpperfError(
                 f"The worker {worker} does not know the commit {lineage[-1].short}: it was "
-                f"started in {told_by['folder']}; git fetch there."
+                f"started in {about_it['folder']}; git fetch there."
             )
 
 

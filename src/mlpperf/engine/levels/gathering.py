@@ -197,39 +197,37 @@ def _machine(origin: Origin) -> str:
     return f"{origin.machine.kind}, {origin.device}, {threads}"
 
 
+def levels_of(records: Iterable[ComparisonRecord], unreadable: list[str], every: Lineage) -> Levels:
+    """The levels of a lineage from these comparisons."""
+    levels = Levels(every, unreadable=unreadable)
+    for record in records:
+        levels.add(record)
+    return levels
+
+
 def gathered(folder: Path, every: Lineage) -> Levels:
     """The levels of a lineage from the comparisons recorded in `folder`."""
-    records, damaged = comparisons(folder)
-    levels = Levels(every, unreadable=damaged)
-    for record in records:
-        levels.add(record)
-    return levels
-
-
-def levels_of(records: Iterable[ComparisonRecord], every: Lineage) -> Levels | None:
-    """The levels from these comparisons, from the first compared commit on; None without any."""
-    whole = Levels(every)
-    for record in records:
-        whole.add(record)
-    useful = [link for link in whole.links if link.useful]
-    if not useful:
-        return None
-    levels = Levels(every.after(min(link.base for link in useful)))
-    for record in records:
-        levels.add(record)
-    levels.others = whole.others
-    return levels
+    return levels_of(*comparisons(folder), every)
 
 
 def levels_here(records: Sequence[ComparisonRecord]) -> Levels | None:
-    """The levels of the branch that is checked out here, from these comparisons.
+    """The levels of the branch that is checked out here, from the first compared commit on.
 
     None outside a repository, or if no two commits of it have been compared.
     """
     try:
-        return levels_of(records, lineage(None, Path.cwd())) if records else None
+        every = lineage(None, Path.cwd()) if records else None
     except MlpperfError:  # no repository, or one without a commit
+        every = None
+    if every is None:
         return None
+    whole = levels_of(records, [], every)
+    useful = [link.base for link in whole.links if link.useful]
+    if not useful:
+        return None
+    levels = levels_of(records, [], every.after(min(useful)))
+    levels.others = whole.others
+    return levels
 
 
 def wrong_at(links: Iterable[Link]) -> dict[int, dict[Series, str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...errors import MlpperfError
-from ..compare import Comparison, ComparisonRecord, Request, carry_out, record
+from ..compare import ComparisonRecord, Request, carry_out, record
 from ..history.fields import shaped
 from ..history.recording import Recording
 from ..pool.lock import BusyError
@@ -27,10 +27,11 @@ def about(request: Request, lineage: Lineage, pair: Pair, series: Sequence[str])
     return replace(request, series=series, budget=seconds)
 
 
+@dataclass
 class Here:
     """Compares pairs of commits on this machine, and records the results.
 
-    Parameters
+    Attributes
     ----------
     lineage : the commits.
     request : the options of each comparison; its base and head are replaced.
@@ -38,16 +39,11 @@ class Here:
     progress : called with a clause at the start of each stage.
     """
 
-    def __init__(
-        self,
-        lineage: Lineage,
-        request: Request,
-        recording: Recording,
-        progress: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        self._lineage, self._request = lineage, request
-        self._recording, self._progress = recording, progress
-        self._next: tuple[Pair, Request] | None = None
+    lineage: Lineage
+    request: Request
+    recording: Recording
+    progress: Callable[[str], None] = lambda text: None
+    _next: tuple[Pair, Request] | None = None
 
     @property
     def free(self) -> bool:
@@ -56,7 +52,7 @@ class Here:
 
     def start(self, pair: Pair, series: Sequence[str] = ()) -> None:
         """Compare a pair next, by the series of these names only, if any are given."""
-        self._next = pair, about(self._request, self._lineage, pair, series)
+        self._next = pair, about(self.request, self.lineage, pair, series)
 
     def done(self) -> tuple[Pair, ComparisonRecord | MlpperfError]:
         """Compare the started pair; its record, or why there is none.
@@ -65,18 +61,15 @@ class Here:
         """
         assert self._next is not None
         (pair, request), self._next = self._next, None
-        base, head = (self._lineage[place] for place in pair)
+        base, head = (self.lineage[place] for place in pair)
         try:
             carry_out(
                 request,
-                self._keep,
-                lambda text: self._progress(f"{base.short}..{head.short}: {text}"),
+                lambda result: self.recording.add(record(result)),
+                lambda text: self.progress(f"{base.short}..{head.short}: {text}"),
             )
         except BusyError:  # which is not the commits' fault
             raise
         except MlpperfError as reason:
             return pair, reason
-        return pair, shaped(self._recording.written[-1], ComparisonRecord)
-
-    def _keep(self, result: Comparison) -> None:
-        self._recording.add(record(result))
+        return pair, shaped(self.recording.written[-1], ComparisonRecord)

@@ -47,6 +47,7 @@ class Plan:
     unusable : places of commits that do not run, and why.
     failed : pairs whose comparison gave no result.
     pending : pairs that are being compared.
+    failures : comparisons in a row that could not be made.
     """
 
     levels: Levels
@@ -55,6 +56,7 @@ class Plan:
     unusable: dict[int, str] = field(default_factory=dict)
     failed: set[Pair] = field(default_factory=set)
     pending: set[Pair] = field(default_factory=set)
+    failures: int = 0
 
     def __post_init__(self) -> None:
         """Note the results of earlier comparisons."""

@@ -47,10 +47,7 @@ class Benchmark:
         Both take turns in this process for some seconds. Returns how many times as fast this one
         is, with an interval. The test fails, too, if the interval contains `by`: that is undecided.
 
-        Raises
-        ------
-        MlpperfError
-            If `by` or `seconds` is no positive number.
+        Raises `MlpperfError` if `by` or `seconds` is no positive number.
         """
         import pytest
 

@@ -41,9 +41,7 @@ Amount = Annotated[float, msgspec.Meta(ge=0)]
 class KeptProof(msgspec.Struct, forbid_unknown_fields=True):
     """A proof, and when and by which command it was made."""
 
-    error: Amount
-    tolerance: Amount
-    preparation: Amount
+    proof: Proof
     dtype: str
     time: Amount
     command: str
@@ -62,12 +60,7 @@ class Proofs:
 
     Make it before the project is imported: a file that changes from then on voids the new proofs.
 
-    Parameters
-    ----------
-    command
-        The command that proves.
-    again
-        Whether to prove everything, whatever is kept.
+    `command` is the command that proves; with `again`, it proves everything, whatever is kept.
     """
 
     def __init__(self, command: str, *, again: bool = False, now: float | None = None) -> None:
@@ -80,29 +73,19 @@ class Proofs:
     def of(self, path: HotPath, case: Case, variants: Sequence[Variant]) -> list[Contestant]:
         """Each of `variants` with its proof, which is made now unless it was kept.
 
-        Raises
-        ------
-        WrongResultError
-            If the reference itself fails.
+        Raises `WrongResultError` if the reference itself fails.
         """
         contestants = {}
         for variant in variants:
             if kept := self._kept.get(_name(path, case, variant)):
-                proof = Proof(kept.error, kept.tolerance, kept.preparation)
-                contestants[variant.name] = Contestant(variant, proof, dtype=kept.dtype)
+                contestants[variant.name] = Contestant(variant, kept.proof, dtype=kept.dtype)
                 self._used[kept.time, kept.command] += 1
         missing = [variant for variant in variants if variant.name not in contestants]
         for new in prove(path, case, missing) if missing else ():
             contestants[new.variant.name] = new
             if not new.wrong:
-                self._new[_name(path, case, new.variant)] = KeptProof(
-                    new.proof.error,
-                    new.proof.tolerance,
-                    new.proof.preparation,
-                    new.dtype,
-                    self._moment,
-                    self._command,
-                )
+                about = (new.proof, new.dtype, self._moment, self._command)
+                self._new[_name(path, case, new.variant)] = KeptProof(*about)
         return [contestants[variant.name] for variant in variants]
 
     def save(self) -> None:
@@ -146,7 +129,8 @@ class Proofs:
         return {
             name: proof
             for name, proof in content.proofs.items()
-            if proof.error <= proof.tolerance and 0 <= self._moment - proof.time < KEPT_FOR
+            if 0 <= proof.proof.error <= proof.proof.tolerance
+            and 0 <= self._moment - proof.time < KEPT_FOR
         }
 
     def _file(self) -> Path:

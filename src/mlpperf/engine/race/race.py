@@ -46,7 +46,6 @@ BUDGET = 60.0  # seconds for timing, in all processes of a race together
 SECONDS = 0.07  # of rounds in each process, for a path at a case
 ALONE = 0.5  # seconds of rounds where one process does it all
 EXAMINED = 1000  # ratios that warnings depend on, evenly spread
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass
@@ -130,11 +129,10 @@ class Contest:
         results = []
         for other in self.others:
             if other.wrong:
-                results.append(self._result(other, Timed(), UNKNOWN, 0))
+                results.append(self._untimed(other))
             elif timed := self.timed.get(other.variant.name):
                 processes = len(timed.estimate.log_ratios)
-                result = self._result(other, timed, interval(timed.estimate), processes)
-                results.append(_with_warnings(result, timed, busy))
+                results.append(self.result(other, timed, interval(timed.estimate), processes, busy))
         return results
 
     def floor(self, contestant: Contestant) -> Floor:
@@ -146,41 +144,44 @@ class Contest:
             self.floors[name] = floor_seconds(self.path.cost(self.case), contestant.dtype)
         return self.floors[name]
 
-    def _result(
-        self, contestant: Contestant, timed: Timed, speedup: Interval, processes: int
-    ) -> Result:
-        path, variant, rounds = self.path, contestant.variant, len(timed.seconds)
-        floor = self.floor(contestant) if rounds else NO_FLOOR
-        error = time_error(timed.seconds, timed.estimate.rounds) if rounds else math.nan
-        result = Result(
-            path=path.name,
-            version=path.version,
+    def _untimed(self, contestant: Contestant) -> Result:
+        """What is known of a variant without timing it."""
+        return Result(
+            path=self.path.name,
+            version=self.path.version,
             case=self.case.name,
-            variant=variant.name,
-            backend=variant.backend.name,
-            seconds=float(np.median(timed.seconds)) if rounds else math.nan,
-            reference_seconds=float(np.median(timed.reference)) if rounds else math.nan,
-            speedup=speedup,
-            rounds=rounds,
+            variant=contestant.variant.name,
+            backend=contestant.variant.backend.name,
             proof=contestant.proof,
             preparation=contestant.proof.preparation,
+            limit=self.path.cost(self.case).limit,
+            wrong=contestant.wrong,
+            processes=0,
+        )
+
+    def result(
+        self, contestant: Contestant, timed: Timed, speedup: Interval, processes: int, busy: float
+    ) -> Result:
+        """The result for a variant that was timed, with warnings."""
+        floor = self.floor(contestant)
+        error = time_error(timed.seconds, timed.estimate.rounds)
+        ratios = np.divide(quickest(timed.reference), quickest(timed.seconds))
+        ratios = ratios[:: math.ceil(len(ratios) / EXAMINED)]
+        result = replace(
+            self._untimed(contestant),
+            seconds=float(np.median(timed.seconds)),
+            reference_seconds=float(np.median(timed.reference)),
+            speedup=speedup,
+            rounds=len(timed.seconds),
             floor=floor.seconds,
             share_error=error + floor.error,
-            limit=path.cost(self.case).limit,
-            wrong=contestant.wrong,
+            doubts=tuple(warnings(ratios, speedup, processes, busy)),
             processes=processes,
         )
         if result.beyond_ceiling:  # perhaps because the floor was measured in a slow moment
-            again = floor_seconds(path.cost(self.case), contestant.dtype)
+            again = floor_seconds(self.path.cost(self.case), contestant.dtype)
             result = replace(result, floor=again.seconds, share_error=error + again.error)
         return result
-
-
-def _with_warnings(result: Result, timed: Timed, busy: float) -> Result:
-    ratios = np.divide(quickest(timed.reference), quickest(timed.seconds))
-    ratios = ratios[:: math.ceil(len(ratios) / EXAMINED)]
-    reasons = warnings(ratios, result.speedup, result.processes, busy)
-    return replace(result, doubts=tuple(reasons))
 
 
 def time_error(seconds: Sequence[float], rounds: Sequence[int]) -> float:
@@ -216,11 +217,8 @@ def race(
 
     The interval is over the rounds, and shows nothing about other processes.
 
-    Raises
-    ------
-    MlpperfError
-        If the budget is not positive, the reference fails, or an input is changed while it is
-        timed.
+    Raises `MlpperfError` if the budget is not positive, the reference fails, or an input is changed
+    while it is timed.
     """
     check_budget(budget)
     keep_freed_memory()
@@ -237,8 +235,9 @@ def race(
         for other, seconds in zip((o for o in contest.others if not o.wrong), others, strict=True):
             ratios = np.divide(reference, seconds)
             timed = Timed(RatioEstimate.of_rounds(ratios), seconds, reference)
-            result = contest._result(other, timed, ratio_interval(ratios), 1)
-            results[result.variant] = _with_warnings(result, timed, bystanders.share())
+            speedup, busy = ratio_interval(ratios), bystanders.share()
+            result = contest.result(other, timed, speedup, 1, busy)
+            results[result.variant] = result
     return [results[variant.name] for variant in chosen]
 
 
@@ -259,17 +258,12 @@ def run(
 
     Gives how many timings are planned after this one, and the contest that was just timed.
 
+    Raises `MlpperfError` if a process fails or hangs, or a contestant changes its inputs.
+
     Parameters
     ----------
-    budget
-        Seconds for all processes together. The first ones are not limited by it.
-    precision
-        Half-width of the interval of a speedup, as a share, that is precise enough.
-
-    Raises
-    ------
-    MlpperfError
-        If a process fails, hangs, or finds that a contestant changes its inputs.
+    budget : seconds for all processes together. The first ones are not limited by it.
+    precision : half-width of the interval of a speedup, as a share, that is precise enough.
     """
     rng = np.random.default_rng(seed)
     start, apart = clock(), 0.0  # seconds of a process that belong to no contest
@@ -337,10 +331,7 @@ def _one_process(
 def written(path: HotPath, case: Case, proven: list[Contestant], folder: Path) -> Contest:
     """The contest of variants that are `proven`, with its inputs in `folder` for the processes.
 
-    Raises
-    ------
-    MlpperfError
-        If the inputs cannot be written.
+    Raises `MlpperfError` if the inputs cannot be written.
     """
     keep_freed_memory()
     contest = Contest(path, case, proven)

@@ -12,6 +12,7 @@ from ..statistics.verdicts import Judgement, Verdict
 # Medians of identical code, loaded twice into one process, scatter by up to this share.
 SCATTER = 0.01
 NO_DIFFERENCE_WITHIN = 0.05  # "no difference" requires the interval to lie within ±5 %
+UNKNOWN, UNPROVEN = Interval(math.nan, math.nan, math.nan), Proof()
 
 
 def verdict_of(speedup: Interval) -> Verdict:
@@ -54,12 +55,12 @@ class Result:
     case: str
     variant: str
     backend: str
-    seconds: float
-    reference_seconds: float
-    speedup: Interval
-    rounds: int
-    proof: Proof
-    floor: float
+    seconds: float = math.nan
+    reference_seconds: float = math.nan
+    speedup: Interval = UNKNOWN
+    rounds: int = 0
+    proof: Proof = UNPROVEN
+    floor: float = math.nan
     doubts: tuple[str, ...] = ()
     wrong: str = ""
     processes: int = 1

@@ -16,7 +16,7 @@ from ..worker.rounds import FUNCTIONS
 from .looks import certain
 from .result import NO_DIFFERENCE_WITHIN, SCATTER, verdict_of
 
-TELLING_ROUNDS = 20  # values needed to distinguish drift and two speeds from chance
+ROUNDS_LEAST = 20  # values needed to distinguish drift and two speeds from chance
 
 
 def warnings(
@@ -47,7 +47,7 @@ def warnings(
         low, high = map(math.exp, modes)
         yield f"two speeds: {rounded(low)}× and {rounded(high)}×"
     half = len(ratios) // 2
-    if half >= TELLING_ROUNDS:
+    if half >= ROUNDS_LEAST:
         first, second = ratio_interval(ratios[:half]), ratio_interval(ratios[half:])
         apart = max(first.low / second.high, second.low / first.high) > 1 + SCATTER
         if apart and contradicted(verdict, first.median, second.median):
@@ -74,7 +74,7 @@ def two_modes(values: NDArray[np.float64]) -> tuple[float, float] | None:
     """
     ordered = np.sort(values)
     n = len(ordered)
-    if n < TELLING_ROUNDS:
+    if n < ROUNDS_LEAST:
         return None
     fewest = n // 5
     sizes = np.arange(1, n)

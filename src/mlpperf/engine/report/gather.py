@@ -18,7 +18,7 @@ from ..history.curves import Points, points
 from ..history.races import RaceRecord
 from ..history.reading import AnyRecord, read_records
 from ..history.records import Origin, Place
-from ..history.table import History, read_history
+from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
 from .chosen import chosen
 from .results import Results
@@ -97,7 +97,7 @@ def gather(
 
     races = records if records and (records / "races.jsonl").exists() else None
     if races or asv or pytest_benchmark:
-        read = read_history(races, asv, pytest_benchmark, seen=seen)
+        read = history(races, asv, pytest_benchmark, seen=seen)
         material.history = read if len(read.table) else None
         material.points = points(read.table)
         material.changes = changes_along(material.points)

@@ -31,7 +31,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -43,6 +43,7 @@ from msgspec import Meta, Struct
 from ...errors import MlpperfError
 from ..words import plain
 from .pyproject import content_of, converted, readable, table_at
+from .series import THRESHOLD
 
 ACCEPTED = ".mlpperf-accepted.toml"
 HEAD = "# Accepted regressions: `mlpperf accept` appends to this file.\n"
@@ -177,11 +178,14 @@ def accepted(root: Path) -> list[Acceptance]:
     return converted(content_of(root / ACCEPTED), _File, ACCEPTED).accepted
 
 
-def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
+def against_base(
+    given: Policy, base: Path, head: Path, today: date, kinds: Callable[[], Collection[str]]
+) -> Policy:
     """The policy of `head` beside that of `base`, two folders.
 
     It names the settings that differ. An acceptance that the base has, too, or that has expired,
-    does not count.
+    does not count. `kinds` gives the kinds of suites that the head has: to name all of them, as
+    `mlpperf init` does, changes nothing.
     """
     try:
         known = accepted(base)
@@ -194,6 +198,8 @@ def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
             lapsed = f"it expired after {entry.until}"
         entries.append(msgspec.structs.replace(entry, lapsed=lapsed))
     before, after = (_deciding(folder) for folder in (base, head))
+    if "suites" in after.keys() - before.keys() and {*json.loads(after["suites"])} >= {*kinds()}:
+        del after["suites"]
     changes = [
         f"{key}: {_short(before, key)} → {_short(after, key)}"
         for key in sorted(before.keys() | after.keys())
@@ -213,7 +219,10 @@ def against_base(given: Policy, base: Path, head: Path, today: date) -> Policy:
 def _deciding(root: Path) -> dict[str, str]:
     """The settings that decide, as text, by their names."""
     table = table_at(readable(root), "tool", "mlpperf")
-    return dict(_flat({key: table[key] for key in DECIDING if key in table}))
+    named = dict(_flat({key: table[key] for key in DECIDING if key in table}))
+    if table.get("threshold") == f"{100 * THRESHOLD:g}%":
+        del named["threshold"]  # the default
+    return named
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -71,9 +71,10 @@ def declared(root: Path, suites: Sequence[Suite]) -> Declared:
             ("own", "requirements.txt", _packages(text_of(root / "requirements.txt").splitlines())),
         )
     chosen: dict[str, list[str]] = {"own": [], "extra": [], "group": [], "file": [], "tox": []}
+    chosen["extra"] += map(str, table_at(content, "tool", "mlpperf").get("extras", []))
     for kind, name, packages in sources:
         served = [module for module, names in wanted.items() if names & packages]
-        if served or (kind == "own" and name):
+        if (served or (kind == "own" and name)) and name not in chosen[kind]:
             chosen[kind].append(name)
         for module in served:
             del wanted[module]

@@ -208,7 +208,14 @@ def pair(
         suite_source = checked(around, "benchmarks")
     own_settings = settings(suite_source.root)
     if suite_source is new:  # else both have the policy of a third commit
-        policy = against_base(own_settings.policy, old.root, new.root, date.today())
+        with_paths = ["hotpaths"] if new.entries else []
+        policy = against_base(
+            own_settings.policy,
+            old.root,
+            new.root,
+            date.today(),
+            lambda: [*with_paths, *(suite.kind for suite in discover(new.root))],
+        )
         own_settings = msgspec.structs.replace(own_settings, policy=policy)
     check("kind of suite", wanted.kinds, KINDS)
     kinds = () if wanted.command else wanted.kinds or own_settings.suites
