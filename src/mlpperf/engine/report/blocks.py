@@ -24,6 +24,7 @@ from ...compiled import kernels_called
 from ...hotpath import Variant, as_given
 from ..table import Anchor, Cell, Table
 from ..words import plain
+from .figures import Figure
 
 SPARKLINE_POINTS_MOST = 80
 WIDTH, HEIGHT = 120, 28  # of a sparkline, in pixels
@@ -54,7 +55,7 @@ class Plot:
 
     kind: ClassVar[str] = "plot"
     scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
-    figure: Any
+    figure: Figure
     alt: str
 
 
@@ -173,11 +174,6 @@ class Page:
     sections: Sequence[Section]
     nav: str = ""  # its entry in the navigation
     about: str = ""  # what a search shows and finds besides the title
-
-    @property
-    def up(self) -> str:
-        """From this page to the site's top folder, in an address."""
-        return "../" * self.file.count("/")
 
     @property
     def scripts(self) -> list[str]:

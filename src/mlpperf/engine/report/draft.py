@@ -132,25 +132,21 @@ class Draft:
         link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
         return link.format(name, "json", "JSON", "csv", "CSV")
 
-    def page_of(self, path: str, up: str = "") -> Anchor:
-        """A link to the page of a path, from a page that is `up` from the first one."""
-        return Anchor(plain(path), up + addresses.path(path))
+    def link(self, text: str, address: str) -> Anchor:
+        """A link to a page, if there is that page."""
+        return Anchor(plain(text), address if address in self.planned else "")
 
-    def link(self, text: str, address: str, up: str = "") -> Anchor:
-        """A link to a page, from a page that is `up` from the first one, if there is that page."""
-        return Anchor(plain(text), up + address if address in self.planned else "")
-
-    def benchmark(self, series: Series, up: str = "") -> Anchor:
+    def benchmark(self, series: Series) -> Anchor:
         """A link to the page of a series, or to that of its hot path."""
         own = addresses.benchmark(series)
         shared = "" if series.suite else addresses.path(series.path)
-        return self.link(series.name, own if own in self.planned else shared, up)
+        return self.link(series.name, own if own in self.planned else shared)
 
-    def benchmark_of(self, event: Event, up: str = "") -> Anchor:
+    def benchmark_of(self, event: Event) -> Anchor:
         """A link to the page of the benchmark that changed."""
         if event.paired:
-            return self.benchmark(event.series, up)
-        return self.link(event.name, addresses.path(event.series.path), up)
+            return self.benchmark(event.series)
+        return self.link(event.name, addresses.path(event.series.path))
 
     def about(self, commit: str) -> str:
         """The date and the first line of the message of a commit, as far as they are known."""

@@ -12,7 +12,7 @@ from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
 from ..table import Badge, Cell, Table
 from ..words import SHORT, count, plain, times
-from . import state
+from . import addresses, state
 from .blocks import Page, Prose, Section
 from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
 from .gather import NO_RECORDS
@@ -67,7 +67,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
             shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
         table_rows.append(
             [
-                site.page_of(path),
+                site.link(path, addresses.path(path)),
                 right,
                 *shown,
                 _line(site, path, where, best),
@@ -78,7 +78,15 @@ def _paths_section(site: Draft, where: Place) -> Section:
         timed = {race.result.path for race in site.material.races}
         for path in site.catalogue.values():
             if path.name not in timed:
-                table_rows.append([site.page_of(path.name), "not timed yet", *["–"] * 3, "", ""])
+                table_rows.append(
+                    [
+                        site.link(path.name, addresses.path(path.name)),
+                        "not timed yet",
+                        *["–"] * 3,
+                        "",
+                        "",
+                    ]
+                )
     columns = (
         *("hot path", "still right?", "fastest"),
         *("speedup (95 % interval)", "of ceiling", "history", "last change"),
@@ -130,7 +138,7 @@ def _tracked(site: Draft) -> list[Section]:
             shown: list[Cell] = ["–", "–"] if best is None else _newest(best, site)
             changed = last_change(site, path, Place(machine, "", 0))
             line = longest(curves if best is None else [best])
-            cells.append([site.page_of(path), *shown, line, changed])
+            cells.append([site.link(path, addresses.path(path)), *shown, line, changed])
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
         shared = "" if threads is None else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))

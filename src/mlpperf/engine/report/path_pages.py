@@ -113,7 +113,7 @@ def _compared(site: Draft, name: str) -> Table | None:
             fit = levels.fits.get(series) if levels else None
             steps = f"{len(fit.steps)}" if fit else "–"
             number = f"{site.material.results.number(series):,}"
-            rows.append([site.benchmark(series, "../"), steps, number])
+            rows.append([site.benchmark(series), steps, number])
     columns = ("benchmark", "steps", "comparisons that timed it")
     title = "The benchmarks of this hot path, followed over commits"
     return Table(title, columns, rows) if rows else None
@@ -160,7 +160,7 @@ def _changes(site: Draft, changes: Sequence[Change], title: str) -> Table:
                 site.commit(change.commit),
                 f"{change.date:%Y-%m-%d}",
                 plain(subjects.get(change.commit, "")),
-                site.page_of(curve.path, "../"),
+                site.link(curve.path, addresses.path(curve.path)),
                 *(plain(text) for text in (curve.variant, curve.case, curve.quantity)),
                 Badge(change.how, kind_of(change)),
                 plain(place_of(curve)),
@@ -176,7 +176,7 @@ def _changes(site: Draft, changes: Sequence[Change], title: str) -> Table:
 
 
 def _downloads(file: str) -> list[Markup]:
-    link = Markup('<a href="../data/{0}.{1}">{2}</a>')
+    link = Markup('<a href="data/{0}.{1}">{2}</a>')
     return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
 
 
