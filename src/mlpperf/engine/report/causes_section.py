@@ -10,10 +10,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers.diff import DiffLexer
 
 from ..compare import CausesRecord
-from ..history.fields import Bounds, known
+from ..history.fields import Bounds
 from ..words import by_percent, count, plain
 from .blocks import Code, Prose, Section
-from .forest import Row, forest
+from .forest import Row, forest, ratio_of
 
 HOW_TO_READ = (
     "Each part of the change was added to the base and taken out of the head, and all versions "
@@ -30,8 +30,7 @@ def causes_section(record: CausesRecord) -> Section:
     for number, one in enumerate(record.explanations, 1):
         rows, sources = [], []
         for effect in one.effects:
-            change = effect.change
-            ratio = known(change.median), known(change.low), known(change.high)
+            ratio = ratio_of(effect.change)
             kind = "unchanged"
             if effect.cause:
                 kind = "slower" if ratio[0] > 1 else "faster"

@@ -12,7 +12,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails, changed_packages
+from ..compare import (
+    ComparisonDetails,
+    ComparisonRecord,
+    Remarks,
+    SeriesDetails,
+    changed_packages,
+)
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -22,7 +28,7 @@ from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
 from .draft import Draft
-from .forest import ORDER, Row, forest, ordered
+from .forest import ORDER, Row, forest, ordered, ratio_of
 from .gather import where_from
 
 ABOUT_MOST = 200  # characters that a search shows
@@ -66,7 +72,9 @@ def verdict_of(record: ComparisonRecord) -> str:
 def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
     """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
-    rows = ordered([row(site, one) for one in record.series])
+    rows = ordered(
+        [_row(one, record.remarks.get(one.named.name, Remarks())) for one in record.series]
+    )
     file = addresses.comparison(record)
     name = file.removesuffix(".html")
     blocks: list[Any] = []
@@ -75,7 +83,7 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
         if len(rows) > ROWS_MOST:
             title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
         blocks.append(forest(rows[:ROWS_MOST], title, name="changes"))
-        blocks.append(Prose(site.keep(name, [_flat(one) for one in record.series])))
+        blocks.append(Prose(site.keep(name, record.series)))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))
@@ -95,19 +103,19 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
-def row(site: Draft, one: SeriesDetails) -> Row:
+def _row(one: SeriesDetails, remarks: Remarks) -> Row:
     """A series of a comparison as a row."""
-    ratio = one.ratio
-    middle, low, high = known(ratio.median), known(ratio.low), known(ratio.high)
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
+    if remarks.allowed:
+        words = [f"{remarks.allowed}: {remarks.because}", *words]
     return Row(
         plain(one.named.name),
         addresses.benchmark(one.named),
-        kind,
-        plain("; ".join(filter(None, words))),
-        (middle, low, high),
+        remarks.allowed or kind,
+        plain("; ".join(filter(None, [*words, remarks.work]))),
+        ratio_of(one.ratio),
         _values(one),
     )
 
@@ -281,23 +289,3 @@ def _again(record: ComparisonDetails) -> Html:
             plain(command(record)), remark
         )
     )
-
-
-def _flat(one: SeriesDetails) -> dict[str, Any]:
-    """A series for the files of its page."""
-    return {
-        **one.named._asdict(),
-        "verdict": one.verdict,
-        "ratio": one.ratio.median,
-        "low": one.ratio.low,
-        "high": one.ratio.high,
-        "base_seconds": one.seconds.base,
-        "head_seconds": one.seconds.head,
-        "processes": one.processes,
-        "detectable": one.detectable,
-        "values": one.values,
-        "unit": one.unit,
-        "memory": one.memory,
-        "grown": "; ".join(one.grown),
-        "wrong": "; ".join(one.wrong.values()),
-    }

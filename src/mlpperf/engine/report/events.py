@@ -22,7 +22,7 @@ from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series
 from ..table import Badge
-from ..words import SHORT, by_percent, plain
+from ..words import SHORT, by_percent, plain, with_interval
 from .gather import Material
 
 WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a 95 % interval
@@ -74,7 +74,7 @@ class Event:
         if not math.isfinite(self.ratio):
             return self.detail
         quantity = f" {self.detail}" if self.detail else ""
-        return f"{by_percent(self.ratio)} {interval(self.low, self.high)}{quantity}"
+        return f"{with_interval(self.ratio, self.low, self.high)}{quantity}"
 
     @property
     def name(self) -> str:
@@ -116,11 +116,6 @@ class Event:
     def size(self) -> float:
         """How large it is, for sorting: what is wrong comes first."""
         return abs(math.log(self.ratio)) if self.ratio > 0 else math.inf
-
-
-def interval(low: float, high: float) -> str:
-    """A 95 % interval of a ratio, such as `(+1.8 to +2.4)`."""
-    return f"({100 * (low - 1):+,.1f} to {100 * (high - 1):+,.1f})"
 
 
 def events_of(material: Material) -> list[Event]:

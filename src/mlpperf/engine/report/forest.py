@@ -14,7 +14,8 @@ from html import escape
 
 from markupsafe import Markup
 
-from ..words import by_percent
+from ..history.fields import Bounds, known
+from ..words import with_interval
 from .blocks import Html
 
 LEAST = math.log1p(0.01)  # to which the axis reaches at least, on either side
@@ -28,9 +29,10 @@ APART = 0.13
 EDGE = 0.06  # without ticks, whose labels would not fit, at both ends
 PADDING = 0.04  # at both ends, as a share of the length
 BAD = ("wrong", "slower", "more memory", "larger value")
+ALLOWED = ("accepted", "warning only")
 GOOD = ("faster", "fixed")
 # In which order rows are shown; what is in none of these comes last.
-ORDER = (*BAD, *GOOD, "undecided", "unchanged")
+ORDER = (*BAD, *ALLOWED, *GOOD, "undecided", "unchanged")
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ class Row:
     @property
     def change(self) -> str:
         """Such as `+2.1 % (+1.8 to +2.4)`; empty if nothing was timed."""
-        middle, low, high = self.ratio
-        if not math.isfinite(middle):
-            return ""
-        if not self.known:
-            return by_percent(middle)
-        return f"{by_percent(middle)} ({100 * (low - 1):+,.1f} to {100 * (high - 1):+,.1f})"
+        return with_interval(*self.ratio) if math.isfinite(self.ratio[0]) else ""
+
+
+def ratio_of(bounds: Bounds) -> tuple[float, float, float]:
+    """A recorded ratio and its interval; NaN for what is not known."""
+    return known(bounds.median), known(bounds.low), known(bounds.high)
 
 
 def ordered(rows: Sequence[Row]) -> list[Row]:

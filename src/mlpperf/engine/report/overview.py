@@ -14,7 +14,7 @@ from ..table import Badge, Cell, Table
 from ..words import SHORT, count, plain, times
 from . import addresses, state
 from .blocks import Page, Prose, Section
-from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
+from .draft import Draft, Lead, fastest, grouped, index_of, last_change, longest
 from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
@@ -102,7 +102,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
         table_rows,
         text=range(3),
         notes=[note],
-        records=[flat(race.result) for race in races],
+        records=races,
     )
     index = index_of(site, where)
     name = "speedups" if index == 1 else f"speedups-{index}"

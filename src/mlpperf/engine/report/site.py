@@ -26,7 +26,7 @@ from .blocks import PLOTLY, Page, coded, highlighting
 from .calibration_page import calibration
 from .comparison_list import comparison_list
 from .comparison_page import comparison_page
-from .draft import Content, Draft, Planned, started
+from .draft import Content, Draft, Planned
 from .gather import Material
 from .history_page import history
 from .overview import overview
@@ -62,7 +62,7 @@ def write(
         If the folder holds something else, or cannot be written.
     """
     old = _owned(out)
-    files = _files(started(material, catalogue, content), project)
+    files = _files(Draft(material, {path.name: path for path in catalogue}, content), project)
     try:
         make_folder(out.parent)
         out.mkdir(exist_ok=True)
@@ -146,7 +146,7 @@ def _planned(site: Draft) -> list[Planned]:
     """All pages, the first one first."""
     paths = [
         Planned(addresses.path(name), name, "", partial(path_page, name=name))
-        for name in site.files
+        for name in site.paths
     ]
     try:
         commits = commit_pages.planned(site)

@@ -18,6 +18,7 @@ from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
+from .comparison_page import verdict_of
 from .draft import Draft, grouped
 from .events import WITHIN, Event, by_commit, newest
 from .gather import Material
@@ -63,7 +64,7 @@ def too_short(material: Material) -> str:
 def _last_comparison(site: Draft) -> str:
     """The verdict of the newest comparison, where none is of two commits of this branch."""
     last = max(site.material.comparisons, key=lambda record: record.time, default=None)
-    return without_history(site) if last is None else f"{last.time[:10]}: {shortened(last)}"
+    return without_history(site) if last is None else f"{last.time[:10]}: {verdict_of(last)}"
 
 
 def without_history(site: Draft) -> str:
@@ -75,14 +76,6 @@ def without_history(site: Draft) -> str:
         f"{count(number, 'comparison')}, but none of two commits of the branch that is checked "
         "out; `mlpperf backfill` compares these."
     )
-
-
-def shortened(record: ComparisonRecord) -> str:
-    """The verdict of a comparison, with abbreviated hashes."""
-    text = record.verdict
-    for name in filter(None, record.commits.values()):
-        text = text.replace(name, name[:SHORT])
-    return plain(text)
 
 
 def _open(site: Draft) -> list[Event]:
