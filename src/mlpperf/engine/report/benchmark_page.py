@@ -20,10 +20,10 @@ from ..table import Anchor, Cell, Table
 from ..words import by_percent, count, plain
 from . import addresses
 from .blocks import Code, Page, Prose, Section, source
-from .comparison_page import link_of, seconds_shown, shown, sides
+from .comparison_page import seconds_shown, shown, sides
 from .draft import Draft, grouped
 from .events import WITHIN
-from .forest import Row, forest
+from .forest import Forest, Row
 from .gather import where_from
 from .level_plot import day, level_plot
 from .results import SeriesResult
@@ -98,7 +98,7 @@ def error_of(fit: Fit) -> float:
 def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     """The plot of the level, and a row for each step."""
     behind = {
-        step.where.first: link_of(site, link.record)
+        step.where.first: site.address(addresses.comparison(link.record))
         for step in fit.steps
         if (link := levels.across(step.where.first))
     }
@@ -117,7 +117,7 @@ def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     ]
     if rows:
         title = "Steps, newest first"
-        blocks.append(forest(rows, title, name="steps", subject="since", values=(), filters=False))
+        blocks.append(Forest(rows, title, name="steps", subject="since", values=(), filters=False))
     return blocks
 
 
@@ -128,7 +128,7 @@ def _step(site: Draft, levels: Levels, one: SeriesStep, evidence: str) -> Row:
     about = f"{day(commit)}, {commit.author}: {commit.subject}" if commit.author else day(commit)
     return Row(
         plain(f"{where} ({about})"),
-        site.link("", addresses.commit(commit.hash)).href,
+        site.address(addresses.commit(commit.hash)),
         "slower" if one.step.log_ratio > 0 else "faster",
         f"{one.direction}{on}",
         (one.ratio, *one.interval),
@@ -145,7 +145,7 @@ def _results(
     title = f"{count(len(rows), 'comparison')}, newest first"
     if every > RESULTS_MOST:
         title += f", of the newest {RESULTS_MOST} of {every:,} on all machines"
-    table = forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
+    table = Forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
     newest = Prose(f"The newest: {plain(where_from(results[0].record))}", quiet=True)
     return [table, newest]
 
@@ -165,7 +165,7 @@ def _row(site: Draft, result: SeriesResult) -> Row:
     words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
     return Row(
         f"{record.time[:10]}: {base} → {head}",
-        link_of(site, record),
+        site.address(addresses.comparison(record)),
         "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
         plain("; ".join(words)),
         (middle, low, high),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,7 +27,7 @@ from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
 from .draft import Draft
-from .forest import ORDER, Row, forest, ordered, ratio_of
+from .forest import Forest, Row, kinds, ordered, ratio_of
 from .gather import where_from
 
 ABOUT_MOST = 200  # characters that a search shows
@@ -59,11 +58,6 @@ def sides(record: ComparisonRecord) -> tuple[str, str]:
     return named[0], named[1]
 
 
-def link_of(site: Draft, record: ComparisonRecord) -> str:
-    """The page of a comparison; empty if it has none."""
-    return site.link("", addresses.comparison(record)).href
-
-
 def verdict_of(record: ComparisonRecord) -> str:
     """The verdict of a comparison in a sentence, with short hashes."""
     return short(record.verdict) or "There is no verdict."
@@ -82,7 +76,7 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
         title = count(len(rows), "benchmark")
         if len(rows) > ROWS_MOST:
             title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
-        blocks.append(forest(rows[:ROWS_MOST], title, name="changes"))
+        blocks.append(Forest(rows[:ROWS_MOST], title, name="changes"))
         blocks.append(Prose(site.keep(name, record.series)))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
@@ -98,7 +92,8 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     title = f"{base} → {head}"
     verdict = verdict_of(record)
     if rows and record.exit_code == 1:  # the names are in the table
-        verdict = f"Regression at {head} against {base}: {_counts(rows)}."
+        counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds(rows).items())
+        verdict = f"Regression at {head} against {base}: {counts}."
     about = f"comparison, {record.time[:10]}: {verdict}"[:ABOUT_MOST]
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
@@ -141,12 +136,6 @@ def _values(one: SeriesDetails) -> tuple[str, str]:
 def seconds_shown(value: float) -> str:
     """A time, or nothing if it is not known."""
     return seconds(value) if math.isfinite(value) else ""
-
-
-def _counts(rows: Sequence[Row]) -> str:
-    numbers = Counter(row.kind for row in rows)
-    kinds = sorted(numbers, key=lambda kind: ORDER.index(kind) if kind in ORDER else len(ORDER))
-    return ", ".join(f"{numbers[kind]:,} {kind}" for kind in kinds)
 
 
 def _nothing(record: ComparisonDetails, skipped: int) -> str:

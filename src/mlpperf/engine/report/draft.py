@@ -134,9 +134,13 @@ class Draft:
         link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
         return link.format(name, "json", "JSON", "csv", "CSV")
 
-    def link(self, text: str, address: str) -> Anchor:
+    def address(self, file: str) -> str:
+        """The address of a page; empty if there is no such page."""
+        return file if file in self.planned else ""
+
+    def link(self, text: str, file: str) -> Anchor:
         """A link to a page, if there is that page."""
-        return Anchor(plain(text), address if address in self.planned else "")
+        return Anchor(plain(text), self.address(file))
 
     def benchmark(self, series: Series) -> Anchor:
         """A link to the page of a series, or to that of its hot path."""

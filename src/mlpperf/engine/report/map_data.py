@@ -42,7 +42,7 @@ def drawn(site: Draft, levels: Levels) -> Drawn:
             commit.short,
             f"{time(commit.time):%Y-%m-%d}",
             plain(commit.subject)[:SUBJECT_MOST],
-            site.link("", addresses.commit(commit.hash)).href,
+            site.address(addresses.commit(commit.hash)),
         ]
         for commit in levels.lineage.commits[: last + 1]
     ]

@@ -202,7 +202,7 @@ def _index(site: Draft) -> dict[str, bytes]:
 
 def _drawn(page: Page, site: Draft, project: str) -> bytes:
     text = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             page=page,
@@ -227,8 +227,9 @@ def _plotly() -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """What writes the pages."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("mlpperf.engine.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -236,8 +237,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"json": _json, "coded": coded}
-    return environment
+    made.filters |= {"json": _json, "coded": coded}
+    return made
 
 
 def _shown(value: Any) -> Any:
