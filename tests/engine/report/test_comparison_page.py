@@ -237,7 +237,9 @@ def test_what_a_call_executes_is_shown_beside_the_verdict(site: Callable[..., Pa
     sides = {"base": 1000, "head": 1100}
     more = Work(bytecodes=sides, calls=sides, c_calls=sides, places={"read (town.py:3)": 100})
     same = Work(bytecodes=dict.fromkeys(sides, 9), same=True)
-    html = only_page(site(comparison(timed("a", 0.3, work=more), timed("b", 0.0, work=same))))
+    html = only_page(
+        site(comparison(timed("a", 0.3, significant=True, work=more), timed("b", 0.0, work=same)))
+    )
     verdicts = [row[5] for row in rows(html)]
-    assert "; +10 % bytecodes, most in read (town.py:3)" in verdicts[0]
-    assert "; same work, bytecode for bytecode (C code is not counted)" in verdicts[1]
+    assert "slower +10 % bytecodes, most in read (town.py:3)" in verdicts[0]
+    assert " same work, bytecode for bytecode (C code is not counted)" in verdicts[1]

@@ -45,7 +45,8 @@ def benchmark_page(site: Draft, series: Series) -> None:
         blocks = [*_results(site, series, here, number), *_memory(site, series, here)]
         sections.append(Section(f"Comparisons on {plain(str(where))}", blocks))
     sections += _code(site, series)
-    if related := _related(site, series):
+    others = [s for s in site.material.results.of_function(series.function) if s != series]
+    if related := levels_of(site, "Their levels", others):
         sections.append(Section("Other series of the same function", [related]))
     file = addresses.benchmark(series)
     name = plain(series.name)
@@ -210,21 +211,18 @@ def _code(site: Draft, series: Series) -> list[Section]:
     return [Section("Code", [*code, Prose(about)])]
 
 
-def _related(site: Draft, series: Series) -> Table | None:
-    """The other series of its function, with their change since the first commit."""
+def levels_of(site: Draft, title: str, every: Sequence[Series]) -> Table | None:
+    """A row for each of the first series, with a link to its page; None without any."""
     levels = site.material.levels
     rows: list[Sequence[Cell]] = []
-    for other in site.material.results.of_function(series.function):
-        if other == series:
-            continue
-        fit = levels.fits.get(other) if levels else None
-        change = steps = "–"
+    for series in every[:RELATED_MOST]:
+        fit = levels.fits.get(series) if levels else None
+        steps = change = "–"
         if fit:
             level = fit.levels()
             change = by_percent(math.exp(float(level[-1] - level[0])))
             steps = f"{len(fit.steps)}"
-        rows.append([Anchor(plain(other.name), addresses.benchmark(other)), steps, change])
-        if len(rows) == RELATED_MOST:
-            break
-    columns = ("series", "steps", "since the first commit")
-    return Table("Their levels", columns, rows) if rows else None
+        number = f"{site.material.results.number(series):,}"
+        rows.append([site.benchmark(series), steps, change, number])
+    columns = ("benchmark", "steps", "since the first commit", "comparisons that timed it")
+    return Table(title, columns, rows) if rows else None

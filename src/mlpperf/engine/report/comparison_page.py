@@ -77,7 +77,8 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
         if len(rows) > ROWS_MOST:
             title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
         blocks.append(Forest(rows[:ROWS_MOST], title, name="changes"))
-        blocks.append(Prose(site.keep(name, record.series)))
+        links = Markup('<p class="quiet">These rows as {}.</p>')
+        blocks.append(Prose(links.format(site.keep(name, record.series))))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))
@@ -109,9 +110,10 @@ def _row(one: SeriesDetails, remarks: Remarks) -> Row:
         plain(one.named.name),
         addresses.benchmark(one.named),
         remarks.allowed or kind,
-        plain("; ".join(filter(None, [*words, remarks.work]))),
+        plain("; ".join(filter(None, words))),
         ratio_of(one.ratio),
         _values(one),
+        remark=plain(remarks.work),
     )
 
 
@@ -180,8 +182,11 @@ def notes(record: ComparisonDetails) -> list[str]:
     timed = [one for one in record.series if one.processes]
     if timed:
         took = f" in {record.seconds:.0f} s" if math.isfinite(record.seconds) else ""
+        fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
+        number = f"{fewest} to {most}" if fewest < most else f"{most}"
+        processes = f"{number} process{'es' * (most > 1)}"
         sentences.append(
-            f"{count(len(timed), 'benchmark')} timed{took}, each by {_processes(timed)}. "
+            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}. "
             f"{_detectable(timed)}Changes below {100 * record.threshold:g} % are not reported."
         )
     if record.selected:
@@ -211,15 +216,6 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
         about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
-
-
-def _processes(timed: Sequence[SeriesDetails]) -> str:
-    fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
-    return (
-        count(most, "process").replace("processs", "processes")
-        if fewest == most
-        else (f"{fewest} to {most} processes")
-    )
 
 
 def _detectable(timed: Sequence[SeriesDetails]) -> str:

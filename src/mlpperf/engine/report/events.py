@@ -16,6 +16,7 @@ from ..history.listing import place as place_of
 from ..history.table import time
 from ..levels.edges import EVERY
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
+from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, machine_of, place, steps
 from ..race.result import SCATTER
 from ..statistics.intervals import CONFIDENCE
@@ -143,9 +144,7 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
     for link, outcome in grown_between(levels.links):
         base, commit = levels.lineage[link.base], levels.lineage[link.head]
         yield Event(
-            commit.hash,
-            time(commit.time),
-            commit.subject,
+            *_about(commit),
             commit.short if link.base + 1 == link.head else f"{base.short} to {commit.short}",
             link.head,
             outcome.series,
@@ -155,6 +154,10 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
             open=_still_grown(levels.links, material, link, outcome.series),
             compared=link.record,
         )
+
+
+def _about(commit: Commit) -> tuple[str, datetime, str]:
+    return commit.hash, time(commit.time), commit.subject
 
 
 def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: Series) -> bool:
@@ -182,18 +185,14 @@ def _of_step(levels: Levels, one: SeriesStep) -> Event:
     net = float(level[last] - level[before])
     error = float(fit.errors(before, step.where.machine)[last])
     link = levels.across(step.where.first)
-    commit, (low, high) = levels.lineage[at], one.interval
     return Event(
-        commit.hash,
-        time(commit.time),
-        commit.subject,
+        *_about(levels.lineage[at]),
         place(step, levels.lineage),
         at,
         one.series,
         one.direction,
         one.ratio,
-        low,
-        high,
+        *one.interval,
         machine="" if step.where.machine == EVERY else machine_of(step, levels),
         net=math.exp(net),
         open=step.log_ratio > 0 and net > WITHIN * error,
@@ -215,9 +214,7 @@ def _wrong(levels: Levels) -> Iterator[Event]:
         still = last >= newest
         ends = "" if still else f"; until {levels.lineage[last].short}"
         yield Event(
-            commit.hash,
-            time(commit.time),
-            commit.subject,
+            *_about(commit),
             commit.short,
             first,
             series,

@@ -42,6 +42,7 @@ class Row:
     name, href : what it is about, and the page of that.
     kind : the verdict in a word or two, by which rows are filtered.
     verdict : in full.
+    remark : what else is known, beside it.
     ratio : after ÷ before, with its interval; NaN where it is not known.
     values : in words, for the columns between the name and the change.
     evidence : another page, on which the change rests.
@@ -54,6 +55,7 @@ class Row:
     ratio: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     values: Sequence[str] = ()
     evidence: str = ""
+    remark: str = ""
 
     @property
     def known(self) -> bool:

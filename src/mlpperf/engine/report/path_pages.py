@@ -19,10 +19,10 @@ from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
-from ..table import Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from . import addresses, figures
 from .addresses import file_name
+from .benchmark_page import levels_of
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
 from .commit_pages import changed
 from .draft import NO_CHANGE, Draft, commits_of, fastest, grouped, index_of, measured_where
@@ -38,7 +38,8 @@ def path_page(site: Draft, name: str) -> None:
     by_place = grouped(raced, lambda race: race.place)
     for where, here in by_place.items():
         sections.append(_timed(site, name, where, here))
-    if compared := _compared(site, name):
+    series = [s for s in site.material.results.of_function(name) if not s.suite]
+    if compared := levels_of(site, "The benchmarks of this hot path", series):
         sections.append(Section("Levels over commits", [compared]))
     if name in site.points:
         sections.append(_path_history(site, name, site.points[name]))
@@ -98,21 +99,6 @@ def _timed(site: Draft, name: str, where: Place, raced: Sequence[RaceRecord]) ->
     outcomes = [(r.path, r.variant, r.case, r.wrong or r.proof) for r in results]
     blocks += [proofs(outcomes, title), measured_where(raced)]
     return Section(f"Speedups on {plain(str(where))}", blocks)
-
-
-def _compared(site: Draft, name: str) -> Table | None:
-    """The series of a path, with a link to the level of each."""
-    levels = site.material.levels
-    rows: list[Sequence[Cell]] = []
-    for series in site.material.results.of_function(name):
-        if not series.suite:
-            fit = levels.fits.get(series) if levels else None
-            steps = f"{len(fit.steps)}" if fit else "–"
-            number = f"{site.material.results.number(series):,}"
-            rows.append([site.benchmark(series), steps, number])
-    columns = ("benchmark", "steps", "comparisons that timed it")
-    title = "The benchmarks of this hot path, followed over commits"
-    return Table(title, columns, rows) if rows else None
 
 
 def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
