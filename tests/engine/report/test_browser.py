@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +130,41 @@ def largest(site: Path, pattern: str) -> Path:
     return max(site.glob(pattern), key=lambda page: page.stat().st_size)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_every_plot_of_a_page_draws_its_traces(name: str, site: Path, tab: Any) -> None:
-    opened(tab, site / name)
+def grave(tab: Any) -> list[Any]:
+    """What shuts somebody out of the page as it is shown."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # What it would fetch itself, the page forbids. Of rules that hold it need not list where.
+    options = {"preload": False, "resultTypes": ["violations"]}
+    return [
+        (one["id"], [node["html"][:200] for node in one["nodes"][:3]])
+        for one in Axe().run(tab, options=options).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("name", [*PAGES, *SINGLE])
+def test_a_page_fits_on_a_phone_draws_its_plots_and_shuts_nobody_out(
+    name: str, site: Path, tab: Any
+) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    opened(tab, largest(site, name))
     plots = tab.locator("figure > .plot").count()
     drawn = traces(tab)
     assert all(drawn)
     assert len(drawn) >= plots
     if name in ("index.html", "batches.html", "peers.html", "training.html", "calibration.html"):
         assert plots
+    if tab.locator(".map").count():
+        tab.wait_for_selector(".map tbody tr")
+    if tab.locator(".commits").count():
+        tab.wait_for_selector(".result table")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    assert not grave(tab)
+    if name in ("index.html", "history.html", "path-sigmoid.html", *SINGLE):
+        tab.emulate_media(color_scheme="dark")
+        assert not grave(tab)
 
 
 def test_the_navigation_leads_to_every_page(site: Path, tab: Any) -> None:
@@ -291,44 +316,6 @@ def test_two_commits_are_compared(site: Path, tab: Any) -> None:
     assert "vm" in first.inner_text()
     last = tab.locator(".result tbody tr").last.locator(".number").inner_text()
     assert 0.9 < float(last.removesuffix("×")) < 1.1
-
-
-@pytest.mark.parametrize(
-    ("name", "scheme"),
-    [
-        *product([*PAGES, *SINGLE], ["light"]),
-        *product(["index.html", "history.html", "path-sigmoid.html", *SINGLE], ["dark"]),
-    ],
-)
-def test_nobody_is_shut_out(name: str, scheme: Any, site: Path, tab: Any) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    tab.emulate_media(color_scheme=scheme)
-    opened(tab, largest(site, name))
-    if tab.locator(".map").count():
-        tab.wait_for_selector(".map tbody tr")
-    if tab.locator(".commits").count():
-        tab.wait_for_selector(".result table")
-    # What it would fetch itself, the page forbids. Of rules that hold it need not list where.
-    found = (
-        Axe()
-        .run(tab, options={"preload": False, "resultTypes": ["violations"]})
-        .response["violations"]
-    )
-    grave = [v for v in found if v["impact"] in ("serious", "critical")]
-    assert not grave, json.dumps(
-        [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in grave], indent=1
-    )
-
-
-@pytest.mark.parametrize(
-    "name", ["index.html", "path-sigmoid.html", "history.html", "compare.html", *SINGLE]
-)
-def test_a_phone_shows_all_of_a_page(name: str, site: Path, tab: Any) -> None:
-    tab.set_viewport_size({"width": 390, "height": 844})
-    opened(tab, largest(site, name))
-    traces(tab)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_missing_data_file_is_told(site: Path, tmp_path: Path, browser: Any) -> None:

@@ -414,7 +414,7 @@ def test_damaged_lines_are_counted_and_named(few: Path, tmp_path: Path) -> None:
     assert len(material.unreadable) == 3 * len(files)
     assert sum("schema 1" in line for line in material.unreadable) == len(files)
     assert len(material.of(RungRecord)) == 2
-    write(tmp_path / "site", material, PATHS, "demo", CONTENT)
+    write(tmp_path / "site", material, [], "demo", CONTENT)
     texts = pages(tmp_path / "site")["index.html"].texts
     assert f"{3 * len(files)} lines could not be read; all others were" in texts
     assert any("races.jsonl, line 3" in text for text in texts)
