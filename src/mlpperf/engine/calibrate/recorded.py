@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ..history.fields import Amount, Count, Number, known
-from ..history.records import Origin, Place
+from ..history.records import Origin
 from ..machine.machine import BUSY
 from .trials import Trial
 
@@ -73,30 +73,14 @@ class CalibrationRecord(Origin, kw_only=True):
         return Trial(**values)
 
 
-class Group(NamedTuple):
-    """What the calibrations that are shown as one have in common."""
-
-    place: Place
-    tracker: str
-    cases: tuple[str, ...]
-    disturbed: bool
-    budget: float
-
-
-def group_of(record: CalibrationRecord) -> Group:
-    """The group to which a calibration belongs."""
-    disturbed = record.busy > BUSY
-    return Group(record.place, record.tracker, record.cases, disturbed, record.budget)
-
-
 ABOUT_AS_MANY = 1.1  # at most this many times as many series are those of the same benchmarks
 
 
 def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[CalibrationRecord]]:
     """The calibrations that are shown as one, without those repeated with another budget."""
-    groups: dict[Group, list[CalibrationRecord]] = {}
+    groups: dict[object, list[CalibrationRecord]] = {}
     for record in records:
-        groups.setdefault(group_of(record), []).append(record)
+        groups.setdefault((_about(record), record.budget), []).append(record)
     listed = list(groups.values())
     return [
         group
@@ -105,15 +89,17 @@ def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[Calib
     ]
 
 
+def _about(record: CalibrationRecord) -> object:
+    return record.place, record.tracker, record.cases, record.busy > BUSY
+
+
 def _supersedes(newer: list[CalibrationRecord], older: list[CalibrationRecord]) -> bool:
     """Whether both groups differ in the budget only."""
     few, many = sorted(group[-1].series for group in (newer, older))
-    same = group_of(newer[-1])._replace(budget=0.0) == group_of(older[-1])._replace(budget=0.0)
-    return same and many <= ABOUT_AS_MANY * few
+    return _about(newer[-1]) == _about(older[-1]) and many <= ABOUT_AS_MANY * few
 
 
 def series_of(records: Sequence[CalibrationRecord]) -> str:
     """How many series were timed, which depends on the budget."""
     counts = [record.series for record in records]
-    least, most = min(counts), max(counts)
-    return f"{least}" if least == most else f"{least} to {most}"
+    return " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))

@@ -187,7 +187,7 @@ class Seen:
 def look(setting: Setting) -> Seen:
     """Start a process under `setting` and see; takes some ten seconds.
 
-    Raises `MlpperfError` if the process fails; says why.
+    Raises `MlpperfError` with the reason if the process fails.
     """
     out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
     about = json.loads(out.splitlines()[-1])

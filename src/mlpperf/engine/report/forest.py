@@ -1,7 +1,7 @@
 """Changes with their intervals, a row each, on one common axis: a table that draws itself.
 
-It becomes HTML and CSS, so that it needs no plot library, shows at once and is a table to everybody
-who cannot see the bars.
+It becomes HTML and CSS, so that it needs no plot library, shows at once, and is a table for those
+that cannot see the bars.
 """
 
 from __future__ import annotations

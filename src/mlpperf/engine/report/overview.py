@@ -11,10 +11,10 @@ from ..history.records import Place
 from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
 from ..table import Badge, Cell, Table
-from ..words import SHORT, count, plain, times
+from ..words import count, plain, times
 from . import addresses, state
 from .blocks import Page, Prose, Section
-from .draft import Draft, Lead, fastest, grouped, index_of, last_change, longest
+from .draft import Draft, Lead, fastest, grouped, index_of, last_change, longest, measured_where
 from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
@@ -93,20 +93,16 @@ def _paths_section(site: Draft, where: Place) -> Section:
     )
     usual = site.content.usual_case
     at_usual = f" at {usual}" if usual else ""
-    first = races[0]
-    commit = (first.commit.hash or "none")[:SHORT]
-    note = f"{first.software}; {first.time[:10]}, commit {commit}."
     table = Table(
         f"The fastest variant of every hot path{at_usual} against its reference",
         columns,
         table_rows,
         text=range(3),
-        notes=[note],
         records=races,
     )
     index = index_of(site, where)
     name = "speedups" if index == 1 else f"speedups-{index}"
-    return Section(f"Hot paths on {where}", [site.offer(name, table)])
+    return Section(f"Hot paths on {where}", [site.offer(name, table), measured_where(races)])
 
 
 def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:

@@ -48,13 +48,13 @@ window.mlpperf = (() => {
         if (one.value === first.get(one)) to.delete(key); else to.set(key, one.value);
       }
       history.replaceState(null, "", `#${to}`);
-      tell();
+      shown();
     };
-    const tell = () => apply(Object.fromEntries(all.map((one) => [one.dataset.choice, one.value])));
+    const shown = () => apply(Object.fromEntries(all.map((one) => [one.dataset.choice, one.value])));
     box.addEventListener("input", changed);
-    addEventListener("hashchange", () => { read(); tell(); });
+    addEventListener("hashchange", () => { read(); shown(); });
     read();
-    tell();
+    shown();
   }
   for (const box of document.querySelectorAll(".choices[data-table]")) {
     const name = box.dataset.table;
