@@ -66,7 +66,7 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
     if name in site.changes:
         change = site.changes[name][0]
         parts.append(
-            f"The newest change: {change.direction} by {by_percent(change.ratio.median)} "
+            f"The newest change: {change.direction}, {by_percent(change.ratio.median)}, "
             f"since {change.commit[:SHORT]} ({change.date:%Y-%m-%d})."
         )
     return " ".join(parts)
