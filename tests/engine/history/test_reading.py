@@ -150,8 +150,8 @@ NEEDED = {
         *("interrupted", "broken", "total", "series"),
     ],
     "calibration": [
-        *(field.name for field in dataclasses.fields(Trial)),
-        *("tracker", "budget", "cases"),
+        *(f.name for f in dataclasses.fields(Trial) if f.name not in ("detected", "warnings")),
+        *("found", "trouble", "tracker", "budget", "cases"),
     ],
 }
 

@@ -18,7 +18,9 @@ def calibration_content(
     trial: Trial, tracker: str, budget: float, cases: Sequence[str]
 ) -> dict[str, Any]:
     """What a trial adds to a record."""
-    return {"tracker": tracker, "budget": budget, "cases": cases, **asdict(trial)}
+    fields = asdict(trial)
+    on_disk = {"found": fields.pop("detected"), "trouble": fields.pop("warnings")}
+    return {"tracker": tracker, "budget": budget, "cases": cases, **fields, **on_disk}
 
 
 class CalibrationRecord(Origin, kw_only=True):
@@ -31,14 +33,14 @@ class CalibrationRecord(Origin, kw_only=True):
     cases : the cases that were timed, all if there are none.
     size : the planted slowdown, as a share (0.02 is 2 %; 0 is identical code).
     targets : the series that were slowed down.
-    found : the targets that were found slower.
-    unrelated : other series that were found slower, which is a false alarm.
+    detected : the targets with a slowdown that was detected; `found` on disk.
+    unrelated : other series that were reported as slower, which is a false alarm.
     series : number of series that were timed.
     undecided : number of those whose verdict was undecided.
     measured : by how much each target took longer according to the comparison, as a share.
     seconds : of the whole comparison.
     busy : share of the machine that other processes took.
-    trouble : what went wrong on the way, a sentence each.
+    warnings : what went wrong on the way, a sentence each; `trouble` on disk.
     """
 
     FILE = "calibrations"
@@ -49,20 +51,20 @@ class CalibrationRecord(Origin, kw_only=True):
     cases: tuple[str, ...]
     size: Annotated[float, msgspec.Meta(ge=0, lt=10)]
     targets: tuple[str, ...]
-    found: tuple[str, ...]
+    detected: tuple[str, ...] = msgspec.field(name="found")
     unrelated: tuple[str, ...]
     series: Count
     seconds: Amount | None
     measured: dict[str, Number | None]
     undecided: Count
     busy: Amount
-    trouble: tuple[str, ...]
+    warnings: tuple[str, ...] = msgspec.field(name="trouble")
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
         super().__post_init__()
-        if len(self.found) > len(self.targets):
-            raise ValueError("more was found than was slowed down")
+        if len(self.detected) > len(self.targets):
+            raise ValueError("more was detected than was slowed down")
 
     @property
     def trial(self) -> Trial:
