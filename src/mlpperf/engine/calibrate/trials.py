@@ -39,8 +39,8 @@ TRIALS = 3  # comparisons for each size
 class Trial:
     """One comparison with a mutant.
 
-    `detected`: the targets whose slowdown was detected. `unrelated`: other series that were reported
-    as slower. `measured`: of each target, by how much a call took longer as the comparison saw it.
+    `detected`: the targets whose slowdown was detected. `unrelated`: others that were reported as
+    slower. `measured`: of each target, by how much a call took longer as the comparison saw it.
     """
 
     size: float
