@@ -268,7 +268,7 @@ def check_sentences(mlpperf: Path, empty: Path) -> None:
 def check_report(mlpperf: Path, project: Path) -> None:
     """The report of a project of somebody's own, which does not need the articles."""
     run(mlpperf, "report", "--out", "site", folder=project)
-    for file in ("index.html", "history.html", "paths/added.html", "assets/report.css"):
+    for file in ("index.html", "history.html", "path-added.html", "assets/report.css"):
         if not (project / "site" / file).stat().st_size:
             raise Failed(f"The report has no {file}.")
     print("works with its extra: report")

@@ -32,17 +32,15 @@ class Curves(NamedTuple):
         both = " on training and test set" if len(self.lines) > 1 else ""
         return f"{self.title}{both} over the epochs; as in the table."
 
-    def draw(self, epochs: Sequence[Any]) -> Any:
+    def draw(self, epochs: Sequence[Any]) -> dict[str, Any]:
         """The figure of a training, from its epochs."""
-        import plotly.graph_objects as go
-
-        from ..engine.report.figures import LOGARITHMIC, over
+        from ..engine.report.figures import LOGARITHMIC, axis, curve, over
 
         traces = []
         for key, name in self.lines.items():
             known = [e for e in epochs if getattr(e, key) is not None]
             traces.append(
-                go.Scatter(
+                curve(
                     name=name,
                     mode="lines+markers",
                     x=[e.epoch for e in known],
@@ -50,8 +48,8 @@ class Curves(NamedTuple):
                     hovertemplate=f"epoch %{{x}}: %{{y:.4g}}<extra>{name}</extra>",
                 )
             )
-        x = {"title": "epoch", "dtick": 1 + len(epochs) // 20}
-        return over(traces, x, {"title": self.title, **(LOGARITHMIC if self.logarithmic else {})})
+        x = axis("epoch", dtick=1 + len(epochs) // 20)
+        return over(traces, x, axis(self.title, **(LOGARITHMIC if self.logarithmic else {})))
 
 
 def sets(train: str, test: str) -> dict[str, str]:
@@ -68,15 +66,17 @@ def check_plot(path: Path | None) -> None:
         raise MlpperfError(f"Plots are saved as HTML, so --plot must end in .html, not {path}.")
 
 
-def save(figures: Sequence[Any], path: Path) -> None:
+def save(figures: Sequence[dict[str, Any]], path: Path) -> None:
     """Write figures to one page, which contains all that it needs.
 
     Raises `MlpperfError` if the file cannot be written.
     """
+    import plotly.graph_objects as go
+
     parts = [
-        figure.update_layout(template="plotly_white").to_html(
-            full_html=False, include_plotlyjs=number == 0
-        )
+        go.Figure(figure)
+        .update_layout(template="plotly_white")
+        .to_html(full_html=False, include_plotlyjs=number == 0)
         for number, figure in enumerate(figures)
     ]
     page = "".join(['<!doctype html><html lang="en"><meta charset="utf-8">', *parts, "</html>\n"])

@@ -5,7 +5,7 @@ A page is written by a template, which reads the fields; the other two are metho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -58,8 +58,6 @@ class Table:
     notes : sentences below the table.
     records : what the rows were made from, for the files that a page offers.
     data : the name of these files, without their ending.
-    name : the id of the table on its page.
-    tags : of each row, the values by which a page filters it.
     code : the columns that hold names of code or commands, which are shown as such.
     """
 
@@ -72,8 +70,6 @@ class Table:
     notes: Sequence[str] = ()
     records: Sequence[Any] = ()
     data: str = ""
-    name: str = ""
-    tags: Sequence[Mapping[str, str]] = ()
     code: Container[int] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -407,19 +407,19 @@ def test_a_comparison_is_judged() -> None:
     trial = judged(0.02, slowed(targets), result)
     assert trial.size == 0.02
     assert trial.targets == (SCALED.name, SUMMED.name, wide.name)
-    assert trial.found == (SCALED.name,)
+    assert trial.detected == (SCALED.name,)
     assert trial.unrelated == (bystander.name,)
     assert trial.measured == pytest.approx({SCALED.name: 0.02, SUMMED.name: 0.001})
     assert trial.series == 4
     assert trial.undecided == 1
-    assert (trial.seconds, trial.busy, trial.trouble) == (12.0, 0.3, ("It died.",))
+    assert (trial.seconds, trial.busy, trial.warnings) == (12.0, 0.3, ("It died.",))
 
 
 def test_whatever_is_found_in_the_same_code_is_a_false_alarm() -> None:
     found = [finding(SCALED, 1.02, slower=True), finding(SUMMED, 1.0)]
     result = Comparison("a", "b", {}, 0.005, 60.0, findings={f.series: f for f in found})
     trial = judged(0.0, slowed([]), result)
-    assert trial.targets == trial.found == ()
+    assert trial.targets == trial.detected == ()
     assert trial.unrelated == (SCALED.name,)
 
 
@@ -429,7 +429,7 @@ def trial(size: float, found: int, of: int, unrelated: int = 0) -> Trial:
         size=size,
         targets=names,
         measured=dict.fromkeys(names, size),
-        found=names[:found],
+        detected=names[:found],
         unrelated=("x/y/z",) * unrelated,
         series=20,
         undecided=0,
@@ -514,10 +514,10 @@ def test_a_large_slowdown_is_found_and_none_is_not(
         )
     )
     none, large = trials
-    assert none.targets == none.found == none.unrelated == ()
+    assert none.targets == none.detected == none.unrelated == ()
     assert none.series == large.series == 4
     assert len(large.targets) == 2
-    assert large.found == large.targets
+    assert large.detected == large.targets
     assert large.unrelated == ()
     assert all(0.3 < value < 30 for value in large.measured.values())  # meant to be 3
     assert told[0].startswith("0 %, 1 of 2: ")

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
-from mlpperf.engine.calibrate import mutants, trials
+from mlpperf.engine.calibrate import trials
 from mlpperf.engine.calibrate.loops import LoopTimes
 from mlpperf.engine.calibrate.mutants import Mutant
 from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
@@ -232,9 +232,26 @@ def test_a_function_that_only_a_first_call_runs_is_no_target_again(
 
 @pytest.mark.usefixtures("few_processes")
 def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six times as long: too much for a busy machine to hide, or to make of nothing."""
+    """Six times as long: too much for a busy machine to hide, or to make of nothing.
+
+    How long a loop takes where it stands is known: `test_calibrate.py` has it measured.
+    """
+
+    class Known(dict[Any, float]):
+        def __contains__(self, function: object) -> bool:
+            return True
+
+        def get(self, function: Any, default: Any = None) -> float:
+            return 1.0
+
+    made = SuiteMutator.__init__
+
+    def informed(self: SuiteMutator, *given: Any) -> None:
+        made(self, *given)
+        self.factors = Known()
+
+    monkeypatch.setattr(SuiteMutator, "__init__", informed)
     monkeypatch.setattr(trials, "QUICK_SECONDS", 600.0)
-    monkeypatch.setattr(mutants, "LEAST_FACTOR", 0.01)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", "[project]\nname = 'town'\n")
     project.write("town/__init__.py", "def walk(n):\n    return sum(range(n))\n")

@@ -16,7 +16,7 @@ from mlpperf.devices import available_threads
 from mlpperf.engine.calibrate.recorded import (
     CalibrationRecord,
     calibration_content,
-    group_of,
+    grouped_for_display,
     series_of,
 )
 from mlpperf.engine.calibrate.trials import Trial
@@ -150,8 +150,8 @@ NEEDED = {
         *("interrupted", "broken", "total", "series"),
     ],
     "calibration": [
-        *(field.name for field in dataclasses.fields(Trial)),
-        *("tracker", "budget", "cases"),
+        *(f.name for f in dataclasses.fields(Trial) if f.name not in ("detected", "warnings")),
+        *("found", "trouble", "tracker", "budget", "cases"),
     ],
 }
 
@@ -291,16 +291,18 @@ def test_the_rows_of_a_race_name_the_version_of_its_library() -> None:
 def test_calibrations_are_alike_only_if_all_that_matters_is() -> None:
     fields = real("calibration")[0]
     here = shaped(fields, CalibrationRecord)
-    assert group_of(here) == group_of(shaped({**fields, "size": 0.5}, CalibrationRecord))
+    alike = shaped({**fields, "size": 0.5}, CalibrationRecord)
+    assert grouped_for_display([here, alike]) == [[here, alike]]
     for other in (
         {"tracker": "asv"},
-        {"budget": 1.0},
+        {"budget": 1.0, "series": 10 * here.series},
         {"cases": ["batch-500"]},
         {"busy": 0.5},
         {"threads": 1},
         {"machine": {**fields["machine"], "host": "elsewhere"}},
     ):
-        assert group_of(here) != group_of(shaped({**fields, **other}, CalibrationRecord))
+        apart = shaped({**fields, **other}, CalibrationRecord)
+        assert grouped_for_display([here, apart]) == [[here], [apart]]
 
 
 def test_how_many_series_there_were_is_one_number_or_two() -> None:

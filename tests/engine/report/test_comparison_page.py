@@ -14,12 +14,14 @@ import pytest
 
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records
 from mlpperf.engine.report.chosen import NEWEST_MOST
 from mlpperf.engine.report.gather import Material, gather
 from mlpperf.engine.report.site import write
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
+from mlpperf.engine.suites.policy import Acceptance, Policy
 from mlpperf.engine.suites.series import Series
 
 BASE, HEAD = "ab" * 20, "cd" * 20
@@ -217,3 +219,27 @@ def test_two_machines_are_in_two_tables(site: Callable[..., Path], tmp_path: Pat
     for name in ("compare.html", "benchmark-*.html"):
         (page,) = folder.glob(name)
         assert len(re.findall(r"<h2>(?:On|Comparisons on) ", page.read_text("utf-8"))) == 2
+
+
+def test_an_accepted_regression_is_apart_with_its_reason(site: Callable[..., Path]) -> None:
+    entry = Acceptance("*::allowed", "a safer parser", slower=0.9)
+    policy = Policy(series={"*::warned": "warn"}, accepted=[entry])
+    names = ("allowed", "warned", "slower")
+    made = comparison(*(timed(n, 0.3, significant=True) for n in names), policy=policy)
+    html = only_page(site(made))
+    assert [row[5].split(";")[0] for row in rows(html)] == [
+        *("slower", "accepted: a safer parser", "warning only: by [tool.mlpperf.gate.series]")
+    ]
+    assert "1 slower, 1 accepted, 1 warning only" in html
+
+
+def test_what_a_call_executes_is_shown_beside_the_verdict(site: Callable[..., Path]) -> None:
+    sides = {"base": 1000, "head": 1100}
+    more = Work(bytecodes=sides, calls=sides, c_calls=sides, places={"read (town.py:3)": 100})
+    same = Work(bytecodes=dict.fromkeys(sides, 9), same=True)
+    html = only_page(
+        site(comparison(timed("a", 0.3, significant=True, work=more), timed("b", 0.0, work=same)))
+    )
+    verdicts = [row[5] for row in rows(html)]
+    assert "slower +10 % bytecodes, most in read (town.py:3)" in verdicts[0]
+    assert " same work, bytecode for bytecode (C code is not counted)" in verdicts[1]

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.report.comparison_page import verdict_of
 from mlpperf.engine.report.gather import commit_url, gather
 from mlpperf.engine.report.knowledge import lacks
-from mlpperf.engine.report.state import shortened
 
 Pages = dict[str, str]
 Edit = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -303,4 +303,4 @@ def test_a_branch_with_all_links_lacks_nothing(
     assert material.levels is not None
     assert lacks(material.levels) == []
     last = material.comparisons[-1]
-    assert f"No regression at {last.head[:10]} against {last.base[:10]}." == shortened(last)
+    assert f"No regression at {last.head[:10]} against {last.base[:10]}." == verdict_of(last)

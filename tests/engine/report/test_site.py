@@ -91,14 +91,14 @@ def oddly_named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_of_a_name_is_reached_from_the_file_system(oddly_named: Path) -> None:
-    pages = list((oddly_named / "paths").glob("*.html"))
+    pages = list(oddly_named.glob("path-*.html"))
     assert len(pages) == len(set(NAMES))
-    for page in [*pages, *oddly_named.glob("*.html")]:
+    for page in oddly_named.glob("*.html"):
         for link in links(page):
             assert link == unquote(link), "there is nothing to be quoted"
             assert (page.parent / link).resolve().is_file(), link
-    linked = {link for link in links(oddly_named / "index.html") if link.startswith("paths/")}
-    assert linked == {f"paths/{page.name}" for page in pages}
+    linked = {link for link in links(oddly_named / "index.html") if link.startswith("path-")}
+    assert linked == {page.name for page in pages}
     assert sorted(f.name for f in oddly_named.parent.iterdir()) == [".lock", "races.jsonl", "site"]
 
 
@@ -109,11 +109,13 @@ def test_every_page_of_a_name_is_reached_over_the_server(oddly_named: Path) -> N
         home = f"http://127.0.0.1:{server.server_address[1]}/"
         try:
             for name in NAMES:
-                address = f"{home}paths/{file_name(name)}.html"
+                address = f"{home}path-{file_name(name)}.html"
                 with urllib.request.urlopen(address, timeout=600) as answer:
                     assert answer.status == 200
-                found = links(oddly_named / "paths" / f"{file_name(name)}.html")
-                (curve,) = (link for link in found if link.endswith(".js") and "/data/" in link)
+                found = links(oddly_named / f"path-{file_name(name)}.html")
+                (curve,) = (
+                    link for link in found if link.startswith("data/") and link.endswith(".js")
+                )
                 with urllib.request.urlopen(urljoin(address, curve), timeout=600) as answer:
                     text = answer.read().decode().removeprefix("mlpperf.history(")
                 assert len(json.loads(text.removesuffix(");\n"))["commits"]) == 2
@@ -125,7 +127,7 @@ def test_every_page_of_a_name_is_reached_over_the_server(oddly_named: Path) -> N
 def test_what_can_be_chosen_is_what_the_curves_are_called(oddly_named: Path) -> None:
     for file in (oddly_named / "data").glob("history-*.js"):
         content = json.loads(file.read_text().removeprefix("mlpperf.history(")[:-3])
-        page = (oddly_named / "paths" / f"{file.stem.removeprefix('history-')}.html").read_text()
+        page = (oddly_named / f"path-{file.stem.removeprefix('history-')}.html").read_text()
         options = Links(page)
         assert {curve["case"] for curve in content["curves"]} <= set(options.values)
 
@@ -174,8 +176,8 @@ def test_a_page_of_a_path_that_fails_names_it(
     monkeypatch.setattr(writing, "path_page", fails_for_one)
     site = write(tmp_path / "site", gather(tmp_path, None, None), [], "demo").parent
     (told,) = capsys.readouterr().err.splitlines()
-    assert "The page of one, paths/one.html, cannot be drawn (ZeroDivisionError: by no" in told
-    assert "two: " in (site / "paths" / "two.html").read_text()
+    assert "The page of one, path-one.html, cannot be drawn (ZeroDivisionError: by no" in told
+    assert "two: " in (site / "path-two.html").read_text()
 
 
 def test_without_any_page_nothing_is_written(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import plotly.graph_objects as go
 
 from ...engine.history.fields import known
-from ...engine.report.figures import LOGARITHMIC, by_name, over, plain_text, points
+from ...engine.report.figures import (
+    LOGARITHMIC,
+    Figure,
+    axis,
+    by_name,
+    curve,
+    over,
+    plain_text,
+    points,
+)
 from ...engine.words import count
 from .records import GrowthRecord, RungRecord
 from .settings import ARTICLE
 from .show_ladder import ARTICLE_SECONDS
 
 
-def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Any:
+def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Figure:
     """Seconds of every rung with intervals; the articles' figures, the floor, and a peer."""
     timed = [r for r in records if r.seconds.median]
     names = [r.rung for r in timed]
@@ -23,7 +29,7 @@ def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Any
     published = [name for name in names if name in ARTICLE_SECONDS]
     if published and records[0].batch_size == ARTICLE.batch_size:
         traces.append(
-            go.Scatter(
+            curve(
                 name="articles, i7-6700K",
                 mode="markers",
                 marker={"symbol": "diamond", "size": 10},
@@ -41,7 +47,7 @@ def ladder(records: Sequence[RungRecord], peer: tuple[str, float] | None) -> Any
     return by_name(traces, "seconds of 35 epochs", len(names), lines, logarithmic=True)
 
 
-def batch_sizes(records: Sequence[RungRecord]) -> Any:
+def batch_sizes(records: Sequence[RungRecord]) -> Figure:
     """Seconds over the batch size, a line for each rung and number of threads."""
     lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for r in records:
@@ -49,7 +55,7 @@ def batch_sizes(records: Sequence[RungRecord]) -> Any:
             point = (r.batch_size, r.seconds.median)
             lines.setdefault((r.rung, r.threads), []).append(point)
     traces = [
-        go.Scatter(
+        curve(
             name=f"{plain_text(rung)}, {count(threads, 'thread')}",
             mode="lines+markers",
             x=[size for size, _ in sorted(line)],
@@ -58,16 +64,16 @@ def batch_sizes(records: Sequence[RungRecord]) -> Any:
         )
         for (rung, threads), line in lines.items()
     ]
-    x = {"title": "samples in a batch", **LOGARITHMIC}
-    return over(traces, x, {"title": "seconds of 35 epochs", **LOGARITHMIC})
+    x = axis("samples in a batch", **LOGARITHMIC)
+    return over(traces, x, axis("seconds of 35 epochs", **LOGARITHMIC))
 
 
-def growth(records: Sequence[GrowthRecord]) -> Any:
+def growth(records: Sequence[GrowthRecord]) -> Figure:
     """Time per sample over the nodes of the hidden layers, beside that of the bare products."""
     ordered = sorted(records, key=lambda r: (sum(r.hidden), r.samples))
     names = [f"{'-'.join(map(str, r.hidden))}; {r.samples:,}" for r in ordered]
     traces = [
-        go.Scatter(
+        curve(
             name=name,
             mode="markers",
             marker={"size": 9, "symbol": symbol},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ..history.fields import Amount, Count, Number, known
-from ..history.records import Origin, Place
+from ..history.records import Origin
 from ..machine.machine import BUSY
 from .trials import Trial
 
@@ -18,7 +18,9 @@ def calibration_content(
     trial: Trial, tracker: str, budget: float, cases: Sequence[str]
 ) -> dict[str, Any]:
     """What a trial adds to a record."""
-    return {"tracker": tracker, "budget": budget, "cases": cases, **asdict(trial)}
+    fields = asdict(trial)
+    on_disk = {"found": fields.pop("detected"), "trouble": fields.pop("warnings")}
+    return {"tracker": tracker, "budget": budget, "cases": cases, **fields, **on_disk}
 
 
 class CalibrationRecord(Origin, kw_only=True):
@@ -31,14 +33,14 @@ class CalibrationRecord(Origin, kw_only=True):
     cases : the cases that were timed, all if there are none.
     size : the planted slowdown, as a share (0.02 is 2 %; 0 is identical code).
     targets : the series that were slowed down.
-    found : the targets that were found slower.
-    unrelated : other series that were found slower, which is a false alarm.
+    detected : the targets with a slowdown that was detected; `found` on disk.
+    unrelated : other series that were reported as slower, which is a false alarm.
     series : number of series that were timed.
     undecided : number of those whose verdict was undecided.
     measured : by how much each target took longer according to the comparison, as a share.
     seconds : of the whole comparison.
     busy : share of the machine that other processes took.
-    trouble : what went wrong on the way, a sentence each.
+    warnings : what went wrong on the way, a sentence each; `trouble` on disk.
     """
 
     FILE = "calibrations"
@@ -49,20 +51,20 @@ class CalibrationRecord(Origin, kw_only=True):
     cases: tuple[str, ...]
     size: Annotated[float, msgspec.Meta(ge=0, lt=10)]
     targets: tuple[str, ...]
-    found: tuple[str, ...]
+    detected: tuple[str, ...] = msgspec.field(name="found")
     unrelated: tuple[str, ...]
     series: Count
     seconds: Amount | None
     measured: dict[str, Number | None]
     undecided: Count
     busy: Amount
-    trouble: tuple[str, ...]
+    warnings: tuple[str, ...] = msgspec.field(name="trouble")
 
     def __post_init__(self) -> None:
         """Check what the types do not say, as a record is read: raises `ValueError`."""
         super().__post_init__()
-        if len(self.found) > len(self.targets):
-            raise ValueError("more was found than was slowed down")
+        if len(self.detected) > len(self.targets):
+            raise ValueError("more was detected than was slowed down")
 
     @property
     def trial(self) -> Trial:
@@ -73,30 +75,14 @@ class CalibrationRecord(Origin, kw_only=True):
         return Trial(**values)
 
 
-class Group(NamedTuple):
-    """What the calibrations that are shown as one have in common."""
-
-    place: Place
-    tracker: str
-    cases: tuple[str, ...]
-    disturbed: bool
-    budget: float
-
-
-def group_of(record: CalibrationRecord) -> Group:
-    """The group to which a calibration belongs."""
-    disturbed = record.busy > BUSY
-    return Group(record.place, record.tracker, record.cases, disturbed, record.budget)
-
-
 ABOUT_AS_MANY = 1.1  # at most this many times as many series are those of the same benchmarks
 
 
 def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[CalibrationRecord]]:
     """The calibrations that are shown as one, without those repeated with another budget."""
-    groups: dict[Group, list[CalibrationRecord]] = {}
+    groups: dict[object, list[CalibrationRecord]] = {}
     for record in records:
-        groups.setdefault(group_of(record), []).append(record)
+        groups.setdefault((_about(record), record.budget), []).append(record)
     listed = list(groups.values())
     return [
         group
@@ -105,15 +91,17 @@ def grouped_for_display(records: Sequence[CalibrationRecord]) -> list[list[Calib
     ]
 
 
+def _about(record: CalibrationRecord) -> object:
+    return record.place, record.tracker, record.cases, record.busy > BUSY
+
+
 def _supersedes(newer: list[CalibrationRecord], older: list[CalibrationRecord]) -> bool:
     """Whether both groups differ in the budget only."""
     few, many = sorted(group[-1].series for group in (newer, older))
-    same = group_of(newer[-1])._replace(budget=0.0) == group_of(older[-1])._replace(budget=0.0)
-    return same and many <= ABOUT_AS_MANY * few
+    return _about(newer[-1]) == _about(older[-1]) and many <= ABOUT_AS_MANY * few
 
 
 def series_of(records: Sequence[CalibrationRecord]) -> str:
     """How many series were timed, which depends on the budget."""
     counts = [record.series for record in records]
-    least, most = min(counts), max(counts)
-    return f"{least}" if least == most else f"{least} to {most}"
+    return " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))

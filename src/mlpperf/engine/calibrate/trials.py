@@ -2,7 +2,7 @@
 
 In a mutant some functions run through an empty loop before their own work: that is how a careless
 commit acts, and nothing is added to any result. It is compared with the original like any two
-commits. A mutant of 0 % is the same code: whatever is found there is a false alarm.
+commits. A mutant of 0 % is the same code: whatever is reported there is a false alarm.
 """
 
 from __future__ import annotations
@@ -39,21 +39,20 @@ TRIALS = 3  # comparisons for each size
 class Trial:
     """One comparison with a mutant.
 
-    `found`: the targets that were found slower. `unrelated`: other series that were, and whose
-    function was not slowed down. `measured`: of each target, by how much a call took longer as the
-    comparison saw it.
+    `detected`: the targets whose slowdown was detected. `unrelated`: others that were reported as
+    slower. `measured`: of each target, by how much a call took longer as the comparison saw it.
     """
 
     size: float
     targets: tuple[str, ...]
-    found: tuple[str, ...]
+    detected: tuple[str, ...]
     unrelated: tuple[str, ...]
     series: int
     seconds: float
     measured: dict[str, float] = field(default_factory=dict)
     undecided: int = 0
     busy: float = 0.0
-    trouble: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def judged(size: float, mutant: Mutant, result: Comparison) -> Trial:
         measured={f.series.name: f.ratio.median - 1 for f in timed if f.series in aimed},
         undecided=sum(f.judgement.undecided for f in timed),
         busy=result.busy,
-        trouble=tuple(result.warnings),
+        warnings=tuple(result.warnings),
     )
 
 
@@ -181,7 +180,7 @@ def _trial(
     return Trial(
         size=size,
         targets=tuple(target.name for target in aimed),
-        found=tuple(target.name for target in aimed if target in slower),
+        detected=tuple(target.name for target in aimed if target in slower),
         unrelated=tuple(s.name for s in slower if not mutant.touched(s)),
         series=series,
         seconds=seconds,
@@ -208,7 +207,9 @@ def detection_rates(trials: Sequence[Trial]) -> list[DetectionRate]:
         table.append(
             DetectionRate(
                 size=size,
-                detected=Rate(sum(len(t.found) for t in here), sum(len(t.targets) for t in here)),
+                detected=Rate(
+                    sum(len(t.detected) for t in here), sum(len(t.targets) for t in here)
+                ),
                 alarms=Rate(sum(bool(t.unrelated) for t in here), len(here)),
                 measured=float(np.median(measured)) if measured else math.nan,
                 seconds=float(np.median([trial.seconds for trial in here])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
-from .details import ComparisonDetails, SeriesDetails, read_in_full
+from .details import ComparisonDetails, Remarks, SeriesDetails, read_in_full
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
@@ -22,6 +22,7 @@ __all__ = [
     "ComparisonDetails",
     "ComparisonRecord",
     "Outcome",
+    "Remarks",
     "Request",
     "SeriesDetails",
     "Shard",

@@ -11,31 +11,27 @@ import math
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from ..history.fields import Amount, Count, Number, Positive
+from ...errors import MlpperfError
+from ..history.fields import Amount, Bounds, Count, Number, Positive
 from ..history.reading import each_line
 from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .finding import MEMORY_RISE
-from .records import ComparisonRecord, RecordedRatio, RecordedSeries, Side
+from .records import ComparisonRecord, RecordedSeries, Side
+from .sentences import work
+from .whole import decoded
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
-
-
-class RatioDetails(RecordedRatio, gc=False):
-    """A ratio with its interval."""
-
-    low: Amount | None
-    high: Positive | None
 
 
 class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
     """A series in a record; `finding.Finding` explains the fields."""
 
-    ratio: RatioDetails
+    ratio: Bounds  # type: ignore[assignment]
     processes: Count = 0
     detectable: Amount | None = msgspec.field(name="sight", default=None)
     bound: Positive | None = None
@@ -67,8 +63,27 @@ class SeriesDetails(RecordedSeries, kw_only=True, gc=False):
         return verdict.short if verdict else "other"
 
 
+class Remarks(NamedTuple):
+    """What a whole comparison shows of a series beside its verdict.
+
+    Attributes
+    ----------
+    allowed : accepted, or warning only, for a regression that does not fail the comparison.
+    because : the reason.
+    work : what a call executes, in words.
+    """
+
+    allowed: str = ""
+    because: str = ""
+    work: str = ""
+
+
 class ComparisonDetails(ComparisonRecord, kw_only=True):
-    """A comparison in full; `result.Comparison` explains the fields."""
+    """A comparison in full; `result.Comparison` explains the fields.
+
+    `remarks` are those of each series by its name, if this version of mlpperf wrote the line. They
+    are not on disk.
+    """
 
     series: Sequence[SeriesDetails]
     threshold: Amount = 0.0
@@ -77,6 +92,7 @@ class ComparisonDetails(ComparisonRecord, kw_only=True):
     all_timed_because: str = msgspec.field(name="everywhere", default="")
     warnings: list[str] = msgspec.field(name="trouble", default_factory=list)
     busy: Amount = 0.0
+    remarks: dict[str, Remarks] = msgspec.field(default_factory=dict)
 
     def find(self, series: Series) -> SeriesDetails | None:
         """The result of a series, if there is one."""
@@ -96,7 +112,26 @@ def read_in_full(folder: Path, lines: Collection[int]) -> dict[int, ComparisonDe
     decode = msgspec.json.Decoder(ComparisonDetails).decode
 
     def wanted(line: bytes) -> ComparisonDetails | None:
-        return decode(line) if next(numbers) in lines else None
+        if next(numbers) not in lines:
+            return None
+        one = decode(line)
+        one.remarks = _remarks(line)
+        return one
 
     every = enumerate(each_line(folder / f"{ComparisonRecord.FILE}.jsonl", wanted)) if lines else ()
     return {number: one for number, one in every if one is not None}
+
+
+def _remarks(line: bytes) -> dict[str, Remarks]:
+    """Those of each series of a comparison; none if another version of mlpperf wrote the line."""
+    try:
+        result, _ = decoded(line, "")
+    except MlpperfError:
+        return {}
+    remarks = {}
+    for series, finding in result.findings.items():
+        allowed = result.allowance(finding)
+        word = "" if not allowed else "accepted" if allowed.accepted else "warning only"
+        because = allowed.because if allowed else ""
+        remarks[series.name] = Remarks(word, because, work(finding))
+    return remarks

@@ -15,7 +15,7 @@ from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series, fits
 from ..table import Badge
-from ..words import bounds, by_percent, count, plain
+from ..words import bounds, by_percent, count, plain, with_interval
 from .backfill import Compared
 from .edges import EVERY
 from .fitting import ALARMS, Step
@@ -53,7 +53,7 @@ class SeriesStep(NamedTuple):
     @property
     def change(self) -> str:
         """Such as `+2.1 % (+1.8 to +2.4)`."""
-        return f"{by_percent(self.ratio)} ({bounds(*self.interval)})"
+        return with_interval(self.ratio, *self.interval)
 
 
 def steps(levels: Levels, patterns: Sequence[str] = ()) -> list[SeriesStep]:

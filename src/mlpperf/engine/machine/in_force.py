@@ -45,21 +45,16 @@ class InForce:
 
     def shortfalls(self, asked: Setting) -> list[str]:
         """A sentence for everything that was asked for and is not in force."""
-        sentences = []
-        if asked.threads:
-            if self.blas_threads != asked.threads:
-                sentences.append(
-                    f"{asked.threads} threads were asked for; {self.blas_threads} worked in NumPy."
-                )
-            if self.operation_threads not in (None, asked.threads):
-                sentences.append(
-                    f"{asked.threads} threads were asked for; "
-                    f"{self.operation_threads} worked in TensorFlow."
-                )
-            if self.operations not in (None, asked.threads):
-                sentences.append(
-                    f"{asked.threads} operations at a time were asked for; {self.operations} ran."
-                )
+        counted = (
+            ("threads", self.blas_threads, "worked in NumPy"),
+            ("threads", self.operation_threads, "worked in TensorFlow"),
+            ("operations at a time", self.operations, "ran"),
+        )
+        sentences = [
+            f"{asked.threads} {what} were asked for; {number} {did}."
+            for what, number, did in counted
+            if asked.threads and number not in (None, asked.threads)
+        ]
         if self.placed not in (None, asked.device):
             sentences.append(f"{asked.device} was asked for; it ran on {self.placed}.")
         return sentences
@@ -75,7 +70,7 @@ def _seen(library: str) -> InForce:
     square = np.ones((1000, 1000), dtype=np.float32)
     blas = working_threads(lambda: square @ square, threads())
     if library != "tensorflow":
-        memory = _gpu_memory_of(library) if library else None
+        memory = _gpu_memory(library) if library else None
         placed = Setting.current().device if memory else "cpu" if library else None
         return InForce(blas, placed=placed, gpu_memory=memory or None, gpu=_gpu_name(placed))
     tf = tensorflow()
@@ -94,7 +89,7 @@ def _seen(library: str) -> InForce:
         None if gpu else working_threads(lambda: sorts(vector), most),
         placed,
         clustered(lambda: tf.function(lambda t: tf.sigmoid(t @ t + 1.0) * 2.0)(tensor)),
-        _gpu_memory(tf) if gpu else None,
+        _gpu_memory(library) if gpu else None,
         _gpu_name(placed),
     )
 
@@ -154,13 +149,11 @@ def clustered(call: Callable[[], object]) -> bool | None:
     return any(node.op in ("_XlaRun", "XlaLaunch") for graph in graphs for node in graph.node)
 
 
-def _gpu_memory(tf: Any) -> int:
-    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-
-
-def _gpu_memory_of(library: str) -> int:
-    """Bytes that PyTorch or JAX took of a GPU at its peak; 0 if it works without one."""
+def _gpu_memory(library: str) -> int:
+    """Bytes that a library took of a GPU at its peak; 0 if PyTorch or JAX works without one."""
     module: Any = sys.modules[library]
+    if library == "tensorflow":
+        return int(module.config.experimental.get_memory_info("GPU:0")["peak"])
     if library == "torch":
         cuda = module.cuda
         return int(cuda.max_memory_allocated()) if cuda.is_initialized() else 0
@@ -194,7 +187,7 @@ class Seen:
 def look(setting: Setting) -> Seen:
     """Start a process under `setting` and see; takes some ten seconds.
 
-    Raises `MlpperfError` if the process fails; says why.
+    Raises `MlpperfError` with the reason if the process fails.
     """
     out, _ = setting.run(["-m", "mlpperf.engine.machine.in_force"])
     about = json.loads(out.splitlines()[-1])

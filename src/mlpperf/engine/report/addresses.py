@@ -16,7 +16,7 @@ DIGITS = 12  # of a hash in the address of a commit
 
 def path(name: str) -> str:
     """The page of a hot path."""
-    return f"paths/{file_name(name)}.html"
+    return f"path-{file_name(name)}.html"
 
 
 @lru_cache(maxsize=1 << 16)  # comparisons name the same series again and again

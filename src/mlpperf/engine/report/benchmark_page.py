@@ -20,10 +20,10 @@ from ..table import Anchor, Cell, Table
 from ..words import by_percent, count, plain
 from . import addresses
 from .blocks import Code, Page, Prose, Section, source
-from .comparison_page import link_of, seconds_shown, shown, sides
+from .comparison_page import seconds_shown, shown, sides
 from .draft import Draft, grouped
 from .events import WITHIN
-from .forest import Row, forest
+from .forest import Forest, Row
 from .gather import where_from
 from .level_plot import day, level_plot
 from .results import SeriesResult
@@ -45,7 +45,8 @@ def benchmark_page(site: Draft, series: Series) -> None:
         blocks = [*_results(site, series, here, number), *_memory(site, series, here)]
         sections.append(Section(f"Comparisons on {plain(str(where))}", blocks))
     sections += _code(site, series)
-    if related := _related(site, series):
+    others = [s for s in site.material.results.of_function(series.function) if s != series]
+    if related := levels_of(site, "Their levels", others):
         sections.append(Section("Other series of the same function", [related]))
     file = addresses.benchmark(series)
     name = plain(series.name)
@@ -84,7 +85,7 @@ def _verdict(
     step = SeriesStep(series, last)
     commit = levels.lineage[last.where.last]
     return plain(
-        f"{str(step.direction).capitalize()} by {step.change} since {place(last, levels.lineage)} "
+        f"{str(step.direction).capitalize()}, {step.change}, since {place(last, levels.lineage)} "
         f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
     )
 
@@ -98,7 +99,7 @@ def error_of(fit: Fit) -> float:
 def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     """The plot of the level, and a row for each step."""
     behind = {
-        step.where.first: link_of(site, link.record)
+        step.where.first: site.address(addresses.comparison(link.record))
         for step in fit.steps
         if (link := levels.across(step.where.first))
     }
@@ -117,7 +118,7 @@ def _level(site: Draft, levels: Levels, series: Series, fit: Fit) -> list[Any]:
     ]
     if rows:
         title = "Steps, newest first"
-        blocks.append(forest(rows, title, name="steps", subject="since", values=(), filters=False))
+        blocks.append(Forest(rows, title, name="steps", subject="since", values=(), filters=False))
     return blocks
 
 
@@ -128,7 +129,7 @@ def _step(site: Draft, levels: Levels, one: SeriesStep, evidence: str) -> Row:
     about = f"{day(commit)}, {commit.author}: {commit.subject}" if commit.author else day(commit)
     return Row(
         plain(f"{where} ({about})"),
-        site.link("", addresses.commit(commit.hash)).href,
+        site.address(addresses.commit(commit.hash)),
         "slower" if one.step.log_ratio > 0 else "faster",
         f"{one.direction}{on}",
         (one.ratio, *one.interval),
@@ -145,7 +146,7 @@ def _results(
     title = f"{count(len(rows), 'comparison')}, newest first"
     if every > RESULTS_MOST:
         title += f", of the newest {RESULTS_MOST} of {every:,} on all machines"
-    table = forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
+    table = Forest(rows, title, name=f"results-{number}", subject="versions", filters=False)
     newest = Prose(f"The newest: {plain(where_from(results[0].record))}", quiet=True)
     return [table, newest]
 
@@ -165,7 +166,7 @@ def _row(site: Draft, result: SeriesResult) -> Row:
     words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
     return Row(
         f"{record.time[:10]}: {base} → {head}",
-        link_of(site, record),
+        site.address(addresses.comparison(record)),
         "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
         plain("; ".join(words)),
         (middle, low, high),
@@ -210,21 +211,18 @@ def _code(site: Draft, series: Series) -> list[Section]:
     return [Section("Code", [*code, Prose(about)])]
 
 
-def _related(site: Draft, series: Series) -> Table | None:
-    """The other series of its function, with their change since the first commit."""
+def levels_of(site: Draft, title: str, every: Sequence[Series]) -> Table | None:
+    """A row for each of the first series, with a link to its page; None without any."""
     levels = site.material.levels
     rows: list[Sequence[Cell]] = []
-    for other in site.material.results.of_function(series.function):
-        if other == series:
-            continue
-        fit = levels.fits.get(other) if levels else None
-        change = steps = "–"
+    for series in every[:RELATED_MOST]:
+        fit = levels.fits.get(series) if levels else None
+        steps = change = "–"
         if fit:
             level = fit.levels()
             change = by_percent(math.exp(float(level[-1] - level[0])))
             steps = f"{len(fit.steps)}"
-        rows.append([Anchor(plain(other.name), addresses.benchmark(other)), steps, change])
-        if len(rows) == RELATED_MOST:
-            break
-    columns = ("series", "steps", "since the first commit")
-    return Table("Their levels", columns, rows) if rows else None
+        number = f"{site.material.results.number(series):,}"
+        rows.append([site.benchmark(series), steps, change, number])
+    columns = ("benchmark", "steps", "since the first commit", "comparisons that timed it")
+    return Table(title, columns, rows) if rows else None

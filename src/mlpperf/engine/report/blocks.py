@@ -18,12 +18,16 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
+from pygments.lexers.diff import DiffLexer
 from pygments.lexers.python import PythonLexer
 
 from ...compiled import kernels_called
 from ...hotpath import Variant, as_given
 from ..table import Anchor, Cell, Table
 from ..words import plain
+from .figures import Figure
+from .forest import Forest
 
 SPARKLINE_POINTS_MOST = 80
 WIDTH, HEIGHT = 120, 28  # of a sparkline, in pixels
@@ -54,7 +58,7 @@ class Plot:
 
     kind: ClassVar[str] = "plot"
     scripts: ClassVar[Sequence[str]] = (PLOTLY, "plots.js")
-    figure: Any
+    figure: Figure
     alt: str
 
 
@@ -147,7 +151,7 @@ class Map:
     choices: Mapping[str, Sequence[str]]
 
 
-Block = Table | Prose | Html | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
+Block = Table | Forest | Prose | Html | Plot | Code | Curves | Filters | Commits | Facts | Log | Map
 
 
 @dataclass(frozen=True)
@@ -175,11 +179,6 @@ class Page:
     about: str = ""  # what a search shows and finds besides the title
 
     @property
-    def up(self) -> str:
-        """From this page to the site's top folder, in an address."""
-        return "../" * self.file.count("/")
-
-    @property
     def scripts(self) -> list[str]:
         """Its scripts in their order; only pages with a plot load Plotly, which is large."""
         blocks = (block for section in self.sections for block in section.blocks)
@@ -204,18 +203,19 @@ def source(variant: Variant) -> Markup:
     code = "\n".join(_code(part) for part in (variant.fn, *kernels_called(variant.fn)))
     if variant.prepare is not as_given:
         code += "\n# not timed:\n" + _code(variant.prepare)
-    return _highlighted(code)
+    return highlighted(code)
 
 
-@lru_cache(maxsize=1)
-def _highlighter() -> tuple[PythonLexer, HtmlFormatter[str]]:
+@lru_cache(maxsize=2)
+def _highlighter(diff: bool) -> tuple[Lexer, HtmlFormatter[str]]:
     """Cached, because making these takes as long as highlighting a short function."""
-    return PythonLexer(), HtmlFormatter(nowrap=True)
+    return DiffLexer() if diff else PythonLexer(), HtmlFormatter(nowrap=True)
 
 
 @lru_cache(maxsize=4096)  # kernels, references and preparations are shared by many
-def _highlighted(code: str) -> Markup:
-    return Markup(highlight(code, *_highlighter()))
+def highlighted(code: str, diff: bool = False) -> Markup:
+    """Python or a diff, as HTML."""
+    return Markup(highlight(code, *_highlighter(diff)))
 
 
 @lru_cache(maxsize=4096)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers.diff import DiffLexer
-
 from ..compare import CausesRecord
-from ..history.fields import Bounds, known
+from ..history.fields import Bounds
 from ..words import by_percent, count, plain
-from .blocks import Code, Prose, Section
-from .forest import Row, forest
+from .blocks import Code, Prose, Section, highlighted
+from .forest import Forest, Row, ratio_of
 
 HOW_TO_READ = (
     "Each part of the change was added to the base and taken out of the head, and all versions "
@@ -30,13 +25,12 @@ def causes_section(record: CausesRecord) -> Section:
     for number, one in enumerate(record.explanations, 1):
         rows, sources = [], []
         for effect in one.effects:
-            change = effect.change
-            ratio = known(change.median), known(change.low), known(change.high)
+            ratio = ratio_of(effect.change)
             kind = "unchanged"
             if effect.cause:
                 kind = "slower" if ratio[0] > 1 else "faster"
                 sources += [
-                    (by_percent(ratio[0]), plain(part), _highlighted(hunk))
+                    (by_percent(ratio[0]), plain(part), highlighted(hunk, diff=True))
                     for part, hunk in zip(effect.parts, effect.hunks, strict=False)
                     if hunk
                 ]
@@ -46,7 +40,7 @@ def causes_section(record: CausesRecord) -> Section:
         title = f"{plain(one.named.name)}: {count(len(rows), 'effect')}"
         columns = ("alone", "last")
         blocks.append(
-            forest(
+            Forest(
                 rows, title, name=f"causes-{number}", subject="part", values=columns, filters=False
             )
         )
@@ -63,7 +57,3 @@ def _named(parts: list[str]) -> str:
 
 def _shown(ratio: Bounds) -> str:
     return by_percent(ratio.median) if ratio.median else "–"
-
-
-def _highlighted(hunk: str) -> Markup:
-    return Markup(highlight(hunk, DiffLexer(), HtmlFormatter(nowrap=True)))

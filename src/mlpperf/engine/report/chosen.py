@@ -28,30 +28,20 @@ def changed_something(record: ComparisonRecord) -> bool:
     )
 
 
-def _skipped_all(record: ComparisonRecord) -> bool:
-    """Whether no benchmark runs changed code."""
-    return record.same or bool(len(record.outcomes) and record.outcomes.untouched.all())
-
-
 def chosen(records: Sequence[ComparisonRecord], levels: Levels | None) -> list[ComparisonRecord]:
     """The comparisons that have a page, in the order of `records`.
 
     The newest that changed something, the newest of the others, and those that show the steps of
-    the levels.
+    the levels. Where no benchmark runs changed code, there is nothing to show.
     """
-    places: set[int] = set()
-    changed = others = 0
-    for place in range(len(records) - 1, -1, -1):
-        if changed_something(records[place]):
-            changed += 1
-            if changed <= CHANGED_MOST:
-                places.add(place)
-        elif others < NEWEST_MOST and not _skipped_all(records[place]):
-            others += 1
-            places.add(place)
-    steps = (
-        [step.where.first for fit in levels.fits.values() for step in fit.steps] if levels else []
-    )
-    behind = {id(link.record) for at in set(steps) if levels and (link := levels.across(at))}
-    places |= {place for place, record in enumerate(records) if id(record) in behind}
-    return [records[place] for place in sorted(places)]
+    changed, others = [], []
+    for record in records:
+        if changed_something(record):
+            changed.append(id(record))
+        elif not (record.same or (len(record.outcomes) and record.outcomes.untouched.all())):
+            others.append(id(record))
+    fits = levels.fits.values() if levels else ()
+    steps = {step.where.first for fit in fits for step in fit.steps}
+    behind = {id(link.record) for at in steps if levels and (link := levels.across(at))}
+    kept = {*changed[-CHANGED_MOST:], *others[-NEWEST_MOST:], *behind}
+    return [record for record in records if id(record) in kept]

@@ -158,24 +158,22 @@ def _details(commits: Sequence[str]) -> dict[str, Details]:
 # --- events in tables and lists ---
 
 
-def changed(
-    site: Draft, events: Sequence[Event], title: str, up: str = "", *, dated: bool = False
-) -> Table:
+def changed(site: Draft, events: Sequence[Event], title: str, *, dated: bool = False) -> Table:
     """A row for each event; if `dated`, with its commit."""
     several = len({event.machine for event in events}) > 1
     ranges = dated or any(event.in_range for event in events)
     rows: list[Sequence[Cell]] = []
     for event in events:
-        row: list[Cell] = [site.benchmark_of(event, up), event.direction, event.change]
+        row: list[Cell] = [site.benchmark_of(event), event.direction, event.change]
         row += [*([] if dated else [_before(event)]), _today(event)]
         if ranges:
-            row.append(site.link(event.where, addresses.commit(event.commit), up))
+            row.append(site.link(event.where, addresses.commit(event.commit)))
         if dated:
             row.append(plain(f"{event.date:%Y-%m-%d} {event.subject}".rstrip()))
         if several:
             row.append(event.machine or "all machines")
         if not dated:
-            row.append(_compared(site, event, up))
+            row.append(_compared(site, event))
         rows.append(row)
     columns = ["benchmark", "", "change (95 % interval)", *["a call before"] * (not dated), "today"]
     numbers = range(3, len(columns))
@@ -200,11 +198,11 @@ def _today(event: Event) -> Cell:
     return Badge("still", "bad") if event.open else "–"
 
 
-def _compared(site: Draft, event: Event, up: str) -> Cell:
+def _compared(site: Draft, event: Event) -> Cell:
     """A link to the comparison across the change."""
     if event.compared is None:
         return "by seconds" if not event.paired else "–"
-    page = site.link("comparison", addresses.comparison(event.compared), up)
+    page = site.link("comparison", addresses.comparison(event.compared))
     return page if page.href else event.compared.time[:10]
 
 
@@ -214,14 +212,14 @@ def summary(events: Sequence[Event]) -> str:
     return ", ".join(f"{number:,} {word}" for word, number in numbers.items())
 
 
-def entry(site: Draft, events: Sequence[Event], up: str = "") -> Entry:
+def entry(site: Draft, events: Sequence[Event]) -> Entry:
     """A commit in a list, by its events."""
     first = events[0]
     page = addresses.commit(first.commit)
     rows: list[Sequence[Cell]] = [
         [
             event.direction,
-            site.benchmark_of(event, up),
+            site.benchmark_of(event),
             Badge(event.change),
             *([Badge(f"since {event.where}")] if event.in_range else []),
         ]
@@ -235,9 +233,9 @@ def entry(site: Draft, events: Sequence[Event], up: str = "") -> Entry:
     }
     return Entry(
         f"{first.date:%Y-%m-%d}",
-        site.link(plain(first.subject) or "(no message)", page, up),
+        site.link(plain(first.subject) or "(no message)", page),
         site.commit(first.commit),
         rows,
-        site.link(more, page, up) if len(events) > SHOWN else None,
+        site.link(more, page) if len(events) > SHOWN else None,
         {name: "\n".join(sorted(values)) for name, values in tags.items()},
     )

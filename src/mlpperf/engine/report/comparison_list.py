@@ -9,9 +9,10 @@ from ..compare import ComparisonRecord
 from ..history.curves import Points
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, count, plain
+from . import addresses
 from .blocks import Commits, Page, Prose, Section
 from .chosen import changed_something
-from .comparison_page import link_of, sides, verdict_of
+from .comparison_page import sides, verdict_of
 from .draft import Draft, commits_of, grouped, none_yet
 
 COMPARISONS_MOST = 200  # on the page
@@ -45,7 +46,7 @@ def _list(site: Draft, records: Sequence[ComparisonRecord]) -> Table:
     rows: list[Sequence[Cell]] = []
     for record in records:
         base, head = sides(record)
-        versions, href = f"{base} → {head}", link_of(site, record)
+        versions, href = f"{base} → {head}", site.address(addresses.comparison(record))
         outcome = OUTCOMES.get(record.exit_code, Badge("not judged", "note"))
         rows.append(
             [

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
 
-from ..compare import ComparisonDetails, ComparisonRecord, SeriesDetails, changed_packages
+from ..compare import (
+    ComparisonDetails,
+    ComparisonRecord,
+    Remarks,
+    SeriesDetails,
+    changed_packages,
+)
 from ..history.fields import known
 from ..machine.machine import BUSY
 from ..suites.series import THRESHOLD, Series
@@ -22,7 +27,7 @@ from . import addresses
 from .blocks import Html, Page, Prose, Section
 from .causes_section import causes_section
 from .draft import Draft
-from .forest import ORDER, Row, forest, ordered
+from .forest import Forest, Row, kinds, ordered, ratio_of
 from .gather import where_from
 
 ABOUT_MOST = 200  # characters that a search shows
@@ -53,11 +58,6 @@ def sides(record: ComparisonRecord) -> tuple[str, str]:
     return named[0], named[1]
 
 
-def link_of(site: Draft, record: ComparisonRecord) -> str:
-    """The page of a comparison; empty if it has none."""
-    return site.link("", addresses.comparison(record)).href
-
-
 def verdict_of(record: ComparisonRecord) -> str:
     """The verdict of a comparison in a sentence, with short hashes."""
     return short(record.verdict) or "There is no verdict."
@@ -66,7 +66,9 @@ def verdict_of(record: ComparisonRecord) -> str:
 def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[Series]) -> None:
     """The page of a comparison; `left_out` are the series that it skipped."""
     base, head = sides(record)
-    rows = ordered([row(site, one) for one in record.series])
+    rows = ordered(
+        [_row(one, record.remarks.get(one.named.name, Remarks())) for one in record.series]
+    )
     file = addresses.comparison(record)
     name = file.removesuffix(".html")
     blocks: list[Any] = []
@@ -74,8 +76,9 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
         title = count(len(rows), "benchmark")
         if len(rows) > ROWS_MOST:
             title += f"; the first {ROWS_MOST:,} are shown, the files below have all"
-        blocks.append(forest(rows[:ROWS_MOST], title, name="changes"))
-        blocks.append(Prose(site.keep(name, [_flat(one) for one in record.series])))
+        blocks.append(Forest(rows[:ROWS_MOST], title, name="changes"))
+        links = Markup('<p class="quiet">These rows as {}.</p>')
+        blocks.append(Prose(links.format(site.keep(name, record.series))))
         blocks.append(Prose(HOW_TO_READ, quiet=True))
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))
@@ -90,25 +93,27 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     title = f"{base} → {head}"
     verdict = verdict_of(record)
     if rows and record.exit_code == 1:  # the names are in the table
-        verdict = f"Regression at {head} against {base}: {_counts(rows)}."
+        counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds(rows).items())
+        verdict = f"Regression at {head} against {base}: {counts}."
     about = f"comparison, {record.time[:10]}: {verdict}"[:ABOUT_MOST]
     site.pages.append(Page(file, title, verdict, sections, "Compare", about))
 
 
-def row(site: Draft, one: SeriesDetails) -> Row:
+def _row(one: SeriesDetails, remarks: Remarks) -> Row:
     """A series of a comparison as a row."""
-    ratio = one.ratio
-    middle, low, high = known(ratio.median), known(ratio.low), known(ratio.high)
     kind, words = one.verdict_kind, [shown(one.verdict), *one.wrong.values()]
     if kind in ("more memory", "larger value"):
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
+    if remarks.allowed:
+        words = [f"{remarks.allowed}: {remarks.because}", *words]
     return Row(
         plain(one.named.name),
         addresses.benchmark(one.named),
-        kind,
+        remarks.allowed or kind,
         plain("; ".join(filter(None, words))),
-        (middle, low, high),
+        ratio_of(one.ratio),
         _values(one),
+        remark=plain(remarks.work),
     )
 
 
@@ -133,12 +138,6 @@ def _values(one: SeriesDetails) -> tuple[str, str]:
 def seconds_shown(value: float) -> str:
     """A time, or nothing if it is not known."""
     return seconds(value) if math.isfinite(value) else ""
-
-
-def _counts(rows: Sequence[Row]) -> str:
-    numbers = Counter(row.kind for row in rows)
-    kinds = sorted(numbers, key=lambda kind: ORDER.index(kind) if kind in ORDER else len(ORDER))
-    return ", ".join(f"{numbers[kind]:,} {kind}" for kind in kinds)
 
 
 def _nothing(record: ComparisonDetails, skipped: int) -> str:
@@ -183,8 +182,11 @@ def notes(record: ComparisonDetails) -> list[str]:
     timed = [one for one in record.series if one.processes]
     if timed:
         took = f" in {record.seconds:.0f} s" if math.isfinite(record.seconds) else ""
+        fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
+        number = f"{fewest} to {most}" if fewest < most else f"{most}"
+        processes = f"{number} process{'es' * (most > 1)}"
         sentences.append(
-            f"{count(len(timed), 'benchmark')} timed{took}, each by {_processes(timed)}. "
+            f"{count(len(timed), 'benchmark')} timed{took}, each by {processes}. "
             f"{_detectable(timed)}Changes below {100 * record.threshold:g} % are not reported."
         )
     if record.selected:
@@ -214,15 +216,6 @@ def _versions(site: Draft, record: ComparisonRecord) -> Table:
         about = site.about(commit) if commit else about
         rows.append([side, short(name), site.commit(commit) if commit else "–", about])
     return Table("Versions", ("version", "named", "commit", "message"), rows, text=range(4))
-
-
-def _processes(timed: Sequence[SeriesDetails]) -> str:
-    fewest, most = (choose(one.processes for one in timed) for choose in (min, max))
-    return (
-        count(most, "process").replace("processs", "processes")
-        if fewest == most
-        else (f"{fewest} to {most} processes")
-    )
 
 
 def _detectable(timed: Sequence[SeriesDetails]) -> str:
@@ -281,23 +274,3 @@ def _again(record: ComparisonDetails) -> Html:
             plain(command(record)), remark
         )
     )
-
-
-def _flat(one: SeriesDetails) -> dict[str, Any]:
-    """A series for the files of its page."""
-    return {
-        **one.named._asdict(),
-        "verdict": one.verdict,
-        "ratio": one.ratio.median,
-        "low": one.ratio.low,
-        "high": one.ratio.high,
-        "base_seconds": one.seconds.base,
-        "head_seconds": one.seconds.head,
-        "processes": one.processes,
-        "detectable": one.detectable,
-        "values": one.values,
-        "unit": one.unit,
-        "memory": one.memory,
-        "grown": "; ".join(one.grown),
-        "wrong": "; ".join(one.wrong.values()),
-    }

@@ -25,7 +25,6 @@ from ..suites.series import Series
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from . import addresses
-from .addresses import file_name
 from .blocks import Page, Prose, Section, sparkline
 from .events import Event, events_of
 from .gather import Material, where_from
@@ -75,8 +74,7 @@ class Draft:
     """A site as it grows: pages, and the data behind them.
 
     `data`: files beside the pages, by their names. `curves`: the names of those that hold the
-    history of a path. `files`: of each path the name of its files, without their ending. `planned`:
-    the addresses of all pages, known before the first one is drafted.
+    history of a path. `planned`: the addresses of all pages, known before the first one is drafted.
     """
 
     material: Material
@@ -85,13 +83,17 @@ class Draft:
     pages: list[Page] = field(default_factory=list)
     data: dict[str, bytes] = field(default_factory=dict)
     curves: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
 
     @cached_property
     def points(self) -> dict[str, list[Points]]:
         """The curves of the history, by their path."""
         return grouped(self.material.points, lambda points: points.curve.path)
+
+    @property
+    def paths(self) -> list[str]:
+        """The hot paths of the catalogue, and the others that were measured."""
+        return list(dict.fromkeys((*self.catalogue, *self.races, *self.points)))
 
     @cached_property
     def races(self) -> dict[str, list[RaceRecord]]:
@@ -132,25 +134,25 @@ class Draft:
         link = Markup('<a href="data/{0}.{1}">{2}</a> or <a href="data/{0}.{3}">{4}</a>')
         return link.format(name, "json", "JSON", "csv", "CSV")
 
-    def page_of(self, path: str, up: str = "") -> Anchor:
-        """A link to the page of a path, from a page that is `up` from the first one."""
-        return Anchor(plain(path), up + addresses.path(path))
+    def address(self, file: str) -> str:
+        """The address of a page; empty if there is no such page."""
+        return file if file in self.planned else ""
 
-    def link(self, text: str, address: str, up: str = "") -> Anchor:
-        """A link to a page, from a page that is `up` from the first one, if there is that page."""
-        return Anchor(plain(text), up + address if address in self.planned else "")
+    def link(self, text: str, file: str) -> Anchor:
+        """A link to a page, if there is that page."""
+        return Anchor(plain(text), self.address(file))
 
-    def benchmark(self, series: Series, up: str = "") -> Anchor:
+    def benchmark(self, series: Series) -> Anchor:
         """A link to the page of a series, or to that of its hot path."""
         own = addresses.benchmark(series)
         shared = "" if series.suite else addresses.path(series.path)
-        return self.link(series.name, own if own in self.planned else shared, up)
+        return self.link(series.name, own if own in self.planned else shared)
 
-    def benchmark_of(self, event: Event, up: str = "") -> Anchor:
+    def benchmark_of(self, event: Event) -> Anchor:
         """A link to the page of the benchmark that changed."""
         if event.paired:
-            return self.benchmark(event.series, up)
-        return self.link(event.name, addresses.path(event.series.path), up)
+            return self.benchmark(event.series)
+        return self.link(event.name, addresses.path(event.series.path))
 
     def about(self, commit: str) -> str:
         """The date and the first line of the message of a commit, as far as they are known."""
@@ -175,14 +177,6 @@ def _flattened(row: Mapping[str, Any], above: str = "") -> Fields:
         else:
             cells[above + name] = value
     return cells
-
-
-def started(material: Material, catalogue: Sequence[HotPath], content: Content) -> Draft:
-    """A site without pages, in which every path has the name of its file."""
-    site = Draft(material, {path.name: path for path in catalogue}, content)
-    raced = (race.result.path for race in material.races)
-    site.files = {name: file_name(name) for name in (*site.catalogue, *raced, *site.points)}
-    return site
 
 
 def index_of(site: Draft, where: Place) -> int:
@@ -227,31 +221,6 @@ def last_change(site: Draft, path: str, where: Place) -> Cell:
             text = f"{change.direction} {by_percent(change.ratio.median)}, {change.date:%Y-%m-%d}"
             return Badge(text, kind_of(change))
     return ""
-
-
-def flat(r: Result) -> Fields:
-    """A result as in the files of a page."""
-    return {
-        "path": r.path,
-        "version": r.version,
-        "case": r.case,
-        "variant": r.variant,
-        "backend": r.backend,
-        "seconds": r.seconds,
-        "reference_seconds": r.reference_seconds,
-        "speedup": r.speedup.median,
-        "speedup_low": r.speedup.low,
-        "speedup_high": r.speedup.high,
-        "rounds": r.rounds,
-        "error": r.proof.error,
-        "tolerance": r.proof.tolerance,
-        "floor_seconds": r.floor,
-        "share_error": r.share_error,
-        "limit": r.limit,
-        "verdict": str(r.judgement),
-        "wrong": r.wrong,
-        "doubts": "; ".join(r.doubts),
-    }
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

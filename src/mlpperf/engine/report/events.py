@@ -16,13 +16,14 @@ from ..history.listing import place as place_of
 from ..history.table import time
 from ..levels.edges import EVERY
 from ..levels.gathering import Levels, Link, grown_between, wrong_at
+from ..levels.lineage import Commit
 from ..levels.show import SeriesStep, machine_of, place, steps
 from ..race.result import SCATTER
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series
 from ..table import Badge
-from ..words import SHORT, by_percent, plain
+from ..words import SHORT, by_percent, plain, with_interval
 from .gather import Material
 
 WITHIN = normal_quantile((1 + CONFIDENCE) / 2)  # standard errors of a 95 % interval
@@ -74,7 +75,7 @@ class Event:
         if not math.isfinite(self.ratio):
             return self.detail
         quantity = f" {self.detail}" if self.detail else ""
-        return f"{by_percent(self.ratio)} {interval(self.low, self.high)}{quantity}"
+        return f"{with_interval(self.ratio, self.low, self.high)}{quantity}"
 
     @property
     def name(self) -> str:
@@ -118,11 +119,6 @@ class Event:
         return abs(math.log(self.ratio)) if self.ratio > 0 else math.inf
 
 
-def interval(low: float, high: float) -> str:
-    """A 95 % interval of a ratio, such as `(+1.8 to +2.4)`."""
-    return f"({100 * (low - 1):+,.1f} to {100 * (high - 1):+,.1f})"
-
-
 def events_of(material: Material) -> list[Event]:
     """What changed, newest first; at one commit regressions first, then the largest."""
     levels = material.levels
@@ -148,9 +144,7 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
     for link, outcome in grown_between(levels.links):
         base, commit = levels.lineage[link.base], levels.lineage[link.head]
         yield Event(
-            commit.hash,
-            time(commit.time),
-            commit.subject,
+            *_about(commit),
             commit.short if link.base + 1 == link.head else f"{base.short} to {commit.short}",
             link.head,
             outcome.series,
@@ -160,6 +154,10 @@ def _from_levels(levels: Levels, material: Material) -> Iterator[Event]:
             open=_still_grown(levels.links, material, link, outcome.series),
             compared=link.record,
         )
+
+
+def _about(commit: Commit) -> tuple[str, datetime, str]:
+    return commit.hash, time(commit.time), commit.subject
 
 
 def _still_grown(links: Sequence[Link], material: Material, rise: Link, series: Series) -> bool:
@@ -187,18 +185,14 @@ def _of_step(levels: Levels, one: SeriesStep) -> Event:
     net = float(level[last] - level[before])
     error = float(fit.errors(before, step.where.machine)[last])
     link = levels.across(step.where.first)
-    commit, (low, high) = levels.lineage[at], one.interval
     return Event(
-        commit.hash,
-        time(commit.time),
-        commit.subject,
+        *_about(levels.lineage[at]),
         place(step, levels.lineage),
         at,
         one.series,
         one.direction,
         one.ratio,
-        low,
-        high,
+        *one.interval,
         machine="" if step.where.machine == EVERY else machine_of(step, levels),
         net=math.exp(net),
         open=step.log_ratio > 0 and net > WITHIN * error,
@@ -220,9 +214,7 @@ def _wrong(levels: Levels) -> Iterator[Event]:
         still = last >= newest
         ends = "" if still else f"; until {levels.lineage[last].short}"
         yield Event(
-            commit.hash,
-            time(commit.time),
-            commit.subject,
+            *_about(commit),
             commit.short,
             first,
             series,

@@ -81,10 +81,7 @@ def measurements_frame(table: Table) -> pd.DataFrame:
 def write(frame: pd.DataFrame, file: Path) -> None:
     """Write a frame to a Parquet file, whole or not at all.
 
-    Raises
-    ------
-    MlpperfError
-        If it cannot be written.
+    Raises `MlpperfError` if it cannot be written.
     """
     unfinished = file.with_suffix(".unfinished")
     try:

@@ -1,4 +1,4 @@
-"""The plots of the report, as figures of Plotly.
+"""The plots of the report, as Plotly's script reads them: dictionaries of data and a layout.
 
 Colours, fonts and grids come from the page, which knows whether it is dark.
 """
@@ -6,25 +6,36 @@ Colours, fonts and grids come from the page, which knows whether it is dark.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import plotly.graph_objects as go
 
 from ..calibrate.trials import DetectionRate
 from ..history.fields import Bounds, known
 from ..race.result import Result
 from ..statistics.intervals import Interval
 
+Figure = dict[str, Any]
+Trace = Mapping[str, Any]
 ROW = 26  # pixels of a bar or a point with its name
 BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"}  # a legend
 # Left alone, Plotly labels 20 as 2, and each of 1 to 9 in every decade.
 LOGARITHMIC = {"type": "log", "tickformat": ",", "nticks": 4}
+DOTTED = {"dash": "dot", "width": 1.5}
 
 
-def figure(traces: Sequence[Any], **layout: Any) -> Any:
-    """A figure without Plotly's own colours."""
-    return go.Figure(traces, {"template": {}, **layout})
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis with its title."""
+    return {"title": {"text": title}, **more}
+
+
+def curve(**about: Any) -> Trace:
+    """A line, or points."""
+    return {"type": "scatter", **about}
+
+
+def bars(names: Sequence[str], values: Sequence[float | None], **about: Any) -> Trace:
+    """A horizontal bar for each name."""
+    return {"type": "bar", "orientation": "h", "y": names, "x": values, **about}
 
 
 def interval(
@@ -43,10 +54,11 @@ def interval(
 
 def points(
     name: str, names: Sequence[str], intervals: Sequence[Interval | Bounds], unit: str
-) -> Any:
+) -> Trace:
     """A point with an interval for each name."""
-    return go.Scatter(
+    return curve(
         name=name,
+        showlegend=bool(name),
         mode="markers",
         marker={"size": 9},
         x=[i.median for i in intervals],
@@ -56,43 +68,51 @@ def points(
     )
 
 
+def vertical(x: float) -> dict[str, Any]:
+    """A dotted line at a value of the horizontal axis."""
+    return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": DOTTED}
+
+
 def by_name(
-    traces: Sequence[Any],
+    traces: Sequence[Trace],
     title: str,
     rows: int,
     lines: Sequence[tuple[float, str]] = (),
     *,
     logarithmic: bool = False,
-) -> Any:
+) -> Figure:
     """One row of text for each name, the first one on top; vertical `lines` with their names."""
-    drawn = figure(
-        traces,
-        height=150 + ROW * max(rows, 2),
-        xaxis={"title": title, **(LOGARITHMIC if logarithmic else {"rangemode": "tozero"})},
-        yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
-        legend=BELOW,
-        margin={"l": 60, "r": 20, "t": 30, "b": 90},
-    )
-    for x, text in lines:
-        drawn.add_vline(x, line_dash="dot", line_width=1.5)
-        drawn.add_annotation(
-            x=math.log10(x) if logarithmic else x,
-            y=1,
-            yref="paper",
-            yanchor="bottom",
-            xanchor="center" if len(lines) == 1 else "left",
-            text=plain_text(text),
-            showarrow=False,
-        )
-    return drawn
+    names = [
+        {
+            "x": math.log10(x) if logarithmic else x,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "xanchor": "center" if len(lines) == 1 else "left",
+            "text": plain_text(text),
+            "showarrow": False,
+        }
+        for x, text in lines
+    ]
+    layout = {
+        "height": 150 + ROW * max(rows, 2),
+        "xaxis": axis(title, **(LOGARITHMIC if logarithmic else {"rangemode": "tozero"})),
+        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+        "legend": BELOW,
+        "margin": {"l": 60, "r": 20, "t": 30, "b": 90},
+        "shapes": [vertical(x) for x, _ in lines],
+        "annotations": names,
+    }
+    return {"data": traces, "layout": layout}
 
 
-def over(traces: Sequence[Any], x: Any, y: Any, **layout: Any) -> Any:
-    """Lines over the axis `x`; both axes are given as a title, or as Plotly describes them."""
-    axes = [{"title": axis} if isinstance(axis, str) else axis for axis in (x, y)]
+def over(
+    traces: Sequence[Trace], x: dict[str, Any], y: dict[str, Any], height: int = 380, **layout: Any
+) -> Figure:
+    """Lines over the axis `x`."""
     legend = {"orientation": "h", "y": 1, "yanchor": "bottom"}
-    shape = {"height": 380, "legend": legend, **layout}
-    return figure(traces, xaxis=axes[0], yaxis={"automargin": True, **axes[1]}, **shape)
+    axes = {"xaxis": x, "yaxis": {"automargin": True, **y}}
+    return {"data": traces, "layout": {"height": height, "legend": legend, **axes, **layout}}
 
 
 def plain_text(text: str) -> str:
@@ -100,41 +120,38 @@ def plain_text(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def forest(results: Sequence[Result]) -> Any:
+def forest(results: Sequence[Result]) -> Figure:
     """Speedup of every variant with its interval; right of 1 is faster than the reference."""
     timed = [r for r in results if r.speedup.median > 0]
     drawn = points("", [r.variant for r in timed], [r.speedup for r in timed], "×")
     title = "speedup, with 95 % intervals"
-    return by_name(
-        [drawn.update(showlegend=False)], title, len(timed), [(1.0, "as fast")], logarithmic=True
-    )
+    return by_name([drawn], title, len(timed), [(1.0, "as fast")], logarithmic=True)
 
 
-def ceilings(results: Sequence[Result]) -> Any:
+def ceilings(results: Sequence[Result]) -> Figure:
     """Share of the machine's measured ceiling, for every variant at every case."""
     known = [r for r in results if math.isfinite(r.ceiling_share)]
-    bars = []
+    traces = []
     for case in dict.fromkeys(r.case for r in known):
         here = [r for r in known if r.case == case]
         errors = [100 * r.ceiling_share * r.share_error for r in here]
-        bars.append(
-            go.Bar(
+        traces.append(
+            bars(
+                [plain_text(r.variant) for r in here],
+                [100 * r.ceiling_share for r in here],
                 name=plain_text(case),
-                orientation="h",
-                y=[plain_text(r.variant) for r in here],
-                x=[100 * r.ceiling_share for r in here],
                 error_x={"array": [error if math.isfinite(error) else 0.0 for error in errors]},
                 hovertemplate=f"%{{y}}: %{{x:.0f}} %<extra>{plain_text(case)}</extra>",
             )
         )
-    return by_name(bars, "share of the ceiling in %", len(known), [(100.0, "ceiling")])
+    return by_name(traces, "share of the ceiling in %", len(known), [(100.0, "ceiling")])
 
 
-def detection(rates: Sequence[DetectionRate]) -> Any:
+def detection(rates: Sequence[DetectionRate]) -> Figure:
     """Share of slowdowns that were detected, over their size, with Clopper-Pearson intervals."""
     known = [rate for rate in rates if rate.detected.of]
     bounds = [Interval(r.detected.share, *r.detected.bounds) for r in known]
-    line = go.Scatter(
+    line = curve(
         x=[100 * r.size for r in known],
         y=[100 * r.detected.share for r in known],
         error_y=interval(bounds, 100),
@@ -143,5 +160,4 @@ def detection(rates: Sequence[DetectionRate]) -> Any:
         showlegend=False,
         hovertemplate="%{x:g} % slower: %{y:.0f} % detected<extra></extra>",
     )
-    y = {"title": "detected, in % of all", "range": [0, 105]}
-    return over([line], "slowdown in %", y)
+    return over([line], axis("slowdown in %"), axis("detected, in % of all", range=[0, 105]))

@@ -84,10 +84,7 @@ def gather(
 ) -> Material:
     """Read all records; `kinds` are those of an extension.
 
-    Raises
-    ------
-    MlpperfError
-        If there are records, but none that can be read.
+    Raises `MlpperfError` if there are records, but none that can be read.
     """
     material = Material(commit_url=commit_url())
     newest: dict[tuple[Place, str, str, str], RaceRecord] = {}

@@ -11,7 +11,7 @@ from ..levels.show import notes
 from ..table import Cell, Table
 from ..words import count, plain
 from . import map_data, state
-from .blocks import Filters, Log, Map, Page, Prose, Section
+from .blocks import Filters, Log, Page, Prose, Section
 from .commit_pages import entry, summary
 from .draft import NO_CHANGE, Draft, none_yet
 from .events import Event, by_commit
@@ -70,16 +70,14 @@ def _log(site: Draft) -> Section:
 def _map(site: Draft) -> Section:
     levels = site.material.levels
     assert levels is not None
-    drawn = map_data.drawn(site, levels)
-    site.data[map_data.FILE] = drawn.script
+    rows, drawn = map_data.drawn(site, levels)
     text = (
         "A row for each benchmark, a column for each commit, the oldest on the left. The colour is "
         "the time of a call relative to the first commit; a mark is a commit that changed it. "
         "Where a row is empty, the benchmark was not measured."
     )
-    links = Markup("<p>All benchmarks as {}.</p>").format(site.keep("series", drawn.rows))
-    blocks = Prose(text), Map(map_data.FILE, drawn.choices), Prose(links)
-    return Section("All benchmarks", blocks)
+    links = Markup("<p>All benchmarks as {}.</p>").format(site.keep("series", rows))
+    return Section("All benchmarks", [Prose(text), drawn, Prose(links)])
 
 
 def _not_known(site: Draft) -> list[Section]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..levels.gathering import Levels
 from ..suites.series import Series
 from ..words import plain, seconds
 from . import addresses
+from .blocks import Map
 from .draft import Draft
 from .knowledge import WELL, Known, never_timed, newest_seconds
 
@@ -25,24 +25,15 @@ DIGITS = 1  # of a change in percent
 FILE = "data/map.js"
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The data file of a map, its rows, and what these can be chosen by."""
-
-    script: bytes
-    rows: list[dict[str, Any]]
-    choices: Mapping[str, list[str]]
-
-
-def drawn(site: Draft, levels: Levels) -> Drawn:
-    """The levels of all series, up to the newest commit that was compared."""
+def drawn(site: Draft, levels: Levels) -> tuple[list[dict[str, Any]], Map]:
+    """The levels of all series, up to the newest commit that was compared: as rows, and drawn."""
     last = levels.newest
     commits = [
         [
             commit.short,
             f"{time(commit.time):%Y-%m-%d}",
             plain(commit.subject)[:SUBJECT_MOST],
-            site.link("", addresses.commit(commit.hash)).href,
+            site.address(addresses.commit(commit.hash)),
         ]
         for commit in levels.lineage.commits[: last + 1]
     ]
@@ -55,7 +46,8 @@ def drawn(site: Draft, levels: Levels) -> Drawn:
     machines = [plain(name) for name in levels.machines]
     changes = ["slower", "faster", "unchanged", "not known well"]
     choices = {"change": changes, "suite": suites, "machine": machines}
-    return Drawn(f"mlpperf.map({text});\n".encode(), [_plain(row) for row in rows], choices)
+    site.data[FILE] = f"mlpperf.map({text});\n".encode()
+    return [_plain(row) for row in rows], Map(FILE, choices)
 
 
 def _rows(

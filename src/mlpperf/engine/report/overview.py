@@ -11,10 +11,10 @@ from ..history.records import Place
 from ..race.result import Result
 from ..race.show import share_of_ceiling, speedup
 from ..table import Badge, Cell, Table
-from ..words import SHORT, count, plain, times
-from . import state
+from ..words import count, plain, times
+from . import addresses, state
 from .blocks import Page, Prose, Section
-from .draft import Draft, Lead, fastest, flat, grouped, index_of, last_change, longest
+from .draft import Draft, Lead, fastest, grouped, index_of, last_change, longest, measured_where
 from .gather import NO_RECORDS
 
 UNREADABLE_MOST = 50  # lines on the page
@@ -67,7 +67,7 @@ def _paths_section(site: Draft, where: Place) -> Section:
             shown = [best.variant + at, f"{middle} ({interval})", share_of_ceiling(best)]
         table_rows.append(
             [
-                site.page_of(path),
+                site.link(path, addresses.path(path)),
                 right,
                 *shown,
                 _line(site, path, where, best),
@@ -78,27 +78,31 @@ def _paths_section(site: Draft, where: Place) -> Section:
         timed = {race.result.path for race in site.material.races}
         for path in site.catalogue.values():
             if path.name not in timed:
-                table_rows.append([site.page_of(path.name), "not timed yet", *["–"] * 3, "", ""])
+                table_rows.append(
+                    [
+                        site.link(path.name, addresses.path(path.name)),
+                        "not timed yet",
+                        *["–"] * 3,
+                        "",
+                        "",
+                    ]
+                )
     columns = (
         *("hot path", "still right?", "fastest"),
         *("speedup (95 % interval)", "of ceiling", "history", "last change"),
     )
     usual = site.content.usual_case
     at_usual = f" at {usual}" if usual else ""
-    first = races[0]
-    commit = (first.commit.hash or "none")[:SHORT]
-    note = f"{first.software}; {first.time[:10]}, commit {commit}."
     table = Table(
         f"The fastest variant of every hot path{at_usual} against its reference",
         columns,
         table_rows,
         text=range(3),
-        notes=[note],
-        records=[flat(race.result) for race in races],
+        records=races,
     )
     index = index_of(site, where)
     name = "speedups" if index == 1 else f"speedups-{index}"
-    return Section(f"Hot paths on {where}", [site.offer(name, table)])
+    return Section(f"Hot paths on {where}", [site.offer(name, table), measured_where(races)])
 
 
 def _line(site: Draft, path: str, where: Place, best: Result | None) -> Cell:
@@ -130,7 +134,7 @@ def _tracked(site: Draft) -> list[Section]:
             shown: list[Cell] = ["–", "–"] if best is None else _newest(best, site)
             changed = last_change(site, path, Place(machine, "", 0))
             line = longest(curves if best is None else [best])
-            cells.append([site.page_of(path), *shown, line, changed])
+            cells.append([site.link(path, addresses.path(path)), *shown, line, changed])
         columns = ("path", "fastest", "speedup (interval)", "history", "last change")
         shared = "" if threads is None else count(threads, "thread")
         name = "; ".join(filter(None, [f"{source_} on {plain(machine)}", device, shared]))

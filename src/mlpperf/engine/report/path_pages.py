@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +15,17 @@ from ...hotpath import HotPath
 from ..history.changes import Change
 from ..history.curves import Curve, Floats, Points
 from ..history.listing import kind_of
-from ..history.listing import place as place_of
 from ..history.races import RaceRecord
 from ..history.records import Fields, Place, finite
 from ..race.result import Result
 from ..race.show import proofs, races, speedup
-from ..table import Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from . import addresses, figures
+from .addresses import file_name
+from .benchmark_page import levels_of
 from .blocks import Code, Curves, Page, Plot, Prose, Section, source, story
-from .draft import NO_CHANGE, Draft, commits_of, fastest, flat, grouped, index_of, measured_where
+from .commit_pages import changed
+from .draft import NO_CHANGE, Draft, commits_of, fastest, grouped, index_of, measured_where
 
 
 def path_page(site: Draft, name: str) -> None:
@@ -39,7 +38,8 @@ def path_page(site: Draft, name: str) -> None:
     by_place = grouped(raced, lambda race: race.place)
     for where, here in by_place.items():
         sections.append(_timed(site, name, where, here))
-    if compared := _compared(site, name):
+    series = [s for s in site.material.results.of_function(name) if not s.suite]
+    if compared := levels_of(site, "The benchmarks of this hot path", series):
         sections.append(Section("Levels over commits", [compared]))
     if name in site.points:
         sections.append(_path_history(site, name, site.points[name]))
@@ -66,7 +66,7 @@ def _path_verdict(site: Draft, name: str, results: Sequence[Result]) -> str:
     if name in site.changes:
         change = site.changes[name][0]
         parts.append(
-            f"The newest change: {change.direction} by {by_percent(change.ratio.median)} "
+            f"The newest change: {change.direction}, {by_percent(change.ratio.median)}, "
             f"since {change.commit[:SHORT]} ({change.date:%Y-%m-%d})."
         )
     return " ".join(parts)
@@ -83,9 +83,6 @@ def _code(path: HotPath) -> list[Code]:
     return [Code([("reference", reference.name, source(reference)), *variants])]
 
 
-NUMBERS = ("value", "low", "high", "measurements")
-
-
 def _timed(site: Draft, name: str, where: Place, raced: Sequence[RaceRecord]) -> Section:
     results = [race.result for race in raced]
     blocks: list[Any] = []
@@ -96,37 +93,20 @@ def _timed(site: Draft, name: str, where: Place, raced: Sequence[RaceRecord]) ->
     if any(math.isfinite(r.ceiling_share) for r in results):
         alt = "Share of the machine's measured ceiling that every variant reaches."
         blocks.append(Plot(figures.ceilings(results), alt))
-    table = replace(races(f"{name} on {where}", results), records=[flat(r) for r in results])
-    blocks.append(site.offer(f"raced-{site.files[name]}-{index_of(site, where)}", table))
+    table = replace(races(f"{name} on {where}", results), records=raced)
+    blocks.append(site.offer(f"raced-{file_name(name)}-{index_of(site, where)}", table))
     title = "Largest error beside its tolerance, relative to the largest value of an array"
     outcomes = [(r.path, r.variant, r.case, r.wrong or r.proof) for r in results]
     blocks += [proofs(outcomes, title), measured_where(raced)]
     return Section(f"Speedups on {plain(str(where))}", blocks)
 
 
-def _compared(site: Draft, name: str) -> Table | None:
-    """The series of a path, with a link to the level of each."""
-    levels = site.material.levels
-    rows: list[Sequence[Cell]] = []
-    for series in site.material.results.of_function(name):
-        if not series.suite:
-            fit = levels.fits.get(series) if levels else None
-            steps = f"{len(fit.steps)}" if fit else "–"
-            number = f"{site.material.results.number(series):,}"
-            rows.append([site.benchmark(series, "../"), steps, number])
-    columns = ("benchmark", "steps", "comparisons that timed it")
-    title = "The benchmarks of this hot path, followed over commits"
-    return Table(title, columns, rows) if rows else None
-
-
 def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
-    file = f"history-{site.files[name]}"
+    file = f"history-{file_name(name)}"
     changes = site.changes.get(name, [])
     drawn = _curves(site, name, curves, changes)
     site.curves.append(f"data/{file}.js")
     site.data[f"data/{file}.js"] = f"mlpperf.history({drawn});\n".encode()
-    site.data[f"data/{file}.json"] = drawn.encode()
-    site.data[f"data/{file}.csv"] = _csv(curves).encode("utf-8", "backslashreplace")
     usual = plain(site.content.usual_case)
     quantities, cases, variants = (
         list(dict.fromkeys(plain(getattr(points.curve, what)) for points in curves))
@@ -142,42 +122,12 @@ def _path_history(site: Draft, name: str, curves: Sequence[Points]) -> Section:
         ),
         Curves(f"data/{file}.js", quantities, cases, variants),
     ]
-    table = _changes(site, changes, f"Changes of {name}")
-    blocks.append(table if changes else Prose(NO_CHANGE))
-    blocks.append(Prose(Markup("The curves as {} or {}.").format(*_downloads(file))))
+    events = [event for event in site.events if event.series.path == name]
+    title = f"Changes of {name}, newest first"
+    blocks.append(changed(site, events, title, dated=True) if events else Prose(NO_CHANGE))
+    numbers = site.keep(file, [number for points in curves for number in _numbers(points)])
+    blocks.append(Prose(Markup("The curves as {}.").format(numbers)))
     return Section("History", blocks)
-
-
-def _changes(site: Draft, changes: Sequence[Change], title: str) -> Table:
-    """A row for each change of curves of seconds."""
-    assert site.material.history is not None
-    subjects = site.material.history.subjects
-    rows: list[Sequence[Cell]] = []
-    for change in changes:
-        curve, ratio = change.curve, change.ratio
-        rows.append(
-            [
-                site.commit(change.commit),
-                f"{change.date:%Y-%m-%d}",
-                plain(subjects.get(change.commit, "")),
-                site.page_of(curve.path, "../"),
-                *(plain(text) for text in (curve.variant, curve.case, curve.quantity)),
-                Badge(change.how, kind_of(change)),
-                plain(place_of(curve)),
-                by_percent(ratio.median),
-                f"{by_percent(ratio.low)} … {by_percent(ratio.high)}",
-            ]
-        )
-    columns = (
-        *("commit", "date", "subject", "hot path", "variant", "case", "quantity"),
-        *("direction", "where", "change", "95 % interval"),
-    )
-    return Table(title, columns, rows, text=range(9))
-
-
-def _downloads(file: str) -> list[Markup]:
-    link = Markup('<a href="../data/{0}.{1}">{2}</a>')
-    return [link.format(file, ending, ending.upper()) for ending in ("json", "csv")]
 
 
 def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[Change]) -> str:
@@ -221,31 +171,16 @@ def _curves(site: Draft, name: str, curves: Sequence[Points], changes: Sequence[
     return json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
-def _csv(curves: Sequence[Points]) -> str:
-    """The curves of a path as CSV, a line for each number."""
-    named = [column for column in Curve._fields if column != "path"]
-    lines = [_line([*named, "commit", "date", *NUMBERS])]
-    for points in curves:
-        shared = _line([getattr(points.curve, name) for name in named])  # quoted once a curve
-        numbers = (getattr(points, name).tolist() for name in NUMBERS)
-        lines += [
-            f"{shared},{_line([commit])},{day:%Y-%m-%dT%H:%M:%SZ},"
-            f"{value:.6g},{_bound(low)},{_bound(high)},{number}"
-            for commit, day, value, low, high, number in zip(
-                points.commits, points.dates, *numbers, strict=True
-            )
-        ]
-    return "\n".join([*lines, ""])
-
-
-def _line(cells: Sequence[object]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="").writerow(cells)
-    return out.getvalue()
-
-
-def _bound(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.6g}"
+def _numbers(points: Points) -> Iterator[Fields]:
+    """The numbers of a curve, each with what it is about."""
+    about = points.curve._asdict()
+    numbers = zip(points.value, points.low, points.high, points.measurements, strict=True)
+    for commit, day, (value, low, high, number) in zip(
+        points.commits, points.dates, numbers, strict=True
+    ):
+        when = {"commit": commit, "date": f"{day:%Y-%m-%dT%H:%M:%SZ}"}
+        bounds = {"value": float(value), "low": float(low), "high": float(high)}
+        yield {**about, **when, **bounds, "measurements": int(number)}
 
 
 def _short(values: Floats) -> list[float | None]:

@@ -64,10 +64,7 @@ def serve(
 ) -> ThreadingHTTPServer:
     """A server for the site in `out`, which calls `build` when one of `sources` has changed.
 
-    Raises
-    ------
-    MlpperfError
-        If the port cannot be used.
+    Raises `MlpperfError` if the port cannot be used.
     """
     lock = threading.Lock()
     last = _state(sources())

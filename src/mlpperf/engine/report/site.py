@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -26,7 +26,7 @@ from .blocks import PLOTLY, Page, coded, highlighting
 from .calibration_page import calibration
 from .comparison_list import comparison_list
 from .comparison_page import comparison_page
-from .draft import Content, Draft, Planned, started
+from .draft import Content, Draft, Planned
 from .gather import Material
 from .history_page import history
 from .overview import overview
@@ -56,13 +56,10 @@ def write(
     An existing folder must be empty, or hold a former report; of that, files that are not written
     again are deleted. All other files stay.
 
-    Raises
-    ------
-    MlpperfError
-        If the folder holds something else, or cannot be written.
+    Raises `MlpperfError` if the folder holds something else, or cannot be written.
     """
     old = _owned(out)
-    files = _files(started(material, catalogue, content), project)
+    files = _files(Draft(material, {path.name: path for path in catalogue}, content), project)
     try:
         make_folder(out.parent)
         out.mkdir(exist_ok=True)
@@ -115,12 +112,7 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
     """Every file by its name, the first page last.
 
     If a page cannot be drawn, its file and standard error name the reason; the other pages are
-    written all the same, and the command fails only if there is no page at all.
-
-    Raises
-    ------
-    MlpperfError
-        If no page can be drawn.
+    written all the same. Raises `MlpperfError` only if no page can be drawn.
     """
     drafted = _planned(site)
     site.planned = {page.file for page in drafted}
@@ -143,10 +135,29 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
 
 
 def _planned(site: Draft) -> list[Planned]:
-    """All pages, the first one first."""
+    """All pages, the first one first; those of comparisons with the newest first."""
     paths = [
         Planned(addresses.path(name), name, "", partial(path_page, name=name))
-        for name in site.files
+        for name in site.paths
+    ]
+    comparisons = [
+        Planned(
+            addresses.comparison(record),
+            "Comparison",
+            "Compare",
+            partial(comparison_page, record=whole, left_out=record.outcomes.skipped),
+        )
+        for record in reversed(site.material.comparisons)
+        if (whole := site.material.details.get(record.outcomes.line))
+    ]
+    benchmarks = [
+        Planned(
+            addresses.benchmark(series),
+            plain(series.name),
+            "",
+            partial(benchmark_page, series=series),
+        )
+        for series in site.material.results.series
     ]
     try:
         commits = commit_pages.planned(site)
@@ -158,26 +169,11 @@ def _planned(site: Draft) -> list[Planned]:
         Planned("history.html", "History", "History", history),
         *commits,
         Planned("compare.html", "Compare", "Compare", comparison_list),
-        *_comparisons(site),
-        *_benchmarks(site),
+        *comparisons,
+        *benchmarks,
         *(Planned(file, name, name, draft) for file, name, draft in site.content.pages),
         Planned("calibration.html", "Calibration", "Calibration", calibration),
     ]
-
-
-def _comparisons(site: Draft) -> Iterator[Planned]:
-    """The pages of single comparisons, the newest first."""
-    for record in reversed(site.material.comparisons):
-        if whole := site.material.details.get(record.outcomes.line):
-            draft = partial(comparison_page, record=whole, left_out=record.outcomes.skipped)
-            yield Planned(addresses.comparison(record), "Comparison", "Compare", draft)
-
-
-def _benchmarks(site: Draft) -> Iterator[Planned]:
-    """The pages of all series that were compared."""
-    for series in site.material.results.series:
-        draft = partial(benchmark_page, series=series)
-        yield Planned(addresses.benchmark(series), plain(series.name), "", draft)
 
 
 def _assets(scripts: Collection[str]) -> dict[str, bytes]:
@@ -202,7 +198,7 @@ def _index(site: Draft) -> dict[str, bytes]:
 
 def _drawn(page: Page, site: Draft, project: str) -> bytes:
     text = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             page=page,
@@ -227,8 +223,9 @@ def _plotly() -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """What writes the pages."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("mlpperf.engine.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -236,8 +233,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"json": _json, "coded": coded}
-    return environment
+    made.filters |= {"json": _json, "coded": coded}
+    return made
 
 
 def _shown(value: Any) -> Any:

@@ -11,13 +11,13 @@ import numpy as np
 
 from ..compare import ComparisonRecord
 from ..history.changes import FEWEST
-from ..levels.edges import Floats
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
+from .comparison_page import verdict_of
 from .draft import Draft, grouped
 from .events import WITHIN, Event, by_commit, newest
 from .gather import Material
@@ -63,7 +63,7 @@ def too_short(material: Material) -> str:
 def _last_comparison(site: Draft) -> str:
     """The verdict of the newest comparison, where none is of two commits of this branch."""
     last = max(site.material.comparisons, key=lambda record: record.time, default=None)
-    return without_history(site) if last is None else f"{last.time[:10]}: {shortened(last)}"
+    return without_history(site) if last is None else f"{last.time[:10]}: {verdict_of(last)}"
 
 
 def without_history(site: Draft) -> str:
@@ -75,14 +75,6 @@ def without_history(site: Draft) -> str:
         f"{count(number, 'comparison')}, but none of two commits of the branch that is checked "
         "out; `mlpperf backfill` compares these."
     )
-
-
-def shortened(record: ComparisonRecord) -> str:
-    """The verdict of a comparison, with abbreviated hashes."""
-    text = record.verdict
-    for name in filter(None, record.commits.values()):
-        text = text.replace(name, name[:SHORT])
-    return plain(text)
 
 
 def _open(site: Draft) -> list[Event]:
@@ -199,6 +191,7 @@ def _lately(site: Draft) -> Section:
 def _trends(levels: Levels) -> Section | None:
     """The mean level of the benchmarks of each file or hot path; None if none of them changed."""
     last = levels.newest
+    meaning = f"mean level over {count(last + 1, 'commit')}"
     rows: list[tuple[float, Sequence[Cell]]] = []
     for (_, path), items in grouped(
         levels.fits.items(), lambda item: (item[0].suite, item[0].path)
@@ -213,7 +206,7 @@ def _trends(levels: Levels) -> Section | None:
         cells: list[Cell] = [
             link,
             f"{len(items):,}",
-            _line(mean) if moved else "unchanged",
+            sparkline(np.exp(mean).tolist(), meaning) if moved else "unchanged",
             by_percent(math.exp(change)) if moved else "–",
             Badge(f"{slower:,}", "bad") if slower else "–",
             Badge(f"{faster:,}", "good") if faster else "–",
@@ -239,32 +232,22 @@ def _end(fit: Fit, last: int) -> int:
     return 1 if change > 0 else -1
 
 
-def _line(mean: Floats) -> Cell:
-    line: Cell = sparkline(np.exp(mean).tolist(), f"mean level over {count(len(mean), 'commit')}")
-    return line
-
-
 # --- where and when ---
 
 
 def _where(comparisons: Sequence[ComparisonRecord]) -> Section:
     """A row for each machine; two of one name differ in what else is known of them."""
+
+    def about(record: ComparisonRecord) -> tuple[str, str, str]:
+        here = record.machine
+        system = plain(f"{here.system}, Python {here.python}")
+        return plain(str(record.place)), f"{here.memory / GIB:,.0f} GiB", system
+
     rows: list[Sequence[Cell]] = []
-    by_machine = grouped(
-        comparisons, lambda r: (r.place, r.machine.memory, r.machine.system, r.machine.python)
-    )
-    for (place, memory, system, python), records in by_machine.items():
-        days = sorted(record.time[:10] for record in records)
+    for machine, records in grouped(comparisons, about).items():
+        days = sorted({record.time[:10] for record in records})
         dirty = sum(record.commit.dirty for record in records)
-        rows.append(
-            [
-                plain(str(place)),
-                f"{memory / GIB:,.0f} GiB",
-                plain(f"{system}, Python {python}"),
-                f"{len(records):,}",
-                days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}",
-                f"{dirty:,}" if dirty else "–",
-            ]
-        )
+        when = " to ".join(dict.fromkeys((days[0], days[-1])))
+        rows.append([*machine, f"{len(records):,}", when, f"{dirty:,}" if dirty else "–"])
     columns = ("machine", "memory", "system", "comparisons", "when", "with uncommitted changes")
     return Section("Where and when", [Table("Machines", columns, rows, text=(0, 2, 4))])

@@ -137,7 +137,7 @@
     const update = async () => {
       const older = side("older"), newer = side("newer");
       result.replaceChildren(element("p", "Reading …"));
-      const found = [];
+      const both = [];
       try {
         for (const file of box.dataset.files.split(" ").filter(Boolean)) {
           const { path, commits, curves } = await load(file);
@@ -146,7 +146,7 @@
             const [i, j] = [curve.at.indexOf(a), curve.at.indexOf(b)];
             if (i < 0 || j < 0 || !curve.value[i]) continue;
             const apart = curve.low && (curve.low[j] > curve.high[i] || curve.high[j] < curve.low[i]);
-            found.push({ path, curve, ratio: curve.value[j] / curve.value[i], apart });
+            both.push({ path, curve, ratio: curve.value[j] / curve.value[i], apart });
           }
         }
       } catch {
@@ -154,19 +154,19 @@
         return;
       }
       if (side("older") !== older || side("newer") !== newer) return; // chosen anew meanwhile
-      if (!found.length) {
+      if (!both.length) {
         result.replaceChildren(element("p", "Nothing was measured of both commits."));
         return;
       }
-      found.sort((x, y) => y.ratio - x.ratio);
+      both.sort((x, y) => y.ratio - x.ratio);
       const table = element("table");
-      table.append(element("caption", `${found.length} numbers of both, newer ÷ older, worst first`));
+      table.append(element("caption", `${both.length} numbers of both, newer ÷ older, worst first`));
       const head = element("tr");
       const columns = ["hot path", "variant", "case", "what", "where", "newer ÷ older", "intervals"];
       for (const column of columns) head.append(element("th", column, { scope: "col" }));
       table.append(element("thead"), element("tbody"));
       table.tHead.append(head);
-      for (const { path, curve, ratio, apart } of found.slice(0, 500)) {
+      for (const { path, curve, ratio, apart } of both.slice(0, 500)) {
         const row = element("tr");
         row.append(element("th", path, { scope: "row" }));
         for (const text of [curve.variant, curve.case, curve.quantity, curve.place]) {
@@ -180,7 +180,7 @@
         "aria-label": "the two commits" });
       scroll.append(table);
       result.replaceChildren(scroll);
-      if (found.length > 500) result.append(element("p", "The 500 that became worst are shown."));
+      if (both.length > 500) result.append(element("p", "The 500 that became worst are shown."));
     };
     box.addEventListener("change", update);
     update();

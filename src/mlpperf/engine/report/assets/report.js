@@ -48,13 +48,13 @@ window.mlpperf = (() => {
         if (one.value === first.get(one)) to.delete(key); else to.set(key, one.value);
       }
       history.replaceState(null, "", `#${to}`);
-      tell();
+      shown();
     };
-    const tell = () => apply(Object.fromEntries(all.map((one) => [one.dataset.choice, one.value])));
+    const shown = () => apply(Object.fromEntries(all.map((one) => [one.dataset.choice, one.value])));
     box.addEventListener("input", changed);
-    addEventListener("hashchange", () => { read(); tell(); });
+    addEventListener("hashchange", () => { read(); shown(); });
     read();
-    tell();
+    shown();
   }
   for (const box of document.querySelectorAll(".choices[data-table]")) {
     const name = box.dataset.table;
@@ -75,7 +75,6 @@ window.mlpperf = (() => {
   // --- search ------------------------------------------------------------------------------------
 
   const MOST = 12;
-  const up = document.body.dataset.up;
   const search = document.querySelector(".search");
   const input = search.querySelector("input"), results = search.querySelector("ul");
   let index = null, chosen = -1;
@@ -106,10 +105,10 @@ window.mlpperf = (() => {
       return item;
     }));
   }
-  const open = (item) => { if (item?.dataset.file) location.href = up + item.dataset.file; };
+  const open = (item) => { if (item?.dataset.file) location.href = item.dataset.file; };
   input.addEventListener("focus", () => {
     if (index) return;
-    load(`${up}data/search.js`).then((pages) => {
+    load("data/search.js").then((pages) => {
       index = pages.map(([title, about, file]) => ({ title, about, file,
         name: title.toLowerCase(), text: `${title} ${about}`.toLowerCase() }));
       find();
