@@ -24,6 +24,7 @@ from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
+from .context import SIDES
 from .records import ComparisonRecord, RecordedSeries, Side
 from .result import UNKNOWN, Comparison, Finding
 from .shards import Shard
@@ -70,7 +71,9 @@ class RecordedWork(msgspec.Struct, forbid_unknown_fields=True):
     movable: Unbounded | None
 
     def read(self) -> Work:
-        """The same, of a comparison."""
+        """The same, of a comparison; raises `ValueError` if it lacks a version."""
+        if not self.not_counted and len(self.bytecodes) < len(SIDES):
+            raise ValueError("the bytecodes of a version are missing")
         fields = msgspec.structs.asdict(self)
         return Work(**{**fields, "movable": known(self.movable)})
 
