@@ -63,6 +63,10 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("bytecodes = 'none'", "bytecodes takes a percentage such as 2%, not 'none'"),
         ("unjudged = 'few'", "unjudged takes a percentage such as 2%, not 'few'"),
         ("accept = 'gpu'", "accept must be a list"),
+        ("accept = ['']", "accept must be a list of names"),  # it would fit every name
+        ("budget = true", "budget must be a number"),
+        ("bytecodes = -1", "bytecodes takes a percentage such as 2%, not -1"),
+        ("thresholds = {'*a*' = '-5%'}", "takes a percentage .* not '-5%'"),
         (
             "threshold = 'much'",
             r"\[tool.mlpperf\] threshold takes a percentage such as 2%, not 'much'",

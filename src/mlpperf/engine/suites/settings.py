@@ -82,7 +82,8 @@ def settings(root: Path) -> Settings:
     if not isinstance(commands, dict):
         raise MlpperfError("[tool.mlpperf] commands must be a table of commands by name.")
     budget = table.get("budget")
-    if budget is not None and not (isinstance(budget, int | float) and budget > 0):
+    is_number = isinstance(budget, int | float) and not isinstance(budget, bool)
+    if budget is not None and not (is_number and budget > 0):
         raise MlpperfError(f"[tool.mlpperf] budget must be a number of seconds, not {budget!r}.")
     shares = {
         key: None if key not in table else percentage(table[key], f"[tool.mlpperf] {key}")
@@ -106,6 +107,8 @@ def settings(root: Path) -> Settings:
 
 def _names(table: Mapping[str, Any], key: str, usual: list[str]) -> list[str]:
     names = table.get(key, usual)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name.strip() for name in names
+    ):
         raise MlpperfError(f"[tool.mlpperf] {key} must be a list of names, not {names!r}.")
     return names
