@@ -84,12 +84,12 @@ def percentage(text: object, name: str) -> float:
     Raises
     ------
     MlpperfError
-        If the text is not a finite number.
+        If the text is not a finite number, or negative.
     """
     try:
         share = float(str(text).strip().removesuffix("%")) / 100
     except ValueError:
         share = math.nan
-    if isinstance(text, bool) or not math.isfinite(share):
+    if isinstance(text, bool) or not 0 <= share < math.inf:
         raise MlpperfError(f"{name} takes a percentage such as 2%, not {text!r}.")
     return share

@@ -113,6 +113,22 @@ def test_any_one_value_may_be_anything(tmp_path: Path) -> None:
     assert shown
 
 
+def test_counts_of_only_one_version_are_refused(tmp_path: Path) -> None:
+    whole = record(PAGES["with_regressions"]())
+    both = {"base": 9, "head": 9}
+    work = {"not_counted": "", "bytecodes": both, "calls": both, "c_calls": both}
+    work |= {"same": True, "differing": 0, "places": {}}
+    whole["series"][0]["work"] = work
+    read_whole(written(whole, tmp_path))
+    work["bytecodes"] = {"base": 9}
+    assert "the counts of a version are missing" in refusal(written(whole, tmp_path))
+
+
+def test_a_commit_is_shown_as_text() -> None:
+    result = replace(PAGES["with_regressions"](), commits={"base": "", "head": "<script>"})
+    assert "Commit &lt;script&gt;." in render.comment(result, "<!-- m -->")
+
+
 def test_causes_are_read_and_shown_as_text(tmp_path: Path) -> None:
     """Fields that no search for causes writes are refused."""
     result = PAGES["with_regressions"]()

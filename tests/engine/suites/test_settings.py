@@ -66,6 +66,10 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("bytecodes = 'none'", "bytecodes takes a percentage such as 2%, not 'none'"),
         ("unjudged = 'few'", "unjudged takes a percentage such as 2%, not 'few'"),
         ("accept = 'gpu'", "accept: expected a list"),
+        ("accept = ['']", r"accept\[0\]: expected a text of length >= 1, not ''"),
+        ("budget = true", "budget: expected a number"),
+        ("bytecodes = -1", "bytecodes takes a percentage such as 2%, not -1"),
+        ("thresholds = {'*a*' = '-5%'}", "takes a percentage .* not '-5%'"),
         (
             "threshold = 'much'",
             r"\[tool.mlpperf\] threshold takes a percentage such as 2%, not 'much'",

@@ -192,7 +192,7 @@ def comment(result: Comparison, marker: str, link: str = "", causes: Sequence[st
     `link` is the address of the run that has all of it.
     """
     head = result.commits.get("head") or ""
-    about = f"Commit {head[:SHORT]}." if head else ""
+    about = f"Commit {escaped(head[:SHORT])}." if head else ""
     last = " ".join(filter(None, (about, f"[The whole comparison]({link})" if link else "")))
     return f"{marker}\n{markdown(result, causes=causes)}" + (f"\n{last}\n" if last else "")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...errors import MlpperfError
 from ..machine.environment import environment as environment_of
 from ..suites.series import THRESHOLD, Selection
 from ..suites.settings import Settings
@@ -83,6 +84,9 @@ def carry_out(
     MlpperfError
         If there is no such commit, nothing to compare, or an environment cannot be made.
     """
+    for option, patterns in (("--series", request.series), ("--accept", request.accept)):
+        if not all(map(str.strip, patterns)):  # it would fit every name
+            raise MlpperfError(f"{option} takes a name or a pattern, not an empty text.")
     result: Comparison | None = None
     with scratch("versions") as temporary:
         versions = pair(request, Path.cwd(), temporary, progress)

@@ -37,6 +37,7 @@ from .policy import Policy, policy
 from .pyproject import content_of, converted
 
 KINDS = ("hotpaths", "asv", "pytest", COMMANDS)
+Pattern = Annotated[str, Meta(min_length=1)]  # an empty one would fit every name
 SHARES = ("threshold", "unjudged", "bytecodes")  # written as percentages
 
 
@@ -44,12 +45,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of a project, in shares and seconds; None where it has none."""
 
     suites: tuple[str, ...] = KINDS
-    series: tuple[str, ...] = ()
+    series: tuple[Pattern, ...] = ()
     threshold: float | None = None
     thresholds: dict[str, float] = {}
     budget: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     unjudged_most: float | None = field(name="unjudged", default=None)
-    accept: tuple[str, ...] = ()
+    accept: tuple[Pattern, ...] = ()
     pytest_options: tuple[str, ...] = ()
     build: BuildSettings = USUAL
     bytecodes: float | None = None
