@@ -472,7 +472,7 @@ def test_a_project_with_no_files_of_its_own_has_its_folder_s_name(project: Any) 
     assert "No pyproject.toml" in done.stdout
     with contextlib.chdir(project.folder):
         listed = CliRunner().invoke(app, ["list"], catch_exceptions=False)
-    assert listed.stdout.startswith(f"{project.folder.name} has no hot paths")
+    assert listed.stdout.startswith(f"The benchmarks of {project.folder.name}:")
 
 
 @pytest.mark.parametrize("branch", ["main", "master", "develop", "mine"])

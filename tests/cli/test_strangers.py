@@ -70,7 +70,7 @@ def run(folder: Path, *arguments: str) -> tuple[str, str, list[str]]:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["list"], "brine has no hot paths .*its benchmarks are:\n  pytest.*test_speed.py.*code 0"),
+        (["list"], "The benchmarks of brine:\n  pytest.*test_speed.py.*code 0"),
         (["show", "x"], "brine has no hot paths: .*exit code 2"),
         (["race"], "brine has no hot paths: .*exit code 2"),
         (["verify"], "brine has no hot paths: .*exit code 2"),

@@ -373,7 +373,7 @@ def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> 
     town.git("rm", "-r", "--quiet", "tests", "perf")
     code, _, told = compared(town, "HEAD", "--all")
     assert code == 2
-    assert "town has no benchmarks to compare: looked for" in told
+    assert "town has no benchmarks to compare: no hot paths in" in told
 
 
 def test_pytest_compares_if_asked_and_is_as_ever_if_not(

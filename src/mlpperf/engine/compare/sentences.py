@@ -30,7 +30,7 @@ TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
 def verdict(result: Comparison) -> str:
     """The answer, in one sentence."""
     if result.same:
-        return f"{result.head} has the same code as {result.base}: there is nothing to compare."
+        return f"Nothing to compare: {result.head} has the same code as {result.base}."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
         regression = "Regression: " if result.exit_code == 1 else ""
@@ -262,14 +262,14 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
     same = sum(one.same for one in works)
     more, fewer = (sum(sign * (one.ratio - 1) > 0 for one in works) for sign in (1, -1))
     sentence = (
-        f"Counted what a call executes in {len(works):,} of {count(len(timed), 'benchmark')}: "
-        f"{same:,} the same in both versions, {more:,} more bytecodes, {fewer:,} fewer."
+        f"Counted the bytecodes of a call in {len(works):,} of {count(len(timed), 'benchmark')}: "
+        f"more in {more:,}, fewer in {fewer:,}, the same in {same:,}."
     )
     rising = [f for f in timed if f.work and f.work.ratio > 1 and not f.slower]
     if not rising:
         return [sentence]
     most = max(rising, key=lambda f: f.work.ratio if f.work else 0.0)
-    return [sentence, f"Most without a measured slowdown: {most.series.name}, {most.work}."]
+    return [sentence, f"Largest rise without a slowdown: {most.series.name}, {most.work}."]
 
 
 def _detectable(timed: Sequence[Finding]) -> list[str]:

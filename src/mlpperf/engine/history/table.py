@@ -179,8 +179,8 @@ def history(
         )
     if not len(result.table):
         raise MlpperfError(
-            "There is no history yet; `mlpperf race`, `asv run` or "
-            "`pytest --benchmark-only --benchmark-autosave` makes some."
+            "There is no history yet: `mlpperf compare BASE` and `mlpperf backfill` record it; "
+            "results of asv and pytest-benchmark are read, too."
         )
     return result
 
