@@ -159,7 +159,8 @@ def test_an_address_that_is_not_known_is_left_open(
     """No name on a package index stands for it; the step fails and says what it lacks."""
     monkeypatch.setattr("mlpperf.cli.workflow.installed_from", lambda: None)
     done = init(town(project))
-    assert f"Set MLPPERF in each workflow to {UNKNOWN}" in done.stdout
+    for again in (done, init(project)):
+        assert f"Set MLPPERF in each workflow to {UNKNOWN}" in again.stdout
     assert workflow(project)["env"] == {"MLPPERF": ""}
     (job,) = workflow(project)["jobs"].values()
     install = next(step["run"] for step in job["steps"] if "pip" in step.get("run", ""))

@@ -19,7 +19,7 @@ from .result import NAMES_MOST, Comparison, Finding
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 from .work import MOVABLE_LEAST
 
-NO_MODULE = re.compile(r"No module named '(\w+)")
+NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent

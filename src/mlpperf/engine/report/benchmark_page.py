@@ -84,7 +84,7 @@ def _verdict(
     step = SeriesStep(series, last)
     commit = levels.lineage[last.where.last]
     return plain(
-        f"{str(step.direction).capitalize()} by {step.change} since {place(last, levels.lineage)} "
+        f"{str(step.direction).capitalize()}, {step.change}, since {place(last, levels.lineage)} "
         f"({day(commit)}), the newest of {count(len(fit.steps), 'step')} along {commits}.{time}"
     )
 
