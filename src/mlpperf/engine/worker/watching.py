@@ -228,7 +228,7 @@ class Watch:
                 self._blind = self._blind or f"only one version imports {min(only)}"
         self._loading, self.imported = False, ""
         why = self.why
-        return why and f"loading it {why}"
+        return why and f"of what loading the suite does: {why}"
 
     def forget(self) -> None:
         """Watch as if nothing had been run yet."""
