@@ -419,6 +419,21 @@ def test_it(benchmark):
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
 
 
+def test_pytest_s_own_look_at_its_configuration_does_not_count(tmp_path: Path) -> None:
+    base, head = ({"pyproject.toml": f"[tool.ruff]\nline-length = {n}\n"} for n in (88, 99))
+    tests = """
+from pathlib import Path
+
+def test_it(benchmark):
+    benchmark((Path(__file__).parents[1] / "pyproject.toml").read_text)
+
+def test_other(benchmark):
+    benchmark(len, "it")
+"""
+    found = touched(tmp_path, tests, head, base)
+    assert found == {"test_it": "reads pyproject.toml, which changed", "test_other": ""}
+
+
 def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
     calls = [
         "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
