@@ -186,7 +186,7 @@ def advice(result: Comparison) -> list[str]:
         names = dict.fromkeys(f.series.name if few else f.series.path for f in gone)
         options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
         sentences.append(f"If this was intended, add {options}.")
-    if result.busy > BUSY:
+    if result.busy > BUSY and result.timed:
         sentences.append(
             f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
             "less else is running."
