@@ -79,7 +79,7 @@ def run(folder: Path, *commands: tuple[str, ...]) -> list[tuple[str, str, list[s
 
 def test_nothing_of_the_articles_is_loaded(brine: Path) -> None:
     expected = {
-        ("list",): "brine has no hot paths .*its benchmarks are:\n  pytest.*test_speed.py.*code 0",
+        ("list",): "The benchmarks of brine:\n  pytest.*test_speed.py.*code 0",
         ("show", "x"): "brine has no hot paths: .*exit code 2",
         ("race",): "brine has no hot paths: .*exit code 2",
         ("verify",): "brine has no hot paths: .*exit code 2",

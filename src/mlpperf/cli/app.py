@@ -5,6 +5,8 @@ Thread counts must be set before NumPy loads, so nothing numerical is imported a
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,13 +35,11 @@ from .why import why
 
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Commits": (
-        *(init, compare, merge, why, explain, accept, comment),
-        *(bisect, backfill, history, records_, calibrate),
-    ),
+    "Compare": (init, list_, compare, why, explain, accept, bisect, backfill, history),
     "Report": (report, serve, export),
-    "Hot paths": (list_, show, verify, race),
-    "Machine": (doctor, devices, mcp),
+    "CI and other programs": (comment, merge, records_, mcp),
+    "Machine": (doctor, calibrate, devices),
+    "Hot paths": (show, verify, race),
 }
 
 
@@ -119,5 +119,7 @@ def _options(
 
 for _group, _commands in GROUPS.items():
     for _command in _commands:
-        _kind = TakingCommand if _command is compare else None
-        app.command(_command.__name__.rstrip("_"), cls=_kind, rich_help_panel=_group)(_command)
+        _name, _kind = _command.__name__.rstrip("_"), TakingCommand if _command is compare else None
+        # Typer would keep the ends of lines within a paragraph.
+        _help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or "")
+        app.command(_name, cls=_kind, help=_help, rich_help_panel=_group)(_command)

@@ -67,7 +67,8 @@ def compare(
         str | None, typer.Option(help="Smallest slowdown to report (default: 0.5%).")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds of timing (default: 130, for large suites more).")
+        float | None,
+        typer.Option(help="Seconds of timing (default: 130 for hot paths; 155 to 300 for suites)."),
     ] = None,
     python: Python = None,
     with_: With = None,

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 PLAIN_WIDTH = 160  # columns where the output is no terminal: wide enough for every table
 
@@ -54,7 +55,7 @@ def progress(counted: bool = True) -> Progress:
     left = (TextColumn("left:"), TimeRemainingColumn())
     bar = (BarColumn(), MofNCompleteColumn(), *left) if counted else ()
     return Progress(
-        TimeElapsedColumn(),
+        TimeElapsedColumn(table_column=Column(min_width=7)),  # a long text does not cut it
         *bar,
         TextColumn("{task.description}"),
         console=terminal,

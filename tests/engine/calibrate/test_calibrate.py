@@ -471,8 +471,8 @@ def rates(size: float, hits: int, of: int = 100) -> DetectionRate:
     [
         ([], "No slowdown was tried."),
         ([rates(0.0, 0, 0)], "No slowdown was tried."),
-        ([rates(0.01, 3, 3)], "For no size that was tried it is certain"),  # 29 to 100 %
-        ([rates(0.01, 50), rates(0.02, 55)], "For no size that was tried it is certain"),
+        ([rates(0.01, 3, 3)], "No size was detected in most cases with certainty"),  # 29 to 100 %
+        ([rates(0.01, 50), rates(0.02, 55)], "No size was detected in most cases with certainty"),
         ([rates(0.01, 50), rates(0.02, 90)], "Most slowdowns of 2 % are detected: 90 of 100, "),
         ([rates(0.01, 90), rates(0.02, 100)], "Most slowdowns of 1 % are detected: 90 of 100, "),
         ([rates(0.01, 0, 0), rates(0.02, 39, 42)], "2 % are detected: 39 of 42, 95 % interval 80"),

@@ -250,11 +250,11 @@ def test_what_counts_show_is_noted_and_recorded() -> None:
     comparison = Comparison("base", "head", {}, 0.01, findings=findings)
     sentences = notes(comparison)
     assert (
-        "Counted what a call executes in 2 of 3 benchmarks: 1 the same in both versions, "
-        "1 more bytecodes, 0 fewer." in sentences
+        "Counted the bytecodes of a call in 2 of 3 benchmarks: more in 1, fewer in 0, "
+        "the same in 1." in sentences
     )
     assert (
-        "Most without a measured slowdown: tests/test_a.py::1, +1.8 % bytecodes, "
+        "Largest rise without a slowdown: tests/test_a.py::1, +1.8 % bytecodes, "
         "all in f (a.py:3)." in sentences
     )
     written = [one["work"] for one in record(comparison)["series"]]

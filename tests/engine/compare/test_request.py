@@ -108,7 +108,7 @@ def test_the_same_code_is_measured_only_if_asked(project: Any) -> None:
     code, record, _ = command(project, "main~1", "main")
     assert code == 0
     assert record["same"]
-    assert record["verdict"] == "main has the same code as main~1: there is nothing to compare."
+    assert record["verdict"] == "Nothing to compare: main has the same code as main~1."
     code, record, _ = command(project, "main~1", "main", "--all", "--threshold", "90%", *QUICK[:2])
     assert code == 0
     assert record["verdict"].startswith("No regression at main against main~1")

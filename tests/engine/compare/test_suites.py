@@ -159,9 +159,9 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
     assert record["verdict"] == (
-        "the working tree has the same code as HEAD; only files of its suite differ "
+        "Nothing to compare: the working tree has the same code as HEAD; only files of its suite differ "
         "(tests/conftest.py, tests/perf/check_town.py), and both versions would run those of the "
-        "working tree: there is nothing to compare."
+        "working tree."
     )
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     ((name, verdict),) = words(record).items()
@@ -220,7 +220,9 @@ def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
         "EFFORT = 50\nprint()\nimport sys; sys.setswitchinterval(0.004)",
     )
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
-    assert record["everywhere"].startswith("loading it src/town/streets.py calls print at line")
+    assert record["everywhere"].startswith(
+        "of what loading the suite does: src/town/streets.py calls print at line"
+    )
     assert not record["untouched"]
     assert any("in one version only (the switch interval)" in note for note in record["trouble"])
     verdict = words(record)["test_stand"]  # depends on how busy the machine is
@@ -358,7 +360,7 @@ def test_a_project_without_benchmarks_is_told_what_was_looked_for(town: Any) -> 
     town.git("rm", "-r", "--quiet", "tests", "perf")
     code, _, told = compared(town, "HEAD", "--all")
     assert code == 2
-    assert "town has no benchmarks to compare: looked for" in told
+    assert "town has no benchmarks to compare: no hot paths in" in told
 
 
 def test_pytest_compares_if_asked_and_is_as_ever_if_not(

@@ -48,8 +48,11 @@ def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
 @pytest.mark.parametrize(
     ("why", "for_all"),
     [
-        (["loading it runs x", "loading it runs x"], "loading it runs x"),
-        (["loading it runs x", ""], ""),
+        (
+            ["of what loading the suite does: runs x", "of what loading the suite does: runs x"],
+            "of what loading the suite does: runs x",
+        ),
+        (["of what loading the suite does: runs x", ""], ""),
         (["runs x", "runs x"], ""),
         ([], ""),
     ],

@@ -41,7 +41,7 @@ def test_a_host_whose_comparisons_contradict_the_others_is_named(branch: Branch)
         liar.steps = {HOT: {base + 1: 0.05}}
         plan.levels.add(liar.record(base, base + 1))
     assert [step.where.first for step in plan.levels.fits[HOT].steps] == [17]
-    assert "liar contradicts the other comparisons in 5 of 5 edges" in told(plan)
+    assert "Machine liar contradicts the other comparisons in 5 of 5 links" in told(plan)
     assert f"{honest.origin['machine']['host']} contradicts" not in told(plan)
 
 

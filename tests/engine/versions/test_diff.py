@@ -325,6 +325,18 @@ def test_the_configuration_of_linters_is_no_change(tmp_path: Path) -> None:
     assert other.unknown
 
 
+@pytest.mark.parametrize(
+    ("setting", "judges"), [("threshold = '1%'", True), ("pytest_options = ['-p x']", False)]
+)
+def test_settings_by_which_is_judged_are_no_change(
+    setting: str, judges: bool, tmp_path: Path
+) -> None:
+    text = "[build-system]\nrequires = []\n"
+    added = f"{text}[tool.mlpperf]\nsuites = ['pytest']\n{setting}\n"
+    changed = between(tmp_path, {"pyproject.toml": text}, **{"pyproject.toml": added})
+    assert bool(changed.unknown) != judges
+
+
 def test_sources_may_be_deeper_than_the_stack(tmp_path: Path) -> None:
     elifs = "".join(f"    elif n == {i}:\n        return {i}\n" for i in range(900))
     text = (

@@ -153,7 +153,7 @@ def test_the_merge_base_is_reported_and_recorded(behind: dict[str, str], project
         plain = carry_out(Request("main", None), kept.append)
     called = f"{behind['fork'][:10]}, the merge base of main and HEAD"
     assert verdict(result) == (
-        f"the working tree has the same code as {called}: there is nothing to compare."
+        f"Nothing to compare: the working tree has the same code as {called}."
     )
     assert f"Compared with {called}" in notes(result)[0]
     assert record(result)["merge_base"] == behind["fork"]

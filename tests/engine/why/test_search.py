@@ -146,7 +146,7 @@ def test_new_names_alone_are_measured_once() -> None:
 
     explained = conclude_with(diff_of(3, new=True), cost, [frozenset({part(0)})])
     named = {effect.parts: round(effect.change.median, 1) for effect in explained.causes}
-    assert named == {("a000.py",): 1.2, ("the new definitions",): 1.1}
+    assert named == {("a000.py",): 1.2, ("new definitions and imports",): 1.1}
 
 
 def test_parts_that_act_together_are_reported() -> None:

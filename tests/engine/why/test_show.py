@@ -13,9 +13,11 @@ import pytest
 from rich.console import Console
 
 from mlpperf.cli import causes as after
-from mlpperf.engine.compare import CausesRecord, Comparison, Request
+from mlpperf.engine.compare import CausesRecord, Comparison, Request, render
 from mlpperf.engine.compare.finding import Finding
-from mlpperf.engine.history.records import as_records, current_commit
+from mlpperf.engine.compare.whole import read_recorded
+from mlpperf.engine.history.records import append, as_records, current_commit
+from mlpperf.engine.machine.environment import environment
 from mlpperf.engine.report.causes_section import causes_section
 from mlpperf.engine.report.forest import Forest
 from mlpperf.engine.statistics.intervals import Interval
@@ -33,6 +35,7 @@ from mlpperf.engine.why import (
 from mlpperf.errors import MlpperfError
 
 SERIES = Series("tests/a.py", "", "test_a", "pytest")
+OTHER = Series("tests/a.py", "", "test_b", "pytest")
 NONE = Interval(math.nan, math.nan, math.nan)
 SLOWER, SAME = Interval(1.11, 1.1, 1.12), Interval(1.001, 0.998, 1.003)
 GUILTY = Effect(("f (a.py:3)",), SLOWER, SLOWER, NONE, True, ("@@ -3 +3 @@\n-a <b>\n+```c",))
@@ -49,6 +52,21 @@ def test_the_sentence_names_the_cause_and_bounds_the_rest() -> None:
     )
     assert other.startswith("1 changed benchmark not examined")
     assert exit_code(CAUSES) == 0
+
+
+@pytest.mark.parametrize(("series", "known"), [(SERIES, True), (OTHER, False)])
+def test_a_comparison_has_the_causes_of_its_own_benchmarks(
+    tmp_path: Path, series: Series, known: bool
+) -> None:
+    append(as_records("causes", current_commit(), [record(CAUSES)]), tmp_path, "causes")
+    result = Comparison(
+        "main", "topic", COMMITS, 0.005, findings={series: Finding(series)},
+        environment=environment(),
+    )  # fmt: skip
+    append(
+        as_records("comparison", current_commit(), [render.record(result)]), tmp_path, "comparisons"
+    )
+    assert read_recorded(tmp_path)[1] == (sentences(CAUSES) if known else [])
 
 
 def test_no_cause_is_named_where_none_is_significant() -> None:

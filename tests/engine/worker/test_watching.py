@@ -385,7 +385,9 @@ def test_what_was_kept_touches_those_that_come_later(
 def test_what_runs_while_the_suite_is_loaded_touches_all(tmp_path: Path) -> None:
     tests = PYTEST.replace("CACHE = []", "CACHE = [streets.at_loading()]")
     found = touched(tmp_path, tests, LOADING)
-    assert set(found.values()) == {"loading it runs what changed in src/town/streets.py"}
+    assert set(found.values()) == {
+        "of what loading the suite does: runs what changed in src/town/streets.py"
+    }
 
 
 def test_benchmarks_of_asv_are_touched_by_what_sets_them_up(tmp_path: Path) -> None:
@@ -435,8 +437,26 @@ def test_it(benchmark):
 """
     base, head = DATA
     found = touched(tmp_path, tests.format("csv"), head, base)
-    assert found["test_it"] == "loading it quick may read src/town/table.csv, which changed"
+    assert (
+        found["test_it"]
+        == "of what loading the suite does: quick may read src/town/table.csv, which changed"
+    )
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
+
+
+def test_pytest_s_own_look_at_its_configuration_does_not_count(tmp_path: Path) -> None:
+    base, head = ({"pyproject.toml": f"[tool.ruff]\nline-length = {n}\n"} for n in (88, 99))
+    tests = """
+from pathlib import Path
+
+def test_it(benchmark):
+    benchmark((Path(__file__).parents[1] / "pyproject.toml").read_text)
+
+def test_other(benchmark):
+    benchmark(len, "it")
+"""
+    found = touched(tmp_path, tests, head, base)
+    assert found == {"test_it": "reads pyproject.toml, which changed", "test_other": ""}
 
 
 def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
@@ -478,7 +498,11 @@ def test_it(benchmark):
     base, head = ({"src/city/maps.py": f"def draw():\n    return {n}\n"} for n in "12")
     found = touched(tmp_path, tests, head, base)["test_it"]
     named = named.format(elsewhere=elsewhere)
-    assert found == (f"loading it imports {named} instead of src/city/maps.py" if named else "")
+    assert found == (
+        f"of what loading the suite does: imports {named} instead of src/city/maps.py"
+        if named
+        else ""
+    )
 
 
 def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
@@ -506,7 +530,10 @@ def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
     head = {"src/town/__init__.py": "import town.patches\n"}
     text = "from town import streets\n\ndef test_it(benchmark):\n    benchmark(streets.stand)\n"
     found = touched(tmp_path, text, head, base)
-    assert found["test_it"] == "loading it only one version imports src/town/patches.py"
+    assert (
+        found["test_it"]
+        == "of what loading the suite does: only one version imports src/town/patches.py"
+    )
 
 
 # --- what hides -----------------------------------------------------------------------------------
@@ -558,20 +585,20 @@ def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> Non
         (
             "CHILD = subprocess.Popen(['sleep', '60'])\n\n"
             "def test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "loading it starts a process",
+            "of what loading the suite does: starts a process",
         ),
         (
             "VALUE = subprocess.run([sys.executable, '-c', 'print(1)'])\n\n"
             "def test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "loading it starts a process",
+            "of what loading the suite does: starts a process",
         ),
         (
             "sys.modules['numba'] = sys\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "loading it numba compiles functions",
+            "of what loading the suite does: numba compiles functions",
         ),
         (
             "sys.settrace(None)\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "loading it something else traces",
+            "of what loading the suite does: something else traces",
         ),
     ],
 )

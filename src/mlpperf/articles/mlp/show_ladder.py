@@ -39,11 +39,13 @@ def as_records(
 
 def interval_digits(interval: Bounds) -> str:
     """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
-    low, high = interval.low, interval.high
     if interval.median is None:
         return "–"
-    bounds = f" ({low:.3g}–{high:.3g})" if low and high else ""
-    return f"{interval.median:.3g}{bounds}"
+    median, low, high = (
+        f"{one:,.0f}" if one >= 999.5 else f"{one:.3g}"
+        for one in (interval.median, interval.low or 0.0, interval.high or 0.0)
+    )
+    return f"{median} ({low}–{high})" if interval.low and interval.high else median
 
 
 def ratio(interval: Bounds) -> str:

@@ -47,4 +47,6 @@ def detectable(table: Sequence[DetectionRate]) -> str:
                 f"Most slowdowns of {100 * rates.size:g} % are detected: {share}, 95 % interval "
                 f"{_bounds(rates.detected)}."
             )
-    return "For no size that was tried it is certain that most slowdowns are detected."
+    return (
+        "No size was detected in most cases with certainty; use more --trials or a larger --size."
+    )

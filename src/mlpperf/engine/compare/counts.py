@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..pool.process import WorkerError
 from ..suites.series import Series
+from ..words import count
 from ..worker.protocol import Counted, DryRun
 from .context import Context
 from .dry_run import by_suite
@@ -51,7 +52,7 @@ def count_calls(
     chosen = affordable((one for one in series if one.suite), runs, budget)
     answers: dict[Series, Counted] = {}
     for suite, some in by_suite(chosen).items():
-        context.progress(f"counting what {len(some)} series execute")
+        context.progress(f"counting the bytecodes of {count(len(some), 'benchmark')}")
         names = [one.names for one in some]
         expected = [CALLS * runs[one].total_seconds for one in some]
         longest = max(LONGER * max(expected), SERIES_LEAST)

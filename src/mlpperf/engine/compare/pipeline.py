@@ -170,7 +170,7 @@ def _steps(
     longest = longest_proof(budget, len(planned.findings))
     with watching(context, planned.series, changes, longest) as reasons_to_time:
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
-        context.progress("which series run changed code?")
+        context.progress("which benchmarks run changed code?")
         reasons = reasons_to_time()
     confirmed = confirm(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)

@@ -16,7 +16,6 @@ from ..pool.process import WorkerError
 from ..statistics.pooling import pool
 from ..statistics.robust import ROW
 from ..suites.series import Series
-from ..words import count
 from ..worker.protocol import DryRun, Samples, Session
 from ..worker.rounds import LONG_CALL
 from .budget import (
@@ -150,7 +149,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
         if not chosen:
             continue
         context.progress(
-            f"following up {count(len(judged), 'suspect')} and {len(undecided)} unclear series, "
+            f"follow-up: {len(judged)} suspicious, {len(undecided)} unclear, "
             f"process {process + 1} of {processes}, {_left_at_most(timing)}"
         )
         given = shares(chosen, left, least, JUDGING.moments)

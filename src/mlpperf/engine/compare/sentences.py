@@ -21,7 +21,7 @@ from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NAMES_MOST = 2  # in a sentence
-NO_MODULE = re.compile(r"No module named '(\w+)")
+NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
@@ -33,8 +33,8 @@ TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
 def verdict(result: Comparison) -> str:
     """The answer, in one sentence."""
     if result.same:
-        known = "; ".join([f"{result.head} has the same code as {result.base}", *result.warnings])
-        return f"{known}: there is nothing to compare."
+        same = f"{result.head} has the same code as {result.base}"
+        return f"Nothing to compare: {'; '.join([same, *result.warnings])}."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
         regression = "Regression: " if result.exit_code == 1 else ""
@@ -203,7 +203,7 @@ def advice(result: Comparison) -> list[str]:
         names = dict.fromkeys(f.series.name if few else f.series.path for f in gone)
         options = " ".join(f"--accept {shlex.quote(name)}" for name in names)
         sentences.append(f"If this was intended, add {options}.")
-    if result.busy > BUSY:
+    if result.busy > BUSY and result.timed:
         sentences.append(
             f"Other processes used {100 * result.busy:.0f} % of the machine; compare again when "
             "less else is running."
@@ -279,14 +279,14 @@ def _counted(timed: Sequence[Finding]) -> list[str]:
     same = sum(one.same for one in works)
     more, fewer = (sum(sign * (one.ratio - 1) > 0 for one in works) for sign in (1, -1))
     sentence = (
-        f"Counted what a call executes in {len(works):,} of {count(len(timed), 'benchmark')}: "
-        f"{same:,} the same in both versions, {more:,} more bytecodes, {fewer:,} fewer."
+        f"Counted the bytecodes of a call in {len(works):,} of {count(len(timed), 'benchmark')}: "
+        f"more in {more:,}, fewer in {fewer:,}, the same in {same:,}."
     )
     rising = [f for f in timed if f.work and f.work.ratio > 1 and not f.slower]
     if not rising:
         return [sentence]
     most = max(rising, key=lambda f: f.work.ratio if f.work else 0.0)
-    return [sentence, f"Most without a measured slowdown: {most.series.name}, {most.work}."]
+    return [sentence, f"Largest rise without a slowdown: {most.series.name}, {most.work}."]
 
 
 def _detectable(timed: Sequence[Finding]) -> list[str]:

@@ -59,4 +59,4 @@ def watching(
 def reason_for_all(reasons: Mapping[Series, str]) -> str:
     """Why all series run changed code, as loading their suite does; "" if not all do."""
     why = next(iter(reasons.values()), "")
-    return why if why.startswith("loading") and set(reasons.values()) == {why} else ""
+    return why if why.startswith("of what loading") and set(reasons.values()) == {why} else ""

@@ -220,7 +220,11 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
     result, whole = decoded(last, "The recorded comparison")
     causes: list[str] = whole.causes.verdict if whole.causes else []
     for record in [] if causes else read_records(folder, CausesRecord):
-        if isinstance(record, CausesRecord) and record.commits == result.commits:
+        if (
+            isinstance(record, CausesRecord)
+            and record.commits == result.commits
+            and any(one.named in result.findings for one in record.explanations)
+        ):
             causes = record.verdict
     return result, causes
 

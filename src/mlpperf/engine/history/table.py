@@ -137,8 +137,8 @@ class History:
                 f"Nothing of the history can be read ({len(self.unreadable)} damaged), such as "
                 f"{self.unreadable[0]}."
                 if self.unreadable
-                else "There is no history yet; `mlpperf race`, `asv run` or "
-                "`pytest --benchmark-only --benchmark-autosave` makes some."
+                else "There is no history yet: `mlpperf compare BASE` and `mlpperf backfill` "
+                "record it; results of asv and pytest-benchmark are read, too."
             )
 
     def only(

@@ -146,8 +146,8 @@ def notes(levels: Levels) -> list[str]:
     for host, (contradicting, every) in sorted(levels.contradictions().items()):
         if contradicting:
             sentences.append(
-                f"{host} contradicts the other comparisons in {contradicting} of "
-                f"{count(every, 'edge')}, which were left out."
+                f"Machine {host} contradicts the other comparisons in {contradicting} of "
+                f"{count(every, 'link')}, which were left out."
             )
     if later := len(lineage) - 1 - levels.newest:
         are = "commit has" if later == 1 else f"{later:,} commits have"

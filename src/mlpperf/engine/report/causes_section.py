@@ -38,7 +38,7 @@ def causes_section(record: CausesRecord) -> Section:
             both = [_shown(effect.alone), _shown(effect.last)]
             rows.append(Row(_named(effect.parts), "", kind, verdict, ratio, both))
         title = f"{plain(one.named.name)}: {count(len(rows), 'effect')}"
-        columns = ("alone", "last")
+        columns = ("added", "removed")
         blocks.append(
             Forest(
                 rows, title, name=f"causes-{number}", subject="part", values=columns, filters=False

@@ -28,7 +28,7 @@ def comparison_list(site: Draft) -> None:
     sections = []
     if records:
         changed = sum(map(changed_something, records))
-        verdict = f"{count(len(records), 'comparison')}; {changed:,} changed something."
+        verdict = f"{count(len(records), 'comparison')}; {changed:,} show a change."
         newest = list(reversed(records[-COMPARISONS_MOST:]))
         for where, here in grouped(newest, lambda record: record.place).items():
             sections.append(Section(f"On {plain(str(where))}", [_list(site, here)]))
@@ -70,8 +70,7 @@ def _what(record: ComparisonRecord, base: str, head: str) -> str:
     )
     for beginning in beginnings:
         if text.startswith(beginning):
-            rest = text.removeprefix(beginning).lstrip(":;., ")
-            return rest[:1].upper() + rest[1:]
+            return text.removeprefix(beginning).lstrip(":;., ")
     return text
 
 

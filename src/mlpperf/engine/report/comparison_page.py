@@ -160,7 +160,7 @@ def _skipped(left_out: Sequence[Series]) -> Html:
     more = len(left_out) - ROWS_MOST
     return Html(
         Markup(
-            "<details><summary>{} skipped: they run no changed code</summary>"
+            "<details><summary>{} skipped: no changed code runs</summary>"
             '<ul class="names">{}</ul>{}</details>'
         ).format(
             f"{count(len(left_out), 'benchmark')}",
@@ -223,11 +223,9 @@ def _detectable(timed: Sequence[SeriesDetails]) -> str:
     sizes = sorted(one.detectable for one in timed if one.detectable)
     if not sizes:
         return ""
-    half, most = (100 * sizes[int(share * (len(sizes) - 1))] for share in (0.5, 0.9))
-    return (
-        f"Detectable slowdown: {rounded(half, 2)} % for half of the benchmarks, "
-        f"{rounded(most, 2)} % for nine in ten. "
-    )
+    half, most = (rounded(100 * sizes[int(share * (len(sizes) - 1))], 2) for share in (0.5, 0.9))
+    of_both = f"{half} % for half of the benchmarks, {most} % for nine in ten"
+    return f"Detectable slowdown: {of_both if half != most else f'{most} %'}. "
 
 
 def command(record: ComparisonDetails) -> str:

@@ -158,7 +158,7 @@ def _since_release(levels: Levels | None) -> str:
     if not slower:
         return f"Nothing is slower than at {tag}."
     worst = sorted(slower, key=lambda name: -slower[name])
-    some = [f"{name} by {by_percent(math.exp(slower[name]))}" for name in worst[:NAMED]]
+    some = [f"{name} ({by_percent(math.exp(slower[name]))})" for name in worst[:NAMED]]
     more = f" and {len(slower) - NAMED} more" if len(slower) > NAMED else ""
     return f"Slower than at {tag}: {', '.join(some)}{more}."
 

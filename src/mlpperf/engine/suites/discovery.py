@@ -26,6 +26,13 @@ from .settings import settings
 from .shared import Project
 
 ASV_CONFIGURATION = "asv.conf.json"
+# Where benchmarks are looked for, by kind of suite.
+PLACES = {
+    "hotpaths": "hot paths in [tool.mlpperf] paths",
+    "asv": ASV_CONFIGURATION,
+    "pytest": "test that uses the benchmark fixture",
+    COMMANDS: f"command in {TABLE}",
+}
 # The definition of an asv benchmark, by its name.
 ASV_BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)(_|[A-Z])|class (Time|Timeraw|Track|Mem|PeakMem)|_name ="

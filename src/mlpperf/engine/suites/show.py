@@ -47,12 +47,13 @@ def no_hot_paths(folder: Path, places: Sequence[str]) -> str:
     if not places:
         raise MlpperfError(
             f"{name} ({folder}) has no benchmarks: no test that uses the benchmark fixture, no "
-            "asv.conf.json, and no hot paths in [tool.mlpperf] paths of its pyproject.toml"
+            "asv.conf.json, and no hot paths in [tool.mlpperf] paths; "
+            "`mlpperf compare BASE -- COMMAND` compares the run time of a command instead"
         )
     listed = "".join(f"\n  {place}" for place in places)
     return (
-        f"{name} has no hot paths (docs/hot-paths.md); its benchmarks are:{listed}\n"
-        "`mlpperf compare BASE` compares two versions by them."
+        f"The benchmarks of {name}:{listed}\n"
+        "`mlpperf compare BASE` compares two versions by them. There are no hot paths."
     )
 
 

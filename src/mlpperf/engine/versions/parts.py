@@ -44,7 +44,7 @@ class DiffPart:
     def __str__(self) -> str:
         """What it is called in a sentence, such as `Parser.name (src/parser.py:40)`."""
         if self.kind == "definitions":
-            return "the new definitions"
+            return "new definitions and imports"
         if self.kind == "function":
             return f"{self.name} ({self.file}:{self.line})"
         return f"code outside of functions in {self.file}" if self.kind == "module" else self.file

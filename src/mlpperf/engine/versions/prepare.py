@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from ...errors import MlpperfError, check
-from ..suites.commands import COMMANDS, TABLE, command_given
-from ..suites.discovery import ASV_CONFIGURATION, Suite, discover, suite_of
+from ..suites.commands import COMMANDS, command_given
+from ..suites.discovery import PLACES, Suite, discover, suite_of
 from ..suites.policy import against_base
 from ..suites.pyproject import project_name
 from ..suites.settings import KINDS, Settings, settings
@@ -242,9 +242,9 @@ def pair(
         )
     if not suites and not has_hot_paths:
         raise MlpperfError(
-            f"{project_name(new.root)} has no benchmarks to compare: looked for hot paths in "
-            f"[tool.mlpperf] paths, for {ASV_CONFIGURATION}, for tests that use the benchmark "
-            f"fixture, and for {TABLE} ({', '.join(kinds)})."
+            f"{project_name(origin.top / origin.project)} has no benchmarks to compare: no "
+            f"{', no '.join(PLACES[kind] for kind in kinds)}; `mlpperf compare BASE -- COMMAND` "
+            "compares the run time of a command instead."
         )
     isolated, hot_paths = "as asked" if wanted.isolate else "", Runtime()
     if has_hot_paths:

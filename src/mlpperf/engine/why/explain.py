@@ -203,7 +203,8 @@ class _Study:
         rest = self._rest(left)
         if left and not (rest and fails(rest)):
             return left
-        return [self._diff.every - self._diff.origin]
+        everything = self._diff.every - self._diff.origin
+        return [everything] if everything else []
 
     def _timed(
         self, versions: Sequence[Parts], seconds: float, what: str

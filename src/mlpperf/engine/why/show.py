@@ -16,7 +16,7 @@ from ..words import bounds, by_percent, count, plain, rounded, some
 from .causes import Causes, Effect, Explanation
 
 NAMED_MOST = 3  # parts in a sentence
-COLUMNS = ("change", "95 % interval", "alone", "last")
+COLUMNS = ("change", "95 % interval", "added", "removed")
 
 
 def sentences(causes: Causes) -> list[str]:

@@ -182,7 +182,9 @@ class AsvCopy(Copy):
 
     def _set_up(self, series: Names) -> Any:
         if series not in self._benchmarks:
-            raise NotTimedError("it is not there")
+            at = f"{series[0]}."
+            broken = (why for place, why in self.broken.items() if at.startswith(f"{place}."))
+            raise NotTimedError(next(broken, "this process did not load it"))
         benchmark, index = self._benchmarks[series]
         benchmark.set_param_idx(index)
         benchmark.set_cache(self._cache(benchmark))

@@ -123,7 +123,8 @@ class PytestCopy(Copy):
     def begin(self, series: Names, following: Names | None) -> Runner:
         """Run a test until it hands its function over, as `Copy.begin`."""
         if series not in self._items:
-            raise NotTimedError("it is not there")
+            broken = self.broken.get(series[0]) or self.broken.get("")
+            raise NotTimedError(broken or "this process did not load it")
         next_item = self._items.get(following) if following else None
         answer = self._switch((self._items[series], next_item))
         if isinstance(answer, Runner):

@@ -172,9 +172,10 @@ class Watch:
         place = os.fsdecode("." if given is None else given)
         frame = sys._getframe(2)
         outer, between = _outer(frame)
+        by_pytest = f"{os.sep}_pytest{os.sep}" in outer
         if event in ("os.listdir", "os.scandir", "glob.glob"):
             ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
-            if self._folders and not ours and f"{os.sep}_pytest{os.sep}" not in outer:
+            if self._folders and not ours and not by_pytest:
                 name = self._folders.get(os.path.realpath(place))
                 if name:
                     self._seen = f"lists the folder of {name}, which changed"
@@ -185,9 +186,10 @@ class Watch:
         if name and name.endswith(".py"):
             back = frame.f_back.f_code.co_name if frame.f_back else ""
             loaded = frame.f_code.co_filename == IMPORT and back == "get_code"
-            shown = {"warnings.py", "traceback.py"} & between or f"{os.sep}_pytest{os.sep}" in outer
-            if loaded or shown:
+            if loaded or by_pytest or {"warnings.py", "traceback.py"} & between:
                 return
+        if by_pytest and os.path.basename(place) == "pyproject.toml":  # noqa: PTH119
+            return  # if what pytest takes from it had changed, everything would be timed
         if name:
             self._seen = f"reads {name}, which changed"
 
@@ -222,7 +224,7 @@ class Watch:
                 self._blind = self._blind or f"only one version imports {min(only)}"
         self._loading, self.imported = False, ""
         why = self.why
-        return why and f"loading it {why}"
+        return why and f"of what loading the suite does: {why}"
 
     def forget(self) -> None:
         """Watch as if nothing had been run yet."""
