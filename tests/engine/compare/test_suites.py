@@ -159,9 +159,9 @@ def test_the_same_code_is_neither_slower_nor_measured_unless_asked(town: Any) ->
     code, record, _ = compared(town, "HEAD")
     assert (code, record["same"]) == (0, True)
     assert record["verdict"] == (
-        "Nothing to compare: the working tree has the same code as HEAD; only files of its suite differ "
-        "(tests/conftest.py, tests/perf/check_town.py), and both versions would run those of the "
-        "working tree."
+        "Nothing to compare: the working tree has the same code as HEAD; only files of its "
+        "suite differ (tests/conftest.py, tests/perf/check_town.py), and both versions would run "
+        "those of the working tree."
     )
     code, record, _ = compared(town, "HEAD", "--all", "--series", "walk[20]")
     ((name, verdict),) = words(record).items()
