@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
 from mlpperf.engine.compare import render
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.policy import ACCEPTED, accepted

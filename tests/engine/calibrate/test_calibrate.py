@@ -38,7 +38,8 @@ from mlpperf.engine.calibrate.trials import (
     judged,
 )
 from mlpperf.engine.compare import pipeline as comparing
-from mlpperf.engine.compare.result import Comparison, Finding
+from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.files import own_folder
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.pool.pool import side_of
