@@ -392,8 +392,8 @@ def made_branch() -> Callable[..., list[str]]:
 
     import numpy as np
 
-    from mlpperf.engine.compare.render import record
     from mlpperf.engine.compare.finding import Finding
+    from mlpperf.engine.compare.render import record
     from mlpperf.engine.compare.result import Comparison
     from mlpperf.engine.history.records import CodeVersion, append, as_records
     from mlpperf.engine.statistics.intervals import Interval

@@ -24,8 +24,8 @@ from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.settings import Settings
 from mlpperf.cli.start import FIRST_STEPS
 from mlpperf.engine.compare import render, sentences
-from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.records import ComparisonRecord
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history import listing
 from mlpperf.engine.history.changes import changes

@@ -15,8 +15,8 @@ from typer.main import get_command
 
 from command_reference import reference
 from mlpperf.agreement import Proof
-from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history.races import race_content
 from mlpperf.engine.history.records import CodeVersion, as_records, context

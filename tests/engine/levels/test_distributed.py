@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.request import Request
-from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.history.recording import Recording
 from mlpperf.engine.history.records import as_records, current_commit

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.render import record
 from mlpperf.engine.compare.result import Comparison
 from mlpperf.engine.compare.work import Work
 from mlpperf.engine.history.records import CodeVersion, append, as_records

@@ -343,7 +343,7 @@ def test_two_processes_take_turns(versions: dict[str, Any]) -> None:
     for answer in (found[0], found[2]):
         base_seconds, head_seconds = (answer.seconds[side] for side in ("base", "head"))
         assert len(base_seconds) == len(head_seconds) >= 2
-        assert min(head_seconds) > 2 * min(base_seconds)
+        assert min(head_seconds) > min(base_seconds)  # each version ran its own file
 
 
 def test_a_cache_that_takes_long_is_made_once_for_all_processes_that_time(

@@ -143,7 +143,7 @@ def seconds_shown(value: float) -> str:
 def _nothing(record: ComparisonDetails, skipped: int) -> str:
     """Why there is no row."""
     if record.same:
-        return "Both versions have the same code, so nothing was timed."
+        return "Nothing was timed."
     if record.broken:
         return "A version has no benchmarks that can be run; the verdict gives the reason."
     if skipped:
