@@ -72,7 +72,7 @@ def time_walk():
 # Parts of pytest that no test here needs, and that take longer than all the rest where calls are
 # watched.
 PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
-PARTS += "pastebin recwarn setuponly setupplan stepwise threadexception tmpdir unittest "
+PARTS += "pastebin recwarn setuponly setupplan skipping stepwise threadexception tmpdir unittest "
 PARTS += "unraisableexception warnings"
 WITHOUT = [word for part in PARTS.split() for word in ("-p", f"no:{part}")]
 
