@@ -220,9 +220,9 @@ def test_what_cannot_be_followed_is_all_timed_and_told(town: Any) -> None:
         "EFFORT = 50\nprint()\nimport sys; sys.setswitchinterval(0.004)",
     )
     code, record, _ = compared(town, "HEAD", "--suite", "pytest", "--series", "stand")
-    assert record["everywhere"].startswith(
-        "of what loading the suite does: src/town/streets.py calls print at line"
-    )
+    everywhere = record["everywhere"]
+    assert everywhere.startswith("src/town/streets.py calls print at line")
+    assert everywhere.endswith(" (when the suite is loaded)")
     assert not record["untouched"]
     assert any("in one version only (the switch interval)" in note for note in record["trouble"])
     verdict = words(record)["test_stand"]  # depends on how busy the machine is

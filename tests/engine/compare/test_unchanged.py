@@ -49,10 +49,10 @@ def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
     ("why", "for_all"),
     [
         (
-            ["of what loading the suite does: runs x", "of what loading the suite does: runs x"],
-            "of what loading the suite does: runs x",
+            ["runs x (when the suite is loaded)", "runs x (when the suite is loaded)"],
+            "runs x (when the suite is loaded)",
         ),
-        (["of what loading the suite does: runs x", ""], ""),
+        (["runs x (when the suite is loaded)", ""], ""),
         (["runs x", "runs x"], ""),
         ([], ""),
     ],

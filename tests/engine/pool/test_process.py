@@ -90,8 +90,8 @@ def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
 def test_an_answer_that_was_damaged_is_missed() -> None:
     damage = "os.write(line._replies, b'{\"n\": 2'); line._sent += 1"
     with worker(*LINE, "line.send({'n': 1})", damage, "line.end()") as damaged:
-        said = "A process gave answers that cannot be read without output"
-        assert heard(damaged) == ([1], said)
+        given = "A process gave answers that cannot be read without output"
+        assert heard(damaged) == ([1], given)
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,14 +104,14 @@ def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None
     text = r"'\x1b[2J\r\n' + '\udc80 a\n' * 3 + 'x' * 20_000_000"
     answer = f"{{'series': ['\\udc80' * 400], 'failed': {{'head': {text}}}, 'many': [{text}, 1]}}"
     with worker(*LINE, f"line.send({answer})", "line.end()") as rude:
-        (said,) = rude
-    assert said["series"] == ["\udc80" * 400]
-    for shown in (said["failed"]["head"], said["many"][0]):
+        (given,) = rude
+    assert given["series"] == ["\udc80" * 400]
+    for shown in (given["failed"]["head"], given["many"][0]):
         assert shown.startswith("\N{REPLACEMENT CHARACTER}[2J \N{REPLACEMENT CHARACTER} a ")
         assert len(shown) == process.LONGEST_TEXT
         assert shown.isprintable()
-    assert said["many"][1] == 1
-    json.dumps(said["failed"], ensure_ascii=False).encode()
+    assert given["many"][1] == 1
+    json.dumps(given["failed"], ensure_ascii=False).encode()
 
 
 # --- ends -----------------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None
 def test_one_that_fails_says_why_also_after_it_has_closed_its_output() -> None:
     lines = ("print('{\"n\": 1}', flush=True); os.close(1); time.sleep(0.5)",)
     with worker(*lines, "sys.exit('mlpperf: the reason')") as failing:
-        said = "A process ended early; its last output: the reason"
-        assert heard(failing) == ([1], said)
+        given = "A process ended early; its last output: the reason"
+        assert heard(failing) == ([1], given)
         assert heard(failing) == ([], "")  # once is enough
 
 
@@ -137,27 +137,27 @@ def test_one_that_cannot_be_started_says_so(tmp_path: Path) -> None:
     (tmp_path / "python").touch()
     for python, why in ((tmp_path / "python", "Permission denied"), ("/nowhere", "No such file")):
         with Process(["-c", ""], str(python)) as none:
-            told = heard(none)[1]
-            assert f"ended early; its last output: {python} cannot be run: {why}" in told
+            message = heard(none)[1]
+            assert f"ended early; its last output: {python} cannot be run: {why}" in message
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_one_that_is_killed_has_said_what_it_said(by: int) -> None:
     with worker("print('{\"n\": 1}', flush=True)", f"os.kill(os.getpid(), {by:d})") as killed:
-        told = f"A process was killed by signal {by:d} without output"
-        assert heard(killed) == ([1], told)
+        message = f"A process was killed by signal {by:d} without output"
+        assert heard(killed) == ([1], message)
 
 
 @pytest.mark.parametrize(
-    ("closed", "told"),
+    ("closed", "message"),
     [("", "did not go on within 0.2 s"), ("os.close(1)", "closed its line and went on")],
 )
-def test_one_that_hangs_is_given_up_and_killed(closed: str, told: str) -> None:
+def test_one_that_hangs_is_given_up_and_killed(closed: str, message: str) -> None:
     """Silent, or, because a thread waits for something, without an end."""
     with worker("print('{\"n\": 1}', flush=True)", closed, LONG) as hanging:
         assert next(hanging) == {"n": 1}
         hanging.patience = 0.2
-        assert heard(hanging) == ([], f"A process {told} without output")
+        assert heard(hanging) == ([], f"A process {message} without output")
     assert hanging.process.returncode == -signal.SIGKILL
     assert not psutil.pid_exists(hanging.process.pid)
 
@@ -303,11 +303,11 @@ def test_a_process_that_it_starts_has_neither_line_nor_page() -> None:
         "import os; print([f for f in os.listdir('/proc/self/fd')], 'MLPPERF_PAGE' in os.environ)"
     )
     lines = ("import subprocess", *LINE)
-    said = f"subprocess.run([sys.executable, '-c', {look!r}], close_fds=False, capture_output=True)"
-    with worker(*lines, f"line.send({{'n': {said}.stdout.decode()}})", "line.end()") as starting:
-        ((told,), why) = heard(starting)
+    run = f"subprocess.run([sys.executable, '-c', {look!r}], close_fds=False, capture_output=True)"
+    with worker(*lines, f"line.send({{'n': {run}.stdout.decode()}})", "line.end()") as starting:
+        ((message,), why) = heard(starting)
     # Its own three, and that of the folder.
-    assert (told, why) == ("['0', '1', '2', '3'] False", "")
+    assert (message, why) == ("['0', '1', '2', '3'] False", "")
 
 
 # --- what it may take -----------------------------------------------------------------------------
@@ -315,8 +315,8 @@ def test_a_process_that_it_starts_has_neither_line_nor_page() -> None:
 
 def test_of_what_it_prints_the_last_is_kept() -> None:
     flood = "for _ in range(300): os.write(2, b'x' * 2**20)"
-    with worker(*LINE, flood, "print('the last')", "sys.exit('mlpperf: told')") as loud:
-        assert heard(loud)[1].endswith("its last output: told")
+    with worker(*LINE, flood, "print('the last')", "sys.exit('mlpperf: message')") as loud:
+        assert heard(loud)[1].endswith("its last output: message")
         assert len(loud._printed) <= process.TAIL
     with worker(*LINE, "print('. ..', flush=True)", "os._exit(1)") as dots:
         assert heard(dots)[1].endswith("without output")

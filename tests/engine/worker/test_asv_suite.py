@@ -196,12 +196,12 @@ def test_what_cannot_be_used_is_named_and_takes_no_other_along(
     looked: list[Any],
 ) -> None:
     for side in looked:
-        trouble = side.broken
-        assert set(trouble) == {"broken", "odd.Broken", "odd.Refuses", "odd.time_same"}
-        assert "No module named 'no_such_module'" in trouble["broken"]
-        assert "odd.Broken cannot be used: TypeError" in trouble["odd.Broken"]
-        assert "OSError: not here" in trouble["odd.Refuses"]
-        assert "two benchmarks" in trouble["odd.time_same"]
+        broken = side.broken
+        assert set(broken) == {"broken", "odd.Broken", "odd.Refuses", "odd.time_same"}
+        assert "No module named 'no_such_module'" in broken["broken"]
+        assert "odd.Broken cannot be used: TypeError" in broken["odd.Broken"]
+        assert "OSError: not here" in broken["odd.Refuses"]
+        assert "two benchmarks" in broken["odd.time_same"]
 
 
 @pytest.mark.parametrize(

@@ -50,15 +50,15 @@ linux = pytest.mark.skipif(
 def test_a_series_without_threads_stays_on_the_processor_that_was_drawn() -> None:
     everywhere = places()
     processor = max(everywhere)
-    said = list(asked(lambda: sum(range(100_000)), begin(processor), BLOCK, BLOCK, End()))
-    assert [one["places"] for one in said] == [
+    answers = list(asked(lambda: sum(range(100_000)), begin(processor), BLOCK, BLOCK, End()))
+    assert [one["places"] for one in answers] == [
         everywhere,
         everywhere,
         {processor},
         {processor},
         everywhere,
     ]
-    assert said[-1]["ended"] == ["end"]
+    assert answers[-1]["ended"] == ["end"]
 
 
 @linux
@@ -69,8 +69,8 @@ def test_threads_may_use_all_processors() -> None:
         def call() -> None:
             list(pool.map(lambda _: hashlib.sha256(DATA).digest(), range(8)))
 
-        said = list(asked(call, begin(0), BLOCK, BLOCK))
-    assert all(one["places"] == everywhere for one in said)
+        answers = list(asked(call, begin(0), BLOCK, BLOCK))
+    assert all(one["places"] == everywhere for one in answers)
 
 
 @linux
@@ -81,12 +81,12 @@ def test_a_failure_ends_it_and_leaves_no_trace() -> None:
         if next(calls):
             raise ValueError("no")
 
-    said = list(asked(call, begin(min(everywhere)), BLOCK, BLOCK))
-    assert said[-1]["why"] == "ValueError: no"
-    assert said[-1]["ended"] == ["given up"]
+    answers = list(asked(call, begin(min(everywhere)), BLOCK, BLOCK))
+    assert answers[-1]["why"] == "ValueError: no"
+    assert answers[-1]["ended"] == ["given up"]
     assert places() == everywhere
 
 
 def test_where_processors_cannot_be_chosen_a_block_is_timed_all_the_same() -> None:
-    said = list(asked(lambda: None, begin(-1), BLOCK, End()))
-    assert said[2]["seconds"] > 0
+    answers = list(asked(lambda: None, begin(-1), BLOCK, End()))
+    assert answers[2]["seconds"] > 0

@@ -65,9 +65,9 @@ def proven(root: Path, files: dict[str, str]) -> dict[str, Any]:
     ],
 )
 def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
-    series, trouble = looked(tmp_path, {name: FIXTURE, "test_other.py": FIXTURE})
+    series, broken = looked(tmp_path, {name: FIXTURE, "test_other.py": FIXTURE})
     assert series == {f"{name}::test_it", "test_other.py::test_it"}
-    assert trouble == {}
+    assert broken == {}
 
 
 def test_one_file_that_cannot_be_loaded_takes_no_other_down(tmp_path: Path) -> None:
@@ -82,22 +82,22 @@ def test_one_file_that_cannot_be_loaded_takes_no_other_down(tmp_path: Path) -> N
         "broken/conftest.py": "import no_such_package\n",
         "broken/test_it.py": FIXTURE,
     }
-    series, trouble = looked(tmp_path, files)
+    series, broken = looked(tmp_path, files)
     assert series == {"test_good.py::test_it"}
-    assert "SyntaxError" in trouble["test_syntax.py"]
-    assert "SyntaxError" in trouble["test_old.py"]
-    assert "ModuleNotFoundError" in trouble["test_missing.py"]
-    assert "`--with no_such_package` adds it" in trouble["test_missing.py"]
-    assert "too hot" in trouble["test_skips.py"]
-    assert "broken/conftest.py cannot be loaded" in trouble["broken"]
-    assert "`--with no_such_package` adds it" in trouble["broken"]
+    assert "SyntaxError" in broken["test_syntax.py"]
+    assert "SyntaxError" in broken["test_old.py"]
+    assert "ModuleNotFoundError" in broken["test_missing.py"]
+    assert "`--with no_such_package` adds it" in broken["test_missing.py"]
+    assert "too hot" in broken["test_skips.py"]
+    assert "broken/conftest.py cannot be loaded" in broken["broken"]
+    assert "`--with no_such_package` adds it" in broken["broken"]
 
 
 def test_a_conftest_that_is_read_first_takes_its_own_folder_down_alone(tmp_path: Path) -> None:
     files = {"a/conftest.py": "import no_such_package\n", "a/test_a.py": FIXTURE}
-    series, trouble = looked(tmp_path, {**files, "b/test_b.py": FIXTURE})
+    series, broken = looked(tmp_path, {**files, "b/test_b.py": FIXTURE})
     assert series == {"b/test_b.py::test_it"}
-    assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in trouble["a"]
+    assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in broken["a"]
 
 
 def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:
     files |= {f"{folder}/conftest.py": "" for folder in folders}
     files |= {f"{folder}/__init__.py": "" for folder in folders}
     files |= {f"{folder}/helper.py": "" for folder in folders}
-    series, trouble = looked(tmp_path, files)
-    assert series == {f"{folder}/test_it.py::test_it" for folder in folders}, trouble
+    series, broken = looked(tmp_path, files)
+    assert series == {f"{folder}/test_it.py::test_it" for folder in folders}, broken
 
 
 CONFIGURATIONS = {
@@ -125,15 +125,15 @@ CONFIGURATIONS = {
 def test_what_a_project_forbids_itself_ends_no_session(name: str, tmp_path: Path) -> None:
     test = "import pytest\n\n@pytest.mark.no_such_mark\n" + FIXTURE
     files = {name: CONFIGURATIONS[name], "tests/test_it.py": test}
-    series, trouble = looked(tmp_path, files)
-    assert (series, trouble) == ({"tests/test_it.py::test_it"}, {})
+    series, broken = looked(tmp_path, files)
+    assert (series, broken) == ({"tests/test_it.py::test_it"}, {})
 
 
 def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("raise SystemExit('of somebody else')\n")
     (tmp_path / "tox.ini").write_text("[pytest]\npython_functions = none\n")
-    series, trouble = looked(tmp_path / "project", {"tests/test_it.py": FIXTURE})
-    assert (series, trouble) == ({"tests/test_it.py::test_it"}, {})
+    series, broken = looked(tmp_path / "project", {"tests/test_it.py": FIXTURE})
+    assert (series, broken) == ({"tests/test_it.py::test_it"}, {})
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_nothing_above_the_project_counts(tmp_path: Path) -> None:
 def test_a_session_that_ends_early_says_why(
     files: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    series, trouble = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
-    assert said in " ".join([*series, *trouble.values()])
+    series, broken = looked(tmp_path, {"tests/test_it.py": FIXTURE, **files})
+    assert said in " ".join([*series, *broken.values()])
 
 
 def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None:
@@ -281,8 +281,8 @@ def test_several_copies_are_between_set_and_delete_at_once(tmp_path: Path) -> No
 
 def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:
     hook = "def pytest_collection_modifyitems(items):\n    items[:] = items[:1]\n"
-    series, trouble = looked(tmp_path, {"conftest.py": hook, "test_a.py": TWO})
+    series, broken = looked(tmp_path, {"conftest.py": hook, "test_a.py": TWO})
     assert series == {"test_a.py::test_it"}
-    assert trouble == {
+    assert broken == {
         "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project"
     }

@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +32,7 @@ def path(name, change=0.0):
         return (2 * x,)
     def doubled(x):
         "Added."
+        CALLS.append(name)
         if change:
             x.flags.writeable = True
             x += change
@@ -56,6 +59,12 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
     for path in (*counted_paths.PATHS, *counted_paths.CHANGING):
         write(problem(path, path.cases[0]).inputs, tmp_path, f"{path.name}-batch-4")
     counted_paths.CALLS.clear()  # of the references, for what is expected
+    # Each call takes a millisecond, however quick this machine is, and nothing else takes time.
+    milliseconds = counted_paths.CALLS.__len__
+    timing = partial(race_worker.Timing, clock=lambda: 1_000_000 * milliseconds())
+    monkeypatch.setattr(race_worker, "Timing", timing)
+    clock = SimpleNamespace(perf_counter=lambda: 1e-3 * milliseconds())
+    monkeypatch.setattr(race_worker, "time", clock)
     named = ["counted_paths:PATHS", "counted_paths:CHANGING"]
     yield Task(
         "race",

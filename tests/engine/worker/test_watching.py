@@ -72,7 +72,7 @@ def time_walk():
 # Parts of pytest that no test here needs, and that take longer than all the rest where calls are
 # watched.
 PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
-PARTS += "pastebin recwarn setuponly setupplan stepwise threadexception tmpdir unittest "
+PARTS += "pastebin recwarn setuponly setupplan skipping stepwise threadexception tmpdir unittest "
 PARTS += "unraisableexception warnings"
 WITHOUT = [word for part in PARTS.split() for word in ("-p", f"no:{part}")]
 
@@ -105,8 +105,8 @@ def touched(
                 (root / file).write_text(text, encoding="utf-8")
         sides[side] = Side(str(root), ["town"], [str(root / "src")])
         versions.append(Version(side, None, root))
-    found = changes(*versions)
-    assert not found.unknown
+    different = changes(*versions)
+    assert not different.unknown
     arguments = [*WITHOUT, "--", name] if suite == "pytest" else ["speed"]
     task = Task("discover", suite, arguments, sides)
     if suite == "pytest":
@@ -116,7 +116,7 @@ def touched(
             inventory = next(worker)
             assert isinstance(inventory, Inventory)
             series = inventory.series
-    task = replace(task, kind="touch", series=series, changed=found.to_json())
+    task = replace(task, kind="touch", series=series, changed=different.to_json())
     with TaskWorker(task, patience=60.0) as worker:
         return {answer.series[2]: answer.why for answer in worker if isinstance(answer, Touch)}
 
@@ -127,9 +127,9 @@ def only(folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | 
         "import pytest\nfrom town import streets\n\n"
         f"def test_before(benchmark):\n    benchmark(streets.stand)\n\n{tests}"
     )
-    found = touched(folder, text, head, base)
-    assert found["test_before"] == ""
-    return found["test_it"]
+    answers = touched(folder, text, head, base)
+    assert answers["test_before"] == ""
+    return answers["test_it"]
 
 
 def each(
@@ -146,9 +146,9 @@ def each(
     )
     text = f"from town import streets\n{before}\n"
     text += f"def test_before(benchmark):\n    benchmark(streets.stand)\n{tests}"
-    found = touched(folder, text, head, base)
-    assert found.pop("test_before") == ""
-    return dict(zip(calls, found.values(), strict=True))
+    answers = touched(folder, text, head, base)
+    assert answers.pop("test_before") == ""
+    return dict(zip(calls, answers.values(), strict=True))
 
 
 # --- what it runs ---------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
         "greenlet(streets.walk).switch()",
         "signal.raise_signal(signal.SIGUSR1)",
     ]
-    found = each(tmp_path, CALLS, calls, WALK)
-    assert found == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
+    answers = each(tmp_path, CALLS, calls, WALK)
+    assert answers == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
 
 
 STEPS = """
@@ -275,8 +275,8 @@ def test_by_name(benchmark):
 def test_draw(benchmark):
     benchmark(maps.draw)
 """
-    found = touched(tmp_path, tests, head, base)
-    assert {name for name, why in found.items() if why} == {"test_by_name", "test_draw"}
+    answers = touched(tmp_path, tests, head, base)
+    assert {name for name, why in answers.items() if why} == {"test_by_name", "test_draw"}
 
 
 def test_what_is_imported_again_is_run_again(tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_it(benchmark):
 def test_after(benchmark):
     benchmark(streets.stand)
 """
-    found = touched(tmp_path, f"from town import streets\n{tests}", head, base)
-    assert found == {"test_it": "imports src/town/maps.py, which changed", "test_after": ""}
+    answers = touched(tmp_path, f"from town import streets\n{tests}", head, base)
+    assert answers == {"test_it": "imports src/town/maps.py, which changed", "test_after": ""}
 
 
 # --- what others have run before ------------------------------------------------------------------
@@ -375,27 +375,27 @@ def test_what_was_kept_touches_those_that_come_later(
     more: str, names: tuple[str, str], tmp_path: Path
 ) -> None:
     tests = PYTEST.replace("def test_walk", more + "def test_walk")
-    found = touched(tmp_path, tests, WALK)
-    assert not found["test_stand"]
-    assert found[names[0]]
-    assert found[names[1]]
-    assert found["test_stand_again"]
+    answers = touched(tmp_path, tests, WALK)
+    assert not answers["test_stand"]
+    assert answers[names[0]]
+    assert answers[names[1]]
+    assert answers["test_stand_again"]
 
 
 def test_what_runs_while_the_suite_is_loaded_touches_all(tmp_path: Path) -> None:
     tests = PYTEST.replace("CACHE = []", "CACHE = [streets.at_loading()]")
-    found = touched(tmp_path, tests, LOADING)
-    assert set(found.values()) == {
-        "of what loading the suite does: runs what changed in src/town/streets.py"
+    answers = touched(tmp_path, tests, LOADING)
+    assert set(answers.values()) == {
+        "runs what changed in src/town/streets.py (when the suite is loaded)"
     }
 
 
 def test_benchmarks_of_asv_are_touched_by_what_sets_them_up(tmp_path: Path) -> None:
     names = {"time_stand", "time_after_a_setup", "time_walk"}
-    found = touched(tmp_path, ASV, WALK)
-    assert found.keys() == names
-    assert found["time_after_a_setup"]
-    assert found["time_walk"]
+    answers = touched(tmp_path, ASV, WALK)
+    assert answers.keys() == names
+    assert answers["time_after_a_setup"]
+    assert answers["time_walk"]
     assert not any(touched(tmp_path / "other", ASV, LOADING).values())
 
 
@@ -436,10 +436,10 @@ def test_it(benchmark):
     benchmark(len, "it")
 """
     base, head = DATA
-    found = touched(tmp_path, tests.format("csv"), head, base)
+    answers = touched(tmp_path, tests.format("csv"), head, base)
     assert (
-        found["test_it"]
-        == "of what loading the suite does: quick may read src/town/table.csv, which changed"
+        answers["test_it"]
+        == "quick may read src/town/table.csv, which changed (when the suite is loaded)"
     )
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
 
@@ -496,12 +496,10 @@ def test_it(benchmark):
     benchmark(maps.draw)
 """
     base, head = ({"src/city/maps.py": f"def draw():\n    return {n}\n"} for n in "12")
-    found = touched(tmp_path, tests, head, base)["test_it"]
+    why = touched(tmp_path, tests, head, base)["test_it"]
     named = named.format(elsewhere=elsewhere)
-    assert found == (
-        f"of what loading the suite does: imports {named} instead of src/city/maps.py"
-        if named
-        else ""
+    assert why == (
+        f"imports {named} instead of src/city/maps.py (when the suite is loaded)" if named else ""
     )
 
 
@@ -520,8 +518,8 @@ def test_what_is_never_run_does_not_count(tmp_path: Path) -> None:
 def test_what_cannot_be_followed_counts_once_it_is_run(tmp_path: Path) -> None:
     tests = "def test_it(benchmark):\n    benchmark(streets.stand)\n"
     text = f"from town import streets\n{tests}"
-    found = touched(tmp_path, text, {"src/town/__init__.py": "print()\n"})
-    assert "src/town/__init__.py calls print" in found["test_it"]
+    answers = touched(tmp_path, text, {"src/town/__init__.py": "print()\n"})
+    assert "src/town/__init__.py calls print" in answers["test_it"]
 
 
 def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
@@ -529,10 +527,10 @@ def test_what_only_one_version_imports_touches_all(tmp_path: Path) -> None:
     base = {"src/town/patches.py": "from town import streets\nstreets.stand = streets.walk\n"}
     head = {"src/town/__init__.py": "import town.patches\n"}
     text = "from town import streets\n\ndef test_it(benchmark):\n    benchmark(streets.stand)\n"
-    found = touched(tmp_path, text, head, base)
+    answers = touched(tmp_path, text, head, base)
     assert (
-        found["test_it"]
-        == "of what loading the suite does: only one version imports src/town/patches.py"
+        answers["test_it"]
+        == "only one version imports src/town/patches.py (when the suite is loaded)"
     )
 
 
@@ -585,20 +583,20 @@ def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> Non
         (
             "CHILD = subprocess.Popen(['sleep', '60'])\n\n"
             "def test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "of what loading the suite does: starts a process",
+            "starts a process (when the suite is loaded)",
         ),
         (
             "VALUE = subprocess.run([sys.executable, '-c', 'print(1)'])\n\n"
             "def test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "of what loading the suite does: starts a process",
+            "starts a process (when the suite is loaded)",
         ),
         (
             "sys.modules['numba'] = sys\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "of what loading the suite does: numba compiles functions",
+            "numba compiles functions (when the suite is loaded)",
         ),
         (
             "sys.settrace(None)\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "of what loading the suite does: something else traces",
+            "something else traces (when the suite is loaded)",
         ),
     ],
 )

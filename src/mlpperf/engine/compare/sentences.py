@@ -246,7 +246,7 @@ def notes(result: Comparison) -> list[str]:
         ]
     sentences += _counted(timed)
     if result.all_timed_because:
-        sentences.append(f"All benchmarks were timed, because {result.all_timed_because}.")
+        sentences.append(f"All benchmarks were timed: {result.all_timed_because}.")
     hot_paths = [finding for finding in timed if not finding.series.suite]
     counted = (memory for finding in hot_paths for memory in finding.memory.values())
     if hot_paths and not any("allocations" in memory for memory in counted):

@@ -15,6 +15,7 @@ from ..pool.process import WorkerError
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..versions.diff import Changes
+from ..worker.watching import WHEN_LOADED
 from .context import Context
 from .dry_run import by_suite
 
@@ -59,4 +60,4 @@ def watching(
 def reason_for_all(reasons: Mapping[Series, str]) -> str:
     """Why all series run changed code, as loading their suite does; "" if not all do."""
     why = next(iter(reasons.values()), "")
-    return why if why.startswith("of what loading") and set(reasons.values()) == {why} else ""
+    return why if why.endswith(WHEN_LOADED) and set(reasons.values()) == {why} else ""

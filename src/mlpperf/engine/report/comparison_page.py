@@ -193,7 +193,7 @@ def notes(record: ComparisonDetails) -> list[str]:
         sentences.append(f"Only benchmarks that fit {', '.join(map(plain, record.selected))}.")
     if record.all_timed_because:
         why = plain(record.all_timed_because)
-        sentences.append(f"All benchmarks were timed, because {why}.")
+        sentences.append(f"All benchmarks were timed: {why}.")
     if record.isolated:
         sentences.append(
             f"Each version ran in its own processes ({plain(record.isolated)}), so only larger "

@@ -19,6 +19,8 @@ from typing import Any
 
 from .origins import is_standard
 
+# How a reason ends that holds for all series: it was found while their suite was loaded.
+WHEN_LOADED = " (when the suite is loaded)"
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
@@ -224,7 +226,7 @@ class Watch:
                 self._blind = self._blind or f"only one version imports {min(only)}"
         self._loading, self.imported = False, ""
         why = self.why
-        return why and f"of what loading the suite does: {why}"
+        return why and f"{why}{WHEN_LOADED}"
 
     def forget(self) -> None:
         """Watch as if nothing had been run yet."""
