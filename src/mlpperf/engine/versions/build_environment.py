@@ -39,8 +39,6 @@ IDENTITY = (
 VERSIONS = "sorted([d.metadata['Name'] or '', d.version] for d in metadata.distributions())"
 VENV = "__import__('venv').create(sys.argv[1], symlinks=__import__('os').name != 'nt')"
 MARKER = "state.txt"  # written when an environment is whole
-
-
 # Build backends that compile, on all processors. Others may compile, by configuration.
 COMPILING = ("maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "py_build_cmake")
 # Calls a hook of the build backend.
