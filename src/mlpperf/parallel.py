@@ -6,7 +6,7 @@ more than they gain on less than `SMALL` bytes, which are therefore not shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
@@ -62,14 +62,19 @@ def in_parallel(work: Callable[..., object], *arrays: NDArray[Any], products: bo
     else:
         tasks = [partial(work, *block) for block in blocks]
     with blas().limit(limits=1, user_api="blas") if products else nullcontext():
-        # A copy of the context each, because NumPy's error settings (`errstate`) belong to it.
-        waiting = [_workers().submit(copy_context().run, task) for task in tasks[:-1]]
-        try:
-            tasks[-1]()
-        finally:  # no thread works on, whatever happened here
-            wait(waiting)
-        for future in waiting:
-            future.result()
+        together(_workers(), tasks)
+
+
+def together(pool: ThreadPoolExecutor, tasks: Sequence[Callable[[], object]]) -> None:
+    """Run all tasks at the same time, the last of them here; raises what any of them raises."""
+    # A copy of the context each, because NumPy's error settings (`errstate`) belong to it.
+    waiting = [pool.submit(copy_context().run, task) for task in tasks[:-1]]
+    try:
+        tasks[-1]()
+    finally:  # no thread works on, whatever happened here
+        wait(waiting)
+    for future in waiting:
+        future.result()
 
 
 def _work_off(work: Callable[..., object], blocks: Iterator[Block]) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,14 @@ class TwoThreadsSkip(ZerosSkipped, TwoThreads):
     values_share_max = 1.0
 
 
-def samples_for(settings: Settings) -> Samples:
-    scaling = Scaling(settings.scaler, DIGITS.train_images)
+@cache
+def scaled_by(scaler: str) -> Samples:
+    scaling = Scaling(scaler, DIGITS.train_images)
     return Samples(DIGITS.train_images, DIGITS.train_labels, 10, scaling)
+
+
+def samples_for(settings: Settings) -> Samples:
+    return scaled_by(settings.scaler)
 
 
 def layers_of(settings: Settings) -> tuple[int, ...]:
@@ -107,19 +113,28 @@ def trained(rung: type[Step0], settings: Settings, order: Array) -> tuple[BatchC
         run.close()
 
 
+ORDER = np.random.default_rng(1).permutation(len(DIGITS.train_images))
+
+
+@cache
+def truth_of(settings: Settings, samples: int) -> tuple[BatchCosts, list[Array]]:
+    """What step 0 makes of so many samples."""
+    return trained(Step0, settings, ORDER[:samples])
+
+
 def check(rung: type[Step0], settings: Settings, *, samples: int | None = None) -> None:
     """First gradients and the losses of ten steps agree with step 0."""
     batch = settings.batch_size
-    order = np.random.default_rng(1).permutation(len(DIGITS.train_images))
+    count = samples or STEPS * batch
     depth = step_cost(NetworkCase(batch, layers_of(settings), "digits")).depth
-    _, true = trained(Step0, settings, order[:batch])
-    _, got = trained(rung, settings, order[:batch])
+    _, true = truth_of(settings, batch)
+    _, got = trained(rung, settings, ORDER[:batch])
     for layer, (g, truth) in enumerate(zip(got, true, strict=True)):
         allowed = tolerance(truth, Agreement.FLOAT32, depth) * np.abs(truth).max()
         assert g.shape == truth.shape
         assert np.abs(g - truth).max() <= allowed, f"gradient of layer {layer}"
-    costs, _ = trained(rung, settings, order[: samples or STEPS * batch])
-    truth_costs, _ = trained(Step0, settings, order[: samples or STEPS * batch])
+    costs, _ = trained(rung, settings, ORDER[:count])
+    truth_costs, _ = truth_of(settings, count)
     for name, ours, truth in zip(BatchCosts._fields, costs, truth_costs, strict=True):
         assert len(ours) == len(truth)
         for step, (value, expected) in enumerate(zip(ours, truth, strict=True), 1):

@@ -27,8 +27,8 @@ from mlpperf.articles.mlp.training import (
     RUNGS,
     DivergedError,
     Run,
+    checkpoint,
     last_rung,
-    load_weights,
     predict,
     resume,
     rung_named,
@@ -124,7 +124,7 @@ def test_a_resumed_run_can_have_more_epochs(tmp_path: Path) -> None:
     run.save(tmp_path / "w.npz")
     more = resume(tmp_path / "w.npz", DIGITS, epochs=6)
     assert (len(more.history), more.settings.epochs) == (4, 6)
-    for ours, theirs in zip(load_weights(tmp_path / "w.npz"), run.weights, strict=True):
+    for ours, theirs in zip(checkpoint(tmp_path / "w.npz").weights, run.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

@@ -45,16 +45,18 @@ def train(
     from ..plots import save as save_plot
     from . import show
     from .phases import PhaseClock
-    from .training import Run, load_weights, rung_named, trained_on
+    from .training import Run, checkpoint, rung_named
     from .training import resume as go_on
 
     check_plot(plot)
     recording = Recording("training", "trainings", records)
     if resume:
-        run = go_on(resume, load(trained_on(resume), progress=True), epochs=epochs)
+        run = go_on(
+            resume, load(str(checkpoint(resume).about["data"]), progress=True), epochs=epochs
+        )
         save = save or resume
     else:
-        start = load_weights(weights) if weights else None
+        start = checkpoint(weights).weights if weights else None
         settings = settings_given(batch_size, epochs, given)
         run = Run(load(data, progress=True), settings, rung_named(rung), weights=start)
     clock = PhaseClock(run.rung) if phases else None

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from ...agreement import Arrays
 from ...compiled import Kernel, numba
 from ...devices import threads
 from ...errors import MlpperfError
-from ...parallel import blas
+from ...parallel import blas, together
 from ..data.samples import Samples
 from . import kernels
 from .equations import Array
@@ -193,15 +194,9 @@ class Threads(FlatWeights):
 
     def together(self, work: Kernel, *rest: Any) -> None:
         """Let every thread do its part of `work`, with one BLAS thread each; this one, too."""
-        parts = [(me, self.shared, own, *rest) for me, own in enumerate(self.own)]
+        parts = [partial(work, me, self.shared, own, *rest) for me, own in enumerate(self.own)]
         with blas().limit(limits=1 if self.members > 1 else None):
-            waiting = [self.others.submit(work, *part) for part in parts[1:]]
-            try:
-                work(*parts[0])
-            finally:  # no thread works on, whatever happened here
-                wait(waiting)
-            for other in waiting:
-                other.result()
+            together(self.others, parts)
 
     def compile(self) -> None:
         """Compile what `train` calls, or take it from Numba's cache."""

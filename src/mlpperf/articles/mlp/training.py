@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -222,8 +222,16 @@ def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
         raise MlpperfError(f"The weights have the shapes {given}; this network needs {wanted}.")
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
-    """What `Run.save` wrote."""
+class Checkpoint(NamedTuple):
+    """What `Run.save` wrote: settings, history and more of the run, and its state."""
+
+    about: dict[str, Any]
+    weights: list[Array]
+    momentum: list[Array]
+
+
+def checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file; an error if that is unreadable or damaged."""
     about, arrays = archives.read(path, "weights")
     try:
         layers = range(sum(name.startswith("weights_") for name in arrays))
@@ -235,12 +243,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Array], list[Array]]:
     if missing or not weights:
         lacks = f"it lacks {', '.join(sorted(missing)) or 'weights'}"
         raise archives.damaged(path, "weights", lacks)
-    return about, weights, momentum
-
-
-def load_weights(path: Path) -> list[Array]:
-    """The weights that `Run.save` wrote; an error if the file is unreadable or damaged."""
-    return _read(path)[1]
+    return Checkpoint(about, weights, momentum)
 
 
 def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
@@ -249,7 +252,7 @@ def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
     Its numbers are those of a run that was never interrupted. `epochs` replaces how many it is to
     train in all. Raises `MlpperfError` if the file is damaged, or `data` is another set.
     """
-    about, weights, momentum = _read(path)
+    about, weights, momentum = checkpoint(path)
     if about["data"] != data.name:
         raise MlpperfError(f"{path} was trained on {about['data']}, not on {data.name}.")
     try:
@@ -268,8 +271,3 @@ def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
     run.rung.rate = float(about["rate"])
     run.history = history
     return run
-
-
-def trained_on(path: Path) -> str:
-    """The name of the data set that a checkpoint was trained on."""
-    return str(_read(path)[0]["data"])
