@@ -144,5 +144,8 @@ def test_a_sentence_names_a_file_as_it_is_called_in_its_version() -> None:
         raise MlpperfError(f"{folder}/head/lib/pyproject.toml: a table.", ["detail"])
     assert str(refused.value) == "lib/pyproject.toml (head): a table."
     assert refused.value.details == ("detail",)
-    with pytest.raises(MlpperfError, match="^/elsewhere/head/x is missing.$"), scratch("versions"):
+    with (
+        pytest.raises(MlpperfError, match=r"^/elsewhere/head/x is missing\.$"),
+        scratch("versions"),
+    ):
         raise MlpperfError("/elsewhere/head/x is missing.")
