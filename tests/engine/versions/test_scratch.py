@@ -137,3 +137,15 @@ def test_a_missing_temporary_folder_is_reported(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(MlpperfError, match="There is no temporary folder"), scratch("inputs"):
         raise AssertionError
+
+
+def test_a_sentence_names_a_file_as_it_is_called_in_its_version() -> None:
+    with pytest.raises(MlpperfError) as refused, scratch("versions") as folder:
+        raise MlpperfError(f"{folder}/head/lib/pyproject.toml: a table.", ["detail"])
+    assert str(refused.value) == "lib/pyproject.toml (head): a table."
+    assert refused.value.details == ("detail",)
+    with (
+        pytest.raises(MlpperfError, match=r"^/elsewhere/head/x is missing\.$"),
+        scratch("versions"),
+    ):
+        raise MlpperfError("/elsewhere/head/x is missing.")

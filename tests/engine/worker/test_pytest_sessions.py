@@ -100,11 +100,12 @@ def test_a_conftest_that_is_read_first_takes_its_own_folder_down_alone(tmp_path:
     assert "a/conftest.py cannot be loaded: ModuleNotFoundError" in broken["a"]
 
 
-def test_files_of_one_name_in_several_folders(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_package", [True, False])
+def test_files_of_one_name_in_several_folders(is_package: bool, tmp_path: Path) -> None:
     folders = ("a/tests", "b/tests")
     files = {f"{folder}/test_it.py": "import helper\n" + FIXTURE for folder in folders}
     files |= {f"{folder}/conftest.py": "" for folder in folders}
-    files |= {f"{folder}/__init__.py": "" for folder in folders}
+    files |= {f"{folder}/__init__.py": "" for folder in folders if is_package}
     files |= {f"{folder}/helper.py": "" for folder in folders}
     series, broken = looked(tmp_path, files)
     assert series == {f"{folder}/test_it.py::test_it" for folder in folders}, broken

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ def scratch(name: str) -> Iterator[Path]:
         raise MlpperfError(f"Nothing can be written to {home} ({reason.strerror}).") from reason
     try:
         yield inside
+    except MlpperfError as reason:  # the file that it names will be gone
+        copy = rf"{re.escape(str(inside))}/(base|head)/([^\s:]+)"
+        reason.args = (re.sub(copy, r"\2 (\1)", str(reason)),)
+        raise
     finally:
         lock.release()
         _remove(made)

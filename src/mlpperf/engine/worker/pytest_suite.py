@@ -50,7 +50,7 @@ ARGUMENTS = ["pytest", "--benchmark-only", "--codspeed"]
 IMPORTLIB = ["--import-mode=importlib"]
 if getattr(pytest, "version_tuple", (0,)) >= (8, 1):
     IMPORTLIB += ["-o", "consider_namespace_packages=true"]
-MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError")
+MISMATCH = re.compile(r"import file mismatch|ImportPathMismatchError|use a unique basename")
 
 
 @dataclass
