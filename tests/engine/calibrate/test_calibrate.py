@@ -587,7 +587,7 @@ def test_the_command_records_every_trial(project: Any, temporary: Path) -> None:
     ("arguments", "fragment"),
     [
         (["--size", "x"], "not 'x'"),
-        (["--size", "-1"], "sizes of 0 to 1000 %"),
+        (["--size", "-1"], "takes a percentage such as 2%, not '-1'"),
         (["--trials", "0"], "at least one trial"),
         (["--budget", "0"], "positive number of seconds, not 0"),
         (["--against", "hyperfine"], "There is no tracker 'hyperfine'"),

@@ -236,8 +236,9 @@ def test_an_accepted_regression_is_apart_with_its_reason(site: Callable[..., Pat
 
 def test_what_a_call_executes_is_shown_beside_the_verdict(site: Callable[..., Path]) -> None:
     sides = {"base": 1000, "head": 1100}
-    more = Work(bytecodes=sides, calls=sides, c_calls=sides, places={"read (town.py:3)": 100})
-    same = Work(bytecodes=dict.fromkeys(sides, 9), same=True)
+    more = Work("", sides, sides, sides, False, 2, {"read (town.py:3)": 100})
+    equal = dict.fromkeys(sides, 9)
+    same = Work("", equal, equal, equal, True, 0, {})
     html = only_page(
         site(comparison(timed("a", 0.3, significant=True, work=more), timed("b", 0.0, work=same)))
     )

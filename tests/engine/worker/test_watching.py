@@ -592,11 +592,11 @@ def test_what_hides_is_not_untouched(call: str, why: str, tmp_path: Path) -> Non
         ),
         (
             "sys.modules['numba'] = sys\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "numba compiles functions (when the suite is loaded)",
+            "numba compiles functions, and hides them (when the suite is loaded)",
         ),
         (
             "sys.settrace(None)\n\ndef test_it(benchmark):\n    benchmark(len, 'it')\n",
-            "something else traces (when the suite is loaded)",
+            "something else traces what is run (when the suite is loaded)",
         ),
     ],
 )

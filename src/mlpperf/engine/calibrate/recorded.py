@@ -33,14 +33,14 @@ class CalibrationRecord(Origin, kw_only=True):
     cases : the cases that were timed, all if there are none.
     size : the planted slowdown, as a share (0.02 is 2 %; 0 is identical code).
     targets : the series that were slowed down.
-    detected : the targets with a slowdown that was detected; `found` on disk.
+    detected : the targets with a slowdown that was detected.
     unrelated : other series that were reported as slower, which is a false alarm.
     series : number of series that were timed.
     undecided : number of those whose verdict was undecided.
     measured : by how much each target took longer according to the comparison, as a share.
     seconds : of the whole comparison.
     busy : share of the machine that other processes took.
-    warnings : what went wrong on the way, a sentence each; `trouble` on disk.
+    warnings : what went wrong on the way, a sentence each.
     """
 
     FILE = "calibrations"

@@ -34,6 +34,7 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
     processor = -1  # to go to after the first block, if that has no threads
     yield Done()
     while wanted := ask():
+        answer: Done | Failure = Done()
         try:
             if isinstance(wanted, Begin):
                 begins(wanted.series)
@@ -41,7 +42,6 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
                 runners = [ready.begin(copy, wanted.series, None) for copy in chosen]
                 processor = wanted.processor
                 set_aside()
-                yield Done()
             elif isinstance(wanted, Block):
                 runner = rng.choice(runners)
                 runner.calls, runner.warm = wanted.calls, wanted.warm
@@ -53,16 +53,16 @@ def time_on_request(versions: Versions, ask: Ask) -> Iterator[Message]:
                     if whole < MULTI_THREADED * ours:
                         _stay_on([processor])
                     processor = -1
-                yield Done(seconds)
+                answer = Done(seconds)
             else:
                 _stay_on(everywhere)
                 ready.end()
                 set_aside()
-                yield Done()
         except BaseException as reason:  # anything may go wrong in some commit
             _stay_on(everywhere)
             ready.give_up()
-            yield Failure(why(reason))
+            answer = Failure(why(reason))
+        yield answer
 
 
 def _stay_on(processors: Iterable[int]) -> None:
