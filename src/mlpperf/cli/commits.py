@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..devices import Setting, use
+from ..devices import Setting, gpu_fact, use
 from ..engine.options import (
     AsJson,
     Asv,
@@ -123,6 +123,8 @@ def compare(
     their merge base. Releases and environments, such as another NumPy, are compared likewise.
     With a command after --, such as -- mytool --help, its run time is compared instead.
     """
+    if device and device.startswith("gpu:") and not gpu_fact(device, "name"):
+        raise MlpperfError(f"There is no {device} here: nvidia-smi does not report it.")
     use(device, threads)
     from ..engine.compare import Request, shard_of
 

@@ -64,6 +64,8 @@ def backfill(
 
     if every < 1:
         raise MlpperfError(f"--every takes a number from 1 on, not {every}.")
+    if minutes is not None and not minutes >= 0:
+        raise MlpperfError(f"--minutes takes a number from 0 on, not {minutes:g}.")
     recording = Recording("comparison", "comparisons", records)
     lineage = _lineage(commits, since).thinned(every)
     options = {"python": python, "extra": with_ or (), "kinds": suite or (), "budget": budget}

@@ -267,7 +267,9 @@ def test_what_cannot_be_reached_is_one_sentence(town: Town) -> None:
         "There is no remote 'nowhere'; there are origin."
     )
     assert refusal(Branch, BRANCH, "--upload-pack=x", one).startswith("There is no remote")
-    assert refusal(Branch, "a..b", "origin", one) == "'a..b' cannot be the name of a branch."
+    for name in ("a..b", "-x", "refs/heads/main"):
+        wrong = f"{name!r} cannot be the name of a branch."
+        assert refusal(Branch, name, "origin", one) == wrong
     assert refusal(Branch, BRANCH, "origin", town.folder).startswith("This folder is in no git")
     branch = Branch(BRANCH, str(town.folder / "gone"), one)
     assert "does not appear to be a git repository" in refusal(

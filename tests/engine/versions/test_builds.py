@@ -160,6 +160,33 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
     assert (root / "code" / "data" / "precious").exists()
 
 
+def test_what_was_built_replaces_the_sources_in_the_folders_that_pytest_puts_first(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "root"
+    settings = "[tool.pytest.ini_options]\npythonpath = ['code', 'code/quick']\n"
+    for name, text in {
+        "pyproject.toml": settings,
+        "src/quick/__init__.py": "of src",
+        "code/quick/data.csv": "1",
+        "code/quick/quick/__init__.py": "of a package inside",
+        "code/other/__init__.py": "of no wheel",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    with zipfile.ZipFile(tmp_path / "quick.whl", "w") as wheel:
+        wheel.writestr("quick/__init__.py", "as built")
+    builds.unpack(tmp_path / "quick.whl", root, root, {})
+    for folder in ("src", "code"):
+        assert (root / folder / "quick").readlink() == Path("..", builds.BUILT, "quick")
+        assert (root / folder / "quick/__init__.py").read_text(encoding="utf-8") == "as built"
+    assert (root / "src/quick/data.csv").read_text(encoding="utf-8") == "1"
+    inner = root / "src/quick/quick"
+    assert not inner.is_symlink()
+    assert (inner / "__init__.py").read_text(encoding="utf-8") == "of a package inside"
+    assert (root / "code/other/__init__.py").read_text(encoding="utf-8") == "of no wheel"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "compiled"),
     [

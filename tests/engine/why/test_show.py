@@ -54,19 +54,29 @@ def test_the_sentence_names_the_cause_and_bounds_the_rest() -> None:
     assert exit_code(CAUSES) == 0
 
 
+def recorded(series: Series, folder: Path) -> None:
+    """Record a comparison of one series in a folder."""
+    findings = {series: Finding(series)}
+    about = {"findings": findings, "environment": environment()}
+    result = Comparison("main", "topic", COMMITS, 0.005, **about)
+    records = as_records("comparison", current_commit(), [render.record(result)])
+    append(records, folder, "comparisons")
+
+
 @pytest.mark.parametrize(("series", "known"), [(SERIES, True), (OTHER, False)])
 def test_a_comparison_has_the_causes_of_its_own_benchmarks(
     tmp_path: Path, series: Series, known: bool
 ) -> None:
+    recorded(series, tmp_path)
     append(as_records("causes", current_commit(), [record(CAUSES)]), tmp_path, "causes")
-    result = Comparison(
-        "main", "topic", COMMITS, 0.005, findings={series: Finding(series)},
-        environment=environment(),
-    )  # fmt: skip
-    append(
-        as_records("comparison", current_commit(), [render.record(result)]), tmp_path, "comparisons"
-    )
     assert read_recorded(tmp_path)[1] == (sentences(CAUSES) if known else [])
+
+
+def test_a_comparison_has_no_causes_of_an_earlier_one(tmp_path: Path) -> None:
+    (earlier,) = as_records("causes", current_commit(), [record(CAUSES)])
+    append([{**earlier, "time": "2025-01-02T03:04:05+00:00"}], tmp_path, "causes")
+    recorded(SERIES, tmp_path)
+    assert read_recorded(tmp_path)[1] == []
 
 
 def test_no_cause_is_named_where_none_is_significant() -> None:

@@ -222,8 +222,9 @@ def read_recorded(folder: Path, head: str = "") -> tuple[Comparison, list[str]]:
     for record in [] if causes else read_records(folder, CausesRecord):
         if (
             isinstance(record, CausesRecord)
-            and record.commits == result.commits
-            and any(one.named in result.findings for one in record.explanations)
+            and record.commits == result.commits  # which are null for working trees, so:
+            and record.time >= whole.time
+            and all(one.named in result.findings for one in record.explanations)
         ):
             causes = record.verdict
     return result, causes

@@ -78,7 +78,8 @@ class Branch:
         if bad or (self.remote not in known and not re.search(r"[/\\:]", self.remote)):
             there = f"there are {', '.join(known)}" if known else "this repository has none"
             raise MlpperfError(f"There is no remote {self.remote!r}; {there}.")
-        if query("check-ref-format", self._ref, folder=self.folder) is None:
+        odd = self.name.startswith(("-", "refs/"))
+        if odd or query("check-ref-format", self._ref, folder=self.folder) is None:
             raise MlpperfError(f"{self.name!r} cannot be the name of a branch.")
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ from .build_cache import Kept, building, entry_name, group_folder, keep, look_up
 from .build_environment import Backend, build_variables, origin, prepared
 from .build_inputs import copied_files, inventory, members, mentions
 from .build_process import Commands, run_all
-from .layout import BUILT, PROJECT_FILES
+from .layout import BUILT, PROJECT_FILES, own_folders
 from .scratch import scratch
 from .trees import remove
 
@@ -239,17 +239,23 @@ def unpack(wheel: Path, root: Path, whole: Path, copied: Mapping[str, str]) -> N
 
 
 def _hide_sources(root: Path) -> None:
-    """Replace packages in `root` by what was built, with all other files that they have.
+    """Replace the packages of the project by what was built, with all other files that they have.
 
-    The sources lack the extension modules, so they must not be imported instead.
+    The sources lack the extension modules, so they must not be imported instead: the folder of a
+    test, or pytest's `pythonpath`, may come first.
     """
-    folder = root / BUILT
-    for package in (entry for entry in folder.iterdir() if (root / entry.name).is_dir()):
-        for source in (root / package.name).rglob("*"):
-            target = folder / source.relative_to(root)
-            if source.is_file() and not target.exists():  # such as tests inside the package
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, target)
-        remove(root / package.name)
-        # Relative, so that a copy of the folder leads to its own.
-        (root / package.name).symlink_to(Path(BUILT, package.name), target_is_directory=True)
+    root = root.resolve()
+    built = root / BUILT
+    for folder in dict.fromkeys([root, *(one.resolve() for one in own_folders(root))]):
+        if folder.resolve().is_relative_to(built):  # in a package that is hidden already
+            continue
+        for package in (entry for entry in built.iterdir() if (folder / entry.name).is_dir()):
+            hidden = folder / package.name
+            for source in hidden.rglob("*"):
+                target = built / source.relative_to(folder)
+                if source.is_file() and not target.exists():  # such as tests inside the package
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(source, target)
+            remove(hidden)
+            # Relative, so that a copy of the folder leads to its own.
+            hidden.symlink_to(os.path.relpath(package, folder), target_is_directory=True)

@@ -34,7 +34,7 @@ def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
     folders = [root / BUILT]
     if not folders[0].is_dir():
         projects = (root, *needed_projects(root, copy or root))
-        folders = [folder for one in projects for folder in _own_folders(one)]
+        folders = [folder for one in projects for folder in own_folders(one)]
     apart = (copy or root) / PACKAGES
     return tuple(dict.fromkeys([*folders, *([apart] if apart.is_dir() else [])]))
 
@@ -69,7 +69,7 @@ def extension_modules(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.name.endswith(suffixes))
 
 
-def _own_folders(project: Path) -> list[Path]:
+def own_folders(project: Path) -> list[Path]:
     """The folders that the packages of one project are in."""
     places = [project / place for place in _configured(project)]
     top = project.resolve()

@@ -61,8 +61,7 @@ def with_remedy(output: str, skipped: bool = False) -> str:
     if missing := re.search(r"No module named '(\w+)([\w.]*)'", output):
         if missing[2]:  # the package itself is there
             return (
-                f"{output}; a build generates it, which pytest's `pythonpath` may hide, or another "
-                f"version of {missing[1]} has it"
+                f"{output}; perhaps a build generates it, or another version of {missing[1]} has it"
             )
         return (
             f"{output}; if that is a package of others, `--with {missing[1]}` adds it; if it is "
