@@ -167,7 +167,7 @@ def test_the_guilty_function_is_named_and_the_innocent_are_not(town: Any) -> Non
     assert "+    " in one.causes[0].hunks[0]
     assert "never" not in str(named(causes))
     (sentence,) = sentences(causes)
-    assert sentence.startswith("tests/test_town.py::test_run: slower by ")
+    assert sentence.startswith("tests/test_town.py::test_run, slower by ")
     assert "streets (src/town/streets.py:24), +" in sentence
     assert causes.parts == 5
     assert causes.run == 4  # `never` is not run
@@ -307,7 +307,7 @@ def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     done = run(town, "why", "--budget", "600", "--format", "json")
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)
-    assert record["verdict"][0].startswith("tests/test_town.py::test_run: slower by ")
+    assert record["verdict"][0].startswith("tests/test_town.py::test_run, slower by ")
     assert record["explanations"][0]["effects"][0]["parts"] == [
         "Town.size (src/town/streets.py:30)"
     ]

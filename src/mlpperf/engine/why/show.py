@@ -34,7 +34,7 @@ def sentences(causes: Causes) -> list[str]:
 
 def _sentence(one: Explanation) -> str:
     whole = one.whole
-    head = f"{one.series.name}: {_change(whole)}"
+    head = f"{one.series.name}, {_change(whole)}"
     if not one.causes:
         return f"{head}: no part of the change has a significant effect by itself."
     clauses = [
@@ -77,7 +77,7 @@ def text(causes: Causes) -> RenderableType:
         lines = [
             Line(
                 "parts of the change",
-                _label(effect),
+                plain(some(effect.parts, 1)),  # short, so that the table fits a terminal
                 _cells(effect),
                 (effect.change.low, effect.change.median, effect.change.high)
                 if _between(effect.change)
