@@ -12,7 +12,7 @@ from ...engine.history.fields import known
 from ...engine.history.reading import AnyRecord
 from ...engine.report.addresses import file_name
 from ...engine.report.blocks import Page, Plot, Prose, Section
-from ...engine.report.draft import Draft, grouped, measured_where, none_yet
+from ...engine.report.draft import Draft, grouped, measured_where
 from ...engine.table import Table, newest
 from ...engine.words import count, percent
 from ..accuracy import show as accuracy_show
@@ -37,7 +37,7 @@ def _page(
 ) -> None:
     """Add a page, or one that names the command that makes its first records."""
     if not sections:
-        sections = [Section(name, [none_yet(command)])]
+        sections = [Section("How to measure it", [Prose(f"Run {command}.")])]
         verdict = "There are no records of this yet."
     site.pages.append(Page(file, name, verdict, sections, name))
 

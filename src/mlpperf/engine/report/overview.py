@@ -37,7 +37,9 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
     results = [race.result for race in site.material.races]
     wrong = sorted({f"{r.path}/{r.variant}" for r in results if r.wrong})
     parts = [f"Wrong: {', '.join(wrong)}."] if wrong else []
-    parts += filter(None, [state.sentence(site)])
+    news = state.sentence(site)
+    known_later = news == state.too_short(site.material)
+    parts += [news] if news and not known_later else []
     if results and not wrong:
         variants = len({(r.path, r.variant) for r in results})
         parts.append(
@@ -45,6 +47,8 @@ def _verdict(site: Draft, lead: Lead | None) -> str:
         )
     if lead and lead.sentence:
         parts.append(lead.sentence)
+    if known_later:  # what is known comes first
+        parts.append(news)
     return plain(" ".join(parts))
 
 
