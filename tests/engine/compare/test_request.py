@@ -473,6 +473,7 @@ def test_a_process_that_is_stopped_for_a_while_makes_no_verdict(
         (["HEAD", "--budget", "-1", "--all"], "positive number of seconds, not -1"),
         (["HEAD", "--budget", "nan", "--all"], "positive number of seconds, not nan"),
         (["HEAD", "--threads", "0"], "0 threads were asked for"),
+        (["HEAD", "--device", "gpu:99"], "There is no gpu:99 here"),
         (["HEAD", "--accept", ""], "--accept takes a name or a pattern, not an empty text"),
         (["HEAD", "--series", "double/*", "--all"], "no series that fits 'double/*'"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..statistics.intervals import Interval
+from ..statistics.intervals import UNKNOWN, Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import THRESHOLD, Series
 from .work import Work
@@ -25,7 +25,6 @@ UNAFFECTED = (
     Verdict.UNCHANGED_CODE,
     Verdict.SKIPPED,
 )
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Sha
 from ..history.reading import each_line, read_records
 from ..history.records import Origin
 from ..machine.environment import Environment
-from ..statistics.intervals import Interval
+from ..statistics.intervals import UNKNOWN, Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
-from .finding import UNKNOWN, Finding
+from .finding import Finding
 from .records import ComparisonRecord, RecordedSeries, Side
 from .render import NAMES_ON_DISK
 from .result import Comparison

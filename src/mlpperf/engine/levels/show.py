@@ -15,7 +15,7 @@ from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import normal_quantile
 from ..suites.series import Series, fits
 from ..table import Badge
-from ..words import bounds, by_percent, count, plain, with_interval
+from ..words import bounds, by_percent, count, plain, some, with_interval
 from .backfill import Compared
 from .edges import EVERY
 from .fitting import ALARMS, Step
@@ -24,6 +24,7 @@ from .lineage import Lineage
 from .planning import Plan
 
 ERROR_FACTOR_SHOWN = 1.05  # smallest factor by which errors had to grow that is worth a note
+NAMED_MOST = 3  # series in a sentence
 
 
 class SeriesStep(NamedTuple):
@@ -131,7 +132,7 @@ def notes(levels: Levels) -> list[str]:
         f"False-alarm rate: at most {100 * ALARMS:g} % for the whole history.",
     ]
     for at, wrong in sorted(wrong_at(levels.links).items()):
-        sentences.append(f"{lineage[at]}: {_some([s.name for s in wrong])} wrong.")
+        sentences.append(f"{lineage[at]}: {some([s.name for s in wrong], NAMED_MOST)} wrong.")
     for link, outcome in grown_between(levels.links):
         sentences.append(
             f"{lineage[link.head]}: {outcome.series.name} takes more memory since "
@@ -160,7 +161,11 @@ def notes(levels: Levels) -> list[str]:
             if number == 1
             else (f"{number:,} commits are not linked to their parents")
         )
-        of = "any series" if len(unlinked) == len(all_fits) else _some([s.name for s in unlinked])
+        of = (
+            "any series"
+            if len(unlinked) == len(all_fits)
+            else some([s.name for s in unlinked], NAMED_MOST)
+        )
         sentences.append(
             f"{are} (for {of}). Run `mlpperf backfill`, or raise --budget for slow benchmarks."
         )
@@ -176,11 +181,6 @@ def notes(levels: Levels) -> list[str]:
             f"{'is' if levels.others == 1 else 'are'} left out."
         )
     return sentences
-
-
-def _some(names: Sequence[str]) -> str:
-    first = ", ".join(names[:3])
-    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
 def as_json(levels: Levels, patterns: Sequence[str] = ()) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..suites.series import Series
-from ..words import count, plain
+from ..words import count, plain, some
 from .bisection import Hunt
 from .gathering import Link
 from .measuring import SECONDS_OF_ONE
@@ -52,8 +52,7 @@ def _outcome(target: Hunt, series: Series) -> str:
             where = f"since {lineage[step.where.first]}, {confidence}"
         else:
             between = [lineage[at] for at in range(step.earliest, step.latest + 1)]
-            where = f"since one of {', '.join(map(str, between[:NAMED_MOST]))}"
-            where += f" and {len(between) - NAMED_MOST} more" * (len(between) > NAMED_MOST)
+            where = f"since one of {some([str(commit) for commit in between], NAMED_MOST)}"
         clauses.append(f"{SeriesStep(series, step).change} {where}")
     if not clauses:
         return (

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import Interval
+from ..statistics.intervals import Interval, student_interval
 from ..statistics.quantiles import student_quantile
 from ..statistics.verdicts import Verdict
 from .result import verdict_of
@@ -27,7 +27,6 @@ FEW = 6  # fewer processes may all have the same one of two speeds
 # Where code and arrays lie in memory changes the speed of a kernel by a third at most.
 TWO_SPEEDS = 4 / 3
 PRECISION = 0.05  # half-width of an interval, as a share, at which a race ends
-LARGEST_LOG = 700.0  # beyond it, the exponential is infinite
 
 
 def interval(estimate: RatioEstimate) -> Interval:
@@ -36,10 +35,7 @@ def interval(estimate: RatioEstimate) -> Interval:
     if processes < FIRST:
         return Interval(math.exp(estimate.log_ratio), 0.0, math.inf)
     wrong = LOOKS[max(look for look in LOOKS if look <= processes)]
-    middle, half = estimate.log_ratio, _quantile(estimate.freedom, wrong) * estimate.error
-    half = min(half, LARGEST_LOG - abs(middle))
-    low, middle, high = (math.exp(middle + side * half) for side in (-1, 0, 1))
-    return Interval(middle, low, high)
+    return student_interval(estimate.log_ratio, estimate.error, estimate.freedom, 1 - wrong)
 
 
 def certain(speedup: Interval, processes: int) -> bool:

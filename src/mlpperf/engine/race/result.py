@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 
 from ...agreement import Proof
-from ..statistics.intervals import Interval
+from ..statistics.intervals import UNKNOWN, Interval
 from ..statistics.verdicts import Judgement, Verdict
 
 # Medians of identical code, loaded twice into one process, scatter by up to this share.
 SCATTER = 0.01
 NO_DIFFERENCE_WITHIN = 0.05  # "no difference" requires the interval to lie within ±5 %
-UNKNOWN, UNPROVEN = Interval(math.nan, math.nan, math.nan), Proof()
+UNPROVEN = Proof()
 
 
 def verdict_of(speedup: Interval) -> Verdict:

@@ -12,8 +12,7 @@ from ..compare import SeriesDetails
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..levels.show import SeriesStep, machine_of, place
-from ..statistics.intervals import CONFIDENCE
-from ..statistics.quantiles import student_quantile
+from ..statistics.intervals import UNKNOWN, student_interval
 from ..statistics.verdicts import verdict_in
 from ..suites.series import Series
 from ..table import Anchor, Cell, Table
@@ -154,13 +153,13 @@ def _results(
 def _row(site: Draft, result: SeriesResult) -> Row:
     record, outcome = result
     base, head = sides(record)
-    half = math.nan
+    ratio = UNKNOWN
     if outcome.timed and outcome.freedom > 0:
-        half = student_quantile(outcome.freedom, (1 + CONFIDENCE) / 2) * outcome.error
-    bounds = (math.exp(outcome.log_ratio + side * half) for side in (0, -1, 1))
+        ratio = student_interval(outcome.log_ratio, outcome.error, outcome.freedom)
     before = outcome.seconds.get("base", math.nan)
-    middle, low, high = bounds
-    after = before * middle if math.isfinite(middle) else outcome.seconds.get("head", math.nan)
+    after = outcome.seconds.get("head", math.nan)
+    if math.isfinite(ratio.median):
+        after = before * ratio.median
     verdict = verdict_in(outcome.verdict)
     kind = verdict.short if verdict else "other"
     words = [shown(outcome.verdict), *outcome.grown, *outcome.wrong.values()]
@@ -169,7 +168,7 @@ def _row(site: Draft, result: SeriesResult) -> Row:
         site.address(addresses.comparison(record)),
         "wrong" if "head" in outcome.wrong else "more memory" if outcome.grown else kind,
         plain("; ".join(words)),
-        (middle, low, high),
+        (ratio.median, ratio.low, ratio.high),
         (seconds_shown(before), seconds_shown(after)),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..compare import CausesRecord
 from ..history.fields import Bounds
-from ..words import by_percent, count, plain
+from ..words import by_percent, count, plain, some
 from .blocks import Code, Prose, Section, highlighted
 from .forest import Forest, Row, ratio_of
 
@@ -36,7 +36,7 @@ def causes_section(record: CausesRecord) -> Section:
                 ]
             verdict = "cause" if effect.cause else "not significant"
             both = [_shown(effect.alone), _shown(effect.last)]
-            rows.append(Row(_named(effect.parts), "", kind, verdict, ratio, both))
+            rows.append(Row(plain(some(effect.parts, NAMED_MOST)), "", kind, verdict, ratio, both))
         title = f"{plain(one.named.name)}: {count(len(rows), 'effect')}"
         columns = ("added", "removed")
         blocks.append(
@@ -48,11 +48,6 @@ def causes_section(record: CausesRecord) -> Section:
             blocks.append(Code(sources))
     blocks.append(Prose(HOW_TO_READ, quiet=True))
     return Section("Causes", blocks)
-
-
-def _named(parts: list[str]) -> str:
-    more = len(parts) - NAMED_MOST
-    return plain(", ".join(parts[:NAMED_MOST])) + (f" and {more} more" if more > 0 else "")
 
 
 def _shown(ratio: Bounds) -> str:

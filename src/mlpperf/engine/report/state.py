@@ -14,7 +14,7 @@ from ..history.changes import FEWEST
 from ..levels.fitting import Fit
 from ..levels.gathering import Levels
 from ..table import Anchor, Badge, Cell, Table
-from ..words import SHORT, by_percent, count, plain
+from ..words import SHORT, by_percent, count, plain, some
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
 from .comparison_page import verdict_of
@@ -158,9 +158,8 @@ def _since_release(levels: Levels | None) -> str:
     if not slower:
         return f"Nothing is slower than at {tag}."
     worst = sorted(slower, key=lambda name: -slower[name])
-    some = [f"{name} ({by_percent(math.exp(slower[name]))})" for name in worst[:NAMED]]
-    more = f" and {len(slower) - NAMED} more" if len(slower) > NAMED else ""
-    return f"Slower than at {tag}: {', '.join(some)}{more}."
+    changes = [f"{name} ({by_percent(math.exp(slower[name]))})" for name in worst]
+    return f"Slower than at {tag}: {some(changes, NAMED)}."
 
 
 def _later(levels: Levels) -> str:

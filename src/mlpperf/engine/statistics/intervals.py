@@ -34,6 +34,9 @@ class Interval:
         return 0.5 * math.log(self.high / self.low)
 
 
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
 def student_interval(
     log: float, error: float, freedom: float, confidence: float = CONFIDENCE
 ) -> Interval:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compare.finding import UNKNOWN
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, Interval, student_interval
+from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval, student_interval
 from ..suites.series import THRESHOLD, Series
 from ..versions.parts import Diff, Parts
 from .experiment import NOTHING, Blocks, Logs, log_ratio
