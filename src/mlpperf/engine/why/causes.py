@@ -19,7 +19,7 @@ from ..suites.series import THRESHOLD, Series
 from ..versions.parts import Diff, Parts
 from .experiment import NOTHING, Blocks, Logs, log_ratio
 
-WRONG_CAUSE = 0.05  # probability at most that any part without an effect is named
+WRONG_CAUSE = 0.01  # probability at most that any part without an effect is named
 TOGETHER_LEAST = 0.2  # of the whole change, that alone and last differ, to be reported
 HUNKS_MOST = 10  # of a cause
 
