@@ -423,6 +423,55 @@ PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
     assert other == ""
 
 
+def test_data_counts_if_it_is_asked_about(tmp_path: Path) -> None:
+    """Without being opened, or by another way than its path."""
+    before = """
+import os, pathlib, shutil
+HERE = pathlib.Path(streets.__file__).resolve().parent
+PLACE, KNOWN = HERE / "table.csv", HERE / "streets.py"
+LINK = pathlib.Path(__file__).with_name("other.csv")
+LINK.symlink_to(PLACE)
+FOLDER = os.open(HERE, os.O_RDONLY)
+assert {os.stat, os.open} <= os.supports_dir_fd
+"""
+    calls = [
+        "PLACE.stat().st_size",
+        "os.access(PLACE, os.X_OK)",
+        "os.stat('table.csv', dir_fd=FOLDER)",
+        "LINK.stat()",
+        "LINK.read_text()",
+        "os.close(os.open('table.csv', os.O_RDONLY, dir_fd=FOLDER))",
+        "PLACE.exists()",  # both versions have it
+        "PLACE.resolve()",
+        "KNOWN.stat()",
+        "(HERE / 'nothing.csv').exists()",
+        "os.listdir(FOLDER)",
+        "os.link(PLACE, LINK.with_name('linked.csv'))",
+    ]
+    base, head = DATA
+    *answers, linked = each(tmp_path, before, calls, head, base).values()
+    assert answers[:4] == ["looks up src/town/table.csv, which changed"] * 4
+    assert [*answers[4:6], linked] == ["reads src/town/table.csv, which changed"] * 3
+    assert set(answers[6:]) == {""}
+
+
+def test_a_file_more_counts_if_it_is_asked_for(tmp_path: Path) -> None:
+    calls = [
+        "(HERE / SLOW / FLAG).exists()",
+        "(HERE / SLOW).is_dir()",
+        "os.path.isfile(HERE / SLOW / FLAG)",
+        "list(os.fwalk(HERE))",
+        "(HERE / 'quick').exists()",
+        "HERE.exists()",
+    ]
+    before = "import os, pathlib\nHERE = pathlib.Path(streets.__file__).parent\n"
+    before += "SLOW, FLAG = 'SLOW'.lower(), 'FLAG'.lower()  # nobody finds these names in a text\n"
+    *changed, other, same = each(tmp_path, before, calls, {"src/town/slow/flag": ""}).values()
+    assert set(changed[:3]) == {"looks up src/town/slow/flag, which changed"}
+    assert "src/town/slow/flag" in changed[3]
+    assert (other, same) == ("", "")
+
+
 def test_data_counts_if_something_may_read_it_unseen(tmp_path: Path) -> None:
     """An extension module opens files without Python's knowing."""
     tests = """

@@ -1,8 +1,8 @@
 """Whether anything is run that differs between two versions, and whether that could be seen at all.
 
 Functions are seen as they begin, by a trace function in every thread; files as they are opened or
-run, by an audit hook. So is what hides from both, such as processes: then it is unknown what runs,
-and the answer is that it may be changed code.
+run, by an audit hook, and as code asks whether they exist. So is what hides from all, such as
+processes: then it is unknown what runs, and the answer is that it may be changed code.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from .asking import folder_of, report_questions
 from .origins import is_standard
 
 # How a reason ends that holds for all series: it was found while their suite was loaded.
@@ -25,7 +26,8 @@ PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn"
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
 TRACING = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
-FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.listdir", "os.scandir", "glob.glob"}
+LISTED = {"os.listdir", "os.scandir", "glob.glob"}
+FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.rename", "os.link", *LISTED}
 # Programs that plugins of pytest, and libraries as they are loaded, ask about the system.
 ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "sysctl", "fc-list"}
 # Packages that compile functions of others, which are then run without a frame.
@@ -36,6 +38,7 @@ OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson"
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
 OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
 OPEN_BY_PYTHON |= {"simplejson"}
+OPEN_UNHEARD = {"_dbm", "_gdbm", "_tkinter"}  # of the standard library
 IMPORT = "<frozen importlib._bootstrap_external>"
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
@@ -64,6 +67,7 @@ class Watch:
         self._files: dict[str, str] = {}  # by their real path
         self._lines: dict[str, list[tuple[int, int, str]]] = {}
         self._folders: dict[str, str] = {}  # which have a file more in one version
+        self._single: dict[str, str] = {}  # files and folders that only one version has
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
         for name, effect in effects.items():
             places = {side: self._real(side, name) for side in roots}
@@ -71,16 +75,18 @@ class Watch:
             if not all(map(os.path.lexists, places.values())):
                 folders = (os.path.dirname(place) for place in places.values())  # noqa: PTH120
                 self._folders.update(dict.fromkeys(folders, name))
+                self._single.update(dict.fromkeys(self._lacking(name), name))
             for side, files in effect["lines"].items():
                 for file, lines in files.items() if side in roots else ():
                     there = self._lines.setdefault(self._real(side, file), [])
                     there += [(first, last, name) for first, last in lines]
-        self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
+        names = {*self._files, *self._single}
+        self._names = {os.path.basename(file) for file in names}  # noqa: PTH119
         # Not by the code objects: those of two versions are equal, whatever their files.
         self._known: dict[tuple[str, int, str], frozenset[str]] = {}
         self._blind = self._seen = self.imported = ""
         self._ran: set[str] = set()
-        self._loading, self._beats = True, 0
+        self._loading, self._excused, self._beats = True, False, 0
         self._children = _ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
@@ -89,6 +95,7 @@ class Watch:
                 setattr(_thread, name, self._blinding(start))
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
+        report_questions(self._hear)
 
     def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """The same, which starts a thread that nobody traces."""
@@ -101,6 +108,14 @@ class Watch:
 
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
+
+    def _lacking(self, name: str) -> Iterator[str]:
+        """Where a file of one version is or would be, and each folder that only one version has."""
+        for one in (name, *map(str, Path(name).parents)):
+            places = [self._real(side, one) for side in self._roots]
+            if all(map(os.path.lexists, places)):
+                return
+            yield from places
 
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         """A function begins; its lines are of no interest."""
@@ -169,22 +184,26 @@ class Watch:
 
     def _audit_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
-        if isinstance(given, int) or (event == "open" and given is None):
+        if event not in LISTED and (given is None or isinstance(given, int)):
             return
-        place = os.fsdecode("." if given is None else given)
+        place = folder_of(given) if isinstance(given, int) else os.fsdecode(given or ".")
         frame = sys._getframe(2)
         outer, between = _outer(frame)
         by_pytest = f"{os.sep}_pytest{os.sep}" in outer
-        if event in ("os.listdir", "os.scandir", "glob.glob"):
+        if event in LISTED:
             ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
             if self._folders and not ours and not by_pytest:
                 name = self._folders.get(os.path.realpath(place))
-                if name:
+                if name or not place:
+                    name = name or min(self._folders.values())
                     self._seen = f"lists the folder of {name}, which changed"
             return
-        if os.path.basename(place) not in self._names:  # noqa: PTH119
+        if not self._may_differ(place):
             return
         name = self._files.get(os.path.realpath(place))
+        if not (name or os.path.lexists(place) or Path(place).is_absolute()):
+            # It may be below another folder than the current one.
+            name = next((n for n in self._effects if Path(n).name == Path(place).name), None)
         if name and name.endswith(".py"):
             back = frame.f_back.f_code.co_name if frame.f_back else ""
             loaded = frame.f_code.co_filename == IMPORT and back == "get_code"
@@ -195,12 +214,33 @@ class Watch:
         if name:
             self._seen = f"reads {name}, which changed"
 
+    def _may_differ(self, place: str) -> bool:
+        """Whether a path may be one of a file that differs: by its name, or as it is a link."""
+        return os.path.basename(place) in self._names or os.path.islink(place)  # noqa: PTH114, PTH119
+
+    def _hear(self, place: str, of_kind: bool, frame: FrameType) -> None:
+        """Code asks about a file without opening it; only whether it exists, if it is `of_kind`."""
+        if not self._may_differ(place):
+            return
+        real = os.path.realpath(place)
+        name = self._single.get(real) or (None if of_kind else self._files.get(real))
+        outer, between = _outer(frame)
+        if name is None or outer.startswith(HERE):
+            return
+        by_pytest = f"{os.sep}_pytest{os.sep}" in outer
+        if by_pytest and (real.endswith(".py") or os.path.basename(real) == "pyproject.toml"):  # noqa: PTH119
+            return
+        if not {"warnings.py", "traceback.py"} & between:
+            self._seen = f"looks up {name}, which changed"
+
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
         outer, _ = _outer(sys._getframe(2))
         own = any(outer.startswith(root + os.sep) for root in self._roots.values())
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
         if own or not self._loading or program not in ASKED:
             self._seen = "starts a process"
+        else:
+            self._excused = True
 
     @property
     def why(self) -> str:
@@ -247,7 +287,8 @@ class Watch:
             self._blind = self._blind or "something else traces what is run"
         sys.settrace(None)
         threading.settrace(self._look)
-        if _has_children() or (not self._loading and _ended_children() != self._children):
+        excused = self._loading and self._excused
+        if _has_children() or (not excused and _ended_children() != self._children):
             self._seen = self._seen or "has another process"
         if loaded := COMPILERS & sys.modules.keys():
             self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
@@ -278,7 +319,7 @@ def _reads_files(item: tuple[str, Any]) -> str:
     """The package of an extension module that may open files unheard; nothing if it is none."""
     name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
     native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
-    known = is_standard(file) or name in OPEN_BY_PYTHON
+    known = name not in OPEN_UNHEARD and (is_standard(file) or name in OPEN_BY_PYTHON)
     return name if native and not known else ""
 
 
