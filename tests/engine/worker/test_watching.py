@@ -317,6 +317,29 @@ def data():
     assert same == ""
 
 
+def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
+    """Such as what empties a buffer; and a call that fails after some others is not touched."""
+    before = """
+class Buffer:
+    def __init__(self, size):
+        self.size, self.items = size, []
+
+    def add(self):
+        self.items.append(1)
+        if len(self.items) == self.size:
+            self.items.clear()
+            streets.walk()
+
+SMALL, LARGE, FEW = Buffer(50), Buffer(10**9), [1] * 9
+"""
+    calls = ["SMALL.add()", "LARGE.add()", "FEW.pop()"]
+    assert list(each(tmp_path, before, calls, WALK).values()) == [
+        "runs what changed in src/town/streets.py",
+        "",
+        "",
+    ]
+
+
 def test_what_is_imported_late_touches_nobody_else(tmp_path: Path) -> None:
     base, head = ({"src/town/maps.py": f"A = {n}\ndef draw():\n    return {n}\n"} for n in "12")
     tests = """

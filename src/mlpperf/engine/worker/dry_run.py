@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names
+from .runner import Runner
 from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
@@ -15,6 +16,9 @@ from .watching import Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
+# To see what a series runs only now and then, such as when a buffer is full: calls at most, and
+# seconds at most for all series of a version.
+WATCHED_CALLS, WATCHED_SECONDS = 1000, 3.0
 
 
 @contextlib.contextmanager
@@ -83,14 +87,19 @@ def call_time(
 
 
 def touched(
-    copy: Copy, names: Names, following: Names | None, longest: float, watch: Watch
+    copy: Copy,
+    names: Names,
+    following: Names | None,
+    longest: float,
+    watch: Watch,
+    seconds: float = 0.0,
 ) -> tuple[str, bool]:
     """Why a series may run what is watched for, and whether later series may be touched by it, too.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
     is known by what it binds, and so touches nobody else. What fails, or takes `longest` seconds,
-    may run anything.
+    may run anything. If nothing was seen so far, it is called again for some `seconds`.
     """
     watch.forget()
     try:
@@ -111,6 +120,10 @@ def touched(
                 with watch:
                     runner.block(())
                 itself, shared = watch.why, "" if watch.why else first
+        if not (shared or itself) and seconds:
+            with at_most(longest + seconds), watch:
+                _call_again(runner, seconds)
+            itself = watch.why
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
@@ -123,3 +136,13 @@ def touched(
     if not (itself or shared):
         shared = watch.why
     return shared or itself or imported, bool(shared)
+
+
+def _call_again(runner: Runner, seconds: float) -> None:
+    """Call it again for some seconds, or until it fails."""
+    end = time.perf_counter() + seconds
+    with contextlib.suppress(Exception):
+        for _ in range(WATCHED_CALLS):
+            if time.perf_counter() > end:
+                break
+            runner.block(())

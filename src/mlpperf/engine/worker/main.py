@@ -18,7 +18,7 @@ from .absent import AbsentFiles
 from .allocations import least_memory, memory_of
 from .children import Children
 from .counting import counted
-from .dry_run import call_time, noting, touched
+from .dry_run import WATCHED_SECONDS, call_time, noting, touched
 from .isolation import leave
 from .lines import Line, begins
 from .loading import DependentError, Versions
@@ -247,11 +247,11 @@ def _touch(versions: Versions) -> Iterator[Message]:
     watch = Watch(task.changed, {name: side.root for name, side in task.sides.items()})
     with watch:
         copies = versions.all()
-    shared = watch.loaded()
+    shared, seconds = watch.loaded(), WATCHED_SECONDS / max(len(task.series), 1)
     for names, following in _each(task.series):
         reason = shared
         for copy in copies.values() if not shared else ():
-            because, is_shared = touched(copy, names, following, task.longest, watch)
+            because, is_shared = touched(copy, names, following, task.longest, watch, seconds)
             reason = reason or because
             shared = shared or (because if is_shared else "")
         yield Touch(names, reason)
