@@ -1,6 +1,7 @@
 """The verdict on a series by the values of its processes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mlpperf.engine.compare.decision import POWER, conclude, detectable_slowdown
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.statistics.estimates import RatioEstimate
 from mlpperf.engine.statistics.quantiles import normal_quantile
+from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
 
 ONE = Series("path", "case", "variant")
@@ -48,6 +50,31 @@ def test_a_unanimous_sign_decides_from_twelve_processes_on() -> None:
     """Of 20 series: ½¹² is less than `FALSE_ALARM` ÷ 20, ½¹¹ is not."""
     assert not concluded([0.02] * 11).judged
     assert concluded([0.02] * 12).slower
+
+
+def uneven(processes: int, factor: float) -> RatioEstimate:
+    """Processes in which every tenth call of the head takes some times as long as the others."""
+    rng, made = np.random.default_rng(1), RatioEstimate()
+    for _ in range(processes):
+        base, head = (1e-3 * rng.normal(1, 0.01, 80) for _ in range(2))
+        head[9::10] *= factor
+        made.add(base, head, 2e-3, 0.0)
+    return made
+
+
+def test_calls_that_are_slow_now_and_then_make_a_series_slower_on_average() -> None:
+    finding = replace(Finding(ONE), seconds={"base": 1e-3, "head": 1e-3})
+    found = conclude(finding, uneven(enough(), 11.0), 20)
+    assert found.slower
+    assert found.average
+    assert found.ratio.median == pytest.approx(2.0, rel=0.05)
+    assert found.seconds == pytest.approx({"base": 1e-3, "head": 2e-3}, rel=0.05)
+    few = conclude(finding, uneven(4, 11.0), 20)
+    assert few.judgement.undecided
+    assert not settled(uneven(4, 11.0), 20, enough() - 4)
+    usual = conclude(finding, uneven(enough(), 1.0), 20)
+    assert not usual.average
+    assert usual.judgement.verdict is Verdict.UNCHANGED
 
 
 def test_a_few_processes_have_the_interval_of_students_t() -> None:

@@ -82,6 +82,17 @@ class Simulated:
             yield Samples(name, times, timed_seconds=1e-3)
 
 
+class Uneven(Simulated):
+    """Processes of forty blocks, of which every tenth of the head takes longer in one series."""
+
+    def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
+        rng = np.random.default_rng(self.processes)
+        for one in super().time(suite, sessions, **about):
+            base, head = 1e-3 * rng.normal(1, 0.01, (2, 40))
+            head[9::10] *= 1 + self.slowdowns.get(Series.of(one.series), 0.0)
+            yield replace(one, seconds={"base": [*base], "head": [*head]}, timed_seconds=0.08)
+
+
 def simulated(pool: Any) -> Comparison:
     warnings: list[str] = []
     context = Context(pool, PAIR, Selection(), warnings.append)
@@ -132,6 +143,17 @@ def test_the_slowdown_of_one_series_is_detected_and_no_other_is_reported(
         assert {f.series for f in result.regressions} <= {guilty}
         assert result.exit_code == result.findings[guilty].slower
     assert found >= least * trials
+
+
+def test_calls_that_are_slow_now_and_then_are_followed_up_and_reported() -> None:
+    guilty = catalogue(20)[7]
+    pool = Uneven(catalogue(20), {guilty: 19.0}, lambda n: np.zeros(n))
+    result = simulated(pool)
+    assert [f.series for f in result.regressions] == [guilty]
+    assert result.findings[guilty].ratio.median == pytest.approx(2.9, rel=0.05)
+    assert "is slower by 190" in render.verdict(result)
+    assert "on average" in render.verdict(result)
+    assert not simulated(Uneven(catalogue(20), {}, lambda n: np.zeros(n))).regressions
 
 
 def test_a_faster_series_is_no_regression() -> None:

@@ -17,10 +17,14 @@ from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
 from .finding import UNCHANGED_WITHIN, Finding
 
-# Probabilities that a comparison of equal versions reports a slower series, or one that takes more
-# memory.
+# Probabilities that a comparison of equal versions reports a slower series, one of which some calls
+# take much longer, or one that takes more memory.
 FALSE_ALARM = 0.009
-MEMORY_ALARM = 0.001
+UNEVEN_ALARM = 0.0005
+MEMORY_ALARM = 0.0005
+# A series is followed up if some calls take much longer in one version than in the other, which
+# happens with this probability at most if the code is the same.
+SEEMS_UNEVEN = 0.05
 BUDGET = 130.0  # seconds for screening and follow-up of hot paths; dry runs come before
 # Smallest and largest budget for pytest and asv suites, in seconds. They get more than hot paths
 # because each benchmark has its own set-up and may be slow.
@@ -256,11 +260,13 @@ def suspects(
     errors per second. A function that is clearly slower in one case is suspected sooner in others.
     `tests`: series that share the false-alarm rate, by default those that have `findings`.
     """
+    tests = tests or len(findings)
     chosen: dict[Series, Sampling] = {}
     most = seconds
-    least_number = judges(tests or len(findings))
-    processes = usual_number = judges(tests or len(findings), seconds)
-    errors = {s: t.estimate.log_ratio / max(t.estimate.error, 1e-9) for s, t in samplings.items()}
+    least_number = judges(tests)
+    processes = usual_number = judges(tests, seconds)
+    estimates = {s: t.estimate.of_averages(SEEMS_UNEVEN) for s, t in samplings.items()}
+    errors = {s: e.log_ratio / max(e.error, 1e-9) for s, e in estimates.items()}
     plainly = {(s.path, s.variant) for s in samplings if errors[s] >= JUDGING.plain_errors}
 
     def cost(sampling: Sampling) -> float:
@@ -269,7 +275,7 @@ def suspects(
 
     def urgency(finding: Finding) -> tuple[int, float]:
         series, sampling = finding.series, samplings[finding.series]
-        seen, known = sampling.estimate.log_ratio, abs(errors[finding.series])
+        seen, known = estimates[series].log_ratio, abs(errors[series])
         if seen > 0 and (series.path, series.variant) in plainly:
             known = math.hypot(known, JUDGING.kin_errors)
         if known < 1 or abs(seen) < math.log1p(finding.threshold) / 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, LARGEST_LOG, ratio_interval, student_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
-from .budget import BUDGET, FALSE_ALARM, SCREENING, judges
+from .budget import BUDGET, FALSE_ALARM, SCREENING, SEEMS_UNEVEN, UNEVEN_ALARM, judges
 from .finding import Finding
 
 POWER = 0.95  # probability that a slowdown of the detectable size is reported
@@ -27,11 +28,15 @@ def conclude(
     """
     if not estimate.log_ratios:
         return finding
+    usual, estimate = estimate, estimate.of_averages(UNEVEN_ALARM / series)
+    average = estimate is not usual
     strict = estimate.interval(_confidence(series))
     judged = strict.low > 0
     by_student = student_interval(estimate.log_ratio, estimate.error, estimate.freedom)
     return replace(
         finding,
+        seconds=_average(finding.seconds, usual) if average else finding.seconds,
+        average=average,
         processes=len(estimate.log_ratios),
         ratio=estimate.interval(CONFIDENCE) if judged else by_student,
         ratio_error=estimate.error,
@@ -42,12 +47,24 @@ def conclude(
     )
 
 
+def _average(seconds: Mapping[str, float], estimate: RatioEstimate) -> dict[str, float]:
+    """Seconds of an average call, of those of a usual one."""
+    excesses = [(one.excess_below, one.excess_above) for one in estimate.slow_blocks]
+    factors = 1 + np.median(excesses, axis=0)
+    return {
+        side: seconds[side] * float(factor)
+        for side, factor in zip(("base", "head"), factors, strict=True)
+        if side in seconds
+    }
+
+
 def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:
     """Whether the series can no longer become significant.
 
     Even if each of the remaining `processes` reports a larger change than any so far, on the
     likelier side.
     """
+    estimate = estimate.of_averages(SEEMS_UNEVEN)
     most = 1 + max(map(abs, estimate.log_ratios))
     utmost = math.copysign(most, estimate.log_ratio)
     errors = np.append(estimate.errors, np.full(processes, np.median(estimate.errors)))

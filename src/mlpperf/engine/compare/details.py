@@ -22,7 +22,7 @@ from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedSeries, Side
-from .sentences import work
+from .sentences import remark
 from .whole import decoded
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -70,7 +70,7 @@ class Remarks(NamedTuple):
     ----------
     allowed : accepted, or warning only, for a regression that does not fail the comparison.
     because : the reason.
-    work : what a call executes, in words.
+    work : what a call executes, and how uneven its time is, in words.
     """
 
     allowed: str = ""
@@ -133,5 +133,5 @@ def _remarks(line: bytes) -> dict[str, Remarks]:
         allowed = result.allowance(finding)
         word = "" if not allowed else "accepted" if allowed.accepted else "warning only"
         because = allowed.because if allowed else ""
-        remarks[series.name] = Remarks(word, because, work(finding))
+        remarks[series.name] = Remarks(word, because, remark(finding))
     return remarks

@@ -78,6 +78,7 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         memory=memory[0].memory if memory else {},
         grown_in=sorted(set.intersection(*risen)) if risen else [],
         values={side: [v for f in timed for v in f.values.get(side, ())] for side in sides},
+        average=any(f.average for f in timed),
         coarse=any(f.coarse for f in timed),
         detectable=min(f.detectable for f in timed),
     )

@@ -32,7 +32,7 @@ from .sections import (
     Section,
     sections,
 )
-from .sentences import advice, interval, notes, policy, unchanged, verdict, work, worse
+from .sentences import advice, interval, notes, policy, remark, unchanged, verdict, worse
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -92,7 +92,7 @@ def _remarks(result: Comparison, finding: Finding) -> list[str]:
     """What is known of a series beside its times, and why a regression does not count."""
     allowed = result.allowance(finding)
     word = "accepted" if allowed and allowed.accepted else "warning only"
-    counted = filter(None, [work(finding)])
+    counted = filter(None, [remark(finding)])
     return [*finding.grown, *counted, *([f"{word}: {allowed.because}"] if allowed else [])]
 
 

@@ -11,7 +11,7 @@ from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
 from ..words import bounds, by_percent, count, rounded, some
-from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
+from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING, UNEVEN_ALARM
 from .context import SIDES
 from .decision import POWER
 from .finding import Finding
@@ -21,6 +21,7 @@ from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NAMES_MOST = 2  # in a sentence
+ALARM = FALSE_ALARM + UNEVEN_ALARM + MEMORY_ALARM
 NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
@@ -133,7 +134,8 @@ def interval(finding: Finding) -> str:
         return ""
     if not ratio.low > 0:
         return by_percent(ratio.median)
-    return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)})"
+    average = " on average" if finding.average else ""
+    return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)}){average}"
 
 
 def worse(finding: Finding) -> str:
@@ -147,10 +149,11 @@ def worse(finding: Finding) -> str:
     return "; ".join(clause for clause, holds in clauses.items() if holds)
 
 
-def work(finding: Finding) -> str:
-    """What a call of a series executes."""
+def remark(finding: Finding) -> str:
+    """What a call of a series executes, and whether some calls take much longer than others."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
-    return str(finding.work or missing)
+    uneven = "average of all calls: some take much longer" if finding.average else ""
+    return "; ".join(filter(None, [uneven, str(finding.work or missing)]))
 
 
 def unchanged(result: Comparison) -> str:
@@ -241,7 +244,7 @@ def notes(result: Comparison) -> list[str]:
         sentences += [
             f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
             *_detectable(timed),
-            f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
+            f"False-alarm rate: at most {100 * ALARM:g} % per comparison. "
             f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
         ]
     sentences += _counted(timed)

@@ -74,6 +74,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     grown_in : which of its quantities rose in every process.
     grown : by how much they rose, in words.
     threshold : the smallest change that is reported, as a share.
+    average : ratio and seconds are those of the average call, because some calls take much longer.
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
     work : what a call executes, counted exactly; null if it was not tried.
@@ -94,6 +95,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     grown_in: list[str]
     threshold: Share
     coarse: bool
+    average: bool = False
     bound: Positive | None
     work: Work | None
     work_most: float | None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .intervals import Interval, ratio_interval, walsh_averages
 from .robust import ROW, Times, quickest
+from .slow_blocks import SlowBlocks, differ
 
 # Standard deviation ÷ mean deviation of normal noise.
 DEVIATION_PER_MEAN_DEVIATION = math.sqrt(math.pi / 2)
@@ -52,6 +53,7 @@ class RatioEstimate:
     round_seconds : duration of a round.
     other_seconds : set-up time of a process each time it starts to time this series.
     scatter : standard deviation of a round's ratio, estimated robustly.
+    slow_blocks : of each process.
     pool : scatter between processes, from all series.
     """
 
@@ -62,6 +64,7 @@ class RatioEstimate:
     round_seconds: float = 0.0
     other_seconds: float = 0.0
     scatter: float = SCATTER_UNKNOWN
+    slow_blocks: list[SlowBlocks] = field(default_factory=list)
     pool: Pool = Pool()
 
     @classmethod
@@ -86,6 +89,7 @@ class RatioEstimate:
         medians = [np.median(walsh_averages(logs[i::parts])) for i in range(parts)]
         self.log_ratios = [*self.log_ratios, float(np.mean(medians))]
         self.rounds = [*self.rounds, len(above)]
+        self.slow_blocks = [*self.slow_blocks, SlowBlocks.of(below, above)]
         deviations, rounds_each = logs - self.log_ratios[-1], ROW
         if len(logs) < 2:
             # Use single rounds, but not the first, whose first block may wait for fresh memory.
@@ -103,6 +107,26 @@ class RatioEstimate:
         free = 1 - len(self.deviations) / len(every)
         median_deviation = float(np.median(np.abs(every)))
         self.scatter = DEVIATION_PER_MEDIAN_DEVIATION * median_deviation / math.sqrt(free)
+
+    def of_averages(self, false_alarm: float) -> RatioEstimate:
+        """The ratio of average blocks, slow ones included, if these differ; else this estimate.
+
+        Those of the same code differ with probability `false_alarm` at most.
+        """
+        if not differ(self.slow_blocks, false_alarm):
+            return self
+        averages = [
+            log + slow.log_ratio
+            for log, slow in zip(self.log_ratios, self.slow_blocks, strict=True)
+        ]
+        known = [1] * len(averages), [0.0] * len(averages)
+        return RatioEstimate(
+            averages,
+            *known,
+            round_seconds=self.round_seconds,
+            other_seconds=self.other_seconds,
+            slow_blocks=self.slow_blocks,
+        )
 
     @property
     def errors(self) -> NDArray[np.float64]:

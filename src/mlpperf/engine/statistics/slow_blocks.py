@@ -1,0 +1,74 @@
+"""What happens only now and then: blocks that take much longer than the usual ones of a version.
+
+The quickest of a few blocks says nothing about a cache that is written to disk at every tenth call.
+Disturbances of the machine are slow blocks, too, but they hit both versions alike: if the code is
+the same, the slower block of a round is as likely to be of either version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .robust import Times
+
+SLOW = 1.2  # times the usual block; a block that takes longer is slow
+EXCESS_LEAST = 0.05  # smallest difference between averages that matters, as a share
+
+
+@dataclass(frozen=True)
+class SlowBlocks:
+    """The slow blocks of one process, in the denominator (below) and numerator (above) of a ratio.
+
+    Attributes
+    ----------
+    below, above : rounds in which that one's block is slow beside the other's.
+    excess_below, excess_above : how much longer an average block takes than a usual one, as a
+        share, because some are slow.
+    """
+
+    below: int
+    above: int
+    excess_below: float
+    excess_above: float
+
+    @classmethod
+    def of(cls, below: Times, above: Times) -> SlowBlocks:
+        """Those of a process, by the seconds of its blocks, round by round."""
+        one, other = _in_medians(below), _in_medians(above)
+        return cls(
+            int(np.sum(one > SLOW * other)),
+            int(np.sum(other > SLOW * one)),
+            *(float(np.mean(np.where(each > SLOW, each - 1, 0.0))) for each in (one, other)),
+        )
+
+    @property
+    def log_ratio(self) -> float:
+        """By how much the ratio of averages exceeds that of usual blocks, as a logarithm."""
+        return math.log1p(self.excess_above) - math.log1p(self.excess_below)
+
+
+def _in_medians(times: Times) -> NDArray[np.float64]:
+    values = np.asarray(times, dtype=np.float64)
+    return values / np.median(values)
+
+
+def differ(processes: Sequence[SlowBlocks], false_alarm: float) -> bool:
+    """Whether one side has more slow blocks, and a larger average because of them.
+
+    For the same code, with probability `false_alarm` at most, by Chernoff's bound of the binomial
+    distribution.
+    """
+    if not processes:
+        return False
+    below, above = (sum(getattr(one, side) for one in processes) for side in ("below", "above"))
+    middle = float(np.median([one.log_ratio for one in processes]))
+    if abs(middle) < math.log1p(EXCESS_LEAST) or (above - below) * middle <= 0:
+        return False
+    share = max(below, above) / (below + above)
+    entropy = sum(p * math.log(2 * p) for p in (share, 1 - share) if p)
+    return 2 * math.exp(-(below + above) * entropy) < false_alarm
