@@ -106,7 +106,7 @@ def test_what_is_over_is_split_evenly_up_to_what_each_needs() -> None:
     for names in (("a", "b", "c"), ("c", "b", "a")):
         tasks = dict(zip(map(series, names), (needy, modest, needy), strict=True))
         given = shares(tasks, 3.0)
-        most = max(JUDGING.need_most * modest.seconds_needed, modest.shortest(0.015))
+        most = max(modest.seconds_most, modest.shortest(0.015))
         first, middle, last = given.values()
         assert middle == pytest.approx(most)
         assert first == last == pytest.approx((3.0 - most) / 2)

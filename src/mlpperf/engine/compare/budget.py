@@ -44,6 +44,9 @@ class Screening:
     # the processes.
     series_few: int = 60
     seconds_least: float = 0.015  # for each series in a process
+    # Rounds in a process that show what only some calls do, unless they take more seconds.
+    rounds_enough: int = 24
+    rounds_seconds_most: float = 0.05
     # Calls of a series in all its processes together. One too long for that is timed coarsely, in
     # two rounds per process, if all such series together take `coarse_share_most` of the budget.
     calls_least: int = 12
@@ -127,6 +130,14 @@ class Sampling:
         """Seconds of rounds after which a process has the target error."""
         return self.estimate.seconds_for(self.target_error)
 
+    @property
+    def seconds_most(self) -> float:
+        """Seconds of rounds in a process beyond which little more can be known."""
+        rounds = SCREENING.rounds_enough * self.estimate.round_seconds
+        return max(
+            JUDGING.need_most * self.seconds_needed, min(rounds, SCREENING.rounds_seconds_most)
+        )
+
     def shortest(self, least: float) -> float:
         """Fewest seconds in a process: `least`, unless much less suffices, or the fewest rounds."""
         suffices = max(SCREENING.seconds_least, JUDGING.excess_most * self.seconds_needed)
@@ -158,15 +169,16 @@ def shares(
     """Seconds for each series in a process that has `seconds` in all, in up to `moments` sessions.
 
     Every series gets its minimum, `least` or the fewest rounds. The rest is split evenly, capped at
-    a few times what the series needs; what remains is not spent. (The sum of squared errors would
-    be least if all went to a few long calls, of which hardly anything can be known.)
+    a few times what the series needs, or enough rounds; what remains is not spent. (The sum of
+    squared errors would be least if all went to a few long calls, of which hardly anything can be
+    known.)
     """
     given = {series: sampling.shortest(least) for series, sampling in samplings.items()}
     left = seconds - sum(
         sampling.cost(given[series], moments) for series, sampling in samplings.items()
     )
     room = {
-        series: max(JUDGING.need_most * sampling.seconds_needed - given[series], 0.0)
+        series: max(sampling.seconds_most - given[series], 0.0)
         for series, sampling in samplings.items()
     }
     for number, series in enumerate(sorted(samplings, key=lambda s: room[s])):
