@@ -1,8 +1,8 @@
 """Whether anything is run that differs between two versions, and whether that could be seen at all.
 
-Functions are seen as they begin, by a trace function in every thread; files as they are opened or
-run, by an audit hook. So is what hides from both, such as processes: then it is unknown what runs,
-and the answer is that it may be changed code.
+Functions are seen as they begin, by a trace function in every thread; files as they are opened, run
+or asked about, by an audit hook and by `asked`. So is what hides from these, such as processes:
+then it is unknown what runs, and the answer is that it may be changed code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from .asked import on_asking
 from .origins import is_standard
 
 # How a reason ends that holds for all series: it was found while their suite was loaded.
@@ -36,7 +38,10 @@ OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson"
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
 OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
 OPEN_BY_PYTHON |= {"simplejson"}
+# Those of Python that open files by themselves.
+STANDARD_READERS = {"_sqlite3", "_dbm", "_gdbm"}
 IMPORT = "<frozen importlib._bootstrap_external>"
+BY_PYTEST = f"{os.sep}_pytest{os.sep}"
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
 
@@ -63,14 +68,10 @@ class Watch:
         self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
         self._files: dict[str, str] = {}  # by their real path
         self._lines: dict[str, list[tuple[int, int, str]]] = {}
-        self._folders: dict[str, str] = {}  # which have a file more in one version
+        self._folders: dict[str, str] = {}  # which have an entry more in one version
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
         for name, effect in effects.items():
-            places = {side: self._real(side, name) for side in roots}
-            self._files.update(dict.fromkeys(places.values(), name))
-            if not all(map(os.path.lexists, places.values())):
-                folders = (os.path.dirname(place) for place in places.values())  # noqa: PTH120
-                self._folders.update(dict.fromkeys(folders, name))
+            self._note(name)
             for side, files in effect["lines"].items():
                 for file, lines in files.items() if side in roots else ():
                     there = self._lines.setdefault(self._real(side, file), [])
@@ -89,6 +90,20 @@ class Watch:
                 setattr(_thread, name, self._blinding(start))
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
+        on_asking(self._audit_asking)
+
+    def _note(self, name: str) -> None:
+        """Watch for a file, and for the folders that come and go with it."""
+        place = name
+        while True:
+            places = [self._real(side, place) for side in self._roots]
+            in_both = all(map(os.path.lexists, places))
+            if place == name or not in_both:
+                self._files.update(dict.fromkeys(places, name))
+            if in_both or not place:
+                return
+            place = os.path.dirname(place)  # noqa: PTH120
+            self._folders.update((self._real(side, place), name) for side in self._roots)
 
     def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """The same, which starts a thread that nobody traces."""
@@ -133,7 +148,7 @@ class Watch:
                 caller = sys._getframe(1).f_code
                 if caller.co_filename not in (__file__, threading.__file__):
                     self._blind = "something else traces what is run"
-            elif event == "code.__new__" and not _outer(sys._getframe(1))[1]:
+            elif event == "code.__new__" and not outer_file(sys._getframe(1))[1]:
                 self._blind = "makes functions that cannot be recognised"
             elif event == "socket.connect":
                 self._seen = "connects to another process"
@@ -172,9 +187,11 @@ class Watch:
         if isinstance(given, int) or (event == "open" and given is None):
             return
         place = os.fsdecode("." if given is None else given)
+        if event == "sqlite3.connect" and place.startswith("file:"):
+            place = unquote(urlsplit(place).path)
         frame = sys._getframe(2)
-        outer, between = _outer(frame)
-        by_pytest = f"{os.sep}_pytest{os.sep}" in outer
+        outer, between = outer_file(frame)
+        by_pytest = BY_PYTEST in outer
         if event in ("os.listdir", "os.scandir", "glob.glob"):
             ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
             if self._folders and not ours and not by_pytest:
@@ -195,8 +212,23 @@ class Watch:
         if name:
             self._seen = f"reads {name}, which changed"
 
+    def _audit_asking(self, path: str, _: bool) -> None:
+        """It is asked whether a file exists, or how large it is."""
+        try:
+            if os.path.basename(path) not in self._names:  # noqa: PTH119
+                return
+            name = self._files.get(os.path.realpath(path))
+            outer, _ = outer_file(sys._getframe(2))
+            if not name or outer.startswith(HERE) or BY_PYTEST in outer:
+                return
+            in_both = all(os.path.lexists(self._real(side, name)) for side in self._roots)
+            if not (name.endswith(".py") and in_both):  # as `inspect` asks of modules
+                self._seen = f"asks about {name}, which changed"
+        except Exception as reason:
+            self._blind = f"watching it failed: {reason!r}"
+
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
-        outer, _ = _outer(sys._getframe(2))
+        outer, _ = outer_file(sys._getframe(2))
         own = any(outer.startswith(root + os.sep) for root in self._roots.values())
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
         if own or not self._loading or program not in ASKED:
@@ -262,7 +294,7 @@ def _beat() -> None:
     """Called to see whether calls are seen."""
 
 
-def _outer(frame: FrameType | None) -> tuple[str, set[str]]:
+def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
     """The file of the first caller outside the standard library, and the files in between."""
     between: set[str] = set()
     while frame:
@@ -279,7 +311,7 @@ def _reads_files(item: tuple[str, Any]) -> str:
     name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
     native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
     known = is_standard(file) or name in OPEN_BY_PYTHON
-    return name if native and not known else ""
+    return name if name in STANDARD_READERS or (native and not known) else ""
 
 
 def _has_children() -> bool:
