@@ -211,6 +211,14 @@ def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None
         assert answer.failed == answer.untimed == {}, name
 
 
+def test_what_is_left_to_profile_all_calls_is_not_timed(tmp_path: Path) -> None:
+    leaves = "import sys\n\ndef look(*_): ...\n\nsys.setprofile(look)\n"
+    for name, text in (("a", leaves), ("b", leaves + "sys.setprofile(None)\n")):
+        (answer,) = proven(tmp_path / name, {"test_it.py": text + FIXTURE}).values()
+        why = "code of the project has left look tracing or profiling all calls"
+        assert answer.untimed == ({"head": why} if name == "a" else {})
+
+
 def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:
     files = {
         "conftest.py": "import pytest\n\ndef pytest_collection_modifyitems(config, items):\n"

@@ -44,7 +44,10 @@ ABOUT |= {"urls", "license", "license-files"}
 JUDGING = {"suites", "series", "threshold", "thresholds", "budget", "bytecodes", "unjudged"}
 JUDGING |= {"accept", "gate"}
 MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
-DOCSTRINGS = {"__doc__", "getdoc"}  # names by which code reads docstrings
+# Names by which code reads docstrings, and annotations.
+DOCSTRINGS = {"__doc__", "getdoc"}
+ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
+ANNOTATIONS |= {"getfullargspec"}
 # Files that are compiled or linked, or that a library opens without Python's open().
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -223,6 +226,8 @@ class _Followed:
             return
         if len({tuple(outline.docs) for outline in sides.values()}) > 1:
             self._bind(name, DOCSTRINGS)
+        if len({tuple(outline.types) for outline in sides.values()}) > 1:
+            self._bind(name, ANNOTATIONS)
         self._functions(sides)
         new = self._classes(sides)
         self._statements(sides, new)
@@ -295,7 +300,7 @@ class _Followed:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
         own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
         own |= {Path(part).stem for part in own if part.endswith(".py")}
-        direct, anything = set(self._names), bool(self._names - DOCSTRINGS)
+        direct, anything = set(self._names), bool(self._names - DOCSTRINGS - ANNOTATIONS)
         loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
         loose |= {ANYTHING} if anything else set()
         before = -1
@@ -339,6 +344,8 @@ class _Followed:
                 self._bind(name, self._names)
             elif part.name in self._names:
                 self._bind(name, part.binds)
+        elif part.name in self._names & (DOCSTRINGS | ANNOTATIONS):
+            self._bind(name, part.binds)
 
     def _affect(self, side: str, name: str, part: Part) -> None:
         """Count a part that mentions one of the names as changed."""

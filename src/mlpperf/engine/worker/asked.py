@@ -9,11 +9,11 @@ import functools
 import os
 import pathlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # Those of `os.path` are written in Python, and call the first three, except on Windows.
-ASKING = {os: ("stat", "lstat", "access")}
+ASKING: dict[Any, Sequence[str]] = {os: ("stat", "lstat", "access")}
 ASKING[os.path] = ("exists", "lexists", "isfile", "isdir", "islink")
 KINDS = (os.supports_dir_fd, os.supports_fd, os.supports_effective_ids, os.supports_follow_symlinks)
 

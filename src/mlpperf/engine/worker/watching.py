@@ -218,7 +218,7 @@ class Watch:
             if os.path.basename(path) not in self._names:  # noqa: PTH119
                 return
             name = self._files.get(os.path.realpath(path))
-            outer, _ = outer_file(sys._getframe(2))
+            outer = outer_file(sys._getframe(2))[0]
             if not name or outer.startswith(HERE) or BY_PYTEST in outer:
                 return
             in_both = all(os.path.lexists(self._real(side, name)) for side in self._roots)
