@@ -295,6 +295,20 @@ def test_annotations_matter_to_code_that_reads_them(
     assert ("def buy(f)" in named(changed, tmp_path)) is touched
 
 
+def test_the_order_of_own_imports_matters(tmp_path: Path) -> None:
+    """One may change what the other has set; those of others are sorted again and again."""
+    imports = "import json\nimport math\nfrom . import maps, streets\n"
+    ordered = {"head": "maps, streets", "own": "streets, maps"}
+    for name, order in ordered.items():
+        shops = imports.replace("maps, streets", order).replace(
+            "import json\nimport math", "import math\nimport json"
+        )
+        changed = between(tmp_path / name, {"shops": imports}, shops=shops)
+        unsure = {why for effect in changed.effects.values() for why in effect.unsure.values()}
+        expected = {"src/town/shops.py does the same in another order"} if name == "own" else set()
+        assert unsure == expected
+
+
 def test_names(tmp_path: Path) -> None:
     """`__all__` counts by what is in it."""
     changed = between(tmp_path, maps="__all__ = ['draw']\n" + MAPS)

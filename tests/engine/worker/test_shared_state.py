@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 
-from mlpperf.engine.worker.shared_state import shared_state
+from mlpperf.engine.worker.shared_state import count_hooks, shared_state
 
 
 def differing(change: Callable[[], object]) -> set[str]:
@@ -80,3 +80,8 @@ def test_functions_in_instances_and_classes_count(monkeypatch: pytest.MonkeyPatc
     assert differing(patch) == {"json"}
     patch = partial(monkeypatch.setattr, json.encoder.JSONEncoder, "default", len)
     assert differing(patch) == {"json.encoder"}
+
+
+def test_audit_hooks_are_counted() -> None:
+    count_hooks()
+    assert differing(lambda: sys.addaudithook(lambda *_: None)) == {"audit hooks"}

@@ -19,6 +19,15 @@ from typing import Any
 
 from .environment import has_gil
 
+ADDED = "sys.addaudithook"
+
+_hooks: list[str] = []
+
+
+def count_hooks() -> None:
+    """Count the audit hooks that are added from now on, which nobody can list."""
+    sys.addaudithook(lambda event, _: _hooks.append(event) if event == ADDED else None)
+
 
 def shared_state() -> dict[str, str]:
     """What loading a version may have set: a description by its name, of modules a digest.
@@ -38,6 +47,7 @@ def shared_state() -> dict[str, str]:
         "finders of modules": _kinds([*sys.meta_path, *sys.path_hooks]),
         "the search path": str(len(sys.path)),
         "timers": _timers(),
+        "audit hooks": str(len(_hooks)),
     }
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and name != "__main__":
