@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpperf.engine.suites.discovery import Suite, discover
+from mlpperf.engine.suites.discovery import Suite, discover, doctests
 from mlpperf.errors import MlpperfError
 
 FIXTURE = "def test_it(benchmark):\n    benchmark(int)\n"
@@ -220,3 +220,10 @@ def test_a_broken_suite_can_be_left_out(tmp_path: Path) -> None:
     (suite,) = discover(tmp_path, ["pytest", "hotpaths"])
     assert suite.kind == "pytest"
     assert discover(tmp_path, ["hotpaths"]) == []
+
+
+def test_doctests_that_use_the_fixture_are_named(tmp_path: Path) -> None:
+    (tmp_path / "speed.txt").write_text(">>> timed = getfixture('benchmark')\n>>> timed(int)\n0\n")
+    (tmp_path / "core.py").write_text("'''\n>>> clock = getfixture(\"benchmark\")\n'''\n")
+    (tmp_path / "other.rst").write_text(">>> getfixture('tmp_path')\nThe benchmark fixture.\n")
+    assert sorted(doctests(tmp_path)) == ["core.py", "speed.txt"]

@@ -142,6 +142,10 @@ def test_what_shows_none_is_left_out() -> None:
             "def pytest_generate_tests(metafunc):\n    metafunc.fixturenames.append('benchmark')\n",
             ["."],
         ),
+        (
+            "def pytest_generate_tests(metafunc):\n    metafunc.parametrize('by', ['benchmark'])\n",
+            ["."],
+        ),
     ],
 )
 def test_what_makes_every_test_a_benchmark_is_seen(text: str, folders: list[str]) -> None:

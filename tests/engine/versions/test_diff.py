@@ -257,11 +257,56 @@ def test_names_are_also_reached_by_strings(shops: str, touched: bool, tmp_path: 
     assert any(line.startswith("def buy") for line in named(changed, tmp_path)) is touched
 
 
-def test_docstrings_matter_to_code_that_reads_them(tmp_path: Path) -> None:
-    shops = "def buy(f):\n    return f.__doc__\n"
+@pytest.mark.parametrize(
+    "shops",
+    [
+        "def buy(f):\n    return f.__doc__\n",
+        "import inspect\n\ndef buy(f):\n    return inspect.getdoc(f)\n",
+        "from inspect import getdoc as text\n\ndef buy(f):\n    return text(f)\n",
+    ],
+)
+def test_docstrings_matter_to_code_that_reads_them(shops: str, tmp_path: Path) -> None:
     streets = STREETS.replace("def walk(n):", 'def walk(n):\n    """Walk."""')
     changed = between(tmp_path, {"shops": shops}, streets=streets)
     assert named(changed, tmp_path) == {"def buy(f)"}
+
+
+@pytest.mark.parametrize(
+    ("shops", "touched"),
+    [
+        ("def buy(f):\n    return f.__annotations__\n", True),
+        ("import typing\n\ndef buy(f):\n    return typing.get_type_hints(f)\n", True),
+        ("from inspect import signature\n\ndef buy(f):\n    return signature(f)\n", True),
+        ("def buy(f):\n    return getattr(f, 'x' + 'y')\n", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "streets",
+    [
+        STREETS.replace("def walk(n):", "def walk(n: int):"),
+        STREETS.replace("def walk(n):", "def walk(n) -> int:"),
+        STREETS + "\nclass Plain:\n    n: int\n",
+    ],
+)
+def test_annotations_matter_to_code_that_reads_them(
+    streets: str, shops: str, touched: bool, tmp_path: Path
+) -> None:
+    changed = between(tmp_path, {"shops": shops}, streets=streets)
+    assert ("def buy(f)" in named(changed, tmp_path)) is touched
+
+
+def test_the_order_of_own_imports_matters(tmp_path: Path) -> None:
+    """One may change what the other has set; those of others are sorted again and again."""
+    imports = "import json\nimport math\nfrom . import maps, streets\n"
+    ordered = {"head": "maps, streets", "own": "streets, maps"}
+    for name, order in ordered.items():
+        shops = imports.replace("maps, streets", order).replace(
+            "import json\nimport math", "import math\nimport json"
+        )
+        changed = between(tmp_path / name, {"shops": imports}, shops=shops)
+        unsure = {why for effect in changed.effects.values() for why in effect.unsure.values()}
+        expected = {"src/town/shops.py does the same in another order"} if name == "own" else set()
+        assert unsure == expected
 
 
 def test_names(tmp_path: Path) -> None:

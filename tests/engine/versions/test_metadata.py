@@ -15,6 +15,7 @@ from mlpperf.engine.versions.metadata import (
     scripts_folder,
     write_scripts,
 )
+from mlpperf.engine.versions.trees import Trees
 
 
 def written(root: Path, *names: str) -> Path:
@@ -130,3 +131,58 @@ def test_what_names_no_function_is_no_script(whole: Path) -> None:
     assert entry_points(whole, whole) == {}
     (whole / "setup.cfg").write_bytes(b"[options.entry_points]\n\xff\xfe")
     assert entry_points(whole, whole) == {}
+
+
+POINTS = {
+    "pyproject.toml": """
+[project]
+name = "town"
+version = "1"
+scripts = {town = "town:main"}
+[project.entry-points."town.plugs"]
+a = "town.plugs:a"
+odd = "x\\ny"
+""",
+    "poetry": """
+[tool.poetry]
+name = "town"
+version = "1"
+scripts = {town = "town:main"}
+[tool.poetry.plugins."town.plugs"]
+a = "town.plugs:a"
+""",
+    "setup.cfg": """
+[metadata]
+name = town
+[options.entry_points]
+console_scripts =
+    town = town:main
+town.plugs =
+    a = town.plugs:a
+""",
+}
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_code_that_asks_for_entry_points_finds_those_of_its_copy(
+    kind: str, project: Any, tmp_path: Path
+) -> None:
+    root = written(tmp_path / "copy", "town/__init__.py")
+    name = kind if "." in kind else "pyproject.toml"
+    (root / name).write_text(POINTS[kind], encoding="utf-8")
+    complete(root, None, project.folder)
+    (one,) = importlib.metadata.distributions(name="town", path=[str(import_folders(root)[0])])
+    points = {(point.group, point.name, point.value) for point in one.entry_points}
+    assert points == {("console_scripts", "town", "town:main"), ("town.plugs", "a", "town.plugs:a")}
+
+
+def test_what_was_written_about_a_version_is_no_difference(project: Any, tmp_path: Path) -> None:
+    for version in "12":
+        root = written(tmp_path / version, "town/__init__.py")
+        (root / "setup.cfg").write_text(POINTS["setup.cfg"], encoding="utf-8")
+        project.git("tag", f"v{version}")
+        complete(root, None, project.folder)
+    assert Trees(tmp_path / "1", tmp_path / "2").differ == []
+    (info,) = (tmp_path / "2").glob("*.dist-info")
+    (info / "INSTALLER").write_text("pip")  # it was built: then these may be all there is
+    assert Trees(tmp_path / "1", tmp_path / "2").differ == [f"{info.name}/entry_points.txt"]

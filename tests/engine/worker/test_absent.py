@@ -1,4 +1,4 @@
-"""A benchmark that reads a data file which git ignores is not judged; others are."""
+"""A benchmark that depends on a data file which git ignores is not judged; others are."""
 
 import json
 import subprocess
@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-WORKER = Path(__file__).parents[3] / "src" / "mlpperf" / "engine" / "worker"
+ENGINE = Path(__file__).parents[3] / "src" / "mlpperf" / "engine"
 START = """
-import json, sys
+import json, os, sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from absent import AbsentFiles
+from worker.absent import AbsentFiles
 home, copy, loading, calling = sys.argv[2:]
-absent = AbsentFiles(home, ["data", "corpus.txt", ".cache"], [copy])
+ignored = ["data", "corpus.txt", ".cache", "kept/more.txt", "package/local.txt", "gone.py"]
+absent = AbsentFiles(home, ignored, [copy])
+sys.path.append(copy + "/package")
 def run(code):
     try:
-        exec(code, {"copy": copy})
+        exec(code, {"copy": Path(copy), "os": os})
     except OSError:
         pass
 run(loading)
@@ -30,40 +33,56 @@ print(json.dumps(absent.why))
 def both(tmp_path: Path) -> tuple[Path, Path]:
     """A working tree with ignored files, and a copy without them."""
     home, copy = tmp_path / "home", tmp_path / "copy"
-    for name in ("data/big.csv", "corpus.txt", ".cache/x", "tracked.txt"):
+    ignored = ("data/big.csv", "corpus.txt", ".cache/x", "kept/more.txt", "package/local.txt")
+    for name in (*ignored, "tracked.txt", "gone.py"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text("x")
-    copy.mkdir()
+    for folder in ("kept", "package"):
+        (copy / folder).mkdir(parents=True)
     return home, copy
 
 
 def why(both: tuple[Path, Path], calling: str, loading: str = "") -> str:
-    command = [sys.executable, "-c", START, str(WORKER), *map(str, both), loading, calling]
+    command = [sys.executable, "-c", START, str(ENGINE), *map(str, both), loading, calling]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return str(json.loads(output))
 
 
-READ = "open(copy + '/{}').read()"
+@pytest.mark.parametrize(
+    ("code", "doing"),
+    [
+        ("(copy / 'corpus.txt').read_text()", "reads corpus.txt"),
+        ("open(copy / 'data/big.csv')", "reads data/big.csv"),
+        ("(copy / 'corpus.txt').exists()", "looks for corpus.txt"),
+        ("os.path.getsize(copy / 'data/big.csv')", "looks for data/big.csv"),
+        ("os.access(copy / 'corpus.txt', os.R_OK)", "looks for corpus.txt"),
+        ("os.path.isdir(os.fsencode(copy / 'data'))", "looks for data"),
+        ("list((copy / 'data').glob('*.csv'))", "looks for data"),
+        ("list((copy / 'kept').glob('*.txt'))", "lists the folder of kept/more.txt"),
+    ],
+)
+def test_an_ignored_file_that_is_asked_for_is_named(
+    code: str, doing: str, both: tuple[Path, Path]
+) -> None:
+    assert why(both, code).startswith(f"it {doing}, which git ignores")
 
 
-@pytest.mark.parametrize("name", ["corpus.txt", "data/big.csv"])
-def test_an_ignored_file_that_is_read_is_named(name: str, both: tuple[Path, Path]) -> None:
-    assert why(both, READ.format(name)).startswith(f"it reads {name}, which git ignores")
-
-
-def test_what_is_read_while_loading_is_for_all(both: tuple[Path, Path]) -> None:
-    assert "corpus.txt" in why(both, "", loading=READ.format("corpus.txt"))
+def test_what_is_asked_for_while_loading_is_for_all(both: tuple[Path, Path]) -> None:
+    assert "corpus.txt" in why(both, "", loading="(copy / 'corpus.txt').is_file()")
 
 
 @pytest.mark.parametrize(
     "code",
     [
-        READ.format("tracked.txt"),  # a version without this file has none
-        READ.format("data/other.csv"),  # nobody has it
-        READ.format(".cache/x"),
-        "open(copy + '/corpus.txt', 'w').write('x')",
-        "try:\n    open(copy + '/corpus.txt')\nexcept OSError:\n"
-        "    open(copy + '/corpus.txt', 'w').close()",
+        "open(copy / 'tracked.txt')",  # a version without this file has none
+        "open(copy / 'data/other.csv')",  # nobody has it
+        "open(copy / '.cache/x')",
+        "open(copy / 'corpus.txt', 'w').write('x')",
+        "try:\n    open(copy / 'corpus.txt')\nexcept OSError:\n"
+        "    open(copy / 'corpus.txt', 'w').close()",
+        "(copy / 'gone.py').exists()",  # a module
+        "(copy / 'kept').is_dir()",
+        "os.listdir(copy / 'package')",  # as a search for modules does
     ],
 )
 def test_other_files_do_not_matter(code: str, both: tuple[Path, Path]) -> None:

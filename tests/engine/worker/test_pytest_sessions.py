@@ -189,12 +189,34 @@ def test_benchmarks_by_way_of_fixtures_marks_and_classes(tmp_path: Path) -> None
         "        self.benchmark(int)\n",
         "tests/test_f.py": "import pytest\n\n@pytest.mark.parametrize('name', ['benchmark'])\n"
         "def test_named(request, name):\n    request.getfixturevalue(name)(int)\n",
+        "tests/timers.py": "class Timer:\n    def __init__(self, request):\n"
+        "        self.request = request\n    def time(self, function):\n"
+        "        self.request.getfixturevalue('benchmark')(function)\n"
+        "\ndef time(request, function):\n    Timer(request).time(function)\n"
+        "\nNAME = 'benchmark'\n\ndef start(request): return request.getfixturevalue('tmp_path')\n",
+        "tests/test_g.py": "import timers\nfrom timers import NAME, Timer\n"
+        "\ndef test_in_a_class(request):\n    Timer(request).time(int)\n"
+        "\ndef test_in_a_module(request):\n    timers.time(request, int)\n"
+        "\ndef test_in_a_constant(request):\n    request.getfixturevalue(NAME)(int)\n"
+        "\nclass TestOwn:\n    def time(self, request):\n"
+        "        request.getfixturevalue('benchmark')(int)\n"
+        "    def test_method(self, request):\n        self.time(request)\n"
+        "\ndef test_no_timer(request):\n    timers.start(request)\n",
     }
     found = proven(tmp_path, files)
     wanted = {"test_twice", "test_hooked", "TestIt::test_base", "test_whole", "test_dynamic"}
+    wanted |= {"test_in_a_class", "test_in_a_module", "test_in_a_constant", "TestOwn::test_method"}
     assert set(found) == {*wanted, "TestUnit::test_unit", "test_named"}
     for name, answer in found.items():
         assert answer.failed == answer.untimed == {}, name
+
+
+def test_what_is_left_to_profile_all_calls_is_not_timed(tmp_path: Path) -> None:
+    leaves = "import sys\n\ndef look(*_): ...\n\nsys.setprofile(look)\n"
+    for name, text in (("a", leaves), ("b", leaves + "sys.setprofile(None)\n")):
+        (answer,) = proven(tmp_path / name, {"test_it.py": text + FIXTURE}).values()
+        why = "code of the project has left look tracing or profiling all calls"
+        assert answer.untimed == ({"head": why} if name == "a" else {})
 
 
 def test_a_run_looks_like_one_for_benchmarks(tmp_path: Path) -> None:

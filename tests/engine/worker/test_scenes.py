@@ -2,6 +2,7 @@
 
 import decimal
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -54,6 +55,31 @@ def test_what_is_handed_over_is_called_as_it_was_set_up(kind: type, scenes: list
     decimal.setcontext(precision)
     assert Scene.current is None
     assert sys.argv is arguments
+
+
+def test_each_has_a_root_logger_of_its_own(scenes: list[Scene]) -> None:
+    class Captures(logging.Handler):
+        """As pytest has one for each test."""
+
+    Captures.__module__ = "_pytest.logging"
+    root, handlers = logging.root, [logging.NullHandler(), Captures()]
+    before, seen = (root.level, list(root.handlers)), list[tuple[int, bool, bool]]()
+    runners = []
+    for scene, level in zip(scenes, (logging.DEBUG, logging.ERROR), strict=True):
+        with scene.entered():
+            root.setLevel(level)
+            root.handlers += handlers
+            see = lambda: seen.append((root.level, *(one in root.handlers for one in handlers)))  # noqa: E731
+            runners.append(Runner(see))
+            scene.prepare(runners[-1])
+        assert (root.level, root.handlers) == before
+    for runner in (*runners, *runners):
+        runner.block(())
+    for scene in scenes:
+        with scene.entered():
+            assert root.handlers[-2:] == handlers
+    assert (root.level, root.handlers) == before
+    assert seen == [(logging.DEBUG, True, False), (logging.ERROR, True, False)] * 2
 
 
 def test_the_system_knows_the_variables_too(scenes: list[Scene]) -> None:

@@ -2,17 +2,20 @@
 
 import gc
 import json.encoder
+import json.scanner
 import logging
 import math
+import signal
 import sys
 import threading
+import tracemalloc
 import types
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from mlpperf.engine.worker.shared_state import shared_state
+from mlpperf.engine.worker.shared_state import count_hooks, shared_state
 
 
 def differing(change: Callable[[], object]) -> set[str]:
@@ -21,6 +24,10 @@ def differing(change: Callable[[], object]) -> set[str]:
     change()
     after = shared_state()
     return {name for name in before.keys() & after.keys() if before[name] != after[name]}
+
+
+def print_nothing(*_: object) -> None:
+    """A function that profiles nothing."""
 
 
 def test_nothing_is_set_by_work_imports_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,18 +44,44 @@ def test_nothing_is_set_by_work_imports_and_numbers(monkeypatch: pytest.MonkeyPa
 def test_what_is_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("loud")
     threshold, interval, done = gc.get_threshold(), sys.getswitchinterval(), threading.Event()
+    callbacks, finders, path = list(gc.callbacks), list(sys.meta_path), list(sys.path)
     waiting = threading.Thread(target=done.wait)
     try:
         assert differing(lambda: gc.set_threshold(5)) == {"the garbage collector"}
         assert differing(lambda: sys.setswitchinterval(1.0)) == {"the switch interval"}
         assert differing(lambda: logger.setLevel(logging.DEBUG)) == {"loggers"}
+        assert differing(lambda: gc.callbacks.append(print)) == {"the garbage collector"}
+        assert differing(partial(tracemalloc.start, 5)) == {"what watches each call"}
+        tracemalloc.stop()
+        assert differing(lambda: sys.setprofile(print_nothing)) == {"what watches each call"}
+        sys.setprofile(None)
+        assert differing(lambda: sys.path.append("/nowhere")) == {"the search path"}
+        assert differing(lambda: sys.meta_path.append(types)) == {"finders of modules"}  # type: ignore[arg-type]
+        if hasattr(signal, "setitimer"):
+            assert differing(partial(signal.setitimer, signal.ITIMER_VIRTUAL, 99, 99)) == {"timers"}
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         assert "the number of threads" in differing(waiting.start)
     finally:
         done.set()
         waiting.join()
         gc.set_threshold(*threshold)
+        gc.callbacks[:] = callbacks
+        sys.meta_path[:], sys.path[:] = finders, path
         sys.setswitchinterval(interval)
         logger.setLevel(logging.NOTSET)
     for instead in (None, len):
         patch = partial(monkeypatch.setattr, json.encoder, "c_make_encoder", instead)
         assert differing(patch) == {"json.encoder"}
+
+
+def test_functions_in_instances_and_classes_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanner = json.scanner.py_make_scanner(json._default_decoder)  # type: ignore[attr-defined]
+    patch = partial(monkeypatch.setattr, json._default_decoder, "scan_once", scanner)  # type: ignore[attr-defined]
+    assert differing(patch) == {"json"}
+    patch = partial(monkeypatch.setattr, json.encoder.JSONEncoder, "default", len)
+    assert differing(patch) == {"json.encoder"}
+
+
+def test_audit_hooks_are_counted() -> None:
+    count_hooks()
+    assert differing(lambda: sys.addaudithook(lambda *_: None)) == {"audit hooks"}

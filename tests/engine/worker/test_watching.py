@@ -100,8 +100,8 @@ def touched(
     for side, more in (("base", {}), ("head", head)):
         root = folder / side
         for file, text in {**usual, **(base or {}), **more}.items():
-            (root / file).parent.mkdir(parents=True, exist_ok=True)
             if text is not None:
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
                 (root / file).write_text(text, encoding="utf-8")
         sides[side] = Side(str(root), ["town"], [str(root / "src")])
         versions.append(Version(side, None, root))
@@ -429,8 +429,10 @@ DATA = {"src/town/table.csv": "1"}, {"src/town/table.csv": "2"}
 
 def test_data_counts_if_it_is_read(tmp_path: Path) -> None:
     before = """
-import os, pathlib, pkgutil
+import importlib, os, pathlib, pkgutil, sys
 import numpy
+sqlite3 = importlib.import_module("sqlite3")
+sys.modules.pop("_sqlite3", None)  # which may open any file
 PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
 """
     calls = [
@@ -438,6 +440,7 @@ PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
         "os.close(os.open(PLACE, os.O_RDONLY))",
         "pkgutil.get_data('town', 'table.csv')",
         "numpy.loadtxt(PLACE)",
+        "sqlite3.connect(f'file:{PLACE}?mode=ro', uri=True).close()",
         "PLACE.with_name('streets.py').read_text()",
     ]
     base, head = DATA
@@ -464,8 +467,6 @@ assert {os.stat, os.open} <= os.supports_dir_fd
         "LINK.stat()",
         "LINK.read_text()",
         "os.close(os.open('table.csv', os.O_RDONLY, dir_fd=FOLDER))",
-        "PLACE.exists()",  # both versions have it
-        "PLACE.resolve()",
         "KNOWN.stat()",
         "(HERE / 'nothing.csv').exists()",
         "os.listdir(FOLDER)",
@@ -473,7 +474,7 @@ assert {os.stat, os.open} <= os.supports_dir_fd
     ]
     base, head = DATA
     *answers, linked = each(tmp_path, before, calls, head, base).values()
-    assert answers[:4] == ["looks up src/town/table.csv, which changed"] * 4
+    assert answers[:4] == ["asks about src/town/table.csv, which changed"] * 4
     assert [*answers[4:6], linked] == ["reads src/town/table.csv, which changed"] * 3
     assert set(answers[6:]) == {""}
 
@@ -490,7 +491,7 @@ def test_a_file_more_counts_if_it_is_asked_for(tmp_path: Path) -> None:
     before = "import os, pathlib\nHERE = pathlib.Path(streets.__file__).parent\n"
     before += "SLOW, FLAG = 'SLOW'.lower(), 'FLAG'.lower()  # nobody finds these names in a text\n"
     *changed, other, same = each(tmp_path, before, calls, {"src/town/slow/flag": ""}).values()
-    assert set(changed[:3]) == {"looks up src/town/slow/flag, which changed"}
+    assert set(changed[:3]) == {"asks about src/town/slow/flag, which changed"}
     assert "src/town/slow/flag" in changed[3]
     assert (other, same) == ("", "")
 
@@ -514,6 +515,35 @@ def test_it(benchmark):
         == "quick may read src/town/table.csv, which changed (when the suite is loaded)"
     )
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
+
+
+def test_data_counts_if_a_database_may_be_attached(tmp_path: Path) -> None:
+    base, head = DATA
+    tests = (
+        "import sqlite3\nNAME = 'table.csv'\n\ndef test_it(benchmark):\n    benchmark(len, NAME)\n"
+    )
+    assert touched(tmp_path, tests, head, base)["test_it"].startswith("_sqlite3 may read src/town")
+
+
+def test_a_file_counts_if_it_is_asked_about(tmp_path: Path) -> None:
+    """Its size, or whether it exists, or a folder that comes and goes with it."""
+    before = "import os, pathlib\nTOWN = pathlib.Path(streets.__file__).parent\n"
+    calls = [
+        "(TOWN / 'table.csv').stat()",
+        "os.access(TOWN / ''.join(['qu', 'ick']), os.R_OK)",
+        "(TOWN / 'plugs' / 'more').is_dir()",
+        "os.path.lexists(f'{TOWN}/plugs')",
+        "(TOWN / 'harbour.py').exists()",
+        "list(TOWN.iterdir())",
+        "[TOWN.is_dir(), (TOWN / 'streets.py').exists(), (TOWN / 'other.csv').exists()]",
+    ]
+    base = DATA[0] | {"src/town/plugs/more/x.txt": "x", "src/town/quick": "x"}
+    head = DATA[1] | {"src/town/harbour.py": ""} | dict.fromkeys(base.keys() - DATA[0].keys())
+    *asked, listed, other = each(tmp_path, before, calls, head, base).values()  # type: ignore[arg-type]
+    names = ("table.csv", "quick", "plugs/more/x.txt", "plugs/more/x.txt", "harbour.py")
+    assert asked == [f"asks about src/town/{name}, which changed" for name in names]
+    assert listed.startswith("lists the folder of src/town/")
+    assert other == ""
 
 
 def test_pytest_s_own_look_at_its_configuration_does_not_count(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.commands import COMMANDS
-from ..suites.discovery import Suite
+from ..suites.discovery import Suite, doctests
 from ..suites.series import Series
 from ..versions.imports import same
 from ..worker.protocol import Inventory
@@ -96,7 +96,8 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
     own = pair.own.suites if pair.own else {}
     gone = [suite.place for kind, suite in own.items() if kind not in kinds]
     why = f"{pair.head.name} has none of these any more"
-    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **pair.absent}))
+    untimed = {} if selection.series or "pytest" not in kinds else doctests(pair.head.root)
+    return planned.joined(Plan(unloaded={**dict.fromkeys(gone, why), **untimed, **pair.absent}))
 
 
 def _plan_suite(context: Context, suite: Suite, inventories: Mapping[str, Inventory]) -> Plan:

@@ -22,6 +22,7 @@ from ..inside import inside
 from ..words import count
 from .collecting import configuration, options, tests
 from .commands import COMMANDS, TABLE, Commands, commands_in
+from .pyproject import text_of
 from .settings import settings
 from .shared import Project
 
@@ -37,6 +38,8 @@ PLACES = {
 ASV_BENCHMARK = re.compile(
     r"def (time|timeraw|track|mem|peakmem)(_|[A-Z])|class (Time|Timeraw|Track|Mem|PeakMem)|_name ="
 )
+DOCTEST = re.compile(r">>>.*\bgetfixture\(\s*[\"'](?:benchmark|codspeed)")
+DOCTEST_FILES = (".py", ".txt", ".rst", ".md")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,13 @@ def discover(root: Path, kinds: Collection[str] = ("asv", "pytest", COMMANDS)) -
     suites += _pytest(root, files, project) if "pytest" in kinds else []
     commands = commands_in(settings(root).commands) if COMMANDS in kinds else {}
     return [*suites, suite_of(commands, f"{TABLE}: {', '.join(commands)}")] if commands else suites
+
+
+def doctests(root: Path) -> dict[str, str]:
+    """The files whose doctests ask for the benchmark fixture, and why these are not timed."""
+    files = (file for file in _files(root, *DOCTEST_FILES) if DOCTEST.search(text_of(file)))
+    why = "its doctests use the benchmark fixture and cannot be timed; make them test functions"
+    return {file.relative_to(root).as_posix(): why for file in files}
 
 
 def suite_of(commands: Commands, place: str) -> Suite:

@@ -21,7 +21,7 @@ TOKEN = re.compile(r"\w+")
 # Code of a hook that makes a test a benchmark; most hooks with the word only skip benchmarks.
 ADDS = re.compile(
     r"mark\s*\.\s*(benchmark|codspeed)|add_marker\(\s*[\"'](benchmark|codspeed)"
-    r"|fixturenames|from_parent|getattr",
+    r"|fixturenames|from_parent|getattr|parametrize",
 )
 # A file that imports a module by a computed name, and adds names to itself, may define anything.
 BY_NAME = {"import_module", "__import__", "spec_from_file_location", "run_path"}

@@ -13,6 +13,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ ABOUT |= {"urls", "license", "license-files"}
 JUDGING = {"suites", "series", "threshold", "thresholds", "budget", "bytecodes", "unjudged"}
 JUDGING |= {"accept", "gate"}
 MOST_READ = 10_000_000  # bytes of both versions: half a minute or more
-DOCSTRINGS = {"__doc__", "getdoc"}  # names by which code reads docstrings
+# Names by which code reads docstrings, and annotations.
+DOCSTRINGS = {"__doc__", "getdoc"}
+ANNOTATIONS = {"__annotations__", "__annotate__", "get_annotations", "get_type_hints", "signature"}
+ANNOTATIONS |= {"getfullargspec"}
 # Files that are compiled or linked, or that a library opens without Python's open().
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".a", ".o", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"}
 NATIVE |= {".pyx", ".pxd", ".pxi", ".rs", ".f", ".f90", ".go", ".cu", ".pyc", ".whl", ".egg"}
@@ -223,6 +227,8 @@ class _Followed:
             return
         if len({tuple(outline.docs) for outline in sides.values()}) > 1:
             self._bind(name, DOCSTRINGS)
+        if len({tuple(outline.types) for outline in sides.values()}) > 1:
+            self._bind(name, ANNOTATIONS)
         self._functions(sides)
         new = self._classes(sides)
         self._statements(sides, new)
@@ -275,7 +281,7 @@ class _Followed:
                     if again and part.within not in new:
                         order[side].append(f"{part.kind} {part.name}")
                 elif (part.within, part.text) not in only:
-                    if part.kind == "statement" or again:
+                    if part.kind == "statement" or again or self._is_own(part):
                         order[side].append(f"{part.within} {part.text}")
                 elif part.within in new:
                     if part.opaque:
@@ -291,11 +297,19 @@ class _Followed:
         if one != two:
             self._unsure(name, "does the same in another order")
 
+    @cached_property
+    def _own(self) -> set[str]:
+        """The names of all files and folders, with and without `.py`."""
+        own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
+        return own | {Path(part).stem for part in own if part.endswith(".py")}
+
+    def _is_own(self, part: Part) -> bool:
+        """Whether it imports a module of the project, which may change others."""
+        return part.module.startswith(".") or part.module.partition(".")[0] in self._own
+
     def _spread(self) -> None:
         """Find the functions that mention one of the names, or a name whose value depends on it."""
-        own = {part for t in self._both.trees.values() for n in t for part in Path(n).parts}
-        own |= {Path(part).stem for part in own if part.endswith(".py")}
-        direct, anything = set(self._names), bool(self._names - DOCSTRINGS)
+        direct, anything = set(self._names), bool(self._names - DOCSTRINGS - ANNOTATIONS)
         loose = {f".{one}" for one in direct} | {f"'{one}" for one in direct | self._strings}
         loose |= {ANYTHING} if anything else set()
         before = -1
@@ -321,7 +335,7 @@ class _Followed:
                     continue
                 for part in outline.parts:
                     if part.kind == "import":
-                        self._import(name, part, own, modules)
+                        self._import(name, part, modules)
                 has = name in holders or not words_of(text).isdisjoint(IMPORTING)
                 has = has or any({f".{one}", f"^{one}"} & outline.mentions for one in modules)
                 tokens = loose | self._here.get(name, set()) | (tight if has else set())
@@ -331,14 +345,16 @@ class _Followed:
                     if mentions - (set() if has or part.kind == "function" else {ANYTHING}):
                         self._affect(side, name, part)
 
-    def _import(self, name: str, part: Part, own: set[str], modules: set[str]) -> None:
+    def _import(self, name: str, part: Part, modules: set[str]) -> None:
         """Bind the names that a file imports from a module with one of the names."""
-        if part.module.startswith(".") or part.module.partition(".")[0] in own:
+        if self._is_own(part):
             last = part.module.rpartition(".")[2]
             if part.name == "*" and (last in modules or not last):
                 self._bind(name, self._names)
             elif part.name in self._names:
                 self._bind(name, part.binds)
+        elif part.name in self._names & (DOCSTRINGS | ANNOTATIONS):
+            self._bind(name, part.binds)
 
     def _affect(self, side: str, name: str, part: Part) -> None:
         """Count a part that mentions one of the names as changed."""

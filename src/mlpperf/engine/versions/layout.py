@@ -20,6 +20,7 @@ from ..suites.pyproject import ini, readable, table_at, text_of
 
 BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
 PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only this version has
+INSTALLER = "mlpperf"  # in a file of this name, of metadata that were not built
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 DEEPEST = 5  # levels of folders in which other projects of a repository are looked for
 IGNORED = {"node_modules", "__pycache__", "site-packages", BUILT, PACKAGES}

@@ -1,9 +1,9 @@
 """Completes the files of a commit with what an installed project has besides its code.
 
-Code that asks `importlib.metadata` for its own version, or imports a file that holds the version,
-finds both in an installed project, but neither in an export. Its scripts lie in a folder beside the
-copy: the commands that are timed find them there, before those of another version that is
-installed. Scripts import from the folders in `PYTHONPATH`.
+Code that asks `importlib.metadata` for its own version or entry points, or imports a file that
+holds the version, finds these in an installed project, but not in an export. Its scripts lie in a
+folder beside the copy: the commands that are timed find them there, before those of another version
+that is installed. Scripts import from the folders in `PYTHONPATH`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from ...errors import MlpperfError
 from ..git import query
 from ..inside import inside
 from ..suites.pyproject import ini, readable, table_at
-from .layout import import_folders, project_named
+from .layout import INSTALLER, import_folders, project_named
 
 VERSION_FILE = """# The version, where the build would write it.
 __version__ = version = {version!r}
 __version_tuple__ = version_tuple = {parts!r}
 __commit_id__ = commit_id = None
 """
+OF_SETUP = "options.entry_points"  # a section of setup.cfg
 SCRIPT = """#!/bin/sh
 '''exec' '{python}' "$0" "$@"
 ' '''
@@ -65,6 +66,8 @@ def complete(root: Path, commit: str | None, top: Path) -> str:
             about.mkdir(exist_ok=True)
             text = f"Metadata-Version: 2.1\nName: {canonicalize_name(name)}\nVersion: {version}\n"
             (about / "METADATA").write_text(text, encoding="utf-8")
+            (about / "INSTALLER").write_text(INSTALLER, encoding="utf-8")
+            (about / "entry_points.txt").write_text(_listed(_declared(root)), encoding="utf-8")
     except OSError as reason:
         raise MlpperfError(f"The copy in {root} cannot be completed: {reason}.") from reason
     return version
@@ -118,28 +121,42 @@ def write_scripts(root: Path, whole: Path, python: str) -> None:
 
 def entry_points(root: Path, whole: Path) -> dict[str, str]:
     """The function that each script of a project calls, such as `package.module:main`."""
-    scripts = dict(_declared(root))
+    scripts = dict(_declared(root).get("console_scripts", {}))
     own = canonicalize_name(project_named(root))
     for folder in import_folders(root, whole):
         for one in metadata.distributions(path=[str(folder)]):
             if canonicalize_name(one.metadata["Name"] or "") == own:
                 ours = one.entry_points.select(group="console_scripts")
                 scripts |= {point.name: point.value for point in ours}
+    return {name: target for name, target in scripts.items() if all(target.partition(":"))}
+
+
+def _declared(root: Path) -> dict[str, dict[str, str]]:
+    """The entry points in the project's configuration, by group and name."""
+    content = readable(root)
+    groups: dict[str, dict[str, object]] = {}
+    for table, plugins in (
+        (table_at(content, "project"), "entry-points"),
+        (table_at(content, "tool", "poetry"), "plugins"),
+    ):
+        groups.setdefault("console_scripts", {}).update(table_at(table, "scripts"))
+        for group in table_at(table, plugins):
+            groups.setdefault(group, {}).update(table_at(table, plugins, group))
+    parser = ini(root / "setup.cfg")
+    for group in parser.options(OF_SETUP) if parser.has_section(OF_SETUP) else ():
+        lines = (line.partition("=") for line in parser.get(OF_SETUP, group).splitlines())
+        points = {name.strip(): target.strip() for name, equals, target in lines if equals}
+        groups.setdefault(group, {}).update(points)
     return {
-        name: target
-        for name, target in scripts.items()
-        if isinstance(target, str) and all(target.partition(":"))
+        group: {name: target for name, target in points.items() if isinstance(target, str)}
+        for group, points in groups.items()
     }
 
 
-def _declared(root: Path) -> Iterator[tuple[str, str]]:
-    """The scripts in the project's configuration."""
-    content = readable(root)
-    for table in (table_at(content, "project"), table_at(content, "tool", "poetry")):
-        scripts: Mapping[str, str] = table_at(table, "scripts")
-        yield from scripts.items()
-    listed = ini(root / "setup.cfg").get("options.entry_points", "console_scripts", fallback="")
-    for line in listed.splitlines():
-        name, equals, target = line.partition("=")
-        if equals:
-            yield name.strip(), target.strip()
+def _listed(groups: Mapping[str, Mapping[str, str]]) -> str:
+    """Entry points in the format of entry_points.txt."""
+    lines = []
+    for group, points in groups.items():
+        named = [" = ".join(point) for point in points.items()]
+        lines += [f"[{group}]", *(line for line in named if len(line.splitlines()) == 1)]
+    return "\n".join(lines)

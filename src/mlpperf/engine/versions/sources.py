@@ -80,10 +80,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Outline:
-    """The parts of a module in order, its docstrings, and the mentions of all parts."""
+    """The parts of a module in order, its docstrings and annotations, and all mentions."""
 
     parts: Sequence[Part] = ()
     docs: Sequence[str] = ()
+    types: Sequence[str] = ()
     mentions: frozenset[str] = frozenset()
 
     def keyed(self, *kinds: str) -> dict[Key, Part]:
@@ -134,11 +135,14 @@ def outlined(source: bytes, compared: bool = True) -> Outline:
         elif not (_is_text(node) or _is_never_run(node)):
             parts += _statement(node, within, owner, trusted)
         nodes += [node] * (len(parts) - len(nodes))
-    docs = []
+    docs, types = [], []
     if compared:
         parts = [replace(p, text=p.text or code_of(n)) for p, n in zip(parts, nodes, strict=True)]
-        docs = [code_of(node.value) for node in ast.walk(tree) if _is_text(node)]
-    return Outline(parts, docs, frozenset().union(*(part.mentions for part in parts)))
+        every = list(ast.walk(tree))
+        docs = [code_of(node.value) for node in every if _is_text(node)]
+        given = (getattr(node, name, None) for node in every for name in ("annotation", "returns"))
+        types = [code_of(node) for node in given if node]
+    return Outline(parts, docs, types, frozenset().union(*(part.mentions for part in parts)))
 
 
 def _function(node: Function, within: str, trusted: Collection[str]) -> Part:

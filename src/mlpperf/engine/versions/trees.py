@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..suites.pyproject import text_of
-from .layout import PACKAGES
+from .layout import INSTALLER, PACKAGES
 
 # Files for git, a forge or an editor.
 FORGE = {".github", ".gitlab", ".circleci", ".gitignore", ".gitattributes", ".mailmap"}
@@ -72,7 +72,7 @@ class Trees:
 def _tree(top: Path) -> dict[str, Path]:
     """All files and links below a folder, without git's and those that running code writes."""
     files = (file.relative_to(top) for file in files_below(top, (".git", "__pycache__")))
-    return {file.as_posix(): top / file for file in files if not _is_about(file)}
+    return {file.as_posix(): top / file for file in files if not _is_about(top, file)}
 
 
 def files_below(top: Path, without: Collection[str] = ()) -> Iterator[Path]:
@@ -84,10 +84,15 @@ def files_below(top: Path, without: Collection[str] = ()) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name not in folders)
 
 
-def _is_about(file: Path) -> bool:
-    """Whether a file is what we, pip or uv note about a package that is installed."""
-    if file.parent.suffix == ".dist-info" and file.name == "METADATA":
-        return True
+def _is_about(top: Path, file: Path) -> bool:
+    """Whether a file is what we, pip or uv note about a package that is installed.
+
+    Entry points are in the configuration, from which we write them, or in what was built.
+    """
+    if file.parent.suffix == ".dist-info":
+        by_us = text_of((top / file).with_name("INSTALLER")) == INSTALLER
+        if file.name in ("METADATA", "INSTALLER") or (file.name == "entry_points.txt" and by_us):
+            return True
     installed = file.parts[0] == PACKAGES and Path(*file.parts[:2]).suffix == ".dist-info"
     return installed and file.name != "entry_points.txt"
 

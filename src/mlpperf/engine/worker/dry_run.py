@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -55,6 +56,9 @@ def call_time(
     TooLongError
         If a call takes `longest` seconds.
     """
+    if function := sys.getprofile() or sys.gettrace():
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        raise NotTimedError(f"code of the project has left {name} tracing or profiling all calls")
     begun = time.perf_counter()
     longest_setup = copy.timeout(names)
     try:

@@ -42,7 +42,7 @@ from .protocol import (
     Value,
 )
 from .rounds import set_aside
-from .shared_state import shared_state
+from .shared_state import count_hooks, shared_state
 from .suite import MixedError, NotTimedError, SeriesError, why
 from .timeout import at_most
 from .timing import ready_in, time_sessions
@@ -107,6 +107,7 @@ def _discover(versions: Versions) -> Iterator[Message]:
     if versions.task.compiled and len(versions.task.sides) > 1:
         yield from _beside(versions)
         return
+    count_hooks()
     for name in versions.task.sides:
         try:
             copy = versions.load(name)

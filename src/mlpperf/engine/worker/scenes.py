@@ -39,7 +39,7 @@ class Scene:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._kept = _Process()
+        self._kept = _Process(of_copy=True)
         self._state = _State()
         self._folder = ""
 
@@ -61,15 +61,15 @@ class Scene:
             self._folder = _folder()
             leave()
             self._kept.keep()
+            outside.restore()
             _outside.restore()
             Scene.current = None
-            outside.restore()
 
     def prepare(self, runner: Runner) -> None:
         """Let what a copy has handed over be called with the environment that it has now.
 
-        Also with its context variables, such as the precision of decimal numbers. Streams, warnings
-        and logging are as they are for all.
+        Also with its context variables, such as the precision of decimal numbers, and its root
+        logger. Streams and warnings are as they are for all.
         """
         runner.world = self._world
         context = contextvars.copy_context()
@@ -108,9 +108,10 @@ def _folder() -> str:
 
 
 class _Process:
-    """What is one for a process: environment variables, arguments, the limit of recursion."""
+    """What is one for a process: environment, arguments, limit of recursion, root logger."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_copy: bool = False) -> None:
+        self._of_copy = of_copy
         self.keep()
 
     def keep(self) -> None:
@@ -118,6 +119,9 @@ class _Process:
         self.environment = _environment()
         self.arguments = sys.argv
         self.recursion = sys.getrecursionlimit()
+        self.level = logging.root.level
+        handlers = logging.root.handlers
+        self.handlers = [one for one in handlers if not (self._of_copy and _is_pytests(one))]
 
     def restore(self) -> None:
         """Put it back; only what differs, as a variable is the system's, too."""
@@ -132,6 +136,15 @@ class _Process:
         sys.argv = self.arguments
         if sys.getrecursionlimit() != self.recursion:
             sys.setrecursionlimit(self.recursion)
+        if logging.root.level != self.level:
+            logging.root.setLevel(self.level)
+        if logging.root.handlers != self.handlers:
+            logging.root.handlers[:] = self.handlers
+
+
+def _is_pytests(handler: logging.Handler) -> bool:
+    """Whether a handler keeps what a test logs; it is not for what is timed."""
+    return type(handler).__module__.startswith("_pytest.")
 
 
 def _environment() -> dict[Any, Any]:

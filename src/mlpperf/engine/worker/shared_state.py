@@ -10,12 +10,23 @@ import _thread
 import gc
 import locale
 import logging
+import signal
 import sys
 import zlib
-from types import ModuleType
+from collections.abc import Iterable, Iterator
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from .environment import has_gil
+
+ADDED = "sys.addaudithook"
+
+_hooks: list[str] = []
+
+
+def count_hooks() -> None:
+    """Count the audit hooks that are added from now on, which nobody can list."""
+    sys.addaudithook(lambda event, _: _hooks.append(event) if event == ADDED else None)
 
 
 def shared_state() -> dict[str, str]:
@@ -26,12 +37,17 @@ def shared_state() -> dict[str, str]:
     equal processes.
     """
     state = {
-        "the garbage collector": of_collector(),
+        "the garbage collector": f"{of_collector()} {gc.get_debug()} {_kinds(gc.callbacks)}",
         "the switch interval": str(sys.getswitchinterval()),
         "the number of threads": str(_thread._count()),
         "the global interpreter lock": str(has_gil()),
         "the locale": locale.setlocale(locale.LC_ALL),
         "loggers": str(sorted(_loggers())),
+        "what watches each call": _watching(),
+        "finders of modules": _kinds([*sys.meta_path, *sys.path_hooks]),
+        "the search path": str(len(sys.path)),
+        "timers": _timers(),
+        "audit hooks": str(len(_hooks)),
     }
     for name, module in list(sys.modules.items()):
         if isinstance(module, ModuleType) and name != "__main__":
@@ -45,9 +61,44 @@ def of_collector() -> str:
     return f"{gc.isenabled()} {gc.get_threshold()}"
 
 
-def _attributes(module: ModuleType) -> list[tuple[str, Any]]:
-    """The attributes of a module; submodules are there once anything has imported them."""
-    return [(str(k), v) for k, v in list(vars(module).items()) if not isinstance(v, ModuleType)]
+def _watching() -> str:
+    """What traces, profiles or counts allocations, and so slows down all code."""
+    tracing = sys.modules.get("tracemalloc")
+    depth = tracing.get_traceback_limit() if tracing and tracing.is_tracing() else 0
+    functions = _kinds([sys.gettrace(), sys.getprofile()])
+    return f"{functions} {depth} {sys.get_coroutine_origin_tracking_depth()}"
+
+
+def _timers() -> str:
+    """The intervals at which signals interrupt the process."""
+    if not hasattr(signal, "getitimer"):  # not on Windows
+        return ""
+    kinds = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    return str([signal.getitimer(kind)[1] for kind in kinds])
+
+
+def _attributes(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """The attributes of a module, and the functions in its classes and instances.
+
+    Submodules are there once anything has imported them.
+    """
+    for name, value in list(vars(module).items()):
+        if isinstance(value, ModuleType):
+            continue
+        yield str(name), value
+        if value.__class__ is type and value.__module__ == module.__name__:
+            held: Any = vars(value)
+        else:  # no code of the instance is to run
+            held = object.__getattribute__(value, "__dict__") if _has_dict(value) else {}
+        for key, one in list(held.items()) if isinstance(held, (dict, MappingProxyType)) else ():
+            if callable(one):
+                yield f"{name}.{key}", one
+
+
+def _has_dict(value: Any) -> bool:
+    """Whether it is an instance, other than a function or class, that has attributes."""
+    kind = type(value)
+    return not issubclass(kind, (type, FunctionType)) and kind.__dictoffset__ != 0
 
 
 def _kind(value: Any) -> str:
@@ -56,6 +107,10 @@ def _kind(value: Any) -> str:
     named = value if isinstance(value, type) or callable(value) else type(value)
     name = getattr(named, "__qualname__", None) or type(value).__qualname__
     return f"{getattr(named, '__module__', '')}.{name}"
+
+
+def _kinds(values: Iterable[Any]) -> str:
+    return ", ".join(map(_kind, values))
 
 
 def _loggers() -> list[str]:

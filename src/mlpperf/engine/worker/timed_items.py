@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from types import CodeType
+from collections.abc import Iterable, Iterator, Sequence
+from inspect import getattr_static
+from types import CodeType, ModuleType
 from typing import Any
 
 # Tests with one of these fixtures are timed, and those with such a mark, as a whole.
@@ -12,6 +13,7 @@ FIXTURES = ("benchmark", "codspeed_benchmark", "benchmark_weave")
 MARKS = ("benchmark", "codspeed_benchmark")
 WORD = re.compile("benchmark|codspeed", re.IGNORECASE)
 DYNAMICALLY = ("getfixturevalue", "getfuncargvalue")
+DEEPEST = 2  # how far functions are followed to others that they use
 
 
 def is_timed(item: Any) -> bool:
@@ -35,22 +37,44 @@ def takes_fixture(item: Any) -> bool:
     defined = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     functions += [one.func for several in defined.values() for one in several]
     parameters = repr(getattr(getattr(item, "callspec", None), "params", ""))
-    return any(_asks(function, parameters) for function in functions)
+    return _asks(functions, getattr(item, "cls", None), parameters)
 
 
-def _asks(function: Any, parameters: str, deep: int = 2) -> bool:
-    """Whether a function asks for one of the fixtures by name, or one that it calls does."""
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return False
-    codes = list(_codes(code))
-    names = {name for one in codes for name in one.co_names}
-    if names.intersection(DYNAMICALLY):
-        text = " ".join(repr(one.co_consts) for one in codes)
-        return bool(WORD.search(text + parameters))
-    known = getattr(function, "__globals__", {})
-    return deep > 0 and any(_asks(known.get(name), parameters, deep - 1) for name in names)
+def _asks(functions: Sequence[Any], owner: type | None, parameters: str) -> bool:
+    """Whether functions ask for one of the fixtures by name, or others that these use do.
+
+    They may use others of their modules, of the modules these import, and of the class `owner`.
+    """
+    left = [(function, owner, DEEPEST) for function in functions]
+    seen: set[CodeType] = set()
+    while left:
+        function, owner, deep = left.pop()
+        function = getattr(function, "__func__", function)
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        codes = list(_codes(code))
+        names = {name for one in codes for name in one.co_names}
+        variables = getattr(function, "__globals__", {})
+        used = [variables[name] for name in names if name in variables]
+        if names.intersection(DYNAMICALLY):
+            texts = [repr(one.co_consts) for one in codes]
+            texts += [one for one in used if type(one) is str]
+            if WORD.search(" ".join([*texts, parameters])):
+                return True
+        if deep:
+            used += [m for one in used if isinstance(one, ModuleType) for m in _named(one, names)]
+            left += [(method, owner, deep - 1) for method in _named(owner, names)]
+            for one in used:
+                kind = one if isinstance(one, type) else type(one)
+                left += [(method, kind, deep - 1) for method in (one, *vars(kind).values())]
+    return False
+
+
+def _named(owner: Any, names: Iterable[str]) -> list[Any]:
+    """The attributes of a class or module that have one of the names."""
+    return [getattr_static(owner, name, None) for name in names]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -1,8 +1,8 @@
 """Whether anything is run that differs between two versions, and whether that could be seen at all.
 
-Functions are seen as they begin, by a trace function in every thread; files as they are opened or
-run, by an audit hook, and as code asks whether they exist. So is what hides from all, such as
-processes: then it is unknown what runs, and the answer is that it may be changed code.
+Functions are seen as they begin, by a trace function in every thread; files as they are opened, run
+or asked about, by an audit hook and by `asked`. So is what hides from these, such as processes:
+then it is unknown what runs, and the answer is that it may be changed code.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from .asking import folder_of, report_questions
+from .asked import folder_of, on_asking
 from .origins import is_standard
 
 # How a reason ends that holds for all series: it was found while their suite was loaded.
@@ -38,8 +39,10 @@ OPEN_BY_PYTHON |= {"yaml", "_yaml", "markupsafe", "greenlet", "msgpack", "ujson"
 OPEN_BY_PYTHON |= {"pydantic_core", "rpds", "psutil", "sqlalchemy", "aiohttp", "multidict", "yarl"}
 OPEN_BY_PYTHON |= {"frozenlist", "propcache", "charset_normalizer", "wrapt", "coverage"}
 OPEN_BY_PYTHON |= {"simplejson"}
-OPEN_UNHEARD = {"_dbm", "_gdbm", "_tkinter"}  # of the standard library
+# Those of Python that open files by themselves.
+STANDARD_READERS = {"_sqlite3", "_dbm", "_gdbm", "_tkinter"}
 IMPORT = "<frozen importlib._bootstrap_external>"
+BY_PYTEST = f"{os.sep}_pytest{os.sep}"
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
 
@@ -66,22 +69,15 @@ class Watch:
         self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
         self._files: dict[str, str] = {}  # by their real path
         self._lines: dict[str, list[tuple[int, int, str]]] = {}
-        self._folders: dict[str, str] = {}  # which have a file more in one version
-        self._single: dict[str, str] = {}  # files and folders that only one version has
+        self._folders: dict[str, str] = {}  # which have an entry more in one version
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
         for name, effect in effects.items():
-            places = {side: self._real(side, name) for side in roots}
-            self._files.update(dict.fromkeys(places.values(), name))
-            if not all(map(os.path.lexists, places.values())):
-                folders = (os.path.dirname(place) for place in places.values())  # noqa: PTH120
-                self._folders.update(dict.fromkeys(folders, name))
-                self._single.update(dict.fromkeys(self._lacking(name), name))
+            self._note(name)
             for side, files in effect["lines"].items():
                 for file, lines in files.items() if side in roots else ():
                     there = self._lines.setdefault(self._real(side, file), [])
                     there += [(first, last, name) for first, last in lines]
-        names = {*self._files, *self._single}
-        self._names = {os.path.basename(file) for file in names}  # noqa: PTH119
+        self._names = {os.path.basename(file) for file in self._files}  # noqa: PTH119
         # Not by the code objects: those of two versions are equal, whatever their files.
         self._known: dict[tuple[str, int, str], frozenset[str]] = {}
         self._blind = self._seen = self.imported = ""
@@ -95,7 +91,20 @@ class Watch:
                 setattr(_thread, name, self._blinding(start))
         threading.settrace(self._look)
         sys.addaudithook(self._audit)
-        report_questions(self._hear)
+        on_asking(self._audit_asking)
+
+    def _note(self, name: str) -> None:
+        """Watch for a file, and for the folders that come and go with it."""
+        place = name
+        while True:
+            places = [self._real(side, place) for side in self._roots]
+            in_both = all(map(os.path.lexists, places))
+            if place == name or not in_both:
+                self._files.update(dict.fromkeys(places, name))
+            if in_both or not place:
+                return
+            place = os.path.dirname(place)  # noqa: PTH120
+            self._folders.update((self._real(side, place), name) for side in self._roots)
 
     def _blinding(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """The same, which starts a thread that nobody traces."""
@@ -108,14 +117,6 @@ class Watch:
 
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
-
-    def _lacking(self, name: str) -> Iterator[str]:
-        """Where a file of one version is or would be, and each folder that only one version has."""
-        for one in (name, *map(str, Path(name).parents)):
-            places = [self._real(side, one) for side in self._roots]
-            if all(map(os.path.lexists, places)):
-                return
-            yield from places
 
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         """A function begins; its lines are of no interest."""
@@ -148,7 +149,7 @@ class Watch:
                 caller = sys._getframe(1).f_code
                 if caller.co_filename not in (__file__, threading.__file__):
                     self._blind = "something else traces what is run"
-            elif event == "code.__new__" and not _outer(sys._getframe(1))[1]:
+            elif event == "code.__new__" and not outer_file(sys._getframe(1))[1]:
                 self._blind = "makes functions that cannot be recognised"
             elif event == "socket.connect":
                 self._seen = "connects to another process"
@@ -187,9 +188,11 @@ class Watch:
         if event not in LISTED and (given is None or isinstance(given, int)):
             return
         place = folder_of(given) if isinstance(given, int) else os.fsdecode(given or ".")
+        if event == "sqlite3.connect" and place.startswith("file:"):
+            place = unquote(urlsplit(place).path)
         frame = sys._getframe(2)
-        outer, between = _outer(frame)
-        by_pytest = f"{os.sep}_pytest{os.sep}" in outer
+        outer, between = outer_file(frame)
+        by_pytest = BY_PYTEST in outer
         if event in LISTED:
             ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
             if self._folders and not ours and not by_pytest:
@@ -218,23 +221,23 @@ class Watch:
         """Whether a path may be one of a file that differs: by its name, or as it is a link."""
         return os.path.basename(place) in self._names or os.path.islink(place)  # noqa: PTH114, PTH119
 
-    def _hear(self, place: str, of_kind: bool, frame: FrameType) -> None:
-        """Code asks about a file without opening it; only whether it exists, if it is `of_kind`."""
-        if not self._may_differ(place):
-            return
-        real = os.path.realpath(place)
-        name = self._single.get(real) or (None if of_kind else self._files.get(real))
-        outer, between = _outer(frame)
-        if name is None or outer.startswith(HERE):
-            return
-        by_pytest = f"{os.sep}_pytest{os.sep}" in outer
-        if by_pytest and (real.endswith(".py") or os.path.basename(real) == "pyproject.toml"):  # noqa: PTH119
-            return
-        if not {"warnings.py", "traceback.py"} & between:
-            self._seen = f"looks up {name}, which changed"
+    def _audit_asking(self, path: str, _: bool) -> None:
+        """It is asked whether a file exists, or how large it is."""
+        try:
+            if not self._may_differ(path):
+                return
+            name = self._files.get(os.path.realpath(path))
+            outer = outer_file(sys._getframe(2))[0]
+            if not name or outer.startswith(HERE) or BY_PYTEST in outer:
+                return
+            in_both = all(os.path.lexists(self._real(side, name)) for side in self._roots)
+            if not (name.endswith(".py") and in_both):  # as `inspect` asks of modules
+                self._seen = f"asks about {name}, which changed"
+        except Exception as reason:
+            self._blind = f"watching it failed: {reason!r}"
 
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
-        outer, _ = _outer(sys._getframe(2))
+        outer, _ = outer_file(sys._getframe(2))
         own = any(outer.startswith(root + os.sep) for root in self._roots.values())
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
         if own or not self._loading or program not in ASKED:
@@ -303,7 +306,7 @@ def _beat() -> None:
     """Called to see whether calls are seen."""
 
 
-def _outer(frame: FrameType | None) -> tuple[str, set[str]]:
+def outer_file(frame: FrameType | None) -> tuple[str, set[str]]:
     """The file of the first caller outside the standard library, and the files in between."""
     between: set[str] = set()
     while frame:
@@ -319,8 +322,8 @@ def _reads_files(item: tuple[str, Any]) -> str:
     """The package of an extension module that may open files unheard; nothing if it is none."""
     name, file = item[0].partition(".")[0], str(getattr(item[1], "__file__", None) or "")
     native = file.endswith((".so", ".pyd")) and "__mypyc" not in file
-    known = name not in OPEN_UNHEARD and (is_standard(file) or name in OPEN_BY_PYTHON)
-    return name if native and not known else ""
+    known = is_standard(file) or name in OPEN_BY_PYTHON
+    return name if name in STANDARD_READERS or (native and not known) else ""
 
 
 def _has_children() -> bool:
