@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 
 from ..compare.render import escaped
@@ -118,7 +119,8 @@ def record(causes: Causes) -> dict[str, Any]:
         about = asdict(one)
         del about["series"]
         explanations.append({**one.series._asdict(), **about})
-    fields = {**vars(causes), "explanations": explanations}
+    flames = msgspec.to_builtins(causes.flames)
+    fields = {**vars(causes), "explanations": explanations, "flames": flames}
     return {**fields, "verdict": sentences(causes), "exit_code": exit_code(causes)}
 
 

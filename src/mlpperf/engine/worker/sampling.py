@@ -185,7 +185,7 @@ class _Sampler(threading.Thread):
 def samples_of(
     runners: Mapping[str, Runner], seconds: float, rng: random.Random
 ) -> dict[str, Samples]:
-    """Samples of calls of each version, in turns, for so many seconds in all; one turn at least."""
+    """Samples of calls of each version, which take turns for some seconds, or one at least."""
     numbers = {side: _calls_in_a_row(runner) for side, runner in runners.items()}
     seen = {side: Samples() for side in runners}
     order = rng.sample(list(runners), len(runners))
