@@ -91,3 +91,11 @@ def test_a_damaged_record_is_refused(wrong: dict[str, object]) -> None:
         wrong = {"ratio": {"median": None, "low": None, "high": None}}
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**written, **wrong}, Flame)
+
+
+def test_a_table_has_the_functions_that_differ_and_how_many_samples_there_were() -> None:
+    table = flame(GROWN, Bounds(1.5, 1.49, 1.51)).table(chance=False)
+    assert table.rows == [["houses (a.py:9)", "30.0 → 80.0", "+50.0", "30.0 → 80.0"]]
+    assert "1,000 samples of the base" in table.notes[0]
+    everything = flame(GROWN, Bounds(1.5, 1.49, 1.51)).table()
+    assert [row[2] for row in everything.rows[1:]] == ["within chance"] * 2

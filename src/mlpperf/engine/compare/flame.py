@@ -14,8 +14,11 @@ import msgspec
 
 from ..history.fields import Amount, Bounds, Count, known
 from ..statistics.quantiles import normal_quantile
+from ..table import Table
+from ..words import plain
 from .records import NamedSeries, Side
 
+SHOWN_MOST = 10  # functions of a table
 CHANCE = 0.05  # probability that any function of equal versions differs
 
 
@@ -54,9 +57,16 @@ class Growth:
     significant: bool
 
     @property
-    def more(self) -> float:
-        """By how much its own share has grown."""
+    def difference(self) -> float:
+        """By how much its own share differs."""
         return self.own[1] - self.own[0]
+
+    @property
+    def row(self) -> list[str]:
+        """The cells of a table."""
+        both = [f"{100 * a:.1f} → {100 * b:.1f}" for a, b in (self.own, self.whole)]
+        change = f"{100 * self.difference:+.1f}" if self.significant else "within chance"
+        return [plain(f"{self.function} ({self.place})"), both[0], change, both[1]]
 
 
 class Flame(NamedSeries, kw_only=True, gc=False):
@@ -82,7 +92,7 @@ class Flame(NamedSeries, kw_only=True, gc=False):
             raise ValueError("a frame has no caller before it")
 
     def growths(self) -> list[Growth]:
-        """Every function; what has grown most by itself comes first."""
+        """Every function, the largest significant difference of its own time first."""
         below = [[0.0, 0.0] for _ in self.frames]
         for frame in self.frames:
             if frame.caller >= 0:
@@ -100,7 +110,7 @@ class Flame(NamedSeries, kw_only=True, gc=False):
             Growth(*name, (of[0], of[1]), (of[2], of[3]), self.differs(of[0], of[1]))
             for name, of in sums.items()
         ]
-        return sorted(growths, key=lambda one: -one.more)
+        return sorted(growths, key=lambda one: (not one.significant, -abs(one.difference)))
 
     def _up(self, number: int) -> Iterator[tuple[str, str]]:
         """The callers of a frame."""
@@ -123,3 +133,16 @@ class Flame(NamedSeries, kw_only=True, gc=False):
             errors += scale**2 * smooth * (1 - smooth) / number
         tests = max(len(self.frames), 1)
         return abs(head - base) > normal_quantile(1 - CHANCE / 2 / tests) * math.sqrt(errors)
+
+    def table(self, chance: bool = True) -> Table:
+        """The functions that differ most; with `chance`, also those that may do so by chance."""
+        shown = [one for one in self.growths() if chance or one.significant]
+        number, of = (self.samples[side] for side in ("base", "head"))
+        return Table(
+            f"{plain(self.named.name)}: time of functions, in % of a call of the base",
+            ("function", "own time", "difference", "with what it calls"),
+            [one.row for one in shown[:SHOWN_MOST]],
+            wrap=(0,),
+            notes=[f"By {number:,} samples of the base and {of:,} of the head, after the timing."],
+            code=(0,),
+        )
