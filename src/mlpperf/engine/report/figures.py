@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..calibrate.trials import DetectionRate
-from ..compare.flame import Flame, Frame
+from ..compare import Flame, Frame
 from ..history.fields import Bounds, known
 from ..race.result import Result
 from ..statistics.intervals import Interval

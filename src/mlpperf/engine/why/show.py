@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from rich.console import Group, RenderableType
 
-from ..compare.render import escaped
+from ..compare.render import coded, escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
 from ..table import Table
@@ -119,7 +119,7 @@ def markdown(causes: Causes) -> str:
         lines.append("</details>")
     for functions in _tables(causes):
         summary = f"<details><summary>{escaped(functions.title)}</summary>"
-        lines += ["", summary, "", functions.to_markdown(escaped, escaped), "", "</details>"]
+        lines += ["", summary, "", functions.to_markdown(escaped, coded), "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
