@@ -13,7 +13,6 @@ from mlpperf.engine.why.samples import joined, sampled
 from mlpperf.engine.worker.frames import Frame, Sampled
 
 SERIES = Series("tests/a.py", "", "test_a", "pytest")
-COMMAND = Series("commands", "", "help", "commands")
 KNOWN = Interval(1.5, 1.4, 1.6)
 
 
@@ -59,7 +58,7 @@ def run(*answers: Any, apart: bool = False, **ratios: Any) -> list[Any]:
     context = mock.Mock()
     context.pool.run.side_effect = answers
     known = {SERIES: KNOWN} if ratios.get("known") else {}
-    flames = sampled(context, [SERIES, COMMAND], 1.0, known, apart)
+    flames = sampled(context, [SERIES], 1.0, known, apart)
     assert context.pool.run.call_count == len(answers)
     return flames
 

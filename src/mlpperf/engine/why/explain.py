@@ -13,6 +13,7 @@ from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
 from ..pool.pool import Pool
 from ..statistics.robust import ROW
+from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.parts import Diff, Parts, runs, split
 from ..versions.prepare import Pair
@@ -62,17 +63,18 @@ def explain(
     commits = {side: getattr(pair, side).commit for side in SIDES}
     causes = Causes(pair.base.name, pair.head.name, commits, budget=budget)
     chosen = series[:SERIES_MOST]
-    sampling = min(SAMPLING_SHARE * budget / max(len(chosen), 1), SAMPLING_MOST)
+    in_workers = [one for one in chosen if one.suite != COMMANDS]  # which can look into them
+    sampling = min(SAMPLING_SHARE * budget / max(len(in_workers), 1), SAMPLING_MOST)
     with alone(), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget, seed)
         context = Context(pool, pair, Selection(), warnings.append, progress)
         try:
-            causes = _by_parts(context, causes, chosen, budget - len(chosen) * sampling)
+            causes = _by_parts(context, causes, chosen, budget - len(in_workers) * sampling)
         except _UnknownError as reason:
             causes = replace(causes, unknown=str(reason))
         progress("where do the calls spend their time?")
         ratios = {one.series: one.whole for one in causes.explanations}
-        flames = sampled(context, chosen, sampling, ratios, apart=bool(causes.unknown))
+        flames = sampled(context, in_workers, sampling, ratios, apart=bool(causes.unknown))
     return replace(
         causes,
         left_out=len(series) - len(causes.explanations) if not causes.unknown else 0,
@@ -144,6 +146,8 @@ def _run(pool: Pool, diff: Diff, series: Sequence[Series]) -> search.Units:
     """The units of the difference that any series may run; all if that is unknown."""
     ran: dict[str, set[str]] = {side: set() for side in SIDES}
     units = search.units_of(diff)
+    if any(one.suite == COMMANDS for one in series):  # whose processes cannot be looked into
+        return units
     for suite, some in by_suite(series).items():
         for side in SIDES:
             answers, lost = pool.run("places", [side], suite, series=[one.names for one in some])

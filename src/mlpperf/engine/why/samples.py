@@ -11,7 +11,6 @@ from ..compare.flame import Flame, Frame
 from ..history.fields import Bounds
 from ..pool.process import DependentError
 from ..statistics.intervals import Interval, ratio_interval
-from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..worker.frames import Sampled
 from ..worker.protocol import Session
@@ -42,8 +41,6 @@ def sampled(
     """
     flames = []
     for suite, some in by_suite(series).items():
-        if suite == COMMANDS:  # their processes cannot be looked into
-            continue
         groups = [[side] for side in SIDES] if apart else [SIDES]
         sessions = [Session(one.names, seconds / len(groups)) for one in some]
         answers: dict[Series, dict[str, Sampled]] = {}
