@@ -275,6 +275,7 @@ def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     assert sentences(causes) == [
         "The causes are unknown: each version needs processes of its own (as asked)."
     ]
+    assert [flame.frames[0].function for flame in causes.flames] == ["run"]
 
 
 def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
