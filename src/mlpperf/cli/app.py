@@ -119,7 +119,8 @@ def _options(
 
 for _group, _commands in GROUPS.items():
     for _command in _commands:
-        _name, _kind = _command.__name__.rstrip("_"), TakingCommand if _command is compare else None
+        _name = _command.__name__.rstrip("_")
+        _kind = TakingCommand if _command in (compare, why) else None
         # Typer would keep the ends of lines within a paragraph.
         _help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(_command) or "")
         app.command(_name, cls=_kind, help=_help, rich_help_panel=_group)(_command)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,10 +13,16 @@ from ..engine.options import Format, Formats, Python, Records, Slower, Suites, W
 from ..errors import MlpperfError
 from . import extensions
 from .causes import causes_of
+from .command_given import command_given
 from .conclusion import compared
+
+if TYPE_CHECKING:
+    from ..engine.compare import ComparisonRecord
+    from ..engine.suites.series import Series
 
 
 def why(
+    context: typer.Context,
     series: Slower = None,
     base: Annotated[
         str | None,
@@ -40,7 +49,7 @@ def why(
 
     Times versions that have only some parts of the change: each changed function is added to the
     base and taken out of the head. Explains the last recorded comparison with a change; with
-    --base, compares first.
+    --base, compares first. A command after --, such as -- mytool --help, is examined likewise.
     """
     from ..engine import terminal
     from ..engine.compare import Request
@@ -50,11 +59,15 @@ def why(
 
     if head is not None and base is None:
         raise MlpperfError("--head needs --base, the commit before the change.")
+    words = command_given(context, suite)
+    if words and series:
+        raise MlpperfError("A benchmark and a command after -- exclude each other.")
     options: dict[str, Any] = {"kinds": suite or (), "python": python, "extra": with_ or ()}
-    options["usual"] = extensions.hot_paths()
+    options |= {"usual": extensions.hot_paths(), "command": words}
     recording = Recording("causes", "causes", records)
     if base is None:
-        record, changed = latest(recording.file.parent, series)
+        record, changed = latest(recording.file.parent, shlex.join(words) or series)
+        options["command"] = words or _recorded_command(record, changed)
         commits = record.commits["base"] or record.base, record.commits["head"]
     else:
         named = [series] if series else ()
@@ -71,3 +84,16 @@ def why(
         terminal.console().print(text(causes), crop=False)
     if code := exit_code(causes):
         raise typer.Exit(code)
+
+
+def _recorded_command(record: ComparisonRecord, changed: Sequence[Series]) -> list[str]:
+    """The words of the command that followed -- in a recorded comparison; none of another one."""
+    from ..engine.suites.commands import COMMANDS
+    from ..engine.suites.settings import settings
+    from ..engine.versions.repository import project_folder
+
+    name = changed[0].variant
+    if changed[0].suite != COMMANDS or name not in record.selected:
+        return []
+    top, below = project_folder(Path.cwd())
+    return [] if name in settings(top / below).commands else shlex.split(name)

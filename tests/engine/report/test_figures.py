@@ -7,8 +7,9 @@ from unittest import mock
 import pytest
 
 from mlpperf.articles.plots import Curves, check_plot, save
+from mlpperf.engine.compare.flame import Flame, Frame
 from mlpperf.engine.history.fields import Bounds
-from mlpperf.engine.report.figures import by_name, interval, points
+from mlpperf.engine.report.figures import by_name, icicle, interval, points
 from mlpperf.errors import MlpperfError
 
 EPOCHS = [
@@ -60,3 +61,20 @@ def test_plots_are_html() -> None:
     check_plot(Path("run.html"))
     with pytest.raises(MlpperfError, match=r"must end in \.html, not run\.png"):
         check_plot(Path("run.png"))
+
+
+def test_functions_stand_below_their_callers_and_only_what_differs_has_a_colour() -> None:
+    frames = [
+        Frame(-1, "walk", "a.py:1", 1.0, 1.5),
+        Frame(0, "old.<locals>.<lambda>", "a.py:9", 0.3, 0.8),
+        Frame(0, "same", "a.py:5", 0.6, 0.61),
+    ]
+    number = {"base": 1000, "head": 1000}
+    ratio = Bounds(1.5, 1.49, 1.51)
+    flame = Flame("a.py", "", "test_a", "pytest", ratio=ratio, samples=number, frames=frames)
+    (trace,) = icicle(flame)["data"]
+    assert trace["labels"] == ["a call", "walk", "&lt;lambda&gt;", "same"]
+    assert trace["parents"] == ["", "0", "1", "1"]
+    assert trace["values"] == pytest.approx([0.0, 0.095, 0.55, 0.605])
+    assert trace["marker"]["colors"] == [50.0, 50.0, 50.0, 0.0]
+    assert trace["customdata"][3] == ["a.py:5", "60.0 → 61.0", "a difference within chance"]

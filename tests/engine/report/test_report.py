@@ -504,6 +504,8 @@ def test_without_records_every_page_says_how_to_make_some(
     for name in pages:
         assert "There are no records" in pages[name], name
         assert "cannot be drawn" not in pages[name]
+    menu = pages["index.html"].partition("<nav")[2].partition("</nav>")[0]
+    assert re.findall(r'href="([^"]+)"', menu) == ["index.html"]
 
 
 def test_bad_input_is_one_sentence(few: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlpperf.cli.app import app
+from mlpperf.cli.why import _recorded_command
 from mlpperf.engine.compare import CausesRecord
 from mlpperf.engine.history.reading import read_records
 from mlpperf.engine.suites.series import Series
@@ -123,6 +124,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(EXPLAIN, name, 4)
     for name in ("SECONDS_LEAST", "SECONDS_MOST"):
         monkeypatch.setattr(EXPLAIN, name, 0.15)
+    monkeypatch.setattr(EXPLAIN, "SAMPLING_MOST", 1.0)
 
 
 @pytest.fixture
@@ -172,6 +174,10 @@ def test_the_guilty_function_is_named_and_the_innocent_are_not(town: Any) -> Non
     assert causes.parts == 5
     assert causes.run == 4  # `never` is not run
     assert "```diff" in markdown(causes)
+    (flame,) = causes.flames
+    assert flame.named == TEST
+    assert flame.frames[0].function == "run"
+    assert any(frame.function == "streets" and frame.head for frame in flame.frames)
 
 
 def test_parts_that_fail_alone_are_one_cause(town: Any) -> None:
@@ -269,6 +275,7 @@ def test_versions_in_processes_of_their_own_have_no_causes(town: Any) -> None:
     assert sentences(causes) == [
         "The causes are unknown: each version needs processes of its own (as asked)."
     ]
+    assert [flame.frames[0].function for flame in causes.flames] == ["run"]
 
 
 def test_calls_that_are_too_long_for_the_budget_are_refused(town: Any) -> None:
@@ -285,6 +292,25 @@ def test_a_benchmark_that_fails_has_no_causes(town: Any) -> None:
     town.replace("src/town/streets.py", "LIMIT = 200", "LIMIT = None")
     town.commit("broken")
     assert explained(town).unknown == "the benchmarks do not run to an end"
+
+
+def test_the_parts_of_a_command_are_timed_by_running_it(town: Any) -> None:
+    town.write("pyproject.toml", PYPROJECT + '[project.scripts]\ntown = "town.streets:main"\n')
+    text = (town.folder / "src/town/streets.py").read_text()
+    town.write("src/town/streets.py", f"{text}\n\ndef main():\n    print(walk(20))\n")
+    town.commit("a script")
+    much = SLOW.replace("60 *", "6000 *")
+    town.replace("src/town/streets.py", "return len([1", f"return {much} + len([1")
+    town.replace(
+        "src/town/streets.py", "def never(n):\n    return n", "def never(n):\n    return -n"
+    )
+    town.commit("slower")
+    causes = explained(
+        town, Series("commands", "", "town --fast", "commands"), command=["town", "--fast"]
+    )
+    assert named(causes) == [["Town.size (src/town/streets.py:30)"]]
+    assert causes.run == causes.parts == 2  # what a process of its own runs is not known
+    assert causes.flames == ()
 
 
 def run(project: Any, *arguments: str) -> Any:
@@ -320,6 +346,22 @@ def test_why_explains_the_last_comparison_with_a_change(town: Any) -> None:
     assert "No recorded comparison shows a change of '*no such*'" in refused.output
 
 
+def test_a_command_that_was_given_to_a_comparison_is_given_again(project: Any) -> None:
+    given = Series("commands", "", "town --fast 'a b'", "commands")
+    record = mock.Mock(selected=("town --fast 'a b'", "start"))
+    with contextlib.chdir(project.folder):
+        assert _recorded_command(record, [given]) == ["town", "--fast", "a b"]
+        assert _recorded_command(record, [TEST]) == []
+        assert _recorded_command(mock.Mock(selected=()), [given]) == []
+        start = given._replace(variant="start")
+        assert _recorded_command(record, [start]) == ["start"]
+        table = "[tool.mlpperf.commands]\nstart = 'import:town'\n"
+        project.write("pyproject.toml", PYPROJECT + table)
+        assert _recorded_command(record, [start]) == []
+
+
 def test_why_needs_a_change(command: Any, refused: Any) -> None:
+    assert "exclude each other" in refused("why", "test_run", "--", "town")
+    assert "change of 'town --fast'" in refused("why", "--", "town", "--fast")
     assert "No recorded comparison shows a change" in refused("why")
     assert "--head needs --base" in refused("why", "--head", "HEAD")

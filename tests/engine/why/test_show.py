@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,9 +16,12 @@ from rich.console import Console
 from mlpperf.cli import causes as after
 from mlpperf.engine.compare import CausesRecord, Comparison, Request, render
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.flame import Flame, Frame
 from mlpperf.engine.compare.whole import read_recorded
+from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.history.records import append, as_records, current_commit
 from mlpperf.engine.machine.environment import environment
+from mlpperf.engine.report.blocks import Plot, Table
 from mlpperf.engine.report.causes_section import causes_section
 from mlpperf.engine.report.forest import Forest
 from mlpperf.engine.statistics.intervals import Interval
@@ -121,6 +125,29 @@ def test_the_record_can_be_read_and_is_shown_on_the_page() -> None:
     assert any(row.verdict == "not significant" for row in rows)
     (code,) = [block for block in blocks if block.kind == "code"]
     assert "&lt;b&gt;" in str(code.sources)
+    assert not any(isinstance(block, Plot) for block in blocks)
+
+
+def test_functions_that_take_longer_are_shown_everywhere() -> None:
+    frames = [Frame(-1, "walk", "a.py:1", 1.0, 1.5), Frame(0, "houses|", "a.py:9", 0.3, 0.8)]
+    number, ratio = {"base": 1000, "head": 1000}, Bounds(1.5, 1.49, 1.51)
+    flame = Flame(*SERIES, ratio=ratio, samples=number, frames=frames)
+    causes = replace(CAUSES, flames=(flame,))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(text(causes))
+    assert "30.0 → 80.0" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "houses\\| (a.py:9) | 30.0" in markdown(causes)
+    (written,) = as_records("causes", current_commit(), [record(causes)])
+    read = msgspec.json.decode(json.dumps(written), type=CausesRecord)
+    assert read.flames == [flame]
+    blocks = causes_section(read).blocks
+    assert [block.alt for block in blocks if isinstance(block, Plot)]
+    (table,) = (block for block in blocks if isinstance(block, Table))
+    assert len(table.rows) == 2
+    same = replace(
+        CAUSES, flames=(msgspec.structs.replace(flame, samples=dict.fromkeys(number, 3)),)
+    )
+    assert "30.0 → 80.0" not in markdown(same)
 
 
 # --- after a comparison ---------------------------------------------------------------------------

@@ -36,10 +36,11 @@ def _page(
     site: Draft, file: str, name: str, verdict: str, sections: list[Section], command: str
 ) -> None:
     """Add a page, or one that names the command that makes its first records."""
-    if not sections:
+    empty = not sections
+    if empty:
         sections = [Section("How to measure it", [Prose(f"Run {command}.")])]
         verdict = "There are no records of this yet."
-    site.pages.append(Page(file, name, verdict, sections, name))
+    site.pages.append(Page(file, name, verdict, sections, name, empty=empty))
 
 
 def by_machine(records: Sequence[AnyRecord]) -> dict[str, list[AnyRecord]]:

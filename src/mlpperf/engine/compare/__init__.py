@@ -5,6 +5,7 @@ from __future__ import annotations
 from .budget import BUDGET, SUITE_BUDGET
 from .causes import CausesRecord
 from .details import ComparisonDetails, Remarks, SeriesDetails, read_in_full
+from .flame import Flame, Frame
 from .merging import merged, read_parts
 from .outcomes import Outcome
 from .pipeline import compare
@@ -21,6 +22,8 @@ __all__ = [
     "Comparison",
     "ComparisonDetails",
     "ComparisonRecord",
+    "Flame",
+    "Frame",
     "Outcome",
     "Remarks",
     "Request",

@@ -8,6 +8,7 @@ import msgspec
 
 from ..history.fields import Amount, Bounds, Count, Name
 from ..history.records import Origin
+from .flame import Flame
 from .records import NamedSeries
 
 
@@ -47,6 +48,7 @@ class CausesRecord(Origin, kw_only=True):
     warnings : what went wrong on the way, a sentence each.
     verdict : the causes in a sentence for each series.
     exit_code : 0 all changes are explained, 2 not all are.
+    flames : where the calls of each series spend their time, if that could be sampled.
     """
 
     FILE = "causes"
@@ -65,3 +67,4 @@ class CausesRecord(Origin, kw_only=True):
     warnings: list[str]
     verdict: list[str]
     exit_code: Count
+    flames: list[Flame] = msgspec.field(default_factory=list)

@@ -106,7 +106,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
 Causes = msgspec.defstruct(
     "Causes",
     [
-        (field.name, field.type)
+        (field.name, field.type, *([[]] if field.default_factory is list else []))
         for field in msgspec.structs.fields(CausesRecord)
         if field.name not in Origin.__struct_fields__
     ],

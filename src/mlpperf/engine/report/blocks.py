@@ -177,6 +177,7 @@ class Page:
     sections: Sequence[Section]
     nav: str = ""  # its entry in the navigation
     about: str = ""  # what a search shows and finds besides the title
+    empty: bool = False  # it has no records to show, so it is not in the navigation
 
     @property
     def scripts(self) -> list[str]:

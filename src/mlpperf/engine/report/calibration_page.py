@@ -43,6 +43,8 @@ def calibration(site: Draft) -> None:
         table = show.calibration(rates, "Rates for slowdowns that were put into the code")
         blocks.append(site.offer(f"calibration-{number}", replace(table, records=records)))
         sections.append(Section(name, [*blocks, Prose(where_from(asked), quiet=True)]))
-    if not sections:
+    empty = not sections
+    if empty:
         sections.append(Section("Calibration", [none_yet("`mlpperf calibrate`")]))
-    site.pages.append(Page("calibration.html", "Calibration", verdict, sections, "Calibration"))
+    name = "Calibration"
+    site.pages.append(Page("calibration.html", name, verdict, sections, name, empty=empty))

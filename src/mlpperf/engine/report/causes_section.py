@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from ..compare import CausesRecord
 from ..history.fields import Bounds
 from ..words import by_percent, count, plain, some
-from .blocks import Code, Prose, Section, highlighted
+from .blocks import Code, Plot, Prose, Section, highlighted
+from .figures import icicle
 from .forest import Forest, Row, ratio_of
 
 HOW_TO_READ = (
@@ -15,6 +18,12 @@ HOW_TO_READ = (
     "took turns in the same processes. The change by a part is the mean of both, with its 95 % "
     "interval. A part is a cause if the interval, corrected for the number of parts, excludes no "
     "change."
+)
+HOW_TO_READ_FLAMES = (
+    "A function stands below its caller, and is as wide as its share of the time of a call, on "
+    "average of base and head. Orange takes longer in the head, blue less, by more than chance "
+    "explains; grey does not differ. A click on a function enlarges it, one on the top row goes "
+    "back. Shares are of a call of the base, from samples of both versions, so they are not exact."
 )
 NAMED_MOST = 2  # parts in a row
 
@@ -47,6 +56,16 @@ def causes_section(record: CausesRecord) -> Section:
         if sources:
             blocks.append(Code(sources))
     blocks.append(Prose(HOW_TO_READ, quiet=True))
+    for flame in record.flames:
+        name = plain(flame.named.name)
+        alt = f"functions of {name} below their callers; the table has those that differ most"
+        blocks += [
+            Prose(Markup("<h3>{}</h3>").format(f"Where {name} spends its time")),
+            Plot(icicle(flame), alt),
+            flame.table(),
+        ]
+    if record.flames:
+        blocks.append(Prose(HOW_TO_READ_FLAMES, quiet=True))
     return Section("Causes", blocks)
 
 

@@ -39,7 +39,8 @@ def comparison_list(site: Draft) -> None:
         sections.append(Section("Comparisons", [none_yet("`mlpperf compare BASE`")]))
     if site.material.points:
         sections.append(Section("Any two commits", _two_commits(site)))
-    site.pages.append(Page("compare.html", "Compare", verdict, sections, "Compare"))
+    empty = not records and not site.material.points
+    site.pages.append(Page("compare.html", "Compare", verdict, sections, "Compare", empty=empty))
 
 
 def _list(site: Draft, records: Sequence[ComparisonRecord]) -> Table:

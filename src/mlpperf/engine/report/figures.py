@@ -9,13 +9,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ..calibrate.trials import DetectionRate
+from ..compare import Flame, Frame
 from ..history.fields import Bounds, known
 from ..race.result import Result
 from ..statistics.intervals import Interval
 
 Figure = dict[str, Any]
 Trace = Mapping[str, Any]
+LEVELS = 30  # of functions below each other that are drawn; the others, at a click
 ROW = 26  # pixels of a bar or a point with its name
 BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"}  # a legend
 # Left alone, Plotly labels 20 as 2, and each of 1 to 9 in every decade.
@@ -161,3 +165,41 @@ def detection(rates: Sequence[DetectionRate]) -> Figure:
         hovertemplate="%{x:g} % slower: %{y:.0f} % detected<extra></extra>",
     )
     return over([line], axis("slowdown in %"), axis("detected, in % of all", range=[0, 105]))
+
+
+def icicle(flame: Flame) -> Figure:
+    """Functions below their callers, as wide as the mean of both versions, coloured by change."""
+    frames = [Frame(-1, "a call", "", 1.0, known(flame.ratio.median))]
+    frames += [msgspec.structs.replace(one, caller=one.caller + 1) for one in flame.frames]
+    own = [(one.base + one.head) / 2 for one in frames]
+    depths = [0] * len(frames)
+    changes = []
+    for number, one in enumerate(frames):
+        if number:
+            own[one.caller] -= (one.base + one.head) / 2
+            depths[number] = depths[one.caller] + 1
+        differs = flame.differs(one.base, one.head)
+        changes.append(round(100 * (one.head - one.base), 2) if differs else 0.0)
+    most = max(map(abs, changes)) or 1.0
+    words = [f"{change:+.1f}" if change else "a difference within chance" for change in changes]
+    places = zip(frames, words, strict=True)
+    trace = {
+        "type": "icicle",
+        "ids": [str(number) for number in range(len(frames))],
+        "parents": ["", *(str(one.caller) for one in frames[1:])],
+        "labels": [plain_text(one.function.rpartition("<locals>.")[2]) for one in frames],
+        "values": [round(max(value, 0.0), 5) for value in own],
+        "marker": {"colors": changes, "cmin": -most, "cmid": 0, "cmax": most},
+        "customdata": [
+            [plain_text(one.place), f"{100 * one.base:.1f} → {100 * one.head:.1f}", word]
+            for one, word in places
+        ],
+        "hovertemplate": "%{label}<br>%{customdata[0]}<br>%{customdata[1]} % of a call of the base"
+        "<br>%{customdata[2]}<extra></extra>",
+        "tiling": {"orientation": "v"},
+        "pathbar": {"visible": False},
+        "maxdepth": LEVELS,
+    }
+    height = ROW * (1 + min(max(depths) + 1, LEVELS))
+    layout = {"margin": dict.fromkeys("lrtb", 4), "uniformtext": {"minsize": 10, "mode": "hide"}}
+    return {"data": [trace], "layout": {"height": height, **layout}}

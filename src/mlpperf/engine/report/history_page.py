@@ -29,7 +29,9 @@ def history(site: Draft) -> None:
         sections.append(_map(site))
         sections += _not_known(site)
     sections.append(_basis(site))
-    site.pages.append(Page("history.html", "History", _verdict(site), sections, "History"))
+    empty = levels is None and site.material.history is None
+    verdict = _verdict(site)
+    site.pages.append(Page("history.html", "History", verdict, sections, "History", empty=empty))
 
 
 def _verdict(site: Draft) -> str:

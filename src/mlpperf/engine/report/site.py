@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -34,8 +34,6 @@ from .path_pages import path_page
 
 MANIFEST = ".mlpperf-report.json"  # lists the files written, so that no other is deleted
 MESSAGE_MOST = 500  # characters about a page that cannot be drawn
-FIRST = (("index.html", "Overview"), ("history.html", "History"), ("compare.html", "Compare"))
-LAST = (("calibration.html", "Calibration"),)
 STYLES = ("report.css", "forest.css")
 # Scripts are only the site's own files; Plotly sets styles of its own.
 POLICY = (
@@ -78,9 +76,13 @@ def write(
     return out / "index.html"
 
 
-def navigation(content: Content) -> tuple[tuple[str, str], ...]:
-    """File and name of every page that all the others link to."""
-    return (*FIRST, *((file, name) for file, name, _ in content.pages), *LAST)
+def navigation(planned: Sequence[Planned], pages: Mapping[str, Page]) -> dict[str, str]:
+    """The name of every page that all the others link to, by its file: those with records."""
+    shown: dict[str, str] = {}
+    for file, _, name, _ in planned:
+        if name and name not in shown.values() and not pages[file].empty:
+            shown[file] = name
+    return shown
 
 
 def _owned(out: Path) -> set[str]:
@@ -116,20 +118,34 @@ def _files(site: Draft, project: str) -> dict[str, bytes]:
     """
     drafted = _planned(site)
     site.planned = {page.file for page in drafted}
-    drawn, failed, scripts = {}, [], {"report.js"}
-    for file, title, nav, draft in drafted:
+    failed: dict[str, str] = {}
+    pages: dict[str, Page] = {}
+
+    def stands_in(planned: Planned, reason: Exception) -> Page:
+        """The page that names the reason."""
+        file, title, nav, _ = planned
+        why = f"cannot be drawn ({type(reason).__name__}: {reason})"
+        failed[file] = plain(f"The page of {title}, {file}, {why}")[:MESSAGE_MOST]
+        return Page(file, title, f"This page {why}; the others can.", [], nav)
+
+    for planned in drafted:
         try:
-            draft(site)
-            drawn[file] = _drawn(site.pages[-1], site, project)
-            scripts.update(site.pages[-1].scripts)
+            planned.draft(site)
+            pages[planned.file] = site.pages[-1]
         except Exception as reason:  # the other pages are written all the same
-            why = f"cannot be drawn ({type(reason).__name__}: {reason})"
-            failed.append(plain(f"The page of {title}, {file}, {why}")[:MESSAGE_MOST])
-            page = Page(file, title, f"This page {why}; the others can.", [], nav)
-            drawn[file] = _drawn(page, site, project)
+            pages[planned.file] = stands_in(planned, reason)
+    draw = partial(_drawn, site=site, project=project, navigation=navigation(drafted, pages))
+    drawn, scripts = {}, {"report.js"}
+    for planned in drafted:
+        page = pages[planned.file]
+        try:
+            drawn[page.file] = draw(page)
+            scripts.update(page.scripts)
+        except Exception as reason:
+            drawn[page.file] = draw(stands_in(planned, reason))
     if len(failed) == len(drafted):
-        raise MlpperfError(f"No page of the report can be drawn, such as: {failed[0]}.")
-    for sentence in failed:
+        raise MlpperfError(f"No page of the report can be drawn, such as: {min(failed.values())}.")
+    for sentence in failed.values():
         print(f"mlpperf: {sentence}.", file=sys.stderr)
     return _assets(scripts) | _index(site) | site.data | dict(reversed(drawn.items()))
 
@@ -196,7 +212,7 @@ def _index(site: Draft) -> dict[str, bytes]:
     return {"data/search.js": f"mlpperf.search({_json(pages)});\n".encode()}
 
 
-def _drawn(page: Page, site: Draft, project: str) -> bytes:
+def _drawn(page: Page, site: Draft, project: str, navigation: Mapping[str, str]) -> bytes:
     text = (
         environment()
         .get_template("page.html")
@@ -205,7 +221,7 @@ def _drawn(page: Page, site: Draft, project: str) -> bytes:
             project=project,
             version=__version__,
             today=f"{datetime.now(UTC):%Y-%m-%d}",
-            navigation=navigation(site.content),
+            navigation=navigation,
             policy=POLICY,
             scripts=page.scripts,
             commit_url=site.material.commit_url,

@@ -137,9 +137,10 @@ def _facts(site: Draft, opened: int) -> list[tuple[str, str, str, str]]:
         ]
         within = [Known.of(fit).within for fit in levels.fits.values()]
         if typical := float(np.median([one for one in within if one > 0] or [0.0])):
-            facts.append(
-                (f"±{100 * typical:.1f} %", "typical 95 % interval", "calibration.html", "")
+            page = (
+                "calibration.html" if site.material.calibrations else "history.html#all-benchmarks"
             )
+            facts.append((f"±{100 * typical:.1f} %", "typical 95 % interval", page, ""))
     return facts
 
 

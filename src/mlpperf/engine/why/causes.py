@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..compare.flame import Flame
 from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval, student_interval
 from ..suites.series import THRESHOLD, Series
@@ -137,6 +138,7 @@ class Causes:
     budget: float = 0.0
     total: float = 0.0
     warnings: tuple[str, ...] = ()
+    flames: tuple[Flame, ...] = ()
 
 
 def versions_of(group: Parts, diff: Diff) -> tuple[Parts, Parts]:

@@ -13,6 +13,7 @@ from ..compare.dry_run import by_suite, dry_run, ran_in_both
 from ..pool.lock import alone
 from ..pool.pool import Pool
 from ..statistics.robust import ROW
+from ..suites.commands import COMMANDS
 from ..suites.series import Selection, Series
 from ..versions.parts import Diff, Parts, runs, split
 from ..versions.prepare import Pair
@@ -22,6 +23,7 @@ from ..worker.protocol import DryRun, Places
 from . import search
 from .causes import Causes, Explanation, conclude, versions_of
 from .experiment import NOTHING, Blocks, Experiment
+from .samples import sampled
 
 BUDGET = 60.0  # seconds of timing
 SERIES_MOST = 4  # that are explained at a time
@@ -34,6 +36,7 @@ OVER_BUDGET = 1.5  # by how much the fewest processes of the fewest versions may
 FEWEST_VERSIONS = 4  # the base, the head, and both with one group exchanged
 SECONDS_LEAST, SECONDS_MOST = 0.4, 2.5  # of a series in a process
 CALL_SECONDS_MOST = 60.0
+SAMPLING_MOST, SAMPLING_SHARE = 2.0, 0.1  # seconds of a series; of the budget, for all
 
 
 def explain(
@@ -59,45 +62,68 @@ def explain(
     start, warnings = time.perf_counter(), list[str]()
     commits = {side: getattr(pair, side).commit for side in SIDES}
     causes = Causes(pair.base.name, pair.head.name, commits, budget=budget)
-    if pair.isolated:
-        why = f"each version needs processes of its own ({pair.isolated})"
-        return replace(causes, unknown=why)
     chosen = series[:SERIES_MOST]
+    in_workers = [one for one in chosen if one.suite != COMMANDS]  # which can look into them
+    sampling = min(SAMPLING_SHARE * budget / max(len(in_workers), 1), SAMPLING_MOST)
     with alone(), scratch("inputs") as inputs:
         pool = Pool(pair, inputs, warnings.append, budget, seed)
-        progress("which parts of the change do the benchmarks run?")
         context = Context(pool, pair, Selection(), warnings.append, progress)
-        known = dry_run(context, chosen, CALL_SECONDS_MOST)
-        timeable = {one: run for one, run in known.items() if ran_in_both(run)}
-        mixed = any(took.foreign for run in timeable.values() for took in run.took.values())
-        if mixed or not timeable:
-            why = "the versions run each other's code in one process"
-            return replace(causes, unknown=why if mixed else "the benchmarks do not run to an end")
-        diff = split(pair.base, pair.head)
-        if not diff.parts:
-            return replace(causes, unknown="no part of the change is code or data")
-        timeable = _affordable(timeable, budget)
-        least = _least(timeable, FEWEST_VERSIONS)
-        if least > OVER_BUDGET * budget:
-            why = f"a call takes too long for {budget:.0f} s of timing; use --budget"
-            return replace(causes, unknown=f"{why} {math.ceil(least)}")
-        experiment = Experiment(pool, diff, pair.base.whole.parent, timeable, CALL_SECONDS_MOST)
-        run = _run(pool, diff, list(timeable))
-        study = _Study(experiment, timeable, budget, progress)
         try:
-            explanations = study.explanations(run)
-        except MlpperfError as reason:
-            causes = replace(causes, unknown=str(reason).rstrip("."))
-            explanations = []
+            causes = _by_parts(context, causes, chosen, budget - len(in_workers) * sampling)
+        except _UnknownError as reason:
+            causes = replace(causes, unknown=str(reason))
+        progress("where do the calls spend their time?")
+        ratios = {one.series: one.whole for one in causes.explanations}
+        flames = sampled(context, in_workers, sampling, ratios, apart=bool(causes.unknown))
     return replace(
         causes,
-        explanations=tuple(explanations),
-        parts=len(diff.every - diff.origin),
-        run=sum(map(len, run)),
-        left_out=len(series) - len(timeable),
+        left_out=len(series) - len(causes.explanations) if not causes.unknown else 0,
         total=time.perf_counter() - start,
         warnings=tuple(dict.fromkeys(warnings)),
+        flames=tuple(flames),
     )
+
+
+class _UnknownError(MlpperfError):
+    """Why the parts of a difference cannot be measured."""
+
+
+def _by_parts(context: Context, causes: Causes, series: Sequence[Series], budget: float) -> Causes:
+    """What each part does to the series, by versions that have some of the parts.
+
+    Raises
+    ------
+    _UnknownError
+        If these cannot be measured.
+    """
+    pair = context.pair
+    if pair.isolated:
+        raise _UnknownError(f"each version needs processes of its own ({pair.isolated})")
+    context.progress("which parts of the change do the benchmarks run?")
+    known = dry_run(context, series, CALL_SECONDS_MOST)
+    timeable = {one: run for one, run in known.items() if ran_in_both(run)}
+    if any(took.foreign for run in timeable.values() for took in run.took.values()):
+        raise _UnknownError("the versions run each other's code in one process")
+    if not timeable:
+        raise _UnknownError("the benchmarks do not run to an end")
+    diff = split(pair.base, pair.head)
+    if not diff.parts:
+        raise _UnknownError("no part of the change is code or data")
+    timeable = _affordable(timeable, budget)
+    least = _least(timeable, FEWEST_VERSIONS)
+    if least > OVER_BUDGET * budget:
+        why = f"a call takes too long for {causes.budget:.0f} s of timing; use --budget"
+        raise _UnknownError(f"{why} {math.ceil(least)}")
+    into = pair.base.whole.parent
+    experiment = Experiment(context.pool, diff, into, timeable, CALL_SECONDS_MOST)
+    run = _run(context.pool, diff, list(timeable))
+    study = _Study(experiment, timeable, budget, context.progress)
+    try:
+        explanations = tuple(study.explanations(run))
+    except MlpperfError as reason:
+        raise _UnknownError(str(reason).rstrip(".")) from reason
+    parts = len(diff.every - diff.origin)
+    return replace(causes, explanations=explanations, parts=parts, run=sum(map(len, run)))
 
 
 def _least(runs: Mapping[Series, DryRun], versions: int) -> float:
@@ -120,6 +146,8 @@ def _run(pool: Pool, diff: Diff, series: Sequence[Series]) -> search.Units:
     """The units of the difference that any series may run; all if that is unknown."""
     ran: dict[str, set[str]] = {side: set() for side in SIDES}
     units = search.units_of(diff)
+    if any(one.suite == COMMANDS for one in series):  # whose processes cannot be looked into
+        return units
     for suite, some in by_suite(series).items():
         for side in SIDES:
             answers, lost = pool.run("places", [side], suite, series=[one.names for one in some])

@@ -6,9 +6,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
 
-from ..compare.render import escaped
+from ..compare.render import coded, escaped
 from ..lines import Line, Lines, sentence
 from ..statistics.intervals import Interval
 from ..table import Table
@@ -87,8 +88,16 @@ def text(causes: Causes) -> RenderableType:
         ]
         kind = "bad" if one.whole.median > 1 else "good"
         parts += [Lines(f"{one.series.name}, {_change(one.whole)}", kind, COLUMNS, lines), ""]
+    for table in _tables(causes):
+        parts += [table, ""]
     parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
     return Group(*parts, *(sentence(one, "bold") for one in sentences(causes)))
+
+
+def _tables(causes: Causes) -> list[Table]:
+    """The functions of each series that take longer, or less long, beyond chance."""
+    tables = [flame.table(chance=False) for flame in causes.flames]
+    return [table for table in tables if table.rows]
 
 
 def _label(effect: Effect) -> str:
@@ -108,6 +117,9 @@ def markdown(causes: Causes) -> str:
                 f"```diff\n{hunk.replace('```', '` ` `')}\n```" for hunk in effect.hunks if hunk
             ]
         lines.append("</details>")
+    for functions in _tables(causes):
+        summary = f"<details><summary>{escaped(functions.title)}</summary>"
+        lines += ["", summary, "", functions.to_markdown(escaped, coded), "", "</details>"]
     return "\n".join(lines) + "\n"
 
 
@@ -118,7 +130,8 @@ def record(causes: Causes) -> dict[str, Any]:
         about = asdict(one)
         del about["series"]
         explanations.append({**one.series._asdict(), **about})
-    fields = {**vars(causes), "explanations": explanations}
+    flames = msgspec.to_builtins(causes.flames)
+    fields = {**vars(causes), "explanations": explanations, "flames": flames}
     return {**fields, "verdict": sentences(causes), "exit_code": exit_code(causes)}
 
 

@@ -42,6 +42,7 @@ from .protocol import (
     Value,
 )
 from .rounds import set_aside
+from .sampling import sample
 from .shared_state import count_hooks, shared_state
 from .suite import MixedError, NotTimedError, SeriesError, why
 from .timeout import at_most
@@ -86,6 +87,7 @@ def work(task: Task, ask: Ask) -> Iterator[Message]:
         "trace": _trace,
         "places": _places,
         "touch": _touch,
+        "sample": sample,
         "race": _race,
     }
     if task.suite == COMMANDS:

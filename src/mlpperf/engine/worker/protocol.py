@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from .counts import Counts
+from .frames import Sampled
 
 Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
 HOTPATH = "hotpath"  # the kind of suite that hot paths are, beside `asv` and `pytest`
@@ -77,7 +78,8 @@ class Task:
         `on_request` (time blocks, in turns with another worker), `value` (of series that measure no
         time), `count` (what calls execute, and their memory), `memory` (that calls take), `trace`
         (which functions does each series run?), `places` (the same, with what loads it and gets it
-        ready), `touch` (does it run changed code?), or `race` (variants of hot paths).
+        ready), `touch` (does it run changed code?), `sample` (where its calls spend time), or
+        `race` (variants of hot paths).
     suite : `asv`, with the folder of its benchmarks below each root and, if configured, the seconds
         that one may take; `pytest`, with its arguments; `commands`, with these, and the
         interpreter, the folder of scripts and those of packages of each version, as JSON; or
@@ -93,7 +95,8 @@ class Task:
     repeat : how often a dry run calls a series again.
     calls : of each version, when memory is counted.
     changed : what comes of each file that differs, by its path below the versions' roots.
-    sessions, contests : for timing, in random order; for a race. A series may be in several.
+    sessions, contests : for timing, in random order, and samples; for a race. A series may be in
+        several.
     inputs : the folder of the comparison: inputs of hot paths, and further copies of versions.
     seed : of all random orders.
     """
@@ -373,10 +376,21 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "trace": (LoopTimes, Trace),
     "places": (Places,),
     "touch": (Touch,),
+    "sample": (Sampled,),
     "race": (Samples,),
 }
 Request = Union[Begin, Block, End]
 Answer = Union[
-    Inventory, DryRun, Samples, Value, Counted, MemoryCounts, LoopTimes, Trace, Places, Touch
+    Inventory,
+    DryRun,
+    Samples,
+    Value,
+    Counted,
+    MemoryCounts,
+    LoopTimes,
+    Trace,
+    Places,
+    Touch,
+    Sampled,
 ]
 Message = Union[Answer, Refusal, Done, Failure]

@@ -13,6 +13,9 @@
   const axis = (given) => ({
     gridcolor: style("--line"), zerolinecolor: style("--line"), linecolor: style("--line"), ...given,
   });
+  // From much faster to much slower.
+  const differences = () => ["--faster-4", "--faster-2", "--same", "--slower-2", "--slower-4"].map(
+    (name, i) => [i / 4, style(name)]);
   function draw(place, figure) {
     drawn.set(place, figure);
     const narrow = place.clientWidth < 560;
@@ -26,6 +29,10 @@
     layout.yaxis = axis(layout.yaxis);
     // Lines of one name have one colour.
     for (const trace of figure.data) {
+      if (trace.type === "icicle") {
+        trace.marker = { ...trace.marker, colorscale: differences(),
+          line: { width: 1, color: style("--paper") } };
+      }
       if (trace.meta !== undefined) {
         trace.line = { ...trace.line, color: layout.colorway[trace.meta % layout.colorway.length] };
       }
