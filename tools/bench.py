@@ -1,5 +1,7 @@
 """What `make bench` runs: proof, race, ladder and report; and at the end three sentences.
 
+`python tools/bench.py --verbose` shows every result of the race.
+
 The ladder trains 6 epochs of each rung here; `mlpperf ladder` trains all 35 and measures memory.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from mlpperf.articles.mlp.records import RungRecord
 from mlpperf.articles.mlp.show_ladder import sentence
@@ -22,13 +25,14 @@ PARTS = {
 }
 
 
-def main() -> int:
-    """Run the parts in turn; stops at the first that fails, with its exit code."""
+def main(of_race: Sequence[str] = ()) -> int:
+    """Run the parts in turn, the race with more options; stops at the first that fails."""
     start, proven = time.monotonic(), ""
     for number, (title, arguments) in enumerate(PARTS.items(), 1):
         passed = time.monotonic() - start
         print(f"\n── {number} of {len(PARTS)}, {passed:.0f} s ── {title}", flush=True)
-        command = [sys.executable, "-m", "mlpperf", *arguments]
+        more = of_race if arguments == ["race"] else ()
+        command = [sys.executable, "-m", "mlpperf", *arguments, *more]
         # A proof prints only sentences; the tables of the others are as wide as the terminal.
         out = subprocess.PIPE if arguments == ["verify"] else None
         done = subprocess.run(command, stdout=out, text=True, check=False)
@@ -47,4 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -194,6 +194,19 @@ def test_race_times_nothing_wrong_and_prints_its_records(
     assert "tripled" in wrong["wrong"]
 
 
+def test_a_race_of_several_paths_is_short_unless_all_of_it_is_wanted(
+    project: Path, command: Callable[..., Any]
+) -> None:
+    has(project, "quick:MIXED")
+    options = ("--case", "batch-5", "--budget", "0.01")
+    done = command("race", *options)
+    assert done.exit_code == 1
+    assert "A [bold]small[/] path" not in done.stdout
+    for title in ("Fastest variant of every path", "Wrong, and not timed", "--verbose shows"):
+        assert title in done.stdout
+    assert "A [bold]small[/] path" in command("race", *options, "--verbose").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [

@@ -17,7 +17,16 @@ from mlpperf.engine.calibrate.show import calibration
 from mlpperf.engine.calibrate.trials import DetectionRate, Rate
 from mlpperf.engine.machine.doctor import Check
 from mlpperf.engine.race.race import Result
-from mlpperf.engine.race.show import best, checks, proofs, proven, races, summary
+from mlpperf.engine.race.show import (
+    best,
+    checks,
+    proofs,
+    proven,
+    races,
+    summary,
+    uncertain,
+    wrong,
+)
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.suites.show import overview, print_page
 from mlpperf.engine.terminal import PLAIN_WIDTH, as_text
@@ -246,6 +255,9 @@ RATES = [
 PAGES: dict[str, Callable[[], RenderableType]] = {
     "race": lambda: races("doubling: Doubling", ALL),
     "race-best": lambda: best([replace(WRONG, seconds=1e-9), SLOWER, RIGHT, EVEN, DOUBTED]),
+    "race-paths": lambda: best([SLOWER, RIGHT, EVEN, DOUBTED], by_case=False),
+    "race-wrong": lambda: wrong(ALL),
+    "race-uncertain": lambda: uncertain([*ALL, replace(EVEN, speedup=Interval(1.0, 0.5, 2.0))]),
     "verify": lambda: proofs(OUTCOMES),
     "doctor": lambda: checks(
         [Check("fine", "clock", "ticks"), Check("problem", "disk", "full", "Buy one.")]

@@ -121,6 +121,9 @@ def race(
     prove: Annotated[
         bool, typer.Option("--prove", help="Prove again what was proven for the same code.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every result, also of several hot paths.")
+    ] = False,
     device: Device = None,
     threads: Threads = None,
     as_json: AsJson = False,
@@ -184,11 +187,19 @@ def race(
     if as_json:
         typer.echo(json_text(recording.written))
     else:
-        for path in dict.fromkeys(path for path, *_ in work):
-            results = [r for r in done if r.path == path.name]
-            console.print(tables.races(f"{path.name}: {path.title}", results))
-        console.print(tables.best(done))
+        raced = dict.fromkeys(path for path, *_ in work)
+        if whole := verbose or len(raced) == 1:
+            for path in raced:
+                results = [r for r in done if r.path == path.name]
+                console.print(tables.races(f"{path.name}: {path.title}", results))
+        shown = [tables.best(done, by_case=whole)]
+        shown += [] if whole else [tables.wrong(done), tables.uncertain(done)]
+        for table in shown:
+            if table.rows:
+                console.print(table)
         console.print(tables.summary(done))
+        if not whole:
+            console.print("--verbose shows every result; so does `mlpperf report`.")
         if kept := str(proofs):
             console.print(kept)
         console.print(recording.location, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -41,9 +42,9 @@ def interval_digits(interval: Bounds) -> str:
     """Median and bounds of an interval in a record, such as `3.85 (3.63–5.28)`."""
     if interval.median is None:
         return "–"
+    decimals = max(0, 2 - math.floor(math.log10(interval.median)))
     median, low, high = (
-        f"{one:,.0f}" if one >= 999.5 else f"{one:.3g}"
-        for one in (interval.median, interval.low or 0.0, interval.high or 0.0)
+        f"{one or 0.0:,.{decimals}f}" for one in (interval.median, interval.low, interval.high)
     )
     return f"{median} ({low}–{high})" if interval.low and interval.high else median
 
@@ -90,7 +91,7 @@ def ladder(records: Sequence[RungRecord]) -> Table:
                 ratio(r.over_ceiling),
                 percent(r.train_accuracy, 1),
                 percent(r.test_accuracy, 1),
-                f"{memory / 1e6:.0f} MB" if memory else "–",
+                f"{memory / 1e6:,.0f} MB" if memory else "–",
             )
         )
     columns = (
@@ -143,7 +144,7 @@ def parts(records: Sequence[RungRecord]) -> list[Table]:
         spent["everything else"] = whole - sum(spent.values())
         spent["all"] = whole
         rows = [
-            (name, f"{value:.3f}", f"{value / ceiling:.2f}" if ceiling else "–")
+            (name, f"{value:z.3f}", f"{value / ceiling:z.2f}" if ceiling else "–")
             for name, value in spent.items()
         ]
         title = f"Where the time of {r.rung} goes; the quickest products take {ceiling:.2f} s"

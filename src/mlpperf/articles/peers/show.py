@@ -47,7 +47,7 @@ def table(records: Sequence[PeerRecord]) -> Table:
                 interval_digits(r.seconds),
                 ratio(r.over_last_rung),
                 percent(r.test_accuracy),
-                f"{memory / 1e6:.0f} MB" if memory else "–",
+                f"{memory / 1e6:,.0f} MB" if memory else "–",
                 seconds(r.start_up) if r.start_up else "–",
                 seconds(r.compilation) if r.compilation else "–",
             )

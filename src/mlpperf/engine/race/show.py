@@ -98,19 +98,39 @@ def races(title: str, results: Sequence[Result]) -> Table:
     return Table(title, columns, rows, text=range(3), notes=notes)
 
 
-def best(results: Sequence[Result]) -> Table:
-    """The proven variant with the largest speedup, for every path and case."""
+def best(results: Sequence[Result], by_case: bool = True) -> Table:
+    """The proven variant with the largest speedup, for every path and case, or every path."""
     groups: dict[tuple[str, str], Result] = {}
     for r in results:
-        known = groups.get((r.path, r.case))
+        group = r.path, r.case if by_case else ""
+        known = groups.get(group)
         if not r.wrong and (known is None or r.speedup.median > known.speedup.median):
-            groups[r.path, r.case] = r
-    rows = [
-        (path, case, r.variant, *speedup(r), share_of_ceiling(r))
-        for (path, case), r in groups.items()
-    ]
+            groups[group] = r
+    rows = [(r.path, r.case, r.variant, *speedup(r), share_of_ceiling(r)) for r in groups.values()]
     columns = ("path", "case", "variant", "speedup", "95 % interval", "of ceiling")
     return Table("Fastest variant of every path", columns, rows, text=range(3))
+
+
+def wrong(results: Sequence[Result]) -> Table:
+    """The variants that differ from their reference."""
+    rows = [(r.path, r.case, r.variant, r.wrong) for r in results if r.wrong]
+    columns = ("path", "case", "variant", "why")
+    return Table("Wrong, and not timed", columns, rows, text=range(4), wrap=(3,))
+
+
+def uncertain(results: Sequence[Result]) -> Table:
+    """How many verdicts are undecided, or may be wrong for some reason, with an example."""
+    kinds: dict[str, list[Result]] = {}
+    for r in results:
+        reasons = [reason.partition(": ")[0] for reason in r.doubts]
+        undecided = ["undecided"] * (r.verdict is Verdict.UNDECIDED)
+        for kind in dict.fromkeys([*undecided, *reasons]):
+            kinds.setdefault(kind, []).append(r)
+    rows = [
+        (kind, f"{len(of):,}", f"{of[0].path} {of[0].case} {of[0].variant}")
+        for kind, of in sorted(kinds.items(), key=lambda item: -len(item[1]))
+    ]
+    return Table("Uncertain verdicts", ("why", "results", "such as"), rows, text=(0, 2))
 
 
 def summary(results: Sequence[Result]) -> str:
