@@ -206,6 +206,15 @@ PLACES = {
         "plugs/__init__.py": "",
         "plugs/plain.py": "def work(n):\n    " + LOOP,
     },
+    "the size of a file": {
+        "kernel.py": "import os\n\nPAD = __file__.replace('kernel.py', 'pad.bin')\n\n"
+        "def work(n):\n    " + LOOP.replace("{factor}", "os.path.getsize(PAD)"),
+        "pad.bin": "{pad}",
+    },
+    "an annotation": {
+        "kernel.py": "def times(n: '{factor}'):\n    pass\n\ndef work(n):\n    "
+        + LOOP.replace("{factor}", "int(times.__annotations__['n'])")
+    },
     "generated code": {
         "kernel.py": "SOURCE = '''def work(n):\n    for _ in range(n * {factor}): pass\n"
         "    return n'''\nscope = {{}}\nexec(SOURCE, scope)\nwork = scope['work']\n"
@@ -263,6 +272,19 @@ SUITES = {
         "tests/test_speed.py": FIXTURE.replace("(benchmark)", "(timed)").replace(
             "benchmark(", "timed("
         ),
+    },
+    "a fixture that a helper asks for": {
+        "tests/timer.py": """
+            class Timer:
+                def __init__(self, request):
+                    self.request = request
+
+                def __call__(self, function, *args):
+                    return self.request.getfixturevalue("benchmark")(function, *args)
+        """,
+        "tests/test_speed.py": "import sys\nfrom pathlib import Path\n"
+        "sys.path.insert(0, str(Path(__file__).parent))\nfrom timer import Timer\n"
+        + FIXTURE.replace("(benchmark)", "(request)").replace("benchmark(", "Timer(request)("),
     },
     "an inherited class": {
         "tests/base.py": """
@@ -333,7 +355,8 @@ def files(shape: Shape, factor: int, comment: str = "") -> Iterator[tuple[str, s
     module = layout.package.rpartition("/")[2]
     if shape[0] in ("namespace", "a package called bench"):
         module = ".".join(layout.package.removeprefix("src/").split("/"))
-    words = {"module": module, "work": str(WORK), "name": "shapes", "factor": str(factor)}
+    words = {"module": module, "work": str(WORK), "name": "shapes"}
+    words |= {"factor": str(factor), "pad": "x" * factor}
     reach = textwrap.dedent(REACHES[shape[2]]).format(**words)
 
     def filled(text: str) -> str:

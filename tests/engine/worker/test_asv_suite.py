@@ -119,6 +119,12 @@ class Uncached:
 def time_moved():
     pass
 
+def time_lazily():
+    yield 1
+
+async def time_async():
+    pass
+
 time_moved.benchmark_name = "former.Place.time_known"
 
 def time_twice():
@@ -228,6 +234,8 @@ def test_every_kind_of_setup_is_proven(name: str, proven: dict[str, Any]) -> Non
     [
         ("time_fresh(20, 'b')", "skips"),
         ("time_some(2)", "skips"),
+        ("time_lazily", "runs none of its code"),
+        ("time_async", "runs none of its code"),
     ],
 )
 def test_what_cannot_be_timed_says_why(name: str, why: str, proven: dict[str, Any]) -> None:

@@ -134,6 +134,11 @@ def test_within_a_loop(benchmark):
         benchmark(streets.walk, 5)
     asyncio.run(main())
 
+def test_gives_a_coroutine(benchmark):
+    async def walk():
+        streets.walk(5)
+    benchmark(walk)
+
 def test_weaves(benchmark):
     benchmark.weave(streets.walk)
 
@@ -235,7 +240,7 @@ def test_only_tests_that_are_to_be_timed_are_series(looked: list[Any]) -> None:
     names = [function + case for _, case, function in base.series]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
-    assert len(names) == 24
+    assert len(names) == 25
     assert {file for file, _, _ in base.series} == {"tests/check_speed.py"}
 
 
@@ -258,6 +263,7 @@ def test_every_use_of_the_fixture_is_proven(name: str, proven: dict[str, Any]) -
     [
         ("test_coroutine", "a coroutine"),
         ("test_within_a_loop", "an event loop is running"),
+        ("test_gives_a_coroutine", "gives a coroutine"),
         ("test_weaves", "weaves"),
         ("test_unused", "not used"),
         ("test_skipped", "too hot"),

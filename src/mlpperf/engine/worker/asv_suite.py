@@ -47,6 +47,9 @@ BENCHMARK = re.compile(
     r"|benchmark_name"
 )
 
+# Functions that only make a generator or a coroutine.
+LAZY = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
 
 class AsvCopy(Copy):
     """The benchmarks in a folder, imported in a world of their own.
@@ -201,6 +204,8 @@ class AsvCopy(Copy):
     def _runner(self, benchmark: Any) -> Runner:
         if isinstance(benchmark, TimerawBenchmark):
             return _ProcessRunner(benchmark)
+        if any(lazy(benchmark.func) for lazy in LAZY):
+            raise NotTimedError("a call of it runs none of its code, as it has yield or async")
         called = functools.partial(benchmark.func, *benchmark._build_params())
         if not benchmark._setups:
             return Runner(called)

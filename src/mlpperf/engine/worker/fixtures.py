@@ -101,6 +101,9 @@ class Benchmark:
         start = time.perf_counter()
         result = call()
         self.stats = Stats(time.perf_counter() - start)
+        if asyncio.iscoroutine(result):
+            result.close()
+            raise self._copy.not_timed("its function gives a coroutine, whose code nobody runs")
         return result
 
     def _hand_over(self, runner: Runner, mode: str) -> None:
