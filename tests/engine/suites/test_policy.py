@@ -103,6 +103,15 @@ def test_acceptances_are_appended_to_what_is_there(tmp_path: Path) -> None:
     assert accepted(tmp_path) == [Acceptance("x", "y"), ENTRY]
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x7f\x1b[31m", "\u202e'\"\\", "x]]\n[[accepted]]"])
+def test_any_name_and_reason_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
+    entry = Acceptance(name, f"because of {name}")
+    (tmp_path / ACCEPTED).write_bytes(appended(tmp_path, [entry]))
+    assert accepted(tmp_path) == [entry]
+    with pytest.raises(MlpperfError, match="cannot hold such a name or reason"):
+        appended(tmp_path, [Acceptance("\ud83d", "half of a pair")])
+
+
 @pytest.mark.parametrize("field", ["value = nan", "value = inf", "slower = inf"])
 def test_an_acceptance_without_a_limit_is_refused(field: str, tmp_path: Path) -> None:
     (tmp_path / ACCEPTED).write_text(f"[[accepted]]\nseries = 'x'\nbecause = 'y'\n{field}\n")

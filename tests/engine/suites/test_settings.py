@@ -90,6 +90,12 @@ def test_what_there_is_not_is_refused(text: str, why: str, tmp_path: Path) -> No
         settings_of(tmp_path, f"[tool.mlpperf]\n{text}\n")
 
 
+def test_a_file_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").symlink_to("nowhere")
+    with pytest.raises(MlpperfError, match=r"pyproject.toml is no file, or a link to none"):
+        settings(tmp_path)
+
+
 def test_a_table_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match="must be a table"):
         settings_of(tmp_path, "[tool]\nmlpperf = 3\n")

@@ -260,12 +260,17 @@ def appended(root: Path, entries: list[Acceptance]) -> bytes:
             if value not in (None, "", 0.0)
         ]
         text += "\n" * (1 + (not text.endswith("\n"))) + "\n".join(["[[accepted]]", *lines, ""])
-    again = converted(tomllib.loads(text), _File, ACCEPTED).accepted
-    assert again == before, "an entry is not read back as it was written"
-    return text.encode()
+    try:
+        content, again = text.encode(), tomllib.loads(text)
+    except ValueError as reason:  # half of a surrogate pair
+        raise MlpperfError(f"{ACCEPTED} cannot hold such a name or reason: {reason}.") from reason
+    assert converted(again, _File, ACCEPTED).accepted == before, "an entry is not read back"
+    return content
 
 
 def _toml(value: object) -> str:
     if isinstance(value, str):
-        return json.dumps(plain(value), ensure_ascii=False)
+        # TOML allows fewer characters than JSON, such as no DEL; whoever reads it sees all of them.
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
     return str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -40,6 +41,8 @@ def content_of(pyproject: Path) -> dict[str, Any]:
     Raises `MlpperfError` if it cannot be read.
     """
     if not pyproject.is_file():
+        if os.path.lexists(pyproject):  # settings that nobody can read are not the usual ones
+            raise MlpperfError(f"{pyproject} is no file, or a link to none.")
         return {}
     try:
         content = tomllib.loads(pyproject.read_text(encoding="utf-8-sig"))  # editors write a BOM
