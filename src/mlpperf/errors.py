@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from types import TracebackType
 
+SHOWN_MOST = 80  # characters of a value in a sentence
 # Packages of our extras whose modules have another name.
 _PACKAGE_OF = {"sklearn": "scikit-learn", "markdown_it": "markdown-it-py"}
 
@@ -29,6 +30,12 @@ class MlpperfError(Exception):
         self.details = tuple(details)
 
 
+def shown(value: object) -> str:
+    """A value of somebody else's for a sentence: its beginning, if it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MOST else f"{text[:SHOWN_MOST]}…"
+
+
 def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raise `MlpperfError`, with the nearest names, for a name of `kind` that is not `known`."""
     choices = list(dict.fromkeys(known))
@@ -41,9 +48,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
     """The sentence about a `name` of `kind` that is none of those `known`, with the nearest."""
     choices = list(known)
     lower = {choice.lower(): choice for choice in choices}
-    near = [lower[match] for match in get_close_matches(name.lower(), lower, n=3, cutoff=0.4)]
+    near = [
+        lower[match]
+        for match in get_close_matches(name[:SHOWN_MOST].lower(), lower, n=3, cutoff=0.4)
+    ]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
-    return MlpperfError(f"There is no {kind} {name!r}; {hint}")
+    return MlpperfError(f"There is no {kind} {shown(name)}; {hint}")
 
 
 def missing(error: ModuleNotFoundError) -> MlpperfError | None:

@@ -180,7 +180,7 @@ def test_output_that_does_not_fit_is_no_verdict(body: str) -> None:
     with Path("/dev/full").open("wb") as full:
         code, _, said = ended(started(body, stdout=full))
     assert code == 2
-    assert "No space left on device" in said
+    assert "could be written (No space left on device)" in said
     assert len(said.splitlines()) == 1
 
 

@@ -36,12 +36,12 @@ def test_tools_run_commands(ran: list[list[str]]) -> None:
     tools.history()
     tools.bisect("v1", "parse")
     assert ran == [
-        ["compare", "--series=*parse*", "--budget=60", "--format=json", "--", "main"],
-        ["compare", "--format=json", "--", "v1", "v2"],
-        ["explain", "--format=json", "--"],
-        ["why", "--format=json", "--", "parse"],
-        ["history", "--format=json", "--"],
-        ["bisect", "--good=v1", "--bad=HEAD", "--", "parse"],
+        ["compare", "--series=*parse*", "--budget=60", "--format=json", "main"],
+        ["compare", "--format=json", "v1", "v2"],
+        ["explain", "--format=json"],
+        ["why", "--format=json", "parse"],
+        ["history", "--format=json"],
+        ["bisect", "--good=v1", "--bad=HEAD", "parse"],
     ]
 
 
@@ -62,6 +62,16 @@ def test_no_argument_is_an_option(ran: list[list[str]], value: str) -> None:
         assert answer["exit_code"] == 2
         assert "takes a name or a pattern, not" in answer["message"]
     assert ran == []
+
+
+def test_the_commands_understand_what_they_are_given(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    answer = tools.compare("nowhere", "nor here", "x", 1)
+    assert answer["exit_code"] == 2
+    assert "There is no commit 'nowhere' here" in answer["message"]
+    assert "cannot be run: Argument list too long" in tools.compare("x" * 4_000_000)["message"]
 
 
 def test_a_client_calls_the_tools(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:

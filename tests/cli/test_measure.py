@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Context
+from typer.main import get_command
 
+from mlpperf.cli.app import app
+from mlpperf.cli.command_given import PANELS
 from mlpperf.engine.race import race
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +98,14 @@ def test_help_and_version(command: Callable[..., Any]) -> None:
     for name in ("list", "show", "verify", "race", "compare", "doctor"):
         assert name in shown.stdout
     assert command("--version").stdout.startswith("mlpperf ")
+
+
+def test_every_option_of_compare_is_in_a_group() -> None:
+    group: Any = get_command(app)
+    compare = group.get_command(Context(group), "compare")
+    grouped = {name for names in PANELS.values() for name in names}
+    options = {one.name for one in compare.params if one.param_type_name == "option"}
+    assert options - {"help"} == grouped
 
 
 def test_help_loads_nothing_numerical(tmp_path: Path) -> None:

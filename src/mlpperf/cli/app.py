@@ -33,6 +33,7 @@ from .shards import merge
 from .start import first_steps, init
 from .why import why
 
+LONGEST = 1000  # characters of a sentence
 # By their headings in the help.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Compare": (init, list_, compare, why, explain, accept, bisect, backfill, history),
@@ -71,7 +72,7 @@ class _Commands(TyperGroup):
         try:
             return self._naming_the_remedy(ctx)
         except MlpperfError as error:
-            sentence, details = str(error).rstrip("."), error.details
+            sentence, details = _short(str(error)).rstrip("."), error.details
             sentence += "" if sentence.endswith("?") else "."
         except KeyboardInterrupt:
             sentence = "Interrupted; what was finished is kept."
@@ -85,6 +86,12 @@ class _Commands(TyperGroup):
             if sentence := missing(error):
                 raise sentence from error
             raise
+
+
+def _short(sentence: str) -> str:
+    """A sentence without the middle of a name of thousands of characters."""
+    half = LONGEST // 2
+    return sentence if len(sentence) <= LONGEST else f"{sentence[:half]} … {sentence[-half:]}"
 
 
 app = typer.Typer(

@@ -10,10 +10,25 @@ from typer.core import TyperCommand
 from ..errors import MlpperfError
 
 GIVEN = "mlpperf.command"
+PANELS = {  # of `compare --help`: the names of its options
+    "What to compare": ("exact", "with_", "base_with", "head_with", "base_python", "head_python"),
+    "What to time": ("series", "suite", "benchmarks", "all_", "shard"),
+    "How to measure": ("budget", "python", "isolate", "device", "threads"),
+    "Gate": ("threshold", "accept"),
+    "Output": ("why", "verbose", "format", "records"),
+}
 
 
 class TakingCommand(TyperCommand):
-    """A command of ours, after which another one may be given."""
+    """A command of ours, after which another one may be given, with its options in groups."""
+
+    def __init__(self, *given: Any, **about: Any) -> None:
+        super().__init__(*given, **about)
+        panels = {name: panel for panel, names in PANELS.items() for name in names}
+        for option in self.params:
+            if option.name in panels:
+                option.rich_help_panel = panels[option.name]  # type: ignore[attr-defined]
+        self.params.sort(key=lambda one: [*panels].index(one.name) if one.name in panels else -1)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Set aside what comes after `--`."""

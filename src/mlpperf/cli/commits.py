@@ -327,7 +327,9 @@ def history(
     levels = levels_here(made)
     if levels:
         levels.unreadable = damaged
-    races = usual(folder, "races.jsonl") if levels else records or usual(folder, "races.jsonl")
+    races = usual(folder, "races.jsonl")
+    if records and not (levels or damaged or races):
+        raise MlpperfError(f"There are no comparisons or races in {records}.")
     sources = races, *other_trackers(asv, pytest_benchmark)
     compared = [name for name in wanted if levels and show.known(levels, name)]
     if not any(sources) and levels and len(compared) < len(wanted):
@@ -336,11 +338,11 @@ def history(
     if levels and format is TableFormat.TEXT:
         console().print(show.text(levels, wanted), crop=False)
     measured = table.history(*sources)
+    measured.unreadable.extend(damaged)
     if not levels:
         measured.refuse_empty()
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
-    measured.unreadable.extend(damaged)
     about = show.as_json(levels, wanted) if levels else None
     if format is TableFormat.CSV:
         typer.echo(listing.as_csv(measured, about), nl=False)

@@ -56,7 +56,7 @@ def conclude(
     elif format is Format.MARKDOWN:
         typer.echo(render.markdown(result) + why.in_markdown(), nl=False)
     else:
-        terminal.console().print(render.text(result, verbose), *why.in_text(), crop=False)
+        terminal.console().print(render.text(result, verbose, why.in_text()), crop=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in render.github_lines(result):
             typer.echo(line, err=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 # Typer ends the process where a shell asks for completions, or the user for its script.
 COMPLETE, COMPLETION = "_MLPPERF_COMPLETE", ("--install-completion", "--show-completion")
 NOT_WRITTEN = "Not all of the output could be written"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk is full, or a limit is reached
 INTERRUPTED = 130  # Typer's code if it is interrupted before the command begins
 LONGEST = 500  # characters of an exception's message that are shown
 
@@ -128,6 +130,9 @@ def _sentence(reason: BaseException) -> str:
         return f"{NOT_WRITTEN}, or a package ended the command (exit code {reason.code})."
     if isinstance(reason, BrokenPipeError):
         return f"{NOT_WRITTEN} (the pipe was closed)."
+    if isinstance(reason, OSError) and reason.errno in NO_ROOM:
+        where = f"{reason.filename}: " if reason.filename else ""
+        return f"Not everything could be written ({where}{reason.strerror})."
     message = " ".join(str(reason).split())[:LONGEST]
     what = f"{type(reason).__name__}: {message}" if message else type(reason).__name__
     what = "".join(character if character.isprintable() else "?" for character in what)

@@ -6,10 +6,13 @@ argument is a name or a pattern, and never an option.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from typing import Any
+
+from ..errors import shown
 
 Answer = dict[str, Any]
 
@@ -94,18 +97,23 @@ def _answer(command: str, options: dict[str, str], *arguments: str) -> Answer:
     given = {**options, **{f"argument {number}": one for number, one in enumerate(arguments, 1)}}
     for name, value in given.items():
         if value.startswith("-") or not value.isprintable():
-            why = f"mlpperf: {command}: {name} takes a name or a pattern, not {value!r}."
+            why = f"mlpperf: {command}: {name} takes a name or a pattern, not {shown(value)}."
             return {"exit_code": 2, "output": "", "message": why}
     words = [f"--{name}={value}" for name, value in options.items() if value]
-    done = subprocess.run(
-        [sys.executable, "-m", "mlpperf", command, *words, "--", *arguments],
-        stdin=subprocess.DEVNULL,  # ours is the client's
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlpperf", command, *words, *arguments],  # no option: see above
+            stdin=subprocess.DEVNULL,  # ours is the client's
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as reason:  # an argument of megabytes
+        why = f"mlpperf: {command} cannot be run: {reason.strerror}."
+        return {"exit_code": 2, "output": "", "message": why}
     output: Any = done.stdout
     if output.lstrip()[:1] in ("{", "["):
-        output = json.loads(output)
+        with contextlib.suppress(ValueError):  # it was ended while it wrote
+            output = json.loads(output)
     return {"exit_code": done.returncode, "output": output, "message": done.stderr.strip()}

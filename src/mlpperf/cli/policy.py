@@ -91,13 +91,15 @@ def accept(
     regression with its reason, and do not fail. Once the base has it, too, it counts no more.
     """
     from ..engine.compare.whole import read_recorded
-    from ..engine.files import write_whole
+    from ..engine.files import shown_path, write_whole
     from ..engine.history.records import records_folder
     from ..engine.suites.policy import ACCEPTED, appended
     from ..engine.suites.series import fits
     from ..engine.versions.repository import project_folder
+    from ..engine.words import plain
 
-    if not because.strip():
+    because = plain(" ".join(because.split()))
+    if not because:
         raise MlpperfError("--because takes a reason, not an empty text.")
     if not series.strip():  # it would fit every name
         raise MlpperfError("Name the benchmark that became worse, or a pattern.")
@@ -109,14 +111,18 @@ def accept(
             f"The last recorded comparison, of {result.head} with {result.base}, has no "
             f"regression of {series!r}."
         )
-    entries = [_acceptance(result, finding, because.strip(), last_day) for finding in fitting]
+    entries = [_acceptance(result, finding, because, last_day) for finding in fitting]
     top, project = project_folder(Path.cwd())
     root = top / project
-    write_whole(root / ACCEPTED, appended(root, entries))
+    try:
+        write_whole(root / ACCEPTED, appended(root, entries))
+    except OSError as reason:
+        why = reason.strerror or reason
+        raise MlpperfError(f"{root / ACCEPTED} cannot be written ({why}).") from reason
     for entry in entries:
         most = f", up to +{100 * entry.slower:.4g} %" if entry.slower else ""
         typer.echo(f"Accepted: {entry.series}{most}{f', until {until}' if until else ''}.")
-    typer.echo(f"Commit {root / ACCEPTED}.")
+    typer.echo(f"Commit {shown_path(root / ACCEPTED)}.")
 
 
 def _day(text: str) -> date:

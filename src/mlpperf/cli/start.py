@@ -158,19 +158,22 @@ class SetUp:
         self._workflows(ci or _service(project.top))
 
     def _settings(self, pyproject: Path) -> None:
+        from ..engine.files import shown_path
         from ..engine.suites.pyproject import content_of, settings_added
 
+        name = shown_path(pyproject)
         if not pyproject.is_file():
             self.messages.append("No pyproject.toml: all benchmarks will be compared.")
         elif "mlpperf" in content_of(pyproject).get("tool", {}):
-            self.messages.append(f"{pyproject} has [tool.mlpperf] already.")
+            self.messages.append(f"{name} has [tool.mlpperf] already.")
         else:
             settings = {"suites": self.project.kinds, "threshold": "0.5%"}
             self.contents[pyproject] = settings_added(pyproject, settings)
-            self.messages.append(f"Wrote [tool.mlpperf] to {pyproject}.")
-            self.out_of_date.append(f"{pyproject} has no [tool.mlpperf].")
+            self.messages.append(f"Wrote [tool.mlpperf] to {name}.")
+            self.out_of_date.append(f"{name} has no [tool.mlpperf].")
 
     def _workflows(self, ci: Ci) -> None:
+        from ..engine.files import shown_path
         from ..engine.versions.declared import declared
         from ..engine.versions.environment import NEEDS
 
@@ -191,27 +194,28 @@ class SetUp:
         is_open = False
         files = generated(top, below, list(needs), packages, ci.value)
         for one in files:
-            state, version = one.state()
+            (state, version), name = one.state(), shown_path(one.file)
             if state in (State.MISSING, State.OUTDATED):
                 self.contents[one.file] = one.content()
                 is_open |= OPEN in self.contents[one.file].decode()
-                self.messages.append(f"Wrote {one.file}.")
+                self.messages.append(f"Wrote {name}.")
             elif state is State.CURRENT:
                 is_open |= OPEN in one.file.read_text("utf-8", "replace")
-                self.messages.append(f"{one.file} is up to date.")
+                self.messages.append(f"{name} is up to date.")
             else:
-                self.messages.append(f"{one.file} {state.value}, and stays as it is.")
+                self.messages.append(f"{name} {state.value}, and stays as it is.")
             is_late = state is State.EDITED and version != __version__
             if is_late or state in (State.MISSING, State.OUTDATED):
                 by = f" (written by mlpperf {version})" if version else ""
-                self.out_of_date.append(f"{one.file} {state.value}{by}.")
+                self.out_of_date.append(f"{name} {state.value}{by}.")
         if is_open:
             self.messages.append(f"Set MLPPERF in each workflow to {UNKNOWN}.")
         pipeline = top / ".gitlab-ci.yml"
         text = pipeline.read_text("utf-8", "replace") if pipeline.is_file() else INCLUDED
         if ci is Ci.GITLAB and INCLUDED not in text:
-            self.messages.append(f"Add to {pipeline}: include: [{{local: {INCLUDED}}}]")
-            self.out_of_date.append(f"{pipeline} does not include {INCLUDED}.")
+            name = shown_path(pipeline)
+            self.messages.append(f"Add to {name}: include: [{{local: {INCLUDED}}}]")
+            self.out_of_date.append(f"{name} does not include {INCLUDED}.")
 
 
 def first_steps(folder: Path) -> str:

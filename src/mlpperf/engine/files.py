@@ -32,6 +32,11 @@ def write_whole(file: Path, content: bytes) -> None:
         raise
 
 
+def shown_path(file: Path) -> Path:
+    """A path for a message: from the current folder on."""
+    return Path(os.path.relpath(file))
+
+
 def own_folder() -> Path:
     """The user's own folder in the temporary one, for locks and temporary files.
 
@@ -138,7 +143,9 @@ def write_all(contents: Mapping[Path, bytes], inside: Path) -> None:
                 _overwrite(file, content)
             except OSError as reason:
                 why = reason.strerror or reason
-                raise MlpperfError(f"{file} cannot be written ({why}); nothing changed") from reason
+                raise MlpperfError(
+                    f"{shown_path(file)} cannot be written ({why}); nothing changed"
+                ) from reason
         undo.pop_all()
 
 
@@ -155,6 +162,8 @@ def _check_place(file: Path, inside: Path) -> None:
     """Refuse a link out of the folder, and a read-only file, even if it could be written."""
     there = next(at for at in (file, *file.parents) if at.exists() or at.is_symlink())
     if not there.resolve().is_relative_to(inside.resolve()):
-        raise MlpperfError(f"{there} leads to {there.resolve()}, out of {inside}; nothing changed")
+        raise MlpperfError(
+            f"{shown_path(there)} leads to {there.resolve()}, out of {inside}; nothing changed"
+        )
     if not there.stat().st_mode & 0o222:
-        raise MlpperfError(f"{there} is read-only; nothing changed")
+        raise MlpperfError(f"{shown_path(there)} is read-only; nothing changed")

@@ -90,7 +90,7 @@ def git(
     except subprocess.TimeoutExpired:
         raise MlpperfError(f"git {arguments[0]} did not end within {patience:g} s.") from None
     except OSError as reason:
-        raise MlpperfError(f"git cannot be run ({reason.strerror}).") from reason
+        raise MlpperfError(f"git cannot be run: {reason.strerror}.") from reason
     except ValueError as reason:  # a NUL byte
         raise MlpperfError(f"git {arguments[0]} cannot be asked that ({reason}).") from reason
     if done.returncode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..errors import MlpperfError
+from ..errors import MlpperfError, shown
 
 
 def seconds(value: float) -> str:
@@ -91,5 +91,5 @@ def percentage(text: object, name: str) -> float:
     except ValueError:
         share = math.nan
     if isinstance(text, bool) or not 0 <= share < math.inf:
-        raise MlpperfError(f"{name} takes a percentage such as 2%, not {text!r}.")
+        raise MlpperfError(f"{name} takes a percentage such as 2%, not {shown(text)}.")
     return share

@@ -156,6 +156,19 @@ def test_markdown_and_text_escape_names(name: str, capsys: pytest.CaptureFixture
     assert "slower" in capsys.readouterr().out
 
 
+def test_the_verdict_comes_last_after_the_causes() -> None:
+    shown = terminal.as_text(render.text(comparison(), causes=["because of it"]))
+    assert shown.index("because of it") < shown.index("Regression at")
+    assert shown.strip().splitlines()[-1].startswith("Regression at")
+
+
+def test_a_sentence_begins_with_a_capital() -> None:
+    tree = Comparison("old", "the working tree", {}, 0.005, broken={"head": "it is broken."})
+    assert tree.exit_code == 1
+    assert "Regression: the working tree cannot" in render.verdict(tree)
+    assert render.verdict(replace(tree, broken={}, unloaded={"a": "b"})).startswith("The working")
+
+
 def test_a_regression_is_an_annotation_on_github() -> None:
     slow = Finding(
         Series("tests/a.py", "", "slow", "pytest"),
@@ -208,7 +221,8 @@ def test_the_own_package_of_a_project_cannot_be_added() -> None:
         ("v1 0", "HEAD", {"base": "1", "head": "2"}, "--good 'v1 0' --bad HEAD"),
         ("HEAD^1", "HEAD", {"base": "1", "head": "2"}, ""),  # there is only one
         ("main~", "main", {"base": "1", "head": "2"}, ""),
-        ("v1.0", "the working tree", {"base": "1", "head": None}, ""),
+        ("v1.0", "the working tree", {"base": "1", "head": None}, "--good v1.0"),
+        ("HEAD", "the working tree", {"base": "1", "head": None}, ""),
     ],
 )
 def test_a_slowdown_over_several_commits_can_be_bisected(

@@ -884,7 +884,7 @@ def test_the_history_can_be_narrowed(slower: tuple[Path, list[str]]) -> None:
         (["--device", "gpu:0"], "There is no device 'gpu:0'"),
         (["--asv", "missing"], "There are no results of asv in missing; `asv run` makes some."),
         (["--pytest-benchmark", "."], "There are no results of pytest-benchmark in ."),
-        (["--records", "missing"], "There are no races in missing; `mlpperf race` makes some."),
+        (["--records", "missing"], "There are no comparisons or races in missing."),
     ],
 )
 def test_bad_input_is_one_sentence(

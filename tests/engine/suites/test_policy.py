@@ -64,14 +64,20 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("series = ['a']", "expected a table, got a list"),
         ("budgets = [{peak-memory = '1 MB'}]", "there has to be a setting `series`"),
         ("budgets = [{series = 'a', atmost = 1}]", "there is no setting `atmost`"),
-        ("series = {a = 'ignore'}", r"gate\] series\[...\]: invalid enum value 'ignore'"),
+        (
+            "series = {a = 'ignore'}",
+            r"no action in \[tool.mlpperf.gate.series\] 'ignore'; there are block, warn",
+        ),
         ("budgets = [{series = 'a'}]", "a budget has either peak-memory or reference"),
         ("budgets = [{series = 'a', peak-memory = 'much'}]", "a size such as 200 MB, not 'much'"),
         ("budgets = [{series = 'a', peak-memory = '0 MB'}]", "a size such as 200 MB, not '0 MB'"),
         ("budgets = [{series = 'a', peak-memory = '1 MB', at-most = 1}]", "need a reference"),
         ("budgets = [{series = 'a', reference = 'b'}]", "a reference needs at-most or growth"),
         ("budgets = [{series = 'a', reference = 'b', at-most = 0}]", "expected a number > 0"),
-        ("budgets = [{series = 'a', reference = 'b', growth = '2^n'}]", "invalid enum value"),
+        (
+            "budgets = [{series = 'a', reference = 'b', growth = '2^n'}]",
+            r"growth: it cannot be '2\^n'",
+        ),
         (
             "budgets = [{series = 1, reference = 'b', at-most = 1}]",
             r"budgets\[0\].series: expected a text, not 1",
@@ -95,6 +101,31 @@ def test_acceptances_are_appended_to_what_is_there(tmp_path: Path) -> None:
     assert content.startswith(before)
     (tmp_path / ACCEPTED).write_bytes(content)
     assert accepted(tmp_path) == [Acceptance("x", "y"), ENTRY]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x7f\x1b[31m", "\u202e'\"\\", "x]]\n[[accepted]]"])
+def test_any_name_and_reason_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
+    entry = Acceptance(name, f"because of {name}")
+    (tmp_path / ACCEPTED).write_bytes(appended(tmp_path, [entry]))
+    assert accepted(tmp_path) == [entry]
+    with pytest.raises(MlpperfError, match="cannot hold such a name or reason"):
+        appended(tmp_path, [Acceptance("\ud83d", "half of a pair")])
+
+
+@pytest.mark.parametrize("field", ["value = nan", "value = inf", "slower = inf"])
+def test_an_acceptance_without_a_limit_is_refused(field: str, tmp_path: Path) -> None:
+    (tmp_path / ACCEPTED).write_text(f"[[accepted]]\nseries = 'x'\nbecause = 'y'\n{field}\n")
+    with pytest.raises(MlpperfError, match=f"{ACCEPTED} .*expected a number"):
+        accepted(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["series", "because"])
+def test_an_acceptance_that_is_blank_is_refused(field: str, tmp_path: Path) -> None:
+    text = {"series": "x", "because": "y", field: " "}
+    lines = "".join(f"{key} = '{value}'\n" for key, value in text.items())
+    (tmp_path / ACCEPTED).write_text(f"[[accepted]]\n{lines}")
+    with pytest.raises(MlpperfError, match="expected a text that is not blank, not ' '"):
+        accepted(tmp_path)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         unjudged_most=0.3,
         bytecodes=0.01,
         paths=["pkg:PATHS"],
-        extras=["fast"],
+        extras=("fast",),
         accept=("*gpu*",),
         pytest_options=("--runslow",),
     )
@@ -58,6 +58,11 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
         ("budgets = 1", "no setting in .*did you mean budget"),
         ("suites = ['asc']", "no kind of suite 'asc'; did you mean asv"),
         ("suites = 'asv'", "suites: expected a list, not 'asv'"),
+        ("suites = []", "suites: expected a list of length >= 1"),
+        (f"suites = '{'x' * 9999}'", "suites: expected a list, not '" + "x" * 79 + "…"),
+        (f"suites = 0x{'f' * 5000}", "a whole number of more than 64 bits"),
+        (f"{'a.' * 3000}a = 1", "tables that are nested more than 50 deep"),
+        ("extras = 5", "extras: expected a list, not 5"),
         ("series = [1]", r"series\[0\]: expected a text, not 1"),
         ("budget = 0", "budget: expected a number > 0.0, not 0"),
         ("budget = 'long'", "budget: expected a number, not 'long'"),
@@ -83,6 +88,12 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
 def test_what_there_is_not_is_refused(text: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(MlpperfError, match=why):
         settings_of(tmp_path, f"[tool.mlpperf]\n{text}\n")
+
+
+def test_a_file_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").symlink_to("nowhere")
+    with pytest.raises(MlpperfError, match=r"pyproject.toml is no file, or a link to none"):
+        settings(tmp_path)
 
 
 def test_a_table_is_wanted(tmp_path: Path) -> None:

@@ -96,8 +96,10 @@ def _remarks(result: Comparison, finding: Finding) -> list[str]:
     return [*finding.grown, *counted, *([f"{word}: {allowed.because}"] if allowed else [])]
 
 
-def text(result: Comparison, verbose: bool = False) -> RenderableType:
-    """What changed, what is not known and what to do, and the verdict last.
+def text(
+    result: Comparison, verbose: bool = False, causes: Sequence[RenderableType] = ()
+) -> RenderableType:
+    """What changed and by which `causes`, what is not known and what to do, and the verdict last.
 
     Series that are unchanged or skipped are counted, or listed if `verbose`.
     """
@@ -119,6 +121,7 @@ def text(result: Comparison, verbose: bool = False) -> RenderableType:
             if more := len(findings) - len(lines):
                 parts.append(Text(f"    and {more:,} more: --verbose lists all", "dim"))
             parts.append("")
+    parts += [*causes, ""] if causes else []
     if hints := advice(result):
         parts += [*map(sentence, hints), ""]
     parts += [sentence(note, "dim") for note in notes(result)]

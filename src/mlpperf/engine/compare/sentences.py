@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import bounds, by_percent, count, rounded, some
+from ..words import SHORT, bounds, by_percent, count, rounded, some
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING, UNEVEN_ALARM
-from .context import SIDES
 from .decision import POWER
 from .finding import Finding
 from .gate import Kept, refusals
@@ -38,8 +37,8 @@ def verdict(result: Comparison) -> str:
         return f"Nothing to compare: {'; '.join([same, *result.warnings])}."
     for side, why in result.broken.items():
         which = {"base": result.base, "head": result.head}[side]
-        regression = "Regression: " if result.exit_code == 1 else ""
-        return f"{regression}{which} cannot be used: {why}"
+        begun = f"Regression: {which}" if result.exit_code == 1 else _begun(which)
+        return f"{begun} cannot be used: {why}"
     worse = result.blocking
     slower = [f for f in worse if f.slower]
     by = interval(slower[0]) if len(slower) == 1 else ""
@@ -64,7 +63,8 @@ def verdict(result: Comparison) -> str:
     if gaps := result.gaps:
         judged = any(f.affected and f.decided for f in result.findings.values())
         if not judged:
-            return f"{result.head} could not be compared with {result.base}: {'; '.join(gaps)}."
+            because = "; ".join(gaps)
+            return f"{_begun(result.head)} could not be compared with {result.base}: {because}."
         gaps = [*gaps, *_unconfirmed(result)]
         return f"No regression was found at {result.head}, but {'; and '.join(gaps)}."
     undecided = result.undecided
@@ -77,6 +77,11 @@ def verdict(result: Comparison) -> str:
     faster = [f for f in result.findings.values() if f.faster]
     gain = f"; {_which(faster)} {_are(faster)} faster" if faster else ""
     return f"No regression at {result.head} against {result.base}{gain}{_allowed(result)}{but}."
+
+
+def _begun(version: str) -> str:
+    """A version at the beginning of a sentence: no name but ours has a space."""
+    return f"T{version[1:]}" if version.startswith("the working tree") else version
 
 
 def _unconfirmed(result: Comparison) -> list[str]:
@@ -212,17 +217,23 @@ def advice(result: Comparison) -> list[str]:
             "less else is running."
         )
     slower = by_section.get(SLOWER.title, [])
-    is_parent = PARENT.fullmatch(result.base.removeprefix(result.head))
-    if (
-        slower
-        and not result.environments
-        and all(result.commits.get(side) for side in SIDES)
-        and not is_parent
-    ):
+    if slower and (ends := _between(result)):
         name = shlex.quote(max(slower, key=lambda f: f.size).series.name)
-        good, bad = (shlex.quote(version) for version in (result.base, result.head))
-        sentences.append(f"Which commit? mlpperf bisect {name} --good {good} --bad {bad}")
+        sentences.append(f"Which commit? mlpperf bisect {name} {ends}")
     return sentences
+
+
+def _between(result: Comparison) -> str:
+    """The options of `bisect` for the commits that were compared; empty if there are none."""
+    base, head = result.merge_base[:SHORT] or result.base, result.commits.get("head")
+    if result.environments or result.releases or not result.commits.get("base"):
+        return ""
+    is_parent = PARENT.fullmatch(base.removeprefix(result.head if head else "HEAD"))
+    if is_parent or base in ("HEAD", "@"):
+        return ""
+    # Of the working tree, only what is committed can be bisected: up to HEAD, the default.
+    bad = f" --bad {shlex.quote(result.head)}" if head else ""
+    return f"--good {shlex.quote(base)}{bad}"
 
 
 def notes(result: Comparison) -> list[str]:

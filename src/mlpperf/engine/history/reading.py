@@ -35,6 +35,9 @@ def each_line(file: Path, decode: Callable[[bytes], Line]) -> Iterator[Line | st
     try:
         if not file.exists():
             return
+        if not file.is_file() and not file.is_dir():  # opening a folder says that it is one
+            yield f"{file}: not a file, but a device or a pipe"
+            return
         with file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()

@@ -19,16 +19,24 @@ from __future__ import annotations
 
 import shlex
 import string
+from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
-from ...errors import check
+from ...errors import check, shown
 
 TABLE = "[tool.mlpperf.build]"
 PLACEHOLDERS = ("python", "source", "wheels")
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+
+
+def check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse what no process can have as a variable: raises `ValueError`."""
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"environment has {shown(name)}, which is no variable")
 
 
 class BuildSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -53,9 +61,7 @@ class BuildSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="keb
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a variable, a requirement or a command."""
-        for name, value in self.environment.items():
-            if not name or "=" in name or "\0" in name + value:
-                raise ValueError(f"environment has {name!r}, which is no variable")
+        check_variables(self.environment)
         for text in self.packages:
             try:
                 Requirement(text)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ...errors import MlpperfError
+from .build_settings import check_variables
 from .pyproject import converted
 
 COMMANDS = "commands"  # the kind of suite, as `worker.protocol` has it
@@ -27,9 +28,12 @@ TABLE = "[tool.mlpperf.commands]"
 class _Command(Struct, forbid_unknown_fields=True, rename="kebab"):
     command: str | list[str] = ""
     input: str = ""
-    exit_code: int = 0
+    exit_code: Annotated[int, Meta(ge=0, le=255)] = 0
     environment: dict[str, str] = {}
     compare_output: bool = True
+
+    def __post_init__(self) -> None:
+        check_variables(self.environment)
 
 
 Commands = Mapping[str, Mapping[str, Any]]
@@ -50,13 +54,15 @@ def command_given(words: Sequence[str]) -> Commands:
 
 def _command(name: str, value: object) -> dict[str, Any]:
     """One command as the worker reads it, with all settings."""
+    if not name.strip():
+        raise MlpperfError(f"{TABLE} has a command without a name.")
     given = value if isinstance(value, dict) else {"command": value}
     one = converted(given, _Command, f"{TABLE} {name}")
     try:
         words = shlex.split(one.command) if isinstance(one.command, str) else one.command
     except ValueError as reason:
         raise MlpperfError(f"{TABLE} {name} cannot be split into words: {reason}.") from reason
-    if not words:
+    if not words or not words[0] or any("\0" in word for word in words):
         raise MlpperfError(f"{TABLE} {name} must name a command: a text, or a list of texts.")
     package = words[0].removeprefix("import:")
     if package != words[0] and not all(map(str.isidentifier, package.split("."))):

@@ -40,7 +40,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from ...errors import MlpperfError
+from ...errors import MlpperfError, check
 from ..words import plain
 from .pyproject import content_of, converted, readable, table_at
 from .series import THRESHOLD
@@ -63,6 +63,8 @@ LONGEST = 80  # characters of a setting that are shown
 Factor = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1e9)]
 Amount = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Value = Annotated[float, Meta(ge=-1e18, le=1e18)]  # which no NaN or infinity is
+Text = Annotated[str, Meta(pattern=r"\S")]
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -118,13 +120,13 @@ class Acceptance(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     lapsed : why it does not count; empty if it does.
     """
 
-    series: Annotated[str, Meta(min_length=1)]
-    because: Annotated[str, Meta(min_length=1)]
+    series: Text
+    because: Text
     slower: Share = 0.0
     bytecodes: Share = 0.0
     peak_memory: Amount | None = None
     allocations: Amount | None = None
-    value: float | None = None
+    value: Value | None = None
     base: str = ""
     head: str = ""
     until: date | None = None
@@ -169,6 +171,8 @@ def policy(table: object, root: Path) -> Policy:
 
     Raises `MlpperfError` for an unknown or invalid setting.
     """
+    actions = (one for one in table_at(table, "series").values() if isinstance(one, str))
+    check("action in [tool.mlpperf.gate.series]", actions, ("block", "warn"))
     gate = converted(table, _Gate, "[tool.mlpperf.gate]")
     return Policy(gate.series, gate.budgets, accepted(root))
 
@@ -256,12 +260,17 @@ def appended(root: Path, entries: list[Acceptance]) -> bytes:
             if value not in (None, "", 0.0)
         ]
         text += "\n" * (1 + (not text.endswith("\n"))) + "\n".join(["[[accepted]]", *lines, ""])
-    again = converted(tomllib.loads(text), _File, ACCEPTED).accepted
-    assert again == before, "an entry is not read back as it was written"
-    return text.encode()
+    try:
+        content, again = text.encode(), tomllib.loads(text)
+    except ValueError as reason:  # half of a surrogate pair
+        raise MlpperfError(f"{ACCEPTED} cannot hold such a name or reason: {reason}.") from reason
+    assert converted(again, _File, ACCEPTED).accepted == before, "an entry is not read back"
+    return content
 
 
 def _toml(value: object) -> str:
     if isinstance(value, str):
-        return json.dumps(plain(value), ensure_ascii=False)
+        # TOML allows fewer characters than JSON, such as no DEL; whoever reads it sees all of them.
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
     return str(value)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import configparser
 import contextlib
 import json
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from ...errors import MlpperfError, check
+from ...errors import MlpperfError, check, shown
 
+# Of a configuration: more is no setting, and Python could not write or follow it.
+BITS_MOST, DEPTH_MOST = 64, 50
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 # What messages call things, and what they are in TOML.
 IN_TOML = {
+    "invalid enum value": "it cannot be",
     "object contains unknown field": "there is no setting",
     "object missing required field": "there has to be a setting",
     "`str | array`": "a text or a list",
+    " matching regex '\\\\S'": " that is not blank",
     "`object`": "a table",
     "`array`": "a list",
     "`str`": "a text",
@@ -36,11 +41,28 @@ def content_of(pyproject: Path) -> dict[str, Any]:
     Raises `MlpperfError` if it cannot be read.
     """
     if not pyproject.is_file():
+        if os.path.lexists(pyproject):  # settings that nobody can read are not the usual ones
+            raise MlpperfError(f"{pyproject} is no file, or a link to none.")
         return {}
     try:
-        return tomllib.loads(pyproject.read_text(encoding="utf-8-sig"))  # some editors write a BOM
+        content = tomllib.loads(pyproject.read_text(encoding="utf-8-sig"))  # editors write a BOM
     except (ValueError, OSError, RecursionError) as reason:
         raise MlpperfError(f"{pyproject} cannot be read: {reason}.") from reason
+    level: list[object] = [content]
+    for _ in range(DEPTH_MOST):  # what reads the tables calls itself for each level
+        level = [value for table in level for value in _values(table)]
+        if any(isinstance(one, int) and one.bit_length() > BITS_MOST for one in level):
+            raise MlpperfError(f"{pyproject} has a whole number of more than {BITS_MOST} bits.")
+    if level:
+        raise MlpperfError(f"{pyproject} has tables that are nested more than {DEPTH_MOST} deep.")
+    return content
+
+
+def _values(table: object) -> Iterable[object]:
+    """What is in a table or a list, one level deep."""
+    if isinstance(table, dict):
+        return table.values()
+    return table if isinstance(table, list) else ()
 
 
 def text_of(file: Path) -> str:
@@ -91,7 +113,7 @@ def converted(table: object, kind: type[Kind], where: str) -> Kind:
         for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.partition("[...]")[0]):
             value = value[key or int(index)]  # type: ignore[index]  # msgspec was there
         if what.startswith("expected") and not isinstance(value, dict | list):
-            what = f"{what.partition(', got')[0]}, not {value!r}"
+            what = f"{what.partition(', got')[0]}, not {shown(value)}"
         for theirs, ours in IN_TOML.items():
             what = what.replace(theirs, ours)
         place = f" {path.lstrip('.').rstrip('`')}" if path else ""

@@ -44,7 +44,7 @@ SHARES = ("threshold", "unjudged", "bytecodes")  # written as percentages
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of a project, in shares and seconds; None where it has none."""
 
-    suites: tuple[str, ...] = KINDS
+    suites: Annotated[tuple[str, ...], Meta(min_length=1)] = KINDS
     series: tuple[Pattern, ...] = ()
     threshold: float | None = None
     thresholds: dict[str, float] = {}
@@ -56,8 +56,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     bytecodes: float | None = None
     policy: Policy = field(name="gate", default=NO_POLICY)
     commands: dict[str, Any] = {}
-    paths: Any = None  # `pyproject.entries` reads these, and `environment` the extras
-    extras: Any = None
+    paths: Any = None  # `pyproject.entries` reads these
+    extras: tuple[str, ...] = ()  # read by `declared` and `release`
 
 
 def settings(root: Path) -> Settings:

@@ -61,8 +61,9 @@ def source(folder: Path, into: Path) -> Source:
             fetch = (f"--git-dir={where / '.git'}", "fetch", "--quiet", "--update-head-ok")
             git(*fetch, "origin", every, folder=where)
         except MlpperfError as reason:
+            why = str(reason).rstrip(".")
             raise MlpperfError(
-                f"The repository of the project, {address}, cannot be cloned ({reason})."
+                f"The repository of the project, {address}, cannot be cloned ({why})."
             ) from reason
     place = inside(where, below, "repo_subdir") if below else where
     return Source(*project_folder(place), suites, head)
@@ -101,7 +102,8 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
         top = path("rev-parse", "--show-toplevel", folder=folder)
     except MlpperfError as reason:
         what = "in a git repository with a working tree"
-        why = "" if "not a git repository" in str(reason) else f" that git can read ({reason})"
+        sentence = str(reason).rstrip(".")
+        why = "" if "not a git repository" in sentence else f" that git can read ({sentence})"
         raise MlpperfError(f"{folder} is not {what}{why}") from reason
     here = folder.resolve()
     within = [at for at in (here, *here.parents) if at.is_relative_to(top.resolve())]
