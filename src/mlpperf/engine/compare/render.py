@@ -32,7 +32,7 @@ from .sections import (
     Section,
     sections,
 )
-from .sentences import advice, interval, notes, policy, unchanged, verdict, work, worse
+from .sentences import advice, consumed, interval, notes, policy, unchanged, verdict, work, worse
 
 # Fields that records hold under names of old.
 NAMES_ON_DISK = {
@@ -92,15 +92,17 @@ def _remarks(result: Comparison, finding: Finding) -> list[str]:
     """What is known of a series beside its times, and why a regression does not count."""
     allowed = result.allowance(finding)
     word = "accepted" if allowed and allowed.accepted else "warning only"
-    counted = filter(None, [work(finding)])
+    counted = filter(None, [consumed(finding), work(finding)])
     return [*finding.grown, *counted, *([f"{word}: {allowed.because}"] if allowed else [])]
 
 
 def text(result: Comparison, verbose: bool = False) -> RenderableType:
     """What changed, what is not known and what to do, and the verdict last.
 
-    Series that are unchanged or skipped are counted, or listed if `verbose`.
+    Series that are unchanged or skipped are counted; they are listed if `verbose`, or if there is
+    one series only.
     """
+    verbose = verbose or len(result.findings) == 1
     parts: list[RenderableType] = [sentence(line, "yellow") for line in policy(result)]
     if result.same:
         return Group(*parts, sentence(verdict(result), "bold"))
