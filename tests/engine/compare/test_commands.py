@@ -77,6 +77,7 @@ def test_a_slower_script_is_reported(town: Town) -> None:
     assert record["selected"] == ["town --help"]
     assert series["verdict"].startswith("slower")
     assert series["memory"]["base"]["peak"] > 1 << 20
+    assert series["cpu_seconds"]["head"] > series["cpu_seconds"]["base"] > 0
 
 
 def test_an_import_and_the_commands_of_the_project_are_compared(town: Town) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.versions.layout import BUILT, SOURCES
 from mlpperf.engine.worker.counts import Counts, Executed
 from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun
 
@@ -166,9 +168,14 @@ class Pool:
 
 
 def counted(
-    pool: Pool, seconds: float = 1e-3, isolated: str = "", bytecodes: float | None = None
+    pool: Pool,
+    seconds: float = 1e-3,
+    isolated: str = "",
+    bytecodes: float | None = None,
+    root: Path = Path("nowhere"),
 ) -> Finding:
-    pair = SimpleNamespace(isolated=isolated)
+    version = SimpleNamespace(root=root)
+    pair = SimpleNamespace(isolated=isolated, base=version, head=version)
     context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
     run = DryRun(ONE.names, took={side: CallTime(seconds, seconds) for side in SIDES})
     answers = count_calls(context, {ONE: run}, [ONE], 100.0)
@@ -186,6 +193,13 @@ def test_what_was_counted_is_in_the_finding(dies: bool) -> None:
     assert str(finding.work) == "+1.8 % bytecodes, all in f (a.py:3)"
     assert finding.memory == {"base": {"peak": 1}}
     assert not finding.regression
+
+
+def test_functions_of_a_built_project_are_named_by_its_sources(tmp_path: Path) -> None:
+    (tmp_path / BUILT).mkdir()
+    (tmp_path / BUILT / SOURCES).write_text('{"a.py": "src/a.py", "b.py": "src/b.py"}')
+    finding = counted(Pool([ANSWER]), root=tmp_path)
+    assert str(finding.work) == "+1.8 % bytecodes, all in f (src/a.py:3)"
 
 
 def test_nothing_is_counted_where_each_version_has_a_process_or_the_calls_are_too_long() -> None:

@@ -71,6 +71,14 @@ def test_a_pattern_that_fits_no_series_is_refused(faked: Faked) -> None:
         plan(faked([has("base", "a"), has("head", "a")], series=["c"]))
 
 
+def test_a_pattern_that_fits_nothing_in_files_that_do_not_load_has_their_reason(
+    faked: Faked,
+) -> None:
+    both = [has(side, x="x cannot be loaded: it is broken") for side in ("base", "head")]
+    with pytest.raises(MlpperfError, match=r"fits 'c'\. x cannot be loaded: it is broken"):
+        plan(faked(both, series=["c"]))
+
+
 def test_a_head_that_lost_all_series_is_broken(faked: Faked) -> None:
     planned = plan(faked([has("base", "a"), has("head", x="it is broken")]))
     assert not planned.series

@@ -90,7 +90,7 @@ def test_of_the_options_of_the_project_those_about_loading_are_kept(
     name: str, text: str, tmp_path: Path
 ) -> None:
     options = "-ra -n auto --cov=pkg --benchmark-disable --import-mode importlib -p pkg.plugin "
-    options += "-p no:other -x -m quick --rootdir=elsewhere --confcutdir .."
+    options += "-p xdist -ppytest_cov -p no:other -x -m quick --rootdir=elsewhere --confcutdir .."
     files = {name: text.replace("{options}", options), "test_a.py": FIXTURE}
     suite = only(written(tmp_path, **files))
     folders = ("--rootdir=.", "--confcutdir=.")

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from mlpperf.cli.app import app
 from mlpperf.engine.versions import build_environment, builds
 from mlpperf.engine.versions.build_cache import kept_wheels
+from mlpperf.engine.versions.layout import SOURCES, built_from
 from mlpperf.engine.versions.prepare import Revisions, pair
 from mlpperf.errors import MlpperfError
 
@@ -151,7 +152,7 @@ def test_what_was_built_replaces_the_sources_and_nothing_that_they_link_to(
         wheel.writestr("quick-1.data/platlib/quick/fast.so", "")
         wheel.writestr("quick-1.data/scripts/quick", "")
     builds.unpack(tmp_path / "quick.whl", root, root, {})
-    assert {p.name for p in built.iterdir()} == {"quick"}
+    assert {p.name for p in built.iterdir()} == {"quick", SOURCES}
     assert (root / "quick").readlink() == Path(builds.BUILT, "quick")
     copied = built / "quick" / "data" / "precious"
     assert copied.read_text(encoding="utf-8") == "as it was"
@@ -181,6 +182,7 @@ def test_what_was_built_replaces_the_sources_in_the_folders_that_pytest_puts_fir
         assert (root / folder / "quick").readlink() == Path("..", builds.BUILT, "quick")
         assert (root / folder / "quick/__init__.py").read_text(encoding="utf-8") == "as built"
     assert (root / "src/quick/data.csv").read_text(encoding="utf-8") == "1"
+    assert built_from(root) == {"mlpperf-built/quick/__init__.py": "src/quick/__init__.py"}
     inner = root / "src/quick/quick"
     assert not inner.is_symlink()
     assert (inner / "__init__.py").read_text(encoding="utf-8") == "of a package inside"
@@ -196,6 +198,8 @@ def test_what_was_built_replaces_the_sources_in_the_folders_that_pytest_puts_fir
         ("setup.py", "setup(name='a')", False),
         ("pyproject.toml", "[[tool.setuptools.ext-modules]]\nname = 'a'\n", True),
         ("pyproject.toml", "[tool.local.cythonize.flags]\n", True),
+        ("pyproject.toml", "[build-system]\nrequires = ['Cython>=3', 'poetry-core']\n", True),
+        ("pyproject.toml", "[build-system]\nrequires = ['poetry-core']\n", False),
         ("pyproject.toml", "= not toml", False),
     ],
 )

@@ -140,16 +140,49 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return seen
 
 
-def test_packages_go_into_a_folder_and_without_any_nothing_is_installed(
+def test_packages_of_a_folder_go_into_one_of_the_comparison_and_without_any_nothing_is_installed(
     installed: list[list[str]], tmp_path: Path
 ) -> None:
     assert packages(sys.executable, [], tmp_path) == []
     assert installed == []
     folder = str(tmp_path / "packages")
-    assert packages(sys.executable, ["greenlet", "more>=1"], Path(folder)) == [folder]
-    (command,) = installed
-    assert command[0] == sys.executable
-    assert command[-5:] == ["--target", folder, "--", "greenlet", "more>=1"]
+    for wanted in (["greenlet", "./more"], ["more @ file:///more"]):
+        assert packages(sys.executable, wanted, Path(folder)) == [folder]
+        command = installed.pop()
+        assert command[0] == sys.executable
+        assert command[-3 - len(wanted) :] == ["--target", folder, "--", *wanted]
+
+
+@pytest.mark.usefixtures("temporary")
+def test_packages_of_an_index_are_kept_until_something_else_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = []
+
+    def install(python: str, options: list[str], wanted: list[str], what: str) -> None:
+        made.append(wanted)
+        folder = Path(options[-1])
+        folder.mkdir()
+        if wanted == ["broken"]:
+            raise MlpperfError("no")
+        (folder / "module.py").touch()
+
+    monkeypatch.setattr(module, "install", install)
+    (first,) = packages(sys.executable, ["b", "a>=1"], tmp_path)
+    assert packages(sys.executable, ["a>=1", "b"], tmp_path) == [first]
+    assert [file.name for file in Path(first).iterdir()] == ["module.py"]
+    assert len(made) == 1
+    for _ in range(2):  # what failed is not kept
+        with pytest.raises(MlpperfError, match="no"):
+            packages(sys.executable, ["broken"], tmp_path)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://example.org")
+    (second,) = packages(sys.executable, ["b", "a>=1"], tmp_path)
+    assert second != first
+    assert len(made) == 4
+
+    os.utime(first, (0, 0))
+    assert packages(sys.executable, ["b", "a>=1"], tmp_path) == [second]
+    assert not Path(first).exists()
 
 
 def test_uv_is_preferred_and_our_pip_helps_where_there_is_none(

@@ -25,6 +25,7 @@ def test_its_output_code_and_time_are_known(tmp_path: Path) -> None:
     ended = shell("pwd; echo bad >&2; sleep 0.05; exit 3", tmp_path)
     assert (ended.code, ended.output, ended.errors) == (3, f"{tmp_path}\n".encode(), b"bad\n")
     assert ended.seconds >= 0.05
+    assert 0 < ended.cpu_seconds < ended.seconds
     assert shell("kill -9 $$", tmp_path).code == -signal.SIGKILL
 
 

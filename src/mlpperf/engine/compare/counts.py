@@ -13,9 +13,11 @@ from dataclasses import replace
 
 from ..pool.process import WorkerError
 from ..suites.series import Series
+from ..versions.layout import built_from
 from ..words import count
+from ..worker.counts import Counts
 from ..worker.protocol import Counted, DryRun
-from .context import Context
+from .context import SIDES, Context
 from .dry_run import by_suite
 from .finding import Finding
 from .work import Work
@@ -51,6 +53,7 @@ def count_calls(
         return {}
     chosen = affordable((one for one in series if one.suite), runs, budget)
     answers: dict[Series, Counted] = {}
+    sources = {side: built_from(getattr(context.pair, side).root) for side in SIDES}
     for suite, some in by_suite(chosen).items():
         context.progress(f"counting the bytecodes of {count(len(some), 'benchmark')}")
         names = [one.names for one in some]
@@ -61,8 +64,18 @@ def count_calls(
             with contextlib.suppress(WorkerError):  # what is not counted is timed all the same
                 for answer in worker:
                     if isinstance(answer, Counted):
-                        answers[Series.of(answer.series, suite)] = answer
+                        counts = {s: _at_sources(c, sources[s]) for s, c in answer.counts.items()}
+                        answers[Series.of(answer.series, suite)] = replace(answer, counts=counts)
     return {one: answers[one] for one in chosen if one in answers}
+
+
+def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:
+    """The counts with each function in the file of the repository that its file was built from."""
+    functions = {}
+    for name, executed in counts.functions.items():
+        file, place, rest = name.partition(":")
+        functions[f"{sources.get(file, file)}{place}{rest}"] = executed
+    return replace(counts, functions=functions)
 
 
 def conclude(finding: Finding, answer: Counted | None, most: float | None) -> Finding:

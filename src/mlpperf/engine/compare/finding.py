@@ -37,6 +37,7 @@ class Finding:
     wrong : what is wrong, by version (base, head).
     error, tolerance : of a hot path's result in the head, relative to the largest element.
     seconds : of a call, by version.
+    cpu_seconds : of a command and the processes it waits for, by version; empty for other series.
     ratio : head ÷ base, with its 95 % interval.
     ratio_error, ratio_freedom : the standard error of its logarithm; its degrees of freedom.
     processes : that `ratio` is based on.
@@ -62,6 +63,7 @@ class Finding:
     error: float = math.nan
     tolerance: float = math.nan
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     ratio: Interval = UNKNOWN
     ratio_error: float = math.nan
     ratio_freedom: float = math.nan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 
 from ...errors import MlpperfError
 from ..statistics.verdicts import Judgement, Reason, Verdict
@@ -91,7 +92,9 @@ def plan(context: Context, skip_unchanged: bool = False) -> Plan:
             context.pool.check_sharing(kind, inventories)
     if selection.series and not planned.findings and not planned.broken:
         patterns = " or ".join(map(repr, selection.series))
-        raise MlpperfError(f"There is no series that fits {patterns}.")
+        reasons = (why for one in of_suites.values() for why in one["head"].broken.values())
+        sentences = [f"There is no series that fits {patterns}.", *islice(reasons, 1)]
+        raise MlpperfError(" ".join(sentences))
     kinds = {suite.kind for suite in pair.suites}
     own = pair.own.suites if pair.own else {}
     gone = [suite.place for kind, suite in own.items() if kind not in kinds]

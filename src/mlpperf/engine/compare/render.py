@@ -101,8 +101,10 @@ def text(
 ) -> RenderableType:
     """What changed and by which `causes`, what is not known and what to do, and the verdict last.
 
-    Series that are unchanged or skipped are counted, or listed if `verbose`.
+    Series that are unchanged or skipped are counted; they are listed if `verbose`, or if there is
+    one series only.
     """
+    verbose = verbose or len(result.findings) == 1
     parts: list[RenderableType] = [sentence(line, "yellow") for line in policy(result)]
     if result.same:
         return Group(*parts, sentence(verdict(result), "bold"))

@@ -249,7 +249,10 @@ def _sampled(timing: Timing, samples: Mapping[Series, Sequence[Samples]], more: 
         before = findings[series].seconds
         middles = {side: float(np.median(blocks)) for side, blocks in sides.items()}
         quickest = {side: min(before.get(side, math.inf), middles[side]) for side in SIDES}
-        findings[series] = replace(findings[series], seconds=quickest)
+        cpu = [one.cpu_seconds for one in samples[series] if one.cpu_seconds]
+        known = [*filter(None, [findings[series].cpu_seconds]), *cpu]
+        least = {side: min(one[side] for one in known) for side in SIDES if known}
+        findings[series] = replace(findings[series], seconds=quickest, cpu_seconds=least)
     return replace(timing, findings=findings, samplings=samplings)
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import SHORT, bounds, by_percent, count, rounded, some
+from ..suites.commands import COMMANDS
+from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING, UNEVEN_ALARM
+from .context import SIDES
 from .decision import POWER
 from .finding import Finding
 from .gate import Kept, refusals
@@ -155,10 +157,22 @@ def worse(finding: Finding) -> str:
 
 
 def remark(finding: Finding) -> str:
-    """What a call of a series executes, and whether some calls take much longer than others."""
+    """What is known of a call beside its time: what it takes, and what it executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
     uneven = "average of all calls: some take much longer" if finding.average else ""
-    return "; ".join(filter(None, [uneven, str(finding.work or missing)]))
+    return "; ".join(filter(None, [uneven, _consumed(finding), str(finding.work or missing)]))
+
+
+def _consumed(finding: Finding) -> str:
+    """What a command takes besides time, such as `CPU time 41 → 43 ms, peak memory 12 → 12 MB`."""
+    cpu, memory = finding.cpu_seconds, finding.memory
+    clauses = []
+    if cpu:
+        clauses.append(f"CPU time {seconds(cpu['base'])} → {seconds(cpu['head'])}")
+    if finding.series.suite == COMMANDS and len(memory) == 2 and "peak" not in finding.grown_in:
+        base, head = (f"{memory[side]['peak'] / 1e6:.3g}" for side in SIDES)
+        clauses.append(f"peak memory {base} → {head} MB")
+    return ", ".join(clauses)
 
 
 def unchanged(result: Comparison) -> str:
@@ -186,9 +200,9 @@ def advice(result: Comparison) -> list[str]:
     sentences = [f"{warning.rstrip('.')}." for warning in warnings]
     undecided = by_section.get(UNDECIDED.title, [])
     if any(finding.judgement.reason in TIME_DECIDES for finding in undecided):
-        seconds = max(math.ceil(2 * result.budget), BUDGET_LEAST)
+        enough = max(math.ceil(2 * result.budget), BUDGET_LEAST)
         sentences.append(
-            f"To decide more, use --budget {seconds}, or fewer benchmarks with --series."
+            f"To decide more, use --budget {enough}, or fewer benchmarks with --series."
         )
     reasons = [f.judgement.because for f in result.findings.values()]
     reasons += result.unloaded.values()

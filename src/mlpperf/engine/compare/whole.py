@@ -62,6 +62,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     wrong : what is wrong, by version.
     error, tolerance : of a hot path's result in the head, relative to the largest element.
     seconds : of a call, by version, as measured.
+    cpu_seconds : of a command and the processes it waits for, by version; empty for other series.
     ratio : head ÷ base, with its 95 % interval.
     ratio_error, ratio_freedom : standard error of the ratio's logarithm; its degrees of freedom.
     processes : that the ratio is based on; 0 if it was not timed.
@@ -82,6 +83,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     """
 
     ratio: Bounds  # type: ignore[assignment]
+    cpu_seconds: dict[Side, Amount]
     error: Unbounded | None
     tolerance: Unbounded | None
     processes: Count

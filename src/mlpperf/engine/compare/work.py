@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from ..history.fields import Count
-from ..versions.layout import BUILT
 from ..words import count, rounded
 from ..worker.counts import Counts, Executed
 from .context import SIDES
@@ -54,7 +53,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if why := counts[side].not_counted:
                 return cls(why, {}, {}, {}, False, 0, {})
         differences = {
-            f"{place[1]} ({place[0].removeprefix(f'{BUILT}/')}:{line})": difference
+            f"{place[1]} ({place[0]}:{line})": difference
             for place, line, difference in _differences(base, head)
         }
         largest = sorted(differences, key=lambda where: -abs(differences[where]))

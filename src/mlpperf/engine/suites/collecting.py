@@ -21,6 +21,8 @@ from .pyproject import text_of
 # Options in a project's `addopts` that decide how tests are loaded. The others configure reports,
 # coverage and parallel runs, or deselect tests.
 KEPT_OPTIONS = ("--import-mode", "--asyncio-mode", "--ds", "--dc", "-p")
+# Plugins that `-p` may load and that only watch tests or distribute them.
+LEFT_OUT = {"pytest_cov", "pytest_cov.plugin", "xdist", "xdist.plugin"}
 CONFIGURATIONS = (
     ("pytest.toml", "pytest"),
     (".pytest.toml", "pytest"),
@@ -86,11 +88,15 @@ def options(settings: Configuration, own: Sequence[str]) -> Iterator[str]:
         if name in KEPT_OPTIONS:
             if not has_value:
                 value = given[number + 1] if number + 1 < len(given) else ""
-            if name != "-p" or not value.startswith("no:"):
+            if name != "-p" or _is_loaded(value):
                 yield from (name, value)
-        elif option[:2] == "-p" and option[:5] != "-pno:" and len(option) > 2:
+        elif option[:2] == "-p" and len(option) > 2 and _is_loaded(option[2:]):
             yield option
     yield from own
+
+
+def _is_loaded(plugin: str) -> bool:
+    return plugin not in LEFT_OUT and not plugin.startswith("no:")
 
 
 def tests(root: Path, files: Sequence[Path], settings: Configuration) -> tuple[list[str], str]:

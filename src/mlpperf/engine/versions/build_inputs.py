@@ -12,7 +12,7 @@ import re
 import stat
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -176,14 +176,10 @@ def copied_files(wheel: Path, whole: Path, root: Path, named: Mentions) -> dict[
         in_doubt = (
             named.anything or any(compiles) or not named.packages.isdisjoint({*tops, RELATIVE})
         )
-        by_name: dict[str, list[str]] = {}
-        for file in root.rglob("*"):
-            if BUILT not in file.parts:
-                by_name.setdefault(file.name, []).append(file.relative_to(whole).as_posix())
+        sources_of = sources_below(root, whole)
         copied = {}
         for member, name in installed.items():
-            ends = by_name.get(PurePosixPath(member).name, ())
-            sources = [path for path in ends if f"/{path}".endswith(f"/{member}")]
+            sources = sources_of(member)
             if not sources or _bytes(whole / sources[0]) != archive.read(name) or sources[1:]:
                 continue
             is_code = member.endswith(".py") and member.removesuffix(".py") not in stems
@@ -192,6 +188,20 @@ def copied_files(wheel: Path, whole: Path, root: Path, named: Mentions) -> dict[
             ):
                 copied[sources[0]] = member
     return copied
+
+
+def sources_below(root: Path, whole: Path) -> Callable[[str], list[str]]:
+    """What lists the files below `root` that a file of its wheel may be, by paths below `whole`."""
+    by_name: dict[str, list[str]] = {}
+    for file in root.rglob("*"):
+        if BUILT not in file.parts:
+            by_name.setdefault(file.name, []).append(file.relative_to(whole).as_posix())
+
+    def sources(member: str) -> list[str]:
+        ends = by_name.get(PurePosixPath(member).name, ())
+        return [path for path in ends if f"/{path}".endswith(f"/{member}")]
+
+    return sources
 
 
 def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:

@@ -20,17 +20,20 @@ from pathlib import Path
 from ...errors import MlpperfError
 from ..inside import inside
 from ..suites.build_settings import USUAL, BuildSettings
-from ..suites.pyproject import readable, table_at, text_of
+from ..suites.pyproject import text_of
 from .build_cache import Kept, building, entry_name, group_folder, keep, look_up, trim
 from .build_environment import Backend, build_variables, origin, prepared
-from .build_inputs import copied_files, inventory, members, mentions
+from .build_inputs import copied_files, inventory, members, mentions, sources_below
 from .build_process import Commands, run_all
-from .layout import BUILT, PROJECT_FILES, own_folders
+from .layout import BUILT, PROJECT_FILES, SOURCES, own_folders, package_of
 from .scratch import scratch
 from .trees import remove
 
 FORMAT = 1  # of the kept wheels; a higher one makes all wheels that were kept before useless
 EXTENSION = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|\bcffi_modules\b|ext-modules")
+# Packages of a build that only compiled projects need, whatever their backend.
+COMPILERS = {"cython", "pybind11", "nanobind", "cffi", "setuptools-rust", "hatch-cython"}
+COMPILERS |= {"hatch-mypyc", "mypy", "scikit-build", "cmake"}
 # Variables with the version for backends that ask git, of which a copy has nothing.
 VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION")
 
@@ -56,8 +59,9 @@ class Job:
 def is_compiled(root: Path, settings: BuildSettings = USUAL) -> bool:
     """Whether a project has extension modules, by its configuration."""
     texts = (text_of(root / name) for name in PROJECT_FILES)
-    backend = table_at(readable(root), "build-system").get("build-backend", "")
-    always = bool(settings.commands) or Backend(str(backend)).compiles
+    backend = Backend.of(root)
+    needs = COMPILERS.intersection(map(package_of, backend.requires))
+    always = bool(settings.commands or needs) or backend.compiles
     return always or any(map(EXTENSION.search, texts))
 
 
@@ -235,7 +239,20 @@ def unpack(wheel: Path, root: Path, whole: Path, copied: Mapping[str, str]) -> N
             target.unlink(missing_ok=True)
         elif target.read_bytes() != source.read_bytes():
             shutil.copyfile(source, target)
+    _note_sources(root, whole)
     _hide_sources(root)
+
+
+def _note_sources(root: Path, whole: Path) -> None:
+    """Write down which file each Python file that was built comes from, by paths below `whole`."""
+    built, sources_of = root / BUILT, sources_below(root, whole)
+    sources = {}
+    for file in built.rglob("*.py"):
+        places = sources_of(file.relative_to(built).as_posix())
+        same = [place for place in places if (whole / place).read_bytes() == file.read_bytes()]
+        if same or places:
+            sources[file.relative_to(whole).as_posix()] = min(same or places, key=len)
+    (built / SOURCES).write_text(json.dumps(sources), encoding="utf-8")
 
 
 def _hide_sources(root: Path) -> None:

@@ -6,23 +6,28 @@ The user's own environment is never changed: packages go into folders of the com
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ...errors import MlpperfError, check, last_line
+from ..files import cache_folder
 from ..git import clean_environment
 from ..suites.commands import COMMANDS
 from ..suites.pyproject import project_name, readable, table_at
@@ -44,6 +49,7 @@ UNREACHABLE = (
     "ConnectTimeout",
     "error sending request",
 )
+KEPT = 2 * 86400.0  # seconds that packages are kept after their last use
 QUESTION = 60.0  # seconds for an interpreter to answer
 
 
@@ -245,11 +251,40 @@ def installed(python: str) -> dict[str, str]:
 
 
 def packages(python: str, wanted: Sequence[str], folder: Path) -> list[str]:
-    """Install packages into `folder`; the result is a list of it, empty if none are wanted."""
+    """A folder with packages, in a list; the list is empty if none are wanted.
+
+    Packages of an index are kept for a day, so that a second comparison starts at once. Others,
+    such as those of a folder, may change at any time: they are installed into `folder`.
+    """
     if not wanted:
         return []
-    install(python, ["--target", str(folder)], wanted, ", ".join(wanted))
-    return [str(folder)]
+    if not all(map(_is_of_index, wanted)):
+        install(python, ["--target", str(folder)], wanted, ", ".join(wanted))
+        return [str(folder)]
+    kept = cache_folder() / "packages"
+    kept.mkdir(exist_ok=True)
+    settings = sorted(v for v in os.environ.items() if v[0].startswith(("PIP_", "UV_")))
+    about = [python, asked(python, "sys.version"), sorted(wanted), settings, str(date.today())]
+    place = kept / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:20]
+    with FileLock(kept / "lock"):
+        if not place.is_dir():
+            partial = place.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+            install(python, ["--target", str(partial)], wanted, ", ".join(wanted))
+            partial.rename(place)
+        os.utime(place)
+        for other in kept.iterdir():
+            if other.is_dir() and time.time() - other.stat().st_mtime > KEPT:
+                shutil.rmtree(other, ignore_errors=True)
+    return [str(place)]
+
+
+def _is_of_index(wanted: str) -> bool:
+    """Whether a requirement names a package of an index, rather than a folder, file or address."""
+    try:
+        return not Requirement(wanted).url
+    except InvalidRequirement:
+        return False
 
 
 def install(

@@ -7,6 +7,7 @@ add folders: the worker reads these (`worker.origins`).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from packaging.utils import canonicalize_name
 from ..suites.pyproject import ini, readable, table_at, text_of
 
 BUILT = "mlpperf-built"  # the folder in a project's own that holds what was built
+SOURCES = "mlpperf-sources.json"  # in there: which file of the repository each file was made from
 PACKAGES = "mlpperf-packages"  # the folder in a copy with packages that only this version has
 INSTALLER = "mlpperf"  # in a file of this name, of metadata that were not built
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -38,6 +40,16 @@ def import_folders(root: Path, copy: Path | None = None) -> tuple[Path, ...]:
         folders = [folder for one in projects for folder in own_folders(one)]
     apart = (copy or root) / PACKAGES
     return tuple(dict.fromkeys([*folders, *([apart] if apart.is_dir() else [])]))
+
+
+def built_from(root: Path) -> dict[str, str]:
+    """Which file each Python file of a built project comes from; empty for one that is not built.
+
+    Both paths are below the folder of the whole repository.
+    """
+    file = root / BUILT / SOURCES
+    sources: dict[str, str] = json.loads(file.read_bytes()) if file.is_file() else {}
+    return sources
 
 
 def needed_projects(root: Path, copy: Path) -> list[Path]:

@@ -144,7 +144,9 @@ class _CommandRunner(Runner):
 
     def block(self, args: tuple[Any, ...] = (), clock: Clock = time.perf_counter_ns) -> float:
         """Seconds per call over one block."""
-        return float(sum(self.call().seconds for _ in range(self.calls)) / self.calls)
+        calls = [self.call() for _ in range(self.calls)]
+        self.cpu_seconds = [*self.cpu_seconds, *(one.cpu_seconds for one in calls)]
+        return float(sum(one.seconds for one in calls) / self.calls)
 
 
 def dry_run(versions: Any) -> Iterator[DryRun]:

@@ -41,11 +41,13 @@ class Ended:
     Attributes
     ----------
     seconds : from its start to its end.
+    cpu_seconds : of it and of the processes it has started and waited for.
     code : its exit code; of one that a signal ended, the signal's negative number.
     output, errors : what it printed; of the errors only the last part.
     """
 
     seconds: float
+    cpu_seconds: float
     code: int
     output: bytes
     errors: bytes
@@ -88,15 +90,17 @@ def called(
         while process.returncode is None:
             if note in streams.read([note]):
                 os.read(note, 1 << 12)
-                ended, status = os.waitpid(process.pid, os.WNOHANG)
+                ended, status, used = os.wait4(process.pid, os.WNOHANG)
                 if ended:
                     seconds = time.perf_counter() - start
+                    cpu_seconds = used.ru_utime + used.ru_stime
                     process.returncode = os.waitstatus_to_exitcode(status)
         streams.read_rest()
         if streams.open or _lingers(process.pid):
             raise NotTimedError("it leaves processes behind that run on after its end")
         return Ended(
             seconds,
+            cpu_seconds,
             process.returncode,
             b"".join(streams.output),
             bytes(streams.errors),

@@ -244,6 +244,7 @@ class Samples:
     ----------
     series : of a contest: path, case, and "".
     seconds : per call, block by block, by side; of a contest by variant, in the order asked for.
+    cpu_seconds : the median of the calls by side, if calls are processes.
     timed_seconds, overhead_seconds : of the rounds, and of all else.
     failed : why there is nothing; "" if there is.
     failed_side : whose fault that is; "" if unknown.
@@ -253,6 +254,7 @@ class Samples:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     timed_seconds: float = 0.0
     overhead_seconds: float = 0.0
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     failed: str = ""
     failed_side: str = ""
 

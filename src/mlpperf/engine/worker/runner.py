@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -35,6 +35,7 @@ class Runner:
     warm : the block begins with a call that is not timed, so that it does not matter what the
         contestant that ran before has left in the processor's caches.
     world : in which it is called; entered before each block, because that takes microseconds.
+    cpu_seconds : of each call, if calls are processes.
     """
 
     call: Callable[..., Any]
@@ -43,6 +44,7 @@ class Runner:
     calls: int = 1
     warm: bool = False
     world: World | None = None
+    cpu_seconds: Sequence[float] = ()
 
     def apply(self, through: Callable[[Call], None]) -> None:
         """Have `through` make one call, of what is timed and needs no arguments."""

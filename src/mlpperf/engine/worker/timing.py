@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from .isolation import leave
@@ -126,7 +128,12 @@ def _timed(
             failed_side="" if which is None else sides[which],
         )
     overhead = time.perf_counter() - start - turns.spent
-    return Samples(names, dict(zip(sides, turns.times)), turns.spent, overhead)
+    cpu_seconds = {
+        side: statistics.median(chain.from_iterable(one.cpu_seconds for one in runners))
+        for side, runners in zip(sides, contestants)
+        if any(one.cpu_seconds for one in runners)
+    }
+    return Samples(names, dict(zip(sides, turns.times)), turns.spent, overhead, cpu_seconds)
 
 
 def _arguments(
