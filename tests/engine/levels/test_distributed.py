@@ -129,6 +129,18 @@ def test_a_scheduler_without_workers_that_may_measure(branch: Branch) -> None:
         distributed._check(found, "tcp://there", plan.levels.lineage)
 
 
+# The command, in a process that has waited for the workers: to import Dask takes a second.
+WHEN_READY = """
+import sys
+from distributed import Client
+from mlpperf.cli.main import main
+
+with Client(sys.argv[3]) as client:
+    client.wait_for_workers(2, 500)
+main()
+"""
+
+
 @pytest.fixture
 def scheduler(project: Any, temporary: Path) -> Iterator[str]:
     """The address of a scheduler with two workers in the project, started as a user does."""
@@ -149,10 +161,7 @@ def scheduler(project: Any, temporary: Path) -> Iterator[str]:
     try:
         while not file.exists() and processes[0].poll() is None:
             time.sleep(0.05)
-        address = json.loads(file.read_text("utf-8"))["address"]
-        wait = f"from distributed import Client; Client({address!r}).wait_for_workers(2, 500)"
-        subprocess.run([sys.executable, "-c", wait], check=True, timeout=600)
-        yield address
+        yield json.loads(file.read_text("utf-8"))["address"]
     finally:
         for process in reversed(processes):
             process.terminate()
@@ -166,7 +175,7 @@ def test_two_workers_of_a_scheduler_measure_a_real_project(
     for number in range(2, 5):
         project.write("NOTES.md", f"{number}\n")
         project.commit(f"commit {number}")
-    command = [sys.executable, "-m", "mlpperf", "backfill", "--scheduler", scheduler]
+    command = [sys.executable, "-c", WHEN_READY, "backfill", "--scheduler", scheduler]
     done = subprocess.run(
         [*command, "--budget", "2", "--series", "*batch-128*"],
         cwd=project.folder,

@@ -116,7 +116,7 @@ def test_parts_run_at_the_same_time_and_the_last_one_counts() -> None:
     import threading
 
     together = threading.Barrier(2)
-    work = Work([lambda: together.wait(30), lambda: together.wait(30)])
+    work = Work([lambda: together.wait(600), lambda: together.wait(600)])
     work.calls = 3
     assert work.look() > 0
 

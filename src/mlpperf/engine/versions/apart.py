@@ -191,7 +191,8 @@ def differences(
 def _pythons(interpreters: Mapping[str, str]) -> dict[str, str]:
     """The version of the Python of each side; with its place if only that differs."""
     expression = "sys.version.split()[0] + ('t' if 't' in getattr(sys, 'abiflags', '') else '')"
-    versions = {side: str(asked(python, expression)) for side, python in interpreters.items()}
+    known = {python: str(asked(python, expression)) for python in set(interpreters.values())}
+    versions = {side: known[python] for side, python in interpreters.items()}
     places = {side: str(Path(python).resolve()) for side, python in interpreters.items()}
     if len(set(places.values())) > 1 and len(set(versions.values())) == 1:
         return {side: f"{version} ({places[side]})" for side, version in versions.items()}

@@ -301,7 +301,8 @@ def install(
     if uv := shutil.which("uv"):
         command = [uv, "pip", *quiet, "--python", python]
     elif pip := next(pips, None):
-        quiet += ["--disable-pip-version-check", "--no-compile"]
+        # Packages go into folders of their own: to look for conflicts with others takes a second.
+        quiet += ["--disable-pip-version-check", "--no-compile", "--no-warn-conflicts"]
         target = [] if pip == python else ["--python", python]
         command = [pip, "-m", "pip", *target, *quiet]
     else:

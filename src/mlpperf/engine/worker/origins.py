@@ -56,6 +56,7 @@ class Origins:
         self._others = [os.path.realpath(place) + os.sep for place in prefixes]
         self.copy = ""
         self.named: list[str] = []
+        self._known: set[tuple[str, str]] = set()  # copies, and what lies outside of home for them
 
     def is_home(self, place: object, folders: dict[str, str] | None = None) -> bool:
         """Whether a file or folder is one of the user's working tree.
@@ -99,9 +100,12 @@ class Origins:
         for module in modules:
             places = [_file(module), *_locations(module)]
             for place in places:
+                if not isinstance(place, str) or (self.copy, place) in self._known:
+                    continue
                 if self.is_home(place, folders):
-                    yield str(getattr(module, "__name__", "?")), str(place)
+                    yield str(getattr(module, "__name__", "?")), place
                     break
+                self._known.add((self.copy, place))
 
 
 def _real(place: str, folders: dict[str, str]) -> str:

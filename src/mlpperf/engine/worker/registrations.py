@@ -18,6 +18,7 @@ from .origins import is_standard
 
 DEEPEST = 3  # containers, classes and instances one in the other, from a module on
 VALUES_MOST = 1_000_000  # that are looked at
+PLAIN = frozenset({type(None), bool, int, float, str, bytes})  # belong to nobody, hold nothing
 # The modules of Python in which projects register something that others then meet.
 MEETING = ("copyreg", "logging")
 # What runs the suite holds the project's own modules, and nothing that is timed meets there.
@@ -58,7 +59,7 @@ def _holds(first: Any, own: Collection[str], seen: set[int]) -> bool:
     left = deque([(first, 0)])
     while left and len(seen) <= VALUES_MOST:
         value, depth = left.popleft()
-        if id(value) in seen:
+        if type(value) in PLAIN or id(value) in seen:
             continue
         seen.add(id(value))
         if belongs(value, own):

@@ -69,6 +69,7 @@ class Watch:
         self._roots = {side: os.path.realpath(root) for side, root in roots.items()}
         self._files: dict[str, str] = {}  # by their real path
         self._lines: dict[str, list[tuple[int, int, str]]] = {}
+        self._paths: dict[str, str] = {}  # real ones, by those of the code
         self._folders: dict[str, str] = {}  # which have an entry more in one version
         self._executed: dict[str, set[str]] = {side: set() for side in roots}
         for name, effect in effects.items():
@@ -118,6 +119,13 @@ class Watch:
     def _real(self, side: str, name: str) -> str:
         return os.path.realpath(os.path.join(self._roots[side], name))  # noqa: PTH118
 
+    def _real_path(self, file: str) -> str:
+        """The real path of the file of some code; links are followed once for all its functions."""
+        real = self._paths.get(file)
+        if real is None:
+            real = self._paths[file] = os.path.realpath(file)
+        return real
+
     def _look(self, frame: FrameType, event: str, _: Any) -> None:
         """A function begins; its lines are of no interest."""
         code = frame.f_code
@@ -127,7 +135,7 @@ class Watch:
             if code is _beat.__code__:
                 self._beats += 1
                 return
-            lines = self._lines.get(os.path.realpath(code.co_filename), ())
+            lines = self._lines.get(self._real_path(code.co_filename), ())
             names = {name for first, last, name in lines if first <= place[1] <= last}
             changed = frozenset(names if code.co_name != "<module>" else ())
             self._known[place] = changed
@@ -138,6 +146,8 @@ class Watch:
                 self._ran |= changed
 
     def _audit(self, event: str, given: tuple[Any, ...]) -> None:
+        if event == "object.__getattr__":  # most are: each look at a frame for its code
+            return
         try:
             if event == "exec":
                 self._audit_code(given[0])
