@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -185,16 +185,17 @@ def calibrate(
 ) -> None:
     """Slow the code down by known amounts, and count how many slowdowns `compare` detects.
 
-    Slows down a function of every hot path; in a project without hot paths, functions that its
+    Slows down functions that the hot paths run; in a project without hot paths, functions that its
     tests or asv suite run. Takes three minutes for each trial of each size; less with --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
     from ..engine import terminal
     from ..engine.calibrate import show
     from ..engine.calibrate.recorded import calibration_content
-    from ..engine.calibrate.trackers import TRACKERS
+    from ..engine.calibrate.trackers import TRACKERS, suite_tracker
     from ..engine.calibrate.trials import SIZES, Trial, detection_rates
     from ..engine.calibrate.trials import calibrate as calibrated
+    from ..engine.compare import BUDGET, SUITE_BUDGET
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
     from ..engine.suites.series import Selection
@@ -216,27 +217,23 @@ def calibrate(
             python=python,
             extra=with_ or (),
         )
-        made = pair(wanted, Path.cwd(), temporary / "versions")
-        if against:  # which knows no hot paths
-            made = replace(
-                made, base=replace(made.base, entries=()), head=replace(made.head, entries=())
-            )
-        task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
-        options = _calibrated_by(made, against)
-        if budget is not None:
-            options["budget"] = budget
+        made = _calibrated(pair(wanted, Path.cwd(), temporary / "versions"), against)
+        usual = SUITE_BUDGET[0] if made.suites else BUDGET
+        seconds = usual if budget is None else budget
+        task = bar.add_task("", total=trials * len(sizes))
         for trial in calibrated(
-            made.head,
+            made,
             Selection(series or made.settings.series),
             temporary,
             sizes=sizes,
             trials=trials,
+            budget=seconds,
+            tracker=suite_tracker(against, made.suites, made.runtime) if against else None,
             progress=lambda text: bar.update(task, description=text, refresh=True),
-            **options,
         ):
             tracker, patterns = against or "mlpperf", tuple(series or ())
-            content = calibration_content(trial, tracker, options["budget"], patterns)
-            measured_in = environment(*made.interpreter).fields() if options["suites"] else {}
+            content = calibration_content(trial, tracker, seconds, patterns)
+            measured_in = environment(*made.interpreter).fields() if made.suites else {}
             recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
@@ -249,25 +246,15 @@ def calibrate(
     console.print(recording.location, soft_wrap=True)
 
 
-def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
-    """How slowdowns are planted and looked for: in hot paths if there are any, else in suites."""
-    import numpy as np
-
-    from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.trackers import suite_tracker
-    from ..engine.compare import BUDGET, SUITE_BUDGET
+def _calibrated(made: Pair, against: str | None) -> Pair:
+    """Only the benchmarks that are slowed down: hot paths if there are any, else suites."""
     from ..engine.suites.commands import COMMANDS
 
-    suites = () if made.head.entries else tuple(s for s in made.suites if s.kind != COMMANDS)
-    options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
-    if against:
-        suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
-        options["tracker"] = suite_tracker(against, suites, made.runtime)
-    if made.runtime and suites:
-        rng = np.random.default_rng()
-        trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
-        options |= {"mutator": SuiteMutator(made.head, trace, rng), "budget": SUITE_BUDGET[0]}
-    return {**options, "suites": suites}
+    suites = [suite for suite in made.suites if suite.kind != COMMANDS]
+    if against:  # which knows no hot paths
+        made = replace(made, head=replace(made.head, entries=()))
+        suites = [suite for suite in suites if suite.kind == against.partition("-")[0]]
+    return replace(made, suites=() if made.head.entries else tuple(suites))
 
 
 def usual(folder: Path, pattern: str) -> Path | None:
