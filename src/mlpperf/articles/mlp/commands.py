@@ -41,15 +41,14 @@ def train(
     from ...engine.history.recording import Recording
     from ..clusters.loading import load
     from . import show
+    from .checkpoints import checkpoint
     from .phases import PhaseClock
-    from .training import Run, checkpoint, rung_named
+    from .training import Run, rung_named
     from .training import resume as go_on
 
     recording = Recording("training", "trainings", records)
     if resume:
-        run = go_on(
-            resume, load(str(checkpoint(resume).about["data"]), progress=True), epochs=epochs
-        )
+        run = go_on(resume, load(checkpoint(resume).about.data, progress=True), epochs=epochs)
         save = save or resume
     else:
         start = checkpoint(weights).weights if weights else None
