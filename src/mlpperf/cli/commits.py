@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +13,6 @@ from ..engine.options import (
     AsJson,
     Asv,
     Device,
-    Format,
     Formats,
     PytestBenchmark,
     Python,
@@ -112,7 +110,7 @@ def compare(
     device: Device = None,
     threads: Threads = None,
     verbose: Verbose = False,
-    format: Formats = Format.TEXT,
+    format: Formats = "text",
     records: Records = None,
 ) -> None:
     """Compare the speed of HEAD and BASE: 0 no regression, 1 regression, 2 not measured.
@@ -272,14 +270,6 @@ def other_trackers(
     )
 
 
-class TableFormat(StrEnum):
-    """Output format of the history."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-
-
 def history(
     paths: Annotated[
         list[str] | None,
@@ -293,8 +283,9 @@ def history(
         str | None, typer.Option("--device", help="Only measurements on this device, such as cpu.")
     ] = None,
     format: Annotated[
-        TableFormat, typer.Option("--format", help="text: only changes; json, csv: everything.")
-    ] = TableFormat.TEXT,
+        Literal["text", "json", "csv"],
+        typer.Option("--format", help="text: only changes; json, csv: everything."),
+    ] = "text",
 ) -> None:
     """Show which commits made a benchmark faster or slower, from everything measured so far.
 
@@ -320,7 +311,7 @@ def history(
     if not any(sources) and levels and len(compared) < len(wanted):
         (first, *_) = (name for name in wanted if name not in compared)
         raise MlpperfError(f"No series that was compared is called {first!r}.")
-    if levels and format is TableFormat.TEXT:
+    if levels and format == "text":
         console().print(show.text(levels, wanted), crop=False)
     measured = table.history(*sources)
     if not levels:
@@ -329,13 +320,13 @@ def history(
         measured = measured.only(wanted, machine, device, compared)
     measured.unreadable.extend(damaged)
     about = show.as_json(levels, wanted) if levels else None
-    if format is TableFormat.CSV:
+    if format == "csv":
         typer.echo(listing.as_csv(measured, about), nl=False)
         for sentence in measured.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
     steps = changes(measured.table)
-    if format is TableFormat.JSON:
+    if format == "json":
         typer.echo(listing.as_json(steps, measured, about))
         return
     if steps:
