@@ -247,8 +247,7 @@ def plant(
     project: Path, versions: Pair, number: int, rng: random.Random
 ) -> tuple[str, str, list[str], Series]:
     """Change functions of a project that one of its series runs."""
-    assert versions.runtime is not None
-    trace = traced(versions.head, versions.suites, versions.runtime, rng.randrange(2**31))
+    trace = traced(versions, Selection(), rng.randrange(2**31))
     series = rng.choice([one for one, calls in trace.calls.items() if len(calls) > number])
     seconds = call_seconds(versions, series)
     size = rng.uniform(0.02, 0.1)

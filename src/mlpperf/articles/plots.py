@@ -1,13 +1,9 @@
-"""What the figures of the articles share: curves over the epochs, and how figures are saved."""
+"""Curves over the epochs of a training, for the pages about networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from ..engine.files import write_whole
-from ..errors import MlpperfError
 
 
 class Curves(NamedTuple):
@@ -55,32 +51,3 @@ class Curves(NamedTuple):
 def sets(train: str, test: str) -> dict[str, str]:
     """The lines of both sets, by their fields of an epoch."""
     return {train: "training set", test: "test set"}
-
-
-def check_plot(path: Path | None) -> None:
-    """Refuse a file that would not be opened as a page.
-
-    Raises `MlpperfError` if its name does not end in .html.
-    """
-    if path and path.suffix != ".html":
-        raise MlpperfError(f"Plots are saved as HTML, so --plot must end in .html, not {path}.")
-
-
-def save(figures: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write figures to one page, which contains all that it needs.
-
-    Raises `MlpperfError` if the file cannot be written.
-    """
-    import plotly.graph_objects as go
-
-    parts = [
-        go.Figure(figure)
-        .update_layout(template="plotly_white")
-        .to_html(full_html=False, include_plotlyjs=number == 0)
-        for number, figure in enumerate(figures)
-    ]
-    page = "".join(['<!doctype html><html lang="en"><meta charset="utf-8">', *parts, "</html>\n"])
-    try:
-        write_whole(path, page.encode())
-    except OSError as reason:
-        raise MlpperfError(f"The plot cannot be written to {path} ({reason}).") from reason

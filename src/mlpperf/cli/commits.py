@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +13,6 @@ from ..engine.options import (
     AsJson,
     Asv,
     Device,
-    Format,
     Formats,
     PytestBenchmark,
     Python,
@@ -112,7 +110,7 @@ def compare(
     device: Device = None,
     threads: Threads = None,
     verbose: Verbose = False,
-    format: Formats = Format.TEXT,
+    format: Formats = "text",
     records: Records = None,
 ) -> None:
     """Compare the speed of HEAD and BASE: 0 no regression, 1 regression, 2 not measured.
@@ -185,16 +183,17 @@ def calibrate(
 ) -> None:
     """Slow the code down by known amounts, and count how many slowdowns `compare` detects.
 
-    Slows down a function of every hot path; in a project without hot paths, functions that its
+    Slows down functions that the hot paths run; in a project without hot paths, functions that its
     tests or asv suite run. Takes three minutes for each trial of each size; less with --budget 60.
     """
     use(None, threads, numpy_only="What is calibrated")
     from ..engine import terminal
     from ..engine.calibrate import show
     from ..engine.calibrate.recorded import calibration_content
-    from ..engine.calibrate.trackers import TRACKERS
+    from ..engine.calibrate.trackers import TRACKERS, suite_tracker
     from ..engine.calibrate.trials import SIZES, Trial, detection_rates
     from ..engine.calibrate.trials import calibrate as calibrated
+    from ..engine.compare import BUDGET, SUITE_BUDGET
     from ..engine.history.recording import Recording, json_text
     from ..engine.machine.environment import environment
     from ..engine.suites.series import Selection
@@ -216,27 +215,23 @@ def calibrate(
             python=python,
             extra=with_ or (),
         )
-        made = pair(wanted, Path.cwd(), temporary / "versions")
-        if against:  # which knows no hot paths
-            made = replace(
-                made, base=replace(made.base, entries=()), head=replace(made.head, entries=())
-            )
-        task = bar.add_task("what do the benchmarks run?", total=trials * len(sizes))
-        options = _calibrated_by(made, against)
-        if budget is not None:
-            options["budget"] = budget
+        made = _calibrated(pair(wanted, Path.cwd(), temporary / "versions"), against)
+        usual = SUITE_BUDGET[0] if made.suites else BUDGET
+        seconds = usual if budget is None else budget
+        task = bar.add_task("", total=trials * len(sizes))
         for trial in calibrated(
-            made.head,
+            made,
             Selection(series or made.settings.series),
             temporary,
             sizes=sizes,
             trials=trials,
+            budget=seconds,
+            tracker=suite_tracker(against, made.suites, made.runtime) if against else None,
             progress=lambda text: bar.update(task, description=text, refresh=True),
-            **options,
         ):
             tracker, patterns = against or "mlpperf", tuple(series or ())
-            content = calibration_content(trial, tracker, options["budget"], patterns)
-            measured_in = environment(*made.interpreter).fields() if options["suites"] else {}
+            content = calibration_content(trial, tracker, seconds, patterns)
+            measured_in = environment(*made.interpreter).fields() if made.suites else {}
             recording.add({**content, **measured_in})
             done.append(trial)
             bar.update(task, advance=1, refresh=True)
@@ -249,25 +244,15 @@ def calibrate(
     console.print(recording.location, soft_wrap=True)
 
 
-def _calibrated_by(made: Pair, against: str | None) -> dict[str, Any]:
-    """How slowdowns are planted and looked for: in hot paths if there are any, else in suites."""
-    import numpy as np
-
-    from ..engine.calibrate.planted import SuiteMutator, traced
-    from ..engine.calibrate.trackers import suite_tracker
-    from ..engine.compare import BUDGET, SUITE_BUDGET
+def _calibrated(made: Pair, against: str | None) -> Pair:
+    """Only the benchmarks that are slowed down: hot paths if there are any, else suites."""
     from ..engine.suites.commands import COMMANDS
 
-    suites = () if made.head.entries else tuple(s for s in made.suites if s.kind != COMMANDS)
-    options: dict[str, Any] = {"runtime": made.runtime, "isolated": made.isolated, "budget": BUDGET}
-    if against:
-        suites = tuple(suite for suite in suites if suite.kind == against.partition("-")[0])
-        options["tracker"] = suite_tracker(against, suites, made.runtime)
-    if made.runtime and suites:
-        rng = np.random.default_rng()
-        trace = traced(made.head, suites, made.runtime, int(rng.integers(2**31)))
-        options |= {"mutator": SuiteMutator(made.head, trace, rng), "budget": SUITE_BUDGET[0]}
-    return {**options, "suites": suites}
+    suites = [suite for suite in made.suites if suite.kind != COMMANDS]
+    if against:  # which knows no hot paths
+        made = replace(made, head=replace(made.head, entries=()))
+        suites = [suite for suite in suites if suite.kind == against.partition("-")[0]]
+    return replace(made, suites=() if made.head.entries else tuple(suites))
 
 
 def usual(folder: Path, pattern: str) -> Path | None:
@@ -285,14 +270,6 @@ def other_trackers(
     )
 
 
-class TableFormat(StrEnum):
-    """Output format of the history."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-
-
 def history(
     paths: Annotated[
         list[str] | None,
@@ -306,8 +283,9 @@ def history(
         str | None, typer.Option("--device", help="Only measurements on this device, such as cpu.")
     ] = None,
     format: Annotated[
-        TableFormat, typer.Option("--format", help="text: only changes; json, csv: everything.")
-    ] = TableFormat.TEXT,
+        Literal["text", "json", "csv"],
+        typer.Option("--format", help="text: only changes; json, csv: everything."),
+    ] = "text",
 ) -> None:
     """Show which commits made a benchmark faster or slower, from everything measured so far.
 
@@ -335,7 +313,7 @@ def history(
     if not any(sources) and levels and len(compared) < len(wanted):
         (first, *_) = (name for name in wanted if name not in compared)
         raise MlpperfError(f"No series that was compared is called {first!r}.")
-    if levels and format is TableFormat.TEXT:
+    if levels and format == "text":
         console().print(show.text(levels, wanted), crop=False)
     measured = table.history(*sources)
     measured.unreadable.extend(damaged)
@@ -344,13 +322,13 @@ def history(
     if len(measured.table):
         measured = measured.only(wanted, machine, device, compared)
     about = show.as_json(levels, wanted) if levels else None
-    if format is TableFormat.CSV:
+    if format == "csv":
         typer.echo(listing.as_csv(measured, about), nl=False)
         for sentence in measured.unreadable:
             typer.echo(f"Skipped: {words.plain(sentence)}.", err=True)
         return
     steps = changes(measured.table)
-    if format is TableFormat.JSON:
+    if format == "json":
         typer.echo(listing.as_json(steps, measured, about))
         return
     if steps:

@@ -50,10 +50,10 @@ def conclude(
     if result.shard:
         _conclude_shard(result, recording, format)
         return
-    if format is Format.JSON:
+    if format == "json":
         (record,) = recording.written or recording.complete(render.record(result))
         typer.echo(json_text({**record, **why.in_json()}))
-    elif format is Format.MARKDOWN:
+    elif format == "markdown":
         typer.echo(render.markdown(result) + why.in_markdown(), nl=False)
     else:
         terminal.console().print(render.text(result, verbose, why.in_text()), crop=False)
@@ -62,7 +62,7 @@ def conclude(
             typer.echo(line, err=True)
     if result.interrupted:  # not everything was judged, whatever was measured
         raise KeyboardInterrupt
-    if result.exit_code == 2 and format is not Format.TEXT:  # the text ends with it
+    if result.exit_code == 2 and format != "text":  # the text ends with it
         raise MlpperfError(verdict(result))
     if result.exit_code:
         raise typer.Exit(result.exit_code)
@@ -75,7 +75,7 @@ def _conclude_shard(result: Comparison, recording: Recording, format: Format) ->
     from ..engine.history.recording import json_text
     from ..engine.words import count
 
-    if format is Format.JSON:
+    if format == "json":
         typer.echo(json_text(recording.written[-1]))
     else:
         shard = str(result.shard).capitalize()

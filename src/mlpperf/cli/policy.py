@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
     from ..engine.compare import Comparison
     from ..engine.compare.finding import Finding
     from ..engine.suites.policy import Acceptance
-
-
-class Format(StrEnum):
-    """Output format of an explanation."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 TITLES = {
@@ -45,7 +37,7 @@ def explain(
             "`mlpperf compare --format json`.",
         ),
     ] = "last",
-    format: Annotated[Format, typer.Option(help="text or json.")] = Format.TEXT,
+    format: Annotated[Literal["text", "json"], typer.Option(help="text or json.")] = "text",
     records: Records = None,
 ) -> None:
     """Explain the verdict of a recorded comparison: the evidence for it, and what to do next."""
@@ -63,7 +55,7 @@ def explain(
     else:
         folder = records or records_folder()
         result, causes = read_recorded(folder, "" if record == "last" else record)
-    if format is Format.JSON:
+    if format == "json":
         typer.echo(json_text(msgspec.to_builtins(explanation(result, causes))))
         return
     explained = explanation(result, causes)

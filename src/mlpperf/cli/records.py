@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ..engine.options import Records
 
 
-class Direction(StrEnum):
-    """Where records go."""
-
-    PUSH = "push"
-    PULL = "pull"
-
-
 def records_(
     direction: Annotated[
-        Direction, typer.Argument(metavar="DIRECTION", help="push: to the branch; pull: from it.")
+        Literal["push", "pull"],
+        typer.Argument(metavar="DIRECTION", help="push: to the branch; pull: from it."),
     ],
     remote: Annotated[str, typer.Option(help="Remote repository: its name or address.")] = "origin",
     branch: Annotated[str, typer.Option(help="Branch for records alone.")] = "mlpperf-records",
@@ -51,11 +44,11 @@ def records_(
     kinds = kinds_of(*structs, comparisons=WholeComparison)
     folder = records or records_folder()
     with_ = Branch(branch, remote, rewritten=rewritten)
-    if direction is Direction.PUSH:
+    if direction == "push":
         done, what = push(with_, folder, kinds, compact), f"to the {with_}"
     else:
         done, what = pull(with_, folder, kinds), f"from the {with_} to {folder}"
-    verb = f"{direction.value.capitalize()}ed"
+    verb = f"{direction.capitalize()}ed"
     typer.echo(f"{verb} {count(done.records, 'record')} {what}.")
     typer.echo(f"The branch has {count(done.files, 'file')} of {done.size / 1e6:.2g} MB in all.")
     if done.skipped:

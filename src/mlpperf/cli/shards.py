@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..engine.options import Format, Formats, Records, Verbose
+from ..engine.options import Formats, Records, Verbose
 from .causes import Explained
 from .conclusion import conclude
 
@@ -37,7 +37,7 @@ def merge(
         Path, typer.Argument(metavar="FOLDER", help="Folder with the results of all shards.")
     ],
     verbose: Verbose = False,
-    format: Formats = Format.TEXT,
+    format: Formats = "text",
     records: Records = None,
 ) -> None:
     """Merge the shards of a comparison: 0 no regression, 1 regression, 2 not measured.

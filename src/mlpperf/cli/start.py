@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -22,6 +21,7 @@ All commands: mlpperf --help
 One of them: mlpperf compare --help
 Completion in your shell: mlpperf --install-completion
 """
+Ci = Literal["github", "gitlab"]
 OPEN = 'MLPPERF: ""'  # in a workflow that lacks the address of mlpperf
 
 if TYPE_CHECKING:
@@ -75,13 +75,6 @@ def benchmarks(folder: Path) -> Benchmarks:
         version = checked_out(None, top, below, temporary / "copy")
         hot_paths = version.entries if "hotpaths" in kinds else ()
         return Benchmarks(top, below, hot_paths, discover(version.root, kinds))
-
-
-class Ci(StrEnum):
-    """Services for continuous integration."""
-
-    GITHUB = "github"
-    GITLAB = "gitlab"
 
 
 def init(
@@ -192,7 +185,7 @@ class SetUp:
                 "with `mlpperf compare --python`."
             )
         is_open = False
-        files = generated(top, below, list(needs), packages, ci.value)
+        files = generated(top, below, list(needs), packages, ci)
         for one in files:
             (state, version), name = one.state(), shown_path(one.file)
             if state in (State.MISSING, State.OUTDATED):
@@ -212,7 +205,7 @@ class SetUp:
             self.messages.append(f"Set MLPPERF in each workflow to {UNKNOWN}.")
         pipeline = top / ".gitlab-ci.yml"
         text = pipeline.read_text("utf-8", "replace") if pipeline.is_file() else INCLUDED
-        if ci is Ci.GITLAB and INCLUDED not in text:
+        if ci == "gitlab" and INCLUDED not in text:
             name = shown_path(pipeline)
             self.messages.append(f"Add to {name}: include: [{{local: {INCLUDED}}}]")
             self.out_of_date.append(f"{name} does not include {INCLUDED}.")
@@ -232,7 +225,7 @@ def _service(top: Path) -> Ci:
 
     remotes = query("remote", "--verbose", folder=top) or ""
     is_gitlab = (top / ".gitlab-ci.yml").is_file() and not (top / ".github").is_dir()
-    return Ci.GITLAB if is_gitlab or "gitlab" in remotes else Ci.GITHUB
+    return "gitlab" if is_gitlab or "gitlab" in remotes else "github"
 
 
 def _usual_base(top: Path) -> str:

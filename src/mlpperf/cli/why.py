@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..engine.options import Format, Formats, Python, Records, Slower, Suites, With, revisions
+from ..engine.options import Formats, Python, Records, Slower, Suites, With, revisions
 from ..errors import MlpperfError
 from . import extensions
 from .causes import causes_of
@@ -42,7 +42,7 @@ def why(
     suite: Suites = None,
     python: Python = None,
     with_: With = None,
-    format: Formats = Format.TEXT,
+    format: Formats = "text",
     records: Records = None,
 ) -> None:
     """Show which functions made a benchmark slower: 0 explained, 2 not explained.
@@ -76,9 +76,9 @@ def why(
         commits, changed = (result.commits["base"] or base, head), changed_series(result)
     causes = causes_of(Request(*commits, **options), changed, budget)
     recording.add(record_of(causes))
-    if format is Format.JSON:
+    if format == "json":
         typer.echo(json_text(recording.written[-1]))
-    elif format is Format.MARKDOWN:
+    elif format == "markdown":
         typer.echo(markdown(causes), nl=False)
     else:
         terminal.console().print(text(causes), crop=False)

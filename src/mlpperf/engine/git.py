@@ -115,6 +115,12 @@ def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str |
     return output.decode(errors="replace").strip("\n")
 
 
+def unshallow(folder: Path) -> str:
+    """The clause about a clone that lacks earlier commits; empty for a whole one."""
+    shallow = query("rev-parse", "--is-shallow-repository", folder=folder) == "true"
+    return "this clone is shallow: git fetch --unshallow" if shallow else ""
+
+
 def path(*arguments: str, folder: Path, variables: Mapping[str, str] | None = None) -> Path:
     """The path that git prints."""
     return Path(os.fsdecode(git(*arguments, folder=folder, variables=variables).rstrip(b"\n")))

@@ -7,9 +7,8 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -55,14 +54,7 @@ PytestBenchmark = Annotated[
 ]
 
 
-class Format(StrEnum):
-    """Output format of a comparison."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    JSON = "json"
-
-
+Format = Literal["text", "markdown", "json"]
 Formats = Annotated[Format, typer.Option("--format", help="text, markdown or json.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="List unchanged and skipped benchmarks, too.")

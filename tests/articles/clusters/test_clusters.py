@@ -1,6 +1,5 @@
 """Cluster distances: right, an estimator as scikit-learn wants it, and inputs for every rung."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,85 +261,6 @@ def test_an_image_of_zeros_has_a_distance() -> None:
     transformer = ClusterDistances(5, scaler="per_sample", random_state=0).fit(DIGITS.train_images)
     lengths = np.linalg.norm(transformer.cluster_centers_, axis=1)
     np.testing.assert_allclose(transformer.transform(np.zeros((1, 64)))[0], lengths, rtol=1e-5)
-
-
-# --- saved and loaded -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scaler", SCALERS)
-def test_what_was_saved_transforms_alike(scaler: str | None, tmp_path: Path) -> None:
-    transformer = ClusterDistances(20, scaler=scaler, random_state=3).fit(DIGITS.train_images)
-    transformer.save(tmp_path / "c.npz")
-    with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
-        assert "centres" in file.files
-    again = ClusterDistances.load(tmp_path / "c.npz")
-    assert again.get_params() == transformer.get_params()
-    images = DIGITS.test_images
-    np.testing.assert_array_equal(again.transform(images), transformer.transform(images))
-    with pytest.raises(MlpperfError, match="expecting 64"):
-        again.transform(images[:, 1:])
-
-
-def test_a_generator_is_not_saved(tmp_path: Path) -> None:
-    state = np.random.RandomState(0)
-    ClusterDistances(5, random_state=state).fit(DIGITS.train_images).save(tmp_path / "c.npz")
-    assert ClusterDistances.load(tmp_path / "c.npz").random_state is None
-
-
-def rewritten(path: Path, **changed: Any) -> None:
-    with np.load(path) as file:
-        arrays = dict(file)
-    arrays |= {name: np.asarray(value) for name, value in changed.items()}
-    np.savez(path, **arrays)
-
-
-def damaged_byte(path: Path) -> bytearray:
-    content = bytearray(path.read_bytes())
-    content[700] ^= 255
-    return content
-
-
-PARAMETERS = {"n_clusters": 20, "scaler": None, "n_init": 1, "batch_size": 9, "random_state": 0}
-DAMAGE: dict[str, Callable[[Path], Any]] = {
-    "missing": lambda path: path.unlink(),
-    "empty": lambda path: path.write_bytes(b""),
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "a byte": lambda path: path.write_bytes(
-        path.read_bytes()[:700] + b"?" + path.read_bytes()[701:]
-    ),
-    "other": lambda path: path.write_text("no clusters", encoding="utf-8"),
-    "other arrays": lambda path: np.savez(path, x=np.zeros(3)),
-    "no JSON": lambda path: rewritten(path, about="{"),
-    "a list": lambda path: rewritten(path, about="[]"),
-    "nothing": lambda path: rewritten(path, about="{}"),
-    "a parameter": lambda path: rewritten(path, about='{"parameters": {"temperature": 1}}'),
-    "fewer": lambda path: rewritten(path, centres=np.zeros((19, 64), np.float32)),
-    "a number": lambda path: rewritten(path, centres=np.float32(1)),
-    "float64": lambda path: rewritten(path, centres=np.zeros((20, 64))),
-    "NaN": lambda path: rewritten(path, centres=np.full((20, 64), np.nan, np.float32)),
-    "a pickle": lambda path: np.savez(path, about=np.array([{}], dtype=object)),
-    "unscaled": lambda path: rewritten(
-        path, about=json.dumps({"parameters": {**PARAMETERS, "scaler": "standard"}})
-    ),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_file_is_one_sentence(
-    damage: Callable[[Path], Any], fitted: ClusterDistances, tmp_path: Path
-) -> None:
-    path = tmp_path / "c.npz"
-    fitted.save(path)
-    damage(path)
-    with pytest.raises(MlpperfError, match=r"c\.npz (is damaged|cannot be read)") as raised:
-        ClusterDistances.load(path)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_file_that_cannot_be_written(fitted: ClusterDistances, tmp_path: Path) -> None:
-    with pytest.raises(MlpperfError, match="clusters cannot be written"):
-        fitted.save(tmp_path / "nowhere" / "c.npz")
-    assert not list(tmp_path.iterdir())
 
 
 # --- the package ----------------------------------------------------------------------------------

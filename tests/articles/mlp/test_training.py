@@ -12,6 +12,7 @@ from mlpperf.articles.data import datasets as data
 from mlpperf.articles.data import samples
 from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import equations, settings
+from mlpperf.articles.mlp.checkpoints import checkpoint
 from mlpperf.articles.mlp.growth import Growth, grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
@@ -27,7 +28,6 @@ from mlpperf.articles.mlp.training import (
     RUNGS,
     DivergedError,
     Run,
-    checkpoint,
     last_rung,
     predict,
     resume,

@@ -1,6 +1,8 @@
 """Slowdowns in what a project's own benchmarks run: where, how large, whether they are found."""
 
+import ast
 import contextlib
+import inspect
 import json
 import os
 from collections.abc import Callable
@@ -15,12 +17,13 @@ from typer.testing import CliRunner
 from mlpperf.cli.app import app
 from mlpperf.engine.calibrate import trials
 from mlpperf.engine.calibrate.loops import LoopTimes
-from mlpperf.engine.calibrate.mutants import Mutant
-from mlpperf.engine.calibrate.planted import SHORTEST_LOOP, SuiteMutator, Trace, planted
+from mlpperf.engine.calibrate.mutants import SHORTEST_LOOP, TARGETS_MOST, Mutant, Mutator
+from mlpperf.engine.calibrate.planted import Trace, has_room, planted
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
 from mlpperf.engine.worker.tracing import calls_of, loop_times
+from mlpperf.paths import PATHS
 
 pytestmark = pytest.mark.usefixtures("temporary")
 SOURCE = '''"""A module."""
@@ -85,6 +88,17 @@ def test_a_loop_stands_at_the_beginning_of_its_function_and_nowhere_else(tmp_pat
     assert before["Thing"]().method() == after["Thing"]().method() == [1, 2]
 
 
+def test_loops_can_stand_in_the_functions_of_our_own_hot_paths() -> None:
+    for path in PATHS:
+        code = inspect.unwrap(path.reference).__code__
+        function = f"{Path(code.co_filename).name}:{code.co_firstlineno}:{code.co_name}"
+        root = Path(code.co_filename).parent
+        assert has_room(root, function), path.name
+        text = planted((root / function.split(":")[0]).read_text("utf-8"), {function: 7})
+        assert "_mlpperf_repeat(None, 7): pass" in text
+        assert ast.parse(text)
+
+
 # --- what a series runs ---------------------------------------------------------------------------
 
 
@@ -146,7 +160,7 @@ def original(tmp_path: Path) -> Version:
 
 def chosen(original: Version, seed: int, **seconds: float) -> tuple[dict[Series, int], Any]:
     times = {series: seconds.get(series.variant, 1e-3) for series in (A, B, C)}
-    mutator = SuiteMutator(original, TRACE, np.random.default_rng(seed))
+    mutator = Mutator(original, TRACE, np.random.default_rng(seed))
     targets = mutator.chosen(times, 0.05)
     return (
         {target.series: target.loops for target in targets},
@@ -181,6 +195,23 @@ def test_both_are_targets_only_if_their_functions_do_not_touch_each_other(
     assert all("a.py:19:inner" in loops for loops in alone)
 
 
+def test_the_shortest_series_with_room_is_the_target(original: Version) -> None:
+    """At longer ones the loop is a smaller share, which nothing larger helps to find."""
+    targets = [chosen(original, seed, b=1e-4)[0] for seed in range(10)]
+    assert all(B in one for one in targets)
+
+
+def test_most_of_many_series_stay_as_they_are(original: Version) -> None:
+    names = [f"f{number}" for number in range(3 * TARGETS_MOST)]
+    (original.root / "b.py").write_text(
+        "\n".join(f"def {name}(x):\n    return x" for name in names), encoding="utf-8"
+    )
+    series = [Series("tests/b.py", "", name, "pytest") for name in names]
+    calls = {one: {f"b.py:{2 * i + 1}:{names[i]}": 1} for i, one in enumerate(series)}
+    mutator = Mutator(original, Trace(calls, TRACE.loop), np.random.default_rng(1))
+    assert len(mutator.chosen(dict.fromkeys(series, 1e-3), 0.05)) == TARGETS_MOST
+
+
 def test_what_is_too_quick_for_a_loop_is_no_target(original: Version) -> None:
     assert chosen(original, 1, a=SHORTEST_LOOP, b=SHORTEST_LOOP) == ({}, {})
 
@@ -188,7 +219,7 @@ def test_what_is_too_quick_for_a_loop_is_no_target(original: Version) -> None:
 def test_a_mutant_is_a_copy_with_the_loops_and_says_what_they_touch(
     original: Version, tmp_path: Path
 ) -> None:
-    mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    mutator = Mutator(original, TRACE, np.random.default_rng(1))
     same = mutator({A: 1e-3}, 0.0, tmp_path / "same", as_planned)
     assert (same.version.root / "a.py").read_text("utf-8") == SOURCE
     assert not any(map(same.touched, (A, B, C)))
@@ -203,14 +234,14 @@ def test_a_mutant_is_a_copy_with_the_loops_and_says_what_they_touch(
 def test_a_loop_that_takes_longer_where_it_stands_gets_fewer_rounds(
     original: Version, tmp_path: Path
 ) -> None:
-    mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    mutator = Mutator(original, TRACE, np.random.default_rng(1))
     asked: list[float] = []
 
     def twice(loud: Mutant) -> dict[Series, float]:
         asked.append(loud.targets[0].size)
         return {target.series: 2 * target.size for target in loud.targets}
 
-    alone = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    alone = Mutator(original, TRACE, np.random.default_rng(1))
     plain = alone({B: 1e-3}, 0.02, tmp_path / "plain", as_planned)
     first = mutator({B: 1e-3}, 0.02, tmp_path / "first", twice)
     assert first.targets[0].loops == pytest.approx(plain.targets[0].loops / 2, rel=0.02)
@@ -223,7 +254,7 @@ def test_a_loop_that_takes_longer_where_it_stands_gets_fewer_rounds(
 def test_a_function_that_only_a_first_call_runs_is_no_target_again(
     original: Version, tmp_path: Path
 ) -> None:
-    mutator = SuiteMutator(original, TRACE, np.random.default_rng(1))
+    mutator = Mutator(original, TRACE, np.random.default_rng(1))
     mutant = mutator({B: 1e-3}, 0.02, tmp_path / "mutant", lambda loud: {B: 0.001})
     assert mutant.targets == ()
     mutant = mutator({B: 1e-3}, 0.02, tmp_path / "again", as_planned)
@@ -244,13 +275,13 @@ def test_a_large_slowdown_of_a_test_is_found(project: Any, monkeypatch: pytest.M
         def get(self, function: Any, default: Any = None) -> float:
             return 1.0
 
-    made = SuiteMutator.__init__
+    made = Mutator.__init__
 
-    def informed(self: SuiteMutator, *given: Any) -> None:
+    def informed(self: Mutator, *given: Any) -> None:
         made(self, *given)
         self.factors = Known()
 
-    monkeypatch.setattr(SuiteMutator, "__init__", informed)
+    monkeypatch.setattr(Mutator, "__init__", informed)
     monkeypatch.setattr(trials, "QUICK_SECONDS", 600.0)
     project.git("rm", "-r", "--quiet", "src")
     project.write("pyproject.toml", "[project]\nname = 'town'\n")

@@ -58,7 +58,7 @@ class Simulated:
 
     def discover(self, suite: str, sides: Sequence[str]) -> dict[str, Inventory]:
         variants = {variant: "numpy" for _, _, variant, _ in self.series}
-        paths = {s.path: HotPath(1, [], variants, "", {}) for s in self.series}
+        paths = {s.path: HotPath(1, [], variants) for s in self.series}
         names = [s.names for s in self.series]
         return {side: Inventory(side, names, hot_paths=paths) for side in sides}
 

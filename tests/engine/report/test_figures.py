@@ -1,16 +1,14 @@
 """Figures as Plotly reads them."""
 
 import math
-from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from mlpperf.articles.plots import Curves, check_plot, save
+from mlpperf.articles.plots import Curves
 from mlpperf.engine.compare.flame import Flame, Frame
 from mlpperf.engine.history.fields import Bounds
 from mlpperf.engine.report.figures import by_name, icicle, interval, points
-from mlpperf.errors import MlpperfError
 
 EPOCHS = [
     mock.Mock(epoch=1, loss=2.0, accuracy=None),
@@ -43,24 +41,6 @@ def test_the_name_of_a_line_stands_at_the_line(logarithmic: bool, at: float) -> 
 def test_epochs_without_a_value_are_left_out() -> None:
     drawn = Curves("accuracy in %", {"accuracy": "test set"}, 100).draw(EPOCHS)
     assert (drawn["data"][0]["x"], drawn["data"][0]["y"]) == ([2], [50.0])
-
-
-def test_a_page_of_figures_needs_no_network(tmp_path: Path) -> None:
-    drawn = [Curves("loss", {"loss": "training"}).draw(EPOCHS) for _ in range(2)]
-    save(drawn, tmp_path / "run.html")
-    page = (tmp_path / "run.html").read_text("utf-8")
-    assert page.count("Plotly.newPlot(") == 2
-    assert "<script src" not in page.replace('<script src="https://cdn', "")
-    assert len(page) > 1_000_000, "the page has its own copy of Plotly"
-    with pytest.raises(MlpperfError, match="cannot be written"):
-        save(drawn, tmp_path / "nowhere" / "run.html")
-
-
-def test_plots_are_html() -> None:
-    check_plot(None)
-    check_plot(Path("run.html"))
-    with pytest.raises(MlpperfError, match=r"must end in \.html, not run\.png"):
-        check_plot(Path("run.png"))
 
 
 def test_functions_stand_below_their_callers_and_only_what_differs_has_a_colour() -> None:

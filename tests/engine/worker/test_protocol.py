@@ -38,7 +38,7 @@ MESSAGES = [
         changed={"parse.py": {"functions": [["parse", None]]}},
     ),
     Inventory("base", [SERIES], {"": "no module"}, {"tests": 0.1}),
-    Inventory("head", hot_paths={"path": HotPath(1, ["a.py"], {"v": "numpy"}, "p:PATHS", {})}),
+    Inventory("head", hot_paths={"path": HotPath(1, ["a.py"], {"v": "numpy"})}),
     DryRun(SERIES, took={"base": CallTime(1e-3, 2e-3, 0.5)}, error=0.0, tolerance=1e-7),
     Samples(SERIES, {"base": [1.0], "head": [1.5]}, 2.5, 0.1),
     LoopTimes([(0, 1e-7), (25, 1e-6)]),

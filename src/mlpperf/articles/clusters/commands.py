@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,7 +26,6 @@ def clusters(
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
-    plot: Annotated[Path, typer.Option(help="The figures, as HTML.")] = Path("clusters.html"),
     as_json: AsJson = False,
     records: Records = None,
 ) -> None:
@@ -35,14 +33,12 @@ def clusters(
     use(device, threads, numpy_only="The search for clusters")
     from ...engine import terminal
     from ...engine.history.recording import Recording, json_text
-    from ..plots import check_plot, save
-    from . import plots, show
+    from . import show
     from .counts import check_counts, measure
     from .features import SCALERS
     from .loading import load
     from .records import ClustersRecord
 
-    check_plot(plot)
     if step < 1 or seeds < 1:
         raise MlpperfError(f"--step and --seeds must be at least 1, not {step} and {seeds}.")
     check("scaler of images", [scaler], ["none", *SCALERS])
@@ -59,11 +55,9 @@ def clusters(
                 result = measure(loaded, count, seed, kind, sample)
                 recording.add({"data": data, **result})
                 bar.update(task, advance=1, refresh=True)
-    fits = recording.read(ClustersRecord)
-    save(list(plots.figures(fits).values()), plot)
     if as_json:
         typer.echo(json_text(recording.written))
         return
     console = terminal.console()
-    console.print(show.clusters(fits))
-    console.print(f"Plot: {plot}\n{recording.location}", soft_wrap=True)
+    console.print(show.clusters(recording.read(ClustersRecord)))
+    console.print(recording.location, soft_wrap=True)

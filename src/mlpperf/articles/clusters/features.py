@@ -9,7 +9,6 @@ the network's own scaler normalises the distances, as it does with any features.
 from __future__ import annotations
 
 import numbers
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,7 +20,6 @@ from threadpoolctl import threadpool_limits
 
 from ...errors import MlpperfError, check
 from ...parallel import in_parallel
-from ..data import archives
 from ..data.datasets import Dataset, Features, warn_of_few
 from ..data.samples import Scaling
 from .distances import CHUNK, centres_ready, distances_into
@@ -185,41 +183,6 @@ class ClusterDistances(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-    def save(self, path: Path) -> None:
-        """Write the fitted transformer to an .npz file, whole or not at all.
-
-        Raises `MlpperfError` if the file cannot be written.
-        """
-        check_is_fitted(self)
-        parameters = self.get_params()
-        if not isinstance(self.random_state, int):
-            parameters["random_state"] = None  # the state of a generator is not stored
-        affine = {} if self.affine_ is None else {"affine": self.affine_}
-        arrays = {"centres": self.cluster_centers_, **affine}
-        archives.write(path, "clusters", {"parameters": parameters}, arrays)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """The transformer that `save` wrote.
-
-        Raises `MlpperfError` if the file cannot be read or is damaged.
-        """
-        about, arrays = archives.read(path, "clusters")
-        try:
-            made = cls(**about["parameters"])
-            centres, affine = arrays["centres"], arrays.get("affine")
-            shapes = [centres.shape, (2, centres.shape[-1]) if affine is None else affine.shape]
-            wanted = [(made.n_clusters, centres.shape[-1]), (2, centres.shape[-1])]
-            given = [a for a in (centres, affine) if a is not None]
-            sound = all(a.dtype == np.float32 and np.isfinite(a).all() for a in given)
-            if shapes != wanted or not sound or (made.scaler == "standard") == (affine is None):
-                raise ValueError(f"its arrays are no {made.n_clusters} centres")
-        except (KeyError, TypeError, ValueError, IndexError) as reason:
-            raise archives.damaged(path, "clusters", reason) from reason
-        made.cluster_centers_, made.affine_ = centres, affine
-        made.n_features_in_ = centres.shape[1]
-        return made
 
 
 def in_clusters(data: Dataset, clusters: int | ClusterDistances, seed: int = 0) -> Features:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,9 +26,6 @@ def keras(
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Accuracy and loss, as HTML, written after every epoch.")
-    ] = None,
     records: Records = None,
 ) -> None:
     """Train one of the articles' Keras networks with TensorFlow."""
@@ -39,11 +35,9 @@ def keras(
     from ...engine import terminal
     from ...engine.history.recording import Recording
     from ..clusters.loading import load
-    from ..plots import check_plot, save
     from . import models as keras_models
     from . import show, training
 
-    check_plot(plot)
     check("network", [network], keras_models.NETWORKS)
     chosen = keras_models.NETWORKS[network]
     given: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
@@ -61,8 +55,6 @@ def keras(
             def update(now: list[Any]) -> None:
                 nonlocal history
                 history = now
-                if plot:
-                    save([curves.draw(now) for curves in show.CURVES], plot)
                 bar.update(task, advance=1, description=show.keras_so_far(now[-1]), refresh=True)
 
             training.train(chosen, loaded, on_epoch=update)

@@ -28,7 +28,6 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(help="Continue from this checkpoint, and update it.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Cost, error and accuracy, as HTML.")] = None,
     phases: Annotated[bool, typer.Option("--phases", help="Show where the time went.")] = False,
     records: Records = None,
     **given: Any,
@@ -41,19 +40,15 @@ def train(
     from ...engine import terminal
     from ...engine.history.recording import Recording
     from ..clusters.loading import load
-    from ..plots import check_plot
-    from ..plots import save as save_plot
     from . import show
+    from .checkpoints import checkpoint
     from .phases import PhaseClock
-    from .training import Run, checkpoint, rung_named
+    from .training import Run, rung_named
     from .training import resume as go_on
 
-    check_plot(plot)
     recording = Recording("training", "trainings", records)
     if resume:
-        run = go_on(
-            resume, load(str(checkpoint(resume).about["data"]), progress=True), epochs=epochs
-        )
+        run = go_on(resume, load(checkpoint(resume).about.data, progress=True), epochs=epochs)
         save = save or resume
     else:
         start = checkpoint(weights).weights if weights else None
@@ -78,8 +73,6 @@ def train(
         run.rung.close()
         if run.history:
             recording.add(show.as_record(run))
-            if plot:
-                save_plot([curves.draw(run.history) for curves in show.CURVES], plot)
     title = show.title(run.rung.name, run.data.name, run.settings.hidden)
     console.print(show.epochs(title, run.history))
     if clock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -98,7 +97,6 @@ def sweep(
     device: Device = None,
     epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = TURNS.quick_epochs,
     data: Data = "mnist",
-    plot: Annotated[Path, typer.Option(help="The figure, as HTML.")] = Path("sweep.html"),
     records: Records = None,
 ) -> None:
     """Train every rung with several batch sizes and numbers of threads, each in its own process."""
@@ -114,11 +112,9 @@ def sweep(
     failed: list[str] = []
     from ...engine import terminal
     from ...engine.history.fields import shaped
-    from ..plots import check_plot, save
-    from . import plots, show_ladder
+    from . import show_ladder
     from .records import RungRecord
 
-    check_plot(plot)
     with terminal.progress() as bar:
         task = bar.add_task("", total=len(work))
         for size, setting in work:
@@ -136,8 +132,7 @@ def sweep(
         console = terminal.console()
         swept = [shaped(record, RungRecord) for record in written]
         console.print(show_ladder.sweep(swept))
-        save([plots.batch_sizes(swept)], plot)
-        console.print(f"Plot: {plot}\nRecords: {folder / 'ladders.jsonl'}", soft_wrap=True)
+        console.print(f"Records: {folder / 'ladders.jsonl'}", soft_wrap=True)
     if failed:
         raise MlpperfError("; ".join(failed))
 

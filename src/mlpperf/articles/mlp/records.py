@@ -20,7 +20,7 @@ from ...engine.history.fields import (
     Share,
 )
 from ...engine.history.records import Origin
-from .training import Epoch
+from .checkpoints import Epoch
 
 
 class Parts(msgspec.Struct):

@@ -9,8 +9,9 @@ from ...engine.history.records import Fields
 from ...engine.table import Table
 from ...engine.words import percent, seconds
 from ..plots import Curves, sets
+from .checkpoints import Epoch
 from .phases import PhaseClock
-from .training import Epoch, Run
+from .training import Run
 
 CURVES = (
     Curves("cost per sample", {"cost": "cost"}, logarithmic=True),

@@ -1,20 +1,19 @@
-"""A training run: epochs, what they recorded, predictions, and checkpoints without pickles."""
+"""A training run: epochs, predictions, and how it goes on from a checkpoint."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import MlpperfError, check
-from ..data import archives
 from ..data.datasets import Dataset
 from ..data.samples import Samples, Scaling
+from .checkpoints import About, Checkpoint, Epoch, checkpoint, write
 from .equations import ACTIVATIONS, Array
 from .in_place import BytesFolded, InPlace, PaddedLayers, UsedPixels
 from .network import initial_weights
@@ -53,21 +52,6 @@ def rung_named(name: str | None) -> type[Step0]:
     known = {rung.name: rung for rung in RUNGS}
     check("rung", [name], known)
     return known[name]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the training set recorded."""
-
-    epoch: int  # from 1
-    cost: float  # loss with regularisation, per sample
-    penalty_share: float | None  # regularisation ÷ cost; None where that is not finite
-    error: float  # mean of |Y − A|
-    learning_rate: float
-    mean_weights: tuple[float, ...]  # mean of |W| without biases, per layer, after the epoch
-    seconds: float  # of training; predictions do not count
-    train_accuracy: float | None = None
-    test_accuracy: float | None = None
 
 
 class DivergedError(MlpperfError):
@@ -171,17 +155,8 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, all that `resume` needs; the file is written whole or not at all."""
-        weights, momentum = self.rung.state()
-        arrays = {f"weights_{i}": w for i, w in enumerate(weights)}
-        arrays |= {f"momentum_{i}": m for i, m in enumerate(momentum)}
-        about = {
-            "data": self.data.name,
-            "rung": self.rung.name,
-            "rate": self.rung.rate,
-            "settings": asdict(self.settings),
-            "history": [asdict(epoch) for epoch in self.history],
-        }
-        archives.write(path, "weights", about, arrays)
+        about = About(self.data.name, self.rung.name, self.rung.rate, self.settings, self.history)
+        write(path, Checkpoint(about, *self.rung.state()))
 
 
 def predict(weights: Sequence[Array], images: Array, scaling: Scaling, settings: Settings) -> Array:
@@ -222,30 +197,6 @@ def check_shapes(weights: Sequence[Array], layers: Sequence[int]) -> None:
         raise MlpperfError(f"The weights have the shapes {given}; this network needs {wanted}.")
 
 
-class Checkpoint(NamedTuple):
-    """What `Run.save` wrote: settings, history and more of the run, and its state."""
-
-    about: dict[str, Any]
-    weights: list[Array]
-    momentum: list[Array]
-
-
-def checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file; an error if that is unreadable or damaged."""
-    about, arrays = archives.read(path, "weights")
-    try:
-        layers = range(sum(name.startswith("weights_") for name in arrays))
-        weights = [arrays[f"weights_{i}"] for i in layers]
-        momentum = [arrays[f"momentum_{i}"] for i in layers]
-    except KeyError as reason:
-        raise archives.damaged(path, "weights", reason) from reason
-    missing = {"data", "rung", "rate", "settings", "history"} - set(about)
-    if missing or not weights:
-        lacks = f"it lacks {', '.join(sorted(missing)) or 'weights'}"
-        raise archives.damaged(path, "weights", lacks)
-    return Checkpoint(about, weights, momentum)
-
-
 def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
     """The run that `Run.save` wrote, ready for its next epoch.
 
@@ -253,21 +204,12 @@ def resume(path: Path, data: Dataset, *, epochs: int | None = None) -> Run:
     train in all. Raises `MlpperfError` if the file is damaged, or `data` is another set.
     """
     about, weights, momentum = checkpoint(path)
-    if about["data"] != data.name:
-        raise MlpperfError(f"{path} was trained on {about['data']}, not on {data.name}.")
-    try:
-        stored = {**about["settings"], "hidden": tuple(about["settings"]["hidden"])}
-        settings = Settings(**stored)
-        if epochs is not None:
-            settings = replace(settings, epochs=epochs)
-        history = [
-            Epoch(**{**e, "mean_weights": tuple(e["mean_weights"])}) for e in about["history"]
-        ]
-    except (TypeError, KeyError, AttributeError) as reason:
-        raise MlpperfError(f"{path} is damaged or of another version ({reason}).") from reason
-    run = Run(data, settings, rung_named(about["rung"]), weights=weights)
+    if about.data != data.name:
+        raise MlpperfError(f"{path} was trained on {about.data}, not on {data.name}.")
+    settings = about.settings if epochs is None else replace(about.settings, epochs=epochs)
+    run = Run(data, settings, rung_named(about.rung), weights=weights)
     check_shapes(momentum, run.layers)
     run.rung.load(weights, momentum)
-    run.rung.rate = float(about["rate"])
-    run.history = history
+    run.rung.rate = about.rate
+    run.history = about.history
     return run

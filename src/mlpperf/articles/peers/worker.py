@@ -16,6 +16,8 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
+import msgspec
+
 from ...devices import Setting, available_threads
 from ...engine.worker.lines import Line
 
@@ -83,7 +85,7 @@ def work(asked: dict[str, Any], line: Line) -> Iterator[dict[str, Any]]:
     from .task import Task
 
     name, given = asked["peer"], asked["settings"]
-    settings = Settings(**{**given, "hidden": tuple(given["hidden"])})
+    settings = msgspec.convert(given, Settings)
     task = Task(load(asked["data"]), settings, name, count)
     task.x, task.y, task.weights  # noqa: B018  (the data are ready before the clock starts)
     memory: dict[str, int] = {}

@@ -42,11 +42,6 @@ class LoopTimes:
         rounds, times = self._columns
         return round(float(np.interp(seconds, times, rounds)))
 
-    def at_least_as_quick(self, other: LoopTimes) -> LoopTimes:
-        """The less of both, number by number: a disturbance only adds time."""
-        pairs = zip(self.measured, other.measured, strict=True)
-        return LoopTimes([(rounds, min(one, two)) for (rounds, one), (_, two) in pairs])
-
     @property
     def _columns(self) -> tuple[Sequence[float], Sequence[float]]:
         rounds, times = zip(*self.measured, strict=True)

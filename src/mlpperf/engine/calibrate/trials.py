@@ -19,14 +19,12 @@ from ...errors import MlpperfError
 from ..compare import BUDGET, Comparison, compare
 from ..statistics.intervals import CONFIDENCE
 from ..statistics.quantiles import beta_quantile
-from ..suites.discovery import Suite
 from ..suites.series import Selection, Series
 from ..versions.diff import changes
-from ..versions.environment import Runtime
 from ..versions.prepare import Pair
 from ..versions.version import Version
-from .hotpath_mutants import HotPathMutator
 from .mutants import Mutant, Mutator
+from .planted import NOTHING, traced
 from .trackers import Tracker
 
 # Shares of the time by which functions are slowed down; 0 is the same code, to count false alarms.
@@ -77,7 +75,7 @@ class Rate:
 
 
 def calibrate(
-    original: Version,
+    made: Pair,
     selection: Selection,
     folder: Path,
     *,
@@ -85,18 +83,14 @@ def calibrate(
     trials: int = TRIALS,
     budget: float = BUDGET,
     tracker: Tracker | None = None,
-    mutator: Mutator | None = None,
-    suites: Sequence[Suite] = (),
-    runtime: Runtime | None = None,
-    isolated: str = "",
     seed: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Trial]:
-    """Compare `original` with `trials` mutants of each of `sizes`, made in `folder`; gives each.
+    """Compare a version with `trials` mutants of each of `sizes`, made in `folder`; gives each.
 
-    By a tracker of somebody else's if one is given. `mutator` makes the mutants, by default of hot
-    paths; `suites`, `runtime` and `isolated` are what `compare` takes. Raises `MlpperfError` for a
-    size or number that is out of range, or if nothing could be timed.
+    The version is the head of `made`, with its hot paths and suites; it is compared by a tracker of
+    somebody else's if one is given. Raises `MlpperfError` for a size or number that is out of
+    range, or if nothing could be timed or slowed down.
     """
     if not sizes or not all(0 <= size < 10 for size in sizes) or trials < 1:
         raise MlpperfError(
@@ -105,8 +99,11 @@ def calibrate(
         )
     rng = np.random.default_rng(seed)
     order = [size for _ in range(trials) for size in sizes]
-    mutator = mutator or HotPathMutator(original, rng)
+    original = made.head
+    mutator = Mutator(original, NOTHING, rng)
     times: dict[Series, float] = {}
+    # Without the project's settings, which decide what fails.
+    plain = Pair(original, original, made.suites, isolated=made.isolated, runtime=made.runtime)
 
     def compared(
         mutant: Version,
@@ -116,8 +113,8 @@ def calibrate(
         chosen: Selection = selection,
     ) -> Comparison:
         # As a user would, but for equal versions, of which nothing would be timed.
-        pair = Pair(original, mutant, tuple(suites), isolated=isolated, runtime=runtime)
-        narrowed = size and suites and not (pair.isolated or pair.compiled)
+        pair = replace(plain, head=mutant)
+        narrowed = size and pair.suites and not (pair.isolated or pair.compiled)
         stages = compare(
             pair,
             chosen,
@@ -149,6 +146,9 @@ def calibrate(
         if not times and (size or tracker):  # how long does a call take?
             same = mutator({}, 0.0, folder / "same", measured)
             compared(same.version, "getting ready", seconds=min(budget, QUICK_SECONDS))
+        if size and mutator.trace is NOTHING:
+            progress("what do the benchmarks run?")
+            mutator.trace = traced(plain, selection, int(rng.integers(2**31)))
         mutant = mutator(times, size, folder / f"mutant-{number}", measured)
         if tracker is None:
             yield judged(size, mutant, compared(mutant.version, step, size))

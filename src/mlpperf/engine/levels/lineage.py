@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..git import git
+from ..git import git, unshallow
 from ..history.fields import writable
 from ..history.table import COMMITS
 from ..versions.repository import commit_named
@@ -141,8 +141,8 @@ def _no_way(start: str, every: Lineage, first: str, last: str, folder: Path) -> 
     """Why there is no range from `first` to `last`."""
     if every[-1].hash in lineage(start, folder).places:
         return f"{first} comes after {last}; did you mean {last}..{first}?"
-    if git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true":
-        return f"{first} is not before {last} here; this clone is shallow: git fetch --unshallow."
+    if clause := unshallow(folder):
+        return f"{first} is not before {last} here; {clause}."
     return (
         f"{first} is not one of the first parents of {last}: it was on another branch, or history "
         "was rewritten. See git log --first-parent."

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any, Self
 from ...devices import PATIENCE, Setting
 from ...errors import MlpperfError, missing
 from ..machine.memory import memory_most
+from ..versions.scratch import remove_all
 from ..words import plain
 from ..worker.lines import PAGE, SIDE, SIZE, Line
 from ..worker.protocol import ANSWERS, HOTPATH, Message, Refusal, Request, Task
@@ -259,7 +259,7 @@ class Process(Iterator[Any]):
         self._page.close()
         self._drain.join(1.0)  # it closes what it reads itself
         if self._home:
-            _remove(self._home)
+            remove_all(self._home)
 
 
 class TaskWorker(Process):
@@ -311,16 +311,6 @@ class TaskWorker(Process):
         if not isinstance(message, self._expected):
             raise self.failure("gave an answer to another task")
         return message
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, also where tests have taken the permission to look into one."""
-    for place, folders, _ in os.walk(folder):
-        for inner in (Path(place, name) for name in folders):
-            if not inner.is_symlink():
-                with contextlib.suppress(OSError):
-                    inner.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _drain(printed: Any, tail: bytearray) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import MlpperfError
-from ..git import git, path, query
+from ..git import git, path, query, unshallow
 from ..inside import inside
 from ..suites.discovery import asv_configuration
 from ..words import SHORT
@@ -135,8 +135,7 @@ def commit_named(revision: str, folder: Path) -> str:
         if commit.startswith("^"):  # everything but that commit
             raise MlpperfError(commit)
     except MlpperfError:
-        shallow = git("rev-parse", "--is-shallow-repository", folder=folder).strip() == b"true"
-        hint = "this clone is shallow: git fetch --unshallow" if shallow else "see git log --all"
+        hint = unshallow(folder) or "see git log --all"
         if ".." in revision:
             hint = "two commits are two arguments, BASE and HEAD"
         raise MlpperfError(f"There is no commit {revision!r} here; {hint}.") from None
@@ -172,8 +171,7 @@ def merge_base(base: str, head: str, folder: Path) -> tuple[str, int]:
     """
     commits = (query("merge-base", "--all", base, head, folder=folder) or "").split()
     if not commits:
-        shallow = query("rev-parse", "--is-shallow-repository", folder=folder) == "true"
-        hint = "this clone is shallow: git fetch --unshallow, or " if shallow else ""
+        hint = f"{clause}, or " if (clause := unshallow(folder)) else ""
         raise MlpperfError(
             f"{base[:SHORT]} and {head[:SHORT]} have no commit in common here; {hint}--exact "
             "compares the two as they are."

@@ -33,7 +33,7 @@ def scratch(name: str) -> Iterator[Path]:
     try:
         with _watching(home) as alone:
             for folder in left() if alone else ():
-                _remove(folder)
+                remove_all(folder)
             made = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home))
             lock = FileLock(made / IN_USE)
             lock.acquire()
@@ -49,7 +49,7 @@ def scratch(name: str) -> Iterator[Path]:
         raise
     finally:
         lock.release()
-        _remove(made)
+        remove_all(made)
 
 
 def left() -> list[Path]:
@@ -65,8 +65,8 @@ def left() -> list[Path]:
     return folders
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder, read-only folders in it included."""
+def remove_all(folder: Path) -> None:
+    """Remove a folder, and folders in it that may not be read or written, as far as possible."""
     shutil.rmtree(folder, ignore_errors=True)
     for at, folders, _ in os.walk(folder):
         for below in (Path(at, name) for name in folders):

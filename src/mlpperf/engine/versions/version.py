@@ -122,11 +122,6 @@ def entries_of(root: Path, usual: Sequence[str] = (), whole: Path | None = None)
     return tuple(named or (entry for entry in usual if _first_file(folders, entry)))
 
 
-def entry_file(version: Version, entry: str) -> Path | None:
-    """The file of the module that an entry names."""
-    return _first_file(_folders(version.root, version.copy), entry)
-
-
 def packages_by_name(version: Version) -> tuple[str, ...]:
     """The packages of this version, if one of them imports another or itself by name."""
     own = _packages(version)

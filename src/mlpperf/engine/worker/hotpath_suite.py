@@ -75,12 +75,11 @@ class HotPathCopy(Copy):
         self.paths: dict[str, HotPath] = {}
         self.broken: dict[str, str] = {}
         self.loading: dict[str, float] = {}
-        self._entries: dict[str, str] = {}  # by path
         for entry in side.entries:
             for path in self._load(entry):
                 if path.name in self.paths:
                     raise BrokenVersionError(f"two hot paths are called {path.name!r}.")
-                self.paths[path.name], self._entries[path.name] = path, entry
+                self.paths[path.name] = path
         self.series: list[Names] = [
             (path.name, case.name, variant.name)
             for path in self.paths.values()
@@ -140,8 +139,6 @@ class HotPathCopy(Copy):
                 path.version,
                 _files_of(path, self._root),
                 {variant.name: variant.backend.name for variant in path.contestants},
-                self._entries[path.name],
-                {variant.name: _parameters(variant.fn) for variant in path.contestants},
             )
             for path in self.paths.values()
         }
@@ -211,16 +208,6 @@ def _files_of(path: HotPath, root: Path) -> list[str]:
         if file.is_relative_to(root):  # others are not the project's
             files.add(file.relative_to(root).as_posix())
     return sorted(files)
-
-
-def _parameters(function: Callable[..., object]) -> str:
-    """Its arguments by name; `*given` where names do not suffice."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # of a function written in C
-        return "*given"
-    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
-    return ", ".join(p.name for p in parameters) if plain else "*given"
 
 
 def adopted(path: Any, world: World | None = None) -> HotPath:

@@ -131,8 +131,6 @@ class HotPath:
     version: int  # of its inputs and cases
     files: list[str]  # that its functions are in, below the version's root; none if unknown
     backends: dict[str, str]  # the library of each variant
-    entry: str  # that names the tuple it is in
-    parameters: dict[str, str]  # of each variant's function, such as `a, b`
 
 
 @dataclass(frozen=True)
