@@ -19,7 +19,7 @@ from .finding import UNCHANGED_WITHIN, Finding
 
 # Probabilities that a comparison of equal versions reports a slower series, or one that takes more
 # memory.
-FALSE_ALARM = 0.009
+FALSE_ALARM = 0.008  # `marks.MARKS_ALARM` is another 0.001
 MEMORY_ALARM = 0.001
 BUDGET = 130.0  # seconds for screening and follow-up of hot paths; dry runs come before
 # Smallest and largest budget for pytest and asv suites, in seconds. They get more than hot paths

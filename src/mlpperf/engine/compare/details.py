@@ -22,7 +22,7 @@ from ..statistics.verdicts import Verdict, verdict_in
 from ..suites.series import Series
 from .finding import MEMORY_RISE
 from .records import ComparisonRecord, RecordedSeries, Side
-from .sentences import work
+from .sentences import changed_functions, work
 from .whole import decoded
 
 Counted = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -133,5 +133,6 @@ def _remarks(line: bytes) -> dict[str, Remarks]:
         allowed = result.allowance(finding)
         word = "" if not allowed else "accepted" if allowed.accepted else "warning only"
         because = allowed.because if allowed else ""
-        remarks[series.name] = Remarks(word, because, work(finding))
+        known = "; ".join(filter(None, [changed_functions(finding), work(finding)]))
+        remarks[series.name] = Remarks(word, because, known)
     return remarks

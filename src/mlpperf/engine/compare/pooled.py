@@ -79,6 +79,7 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         grown_in=sorted(set.intersection(*risen)) if risen else [],
         values={side: [v for f in timed for v in f.values.get(side, ())] for side in sides},
         coarse=any(f.coarse for f in timed),
+        changed_functions=None,  # of one run only
         detectable=min(f.detectable for f in timed),
     )
     if differing(timed, tests):

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
-from ..words import bounds, by_percent, count, rounded, some
+from ..words import bounds, by_percent, count, rounded, some, with_interval
 from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING
 from .context import SIDES
 from .decision import POWER
 from .finding import Finding
 from .gate import Kept, refusals
+from .marks import MARKS_ALARM
 from .records import changed_packages
 from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
@@ -25,6 +26,7 @@ NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
 PARENT = re.compile(r"(\^|~)1?")  # what follows a commit's name in that of its parent
+ALARM = FALSE_ALARM + MARKS_ALARM + MEMORY_ALARM
 # Why a series is undecided that more time would decide.
 UNCONFIRMED = (Reason.NOT_CONFIRMED, Reason.DIFFERS)
 TIME_DECIDES = (Reason.WIDE_INTERVAL, Reason.NOT_JUDGED, Reason.FEW_PROCESSES)
@@ -126,7 +128,7 @@ def _worst(findings: Sequence[Finding]) -> str:
 
 def interval(finding: Finding) -> str:
     """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
-    ratio = finding.ratio
+    ratio = finding.change
     if not math.isnan(finding.bound):
         return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
     if not finding.processes:
@@ -151,6 +153,29 @@ def work(finding: Finding) -> str:
     """What a call of a series executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
     return str(finding.work or missing)
+
+
+def changed_functions(finding: Finding) -> str:
+    """How the changed functions of a series change its call, or why that is unknown.
+
+    Only where that is finer than the interval of the whole call, or missing.
+    """
+    known, judgement = finding.changed_functions, finding.judgement
+    if not known or known.not_timed:
+        return (
+            f"changed functions not timed: {known.not_timed}"
+            if known and (judgement.undecided and finding.processes)
+            else ""
+        )
+    own, whole = known.interval, finding.ratio
+    if judgement.by_functions:
+        return f"timed: {some(known.functions)}; the whole call: {bounds(whole.low, whole.high)} %"
+    if not own.half_width < whole.half_width:
+        return ""
+    change = with_interval(own.median, own.low, own.high)
+    if known.contradicts(whole):
+        return f"its changed functions: {change} of the call, which the whole call excludes"
+    return "; ".join(filter(None, [f"its changed functions: {change} of the call", known.rest]))
 
 
 def unchanged(result: Comparison) -> str:
@@ -240,8 +265,9 @@ def notes(result: Comparison) -> list[str]:
         followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
         sentences += [
             f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
+            *_by_functions(timed),
             *_detectable(timed),
-            f"False-alarm rate: at most {100 * (FALSE_ALARM + MEMORY_ALARM):g} % per comparison. "
+            f"False-alarm rate: at most {100 * ALARM:g} % per comparison. "
             f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
         ]
     sentences += _counted(timed)
@@ -269,6 +295,15 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
+
+
+def _by_functions(timed: Sequence[Finding]) -> list[str]:
+    """In how many benchmarks the changed functions were timed by themselves."""
+    known = [f for f in timed if f.changed_functions and f.changed_functions.share]
+    decided = sum(f.judgement.by_functions for f in known)
+    also = f"; they decided {decided:,} that whole calls left undecided" if decided else ""
+    which = count(len(known), "benchmark")
+    return [f"Timed the changed functions by themselves in {which}{also}."] if known else []
 
 
 def _counted(timed: Sequence[Finding]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .allocations import least_memory, memory_of
 from .children import Children
 from .counting import counted
 from .dry_run import call_time, noting, touched
+from .extents import extent_of
 from .isolation import leave
 from .lines import Line, begins
 from .loading import DependentError, Versions
@@ -28,6 +29,7 @@ from .protocol import (
     HOTPATH,
     Counted,
     DryRun,
+    Extents,
     Inventory,
     LoopTimes,
     MemoryCounts,
@@ -43,7 +45,7 @@ from .protocol import (
 )
 from .rounds import set_aside
 from .shared_state import shared_state
-from .suite import MixedError, NotTimedError, SeriesError, why
+from .suite import Copy, MixedError, NotTimedError, SeriesError, why
 from .timeout import at_most
 from .timing import ready_in, time_sessions
 from .tracing import Beginnings, calls_of, loop_times
@@ -248,13 +250,38 @@ def _touch(versions: Versions) -> Iterator[Message]:
     with watch:
         copies = versions.all()
     shared = watch.loaded()
+    followed = list[Names]()
     for names, following in _each(task.series):
-        reason = shared
+        why_touched, by_calls = shared, not shared
         for copy in copies.values() if not shared else ():
-            because, is_shared = touched(copy, names, following, task.longest, watch)
-            reason = reason or because
-            shared = shared or (because if is_shared else "")
-        yield Touch(names, reason)
+            reason = touched(copy, names, following, task.longest, watch)
+            why_touched = why_touched or reason.why
+            by_calls = by_calls and (reason.by_calls or not reason.why)
+            shared = shared or (reason.why if reason.shared else "")
+        yield Touch(names, why_touched)
+        if why_touched and by_calls:
+            followed.append(names)
+    yield from _extents(task, copies, followed)
+
+
+def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) -> Iterator[Message]:
+    """What of a call of each series lies within changed functions, once all the rest is known."""
+    lines: dict[str, dict[str, list[Any]]] = {name: {} for name in task.sides}
+    for effect in task.changed.values():
+        for name, files in effect["lines"].items():
+            for file, there in files.items():
+                lines[name].setdefault(file, []).extend(there)
+    for names, following in _each(series):
+        try:
+            with ready_in(copies, names, following) as runners, at_most(task.longest):
+                extents = {}
+                for name, runner in runners.items():
+                    side = task.sides[name]
+                    runner.run(())
+                    extents[name] = extent_of(runner, lines[name], side.root, side.whole)
+        except BaseException:  # of which the dry run has reported what is wrong
+            continue
+        yield Extents(names, extents)
 
 
 def _race(versions: Versions) -> Iterator[Message]:
