@@ -98,7 +98,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     coarse: bool
     bound: Positive | None
     work: Work | None
-    changed_functions: ChangedFunctions | None
+    changed_functions: ChangedFunctions | None = None
     work_most: float | None
     work_rose: bool
 
