@@ -22,10 +22,10 @@ from .context import Context
 from .dry_run import by_suite
 
 # Tracing may outlast the dry run by this share of its time, or by this number of seconds.
-LONGER, LONGER_SECONDS = 0.75, 10.0
+LONGER, LONGER_SECONDS = 0.75, 20.0
 # The calls that run changed functions are then followed through these, for as long as the dry run
 # took, or for this number of seconds if that is more.
-FOLLOWED_SECONDS = 20.0
+FOLLOWED_SECONDS = 30.0
 SLOWER = 3.0  # a traced call may take this many times as long
 
 

@@ -178,7 +178,7 @@ def _profiles(runner: Runner) -> list[_Profile]:
             stack.pop().seconds += now - since
             since = clock()
         elif event == "c_call" and stack:
-            stack[-1].c_calls[name_of(function)] += 1
+            stack[-1].c_calls[_name_of(function)] += 1
 
     def through(call: Call) -> None:
         with undisturbed():
@@ -195,7 +195,7 @@ def _profiles(runner: Runner) -> list[_Profile]:
     return list(profiles.values())
 
 
-def name_of(function: Any) -> str:
+def _name_of(function: Any) -> str:
     """The name of a C function, with its module unless that is `builtins`."""
     module = getattr(function, "__module__", None)
     name = str(getattr(function, "__qualname__", function))

@@ -19,7 +19,6 @@ from .counting import (
     THREADED,
     FunctionNames,
     NotCountableError,
-    name_of,
     undisturbed,
 )
 from .counts import Extent
@@ -29,6 +28,8 @@ from .watching import COMPILERS, THREADS
 
 # What is compared of what changed functions get and give, in one version; it takes a second or two.
 BYTES_MOST = 50_000_000
+PLAIN = (str, bytes, int, float, complex, type(None))
+CONTAINERS = (list, tuple, dict, set, frozenset, bytearray)
 Place = tuple[str, int, str]  # file, line and name of a function
 
 
@@ -84,9 +85,8 @@ class _Following:
         seen = sorted(self._rest.items())
         nested = {name: self._nested[name] for name in self._entries if self._nested[name]}
         rest = hashlib.sha256(repr(seen).encode()).hexdigest()
-        return Extent(
-            dict(self._entries), nested, sorted(self._within), rest, self._flow.digest, self._why
-        )
+        flow = self._flow.digest()
+        return Extent(dict(self._entries), nested, sorted(self._within), rest, flow, self._why)
 
     def _see(self, frame: FrameType, event: str, given: Any) -> None:
         if event == "call":
@@ -95,13 +95,14 @@ class _Following:
             if self._depth:
                 self._depth -= 1
                 if not self._depth:
-                    self._flow.add((given, self._given))
+                    self._flow.add(given, *self._given)
                     self._given = ()
         elif event == "c_call":
-            if given.__name__ in THREADS:
+            name = given.__qualname__
+            if name in THREADS:
                 self._why = THREADED
             if not self._depth:
-                self._rest[name_of(given)] += 1
+                self._rest[name] += 1
 
     def _enters(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -115,7 +116,7 @@ class _Following:
                 self._why = self._why or f"{code.co_name}, which changed, is {what}"
             self._entries[name] += 1
             self._given = _arguments(frame)
-            self._flow.add(self._given)
+            self._flow.add(*self._given)
         elif changed:
             self._nested[name] += 1
         if self._depth or changed:
@@ -144,24 +145,34 @@ def _arguments(frame: FrameType) -> tuple[Any, ...]:
 
 
 class _Flow:
-    """A digest of values with all that they refer to."""
+    """A digest of what changed functions get, return, and leave in what they got.
+
+    At each entry and exit that is the outline of each value. After the call, it is all of them with
+    whatever they refer to, each only once: at each exit this would take too long.
+    """
 
     def __init__(self, root: str) -> None:
         self._root, self._left = root.encode(), BYTES_MOST
-        self._digest, self._known = hashlib.sha256(), True
+        self._digest = hashlib.sha256()
+        self._values: dict[int, Any] = {}  # by their `id`, which they keep while they are here
 
-    @property
+    def add(self, *values: Any) -> None:
+        """Take in these values as they are now, and note them for the end."""
+        for value in values:
+            if not isinstance(value, PLAIN):
+                self._values[id(value)] = value
+        try:
+            self._digest.update(repr([_outline(value) for value in values]).encode())
+        except Exception:  # code of the project gives the length, or an attribute
+            self._left = -1
+
     def digest(self) -> str:
-        """As text; empty if a value could not be read whole."""
-        return self._digest.hexdigest() if self._known else ""
-
-    def add(self, values: tuple[Any, ...]) -> None:
-        """Take in these values, if they can be."""
-        if self._known:
-            try:
-                _Pickler(self, protocol=4).dump(values)
-            except Exception:  # code of the project pickles them
-                self._known = False
+        """As text; empty if a value cannot be read whole."""
+        try:
+            _Pickler(self, protocol=4).dump(list(self._values.values()))
+        except Exception:  # code of the project pickles them
+            return ""
+        return self._digest.hexdigest() if self._left >= 0 else ""
 
     def write(self, content: Any) -> None:
         """Take in a part of what stands for a value."""
@@ -171,14 +182,43 @@ class _Flow:
         self._digest.update(bytes(content).replace(self._root, b""))
 
 
+def _outline(value: Any) -> Any:
+    """A value's own content: of an object its attributes, of a container its length."""
+    attributes = dict(getattr(value, "__dict__", ()))
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                attributes[name] = getattr(value, name)
+    return _size(value), [(name, _size(attributes[name])) for name in sorted(attributes)]
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, (str, bytes)):
+        return len(value), hash(value)
+    if isinstance(value, PLAIN):
+        return value
+    return type(value).__name__, len(value) if isinstance(value, CONTAINERS) else None
+
+
 class _Pickler(pickle.Pickler):
-    """Takes modules, and functions without a state of their own, by their names."""
+    """Takes modules, classes and functions by their names, functions with what they have kept."""
 
     def reducer_override(self, value: Any) -> Any:
+        if value is _named:
+            return NotImplemented
         if isinstance(value, ModuleType):
-            return str, (value.__name__,)
-        if isinstance(value, FunctionType) and not (value.__closure__ or value.__dict__):
-            return str, (f"{value.__module__}.{value.__qualname__}",)
-        if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType):
-            return str, (f"{value.__module__}.{value.__qualname__}",)
+            return _named, (value.__name__,)
+        if isinstance(value, (type, FunctionType)) or (
+            isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, ModuleType)
+        ):
+            kept = None
+            if isinstance(value, FunctionType):
+                cells = [cell.cell_contents for cell in value.__closure__ or ()]
+                kept = value.__defaults__, value.__kwdefaults__, cells, value.__dict__
+            return _named, (f"{value.__module__}.{value.__qualname__}",), kept
         return NotImplemented
+
+
+def _named(name: str) -> None:
+    """Stands in what is pickled, which nobody reads."""
