@@ -241,7 +241,7 @@ def test_counted_bytecodes_of_the_rest_have_to_be_the_same() -> None:
     other, _ = planned(counted={"base": counts(10, 5), "head": counts(10, 6)})
     assert other.rest == "the rest of the call executes other bytecodes"
     unknown = {"base": counts(10, 5), "head": Counts(not_counted="it runs threads")}
-    assert not planned(counted=unknown)[0].rest
+    assert planned(counted=unknown)[0].rest == "its bytecodes were not counted: it runs threads"
 
 
 # --- how they are shown and recorded --------------------------------------------------------------

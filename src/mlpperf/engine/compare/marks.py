@@ -5,10 +5,10 @@ are a small part. It decides what the whole call leaves open, but only if the re
 
 - Every changed function that the series runs is marked, nothing but functions changed, and only
   the calls run them. Otherwise the change also acts where nothing is marked.
-- The rest of the call enters the same functions equally often, those in C included; if bytecodes
-  were counted, they are the same there. Otherwise the changed functions have moved work.
-- What the changed functions get, return, and leave in their arguments is equal. Equal work with
-  other data, such as sorting a longer list, may take longer.
+- The rest of the call enters the same functions equally often, those in C included; if there was
+  time to count bytecodes, they are the same there. Otherwise the changed functions have moved work.
+- What the changed functions get, return, and leave in their arguments is equal. The same functions
+  may take longer with other data, such as to sort a longer list.
 - Data may pass where nobody looks, such as through a cache in C. So the interval of the whole call
   has to exclude larger changes than `REST_WITHIN`, and to overlap that of the changed functions. If
   the two contradict each other, the whole call counts.
@@ -198,7 +198,10 @@ def _rest(sides: Mapping[str, Extent], counted: Counted | None) -> str:
     base, head = (sides[side] for side in SIDES)
     if base.rest != head.rest:
         return "the rest of the call runs other functions"
-    if counted and not any(one.not_counted for one in counted.counts.values()):
+    if counted:
+        for one in counted.counts.values():
+            if one.not_counted:  # such as calls of one version that do not execute the same
+                return f"its bytecodes were not counted: {one.not_counted}"
         within = {*base.within, *head.within}
         places = differences(*(counted.counts[side] for side in SIDES))
         if any(f"{file}:{name}" not in within for (file, name), _, _ in places):

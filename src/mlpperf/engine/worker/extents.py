@@ -30,6 +30,8 @@ from .watching import COMPILERS, THREADS
 BYTES_MOST = 50_000_000
 PLAIN = (str, bytes, int, float, complex, type(None))
 CONTAINERS = (list, tuple, dict, set, frozenset, bytearray)
+# Functions of C after which it is unknown what belongs to the call.
+HIDING = {**dict.fromkeys(THREADS, THREADED), "greenlet.switch": "it switches greenlets"}
 Place = tuple[str, int, str]  # file, line and name of a function
 
 
@@ -99,8 +101,8 @@ class _Following:
                     self._given = ()
         elif event == "c_call":
             name = given.__qualname__
-            if name in THREADS:
-                self._why = THREADED
+            if name in HIDING:
+                self._why = HIDING[name]
             if not self._depth:
                 self._rest[name] += 1
 
