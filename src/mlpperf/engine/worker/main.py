@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -250,8 +251,9 @@ def _touch(versions: Versions) -> Iterator[Message]:
     with watch:
         copies = versions.all()
     shared = watch.loaded()
-    followed = list[Names]()
+    followed: dict[Names, float] = {}
     for names, following in _each(task.series):
+        start = time.perf_counter()
         why_touched, by_calls = shared, not shared
         for copy in copies.values() if not shared else ():
             reason = touched(copy, names, following, task.longest, watch)
@@ -260,8 +262,9 @@ def _touch(versions: Versions) -> Iterator[Message]:
             shared = shared or (reason.why if reason.shared else "")
         yield Touch(names, why_touched)
         if why_touched and by_calls:
-            followed.append(names)
-    yield from _extents(task, copies, followed)
+            followed[names] = time.perf_counter() - start
+    # The quick ones first: nobody waits until all are followed.
+    yield from _extents(task, copies, sorted(followed, key=lambda names: followed[names]))
 
 
 def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) -> Iterator[Message]:

@@ -148,11 +148,11 @@ class Turns:
     ) -> list[list[float]]:
         """What `block` gives for a block of each contestant, in rounds whose times do not count.
 
-        They take these `seconds`, but there are `FEWEST_ROUNDS` at least.
+        They take these `seconds`, but there is one at least.
         """
         given: list[list[float]] = [[] for _ in self.times]
         spent = 0.0
-        while len(given[0]) < FEWEST_ROUNDS or spent < seconds:
+        while not given[0] or spent < seconds:
             spent += self._round(given, block)
         return given
 
