@@ -103,6 +103,18 @@ def test_whole_calls_come_first() -> None:
     assert str(unchanged.judgement) == "unchanged within ±1 %"
 
 
+def test_a_change_that_only_functions_suggest_is_followed_up() -> None:
+    """Of a call that is unchanged within a few percent, which hide it."""
+    whole = Interval(1.0, 0.97, 1.03)
+    suggested = finding(whole, ratio=Bounds(1.02, 1.019, 1.021))
+    assert suggested.judgement.verdict is Verdict.UNCHANGED
+    assert suggested.unclear
+    assert finding(whole, ratio=Bounds(1.02, 1.019, 1.021), significant=True).slower
+    for ratio in (Bounds(1.001, 1.0009, 1.0011), Bounds(1.02, 0.99, 1.05)):
+        assert not finding(whole, ratio=ratio).unclear
+    assert finding(ratio=Bounds(1.02, 0.95, 1.09)).unclear
+
+
 def test_a_share_below_the_threshold_needs_no_interval() -> None:
     """Of the head it is measured directly, so a function that became slower has a larger one."""
     small = finding(share={"base": 0.001, "head": 0.0008}, ratio=Bounds(1.0002, 0.9, 1.1))

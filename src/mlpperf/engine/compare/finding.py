@@ -123,6 +123,22 @@ class Finding:
         return _extent(self.ratio) <= max(share, self.threshold)
 
     @property
+    def unclear(self) -> bool:
+        """Whether more processes may decide it, or show a change that its functions suggest."""
+        return self.judgement.undecided or (
+            self._functions_look_changed and not (self.slower or self.faster)
+        )
+
+    @property
+    def _functions_look_changed(self) -> bool:
+        """Whether its changed functions suggest a change of the threshold at least."""
+        if not (decisive := self._decisive):
+            return False
+        ratio, most = decisive.interval, 1 + self.threshold
+        beyond = ratio.median >= most or ratio.median <= 1 / most
+        return beyond and not ratio.low <= 1 <= ratio.high
+
+    @property
     def more_work(self) -> float:
         """How many more instructions the head executes, as a share; NaN if that is unknown."""
         return self.work.ratio - 1 if self.work else math.nan
@@ -244,12 +260,9 @@ class Finding:
         if not decisive:
             return None
         within, share = _extent(decisive.interval), decisive.small_share(self.threshold)
-        looks = abs(math.log(decisive.interval.median)) >= math.log1p(self.threshold)
         if not math.isnan(share):
             within = min(within, share / (1 - share))
-        elif (looks and not decisive.interval.low <= 1 <= decisive.interval.high) or within > max(
-            UNCHANGED_WITHIN, self.threshold
-        ):
+        elif self._functions_look_changed or within > max(UNCHANGED_WITHIN, self.threshold):
             return None
         return Judgement(Verdict.UNCHANGED, within, self.processes, share=share, by_functions=True)
 

@@ -142,7 +142,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
     unclear = {
         f.series: timing.samplings[f.series].to_judge(suspicious=False)
         for f in findings
-        if f.judgement.undecided and f.series not in suspected
+        if f.unclear and f.series not in suspected
     }
     timing = replace(timing, samplings={**timing.samplings, **suspected, **unclear})
     suspicious, open_ = list(suspected), list(unclear)
@@ -169,7 +169,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
         ]
         timing = timing.updated({s: replace(timing.findings[s], judged=True) for s in done})
         suspicious = [series for series in judged if series not in done]
-        open_ = [s for s in (*undecided, *done) if timing.findings[s].judgement.undecided]
+        open_ = [s for s in (*undecided, *done) if timing.findings[s].unclear]
         yield timing
 
 
