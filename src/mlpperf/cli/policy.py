@@ -136,13 +136,13 @@ def _acceptance(
     name = finding.series.name
     if "head" in finding.wrong:
         raise MlpperfError(f"{name} is wrong, which cannot be accepted: {finding.wrong['head']}")
-    if finding.slower and not math.isfinite(finding.ratio.high):
+    if finding.slower and not math.isfinite(finding.change.high):
         raise MlpperfError(f"How much slower {name} is has no upper limit, so none is accepted.")
     memory = finding.memory.get("head", {}) if finding.grown else {}
     return Acceptance(
         name,
         because,
-        slower=math.ceil(1e4 * (finding.ratio.high - 1)) / 1e4 if finding.slower else 0.0,
+        slower=math.ceil(1e4 * (finding.change.high - 1)) / 1e4 if finding.slower else 0.0,
         bytecodes=finding.more_work if finding.work_rose else 0.0,
         peak_memory=memory.get("peak"),
         allocations=memory.get("allocations"),

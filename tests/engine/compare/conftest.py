@@ -27,6 +27,7 @@ class FakePool:
     def __init__(self, processes: Sequence[Sequence[Any]]) -> None:
         self.processes = list(processes)
         self.asked: list[tuple[str, list[str], int]] = []
+        self.sessions: list[Session] = []  # of all processes that time
 
     def shuffled(self, names: Sequence[str]) -> list[str]:
         return sorted(names)
@@ -45,6 +46,7 @@ class FakePool:
     def time(self, suite: str, sessions: Sequence[Session], **about: Any) -> Iterator[Samples]:
         kind = "time apart" if about["apart"] else "time"
         self.asked.append((kind, ["base", "head"], len(sessions)))
+        self.sessions += sessions
         for answer in self.processes.pop(0):
             if isinstance(answer, WorkerError):
                 raise answer

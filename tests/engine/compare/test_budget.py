@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from mlpperf.engine.compare.alarms import FALSE_ALARM
 from mlpperf.engine.compare.budget import (
     BUDGET,
-    FALSE_ALARM,
     JUDGING,
     SCREENING,
     SETTLED_ERROR,

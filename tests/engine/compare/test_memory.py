@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpperf.engine.compare.budget import MEMORY_ALARM
+from mlpperf.engine.compare.alarms import MEMORY_ALARM
 from mlpperf.engine.compare.context import Context
 from mlpperf.engine.compare.finding import Finding
 from mlpperf.engine.compare.memory import CALLS, _judged, judge_memory, judges_of_memory

@@ -10,6 +10,7 @@ import pytest
 
 from mlpperf.engine.compare.budget import Sampling
 from mlpperf.engine.compare.finding import Finding
+from mlpperf.engine.compare.marks import ChangedFunctions, MarkedTimes
 from mlpperf.engine.compare.screening import Timing, follow_up, time_once
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.statistics.estimates import RatioEstimate
@@ -100,6 +101,62 @@ def test_a_hot_path_that_fails_is_missing(faked: Faked, warnings: list[str]) -> 
     after = once(faked([samples(HOT, failed="it raised")]), timing(HOT))
     assert warnings == ["path/case/variant failed when it was timed: it raised"]
     assert str(after.findings[HOT].judgement) == "undecided: not timed"
+
+
+def of_functions(series: Series, head: float = 1.0, **about: Any) -> Samples:
+    """A session whose calls take a second, and the changed functions in them a tenth of it."""
+    seconds = {"base": [1.0] * 8, "head": [head] * 8}
+    marked = {"base": [0.1, 0.1001] * 4, "head": [0.1, 0.0999] * 4}
+    usual: dict[str, Any] = {"seconds": seconds, "timed_seconds": 20.0, "marked": marked}
+    return Samples(series.names, **{**usual, **about})
+
+
+def marking(*series: Series, rest: str = "") -> Timing:
+    """Series whose changed functions are marked."""
+    before = timing(*series)
+    known = ChangedFunctions(rest=rest, functions=["f (a.py:1)"])
+    findings = {s: Finding(s, changed_functions=known) for s in series}
+    marks = {side: {"a.py:1:f": 1} for side in ("base", "head")}
+    return replace(before, findings=findings, marked={s: MarkedTimes(marks) for s in series})
+
+
+def timed_twice(faked: Faked, timing: Timing, **of_all: Any) -> Timing:
+    """By two processes whose whole calls differ by 2 %, so that ±13 % is possible."""
+    for head in (0.99, 1.01):
+        answers = [of_functions(s, head, **(of_all if s == B else {})) for s in timing.findings]
+        timing = once(faked(answers), timing)
+    return timing.concluded(timing.samplings)
+
+
+def test_what_changed_functions_decide_needs_no_follow_up(faked: Faked) -> None:
+    """Its seconds go to the others."""
+    known = timed_twice(faked, marking(A, B), marked={})
+    assert known.findings[A].judgement.by_functions
+    assert known.findings[A].decided
+    assert known.findings[B].judgement.undecided
+    assert known.findings[B].changed_functions == ChangedFunctions(functions=["f (a.py:1)"])
+    context = faked(*[[samples(B)]] * 40)
+    list(follow_up(context, known))
+    assert context.pool.asked
+    assert {number for _, _, number in context.pool.asked} <= {1, 2, 3}
+    assert {s.series for s in context.pool.sessions} == {B.names}
+
+
+def test_changed_functions_decide_nothing_if_the_rest_may_have_changed(faked: Faked) -> None:
+    moved = marking(A, rest="the rest of the call runs other functions")
+    known = timed_twice(faked, moved)
+    assert known.findings[A].judgement.undecided
+    assert known.findings[A].changed_functions
+    assert known.findings[A].changed_functions.share["head"] == pytest.approx(0.1, rel=0.1)
+
+
+def test_functions_that_cannot_be_marked_are_not_tried_again(faked: Faked) -> None:
+    failing = of_functions(A, marked={}, not_marked="with marks, KeyError: 'f'")
+    context = faked([failing], [of_functions(A)])
+    after = once(context, once(context, marking(A)))
+    assert after.findings[A].changed_functions == ChangedFunctions(not_timed=failing.not_marked)
+    assert not after.marked
+    assert [bool(one.marks) for one in context.pool.sessions] == [True, False]
 
 
 def test_a_shard_decides_by_the_number_of_series_in_all_shards() -> None:

@@ -6,28 +6,31 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.compare.unchanged import reason_for_all, watching
+from mlpperf.engine.compare.unchanged import Touched, reason_for_all, watching
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.diff import Changes
-from mlpperf.engine.worker.protocol import Touch
+from mlpperf.engine.worker.protocol import Extents, Touch
 
 A, B = (Series("", "", name, "pytest") for name in "ab")
 
 
-class Worker(Iterator[Touch]):
-    """A process that gives these reasons, and dies."""
+class Worker(Iterator[Touch | Extents]):
+    """A process that gives these reasons, what lies within changed functions, and dies."""
 
     def __init__(self, **reasons: str) -> None:
-        self.answers = iter([Touch(("", "", name), why) for name, why in reasons.items()])
+        self.until = 0.0
+        touches = [Touch(("", "", name), why) for name, why in reasons.items()]
+        followed = [Extents(one.series, {}) for one in touches if one.why]
+        self.answers = iter([*touches, *followed])
 
-    def __next__(self) -> Touch:
+    def __next__(self) -> Touch | Extents:
         for answer in self.answers:
             return answer
         raise WorkerError("it has ended")
 
 
-def reasons(faked: Any, **of_series: str) -> dict[Series, str]:
+def touched(faked: Any, **of_series: str) -> Touched:
     context = faked()
     context.pool.start = lambda *_, **task: contextlib.nullcontext(Worker(**of_series))
     with watching(context, [A, B], Changes(), 1.0) as answers:
@@ -35,14 +38,16 @@ def reasons(faked: Any, **of_series: str) -> dict[Series, str]:
 
 
 def test_a_series_without_an_answer_has_none(faked: Any) -> None:
-    assert reasons(faked, a="", b="starts a process") == {A: "", B: "starts a process"}
-    assert reasons(faked, a="") == {A: ""}
+    known = touched(faked, a="", b="starts a process")
+    assert known.reasons == {A: "", B: "starts a process"}
+    assert known.extents.keys() == {B}
+    assert touched(faked, a="").reasons == {A: ""}
 
 
 def test_without_known_changes_nothing_is_asked(faked: Any) -> None:
     for changes in (None, Changes("other packages")):
         with watching(faked(), [A, B], changes, 1.0) as answers:
-            assert answers() == {}
+            assert answers() == Touched()
 
 
 @pytest.mark.parametrize(

@@ -296,3 +296,23 @@ def test_what_calls_leave_behind_is_collected_before_the_next_block(collecting: 
     finally:
         (gc.enable if was_collecting else gc.disable)()
     assert most <= 5 * GARBAGE
+
+
+def test_rounds_beside_are_no_times(clock: Clock) -> None:
+    """They alternate like all others; what a block gives is kept, and its seconds are not."""
+    one, other = clock.runner("one", 1e-3), clock.runner("other", 2e-3)
+    turns = Turns([[one], [other]], lambda: [(), ()], VERSIONS, Random(1), clock=clock)
+    turns.go_on(0.01)
+    before, spent, calls = [list(times) for times in turns.times], turns.spent, len(clock.calls)
+
+    def block(contestant: int, runner: Runner, args: tuple[Any, ...]) -> float:
+        runner.block(args, clock)
+        return float(contestant)
+
+    assert turns.beside(0.01, block) == [[0.0] * 4, [1.0] * 4]
+    assert (turns.times, turns.spent) == (before, spent)
+    assert clock.calls[calls:] in (
+        list(order) * 2
+        for order in (["one", "other", "other", "one"], ["other", "one", "one", "other"])
+    )
+    assert turns.beside(0.0, block) == [[0.0], [1.0]]

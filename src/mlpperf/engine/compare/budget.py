@@ -15,13 +15,9 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.robust import ROW, Times
 from ..suites.series import Series
 from ..worker.rounds import FEWEST_ROUNDS
+from .alarms import FALSE_ALARM
 from .finding import UNCHANGED_WITHIN, Finding
 
-# Probabilities that a comparison of equal versions reports a slower series, one of which some calls
-# take much longer, or one that takes more memory.
-FALSE_ALARM = 0.009
-UNEVEN_ALARM = 0.0005
-MEMORY_ALARM = 0.0005
 # A series is followed up if some calls take much longer in one version than in the other, which
 # happens with this probability at most if the code is the same.
 SEEMS_UNEVEN = 0.05

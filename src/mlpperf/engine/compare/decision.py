@@ -12,7 +12,8 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, LARGEST_LOG, ratio_interval, student_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
-from .budget import BUDGET, FALSE_ALARM, SCREENING, SEEMS_UNEVEN, UNEVEN_ALARM, judges
+from .alarms import FALSE_ALARM, UNEVEN_ALARM
+from .budget import BUDGET, SCREENING, SEEMS_UNEVEN, judges
 from .finding import Finding
 
 POWER = 0.95  # probability that a slowdown of the detectable size is reported

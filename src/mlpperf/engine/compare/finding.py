@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..statistics.intervals import UNKNOWN, Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.series import THRESHOLD, Series
+from .marks import ChangedFunctions
 from .work import Work
 
 UNCHANGED_WITHIN = 0.05  # "unchanged" requires the interval to lie within ±5 %
@@ -54,6 +55,7 @@ class Finding:
     bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
         upper bound if the base does; NaN if neither is known.
     work : what a call executes, counted exactly; None if nobody tried.
+    changed_functions : their time, if they are known; else None.
     work_most : by which share a call may execute more, if the project has a limit.
     """
 
@@ -80,26 +82,66 @@ class Finding:
     coarse: bool = False
     bound: float = math.nan
     work: Work | None = None
+    changed_functions: ChangedFunctions | None = None
     work_most: float | None = None
 
     @property
     def slower(self) -> bool:
         """Whether it is significantly slower, by the threshold at least."""
-        return self.bound > 1 or (self.significant and self.ratio.median >= 1 + self.threshold)
+        return self.bound > 1 or self._beyond_threshold[0] > 1
 
     @property
     def faster(self) -> bool:
         """Whether it is significantly faster, by the threshold at least."""
-        return self.bound < 1 or (
-            self.significant and self.ratio.median <= 1 / (1 + self.threshold)
-        )
+        return self.bound < 1 or self._beyond_threshold[0] < 1
+
+    @property
+    def change(self) -> Interval:
+        """Head ÷ base, as the verdict rests on it: by whole calls, or by the changed functions."""
+        decisive = self._decisive
+        return decisive.interval if decisive and self.judgement.by_functions else self.ratio
+
+    @property
+    def _beyond_threshold(self) -> tuple[float, bool]:
+        """Head ÷ base if that is significant and beyond the threshold, else 1.
+
+        And whether it rests on the changed functions: they decide what whole calls do not.
+        """
+        decisive, most = self._decisive, 1 + self.threshold
+        by_calls = self.ratio.median if self.significant else 1.0
+        by_functions = decisive.interval.median if decisive and decisive.significant else 1.0
+        for size, rests_on_functions in ((by_calls, False), (by_functions, True)):
+            if size >= most or size <= 1 / most:
+                return size, rests_on_functions
+        return 1.0, False
+
+    @property
+    def _decisive(self) -> ChangedFunctions | None:
+        """The changed functions, if the change of the call follows from their times."""
+        functions = self.changed_functions
+        return functions if functions and functions.decides(self.ratio) else None
 
     @property
     def within_bounds(self) -> bool:
         """Whether the interval is narrow enough to call the series unchanged."""
         share = UNCHANGED_WITHIN_IF_FEW_CALLS if self.coarse else UNCHANGED_WITHIN
-        most = 1 + max(share, self.threshold)
-        return self.ratio.high <= most and self.ratio.low >= 1 / most
+        return _extent(self.ratio) <= max(share, self.threshold)
+
+    @property
+    def unclear(self) -> bool:
+        """Whether more processes may decide it, or show a change that its functions suggest."""
+        return self.judgement.undecided or (
+            self._functions_look_changed and not (self.slower or self.faster)
+        )
+
+    @property
+    def _functions_look_changed(self) -> bool:
+        """Whether its changed functions suggest a change of the threshold at least."""
+        if not (decisive := self._decisive):
+            return False
+        ratio, most = decisive.interval, 1 + self.threshold
+        beyond = ratio.median >= most or ratio.median <= 1 / most
+        return beyond and not ratio.low <= 1 <= ratio.high
 
     @property
     def more_work(self) -> float:
@@ -161,7 +203,7 @@ class Finding:
     @property
     def size(self) -> float:
         """Head ÷ base, or its bound."""
-        return self.ratio.median if math.isnan(self.bound) else self.bound
+        return self.change.median if math.isnan(self.bound) else self.bound
 
     @property
     def regression(self) -> bool:
@@ -202,14 +244,34 @@ class Finding:
             return Judgement(Verdict.UNDECIDED, reason=Reason.NOT_TIMED)
         if self.slower or self.faster:
             verdict = Verdict.SLOWER if self.slower else Verdict.FASTER
-            return Judgement(verdict, processes=self.processes)
+            by_functions = self._beyond_threshold[1]
+            return Judgement(verdict, processes=self.processes, by_functions=by_functions)
         ratio = self.ratio
-        beyond = max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf
+        beyond = _extent(ratio)
         beyond_threshold = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
         looks = beyond_threshold and not self.judged and not ratio.low <= 1 <= ratio.high
         if self.within_bounds and not looks:
             return Judgement(Verdict.UNCHANGED, beyond, self.processes)
+        if unchanged := self._unchanged_by_functions():
+            return unchanged
         reason = Reason.NOT_JUDGED if looks else Reason.WIDE_INTERVAL
         if not math.isfinite(beyond):
             reason = Reason.FEW_PROCESSES
         return Judgement(Verdict.UNDECIDED, beyond, self.processes, reason)
+
+    def _unchanged_by_functions(self) -> Judgement | None:
+        """The verdict that its changed functions cannot have changed it; None if they can."""
+        decisive = self._decisive
+        if not decisive:
+            return None
+        within, share = _extent(decisive.interval), decisive.small_share(self.threshold)
+        if not math.isnan(share):
+            within = min(within, share / (1 - share))
+        elif self._functions_look_changed or within > max(UNCHANGED_WITHIN, self.threshold):
+            return None
+        return Judgement(Verdict.UNCHANGED, within, self.processes, share=share, by_functions=True)
+
+
+def _extent(ratio: Interval) -> float:
+    """The largest change within an interval, as a share, up or down."""
+    return max(ratio.high - 1, 1 / ratio.low - 1) if ratio.low > 0 else math.inf

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..suites.commands import COMMANDS
 from ..suites.series import Series
 from ..worker.protocol import QUANTITIES
-from .budget import MEMORY_ALARM
+from .alarms import MEMORY_ALARM
 from .context import SIDES, Context
 from .dry_run import by_suite
 from .finding import Finding

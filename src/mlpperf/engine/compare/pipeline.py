@@ -63,6 +63,7 @@ from .dry_run import (
 )
 from .finding import Finding
 from .gate import needed
+from .marks import MarkedTimes, plan_marks
 from .memory import judge_memory
 from .planning import HOT_PATHS, plan, without_slow_imports
 from .result import Comparison
@@ -168,10 +169,11 @@ def _steps(
 
     context.progress("dry run")
     longest = longest_proof(budget, len(planned.findings))
-    with watching(context, planned.series, changes, longest) as reasons_to_time:
+    with watching(context, planned.series, changes, longest) as wait_for_touched:
         runs: Mapping[Series, DryRun] = dry_run(context, planned.series, longest)
         context.progress("which benchmarks run changed code?")
-        reasons = reasons_to_time()
+        touched = wait_for_touched()
+    reasons = touched.reasons
     confirmed = confirm(context, planned.findings, runs, longest)
     apart = needing_own_processes(context, planned.findings, runs, confirmed, planned.registered)
     runs = {**runs, **confirmed}
@@ -193,6 +195,11 @@ def _steps(
         series: conclude_counts(findings[series], counted.get(series), most) for series in countable
     }
     findings |= judge_memory(context, findings)
+    marked: Mapping[Series, MarkedTimes] = {}
+    if changes and not (changes.unknown or context.pair.isolated or context.pair.compiled):
+        plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
+        known, marked = plan_marks(changes, plain, touched.extents, counted)
+        findings |= {s: replace(findings[s], changed_functions=one) for s, one in known.items()}
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
     if unknown or changes is None:  # else what is run while loading is the same
         apart |= loaded_differently(context, runs, planned.shared)
@@ -212,6 +219,7 @@ def _steps(
         time.perf_counter() + budget,
         apart,
         shards=context.shards,
+        marked=marked,
     )
     for stage in (screen, follow_up):
         for now in stage(context, timing):

@@ -18,7 +18,7 @@ from ..statistics.intervals import student_interval
 from ..statistics.quantiles import student_quantile
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..words import by_percent
-from .budget import FALSE_ALARM
+from .alarms import FALSE_ALARM
 from .finding import Finding
 
 # The false-alarm rate of a series is shared by its average, and by the test of a difference.
@@ -80,6 +80,7 @@ def _averaged(timed: Sequence[Finding], tests: int) -> Finding:
         values={side: [v for f in timed for v in f.values.get(side, ())] for side in sides},
         average=any(f.average for f in timed),
         coarse=any(f.coarse for f in timed),
+        changed_functions=None,  # of one run only
         detectable=min(f.detectable for f in timed),
     )
     if differing(timed, tests):

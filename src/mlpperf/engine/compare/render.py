@@ -60,7 +60,7 @@ def times_shown(finding: Finding) -> dict[str, float]:
     """
     times = dict(finding.seconds)
     if times.keys() >= {"base", "head"} and finding.processes and finding.ratio.median > 0:
-        times["head"] = times["base"] * finding.ratio.median
+        times["head"] = times["base"] * finding.change.median
     return times
 
 
@@ -140,7 +140,7 @@ def _lines(result: Comparison, section: Section, findings: Sequence[Finding]) ->
 
 
 def _timed(result: Comparison, finding: Finding) -> Line:
-    group, name, ratio = finding.series.path, finding.series.in_path, finding.ratio
+    group, name, ratio = finding.series.path, finding.series.in_path, finding.change
     base, head = shown_times(finding)
     if not math.isnan(finding.bound):  # not timed, but for how long it takes at least
         least = "at least" if finding.bound > 1 else "at most"
@@ -283,7 +283,8 @@ def record(result: Comparison) -> dict[str, Any]:
 def _series_record(finding: Finding) -> dict[str, Any]:
     about = {NAMES_ON_DISK.get(key, key): value for key, value in asdict(finding).items()}
     del about["series"], about["untimed"]
-    about["work"] = msgspec.to_builtins(finding.work)
+    for name in ("work", "changed_functions"):
+        about[name] = msgspec.to_builtins(about[name])
     return {
         **about,
         **finding.series._asdict(),

@@ -35,6 +35,7 @@ from .decision import conclude, settled
 from .dry_run import conclude as conclude_dry_run
 from .dry_run import dry_run, ran_in_both
 from .finding import Finding
+from .marks import ChangedFunctions, MarkedTimes
 
 CALLS_LEAST = 12  # set-ups and calls of a series in a process that times it, in all copies
 CALLED_AGAIN = 2000  # calls in which a failure during timing has to occur again
@@ -53,6 +54,7 @@ class Timing:
     samplings : of the series that have not failed.
     starting : seconds that a process takes to start.
     shards : that share the false-alarm rate.
+    marked : the times of changed functions, of the series in which these are marked.
     """
 
     findings: Mapping[Series, Finding]
@@ -63,6 +65,7 @@ class Timing:
     samplings: Samplings = field(default_factory=dict)
     starting: float = 0.0
     shards: int = 1
+    marked: Mapping[Series, MarkedTimes] = field(default_factory=dict)
 
     @property
     def tests(self) -> int:
@@ -71,12 +74,15 @@ class Timing:
 
     def concluded(self, series: Iterable[Series]) -> Timing:
         """The same with the verdicts on these series by their estimates."""
-        return self.updated(
-            {
-                s: conclude(self.findings[s], self.samplings[s].estimate, self.tests, self.budget)
-                for s in series
-            }
-        )
+        return self.updated({s: self._concluded(s) for s in series})
+
+    def _concluded(self, series: Series) -> Finding:
+        estimate = self.samplings[series].estimate
+        finding = conclude(self.findings[series], estimate, self.tests, self.budget)
+        known, marked = finding.changed_functions, self.marked.get(series)
+        if not (known and marked):
+            return finding
+        return replace(finding, changed_functions=marked.conclude(known, self.tests))
 
     def updated(self, findings: Mapping[Series, Finding]) -> Timing:
         """The same with these findings; a series that failed is not timed any more."""
@@ -127,7 +133,8 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
     seconds = timing.end - time.perf_counter()
     least = judging_seconds_least(seconds)
     findings = [timing.findings[series] for series in timing.samplings]
-    if not findings:  # all have failed
+    findings = [f for f in findings if not (f.judgement.by_functions and f.decided)]
+    if not findings:  # all have failed, or cannot have changed
         return
     suspected, processes = suspects(
         findings, timing.samplings, seconds, timing.starting, least, timing.tests
@@ -135,7 +142,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
     unclear = {
         f.series: timing.samplings[f.series].to_judge(suspicious=False)
         for f in findings
-        if f.judgement.undecided and f.series not in suspected
+        if f.unclear and f.series not in suspected
     }
     timing = replace(timing, samplings={**timing.samplings, **suspected, **unclear})
     suspicious, open_ = list(suspected), list(unclear)
@@ -162,7 +169,7 @@ def follow_up(context: Context, timing: Timing) -> Iterator[Timing]:
         ]
         timing = timing.updated({s: replace(timing.findings[s], judged=True) for s in done})
         suspicious = [series for series in judged if series not in done]
-        open_ = [s for s in (*undecided, *done) if timing.findings[s].judgement.undecided]
+        open_ = [s for s in (*undecided, *done) if timing.findings[s].unclear]
         yield timing
 
 
@@ -217,7 +224,9 @@ def _answers(
         setup = 0.0 if math.isnan(run.setup_seconds) else run.setup_seconds
         expected = max(expected, of_session + CALLS_LEAST * (setup + run.total_seconds))
         long = run.call_seconds >= LONG_CALL
-        session = Session(series.names, of_session, long, run.shares_arguments)
+        known = timing.marked.get(series)
+        marks = known.marks if known and not apart else {}
+        session = Session(series.names, of_session, long, run.shares_arguments, marks)
         sessions += [session] * moments[series]
     return context.pool.time(
         next(iter(seconds)).suite,
@@ -232,13 +241,9 @@ def _answers(
 def _sampled(timing: Timing, samples: Mapping[Series, Sequence[Samples]], more: float) -> Timing:
     """With what a process measured, which spent `more` seconds on each series besides."""
     findings, samplings = dict(timing.findings), dict(timing.samplings)
+    marked = dict(timing.marked)
     for series in samples.keys() & samplings.keys():
-        sides: dict[str, list[float]] = {side: [] for side in SIDES}
-        for answer in samples[series]:
-            for side, blocks in answer.seconds.items():
-                # No row of blocks belongs to two sessions.
-                whole = len(blocks) // ROW * ROW if len(samples[series]) > 1 else 0
-                sides[side] += blocks[: whole or None]
+        sides = _joined([answer.seconds for answer in samples[series]])
         timed = sum(answer.timed_seconds for answer in samples[series])
         other = sum(answer.overhead_seconds for answer in samples[series])
         base, head = sides.values()
@@ -253,7 +258,25 @@ def _sampled(timing: Timing, samples: Mapping[Series, Sequence[Samples]], more: 
         known = [*filter(None, [findings[series].cpu_seconds]), *cpu]
         least = {side: min(one[side] for one in known) for side in SIDES if known}
         findings[series] = replace(findings[series], seconds=quickest, cpu_seconds=least)
-    return replace(timing, findings=findings, samplings=samplings)
+        if series in marked:
+            of_functions = _joined([answer.marked for answer in samples[series] if answer.marked])
+            if why := next((a.not_marked for a in samples[series] if a.not_marked), ""):
+                del marked[series]
+                unknown = ChangedFunctions(not_timed=why)
+                findings[series] = replace(findings[series], changed_functions=unknown)
+            elif all(of_functions.values()):
+                marked[series] = marked[series].with_process(of_functions, middles)
+    return replace(timing, findings=findings, samplings=samplings, marked=marked)
+
+
+def _joined(sessions: Sequence[Mapping[str, list[float]]]) -> dict[str, list[float]]:
+    """The blocks of several sessions, by side; no row of blocks belongs to two of them."""
+    sides: dict[str, list[float]] = {side: [] for side in SIDES}
+    for session in sessions:
+        for side, blocks in session.items():
+            whole = len(blocks) // ROW * ROW if len(sessions) > 1 else 0
+            sides[side] += blocks[: whole or None]
+    return sides
 
 
 def _failed(context: Context, timing: Timing, failures: Mapping[Series, str]) -> Timing:

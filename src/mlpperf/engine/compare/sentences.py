@@ -11,8 +11,9 @@ from ..machine.environment import environment
 from ..machine.machine import BUSY
 from ..statistics.verdicts import Reason
 from ..suites.commands import COMMANDS
-from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some
-from .budget import FALSE_ALARM, MEMORY_ALARM, SCREENING, UNEVEN_ALARM
+from ..words import SHORT, bounds, by_percent, count, rounded, seconds, some, with_interval
+from .alarms import ANY_ALARM
+from .budget import SCREENING
 from .context import SIDES
 from .decision import POWER
 from .finding import Finding
@@ -22,7 +23,6 @@ from .result import Comparison
 from .sections import GONE, SKIPPED, SLOWER, UNCHANGED, UNDECIDED, Part, section_of, sections
 
 NAMES_MOST = 2  # in a sentence
-ALARM = FALSE_ALARM + UNEVEN_ALARM + MEMORY_ALARM
 NO_MODULE = re.compile(r"No module named '(\w+)'")
 CHANGES_MOST = 10  # settings in a sentence
 BUDGET_LEAST = 60  # seconds of timing that are worth an advice
@@ -134,7 +134,7 @@ def _worst(findings: Sequence[Finding]) -> str:
 
 def interval(finding: Finding) -> str:
     """Such as `+2.1 % (+1.8 to +2.4)`; empty if it was not timed."""
-    ratio = finding.ratio
+    ratio = finding.change
     if not math.isnan(finding.bound):
         return f"at {'least' if finding.bound > 1 else 'most'} {by_percent(finding.bound)}"
     if not finding.processes:
@@ -160,7 +160,8 @@ def remark(finding: Finding) -> str:
     """What is known of a call beside its time: what it takes, and what it executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
     uneven = "average of all calls: some take much longer" if finding.average else ""
-    return "; ".join(filter(None, [uneven, _consumed(finding), str(finding.work or missing)]))
+    known = [uneven, _changed_functions(finding), _consumed(finding), str(finding.work or missing)]
+    return "; ".join(filter(None, known))
 
 
 def _consumed(finding: Finding) -> str:
@@ -173,6 +174,29 @@ def _consumed(finding: Finding) -> str:
         base, head = (f"{memory[side]['peak'] / 1e6:.3g}" for side in SIDES)
         clauses.append(f"peak memory {base} → {head} MB")
     return ", ".join(clauses)
+
+
+def _changed_functions(finding: Finding) -> str:
+    """How the changed functions of a series change its call, or why that is unknown.
+
+    Only where that is finer than the interval of the whole call, or missing.
+    """
+    known, judgement = finding.changed_functions, finding.judgement
+    if not known or known.not_timed:
+        return (
+            f"changed functions not timed: {known.not_timed}"
+            if known and (judgement.undecided and finding.processes)
+            else ""
+        )
+    own, whole = known.interval, finding.ratio
+    if judgement.by_functions:
+        return f"timed: {some(known.functions)}; the whole call: {bounds(whole.low, whole.high)} %"
+    if not own.half_width < whole.half_width:
+        return ""
+    change = with_interval(own.median, own.low, own.high)
+    if known.contradicts(whole):
+        return f"its changed functions: {change} of the call, which the whole call excludes"
+    return "; ".join(filter(None, [f"its changed functions: {change} of the call", known.rest]))
 
 
 def unchanged(result: Comparison) -> str:
@@ -268,8 +292,9 @@ def notes(result: Comparison) -> list[str]:
         followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
         sentences += [
             f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
+            *_by_functions(timed),
             *_detectable(timed),
-            f"False-alarm rate: at most {100 * ALARM:g} % per comparison. "
+            f"False-alarm rate: at most {100 * ANY_ALARM:g} % per comparison. "
             f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
         ]
     sentences += _counted(timed)
@@ -297,6 +322,15 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
+
+
+def _by_functions(timed: Sequence[Finding]) -> list[str]:
+    """In how many benchmarks the changed functions were timed by themselves."""
+    known = [f for f in timed if f.changed_functions and f.changed_functions.share]
+    decided = sum(f.judgement.by_functions for f in known)
+    also = f"; they decided {decided:,} that whole calls left undecided" if decided else ""
+    which = count(len(known), "benchmark")
+    return [f"Timed the changed functions by themselves in {which}{also}."] if known else []
 
 
 def _counted(timed: Sequence[Finding]) -> list[str]:

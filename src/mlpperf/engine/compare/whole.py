@@ -27,6 +27,7 @@ from ..suites.policy import Policy
 from ..suites.series import Series
 from .causes import CausesRecord
 from .finding import Finding
+from .marks import ChangedFunctions
 from .records import ComparisonRecord, RecordedSeries, Side
 from .render import NAMES_ON_DISK
 from .result import Comparison
@@ -79,6 +80,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
     work : what a call executes, counted exactly; null if it was not tried.
+    changed_functions : the time within the functions that changed; null if it was not tried.
     work_most, work_rose : by which share it may execute more, null for any; whether it does.
     """
 
@@ -100,6 +102,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     average: bool = False
     bound: Positive | None
     work: Work | None
+    changed_functions: ChangedFunctions | None = None
     work_most: float | None
     work_rose: bool
 

@@ -52,20 +52,20 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for side in SIDES:
             if why := counts[side].not_counted:
                 return cls(why, {}, {}, {}, False, 0, {})
-        differences = {
+        of_places = {
             f"{place[1]} ({place[0]}:{line})": difference
-            for place, line, difference in _differences(base, head)
+            for place, line, difference in differences(base, head)
         }
-        largest = sorted(differences, key=lambda where: -abs(differences[where]))
+        largest = sorted(of_places, key=lambda where: -abs(of_places[where]))
         whole = [(one.bytecodes, one.calls, one.c_calls) for one in (base, head)]
         return cls(
             "",
             bytecodes={side: counts[side].bytecodes for side in SIDES},
             calls={side: counts[side].calls for side in SIDES},
             c_calls={side: sum(counts[side].c_calls.values()) for side in SIDES},
-            same=whole[0] == whole[1] and not differences,
-            differing=len(differences),
-            places={where: differences[where] for where in largest[:PLACES_MOST]},
+            same=whole[0] == whole[1] and not of_places,
+            differing=len(of_places),
+            places={where: of_places[where] for where in largest[:PLACES_MOST]},
         )
 
     @property
@@ -95,7 +95,7 @@ class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{what}, most in {where}"
 
 
-def _differences(base: Counts, head: Counts) -> Iterator[tuple[Place, int, int]]:
+def differences(base: Counts, head: Counts) -> Iterator[tuple[Place, int, int]]:
     """Functions that execute more or fewer instructions: place, line, and how many more.
 
     Functions of the same file and name are the same; several of them, in their order.

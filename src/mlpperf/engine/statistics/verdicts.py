@@ -68,6 +68,8 @@ class Judgement:
     reason : why it is undecided, if it is.
     because : why it was not timed, in the words of the suite or the error.
     bound : head ÷ base, at least if above 1, at most if below; else NaN.
+    share : of a call that changed code takes, if it is too small for a change; else NaN.
+    by_functions : it rests on the times of the changed functions, not on those of whole calls.
     """
 
     verdict: Verdict
@@ -76,6 +78,8 @@ class Judgement:
     reason: Reason | None = None
     because: str = ""
     bound: float = math.nan
+    share: float = math.nan
+    by_functions: bool = False
 
     @property
     def undecided(self) -> bool:
@@ -98,6 +102,10 @@ class Judgement:
             return f"{word}, because {self.because}"
         if self.verdict is Verdict.NO_DIFFERENCE:
             return f"{word} beyond ±{_percent(self.within)} %"
+        if not math.isnan(self.share):
+            return f"{word}: changed code takes at most {_percent(self.share)} % of it"
+        if self.verdict is Verdict.UNCHANGED and self.by_functions:
+            return f"{word} within ±{_percent(self.within)} % by its changed functions"
         if self.verdict is Verdict.UNCHANGED:
             return f"{word} within ±{_percent(self.within)} %"
         return word

@@ -64,6 +64,7 @@ class Effect:
     ----------
     lines : for each version (base, head) and file, the lines of the changed functions.
     unsure : files with an effect that cannot be followed once they run, and why.
+    elsewhere : something else than the bodies of functions changed: a decorator, a constant, data.
     data : whether the file is read rather than run.
     named : for data, whether Python code names files of its kind.
     """
@@ -72,6 +73,7 @@ class Effect:
         default_factory=lambda: {"base": {}, "head": {}}
     )
     unsure: dict[str, str] = field(default_factory=dict)
+    elsewhere: bool = False
     data: bool = False
     named: bool = False
 
@@ -209,6 +211,8 @@ class _Followed:
                 self._strings |= set(re.findall(r"\w+", Path(name).stem))
         if self._names or self._strings:
             self._spread()
+        named = self._names - DOCSTRINGS
+        self.effect.elsewhere |= bool(named or self.effect.unsure or self.effect.data)
 
     def _unsure(self, name: str, why: str) -> None:
         self.effect.unsure.setdefault(name, f"{name} {why}")
@@ -243,6 +247,8 @@ class _Followed:
                 self.effect.add(side, self._name, part.lines)
                 if theirs is None:
                     self._strings.add(part.name)
+                elif theirs.top != part.top:
+                    self.effect.elsewhere = True
                 if part.opaque and (theirs is None or theirs.top != part.top):
                     self._unsure(self._name, part.opaque)
 

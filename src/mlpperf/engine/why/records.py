@@ -36,7 +36,7 @@ def latest(folder: Path, pattern: str | None) -> tuple[ComparisonRecord, list[Se
 def changed_series(result: Comparison) -> list[Series]:
     """The series of a comparison that are slower; if none is, those that are faster."""
     changed = (f for f in result.findings.values() if f.processes and (f.slower or f.faster))
-    return _largest_first({f.series: math.log(f.ratio.median) for f in changed})
+    return _largest_first({f.series: math.log(f.change.median) for f in changed})
 
 
 def _changed(record: ComparisonRecord, pattern: str | None) -> list[Series]:

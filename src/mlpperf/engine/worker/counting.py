@@ -45,7 +45,7 @@ def counted(runner: Runner, root: str, whole: str = "") -> Counts:
         return Counts(not_counted=str(reason))
     except Exception as reason:  # such as a recursion that is too deep with a tracer
         return Counts(not_counted=f"it raised {type(reason).__name__} when it was counted")
-    place = _Places(root, whole or root)
+    place = FunctionNames(root, whole or root)
     executed = _by_function(first, place)
     c_calls, own = _by_name(calls), _own(calls, place)
     if any(f"_thread.{name}" in c_calls for name in THREADS):
@@ -73,7 +73,7 @@ def _instructions(runner: Runner) -> Tally:
     counting = by_monitoring if sys.version_info >= (3, 13) else by_trace
 
     def through(call: Call) -> None:
-        with _undisturbed(), counting(tally):
+        with undisturbed(), counting(tally):
             call()
 
     runner.apply(through)
@@ -181,7 +181,7 @@ def _profiles(runner: Runner) -> list[_Profile]:
             stack[-1].c_calls[_name_of(function)] += 1
 
     def through(call: Call) -> None:
-        with _undisturbed():
+        with undisturbed():
             sys.setprofile(see)
             try:
                 call()
@@ -219,7 +219,7 @@ class _Disturbances:
             self.seen = "it starts a process"
         elif event in TRACING:
             caller = sys._getframe(1).f_code
-            if caller.co_filename != __file__:
+            if not caller.co_filename.startswith(HERE):
                 self.seen = "it traces what is run"
 
 
@@ -227,7 +227,7 @@ _disturbances: list[_Disturbances] = []
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Without the collector, whose moment varies.
 
     `NotCountableError` is raised if a part of what is executed would not be seen.
@@ -254,7 +254,7 @@ def _undisturbed() -> Iterator[None]:
 # --- by function ----------------------------------------------------------------------------------
 
 
-class _Places:
+class FunctionNames:
     """How functions of the project are named: `file:line:name`; all others have no name."""
 
     def __init__(self, root: str, whole: str) -> None:
@@ -262,6 +262,7 @@ class _Places:
         self._files: dict[str, str] = {}
 
     def __call__(self, code: CodeType) -> str:
+        """The name of the function that has this code; empty if it is not the project's."""
         file = self._files.get(code.co_filename)
         if file is None:
             real = os.path.realpath(code.co_filename)
@@ -271,7 +272,7 @@ class _Places:
         return file and f"{file}:{code.co_firstlineno}:{code.co_name}"
 
 
-def _by_function(tally: Tally, place: _Places) -> dict[str, tuple[int, int]]:
+def _by_function(tally: Tally, place: FunctionNames) -> dict[str, tuple[int, int]]:
     """Instructions and entries of each function of the project; of all others, as `""`."""
     executed: dict[str, tuple[int, int]] = {}
     for code, bytecodes, entries in tally.values():
@@ -286,7 +287,7 @@ def _by_name(profiles: list[_Profile]) -> Counter[str]:
     return sum((profile.c_calls for profile in profiles), Counter[str]())
 
 
-def _own(profiles: list[_Profile], place: _Places) -> dict[str, tuple[int, float]]:
+def _own(profiles: list[_Profile], place: FunctionNames) -> dict[str, tuple[int, float]]:
     """Calls of C by each function of the project, and its seconds; of all others, as `""`."""
     every: dict[str, tuple[int, float]] = {}
     for profile in profiles:

@@ -40,3 +40,27 @@ class Counts:
     functions: dict[str, Executed] = field(default_factory=dict)
     c_calls: dict[str, int] = field(default_factory=dict)
     not_counted: str = ""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What of one call lies within changed functions, in one version.
+
+    That is from the call of one of them to its return, with all that it calls.
+
+    Attributes
+    ----------
+    entries : how often each is entered from outside of all of them, by `file:line:name`.
+    nested : how often these are entered within one.
+    within : functions of the project that are entered within one, or are one, as `file:name`.
+    rest : a digest of which functions are entered outside, and how often; also of those in C.
+    flow : a digest of what they get and what they return or leave in it; "" if that is unknown.
+    not_marked : why their time cannot be taken; "" if it can.
+    """
+
+    entries: dict[str, int] = field(default_factory=dict)
+    nested: dict[str, int] = field(default_factory=dict)
+    within: list[str] = field(default_factory=list)
+    rest: str = ""
+    flow: str = ""
+    not_marked: str = ""

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names
@@ -13,7 +14,7 @@ from .runner import Runner
 from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
-from .watching import Watch
+from .watching import RUNS, Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
@@ -90,6 +91,21 @@ def call_time(
     return CallTime(seconds, whole, ready - begun, foreign)
 
 
+class Reason(NamedTuple):
+    """Why a series may run what is watched for.
+
+    Attributes
+    ----------
+    why : in words; "" if it certainly does not.
+    shared : later series may be touched by it, too.
+    by_calls : each of its calls runs changed functions, and nothing else is known to.
+    """
+
+    why: str
+    shared: bool
+    by_calls: bool
+
+
 def touched(
     copy: Copy,
     names: Names,
@@ -97,8 +113,8 @@ def touched(
     longest: float,
     watch: Watch,
     seconds: float = 0.0,
-) -> tuple[str, bool]:
-    """Why a series may run what is watched for, and whether later series may be touched by it, too.
+) -> Reason:
+    """Why a series may run what is watched for.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
     runs may have filled a cache that others use, and so may what comes after the calls. An import
@@ -110,7 +126,7 @@ def touched(
         with at_most(copy.timeout(names)), watch:
             runner = copy.begin(names, following)
     except (SeriesError, TooLongError) as reason:
-        return watch.why or why(reason), bool(watch.why)
+        return Reason(watch.why or why(reason), bool(watch.why), by_calls=False)
     shared, imported = watch.why, watch.imported
     itself = ""
     try:
@@ -124,6 +140,7 @@ def touched(
                 with watch:
                     runner.block(())
                 itself, shared = watch.why, "" if watch.why else first
+        always = bool(itself)
         if not (shared or itself) and seconds:
             with at_most(longest + seconds), watch:
                 _call_again(runner, seconds)
@@ -131,7 +148,7 @@ def touched(
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()
-        return shared or one_line(reason), bool(shared)
+        return Reason(shared or one_line(reason), bool(shared), by_calls=False)
     finally:
         leave()
     watch.forget()
@@ -139,7 +156,8 @@ def touched(
         copy.end()
     if not (itself or shared):
         shared = watch.why
-    return shared or itself or imported, bool(shared)
+    by_calls = always and itself.startswith(RUNS) and not shared
+    return Reason(shared or itself or imported, bool(shared), by_calls)
 
 
 def _call_again(runner: Runner, seconds: float) -> None:

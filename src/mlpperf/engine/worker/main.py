@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .allocations import least_memory, memory_of
 from .children import Children
 from .counting import counted
 from .dry_run import WATCHED_SECONDS, call_time, noting, touched
+from .extents import extent_of
 from .isolation import leave
 from .lines import Line, begins
 from .loading import DependentError, Versions
@@ -28,6 +30,7 @@ from .protocol import (
     HOTPATH,
     Counted,
     DryRun,
+    Extents,
     Inventory,
     LoopTimes,
     MemoryCounts,
@@ -44,7 +47,7 @@ from .protocol import (
 from .rounds import set_aside
 from .sampling import sample
 from .shared_state import count_hooks, shared_state
-from .suite import MixedError, NotTimedError, SeriesError, why
+from .suite import Copy, MixedError, NotTimedError, SeriesError, why
 from .timeout import at_most
 from .timing import ready_in, time_sessions
 from .tracing import Beginnings, calls_of, loop_times
@@ -251,13 +254,40 @@ def _touch(versions: Versions) -> Iterator[Message]:
     with watch:
         copies = versions.all()
     shared, seconds = watch.loaded(), WATCHED_SECONDS / max(len(task.series), 1)
+    followed: dict[Names, float] = {}
     for names, following in _each(task.series):
-        reason = shared
+        start = time.perf_counter()
+        why_touched, by_calls = shared, not shared
         for copy in copies.values() if not shared else ():
-            because, is_shared = touched(copy, names, following, task.longest, watch, seconds)
-            reason = reason or because
-            shared = shared or (because if is_shared else "")
-        yield Touch(names, reason)
+            reason = touched(copy, names, following, task.longest, watch, seconds)
+            why_touched = why_touched or reason.why
+            by_calls = by_calls and (reason.by_calls or not reason.why)
+            shared = shared or (reason.why if reason.shared else "")
+        yield Touch(names, why_touched)
+        if why_touched and by_calls:
+            followed[names] = time.perf_counter() - start
+    # The quick ones first: nobody waits until all are followed.
+    yield from _extents(task, copies, sorted(followed, key=lambda names: followed[names]))
+
+
+def _extents(task: Task, copies: Mapping[str, Copy], series: Sequence[Names]) -> Iterator[Message]:
+    """What of a call of each series lies within changed functions, once all the rest is known."""
+    lines: dict[str, dict[str, list[Any]]] = {name: {} for name in task.sides}
+    for effect in task.changed.values():
+        for name, files in effect["lines"].items():
+            for file, there in files.items():
+                lines[name].setdefault(file, []).extend(there)
+    for names, following in _each(series):
+        try:
+            with ready_in(copies, names, following) as runners, at_most(task.longest):
+                extents = {}
+                for name, runner in runners.items():
+                    side = task.sides[name]
+                    runner.run(())
+                    extents[name] = extent_of(runner, lines[name], side.root, side.whole)
+        except BaseException:  # of which the dry run has reported what is wrong
+            continue
+        yield Extents(names, extents)
 
 
 def _race(versions: Versions) -> Iterator[Message]:

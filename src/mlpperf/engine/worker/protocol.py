@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from .counts import Counts
+from .counts import Counts, Extent
 from .frames import Sampled
 
 Names = tuple[str, str, str]  # of a series: module or path, case or parameters, function or variant
@@ -56,6 +56,8 @@ class Session:
     seconds: float  # for its rounds
     long: bool = False  # its calls are so long that one copy of each version is enough
     shares_arguments: bool = False  # its versions can take the same arguments (hot paths)
+    # How often a call enters each function that is to be timed by itself, by side, as in `Extent`.
+    marks: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,8 @@ class Samples:
     timed_seconds, overhead_seconds : of the rounds, and of all else.
     failed : why there is nothing; "" if there is.
     failed_side : whose fault that is; "" if unknown.
+    marked : seconds per call within the functions that are timed by themselves, as `seconds`.
+    not_marked : why there are none, though it was asked for.
     """
 
     series: Names
@@ -255,6 +259,8 @@ class Samples:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     failed: str = ""
     failed_side: str = ""
+    marked: dict[str, list[float]] = field(default_factory=dict)
+    not_marked: str = ""
 
 
 @dataclass(frozen=True)
@@ -318,6 +324,17 @@ class Touch:
 
 
 @dataclass(frozen=True)
+class Extents:
+    """What of a call of a series lies within changed functions, by side.
+
+    There is none if anything but its calls runs changed code, such as its set-up.
+    """
+
+    series: Names
+    sides: dict[str, Extent]
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why nothing can follow from what is measured, or from processes with several copies."""
 
@@ -375,22 +392,10 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "memory": (MemoryCounts,),
     "trace": (LoopTimes, Trace),
     "places": (Places,),
-    "touch": (Touch,),
+    "touch": (Touch, Extents),
     "sample": (Sampled,),
     "race": (Samples,),
 }
 Request = Union[Begin, Block, End]
-Answer = Union[
-    Inventory,
-    DryRun,
-    Samples,
-    Value,
-    Counted,
-    MemoryCounts,
-    LoopTimes,
-    Trace,
-    Places,
-    Touch,
-    Sampled,
-]
-Message = Union[Answer, Refusal, Done, Failure]
+Answer = Union[Inventory, DryRun, Samples, Value, Counted, MemoryCounts, Touch, Extents, Sampled]
+Message = Union[Answer, LoopTimes, Trace, Places, Refusal, Done, Failure]

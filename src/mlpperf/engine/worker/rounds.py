@@ -106,9 +106,9 @@ class Turns:
         self.times: list[list[float]] = [[] for _ in contestants]
         self.spent = 0.0
         self._used: list[Sequence[Runner]] = [loads[:1] for loads in contestants]
-        self._round()
+        self._timed_round()
         if LONG_CALL <= max(map(max, self.times)) < 10 * LONG_CALL:
-            self._round()  # because the first call may have started threads
+            self._timed_round()  # because the first call may have started threads
         least = [min(times) for times in self.times]
         long = max(least) >= LONG_CALL
         if not (long if rules.same_work else min(least) >= LONG_CALL):
@@ -141,7 +141,26 @@ class Turns:
                 self._args = self._give()
                 self._renewed = self._clock()
                 self.spent += (self._renewed - start) * 1e-9
-            self._round()
+            self._timed_round()
+
+    def beside(
+        self, seconds: float, block: Callable[[int, Runner, Args], float]
+    ) -> list[list[float]]:
+        """What `block` gives for a block of each contestant, in rounds whose times do not count.
+
+        They take these `seconds`, but there is one at least.
+        """
+        given: list[list[float]] = [[] for _ in self.times]
+        spent = 0.0
+        while not given[0] or spent < seconds:
+            spent += self._round(given, block)
+        return given
+
+    def _timed_round(self) -> None:
+        self.spent += self._round(self.times, self._timed)
+
+    def _timed(self, contestant: int, runner: Runner, args: Args) -> float:
+        return runner.block(args, self._clock)
 
     def _turned_to_others(self) -> None:
         """Forget which library ran last, if that matters: something else has run meanwhile."""
@@ -154,8 +173,10 @@ class Turns:
             self._pause(SETTLE)
             self._paused += self._clock() - before
 
-    def _round(self) -> None:
-        """A block of each."""
+    def _round(
+        self, given: Sequence[list[float]], block: Callable[[int, Runner, Args], float]
+    ) -> float:
+        """Append what `block` gives for a block of each; the seconds that this takes."""
         self._order.reverse()
         start, paused_before = self._clock(), self._paused
         for i in self._order:
@@ -164,9 +185,8 @@ class Turns:
             self._settle(runner)
             collect_garbage()
             with blaming(i):
-                self.times[i].append(runner.block(self._args[i], self._clock))
-        spent = self._clock() - start - (self._paused - paused_before)
-        self.spent += spent * 1e-9
+                given[i].append(block(i, runner, self._args[i]))
+        return (self._clock() - start - (self._paused - paused_before)) * 1e-9
 
 
 class blaming:

@@ -13,11 +13,15 @@ from typing import Any
 from .isolation import leave
 from .lines import begins
 from .loading import Versions
+from .marks import Functions, Marks
 from .protocol import HOTPATH, Message, Names, Samples, Session, Task
 from .rounds import FEWEST_ROUNDS, VERSIONS, Turns, blaming, set_aside
 from .runner import Runner
-from .suite import Copy, why
+from .suite import Copy, one_line, why
 from .timeout import TooLongError, at_most
+
+# Of the seconds of a session, those for calls with marks: these scatter much less than whole calls.
+MARKED_SHARE = 0.25
 
 
 class Ready:
@@ -86,9 +90,13 @@ def time_sessions(versions: Versions) -> Iterator[Message]:
     for session, loaded in zip(reversed(sessions), reversed(chosen)):
         following.append(dict(after))
         after.update((id(copy), session.series) for loads in loaded.values() for copy in loads)
+    functions = {
+        name: Functions({one for s in sessions for one in s.marks.get(name, ())}, of.root, of.whole)
+        for name, of in task.sides.items()
+    }
     for session, loaded, later in zip(sessions, chosen, reversed(following)):
         begins(session.series)
-        yield _timed(task, session, loaded, later, rng)
+        yield _timed(task, session, loaded, later, functions, rng)
         set_aside()
 
 
@@ -97,6 +105,7 @@ def _timed(
     session: Session,
     copies: dict[str, list[Copy]],
     following: dict[int, Names],
+    functions: Mapping[str, Functions],
     rng: random.Random,
 ) -> Samples:
     """What a session gives; where a version fails, they name it, if that is known.
@@ -119,6 +128,7 @@ def _timed(
             with at_most(longest):
                 turns = Turns(contestants, give, VERSIONS, rng, clock=time.perf_counter_ns)
                 turns.go_on(session.seconds, FEWEST_ROUNDS)
+                marked, why_not = _marked(functions, session, turns)
     except BaseException as reason:  # what is called may fail at the hundredth time
         which = getattr(reason, "contestant", None)
         too_long = f"its calls did not end within {longest:.0f} s"
@@ -133,7 +143,37 @@ def _timed(
         for side, runners in zip(sides, contestants)
         if any(one.cpu_seconds for one in runners)
     }
-    return Samples(names, dict(zip(sides, turns.times)), turns.spent, overhead, cpu_seconds)
+    times = dict(zip(sides, turns.times))
+    return Samples(
+        names,
+        times,
+        turns.spent,
+        overhead,
+        cpu_seconds,
+        marked=dict(zip(sides, marked)),
+        not_marked=why_not,
+    )
+
+
+def _marked(
+    functions: Mapping[str, Functions], session: Session, turns: Turns
+) -> tuple[list[list[float]], str]:
+    """Seconds per call within the marked functions of each version, or why there are none."""
+    if not session.marks:
+        return [], ""
+    marks: list[Marks] = []
+    try:
+        marks += [Marks(session.marks[name], of_side) for name, of_side in functions.items()]
+        return turns.beside(
+            MARKED_SHARE * session.seconds, lambda i, runner, args: marks[i].block(runner, args)
+        ), ""
+    except TooLongError:
+        raise
+    except Exception as reason:  # the project may look at its own functions
+        return [], f"with marks, {one_line(reason)}"
+    finally:
+        for one in marks:
+            one.end()
 
 
 def _arguments(

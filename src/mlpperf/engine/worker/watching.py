@@ -22,6 +22,7 @@ from .asked import folder_of, on_asking
 from .origins import is_standard
 
 # How a reason ends that holds for all series: it was found while their suite was loaded.
+RUNS = "runs what changed in"
 WHEN_LOADED = " (when the suite is loaded)"
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
@@ -265,7 +266,7 @@ class Watch:
                 if file in every:
                     return str(why)
         ran = sorted(self._ran & active)
-        return self._blind or (f"runs what changed in {ran[0]}" if ran else self._seen)
+        return self._blind or (f"{RUNS} {ran[0]}" if ran else self._seen)
 
     def loaded(self) -> str:
         """Why all series are touched by what was run so far, to load them; nothing if they are not.
