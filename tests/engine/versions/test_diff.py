@@ -460,6 +460,28 @@ def test_a_class_that_is_made_of_what_changed_is_not_followed(tmp_path: Path) ->
         assert not changed.unknown
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "elsewhere"),
+    [
+        ("    return n\n", "    return n + 1\n", False),
+        ("        return 1\n", '        """Far."""\n        return 1 + 0\n', False),
+        ("def look():", "def extra():\n    return 4\n\ndef look():", False),
+        ("def walk(n):", "def walk(n=2):", True),
+        ("    def near(self):", "    @staticmethod\n    def near(self):", True),
+        ("STEPS = 10", "STEPS = 11", True),
+        ('name = "none"', 'name = "some"', True),
+        ("import os\n", "import os, sys\n", True),
+        ("class Street:", "class Street(dict):", True),
+    ],
+)
+def test_what_changes_more_than_the_bodies_of_functions_is_known(
+    before: str, after: str, elsewhere: bool, tmp_path: Path
+) -> None:
+    assert before in STREETS
+    changed = between(tmp_path, streets=STREETS.replace(before, after))
+    assert changed.effects[PLACES["streets"]].elsewhere == elsewhere
+
+
 # --- files that are not run -----------------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def extent(
         del sys.modules[module.__name__]
 
 
-def test_entries_from_outside_and_within_are_told_apart(tmp_path: Path) -> None:
+def test_entries_from_outside_and_within_are_counted_apart(tmp_path: Path) -> None:
     known = extent(tmp_path, "recurses", "recursive")
     assert [*known.entries.values(), *known.nested.values()] == [1, 3]
     assert known.within == ["a.py:recursive"]

@@ -7,7 +7,8 @@ processes are the sample.
 1. *Dry run.* Every benchmark of both versions is called, and what is wrong is not timed. What a
    call executes and the memory that it takes are counted, and what seems to take more memory is
    judged by other processes.
-2. *Screening.* A few processes time every series for equal times.
+2. *Screening.* A few processes time every series for equal times, and the changed functions in it
+   by themselves. These often decide what whole calls leave open (`marks`).
 3. *Follow-up.* What looks slower, or faster, by the threshold is timed by more processes. Whether
    it changed is decided by the signed-rank interval over all processes, with a confidence for which
    a comparison of equal versions reports any change with probability `FALSE_ALARM` at most on
