@@ -160,7 +160,7 @@ def remark(finding: Finding) -> str:
     """What is known of a call beside its time: what it takes, and what it executes."""
     missing = "bytecodes were not counted" if finding.work_most is not None else ""
     uneven = "average of all calls: some take much longer" if finding.average else ""
-    known = [uneven, _changed_functions(finding), _consumed(finding), str(finding.work or missing)]
+    known = [uneven, changed_functions(finding), _consumed(finding), str(finding.work or missing)]
     return "; ".join(filter(None, known))
 
 
@@ -176,7 +176,7 @@ def _consumed(finding: Finding) -> str:
     return ", ".join(clauses)
 
 
-def _changed_functions(finding: Finding) -> str:
+def changed_functions(finding: Finding) -> str:
     """How the changed functions of a series change its call, or why that is unknown.
 
     Only where that is finer than the interval of the whole call, or missing.
