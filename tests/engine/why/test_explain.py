@@ -118,7 +118,7 @@ SLOW = "sum(1 for _ in range(60 * LIMIT)) * 0"
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def short(loaded_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and short processes."""
     for name in ("PROCESSES", "PROCESSES_LEAST"):
         monkeypatch.setattr(EXPLAIN, name, 4)
