@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,8 +110,8 @@ def test_keras_trains_and_records(tmp_path: Path, command: Command) -> None:
 def test_growth_prints_and_records(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, known_ceilings: None
 ) -> None:
-    few = replace(growth.GROWTH, samples_for_nodes=100, samples_trained_min=1000)
-    monkeypatch.setattr(growth, "GROWTH", few)
+    monkeypatch.setattr(growth, "SAMPLES_FOR_NODES", 100)
+    monkeypatch.setattr(growth, "SAMPLES_TRAINED_MIN", 1000)
     done = finished(command("growth", "--samples", "1000", "--nodes", "20", "--records", "rec"))
     assert "1,000" in done.stdout
     assert len(lines(tmp_path / "rec" / "growth.jsonl")) == 2

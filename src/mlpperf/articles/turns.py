@@ -4,27 +4,10 @@ One trains for a few epochs, then the next one does, in random order, until each
 epochs; and a ratio compares the epochs of two that were trained in the same round of turns.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class TurnRules:
-    """How long a turn is, and how few epochs are enough.
-
-    Attributes
-    ----------
-    epochs : epochs that one trains before the next has its turn. The first of a turn finds caches
-        full of another one's data; with five it is a minority, which hardly moves a median.
-    quick_epochs : epochs with `--quick`, the fewest that give an interval: that six ratios lie on
-        one side of the true one has the probability 2 ÷ 2⁶ = 3 %, with five it is more than 5 %.
-    compiling_epochs : epochs that do not count where libraries compile in their first one.
-    """
-
-    epochs: int = 5
-    quick_epochs: int = 6
-    compiling_epochs: int = 1
-
-
-TURNS = TurnRules()
+# Epochs that one trains before the next has its turn. The first of a turn finds caches full of
+# another one's data; with five it is a minority, which hardly moves a median.
+TURN_EPOCHS = 5
+# Epochs with `--quick`, the fewest that give an interval: that six ratios lie on one side of the
+# true one has the probability 2 ÷ 2⁶ = 3 %, with five it is more than 5 %.
+QUICK_EPOCHS = 6
+COMPILING_EPOCHS = 1  # that do not count where libraries compile in their first one

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from mlpperf.articles.accuracy import RULES, course, show
+from mlpperf.articles.accuracy import EPOCHS_EXTRAPOLATED_FROM, EPOCHS_HELD, TARGETS, course, show
 from mlpperf.articles.accuracy.contenders import CONTENDERS, contender_named
 from mlpperf.articles.accuracy.course import Course, extrapolated, held
 from mlpperf.articles.accuracy.records import CourseRecord
@@ -75,7 +75,7 @@ def record(
     ],
 )
 def test_a_target_must_be_held(accuracies: list[float], expected: tuple[int, float] | None) -> None:
-    assert RULES.epochs_held == 3
+    assert EPOCHS_HELD == 3
     assert held(record("last_rung_pixels", accuracies), 0.9) == expected
 
 
@@ -181,7 +181,7 @@ def test_contenders_are_those_of_the_articles() -> None:
         "step_0_pixels", "last_rung_pixels", "clusters_40", "clusters_70", "clusters_90",
         "keras_best", "cnn_2",
     ]  # fmt: skip
-    assert contender_named("step_0_pixels").epochs == RULES.epochs_extrapolated_from
+    assert contender_named("step_0_pixels").epochs == EPOCHS_EXTRAPOLATED_FROM
     assert contender_named("clusters_55").clusters == 55
     for contender in CONTENDERS:
         assert contender_named(contender.name) == contender
@@ -406,4 +406,4 @@ def test_bad_input_is_one_sentence(
 
 
 def test_targets_are_the_articles() -> None:
-    assert RULES.targets == (0.95, 0.974, 0.978)
+    assert TARGETS == (0.95, 0.974, 0.978)

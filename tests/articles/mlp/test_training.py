@@ -13,7 +13,7 @@ from mlpperf.articles.data import samples
 from mlpperf.articles.data.samples import Samples, Scaling
 from mlpperf.articles.mlp import equations, settings
 from mlpperf.articles.mlp.checkpoints import checkpoint
-from mlpperf.articles.mlp.growth import Growth, grow
+from mlpperf.articles.mlp.growth import grow
 from mlpperf.articles.mlp.in_place import InPlace, PaddedLayers
 from mlpperf.articles.mlp.ladder import climb
 from mlpperf.articles.mlp.network import initial_weights
@@ -378,9 +378,14 @@ def test_a_ladder_needs_a_rung_and_an_epoch() -> None:
 
 
 def test_growth_reports_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Growth(samples_for_nodes=100, samples_trained_min=1000, product_side=100)
-    monkeypatch.setattr("mlpperf.articles.mlp.growth.GROWTH", small)
-    monkeypatch.setattr("mlpperf.articles.mlp.growth.SETTLE", 0)
+    small = {
+        "SAMPLES_FOR_NODES": 100,
+        "SAMPLES_TRAINED_MIN": 1000,
+        "PRODUCT_SIDE": 100,
+        "SETTLE": 0,
+    }
+    for name, value in small.items():
+        monkeypatch.setattr(f"mlpperf.articles.mlp.growth.{name}", value)
     points = list(grow(InPlace, [100, 200], [5], epochs=2))
     assert [(p["samples"], p["hidden"]) for p in points] == [
         (100, [70, 30]),

@@ -29,7 +29,7 @@ from mlpperf.articles.peers import LAST_RUNG, PEERS, Peer, contest, peer_named, 
 from mlpperf.articles.peers.contest import PeerProcess
 from mlpperf.articles.peers.records import PeerRecord
 from mlpperf.articles.peers.task import Task
-from mlpperf.articles.turns import TURNS
+from mlpperf.articles.turns import TURN_EPOCHS
 from mlpperf.devices import Setting
 from mlpperf.engine.history.fields import shaped
 from mlpperf.engine.history.records import CodeVersion, as_records
@@ -193,7 +193,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
     absent = Peer("absent", "not installed", "last_rung", "no_such_package", extra="peers")
     lost = Peer("last_run", "misspelt", "last_rung", "numpy")
     peers = [TWIN, replace(TWIN), absent, lost]
-    rounds = contest.contest(peers, QUICK, SAMPLES, seed=0, epochs=TURNS.epochs * 2 + 1)
+    rounds = contest.contest(peers, QUICK, SAMPLES, seed=0, epochs=TURN_EPOCHS * 2 + 1)
     next(rounds)
     _, killed, hanging, *_ = (each.worker for each in started)
     assert killed is not None
@@ -203,8 +203,8 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
     pid.suspend()
     hanging.patience = 0.5  # it answers nothing, however long one waits
     there, *others = next(rounds)
-    assert (there["epochs"], there["stopped"]) == (TURNS.epochs * 2, "")
-    assert [each["epochs"] for each in others] == [TURNS.epochs, TURNS.epochs, 0, 0]
+    assert (there["epochs"], there["stopped"]) == (TURN_EPOCHS * 2, "")
+    assert [each["epochs"] for each in others] == [TURN_EPOCHS, TURN_EPOCHS, 0, 0]
     by_signal, silent, not_installed, failed = (each["stopped"] for each in others)
     assert by_signal.startswith("A process was killed by signal 9")
     assert silent.startswith("A process did not go on within 0.5 s")

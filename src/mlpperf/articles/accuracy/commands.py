@@ -9,7 +9,7 @@ import typer
 from ...devices import use
 from ...engine.options import AsJson, Device, Records, Threads
 from ..options import Data
-from . import RULES
+from . import SECONDS_MAX, SEEDS, TARGETS
 
 
 def accuracy(
@@ -25,11 +25,11 @@ def accuracy(
     ] = None,
     seeds: Annotated[
         int, typer.Option(help="Trainings of each contender, each with its own seed.")
-    ] = RULES.seeds,
+    ] = SEEDS,
     epochs: Annotated[
         int | None, typer.Option(help="Most epochs (default: as suits each contender).")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Most seconds of training.")] = RULES.seconds_max,
+    limit: Annotated[float, typer.Option(help="Most seconds of training.")] = SECONDS_MAX,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -47,7 +47,7 @@ def accuracy(
     from .course import INTERRUPTED, Course, check_rules
     from .records import CourseRecord
 
-    targets = sorted(set(target or RULES.targets))
+    targets = sorted(set(target or TARGETS))
     check_rules(targets, seeds, epochs, limit)
     chosen = [contender_named(name) for name in contender] if contender else list(CONTENDERS)
     recording = Recording("accuracy", "accuracies", records)

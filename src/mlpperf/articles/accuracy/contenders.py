@@ -10,7 +10,7 @@ from ..clusters.counts import require_clusters
 from ..data.datasets import Dataset, warn_of_few
 from ..keras.models import CNN_2, MLP, Network
 from ..mlp.settings import ARTICLE, Settings
-from . import RULES
+from . import EPOCHS_EXTRAPOLATED_FROM
 
 # The settings of the articles' reference run on pixels (ANN XIV), which had 97.35 % of the test set
 # right after 550 to 600 epochs.
@@ -54,7 +54,7 @@ class Contender:
     @property
     def epochs(self) -> int:
         """How many it trains at most, unless the command line asks for another number."""
-        return RULES.epochs_extrapolated_from if self.same_course else self.settings.epochs
+        return EPOCHS_EXTRAPOLATED_FROM if self.same_course else self.settings.epochs
 
     def check(self, data: Dataset) -> None:
         """Raise `MlpperfError` if `data` has fewer samples than clusters; warn of few clusters."""

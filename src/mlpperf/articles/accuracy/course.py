@@ -12,7 +12,7 @@ from ...devices import Setting
 from ...engine.history.records import Fields
 from ...engine.pool.process import WorkerError, asked
 from ...errors import MlpperfError
-from . import RULES
+from . import EPOCHS_HELD
 from .contenders import Contender
 from .records import CourseRecord
 
@@ -87,7 +87,7 @@ def held(record: CourseRecord, target: float) -> tuple[int, float] | None:
     in_a_row = 0
     for epoch, accuracy in enumerate(record.accuracies, 1):
         in_a_row = in_a_row + 1 if accuracy >= target else 0
-        if in_a_row == RULES.epochs_held:
+        if in_a_row == EPOCHS_HELD:
             return epoch, record.seconds[epoch - 1]
     return None
 
@@ -112,10 +112,9 @@ def check_rules(targets: Sequence[float], seeds: int, epochs: int | None, limit:
     for target in targets:
         if not 0 < target <= 1:
             raise MlpperfError(f"An accuracy target lies between 0 and 1, not at {target:g}.")
-    if seeds < 1 or (epochs is not None and epochs < RULES.epochs_held):
+    if seeds < 1 or (epochs is not None and epochs < EPOCHS_HELD):
         raise MlpperfError(
-            f"There must be at least one seed and {RULES.epochs_held} epochs, "
-            "in which a target is held."
+            f"There must be at least one seed and {EPOCHS_HELD} epochs, in which a target is held."
         )
     if not limit > 0:
         raise MlpperfError(f"--limit must be a positive number of seconds, not {limit:g}.")

@@ -10,7 +10,7 @@ from statistics import median
 from ...engine.table import Table
 from ...engine.table import newest as newest_of
 from ...engine.words import count, percent, times
-from . import RULES
+from . import EPOCHS_HELD
 from .contenders import LAST_RUNG, STEP_0
 from .course import INTERRUPTED, extrapolated, held
 from .records import CourseRecord
@@ -157,7 +157,7 @@ def notes(records: Sequence[CourseRecord]) -> list[str]:
     seeds = max(len({r.seed for r in records}), 1)
     confidence = order_interval([0.0] * seeds)[2]
     lines = [
-        f"Seconds until the test accuracy has held the target for {RULES.epochs_held} epochs: fit "
+        f"Seconds until the test accuracy has held the target for {EPOCHS_HELD} epochs: fit "
         "of the clusters, distances, scaling and training, without loading data and predicting.",
         f"Median of {seeds} seeds; the brackets are order statistics that contain the true median "
         f"with {percent(confidence, 0)}, or the range of factors that the intervals of both allow."

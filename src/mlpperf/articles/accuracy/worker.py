@@ -22,7 +22,7 @@ from ..data.datasets import Dataset
 from ..keras.models import Network
 from ..keras.training import KerasEpoch
 from ..mlp.settings import Settings
-from . import RULES
+from . import EPOCHS_HELD
 from .contenders import Contender, contender_named
 
 Answer = Callable[..., None]
@@ -99,7 +99,7 @@ def work(task: dict[str, Any], line: Line) -> Iterable[dict[str, Any]]:
         nonlocal held
         line.send(news)
         held = held + 1 if news.get("accuracy", -np.inf) >= task["target"] else 0
-        if held == RULES.epochs_held or news.get("seconds", 0.0) > task["limit"]:
+        if held == EPOCHS_HELD or news.get("seconds", 0.0) > task["limit"]:
             raise EnoughError
 
     way = by_keras if contender.by_keras else by_rung

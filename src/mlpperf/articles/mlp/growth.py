@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,30 +22,16 @@ from .rungs import Step0
 from .settings import ARTICLE, Settings
 from .training import Run
 
-
-@dataclass(frozen=True)
-class Growth:
-    """Fixed settings, while samples or nodes grow.
-
-    Attributes
-    ----------
-    batch_size : samples in a batch, for every point; fewer only where the set is smaller.
-    samples_for_nodes : samples of the set on which layers of all widths are trained: four batches.
-    samples_trained_min : samples that the articles' network sees at least, over all its epochs, so
-        that a point with few samples is timed for long enough, too.
-    learning_rate : small enough that no width diverges; what is learned does not matter here.
-    product_side : rows and columns, in elements, of the square product whose rate is taken for the
-        machine's fastest: large enough for every thread and for a BLAS at its best.
-    """
-
-    batch_size: int = 5_000
-    samples_for_nodes: int = 20_000
-    samples_trained_min: int = 400_000
-    learning_rate: float = 1e-6
-    product_side: int = 2_000
-
-
-GROWTH = Growth()
+# Fixed, while samples or nodes grow.
+BATCH_SIZE = 5_000  # samples, for every point; fewer only where the set is smaller
+SAMPLES_FOR_NODES = 20_000  # of the set on which layers of all widths are trained: four batches
+# Samples that the articles' network sees at least, over all its epochs, so that a point with few
+# samples is timed for long enough, too.
+SAMPLES_TRAINED_MIN = 400_000
+LEARNING_RATE = 1e-6  # so small that no width diverges; what is learned does not matter here
+# Rows and columns of the square product whose rate is taken for the machine's fastest: large enough
+# for every thread and for a BLAS at its best.
+PRODUCT_SIDE = 2_000
 
 
 def grow(
@@ -70,8 +56,8 @@ def grow(
         raise MlpperfError(lacks)
     keep_freed_memory()
     points = [_point(size, ARTICLE.hidden, epochs) for size in samples]
-    points += [_point(GROWTH.samples_for_nodes, (width, width), epochs) for width in nodes]
-    side = GROWTH.product_side
+    points += [_point(SAMPLES_FOR_NODES, (width, width), epochs) for width in nodes]
+    side = PRODUCT_SIDE
     product = Cost(bytes=0, products=((side, side, side),))
     peak = product.flops / floor_seconds(product).seconds  # operations per second
     for size, settings in points:
@@ -106,7 +92,7 @@ def _point(size: int, hidden: tuple[int, ...], epochs: int) -> tuple[int, Settin
 
     The first one warms up. The last one is not trained, because predictions follow it.
     """
-    least = GROWTH.samples_trained_min // max(size, 1) if hidden == ARTICLE.hidden else 0
-    usual = ARTICLE.with_batch(min(GROWTH.batch_size, size))
-    timed, rate = max(epochs, least), GROWTH.learning_rate
+    least = SAMPLES_TRAINED_MIN // max(size, 1) if hidden == ARTICLE.hidden else 0
+    usual = ARTICLE.with_batch(min(BATCH_SIZE, size))
+    timed, rate = max(epochs, least), LEARNING_RATE
     return size, replace(usual, hidden=hidden, learning_rate=rate, epochs=timed + 2)

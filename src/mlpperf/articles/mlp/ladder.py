@@ -29,7 +29,7 @@ from ...errors import MlpperfError
 from ...hotpath import Cost
 from ..data.datasets import Dataset
 from ..data.samples import Samples
-from ..turns import TURNS
+from ..turns import TURN_EPOCHS
 from .floor import Floor
 from .network import NetworkCase, step_cost
 from .rungs import Step0
@@ -93,14 +93,14 @@ def climb(
     bare = Climber("floor", "the bare products", None)
     ceiling = ceiling_seconds(layers, settings, len(samples))
     try:
-        for done in range(0, count, TURNS.epochs):
+        for done in range(0, count, TURN_EPOCHS):
             for i in rng.permutation(len(climbers) + 1):
                 climber = [*climbers, bare][i]
                 progress(climber.name)
                 time.sleep(settle)
-                for _ in range(min(TURNS.epochs, count - done)):
+                for _ in range(min(TURN_EPOCHS, count - done)):
                     _one_epoch(climber, floor)
-            ends = done + TURNS.epochs >= count
+            ends = done + TURN_EPOCHS >= count
             yield [_record(climbers, k, bare, ceiling, settings, ends) for k in range(len(rungs))]
     finally:
         floor.close()

@@ -11,7 +11,7 @@ from ...devices import Setting, available_threads, use
 from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
 from ..options import Data
-from ..turns import TURNS
+from ..turns import QUICK_EPOCHS
 from .commands import settings_given
 
 Rungs = Annotated[list[str] | None, typer.Option("--rung", help="Only this rung; repeatable.")]
@@ -33,7 +33,7 @@ def ladder(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help=f"Train {TURNS.quick_epochs} epochs, and measure no memory."),
+        typer.Option("--quick", help=f"Train {QUICK_EPOCHS} epochs, and measure no memory."),
     ] = False,
     memory: Annotated[
         bool, typer.Option(help="Measure peak memory, in a fresh process for each rung.")
@@ -57,7 +57,7 @@ def ladder(
 
     changed = {} if learning_rate is None else {"learning_rate": learning_rate}
     settings = settings_given(batch_size, None, changed)
-    count = epochs if epochs is not None else TURNS.quick_epochs if quick else settings.epochs
+    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
     rungs = [rung_named(name) for name in rung] if rung else list(RUNGS)
     recording = Recording("ladder", "ladders", records)
     standings: list[dict[str, Any]] = []
@@ -95,7 +95,7 @@ def sweep(
         typer.Option("--threads", help="Number of threads; repeatable (default: 1 and all)."),
     ] = None,
     device: Device = None,
-    epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = TURNS.quick_epochs,
+    epochs: Annotated[int, typer.Option(help="Epochs of each rung.")] = QUICK_EPOCHS,
     data: Data = "mnist",
     records: Records = None,
 ) -> None:

@@ -10,9 +10,9 @@ from ...devices import Setting, use
 from ...engine.options import AsJson, Device, Records, Threads
 from ...errors import MlpperfError
 from ..options import Data
-from ..turns import TURNS
+from ..turns import COMPILING_EPOCHS, QUICK_EPOCHS
 
-QUICK_EPOCHS = TURNS.quick_epochs + TURNS.compiling_epochs
+QUICK = QUICK_EPOCHS + COMPILING_EPOCHS
 
 
 def peers(
@@ -24,7 +24,7 @@ def peers(
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of each peer; seconds are always for 35.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"Train {QUICK_EPOCHS} epochs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=f"Train {QUICK} epochs.")] = False,
     data: Data = "mnist",
     device: Device = None,
     threads: Threads = None,
@@ -46,7 +46,7 @@ def peers(
 
     chosen = [peer_named(name) for name in peer] if peer else list(PEERS)
     settings = ARTICLE.with_batch(batch_size)
-    count = epochs if epochs is not None else QUICK_EPOCHS if quick else settings.epochs
+    count = epochs if epochs is not None else QUICK if quick else settings.epochs
     recording = Recording("peers", "peers", records)
     samples = len(load(data, progress=True).train_images)
     if batch_size > samples:

@@ -24,7 +24,7 @@ from ...errors import MlpperfError
 from ..keras.training import STALL_FACTOR
 from ..mlp.ladder import paired_ratio, whole_training
 from ..mlp.settings import Settings
-from ..turns import TURNS
+from ..turns import COMPILING_EPOCHS, TURN_EPOCHS
 from . import LAST_RUNG, Peer
 
 
@@ -114,7 +114,7 @@ def contest(
     seed : decides the order within a round; without one it is another every time.
     """
     count = settings.epochs if epochs is None else epochs
-    if count <= TURNS.compiling_epochs:
+    if count <= COMPILING_EPOCHS:
         raise MlpperfError(
             f"Peers need at least 2 epochs, because the first compiles; not {count}."
         )
@@ -128,19 +128,19 @@ def contest(
             progress(f"{process.peer.name} starts")
             stack.callback(process.close)
             process.start(asked, data)
-        for done in range(0, count, TURNS.epochs):
+        for done in range(0, count, TURN_EPOCHS):
             for i in rng.permutation(len(processes)):
                 progress(processes[i].peer.name)
                 time.sleep(SETTLE)
-                processes[i].train(min(TURNS.epochs, count - done))
-            if done + TURNS.epochs >= count:
+                processes[i].train(min(TURN_EPOCHS, count - done))
+            if done + TURN_EPOCHS >= count:
                 for process in processes:
                     process.finish()
             yield [_record(process, processes[0], settings) for process in processes]
 
 
 def _record(process: PeerProcess, last_rung: PeerProcess, settings: Settings) -> Fields:
-    mine, others = (each.seconds[TURNS.compiling_epochs :] for each in (process, last_rung))
+    mine, others = (each.seconds[COMPILING_EPOCHS:] for each in (process, last_rung))
     median = float(np.median(mine)) if mine else math.nan
     peer = process.peer
     return {
