@@ -256,6 +256,7 @@ def test_the_parts_of_hot_paths_are_measured_too(project: Any) -> None:
             causes = explain(versions, [series], budget=600, seed=1)
     assert causes.unknown == ""
     assert named(causes)[0][0] == "code outside of functions in src/pkg/work.py"
+    assert {frame.function for flame in causes.flames for frame in flame.frames} >= {"scaled"}
 
 
 def scaled(versions: Any) -> tuple[str, str, str]:

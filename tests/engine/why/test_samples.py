@@ -1,5 +1,6 @@
 """Samples of both versions become one tree."""
 
+from random import Random
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,8 @@ from mlpperf.engine.suites.series import Series
 from mlpperf.engine.why import samples
 from mlpperf.engine.why.samples import joined, sampled
 from mlpperf.engine.worker.frames import Frame, Sampled
+from mlpperf.engine.worker.runner import Runner
+from mlpperf.engine.worker.sampling import samples_of
 
 SERIES = Series("tests/a.py", "", "test_a", "pytest")
 KNOWN = Interval(1.5, 1.4, 1.6)
@@ -84,3 +87,31 @@ def test_nothing_is_shown_of_what_cannot_be_known() -> None:
     assert run(([BASE, few], None)) == []
     assert len(run(([BASE, few], None), known=True)) == 1
     assert run(DependentError("no")) == []
+
+
+def spend(rounds: int) -> int:
+    return sum(1 for _ in range(rounds))
+
+
+def test_a_function_that_got_slower_grows_most() -> None:
+    def version(effort: int) -> Runner:
+        def streets() -> int:
+            return spend(5_000)
+
+        def houses() -> int:
+            total = 0
+            for number in range(effort):
+                total += number
+            return total
+
+        return Runner(lambda: streets() + houses())
+
+    runners = {"base": version(1_000), "head": version(50_000)}
+    seen = samples_of(runners, 1.0, Random(1))
+    answers = {
+        side: Sampled(SERIES.names, side, one.number, one.calls, one.frames("/nowhere"))
+        for side, one in seen.items()
+    }
+    first = joined(SERIES, answers, KNOWN).growths()[0]
+    assert first.function.endswith("houses")
+    assert first.difference > 0
