@@ -44,6 +44,7 @@ class Pair(NamedTuple):
     extra: tuple[str, ...] = ()
 
 
+CODSPEED = ("pytest-codspeed",)
 PAIRS: dict[str, tuple[Pair, ...]] = {
     "packaging": (
         Pair("4c663c9e", "cf100d20", "cached environment", "25 % faster", "time_evaluate"),
@@ -100,6 +101,23 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
                     "pytest-snapshot", "pydantic", "aiohttp")),
     ),
     "uncertainties": (Pair("fe3461be", "a3199dc6", "a warning", "nothing"),),
+    # These are compiled.
+    "multidict": (
+        Pair("7129ac3b", "acdd2d16", "getall in C", "faster", "getall", extra=CODSPEED),
+        Pair("20515ba3", "6097b608", "extending in C", "faster", "extend", extra=CODSPEED),
+    ),
+    "yarl": (
+        Pair("99079e31", "194ab701", "unquoter in Cython", "much faster", "unquoter_long",
+             extra=CODSPEED),
+    ),
+    "python-zeroconf": (
+        Pair("9f6af54e", "783c1b37", "parsing of records", "faster", "parse_incoming",
+             extra=CODSPEED),
+    ),
+    "dbus-fast": (
+        Pair("e1aaf0a3", "d376bb13", "unmarshalling of variants", "faster", "unmarshall",
+             extra=CODSPEED),
+    ),
 }  # fmt: skip
 
 

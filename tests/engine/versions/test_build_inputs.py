@@ -141,6 +141,13 @@ def test_files_of_tests_and_documentation_do_not_count_unless_they_are_named(
     assert mentions(tmp_path, inventory(tmp_path)).is_aside(path) == aside
 
 
+def test_data_that_is_one_word_of_megabytes_is_read_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data.hex").write_text("0f" * 1_000_000)  # every start of a word would take hours
+    (tmp_path / "Makefile").write_text("python tools/make-it.py $(NAME).py")
+    named = mentions(tmp_path, inventory(tmp_path))
+    assert named.files == {b"make-it.py", b".py"}
+
+
 def test_links_modes_and_contents_are_in_the_inventory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to("file")

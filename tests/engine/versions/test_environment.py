@@ -374,3 +374,19 @@ def test_a_python_that_the_project_does_not_support_is_refused(
 
 def test_a_project_that_names_no_python_takes_any(tmp_path: Path) -> None:
     module.check_version(tmp_path, "no such interpreter")
+
+
+def test_requirements_that_pyproject_does_not_list_are_those_of_setup_cfg_or_of_the_build(
+    tmp_path: Path,
+) -> None:
+    lines = "[options]\ninstall_requires =\n    # of all\n    multidict>=4\n    file: more.txt\n"
+    (tmp_path / "setup.cfg").write_text(lines)
+    assert requirements(tmp_path) == ("multidict>=4",)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\n")
+    assert requirements(tmp_path) == ()
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\ndynamic = ['dependencies']\n")
+    assert requirements(tmp_path) == ("multidict>=4",)
+    about = tmp_path / "mlpperf-built" / "a-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Name: a\nVersion: 1\nRequires-Dist: idna>=2\n")
+    assert requirements(tmp_path) == ("idna>=2",)

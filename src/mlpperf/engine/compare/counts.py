@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..pool.process import WorkerError
 from ..suites.series import Series
-from ..versions.layout import built_from
+from ..versions.layout import PACKAGES, built_from
 from ..words import count
 from ..worker.counts import Counts
 from ..worker.protocol import Counted, DryRun
@@ -70,11 +70,12 @@ def count_calls(
 
 
 def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:
-    """The counts with each function in the file of the repository that its file was built from."""
+    """The counts with each function in the file that its file was built from, or installed as."""
     functions = {}
     for name, executed in counts.functions.items():
         file, place, rest = name.partition(":")
-        functions[f"{sources.get(file, file)}{place}{rest}"] = executed
+        own = sources.get(file, file).removeprefix(f"{PACKAGES}/")
+        functions[f"{own}{place}{rest}"] = executed
     return replace(counts, functions=functions)
 
 

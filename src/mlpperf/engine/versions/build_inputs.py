@@ -36,7 +36,8 @@ TEST_FILES = {"conftest.py", "noxfile.py"}
 COMPILES_PYTHON = {b"mypyc", b"mypycify", b"nuitka", b"transonic", b"codon", b"hatch-mypyc"}
 
 RELATIVE = "."  # the package of a relative import
-PYTHON_FILE = re.compile(rb"[\w-]*\.py\b")
+# From the beginning of a word only: a file of data may be one word of a megabyte.
+PYTHON_FILE = re.compile(rb"(?<![\w-])[\w-]*\.py\b")
 # Modules that a command runs or imports, and the build backend.
 MODULE = re.compile(rb"(?:-m['\",\s]+|\bimport\s+|^build-backend\s*=\s*['\"])(\w+)", re.M)
 # Without any of these words, setup.py only reads the Python files that it names.

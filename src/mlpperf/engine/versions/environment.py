@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from ...errors import MlpperfError, check, last_line
 from ..files import cache_folder
 from ..git import clean_environment
 from ..suites.commands import COMMANDS
-from ..suites.pyproject import project_name, readable, table_at
+from ..suites.pyproject import ini, project_name, readable, table_at
 from ..words import plain
-from .layout import project_named
+from .layout import BUILT, project_named
 from .variables import variables
 
 # Modules that a worker needs besides the standard library; packages have the same names.
@@ -169,16 +170,17 @@ def asked(python: str, expression: str, *arguments: str) -> Any:
 def requirements(root: Path) -> tuple[str, ...]:
     """The requirements of the project in `root`, by its pyproject.toml.
 
-    These are its dependencies and those of the extras that `[tool.mlpperf] extras` names; none if
-    the file does not list any.
+    These are its dependencies and those of the extras that `[tool.mlpperf] extras` names. If the
+    file does not list any, those of what was built, or of setup.cfg.
 
     Raises `MlpperfError` if the project has no such extra.
     """
     content = readable(root)
     project = table_at(content, "project")
     listed = project.get("dependencies", [])
-    if not project or not isinstance(listed, list):
-        return ()
+    elsewhere = not project or "dependencies" in project.get("dynamic", ())
+    if elsewhere or not isinstance(listed, list):
+        return _of_build(root)
     optional = table_at(project, "optional-dependencies")
     extras = table_at(content, "tool", "mlpperf").get("extras", [])
     own = canonicalize_name(str(project.get("name", "")))
@@ -187,6 +189,13 @@ def requirements(root: Path) -> tuple[str, ...]:
         return tuple(dict.fromkeys([*map(str, listed), *_of_extras(extras, optional, own)]))
     except (AttributeError, TypeError, RecursionError):
         return ()
+
+
+def _of_build(root: Path) -> tuple[str, ...]:
+    for folder in (root / BUILT).glob("*.dist-info"):
+        return tuple(metadata.Distribution.at(folder).requires or ())
+    lines = ini(root / "setup.cfg").get("options", "install_requires", fallback="").splitlines()
+    return tuple(filter(_is_of_index, map(str.strip, lines)))
 
 
 def _of_extras(names: Iterable[str], optional: dict[str, list[str]], own: str) -> Iterator[str]:
