@@ -51,7 +51,7 @@ def pytest_cmdline_main(config: Any) -> int | None:
     places = [word for word in given if (folder / word.partition("::")[0]).exists()]
     patterns = [os.path.normpath(place).replace(os.sep, "/") for place in places]
     series = [f"--series={pattern}" for pattern in [*patterns, config.getoption("keyword")]]
-    command = [sys.executable, "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
+    command = [sys.executable, "-P", "-m", "mlpperf", "compare", revision, "--suite", "pytest"]
     command += [option for option in series if option != "--series="]
     return subprocess.run(command, cwd=folder).returncode
 

@@ -20,7 +20,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def run(command: list[str], **about: Any) -> Any:
         assert about["stdin"] == subprocess.DEVNULL
-        commands.append(command[3:])
+        commands.append(command[4:])
         return SimpleNamespace(returncode=1, stdout='{"schema": 1}\n', stderr="mlpperf: slow\n")
 
     monkeypatch.setattr(tools.subprocess, "run", run)
@@ -68,6 +68,7 @@ def test_the_commands_understand_what_they_are_given(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)
+    project.write("json.py", "raise SystemExit(0)\n")  # no module of the project is imported
     answer = tools.compare("nowhere", "nor here", "x", 1)
     assert answer["exit_code"] == 2
     assert "There is no commit 'nowhere' here" in answer["message"]

@@ -102,7 +102,8 @@ def _answer(command: str, options: dict[str, str], *arguments: str) -> Answer:
     words = [f"--{name}={value}" for name, value in options.items() if value]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "mlpperf", command, *words, *arguments],  # no option: see above
+            # -P: no module of the project, such as a json.py, takes the place of another.
+            [sys.executable, "-P", "-m", "mlpperf", command, *words, *arguments],
             stdin=subprocess.DEVNULL,  # ours is the client's
             capture_output=True,
             text=True,
