@@ -166,6 +166,18 @@ def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
     }
 
 
+def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
+    """As a buffer that is full now and then; a benchmark need not bear to be called as often."""
+    before = "from itertools import count\nFULL, FAILS, OTHER = count(1), count(1), count(1)\n"
+    calls = [
+        "next(FULL) % 64 or streets.walk()",
+        "next(FAILS) > 40 and 1 / 0",
+        "next(OTHER) > 10**6 and streets.walk()",
+    ]
+    answers = each(tmp_path, before, calls, WALK)
+    assert list(answers.values()) == ["runs what changed in src/town/streets.py", "", ""]
+
+
 def test_one_side_is_enough(tmp_path: Path) -> None:
     """What only one version calls, and what only one has."""
     town = "from town.streets import stand\n\ndef go(n=0):\n    {}\n"
@@ -496,6 +508,7 @@ def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
         "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
         "os.listdir(town.__path__[0])",
         "list(pathlib.Path(town.__path__[0]).glob('*.py'))",
+        "[list(entries[1:3]) for entries in os.fwalk(town.__path__[0])]",
         "list(pathlib.Path(town.__path__[0]).parent.iterdir())",
     ]
     before = "import os, pathlib, pkgutil\nimport town\n"

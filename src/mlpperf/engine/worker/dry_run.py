@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names
+from .runner import Runner
 from .suite import Copy, FailedError, NotTimedError, SeriesError, one_line, why
 from .timeout import TooLongError, at_most
 from .tracing import foreign_file
@@ -16,6 +17,8 @@ from .watching import Watch
 
 TRACED = 0.05  # seconds; a call that is traced takes up to ten times as long
 CALLED_AGAIN = 1.0  # seconds for calling a series again
+# Calls, and seconds for them, in which what runs now and then is looked for, such as a full buffer.
+WATCHED_MOST, WATCHED_SECONDS = 1000, 0.02
 
 
 @contextlib.contextmanager
@@ -86,15 +89,24 @@ def call_time(
     return CallTime(seconds, whole, ready - begun, foreign)
 
 
+def call_often(runner: Runner) -> None:
+    """Call a series `WATCHED_MOST` times, as far as that takes no more than `WATCHED_SECONDS`."""
+    end = time.perf_counter() + WATCHED_SECONDS
+    for _ in range(WATCHED_MOST):
+        runner.block(())
+        if time.perf_counter() > end:
+            break
+
+
 def touched(
     copy: Copy, names: Names, following: Names | None, longest: float, watch: Watch
 ) -> tuple[str, bool]:
     """Why a series may run what is watched for, and whether later series may be touched by it, too.
 
     What its set-up runs may be shared, such as a fixture of a session. What only the first call
-    runs may have filled a cache that others use, and so may what comes after the calls. An import
-    is known by what it binds, and so touches nobody else. What fails, or takes `longest` seconds,
-    may run anything.
+    runs may have filled a cache that others use, and so may what comes after the calls. What only
+    some calls run is found if it is one in a few hundred. An import is known by what it binds, and
+    so touches nobody else. What fails, or takes `longest` seconds, may run anything.
     """
     watch.forget()
     try:
@@ -115,6 +127,11 @@ def touched(
                 with watch:
                     runner.block(())
                 itself, shared = watch.why, "" if watch.why else first
+            elif not shared:
+                watch.forget()
+                with watch, contextlib.suppress(Exception):  # it need not bear so many calls
+                    call_often(runner)
+                itself = watch.why
     except BaseException as reason:  # which the dry run reports
         shared = shared or watch.why
         copy.give_up()

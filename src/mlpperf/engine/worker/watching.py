@@ -27,7 +27,9 @@ PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn"
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
 THREADS = ("start_new_thread", "start_new", "start_joinable_thread")  # `threading` has its own
 TRACING = {"sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"}
-FILES = {"open", "sqlite3.connect", "ctypes.dlopen", "os.listdir", "os.scandir", "glob.glob"}
+LISTING = {"os.listdir", "os.scandir", "glob.glob"}
+FILES = {"open", "sqlite3.connect", "ctypes.dlopen"} | LISTING
+FOLDERS = Path("/proc/self/fd")  # of folders that are listed by their descriptors
 # Programs that plugins of pytest, and libraries as they are loaded, ask about the system.
 ASKED = {"git", "hg", "file", "uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "sysctl", "fc-list"}
 # Packages that compile functions of others, which are then run without a frame.
@@ -184,6 +186,9 @@ class Watch:
 
     def _audit_file(self, event: str, given: Any) -> None:
         """A file is opened, or a folder listed."""
+        folder = FOLDERS / str(given)
+        if isinstance(given, int) and event in LISTING and folder.exists():
+            given = str(folder.readlink())
         if isinstance(given, int) or (event == "open" and given is None):
             return
         place = os.fsdecode("." if given is None else given)
@@ -192,7 +197,7 @@ class Watch:
         frame = sys._getframe(2)
         outer, between = outer_file(frame)
         by_pytest = BY_PYTEST in outer
-        if event in ("os.listdir", "os.scandir", "glob.glob"):
+        if event in LISTING:
             ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
             if self._folders and not ours and not by_pytest:
                 name = self._folders.get(os.path.realpath(place))
