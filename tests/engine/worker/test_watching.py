@@ -423,6 +423,7 @@ import numpy
 sqlite3 = importlib.import_module("sqlite3")
 sys.modules.pop("_sqlite3", None)  # which may open any file
 PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
+TOWN = os.open(PLACE.parent, os.O_RDONLY)
 """
     calls = [
         "PLACE.read_text()",
@@ -430,6 +431,7 @@ PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
         "pkgutil.get_data('town', 'table.csv')",
         "numpy.loadtxt(PLACE)",
         "sqlite3.connect(f'file:{PLACE}?mode=ro', uri=True).close()",
+        "os.close(os.open('table.csv', os.O_RDONLY, dir_fd=TOWN))",
         "PLACE.with_name('streets.py').read_text()",
     ]
     base, head = DATA
@@ -457,6 +459,14 @@ def test_it(benchmark):
         == "quick may read src/town/table.csv, which changed (when the suite is loaded)"
     )
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
+
+
+def test_data_counts_if_the_project_calls_a_library_in_c(tmp_path: Path) -> None:
+    base, head = DATA
+    tests = "import ctypes\nNAME = 'table.csv'\n{}\n\ndef test_it(benchmark): benchmark(len, '')\n"
+    calls = tests.format("ctypes.CDLL(None).abs")
+    assert touched(tmp_path, calls, head, base)["test_it"].startswith("ctypes may read src/town")
+    assert not touched(tmp_path / "other", tests.format(""), head, base)["test_it"]
 
 
 def test_data_counts_if_a_database_may_be_attached(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ class Watch:
         self._known: dict[tuple[str, int, str], frozenset[str]] = {}
         self._blind = self._seen = self.imported = ""
         self._ran: set[str] = set()
+        self._calls_c = False
         self._loading, self._beats = True, 0
         self._children = _ended_children()
         if threading.active_count() > 1:
@@ -152,6 +153,8 @@ class Watch:
                     self._blind = "something else traces what is run"
             elif event == "code.__new__" and not outer_file(sys._getframe(1))[1]:
                 self._blind = "makes functions that cannot be recognised"
+            elif event == "ctypes.dlsym":
+                self._calls_c = self._calls_c or self._is_own(outer_file(sys._getframe(1))[0])
             elif event == "socket.connect":
                 self._seen = "connects to another process"
         except Exception as reason:  # must not reach what has opened something
@@ -172,7 +175,7 @@ class Watch:
 
     def _audit_elsewhere(self, place: str) -> None:
         """A module is run that lies in neither version; it may be one of theirs, installed."""
-        if any(place.startswith(root + os.sep) for root in self._roots.values()):
+        if self._is_own(place):
             return
         file = Path(place)
         for name in self._effects:
@@ -207,6 +210,9 @@ class Watch:
         if os.path.basename(place) not in self._names:  # noqa: PTH119
             return
         name = self._files.get(os.path.realpath(place))
+        if not (name or Path(place).is_absolute() or os.path.lexists(place)):
+            ends = os.path.basename(place)  # noqa: PTH119  (it is below some descriptor)
+            name = next(name for file, name in self._files.items() if file.endswith(ends))
         if name and name.endswith(".py"):
             back = frame.f_back.f_code.co_name if frame.f_back else ""
             loaded = frame.f_code.co_filename == IMPORT and back == "get_code"
@@ -233,11 +239,13 @@ class Watch:
             self._blind = f"watching it failed: {reason!r}"
 
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
-        outer, _ = outer_file(sys._getframe(2))
-        own = any(outer.startswith(root + os.sep) for root in self._roots.values())
+        own = self._is_own(outer_file(sys._getframe(2))[0])
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
         if own or not self._loading or program not in ASKED:
             self._seen = "starts a process"
+
+    def _is_own(self, file: str) -> bool:
+        return any(file.startswith(root + os.sep) for root in self._roots.values())
 
     @property
     def why(self) -> str:
@@ -290,6 +298,7 @@ class Watch:
             self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
         if any(effect["data"] and effect["named"] for effect in self._effects.values()):
             readers = set(filter(None, map(_reads_files, list(sys.modules.items()))))
+            readers |= {"ctypes"} if self._calls_c else set()
             if readers:
                 data = next(n for n, e in self._effects.items() if e["data"] and e["named"])
                 self._blind = self._blind or f"{min(readers)} may read {data}, which changed"
