@@ -166,6 +166,18 @@ def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
     }
 
 
+def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
+    """As a buffer that is full now and then; a benchmark need not bear to be called as often."""
+    before = "from itertools import count\nFULL, FAILS, OTHER = count(1), count(1), count(1)\n"
+    calls = [
+        "next(FULL) % 64 or streets.walk()",
+        "next(FAILS) > 40 and 1 / 0",
+        "next(OTHER) > 10**6 and streets.walk()",
+    ]
+    answers = each(tmp_path, before, calls, WALK)
+    assert list(answers.values()) == ["runs what changed in src/town/streets.py", "", ""]
+
+
 def test_one_side_is_enough(tmp_path: Path) -> None:
     """What only one version calls, and what only one has."""
     town = "from town.streets import stand\n\ndef go(n=0):\n    {}\n"
@@ -317,29 +329,6 @@ def data():
     assert same == ""
 
 
-def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
-    """Such as what empties a buffer; and a call that fails after some others is not touched."""
-    before = """
-class Buffer:
-    def __init__(self, size):
-        self.size, self.items = size, []
-
-    def add(self):
-        self.items.append(1)
-        if len(self.items) == self.size:
-            self.items.clear()
-            streets.walk()
-
-SMALL, LARGE, FEW = Buffer(50), Buffer(10**9), [1] * 9
-"""
-    calls = ["SMALL.add()", "LARGE.add()", "FEW.pop()"]
-    assert list(each(tmp_path, before, calls, WALK).values()) == [
-        "runs what changed in src/town/streets.py",
-        "",
-        "",
-    ]
-
-
 def test_what_is_imported_late_touches_nobody_else(tmp_path: Path) -> None:
     base, head = ({"src/town/maps.py": f"A = {n}\ndef draw():\n    return {n}\n"} for n in "12")
     tests = """
@@ -434,6 +423,7 @@ import numpy
 sqlite3 = importlib.import_module("sqlite3")
 sys.modules.pop("_sqlite3", None)  # which may open any file
 PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
+TOWN = os.open(PLACE.parent, os.O_RDONLY)
 """
     calls = [
         "PLACE.read_text()",
@@ -441,6 +431,7 @@ PLACE = pathlib.Path(streets.__file__).with_name("table.csv")
         "pkgutil.get_data('town', 'table.csv')",
         "numpy.loadtxt(PLACE)",
         "sqlite3.connect(f'file:{PLACE}?mode=ro', uri=True).close()",
+        "os.close(os.open('table.csv', os.O_RDONLY, dir_fd=TOWN))",
         "PLACE.with_name('streets.py').read_text()",
     ]
     base, head = DATA
@@ -517,6 +508,14 @@ def test_it(benchmark):
     assert not touched(tmp_path / "other", tests.format("txt"), head, base)["test_it"]
 
 
+def test_data_counts_if_the_project_calls_a_library_in_c(tmp_path: Path) -> None:
+    base, head = DATA
+    tests = "import ctypes\nNAME = 'table.csv'\n{}\n\ndef test_it(benchmark): benchmark(len, '')\n"
+    calls = tests.format("ctypes.CDLL(None).abs")
+    assert touched(tmp_path, calls, head, base)["test_it"].startswith("ctypes may read src/town")
+    assert not touched(tmp_path / "other", tests.format(""), head, base)["test_it"]
+
+
 def test_data_counts_if_a_database_may_be_attached(tmp_path: Path) -> None:
     base, head = DATA
     tests = (
@@ -566,6 +565,7 @@ def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
         "sum(1 for _ in pkgutil.iter_modules(town.__path__))",
         "os.listdir(town.__path__[0])",
         "list(pathlib.Path(town.__path__[0]).glob('*.py'))",
+        "[list(entries[1:3]) for entries in os.fwalk(town.__path__[0])]",
         "list(pathlib.Path(town.__path__[0]).parent.iterdir())",
     ]
     before = "import os, pathlib, pkgutil\nimport town\n"

@@ -85,6 +85,7 @@ class Watch:
         self._blind = self._seen = self.imported = ""
         self._ran: set[str] = set()
         self._loading, self._excused, self._beats = True, False, 0
+        self._calls_c = False
         self._children = _ended_children()
         if threading.active_count() > 1:
             self._blind = "threads were there before it could be watched"
@@ -162,6 +163,8 @@ class Watch:
                     self._blind = "something else traces what is run"
             elif event == "code.__new__" and not outer_file(sys._getframe(1))[1]:
                 self._blind = "makes functions that cannot be recognised"
+            elif event == "ctypes.dlsym":
+                self._calls_c = self._calls_c or self._is_own(outer_file(sys._getframe(1))[0])
             elif event == "socket.connect":
                 self._seen = "connects to another process"
         except Exception as reason:  # must not reach what has opened something
@@ -182,7 +185,7 @@ class Watch:
 
     def _audit_elsewhere(self, place: str) -> None:
         """A module is run that lies in neither version; it may be one of theirs, installed."""
-        if any(place.startswith(root + os.sep) for root in self._roots.values()):
+        if self._is_own(place):
             return
         file = Path(place)
         for name in self._effects:
@@ -248,13 +251,15 @@ class Watch:
             self._blind = f"watching it failed: {reason!r}"
 
     def _audit_process(self, event: str, given: tuple[Any, ...]) -> None:
-        outer, _ = outer_file(sys._getframe(2))
-        own = any(outer.startswith(root + os.sep) for root in self._roots.values())
+        own = self._is_own(outer_file(sys._getframe(2))[0])
         program = os.path.basename(str(given[0])) if given else event  # noqa: PTH119
         if own or not self._loading or program not in ASKED:
             self._seen = "starts a process"
         else:
             self._excused = True
+
+    def _is_own(self, file: str) -> bool:
+        return any(file.startswith(root + os.sep) for root in self._roots.values())
 
     @property
     def why(self) -> str:
@@ -308,6 +313,7 @@ class Watch:
             self._blind = self._blind or f"{min(loaded)} compiles functions, and hides them"
         if any(effect["data"] and effect["named"] for effect in self._effects.values()):
             readers = set(filter(None, map(_reads_files, list(sys.modules.items()))))
+            readers |= {"ctypes"} if self._calls_c else set()
             if readers:
                 data = next(n for n, e in self._effects.items() if e["data"] and e["named"])
                 self._blind = self._blind or f"{min(readers)} may read {data}, which changed"
