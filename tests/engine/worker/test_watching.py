@@ -11,7 +11,7 @@ import pytest
 from mlpperf.engine.pool.process import TaskWorker
 from mlpperf.engine.versions.diff import changes
 from mlpperf.engine.versions.version import Version
-from mlpperf.engine.worker.protocol import Inventory, Side, Task, Touch
+from mlpperf.engine.worker.protocol import Extents, Inventory, Side, Task, Touch
 
 STREETS = """
 def walk():
@@ -69,6 +69,7 @@ class Walks:
 def time_walk():
     streets.walk()
 """
+FOLLOWED: list[str] = []  # tests of which each call runs changed functions, as last answered
 # Parts of pytest that no test here needs, and that take longer than all the rest where calls are
 # watched.
 PARTS = "cacheprovider debugging doctest faulthandler junitxml legacypath logging monkeypatch "
@@ -118,7 +119,9 @@ def touched(
             series = inventory.series
     task = replace(task, kind="touch", series=series, changed=different.to_json())
     with TaskWorker(task, patience=60.0) as worker:
-        return {answer.series[2]: answer.why for answer in worker if isinstance(answer, Touch)}
+        answers = list(worker)
+    FOLLOWED[:] = [answer.series[2] for answer in answers if isinstance(answer, Extents)]
+    return {answer.series[2]: answer.why for answer in answers if isinstance(answer, Touch)}
 
 
 def only(folder: Path, tests: str, head: dict[str, str], base: dict[str, str] | None = None) -> str:
@@ -173,9 +176,12 @@ def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
         "next(FULL) % 64 or streets.walk()",
         "next(FAILS) > 40 and 1 / 0",
         "next(OTHER) > 10**6 and streets.walk()",
+        "streets.walk()",
     ]
+    changed = "runs what changed in src/town/streets.py"
     answers = each(tmp_path, before, calls, WALK)
-    assert list(answers.values()) == ["runs what changed in src/town/streets.py", "", ""]
+    assert list(answers.values()) == [changed, "", "", changed]
+    assert FOLLOWED == ["test_3"], "one call shows nothing of what only some calls run"
 
 
 def test_one_side_is_enough(tmp_path: Path) -> None:
