@@ -71,11 +71,13 @@ class Remarks(NamedTuple):
     allowed : accepted, or warning only, for a regression that does not fail the comparison.
     because : the reason.
     work : what a call executes, and how uneven its time is, in words.
+    change : head ÷ base where its changed functions decide; else None.
     """
 
     allowed: str = ""
     because: str = ""
     work: str = ""
+    change: Bounds | None = None
 
 
 class ComparisonDetails(ComparisonRecord, kw_only=True):
@@ -133,5 +135,7 @@ def _remarks(line: bytes) -> dict[str, Remarks]:
         allowed = result.allowance(finding)
         word = "" if not allowed else "accepted" if allowed.accepted else "warning only"
         because = allowed.because if allowed else ""
-        remarks[series.name] = Remarks(word, because, remark(finding))
+        functions = finding.changed_functions if finding.judgement.by_functions else None
+        change = functions.ratio if functions else None
+        remarks[series.name] = Remarks(word, because, remark(finding), change)
     return remarks

@@ -106,13 +106,14 @@ def _row(one: SeriesDetails, remarks: Remarks) -> Row:
         words = [f"{kind}: {', '.join([*one.grown, one.risen]).strip(', ')}", *words]
     if remarks.allowed:
         words = [f"{remarks.allowed}: {remarks.because}", *words]
+    change = ratio_of(remarks.change or one.ratio)
     return Row(
         plain(one.named.name),
         addresses.benchmark(one.named),
         remarks.allowed or kind,
         plain("; ".join(filter(None, words))),
-        ratio_of(one.ratio),
-        _values(one),
+        change,
+        _values(one, change[0]),
         remark=plain(remarks.work),
     )
 
@@ -123,15 +124,15 @@ def shown(verdict: str) -> str:
     return word if word == "undecided" and "±" in reason else verdict
 
 
-def _values(one: SeriesDetails) -> tuple[str, str]:
+def _values(one: SeriesDetails, change: float) -> tuple[str, str]:
     """Time of a call before and after, such that their ratio is the change; or other values."""
     if one.values:
         both = (one.values.get(side, []) for side in ("base", "head"))
         before, after = (f"{min(of):.6g} {one.unit}".rstrip() if of else "" for of in both)
         return plain(before), plain(after)
     before_s, after_s = known(one.seconds.base), known(one.seconds.head)
-    if before_s > 0 and one.ratio.median:
-        after_s = before_s * one.ratio.median
+    if before_s > 0 and change > 0:
+        after_s = before_s * change
     return seconds_shown(before_s), seconds_shown(after_s)
 
 
