@@ -17,7 +17,7 @@ from mlpperf.articles.report.content import CONTENT
 from mlpperf.engine.history.records import append
 from mlpperf.engine.report import site as writing
 from mlpperf.engine.report.addresses import file_name
-from mlpperf.engine.report.blocks import Page
+from mlpperf.engine.report.blocks import Page, Section, Table
 from mlpperf.engine.report.draft import Content, Draft
 from mlpperf.engine.report.gather import gather
 from mlpperf.engine.report.serve import serve
@@ -160,6 +160,27 @@ def test_a_page_that_fails_says_so_and_leaves_the_others(
     names = {str(f.relative_to(site)) for f in site.rglob("*") if f.is_file()}
     old = {str(f.relative_to(usual)) for f in usual.rglob("*") if f.is_file()}
     assert names == old | {"broken.html", "unfit.html"}
+
+
+def test_words_and_code_of_a_cell_stay_together_and_an_empty_page_is_not_in_the_menu(
+    tmp_path: Path,
+) -> None:
+    def cells(site: Draft) -> None:
+        table = Table("peers", ("name", "what"), [("jax", "an epoch under `jit`")])
+        site.pages.append(Page("cells.html", "Cells", "", [Section("All", [table])], "Cells"))
+
+    def empty(site: Draft) -> None:
+        site.pages.append(Page("none.html", "None", "", [], "None", empty=True))
+
+    append(raced("one"), tmp_path)
+    content = Content(pages=(("cells.html", "Cells", cells), ("none.html", "None", empty)))
+    site = write(tmp_path / "site", gather(tmp_path, None, None), [], "demo", content).parent
+    page = (site / "cells.html").read_text()
+    assert "<span>an epoch under <code>jit</code></span>" in page
+    assert '<a href="cells.html" aria-current="page">Cells</a>' in page
+    assert (site / "none.html").exists()
+    assert "none.html" not in page
+    assert "calibration.html" not in page
 
 
 def test_a_page_of_a_path_that_fails_names_it(
