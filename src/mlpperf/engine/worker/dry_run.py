@@ -129,7 +129,7 @@ def touched(
                 itself, shared = watch.why, "" if watch.why else first
             elif not shared:
                 watch.forget()
-                with watch, contextlib.suppress(Exception):  # it need not bear so many calls
+                with watch, contextlib.suppress(Exception):  # it may not bear them
                     call_often(runner)
                 itself = watch.why
     except BaseException as reason:  # which the dry run reports
