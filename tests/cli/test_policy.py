@@ -66,6 +66,7 @@ def test_a_regression_is_accepted_with_its_upper_limit(ran: Any) -> None:
         (("park", "--because", "x"), "has no regression of 'park'"),
         (("", "--because", "x"), "Name the benchmark that became worse"),
         (("walk", "--because", " "), "--because takes a reason"),
+        (("walk", "--because", "x", "--until", ""), "takes a date such as 2030-12-31"),
         (("walk", "--because", "x", "--until", "soon"), "takes a date such as 2030-12-31"),
         (("walk", "--because", "x", "--until", "2020-01-01"), "takes a day to come"),
         (("wrong", "--because", "x"), "is wrong, which cannot be accepted: 1 is not 2"),

@@ -73,3 +73,10 @@ def test_a_working_tree_has_no_shards(in_project: Any) -> None:
     assert done.stderr == (
         "mlpperf: --shard compares commits, not the working tree: name the commit, such as HEAD.\n"
     )
+
+
+@pytest.mark.parametrize("option", ["shard", "threshold", "python", "base-python", "benchmarks"])
+def test_a_variable_that_is_not_set_is_no_default(option: str, in_project: Any) -> None:
+    done = in_project("compare", "main", f"--{option}=")
+    assert done.exit_code == 2
+    assert done.stderr == f"mlpperf: {option} of compare takes a value, not an empty text.\n"

@@ -470,6 +470,7 @@ def test_the_version_that_wrote_them_is_in_them(github: GitHub) -> None:
     [
         (["missing.json"], "There is no file missing.json."),
         (["x", "--name", "a-->b"], "--name takes letters, digits, dots and single dashes, not "),
+        (["x", "--commit", ""], "--commit takes a hash, not an empty text."),
         (["x", "--link", "https://h/x)[y](z"], "--link takes an address such as https://HOST/RUN"),
         (["x", "--link", "javascript:x"], "--link takes an address such as https://HOST/RUN"),
     ],

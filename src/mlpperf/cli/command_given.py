@@ -31,14 +31,18 @@ class TakingCommand(TyperCommand):
         self.params.sort(key=lambda one: [*panels].index(one.name) if one.name in panels else -1)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Set aside what comes after `--`."""
+        """Set aside what comes after `--`, and refuse empty texts: variables that are not set."""
         if "--" in args:
             place = args.index("--")
             ctx.meta[GIVEN] = args[place + 1 :]
             if not ctx.meta[GIVEN]:
                 raise MlpperfError("A command has to follow --, such as -- mytool --help")
             args = args[:place]
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if empty := next((name for name, value in ctx.params.items() if value == ""), ""):
+            option = empty.strip("_").replace("_", "-")
+            raise MlpperfError(f"{option} of compare takes a value, not an empty text.")
+        return rest
 
 
 def command_given(context: Any, suites: Sequence[str] | None) -> list[str]:

@@ -39,6 +39,8 @@ def comment(
 
     if not re.fullmatch(r"[\w./ -]+", name) or "--" in name:
         raise MlpperfError(f"--name takes letters, digits, dots and single dashes, not {name!r}.")
+    if commit == "":  # a variable that was not set must not take the check away
+        raise MlpperfError("--commit takes a hash, not an empty text.")
     link = _this_run() if link is None else link
     if link and not ADDRESS.fullmatch(link):
         raise MlpperfError(f"--link takes an address such as https://HOST/RUN, not {link!r}.")

@@ -95,7 +95,7 @@ def accept(
         raise MlpperfError("--because takes a reason, not an empty text.")
     if not series.strip():  # it would fit every name
         raise MlpperfError("Name the benchmark that became worse, or a pattern.")
-    last_day = _day(until) if until else None
+    last_day = _day(until) if until is not None else None
     result, _ = read_recorded(records or records_folder())
     fitting = [one for one in result.regressions if fits(series, one.series)]
     if not fitting:
