@@ -151,7 +151,7 @@ def main() -> None:
             for way in rng.sample(ways, len(ways)):
                 word = way(town, base, head, given.budget)
                 verdicts.setdefault((way.__name__, planted), Counter())[word] += 1
-            print(f"{number + 1} of {given.trials}", file=sys.stderr, end="\r")
+            print(f"{number + 1} of {given.trials}", file=sys.stderr)
     for (name, planted), counts in sorted(verdicts.items()):
         what = f"{given.share:g} % slower" if planted else "the same"
         listed = ", ".join(f"{word} {times}" for word, times in counts.most_common())
