@@ -160,7 +160,7 @@ def test_a_file_that_is_slow_to_import_is_left_out_unless_it_has_most_series(
 
 def hot_paths(side: str, version: int = 1, files: tuple[str, ...] = ()) -> Inventory:
     backends = {"first": "numpy", "second": "jax"}
-    path = HotPath(version, list(files), backends, "m:PATHS", {})
+    path = HotPath(version, list(files), backends)
     series = [("path", "case", name) for name in backends]
     return Inventory(side, series, hot_paths={"path": path})
 

@@ -312,7 +312,7 @@ def test_a_base_that_cannot_be_loaded_is_no_verdict(town: Any) -> None:
     code, record, said = compared(town, "HEAD", "--suite", "pytest")
     assert code == 2
     assert set(words(record).values()) == {"new"}
-    assert said.startswith("mlpperf: the working tree could not be compared with HEAD: ")
+    assert said.startswith("mlpperf: The working tree could not be compared with HEAD: ")
     assert "ZeroDivisionError" in said
 
 
@@ -383,7 +383,7 @@ def test_pytest_compares_if_asked_and_is_as_ever_if_not(
 
     assert code("tests/perf/check_town.py") == 0
     assert ran == []
-    asked = ["compare", "main", "--suite", "pytest"]
+    asked = ["mlpperf", "compare", "main", "--suite", "pytest"]
     assert code("--compare-with=main", "-p", "mlpperf.pytest_plugin") == 1
     assert code("--compare-with=main", "./tests/perf/check_town.py::test_walk", "-k", "walk") == 1
     narrowed = ["--series=tests/perf/check_town.py::test_walk", "--series=walk"]

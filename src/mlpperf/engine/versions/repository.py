@@ -134,7 +134,9 @@ def commit_named(revision: str, folder: Path) -> str:
         commit = git(*parse, folder=folder).decode().strip()
         if commit.startswith("^"):  # everything but that commit
             raise MlpperfError(commit)
-    except MlpperfError:
+    except MlpperfError as reason:
+        if isinstance(reason.__cause__, OSError):  # git cannot be run
+            raise
         hint = unshallow(folder) or "see git log --all"
         if ".." in revision:
             hint = "two commits are two arguments, BASE and HEAD"
