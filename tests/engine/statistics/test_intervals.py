@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpperf.engine.statistics.intervals import _critical_rank, walsh_averages
+from mlpperf.engine.statistics.intervals import critical_rank, walsh_averages
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ from mlpperf.engine.statistics.intervals import _critical_rank, walsh_averages
         (0.01, {7: -1, 8: 0, 10: 3, 15: 15, 20: 37}),
     ],
 )
-def test_critical_ranks_are_those_of_published_tables(level: float, ranks: dict[int, int]) -> None:
-    assert {n: _critical_rank(n, level) for n in ranks} == ranks
+def testcritical_ranks_are_those_of_published_tables(level: float, ranks: dict[int, int]) -> None:
+    assert {n: critical_rank(n, level) for n in ranks} == ranks
 
 
 @pytest.mark.parametrize("level", [0.05, 0.01, 9e-4])
@@ -26,7 +26,7 @@ def test_many_values_have_a_rank_that_is_hardly_less_than_the_exact_one(
     for rank in range(1, n + 1):
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
     exact = int((2 * np.cumsum(ways / 2.0**n) <= level).sum()) - 1
-    assert 0.99 * exact <= _critical_rank(n, level) <= exact
+    assert 0.99 * exact <= critical_rank(n, level) <= exact
 
 
 def test_averages_are_of_all_pairs_weighted_by_their_errors() -> None:

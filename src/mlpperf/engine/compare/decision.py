@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,14 +29,12 @@ def conclude(
     if not estimate.log_ratios:
         return finding
     usual, estimate = estimate, estimate.of_averages(UNEVEN_ALARM / series)
-    average = estimate is not usual
     strict = estimate.interval(_confidence(series))
     judged = strict.low > 0
     by_student = student_interval(estimate.log_ratio, estimate.error, estimate.freedom)
     return replace(
         finding,
-        seconds=_average(finding.seconds, usual) if average else finding.seconds,
-        average=average,
+        average=estimate is not usual,
         processes=len(estimate.log_ratios),
         ratio=estimate.interval(CONFIDENCE) if judged else by_student,
         ratio_error=estimate.error,
@@ -46,17 +43,6 @@ def conclude(
         significant=judged and not strict.low <= 1 <= strict.high,
         detectable=detectable_slowdown(estimate, series, budget, finding.threshold),
     )
-
-
-def _average(seconds: Mapping[str, float], estimate: RatioEstimate) -> dict[str, float]:
-    """Seconds of an average call, of those of a usual one."""
-    excesses = [(one.excess_below, one.excess_above) for one in estimate.slow_blocks]
-    factors = 1 + np.median(excesses, axis=0)
-    return {
-        side: seconds[side] * float(factor)
-        for side, factor in zip(("base", "head"), factors, strict=True)
-        if side in seconds
-    }
 
 
 def settled(estimate: RatioEstimate, series: int, processes: int) -> bool:

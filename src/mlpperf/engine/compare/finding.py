@@ -49,8 +49,8 @@ class Finding:
     memory : peak bytes and allocations of a call, by version.
     grown_in : which of these rose in each of several processes.
     threshold : the smallest change that is reported, as a share.
-    average : `ratio` and `seconds` are those of the average call, because the versions differ in
-        how often a call takes much longer than usual; else those of the usual call.
+    average : `ratio` is that of average calls, because the versions differ in how often, or by how
+        much, a call takes longer than usual; else that of usual calls.
     coarse : its calls are so long that only a few are timed.
     bound : head ÷ base of calls too long to be timed: a lower bound if the head takes longer, an
         upper bound if the base does; NaN if neither is known.

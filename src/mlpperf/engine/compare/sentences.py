@@ -188,6 +188,8 @@ def changed_functions(finding: Finding) -> str:
             if known and (judgement.undecided and finding.processes)
             else ""
         )
+    if finding.average:
+        return ""
     own, whole = known.interval, finding.ratio
     if judgement.by_functions:
         return f"timed: {some(known.functions)}; the whole call: {bounds(whole.low, whole.high)} %"

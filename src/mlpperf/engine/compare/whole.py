@@ -76,7 +76,7 @@ class WholeSeries(RecordedSeries, kw_only=True, forbid_unknown_fields=True):
     grown_in : which of its quantities rose in every process.
     grown : by how much they rose, in words.
     threshold : the smallest change that is reported, as a share.
-    average : ratio and seconds are those of the average call, because some calls take much longer.
+    average : the ratio is that of average calls, because some calls take much longer than others.
     coarse : its calls are so long that only a few were timed.
     bound : head ÷ base is at least this if it is above 1, at most this if it is below.
     work : what a call executes, counted exactly; null if it was not tried.

@@ -50,7 +50,7 @@ def student_interval(
 
 
 @lru_cache(maxsize=4096)
-def _critical_rank(n: int, level: float) -> int:
+def critical_rank(n: int, level: float) -> int:
     """Largest value of the signed-rank statistic of n that is rejected two-sided; −1 for none.
 
     Exact up to n = 100 (by counting the sums of ranks), then the normal approximation.
@@ -105,7 +105,7 @@ def ratio_interval(
     logs, n = np.log(values), values.size
     walsh = np.sort(walsh_averages(logs, errors))
     median = math.exp(float(np.median(walsh)))
-    rank = _critical_rank(n, 1 - confidence)
+    rank = critical_rank(n, 1 - confidence)
     if rank < 0:
         return Interval(median, 0.0, math.inf)
     return Interval(median, math.exp(walsh[rank]), math.exp(walsh[-1 - rank]))

@@ -2,7 +2,7 @@
 
 The quickest of a few blocks says nothing about a cache that is written to disk at every tenth call.
 Disturbances of the machine are slow blocks, too, but they hit both versions alike: if the code is
-the same, the slower block of a round is as likely to be of either version.
+the same, the slower block of a round is as likely to be of either version, by as much.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .intervals import critical_rank
 from .robust import Times
 
 SLOW = 1.2  # times the usual block; a block that takes longer is slow
@@ -26,13 +27,12 @@ class SlowBlocks:
 
     Attributes
     ----------
-    below, above : rounds in which that one's block is slow beside the other's.
+    logs : logarithms of above ÷ below, of the rounds in which one block is slow beside the other.
     excess_below, excess_above : how much longer an average block takes than a usual one, as a
         share, because some are slow.
     """
 
-    below: int
-    above: int
+    logs: NDArray[np.float64]
     excess_below: float
     excess_above: float
 
@@ -40,9 +40,9 @@ class SlowBlocks:
     def of(cls, below: Times, above: Times) -> SlowBlocks:
         """Those of a process, by the seconds of its blocks, round by round."""
         one, other = _in_medians(below), _in_medians(above)
+        logs = np.log(other / one)
         return cls(
-            int(np.sum(one > SLOW * other)),
-            int(np.sum(other > SLOW * one)),
+            logs[np.abs(logs) > math.log(SLOW)],
             *(float(np.mean(np.where(each > SLOW, each - 1, 0.0))) for each in (one, other)),
         )
 
@@ -58,17 +58,15 @@ def _in_medians(times: Times) -> NDArray[np.float64]:
 
 
 def differ(processes: Sequence[SlowBlocks], false_alarm: float) -> bool:
-    """Whether one side has more slow blocks, and a larger average because of them.
+    """Whether one side has more or slower slow blocks, and a larger average because of them.
 
-    For the same code, with probability `false_alarm` at most, by Chernoff's bound of the binomial
-    distribution.
+    For the same code, with probability `false_alarm` at most, by Wilcoxon's signed-rank test.
     """
     if not processes:
         return False
-    below, above = (sum(getattr(one, side) for one in processes) for side in ("below", "above"))
     middle = float(np.median([one.log_ratio for one in processes]))
-    if abs(middle) < math.log1p(EXCESS_LEAST) or (above - below) * middle <= 0:
+    if abs(middle) < math.log1p(EXCESS_LEAST):
         return False
-    share = max(below, above) / (below + above)
-    entropy = sum(p * math.log(2 * p) for p in (share, 1 - share) if p)
-    return 2 * math.exp(-(below + above) * entropy) < false_alarm
+    logs = np.concatenate([one.logs for one in processes]) * math.copysign(1, middle)
+    ranks = np.argsort(np.argsort(np.abs(logs))) + 1
+    return int(ranks[logs < 0].sum()) <= critical_rank(len(logs), false_alarm)
