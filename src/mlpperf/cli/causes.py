@@ -61,7 +61,9 @@ class Explained:
         """The same on a terminal."""
         from ..engine.why import text
 
-        return [text(self.causes)] if self.causes else [*filter(None, [self.sentence])]
+        return (
+            [text(self.causes, samples=False)] if self.causes else [*filter(None, [self.sentence])]
+        )
 
 
 def explained(

@@ -139,10 +139,13 @@ class Flame(NamedSeries, kw_only=True, gc=False):
         shown = [one for one in self.growths() if chance or one.significant]
         number, of = (self.samples[side] for side in ("base", "head"))
         return Table(
-            f"{plain(self.named.name)}: time of functions, in % of a call of the base",
+            f"{plain(self.named.name)}: time of functions",
             ("function", "own time", "difference", "with what it calls"),
             [one.row for one in shown[:SHOWN_MOST]],
             wrap=(0,),
-            notes=[f"By {number:,} samples of the base and {of:,} of the head, after the timing."],
+            notes=[
+                f"In % of a call of the base, by {number:,} samples of the base and {of:,} of the "
+                "head."
+            ],
             code=(0,),
         )

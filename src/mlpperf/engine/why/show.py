@@ -71,8 +71,11 @@ def _cells(effect: Effect) -> tuple[str, str, str, str]:
     return (by_percent(change.median), _between(change), *both)  # type: ignore[return-value]
 
 
-def text(causes: Causes) -> RenderableType:
-    """A block for each series, with a line for each part, and the sentences last."""
+def text(causes: Causes, samples: bool = True) -> RenderableType:
+    """A block for each series, with a line for each part, and the sentences last.
+
+    With `samples`, also the functions whose time differs.
+    """
     parts: list[RenderableType] = []
     for one in causes.explanations:
         lines = [
@@ -88,7 +91,7 @@ def text(causes: Causes) -> RenderableType:
         ]
         kind = "bad" if one.whole.median > 1 else "good"
         parts += [Lines(f"{one.series.name}, {_change(one.whole)}", kind, COLUMNS, lines), ""]
-    for table in _tables(causes):
+    for table in _tables(causes) if samples else ():
         parts += [table, ""]
     parts += [sentence(f"Warning: {one}", "dim") for one in causes.warnings]
     return Group(*parts, *(sentence(one, "bold") for one in sentences(causes)))
