@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlpperf.engine.pool.pool import Pool
 from mlpperf.engine.pool.process import WorkerError
 from mlpperf.engine.suites.discovery import Suite
 from mlpperf.engine.versions.environment import Runtime
+from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker.protocol import Names, Session
@@ -218,3 +220,25 @@ def test_a_hot_path_may_compile_at_its_first_call_in_a_process_that_times(
     with pytest.raises(WorkerError, match="enough"):
         list(pool().time(suite, sessions, longest=2.0, expected=1.0))
     assert tasks[0].longest == longest
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_packages_of_a_version_with_extension_modules_are_loaded_once(
+    compiled: bool, pool: Callable[..., Pool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NumPy of its own, of which a second copy in the process would fail."""
+    tasks = []
+
+    def worker(task: Any, *_: Any, **where: Any) -> Any:
+        tasks.append(task)
+        raise WorkerError("enough")
+
+    monkeypatch.setattr(module, "TaskWorker", worker)
+    asked = pool()
+    held = tmp_path / "head" / PACKAGES / f"quick{EXTENSION_SUFFIXES[0] if compiled else '.py'}"
+    held.parent.mkdir()
+    held.touch()
+    sessions = [Session(EDGE, 0.1, False)]
+    with pytest.raises(WorkerError, match="enough"):
+        list(asked.time("pytest", sessions, longest=2.0, expected=1.0, apart=True))
+    assert tasks[0].once == compiled

@@ -17,7 +17,7 @@ from ..suites.commands import COMMANDS
 from ..suites.discovery import Suite
 from ..versions.absent import ignored_in
 from ..versions.environment import Runtime
-from ..versions.layout import import_folders, own_packages
+from ..versions.layout import PACKAGES, extension_modules, import_folders, own_packages
 from ..versions.metadata import scripts_folder, write_scripts
 from ..versions.prepare import Pair
 from ..versions.variables import new_home, variables
@@ -197,6 +197,15 @@ class Pool:
     def _runtime(self, suite: str) -> Runtime:
         return (self._pair.runtime if suite else None) or self._pair.hot_paths
 
+    @cached_property
+    def _packages_are_compiled(self) -> bool:
+        """Whether a version has packages of its own with extension modules, such as a NumPy.
+
+        Many of these do not bear to be loaded twice in a process.
+        """
+        versions = self._versions.values()
+        return any(extension_modules(version.whole / PACKAGES) for version in versions)
+
     def _started(
         self, kind: str, sides: Sequence[str], suite: str, task: Mapping[str, Any]
     ) -> TaskWorker:
@@ -204,7 +213,7 @@ class Pool:
         side = _environment_of(sides[0])
         packages, python = runtime.packages.get(side, ()), runtime.python_of(side)
         about: dict[str, Any] = {"path": list(packages), "compiled": runtime.compiled}
-        about["once"] = runtime.compiled and len(sides) == 1
+        about["once"] = len(sides) == 1 and (runtime.compiled or self._packages_are_compiled)
         if suite:
             owner = self._own.suites if self._own and "own" in sides else self._suites
             about["arguments"] = _arguments(owner[suite], task)
