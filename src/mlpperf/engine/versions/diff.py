@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .imports import module_files
+from .layout import PACKAGES
 from .sources import (
     ANY_ATTRIBUTE,
     ANY_NAME,
@@ -215,7 +216,8 @@ class _Followed:
         self.effect.elsewhere |= bool(named or self.effect.unsure or self.effect.data)
 
     def _unsure(self, name: str, why: str) -> None:
-        self.effect.unsure.setdefault(name, f"{name} {why}")
+        shown = name.removeprefix(f"{PACKAGES}/")  # of an installed package
+        self.effect.unsure.setdefault(name, f"{shown} {why}")
 
     def _bind(self, name: str, names: Iterable[str]) -> None:
         self._here.setdefault(name, set()).update(names)
