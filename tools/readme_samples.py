@@ -19,6 +19,8 @@ NAMES = {
     "verify": True,
     "race": True,
     "compare": True,
+    "release compare": True,
+    "environment compare": True,
 }
 
 
