@@ -72,14 +72,20 @@ def test_commands_code_and_generated_output_are_fine(text: str) -> None:
     assert outputs(text) == []
 
 
-def test_every_sample_has_a_command(samples: ModuleType) -> None:
-    assert set(NAMES) == {*samples.DEMO, *samples.HOT_PATHS} - samples.PREPARES
+@pytest.fixture
+def commands(samples: ModuleType) -> dict[str, str]:
+    """The command of each sample."""
+    examples = importlib.import_module("versions_examples").EXAMPLES
+    return {**samples.DEMO, **samples.HOT_PATHS, **examples}
+
+
+def test_every_sample_has_a_command(samples: ModuleType, commands: dict[str, str]) -> None:
+    assert set(NAMES) == commands.keys() - samples.PREPARES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_recorded_sample_is_of_today_s_command(samples: ModuleType, name: str) -> None:
-    command = {**samples.DEMO, **samples.HOT_PATHS}[name]
-    assert f"\n$ {command}\n" in SAMPLES[f"{name} sample"](ROOT / "records")
+def test_the_recorded_sample_is_of_today_s_command(commands: dict[str, str], name: str) -> None:
+    assert f"\n$ {commands[name]}\n" in SAMPLES[f"{name} sample"](ROOT / "records")
 
 
 def test_the_project_of_the_samples_is_always_the_same(samples: ModuleType, tmp_path: Path) -> None:
