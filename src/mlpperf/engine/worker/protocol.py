@@ -97,8 +97,7 @@ class Task:
     repeat : how often a dry run calls a series again.
     calls : of each version, when memory is counted.
     changed : what comes of each file that differs, by its path below the versions' roots.
-    sessions, contests : for timing, in random order, and samples; for a race. A series may be in
-        several.
+    sessions, contests : for timing, in random order, and samples; for a race.
     inputs : the folder of the comparison: inputs of hot paths, and further copies of versions.
     seed : of all random orders.
     """
