@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from mlpperf.engine.pool.process import START, DependentError, WorkerError
 from mlpperf.engine.worker.protocol import Message, Refusal, Task
+from mlpperf.engine.worker.watching import COMPILERS
 from mlpperf.engine.worker.wire import from_json, to_json
 from mlpperf.errors import MlpperfError
 
@@ -131,3 +133,13 @@ def forked(
             return message
 
     return Forked
+
+
+@pytest.fixture
+def like_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the compilers and threads that other tests of this process have left."""
+    for name in COMPILERS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    others = threading.active_count() - 1
+    active_count = threading.active_count
+    monkeypatch.setattr(threading, "active_count", lambda: active_count() - others)

@@ -15,7 +15,6 @@ from mlpperf.engine.worker import counting
 from mlpperf.engine.worker.counting import counted
 from mlpperf.engine.worker.counts import Counts
 from mlpperf.engine.worker.runner import PreparedRunner, Runner
-from mlpperf.engine.worker.watching import COMPILERS
 
 SOURCE = """
 import asyncio
@@ -74,11 +73,7 @@ def asynchronous():
 """
 
 
-@pytest.fixture(autouse=True)
-def no_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that other tests of this process have loaded."""
-    for name in COMPILERS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
+pytestmark = pytest.mark.usefixtures("like_a_worker")
 
 
 def module(file: Path, planted: str = "") -> dict[str, Any]:

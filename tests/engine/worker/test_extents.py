@@ -13,7 +13,6 @@ import pytest
 from mlpperf.engine.worker.counts import Extent
 from mlpperf.engine.worker.extents import extent_of
 from mlpperf.engine.worker.runner import Runner
-from mlpperf.engine.worker.watching import COMPILERS
 
 SOURCE = """
 import threading
@@ -65,11 +64,7 @@ def catches():
 """
 
 
-@pytest.fixture(autouse=True)
-def no_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that other tests of this process have loaded."""
-    for name in COMPILERS:
-        monkeypatch.delitem(sys.modules, name, raising=False)
+pytestmark = pytest.mark.usefixtures("like_a_worker")
 
 
 number = itertools.count()
