@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, LARGEST_LOG, ratio_interval, student_interval
+from ..statistics.intervals import CONFIDENCE, LARGEST_LOG, ratio_interval
 from ..statistics.quantiles import normal_quantile, student_quantile
 from ..suites.series import THRESHOLD
 from .alarms import FALSE_ALARM, UNEVEN_ALARM
@@ -31,12 +31,11 @@ def conclude(
     usual, estimate = estimate, estimate.of_averages(UNEVEN_ALARM / series)
     strict = estimate.interval(_confidence(series))
     judged = strict.low > 0
-    by_student = student_interval(estimate.log_ratio, estimate.error, estimate.freedom)
     return replace(
         finding,
         average=estimate is not usual,
         processes=len(estimate.log_ratios),
-        ratio=estimate.interval(CONFIDENCE) if judged else by_student,
+        ratio=estimate.interval(CONFIDENCE) if judged else estimate.by_student(),
         ratio_error=estimate.error,
         ratio_freedom=estimate.freedom,
         judged=judged,

@@ -137,10 +137,12 @@ class Finding:
     @property
     def _functions_look_changed(self) -> bool:
         """Whether its changed functions suggest a change of the threshold at least."""
-        if not (decisive := self._decisive):
-            return False
-        ratio, most = decisive.interval, 1 + self.threshold
-        beyond = ratio.median >= most or ratio.median <= 1 / most
+        decisive = self._decisive
+        return decisive is not None and self._looks_changed(decisive.interval)
+
+    def _looks_changed(self, ratio: Interval) -> bool:
+        """Whether a ratio is beyond the threshold, and its interval excludes no change."""
+        beyond = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
         return beyond and not ratio.low <= 1 <= ratio.high
 
     @property
@@ -248,8 +250,7 @@ class Finding:
             return Judgement(verdict, processes=self.processes, by_functions=by_functions)
         ratio = self.ratio
         beyond = _extent(ratio)
-        beyond_threshold = abs(math.log(ratio.median)) >= math.log1p(self.threshold)
-        looks = beyond_threshold and not self.judged and not ratio.low <= 1 <= ratio.high
+        looks = not self.judged and self._looks_changed(ratio)
         if self.within_bounds and not looks:
             return Judgement(Verdict.UNCHANGED, beyond, self.processes)
         if unchanged := self._unchanged_by_functions():

@@ -28,7 +28,7 @@ import numpy as np
 
 from ..history.fields import MOST, UNKNOWN, Bounds, Share
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, Interval, student_interval
+from ..statistics.intervals import CONFIDENCE, Interval
 from ..suites.series import Series
 from ..versions.diff import Changes
 from ..versions.layout import BUILT
@@ -73,10 +73,7 @@ class ChangedFunctions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def interval(self) -> Interval:
         """The ratio, with infinite bounds where it has none; NaN if it is unknown."""
-        one = self.ratio
-        if one.median is None:
-            return Interval(math.nan, math.nan, math.nan)
-        return Interval(one.median, one.low or 0.0, math.inf if one.high is None else one.high)
+        return self.ratio.interval
 
     def contradicts(self, whole: Interval) -> bool:
         """Whether its interval and that of the whole call exclude each other."""
@@ -131,11 +128,7 @@ class MarkedTimes:
             return known
         strict = _wider(estimate.interval(1 - 2 * MARKS_ALARM / series), self.bias)
         by_ranks = strict.low > 0
-        ratio = (
-            estimate.interval(CONFIDENCE)
-            if by_ranks
-            else student_interval(estimate.log_ratio, estimate.error, estimate.freedom)
-        )
+        ratio = estimate.interval(CONFIDENCE) if by_ranks else estimate.by_student()
         wide = _wider(ratio, self.bias)
         return msgspec.structs.replace(
             known,

@@ -20,7 +20,6 @@ from ..history.fields import Amount, Bounds, Bytes, Count, Number, Positive, Sha
 from ..history.reading import each_line, read_records
 from ..history.records import Origin
 from ..machine.environment import Environment
-from ..statistics.intervals import UNKNOWN, Interval
 from ..statistics.verdicts import Judgement, Reason, Verdict
 from ..suites.policy import NONE as NO_POLICY
 from ..suites.policy import Policy
@@ -286,17 +285,12 @@ def _given(record: object, kind: type[Any], derived: Collection[str] = ()) -> di
 def _finding(one: WholeSeries) -> Finding:
     if not all(one.values.values()):
         raise ValueError("a series has no values")
-    ratio = one.ratio
-    interval = UNKNOWN
-    if ratio.median is not None:
-        high = math.inf if ratio.high is None else ratio.high
-        interval = Interval(ratio.median, ratio.low or 0.0, high)
     times = {"base": one.seconds.base, "head": one.seconds.head}
     return Finding(
         **_given(one, Finding, ("series", "untimed", "ratio", "seconds", "memory")),
         series=one.named,
         untimed=_untimed(one.verdict),
-        ratio=interval,
+        ratio=one.ratio.interval,
         seconds={side: value for side, value in times.items() if value is not None},
         memory={side: msgspec.to_builtins(taken) for side, taken in one.memory.items()},
     )

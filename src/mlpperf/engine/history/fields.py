@@ -16,6 +16,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from ..statistics import intervals
+
 Shape = TypeVar("Shape")
 MOST = 1e18  # far beyond any measurement; its square and its inverse are still finite
 # pandas counts nanoseconds since 1970 in 64 bits, which end in the year 2262.
@@ -49,6 +51,14 @@ class Bounds(msgspec.Struct, frozen=True):
             raise ValueError("low, median and high are not in this order")
         if self.median is None and values:
             raise ValueError("there are bounds without a median")
+
+    @property
+    def interval(self) -> intervals.Interval:
+        """The same, with infinite bounds where it has none; NaN if its median is not known."""
+        if self.median is None:
+            return intervals.UNKNOWN
+        high = math.inf if self.high is None else self.high
+        return intervals.Interval(self.median, self.low or 0.0, high)
 
 
 UNKNOWN = Bounds(None, None, None)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import Interval, student_interval
+from ..statistics.intervals import Interval
 from ..statistics.quantiles import student_quantile
 from ..statistics.verdicts import Verdict
 from .result import verdict_of
@@ -35,7 +35,7 @@ def interval(estimate: RatioEstimate) -> Interval:
     if processes < FIRST:
         return Interval(math.exp(estimate.log_ratio), 0.0, math.inf)
     wrong = LOOKS[max(look for look in LOOKS if look <= processes)]
-    return student_interval(estimate.log_ratio, estimate.error, estimate.freedom, 1 - wrong)
+    return estimate.by_student(1 - wrong)
 
 
 def certain(speedup: Interval, processes: int) -> bool:

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .intervals import Interval, ratio_interval, walsh_averages
+from .intervals import (
+    CONFIDENCE,
+    Interval,
+    ratio_interval,
+    student_interval,
+    walsh_averages,
+)
 from .robust import ROW, Times, quickest
 from .slow_blocks import SlowBlocks, differ
 
@@ -190,3 +196,7 @@ class RatioEstimate:
     def interval(self, confidence: float) -> Interval:
         """The signed-rank interval of the ratio over the processes, weighted by their errors."""
         return ratio_interval(np.exp(self.log_ratios), confidence, self.errors)
+
+    def by_student(self, confidence: float = CONFIDENCE) -> Interval:
+        """Student's interval of the ratio, for too few processes for the signed-rank interval."""
+        return student_interval(self.log_ratio, self.error, self.freedom, confidence)

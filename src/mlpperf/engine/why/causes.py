@@ -15,7 +15,7 @@ import numpy as np
 
 from ..compare.flame import Flame
 from ..statistics.estimates import RatioEstimate
-from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval, student_interval
+from ..statistics.intervals import CONFIDENCE, UNKNOWN, Interval
 from ..suites.series import THRESHOLD, Series
 from ..versions.parts import Diff, Parts
 from .experiment import NOTHING, Blocks, Logs, log_ratio
@@ -61,7 +61,7 @@ class Estimate:
             return strict
         if not self.known:
             return Interval(math.exp(self.log), 0.0, math.inf)
-        return student_interval(self.log, self.error, self._estimate.freedom, confidence)
+        return self._estimate.by_student(confidence)
 
     def excludes_none(self, confidence: float) -> bool:
         """Whether the interval excludes "no change"."""
