@@ -61,9 +61,9 @@ class Explained:
         """The same on a terminal."""
         from ..engine.why import text
 
-        return (
-            [text(self.causes, samples=False)] if self.causes else [*filter(None, [self.sentence])]
-        )
+        if self.causes:
+            return [text(self.causes, samples=False)]
+        return [self.sentence] if self.sentence else []
 
 
 def explained(

@@ -205,17 +205,23 @@ def test_samples_that_nobody_reads_end_their_process(hot_paths: Any) -> None:
     assert not psutil.Process().children()
 
 
-@pytest.mark.parametrize(("suite", "longest"), [("pytest", 2.0), ("", 2.0 + module.COMPILING)])
-def test_a_hot_path_may_compile_at_its_first_call_in_a_process_that_times(
-    suite: str, longest: float, pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = []
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The tasks of workers, none of which does its work."""
+    given = []
 
     def worker(task: Any, *_: Any, **where: Any) -> Any:
-        tasks.append(task)
+        given.append(task)
         raise WorkerError("enough")
 
     monkeypatch.setattr(module, "TaskWorker", worker)
+    return given
+
+
+@pytest.mark.parametrize(("suite", "longest"), [("pytest", 2.0), ("", 2.0 + module.COMPILING)])
+def test_a_hot_path_may_compile_at_its_first_call_in_a_process_that_times(
+    suite: str, longest: float, pool: Callable[..., Pool], tasks: list[Any]
+) -> None:
     sessions = [Session(EDGE, 0.1, False)]
     with pytest.raises(WorkerError, match="enough"):
         list(pool().time(suite, sessions, longest=2.0, expected=1.0))
@@ -224,16 +230,9 @@ def test_a_hot_path_may_compile_at_its_first_call_in_a_process_that_times(
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_packages_of_a_version_with_extension_modules_are_loaded_once(
-    compiled: bool, pool: Callable[..., Pool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiled: bool, pool: Callable[..., Pool], tasks: list[Any], tmp_path: Path
 ) -> None:
     """A NumPy of its own, of which a second copy in the process would fail."""
-    tasks = []
-
-    def worker(task: Any, *_: Any, **where: Any) -> Any:
-        tasks.append(task)
-        raise WorkerError("enough")
-
-    monkeypatch.setattr(module, "TaskWorker", worker)
     asked = pool()
     held = tmp_path / "head" / PACKAGES / f"quick{EXTENSION_SUFFIXES[0] if compiled else '.py'}"
     held.parent.mkdir()

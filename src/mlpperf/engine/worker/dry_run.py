@@ -112,7 +112,7 @@ def touched(
     following: Names | None,
     longest: float,
     watch: Watch,
-    seconds: float = 0.0,
+    seconds: float,
 ) -> Reason:
     """Why a series may run what is watched for.
 
@@ -141,7 +141,7 @@ def touched(
                     runner.block(())
                 itself, shared = watch.why, "" if watch.why else first
         always = bool(itself)
-        if not (shared or itself) and seconds:
+        if not (shared or itself):
             with at_most(longest + seconds), watch:
                 _call_again(runner, seconds)
             itself = watch.why

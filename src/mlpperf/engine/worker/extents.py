@@ -15,12 +15,7 @@ from collections.abc import Mapping, Sequence
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
-from .counting import (
-    THREADED,
-    FunctionNames,
-    NotCountableError,
-    undisturbed,
-)
+from .counting import THREADED, FunctionNames, NotCountableError, undisturbed
 from .counts import Extent
 from .runner import Call, Runner
 from .tracing import RESUMED
