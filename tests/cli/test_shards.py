@@ -80,3 +80,9 @@ def test_a_variable_that_is_not_set_is_no_default(option: str, in_project: Any) 
     done = in_project("compare", "main", f"--{option}=")
     assert done.exit_code == 2
     assert done.stderr == f"mlpperf: {option} of compare takes a value, not an empty text.\n"
+
+
+def test_an_empty_text_is_refused_in_the_name_of_the_command(in_project: Any) -> None:
+    done = in_project("why", "--base=")
+    assert done.exit_code == 2
+    assert done.stderr == "mlpperf: base of why takes a value, not an empty text.\n"

@@ -41,7 +41,7 @@ class TakingCommand(TyperCommand):
         rest = super().parse_args(ctx, args)
         if empty := next((name for name, value in ctx.params.items() if value == ""), ""):
             option = empty.strip("_").replace("_", "-")
-            raise MlpperfError(f"{option} of compare takes a value, not an empty text.")
+            raise MlpperfError(f"{option} of {self.name} takes a value, not an empty text.")
         return rest
 
 
