@@ -24,6 +24,8 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.layout import BUILT, SOURCES
+from mlpperf.engine.versions.prepare import Pair
+from mlpperf.engine.versions.version import Version
 from mlpperf.engine.worker.counts import Counts, Executed
 from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun
 
@@ -174,8 +176,8 @@ def counted(
     bytecodes: float | None = None,
     root: Path = Path("nowhere"),
 ) -> Finding:
-    version = SimpleNamespace(root=root)
-    pair = SimpleNamespace(isolated=isolated, base=version, head=version)
+    version = Version("version", None, root)
+    pair = Pair(version, version, isolated=isolated)
     context: Any = SimpleNamespace(pool=pool, pair=pair, progress=lambda text: None)
     run = DryRun(ONE.names, took={side: CallTime(seconds, seconds) for side in SIDES})
     answers = count_calls(context, {ONE: run}, [ONE], 100.0)

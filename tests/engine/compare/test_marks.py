@@ -27,6 +27,7 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Verdict
 from mlpperf.engine.suites.series import Series
 from mlpperf.engine.versions.diff import Changes, Effect
+from mlpperf.engine.versions.layout import PACKAGES
 from mlpperf.engine.worker.counts import Counts, Executed, Extent
 from mlpperf.engine.worker.protocol import CallTime, Counted, DryRun, Extents
 
@@ -180,12 +181,14 @@ def planned(
     head: Extent = SAME,
     elsewhere: bool = False,
     counted: dict[str, Counts] | None = None,
+    sources: dict[str, str] | None = None,
 ) -> tuple[ChangedFunctions, MarkedTimes | None]:
     run = DryRun(ONE.names, took={side: CallTime(0.01, 0.01) for side in ("base", "head")})
     changes = Changes("", {"a.py": Effect(elsewhere=elsewhere)})
     extents = {ONE: Extents(ONE.names, {"base": base, "head": head})}
     of_calls = {ONE: Counted(ONE.names, counted)} if counted else {}
-    known, marked = plan_marks(changes, {ONE: run}, extents, of_calls)
+    of_sides = dict.fromkeys(("base", "head"), sources or {})
+    known, marked = plan_marks(changes, {ONE: run}, extents, of_calls, of_sides)
     return known[ONE], marked.get(ONE)
 
 
@@ -223,7 +226,7 @@ def test_nothing_follows_where_more_than_functions_changed() -> None:
 
 def test_what_could_not_be_followed_is_not_marked() -> None:
     run = DryRun(ONE.names, took={side: CallTime(0.01, 0.01) for side in ("base", "head")})
-    known, marked = plan_marks(Changes(), {ONE: run}, {}, {})
+    known, marked = plan_marks(Changes(), {ONE: run}, {}, {}, {})
     assert "could not be followed" in known[ONE].not_timed
     assert not marked
 
@@ -254,6 +257,21 @@ def test_counted_bytecodes_of_the_rest_have_to_be_the_same() -> None:
     assert other.rest == "the rest of the call executes other bytecodes"
     unknown = {"base": counts(10, 5), "head": Counts(not_counted="it runs threads")}
     assert planned(counted=unknown)[0].rest == "its bytecodes were not counted: it runs threads"
+
+
+@pytest.mark.parametrize(
+    ("file", "sources"), [(f"{PACKAGES}/a.py", {}), ("b/a.py", {"b/a.py": "a.py"})]
+)
+def test_counts_name_the_files_of_the_repository_and_so_do_marks(
+    file: str, sources: dict[str, str]
+) -> None:
+    """Where an installed package changed, or a project that is built, whose files are others."""
+    there = Extent({f"{file}:3:changed": 2}, {}, [f"{file}:changed"], rest="r", flow="f")
+    counted = {"base": counts(10, 5), "head": counts(20, 5)}
+    known, marked = planned(there, there, counted=counted, sources=sources)
+    assert known == ChangedFunctions(functions=[PLACE])
+    assert marked
+    assert marked.marks == {"base": there.entries, "head": there.entries}
 
 
 # --- how they are shown and recorded --------------------------------------------------------------

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from ..pool.process import WorkerError
 from ..suites.series import Series
-from ..versions.layout import PACKAGES, built_from
+from ..versions.layout import in_repository
 from ..words import count
 from ..worker.counts import Counts
 from ..worker.protocol import Counted, DryRun
-from .context import SIDES, Context
+from .context import Context
 from .dry_run import by_suite
 from .finding import Finding
 from .work import Work
@@ -53,7 +53,7 @@ def count_calls(
         return {}
     chosen = affordable((one for one in series if one.suite), runs, budget)
     answers: dict[Series, Counted] = {}
-    sources = {side: built_from(getattr(context.pair, side).root) for side in SIDES}
+    sources = context.pair.sources
     for suite, some in by_suite(chosen).items():
         context.progress(f"counting the bytecodes of {count(len(some), 'benchmark')}")
         names = [one.names for one in some]
@@ -71,11 +71,7 @@ def count_calls(
 
 def _at_sources(counts: Counts, sources: Mapping[str, str]) -> Counts:
     """The counts with each function in the file that its file was built from, or installed as."""
-    functions = {}
-    for name, executed in counts.functions.items():
-        file, place, rest = name.partition(":")
-        own = sources.get(file, file).removeprefix(f"{PACKAGES}/")
-        functions[f"{own}{place}{rest}"] = executed
+    functions = {in_repository(name, sources): one for name, one in counts.functions.items()}
     return replace(counts, functions=functions)
 
 

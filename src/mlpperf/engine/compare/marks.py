@@ -20,7 +20,7 @@ no time in one version, the call would not change by more.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -31,7 +31,7 @@ from ..statistics.estimates import RatioEstimate
 from ..statistics.intervals import CONFIDENCE, Interval
 from ..suites.series import Series
 from ..versions.diff import Changes
-from ..versions.layout import BUILT
+from ..versions.layout import in_repository
 from ..worker.counts import Extent
 from ..worker.protocol import Counted, DryRun, Extents
 from .alarms import MARKS_ALARM
@@ -147,8 +147,12 @@ def plan_marks(
     runs: Mapping[Series, DryRun],
     extents: Mapping[Series, Extents],
     counted: Mapping[Series, Counted],
+    sources: Mapping[str, Mapping[str, str]],
 ) -> tuple[dict[Series, ChangedFunctions], dict[Series, MarkedTimes]]:
-    """What is known of the changed functions of each of `runs`, and how to time them."""
+    """What is known of the changed functions of each of `runs`, and how to time them.
+
+    `sources` are those of the pair, by which `counted` names its files.
+    """
     known, marked = {}, {}
     elsewhere = next((name for name, effect in changes.effects.items() if effect.elsewhere), "")
     for series, run in runs.items():
@@ -162,8 +166,10 @@ def plan_marks(
         if why or not answer:
             known[series] = ChangedFunctions(not_timed=why)
             continue
-        named = [_place(name) for name in answer.sides["head"].entries]
-        rest = _rest(answer.sides, counted.get(series))
+        entries = answer.sides["head"].entries
+        named = [_place(in_repository(name, sources["head"])) for name in entries]
+        within = {in_repository(f, sources[s]) for s in SIDES for f in answer.sides[s].within}
+        rest = _rest(answer.sides, within, counted.get(series))
         known[series] = ChangedFunctions(rest=rest, functions=named[:NAMED_MOST])
         costs = [_cost(answer.sides[side]) for side in SIDES]
         bias = abs(costs[1] - costs[0]) / run.call_seconds
@@ -186,8 +192,11 @@ def _cost(extent: Extent) -> float:
     return MARK_SECONDS * (sum(extent.entries.values()) + sum(extent.nested.values()))
 
 
-def _rest(sides: Mapping[str, Extent], counted: Counted | None) -> str:
-    """Why what lies outside of the changed functions may not be the same work."""
+def _rest(sides: Mapping[str, Extent], within: Set[str], counted: Counted | None) -> str:
+    """Why what lies outside of the changed functions may not be the same work.
+
+    `within`: the functions that are entered within these, as `counted` names them.
+    """
     base, head = (sides[side] for side in SIDES)
     if base.rest != head.rest:
         return "the rest of the call runs other functions"
@@ -195,7 +204,6 @@ def _rest(sides: Mapping[str, Extent], counted: Counted | None) -> str:
         for one in counted.counts.values():
             if one.not_counted:  # such as calls of one version that do not execute the same
                 return f"its bytecodes were not counted: {one.not_counted}"
-        within = {*base.within, *head.within}
         places = differences(*(counted.counts[side] for side in SIDES))
         if any(f"{file}:{name}" not in within for (file, name), _, _ in places):
             return "the rest of the call executes other bytecodes"
@@ -206,4 +214,4 @@ def _rest(sides: Mapping[str, Extent], counted: Counted | None) -> str:
 
 def _place(name: str) -> str:
     file, line, function = name.rsplit(":", 2)
-    return f"{function} ({file.removeprefix(f'{BUILT}/')}:{line})"
+    return f"{function} ({file}:{line})"

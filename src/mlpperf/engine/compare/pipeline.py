@@ -199,7 +199,7 @@ def _steps(
     marked: Mapping[Series, MarkedTimes] = {}
     if changes and not (changes.unknown or context.pair.isolated or context.pair.compiled):
         plain = {s: runs[s] for s in set(countable) - apart if s.suite not in planned.registered}
-        known, marked = plan_marks(changes, plain, touched.extents, counted)
+        known, marked = plan_marks(changes, plain, touched.extents, counted, context.pair.sources)
         findings |= {s: replace(findings[s], changed_functions=one) for s, one in known.items()}
     unknown = (changes.unknown if changes else "") or reason_for_all(reasons)
     if unknown or changes is None:  # else what is run while loading is the same

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path, PurePosixPath
 
@@ -50,6 +50,15 @@ def built_from(root: Path) -> dict[str, str]:
     file = root / BUILT / SOURCES
     sources: dict[str, str] = json.loads(file.read_bytes()) if file.is_file() else {}
     return sources
+
+
+def in_repository(name: str, sources: Mapping[str, str]) -> str:
+    """A name that begins with `file:`, with the file that this was built from, or installed as.
+
+    `sources` are those of `built_from`.
+    """
+    file, colon, rest = name.partition(":")
+    return f"{sources.get(file, file).removeprefix(f'{PACKAGES}/')}{colon}{rest}"
 
 
 def needed_projects(root: Path, copy: Path) -> list[Path]:

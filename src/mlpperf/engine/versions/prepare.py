@@ -31,7 +31,14 @@ from .environment import (
     packages,
     unmet,
 )
-from .layout import PACKAGES, extension_modules, import_folders, needed_projects, project_named
+from .layout import (
+    PACKAGES,
+    built_from,
+    extension_modules,
+    import_folders,
+    needed_projects,
+    project_named,
+)
 from .metadata import complete, write_scripts
 from .own import Own, differ, share
 from .release import with_release
@@ -137,6 +144,11 @@ class Pair:
     @cached_property
     def _ignored(self) -> dict[str, str]:
         return ignored_modules(self.head)
+
+    @cached_property
+    def sources(self) -> dict[str, dict[str, str]]:
+        """Which file each built Python file comes from, by version; see `layout.built_from`."""
+        return {side: built_from(getattr(self, side).root) for side in ("base", "head")}
 
     @property
     def interpreter(self) -> tuple[str, tuple[str, ...]]:
