@@ -64,7 +64,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     from ..engine.suites.discovery import discover
     from ..engine.suites.pyproject import entries
     from ..engine.suites.settings import settings
-    from ..engine.versions.repository import project_folder
+    from ..engine.versions.repository import main_branch, project_folder
     from ..engine.versions.scratch import scratch
     from ..engine.versions.version import checked_out
 
@@ -105,7 +105,7 @@ def init(
     write_all({file: text for one in set_ups for file, text in one.contents.items()}, top)
     for message in messages:
         typer.echo(message)
-    typer.echo(f"Next: mlpperf compare {_usual_base(top)}")
+    typer.echo(f"Next: mlpperf compare {main_branch(top)}")
 
 
 def _projects(folder: Path) -> list[Benchmarks]:
@@ -116,7 +116,7 @@ def _projects(folder: Path) -> list[Benchmarks]:
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of
     from ..engine.versions.layout import PROJECT_FILES, projects_in
-    from ..engine.versions.repository import project_folder
+    from ..engine.versions.repository import main_branch, project_folder
 
     top, below = project_folder(folder)
     root = top / below
@@ -216,7 +216,7 @@ def first_steps(folder: Path) -> str:
     from ..engine.git import query
 
     is_repository = query("rev-parse", "--git-dir", folder=folder) is not None
-    return FIRST_STEPS.format(base=_usual_base(folder) if is_repository else "main")
+    return FIRST_STEPS.format(base=main_branch(folder) if is_repository else "main")
 
 
 def _service(top: Path) -> Ci:
@@ -226,20 +226,3 @@ def _service(top: Path) -> Ci:
     remotes = query("remote", "--verbose", folder=top) or ""
     is_gitlab = (top / ".gitlab-ci.yml").is_file() and not (top / ".github").is_dir()
     return "gitlab" if is_gitlab or "gitlab" in remotes else "github"
-
-
-def _usual_base(top: Path) -> str:
-    """The main branch: the remote's default, or one of the usual names, or HEAD."""
-    from ..engine.git import query
-
-    def is_there(reference: str) -> bool:
-        return bool(query("rev-parse", "--verify", "--quiet", reference, folder=top))
-
-    remote = query("symbolic-ref", "--short", "refs/remotes/origin/HEAD", folder=top) or ""
-    names = [remote.removeprefix("origin/"), "main", "master", "trunk", "develop"]
-    for name in filter(None, names):
-        if is_there(f"refs/heads/{name}"):
-            return name
-    if remote and is_there(f"refs/remotes/{remote}"):
-        return remote
-    return query("symbolic-ref", "--quiet", "--short", "HEAD", folder=top) or "HEAD"

@@ -90,6 +90,14 @@ NO_COMMITS = [
 ]
 
 
+def test_a_name_that_is_nearly_one_is_asked_about(project: Any) -> None:
+    project.commit("first")
+    project.git("tag", "v1.0-beta")
+    for name, meant in (("master", "main"), ("maim", "main"), ("v1.0-bate", "v1.0-beta")):
+        sentence = refusal(commit_named, name, project.folder)
+        assert sentence == f"There is no commit {name!r} here; did you mean {meant!r}?"
+
+
 def test_no_such_commit_is_one_sentence_and_nothing_runs(project: Any) -> None:
     before = state(project)
     for name in NO_COMMITS:

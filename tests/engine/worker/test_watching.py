@@ -158,7 +158,7 @@ def each(
 
 
 def test_only_what_runs_it_is_touched(tmp_path: Path) -> None:
-    changed = "runs what changed in src/town/streets.py"
+    changed = "changed code runs in src/town/streets.py"
     assert touched(tmp_path, PYTEST, WALK) == {
         "test_stand": "",
         "test_walk": changed,
@@ -178,7 +178,7 @@ def test_what_only_some_calls_run_is_seen(tmp_path: Path) -> None:
         "next(OTHER) > 10**6 and streets.walk()",
         "streets.walk()",
     ]
-    changed = "runs what changed in src/town/streets.py"
+    changed = "changed code runs in src/town/streets.py"
     answers = each(tmp_path, before, calls, WALK)
     assert list(answers.values()) == [changed, "", "", changed]
     assert FOLLOWED == ["test_3"], "one call shows nothing of what only some calls run"
@@ -232,7 +232,7 @@ def test_it_is_seen_however_it_is_called(tmp_path: Path) -> None:
         "signal.raise_signal(signal.SIGUSR1)",
     ]
     answers = each(tmp_path, CALLS, calls, WALK)
-    assert answers == dict.fromkeys(calls, "runs what changed in src/town/streets.py")
+    assert answers == dict.fromkeys(calls, "changed code runs in src/town/streets.py")
 
 
 STEPS = """
@@ -404,7 +404,7 @@ def test_what_runs_while_the_suite_is_loaded_touches_all(tmp_path: Path) -> None
     tests = PYTEST.replace("CACHE = []", "CACHE = [streets.at_loading()]")
     answers = touched(tmp_path, tests, LOADING)
     assert set(answers.values()) == {
-        "runs what changed in src/town/streets.py (when the suite is loaded)"
+        "changed code runs in src/town/streets.py (when the suite is loaded)"
     }
 
 

@@ -291,7 +291,7 @@ def notes(result: Comparison) -> list[str]:
         sentences.append(f"The environments differ: {differing}.")
     if timed:
         again = sum(f.processes > SCREENING.processes for f in timed)
-        followed = f"; re-timed {again:,} that looked changed or were unclear" if again else ""
+        followed = f"; re-timed {again:,} that looked changed or unclear" if again else ""
         sentences += [
             f"Timed {count(len(timed), 'benchmark')} in {result.total:.0f} s{followed}.",
             *_by_functions(timed),

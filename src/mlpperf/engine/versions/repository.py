@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from ...errors import MlpperfError
@@ -19,6 +20,8 @@ from .layout import PROJECT_FILES
 
 # How a requirement begins that has a version, which no name of a commit does.
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[^\]]*\]\s*)?(===|==|~=|!=|<=|>=|<|>)")
+MAIN_BRANCHES = ("main", "master", "trunk", "develop")
+ALIKE = 0.75  # from which on a name is taken for a typing error of another one
 
 
 @dataclass(frozen=True)
@@ -137,16 +140,43 @@ def commit_named(revision: str, folder: Path) -> str:
     except MlpperfError as reason:
         if isinstance(reason.__cause__, OSError):  # git cannot be run
             raise
-        hint = unshallow(folder) or "see git log --all"
+        hint = unshallow(folder) or _similar(revision, folder) or "see git log --all"
         if ".." in revision:
             hint = "two commits are two arguments, BASE and HEAD"
-        raise MlpperfError(f"There is no commit {revision!r} here; {hint}.") from None
+        sentence = f"There is no commit {revision!r} here; {hint}"
+        raise MlpperfError(sentence if hint.endswith("?") else f"{sentence}.") from None
     name = re.split(r"@\{|[~^:]", revision)[0]
     if len(commits := _references(name, folder)) > 1:
         raise MlpperfError(
             f"{name!r} names several commits: {' and '.join(commits)}; write one of these instead."
         )
     return commit
+
+
+def main_branch(folder: Path) -> str:
+    """The main branch: the remote's default, or one of the usual names, or HEAD."""
+    remote = query("symbolic-ref", "--short", "refs/remotes/origin/HEAD", folder=folder) or ""
+    branches = _names(folder, "refs/heads")
+    for name in (remote.removeprefix("origin/"), *MAIN_BRANCHES):
+        if name in branches:
+            return name
+    if remote in _names(folder, "refs/remotes"):
+        return remote
+    return query("symbolic-ref", "--quiet", "--short", "HEAD", folder=folder) or "HEAD"
+
+
+def _similar(revision: str, folder: Path) -> str:
+    """The question whether a branch or tag of a similar name is meant; empty if there is none."""
+    named = [main_branch(folder)] if revision in MAIN_BRANCHES else []
+    names = _names(folder, "refs/heads", "refs/tags", "refs/remotes")
+    meant = [*named, *get_close_matches(revision, names, 1, ALIKE)]
+    return f"did you mean {meant[0]!r}?" if meant else ""
+
+
+def _names(folder: Path, *below: str) -> list[str]:
+    """The short names of the references below these."""
+    listed = query("for-each-ref", "--format=%(refname:short)", *below, folder=folder)
+    return (listed or "").split()
 
 
 def _references(name: str, folder: Path) -> list[str]:

@@ -22,7 +22,7 @@ from .asked import folder_of, on_asking
 from .origins import is_standard
 
 # How a reason ends that holds for all series: it was found while their suite was loaded.
-RUNS = "runs what changed in"
+RUNS = "changed code runs in"
 WHEN_LOADED = " (when the suite is loaded)"
 PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.spawn", "pty.spawn", "os.startfile"}
 PROCESSES |= {"os.fork", "os.forkpty", "os.posix_spawn"}
