@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from mlpperf.engine.statistics.intervals import Interval
 from mlpperf.engine.statistics.verdicts import Judgement, Verdict
 from mlpperf.engine.suites.policy import Acceptance, Policy
 from mlpperf.engine.suites.series import Series
+from mlpperf.engine.why import Causes, Effect, Explanation
+from mlpperf.engine.why import record as record_of_causes
 
 BASE, HEAD = "ab" * 20, "cd" * 20
 HOSTILE = "test_<script>alert(1)</script>\"'\x1b[31m\n" + 200 * "x"
@@ -55,11 +57,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
     """The folder of a report about some comparisons, outside of any repository."""
     monkeypatch.chdir(tmp_path)
 
-    def of(*results: Comparison, dirty: bool = False) -> Path:
-        lines = as_records("comparison", CodeVersion(HEAD, dirty), map(record, results))
-        for number, line in enumerate(lines):
-            line["time"] = f"2026-05-01T00:{number // 60:02d}:{number % 60:02d}+00:00"
-        append(lines, tmp_path / "records", "comparisons")
+    def of(
+        *results: Comparison, dirty: bool = False, causes: Mapping[int, Causes] | None = None
+    ) -> Path:
+        for kind, found in (
+            ("comparison", list(enumerate(map(record, results)))),
+            ("causes", [(at, record_of_causes(one)) for at, one in (causes or {}).items()]),
+        ):
+            lines = as_records(kind, CodeVersion(HEAD, dirty), [one for _, one in found])
+            for (number, _), line in zip(found, lines, strict=True):
+                line["time"] = f"2026-05-01T00:{number // 60:02d}:{number % 60:02d}+00:00"
+            append(lines, tmp_path / "records", "causes" if kind == "causes" else "comparisons")
         material = gather(tmp_path / "records", None, None)
         return write(tmp_path / "site", material, [], "demo").parent
 
@@ -245,3 +253,40 @@ def test_what_a_call_executes_is_shown_beside_the_verdict(site: Callable[..., Pa
     verdicts = [row[5] for row in rows(html)]
     assert "slower +10 % bytecodes, most in read (town.py:3)" in verdicts[0]
     assert " same work, bytecode for bytecode (C code is not counted)" in verdicts[1]
+
+
+def causes_of(name: str, part: str, head: str | None) -> Causes:
+    """A search that finds `part` guilty of a slowdown."""
+    by = Interval(1.11, 1.1, 1.12)
+    same = Interval(1.0, 0.99, 1.01)
+    series = Series("tests/test_it.py", "", name, "pytest")
+    effect = Effect((part,), by, by, same, True, ("@@ -3 +3 @@\n-a\n+b",))
+    commits: dict[str, str | None] = {"base": BASE, "head": head}
+    explanation = Explanation(series, by, (effect,), same, 0.0, 8)
+    return Causes(BASE, head or "the working tree", commits, (explanation,), 1, 1)
+
+
+@pytest.mark.parametrize("head", [HEAD, None])
+@pytest.mark.parametrize("dirty", [True, False])
+def test_the_causes_are_on_the_page_of_what_they_explain(
+    site: Callable[..., Path], head: str | None, dirty: bool
+) -> None:
+    slower = comparison(timed("a", 0.1, significant=True), head=head)
+    causes = {1: causes_of("a", "first (a.py:3)", head), 3: causes_of("a", "then (a.py:9)", head)}
+    folder = site(
+        slower, comparison(timed("a", 0.0), head=head), slower, dirty=dirty, causes=causes
+    )
+    pages = folder.glob("comparison-*.html")
+    named = [re.findall(r"first \(a|then \(a", page.read_text("utf-8")) for page in pages]
+    if head or not dirty:  # always the same code, so that the latest causes hold
+        assert [set(one) for one in named] == [{"then (a"}] * 3
+    else:  # the working tree of each comparison may be another one
+        assert sorted(map(set, named), key=str) == [set(), {"first (a"}, {"then (a"}]
+
+
+def test_the_first_page_leads_to_a_comparison_of_the_working_tree(
+    site: Callable[..., Path],
+) -> None:
+    folder = site(comparison(timed("a", 0.1, significant=True), head=None))
+    (page,) = folder.glob("comparison-*.html")
+    assert f'href="{page.name}"' in (folder / "index.html").read_text("utf-8")

@@ -55,7 +55,8 @@ def causes_section(record: CausesRecord) -> Section:
         )
         if sources:
             blocks.append(Code(sources))
-    blocks.append(Prose(HOW_TO_READ, quiet=True))
+    when = f"Measured at {record.time[11:16]} UTC on {record.time[:10]}. "
+    blocks.append(Prose(when + HOW_TO_READ, quiet=True))
     for flame in record.flames:
         name = plain(flame.named.name)
         alt = f"functions of {name} below their callers; the table has those that differ most"

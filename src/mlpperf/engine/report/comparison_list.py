@@ -31,7 +31,7 @@ def comparison_list(site: Draft) -> None:
         verdict = f"{count(len(records), 'comparison')}; {changed:,} show a change."
         newest = list(reversed(records[-COMPARISONS_MOST:]))
         for where, here in grouped(newest, lambda record: record.place).items():
-            sections.append(Section(f"On {plain(str(where))}", [_list(site, here)]))
+            sections.append(Section(f"On {plain(str(where))}", [listed(site, here)]))
         if len(records) > COMPARISONS_MOST:
             verdict += f" The newest {COMPARISONS_MOST} are listed."
     else:
@@ -43,7 +43,8 @@ def comparison_list(site: Draft) -> None:
     site.pages.append(Page("compare.html", "Compare", verdict, sections, "Compare", empty=empty))
 
 
-def _list(site: Draft, records: Sequence[ComparisonRecord]) -> Table:
+def listed(site: Draft, records: Sequence[ComparisonRecord]) -> Table:
+    """A row for each comparison, which leads to its page."""
     rows: list[Sequence[Cell]] = []
     for record in records:
         base, head = sides(record)

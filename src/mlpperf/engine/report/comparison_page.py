@@ -83,8 +83,7 @@ def comparison_page(site: Draft, record: ComparisonDetails, left_out: Sequence[S
     else:
         blocks.append(Prose(_nothing(record, len(left_out))))
     sections = [Section("What changed", blocks)]
-    causes = site.material.causes.get((record.commits["base"], record.commits["head"]))
-    if causes and None not in record.commits.values():  # a working tree may be another one
+    if causes := site.material.causes.get(file):
         sections.append(causes_section(causes))
     if left_out:
         sections.append(Section("Skipped", [_skipped(left_out)]))

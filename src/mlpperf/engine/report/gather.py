@@ -20,6 +20,7 @@ from ..history.reading import AnyRecord, read_records
 from ..history.records import Origin, Place
 from ..history.table import History, history
 from ..levels.gathering import Levels, levels_here
+from . import addresses
 from .chosen import chosen
 from .results import Results
 
@@ -36,7 +37,7 @@ class Material:
     `points`: the curves of the history. `races`: the newest of each variant, case and place.
     `levels`: of the branch that is checked out, if two of its commits have been compared.
     `details`: the comparisons that have a page, in full, by the indices of their lines.
-    `causes`: the latest of each two commits.
+    `causes`: the latest of each comparison, by the file of its page.
     `others`: the records that are not the engine's own, by their kind.
     `commit_url`: the beginning of the address of a commit's page; empty if unknown.
     """
@@ -49,7 +50,7 @@ class Material:
     comparisons: list[ComparisonRecord] = field(default_factory=list)
     levels: Levels | None = None
     details: dict[int, ComparisonDetails] = field(default_factory=dict)
-    causes: dict[tuple[str | None, str | None], CausesRecord] = field(default_factory=dict)
+    causes: dict[str, CausesRecord] = field(default_factory=dict)
     others: dict[type[Origin], list[Any]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     commit_url: str = ""
@@ -104,10 +105,8 @@ def gather(
         material.calibrations = _read(records, CalibrationRecord, material.unreadable)
         material.comparisons, unreadable = comparisons(records)
         material.unreadable += unreadable
-        material.causes = {
-            (one.commits.get("base"), one.commits.get("head")): one
-            for one in _read(records, CausesRecord, material.unreadable)
-        }
+        causes = _read(records, CausesRecord, material.unreadable)
+        material.causes = _explained(material.comparisons, causes)
         for kind in kinds:
             material.others[kind] = _read(records, kind, material.unreadable)
     material.levels = levels_here(material.comparisons)
@@ -124,6 +123,36 @@ def gather(
             f"{material.unreadable[0]}."
         )
     return material
+
+
+def _explained(
+    every: Sequence[ComparisonRecord], causes: Sequence[CausesRecord]
+) -> dict[str, CausesRecord]:
+    """The latest causes of each comparison, by the file of its page.
+
+    A working tree with changed files may be another one each time: its causes belong to the last
+    comparison before them.
+    """
+    states: dict[tuple[str | None, ...], list[ComparisonRecord]] = {}
+    for record in every:
+        states.setdefault(_state(record), []).append(record)
+    explained: dict[str, CausesRecord] = {}
+    for one in causes:
+        same = states.get(_state(one), [])
+        if None in one.commits.values() and one.commit.dirty:
+            before = [record for record in same if record.time <= one.time]
+            same = sorted(before, key=lambda record: record.time)[-1:]
+        explained |= {addresses.comparison(record): one for record in same}
+    return explained
+
+
+def _state(record: ComparisonRecord | CausesRecord) -> tuple[str | None, ...]:
+    """What is known of the code of both versions."""
+    hashes = (record.commits.get("base"), record.commits.get("head"))
+    if None not in hashes:
+        return hashes
+    here = (record.commit.hash, str(record.commit.dirty))
+    return (hashes[0] or record.base, hashes[1] or record.head, *here)
 
 
 def _read(folder: Path, kind: type[AnyRecord], unreadable: list[str]) -> list[AnyRecord]:

@@ -17,13 +17,14 @@ from ..table import Anchor, Badge, Cell, Table
 from ..words import SHORT, by_percent, count, plain, some
 from .blocks import Facts, Log, Prose, Section, sparkline
 from .commit_pages import changed, entry
+from .comparison_list import listed
 from .comparison_page import verdict_of
 from .draft import Draft, grouped
 from .events import WITHIN, Event, by_commit, newest
 from .gather import Material
 from .knowledge import Known
 
-LATELY = 5  # commits in the list of those that changed something
+LATELY = 5  # commits that changed something, or comparisons, in a list
 OPEN_MOST = 20  # open regressions
 GROUPS_MOST = 15  # groups of benchmarks
 NAMED = 3  # benchmarks in the sentence
@@ -89,6 +90,9 @@ def sections(site: Draft) -> list[Section]:
     every = []
     if m.levels is not None or site.events:
         every += [_state(site), _lately(site)]
+    if m.comparisons and (not every or None in m.comparisons[-1].commits.values()):
+        last = [*reversed(m.comparisons[-LATELY:])]
+        every.append(Section("The newest comparisons", [listed(site, last)]))
     if m.levels is not None and (trends := _trends(m.levels)):
         every.append(trends)
     if m.comparisons:
