@@ -64,7 +64,7 @@ def benchmarks(folder: Path) -> Benchmarks:
     from ..engine.suites.discovery import discover
     from ..engine.suites.pyproject import entries
     from ..engine.suites.settings import settings
-    from ..engine.versions.repository import main_branch, project_folder
+    from ..engine.versions.repository import project_folder
     from ..engine.versions.scratch import scratch
     from ..engine.versions.version import checked_out
 
@@ -92,6 +92,7 @@ def init(
     several projects of one repository, each that has benchmarks gets its own.
     """
     from ..engine.files import write_all
+    from ..engine.versions.repository import main_branch
 
     folder = Path.cwd()
     set_ups = [SetUp(one, ci) for one in _projects(folder)]
@@ -116,7 +117,7 @@ def _projects(folder: Path) -> list[Benchmarks]:
     from ..engine.suites import show
     from ..engine.suites.pyproject import content_of
     from ..engine.versions.layout import PROJECT_FILES, projects_in
-    from ..engine.versions.repository import main_branch, project_folder
+    from ..engine.versions.repository import project_folder
 
     top, below = project_folder(folder)
     root = top / below
@@ -214,6 +215,7 @@ class SetUp:
 def first_steps(folder: Path) -> str:
     """What `mlpperf` alone prints: the three commands that one needs first."""
     from ..engine.git import query
+    from ..engine.versions.repository import main_branch
 
     is_repository = query("rev-parse", "--git-dir", folder=folder) is not None
     return FIRST_STEPS.format(base=main_branch(folder) if is_repository else "main")
