@@ -284,7 +284,7 @@ def test_a_comparison_is_explained(tmp_path: Path) -> None:
         "Exit code 1: a regression",
         "The policy differs from that of main: x: 1 → 2.",
         "which does not count: at most +1 % was accepted",
-        f"{WALK.name} is slower by +10.0 % (+9.0 to +11.0); a call takes 1 ms → 1.1 ms; 95 % "
+        f"{WALK.name} is slower by 10.0 % (9.0 to 11.0); a call takes 1 ms → 1.1 ms; 95 % "
         "interval over 9 processes",
         "test_run is undecided: anything within ±30 % is possible.",
         "parse: +3 %",

@@ -182,7 +182,7 @@ def test_a_regression_is_an_annotation_on_github() -> None:
     result = Comparison("old", "new", {}, 0.005, 60.0, findings=findings)
     assert render.github_lines(result) == [
         "::error::it is 100%25%0Awrong",
-        "::error file=tests/a.py::tests/a.py::slow is slower by +20.0 %25 (+10.0 to +30.0)",
+        "::error file=tests/a.py::tests/a.py::slow is slower by 20.0 %25 (10.0 to 30.0)",
     ]
 
 

@@ -43,9 +43,8 @@ def verdict(result: Comparison) -> str:
         return f"{begun} cannot be used: {why}"
     worse = result.blocking
     slower = [f for f in worse if f.slower]
-    by = interval(slower[0]) if len(slower) == 1 else ""
-    by = by or f"up to {by_percent(max((f.size for f in slower), default=1.0))}"
-    by = by.replace("+", "")  # the word is the sign
+    by = _slower_by(slower[0]) if len(slower) == 1 else ""
+    by = by or f"up to {by_percent(max((f.size for f in slower), default=1.0))}".replace("+", "")
     kinds = (
         ([f for f in worse if "head" in f.wrong], "is wrong", "are wrong"),
         (slower, f"is slower by {by}", f"are slower by {by}"),
@@ -145,10 +144,15 @@ def interval(finding: Finding) -> str:
     return f"{by_percent(ratio.median)} ({bounds(ratio.low, ratio.high)}){average}"
 
 
+def _slower_by(finding: Finding) -> str:
+    """By how much it is slower, such as `2.1 % (1.8 to 2.4)`: the word is the sign."""
+    return interval(finding).replace("+", "")
+
+
 def worse(finding: Finding) -> str:
     """How a series became worse, a clause for each measure; empty if a result is wrong."""
     clauses = {
-        f"is slower by {interval(finding)}": finding.slower,
+        f"is slower by {_slower_by(finding)}": finding.slower,
         f"takes more memory: {'; '.join(finding.grown)}": finding.grown,
         f"executes more: {finding.work}": finding.work_rose,
         f"reports a higher value: {finding.risen}": finding.risen,
