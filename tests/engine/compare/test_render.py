@@ -99,6 +99,14 @@ def test_notes_and_record_name_what_ran_it() -> None:
     assert "environment" not in record
 
 
+def test_thresholds_that_differ_are_shown_as_a_range() -> None:
+    result = comparison()
+    assert "Changes below 0.5 % are not" in " ".join(render.notes(result))
+    (one,) = result.findings.values()
+    result.findings[one.series._replace(variant="test_other")] = replace(one, threshold=0.1)
+    assert "Changes below 0.5 to 10 % are not" in " ".join(render.notes(result))
+
+
 def test_what_ran_here_is_described_as_we_are() -> None:
     result = comparison()
     assert render.notes(result)[-1].endswith(f", {environment().software}.")
