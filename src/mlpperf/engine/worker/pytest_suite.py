@@ -14,15 +14,16 @@ import functools
 import os
 import re
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.unittest import TestCaseFunction
 from greenlet import getcurrent, greenlet
 
+from .clocks import time
 from .fixtures import Fixtures, add_hooks
 from .isolation import World
 from .lines import begins
@@ -379,7 +380,15 @@ class _Plugin:
         given = {name: pyfuncitem.funcargs[name] for name in names}
         if asyncio.iscoroutinefunction(pyfuncitem.obj):
             raise self._copy.not_timed("it is a coroutine, and no plugin runs it in a loop")
-        whole = functools.partial(pyfuncitem.obj, **given)
-        self._copy.hand_over(Runner(whole))
-        whole()
+        self._as_a_whole(functools.partial(pyfuncitem.obj, **given))
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: Any) -> None:
+        """The same for a method of a `TestCase`, which unittest calls."""
+        if isinstance(item, TestCaseFunction) and is_marked(item) and not takes_fixture(item):
+            item.obj = functools.partial(self._as_a_whole, item.obj)
+
+    def _as_a_whole(self, call: Callable[[], object]) -> None:
+        self._copy.hand_over(Runner(call))
+        call()
