@@ -384,7 +384,7 @@ def scaled(x, _original=scaled):
 """
 
 
-KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) without output"
+KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) and printed nothing"
 
 
 def test_a_process_that_is_killed_leaves_the_others_results(
