@@ -307,5 +307,6 @@ def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:
     series, broken = looked(tmp_path, {"conftest.py": hook, "test_a.py": TWO})
     assert series == {"test_a.py::test_it"}
     assert broken == {
-        "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project"
+        "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project or "
+        "pytest_options"
     }

@@ -354,7 +354,7 @@ class _Plugin:
         left = set(items)
         for item in before:
             if item not in left:
-                reason = f"{item.nodeid} is left out by a hook of the project"
+                reason = f"{item.nodeid} is left out by a hook of the project or pytest_options"
                 self._copy.broken[item.nodeid] = reason
         return result
 
