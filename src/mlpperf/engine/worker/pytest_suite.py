@@ -286,10 +286,15 @@ class _Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
-        """Mark this as a run for benchmarks."""
+        """Mark this as a run for benchmarks, and collect what is one by its name.
+
+        A folder of benchmarks may have a configuration of its own, with other names for them.
+        """
         config.option.benchmark_only = config.option.benchmark_enable = True
         config.option.benchmark_skip = config.option.benchmark_disable = False
         config.option.codspeed = True
+        config.addinivalue_line("python_functions", "bench")
+        config.addinivalue_line("python_classes", "Bench")
         for mark in ("benchmark", "codspeed_benchmark"):
             config.addinivalue_line("markers", f"{mark}: timed, by its fixture or as a whole")
 
