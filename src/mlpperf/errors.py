@@ -53,7 +53,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MlpperfError:
         for match in get_close_matches(name[:SHOWN_MOST].lower(), lower, n=3, cutoff=0.4)
     ]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}."
-    return MlpperfError(f"There is no {kind} {shown(name)}; {hint}")
+    what, *where = kind.partition(" in ")
+    return MlpperfError(f"There is no {what} {shown(name)}{''.join(where)}; {hint}")
 
 
 def missing(error: ModuleNotFoundError) -> MlpperfError | None:

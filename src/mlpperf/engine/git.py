@@ -100,10 +100,14 @@ def git(
 
 
 def _reason(stderr: bytes) -> str:
-    """The line that has the reason: the first that is fatal, a refused push, or the last one."""
-    lines = stderr.decode(errors="replace").splitlines()
+    """The line that has the reason: the first that is fatal, a refused push, or the last one.
+
+    A hint is none.
+    """
+    every = stderr.decode(errors="replace").splitlines()
+    lines = [line for line in every if not line.startswith("hint:")]
     telling = [line for line in lines if line.startswith(("fatal: ", " ! ["))]
-    return telling[0].strip() if telling else last_line(stderr)
+    return telling[0].strip() if telling else last_line("\n".join(lines))
 
 
 def query(*arguments: str, folder: Path | None = None, stdin: str = "") -> str | None:

@@ -324,7 +324,7 @@ def test_a_worker_that_is_killed_keeps_its_answers() -> None:
                     child.kill()
 
     run.follow("digits", kill)
-    assert run.stopped == "A process was killed by signal 9 without output"
+    assert run.stopped == "A process was killed by signal 9 and printed nothing"
     assert len(run.accuracies) >= 3
 
 
@@ -332,7 +332,7 @@ def test_a_worker_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "PATIENCE", 1e-3)
     run = Course(contender_named("clusters_30"), 0, epochs=3, limit=9, target=1.0)
     run.follow("digits")
-    assert run.stopped == "A process did not go on within 0.001 s without output"
+    assert run.stopped == "A process showed no sign of life for 0.001 s and printed nothing"
 
 
 # --- the command ----------------------------------------------------------------------------------

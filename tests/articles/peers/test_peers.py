@@ -207,7 +207,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
     assert [each["epochs"] for each in others] == [TURN_EPOCHS, TURN_EPOCHS, 0, 0]
     by_signal, silent, not_installed, failed = (each["stopped"] for each in others)
     assert by_signal.startswith("A process was killed by signal 9")
-    assert silent.startswith("A process did not go on within 0.5 s")
+    assert silent.startswith("A process showed no sign of life for 0.5 s")
     assert not_installed == "no_such_package is not installed: pip install 'mlpperf[peers]'."
     assert "There is no peer 'last_run'; did you mean last_rung" in failed
     (left,) = (each.worker.process for each in started if each.worker)
@@ -219,7 +219,7 @@ def test_whatever_happens_to_a_peer_the_others_go_on_and_all_end_with_the_contes
 def test_a_peer_that_ends_without_a_message_is_reported() -> None:
     silent = PeerProcess(peer_named("scikit_learn"), Process(["-c", "pass"]))
     silent.train(2)
-    assert silent.stopped == "A process ended early without output"
+    assert silent.stopped == "A process ended early and printed nothing"
     assert silent.seconds == []
 
 

@@ -179,12 +179,12 @@ SAME = Extent({NAME: 2}, {NAME: 1}, ["a.py:changed"], rest="r", flow="f")
 def planned(
     base: Extent = SAME,
     head: Extent = SAME,
-    elsewhere: bool = False,
+    elsewhere: str = "",
     counted: dict[str, Counts] | None = None,
     sources: dict[str, str] | None = None,
 ) -> tuple[ChangedFunctions, MarkedTimes | None]:
     run = DryRun(ONE.names, took={side: CallTime(0.01, 0.01) for side in ("base", "head")})
-    changes = Changes("", {"a.py": Effect(elsewhere=elsewhere)})
+    changes = Changes("", {elsewhere or "a.py": Effect(elsewhere=bool(elsewhere))})
     extents = {ONE: Extents(ONE.names, {"base": base, "head": head})}
     of_calls = {ONE: Counted(ONE.names, counted)} if counted else {}
     of_sides = dict.fromkeys(("base", "head"), sources or {})
@@ -219,7 +219,8 @@ def test_what_cannot_be_marked_has_a_reason(head: Extent, why: str) -> None:
 
 
 def test_nothing_follows_where_more_than_functions_changed() -> None:
-    known, marked = planned(elsewhere=True)
+    assert planned(elsewhere="a.csv")[0].not_timed == "a.csv changed"
+    known, marked = planned(elsewhere="a.py")
     assert known.not_timed == "a.py changed in more than its functions"
     assert marked is None
 

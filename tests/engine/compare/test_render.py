@@ -99,6 +99,23 @@ def test_notes_and_record_name_what_ran_it() -> None:
     assert "environment" not in record
 
 
+def test_thresholds_that_differ_are_shown_as_a_range() -> None:
+    result = comparison()
+    assert "Changes below 0.5 % are not" in " ".join(render.notes(result))
+    (one,) = result.findings.values()
+    result.findings[one.series._replace(variant="test_other")] = replace(one, threshold=0.1)
+    assert "Changes below 0.5 to 10 % are not" in " ".join(render.notes(result))
+
+
+def test_the_line_of_a_series_has_its_name_once() -> None:
+    result = comparison()
+    (one,) = result.findings.values()
+    why = f"{one.series.name} fails: KeyError: 'a'"
+    for side, line in (("head", "test_it fails: Key"), ("base", "test_it at the base: Key")):
+        shown = printed(replace(result, findings={one.series: replace(one, wrong={side: why})}))
+        assert line in " ".join(shown.split())
+
+
 def test_what_ran_here_is_described_as_we_are() -> None:
     result = comparison()
     assert render.notes(result)[-1].endswith(f", {environment().software}.")

@@ -24,6 +24,7 @@ from mlpperf.engine.suites.series import Selection, Series
 from mlpperf.engine.versions.prepare import Pair
 from mlpperf.engine.versions.version import Version, entries_of
 from mlpperf.engine.worker import allocations
+from mlpperf.errors import MlpperfError
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -383,7 +384,7 @@ def scaled(x, _original=scaled):
 """
 
 
-KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) without output"
+KILLED = "A process was killed by signal 9 (doubling batch-128 scaled) and printed nothing"
 
 
 def test_a_process_that_is_killed_leaves_the_others_results(
@@ -487,6 +488,15 @@ def test_bad_input_is_one_sentence(
     records = project.folder / ".mlpperf/comparisons.jsonl"
     assert not records.exists() or not records.read_bytes()
     assert not (project.folder / "stolen").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 5.0])
+def test_the_threshold_of_a_pattern_lies_between_0_and_100_percent(
+    share: float, project: Any
+) -> None:
+    version = Version("x", None, project.folder, entries_of(project.folder))
+    with pytest.raises(MlpperfError, match=f"not at {100 * share:g} %"):
+        next(compare(Pair(version, version), Selection(thresholds={"*": share})))
 
 
 @pytest.mark.usefixtures("counted")

@@ -153,6 +153,16 @@ def replaced(found: Finding, number: int) -> Finding:
             "1 of 4 benchmarks that the change can affect could not be judged",
         ),
         (
+            comparison(*[finding(0.8, 1.0, 1.3)] * 2),
+            2,
+            "main: none of 2 benchmarks that the change can affect could be judged (path0",
+        ),
+        (
+            comparison(finding(0.8, 1.0, 1.3)),
+            2,
+            "the only benchmark that the change can affect, could not be judged.",
+        ),
+        (
             comparison(finding(0.99, 1.0, 1.01), finding(0.8, 1.0, 1.3), unjudged_most=0.5),
             0,
             "1 of 2 is undecided",

@@ -37,7 +37,7 @@ DIES = {
     "os._exit(0)": "ended early",
     "import ctypes; ctypes.string_at(0)": "was killed by signal 11",
     "os.kill(os.getpid(), 9)": "was killed by signal 9",
-    HANGS: "did not go on within",  # where no signal interrupts it, as in C
+    HANGS: "showed no sign of life for",  # where no signal interrupts it, as in C
 }
 
 
@@ -189,7 +189,7 @@ def test_a_process_without_a_sign_of_life_is_killed(
 ) -> None:
     project.write("src/pkg/__init__.py", "import time\n\ntime.sleep(600)\n")
     inventory = hot_paths(0.5 - module.COMPILING).discover("", ["head"])["head"]
-    why = "A process did not go on within 0.5 s without output"
+    why = "A process showed no sign of life for 0.5 s and printed nothing"
     assert inventory.broken == {"": why}
     assert warnings == [why]
     assert not psutil.Process().children()

@@ -71,14 +71,14 @@ def test_answers_come_one_by_one_as_they_are_asked_for() -> None:
 @pytest.mark.parametrize("exit", ["os._exit(0)", "sys.exit()", "pass"])
 def test_without_the_last_answer_it_has_ended_early_whatever_its_exit_code(exit: str) -> None:
     with worker(*LINE, "line.send({'n': 1})", exit) as early:
-        assert heard(early) == ([1], "A process ended early without output")
+        assert heard(early) == ([1], "A process ended early and printed nothing")
 
 
 def test_a_line_that_was_cut_off_is_no_answer() -> None:
     # In pieces, which are not lines.
     say = "for part in ('{', '\"n\": 1}\\n{\"n\"', ': 2}\\n{\"n\": 3'):"
     with worker(f"{say} os.write(1, part.encode()); time.sleep(0.05)") as cut:
-        assert heard(cut) == ([1, 2], "A process ended early without output")
+        assert heard(cut) == ([1, 2], "A process ended early and printed nothing")
 
 
 def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
@@ -90,14 +90,14 @@ def test_what_others_write_on_the_line_is_no_answer_and_damages_none() -> None:
 def test_an_answer_that_was_damaged_is_missed() -> None:
     damage = "os.write(line._replies, b'{\"n\": 2'); line._sent += 1"
     with worker(*LINE, "line.send({'n': 1})", damage, "line.end()") as damaged:
-        given = "A process gave answers that cannot be read without output"
+        given = "A process gave answers that cannot be read and printed nothing"
         assert heard(damaged) == ([1], given)
 
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LONGEST_ANSWER", 1 << 18)
     with worker("while True: os.write(1, b'x' * 4096)") as endless:
-        assert heard(endless) == ([], "A process gave an answer without an end without output")
+        assert heard(endless) == ([], "A process gave an answer without an end and printed nothing")
 
 
 def test_texts_are_short_and_fit_for_a_line_and_names_stay_as_they_are() -> None:
@@ -129,7 +129,7 @@ def test_one_that_says_nothing_at_all_fails_too() -> None:
     with worker("os._exit(7)") as failing:
         failing.process.wait()
         failing.write("nobody reads this")
-        assert heard(failing) == ([], "A process ended early without output")
+        assert heard(failing) == ([], "A process ended early and printed nothing")
         assert failing.process.returncode == 7
 
 
@@ -144,20 +144,20 @@ def test_one_that_cannot_be_started_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_one_that_is_killed_has_said_what_it_said(by: int) -> None:
     with worker("print('{\"n\": 1}', flush=True)", f"os.kill(os.getpid(), {by:d})") as killed:
-        message = f"A process was killed by signal {by:d} without output"
+        message = f"A process was killed by signal {by:d} and printed nothing"
         assert heard(killed) == ([1], message)
 
 
 @pytest.mark.parametrize(
     ("closed", "message"),
-    [("", "did not go on within 0.2 s"), ("os.close(1)", "closed its line and went on")],
+    [("", "showed no sign of life for 0.2 s"), ("os.close(1)", "closed its line and went on")],
 )
 def test_one_that_hangs_is_given_up_and_killed(closed: str, message: str) -> None:
     """Silent, or, because a thread waits for something, without an end."""
     with worker("print('{\"n\": 1}', flush=True)", closed, LONG) as hanging:
         assert next(hanging) == {"n": 1}
         hanging.patience = 0.2
-        assert heard(hanging) == ([], f"A process {message} without output")
+        assert heard(hanging) == ([], f"A process {message} and printed nothing")
     assert hanging.process.returncode == -signal.SIGKILL
     assert not psutil.pid_exists(hanging.process.pid)
 
@@ -186,13 +186,13 @@ def test_what_says_that_it_takes_longer_is_waited_for_and_no_longer(
             next(slow)
     assert raised.value.series == ("t.py", "", "g")
     assert raised.value.side == "head"
-    assert str(raised.value).startswith("A process did not go on within 0.6 s (head t.py g)")
+    assert str(raised.value).startswith("A process showed no sign of life for 0.6 s (head t.py g)")
 
 
 def test_one_that_does_not_read_is_given_up_too() -> None:
     with worker(LONG, patience=0.3) as deaf:
         deaf.write("x" * 1_000_000)
-        assert "did not go on within 0.3 s" in heard(deaf)[1]
+        assert "showed no sign of life for 0.3 s" in heard(deaf)[1]
 
 
 def test_a_noise_on_the_line_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,14 +201,14 @@ def test_a_noise_on_the_line_is_no_sign_of_life(monkeypatch: pytest.MonkeyPatch)
     with worker(*LINE, "line.send({'n': 1})", noise) as noisy:
         assert next(noisy) == {"n": 1}
         noisy.patience = 0.3
-        assert "did not go on within 0.3 s" in heard(noisy)[1]
+        assert "showed no sign of life for 0.3 s" in heard(noisy)[1]
 
 
 def test_until_then_and_no_longer_whatever_it_says() -> None:
     with worker(*LINE, "begins((), 600)", "line.send({'n': 0})", LONG) as slow:
         assert next(slow) == {"n": 0}
         slow.until = time.monotonic() + 0.2
-        assert "did not go on" in heard(slow)[1]
+        assert "showed no sign of life" in heard(slow)[1]
 
 
 def test_what_it_was_doing_is_known_also_when_it_is_gone() -> None:
@@ -319,7 +319,7 @@ def test_of_what_it_prints_the_last_is_kept() -> None:
         assert heard(loud)[1].endswith("its last output: message")
         assert len(loud._printed) <= process.TAIL
     with worker(*LINE, "print('. ..', flush=True)", "os._exit(1)") as dots:
-        assert heard(dots)[1].endswith("without output")
+        assert heard(dots)[1].endswith("and printed nothing")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere data are not limited")

@@ -60,13 +60,15 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("budget = []", "no setting in .* 'budget'; did you mean budgets"),
+        ("budget = []", r"no setting 'budget' in \[tool.mlpperf.gate\]; did you mean budgets"),
+        ("series = {'' = 'warn'}", "a key of series: expected a text that is not blank"),
+        ("budgets = [{series = '', peak-memory = '1 MB'}]", "expected a text that is not blank"),
         ("series = ['a']", "expected a table, got a list"),
         ("budgets = [{peak-memory = '1 MB'}]", "there has to be a setting `series`"),
         ("budgets = [{series = 'a', atmost = 1}]", "there is no setting `atmost`"),
         (
             "series = {a = 'ignore'}",
-            r"no action in \[tool.mlpperf.gate.series\] 'ignore'; there are block, warn",
+            r"no action 'ignore' in \[tool.mlpperf.gate.series\]; there are block, warn",
         ),
         ("budgets = [{series = 'a'}]", "a budget has either peak-memory or reference"),
         ("budgets = [{series = 'a', peak-memory = 'much'}]", "a size such as 200 MB, not 'much'"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpperf.engine.versions.repository import source
+from mlpperf.engine.versions.repository import commit_named, source
 from mlpperf.errors import MlpperfError
 
 
@@ -77,3 +77,27 @@ def test_an_address_that_is_a_command_runs_nothing(
     with pytest.raises(MlpperfError, match="cannot be cloned"):
         source(suite(address), tmp_path)
     assert not list(tmp_path.rglob("stolen"))
+
+
+def test_a_working_tree_elsewhere_is_named(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    project.git("config", "core.worktree", str(tmp_path / "elsewhere"))
+    with pytest.raises(MlpperfError, match=r"working tree of its repository, which is .*elsewhere"):
+        source(project.folder, tmp_path)
+
+
+def test_what_git_says_about_a_damaged_commit_is_shown(project: Any) -> None:
+    commit = project.git("rev-parse", "HEAD").strip()
+    project.commit("after")
+    damaged = Path(project.folder, ".git/objects", commit[:2], commit[2:])
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"x")
+    with pytest.raises(MlpperfError, match=r"no commit 'HEAD~1' here \(git rev-parse: .*corrupt"):
+        commit_named("HEAD~1", project.folder)
+    with pytest.raises(MlpperfError, match="no commit 'nonsense' here; see git log"):
+        commit_named("nonsense", project.folder)
+    project.git("checkout", "--quiet", "--orphan", "new")
+    with pytest.raises(MlpperfError, match="no commit 'HEAD' here; this branch has none yet"):
+        commit_named("HEAD", project.folder)
+    with pytest.raises(MlpperfError, match=r"'main\^{tree}' here \(git rev-parse: .* commit type"):
+        commit_named("main^{tree}", project.folder)

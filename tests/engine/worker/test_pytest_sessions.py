@@ -307,5 +307,20 @@ def test_what_hooks_of_the_project_leave_out_is_named(tmp_path: Path) -> None:
     series, broken = looked(tmp_path, {"conftest.py": hook, "test_a.py": TWO})
     assert series == {"test_a.py::test_it"}
     assert broken == {
-        "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project"
+        "test_a.py::test_two": "test_a.py::test_two is left out by a hook of the project or "
+        "pytest_options"
+    }
+
+
+def test_benchmarks_are_collected_by_the_names_of_another_configuration(tmp_path: Path) -> None:
+    own = "[pytest]\npython_files = bench_*.py\npython_functions = bench_*\n"
+    bench = "def bench_it(benchmark): pass\n"
+    bench += "class BenchTown:\n    def bench_two(self, benchmark): pass\n"
+    files = {"test_a.py": FIXTURE, "speed/pytest.ini": own, "speed/bench_b.py": bench}
+    series, broken = looked(tmp_path, files)
+    assert not broken
+    assert series == {
+        "test_a.py::test_it",
+        "speed/bench_b.py::bench_it",
+        "speed/bench_b.py::BenchTown::bench_two",
     }

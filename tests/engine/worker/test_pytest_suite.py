@@ -43,7 +43,7 @@ def pytest_benchmark_update_machine_info(config, machine_info):
     machine_info["hook"] = "of another plugin"
 """,
     "tests/check_speed.py": """
-import asyncio, os, sys, threading, time
+import asyncio, os, sys, threading, time, unittest
 import pytest
 import town
 from town import streets
@@ -113,6 +113,19 @@ def test_mess(benchmark, tmp_path):
 
 def test_leaks_a_thread(benchmark):
     benchmark(lambda: threading.Thread(target=time.sleep, args=(600,)).start())
+
+def test_frozen(benchmark, monkeypatch):
+    for name in ("perf_counter", "perf_counter_ns", "monotonic", "time", "time_ns"):
+        monkeypatch.setattr(time, name, lambda: 0)
+    benchmark(streets.walk, 50)
+
+@pytest.mark.benchmark
+class TestUnit(unittest.TestCase):
+    def setUp(self):
+        self.steps = 50
+
+    def test_marked(self):
+        self.assertEqual(streets.walk(self.steps), 50)
 
 def test_forks(benchmark):
     def call():
@@ -230,6 +243,8 @@ TIMED = [
     "test_own_version",
     "test_mess",
     "test_leaks_a_thread",
+    "test_frozen",
+    "TestUnit::test_marked",
     "test_forks",
 ]
 
@@ -240,7 +255,7 @@ def test_only_tests_that_are_to_be_timed_are_series(looked: list[Any]) -> None:
     names = [function + case for _, case, function in base.series]
     assert set(TIMED) < set(names)
     assert "test_other" not in names
-    assert len(names) == 25
+    assert len(names) == 27
     assert {file for file, _, _ in base.series} == {"tests/check_speed.py"}
 
 
@@ -303,9 +318,12 @@ def test_the_slower_version_is_timed_slower_in_turns(versions: dict[str, Any]) -
         for long in (False, True)
         for _ in range(2)  # at two moments
     ]
+    sessions += [
+        Session((file, "", name), 0.02) for name in ("test_frozen", "TestUnit::test_marked")
+    ]
     sessions.append(Session((file, "", "test_raises"), 0.02))
     found = answers(versions, "time", sessions=sessions)
-    assert len(found) == 9
+    assert len(found) == 11
     for answer in found:
         if answer.series[2] == "test_raises":
             assert "ZeroDivisionError" in answer.failed

@@ -566,6 +566,15 @@ def test_other(benchmark):
     assert found == {"test_it": "reads pyproject.toml, which changed", "test_other": ""}
 
 
+def test_a_file_more_does_not_count_if_packages_are_looked_for_beside_it(tmp_path: Path) -> None:
+    """As pytest does for its plugins, and a project for its own version."""
+    calls = ["list(importlib.metadata.Lookup(importlib.metadata.FastPath(TOP)).infos)"]
+    calls += ["os.listdir(TOP)"]
+    before = "import importlib.metadata, os\nimport town\nTOP = os.path.dirname(town.__path__[0])\n"
+    asked, listed = each(tmp_path, before, calls, {"src/notes.txt": "new"}).values()
+    assert (asked, listed) == ("", "lists the folder of src/notes.txt, which changed")
+
+
 def test_a_file_more_counts_if_its_folder_is_listed(tmp_path: Path) -> None:
     calls = [
         "sum(1 for _ in pkgutil.iter_modules(town.__path__))",

@@ -158,7 +158,8 @@ def plan_marks(
     for series, run in runs.items():
         answer = extents.get(series)
         if elsewhere:
-            why = f"{elsewhere} changed in more than its functions"
+            is_code = elsewhere.endswith(".py")
+            why = f"{elsewhere} changed{' in more than its functions' * is_code}"
         elif not answer:
             why = "changed code runs before its calls, too, or they could not be followed in time"
         else:

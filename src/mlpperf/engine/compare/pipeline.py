@@ -108,8 +108,10 @@ def compare(
     if budget is not None:
         check_budget(budget)
     threshold = selection.threshold
-    if not 0 < threshold < 1:
-        raise MlpperfError(f"The threshold must lie between 0 and 100 %, not at {threshold:.4g}.")
+    for share in (threshold, *selection.thresholds.values()):
+        if not 0 < share < 1:
+            at = f"{100 * share:.4g} %"
+            raise MlpperfError(f"A threshold must lie between 0 and 100 %, not at {at}.")
     warnings = [note for suite in pair.suites for note in suite.notes]
     comparison = Comparison.of(pair, threshold, budget=budget or 0.0, shard=shard)
     start, bystanders = time.perf_counter(), Bystanders()

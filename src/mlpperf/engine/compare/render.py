@@ -156,10 +156,12 @@ def _untimed(result: Comparison, section: Section, finding: Finding) -> Line:
     """A series with what is known of it beside its times, or why there are none."""
     title = section.title.lower()
     remark = _verdict(result, finding).removeprefix(title).removeprefix(", because").lstrip(" :;")
+    own = f"{finding.series.name} "  # which its line has already
     if section is WRONG:
-        remark = finding.wrong["head"]
+        remark = finding.wrong["head"].removeprefix(own)
     if section is FIXED:
-        remark = f"at the base: {finding.wrong['base']}"
+        why = finding.wrong["base"].removeprefix(own).removeprefix("fails: ")
+        remark = f"at the base: {why}"
     return Line(finding.series.path, finding.series.in_path, remark=remark)
 
 

@@ -178,11 +178,16 @@ class Comparison:
         affected = [f for f in self.findings.values() if f.affected]
         unjudged = [f for f in every if f.affected and not f.decided]
         if unjudged and len(unjudged) > self.unjudged_most * len(affected):
-            names = some([f.series.name for f in unjudged])
-            gaps.append(
-                f"{len(unjudged)} of {count(len(affected), 'benchmark')} that the change can "
-                f"affect could not be judged ({names}), more than {100 * self.unjudged_most:g} %"
-            )
+            names, many = some([f.series.name for f in unjudged]), count(len(affected), "benchmark")
+            if len(affected) == 1:
+                why = f"{names}, the only benchmark that the change can affect, could not be judged"
+            elif len(affected) == len(unjudged):
+                why = f"none of {many} that the change can affect could be judged ({names})"
+            else:
+                most = f"more than {100 * self.unjudged_most:g} %"
+                why = f"{len(unjudged)} of {many} that the change can affect could not be judged "
+                why += f"({names}), {most}"
+            gaps.append(why)
         gaps += self.budgets(Kept.UNKNOWN)
         if not (gaps or affected or self.skipped):
             gaps.append("no benchmark was judged")

@@ -301,7 +301,7 @@ def notes(result: Comparison) -> list[str]:
             *_by_functions(timed),
             *_detectable(timed),
             f"False-alarm rate: at most {100 * ANY_ALARM:g} % per comparison. "
-            f"Changes below {100 * result.threshold:g} % are not reported (--threshold).",
+            f"Changes below {_thresholds(timed)} % are not reported (--threshold).",
         ]
     sentences += _counted(timed)
     if result.all_timed_because:
@@ -328,6 +328,12 @@ def notes(result: Comparison) -> list[str]:
     if hot_paths and there.software != here.software and result.suites:
         sentences.append(f"Hot paths ran on {here.software}.")
     return sentences
+
+
+def _thresholds(timed: Sequence[Finding]) -> str:
+    """The smallest changes that are reported, in percent, such as `0.5` or `0.5 to 10`."""
+    shares = {finding.threshold for finding in timed}
+    return " to ".join(dict.fromkeys(f"{100 * end(shares):g}" for end in (min, max)))
 
 
 def _by_functions(timed: Sequence[Finding]) -> list[str]:

@@ -211,7 +211,7 @@ class Process(Iterator[Any]):
                 if left > -GRACE or not read:  # else it only makes a noise
                     return read
             if left <= 0:
-                raise self.failure(f"did not go on within {allowed:g} s")
+                raise self.failure(f"showed no sign of life for {allowed:g} s")
 
     def _doing(self) -> dict[str, Any]:
         """What it notes that it is doing: `series`, `side`, `seconds` that it may take."""
@@ -232,7 +232,7 @@ class Process(Iterator[Any]):
         lines = bytes(self._printed).decode(errors="replace").strip().splitlines()
         last = _presentable(lines[-1]).removeprefix("mlpperf: ") if lines else ""
         # The dots that pytest prints are none.
-        how += f"; its last output: {last}" if last.strip(" .") else " without output"
+        how += f"; its last output: {last}" if last.strip(" .") else " and printed nothing"
         return WorkerError(f"A process {how}", series, side)
 
     def __enter__(self) -> Self:

@@ -65,6 +65,8 @@ Share = Annotated[float, Meta(ge=0, le=1e9)]
 Amount = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Value = Annotated[float, Meta(ge=-1e18, le=1e18)]  # which no NaN or infinity is
 Text = Annotated[str, Meta(pattern=r"\S")]
+Pattern = Text  # of names: an empty one would fit every name
+Actions = dict[Pattern, Literal["block", "warn"]]
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -79,7 +81,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     growth : how the time may grow from the reference to the series.
     """
 
-    series: str
+    series: Pattern
     peak_memory: str = ""
     reference: str = ""
     at_most: Factor | None = None
@@ -148,7 +150,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     changes : how the settings that decide differ from those of the base, a clause each.
     """
 
-    series: dict[str, Literal["block", "warn"]] = {}
+    series: Actions = {}
     budgets: list[Budget] = []
     accepted: list[Acceptance] = []
     changes: list[str] = []
@@ -158,7 +160,7 @@ NONE = Policy()
 
 
 class _Gate(Struct, forbid_unknown_fields=True):
-    series: dict[str, Literal["block", "warn"]] = {}
+    series: Actions = {}
     budgets: list[Budget] = []
 
 

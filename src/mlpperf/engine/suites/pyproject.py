@@ -19,6 +19,7 @@ from ...errors import MlpperfError, check, shown
 # Of a configuration: more is no setting, and Python could not write or follow it.
 BITS_MOST, DEPTH_MOST = 64, 50
 Kind = TypeVar("Kind", bound=msgspec.Struct)
+KEY = " - at `key` in `$"  # how msgspec says that the key of a table is wrong
 # What messages call things, and what they are in TOML.
 IN_TOML = {
     "invalid enum value": "it cannot be",
@@ -26,6 +27,8 @@ IN_TOML = {
     "object missing required field": "there has to be a setting",
     "`str | array`": "a text or a list",
     " matching regex '\\\\S'": " that is not blank",
+    " of length >= 1": " that is not empty",
+    "`date`": "a date, such as 2027-01-31",
     "`object`": "a table",
     "`array`": "a list",
     "`str`": "a text",
@@ -108,7 +111,8 @@ def converted(table: object, kind: type[Kind], where: str) -> Kind:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as reason:
-        what, _, path = str(reason).partition(" - at `$")
+        text = str(reason).replace(KEY, " - at `$")
+        what, _, path = text.partition(" - at `$")
         what, value = what[:1].lower() + what[1:].replace(" | null`", "`"), table
         for key, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path.partition("[...]")[0]):
             value = value[key or int(index)]  # type: ignore[index]  # msgspec was there
@@ -116,7 +120,8 @@ def converted(table: object, kind: type[Kind], where: str) -> Kind:
             what = f"{what.partition(', got')[0]}, not {shown(value)}"
         for theirs, ours in IN_TOML.items():
             what = what.replace(theirs, ours)
-        place = f" {path.lstrip('.').rstrip('`')}" if path else ""
+        of = "a key of " if KEY in str(reason) else ""
+        place = f" {of}{path.lstrip('.').rstrip('`')}" if path else ""
         raise MlpperfError(f"{where}{place}: {what}.") from reason
 
 

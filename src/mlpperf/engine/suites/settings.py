@@ -33,11 +33,10 @@ from .build_settings import TABLE as BUILD
 from .build_settings import USUAL, BuildSettings
 from .commands import COMMANDS
 from .policy import NONE as NO_POLICY
-from .policy import Policy, policy
+from .policy import Pattern, Policy, policy
 from .pyproject import content_of, converted
 
 KINDS = ("hotpaths", "asv", "pytest", COMMANDS)
-Pattern = Annotated[str, Meta(min_length=1)]  # an empty one would fit every name
 SHARES = ("threshold", "unjudged", "bytecodes")  # written as percentages
 
 
@@ -47,7 +46,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     suites: Annotated[tuple[str, ...], Meta(min_length=1)] = KINDS
     series: tuple[Pattern, ...] = ()
     threshold: float | None = None
-    thresholds: dict[str, float] = {}
+    thresholds: dict[Pattern, float] = {}
     budget: Annotated[float, Meta(gt=0, le=1e9)] | None = None
     unjudged_most: float | None = field(name="unjudged", default=None)
     accept: tuple[Pattern, ...] = ()
@@ -75,6 +74,8 @@ def settings(root: Path) -> Settings:
     table["gate"] = policy(table.get("gate", {}), root)
     for key in set(SHARES) & table.keys():
         table[key] = percentage(table[key], f"[tool.mlpperf] {key}")
+    if table.get("unjudged", 0.0) > 1:
+        raise MlpperfError("[tool.mlpperf] unjudged: at most 100 % of the benchmarks can be.")
     if isinstance(shares := table.get("thresholds"), dict):
         where = "[tool.mlpperf.thresholds]"
         table["thresholds"] = {p: percentage(t, f"{where} {p!r}") for p, t in shares.items()}

@@ -110,6 +110,11 @@ def project_folder(folder: Path) -> tuple[Path, Path]:
         raise MlpperfError(f"{folder} is not {what}{why}") from reason
     here = folder.resolve()
     within = [at for at in (here, *here.parents) if at.is_relative_to(top.resolve())]
+    if not within:
+        raise MlpperfError(
+            f"{folder} does not lie in the working tree of its repository, which is {top} "
+            "(core.worktree)."
+        )
     for name in PROJECT_FILES:
         for candidate in within:
             if (candidate / name).is_file():
@@ -136,14 +141,18 @@ def commit_named(revision: str, folder: Path) -> str:
     try:
         commit = git(*parse, folder=folder).decode().strip()
         if commit.startswith("^"):  # everything but that commit
-            raise MlpperfError(commit)
+            raise MlpperfError
     except MlpperfError as reason:
         if isinstance(reason.__cause__, OSError):  # git cannot be run
             raise
         hint = unshallow(folder) or _similar(revision, folder) or "see git log --all"
-        if ".." in revision:
+        if revision == "HEAD":
+            hint = "this branch has none yet"
+        elif ".." in revision:
             hint = "two commits are two arguments, BASE and HEAD"
-        sentence = f"There is no commit {revision!r} here; {hint}"
+        why = str(reason).rstrip(".")  # git says nothing about a name that it does not know
+        here = f"here ({why})" if why and not why.endswith(": no message") else "here"
+        sentence = f"There is no commit {revision!r} {here}; {hint}"
         raise MlpperfError(sentence if hint.endswith("?") else f"{sentence}.") from None
     name = re.split(r"@\{|[~^:]", revision)[0]
     if len(commits := _references(name, folder)) > 1:

@@ -13,7 +13,6 @@ import pickle
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from asv_runner import discovery
 from asv_runner.benchmarks.timeraw import TimerawBenchmark
 
+from .clocks import time
 from .isolation import World
 from .lines import begins, may_take
 from .protocol import Names

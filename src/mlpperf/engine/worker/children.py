@@ -12,9 +12,9 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from typing import Any
 
+from .clocks import time
 from .origins import COPY, REPORT
 
 PATIENCE = 2.0  # seconds in which a process that was started has to report it

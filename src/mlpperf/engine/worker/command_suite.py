@@ -10,12 +10,12 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .clocks import time
 from .dry_run import CALLED_AGAIN, noting
 from .lines import begins
 from .origins import CHILD, COPY, HOME, REPORT, Origins

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -14,6 +13,7 @@ from numpy.random import Generator
 
 from ...agreement import Proof, WrongResultError, arrays_in, fingerprint
 from ...hotpath import Args, Case, HotPath, Variant, forget, fresh, problem, proven
+from .clocks import time
 from .isolation import lives_in
 from .memory import without_collections
 from .rounds import FUNCTIONS, Turns

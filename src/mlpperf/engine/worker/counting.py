@@ -11,13 +11,13 @@ import gc
 import os
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
+from .clocks import time
 from .counts import Counts, Executed
 from .runner import Call, Runner
 from .watching import COMPILERS, PROCESSES, THREADS, TRACING

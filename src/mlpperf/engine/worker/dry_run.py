@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .clocks import time
 from .isolation import leave
 from .protocol import CallTime, DryRun, Names
 from .runner import Runner

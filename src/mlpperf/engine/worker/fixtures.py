@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from .clocks import time
 from .runner import PreparedRunner, Runner
 
 

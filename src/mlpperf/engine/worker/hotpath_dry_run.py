@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ from ...errors import MlpperfError
 from ...hotpath import Args, Case, HotPath, fresh, problem, proven
 from . import arrays
 from .allocations import least_memory
+from .clocks import time
 from .hotpath_suite import Contestant, HotPathCopy
 from .lines import begins
 from .protocol import CallTime, DryRun, Names

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from .clocks import time
 
 PAGE = "MLPPERF_PAGE"  # the variable with the descriptor of the page's file
 SIDE, SIZE = 16, 1 << 16  # bytes of the page for the version whose turn it is, and in all

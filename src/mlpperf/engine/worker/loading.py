@@ -7,11 +7,11 @@ import random
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .clocks import time
 from .independence import why_dependent
 from .isolation import World
 from .memory import get_memory_ready

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from .absent import AbsentFiles
 from .allocations import least_memory, memory_of
 from .children import Children
+from .clocks import time
 from .counting import counted
 from .dry_run import WATCHED_SECONDS, call_time, noting, touched
 from .extents import extent_of

@@ -7,11 +7,11 @@ made for them: others are timed without.
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterable, Mapping, Set
 from types import CodeType, FunctionType
 from typing import Any
 
+from .clocks import time
 from .counting import FunctionNames
 from .runner import Runner
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Optional
 
+from .clocks import time
 from .lines import begins
 from .loading import Versions
 from .protocol import Begin, Block, Done, Failure, Message, Request

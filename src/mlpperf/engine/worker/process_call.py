@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .clocks import time
 from .suite import FailedError, NotTimedError
 
 OUTPUT_MOST = 16 << 20  # bytes of output that are kept and compared

@@ -14,15 +14,16 @@ import functools
 import os
 import re
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.unittest import TestCaseFunction
 from greenlet import getcurrent, greenlet
 
+from .clocks import time
 from .fixtures import Fixtures, add_hooks
 from .isolation import World
 from .lines import begins
@@ -285,10 +286,15 @@ class _Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
-        """Mark this as a run for benchmarks."""
+        """Mark this as a run for benchmarks, and collect what is one by its name.
+
+        A folder of benchmarks may have a configuration of its own, with other names for them.
+        """
         config.option.benchmark_only = config.option.benchmark_enable = True
         config.option.benchmark_skip = config.option.benchmark_disable = False
         config.option.codspeed = True
+        config.addinivalue_line("python_functions", "bench")
+        config.addinivalue_line("python_classes", "Bench")
         for mark in ("benchmark", "codspeed_benchmark"):
             config.addinivalue_line("markers", f"{mark}: timed, by its fixture or as a whole")
 
@@ -353,7 +359,7 @@ class _Plugin:
         left = set(items)
         for item in before:
             if item not in left:
-                reason = f"{item.nodeid} is left out by a hook of the project"
+                reason = f"{item.nodeid} is left out by a hook of the project or pytest_options"
                 self._copy.broken[item.nodeid] = reason
         return result
 
@@ -379,7 +385,15 @@ class _Plugin:
         given = {name: pyfuncitem.funcargs[name] for name in names}
         if asyncio.iscoroutinefunction(pyfuncitem.obj):
             raise self._copy.not_timed("it is a coroutine, and no plugin runs it in a loop")
-        whole = functools.partial(pyfuncitem.obj, **given)
-        self._copy.hand_over(Runner(whole))
-        whole()
+        self._as_a_whole(functools.partial(pyfuncitem.obj, **given))
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: Any) -> None:
+        """The same for a method of a `TestCase`, which unittest calls."""
+        if isinstance(item, TestCaseFunction) and is_marked(item) and not takes_fixture(item):
+            item.obj = functools.partial(self._as_a_whole, item.obj)
+
+    def _as_a_whole(self, call: Callable[[], object]) -> None:
+        self._copy.hand_over(Runner(call))
+        call()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +14,7 @@ import numpy as np
 from ...agreement import WrongResultError, arrays_in
 from ...hotpath import HotPath
 from . import arrays
+from .clocks import time
 from .contest import Timing
 from .memory import keep_freed_memory
 from .protocol import Contest, Message, Refusal, Samples, Task

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from .clocks import time
 from .runner import Clock, Runner
 
 Args = tuple[Any, ...]

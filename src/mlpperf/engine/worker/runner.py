@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
+from .clocks import time
 from .isolation import World
 
 Clock = Callable[[], int]  # nanoseconds

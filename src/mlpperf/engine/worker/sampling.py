@@ -14,12 +14,12 @@ import random
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from itertools import repeat
 from pathlib import Path
 from types import CodeType
 
+from .clocks import time
 from .frames import Frame, Sampled
 from .lines import begins
 from .loading import Versions

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import random
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from .clocks import time
 from .isolation import leave
 from .lines import begins
 from .loading import Versions

@@ -8,6 +8,7 @@ then it is unknown what runs, and the answer is that it may be changed code.
 from __future__ import annotations
 
 import _thread
+import importlib
 import os
 import re
 import sys
@@ -43,6 +44,8 @@ OPEN_BY_PYTHON |= {"simplejson"}
 # Those of Python that open files by themselves.
 STANDARD_READERS = {"_sqlite3", "_dbm", "_gdbm", "_tkinter"}
 IMPORT = "<frozen importlib._bootstrap_external>"
+# These look for modules and installed packages in all folders of the path, whatever else is there.
+LISTING = (IMPORT, os.path.join(os.path.dirname(importlib.__file__), "metadata"))  # noqa: PTH118, PTH120
 BY_PYTEST = f"{os.sep}_pytest{os.sep}"
 HERE = os.path.dirname(__file__) + os.sep  # noqa: PTH120
 
@@ -208,7 +211,7 @@ class Watch:
         outer, between = outer_file(frame)
         by_pytest = BY_PYTEST in outer
         if event in LISTED:
-            ours = frame.f_code.co_filename == IMPORT or outer.startswith(HERE)
+            ours = frame.f_code.co_filename.startswith(LISTING) or outer.startswith(HERE)
             if self._folders and not ours and not by_pytest:
                 name = self._folders.get(os.path.realpath(place))
                 if name or not place:
