@@ -467,11 +467,14 @@ assert {os.stat, os.open} <= os.supports_dir_fd
         "KNOWN.stat()",
         "(HERE / 'nothing.csv').exists()",
         "os.listdir(FOLDER)",
+        "list(os.scandir(HERE.parent))",
+        "[entry.stat().st_size for entry in os.scandir(HERE)]",
         "os.link(PLACE, LINK.with_name('linked.csv'))",
     ]
     base, head = DATA
-    *answers, linked = each(tmp_path, before, calls, head, base).values()
+    *answers, scanned, linked = each(tmp_path, before, calls, head, base).values()
     assert answers[:4] == ["asks about src/town/table.csv, which changed"] * 4
+    assert scanned == "lists the folder of src/town/table.csv, which changed"
     assert [*answers[4:6], linked] == ["reads src/town/table.csv, which changed"] * 3
     assert set(answers[6:]) == {""}
 
