@@ -51,7 +51,7 @@ from .budget import (
 from .confirmation import confirm_changes
 from .context import Context
 from .counts import conclude as conclude_counts
-from .counts import count_calls
+from .counts import count_alone, count_calls
 from .dry_run import (
     bounds_of_long_calls,
     conclude,
@@ -191,6 +191,8 @@ def _steps(
     budget = given or usual_budget(timeable)
     countable = [s for s in timeable if s.suite not in (HOT_PATHS, COMMANDS)]
     counted = count_calls(context, runs, set(countable) - apart, budget)
+    influenced = count_alone(context, runs, counted)
+    counted, apart = {**counted, **influenced}, apart | influenced.keys()
     most = context.pair.settings.bytecodes
     findings |= {
         series: conclude_counts(findings[series], counted.get(series), most) for series in countable

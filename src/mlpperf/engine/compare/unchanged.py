@@ -18,7 +18,7 @@ from ..suites.series import Series
 from ..versions.diff import Changes
 from ..worker.protocol import Extents
 from ..worker.watching import WHEN_LOADED
-from .context import Context
+from .context import SIDES, Context
 from .dry_run import by_suite
 
 # Tracing may outlast the dry run by this share of its time, or by this number of seconds.
@@ -60,7 +60,9 @@ def watching(
                 if suite in ("", COMMANDS):  # what a command runs is not seen from here
                     continue
                 task = {"series": [one.names for one in some], "longest": SLOWER * longest}
-                worker = context.pool.start("touch", suite, changed=changes.to_json(), **task)
+                worker = context.pool.start(
+                    "touch", SIDES, suite, changed=changes.to_json(), **task
+                )
                 workers[suite] = stack.enter_context(worker)
 
         def touched() -> Touched:
